@@ -1,0 +1,322 @@
+"""The single reader of the contract's options: descriptors in, frozen `Method` values out.
+
+Everything that depends on policy (enforcement, edge, OpenAPI, clients, tests) uses these values; nothing else reads an
+option. Source: `protos/weft/api/v1/policy.proto`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache, cached_property
+from pathlib import Path
+
+from google.api import annotations_pb2, http_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
+from google.rpc import code_pb2
+from weft.api.v1 import policy_pb2
+
+DESCRIPTORS = Path(__file__).resolve().parents[2] / "gen" / "descriptors.binpb"
+"""The descriptor set that `make gen` writes, with comments and everything imported."""
+
+
+class ContractError(Exception):
+    """The contract says something that makes no sense; the message says what to write instead."""
+
+
+class Caller(Enum):
+    """Who calls."""
+
+    PUBLIC = policy_pb2.CALLER_PUBLIC
+    USER = policy_pb2.CALLER_USER
+    PARTNER = policy_pb2.CALLER_PARTNER
+    OPERATOR = policy_pb2.CALLER_OPERATOR
+    INTERNAL = policy_pb2.CALLER_INTERNAL
+
+
+class Key(Enum):
+    """Whether a call takes an idempotency key; REPEATABLE calls need none."""
+
+    REPEATABLE = policy_pb2.IDEMPOTENCY_KEY_UNSPECIFIED
+    REQUIRED = policy_pb2.IDEMPOTENCY_KEY_REQUIRED
+    ACCEPTED = policy_pb2.IDEMPOTENCY_KEY_ACCEPTED
+    NONE = policy_pb2.IDEMPOTENCY_KEY_NONE
+
+
+class RateClass(Enum):
+    """Which limit a call is counted against; None: not at all."""
+
+    NONE = policy_pb2.RATE_CLASS_UNSPECIFIED
+    READ = policy_pb2.RATE_CLASS_READ
+    WRITE = policy_pb2.RATE_CLASS_WRITE
+    SIGN_IN = policy_pb2.RATE_CLASS_SIGN_IN
+    SIGN_UP = policy_pb2.RATE_CLASS_SIGN_UP
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One error reason: its name, the package that it belongs to (`ErrorInfo.domain`), its gRPC code and its comment."""
+
+    name: str
+    domain: str
+    code: int
+    comment: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """The HTTP side of a method, as in `google.api.http`: `body` is a field's name, `*` or empty."""
+
+    verb: str
+    path: str
+    body: str
+
+    @cached_property
+    def variables(self) -> tuple[str, ...]:
+        """The field paths in the template: `/v1/users/{user.user_id}` → `("user.user_id",)`."""
+        return tuple(re.findall(r"{([^}=]+)", self.path))
+
+
+@dataclass(frozen=True)
+class Method:
+    """What an RPC is. `path` is the gRPC path, `deadline` is in seconds, `errors` are the reasons of its own package."""
+
+    service: str
+    name: str
+    input: str
+    output: str
+    client_streaming: bool
+    server_streaming: bool
+    route: Route | None
+    callers: frozenset[Caller]
+    scope: str
+    owner: str
+    rate: RateClass
+    deadline: float
+    repeatable: bool
+    read_only: bool
+    key: Key
+    keyless_because: str
+    success: int
+    errors: tuple[Reason, ...]
+    comment: str
+
+    @property
+    def path(self) -> str:
+        """`/weft.order.v1.OrderService/CreateOrder`."""
+        return f"/{self.service}/{self.name}"
+
+    @property
+    def full_name(self) -> str:
+        """`weft.order.v1.OrderService.CreateOrder`."""
+        return f"{self.service}.{self.name}"
+
+    @property
+    def package(self) -> str:
+        """`weft.order.v1`."""
+        return self.service.rpartition(".")[0]
+
+    @property
+    def internal(self) -> bool:
+        """Whether only other services may call, which keeps the method off the edge."""
+        return self.callers == {Caller.INTERNAL}
+
+    @property
+    def public(self) -> bool:
+        """Whether no token is asked for."""
+        return Caller.PUBLIC in self.callers
+
+
+class Contract:
+    """All methods, reasons and plans of a descriptor set, with the descriptors and comments for those who generate."""
+
+    def __init__(self, descriptors: descriptor_pb2.FileDescriptorSet) -> None:
+        """Raises `ContractError` for the first policy that makes no sense."""
+        self.pool = descriptor_pool.DescriptorPool()
+        for file in descriptors.file:
+            self.pool.Add(file)  # pyright: ignore[reportDeprecated]
+        self._files = [f for f in descriptors.file if f.package.startswith("weft.") or f.service]
+        self._comments = _comments(self._files)
+        self.reasons = {(r.domain, r.name): r for r in self._read_reasons()}
+        self.methods = tuple(self._read_methods())
+        self.by_path = {method.path: method for method in self.methods}
+
+    def comment(self, full_name: str) -> str:
+        """The leading comment of anything with a full name; empty where it has none."""
+        return self._comments.get(full_name, "")
+
+    @property
+    def services(self) -> tuple[ServiceDescriptor, ...]:
+        """Every service, in the order of the files."""
+        return tuple(
+            self.pool.FindServiceByName(f"{file.package}.{service.name}") for file in self._files for service in file.service
+        )
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The packages that have services, such as `weft.order.v1`, sorted."""
+        return tuple(sorted({method.package for method in self.methods}))
+
+    def of_service(self, service: str) -> tuple[Method, ...]:
+        """The methods of a service by its full name, in the proto's order."""
+        return tuple(method for method in self.methods if method.service == service)
+
+    @cached_property
+    def plans(self) -> dict[str, dict[RateClass, int]]:
+        """Requests a second by plan (`standard`) and rate class."""
+        plan = self.pool.FindEnumTypeByName("weft.api.v1.Plan")
+        found: dict[str, dict[RateClass, int]] = {}
+        for value in plan.values:
+            options = descriptor_pb2.EnumValueOptions.FromString(value.GetOptions().SerializeToString())
+            limits = options.Extensions[policy_pb2.limits]
+            if options.HasExtension(policy_pb2.limits):
+                name = value.name.removeprefix("PLAN_").lower()
+                found[name] = {RateClass.READ: limits.reads_per_second, RateClass.WRITE: limits.writes_per_second}
+        return found
+
+    def _read_reasons(self) -> Iterator[Reason]:
+        for file in self._files:
+            for declared in file.enum_type:
+                if declared.name == "ErrorReason":
+                    yield from self._reasons_of(self.pool.FindEnumTypeByName(f"{file.package}.{declared.name}"))
+
+    def _reasons_of(self, enum: EnumDescriptor) -> Iterator[Reason]:
+        domain = enum.file.package
+        for value in enum.values:
+            if value.number == 0:
+                continue
+            options = descriptor_pb2.EnumValueOptions.FromString(value.GetOptions().SerializeToString())
+            code = options.Extensions[policy_pb2.code]
+            if code == code_pb2.OK:
+                raise ContractError(f"{enum.full_name}.{value.name} has no code: write [(weft.api.v1.code) = NOT_FOUND] or another.")
+            yield Reason(value.name, domain, code, self.comment(f"{enum.full_name}.{value.name}"))
+
+    def _read_methods(self) -> Iterator[Method]:
+        for service in self.services:
+            service_options = descriptor_pb2.ServiceOptions.FromString(service.GetOptions().SerializeToString())
+            for method in service.methods:
+                yield self._read_method(method, service_options.Extensions[policy_pb2.service])
+
+    def _read_method(self, method: MethodDescriptor, defaults: policy_pb2.MethodPolicy) -> Method:
+        options = descriptor_pb2.MethodOptions.FromString(method.GetOptions().SerializeToString())
+        if not options.HasExtension(policy_pb2.method):
+            raise ContractError(
+                f"{method.full_name} has no policy: add `option (weft.api.v1.method) = {{...}};` with its callers, scope, "
+                "rate and errors (protos/weft/api/v1/policy.proto explains each)."
+            )
+        own = options.Extensions[policy_pb2.method]
+        policy = policy_pb2.MethodPolicy()
+        policy.CopyFrom(defaults)
+        for field, _ in own.ListFields():
+            policy.ClearField(field.name)  # type: ignore[arg-type]
+        policy.MergeFrom(own)
+        level = options.idempotency_level
+        read_only = level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+        found = Method(
+            service=method.containing_service.full_name,
+            name=method.name,
+            input=method.input_type.full_name,
+            output=method.output_type.full_name,
+            client_streaming=method.client_streaming,
+            server_streaming=method.server_streaming,
+            route=_route(options.Extensions[annotations_pb2.http]) if options.HasExtension(annotations_pb2.http) else None,
+            callers=frozenset(Caller(c) for c in policy.callers),
+            # A scope is held by a token: where nobody needs one, a service's default does not apply.
+            scope="" if set(policy.callers) <= {policy_pb2.CALLER_PUBLIC, policy_pb2.CALLER_INTERNAL} else policy.scope,
+            owner=policy.owner,
+            rate=RateClass.NONE if set(policy.callers) == {policy_pb2.CALLER_INTERNAL} else RateClass(policy.rate),
+            deadline=policy.deadline.seconds + policy.deadline.nanos / 1e9,
+            repeatable=level != descriptor_pb2.MethodOptions.IDEMPOTENCY_UNKNOWN,
+            read_only=read_only,
+            key=Key(policy.key),
+            keyless_because=policy.keyless_because,
+            success=policy.success or 200,
+            errors=tuple(self._reason(method, name) for name in policy.errors),
+            comment=self.comment(method.full_name),
+        )
+        _refuse_nonsense(found)
+        return found
+
+    def _reason(self, method: MethodDescriptor, name: str) -> Reason:
+        domain = method.containing_service.file.package
+        if (domain, name) not in self.reasons:
+            raise ContractError(f"{method.full_name} declares {name}, which {domain}.ErrorReason does not have: add it there.")
+        return self.reasons[domain, name]
+
+
+@cache
+def load(path: Path = DESCRIPTORS) -> Contract:
+    """The contract of a descriptor set file; read once in a process."""
+    return Contract(descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()))
+
+
+def sensitivity(field: FieldDescriptor) -> int:
+    """A field's `Sensitivity`: personal, secret, or 0."""
+    options = descriptor_pb2.FieldOptions.FromString(field.GetOptions().SerializeToString())
+    return options.Extensions[policy_pb2.sensitivity]
+
+
+def _route(rule: http_pb2.HttpRule) -> Route:
+    verb = rule.WhichOneof("pattern") or ""
+    return Route(verb.upper(), getattr(rule, verb), rule.body)
+
+
+def _comments(files: list[descriptor_pb2.FileDescriptorProto]) -> dict[str, str]:
+    """Leading comments by full name, their lines stripped of the one space behind the slashes."""
+    found: dict[str, str] = {}
+    for file in files:
+        for location in file.source_code_info.location:
+            if location.leading_comments:
+                name = _named(file, list(location.path))
+                found[name] = re.sub(r"(?m)^ ", "", location.leading_comments).strip()
+    return found
+
+
+def _named(file: descriptor_pb2.FileDescriptorProto, path: list[int]) -> str:
+    """The full name of what a source location's path points at (descriptor.proto, SourceCodeInfo.Location.path)."""
+    parts, node = [file.package], file
+    for number, index in zip(path[::2], path[1::2], strict=False):
+        field = node.DESCRIPTOR.fields_by_number.get(number)
+        if field is None or not field.is_repeated or not field.message_type:
+            return ""
+        node = getattr(node, field.name)[index]
+        if not hasattr(node, "name"):
+            return ""
+        parts.append(node.name)
+    return ".".join(parts)
+
+
+def _refuse_nonsense(method: Method) -> None:
+    """The combinations that make no sense, each with what to write instead."""
+    keyed = method.key in (Key.REQUIRED, Key.ACCEPTED)
+    tokens = method.callers - {Caller.PUBLIC, Caller.INTERNAL}
+    rules = {
+        "has no callers: list them under `callers`": not method.callers,
+        "mixes CALLER_PUBLIC with others: public means that no token is asked for": method.public and len(method.callers) > 1,
+        "needs a scope: its callers bear tokens": bool(tokens) and not method.scope and bool(tokens - {Caller.USER}),
+        "has no deadline: write `deadline: {seconds: 5}` here or for the service": method.deadline <= 0,
+        "can be called from outside and has no rate class: write `rate: RATE_CLASS_READ` or another": (
+            not method.internal and method.rate is RateClass.NONE
+        ),
+        "has callers outside and no route: add google.api.http": not method.internal and method.route is None,
+        "is internal and has a route: the edge never serves it, so drop google.api.http": method.internal and bool(method.route),
+        "is repeatable and takes a key: drop `key` or `idempotency_level`": method.repeatable and keyed,
+        "is a mutation that is neither IDEMPOTENT nor keyed: write `key: IDEMPOTENCY_KEY_REQUIRED`, or IDEMPOTENCY_KEY_NONE "
+        "with `keyless_because`": not method.repeatable and method.key is Key.REPEATABLE,
+        "takes no key and does not say why: write `keyless_because`": method.key is Key.NONE and not method.keyless_because,
+        "says why it takes no key, but takes one: drop `keyless_because`": (
+            method.key is not Key.NONE and bool(method.keyless_because)
+        ),
+        "succeeds with an unknown status: 200, 201, 202 or 204": method.success not in (200, 201, 202, 204),
+        "answers 204 with a body: return google.protobuf.Empty": (
+            method.success == 204 and method.output != "google.protobuf.Empty"
+        ),
+        "is a GET with side effects: say `idempotency_level = NO_SIDE_EFFECTS`": (
+            method.route is not None and method.route.verb == "GET" and not method.read_only
+        ),
+        "streams requests over REST, which JSON cannot: drop google.api.http": method.client_streaming and bool(method.route),
+    }
+    for sentence, broken in rules.items():
+        if broken:
+            raise ContractError(f"{method.full_name} {sentence}.")
