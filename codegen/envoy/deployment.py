@@ -1,0 +1,61 @@
+"""Where one edge runs: everything about the edge that the contract does not say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One Envoy of the mesh. Ports are TCP ports, addresses `host:port`, paths absolute.
+
+    `folder` is this edge's own: `write` puts `edge.json` there, with the Lua and the secret files that it refers to.
+    Certificates are reloaded when a file is renamed into the folder that holds them. Without `https_port` the edge
+    speaks plain HTTP only, and only on loopback. `services` is keyed by short name (`order`); each address is one process.
+    """
+
+    folder: Path
+    services: Mapping[str, tuple[str, ...]]
+    http_port: int
+    """Plain HTTP/1.1 and HTTP/2, on 127.0.0.1 only; 0 for none."""
+    https_port: int
+    """TLS 1.2 and later, on `https_address`; 0 for none."""
+    admin_port: int
+    """Envoy's admin interface with /stats/prometheus, /ready and /drain_listeners, on 127.0.0.1 only."""
+    jwks_port: int
+    """Where this edge serves the key set to itself, on 127.0.0.1 only."""
+    descriptors: Path
+    """`gen/descriptors.binpb`."""
+    openapi: Path | None = None
+    """The file behind `/openapi.json`; none: 404."""
+    docs: Path | None = None
+    """The folder behind `/docs/`, with an `index.html`; none: 404."""
+    web: Path | None = None
+    """The folder behind `/app/`, with an `index.html`; none: 404."""
+
+    ca: Path | None = None
+    client_cert: Path | None = None
+    """What the edge shows to services, `spiffe://weft/edge`. None: plain HTTP/2 to the services (tests without TLS)."""
+    client_key: Path | None = None
+    server_cert: Path | None = None
+    """What the edge shows to callers over HTTPS."""
+    server_key: Path | None = None
+
+    https_address: str = "127.0.0.1"
+    issuer: str = "https://weft.local"
+    otlp: str = ""
+    """`host:port` of an OTLP gRPC receiver; empty for no traces."""
+    trace_ratio: float = 1.0
+    """Share of calls that are traced where the caller did not decide, 0 to 1."""
+    edges: int = 1
+    """How many edges share the callers; limits are divided by it."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins that browsers may call from, exact, such as `https://shop.example`; none: no browser but the own origin."""
+    trusted_hops: int = 0
+    """Proxies in front of the edge whose `x-forwarded-for` is believed."""
+    access_log: Path | None = None
+    """A file of JSON lines; none: standard output."""
+    concurrency: int = 1
+    """Envoy's worker threads."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Resource attributes of the edge's spans, beside `service.name` = `edge`."""
