@@ -1,0 +1,26 @@
+"""Time, injected, so that expiry and backoff are tested without sleeping."""
+
+from datetime import UTC, datetime, timedelta
+
+
+class Clock:
+    """The time of the machine."""
+
+    def now(self) -> datetime:
+        """The current time, aware, in UTC."""
+        return datetime.now(UTC)
+
+
+class FixedClock(Clock):
+    """A clock that stands still until it is moved; for tests."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        """The time that it was set to."""
+        return self._now
+
+    def advance(self, by: timedelta) -> None:
+        """Move it forward."""
+        self._now += by

@@ -1,0 +1,63 @@
+"""Structured logs: one JSON object a line, with the trace that it belongs to and without what must not be seen."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+from opentelemetry import trace
+from structlog.typing import EventDict, WrappedLogger
+
+_HIDDEN = ("password", "secret", "token", "authorization", "code_value", "email", "display_name", "address", "cookie")
+
+
+def configure(service: str, level: str) -> None:
+    """Set up logging for the process: ours and the libraries', to standard error."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _trace,
+        _redact,
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[_service(service), *shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processor=structlog.processors.JSONRenderer(), foreign_pre_chain=[_service(service), *shared]
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]), force=True)
+
+
+def logger(name: str) -> Any:
+    """A logger; call it as `log.info("event", key=value)`."""
+    return structlog.get_logger(part=name)
+
+
+def _service(service: str) -> Any:
+    def add(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    return add
+
+
+def _trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = f"{context.trace_id:032x}"
+    return event
+
+
+def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    for key in event:
+        if any(hidden in key.lower() for hidden in _HIDDEN):
+            event[key] = "[hidden]"
+    return event

@@ -1,0 +1,61 @@
+"""Migrations: a command that runs once, before any replica starts. Alembic's scripts, without its command line."""
+
+from pathlib import Path
+
+import psycopg
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Connection, MetaData, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from services.chassis.logs import logger
+
+log = logger("migrations")
+_LOCK = 7_309_451_120_883
+"""An arbitrary key: two that migrate at once take turns."""
+
+
+def migrate(url: str, folder: Path, metadata: MetaData) -> None:
+    """Create the database of `url` where it is missing, and bring it to the newest revision in `folder`."""
+    _create_database(url)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        connection.commit()
+        _upgrade(connection, folder, metadata)
+    log.info("migrated", revision=head(folder))
+
+
+def head(folder: Path) -> str:
+    """The newest revision in `folder`."""
+    return ScriptDirectory(str(folder)).get_current_head() or ""
+
+
+def _upgrade(connection: Connection, folder: Path, metadata: MetaData) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    script = ScriptDirectory.from_config(config)
+    environment = EnvironmentContext(config, script, fn=lambda revision, _: script._upgrade_revs("head", revision))
+    with environment:
+        environment.configure(connection=connection, target_metadata=metadata)
+        with environment.begin_transaction():
+            environment.run_migrations()
+    connection.commit()
+
+
+def _create_database(url: str) -> None:
+    parts = conninfo_to_dict(url)
+    name = str(parts.pop("dbname"))
+    with psycopg.connect(**parts, dbname="postgres", autocommit=True) as connection:  # type: ignore[arg-type]
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            return
+        try:
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name)))
+        except psycopg.errors.DuplicateDatabase:
+            return  # another process was faster
+        except psycopg.errors.UniqueViolation:
+            return

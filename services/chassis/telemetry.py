@@ -1,0 +1,143 @@
+"""Traces and metrics of a process: OTLP when an address is set, Prometheus on a port of its own.
+
+The W3C context (https://www.w3.org/TR/trace-context/) is read and written here by hand: for a call that is not sampled,
+nothing else of OpenTelemetry runs.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import metrics, trace
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.util.types import AttributeValue
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+CALLS = Histogram(
+    "weft_rpc_server_duration_seconds",
+    "Time of a served RPC.",
+    ["method", "code"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+IN_FLIGHT = Gauge("weft_rpc_server_in_flight", "RPCs that are being served.")
+POOL_SIZE = Gauge("weft_database_pool_connections", "Connections of the database pool.", ["state"])
+POOL_WAITING = Gauge("weft_database_pool_waiting", "Requests that wait for a connection.")
+QUEUE_JOBS = Counter("weft_queue_jobs", "Jobs by outcome.", ["queue", "outcome"])
+QUEUE_DEPTH = Gauge("weft_queue_ready", "Jobs that wait, when last counted.", ["queue"])
+QUEUE_LAG = Gauge("weft_queue_oldest_seconds", "Age of the oldest job that is due, when last looked.", ["queue"])
+
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)
+
+
+class Tracer:
+    """Starts spans that continue a W3C context. Without an OTLP address every span is a no-op that hands its context on."""
+
+    def __init__(self, tracer: trace.Tracer | None, ratio: float) -> None:
+        self._tracer = tracer
+        self._ratio = ratio if tracer else 0.0
+
+    def start(
+        self,
+        name: str,
+        parent: str = "",
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, AttributeValue] | None = None,
+    ) -> Span:
+        """A span under `parent` (a `traceparent`), or under none: then the ratio decides whether the trace is kept."""
+        remote = read_traceparent(parent)
+        if remote is None:
+            sampled = random.random() < self._ratio  # noqa: S311
+            if not sampled or self._tracer is None:
+                return NonRecordingSpan(
+                    SpanContext(random.getrandbits(128) or 1, random.getrandbits(64) or 1, False, _UNSAMPLED)  # noqa: S311
+                )
+            return self._tracer.start_span(name, Context(), kind, attributes)
+        if self._tracer is None or not remote.trace_flags & TraceFlags.SAMPLED:
+            return NonRecordingSpan(remote)
+        return self._tracer.start_span(name, trace.set_span_in_context(NonRecordingSpan(remote), Context()), kind, attributes)
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        parent: str | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, AttributeValue] | None = None,
+    ) -> Iterator[Span]:
+        """A span around a block: under `parent` (a `traceparent`), or under the current span. Errors mark it and go on."""
+        if parent is None:
+            current = trace.get_current_span()
+            if not current.is_recording() or self._tracer is None:
+                yield current
+                return
+            span = self._tracer.start_span(name, None, kind, attributes)
+        else:
+            span = self.start(name, parent, kind, attributes)
+        token = attach(trace.set_span_in_context(span))
+        try:
+            yield span
+        except BaseException as error:
+            span.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
+        finally:
+            span.end()
+            detach(token)
+
+
+def read_traceparent(header: str) -> SpanContext | None:
+    """The context of a `traceparent` header; None where it is absent or malformed (W3C: then begin a new trace)."""
+    if len(header) < 55 or header[2] != "-" or header[35] != "-" or header[52] != "-" or header[:2] == "ff":
+        return None
+    try:
+        trace_id, span_id, flags = int(header[3:35], 16), int(header[36:52], 16), int(header[53:55], 16)
+    except ValueError:
+        return None
+    if not trace_id or not span_id:
+        return None
+    return SpanContext(trace_id, span_id, True, _SAMPLED if flags & 1 else _UNSAMPLED)
+
+
+def write_traceparent(span: Span) -> str:
+    """A span's context as a `traceparent` header; empty where it has none."""
+    context = span.get_span_context()
+    if not context.is_valid:
+        return ""
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+def current_traceparent() -> str:
+    """The context of the span that is current here."""
+    return write_traceparent(trace.get_current_span())
+
+
+def start(service: str, otlp_endpoint: str, ratio: float, metrics_listen: str) -> Tracer:
+    """Set up the process's providers and its Prometheus port (`host:port`; none where empty). Once in a process."""
+    resource = Resource.create({"service.name": service, "service.namespace": "weft"})
+    metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()], resource))
+    if metrics_listen:
+        host, _, port = metrics_listen.rpartition(":")
+        start_http_server(int(port), host)
+    if not otlp_endpoint:
+        return Tracer(None, 0.0)
+    # The sampling decision is taken before a span is made, so every span that reaches the SDK is kept.
+    provider = TracerProvider(ALWAYS_ON, resource, span_limits=SpanLimits(max_events=8, max_links=8))
+    exporter = OTLPSpanExporter(endpoint=otlp_endpoint, insecure=otlp_endpoint.startswith("http://"))
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=8192, schedule_delay_millis=1000))
+    trace.set_tracer_provider(provider)
+    return Tracer(provider.get_tracer("weft"), ratio)
+
+
+def stop() -> None:
+    """Send what is left; at most a few seconds."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.shutdown()

@@ -1,0 +1,326 @@
+"""Work queues are tables: leased in batches with `FOR UPDATE SKIP LOCKED`, retried with backoff, dead after too many.
+
+Delivery is at least once: a worker that dies leaves its lease to run out, and the job is leased again. SKIP LOCKED
+reorders. `NOTIFY` comes after the commit (inside a transaction it serialises commits), with a slow poll as safety net.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import psycopg
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+from services.chassis import telemetry
+from services.chassis.clock import Clock
+from services.chassis.database import Database, Query, Transaction
+from services.chassis.logs import logger
+
+log = logger("work")
+POLL = 5.0
+"""Seconds between two looks at a queue that nobody announced work for."""
+
+
+def table(name: str, metadata: MetaData) -> Table:
+    """The table of a queue. `key`, where given, is unique: the same work is put once."""
+    return Table(
+        name,
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("kind", Text, nullable=False),
+        Column("key", Text, unique=True),
+        Column("payload", LargeBinary, nullable=False),
+        Column("traceparent", Text, nullable=False, server_default=""),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("due", DateTime(timezone=True), nullable=False),
+        Column("leased_until", DateTime(timezone=True)),
+        Column("state", Text, nullable=False, server_default="ready"),
+        Column("error", Text, nullable=False, server_default=""),
+        Column("created_at", DateTime(timezone=True), nullable=False),
+        Column("finished_at", DateTime(timezone=True)),
+        Index(f"{name}_due", "due", postgresql_where=text("state = 'ready'")),
+        Index(f"{name}_finished", "finished_at", postgresql_where=text("state <> 'ready'")),
+    )
+
+
+class Backoff(NamedTuple):
+    """Waiting times between tries, in seconds: doubled from `first` up to `most`, each with jitter of half its length."""
+
+    first: float = 0.5
+    most: float = 300.0
+
+    def delay(self, attempts: int) -> timedelta:
+        """How long to wait after the given number of tries."""
+        whole = min(self.most, self.first * 2 ** min(attempts - 1, 32))
+        return timedelta(seconds=whole * random.uniform(0.5, 1.0))  # noqa: S311
+
+
+@dataclass(slots=True)
+class Job:
+    """A leased piece of work. What the handler says nothing of is done."""
+
+    id: int
+    kind: str
+    key: str | None
+    payload: bytes
+    traceparent: str
+    attempts: int
+    error: str = field(default="", init=False)
+    wait: timedelta | None = field(default=None, init=False)
+    state: str = field(default="done", init=False)
+
+    def retry(self, error: str, after: timedelta | None = None) -> None:
+        """Try again, after the queue's backoff or after a given time."""
+        self.state, self.error, self.wait = "ready", error, after
+
+    def dead(self, error: str) -> None:
+        """Give up; the job is kept for `replay`."""
+        self.state, self.error = "dead", error
+
+
+Handler = Callable[[Sequence[Job]], Awaitable[None]]
+
+
+class Queue:
+    """One queue. Any number of processes may put and lease."""
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: Table,
+        clock: Clock,
+        *,
+        lease: float = 30.0,
+        max_attempts: int = 20,
+        backoff: Backoff = Backoff(),  # noqa: B008
+    ) -> None:
+        """`lease`: seconds after which a worker that did not finish is taken for dead."""
+        self.name = jobs.name
+        self.lease_time = lease
+        self._database = database
+        self._clock = clock
+        self._max_attempts = max_attempts
+        self._backoff = backoff
+        self._awake = asyncio.Event()
+        self._notifying: asyncio.Task[None] | None = None
+        self._queries(jobs.name)
+
+    def _queries(self, name: str) -> None:
+        columns = "kind, key, payload, traceparent, due, created_at"
+        self._insert = Query(
+            f"INSERT INTO {name} ({columns}) VALUES (%(kind)s, %(key)s, %(payload)s, %(traceparent)s, %(due)s, %(now)s) "  # noqa: S608
+            "ON CONFLICT (key) DO NOTHING",
+            name=f"put {name}",
+        )
+        self._lease = Query(
+            f"UPDATE {name} j SET leased_until = %(until)s, attempts = attempts + 1 FROM ("  # noqa: S608
+            f"SELECT id FROM {name} WHERE state = 'ready' AND due <= %(now)s "
+            "AND (leased_until IS NULL OR leased_until < %(now)s) ORDER BY due LIMIT %(most)s FOR UPDATE SKIP LOCKED"
+            ") due WHERE j.id = due.id RETURNING j.id, j.kind, j.key, j.payload, j.traceparent, j.attempts",
+            name=f"lease {name}",
+        )
+        # A lease that ran out and was taken by another worker is the other's to finish: attempts tells them apart.
+        self._finish = Query(
+            f"UPDATE {name} j SET state = r.state, error = r.error, due = r.due, leased_until = NULL, "  # noqa: S608
+            "finished_at = CASE WHEN r.state = 'ready' THEN NULL ELSE %(now)s END FROM unnest("
+            "%(ids)s::bigint[], %(attempts)s::int[], %(states)s::text[], %(errors)s::text[], %(dues)s::timestamptz[]"
+            ") AS r(id, attempts, state, error, due) WHERE j.id = r.id AND j.attempts = r.attempts AND j.state = 'ready'",
+            name=f"finish {name}",
+        )
+        self._release = Query(
+            f"UPDATE {name} SET leased_until = NULL, attempts = attempts - 1 "  # noqa: S608
+            "WHERE id = ANY(%(ids)s) AND state = 'ready' AND leased_until IS NOT NULL",
+            name=f"release {name}",
+        )
+        self._replay = Query(
+            f"UPDATE {name} SET state = 'ready', attempts = 0, due = %(now)s, leased_until = NULL, finished_at = NULL "  # noqa: S608
+            "WHERE id = ANY(%(ids)s) AND state <> 'ready'",
+            name=f"replay {name}",
+        )
+        self._expire = Query(
+            f"DELETE FROM {name} WHERE id IN (SELECT id FROM {name} WHERE state = 'done' AND finished_at < %(before)s LIMIT 5000)",  # noqa: S608
+            name=f"expire {name}",
+        )
+        self._depth = Query(
+            f"SELECT count(*) AS ready, min(due) AS oldest FROM {name} WHERE state = 'ready'",  # noqa: S608
+            name=f"count {name}",
+        )
+
+    async def put(
+        self,
+        tx: Transaction,
+        *,
+        kind: str,
+        payload: bytes,
+        key: str | None = None,
+        traceparent: str | None = None,
+        due: datetime | None = None,
+    ) -> None:
+        """Add a job inside the caller's transaction; call `wake` after the commit. Work with a known key is put once."""
+        now = self._clock.now()
+        parent = telemetry.current_traceparent() if traceparent is None else traceparent
+        values = {"kind": kind, "key": key, "payload": payload, "traceparent": parent, "due": due or now, "now": now}
+        await tx.run(self._insert, **values)
+
+    def wake(self) -> None:
+        """Tell the workers, here and in other processes, that there is work. After the commit; never fails, never waits."""
+        self._awake.set()
+        if self._notifying is None or self._notifying.done():
+            self._notifying = asyncio.create_task(self._notify())
+
+    async def _notify(self) -> None:
+        # A burst of commits becomes one NOTIFY.
+        await asyncio.sleep(0.01)
+        with contextlib.suppress(Exception):  # the poll finds the work anyway
+            await self._database.run(Query(f"NOTIFY {self.name}", name=f"notify {self.name}"))
+
+    def awaken(self) -> None:
+        """Another process has put work."""
+        self._awake.set()
+
+    async def wait(self, timeout: float) -> None:
+        """Until there may be work, or for `timeout` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._awake.wait()
+        self._awake.clear()
+
+    async def lease(self, most: int) -> list[Job]:
+        """Jobs that are due, at most so many, ours for the lease time."""
+        now = self._clock.now()
+        rows = await self._database.all(
+            self._lease, now=now, until=now + timedelta(seconds=self.lease_time), most=most
+        )
+        return [Job(*row) for row in rows]
+
+    async def finish(self, jobs: Sequence[Job]) -> None:
+        """Write down what became of leased jobs."""
+        now = self._clock.now()
+        for job in jobs:
+            if job.state == "ready" and job.attempts >= self._max_attempts:
+                job.state = "dead"
+        dues = [now + (job.wait or self._backoff.delay(job.attempts)) if job.state == "ready" else now for job in jobs]
+        await self._database.run(
+            self._finish,
+            now=now,
+            ids=[job.id for job in jobs],
+            attempts=[job.attempts for job in jobs],
+            states=[job.state for job in jobs],
+            errors=[job.error[:500] for job in jobs],
+            dues=dues,
+        )
+        for job in jobs:
+            outcome = {"ready": "retried"}.get(job.state, job.state)
+            telemetry.QUEUE_JOBS.labels(self.name, outcome).inc()
+            if job.state == "dead":
+                log.error("job_dead", queue=self.name, job=job.id, kind=job.kind, cause=job.error)
+
+    async def release(self, jobs: Sequence[Job]) -> None:
+        """Hand leases back untouched: another process may have them at once."""
+        await self._database.run(self._release, ids=[job.id for job in jobs])
+
+    async def replay(self, ids: Sequence[int]) -> int:
+        """Make dead or done jobs ready again; how many there were."""
+        count = await self._database.run(self._replay, ids=list(ids), now=self._clock.now())
+        self.wake()
+        return count
+
+    async def expire(self, before: datetime) -> int:
+        """Delete jobs that were done before a time, a few thousand at once; how many. Dead ones are kept."""
+        return await self._database.run(self._expire, before=before)
+
+    async def measure(self) -> int:
+        """Count what waits, for the metrics."""
+        row = await self._database.one(self._depth)
+        telemetry.QUEUE_DEPTH.labels(self.name).set(row.ready)
+        lag = (self._clock.now() - row.oldest).total_seconds() if row.oldest else 0.0
+        telemetry.QUEUE_LAG.labels(self.name).set(max(0.0, lag))
+        return int(row.ready)
+
+
+class Worker:
+    """Leases batches from a queue and hands them to a handler, until it is stopped."""
+
+    def __init__(self, queue: Queue, handler: Handler, *, batch: int = 100, concurrency: int = 1) -> None:
+        """`concurrency`: batches that are handled at once in this process."""
+        self.queue = queue
+        self._handler = handler
+        self._batch = batch
+        self._concurrency = concurrency
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Work until `stop`; survives a database that comes and goes."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._concurrency):
+                group.create_task(self._loop())
+
+    def stop(self) -> None:
+        """Lease no more; what is in hand is finished."""
+        self._stopping = True
+        self.queue.awaken()
+
+    async def _loop(self) -> None:
+        pause = 0.1
+        while not self._stopping:
+            try:
+                if not await self.once():
+                    await self.queue.wait(POLL)
+                pause = 0.1
+            except Exception as error:
+                log.warning("worker_paused", queue=self.queue.name, cause=repr(error), seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+        self.queue.awaken()  # the next loop of this queue stops too
+
+    async def once(self) -> int:
+        """Handle one batch; how many jobs it had."""
+        jobs = await self.queue.lease(self._batch)
+        if not jobs:
+            return 0
+        if self._stopping:
+            await self.queue.release(jobs)
+            return 0
+        try:
+            async with asyncio.timeout(self.queue.lease_time * 0.9):
+                await self._handler(jobs)
+        except Exception as error:
+            log.warning("jobs_failed", queue=self.queue.name, jobs=len(jobs), cause=repr(error))
+            for job in jobs:
+                if job.state == "done":
+                    job.retry(type(error).__name__)
+        await self.queue.finish(jobs)
+        return len(jobs)
+
+
+async def listen(url: str, queues: Sequence[Queue]) -> None:
+    """Wake queues when other processes notify them, on one connection of its own. Runs until cancelled."""
+    by_name = {queue.name: queue for queue in queues}
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+                for name in by_name:
+                    await connection.execute(f"LISTEN {name}")  # type: ignore[arg-type]
+                for queue in queues:
+                    queue.awaken()  # what was announced while nobody listened
+                async for notice in connection.notifies():
+                    by_name[notice.channel].awaken()
+        except psycopg.Error as error:
+            log.warning("listener_lost", cause=type(error).__name__)
+            await asyncio.sleep(1)
