@@ -1,0 +1,61 @@
+# The one face of the repository. CI calls these targets and nothing else.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+export PYTHONDONTWRITEBYTECODE ?=
+
+.PHONY: help setup run demo test soak bench lint format gen check-gen breaking lock wheel clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## Make .venv with the locked packages and fetch the protos that ours import
+
+run: .venv/ready ## Bring the whole mesh up on http://localhost:8080, until Ctrl-C
+	@exec $(BIN)/python -m deploy.local run
+
+demo: .venv/ready ## Drive an order through the running mesh and show every step
+	@$(BIN)/python -m deploy.local demo $(if $(LOOP),--loop)
+
+test: .venv/ready ## Run the tests
+	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadgroup $(ARGS)
+
+soak: .venv/ready ## Run what takes long or judges time: limits, overload, restarts, crashes
+	@$(BIN)/python -m pytest -m soak -s $(ARGS)
+
+bench: .venv/ready ## Compare side by side with what a team would write instead (ARGS=--quick for 3 minutes)
+	@$(BIN)/python -m bench $(ARGS)
+
+lint: .venv/ready ## Check contracts, style, types and the arrows between packages
+	@$(BIN)/python -m codegen.check
+	@$(BIN)/buf lint protos && $(BIN)/buf format -d --exit-code protos
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy services codegen deploy clients/python/src/weft_client
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+format: .venv/ready ## Put code and contracts into shape
+	@$(BIN)/buf format -w protos && $(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
+
+gen: .venv/ready ## Derive everything anew from the protos
+	@$(BIN)/python -m codegen.generate
+
+check-gen: .venv/ready ## Fail when what is generated differs from what is committed
+	@$(BIN)/python -m codegen.check_gen
+
+breaking: .venv/ready ## Fail when a contract breaks its users: against the last tag, or the commit before
+	@$(BIN)/python -m codegen.breaking
+
+wheel: .venv/ready ## Build the Python client's wheel into dist/
+	@$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
+
+lock: ## Resolve the locked packages anew (for maintainers; needs uv)
+	@uv pip compile --quiet pyproject.toml --group local --group dev --group bench --python-version 3.11 --universal --generate-hashes --no-header --output-file requirements.lock
+
+clean: ## Remove what make made: .venv, .weft, caches
+	@rm -rf .venv .weft build dist third_party .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/ready: requirements.lock codegen/third_party.py codegen/third_party.txt
+	@PYTHON="$(PYTHON)" bash deploy/setup.sh

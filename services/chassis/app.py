@@ -1,0 +1,228 @@
+"""What every service is built on: the parts of one process, its start and its end.
+
+    async def build(weft: App) -> None:
+        weft.serve("weft.order.v1.OrderService", OrderHandlers(weft.database))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf import symbol_database
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from sqlalchemy import MetaData
+from weft_client import MutualTls
+from weft_internal import InternalWeft
+
+from services.chassis import cache, chain, contract, credentials, database, idempotency, logs, seen, telemetry, work
+from services.chassis.clock import Clock
+from services.chassis.health import Health
+from services.chassis.outbox import Outbox, Relay
+from services.chassis.pages import Pages
+from services.chassis.settings import Settings, SettingsError
+from services.chassis.telemetry import Tracer
+from services.chassis.tokens import Tokens
+from services.chassis.vault import Vault
+
+log = logs.logger("app")
+Job = Callable[[], Awaitable[Any]]
+KEEP_FINISHED = timedelta(hours=24)
+"""How long finished jobs are kept."""
+KEEP_SEEN = timedelta(days=7)
+"""How long de-duplication marks are kept: longer than any queue keeps trying."""
+
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # one process is one endpoint: a taken port is a fault, not a share
+    ("grpc.max_connection_age_ms", 300_000),  # clients find new replicas
+    ("grpc.max_connection_age_grace_ms", 60_000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.max_concurrent_streams", 1000),
+]
+
+
+class App:
+    """The parts of a service's process. `build` adds handlers and workers; `start` and `stop` bracket its life."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        *,
+        metadata: MetaData,
+        migrations: Path,
+        clock: Clock | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.metadata = metadata
+        self.clock = clock or Clock()
+        self.contract = contract.load()
+        self.tracer = tracer or Tracer(None, 0)
+        url = settings.database_url.get_secret_value()
+        self.database_url = database.of_service(url, settings.database_prefix, name)
+        self.database = database.Database(self.database_url, settings.pool_size, self.tracer, f"weft-{name}")
+        self.cache = cache.connect(settings.redis_url.get_secret_value(), name)
+        self.vault = Vault({key: value.get_secret_value() for key, value in settings.data_keys.items()})
+        self.pages = Pages(self.vault.derive("page tokens"))
+        self.clients = InternalWeft(settings.peers, tls=_client_tls(settings))
+        self.tokens = Tokens(settings.issuer, self._fetch_keys)
+        self.health: Health
+        self.parts: chain.Parts
+        self._migrations = migrations
+        self._served: dict[str, object] = {}
+        self._queues: list[work.Queue] = []
+        self._workers: list[work.Worker] = []
+        self._jobs: list[tuple[float, Job, str]] = []
+        self._stops: list[Job] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._working: set[asyncio.Task[Any]] = set()
+        self._server: grpc.aio.Server | None = None
+        self._add_chassis_tables()
+
+    def _add_chassis_tables(self) -> None:
+        """Put to use what the service's metadata has of the chassis's tables."""
+        self.replies: idempotency.Replies | None = None
+        if "idempotency" in self.metadata.tables:
+            self.replies = idempotency.Replies(self.database, self.clock, self.vault)
+            self.every(600, self.replies.expire, "expire replies")
+        if "seen" in self.metadata.tables:
+            self.every(600, lambda: seen.expire(self.database, self.clock.now() - KEEP_SEEN), "expire seen")
+        if "outbox" in self.metadata.tables:
+            self.outbox = Outbox(self.queue("outbox", max_attempts=1_000_000))  # an event is never given up
+            relay = Relay(lambda events: self.clients.events.publish_events(events=events), self.tracer)
+            self.work(work.Worker(self.outbox.queue, relay))
+
+    async def _fetch_keys(self) -> str:
+        return (await self.clients.oauth.get_jwks()).data.decode()
+
+    # What `build` calls
+
+    def serve(self, service: str, handlers: object) -> None:
+        """Serve a gRPC service with an object that has an async method for each RPC, named as in the proto."""
+        missing = [m.name for m in self.contract.of_service(service) if not callable(getattr(handlers, m.name, None))]
+        if missing or not self.contract.of_service(service):
+            raise SettingsError(f"{type(handlers).__name__} does not serve {', '.join(missing) or 'any RPC'} of {service}.")
+        self._served[service] = handlers
+
+    def queue(self, table: str, **options: Any) -> work.Queue:
+        """A work queue on one of the service's tables; options as for `work.Queue`."""
+        queue = work.Queue(self.database, self.metadata.tables[table], self.clock, **options)
+        self._queues.append(queue)
+        self.every(600, lambda: queue.expire(self.clock.now() - KEEP_FINISHED), f"expire {table}")
+        self.every(15, queue.measure, f"measure {table}")
+        return queue
+
+    def work(self, worker: work.Worker) -> None:
+        """Run a worker in this process, unless `WEFT_WORK` is off."""
+        self._workers.append(worker)
+
+    def every(self, seconds: float, job: Job, name: str) -> None:
+        """Run a job again and again, unless `WEFT_WORK` is off. Replicas may run it at once."""
+        self._jobs.append((seconds, job, name))
+
+    def on_stop(self, end: Job) -> None:
+        """Call when the process begins to stop, before running calls are waited for: tell streams to end."""
+        self._stops.append(end)
+
+    def background(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run something until the process ends."""
+        self._tasks.add(asyncio.create_task(coroutine))
+
+    # Life
+
+    async def start(self) -> int:
+        """Open everything and serve; the port, 0 where nothing is served."""
+        await self.database.open()
+        self.health = Health(self.database, self._migrations, list(self._served))
+        port = await self._start_server() if self.settings.serve else 0
+        self.background(self.health.watch())
+        self.background(self._measure())
+        if self.settings.work:
+            self.background(work.listen(self.database_url, self._queues))
+            for worker in self._workers:
+                self._working.add(asyncio.create_task(worker.run()))
+            for seconds, job, name in self._jobs:
+                self.background(_again(seconds, job, name))
+        log.info("started", port=port)
+        return port
+
+    async def stop(self) -> None:
+        """Not serving; streams told to end; running calls finished; leases handed back; everything closed."""
+        log.info("stopping")
+        await self.health.stop()
+        for end in self._stops:
+            await end()
+        for worker in self._workers:
+            worker.stop()
+        if self._server is not None:
+            await self._server.stop(self.settings.stop_grace)
+        if self._working:
+            await asyncio.wait(self._working, timeout=self.settings.stop_grace)
+        for task in (*self._tasks, *self._working):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._working, return_exceptions=True)
+        await self.clients.close()
+        await self.cache.close()
+        await self.database.close()
+        log.info("stopped")
+
+    async def _start_server(self) -> int:
+        self.parts = chain.Parts(
+            contract=self.contract,
+            tracer=self.tracer,
+            tokens=self.tokens,
+            replies=self.replies,
+            internal_callers=frozenset({p.split(".")[1] for p in self.contract.packages} | set(self.settings.internal_callers)),
+            max_concurrent_calls=self.settings.max_concurrent_calls,
+        )
+        server = self._server = grpc.aio.server(options=_OPTIONS)
+        for service, handlers in self._served.items():
+            bound = {m.name: chain.bind(self.parts, m, getattr(handlers, m.name)) for m in self.contract.of_service(service)}
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, bound),))
+        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
+        names = [*self._served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(names, server, symbol_database.Default().pool)
+        try:
+            if self.settings.tls == "on":
+                port = server.add_secure_port(self.settings.listen, credentials.server(self.settings))
+            else:
+                port = server.add_insecure_port(self.settings.listen)
+        except RuntimeError:
+            raise SettingsError(f"WEFT_LISTEN: {self.settings.listen} is taken or not ours; name another address.") from None
+        await server.start()
+        return port
+
+    async def _measure(self) -> None:
+        while True:
+            self.database.measure()
+            telemetry.IN_FLIGHT.set(self.parts.in_flight if self._server else 0)
+            await asyncio.sleep(5)
+
+
+async def _again(seconds: float, job: Job, name: str) -> None:
+    """Run a job every so many seconds, replicas apart from one another; a failure waits for the next time."""
+    while True:
+        await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311
+        try:
+            await job()
+        except Exception as error:
+            log.warning("job_failed", job=name, cause=repr(error))
+
+
+def _client_tls(settings: Settings) -> MutualTls | None:
+    if settings.tls == "off":
+        return None
+    assert settings.tls_cert and settings.tls_key and settings.tls_ca
+    return MutualTls(settings.tls_cert, settings.tls_key, settings.tls_ca)
+

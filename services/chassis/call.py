@@ -1,0 +1,91 @@
+"""One call of an RPC, as the chain and the handlers see it."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from opentelemetry.trace import INVALID_SPAN, Span
+
+from services.chassis import telemetry
+from services.chassis.contract import Method
+from services.chassis.database import Transaction
+from services.chassis.idempotency import IdempotencyKey, Record
+from services.chassis.identity import ANONYMOUS, Identity
+
+current: ContextVar[Call | None] = ContextVar("weft_call", default=None)
+"""The call that is being served here."""
+
+
+class Call:
+    """A call: what came with it, who makes it, and what goes back beside the reply."""
+
+    __slots__ = (
+        "authorization",
+        "caller",
+        "context",
+        "deadline",
+        "headers",
+        "idempotency_key",
+        "key",
+        "method",
+        "now",
+        "request",
+        "request_id",
+        "rest",
+        "span",
+        "traceparent",
+    )
+
+    def __init__(self, method: Method, context: grpc.aio.ServicerContext[Any, Any], request: Any) -> None:
+        self.method = method
+        self.context = context
+        self.request = request
+        self.caller: Identity = ANONYMOUS
+        self.key: IdempotencyKey | None = None
+        self.span: Span = INVALID_SPAN
+        self.deadline = 0.0
+        self.headers: list[tuple[str, str]] | None = None
+        self.authorization = self.idempotency_key = self.request_id = self.traceparent = ""
+        self.rest = False
+        self._read_metadata()
+
+    def _read_metadata(self) -> None:
+        for name, value in self.context.invocation_metadata() or ():
+            if name == "authorization":
+                self.authorization = str(value)
+            elif name == "traceparent":
+                self.traceparent = str(value)
+            elif name == "x-request-id":
+                self.request_id = str(value)[:64]
+            elif name == "idempotency-key":
+                self.idempotency_key = str(value)
+            elif name == "x-envoy-original-path":
+                self.rest = True
+
+    def remaining(self) -> float:
+        """Seconds that are left of the call's deadline."""
+        left = self.context.time_remaining()
+        return self.method.deadline if left is None else min(left, self.method.deadline)
+
+    def set_header(self, name: str, value: str) -> None:
+        """Send a header (initial metadata) with the reply."""
+        if self.headers is None:
+            self.headers = []
+        self.headers.append((name, value))
+
+    async def remember(self, tx: Transaction, reply: Message) -> None:
+        """Store the reply under the call's idempotency key, in the transaction of the effect; without a key, nothing."""
+        if self.key is not None:
+            await self.key.remember(tx, reply)
+
+    def record(self, reply: bytes) -> Record | None:
+        """The row of the idempotency table for handlers that write it in their own statement; None without a key."""
+        return self.key.record(reply) if self.key is not None else None
+
+    @property
+    def span_context(self) -> str:
+        """The `traceparent` of the call's own span, for what the call starts."""
+        return telemetry.write_traceparent(self.span)
