@@ -27,7 +27,7 @@ VALIDATE = "buf/validate/validate.proto"
 
 
 def main() -> None:
-    """Fill `third_party/`: `protos/` for buf, `python/` for the one module that our generated code imports from there."""
+    """Fill `third_party/`: `protos/` for buf, `python/` for the one module that our code imports from there."""
     for name in GOOGLE:
         target = PROTOS / name
         target.parent.mkdir(parents=True, exist_ok=True)
