@@ -1,0 +1,65 @@
+"""The notification service: events in, notices and mails out."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from services.chassis import process
+from services.chassis.app import App
+from services.chassis.work import Backoff, Queue, Worker
+from services.notification import models
+from services.notification.deliveries.recipients import Recipients
+from services.notification.deliveries.repository import DeliveryRepository
+from services.notification.deliveries.worker import DeliveryWorker
+from services.notification.events.handlers import EventHandlers
+from services.notification.events.repository import EventRepository
+from services.notification.events.worker import EventWorker
+from services.notification.inbox.handlers import InboxHandlers
+from services.notification.inbox.repository import InboxRepository
+from services.notification.mail.smtp import Mailer, server_of
+from services.notification.mail.writer import Writer
+from services.notification.observers import OBSERVERS, Observers
+from services.notification.rendering import Templates
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+KEEP = timedelta(days=365)
+"""How long notifications are kept."""
+MAIL_ATTEMPTS = 30
+"""With the backoff below, some three hours."""
+
+
+async def build(weft: App, observers: Observers = OBSERVERS) -> None:
+    """Wire the service."""
+    templates = Templates()
+    observations = weft.queue("observations")
+    # A lease holds the look-up, the code, and two tries at the mail server.
+    mails = weft.queue("mails", lease=45.0, max_attempts=MAIL_ATTEMPTS, backoff=Backoff(first=1.0, most=600.0))
+    events = EventRepository(weft.database, weft.clock, observers, observations, mails)
+    inbox = InboxRepository(weft.database)
+    weft.serve("weft.notification.v1.EventService", EventHandlers(events))
+    weft.serve("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, weft.pages, weft.clock))
+    weft.work(Worker(observations, EventWorker(events, observers, weft.tracer)))
+    weft.every(3600, lambda: inbox.expire(weft.clock.now() - KEEP), "expire notifications")
+    if weft.settings.work:
+        _send_mails(weft, mails, templates)
+
+
+def _send_mails(weft: App, mails: Queue, templates: Templates) -> None:
+    mailer = Mailer(server_of(weft.settings.smtp_url.get_secret_value()))
+    recipients = Recipients(weft.clients)
+    deliveries = DeliveryRepository(weft.database, mailer.name)
+    worker = DeliveryWorker(
+        deliveries,
+        recipients,
+        Writer(templates, recipients, weft.settings.mail_from),
+        mailer,
+        clock=weft.clock,
+        tracer=weft.tracer,
+        max_attempts=MAIL_ATTEMPTS,
+    )
+    weft.work(Worker(mails, worker, batch=4, concurrency=2))
+    weft.background(mailer.keep())
+    weft.every(300, lambda: deliveries.fail_dead(weft.clock.now()), "fail dead deliveries")
+
+
+if __name__ == "__main__":
+    process.main("notification", build, metadata=models.metadata, migrations=MIGRATIONS)

@@ -1,0 +1,61 @@
+"""Recipients, as the user service knows them at this moment."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from weft.user.v1.user_pb2 import User
+from weft_client import errors
+from weft_internal import InternalWeft
+
+from services.notification.deliveries.domain import Reason
+
+
+class Unreachable(Exception):
+    """The user service does not answer as it should; later it may."""
+
+
+class NothingToSend(Exception):
+    """The mail has lost its purpose, for a `Reason`."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class Code(NamedTuple):
+    """A one-time code, for the mail alone."""
+
+    code: str
+    expires: datetime
+
+
+class Recipients:
+    """Asks the user service; keeps nothing."""
+
+    def __init__(self, clients: InternalWeft) -> None:
+        self._clients = clients
+
+    async def look_up(self, user_ids: Iterable[str]) -> dict[str, User]:
+        """Those that exist, by id. Raises `Unreachable`."""
+        try:
+            reply = await self._clients.users.batch_get_users(user_ids=sorted(user_ids))
+        except errors.WeftError as error:
+            raise Unreachable(_cause(error)) from None
+        return {user.user_id: user for user in reply.users}
+
+    async def issue_code(self, user_id: str) -> Code:
+        """A fresh verification code; those before stop working. Raises `NothingToSend` and `Unreachable`."""
+        try:
+            reply = await self._clients.auth.issue_verification_code(user_id=user_id)
+        except errors.UserAlreadyVerified:
+            raise NothingToSend(Reason.ALREADY_VERIFIED) from None
+        except errors.UserNotFound:
+            raise NothingToSend(Reason.NO_ADDRESS) from None
+        except errors.WeftError as error:
+            raise Unreachable(_cause(error)) from None
+        return Code(reply.code, reply.expire_time.ToDatetime(UTC))
+
+
+def _cause(error: errors.WeftError) -> str:
+    return f"user service: {error.reason or error.code.name}"

@@ -1,0 +1,148 @@
+"""Sends mails: the recipient is looked up and the words are found at the moment of sending, and forgotten after it."""
+
+import asyncio
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from email.message import EmailMessage
+
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter
+from weft.user.v1.user_pb2 import User
+from weft_client.breaker import Breaker
+
+from services.chassis import logs
+from services.chassis.clock import Clock
+from services.chassis.telemetry import Tracer
+from services.chassis.work import Job
+from services.notification.deliveries.domain import (
+    Answer,
+    Delivery,
+    DeliveryState,
+    Outcome,
+    Reason,
+    Verdict,
+    failed,
+    judge,
+    skipped,
+    unsent,
+)
+from services.notification.deliveries.recipients import NothingToSend, Recipients, Unreachable
+from services.notification.deliveries.repository import DeliveryRepository, Settled
+from services.notification.mail.message import AddressUnusable
+from services.notification.mail.smtp import Mailer
+from services.notification.mail.writer import Writer
+
+log = logs.logger("deliveries")
+DELIVERIES = Counter(
+    "weft_deliveries", "Deliveries that were worked on, by channel and the state they came to.", ["channel", "state"]
+)
+
+
+class DeliveryWorker:
+    """The handler of the mails queue."""
+
+    def __init__(
+        self,
+        deliveries: DeliveryRepository,
+        recipients: Recipients,
+        writer: Writer,
+        mailer: Mailer,
+        *,
+        clock: Clock,
+        tracer: Tracer,
+        max_attempts: int,
+    ) -> None:
+        """`max_attempts` is the queue's: the last one settles the delivery."""
+        self._deliveries = deliveries
+        self._recipients = recipients
+        self._writer = writer
+        self._mailer = mailer
+        self._breaker = Breaker("smtp", failures=5, first=5.0, most=60.0)
+        self._clock = clock
+        self._tracer = tracer
+        self._max_attempts = max_attempts
+
+    async def __call__(self, jobs: Sequence[Job]) -> None:
+        """Send a batch, each mail within its own trace; a job whose delivery is settled is done."""
+        by_delivery = {str(job.key): job for job in jobs}
+        claimed = await self._deliveries.claim(list(by_delivery), self._clock.now())
+        if not claimed:
+            return
+        users = await self._look_up(claimed.values(), jobs)
+        settled = await asyncio.gather(*(self._deliver(d, by_delivery[d.delivery_id], users) for d in claimed.values()))
+        await self._deliveries.settle(settled, self._clock.now())
+        for one in settled:
+            job, verdict = by_delivery[one.delivery.delivery_id], one.verdict
+            DELIVERIES.labels("EMAIL", verdict.state.value).inc()
+            if verdict.state is DeliveryState.QUEUED:
+                job.retry(verdict.error)
+            elif verdict.state is DeliveryState.FAILED:
+                job.dead(verdict.error)
+
+    async def _look_up(self, claimed: Iterable[Delivery], jobs: Sequence[Job]) -> Mapping[str, User] | Unreachable:
+        """One call for the batch; it belongs to a trace where the batch has only one."""
+        traces = {job.traceparent for job in jobs}
+        with self._tracer.span("look up recipients", parent=traces.pop() if len(traces) == 1 else ""):
+            try:
+                return await self._recipients.look_up({delivery.user_id for delivery in claimed})
+            except Unreachable as error:
+                return error
+
+    async def _deliver(self, delivery: Delivery, job: Job, users: Mapping[str, User] | Unreachable) -> Settled:
+        """One mail, from its recipient to the server's answer. Never raises."""
+        attributes = {"weft.delivery.id": delivery.delivery_id, "weft.notification.type": delivery.type}
+        with self._tracer.span("send mail", job.traceparent, SpanKind.CLIENT, attributes) as span:
+            answers: list[Answer] = []
+            try:
+                mail = await self._write(delivery, users)
+                answers = await self._send(mail)
+                verdict = self._judge(answers, job)
+            except NothingToSend as error:
+                verdict = skipped(error.reason)
+            except AddressUnusable as error:
+                verdict = failed(Reason.ADDRESS_UNUSABLE, str(error))
+            except Unreachable as error:
+                verdict = unsent(str(error), job.attempts, self._max_attempts)
+            except Exception as error:  # a template that is wrong, say: the others of the batch go on
+                where = traceback.extract_tb(error.__traceback__)[-1]  # never the words: they may name the recipient
+                log.error(
+                    "mail_unwritten",
+                    type=delivery.type,
+                    cause=type(error).__name__,
+                    where=f"{where.name}:{where.lineno}",
+                )
+                verdict = unsent(type(error).__name__, job.attempts, self._max_attempts)
+            span.set_attributes(
+                {"weft.delivery.state": verdict.state.value, "weft.delivery.reason": verdict.reason.value}
+            )
+        if verdict.error:
+            log.warning("mail_unsent", delivery_id=delivery.delivery_id, state=verdict.state.value, cause=verdict.error)
+        return Settled(delivery, verdict, tuple(answers))
+
+    async def _write(self, delivery: Delivery, users: Mapping[str, User] | Unreachable) -> EmailMessage:
+        if isinstance(users, Unreachable):
+            raise users
+        user = users.get(delivery.user_id)
+        if user is None or not user.email:
+            raise NothingToSend(Reason.NO_ADDRESS)
+        return await self._writer.write(delivery, user)
+
+    async def _send(self, mail: EmailMessage) -> list[Answer]:
+        """Once, and at once again where the answer was lost: a later try would void the code that is on its way."""
+        answers: list[Answer] = []
+        while len(answers) < 2 and not self._breaker.enter():
+            try:
+                answer = await self._mailer.send(mail)
+            except BaseException:
+                self._breaker.left()
+                raise
+            (self._breaker.succeeded if answer.serving else self._breaker.failed)()
+            answers.append(answer)
+            if answer.outcome is not Outcome.LOST:
+                break
+        return answers
+
+    def _judge(self, answers: Sequence[Answer], job: Job) -> Verdict:
+        if not answers:
+            return unsent("the mail server fails and is left alone", job.attempts, self._max_attempts)
+        return judge(answers[-1], job.attempts, self._max_attempts)

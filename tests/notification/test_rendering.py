@@ -1,0 +1,93 @@
+"""Templates: complete in every locale, strict, sandboxed, and escaped where they must be."""
+
+import pytest
+from jinja2 import TemplateNotFound, UndefinedError
+from jinja2.exceptions import SecurityError
+
+from services.notification.observers import OBSERVERS
+from services.notification.observers.users import VERIFICATION
+from services.notification.rendering import FOLDER, Templates, fallback
+
+TEMPLATES = Templates()
+NAMES = sorted(path.stem for path in (FOLDER / "en").glob("*.jinja"))
+FACTS = {
+    "order_id": "ord_01",
+    "total": {"amount_minor": 4200, "currency": "EUR"},
+    "amount": {"amount_minor": 1700, "currency": "EUR"},
+    "name": "Ann",
+    "code": "12345678",
+    "expires": "2026-11-24 12:00 UTC",
+}
+
+
+def _parts(locale, name):
+    return set(TEMPLATES._plain.get_template(f"{locale}/{name}.jinja").blocks)
+
+
+@pytest.mark.parametrize("locale", sorted(TEMPLATES.locales))
+@pytest.mark.parametrize("name", NAMES)
+def test_every_template_is_there_in_every_locale_with_the_same_parts_and_renders(locale, name):
+    parts = _parts(locale, name)
+    assert parts == _parts("en", name)
+    assert parts in ({"subject", "text", "html"}, {"title", "body"}, {"subject", "text", "html", "title", "body"})
+    if "subject" in parts:
+        letter = TEMPLATES.letter(name, locale, FACTS)
+        assert letter.subject
+        assert "\n" not in letter.subject
+        assert "Ann" in letter.text
+        assert "<p>" in letter.html
+        assert letter.locale == locale
+    if "title" in parts:
+        assert all(TEMPLATES.notice(name, locale, FACTS))
+
+
+def test_the_verification_mail_bears_the_code_and_its_end_in_both_parts_and_not_in_the_subject():
+    letter = TEMPLATES.letter(VERIFICATION, "en", FACTS)
+    for part in (letter.text, letter.html):
+        assert "12345678" in part
+        assert "2026-11-24 12:00 UTC" in part
+    assert "12345678" not in letter.subject
+
+
+def test_a_locale_falls_back_from_the_particular_to_english():
+    assert list(fallback("de-AT-1996")) == ["de-AT-1996", "de-AT", "de", "en"]
+    assert list(fallback("")) == ["", "en"]
+    assert TEMPLATES.notice("user.verified", "de-AT", {}).title == "Willkommen bei Weft"
+    assert TEMPLATES.notice("user.verified", "fr-CA", {}).title == "Welcome to Weft"
+    assert TEMPLATES.notice("user.verified", "../../etc", {}).title == "Welcome to Weft"
+
+
+def test_a_name_is_escaped_in_html_and_left_alone_in_text():
+    letter = TEMPLATES.letter("order.confirmed", "en", {**FACTS, "name": "<script>&co"})
+    assert "Hello <script>&co," in letter.text
+    assert "Hello &lt;script&gt;&amp;co," in letter.html
+    assert "<script>" not in letter.html
+
+
+def test_a_value_is_never_read_as_a_template():
+    assert "{{ code }}" in TEMPLATES.letter("order.confirmed", "en", {**FACTS, "name": "{{ code }}"}).text
+
+
+def test_a_missing_fact_or_template_is_an_error_and_not_a_gap():
+    with pytest.raises(UndefinedError, match="total"):
+        TEMPLATES.letter("order.confirmed", "en", {"order_id": "ord_01", "name": ""})
+    with pytest.raises(TemplateNotFound):
+        TEMPLATES.letter("order.eaten", "de", {})
+    with pytest.raises(TemplateNotFound, match="no block subject"):
+        TEMPLATES.letter("order.placed", "en", FACTS)
+
+
+def test_a_template_cannot_leave_its_sandbox(tmp_path):
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "escape.jinja").write_text(
+        "{% block title %}{{ ''.__class__.__mro__ }}{% endblock %}{% block body %}{% endblock %}"
+    )
+    with pytest.raises(SecurityError):
+        Templates(tmp_path).notice("escape", "en", {})
+
+
+def test_every_type_that_an_observer_can_ask_for_has_its_template():
+    # The observers' own tests say which types they give; here none of the files is without use.
+    assert {VERIFICATION, "user.sign_up_repeated", "user.verified"} <= set(NAMES)
+    orders = {name for name in NAMES if name.partition(".")[0] in ("order", "payment")}
+    assert all(OBSERVERS.names_for(name) for name in orders)

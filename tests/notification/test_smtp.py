@@ -1,0 +1,232 @@
+"""The e-mail channel against a real SMTP server."""
+
+import asyncio
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from services.chassis.settings import SettingsError
+from services.notification.deliveries.domain import Outcome
+from services.notification.mail.message import AddressUnusable, compose
+from services.notification.mail.smtp import Mailer, Server, redacted, server_of
+from services.notification.rendering import Letter
+from tests.notification.smtp import HANG_UP, receiving, until
+
+LETTER = Letter("A subject with ü", "Hello Ann,\n\n.a line with a dot\n", "<p>Hello Ann,</p>", "en")
+WHEN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def mail(delivery_id="dlv_1", address="ann@example.com", name="Ann"):
+    return compose(
+        LETTER, sender="Weft <no-reply@weft.local>", address=address, name=name, delivery_id=delivery_id, created=WHEN
+    )
+
+
+def mailer(receiver, **options):
+    wish = options.pop("starttls", "offered")
+    login = options.pop("login", "")
+    return Mailer(server_of(f"smtp://{login}127.0.0.1:{receiver.port}?starttls={wish}"), **options)
+
+
+async def test_a_mail_arrives_whole():
+    async with receiving() as receiver:
+        answer = await mailer(receiver).send(mail())
+        assert (answer.outcome, answer.code, answer.text, answer.serving) == (Outcome.ACCEPTED, 250, "taken", True)
+        assert receiver.envelopes == [("no-reply@weft.local", ["ann@example.com"])]
+        got = receiver.mails[0]
+        assert {name: got[name] for name in ("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted")} == {
+            "From": "Weft <no-reply@weft.local>",
+            "To": "Ann <ann@example.com>",
+            "Subject": "A subject with ü",
+            "Date": "Tue, 24 Nov 2026 12:00:00 +0000",
+            "Message-ID": "<dlv_1@weft.local>",
+            "Auto-Submitted": "auto-generated",
+        }
+        assert got["Content-Language"] == "en"
+        assert receiver.text() == "Hello Ann,\n\n.a line with a dot\n"
+        assert got.get_body(("html",)).get_content().strip() == "<p>Hello Ann,</p>"
+
+
+async def test_a_connection_is_used_again_and_left_with_a_word():
+    async with receiving() as receiver:
+        sending = mailer(receiver)
+        for number in range(5):
+            assert (await sending.send(mail(f"dlv_{number}"))).outcome is Outcome.ACCEPTED
+        assert len(receiver.connections) == 1
+        await sending.close()
+        await until(lambda: receiver.closed == 1)
+
+
+async def test_mails_share_a_bounded_number_of_connections():
+    async with receiving() as receiver:
+        sending = mailer(receiver, connections=3)
+        answers = await asyncio.gather(*(sending.send(mail(f"dlv_{n}")) for n in range(12)))
+        assert {answer.outcome for answer in answers} == {Outcome.ACCEPTED}
+        assert sorted(receiver.ids) == sorted(f"<dlv_{n}@weft.local>" for n in range(12))
+        assert len(receiver.connections) <= 3
+        await sending.close()
+
+
+async def test_a_server_that_closed_idle_connections_is_connected_to_anew_without_an_attempt_lost():
+    async with receiving() as receiver:
+        sending = mailer(receiver)
+        await sending.send(mail("dlv_1"))
+        receiver.hang_up()
+        await until(lambda: receiver.closed == 1)
+        assert (await sending.send(mail("dlv_2"))).outcome is Outcome.ACCEPTED
+        assert receiver.ids == ["<dlv_1@weft.local>", "<dlv_2@weft.local>"]
+        await sending.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "code", "text", "serving"),
+    [
+        ("450 4.2.1 mailbox busy", Outcome.DEFERRED, 450, "4.2.1 mailbox busy", True),
+        ("550 5.1.1 <ann@example.com> unknown", Outcome.REFUSED, 550, "5.1.1 <…> unknown", True),
+        ("421 4.3.0 closing", Outcome.DEFERRED, 421, "4.3.0 closing", False),
+        ("530 5.7.0 authenticate first", Outcome.DEFERRED, 530, "5.7.0 authenticate first", False),
+    ],
+)
+async def test_the_servers_word_on_the_recipient_decides(answer, outcome, code, text, serving):
+    async with receiving() as receiver:
+        receiver.recipient_answers = [answer]
+        sending = mailer(receiver)
+        got = await sending.send(mail())
+        assert (got.outcome, got.code, got.text, got.serving) == (outcome, code, text, serving)
+        assert receiver.mails == []
+        assert (await sending.send(mail())).outcome is Outcome.ACCEPTED
+        await sending.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "code", "serving"),
+    [
+        ("451 4.3.2 later", Outcome.DEFERRED, 451, True),
+        ("554 5.6.0 not this", Outcome.REFUSED, 554, True),
+        (HANG_UP, Outcome.LOST, 0, False),
+    ],
+)
+async def test_the_servers_word_on_the_content_decides(answer, outcome, code, serving):
+    async with receiving() as receiver:
+        receiver.data_answers = [answer]
+        got = await mailer(receiver).send(mail())
+        assert (got.outcome, got.code, got.serving) == (outcome, code, serving)
+
+
+async def test_silence_after_the_content_leaves_open_whether_it_was_sent():
+    async with receiving() as receiver:
+        receiver.stalled = asyncio.Event()
+        got = await mailer(receiver, timeout=0.2).send(mail())
+        assert (got.outcome, got.text, got.serving) == (Outcome.LOST, "TimeoutError while data", False)
+        receiver.stalled.set()
+
+
+async def test_a_server_that_is_not_there_surely_did_not_send():
+    async with receiving() as receiver:
+        sending = mailer(receiver)
+    got = await sending.send(mail())
+    assert (got.outcome, got.code, got.serving) == (Outcome.DEFERRED, 0, False)
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # that is what is tested
+async def test_a_login_is_used_and_a_wrong_one_is_not_the_mails_fault():
+    async with receiving(login=True) as receiver:
+        sending = mailer(receiver, login="weft:correct%20horse@")
+        assert (await sending.send(mail())).outcome is Outcome.ACCEPTED
+        assert receiver.users == ["weft"]
+        await sending.close()
+        got = await mailer(receiver, login="weft:wrong@").send(mail())
+        assert (got.outcome, got.code, got.serving) == (Outcome.DEFERRED, 535, False)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Contexts of a server and of a client that trusts it."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "server.pem"
+    pem.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(pem)
+    return server, ssl.create_default_context(cafile=pem)
+
+
+@pytest.mark.parametrize(("wish", "secure"), [("offered", True), ("required", True), ("off", False)])
+async def test_starttls_is_taken_as_the_setting_says(certificate, wish, secure):
+    async with receiving(tls=certificate[0]) as receiver:
+        sending = mailer(receiver, starttls=wish, tls=certificate[1])
+        assert (await sending.send(mail())).outcome is Outcome.ACCEPTED
+        assert receiver.secure == [secure]
+        await sending.close()
+
+
+async def test_required_starttls_is_not_done_without():
+    async with receiving() as receiver:
+        got = await mailer(receiver, starttls="required").send(mail())
+        assert (got.outcome, got.serving) == (Outcome.DEFERRED, False)
+        assert receiver.mails == []
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(certificate):
+    async with receiving(tls=certificate[0]) as receiver:
+        got = await mailer(receiver).send(mail())
+        assert (got.outcome, got.serving) == (Outcome.DEFERRED, False)
+        assert receiver.mails == []
+
+
+def test_a_url_says_where_and_how():
+    assert server_of("smtp://mail.test") == Server("mail.test", 25, None, None, False, None)
+    assert server_of("smtp://u:p%40ss@mail.test?starttls=required") == Server(
+        "mail.test", 587, "u", "p@ss", False, True
+    )
+    assert server_of("smtps://mail.test") == Server("mail.test", 465, None, None, True, False)
+    assert "p@ss" not in repr(server_of("smtp://u:p%40ss@mail.test"))
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://mail.test", "smtp://", "smtp://mail.test:99999", "smtp://h?starttls=maybe"]
+)
+def test_a_url_that_makes_no_sense_is_refused_with_the_remedy(url):
+    with pytest.raises(SettingsError, match="WEFT_SMTP_URL: write smtp://"):
+        server_of(url)
+
+
+@pytest.mark.parametrize("address", ["", "nobody", "a@b\r\nBcc: c@d", "ä@example.com", "a@b@c"])
+def test_an_address_that_cannot_stand_in_a_mail_is_refused(address):
+    with pytest.raises(AddressUnusable):
+        mail(address=address)
+
+
+def test_a_name_cannot_begin_another_header():
+    made = mail(name="Ann\r\nBcc: spy@example.com\x00")
+    assert made["To"].addresses[0].display_name == "Ann Bcc: spy@example.com"
+    assert "Bcc" not in made
+
+
+def test_answers_are_kept_without_addresses():
+    assert (
+        redacted("5.1.1 <ann@example.com>:\r\n no such user ann@example.com here") == "5.1.1 <…>: no such user <…> here"
+    )
+    assert len(redacted("x" * 500)) == 200
