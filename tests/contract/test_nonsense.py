@@ -1,0 +1,89 @@
+"""Policies that make no sense are refused with a sentence that says what to write instead."""
+
+import re
+
+import pytest
+
+from services.chassis.contract import ContractError
+from tests.contract.compiled import contract
+
+SENSE = (
+    'callers: [CALLER_USER] scope: "lab.write" rate: RATE_CLASS_WRITE deadline: {seconds: 5} '
+    "key: IDEMPOTENCY_KEY_REQUIRED"
+)
+ROUTE = 'option (google.api.http) = {post: "/v1/tries" body: "*"};'
+
+
+def service(policy: str, *options: str, request: str = "TryRequest", reply: str = "TryResponse") -> str:
+    return f"""
+        service LabService {{
+          rpc Try({request}) returns ({reply}) {{
+            {" ".join(options)}
+            {f"option (weft.api.v1.method) = {{ {policy} }};" if policy is not None else ""}
+          }}
+        }}
+        message TryRequest {{}}
+        message TryResponse {{}}
+    """
+
+
+def test_a_sensible_policy_is_read() -> None:
+    (method,) = contract(service(SENSE, ROUTE)).methods
+    assert (method.full_name, method.scope, method.deadline) == ("weft.lab.v1.LabService.Try", "lab.write", 5.0)
+
+
+def test_an_rpc_without_a_policy_is_refused_by_name_with_the_remedy() -> None:
+    text = service(SENSE, ROUTE).replace(f"option (weft.api.v1.method) = {{ {SENSE} }};", "")
+    with pytest.raises(ContractError, match=r"^weft\.lab\.v1\.LabService\.Try has no policy: add `option \(weft"):
+        contract(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "sentence"),
+    [
+        (("callers: [CALLER_USER]", ""), (ROUTE,), "has no callers: list them"),
+        (("[CALLER_USER]", "[CALLER_PUBLIC, CALLER_USER]"), (ROUTE,), "mixes CALLER_PUBLIC with others"),
+        (('[CALLER_USER] scope: "lab.write"', "[CALLER_PARTNER]"), (ROUTE,), "needs a scope"),
+        (("deadline: {seconds: 5}", ""), (ROUTE,), "has no deadline: write"),
+        (("rate: RATE_CLASS_WRITE", ""), (ROUTE,), "can be called from outside and has no rate class: write"),
+        (("", ""), (), "has callers outside and no route: add google.api.http"),
+        (("[CALLER_USER]", "[CALLER_INTERNAL]"), (ROUTE,), "is internal and has a route"),
+        (("", ""), (ROUTE, "option idempotency_level = IDEMPOTENT;"), "is repeatable and takes a key: drop"),
+        (("key: IDEMPOTENCY_KEY_REQUIRED", ""), (ROUTE,), "is a mutation that is neither IDEMPOTENT nor keyed: write"),
+        (("KEY_REQUIRED", "KEY_NONE"), (ROUTE,), "takes no key and does not say why: write `keyless_because`"),
+        (("KEY_REQUIRED", 'KEY_REQUIRED keyless_because: "so"'), (ROUTE,), "says why it takes no key, but takes one"),
+        (("deadline", "success: 418 deadline"), (ROUTE,), "succeeds with an unknown status: 200, 201, 202 or 204"),
+        (("deadline", "success: 204 deadline"), (ROUTE,), "answers 204 with a body: return google.protobuf.Empty"),
+        (("", ""), ('option (google.api.http) = {get: "/v1/tries"};',), "is a GET with side effects: say"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_policy_without_sense_is_refused(change: tuple[str, str], options: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(ContractError, match=rf"^weft\.lab\.v1\.LabService\.Try {re.escape(sentence)}"):
+        contract(service(SENSE.replace(*change), *options))
+
+
+def test_a_stream_of_requests_over_rest_is_refused() -> None:
+    with pytest.raises(ContractError, match="streams requests over REST, which JSON cannot"):
+        contract(service(SENSE, ROUTE, request="stream TryRequest"))
+
+
+def test_a_reason_that_the_package_does_not_have_is_refused() -> None:
+    with pytest.raises(
+        ContractError, match=r"declares GONE_FISHING, which weft\.lab\.v1\.ErrorReason does not have: add"
+    ):
+        contract(service(SENSE + ' errors: ["GONE_FISHING"]', ROUTE))
+
+
+def test_a_reason_without_a_code_is_refused() -> None:
+    reasons = "enum ErrorReason { ERROR_REASON_UNSPECIFIED = 0; GONE_FISHING = 1; }"
+    with pytest.raises(ContractError, match=r"weft\.lab\.v1\.ErrorReason\.GONE_FISHING has no code: write"):
+        contract(service(SENSE, ROUTE) + reasons)
+
+
+def test_an_rpc_overrides_the_defaults_of_its_service_field_by_field() -> None:
+    text = service('scope: "lab.admin"', ROUTE).replace(
+        "rpc Try", f"option (weft.api.v1.service) = {{ {SENSE} }}; rpc Try"
+    )
+    (method,) = contract(text).methods
+    assert (method.scope, method.deadline, method.rate.name) == ("lab.admin", 5.0, "WRITE")
