@@ -178,7 +178,7 @@ _SPAN: Mapping[str, str] = {"db.system.name": "postgresql"}
 
 async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
     # Bounds for a statement that waits for a lock, and for one that never ends: no caller waits longer anyway.
-    await connection.execute("SET lock_timeout = '5s'; SET statement_timeout = '30s'; SET timezone = 'UTC'")
+    await connection.execute("SET lock_timeout = '5s'; SET statement_timeout = '30s'; SET timezone = 'UTC'", prepare=False)
 
 
 def violated(error: psycopg.Error) -> str:

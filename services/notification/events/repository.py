@@ -105,21 +105,22 @@ class EventRepository:
     async def notify(self, observations: Sequence[Observation]) -> None:
         """Write down notices with their deliveries, leaving out those that an event and observer have given already."""
         now = self._clock.now()
-        rows = [_row(made, now) for made in sorted(observations, key=lambda made: _moment(made.event))]
+        ordered = sorted(observations, key=lambda made: _moment(made.event))
+        # Dated by the event, so that notices which were reordered on the way lie in the inbox as things happened; sorted
+        # ids keep the order within a millisecond.
+        times = [min(made.event.occur_time.ToDatetime(UTC), now) for made in ordered]
+        identifiers = sorted(ids.new("ntf", time) for time in times)
+        rows = [_row(*given, now) for given in zip(ordered, identifiers, times, strict=True)]
         columns = dict(zip(_GIVEN, arrays(rows), strict=True))
         if await self._database.run(_NOTIFY, **columns, now=now):
             self._mails.wake()
 
 
-def _row(made: Observation, now: datetime) -> tuple[Any, ...]:
-    """The values of `_GIVEN`.
-
-    Dated by the event, so that notices which were reordered on the way lie in the inbox as things happened.
-    """
-    happened = min(made.event.occur_time.ToDatetime(UTC), now)
+def _row(made: Observation, notification_id: str, happened: datetime, now: datetime) -> tuple[Any, ...]:
+    """The values of `_GIVEN`."""
     notice = made.notice
     return (
-        ids.new("ntf", happened),
+        notification_id,
         made.event.event_id,
         made.observer,
         notice.user_id,
