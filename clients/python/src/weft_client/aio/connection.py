@@ -1,0 +1,120 @@
+"""A channel to one target, with the calls bound to it; swapped for a new one when certificates change."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+from weft_client.aio.platform import Channel, connect, retire
+from weft_client.link import Link
+from weft_client.retries import Retries
+from weft_client.target import OPTIONS, target
+from weft_client.tls import MutualTls, Tls
+
+log = logging.getLogger("weft_client.connection")
+
+_LOOK = 1.0
+"""Seconds between two looks at the certificate files."""
+_GRACE = 30.0
+"""Seconds that running calls have on a channel that was swapped."""
+
+
+class Bound(Protocol):
+    """A method that wants to know its channel."""
+
+    def bind(self, channel: Channel) -> None:
+        """Use this channel from now on."""
+        ...
+
+
+class AsyncConnection:
+    """Opened by the first call. `due` is when `check` wants to be called next, on the monotonic clock."""
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        tls: Tls | MutualTls | None,
+        retries: Retries,
+        *,
+        server_name: str = "",
+        name: str = "edge",
+    ) -> None:
+        """`server_name`: what the server's certificate must say, where it is not the host of the address; `name` is for logs."""
+        self.due = 0.0
+        self._addresses, self._tls, self._retries = addresses, tls, retries
+        self._options: list[tuple[str, Any]] = [*OPTIONS]
+        self._name = name
+        if server_name and tls is not None:
+            self._options.append(("grpc.ssl_target_name_override", server_name))
+        elif len(addresses) > 1:
+            self._options.append(("grpc.default_authority", addresses[0]))
+        self._channel: Channel | None = None
+        self._closed = False
+        self._bound: list[Bound] = []
+        self._links: dict[str, Link] = {}
+        self._loaded: tuple[int, ...] = ()
+        self._seen: tuple[int, ...] = ()
+
+    def add(self, bound: Bound) -> None:
+        """Keep a method bound to the current channel."""
+        self._bound.append(bound)
+
+    def link(self, service: str) -> Link:
+        """What is known about a service behind this connection."""
+        if service not in self._links:
+            self._links[service] = Link(service, self._retries)
+        return self._links[service]
+
+    def check(self, now: float) -> None:
+        """Open the channel where there is none; swap it where the certificate files changed and have settled.
+
+        Raises `OSError` where a certificate file cannot be read at first, `RuntimeError` after `close`.
+        """
+        if self._closed:
+            raise RuntimeError("The client is closed.")
+        files = self._tls.files if self._tls else ()
+        self.due = now + _LOOK if files else float("inf")
+        marks = _marks(files)
+        if self._channel is None:
+            self._loaded = self._seen = marks
+            self._use(self._open())
+        elif marks != self._loaded and marks == self._seen and marks:
+            # Certificate and key are renamed one after the other; a pair is taken when it stood still for one look.
+            self._loaded = marks
+            log.info("certificates changed; connecting to %s anew", self._name)
+            old = self._channel
+            self._use(self._open())
+            retire(old, _GRACE)
+        self._seen = marks
+
+    async def close(self) -> None:
+        """Close the channel; calls that still run end as cancelled."""
+        self._closed, self.due = True, 0.0
+        if self._channel is not None:
+            await self._channel.close()
+
+    def _open(self) -> Channel:
+        if not self._addresses:
+            raise ValueError(f"No address of the {self._name} service is known: add it to the client's peers.")
+        return connect(target(self._addresses), self._tls.credentials() if self._tls else None, self._options)
+
+    def _use(self, channel: Channel) -> None:
+        self._channel = channel
+        for bound in self._bound:
+            bound.bind(channel)
+
+
+def _marks(files: Sequence[Path]) -> tuple[int, ...]:
+    """What changes when a file is replaced or rewritten; empty where one is missing for the moment."""
+    try:
+        return tuple(mark for file in files for stat in [file.stat()] for mark in (stat.st_mtime_ns, stat.st_ino))
+    except OSError:
+        return ()
+
+
+def opened(connection: AsyncConnection) -> None:
+    """Have the connection ready for a call."""
+    now = monotonic()
+    if now >= connection.due:
+        connection.check(now)

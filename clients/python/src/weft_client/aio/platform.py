@@ -1,0 +1,27 @@
+"""All that differs between the flavours: how to wait, lock, connect and let go. `weft_client.blocking` is its twin."""
+
+import asyncio
+from typing import Any
+
+import grpc
+from grpc.aio import Channel, UnaryStreamMultiCallable, UnaryUnaryMultiCallable
+
+__all__ = ["Channel", "Lock", "UnaryStreamMultiCallable", "UnaryUnaryMultiCallable", "connect", "retire", "sleep"]
+
+Lock = asyncio.Lock
+sleep = asyncio.sleep
+_retiring: set[asyncio.Task[Any]] = set()
+
+
+def connect(target: str, credentials: grpc.ChannelCredentials | None, options: list[tuple[str, Any]]) -> Channel:
+    """A channel; plain text where there are no credentials."""
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, credentials, options=options)
+
+
+def retire(channel: Channel, seconds: float) -> None:
+    """Close a channel once its running calls are done, at the latest after so many seconds."""
+    task = asyncio.get_running_loop().create_task(channel.close(grace=seconds))
+    _retiring.add(task)
+    task.add_done_callback(_retiring.discard)

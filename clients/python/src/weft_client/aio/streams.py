@@ -1,0 +1,162 @@
+"""Calls that answer with a stream, resumed where it broke."""
+
+from __future__ import annotations
+
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self
+
+import grpc
+
+from weft_client import context, failures
+from weft_client.aio.connection import AsyncConnection, opened
+from weft_client.aio.platform import Channel, UnaryStreamMultiCallable, sleep
+from weft_client.call import Call
+from weft_client.link import Link
+from weft_client.method import Method, Reply, Request
+
+if TYPE_CHECKING:
+    from weft_client.aio.auth import AsyncAuth
+
+_PATIENCE = 60.0
+"""Seconds without a message for which a stream that can resume keeps trying."""
+
+
+class AsyncStreaming(Generic[Request, Reply]):
+    """One streaming RPC, bound to its connection once."""
+
+    def __init__(self, connection: AsyncConnection, method: Method[Request, Reply], auth: AsyncAuth | None) -> None:
+        self.connection, self.method = connection, method
+        self.link: Link = connection.link(method.service)
+        self.auth = None if method.open else auth
+        self.send: UnaryStreamMultiCallable[Any, Any]
+        connection.add(self)
+
+    def bind(self, channel: Channel) -> None:
+        """Use this channel from now on."""
+        self.send = channel.unary_stream(
+            self.method.path,
+            request_serializer=self.method.request.SerializeToString,
+            response_deserializer=self.method.reply.FromString,
+        )
+
+    def __call__(self, request: Request, timeout: float | None = None) -> AsyncStream[Reply]:
+        """A stream that opens with its first message."""
+        return AsyncStream(self, request, timeout)
+
+
+class AsyncStream(Generic[Reply]):
+    """Messages as they come. Close it, or use it as a context manager, when leaving it before its end.
+
+    A stream whose messages bear a cursor resumes from the last one when the connection breaks or the service ends it for
+    the time being; heartbeats are passed over. Messages may come twice after that. `cursor` is the last one seen, to be
+    kept by who wants to go on later.
+    """
+
+    def __init__(self, streaming: AsyncStreaming[Any, Reply], request: Any, timeout: float | None) -> None:
+        self._streaming, self._request, self._timeout = streaming, request, timeout
+        fields = streaming.method.reply.DESCRIPTOR.fields_by_name
+        self._resumes = "cursor" in fields and "cursor" in request.DESCRIPTOR.fields_by_name
+        self._ends = "error" in fields and fields["error"].message_type is not None
+        self._beats = "heartbeat" in fields
+        self.cursor: str = request.cursor if self._resumes else ""
+        self._call: Call | None = None
+        self._reply: Any = None
+        self._messages: Any = None
+        self._quiet_since = 0.0
+        self._over = self._begun = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Reply:
+        """The next message. Raises `WeftError` where the stream cannot go on."""
+        while not self._over:
+            try:
+                if self._messages is None:
+                    await self._open()
+                message: Reply = await anext(self._messages)
+                if self._arrived(message):
+                    return message
+            except StopAsyncIteration:
+                self._opened.succeeded()
+                self._finish()
+            except (grpc.RpcError, failures.WeftError) as error:
+                await sleep(self._broke(error))
+            except BaseException:
+                self._finish()
+                raise
+        raise StopAsyncIteration
+
+    async def close(self) -> None:
+        """End the stream."""
+        self._over = True
+        self._finish()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _open(self) -> None:
+        streaming = self._streaming
+        opened(streaming.connection)
+        if self._call is None:
+            self._quiet_since = monotonic()
+            self._call = Call(streaming.method, streaming.link, self._timeout)
+        call = self._call
+        if streaming.auth is not None:
+            call.authorize(streaming.auth.current() or await streaming.auth.fetch())
+        elif not streaming.method.open:
+            call.authorize(context.authorization.get())
+        if self._resumes:
+            self._request.cursor = self.cursor
+        self._reply = streaming.send(self._request, timeout=call.attempt(), metadata=call.metadata)
+        self._messages = aiter(self._reply)
+
+    def _arrived(self, message: Any) -> bool:
+        """Take note of a message; whether it is one for the caller. Raises the terminal error that it may hold."""
+        call = self._opened
+        if self._ends and message.HasField("error"):
+            raise failures.from_status(message.error, call.request_id, call.attempts)
+        if self._resumes and message.cursor:
+            self.cursor = message.cursor
+        self._begun = True
+        self._quiet_since = monotonic()
+        call.progressed()
+        return not (self._beats and message.HasField("heartbeat"))
+
+    def _broke(self, error: grpc.RpcError | failures.WeftError) -> float:
+        """Seconds to wait before resuming, or opening again. Raises what ends the stream."""
+        self._drop()
+        auth = self._streaming.auth
+        renew = auth.refused if auth is not None else None
+        try:
+            if self._resumes:
+                return self._opened.broke(error, renew, patient=monotonic() - self._quiet_since < _PATIENCE)
+            if self._begun or isinstance(error, failures.WeftError):
+                return self._opened.broke(error, None, patient=False)
+            return self._opened.failed(error, renew)
+        except BaseException:
+            self._finish()
+            raise
+
+    @property
+    def _opened(self) -> Call:
+        assert self._call is not None
+        return self._call
+
+    def _drop(self) -> None:
+        if self._reply is not None:
+            self._reply.cancel()
+        self._reply = self._messages = None
+
+    def _finish(self) -> None:
+        self._over = True
+        self._drop()
+        if self._call is not None:
+            self._call.end()
+            self._call = None

@@ -1,0 +1,27 @@
+"""The blocking twin of `weft_client.aio.platform`."""
+
+import threading
+import time
+from typing import Any
+
+import grpc
+from grpc import Channel, UnaryStreamMultiCallable, UnaryUnaryMultiCallable
+
+__all__ = ["Channel", "Lock", "UnaryStreamMultiCallable", "UnaryUnaryMultiCallable", "connect", "retire", "sleep"]
+
+Lock = threading.Lock
+sleep = time.sleep
+
+
+def connect(target: str, credentials: grpc.ChannelCredentials | None, options: list[tuple[str, Any]]) -> Channel:
+    """A channel; plain text where there are no credentials."""
+    if credentials is None:
+        return grpc.insecure_channel(target, options=options)
+    return grpc.secure_channel(target, credentials, options=options)
+
+
+def retire(channel: Channel, seconds: float) -> None:
+    """Close a channel after so many seconds, when its running calls are done."""
+    timer = threading.Timer(seconds, channel.close)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,212 @@
+"""The one choke point: every call of every flavour is a `Call`, which decides all that is to be decided.
+
+It sends nothing and waits for nothing; the flavours do that, and ask here what to send, whether to try again, and what
+to raise. So deadlines, retries, keys, breaker, spans and metrics are the same for all.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import grpc
+from opentelemetry.trace import Span, SpanKind, StatusCode
+
+from weft_client import context, failures, telemetry
+from weft_client.link import Link
+from weft_client.method import Method
+
+log = logging.getLogger("weft_client.call")
+
+UNHEALTHY = frozenset(
+    (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+)
+"""The codes that the breaker counts; any other answer, be it an error, is that of a service in health."""
+
+Renew = Callable[[str], bool]
+
+_OK = grpc.StatusCode.OK.value[0]
+_NEVER = float("inf")
+
+
+class Call:
+    """One call, from its first attempt to its outcome. `metadata` is what to send with the next attempt."""
+
+    __slots__ = (
+        "_authorized",
+        "_code",
+        "_end",
+        "_entered",
+        "_fruitless",
+        "_link",
+        "_method",
+        "_renewed",
+        "_span",
+        "_started",
+        "attempts",
+        "metadata",
+        "request_id",
+    )
+
+    def __init__(self, method: Method[Any, Any], link: Link, timeout: float | None, key: str | None = None) -> None:
+        """`timeout` in seconds shortens or lengthens the contract's; the deadline of the work at hand always holds.
+
+        Of a stream the contract bounds each attempt; `timeout` bounds the whole, which is without end where absent.
+        """
+        self._started = now = monotonic()
+        if timeout is None:
+            timeout = _NEVER if method.streaming else method.deadline
+        end = now + timeout
+        outer = context.deadline.get()
+        self._end = end if outer is None or end < outer else outer
+        self._method = method
+        self._link = link
+        self._entered = self._renewed = False
+        self._authorized = ""
+        self._code = grpc.StatusCode.CANCELLED.value[0]
+        self.attempts = self._fruitless = 0
+        self.request_id = context.request_id.get() or secrets.token_hex(16)
+        self._span: Span = telemetry.tracer.start_span(
+            method.name, kind=SpanKind.CLIENT, attributes=telemetry.attributes(method)
+        )
+        self.metadata: list[tuple[str, str]] = [("x-request-id", self.request_id)]
+        telemetry.inject(self._span, self.metadata)
+        if method.keyed:
+            self.metadata.append(("idempotency-key", key or secrets.token_hex(16)))
+
+    def authorize(self, value: str | None) -> None:
+        """Send this `authorization` from the next attempt on; None leaves it out."""
+        if value is not None and value != self._authorized:
+            if self._authorized:
+                self.metadata.remove(("authorization", self._authorized))
+            self.metadata.append(("authorization", value))
+            self._authorized = value
+
+    def attempt(self) -> float:
+        """Begin an attempt; its timeout in seconds. Raises `CircuitOpen`, and `DeadlineExceeded` where no time is left."""
+        left = self._end - monotonic()
+        if left <= 0:
+            late = "The time for the call was over before it could be sent."
+            raise self.given_up(failures.DeadlineExceeded(late, request_id=self.request_id, attempts=self.attempts))
+        wait = self._link.breaker.enter()
+        if wait:
+            left_alone = f"The {self._method.service} service failed again and again; it is tried again in {wait:.1f} s."
+            raise self.given_up(
+                failures.CircuitOpen(
+                    left_alone, request_id=self.request_id, retry_after=wait, attempts=self.attempts
+                )
+            )
+        self._entered = True
+        self.attempts += 1
+        self._fruitless += 1
+        return min(left, self._method.deadline) if self._method.streaming else left
+
+    def succeeded(self) -> None:
+        """The attempt was answered."""
+        self._entered = False
+        self._code = _OK
+        self._link.breaker.succeeded()
+        self._link.budget.earn()
+
+    def progressed(self) -> None:
+        """A message of a stream came."""
+        if self._entered:
+            self._entered = False
+            self._link.breaker.succeeded()
+            self._link.budget.earn()
+        self._fruitless = 0
+        self._renewed = False
+
+    def failed(self, error: grpc.RpcError, renew: Renew | None = None) -> float:
+        """The attempt failed: seconds to wait before the next one. Raises the typed error where there is none.
+
+        `renew`: told of a refused `authorization`, says whether another can be had.
+        """
+        found = self._read(error)
+        wait = 0.0 if self._renews(found, renew) else self._pause(found)
+        if wait is None:
+            raise self.given_up(found) from error
+        self._retried(found, wait)
+        return wait
+
+    def broke(self, error: grpc.RpcError | failures.WeftError, renew: Renew | None, patient: bool) -> float:
+        """A stream that can resume broke, or said why it ends: as `failed`, but as often as the caller is `patient`."""
+        found = error if isinstance(error, failures.WeftError) else self._read(error)
+        aged = isinstance(found, failures.DeadlineExceeded) and monotonic() < self._end
+        wait = 0.0 if self._renews(found, renew) else None
+        if wait is None and patient and (aged or _passing(found)):
+            wait = max(self._link.retries.pause(max(1, self._fruitless)), found.retry_after or 0.0)
+        if wait is None or monotonic() + wait >= self._end:
+            raise self.given_up(found) from (None if found is error else error)
+        self._retried(found, wait)
+        return wait
+
+    def given_up(self, found: failures.WeftError) -> failures.WeftError:
+        """This error is the outcome."""
+        self._code = found.code.value[0]
+        if self._span.is_recording():
+            telemetry.fail(self._span, found)
+        return found
+
+    def _retried(self, found: failures.WeftError, wait: float) -> None:
+        """This error is met by another attempt after so many seconds."""
+        name = found.code.name
+        log.info("%s: attempt %d failed with %s, next in %.3f s", self._method.name, self.attempts, name, wait)
+        if self._span.is_recording():
+            self._span.add_event("retry", {"rpc.grpc.status_code": found.code.value[0], "weft.pause": wait})
+
+    def end(self) -> None:
+        """The call is over, in whichever way."""
+        if self._entered:
+            self._entered = False
+            self._link.breaker.left()
+        telemetry.record(self._method, self._code, monotonic() - self._started)
+        if self._span.is_recording():
+            self._span.set_attribute("rpc.grpc.status_code", self._code)
+            if self.attempts != 1:
+                self._span.set_attribute("weft.attempts", self.attempts)
+            if self._code != _OK:
+                self._span.set_status(StatusCode.ERROR)
+        self._span.end()
+
+    def _read(self, error: grpc.RpcError) -> failures.WeftError:
+        """The typed error of a failed attempt, after telling the breaker."""
+        status: Any = error  # RpcError promises nothing; both flavours' errors are calls
+        self._judge(status.code())
+        return failures.from_rpc_error(error, self.request_id, self.attempts)
+
+    def _renews(self, found: failures.WeftError, renew: Renew | None) -> bool:
+        """Whether other credentials are worth one more attempt: a refused call did nothing, so it may repeat."""
+        if self._renewed or renew is None or not isinstance(found, failures.Unauthenticated):
+            return False
+        self._renewed = True
+        return renew(self._authorized)
+
+    def _judge(self, code: grpc.StatusCode) -> None:
+        if not self._entered:
+            return
+        self._entered = False
+        if code in UNHEALTHY:
+            self._link.breaker.failed()
+        elif code is grpc.StatusCode.CANCELLED:
+            self._link.breaker.left()
+        else:
+            self._link.breaker.succeeded()
+
+    def _pause(self, found: failures.WeftError) -> float | None:
+        """Seconds to wait, or None where trying again is unsafe, hopeless or too much."""
+        retries = self._link.retries
+        if not (self._method.repeatable or self._method.keyed) or not _passing(found) or self._fruitless >= retries.attempts:
+            return None
+        wait = max(retries.pause(self._fruitless), found.retry_after or 0.0)
+        if monotonic() + wait >= self._end or not self._link.budget.spend():
+            return None
+        return wait
+
+
+def _passing(found: failures.WeftError) -> bool:
+    """Whether a fault passes by itself: out of reach, or a service that says when to come back."""
+    if isinstance(found, failures.Unavailable):
+        return True
+    return found.retry_after is not None and isinstance(found, failures.RateLimited | failures.Conflict)

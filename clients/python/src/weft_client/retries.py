@@ -1,0 +1,48 @@
+"""When to try again: full-jitter backoff, and a budget that keeps a service in trouble from drowning in retries."""
+
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and how soon. Attempt n waits a random time up to `first * 2**(n-1)` seconds, at most `most`.
+
+    Full jitter, as in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): it spreads a crowd of clients
+    best for the least work. `attempts` counts the first one, so 1 turns retries off.
+    """
+
+    attempts: int = 5
+    first: float = 0.1
+    most: float = 2.0
+
+    def pause(self, attempts: int) -> float:
+        """Seconds to wait after so many attempts."""
+        return random.uniform(0, min(self.most, self.first * 2 ** (attempts - 1)))  # noqa: S311
+
+
+class Budget:
+    """Retries that may be spent: each costs one token, each success earns a tenth, ten are the most.
+
+    The scheme of gRPC's retry throttling (gRFC A6): a short fault is retried freely, a long one adds at most a tenth to
+    the load.
+    """
+
+    __slots__ = ("tokens",)
+    MOST = 10.0
+    EARNED = 0.1
+
+    def __init__(self) -> None:
+        self.tokens = self.MOST
+
+    def earn(self) -> None:
+        """A call succeeded."""
+        if self.tokens < self.MOST:
+            self.tokens = min(self.MOST, self.tokens + self.EARNED)
+
+    def spend(self) -> bool:
+        """Whether one more retry may be made; if so, it is paid."""
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True

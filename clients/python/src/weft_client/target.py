@@ -1,0 +1,49 @@
+"""Addresses as people write them → what gRPC connects to, and how."""
+
+import ipaddress
+import json
+from collections.abc import Sequence
+
+_VERSION = "0.1.0"
+
+OPTIONS: tuple[tuple[str, str | int], ...] = (
+    # Stock gRPC sends everything to the first address that answers.
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+    # Clients in one process do not share connections: each balances and reconnects by itself.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # A replica that returns gets traffic within seconds.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 3_000),
+    ("grpc.dns_min_time_between_resolutions_ms", 5_000),
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    ("grpc.primary_user_agent", f"weft-client-python/{_VERSION}"),
+)
+
+
+def target(addresses: Sequence[str]) -> str:
+    """The gRPC target of `host:port` addresses: one host name, or any number of IP addresses.
+
+    Raises `ValueError` for several addresses of which one is a name: publish the replicas under one name instead.
+    """
+    if not addresses:
+        raise ValueError("Name at least one address, such as localhost:8443.")
+    if len(addresses) == 1 and not _is_ip(addresses[0]):
+        return f"dns:///{addresses[0]}"
+    if names := [address for address in addresses if not _is_ip(address)]:
+        raise ValueError(f"Of several addresses each must be an IP address with a port; {names[0]} is not one.")
+    family = "ipv6" if addresses[0].startswith("[") else "ipv4"
+    return f"{family}:{','.join(addresses)}"
+
+
+def _is_ip(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or not host:
+        raise ValueError(f"{address} is not an address: write host:port.")
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,3 @@
+"""later"""
+def generate(contract, folder):
+    pass
