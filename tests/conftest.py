@@ -1,0 +1,111 @@
+"""Fixtures for every test: real servers for a session, and a database of its own for each test."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+import pytest_asyncio  # noqa: F401  (its fixtures are asked for by name)
+
+from deploy.local.certificates import Certificates
+from services.chassis import contract, database, migrations
+from services.chassis.clock import FixedClock
+from tests import servers
+from tests.harness import Harness, Issuer
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder that the database's unprivileged user can enter, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="weft-test-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server of this session."""
+    with servers.postgres(folder / "postgres") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def valkey_url(folder: Path) -> Iterator[str]:
+    """A Valkey server of this session."""
+    with servers.valkey_server(folder / "valkey") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def certificates(folder: Path) -> Certificates:
+    """Certificates of every service, of the edge and of `internal`."""
+    path = folder / "certs"
+    path.mkdir()
+    made = Certificates(path, sorted({package.split(".")[1] for package in contract.load().packages}))
+    made.ensure()
+    return made
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Issuer:
+    """Signs access tokens that the harness's services accept."""
+    return Issuer()
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> Callable[[str], str]:
+    """Migrates a service's database once in a session; the name of the template to clone."""
+    made: dict[str, str] = {}
+
+    def migrated(service: str) -> str:
+        if service not in made:
+            prefix = f"template_{secrets.token_hex(3)}"
+            url = database.of_service(postgres_url, prefix, service)
+            module = __import__(f"services.{service}.models", fromlist=["metadata"])
+            folder = Path(module.__file__).parent / "migrations"
+            migrations.migrate(url, folder, module.metadata)
+            made[service] = f"{prefix}_{service}"
+        return made[service]
+
+    return migrated
+
+
+@pytest.fixture
+def service_database(postgres_url: str, template: Callable[[str], str]) -> Iterator[Callable[[str], str]]:
+    """`service_database("order")` clones the migrated template; the prefix for `WEFT_DATABASE_PREFIX`."""
+    names: list[str] = []
+
+    def clone(service: str) -> str:
+        prefix = f"t{secrets.token_hex(4)}"
+        with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {prefix}_{service} TEMPLATE {template(service)} STRATEGY FILE_COPY")
+        names.append(f"{prefix}_{service}")
+        return prefix
+
+    yield clone
+    with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """Stands at the present second until it is advanced."""
+    return FixedClock(datetime.now(UTC).replace(microsecond=0))
+
+
+@pytest.fixture
+def harness(
+    postgres_url: str,
+    valkey_url: str,
+    certificates: Certificates,
+    issuer: Issuer,
+    service_database: Callable[[str], str],
+) -> Harness:
+    """Starts a service of ours on a real socket, with the whole chain."""
+    return Harness(postgres_url, valkey_url, certificates, issuer, service_database)

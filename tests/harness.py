@@ -1,0 +1,161 @@
+"""Runs a service in the test's own process: real sockets, mTLS, the whole chain, a database of its own."""
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from deploy.local.certificates import Certificates
+from services.chassis import settings as settings_module
+from services.chassis.app import App
+from services.chassis.clock import Clock
+
+ISSUER = "https://weft.test"
+DATA_KEY = base64.b64encode(b"k" * 32).decode()
+
+
+class Issuer:
+    """Signs access tokens as the user service does."""
+
+    def __init__(self) -> None:
+        self._key = ECKey.generate_key("P-256", {"kid": "test"}, auto_kid=False)
+
+    async def jwks(self) -> str:
+        """The public keys."""
+        return json.dumps({"keys": [self._key.as_dict(private=False)]})
+
+    def token(self, sub: str, scopes: str = "", *, lifetime: float = 900, **claims: Any) -> str:
+        """An `authorization` header. More claims by name: roles, client_id, partner, plan, mode, sid."""
+        body = {
+            "iss": ISSUER, "aud": "weft", "sub": sub, "scope": scopes, "iat": int(time.time()),
+            "exp": int(time.time() + lifetime), "plan": "premium", "mode": "LIVE", **claims,
+        }  # fmt: skip
+        return "Bearer " + jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "test"}, body, self._key)
+
+    def user(self, sub: str, scopes: str = "users.read users.write orders.read orders.write payments.read inbox.read") -> str:
+        """A signed-in customer."""
+        return self.token(sub, scopes, roles=["customer"], sid="ses_test")
+
+    def operator(self, sub: str, scopes: str) -> str:
+        """A signed-in operator."""
+        return self.token(sub, scopes, roles=["operator", "admin"], sid="ses_test")
+
+    def partner(self, partner: str, scopes: str, client: str = "cli_01k00000000000000000000000") -> str:
+        """A partner's client."""
+        return self.token(client, scopes, client_id=client, partner=partner)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running service: its app, its address, and a channel with the `internal` identity's certificate."""
+
+    app: App
+    address: str
+    channel: grpc.aio.Channel
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a failed call told: gRPC code, reason, domain, metadata, violations and seconds to wait."""
+
+    code: grpc.StatusCode
+    reason: str
+    domain: str
+    metadata: dict[str, str]
+    violations: dict[str, str]
+    retry_after: float | None
+
+
+def refusal(error: grpc.RpcError) -> Refusal:
+    """The typed details of a gRPC error."""
+    trailers = dict(error.trailing_metadata() or ())
+    status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
+    info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+    waits = None
+    for detail in status.details:
+        detail.Unpack(info), detail.Unpack(bad)
+        if detail.Unpack(retry):
+            waits = retry.retry_delay.ToTimedelta().total_seconds()
+    violations = {v.field: v.description for v in bad.field_violations}
+    return Refusal(error.code(), info.reason, info.domain, dict(info.metadata), violations, waits)
+
+
+async def refused(call: Awaitable[Any]) -> Refusal:
+    """Await a call that must fail; what it told."""
+    try:
+        reply = await call
+    except grpc.RpcError as error:
+        return refusal(error)
+    raise AssertionError(f"the call was answered: {reply!r}")
+
+
+@dataclass(frozen=True)
+class Harness:
+    """Starts services; `async with harness.running("order") as order:`."""
+
+    postgres_url: str
+    valkey_url: str
+    certificates: Certificates
+    issuer: Issuer
+    service_database: Callable[[str], str]
+
+    def settings(self, service: str, **more: Any) -> settings_module.Settings:
+        """The settings of a service in the tests; `more` overrides."""
+        certificates = self.certificates
+        return settings_module.read(**{
+            "listen": "127.0.0.1:0", "database_url": self.postgres_url, "redis_url": self.valkey_url,
+            "pool_size": 4, "data_keys": {"k1": DATA_KEY}, "issuer": ISSUER, "internal_callers": ["internal"],
+            "tls_cert": certificates.certificate(service), "tls_key": certificates.key(service), "tls_ca": certificates.ca,
+            "stop_grace": 1, **more,
+        })  # fmt: skip
+
+    def app(self, service: str, clock: Clock | None = None, prefix: str | None = None, **more: Any) -> App:
+        """A service's app on a fresh clone of its migrated database (or on that of `prefix`), not started."""
+        models = import_module(f"services.{service}.models")
+        return App(
+            service,
+            self.settings(service, database_prefix=prefix or self.service_database(service), **more),
+            metadata=models.metadata,
+            migrations=Path(str(models.__file__)).parent / "migrations",
+            clock=clock,
+        )
+
+    @asynccontextmanager
+    async def running(
+        self,
+        service: str,
+        build: Callable[[App], Awaitable[None]] | None = None,
+        clock: Clock | None = None,
+        prefix: str | None = None,
+        **more: Any,
+    ) -> AsyncIterator[Running]:
+        """A service that serves; by default with its own `build`. `more` are settings."""
+        app = self.app(service, clock, prefix, **more)
+        app.tokens.use(self.issuer.jwks)
+        await (build or import_module(f"services.{service}.__main__").build)(app)
+        port = await app.start()
+        channel = self.channel(service, f"127.0.0.1:{port}")
+        try:
+            yield Running(app, f"127.0.0.1:{port}", channel)
+        finally:
+            await channel.close()
+            await app.stop()
+
+    def channel(self, service: str, address: str, identity: str = "internal") -> grpc.aio.Channel:
+        """A channel to a service with the certificate of `identity`."""
+        certificates = self.certificates
+        credentials = grpc.ssl_channel_credentials(
+            certificates.ca.read_bytes(), certificates.key(identity).read_bytes(), certificates.certificate(identity).read_bytes()
+        )
+        options = [("grpc.ssl_target_name_override", f"{service}.weft.internal")]
+        return grpc.aio.secure_channel(address, credentials, options=options)
