@@ -1,31 +1,121 @@
 """The whole bootstrap of one edge, and the files beside it."""
 
+import json
+import shutil
+import sys
 from pathlib import Path
-from typing import Any
 
+from codegen.envoy import clusters, filters, listeners, secrets, strict_json
 from codegen.envoy.deployment import Deployment
+from codegen.envoy.typed import Json, address, extension
 from services.chassis.contract import Contract
 
+CONFIG = "edge.json"
+HEAP = 512 << 20
+"""Bytes of heap that one edge may take; at 95 % of it new requests are refused."""
+CONNECTIONS = 10_000
+DRAIN_SECONDS = 5
 
-def build(contract: Contract, deployment: Deployment) -> dict[str, Any]:
+
+def build(contract: Contract, deployment: Deployment) -> Json:
     """Envoy's bootstrap, version 3, as JSON-able values."""
-    raise NotImplementedError
+    return {
+        "node": {"id": deployment.folder.name, "cluster": "edge"},
+        "admin": {"address": address("127.0.0.1", deployment.admin_port)},
+        "cluster_manager": {"local_cluster_name": clusters.EDGES},
+        "static_resources": {
+            "listeners": listeners.build(contract, deployment),
+            "clusters": clusters.build(contract, deployment),
+        },
+        "overload_manager": _overload(),
+        "layered_runtime": {"layers": [{"name": "admin", "admin_layer": {}}]},
+    }
 
 
 def files(contract: Contract, deployment: Deployment) -> dict[str, str]:
     """Name to text of everything that `deployment.folder` must hold: `edge.json` and its companions."""
-    raise NotImplementedError
+    found = {name: _text(content) for name, content in secrets.files(deployment).items()}
+    found[filters.STRICT] = strict_json.source(contract, deployment)
+    found[CONFIG] = _text(build(contract, deployment))
+    return found
 
 
 def write(contract: Contract, deployment: Deployment) -> Path:
     """Write `files` into `deployment.folder`, creating it, and return the path of `edge.json`."""
-    raise NotImplementedError
+    deployment.folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files(contract, deployment).items():
+        (deployment.folder / name).write_text(text)
+    return deployment.folder / CONFIG
 
 
 def command(deployment: Deployment) -> list[str]:
-    """The command line that runs this edge from its folder: `envoy -c …/edge.json --concurrency …`."""
-    raise NotImplementedError
+    """The command line that runs this edge from its folder. Raises `FileNotFoundError` where Envoy is not installed."""
+    found = shutil.which("envoy", path=str(Path(sys.executable).parent)) or shutil.which("envoy")
+    if not found:
+        raise FileNotFoundError("Envoy is not installed: run `make setup`, or put `envoy` into PATH.")
+    return [
+        *(found, "-c", str(deployment.folder / CONFIG)),
+        *("--concurrency", str(deployment.concurrency)),
+        *("--drain-time-s", str(DRAIN_SECONDS), "--drain-strategy", "immediate"),
+        *("--disable-hot-restart", "--log-level", "warning"),
+    ]
 
 
 def generate(contract: Contract, root: Path) -> None:
     """Write `deploy/envoy/edge.golden.json` and `edge.golden.lua` under `root`, for a sample deployment."""
+    written = files(contract, sample(contract))
+    folder = root / "deploy" / "envoy"
+    (folder / "edge.golden.json").write_text(written[CONFIG])
+    (folder / "edge.golden.lua").write_text(written[filters.STRICT])
+
+
+def sample(contract: Contract) -> Deployment:
+    """The deployment of the golden file: two edges, two replicas of each service, every option in use."""
+    names = [package.split(".")[1] for package in contract.packages]
+    certificates = Path("/etc/weft/certs")
+    return Deployment(
+        folder=Path("/etc/weft/edge"),
+        services={name: (f"{name}-0.weft.internal:5001", f"{name}-1.weft.internal:5001") for name in names},
+        http_port=8080,
+        https_port=8443,
+        admin_port=9901,
+        jwks_port=9902,
+        descriptors=Path("/etc/weft/descriptors.binpb"),
+        openapi=Path("/etc/weft/openapi.json"),
+        docs=Path("/etc/weft/docs"),
+        ca=certificates / "ca.crt",
+        client_cert=certificates / "edge.crt",
+        client_key=certificates / "edge.key",
+        server_cert=certificates / "edge-server.crt",
+        server_key=certificates / "edge-server.key",
+        https_address="0.0.0.0",  # noqa: S104 (a container's own address)
+        otlp="collector:4317",
+        trace_ratio=0.01,
+        edges=2,
+        cors_origins=("https://shop.example",),
+        concurrency=2,
+    )
+
+
+def _overload() -> Json:
+    """Under memory pressure: give back, then close idle connections, then refuse; and never more connections than this."""
+    heap = "envoy.resource_monitors.fixed_heap"
+    downstream = "envoy.resource_monitors.global_downstream_max_connections"
+    monitors = [
+        extension(heap, "extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=HEAP),
+        extension(
+            downstream,
+            "extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+            max_active_downstream_connections=CONNECTIONS,
+        ),
+    ]
+    steps = {"shrink_heap": 0.85, "disable_http_keepalive": 0.9, "stop_accepting_requests": 0.95}
+    actions = [
+        {"name": f"envoy.overload_actions.{name}", "triggers": [{"name": heap, "threshold": {"value": value}}]}
+        for name, value in steps.items()
+    ]
+    return {"refresh_interval": "0.25s", "resource_monitors": monitors, "actions": actions}
+
+
+def _text(content: Json) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,112 @@
+"""The HTTP filters, in the order that a request meets them; a reply meets them backwards."""
+
+from codegen.envoy import rate_limits, tokens
+from codegen.envoy.deployment import Deployment
+from codegen.envoy.typed import Json, header, http_filter
+from services.chassis.contract import Contract
+
+BODY_LIMIT = 1 << 20
+"""Bytes of a request's body, over REST and native gRPC alike."""
+ANSWER_LIMIT = 8 << 20
+"""Bytes of a transcoded reply, which is held until it is whole."""
+STRICT = "edge.lua"
+COMPRESSED = ("application/json", "text/html", "text/css", "text/javascript", "image/svg+xml")
+"""Not `text/event-stream`, which has to arrive at once."""
+GZIP = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"
+
+
+def public(contract: Contract, deployment: Deployment, *, https: bool) -> list[Json]:
+    """The filters of the public listeners, each at its place for the reason beside it."""
+    return [
+        _security_headers(https=https),  # first, so that every reply passes it last
+        _health(),  # load balancers are answered whatever comes later
+        _cors(),  # a preflight has no token and no JSON
+        _compressor(),  # behind the transcoder on the way back: it sees JSON
+        _buffer(),  # whole and bounded, or nobody sees it
+        _strict(deployment),  # before the transcoder drops what it does not know; its reply hook runs after it
+        transcoder(contract, deployment),
+        tokens.build(contract, deployment),  # by gRPC path
+        rate_limits.build(contract, deployment),  # knows the client by its token
+        router(),
+    ]
+
+
+def transcoder(contract: Contract, deployment: Deployment) -> Json:
+    """REST to gRPC for every service that has routes; strict in all that it can be."""
+    return http_filter(
+        "grpc_json_transcoder",
+        "grpc_json_transcoder.v3.GrpcJsonTranscoder",
+        proto_descriptor=str(deployment.descriptors),
+        services=sorted({method.service for method in contract.methods if method.route and not method.internal}),
+        convert_grpc_status=True,
+        print_options={"always_print_primitive_fields": True, "stream_sse_style_delimited": True},
+        request_validation_options={
+            "reject_unknown_method": True,
+            "reject_unknown_query_parameters": True,
+            "reject_binding_body_field_collisions": True,
+        },
+        query_param_unescape_plus=True,
+        max_request_body_size=BODY_LIMIT,
+        max_response_body_size=ANSWER_LIMIT,
+    )
+
+
+def router() -> Json:
+    """The last filter, which sends the call; it adds no `x-envoy-*` headers."""
+    return http_filter("router", "router.v3.Router", suppress_envoy_headers=True)
+
+
+def _security_headers(*, https: bool) -> Json:
+    answers = [
+        header("x-content-type-options", "nosniff"),
+        header("x-frame-options", "DENY"),
+        header("referrer-policy", "no-referrer"),
+    ]
+    if https:
+        answers.append(header("strict-transport-security", "max-age=31536000; includeSubDomains"))
+    return http_filter(
+        "header_mutation",
+        "header_mutation.v3.HeaderMutation",
+        mutations={
+            "response_mutations": [
+                *({"append": answer} for answer in answers),
+                {"remove": "x-envoy-upstream-healthchecked-cluster"},
+            ]
+        },
+    )
+
+
+def _health() -> Json:
+    matching = [{"name": ":path", "string_match": {"exact": "/healthz"}}]
+    return http_filter("health_check", "health_check.v3.HealthCheck", pass_through_mode=False, headers=matching)
+
+
+def _cors() -> Json:
+    return http_filter("cors", "cors.v3.Cors")
+
+
+def _compressor() -> Json:
+    common = {
+        "enabled": {"default_value": True, "runtime_key": "compress"},
+        "min_content_length": 1024,
+        "content_type_matcher": [{"prefix": kind} for kind in COMPRESSED],
+    }
+    gzip = {"name": "gzip", "typed_config": {"@type": GZIP, "compression_level": "COMPRESSION_LEVEL_4"}}
+    return http_filter(
+        "compressor",
+        "compressor.v3.Compressor",
+        response_direction_config={
+            "common_config": common,
+            "remove_accept_encoding_header": True,
+            "uncompressible_response_codes": [204],
+        },
+        compressor_library=gzip,
+    )
+
+
+def _buffer() -> Json:
+    return http_filter("buffer", "buffer.v3.Buffer", max_request_bytes=BODY_LIMIT)
+
+
+def _strict(deployment: Deployment) -> Json:
+    return http_filter("lua", "lua.v3.Lua", default_source_code={"filename": str(deployment.folder / STRICT)})

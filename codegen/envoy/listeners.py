@@ -1,0 +1,105 @@
+"""Where the edge listens: HTTPS for everyone, plain HTTP on loopback, and a loopback door for its own key set."""
+
+from codegen.envoy import filters, local_replies, routes, telemetry
+from codegen.envoy.deployment import Deployment
+from codegen.envoy.secrets import downstream_tls
+from codegen.envoy.typed import Json, address, extension
+from services.chassis.contract import Contract
+
+HEADER_LIMIT_KIB = 32
+LOOPBACK = "127.0.0.1"
+MANAGER = "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+
+
+def build(contract: Contract, deployment: Deployment) -> list[Json]:
+    """All listeners of a deployment."""
+    found = [_jwks(contract, deployment)]
+    if deployment.http_port:
+        found.append(_listener("http", LOOPBACK, deployment.http_port, _public(contract, deployment, https=False)))
+    if deployment.https_port:
+        secure = _listener(
+            "https", deployment.https_address, deployment.https_port, _public(contract, deployment, https=True)
+        )
+        secure["filter_chains"][0]["transport_socket"] = downstream_tls(deployment)
+        secure["filter_chains"][0]["transport_socket_connect_timeout"] = "10s"
+        found.append(secure)
+    return found
+
+
+def _listener(name: str, host: str, port: int, manager: Json) -> Json:
+    return {
+        "name": name,
+        "address": address(host, port),
+        # A stream may hold one body or one transcoded reply.
+        "per_connection_buffer_limit_bytes": filters.ANSWER_LIMIT,
+        "filter_chains": [{"filters": [manager]}],
+    }
+
+
+def _public(contract: Contract, deployment: Deployment, *, https: bool) -> Json:
+    tracing = telemetry.tracing(deployment)
+    return _manager(
+        "edge",
+        route_config=routes.edge(contract, deployment),
+        http_filters=filters.public(contract, deployment, https=https),
+        local_reply_config=local_replies.build(contract),
+        access_log=telemetry.access_logs(deployment),
+        use_remote_address=True,
+        xff_num_trusted_hops=deployment.trusted_hops,
+        # Nobody is internal by address: what comes from loopback is a stranger's too. An empty list means the private ranges.
+        internal_address_config={"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
+        always_set_request_id_in_response=True,
+        early_header_mutation_extensions=[_strip()],
+        **({"tracing": tracing} if tracing else {}),
+    )
+
+
+def _jwks(contract: Contract, deployment: Deployment) -> Json:
+    chain = [filters.transcoder(contract, deployment), filters.router()]
+    manager = _manager("jwks", route_config=routes.jwks(contract), http_filters=chain)
+    return _listener("jwks", LOOPBACK, deployment.jwks_port, manager)
+
+
+def _manager(prefix: str, **fields: object) -> Json:
+    return extension(
+        "envoy.filters.network.http_connection_manager",
+        MANAGER,
+        stat_prefix=prefix,
+        codec_type="AUTO",
+        server_name="weft",
+        normalize_path=True,
+        path_with_escaped_slashes_action="REJECT_REQUEST",
+        max_request_headers_kb=HEADER_LIMIT_KIB,
+        # Slow senders: headers, whole request, silence.
+        request_headers_timeout="10s",
+        request_timeout="30s",
+        stream_idle_timeout="60s",
+        delayed_close_timeout="1s",
+        drain_timeout="5s",
+        common_http_protocol_options={
+            "idle_timeout": "300s",
+            "max_headers_count": 100,
+            "headers_with_underscores_action": "REJECT_REQUEST",
+        },
+        http2_protocol_options={
+            "max_concurrent_streams": 128,
+            "initial_stream_window_size": 262_144,
+            "initial_connection_window_size": 2_097_152,
+            "connection_keepalive": {"interval": "30s", "timeout": "10s"},
+        },
+        **fields,
+    )
+
+
+def _strip() -> Json:
+    """What the edge itself says to the services, nobody may say to the edge."""
+    forged = [
+        {"remove_on_match": {"key_matcher": {"prefix": "x-weft-"}}},
+        {"remove": "x-envoy-original-path"},
+        {"remove": "x-envoy-original-method"},
+    ]
+    return extension(
+        "envoy.http.early_header_mutation.header_mutation",
+        "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=forged,
+    )

@@ -1,0 +1,173 @@
+"""What the edge answers by itself, in the one error shape: which reason, in which door's dress.
+
+A reply has three dresses: `google.rpc.Status` as JSON, RFC 6749's JSON under /oauth2/, and for native gRPC the status with
+static `grpc-status-details-bin`. Envoy's own text is never printed: it tells of hosts, clusters and the transcoder's inside.
+"""
+
+import base64
+from dataclasses import dataclass
+
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from codegen.envoy.typed import TYPES, Json, extension, header
+from services.chassis.contract import Contract, Reason
+
+DOMAIN = "weft.api.v1"
+LUA = "lua_response"
+
+# Transcoded requests look like gRPC by then; the transcoder leaves the path that they came on.
+NATIVE = (
+    "request.headers['content-type'].startsWith('application/grpc') && !('x-envoy-original-path' in request.headers)"
+)
+OAUTH = "request.path.startsWith('/oauth2/') || request.headers['x-envoy-original-path'].startsWith('/oauth2/')"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A reason, the CEL condition on a reply that it is given for, the HTTP status (0: as it is), what it says, and whether to come back."""
+
+    reason: str
+    when: str
+    status: int
+    says: str
+    retry: bool = False
+
+
+CASES = (
+    Case("RATE_LIMITED", "response.code_details == 'local_rate_limited'", 429, "The client is over its limit.", retry=True),
+    Case("TOKEN_MISSING", "response.code_details.contains('Jwt_is_missing')", 401, "The call needs a bearer token."),
+    Case("TOKEN_EXPIRED", "response.code_details.contains('Jwt_is_expired')", 401, "The bearer token has expired."),
+    Case(
+        "KEYS_UNAVAILABLE",
+        "response.code_details.startsWith('jwt_authn_access_denied') && (response.code_details.contains('Jwks_remote_fetch')"
+        " || response.code_details.contains('Jwks_doesn\\'t_have_any_valid') || response.code_details.contains('Jwks_is_'))",
+        503,
+        "The keys to verify tokens with cannot be had now.",
+        retry=True,
+    ),
+    Case("TOKEN_INVALID", "response.code_details.startsWith('jwt_authn_access_denied')", 401, "The bearer token is not valid."),
+    Case(
+        "OVERLOADED",
+        "response.code_details.contains('overflow') || response.code_details.contains('overload')",
+        503,
+        "There is too much to do just now.",
+        retry=True,
+    ),
+    Case(
+        "DEADLINE_EXPIRED",
+        "response.code_details == 'request_overall_timeout' || response.code_details == 'request_header_timeout'",
+        408,
+        "The request did not arrive in time.",
+    ),
+    Case("JSON_MALFORMED", "response.code_details.startsWith('grpc_json_transcode_failure') && response.code == 400", 400,
+         "The body is not the JSON that the contract asks for, or contradicts the path."),
+    Case("REQUEST_INVALID", "response.code_details.startsWith('early_grpc_json_transcode_failure') && response.code == 400", 400,
+         "A value in the path or the query is not of its kind."),
+    # By status, whatever the cause.
+    Case("DEADLINE_EXPIRED", "response.code == 504 || response.code == 408", 504, "The call's time ran out.", retry=False),
+    Case("SERVICE_UNAVAILABLE", "response.code == 503 || response.code == 502", 503,
+         "A part that the call needs is out of reach just now.", retry=True),
+    Case("ROUTE_NOT_FOUND", "response.code == 404", 404, "There is no such path."),
+    Case("METHOD_NOT_ALLOWED", "response.code == 405", 405, "The path takes other HTTP methods."),
+    Case("BODY_TOO_LARGE", "response.code == 413", 413, "The body is larger than a mebibyte."),
+    Case("HEADERS_TOO_LARGE", "response.code == 431", 431, "The headers are larger than 32 kibibytes."),
+    Case("HTTP_MALFORMED", "response.code >= 400 && response.code < 500", 0, "The request is not proper HTTP."),
+    Case("INTERNAL_FAULT", "response.code >= 500", 500, "A fault of ours; quote the request id."),
+)  # fmt: skip
+
+
+def build(contract: Contract) -> Json:
+    """The `local_reply_config`. Raises `KeyError` where a case names a reason that the contract does not have."""
+    mappers: list[Json] = [
+        # Said by deploy/envoy/strict.lua, in shape already.
+        {
+            "filter": _cel(f"response.code_details == '{LUA}'"),
+            "body_format_override": {
+                "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
+                "content_type": "application/json",
+            },
+        }
+    ]
+    for case in CASES:
+        reason = contract.reasons[DOMAIN, case.reason]
+        mappers += [_native(case, reason), _oauth(case), _rest(case, reason)]
+    return {"mappers": mappers}
+
+
+def details(reason: Reason, message: str, retry: bool) -> str:
+    """`grpc-status-details-bin` of a static reply: base64 of a `google.rpc.Status`, without padding."""
+    packed: list[Message] = [error_details_pb2.ErrorInfo(reason=reason.name, domain=reason.domain)]
+    if retry:
+        packed.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=1)))
+    status = status_pb2.Status(code=reason.code, message=message)
+    for detail in packed:
+        one = any_pb2.Any()
+        one.Pack(detail)
+        status.details.append(one)
+    return base64.b64encode(status.SerializeToString(deterministic=True)).decode().rstrip("=")
+
+
+def _native(case: Case, reason: Reason) -> Json:
+    return {
+        "filter": _cel(f"({case.when}) && {NATIVE}"),
+        "body_format_override": {"text_format_source": {"inline_string": case.says}},
+        "headers_to_add": [
+            header("grpc-status", str(reason.code)),
+            header("grpc-status-details-bin", details(reason, case.says, case.retry)),
+        ],
+    }
+
+
+def _oauth(case: Case) -> Json:
+    """RFC 6749, section 5.2; its last two words are those of section 4.1.2.1, which says the same of another endpoint."""
+    word = "invalid_request"
+    if case.retry or case.status == 504:
+        word = "temporarily_unavailable"
+    elif case.status >= 500:
+        word = "server_error"
+    return {
+        "filter": _cel(f"({case.when}) && ({OAUTH})"),
+        "body_format_override": {"json_format": {"error": word, "error_description": case.says}},
+        **_answer(case),
+    }
+
+
+def _rest(case: Case, reason: Reason) -> Json:
+    shown: list[Json] = [_detail("ErrorInfo", reason=reason.name, domain=reason.domain, metadata={})]
+    if case.retry:
+        shown.append(_detail("RetryInfo", retryDelay="1s"))
+    shown.append(_detail("RequestInfo", requestId="%REQ(X-REQUEST-ID)%"))
+    return {
+        "filter": _cel(case.when),
+        "body_format_override": {"json_format": {"code": reason.code, "message": case.says, "details": shown}},
+        **_answer(case),
+    }
+
+
+def _answer(case: Case) -> Json:
+    headers = []
+    if case.status == 401:
+        error = "" if case.reason == "TOKEN_MISSING" else ', error="invalid_token"'
+        headers.append(header("www-authenticate", f'Bearer realm="weft"{error}'))
+    if case.status == 405:
+        headers.append(header("allow", "GET, HEAD"))
+    if case.retry and case.reason != "RATE_LIMITED":  # there the limit says it itself
+        headers.append(header("retry-after", "1"))
+    found: Json = {"headers_to_add": headers} if headers else {}
+    return found | ({"status_code": case.status} if case.status else {})
+
+
+def _detail(kind: str, **fields: object) -> Json:
+    return {"@type": f"{TYPES}google.rpc.{kind}", **fields}
+
+
+def _cel(expression: str) -> Json:
+    return {
+        "extension_filter": extension(
+            "envoy.access_loggers.extension_filters.cel",
+            "extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+            expression=expression,
+        )
+    }

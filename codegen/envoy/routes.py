@@ -1,0 +1,161 @@
+"""Routes: one for each RPC that someone outside may call, by its exact gRPC path; nothing else leads to a service."""
+
+from pathlib import Path
+
+from codegen.envoy import clusters
+from codegen.envoy.deployment import Deployment
+from codegen.envoy.typed import Json, header, seconds, typed
+from services.chassis.contract import Contract, Method
+
+METADATA = "weft"
+"""Where routes say what other filters ask: `rate`, the rate class, and `operation`."""
+GRACE = 0.5
+"""Seconds that a service has, past its deadline, to answer for itself before the edge does."""
+STREAM_GRACE = 10.0
+
+RETRIES = {
+    # Only what never reached a server: who repeats the rest is the caller, who knows the key and the deadline.
+    "retry_on": "connect-failure,refused-stream,reset-before-request",
+    "num_retries": 3,
+    "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+    "host_selection_retry_max_attempts": "3",
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": typed("extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
+        }
+    ],
+}
+
+PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+"""What a page of ours may do: load from its own origin, and call the API there. The explorer writes styles in place."""
+
+ALONE = {
+    f"envoy.filters.http.{name}": typed("config.route.v3.FilterConfig", disabled=True)
+    for name in ("grpc_json_transcoder", "local_ratelimit")
+}
+"""For the edge's own pages: the transcoder would answer 404, as it knows no such path, and nothing is counted."""
+
+CONTENT_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "json": "application/json",
+    "map": "application/json",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "ico": "image/x-icon",
+    "woff2": "font/woff2",
+    "txt": "text/plain; charset=utf-8",
+}
+
+
+def edge(contract: Contract, deployment: Deployment) -> Json:
+    """The routes of the public listeners."""
+    host = {
+        "name": "edge",
+        "domains": ["*"],
+        "routes": [
+            *(_call(method) for method in contract.methods if not method.internal),
+            *_static(deployment),
+            _unknown(),
+        ],
+        "typed_per_filter_config": {"envoy.filters.http.cors": _cors(deployment)},
+    }
+    return {"name": "edge", "max_direct_response_body_size_bytes": 8 << 20, "virtual_hosts": [host]}
+
+
+def jwks(contract: Contract) -> Json:
+    """The one route of the loopback listener that Envoy itself fetches the key set from."""
+    routes = [_call(m) for m in contract.methods if m.route and m.route.path == JWKS_PATH]
+    return {"name": "jwks", "virtual_hosts": [{"name": "jwks", "domains": ["*"], "routes": routes}]}
+
+
+JWKS_PATH = "/.well-known/jwks.json"
+
+
+def _call(method: Method) -> Json:
+    action: Json = {"cluster": clusters.cluster_of(method), "retry_policy": RETRIES}
+    if method.server_streaming:
+        longest = seconds(method.deadline + STREAM_GRACE)
+        action |= {"timeout": "0s", "idle_timeout": "60s", "max_stream_duration": {"max_stream_duration": longest}}
+    else:
+        action |= {"timeout": seconds(method.deadline + GRACE)}
+    described = {METADATA: {"rate": method.rate.name.lower(), "operation": method.full_name}}
+    if method.route and method.route.path.startswith("/oauth2/"):
+        described["envoy.filters.http.lua"] = {"oauth": True}
+    return {
+        "name": method.full_name.removeprefix("weft."),
+        "match": {
+            "path": method.path,
+            "grpc": {},
+            "headers": [{"name": ":method", "string_match": {"exact": "POST"}}],
+        },
+        "route": action,
+        "metadata": {"filter_metadata": described},
+    }
+
+
+def _unknown() -> Json:
+    """What leads nowhere, and REST paths before they are transcoded.
+
+    It has to be a route to a cluster, because the CORS filter looks for its policy in no other; nobody can name the cluster.
+    """
+    nowhere = {"cluster_header": "x-weft-nowhere", "cluster_not_found_response_code": "NOT_FOUND"}
+    counted = {METADATA: {"rate": "read"}}
+    return {"name": "unknown", "match": {"prefix": "/"}, "route": nowhere, "metadata": {"filter_metadata": counted}}
+
+
+def _static(deployment: Deployment) -> list[Json]:
+    """Files as direct responses, read when Envoy starts; its file server is outside of its threat model."""
+    routes = [_file("/openapi.json", deployment.openapi)] if deployment.openapi else []
+    if deployment.docs:
+        routes += _folder("/docs", deployment.docs)
+    if deployment.web:
+        routes += _folder("/app", deployment.web)
+        # A single-page application finds its own way from any address.
+        routes.append(_file("/app/", deployment.web / "index.html", match="prefix"))
+    return routes
+
+
+def _folder(prefix: str, folder: Path) -> list[Json]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    bare = {"match": _reads("path", prefix), "typed_per_filter_config": ALONE}
+    return [
+        {"name": prefix, **bare, "redirect": {"path_redirect": f"{prefix}/"}},
+        _file(f"{prefix}/", folder / "index.html"),
+        *(_file(f"{prefix}/{path.relative_to(folder).as_posix()}", path) for path in files),
+    ]
+
+
+def _file(path: str, file: Path, match: str = "path") -> Json:
+    kind = CONTENT_TYPES.get(file.suffix.lstrip("."), "application/octet-stream")
+    headers = [header("content-type", kind), header("cache-control", "no-cache")]
+    if kind.startswith("text/html"):
+        headers.append(header("content-security-policy", PAGE_POLICY))
+    return {
+        "name": path,
+        "match": _reads(match, path),
+        "direct_response": {"status": 200, "body": {"filename": str(file)}},
+        "response_headers_to_add": headers,
+        "typed_per_filter_config": ALONE,
+    }
+
+
+def _reads(match: str, path: str) -> Json:
+    return {match: path, "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}]}
+
+
+def _cors(deployment: Deployment) -> Json:
+    return typed(
+        "extensions.filters.http.cors.v3.CorsPolicy",
+        allow_origin_string_match=[{"exact": origin} for origin in deployment.cors_origins],
+        allow_methods="GET, POST, PATCH, DELETE",
+        allow_headers="authorization, content-type, idempotency-key, traceparent, tracestate, grpc-timeout",
+        expose_headers="x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after, location, "
+        "idempotency-replayed, traceresponse",
+        max_age="7200",
+    )

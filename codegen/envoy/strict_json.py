@@ -1,0 +1,250 @@
+"""The tables that `deploy/envoy/strict.lua` walks: paths, query parameters and body fields, from the descriptors."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from codegen.envoy.deployment import Deployment
+from services.chassis.contract import Contract, ContractError, Method
+
+BASE = Path(__file__).resolve().parents[2] / "deploy" / "envoy" / "strict.lua"
+_F = FieldDescriptor
+
+_INTEGERS = {
+    **dict.fromkeys((_F.TYPE_INT32, _F.TYPE_SINT32, _F.TYPE_SFIXED32), "int32"),
+    **dict.fromkeys((_F.TYPE_UINT32, _F.TYPE_FIXED32), "uint32"),
+    **dict.fromkeys((_F.TYPE_INT64, _F.TYPE_SINT64, _F.TYPE_SFIXED64), "int64"),
+    **dict.fromkeys((_F.TYPE_UINT64, _F.TYPE_FIXED64), "uint64"),
+}
+_WORDS = {
+    "int32": "a whole number of 32 bits",
+    "uint32": "a whole number of 32 bits, not negative",
+    "int64": "a whole number of 64 bits",
+    "uint64": "a whole number of 64 bits, not negative",
+    "number": "a number",
+    "bool": "true or false",
+    "bytes": "a string in base64",
+    "timestamp": "a time such as 2026-01-31T12:00:00Z",
+    "duration": "a duration such as 1.5s",
+    "": "a string",
+}
+_WELL_KNOWN = {
+    "google.protobuf.Timestamp": ("scalar", "timestamp"),
+    "google.protobuf.Duration": ("scalar", "duration"),
+    "google.protobuf.FieldMask": ("scalar", ""),
+    "google.protobuf.StringValue": ("scalar", ""),
+    "google.protobuf.BytesValue": ("scalar", "bytes"),
+    "google.protobuf.BoolValue": ("scalar", "bool"),
+    "google.protobuf.Int32Value": ("scalar", "int32"),
+    "google.protobuf.UInt32Value": ("scalar", "uint32"),
+    "google.protobuf.Int64Value": ("scalar", "int64"),
+    "google.protobuf.UInt64Value": ("scalar", "uint64"),
+    "google.protobuf.FloatValue": ("scalar", "number"),
+    "google.protobuf.DoubleValue": ("scalar", "number"),
+    "google.protobuf.Struct": ("object", ""),
+    "google.protobuf.Any": ("object", ""),
+    "google.protobuf.ListValue": ("array", ""),
+    "google.protobuf.Value": ("free", ""),
+}
+HTTP_BODY = "google.api.HttpBody"
+
+
+class Raw(str):
+    """Lua code that stands for itself."""
+
+
+def source(contract: Contract, deployment: Deployment) -> str:
+    """The whole Lua source: tables first, then the hand-written walker."""
+    tables = Tables(contract)
+    static: dict[str, bool] = {}
+    if deployment.openapi:
+        static["/openapi.json"] = True
+    if deployment.docs:
+        static["/docs"] = False
+    if deployment.web:
+        static["/app"] = False
+    return f"{tables.source()}local STATIC = {lua(static)}\n\n{BASE.read_text()}"
+
+
+class Tables:
+    """Collects the rules of every method that is reached from outside, and the messages that they need."""
+
+    def __init__(self, contract: Contract) -> None:
+        """Raises `ContractError` for a path template that the walker cannot match."""
+        self._pool = contract.pool
+        self._messages: dict[str, dict[str, Any]] = {}
+        self._enums: dict[str, dict[str, bool]] = {}
+        self._exact: dict[str, dict[str, Any]] = {}
+        self._tree: dict[str, Any] = {}
+        self._rules: dict[str, dict[str, Any]] = {}
+        self._verbs: dict[str, bool] = {}
+        for method in contract.methods:
+            if method.route and not method.internal:
+                self._add(method)
+
+    def source(self) -> str:
+        """The tables as Lua, each message on a line, in the order of names."""
+        lines = ["-- Generated from the contract by codegen/envoy; do not edit.", "local E, M = {}, {}"]
+        lines += [f"E[{lua(name)}] = {lua(names)}" for name, names in sorted(self._enums.items())]
+        lines += [f"M[{lua(name)}] = " + '{kind = "message", what = "an object"}' for name in sorted(self._messages)]
+        lines += [f"M[{lua(name)}].fields = {lua(fields)}" for name, fields in sorted(self._messages.items())]
+        lines += [f"local VERBS = {lua(self._verbs)}", "local R, EXACT = {}, {}"]
+        lines += [f"R[{lua(name)}] = {lua(rule)}" for name, rule in sorted(self._rules.items())]
+        lines += [f"EXACT[{lua(path)}] = {lua(rules)}" for path, rules in sorted(self._exact.items())]
+        return "\n".join([*lines, f"local TREE = {lua(self._tree)}", ""])
+
+    def _add(self, method: Method) -> None:
+        assert method.route
+        path, verb = segments(method)
+        if verb:
+            self._verbs[verb] = True
+        self._rules[method.full_name] = self._rule(method)
+        rule = Raw(f"R[{lua(method.full_name)}]")
+        if "*" not in path and "**" not in path:
+            self._exact.setdefault(method.route.path, {})[method.route.verb] = rule
+        node = self._tree
+        for segment in path:
+            if segment == "**":
+                node = node.setdefault("rest", {})
+            elif segment == "*":
+                node = node.setdefault("any", {})
+            else:
+                node = node.setdefault("literals", {}).setdefault(segment, {})
+        verbs = node.setdefault("verbs", {}).setdefault(verb, {})
+        if method.route.verb in verbs:
+            raise ContractError(
+                f"{method.full_name} has the route of another RPC: {method.route.verb} {method.route.path}."
+            )
+        verbs[method.route.verb] = rule
+
+    def _rule(self, method: Method) -> dict[str, Any]:
+        assert method.route
+        message = self._pool.FindMessageTypeByName(method.input)
+        body, bound = method.route.body, set(method.route.variables)
+        rule: dict[str, Any] = {"query": {}}
+        if body == "*":
+            if message.full_name != HTTP_BODY:
+                rule["body"] = self._message(message)
+            return rule
+        if body:
+            inner = message.fields_by_name[body].message_type
+            if inner is None or inner.full_name != HTTP_BODY:
+                rule["body"] = self._node(message.fields_by_name[body])
+        rule["query"] = dict(self._parameters(message, {*bound, body}))
+        return rule
+
+    def _parameters(
+        self,
+        message: Descriptor,
+        taken: set[str],
+        path: str = "",
+        spellings: Iterable[str] = ("",),
+        above: tuple[str, ...] = (),
+    ) -> Iterator[tuple[str, Any]]:
+        """Every spelling of every query parameter; proto and JSON names may be mixed along a dotted path."""
+        for field in message.fields:
+            name = f"{path}{field.name}"
+            if name in taken:
+                continue
+            spelt = [f"{prefix}{own}" for prefix in spellings for own in dict.fromkeys((field.name, field.json_name))]
+            inner = field.message_type
+            if inner is None or inner.full_name in _WELL_KNOWN:
+                node = self._node(field, alone=True)
+                if inner is None or node["kind"] == "scalar":
+                    yield from ((one, node) for one in spelt)
+            elif not field.is_repeated and inner.full_name not in above and inner.full_name != HTTP_BODY:
+                deeper = [f"{one}." for one in spelt]
+                yield from self._parameters(inner, taken, f"{name}.", deeper, (*above, message.full_name))
+
+    def _node(self, field: FieldDescriptor, alone: bool = False) -> Any:
+        """The node of a field; `alone` leaves out that it is repeated, as a query repeats the name instead."""
+        inner = field.message_type
+        if inner is not None and inner.GetOptions().map_entry:
+            return {"kind": "map", "of": self._node(inner.fields_by_name["value"]), "what": "an object"}
+        if field.is_repeated and not alone:
+            return {"kind": "list", "of": self._node(field, alone=True), "what": "an array"}
+        if inner is not None:
+            return self._message(inner)
+        if field.type == _F.TYPE_ENUM:
+            enum = field.enum_type
+            if enum.full_name == "google.protobuf.NullValue":
+                return {"kind": "free", "what": "null"}
+            self._enums[enum.full_name] = {value.name: True for value in enum.values}
+            named = Raw(f"E[{lua(enum.full_name)}]")
+            return {"kind": "scalar", "test": "enum", "names": named, "what": f"a name of {enum.name}"}
+        if field.type in _INTEGERS:
+            return _scalar(_INTEGERS[field.type])
+        if field.type in (_F.TYPE_FLOAT, _F.TYPE_DOUBLE):
+            return _scalar("number")
+        return _scalar({_F.TYPE_BOOL: "bool", _F.TYPE_BYTES: "bytes"}.get(field.type, ""))
+
+    def _message(self, message: Descriptor) -> Any:
+        name = message.full_name
+        if name in _WELL_KNOWN:
+            kind, test = _WELL_KNOWN[name]
+            if kind == "scalar":
+                return _scalar(test)
+            return {"kind": kind, "what": {"object": "an object", "array": "an array"}.get(kind, "a value")}
+        if name not in self._messages:
+            fields = self._messages[name] = {}
+            for field in message.fields:
+                fields[field.name] = fields[field.json_name] = self._node(field)
+        return Raw(f"M[{lua(name)}]")
+
+
+def segments(method: Method) -> tuple[list[str], str]:
+    """A route's template as literals, `*` and a last `**`, and its custom verb: `/v1/a/{b}:c` → `["v1", "a", "*"], "c"`.
+
+    Raises `ContractError` where `**` is not last.
+    """
+    assert method.route
+    template = re.sub(r"{[^}=]+}", "*", method.route.path)
+    template = re.sub(r"{[^}=]+=([^}]*)}", r"\1", template)
+    template, _, verb = template.partition(":")
+    parts = template.strip("/").split("/")
+    if "**" in parts[:-1]:
+        raise ContractError(
+            f"{method.full_name} has `**` before the end of {method.route.path}: the edge cannot match it."
+        )
+    return parts, verb
+
+
+def lua(value: Any) -> str:
+    """A value as a Lua expression; keys of tables in order."""
+    if isinstance(value, Raw):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value)
+    pairs = ", ".join(f"{_key(key)} = {lua(inner)}" for key, inner in sorted(value.items()))
+    return f"{{{pairs}}}"
+
+
+def _key(key: str) -> str:
+    words = {
+        "and",
+        "break",
+        "do",
+        "else",
+        "elseif",
+        "end",
+        "false",
+        "for",
+        "function",
+        "if",
+        "in",
+        "local",
+        "nil",
+        "not",
+    }
+    words |= {"or", "repeat", "return", "then", "true", "until", "while", "goto"}
+    return key if re.fullmatch(r"[A-Za-z_]\w*", key) and key not in words else f"[{json.dumps(key)}]"
+
+
+def _scalar(test: str) -> dict[str, str]:
+    return {"kind": "scalar", "what": _WORDS[test]} | ({"test": test} if test else {})

@@ -1,0 +1,105 @@
+"""What the edge tells: an access log without secrets, spans that join the services', metrics by route and client class."""
+
+from typing import Any
+
+from codegen.envoy import clusters
+from codegen.envoy.deployment import Deployment
+from codegen.envoy.tokens import CLAIMS, NAMESPACE
+from codegen.envoy.typed import Json, extension, typed
+
+_CLAIM = f"%DYNAMIC_METADATA({NAMESPACE}:{CLAIMS}:%s)%"
+CLIENT = _CLAIM.replace("%s", "sub")
+PLAN = _CLAIM.replace("%s", "plan")
+KIND = f"{CLIENT[:-1]}:3%"
+"""The first three letters of the subject: `usr`, `cli`, or `-` where there was no token."""
+
+LINE = {
+    "time": "%START_TIME%",
+    "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
+    # Never the query: it may hold what nobody should keep.
+    "path": "%REQ_WITHOUT_QUERY(X-ENVOY-ORIGINAL-PATH?:PATH):300%",
+    "route": "%ROUTE_NAME%",
+    "protocol": "%PROTOCOL%",
+    "status": "%RESPONSE_CODE%",
+    "grpc_status": "%GRPC_STATUS(CAMEL_STRING)%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "flags": "%RESPONSE_FLAGS%",
+    "duration_ms": "%DURATION%",
+    "upstream_ms": "%RESPONSE_DURATION%",
+    "bytes_in": "%BYTES_RECEIVED%",
+    "bytes_out": "%BYTES_SENT%",
+    "address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+    "upstream": "%UPSTREAM_HOST%",
+    "request_id": "%REQ(X-REQUEST-ID)%",
+    "trace_id": "%TRACE_ID%",
+    "client": CLIENT,
+    "plan": PLAN,
+}
+
+
+def access_logs(deployment: Deployment) -> list[Json]:
+    """The log of calls as JSON lines, and the metrics that are counted at the same moment."""
+    formatted = {
+        "json_format": LINE,
+        "formatters": [
+            extension("envoy.formatter.req_without_query", "extensions.formatter.req_without_query.v3.ReqWithoutQuery")
+        ],
+    }
+    not_health = {"not_health_check_filter": {}}
+    if deployment.access_log:
+        written = extension(
+            "envoy.access_loggers.file",
+            "extensions.access_loggers.file.v3.FileAccessLog",
+            path=str(deployment.access_log),
+            log_format=formatted,
+        )
+    else:
+        written = extension(
+            "envoy.access_loggers.stdout",
+            "extensions.access_loggers.stream.v3.StdoutAccessLog",
+            log_format=formatted,
+        )
+    return [{**written, "filter": not_health}, {**_counted(), "filter": not_health}]
+
+
+def tracing(deployment: Deployment) -> Json | None:
+    """W3C trace context in and out, one span for each call, over OTLP."""
+    if not deployment.otlp:
+        return None
+    provider = extension(
+        "envoy.tracers.opentelemetry",
+        "config.trace.v3.OpenTelemetryConfig",
+        service_name="edge",
+        grpc_service={"envoy_grpc": {"cluster_name": clusters.OTLP}, "timeout": "1s"},
+    )
+    return {
+        "provider": provider,
+        "random_sampling": {"value": deployment.trace_ratio * 100},
+        "overall_sampling": {"value": 100},
+        "operation": "%ROUTE_NAME%",
+        "custom_tags": [
+            {"tag": "rpc.system", "literal": {"value": "grpc"}},
+            {"tag": "weft.client", "value": CLIENT},
+        ],
+    }
+
+
+def _counted() -> Json:
+    tags = [
+        {"name": "route", "value_format": "%ROUTE_NAME%"},
+        {"name": "client", "value_format": KIND},
+        {"name": "plan", "value_format": PLAN},
+    ]
+    status: dict[str, Any] = {"name": "status", "value_format": "%RESPONSE_CODE%"}
+    grpc = {"name": "grpc_status", "value_format": "%GRPC_STATUS(SNAKE_STRING)%"}
+    return {
+        "name": "envoy.access_loggers.stats",
+        "typed_config": typed(
+            "extensions.access_loggers.stats.v3.Config",
+            stats_scope={"prefix": "weft_edge"},
+            counters=[{"stat": {"name": "requests", "tags": [*tags, status, grpc]}, "value_fixed": 1}],
+            histograms=[
+                {"stat": {"name": "duration", "tags": tags}, "unit": "Milliseconds", "value_format": "%DURATION%"},
+            ],
+        ),
+    }

@@ -1,0 +1,62 @@
+"""Starts a real Envoy with the generated configuration."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+
+from codegen import envoy
+from services.chassis.contract import Contract
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, all different."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def until(condition: object, what: str, seconds: float = 15) -> None:
+    """Ask again and again, at most for so long, until a condition holds; an HTTP error counts as not yet."""
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if condition():
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+@contextmanager
+def running(contract: Contract, deployment: envoy.Deployment) -> Iterator[subprocess.Popen[bytes]]:
+    """An edge that is live, with keys and healthy services, until the block ends."""
+    envoy.write(contract, deployment)
+    log = Path(deployment.folder / "envoy.log").open("wb")
+    with log, subprocess.Popen(envoy.command(deployment), stdout=log, stderr=log) as process:
+        try:
+            admin = f"http://127.0.0.1:{deployment.admin_port}"
+
+            def ready() -> bool:
+                assert process.poll() is None, (deployment.folder / "envoy.log").read_text()[-2000:]
+                return httpx.get(f"{admin}/ready").text.strip() == "LIVE"
+
+            until(ready, "Envoy is live")
+            yield process
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def stat(deployment: envoy.Deployment, name: str) -> int:
+    """One counter or gauge of an edge; 0 where it does not exist yet."""
+    text = httpx.get(f"http://127.0.0.1:{deployment.admin_port}/stats?filter=^{name}$").text
+    return int(text.split(": ")[1]) if ": " in text else 0
