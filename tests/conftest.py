@@ -17,6 +17,8 @@ from services.chassis.clock import FixedClock
 from tests import servers
 from tests.harness import Harness, Issuer
 
+pytest_plugins = ["tests.reasons"]
+
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
