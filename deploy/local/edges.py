@@ -1,0 +1,104 @@
+"""The Envoys, as parts; their configuration is derived from the contract."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegen import envoy
+from deploy.local.certificates import EDGE, EDGE_SERVER, Certificates
+from deploy.local.home import Home
+from deploy.local.options import ROOT, Options
+from deploy.local.part import Part
+from deploy.local.ports import Ports
+from deploy.local.readiness import answers, post
+from deploy.local.services import Surroundings
+from services.chassis.contract import Contract
+
+HTTPS_PORT = 8443
+"""Where the first edge speaks HTTPS when nothing else does."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One Envoy and where it is found."""
+
+    number: int
+    http_port: int
+    https_port: int
+    admin_port: int
+    jwks_port: int
+    access_log: Path
+
+    @property
+    def url(self) -> str:
+        """For callers on this machine."""
+        return f"http://localhost:{self.http_port}"
+
+    @property
+    def tls_url(self) -> str:
+        """The same over HTTPS."""
+        return f"https://localhost:{self.https_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """For Prometheus."""
+        return f"http://127.0.0.1:{self.admin_port}/stats/prometheus"
+
+
+def place(options: Options, ports: Ports, home: Home) -> list[Edge]:
+    """Choose the ports of every edge; the first has `WEFT_EDGE_PORT`."""
+    return [
+        Edge(
+            number=number,
+            http_port=options.edge_port if number == 1 else ports.take(f"edge-{number} http"),
+            https_port=ports.take(f"edge-{number} https", wish=HTTPS_PORT if number == 1 else 0),
+            admin_port=ports.take(f"edge-{number} admin"),
+            jwks_port=ports.take(f"edge-{number} jwks"),
+            access_log=home.logs / f"access-{number}.log",
+        )
+        for number in range(1, options.edges + 1)
+    ]
+
+
+def part(
+    edge: Edge, contract: Contract, options: Options, around: Surroundings, certificates: Certificates, home: Home
+) -> Part:
+    """Write the edge's configuration and describe its process."""
+    deployment = envoy.Deployment(
+        folder=home.run / f"edge-{edge.number}",
+        services=around.addresses,
+        http_port=edge.http_port,
+        https_port=edge.https_port,
+        admin_port=edge.admin_port,
+        jwks_port=edge.jwks_port,
+        descriptors=ROOT / "gen" / "descriptors.binpb",
+        openapi=_existing(ROOT / "gen" / "openapi" / "weft.json"),
+        docs=_existing(ROOT / "gen" / "openapi" / "docs"),
+        ca=certificates.ca,
+        client_cert=certificates.certificate(EDGE),
+        client_key=certificates.key(EDGE),
+        server_cert=certificates.certificate(EDGE_SERVER),
+        server_key=certificates.key(EDGE_SERVER),
+        otlp=around.otlp_endpoint.partition("://")[2].rstrip("/"),
+        trace_ratio=options.trace_ratio,
+        edges=options.edges,
+        access_log=edge.access_log,
+    )
+    envoy.write(contract, deployment)
+
+    async def drain() -> None:
+        await post(edge.admin_port, "/drain_listeners?graceful")
+
+    return Part(
+        name=f"edge-{edge.number}",
+        group="envoy",
+        command=tuple(map(str, envoy.command(deployment))),
+        env={"PATH": "/usr/bin:/bin"},
+        folder=deployment.folder,
+        probe=answers(edge.admin_port, "/ready"),
+        grace=2,
+        farewell=drain,
+    )
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.exists() else None

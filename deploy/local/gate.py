@@ -1,0 +1,56 @@
+"""Waits for services: asks each one's `grpc.health.v1` over mTLS, as `internal`, and prints its name when it serves.
+
+A process of its own, so that the supervisor carries no gRPC. Its argument: `{"ca", "cert", "key": paths, "seconds": n,
+"targets": {name: [address, dns name]}}`.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+
+INTERVAL = 0.05
+
+
+async def wait(question: dict[str, Any]) -> None:
+    """Print each name of `targets` as it becomes ready; returns when all are. `identity` is CA, key, certificate."""
+    credentials = grpc.ssl_channel_credentials(*question["identity"])
+    async with asyncio.timeout(question["seconds"]):
+        await asyncio.gather(
+            *(_wait_for(name, address, dns, credentials) for name, (address, dns) in question["targets"].items()),
+        )
+
+
+async def _wait_for(name: str, address: str, dns: str, credentials: grpc.ChannelCredentials) -> None:
+    options = [
+        ("grpc.ssl_target_name_override", dns),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 300),
+        ("grpc.enable_http_proxy", 0),
+    ]
+    async with grpc.aio.secure_channel(address, credentials, options) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        while True:
+            try:
+                reply = await health.Check(health_pb2.HealthCheckRequest(), timeout=2)
+            except grpc.aio.AioRpcError:
+                pass
+            else:
+                if reply.status == health_pb2.HealthCheckResponse.SERVING:
+                    print(name, flush=True)
+                    return
+            await asyncio.sleep(INTERVAL)
+
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    asked["identity"] = [Path(asked[name]).read_bytes() for name in ("ca", "key", "cert")]
+    try:
+        asyncio.run(wait(asked))
+    except TimeoutError:
+        sys.exit(1)

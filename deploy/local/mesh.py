@@ -1,0 +1,169 @@
+"""The local mesh, put together: which parts there are, in which order, and what is done while they run."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from deploy.local import credentials, edges, services, valkey
+from deploy.local.certificates import Certificates
+from deploy.local.control import Control
+from deploy.local.edges import Edge
+from deploy.local.home import Home
+from deploy.local.journal import Journal
+from deploy.local.mesh_file import MeshFile
+from deploy.local.options import ROOT, Options
+from deploy.local.part import Part, Probe
+from deploy.local.ports import Ports
+from deploy.local.postgres import Postgres
+from deploy.local.readiness import greets, listens, post
+from deploy.local.services import Surroundings, module, python_environment
+from deploy.local.supervisor import Supervisor
+from services.chassis import contract
+
+ACCESS_LOG_LIMIT = 20 << 20
+"""Bytes of an edge's access log before it becomes `access-<n>.log.1`."""
+
+
+class Mesh:
+    """One run of the mesh in a home. `run` until a signal."""
+
+    def __init__(self, options: Options, home: Home, journal: Journal) -> None:
+        self._options = options
+        self._home = home
+        self._journal = journal
+        self._contract = contract.load()
+        self._services = services.names(self._contract)
+        self._secrets = credentials.load(home.folder / "secrets.json")
+        self._certificates = Certificates(home.certificates, self._services)
+        self._supervisor = Supervisor(
+            journal, home.run, lambda parts, seconds: services.question(parts, self._certificates, seconds)
+        )
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start everything, say `ready`, keep it running; returns after a signal, with nothing left.
+
+        Raises `MeshFault` where it does not start.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop)
+        life = asyncio.create_task(self._live())
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((life, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if life.done():
+                life.result()
+            else:
+                self._journal.tell("stopping")
+        finally:
+            life.cancel()
+            stopped.cancel()
+            await asyncio.gather(life, stopped, return_exceptions=True)
+            await self._supervisor.stop()
+            self._home.mesh_file.unlink(missing_ok=True)
+            self._journal.tell("stopped")
+
+    def _on_stop(self) -> None:
+        if self._stop.is_set():
+            self._journal.tell("stopping at once")
+            self._supervisor.kill()
+        self._stop.set()
+
+    async def _live(self) -> None:
+        began = time.monotonic()
+        self._certificates.ensure()
+        ports = Ports(self._home.run / "ports.json")
+        placed = edges.place(self._options, ports, self._home)
+        postgres, around, first = self._surroundings(ports)
+        ports.save()
+        if postgres is not None:
+            await asyncio.to_thread(postgres.prepare)
+            first.append(postgres.part())
+        await self._supervisor.start(first)
+        arguments = (self._options, around, self._secrets, self._certificates)
+        await asyncio.gather(
+            *(self._supervisor.run(services.commands(name, *arguments)) for name in self._services),
+        )
+        self._journal.tell(f"databases are up to date ({time.monotonic() - began:.1f} s)")
+        await self._supervisor.start([part for name in self._services for part in services.replicas(name, *arguments)])
+        await self._supervisor.start(
+            [edges.part(edge, self._contract, self._options, around, self._certificates, self._home) for edge in placed]
+        )
+        file = MeshFile(self._home, placed, around, self._secrets, self._certificates)
+        file.write(self._pids())
+        self._journal.tell(f"everything is ready ({time.monotonic() - began:.1f} s)")
+        self._journal.announce(f"ready {placed[0].url}")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow(file))
+            tasks.create_task(self._rotate_access_logs(placed))
+            tasks.create_task(self._renew_certificates())
+            tasks.create_task(Control(self._home, self._supervisor, self._certificates, self._journal).serve())
+
+    def _surroundings(self, ports: Ports) -> tuple[Postgres | None, Surroundings, list[Part]]:
+        """The parts that services need, embedded or by their address in the environment."""
+        options, secrets = self._options, self._secrets
+        parts: list[Part] = []
+        postgres = None
+        if not options.database_url:
+            connections = 40 + 16 * options.replicas * len(self._services)
+            postgres = Postgres(self._home, secrets.database_password, ports.take("postgres"), connections)
+        redis_url = options.redis_url
+        if not redis_url:
+            port = ports.take("valkey")
+            redis_url = valkey.url(secrets.redis_password, port)
+            parts.append(valkey.part(self._home, secrets.redis_password, port))
+        smtp_port = ports.take("mail")
+        parts.append(_python_part("mail", "mail_sink", smtp_port, self._home.mail, greets(smtp_port)))
+        otlp_endpoint = options.otlp_endpoint
+        if not otlp_endpoint:
+            port = ports.take("traces")
+            otlp_endpoint = f"http://127.0.0.1:{port}"
+            parts.append(_python_part("traces", "trace_receiver", port, self._home.traces, listens(port)))
+        around = Surroundings(
+            database_url=options.database_url or (postgres.url if postgres else ""),
+            redis_url=redis_url,
+            otlp_endpoint=otlp_endpoint,
+            smtp_url=f"smtp://127.0.0.1:{smtp_port}",
+            addresses={name: self._addresses(ports, name, "grpc") for name in self._services},
+            metrics={name: self._addresses(ports, name, "metrics") for name in self._services},
+        )
+        return postgres, around, parts
+
+    def _addresses(self, ports: Ports, name: str, use: str) -> tuple[str, ...]:
+        numbers = range(1, self._options.replicas + 1)
+        return tuple(f"127.0.0.1:{ports.take(f'{name}-{number} {use}')}" for number in numbers)
+
+    def _pids(self) -> dict[str, list[int]]:
+        return {"mesh": [os.getpid()], **self._supervisor.pids()}
+
+    async def _follow(self, file: MeshFile) -> None:
+        """Keep the process ids in the mesh file right."""
+        while True:
+            await self._supervisor.changes()
+            with contextlib.suppress(OSError):  # a full disk; the next change tries again
+                file.write(self._pids())
+
+    async def _rotate_access_logs(self, placed: list[Edge]) -> None:
+        while True:
+            await asyncio.sleep(10)
+            for edge in placed:
+                with contextlib.suppress(OSError):
+                    if edge.access_log.stat().st_size > ACCESS_LOG_LIMIT:
+                        edge.access_log.replace(edge.access_log.with_name(f"{edge.access_log.name}.1"))
+                        await post(edge.admin_port, "/reopen_logs")
+
+    async def _renew_certificates(self) -> None:
+        while True:
+            await asyncio.sleep(3600)
+            renewed = self._certificates.ensure()
+            if renewed:
+                self._journal.tell(f"certificates renewed: {', '.join(renewed)}")
+
+
+def _python_part(name: str, source: str, port: int, folder: Path, probe: Probe) -> Part:
+    command = module(f"deploy.local.{source}", str(port), folder)
+    return Part(name, name, command, python_environment(), ROOT, probe)

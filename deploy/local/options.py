@@ -1,0 +1,57 @@
+"""What the environment asks of the local mesh."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.faults import MeshFault
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The tree that this file lies in; the mesh runs its services."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """`home` holds the state; `replicas` is per service; an empty address means the embedded part."""
+
+    home: Path
+    edge_port: int
+    replicas: int
+    edges: int
+    database_url: str
+    redis_url: str
+    otlp_endpoint: str
+    trace_ratio: float
+
+
+def read(env: Mapping[str, str] = os.environ) -> Options:
+    """The options in `env`. Raises `MeshFault` for a value that makes no sense."""
+    return Options(
+        home=Path(env.get("WEFT_HOME") or ROOT / ".weft").expanduser().absolute(),
+        edge_port=_number(env, "WEFT_EDGE_PORT", 8080, 1, 65535),
+        replicas=_number(env, "WEFT_REPLICAS", 1, 1, 16),
+        edges=_number(env, "WEFT_EDGES", 1, 1, 16),
+        database_url=env.get("WEFT_DATABASE_URL", ""),
+        redis_url=env.get("WEFT_REDIS_URL", ""),
+        otlp_endpoint=env.get("WEFT_OTLP_ENDPOINT", ""),
+        trace_ratio=_ratio(env),
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    value = env.get(name) or str(default)
+    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+        raise MeshFault(f"{name} is {value!r}: set it to a whole number from {least} to {most}.")
+    return int(value)
+
+
+def _ratio(env: Mapping[str, str]) -> float:
+    value = env.get("WEFT_TRACE_RATIO") or "1"
+    try:
+        ratio = float(value)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= 1:
+        raise MeshFault(f"WEFT_TRACE_RATIO is {value!r}: set it to a number from 0 to 1.")
+    return ratio

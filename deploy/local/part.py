@@ -1,0 +1,35 @@
+"""What a part of the mesh is, before it runs."""
+
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+Probe = Callable[[int], Awaitable[bool]]
+"""Whether the process with this pid is ready; must not raise, nor take long."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process, described. Readiness is what `probe` says; services have `health` instead and are asked together."""
+
+    name: str
+    """`order-1`; also its log's name."""
+    group: str
+    """`order`; its place among the mesh file's pids."""
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    folder: Path
+    """Where it runs."""
+    probe: Probe | None = None
+    health: str = ""
+    """`host:port` of its gRPC health service."""
+    user: int | None = None
+    """The user id to run as, where it is not ours."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    orphan_signal: signal.Signals = signal.SIGKILL
+    """What it gets from the kernel when the supervisor dies."""
+    grace: float = 2.0
+    """Seconds between the stop signal and SIGKILL."""
+    farewell: Callable[[], Awaitable[None]] | None = None
+    """What to do before the stop signal."""

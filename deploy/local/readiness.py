@@ -1,0 +1,65 @@
+"""When a part is ready: by its own word, never by the clock."""
+
+import asyncio
+import contextlib
+
+from deploy.local.part import Probe
+
+
+def listens(port: int) -> Probe:
+    """Ready when it takes connections on 127.0.0.1."""
+
+    async def probe(_: int) -> bool:
+        return await _ask(port, b"", 0) is not None
+
+    return probe
+
+
+def greets(port: int) -> Probe:
+    """Ready when its SMTP greeting comes."""
+
+    async def probe(_: int) -> bool:
+        return (await _ask(port, b"", 4) or b"").startswith(b"220 ")
+
+    return probe
+
+
+def pongs(port: int, password: str) -> Probe:
+    """Ready when Valkey answers PING with PONG."""
+    question = f"AUTH {password}\r\nPING\r\n".encode()
+
+    async def probe(_: int) -> bool:
+        return await _ask(port, question, 12) == b"+OK\r\n+PONG\r\n"
+
+    return probe
+
+
+def answers(port: int, path: str) -> Probe:
+    """Ready when it answers an HTTP GET with 200."""
+    question = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
+
+    async def probe(_: int) -> bool:
+        return b" 200 " in (await _ask(port, question, 13) or b"")
+
+    return probe
+
+
+async def post(port: int, path: str) -> None:
+    """An HTTP POST without a body to 127.0.0.1; its answer is waited for and dropped. Raises `OSError`."""
+    await _ask(port, f"POST {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode(), 13)
+
+
+async def _ask(port: int, question: bytes, size: int) -> bytes | None:
+    """The first `size` bytes of the answer; None where nothing listens or answers in a second."""
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(question)
+                return await reader.readexactly(size) if size else b""
+            finally:
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+    except (OSError, asyncio.IncompleteReadError, TimeoutError):
+        return None
