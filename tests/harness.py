@@ -42,7 +42,9 @@ class Issuer:
         }  # fmt: skip
         return "Bearer " + jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "test"}, body, self._key)
 
-    def user(self, sub: str, scopes: str = "users.read users.write orders.read orders.write payments.read inbox.read") -> str:
+    def user(
+        self, sub: str, scopes: str = "users.read users.write orders.read orders.write payments.read inbox.read"
+    ) -> str:
         """A signed-in customer."""
         return self.token(sub, scopes, roles=["customer"], sid="ses_test")
 
@@ -116,7 +118,7 @@ class Harness:
             "listen": "127.0.0.1:0", "database_url": self.postgres_url, "redis_url": self.valkey_url,
             "pool_size": 4, "data_keys": {"k1": DATA_KEY}, "issuer": ISSUER, "internal_callers": ["internal"],
             "tls_cert": certificates.certificate(service), "tls_key": certificates.key(service), "tls_ca": certificates.ca,
-            "stop_grace": 1, **more,
+            "smtp_url": "smtp://127.0.0.1:1", "stop_grace": 1, **more,
         })  # fmt: skip
 
     def app(self, service: str, clock: Clock | None = None, prefix: str | None = None, **more: Any) -> App:
@@ -155,7 +157,9 @@ class Harness:
         """A channel to a service with the certificate of `identity`."""
         certificates = self.certificates
         credentials = grpc.ssl_channel_credentials(
-            certificates.ca.read_bytes(), certificates.key(identity).read_bytes(), certificates.certificate(identity).read_bytes()
+            certificates.ca.read_bytes(),
+            certificates.key(identity).read_bytes(),
+            certificates.certificate(identity).read_bytes(),
         )
         options = [("grpc.ssl_target_name_override", f"{service}.weft.internal")]
         return grpc.aio.secure_channel(address, credentials, options=options)

@@ -1,7 +1,7 @@
 """What every service is built on: the parts of one process, its start and its end.
 
-    async def build(weft: App) -> None:
-        weft.serve("weft.order.v1.OrderService", OrderHandlers(weft.database))
+async def build(weft: App) -> None:
+    weft.serve("weft.order.v1.OrderService", OrderHandlers(weft.database))
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import symbol_database
+from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from sqlalchemy import MetaData
@@ -104,7 +104,7 @@ class App:
             self.work(work.Worker(self.outbox.queue, relay))
 
     async def _fetch_keys(self) -> str:
-        return (await self.clients.oauth.get_jwks()).data.decode()
+        return str((await self.clients.oauth.get_jwks()).data, "utf-8")
 
     # What `build` calls
 
@@ -112,7 +112,9 @@ class App:
         """Serve a gRPC service with an object that has an async method for each RPC, named as in the proto."""
         missing = [m.name for m in self.contract.of_service(service) if not callable(getattr(handlers, m.name, None))]
         if missing or not self.contract.of_service(service):
-            raise SettingsError(f"{type(handlers).__name__} does not serve {', '.join(missing) or 'any RPC'} of {service}.")
+            raise SettingsError(
+                f"{type(handlers).__name__} does not serve {', '.join(missing) or 'any RPC'} of {service}."
+            )
         self._served[service] = handlers
 
     def queue(self, table: str, **options: Any) -> work.Queue:
@@ -183,23 +185,29 @@ class App:
             tracer=self.tracer,
             tokens=self.tokens,
             replies=self.replies,
-            internal_callers=frozenset({p.split(".")[1] for p in self.contract.packages} | set(self.settings.internal_callers)),
+            internal_callers=frozenset(
+                {p.split(".")[1] for p in self.contract.packages} | set(self.settings.internal_callers)
+            ),
             max_concurrent_calls=self.settings.max_concurrent_calls,
         )
         server = self._server = grpc.aio.server(options=_OPTIONS)
         for service, handlers in self._served.items():
-            bound = {m.name: chain.bind(self.parts, m, getattr(handlers, m.name)) for m in self.contract.of_service(service)}
+            bound = {
+                m.name: chain.bind(self.parts, m, getattr(handlers, m.name)) for m in self.contract.of_service(service)
+            }
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, bound),))
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
         names = [*self._served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, server, symbol_database.Default().pool)
+        reflection.enable_server_reflection(names, server, descriptor_pool.Default())
         try:
             if self.settings.tls == "on":
                 port = server.add_secure_port(self.settings.listen, credentials.server(self.settings))
             else:
                 port = server.add_insecure_port(self.settings.listen)
         except RuntimeError:
-            raise SettingsError(f"WEFT_LISTEN: {self.settings.listen} is taken or not ours; name another address.") from None
+            raise SettingsError(
+                f"WEFT_LISTEN: {self.settings.listen} is taken or not ours; name another address."
+            ) from None
         await server.start()
         return port
 
@@ -225,4 +233,3 @@ def _client_tls(settings: Settings) -> MutualTls | None:
         return None
     assert settings.tls_cert and settings.tls_key and settings.tls_ca
     return MutualTls(settings.tls_cert, settings.tls_key, settings.tls_ca)
-

@@ -70,11 +70,11 @@ class ValkeyCache(Cache):
     async def get(self, key: str) -> bytes | None:
         """The value, or None; None also where Valkey does not answer."""
         try:
-            value: bytes | None = await self._client.get(f"{self._prefix}:{key}")
+            value = await self._client.get(f"{self._prefix}:{key}")
         except RedisError as error:
             self._lost(error)
             return None
-        return value
+        return value if isinstance(value, bytes) else None
 
     async def set(self, key: str, value: bytes, ttl: int) -> None:
         """Keep a value, if Valkey answers."""

@@ -17,8 +17,9 @@ from typing import Any
 
 import grpc
 import psycopg
-from google.protobuf import symbol_database
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
+from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from weft_client import context as handed_on
@@ -63,7 +64,7 @@ def tracing(parts: Parts, method: Method, next_: Next) -> Next:
         begun = time.perf_counter()
         parts.in_flight += 1
         span = call.span = start(name, call.traceparent, SpanKind.SERVER, attributes)
-        trace.context_api.attach(trace.set_span_in_context(span))  # the task is the call's own: nothing to detach
+        contexts.attach(trace.set_span_in_context(span))  # the task is the call's own: nothing to detach
         calls.current.set(call)
         if not call.request_id:
             call.request_id = uuid.uuid4().hex
@@ -249,7 +250,7 @@ def repeating(parts: Parts, method: Method, next_: Next) -> Next:
     return run
 
 
-def handling(handler: Callable[[Any, Call], Any], parts: Parts, method: Method) -> Next:
+def handling(handler: Callable[[Any, Call], Any], method: Method) -> Next:
     """Innermost: the handler, and the reply on its way out."""
     if method.server_streaming:
 
@@ -261,7 +262,7 @@ def handling(handler: Callable[[Any, Call], Any], parts: Parts, method: Method) 
 
     async def run(call: Call) -> bytes:
         reply = await handler(call.request, call)
-        return reply if type(reply) is bytes else reply.SerializeToString()  # type: ignore[no-any-return]
+        return reply if type(reply) is bytes else reply.SerializeToString()
 
     return run
 
@@ -277,7 +278,7 @@ def answering(parts: Parts, method: Method, next_: Next) -> Next:
             return reply
 
         return plain
-    output = symbol_database.Default().pool.FindMessageTypeByName(method.output)
+    output = descriptor_pool.Default().FindMessageTypeByName(method.output)
     parse = _message_class(method.output).FromString
     template = _location(parts.contract, method, {f.name for f in output.fields}) if method.success == 201 else ""
     status = ("x-http-status", str(method.success))
@@ -297,13 +298,18 @@ def answering(parts: Parts, method: Method, next_: Next) -> Next:
 CHAIN: tuple[Stage, ...] = (tracing, erring, limiting, calling, allowing, validating, answering, repeating)
 """Outermost first; the reason for each place is the first sentence of its stage."""
 
-_FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+_FAULTS = {
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def bind(parts: Parts, method: Method, handler: Callable[[Any, Call], Any]) -> grpc.RpcMethodHandler[Any, Any]:
     """The method handler of an RPC: the chain, composed around the handler. Replies leave as bytes."""
-    run = handling(handler, parts, method)
+    run = handling(handler, method)
     for stage in reversed(CHAIN):
         run = stage(parts, method, run)
 
@@ -316,22 +322,20 @@ def bind(parts: Parts, method: Method, handler: Callable[[Any, Call], Any]) -> g
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[method.client_streaming, method.server_streaming]
-    return kind(serve, request_deserializer=_message_class(method.input).FromString, response_serializer=None)  # type: ignore[operator,no-any-return]
+    return kind(serve, request_deserializer=_message_class(method.input).FromString, response_serializer=None)
 
 
 def _message_class(name: str) -> type[Message]:
-    from google.protobuf import message_factory
-
-    return message_factory.GetMessageClass(symbol_database.Default().pool.FindMessageTypeByName(name))
+    return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))
 
 
 def _location(read: Contract, method: Method, fields: set[str]) -> str:
     """The route of the thing that was made: the creating route, and one variable more that the reply has a field for."""
     assert method.route is not None
     for other in read.of_service(method.service):
-        if other.route and re.fullmatch(re.escape(method.route.path) + r"/{\w+}", other.route.path):
-            if set(other.route.variables) <= fields:
-                return other.route.path
+        nested = other.route and re.fullmatch(re.escape(method.route.path) + r"/{\w+}", other.route.path)
+        if other.route and nested and set(other.route.variables) <= fields:
+            return other.route.path
     return ""
 
 

@@ -150,7 +150,9 @@ class Contract:
     def services(self) -> tuple[ServiceDescriptor, ...]:
         """Every service, in the order of the files."""
         return tuple(
-            self.pool.FindServiceByName(f"{file.package}.{service.name}") for file in self._files for service in file.service
+            self.pool.FindServiceByName(f"{file.package}.{service.name}")
+            for file in self._files
+            for service in file.service
         )
 
     @property
@@ -189,7 +191,9 @@ class Contract:
             options = descriptor_pb2.EnumValueOptions.FromString(value.GetOptions().SerializeToString())
             code = options.Extensions[policy_pb2.code]
             if code == code_pb2.OK:
-                raise ContractError(f"{enum.full_name}.{value.name} has no code: write [(weft.api.v1.code) = NOT_FOUND] or another.")
+                raise ContractError(
+                    f"{enum.full_name}.{value.name} has no code: write [(weft.api.v1.code) = NOT_FOUND] or another."
+                )
             yield Reason(value.name, domain, code, self.comment(f"{enum.full_name}.{value.name}"))
 
     def _read_methods(self) -> Iterator[Method]:
@@ -220,7 +224,9 @@ class Contract:
             output=method.output_type.full_name,
             client_streaming=method.client_streaming,
             server_streaming=method.server_streaming,
-            route=_route(options.Extensions[annotations_pb2.http]) if options.HasExtension(annotations_pb2.http) else None,
+            route=_route(options.Extensions[annotations_pb2.http])
+            if options.HasExtension(annotations_pb2.http)
+            else None,
             callers=frozenset(Caller(c) for c in policy.callers),
             # A scope is held by a token: where nobody needs one, a service's default does not apply.
             scope="" if set(policy.callers) <= {policy_pb2.CALLER_PUBLIC, policy_pb2.CALLER_INTERNAL} else policy.scope,
@@ -241,7 +247,9 @@ class Contract:
     def _reason(self, method: MethodDescriptor, name: str) -> Reason:
         domain = method.containing_service.file.package
         if (domain, name) not in self.reasons:
-            raise ContractError(f"{method.full_name} declares {name}, which {domain}.ErrorReason does not have: add it there.")
+            raise ContractError(
+                f"{method.full_name} declares {name}, which {domain}.ErrorReason does not have: add it there."
+            )
         return self.reasons[domain, name]
 
 
@@ -293,18 +301,21 @@ def _refuse_nonsense(method: Method) -> None:
     tokens = method.callers - {Caller.PUBLIC, Caller.INTERNAL}
     rules = {
         "has no callers: list them under `callers`": not method.callers,
-        "mixes CALLER_PUBLIC with others: public means that no token is asked for": method.public and len(method.callers) > 1,
+        "mixes CALLER_PUBLIC with others: public means that no token is asked for": method.public
+        and len(method.callers) > 1,
         "needs a scope: its callers bear tokens": bool(tokens) and not method.scope and bool(tokens - {Caller.USER}),
         "has no deadline: write `deadline: {seconds: 5}` here or for the service": method.deadline <= 0,
         "can be called from outside and has no rate class: write `rate: RATE_CLASS_READ` or another": (
             not method.internal and method.rate is RateClass.NONE
         ),
         "has callers outside and no route: add google.api.http": not method.internal and method.route is None,
-        "is internal and has a route: the edge never serves it, so drop google.api.http": method.internal and bool(method.route),
+        "is internal and has a route: the edge never serves it, so drop google.api.http": method.internal
+        and bool(method.route),
         "is repeatable and takes a key: drop `key` or `idempotency_level`": method.repeatable and keyed,
         "is a mutation that is neither IDEMPOTENT nor keyed: write `key: IDEMPOTENCY_KEY_REQUIRED`, or IDEMPOTENCY_KEY_NONE "
         "with `keyless_because`": not method.repeatable and method.key is Key.REPEATABLE,
-        "takes no key and does not say why: write `keyless_because`": method.key is Key.NONE and not method.keyless_because,
+        "takes no key and does not say why: write `keyless_because`": method.key is Key.NONE
+        and not method.keyless_because,
         "says why it takes no key, but takes one: drop `keyless_because`": (
             method.key is not Key.NONE and bool(method.keyless_because)
         ),
@@ -315,7 +326,8 @@ def _refuse_nonsense(method: Method) -> None:
         "is a GET with side effects: say `idempotency_level = NO_SIDE_EFFECTS`": (
             method.route is not None and method.route.verb == "GET" and not method.read_only
         ),
-        "streams requests over REST, which JSON cannot: drop google.api.http": method.client_streaming and bool(method.route),
+        "streams requests over REST, which JSON cannot: drop google.api.http": method.client_streaming
+        and bool(method.route),
     }
     for sentence, broken in rules.items():
         if broken:

@@ -11,20 +11,20 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, cast
 
 import psycopg
+from opentelemetry import trace
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import postgresql
 
-from opentelemetry import trace
 from services.chassis import errors, telemetry
 from services.chassis.telemetry import Tracer
 
 Row = Any
 """A named tuple: columns are attributes."""
 
-_DIALECT = postgresql.psycopg.dialect()
+_DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 
 
 class Query:
@@ -178,7 +178,9 @@ _SPAN: Mapping[str, str] = {"db.system.name": "postgresql"}
 
 async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
     # Bounds for a statement that waits for a lock, and for one that never ends: no caller waits longer anyway.
-    await connection.execute("SET lock_timeout = '5s'; SET statement_timeout = '30s'; SET timezone = 'UTC'", prepare=False)
+    await connection.execute(
+        "SET lock_timeout = '5s'; SET statement_timeout = '30s'; SET timezone = 'UTC'", prepare=False
+    )
 
 
 def violated(error: psycopg.Error) -> str:

@@ -57,6 +57,6 @@ class Health:
         self._stopping = True
         await self.servicer.enter_graceful_shutdown()
 
-    async def _set(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    async def _set(self, status: "health_pb2.HealthCheckResponse.ServingStatus.ValueType") -> None:
         for service in self._services:
             await self.servicer.set(service, status)

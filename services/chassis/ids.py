@@ -13,7 +13,9 @@ def new(prefix: str, now: datetime | None = None) -> str:
     """A new id of the present time, or of `now`."""
     milliseconds = int(now.timestamp() * 1000) if now else time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10))
-    value = (milliseconds << 80) | (0x7 << 76) | ((random >> 68 & 0xFFF) << 64) | (0b10 << 62) | (random & (1 << 62) - 1)
+    value = (
+        (milliseconds << 80) | (0x7 << 76) | ((random >> 68 & 0xFFF) << 64) | (0b10 << 62) | (random & (1 << 62) - 1)
+    )
     return f"{prefix}_{encode(value)}"
 
 

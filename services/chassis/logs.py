@@ -33,7 +33,9 @@ def configure(service: str, level: str) -> None:
             processor=structlog.processors.JSONRenderer(), foreign_pre_chain=[_service(service), *shared]
         )
     )
-    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]), force=True)
+    logging.basicConfig(
+        handlers=[handler], level=max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]), force=True
+    )
 
 
 def logger(name: str) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
+from opentelemetry.trace import SpanKind
 from weft.api.v1 import event_pb2
 
 from services.chassis import ids, telemetry
@@ -71,7 +72,7 @@ class Relay:
         spans, events = [], []
         for job in jobs:
             event = event_pb2.Event.FromString(job.payload)
-            span = self._tracer.start(f"publish {event.type}", job.traceparent, telemetry.SpanKind.PRODUCER)
+            span = self._tracer.start(f"publish {event.type}", job.traceparent, SpanKind.PRODUCER)
             event.traceparent = telemetry.write_traceparent(span)
             spans.append(span)
             events.append(event)

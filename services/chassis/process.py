@@ -22,7 +22,12 @@ log = logs.logger("process")
 
 
 def main(
-    name: str, build: Build, *, metadata: MetaData, migrations: Path, bootstrap: Callable[[App], Awaitable[None]] | None = None
+    name: str,
+    build: Build,
+    *,
+    metadata: MetaData,
+    migrations: Path,
+    bootstrap: Callable[[App], Awaitable[None]] | None = None,
 ) -> None:
     """Run one command of a service and exit: 0 when it ended well, 1 with one sentence when it did not."""
     command = sys.argv[1] if len(sys.argv) > 1 else "serve"
@@ -42,7 +47,9 @@ def main(
     except SettingsError as error:
         sys.exit(f"weft-{name}: {error}")
     except (psycopg.OperationalError, errors.ServiceUnavailable) as error:
-        sys.exit(f"weft-{name}: the database does not answer ({type(error).__name__}); check WEFT_DATABASE_URL and that it runs.")
+        sys.exit(
+            f"weft-{name}: the database does not answer ({type(error).__name__}); check WEFT_DATABASE_URL and that it runs."
+        )
 
 
 def _migrate(name: str, read: Settings, metadata: MetaData, folder: Path) -> None:

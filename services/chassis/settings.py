@@ -54,5 +54,7 @@ def read(**overrides: Any) -> Settings:
         faults = "; ".join(f"WEFT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg'].lower()}" for e in error.errors())
         raise SettingsError(f"Settings are wrong: {faults}.") from None
     if settings.tls == "on" and not (settings.tls_cert and settings.tls_key and settings.tls_ca):
-        raise SettingsError("Set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_TLS=off where nothing is at stake.")
+        raise SettingsError(
+            "Set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_TLS=off where nothing is at stake."
+        )
     return settings

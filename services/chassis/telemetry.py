@@ -58,12 +58,14 @@ class Tracer:
             sampled = random.random() < self._ratio  # noqa: S311
             if not sampled or self._tracer is None:
                 return NonRecordingSpan(
-                    SpanContext(random.getrandbits(128) or 1, random.getrandbits(64) or 1, False, _UNSAMPLED)  # noqa: S311
+                    SpanContext(random.getrandbits(128) or 1, random.getrandbits(64) or 1, False, _UNSAMPLED)
                 )
             return self._tracer.start_span(name, Context(), kind, attributes)
         if self._tracer is None or not remote.trace_flags & TraceFlags.SAMPLED:
             return NonRecordingSpan(remote)
-        return self._tracer.start_span(name, trace.set_span_in_context(NonRecordingSpan(remote), Context()), kind, attributes)
+        return self._tracer.start_span(
+            name, trace.set_span_in_context(NonRecordingSpan(remote), Context()), kind, attributes
+        )
 
     @contextmanager
     def span(

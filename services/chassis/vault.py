@@ -63,5 +63,7 @@ def _key(name: str, value: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != 32 or not 0 < len(name.encode()) < 256:
-        raise SettingsError(f"WEFT_DATA_KEYS: {name!r} is not 32 bytes in base 64; make one with `openssl rand -base64 32`.")
+        raise SettingsError(
+            f"WEFT_DATA_KEYS: {name!r} is not 32 bytes in base 64; make one with `openssl rand -base64 32`."
+        )
     return key

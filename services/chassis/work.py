@@ -124,12 +124,12 @@ class Queue:
     def _queries(self, name: str) -> None:
         columns = "kind, key, payload, traceparent, due, created_at"
         self._insert = Query(
-            f"INSERT INTO {name} ({columns}) VALUES (%(kind)s, %(key)s, %(payload)s, %(traceparent)s, %(due)s, %(now)s) "  # noqa: S608
+            f"INSERT INTO {name} ({columns}) VALUES (%(kind)s, %(key)s, %(payload)s, %(traceparent)s, %(due)s, %(now)s) "
             "ON CONFLICT (key) DO NOTHING",
             name=f"put {name}",
         )
         self._lease = Query(
-            f"UPDATE {name} j SET leased_until = %(until)s, attempts = attempts + 1 FROM ("  # noqa: S608
+            f"UPDATE {name} j SET leased_until = %(until)s, attempts = attempts + 1 FROM ("
             f"SELECT id FROM {name} WHERE state = 'ready' AND due <= %(now)s "
             "AND (leased_until IS NULL OR leased_until < %(now)s) ORDER BY due LIMIT %(most)s FOR UPDATE SKIP LOCKED"
             ") due WHERE j.id = due.id RETURNING j.id, j.kind, j.key, j.payload, j.traceparent, j.attempts",
@@ -137,28 +137,28 @@ class Queue:
         )
         # A lease that ran out and was taken by another worker is the other's to finish: attempts tells them apart.
         self._finish = Query(
-            f"UPDATE {name} j SET state = r.state, error = r.error, due = r.due, leased_until = NULL, "  # noqa: S608
+            f"UPDATE {name} j SET state = r.state, error = r.error, due = r.due, leased_until = NULL, "
             "finished_at = CASE WHEN r.state = 'ready' THEN NULL ELSE %(now)s END FROM unnest("
             "%(ids)s::bigint[], %(attempts)s::int[], %(states)s::text[], %(errors)s::text[], %(dues)s::timestamptz[]"
             ") AS r(id, attempts, state, error, due) WHERE j.id = r.id AND j.attempts = r.attempts AND j.state = 'ready'",
             name=f"finish {name}",
         )
         self._release = Query(
-            f"UPDATE {name} SET leased_until = NULL, attempts = attempts - 1 "  # noqa: S608
+            f"UPDATE {name} SET leased_until = NULL, attempts = attempts - 1 "
             "WHERE id = ANY(%(ids)s) AND state = 'ready' AND leased_until IS NOT NULL",
             name=f"release {name}",
         )
         self._replay = Query(
-            f"UPDATE {name} SET state = 'ready', attempts = 0, due = %(now)s, leased_until = NULL, finished_at = NULL "  # noqa: S608
+            f"UPDATE {name} SET state = 'ready', attempts = 0, due = %(now)s, leased_until = NULL, finished_at = NULL "
             "WHERE id = ANY(%(ids)s) AND state <> 'ready'",
             name=f"replay {name}",
         )
         self._expire = Query(
-            f"DELETE FROM {name} WHERE id IN (SELECT id FROM {name} WHERE state = 'done' AND finished_at < %(before)s LIMIT 5000)",  # noqa: S608
+            f"DELETE FROM {name} WHERE id IN (SELECT id FROM {name} WHERE state = 'done' AND finished_at < %(before)s LIMIT 5000)",
             name=f"expire {name}",
         )
         self._depth = Query(
-            f"SELECT count(*) AS ready, min(due) AS oldest FROM {name} WHERE state = 'ready'",  # noqa: S608
+            f"SELECT count(*) AS ready, min(due) AS oldest FROM {name} WHERE state = 'ready'",
             name=f"count {name}",
         )
 
@@ -204,9 +204,7 @@ class Queue:
     async def lease(self, most: int) -> list[Job]:
         """Jobs that are due, at most so many, ours for the lease time."""
         now = self._clock.now()
-        rows = await self._database.all(
-            self._lease, now=now, until=now + timedelta(seconds=self.lease_time), most=most
-        )
+        rows = await self._database.all(self._lease, now=now, until=now + timedelta(seconds=self.lease_time), most=most)
         return [Job(*row) for row in rows]
 
     async def finish(self, jobs: Sequence[Job]) -> None:
@@ -316,7 +314,7 @@ async def listen(url: str, queues: Sequence[Queue]) -> None:
         try:
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
                 for name in by_name:
-                    await connection.execute(f"LISTEN {name}")  # type: ignore[arg-type]
+                    await connection.execute(f"LISTEN {name}")
                 for queue in queues:
                     queue.awaken()  # what was announced while nobody listened
                 async for notice in connection.notifies():
