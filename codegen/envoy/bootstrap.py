@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from codegen.envoy import clusters, filters, listeners, secrets, strict_json
 from codegen.envoy.deployment import Deployment
@@ -50,6 +51,7 @@ def write(contract: Contract, deployment: Deployment) -> Path:
 
 def command(deployment: Deployment) -> list[str]:
     """The command line that runs this edge from its folder. Raises `FileNotFoundError` where Envoy is not installed."""
+    # The wheel's script, beside this Python, replaces itself with Envoy: the process is Envoy's own.
     found = shutil.which("envoy", path=str(Path(sys.executable).parent)) or shutil.which("envoy")
     if not found:
         raise FileNotFoundError("Envoy is not installed: run `make setup`, or put `envoy` into PATH.")
@@ -62,11 +64,10 @@ def command(deployment: Deployment) -> list[str]:
 
 
 def generate(contract: Contract, root: Path) -> None:
-    """Write `deploy/envoy/edge.golden.json` and `edge.golden.lua` under `root`, for a sample deployment."""
-    written = files(contract, sample(contract))
-    folder = root / "deploy" / "envoy"
-    (folder / "edge.golden.json").write_text(written[CONFIG])
-    (folder / "edge.golden.lua").write_text(written[filters.STRICT])
+    """Write `deploy/envoy/edge.golden.json` and `edge.golden.lua` (its tables) under `root`, for a sample."""
+    deployment, folder = sample(contract), root / "deploy" / "envoy"
+    (folder / "edge.golden.json").write_text(_text(build(contract, deployment)))
+    (folder / "edge.golden.lua").write_text(strict_json.tables(contract, deployment))
 
 
 def sample(contract: Contract) -> Deployment:
@@ -98,7 +99,7 @@ def sample(contract: Contract) -> Deployment:
 
 
 def _overload() -> Json:
-    """Under memory pressure: give back, then close idle connections, then refuse; and never more connections than this."""
+    """Under memory pressure give back, then close idle connections, then refuse; and bound the connections."""
     heap = "envoy.resource_monitors.fixed_heap"
     downstream = "envoy.resource_monitors.global_downstream_max_connections"
     monitors = [
@@ -118,4 +119,18 @@ def _overload() -> Json:
 
 
 def _text(content: Json) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return _laid_out(content, "") + "\n"
+
+
+def _laid_out(content: Any, indent: str) -> str:
+    """JSON in which whatever fits on a line stands on one, so that a difference is read with its surroundings."""
+    line = json.dumps(content, ensure_ascii=False)
+    if len(indent) + len(line) <= 120 or not isinstance(content, dict | list) or not content:
+        return line
+    deeper = f"{indent} "
+    if isinstance(content, dict):
+        items = [f"{json.dumps(key)}: {_laid_out(value, deeper)}" for key, value in content.items()]
+    else:
+        items = [_laid_out(value, deeper) for value in content]
+    opening, closing = ("{", "}") if isinstance(content, dict) else ("[", "]")
+    return f"{opening}\n{deeper}" + f",\n{deeper}".join(items) + f"\n{indent}{closing}"

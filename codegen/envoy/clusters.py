@@ -13,7 +13,7 @@ JWKS = "jwks"
 OTLP = "otlp"
 
 CALLS_PER_REPLICA = 200
-"""Calls in flight per replica; fewer than a service takes (256), so that the edge sheds first and health checks get in."""
+"""Calls in flight per replica: fewer than a service takes (256), so that the edge sheds first."""
 STREAMS_PER_REPLICA = 2_000
 
 

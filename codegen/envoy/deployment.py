@@ -10,8 +10,8 @@ class Deployment:
     """One Envoy of the mesh. Ports are TCP ports, addresses `host:port`, paths absolute.
 
     `folder` is this edge's own: `write` puts `edge.json` there, with the Lua and the secret files that it refers to.
-    Certificates are reloaded when a file is renamed into the folder that holds them. Without `https_port` the edge
-    speaks plain HTTP only, and only on loopback. `services` is keyed by short name (`order`); each address is one process.
+    Certificates are reloaded when a file is renamed into the folder that holds them. `services` is keyed by short name
+    (`order`); each address is one process.
     """
 
     folder: Path
@@ -50,7 +50,7 @@ class Deployment:
     edges: int = 1
     """How many edges share the callers; limits are divided by it."""
     cors_origins: tuple[str, ...] = ()
-    """Origins that browsers may call from, exact, such as `https://shop.example`; none: no browser but the own origin."""
+    """Origins that browsers may call from, exact, such as `https://shop.example`; none: only the edge's own."""
     trusted_hops: int = 0
     """Proxies in front of the edge whose `x-forwarded-for` is believed."""
     access_log: Path | None = None

@@ -46,7 +46,7 @@ def _public(contract: Contract, deployment: Deployment, *, https: bool) -> Json:
         access_log=telemetry.access_logs(deployment),
         use_remote_address=True,
         xff_num_trusted_hops=deployment.trusted_hops,
-        # Nobody is internal by address: what comes from loopback is a stranger's too. An empty list means the private ranges.
+        # Nobody is internal by address, loopback included. An empty list would mean the private ranges.
         internal_address_config={"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
         always_set_request_id_in_response=True,
         early_header_mutation_extensions=[_strip()],

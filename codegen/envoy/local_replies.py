@@ -1,7 +1,7 @@
 """What the edge answers by itself, in the one error shape: which reason, in which door's dress.
 
-A reply has three dresses: `google.rpc.Status` as JSON, RFC 6749's JSON under /oauth2/, and for native gRPC the status with
-static `grpc-status-details-bin`. Envoy's own text is never printed: it tells of hosts, clusters and the transcoder's inside.
+A reply has three dresses: `google.rpc.Status` as JSON, RFC 6749's JSON under /oauth2/, and for native gRPC the status
+with static `grpc-status-details-bin`. Envoy's own text is never printed: it tells of hosts, clusters and inner names.
 """
 
 import base64
@@ -26,7 +26,7 @@ OAUTH = "request.path.startsWith('/oauth2/') || request.headers['x-envoy-origina
 
 @dataclass(frozen=True)
 class Case:
-    """A reason, the CEL condition on a reply that it is given for, the HTTP status (0: as it is), what it says, and whether to come back."""
+    """A reason and when it is given. `when`: CEL on the reply; `status`: HTTP's, 0 as it is; `retry`: come back."""
 
     reason: str
     when: str
@@ -35,47 +35,57 @@ class Case:
     retry: bool = False
 
 
+DETAILS = "response.code_details"
+_DENIED = f"{DETAILS}.startsWith('jwt_authn_access_denied')"
+_NO_KEYS = (
+    f"({DETAILS}.contains('Jwks_remote_fetch') || {DETAILS}.contains('any_valid') || {DETAILS}.contains('Jwks_is_'))"
+)
+_LATE = f"{DETAILS} == 'request_overall_timeout' || {DETAILS} == 'request_header_timeout'"
+_FULL = f"{DETAILS}.contains('overflow') || {DETAILS}.contains('overload')"
+
 CASES = (
-    Case("RATE_LIMITED", "response.code_details == 'local_rate_limited'", 429, "The client is over its limit.", retry=True),
-    Case("TOKEN_MISSING", "response.code_details.contains('Jwt_is_missing')", 401, "The call needs a bearer token."),
-    Case("TOKEN_EXPIRED", "response.code_details.contains('Jwt_is_expired')", 401, "The bearer token has expired."),
+    Case("RATE_LIMITED", f"{DETAILS} == 'local_rate_limited'", 429, "The client is over its limit.", retry=True),
+    Case("TOKEN_MISSING", f"{DETAILS}.contains('Jwt_is_missing')", 401, "The call needs a bearer token."),
+    Case("TOKEN_EXPIRED", f"{DETAILS}.contains('Jwt_is_expired')", 401, "The bearer token has expired."),
     Case(
         "KEYS_UNAVAILABLE",
-        "response.code_details.startsWith('jwt_authn_access_denied') && (response.code_details.contains('Jwks_remote_fetch')"
-        " || response.code_details.contains('Jwks_doesn\\'t_have_any_valid') || response.code_details.contains('Jwks_is_'))",
+        f"{_DENIED} && {_NO_KEYS}",
         503,
         "The keys to verify tokens with cannot be had now.",
         retry=True,
     ),
-    Case("TOKEN_INVALID", "response.code_details.startsWith('jwt_authn_access_denied')", 401, "The bearer token is not valid."),
+    Case("TOKEN_INVALID", _DENIED, 401, "The bearer token is not valid."),
+    Case("OVERLOADED", _FULL, 503, "There is too much to do just now.", retry=True),
+    Case("DEADLINE_EXPIRED", _LATE, 408, "The request did not arrive in time."),
     Case(
-        "OVERLOADED",
-        "response.code_details.contains('overflow') || response.code_details.contains('overload')",
+        "JSON_MALFORMED",
+        f"{DETAILS}.startsWith('grpc_json_transcode_failure') && response.code == 400",
+        400,
+        "The body is not the JSON that the contract asks for, or contradicts the path.",
+    ),
+    Case(
+        "REQUEST_INVALID",
+        f"{DETAILS}.startsWith('early_grpc_json_transcode_failure') && response.code == 400",
+        400,
+        "A value in the path or the query is not of its kind.",
+    ),
+    # By status, whatever the cause.
+    Case("DEADLINE_EXPIRED", "response.code == 504 || response.code == 408", 504, "The call's time ran out."),
+    Case(
+        "SERVICE_UNAVAILABLE",
+        "response.code == 503 || response.code == 502",
         503,
-        "There is too much to do just now.",
+        "A part that the call needs is out of reach just now.",
         retry=True,
     ),
-    Case(
-        "DEADLINE_EXPIRED",
-        "response.code_details == 'request_overall_timeout' || response.code_details == 'request_header_timeout'",
-        408,
-        "The request did not arrive in time.",
-    ),
-    Case("JSON_MALFORMED", "response.code_details.startsWith('grpc_json_transcode_failure') && response.code == 400", 400,
-         "The body is not the JSON that the contract asks for, or contradicts the path."),
-    Case("REQUEST_INVALID", "response.code_details.startsWith('early_grpc_json_transcode_failure') && response.code == 400", 400,
-         "A value in the path or the query is not of its kind."),
-    # By status, whatever the cause.
-    Case("DEADLINE_EXPIRED", "response.code == 504 || response.code == 408", 504, "The call's time ran out.", retry=False),
-    Case("SERVICE_UNAVAILABLE", "response.code == 503 || response.code == 502", 503,
-         "A part that the call needs is out of reach just now.", retry=True),
     Case("ROUTE_NOT_FOUND", "response.code == 404", 404, "There is no such path."),
     Case("METHOD_NOT_ALLOWED", "response.code == 405", 405, "The path takes other HTTP methods."),
     Case("BODY_TOO_LARGE", "response.code == 413", 413, "The body is larger than a mebibyte."),
     Case("HEADERS_TOO_LARGE", "response.code == 431", 431, "The headers are larger than 32 kibibytes."),
     Case("HTTP_MALFORMED", "response.code >= 400 && response.code < 500", 0, "The request is not proper HTTP."),
     Case("INTERNAL_FAULT", "response.code >= 500", 500, "A fault of ours; quote the request id."),
-)  # fmt: skip
+)
+"""The first that holds is the answer."""
 
 
 def build(contract: Contract) -> Json:
@@ -121,7 +131,7 @@ def _native(case: Case, reason: Reason) -> Json:
 
 
 def _oauth(case: Case) -> Json:
-    """RFC 6749, section 5.2; its last two words are those of section 4.1.2.1, which says the same of another endpoint."""
+    """RFC 6749, section 5.2; the words for faults of ours are those of section 4.1.2.1."""
     word = "invalid_request"
     if case.retry or case.status == 504:
         word = "temporarily_unavailable"

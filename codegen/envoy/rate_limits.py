@@ -11,7 +11,7 @@ from codegen.envoy.typed import Json, http_filter
 from services.chassis.contract import Contract, RateClass
 
 BY_ADDRESS = {RateClass.SIGN_IN: 50, RateClass.SIGN_UP: 20}
-"""Calls a second from one address that guess at a secret or send mail; other calls without a token have the least plan."""
+"""Calls a second from one address that guess at a secret or send mail; others without a token have the least plan."""
 CLIENTS = 20_000
 """Buckets kept for each descriptor; the next client takes the place of the one that was silent longest."""
 

@@ -84,7 +84,7 @@ def _call(method: Method) -> Json:
         action |= {"timeout": "0s", "idle_timeout": "60s", "max_stream_duration": {"max_stream_duration": longest}}
     else:
         action |= {"timeout": seconds(method.deadline + GRACE)}
-    described = {METADATA: {"rate": method.rate.name.lower(), "operation": method.full_name}}
+    described: Json = {METADATA: {"rate": method.rate.name.lower(), "operation": method.full_name}}
     if method.route and method.route.path.startswith("/oauth2/"):
         described["envoy.filters.http.lua"] = {"oauth": True}
     return {
@@ -102,7 +102,7 @@ def _call(method: Method) -> Json:
 def _unknown() -> Json:
     """What leads nowhere, and REST paths before they are transcoded.
 
-    It has to be a route to a cluster, because the CORS filter looks for its policy in no other; nobody can name the cluster.
+    A route to a cluster, though one that nobody can name, because the CORS filter looks for its policy in no other.
     """
     nowhere = {"cluster_header": "x-weft-nowhere", "cluster_not_found_response_code": "NOT_FOUND"}
     counted = {METADATA: {"rate": "read"}}
@@ -155,7 +155,7 @@ def _cors(deployment: Deployment) -> Json:
         allow_origin_string_match=[{"exact": origin} for origin in deployment.cors_origins],
         allow_methods="GET, POST, PATCH, DELETE",
         allow_headers="authorization, content-type, idempotency-key, traceparent, tracestate, grpc-timeout",
-        expose_headers="x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after, location, "
-        "idempotency-replayed, traceresponse",
+        expose_headers="x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after, "
+        "location, idempotency-replayed, traceresponse",
         max_age="7200",
     )

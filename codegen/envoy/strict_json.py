@@ -30,13 +30,13 @@ _WORDS = {
     "bytes": "a string in base64",
     "timestamp": "a time such as 2026-01-31T12:00:00Z",
     "duration": "a duration such as 1.5s",
-    "": "a string",
+    "string": "a string",
 }
 _WELL_KNOWN = {
     "google.protobuf.Timestamp": ("scalar", "timestamp"),
     "google.protobuf.Duration": ("scalar", "duration"),
-    "google.protobuf.FieldMask": ("scalar", ""),
-    "google.protobuf.StringValue": ("scalar", ""),
+    "google.protobuf.FieldMask": ("scalar", "string"),
+    "google.protobuf.StringValue": ("scalar", "string"),
     "google.protobuf.BytesValue": ("scalar", "bytes"),
     "google.protobuf.BoolValue": ("scalar", "bool"),
     "google.protobuf.Int32Value": ("scalar", "int32"),
@@ -59,7 +59,11 @@ class Raw(str):
 
 def source(contract: Contract, deployment: Deployment) -> str:
     """The whole Lua source: tables first, then the hand-written walker."""
-    tables = Tables(contract)
+    return f"{tables(contract, deployment)}\n{BASE.read_text()}"
+
+
+def tables(contract: Contract, deployment: Deployment) -> str:
+    """The generated part of the source. Raises `ContractError` for a path template that the walker cannot match."""
     static: dict[str, bool] = {}
     if deployment.openapi:
         static["/openapi.json"] = True
@@ -67,7 +71,7 @@ def source(contract: Contract, deployment: Deployment) -> str:
         static["/docs"] = False
     if deployment.web:
         static["/app"] = False
-    return f"{tables.source()}local STATIC = {lua(static)}\n\n{BASE.read_text()}"
+    return f"{Tables(contract).source()}local STATIC = {lua(static)}\n"
 
 
 class Tables:
@@ -88,7 +92,8 @@ class Tables:
 
     def source(self) -> str:
         """The tables as Lua, each message on a line, in the order of names."""
-        lines = ["-- Generated from the contract by codegen/envoy; do not edit.", "local E, M = {}, {}"]
+        lines = ["-- Generated from the contract by codegen/envoy; do not edit.", "local S, E, M = {}, {}, {}"]
+        lines += [f"S.{test} = {lua({'kind': 'scalar', 'test': test, 'what': what})}" for test, what in _WORDS.items()]
         lines += [f"E[{lua(name)}] = {lua(names)}" for name, names in sorted(self._enums.items())]
         lines += [f"M[{lua(name)}] = " + '{kind = "message", what = "an object"}' for name in sorted(self._messages)]
         lines += [f"M[{lua(name)}].fields = {lua(fields)}" for name, fields in sorted(self._messages.items())]
@@ -153,8 +158,8 @@ class Tables:
             spelt = [f"{prefix}{own}" for prefix in spellings for own in dict.fromkeys((field.name, field.json_name))]
             inner = field.message_type
             if inner is None or inner.full_name in _WELL_KNOWN:
-                node = self._node(field, alone=True)
-                if inner is None or node["kind"] == "scalar":
+                if inner is None or _WELL_KNOWN[inner.full_name][0] == "scalar":
+                    node = self._node(field, alone=True)
                     yield from ((one, node) for one in spelt)
             elif not field.is_repeated and inner.full_name not in above and inner.full_name != HTTP_BODY:
                 deeper = [f"{one}." for one in spelt]
@@ -169,8 +174,8 @@ class Tables:
             return {"kind": "list", "of": self._node(field, alone=True), "what": "an array"}
         if inner is not None:
             return self._message(inner)
-        if field.type == _F.TYPE_ENUM:
-            enum = field.enum_type
+        enum = field.enum_type
+        if enum is not None:
             if enum.full_name == "google.protobuf.NullValue":
                 return {"kind": "free", "what": "null"}
             self._enums[enum.full_name] = {value.name: True for value in enum.values}
@@ -180,7 +185,7 @@ class Tables:
             return _scalar(_INTEGERS[field.type])
         if field.type in (_F.TYPE_FLOAT, _F.TYPE_DOUBLE):
             return _scalar("number")
-        return _scalar({_F.TYPE_BOOL: "bool", _F.TYPE_BYTES: "bytes"}.get(field.type, ""))
+        return _scalar({_F.TYPE_BOOL: "bool", _F.TYPE_BYTES: "bytes"}.get(field.type, "string"))
 
     def _message(self, message: Descriptor) -> Any:
         name = message.full_name
@@ -197,7 +202,7 @@ class Tables:
 
 
 def segments(method: Method) -> tuple[list[str], str]:
-    """A route's template as literals, `*` and a last `**`, and its custom verb: `/v1/a/{b}:c` → `["v1", "a", "*"], "c"`.
+    """A route's template as literals, `*` and a last `**`, and its verb: `/v1/a/{b}:c` → `["v1", "a", "*"], "c"`.
 
     Raises `ContractError` where `**` is not last.
     """
@@ -246,5 +251,5 @@ def _key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z_]\w*", key) and key not in words else f"[{json.dumps(key)}]"
 
 
-def _scalar(test: str) -> dict[str, str]:
-    return {"kind": "scalar", "what": _WORDS[test]} | ({"test": test} if test else {})
+def _scalar(test: str) -> Raw:
+    return Raw(f"S.{test}")

@@ -1,4 +1,4 @@
-"""What the edge tells: an access log without secrets, spans that join the services', metrics by route and client class."""
+"""What the edge tells: a log without secrets, spans that join the services', metrics by route and kind of client."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def access_logs(deployment: Deployment) -> list[Json]:
             extension("envoy.formatter.req_without_query", "extensions.formatter.req_without_query.v3.ReqWithoutQuery")
         ],
     }
-    not_health = {"not_health_check_filter": {}}
+    not_health: Json = {"not_health_check_filter": {}}
     if deployment.access_log:
         written = extension(
             "envoy.access_loggers.file",

@@ -1,5 +1,15 @@
 -- Generated from the contract by codegen/envoy; do not edit.
-local E, M = {}, {}
+local S, E, M = {}, {}, {}
+S.int32 = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}
+S.uint32 = {kind = "scalar", test = "uint32", what = "a whole number of 32 bits, not negative"}
+S.int64 = {kind = "scalar", test = "int64", what = "a whole number of 64 bits"}
+S.uint64 = {kind = "scalar", test = "uint64", what = "a whole number of 64 bits, not negative"}
+S.number = {kind = "scalar", test = "number", what = "a number"}
+S.bool = {kind = "scalar", test = "bool", what = "true or false"}
+S.bytes = {kind = "scalar", test = "bytes", what = "a string in base64"}
+S.timestamp = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}
+S.duration = {kind = "scalar", test = "duration", what = "a duration such as 1.5s"}
+S.string = {kind = "scalar", test = "string", what = "a string"}
 E["weft.api.v1.Plan"] = {PLAN_FREE = true, PLAN_PREMIUM = true, PLAN_STANDARD = true, PLAN_UNSPECIFIED = true}
 E["weft.order.v1.OrderState"] = {ORDER_STATE_CANCELLED = true, ORDER_STATE_COMPLETED = true, ORDER_STATE_CONFIRMED = true, ORDER_STATE_EXPIRED = true, ORDER_STATE_PENDING = true, ORDER_STATE_UNSPECIFIED = true}
 E["weft.order.v1.PaymentState"] = {PAYMENT_STATE_ACTION_REQUIRED = true, PAYMENT_STATE_AUTHORIZED = true, PAYMENT_STATE_CAPTURED = true, PAYMENT_STATE_FAILED = true, PAYMENT_STATE_PARTIALLY_REFUNDED = true, PAYMENT_STATE_PENDING = true, PAYMENT_STATE_PROCESSING = true, PAYMENT_STATE_REFUNDED = true, PAYMENT_STATE_UNSPECIFIED = true, PAYMENT_STATE_VOIDED = true}
@@ -27,46 +37,46 @@ M["weft.user.v1.SignOutRequest"] = {kind = "message", what = "an object"}
 M["weft.user.v1.SignUpRequest"] = {kind = "message", what = "an object"}
 M["weft.user.v1.SuspendPartnerRequest"] = {kind = "message", what = "an object"}
 M["weft.user.v1.VerifyEmailRequest"] = {kind = "message", what = "an object"}
-M["weft.notification.v1.MarkReadRequest"].fields = {notificationIds = {kind = "list", of = {kind = "scalar", what = "a string"}, what = "an array"}, notification_ids = {kind = "list", of = {kind = "scalar", what = "a string"}, what = "an array"}}
-M["weft.order.v1.AdjustStockRequest"].fields = {delta = {kind = "scalar", test = "int64", what = "a whole number of 64 bits"}, productId = {kind = "scalar", what = "a string"}, product_id = {kind = "scalar", what = "a string"}}
-M["weft.order.v1.CancelOrderRequest"].fields = {orderId = {kind = "scalar", what = "a string"}, order_id = {kind = "scalar", what = "a string"}, reason = {kind = "scalar", what = "a string"}}
-M["weft.order.v1.CreateOrderRequest"].fields = {customerId = {kind = "scalar", what = "a string"}, customer_id = {kind = "scalar", what = "a string"}, externalReference = {kind = "scalar", what = "a string"}, external_reference = {kind = "scalar", what = "a string"}, lines = {kind = "list", of = M["weft.order.v1.OrderLineInput"], what = "an array"}, note = {kind = "scalar", what = "a string"}, paymentMethod = {kind = "scalar", what = "a string"}, payment_method = {kind = "scalar", what = "a string"}}
-M["weft.order.v1.CreateProductRequest"].fields = {price = M["weft.order.v1.Money"], stock = {kind = "scalar", test = "int64", what = "a whole number of 64 bits"}, title = {kind = "scalar", what = "a string"}}
-M["weft.order.v1.Money"].fields = {amountMinor = {kind = "scalar", test = "int64", what = "a whole number of 64 bits"}, amount_minor = {kind = "scalar", test = "int64", what = "a whole number of 64 bits"}, currency = {kind = "scalar", what = "a string"}}
-M["weft.order.v1.OrderLineInput"].fields = {productId = {kind = "scalar", what = "a string"}, product_id = {kind = "scalar", what = "a string"}, quantity = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}}
-M["weft.order.v1.Product"].fields = {active = {kind = "scalar", test = "bool", what = "true or false"}, createTime = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}, create_time = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}, etag = {kind = "scalar", what = "a string"}, price = M["weft.order.v1.Money"], productId = {kind = "scalar", what = "a string"}, product_id = {kind = "scalar", what = "a string"}, stock = {kind = "scalar", test = "int64", what = "a whole number of 64 bits"}, title = {kind = "scalar", what = "a string"}, updateTime = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}, update_time = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}}
+M["weft.notification.v1.MarkReadRequest"].fields = {notificationIds = {kind = "list", of = S.string, what = "an array"}, notification_ids = {kind = "list", of = S.string, what = "an array"}}
+M["weft.order.v1.AdjustStockRequest"].fields = {delta = S.int64, productId = S.string, product_id = S.string}
+M["weft.order.v1.CancelOrderRequest"].fields = {orderId = S.string, order_id = S.string, reason = S.string}
+M["weft.order.v1.CreateOrderRequest"].fields = {customerId = S.string, customer_id = S.string, externalReference = S.string, external_reference = S.string, lines = {kind = "list", of = M["weft.order.v1.OrderLineInput"], what = "an array"}, note = S.string, paymentMethod = S.string, payment_method = S.string}
+M["weft.order.v1.CreateProductRequest"].fields = {price = M["weft.order.v1.Money"], stock = S.int64, title = S.string}
+M["weft.order.v1.Money"].fields = {amountMinor = S.int64, amount_minor = S.int64, currency = S.string}
+M["weft.order.v1.OrderLineInput"].fields = {productId = S.string, product_id = S.string, quantity = S.int32}
+M["weft.order.v1.Product"].fields = {active = S.bool, createTime = S.timestamp, create_time = S.timestamp, etag = S.string, price = M["weft.order.v1.Money"], productId = S.string, product_id = S.string, stock = S.int64, title = S.string, updateTime = S.timestamp, update_time = S.timestamp}
 M["weft.order.v1.QuoteOrderRequest"].fields = {lines = {kind = "list", of = M["weft.order.v1.OrderLineInput"], what = "an array"}}
-M["weft.user.v1.CreateClientRequest"].fields = {displayName = {kind = "scalar", what = "a string"}, display_name = {kind = "scalar", what = "a string"}, partnerId = {kind = "scalar", what = "a string"}, partner_id = {kind = "scalar", what = "a string"}, scopes = {kind = "list", of = {kind = "scalar", what = "a string"}, what = "an array"}}
-M["weft.user.v1.CreatePartnerRequest"].fields = {displayName = {kind = "scalar", what = "a string"}, display_name = {kind = "scalar", what = "a string"}, plan = {kind = "scalar", names = E["weft.api.v1.Plan"], test = "enum", what = "a name of Plan"}, scopes = {kind = "list", of = {kind = "scalar", what = "a string"}, what = "an array"}}
-M["weft.user.v1.CreateUserRequest"].fields = {displayName = {kind = "scalar", what = "a string"}, display_name = {kind = "scalar", what = "a string"}, email = {kind = "scalar", what = "a string"}, externalReference = {kind = "scalar", what = "a string"}, external_reference = {kind = "scalar", what = "a string"}, locale = {kind = "scalar", what = "a string"}}
-M["weft.user.v1.Partner"].fields = {createTime = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}, create_time = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}, displayName = {kind = "scalar", what = "a string"}, display_name = {kind = "scalar", what = "a string"}, etag = {kind = "scalar", what = "a string"}, partnerId = {kind = "scalar", what = "a string"}, partner_id = {kind = "scalar", what = "a string"}, plan = {kind = "scalar", names = E["weft.api.v1.Plan"], test = "enum", what = "a name of Plan"}, scopes = {kind = "list", of = {kind = "scalar", what = "a string"}, what = "an array"}, state = {kind = "scalar", names = E["weft.user.v1.PartnerState"], test = "enum", what = "a name of PartnerState"}, updateTime = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}, update_time = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}}
-M["weft.user.v1.RefreshRequest"].fields = {refreshToken = {kind = "scalar", what = "a string"}, refresh_token = {kind = "scalar", what = "a string"}}
-M["weft.user.v1.ReinstatePartnerRequest"].fields = {partnerId = {kind = "scalar", what = "a string"}, partner_id = {kind = "scalar", what = "a string"}}
-M["weft.user.v1.ResendVerificationRequest"].fields = {email = {kind = "scalar", what = "a string"}}
-M["weft.user.v1.RotateClientSecretRequest"].fields = {clientId = {kind = "scalar", what = "a string"}, client_id = {kind = "scalar", what = "a string"}, partnerId = {kind = "scalar", what = "a string"}, partner_id = {kind = "scalar", what = "a string"}}
-M["weft.user.v1.SignInRequest"].fields = {email = {kind = "scalar", what = "a string"}, password = {kind = "scalar", what = "a string"}}
+M["weft.user.v1.CreateClientRequest"].fields = {displayName = S.string, display_name = S.string, partnerId = S.string, partner_id = S.string, scopes = {kind = "list", of = S.string, what = "an array"}}
+M["weft.user.v1.CreatePartnerRequest"].fields = {displayName = S.string, display_name = S.string, plan = {kind = "scalar", names = E["weft.api.v1.Plan"], test = "enum", what = "a name of Plan"}, scopes = {kind = "list", of = S.string, what = "an array"}}
+M["weft.user.v1.CreateUserRequest"].fields = {displayName = S.string, display_name = S.string, email = S.string, externalReference = S.string, external_reference = S.string, locale = S.string}
+M["weft.user.v1.Partner"].fields = {createTime = S.timestamp, create_time = S.timestamp, displayName = S.string, display_name = S.string, etag = S.string, partnerId = S.string, partner_id = S.string, plan = {kind = "scalar", names = E["weft.api.v1.Plan"], test = "enum", what = "a name of Plan"}, scopes = {kind = "list", of = S.string, what = "an array"}, state = {kind = "scalar", names = E["weft.user.v1.PartnerState"], test = "enum", what = "a name of PartnerState"}, updateTime = S.timestamp, update_time = S.timestamp}
+M["weft.user.v1.RefreshRequest"].fields = {refreshToken = S.string, refresh_token = S.string}
+M["weft.user.v1.ReinstatePartnerRequest"].fields = {partnerId = S.string, partner_id = S.string}
+M["weft.user.v1.ResendVerificationRequest"].fields = {email = S.string}
+M["weft.user.v1.RotateClientSecretRequest"].fields = {clientId = S.string, client_id = S.string, partnerId = S.string, partner_id = S.string}
+M["weft.user.v1.SignInRequest"].fields = {email = S.string, password = S.string}
 M["weft.user.v1.SignOutRequest"].fields = {}
-M["weft.user.v1.SignUpRequest"].fields = {displayName = {kind = "scalar", what = "a string"}, display_name = {kind = "scalar", what = "a string"}, email = {kind = "scalar", what = "a string"}, password = {kind = "scalar", what = "a string"}}
-M["weft.user.v1.SuspendPartnerRequest"].fields = {partnerId = {kind = "scalar", what = "a string"}, partner_id = {kind = "scalar", what = "a string"}}
-M["weft.user.v1.VerifyEmailRequest"].fields = {code = {kind = "scalar", what = "a string"}, email = {kind = "scalar", what = "a string"}}
+M["weft.user.v1.SignUpRequest"].fields = {displayName = S.string, display_name = S.string, email = S.string, password = S.string}
+M["weft.user.v1.SuspendPartnerRequest"].fields = {partnerId = S.string, partner_id = S.string}
+M["weft.user.v1.VerifyEmailRequest"].fields = {code = S.string, email = S.string}
 local VERBS = {adjustStock = true, cancel = true, countUnread = true, markRead = true, quote = true, refresh = true, reinstate = true, resendVerification = true, rotateSecret = true, signIn = true, signOut = true, signUp = true, suspend = true, verifyEmail = true, watch = true}
 local R, EXACT = {}, {}
 R["weft.notification.v1.InboxService.CountUnread"] = {query = {}}
-R["weft.notification.v1.InboxService.ListInbox"] = {query = {pageSize = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, pageToken = {kind = "scalar", what = "a string"}, page_size = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, page_token = {kind = "scalar", what = "a string"}, unreadOnly = {kind = "scalar", test = "bool", what = "true or false"}, unread_only = {kind = "scalar", test = "bool", what = "true or false"}}}
+R["weft.notification.v1.InboxService.ListInbox"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, unreadOnly = S.bool, unread_only = S.bool}}
 R["weft.notification.v1.InboxService.MarkRead"] = {body = M["weft.notification.v1.MarkReadRequest"], query = {}}
 R["weft.order.v1.OrderService.CancelOrder"] = {body = M["weft.order.v1.CancelOrderRequest"], query = {}}
 R["weft.order.v1.OrderService.CreateOrder"] = {body = M["weft.order.v1.CreateOrderRequest"], query = {}}
 R["weft.order.v1.OrderService.GetOrder"] = {query = {}}
-R["weft.order.v1.OrderService.ListOrders"] = {query = {createTimeFrom = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}, createTimeTo = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}, create_time_from = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}, create_time_to = {kind = "scalar", test = "timestamp", what = "a time such as 2026-01-31T12:00:00Z"}, customerId = {kind = "scalar", what = "a string"}, customer_id = {kind = "scalar", what = "a string"}, externalReference = {kind = "scalar", what = "a string"}, external_reference = {kind = "scalar", what = "a string"}, pageSize = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, pageToken = {kind = "scalar", what = "a string"}, page_size = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, page_token = {kind = "scalar", what = "a string"}, states = {kind = "scalar", names = E["weft.order.v1.OrderState"], test = "enum", what = "a name of OrderState"}}}
+R["weft.order.v1.OrderService.ListOrders"] = {query = {createTimeFrom = S.timestamp, createTimeTo = S.timestamp, create_time_from = S.timestamp, create_time_to = S.timestamp, customerId = S.string, customer_id = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "scalar", names = E["weft.order.v1.OrderState"], test = "enum", what = "a name of OrderState"}}}
 R["weft.order.v1.OrderService.QuoteOrder"] = {body = M["weft.order.v1.QuoteOrderRequest"], query = {}}
-R["weft.order.v1.OrderService.WatchOrders"] = {query = {cursor = {kind = "scalar", what = "a string"}}}
+R["weft.order.v1.OrderService.WatchOrders"] = {query = {cursor = S.string}}
 R["weft.order.v1.PaymentService.GetPayment"] = {query = {}}
-R["weft.order.v1.PaymentService.ListPayments"] = {query = {pageSize = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, pageToken = {kind = "scalar", what = "a string"}, page_size = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, page_token = {kind = "scalar", what = "a string"}, states = {kind = "scalar", names = E["weft.order.v1.PaymentState"], test = "enum", what = "a name of PaymentState"}}}
+R["weft.order.v1.PaymentService.ListPayments"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "scalar", names = E["weft.order.v1.PaymentState"], test = "enum", what = "a name of PaymentState"}}}
 R["weft.order.v1.ProductService.AdjustStock"] = {body = M["weft.order.v1.AdjustStockRequest"], query = {}}
 R["weft.order.v1.ProductService.CreateProduct"] = {body = M["weft.order.v1.CreateProductRequest"], query = {}}
 R["weft.order.v1.ProductService.GetProduct"] = {query = {}}
-R["weft.order.v1.ProductService.ListProducts"] = {query = {pageSize = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, pageToken = {kind = "scalar", what = "a string"}, page_size = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, page_token = {kind = "scalar", what = "a string"}}}
-R["weft.order.v1.ProductService.UpdateProduct"] = {body = M["weft.order.v1.Product"], query = {updateMask = {kind = "scalar", what = "a string"}, update_mask = {kind = "scalar", what = "a string"}}}
+R["weft.order.v1.ProductService.ListProducts"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}}
+R["weft.order.v1.ProductService.UpdateProduct"] = {body = M["weft.order.v1.Product"], query = {updateMask = S.string, update_mask = S.string}}
 R["weft.user.v1.AuthService.Refresh"] = {body = M["weft.user.v1.RefreshRequest"], query = {}}
 R["weft.user.v1.AuthService.ResendVerification"] = {body = M["weft.user.v1.ResendVerificationRequest"], query = {}}
 R["weft.user.v1.AuthService.SignIn"] = {body = M["weft.user.v1.SignInRequest"], query = {}}
@@ -80,16 +90,16 @@ R["weft.user.v1.OAuthService.Token"] = {query = {}}
 R["weft.user.v1.PartnerService.CreateClient"] = {body = M["weft.user.v1.CreateClientRequest"], query = {}}
 R["weft.user.v1.PartnerService.CreatePartner"] = {body = M["weft.user.v1.CreatePartnerRequest"], query = {}}
 R["weft.user.v1.PartnerService.GetPartner"] = {query = {}}
-R["weft.user.v1.PartnerService.ListClients"] = {query = {pageSize = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, pageToken = {kind = "scalar", what = "a string"}, page_size = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, page_token = {kind = "scalar", what = "a string"}}}
-R["weft.user.v1.PartnerService.ListPartners"] = {query = {pageSize = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, pageToken = {kind = "scalar", what = "a string"}, page_size = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, page_token = {kind = "scalar", what = "a string"}}}
+R["weft.user.v1.PartnerService.ListClients"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}}
+R["weft.user.v1.PartnerService.ListPartners"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}}
 R["weft.user.v1.PartnerService.ReinstatePartner"] = {body = M["weft.user.v1.ReinstatePartnerRequest"], query = {}}
 R["weft.user.v1.PartnerService.RevokeClient"] = {query = {}}
 R["weft.user.v1.PartnerService.RotateClientSecret"] = {body = M["weft.user.v1.RotateClientSecretRequest"], query = {}}
 R["weft.user.v1.PartnerService.SuspendPartner"] = {body = M["weft.user.v1.SuspendPartnerRequest"], query = {}}
-R["weft.user.v1.PartnerService.UpdatePartner"] = {body = M["weft.user.v1.Partner"], query = {updateMask = {kind = "scalar", what = "a string"}, update_mask = {kind = "scalar", what = "a string"}}}
+R["weft.user.v1.PartnerService.UpdatePartner"] = {body = M["weft.user.v1.Partner"], query = {updateMask = S.string, update_mask = S.string}}
 R["weft.user.v1.UserService.CreateUser"] = {body = M["weft.user.v1.CreateUserRequest"], query = {}}
 R["weft.user.v1.UserService.GetUser"] = {query = {}}
-R["weft.user.v1.UserService.ListUsers"] = {query = {email = {kind = "scalar", what = "a string"}, externalReference = {kind = "scalar", what = "a string"}, external_reference = {kind = "scalar", what = "a string"}, pageSize = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, pageToken = {kind = "scalar", what = "a string"}, page_size = {kind = "scalar", test = "int32", what = "a whole number of 32 bits"}, page_token = {kind = "scalar", what = "a string"}, states = {kind = "scalar", names = E["weft.user.v1.UserState"], test = "enum", what = "a name of UserState"}}}
+R["weft.user.v1.UserService.ListUsers"] = {query = {email = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "scalar", names = E["weft.user.v1.UserState"], test = "enum", what = "a name of UserState"}}}
 EXACT["/.well-known/jwks.json"] = {GET = R["weft.user.v1.OAuthService.GetJwks"]}
 EXACT["/.well-known/oauth-authorization-server"] = {GET = R["weft.user.v1.OAuthService.GetMetadata"]}
 EXACT["/oauth2/revoke"] = {POST = R["weft.user.v1.OAuthService.Revoke"]}
@@ -112,383 +122,3 @@ EXACT["/v1/products"] = {GET = R["weft.order.v1.ProductService.ListProducts"], P
 EXACT["/v1/users"] = {GET = R["weft.user.v1.UserService.ListUsers"], POST = R["weft.user.v1.UserService.CreateUser"]}
 local TREE = {literals = {[".well-known"] = {literals = {["jwks.json"] = {verbs = {[""] = {GET = R["weft.user.v1.OAuthService.GetJwks"]}}}, ["oauth-authorization-server"] = {verbs = {[""] = {GET = R["weft.user.v1.OAuthService.GetMetadata"]}}}}}, oauth2 = {literals = {revoke = {verbs = {[""] = {POST = R["weft.user.v1.OAuthService.Revoke"]}}}, token = {verbs = {[""] = {POST = R["weft.user.v1.OAuthService.Token"]}}}}}, v1 = {literals = {auth = {verbs = {refresh = {POST = R["weft.user.v1.AuthService.Refresh"]}, resendVerification = {POST = R["weft.user.v1.AuthService.ResendVerification"]}, signIn = {POST = R["weft.user.v1.AuthService.SignIn"]}, signOut = {POST = R["weft.user.v1.AuthService.SignOut"]}, signUp = {POST = R["weft.user.v1.AuthService.SignUp"]}, verifyEmail = {POST = R["weft.user.v1.AuthService.VerifyEmail"]}}}, inbox = {verbs = {[""] = {GET = R["weft.notification.v1.InboxService.ListInbox"]}, countUnread = {GET = R["weft.notification.v1.InboxService.CountUnread"]}, markRead = {POST = R["weft.notification.v1.InboxService.MarkRead"]}}}, orders = {any = {verbs = {[""] = {GET = R["weft.order.v1.OrderService.GetOrder"]}, cancel = {POST = R["weft.order.v1.OrderService.CancelOrder"]}}}, verbs = {[""] = {GET = R["weft.order.v1.OrderService.ListOrders"], POST = R["weft.order.v1.OrderService.CreateOrder"]}, quote = {POST = R["weft.order.v1.OrderService.QuoteOrder"]}, watch = {GET = R["weft.order.v1.OrderService.WatchOrders"]}}}, partners = {any = {literals = {clients = {any = {verbs = {[""] = {DELETE = R["weft.user.v1.PartnerService.RevokeClient"]}, rotateSecret = {POST = R["weft.user.v1.PartnerService.RotateClientSecret"]}}}, verbs = {[""] = {GET = R["weft.user.v1.PartnerService.ListClients"], POST = R["weft.user.v1.PartnerService.CreateClient"]}}}}, verbs = {[""] = {GET = R["weft.user.v1.PartnerService.GetPartner"], PATCH = R["weft.user.v1.PartnerService.UpdatePartner"]}, reinstate = {POST = R["weft.user.v1.PartnerService.ReinstatePartner"]}, suspend = {POST = R["weft.user.v1.PartnerService.SuspendPartner"]}}}, verbs = {[""] = {GET = R["weft.user.v1.PartnerService.ListPartners"], POST = R["weft.user.v1.PartnerService.CreatePartner"]}}}, payments = {any = {verbs = {[""] = {GET = R["weft.order.v1.PaymentService.GetPayment"]}}}, verbs = {[""] = {GET = R["weft.order.v1.PaymentService.ListPayments"]}}}, products = {any = {verbs = {[""] = {GET = R["weft.order.v1.ProductService.GetProduct"], PATCH = R["weft.order.v1.ProductService.UpdateProduct"]}, adjustStock = {POST = R["weft.order.v1.ProductService.AdjustStock"]}}}, verbs = {[""] = {GET = R["weft.order.v1.ProductService.ListProducts"], POST = R["weft.order.v1.ProductService.CreateProduct"]}}}, users = {any = {verbs = {[""] = {GET = R["weft.user.v1.UserService.GetUser"]}}}, verbs = {[""] = {GET = R["weft.user.v1.UserService.ListUsers"], POST = R["weft.user.v1.UserService.CreateUser"]}}}}}}}
 local STATIC = {["/docs"] = false, ["/openapi.json"] = true}
-
--- What Envoy's transcoder lets pass, refused: unknown paths, methods, query parameters, content types and body fields.
--- What it cannot say, said: success codes, and one error shape. On transcoded requests only; native gRPC passes by.
---
--- The generator puts three tables before this text: EXACT and TREE (path to HTTP method to rule), VERBS, and STATIC.
--- A rule is {query = {name = node}, body = node, raw = true for google.api.HttpBody, oauth = true}. A node describes a
--- value: {kind = "message", fields = {name = node}} | "list" | "map" (of = node) | "object" | "array" | "free" |
--- a scalar {kind = "scalar", test = name, names = {…} for an enum, what = "a whole number"}.
-
-local byte, find, sub, match, gsub, char = string.byte, string.find, string.sub, string.match, string.gsub, string.char
-local DEEPEST = 32
-
--- Scalars: whether a text, as it stands in JSON or in a query, is of the kind. JSON's own strings come without quotes.
-
-local function whole(low, high)
-  return function(text)
-    if find(text, "^%-?%d+$") == nil then
-      local number = tonumber(text)
-      if not number or number % 1 ~= 0 then return false end
-    end
-    local number = tonumber(text)
-    return number >= low and number <= high
-  end
-end
-
-local BARE = { ["true"] = true, ["false"] = true }
-local TESTS = {
-  int32 = whole(-2147483648, 2147483647),
-  uint32 = whole(0, 4294967295),
-  int64 = whole(-9223372036854775808, 9223372036854775807),
-  uint64 = whole(0, 18446744073709551615),
-  number = function(text)
-    return text == "NaN" or text == "Infinity" or text == "-Infinity"
-      or (find(text, "^%-?%d+%.?%d*[eE]?[%+%-]?%d*$") and tonumber(text) ~= nil)
-  end,
-  bool = function(text) return BARE[text] ~= nil end,
-  bytes = function(text) return find(text, "^[%w%+/%-_]*=?=?$") ~= nil end,
-  timestamp = function(text)
-    return find(text, "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*Z$") ~= nil
-      or find(text, "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*[%+%-]%d%d:%d%d$") ~= nil
-  end,
-  duration = function(text) return find(text, "^%-?%d+%.?%d*s$") ~= nil end,
-  enum = function(text, node) return node.names[text] or find(text, "^%-?%d+$") ~= nil end,
-}
-local NUMERIC = { int32 = true, uint32 = true, int64 = true, uint64 = true, number = true, enum = true }
-
-local function is_of_kind(node, text)
-  local test = TESTS[node.test]
-  return test == nil or test(text, node)
-end
-
--- JSON. Each function returns the index behind what it read, or nil, the fault, and the path to it from here.
-
-local ESCAPES = { [34] = true, [47] = true, [92] = true, [98] = true, [102] = true, [110] = true, [114] = true, [116] = true, [117] = true }
-
-local function skip(s, i)
-  local c = byte(s, i)
-  while c == 32 or c == 10 or c == 13 or c == 9 do
-    i = i + 1
-    c = byte(s, i)
-  end
-  return i, c
-end
-
-local function closing(s, i)
-  while true do
-    local j = find(s, '["\\%z\1-\31]', i)
-    if not j then return nil end
-    local c = byte(s, j)
-    if c == 34 then return j end
-    if c ~= 92 or not ESCAPES[byte(s, j + 1)] then return nil end
-    i = j + 2
-  end
-end
-
-local function plain(key)
-  if not find(key, "\\", 1, true) then return key end
-  return (gsub(gsub(key, "\\u00(%x%x)", function(hex) return char(tonumber(hex, 16)) end), "\\(.)", "%1"))
-end
-
-local function joined(head, tail)
-  if tail == "" then return head end
-  return byte(tail) == 91 and head .. tail or head .. "." .. tail
-end
-
-local SYNTAX = { reason = "JSON_MALFORMED", text = "The body is not JSON." }
-local DEEP = { reason = "JSON_MALFORMED", text = "The body is nested too deep." }
-local UNKNOWN = { reason = "UNKNOWN_FIELD", text = "is not a field of the contract" }
-
-local function unfit(node)
-  return { reason = "JSON_MALFORMED", text = "must be " .. node.what }
-end
-
-local value
-
-local function object(s, i, node, depth)
-  local fields, of, c = node and node.fields, node and node.of, nil
-  i, c = skip(s, i + 1)
-  if c == 125 then return i + 1 end
-  while true do
-    if c ~= 34 then return nil, SYNTAX, "" end
-    local j = closing(s, i + 1)
-    if not j then return nil, SYNTAX, "" end
-    local key, inner = plain(sub(s, i + 1, j - 1)), of
-    if fields then
-      inner = fields[key]
-      if inner == nil then return nil, UNKNOWN, key end
-    end
-    i, c = skip(s, j + 1)
-    if c ~= 58 then return nil, SYNTAX, "" end
-    local after, fault, path = value(s, i + 1, inner, depth)
-    if not after then return nil, fault, joined(key, path) end
-    i, c = skip(s, after)
-    if c == 125 then return i + 1 end
-    if c ~= 44 then return nil, SYNTAX, "" end
-    i, c = skip(s, i + 1)
-  end
-end
-
-local function array(s, i, node, depth)
-  local of, index, c = node and node.of, 0, nil
-  i, c = skip(s, i + 1)
-  if c == 93 then return i + 1 end
-  while true do
-    local after, fault, path = value(s, i, of, depth)
-    if not after then return nil, fault, joined("[" .. index .. "]", path) end
-    i, c = skip(s, after)
-    if c == 93 then return i + 1 end
-    if c ~= 44 then return nil, SYNTAX, "" end
-    i, index = i + 1, index + 1
-  end
-end
-
-local HOLDS_OBJECT = { message = true, map = true, object = true, free = true }
-local HOLDS_ARRAY = { list = true, array = true, free = true }
-
-function value(s, i, node, depth)
-  local c
-  i, c = skip(s, i)
-  local kind = node and node.kind
-  if depth > DEEPEST then return nil, DEEP, "" end
-  if c == 123 then
-    if kind and not HOLDS_OBJECT[kind] then return nil, unfit(node), "" end
-    return object(s, i, node, depth + 1)
-  elseif c == 91 then
-    if kind and not HOLDS_ARRAY[kind] then return nil, unfit(node), "" end
-    return array(s, i, node, depth + 1)
-  elseif c == 34 then
-    local j = closing(s, i + 1)
-    if not j then return nil, SYNTAX, "" end
-    if kind and kind ~= "free" and (kind ~= "scalar" or node.test == "bool" or (node.test and not is_of_kind(node, sub(s, i + 1, j - 1)))) then
-      return nil, unfit(node), ""
-    end
-    return j + 1
-  end
-  local from, to = find(s, "^[%w%+%-%.]+", i)
-  if not from then return nil, SYNTAX, "" end
-  local word = sub(s, from, to)
-  if word == "null" then return to + 1 end
-  local is_bool = BARE[word]
-  if not is_bool and not (find(word, "^%-?%d+%.?%d*[eE]?[%+%-]?%d*$") and tonumber(word)) then return nil, SYNTAX, "" end
-  if kind and kind ~= "free" then
-    local fits = kind == "scalar" and (is_bool and node.test == "bool" or not is_bool and NUMERIC[node.test] and is_of_kind(node, word))
-    if not fits then return nil, unfit(node), "" end
-  end
-  return to + 1
-end
-
-local function check_body(s, node)
-  local i, c = skip(s, 1)
-  if c ~= 123 then
-    if c == nil then return SYNTAX, "" end
-    local _, fault = value(s, i, nil, 0)
-    return fault or { reason = "JSON_MALFORMED", text = "The body must be a JSON object." }, ""
-  end
-  local after, fault, path = value(s, i, node, 0)
-  if not after then return fault, path end
-  i, c = skip(s, after)
-  if c then return SYNTAX, "" end
-end
-
--- Paths and queries.
-
--- the rules of the node that parts lead to, literals first; where a method is given, only of one that has it
-local function descend(node, parts, k, verb, method)
-  local part = parts[k]
-  if part == nil then
-    local rules = node.verbs and node.verbs[verb]
-    return rules and (method == nil or rules[method]) and rules or nil
-  end
-  local literal = node.literals and node.literals[part]
-  return literal and descend(literal, parts, k + 1, verb, method)
-    or node.any and descend(node.any, parts, k + 1, verb, method)
-    or node.rest and descend(node.rest, parts, #parts + 1, verb, method)
-end
-
-local function rules_of(path, method)
-  local exact = EXACT[path]
-  if exact and exact[method] then return exact end
-  if byte(path, -1) == 47 or find(path, "//", 1, true) then return nil end
-  local parts, count = {}, 0
-  for part in string.gmatch(path, "[^/]+") do
-    count = count + 1
-    parts[count] = part
-  end
-  local last = parts[count]
-  if not last then return nil end
-  local head, verb = match(last, "^(.+):([^:]*)$")
-  if verb and VERBS[verb] then
-    parts[count] = head
-    local found = descend(TREE, parts, 1, verb, method) or descend(TREE, parts, 1, verb)
-    if found then return found end
-    parts[count] = last
-  end
-  return descend(TREE, parts, 1, "", method) or descend(TREE, parts, 1, "")
-end
-
-local function is_static(path)
-  for prefix, exact in pairs(STATIC) do
-    if path == prefix or not exact and sub(path, 1, #prefix + 1) == prefix .. "/" then return true end
-  end
-  return false
-end
-
-local function decoded(text)
-  return (gsub(gsub(text, "%+", " "), "%%(%x%x)", function(hex) return char(tonumber(hex, 16)) end))
-end
-
-local function check_query(query, allowed)
-  for pair in string.gmatch(query, "[^&]+") do
-    local name, text = match(pair, "^([^=]*)=?(.*)$")
-    name = decoded(name)
-    local node = allowed[name]
-    if not node then
-      return { reason = "UNKNOWN_QUERY_PARAMETER", text = "is not a query parameter of this path" }, name
-    end
-    if not is_of_kind(node, decoded(text)) then
-      return { reason = "REQUEST_INVALID", text = "must be " .. node.what }, name
-    end
-  end
-end
-
--- Answers.
-
-local function quoted(text)
-  text = gsub(sub(text, 1, 200), "[\128-\255]", "?")
-  return (gsub(gsub(text, '[\\"]', "\\%0"), "%c", " "))
-end
-
-local HTTP = { ROUTE_NOT_FOUND = "404", METHOD_NOT_ALLOWED = "405", CONTENT_TYPE_UNSUPPORTED = "415" }
-local CODE = { ROUTE_NOT_FOUND = 5, METHOD_NOT_ALLOWED = 12 }
-local TYPE = '{"@type":"type.googleapis.com/google.rpc.'
-
--- fault is {reason, text}; key names the metadata, name its value; violation says whether name is a field of the request
-local function refuse(handle, path, fault, key, name, violation, allow)
-  local reason, message = fault.reason, fault.text
-  if violation and name ~= "" then message = quoted(name) .. " " .. message .. "." end
-  local body
-  if sub(path, 1, 8) == "/oauth2/" then
-    body = '{"error":"invalid_request","error_description":"' .. gsub(message, '\\?"', "'") .. '"}'
-  else
-    local metadata = key and name ~= "" and '"' .. key .. '":"' .. quoted(name) .. '"' or ""
-    local details = TYPE .. 'ErrorInfo","reason":"' .. reason .. '","domain":"weft.api.v1","metadata":{' .. metadata .. "}}"
-    if violation and name ~= "" then
-      details = details .. "," .. TYPE .. 'BadRequest","fieldViolations":[{"field":"' .. quoted(name) .. '","description":"'
-        .. quoted(fault.text) .. '"}]}'
-    end
-    local id = handle:headers():get("x-request-id")
-    if id then details = details .. "," .. TYPE .. 'RequestInfo","requestId":"' .. quoted(id) .. '"}' end
-    body = '{"code":' .. (CODE[reason] or 3) .. ',"message":"' .. message .. '","details":[' .. details .. "]}"
-  end
-  local headers = { [":status"] = HTTP[reason] or "400", ["content-type"] = "application/json" }
-  if allow then headers["allow"] = allow end
-  handle:respond(headers, body)
-end
-
-local NO_ROUTE = { reason = "ROUTE_NOT_FOUND", text = "There is no such path." }
-
-local function check_content(handle, path, rule)
-  local body = handle:body()
-  if not body or body:length() == 0 then return end
-  local headers = handle:headers()
-  local kind = headers:get("content-type")
-  local plain_json = kind and match(string.lower(kind), "^application/json%s*$") or kind and match(string.lower(kind), "^application/json%s*;")
-  local encoding = headers:get("content-encoding")
-  if not plain_json or encoding and encoding ~= "identity" then
-    local fault = { reason = "CONTENT_TYPE_UNSUPPORTED", text = "The body must be application/json, not encoded." }
-    return refuse(handle, path, fault, "expected", "application/json")
-  end
-  local fault, field = check_body(body:getBytes(0, body:length()), rule.body)
-  if fault then return refuse(handle, path, fault, fault.reason == "UNKNOWN_FIELD" and "field" or nil, field, true) end
-end
-
-function envoy_on_request(handle)
-  local headers = handle:headers()
-  local kind = headers:get("content-type")
-  if kind and (kind == "application/grpc" or sub(kind, 1, 17) == "application/grpc+") then return end
-  local method = headers:get(":method")
-  local path, query = match(headers:get(":path") or "/", "^([^?]*)%??(.*)$")
-  local rules = rules_of(path, method)
-  if not rules then
-    if not is_static(path) then return refuse(handle, path, NO_ROUTE) end
-    rules = { GET = true, HEAD = true }
-  end
-  local rule = rules[method]
-  if not rule then
-    local names = {}
-    for name in pairs(rules) do names[#names + 1] = name end
-    table.sort(names)
-    local allow = table.concat(names, ", ")
-    return refuse(handle, path, { reason = "METHOD_NOT_ALLOWED", text = "The path takes " .. allow .. "." }, "allow", allow, false, allow)
-  end
-  if rule == true then return end
-  if query ~= "" then
-    local fault, name = check_query(query, rule.query)
-    if fault then
-      return refuse(handle, path, fault, fault.reason == "UNKNOWN_QUERY_PARAMETER" and "parameter" or nil, name, true)
-    end
-  end
-  if rule.body then return check_content(handle, path, rule) end
-end
-
--- Responses: the success code that the service names, an empty 204, and what gRPC's own errors lack.
-
-local BARE_REASON = {
-  ["4"] = "DEADLINE_EXPIRED", ["8"] = "OVERLOADED", ["12"] = "ROUTE_NOT_FOUND", ["14"] = "SERVICE_UNAVAILABLE",
-}
-
--- an error of a service in the shape of its door; gRPC's own errors come without details
-local function complete(handle, status)
-  local body = handle:body()
-  local headers = handle:headers()
-  local text = body and body:getBytes(0, body:length()) or ""
-  local shaped = text
-  if handle:metadata():get("oauth") then
-    if not find(text, '"error"', 1, true) then
-      local message = match(text, '"message":"([^"\\]*)') or "The request could not be answered."
-      local later = status == "429" or status == "503" or status == "504"
-      local word = later and "temporarily_unavailable" or status >= "500" and "server_error" or "invalid_request"
-      shaped = '{"error":"' .. word .. '","error_description":"' .. message .. '"}'
-    end
-  elseif not find(text, "google.rpc.ErrorInfo", 1, true) then
-    local code = match(text, '"code":(%d+)') or "13"
-    shaped = '{"code":' .. code .. ',"message":"The call could not be answered.","details":[' .. TYPE .. 'ErrorInfo","reason":"'
-      .. (BARE_REASON[code] or "INTERNAL_FAULT") .. '","domain":"weft.api.v1","metadata":{}}]}'
-  end
-  if (status == "429" or status == "503") and not headers:get("retry-after") then
-    local delay = match(text, '"retryDelay":"(%d+)')
-    headers:add("retry-after", delay and delay ~= "0" and delay or "1")
-  end
-  if shaped ~= text then
-    headers:replace("content-type", "application/json")
-    headers:replace("content-length", tostring(body and body:setBytes(shaped) or #shaped))
-  end
-end
-
-local INTERNAL = { "grpc-status", "grpc-message", "grpc-accept-encoding" }
-
-function envoy_on_response(handle)
-  local headers = handle:headers()
-  local kind = headers:get("content-type")
-  if kind and sub(kind, 1, 16) == "application/grpc" then return end
-  local named = headers:get("x-http-status")
-  if named then
-    headers:remove("x-http-status")
-    if headers:get(":status") == "200" then headers:replace(":status", named) end
-  end
-  local status = headers:get(":status")
-  for _, name in ipairs(INTERNAL) do headers:remove(name) end
-  if status == "204" then
-    -- A 204 that carries the `{}` of an empty reply corrupts keep-alive. Waiting for a body voids the headers at hand.
-    local body = handle:body()
-    if body then body:setBytes("") end
-    headers = handle:headers()
-    headers:remove("content-type")
-    headers:remove("content-length")
-  elseif status >= "400" and kind and sub(kind, 1, 16) == "application/json" then
-    complete(handle, status)
-  end
-end

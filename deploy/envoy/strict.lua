@@ -45,7 +45,7 @@ local NUMERIC = { int32 = true, uint32 = true, int64 = true, uint64 = true, numb
 
 local function is_of_kind(node, text)
   local test = TESTS[node.test]
-  return test == nil or test(text, node)
+  return test == nil or test(text, node) -- strings have none
 end
 
 -- JSON. Each function returns the index behind what it read, or nil, the fault, and the path to it from here.
@@ -147,7 +147,7 @@ function value(s, i, node, depth)
   elseif c == 34 then
     local j = closing(s, i + 1)
     if not j then return nil, SYNTAX, "" end
-    if kind and kind ~= "free" and (kind ~= "scalar" or node.test == "bool" or (node.test and not is_of_kind(node, sub(s, i + 1, j - 1)))) then
+    if kind and kind ~= "free" and (kind ~= "scalar" or node.test == "bool" or node.test ~= "string" and not is_of_kind(node, sub(s, i + 1, j - 1))) then
       return nil, unfit(node), ""
     end
     return j + 1

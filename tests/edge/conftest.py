@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from codegen import envoy
 from joserfc import jwt
 from joserfc.jwk import ECKey
+
+from codegen import envoy
 from services.chassis import contract as contracts
 from services.chassis.contract import Contract
-
 from tests.edge.running import free_ports, running, stat, until
 from tests.edge.upstream import Upstream
 

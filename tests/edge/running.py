@@ -5,7 +5,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import httpx
 
@@ -40,8 +39,10 @@ def until(condition: object, what: str, seconds: float = 15) -> None:
 def running(contract: Contract, deployment: envoy.Deployment) -> Iterator[subprocess.Popen[bytes]]:
     """An edge that is live, with keys and healthy services, until the block ends."""
     envoy.write(contract, deployment)
-    log = Path(deployment.folder / "envoy.log").open("wb")
-    with log, subprocess.Popen(envoy.command(deployment), stdout=log, stderr=log) as process:
+    with (
+        (deployment.folder / "envoy.log").open("wb") as log,
+        subprocess.Popen(envoy.command(deployment), stdout=log, stderr=log) as process,
+    ):
         try:
             admin = f"http://127.0.0.1:{deployment.admin_port}"
 

@@ -1,6 +1,6 @@
 """A gRPC server that answers every RPC of the contract, so that the edge is seen alone.
 
-Request headers steer it: `x-test-sleep` (seconds), `x-test-error` (`NOT_FOUND`: with details, `bare:NOT_FOUND`: without),
+Request headers steer it: `x-test-sleep` (seconds), `x-test-error` (`NOT_FOUND`, or `bare:NOT_FOUND` without details),
 `x-test-bytes` (length of a reply's first string). It answers as the chassis does: success codes as `x-http-status`.
 """
 
