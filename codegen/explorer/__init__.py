@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 _OURS = ("index.html", "explorer.js")
-_ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", "oauth2-redirect.html", "LICENSE")
+_ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", "LICENSE")
 
 
 def write(folder: Path) -> Path:

@@ -8,7 +8,6 @@ window.addEventListener("load", () => {
     docExpansion: "none",
     defaultModelsExpandDepth: 0,
     filter: true,
-    oauth2RedirectUrl: `${window.location.origin}/docs/oauth2-redirect.html`,
     requestSnippetsEnabled: true,
     validatorUrl: null,
   });

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import envoy
+from codegen import envoy, explorer, openapi
 from deploy.local.certificates import EDGE, EDGE_SERVER, Certificates
 from deploy.local.home import Home
 from deploy.local.options import ROOT, Options
@@ -71,8 +71,8 @@ def part(
         admin_port=edge.admin_port,
         jwks_port=edge.jwks_port,
         descriptors=ROOT / "gen" / "descriptors.binpb",
-        openapi=_existing(ROOT / "gen" / "openapi" / "weft.json"),
-        docs=_existing(ROOT / "gen" / "openapi" / "docs"),
+        openapi=ROOT / openapi.FILE,
+        docs=explorer.write(home.run / "docs").parent,
         ca=certificates.ca,
         client_cert=certificates.certificate(EDGE),
         client_key=certificates.key(EDGE),
@@ -98,7 +98,3 @@ def part(
         grace=2,
         farewell=drain,
     )
-
-
-def _existing(path: Path) -> Path | None:
-    return path if path.exists() else None
