@@ -55,7 +55,8 @@ def module(contract: Contract) -> str:
     )
     names = "\n".join(f"    {name!r}," for name in sorted(named) if name != base(named[name][0]))
     blocks.append(f"failures.BY_REASON.update({{\n{entries}\n}})")
-    blocks.append(f"generated_names = [\n{names}\n]\n__all__ = [*generated_names, 'generated_names']  # noqa: PLE0604")
+    # Type checkers read a literal __all__ only.
+    blocks.append(f"__all__ = [\n{names}\n    'generated_names',\n]\n\ngenerated_names = __all__[:-1]")
     return module_text("The contract's error reasons.", ["from weft_client import failures"], blocks)
 
 

@@ -39,8 +39,7 @@ async def build(weft: App, observers: Observers = OBSERVERS) -> None:
     weft.serve("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, weft.pages, weft.clock))
     weft.work(Worker(observations, EventWorker(events, observers, weft.tracer)))
     weft.every(3600, lambda: inbox.expire(weft.clock.now() - KEEP), "expire notifications")
-    if weft.settings.work:
-        _send_mails(weft, mails, templates)
+    _send_mails(weft, mails, templates)
 
 
 def _send_mails(weft: App, mails: Queue, templates: Templates) -> None:

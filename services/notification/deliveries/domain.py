@@ -95,7 +95,7 @@ def judge(answer: Answer, tries: int, limit: int) -> Verdict:
     """What an answer makes of a delivery that was tried so often."""
     if answer.outcome is Outcome.ACCEPTED:
         return SENT
-    said = f"{answer.code} {answer.text}".strip()
+    said = f"{answer.code} {answer.text}" if answer.code else answer.text
     if answer.outcome is Outcome.REFUSED:
         return failed(Reason.REFUSED, said)
     return unsent(said, tries, limit)

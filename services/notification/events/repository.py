@@ -106,8 +106,8 @@ class EventRepository:
         """Write down notices with their deliveries, leaving out those that an event and observer have given already."""
         now = self._clock.now()
         ordered = sorted(observations, key=lambda made: _moment(made.event))
-        # Dated by the event, so that notices which were reordered on the way lie in the inbox as things happened; sorted
-        # ids keep the order within a millisecond.
+        # Dated by the event, so that notices which were reordered on the way lie in the inbox as things happened;
+        # sorted ids keep the order within a millisecond.
         times = [min(made.event.occur_time.ToDatetime(UTC), now) for made in ordered]
         identifiers = sorted(ids.new("ntf", time) for time in times)
         rows = [_row(*given, now) for given in zip(ordered, identifiers, times, strict=True)]

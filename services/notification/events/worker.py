@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import psycopg
 from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
+from opentelemetry.util.types import AttributeValue
 from weft.api.v1.event_pb2 import Event
 
 from services.chassis import logs, telemetry
@@ -30,7 +31,7 @@ class EventWorker:
         try:
             for job in sorted(jobs, key=lambda job: job.id):
                 event = Event.FromString(job.payload)
-                attributes = {
+                attributes: dict[str, AttributeValue] = {
                     "weft.event.id": event.event_id,
                     "weft.event.type": event.type,
                     "weft.attempt": job.attempts,

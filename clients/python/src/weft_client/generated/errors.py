@@ -492,7 +492,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'VERIFICATION_CODE_INVALID'): VerificationCodeInvalid,
 })
 
-generated_names = [
+__all__ = [
     'BodyTooLarge',
     'CallerNotAllowed',
     'ClientNotFound',
@@ -543,5 +543,7 @@ generated_names = [
     'UserAlreadyVerified',
     'UserNotFound',
     'VerificationCodeInvalid',
+    'generated_names',
 ]
-__all__ = [*generated_names, 'generated_names']  # noqa: PLE0604
+
+generated_names = __all__[:-1]

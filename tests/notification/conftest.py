@@ -1,0 +1,109 @@
+"""The notification service on a real socket, with a real mail server and a user service by contract."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from weft.api.v1.event_pb2 import Event
+from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc, inbox_service_pb2_grpc
+
+from deploy.local.certificates import Certificates
+from services.chassis.app import App
+from services.chassis.clock import FixedClock
+from services.chassis.database import Query, Row
+from tests import servers
+from tests.harness import Harness, Running
+from tests.notification.smtp import Receiver, receiving
+from tests.notification.users import Users, serving
+
+
+@dataclass
+class Service:
+    """A running notification service and its surroundings."""
+
+    app: App
+    running: Running
+    receiver: Receiver
+    users: Users
+    harness: Harness
+
+    @property
+    def events(self) -> Any:
+        """A stub with the `internal` identity."""
+        return event_service_pb2_grpc.EventServiceStub(self.running.channel)
+
+    @property
+    def inbox(self) -> Any:
+        """A stub; calls bring their own token."""
+        return inbox_service_pb2_grpc.InboxServiceStub(self.running.channel)
+
+    def as_user(self, user_id: str) -> list[tuple[str, str]]:
+        """The metadata of a signed-in user's call."""
+        return [("authorization", self.harness.issuer.user(user_id))]
+
+    async def publish(self, *events: Event) -> int:
+        """Publish; how many were new."""
+        return (await self.events.PublishEvents(event_service_pb2.PublishEventsRequest(events=events))).new_count
+
+    async def rows(self, sql: str) -> list[Row]:
+        """Look into the database."""
+        return await self.app.database.all(Query(sql))
+
+    async def settled(self) -> None:
+        """Until both queues have nothing left to do now; what waits for a later time is left."""
+        due = Query(
+            "SELECT count(*) AS n FROM (SELECT due, state FROM observations UNION ALL SELECT due, state FROM mails) q "
+            "WHERE state = 'ready' AND due <= %(now)s"
+        )
+
+        async def nothing_due() -> bool:
+            return (await self.app.database.one(due, now=self.app.clock.now())).n == 0
+
+        for queue in self.app._queues:
+            queue.wake()
+        await servers.until(nothing_due, "the queues to be empty")
+
+    async def states(self) -> list[tuple[str, str]]:
+        """State and reason of every delivery, oldest first."""
+        return [tuple(row) for row in await self.rows("SELECT state, reason FROM deliveries ORDER BY delivery_id")]
+
+
+Start = Callable[..., AbstractAsyncContextManager[Service]]
+
+
+@pytest.fixture
+async def users(certificates: Certificates) -> AsyncIterator[Users]:
+    """A user service by contract."""
+    async with serving(certificates) as users:
+        yield users
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A mail server."""
+    async with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def start(harness: Harness, users: Users, receiver: Receiver) -> Start:
+    """Starts the service, if need be with another build or clock: `async with start() as service:`."""
+
+    @asynccontextmanager
+    async def started(
+        build: Callable[[App], Awaitable[None]] | None = None, clock: FixedClock | None = None, **more: Any
+    ) -> AsyncIterator[Service]:
+        settings = {"smtp_url": f"smtp://127.0.0.1:{receiver.port}", "peers": {"user": [users.address]}, **more}
+        async with harness.running("notification", build, clock, **settings) as running:
+            yield Service(running.app, running, receiver, users, harness)
+
+    return started
+
+
+@pytest.fixture
+async def service(start: Start) -> AsyncIterator[Service]:
+    """The service as it is."""
+    async with start() as service:
+        yield service

@@ -1,0 +1,68 @@
+"""Events as the outboxes of the mesh publish them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.protobuf.message import Message
+from weft.api.v1.event_pb2 import Event
+from weft.order.v1 import events_pb2 as orders
+from weft.order.v1.money_pb2 import Money
+from weft.user.v1 import events_pb2 as users
+
+from services.chassis import ids
+from tests import servers
+
+EUR = Money(amount_minor=4200, currency="EUR")
+
+
+def made(type: str, payload: Message, *, user_id: str, aggregate_id: str, sequence: int = 1, **more: Any) -> Event:
+    """An event of now, or of `occurred`."""
+    occurred = more.pop("occurred", datetime.now(UTC))
+    event = Event(
+        event_id=ids.new("evt"), type=type, aggregate_id=aggregate_id, sequence=sequence, user_id=user_id,
+        actor=user_id, **more,
+    )  # fmt: skip
+    event.occur_time.FromDatetime(occurred)
+    event.payload.Pack(payload)
+    return event
+
+
+def placed(user_id: str, order_id: str = "", **more: Any) -> Event:
+    order_id = order_id or ids.new("ord")
+    return made(
+        "order.placed", orders.OrderPlaced(order_id=order_id, total=EUR), user_id=user_id, aggregate_id=order_id, **more
+    )
+
+
+def confirmed(user_id: str, order_id: str = "", **more: Any) -> Event:
+    order_id = order_id or ids.new("ord")
+    fact = orders.OrderConfirmed(order_id=order_id, total=EUR)
+    return made("order.confirmed", fact, user_id=user_id, aggregate_id=order_id, **{"sequence": 2, **more})
+
+
+def signed_up(user_id: str, **more: Any) -> Event:
+    return made("user.signed_up", users.UserSignedUp(user_id=user_id), user_id=user_id, aggregate_id=user_id, **more)
+
+
+def verification_requested(user_id: str, **more: Any) -> Event:
+    fact = users.VerificationRequested(user_id=user_id)
+    return made("user.verification_requested", fact, user_id=user_id, aggregate_id=user_id, **more)
+
+
+def sign_up_repeated(user_id: str, **more: Any) -> Event:
+    fact = users.SignUpRepeated(user_id=user_id)
+    return made("user.sign_up_repeated", fact, user_id=user_id, aggregate_id=user_id, **more)
+
+
+def verified(user_id: str, **more: Any) -> Event:
+    return made("user.verified", users.UserVerified(user_id=user_id), user_id=user_id, aggregate_id=user_id, **more)
+
+
+SOON = timedelta(minutes=15)
+"""Longer than any backoff."""
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for something that is looked up."""
+    await servers.until(condition, "what the test waits for")

@@ -1,0 +1,165 @@
+"""PublishEvents: internal, and once by event id however often and from wherever a batch comes."""
+
+import asyncio
+
+import grpc
+import pytest
+from google.protobuf.empty_pb2 import Empty
+from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc
+from weft.order.v1 import events_pb2 as orders
+
+from services.chassis import ids
+from services.notification.__main__ import build
+from services.notification.observers import OBSERVERS
+from tests.harness import refused
+from tests.notification import events
+from tests.notification.conftest import Service
+
+ANN = ids.new("usr")
+
+
+async def test_a_batch_takes_effect_once(service: Service) -> None:
+    service.users.add(ANN)
+    batch = [events.placed(ANN, "ord_1"), events.confirmed(ANN, "ord_1")]
+    assert await service.publish(*batch) == 2
+    assert await service.publish(*batch) == 0
+    assert await service.publish(*batch, events.placed(ANN, "ord_2")) == 1
+    await service.settled()
+    told = await service.rows("SELECT type, subject_id FROM notifications ORDER BY notification_id")
+    assert [tuple(row) for row in told] == [
+        ("order.placed", "ord_1"),
+        ("order.confirmed", "ord_1"),
+        ("order.placed", "ord_2"),
+    ]
+    assert len(service.receiver.mails) == 1
+
+
+async def test_an_event_that_stands_twice_in_a_batch_is_one(service: Service) -> None:
+    event = events.placed(ANN)
+    assert await service.publish(event, event) == 1
+
+
+async def test_a_batch_that_comes_many_times_at_once_in_any_order_takes_effect_once(service: Service) -> None:
+    service.users.add(ANN)
+    batch = [events.confirmed(ANN) for _ in range(20)]
+    counts = await asyncio.gather(*(service.publish(*(batch[n:] + batch[:n])) for n in range(8)))
+    assert sum(counts) == 20
+    await service.settled()
+    assert len(await service.rows("SELECT 1 FROM notifications")) == 20
+    assert sorted(service.receiver.ids) == sorted(set(service.receiver.ids))
+    assert len(service.receiver.ids) == 20
+
+
+async def test_two_replicas_share_the_work_and_do_it_once(service: Service, start) -> None:
+    service.users.add(ANN)
+    prefix = service.app.settings.database_prefix
+    async with start(prefix=prefix) as twin:
+        batch = [events.confirmed(ANN) for _ in range(30)]
+        counts = await asyncio.gather(service.publish(*batch), twin.publish(*reversed(batch)))
+        assert sum(counts) == 30
+        await service.settled()
+    assert sorted(service.receiver.ids) == sorted(set(service.receiver.ids))
+    assert await service.states() == [("SENT", "")] * 30
+
+
+async def test_an_event_that_nobody_observes_is_taken_without_effect(service: Service) -> None:
+    event = events.made("moon.landed", Empty(), user_id=ANN, aggregate_id="moon")
+    assert await service.publish(event) == 1
+    assert await service.publish(event) == 0
+    assert await service.rows("SELECT 1 FROM observations") == []
+
+
+async def test_an_observer_that_fails_is_retried_alone(start, clock) -> None:
+    observers = OBSERVERS.copy()
+    tries = []
+
+    @observers.observes("order.placed", orders.OrderPlaced)
+    def stumble_once(event, fact):
+        tries.append(event.event_id)
+        if len(tries) == 1:
+            raise RuntimeError("a bad day")
+        return
+
+    async def wired(weft):
+        await build(weft, observers)
+
+    async with start(wired, clock) as service:
+        await service.publish(events.placed(ANN, "ord_1", occurred=clock.now()))
+        await service.settled()
+        assert [row.type for row in await service.rows("SELECT type FROM notifications")] == ["order.placed"]
+        waiting = await service.rows("SELECT kind, state, attempts, error FROM observations ORDER BY kind")
+        assert [tuple(row) for row in waiting] == [
+            ("stumble_once", "ready", 1, "RuntimeError('a bad day')"),
+            ("tell_of_placing", "done", 1, ""),
+        ]
+        clock.advance(events.SOON)
+        await service.settled()
+        assert len(tries) == 2
+        states = await service.rows("SELECT state FROM observations")
+        assert {row.state for row in states} == {"done"}
+        assert len(await service.rows("SELECT 1 FROM notifications")) == 1
+
+
+async def test_a_notice_that_the_database_refuses_does_not_hold_up_the_others(service: Service) -> None:
+    bad = events.made("order.expired", orders.OrderExpired(order_id="ord_\x00"), user_id=ANN, aggregate_id="ord_0")
+    good = [events.placed(ANN, f"ord_{n}") for n in range(3)]
+    assert await service.publish(good[0], bad, *good[1:]) == 4
+
+    async def stored():
+        return len(await service.rows("SELECT 1 FROM notifications")) == 3
+
+    await events.until(stored)
+    failed = await service.rows("SELECT kind FROM observations WHERE error <> ''")
+    assert [row.kind for row in failed] == ["tell_of_expiry"]
+
+
+async def test_an_observer_that_comes_twice_to_an_event_notifies_once(service: Service) -> None:
+    service.users.add(ANN)
+    await service.publish(events.confirmed(ANN))
+    await service.settled()
+    (queue,) = [queue for queue in service.app._queues if queue.name == "observations"]
+    assert await queue.replay([row.id for row in await service.rows("SELECT id FROM observations")]) == 1
+    await service.settled()
+    assert len(await service.rows("SELECT 1 FROM notifications")) == 1
+    assert len(service.receiver.mails) == 1
+
+
+async def test_the_inbox_tells_what_happened_in_its_order_however_events_come(service: Service) -> None:
+    service.users.add(ANN)
+    now = service.app.clock.now()
+    placed = events.placed(ANN, "ord_1", occurred=now, sequence=1)
+    confirmed = events.confirmed(ANN, "ord_1", occurred=now, sequence=2)
+    late = events.placed(ANN, "ord_0", occurred=now - events.SOON)
+    await service.publish(confirmed, placed)
+    await service.settled()
+    await service.publish(late)
+    await service.settled()
+    told = await service.rows("SELECT type, subject_id FROM notifications ORDER BY notification_id")
+    assert [tuple(row) for row in told] == [
+        ("order.placed", "ord_0"),
+        ("order.placed", "ord_1"),
+        ("order.confirmed", "ord_1"),
+    ]
+
+
+async def test_only_services_may_publish(service: Service) -> None:
+    request = event_service_pb2.PublishEventsRequest(events=[events.placed(ANN)])
+    outside = service.harness.channel("notification", service.running.address, identity="edge")
+    stub = event_service_pb2_grpc.EventServiceStub(outside)
+    for metadata in (
+        [],
+        service.as_user(ANN),
+        [("authorization", service.harness.issuer.operator(ANN, "users.admin"))],
+    ):
+        told = await refused(stub.PublishEvents(request, metadata=metadata))
+        assert told.code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+    await outside.close()
+    assert await service.rows("SELECT 1 FROM seen") == []
+
+
+@pytest.mark.parametrize("count", [0, 1001])
+async def test_a_batch_has_bounds(service: Service, count: int) -> None:
+    request = event_service_pb2.PublishEventsRequest(events=[events.placed(ANN)] * count)
+    told = await refused(service.events.PublishEvents(request))
+    assert (told.code, told.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID")
+    assert list(told.violations) == ["events"]

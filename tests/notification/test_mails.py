@@ -1,0 +1,268 @@
+"""From an event to a mail in a mailbox, and what may go wrong on the way."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from services.chassis import ids
+from services.notification.__main__ import MAIL_ATTEMPTS
+from tests.notification import events
+from tests.notification.conftest import Service, Start
+from tests.notification.smtp import HANG_UP, receiving
+
+ANN = ids.new("usr")
+
+
+async def attempts(service: Service) -> list[tuple[int, int, str]]:
+    """Number, code and answer of every attempt."""
+    rows = await service.rows("SELECT number, code, answer FROM attempts ORDER BY delivery_id, number")
+    return [tuple(row) for row in rows]
+
+
+async def waiting(service: Service) -> list[tuple[str, int, str]]:
+    """State, attempts and error of every mail's job."""
+    return [tuple(row) for row in await service.rows("SELECT state, attempts, error FROM mails ORDER BY id")]
+
+
+async def test_a_confirmed_order_is_mailed_to_its_customer(service: Service) -> None:
+    service.users.add(ANN, "ann@example.com", display_name="Ann Müller", locale="en")
+    event = events.confirmed(ANN, "ord_1")
+    await service.publish(event)
+    await service.settled()
+    (mail,) = service.receiver.mails
+    assert service.receiver.envelopes == [("no-reply@weft.local", ["ann@example.com"])]
+    assert mail["To"] == "Ann Müller <ann@example.com>"
+    assert mail["Subject"] == "Your order ord_1 is confirmed"
+    assert service.receiver.text() == "Hello Ann Müller,\n\nyour order ord_1 for 42.00 EUR is confirmed. Thank you.\n"
+    (delivery,) = await service.rows("SELECT delivery_id, state, reason FROM deliveries")
+    assert mail["Message-ID"] == f"<{delivery.delivery_id}@weft.local>"
+    assert (delivery.state, delivery.reason) == ("SENT", "")
+    assert await attempts(service) == [(1, 250, "taken")]
+
+
+async def test_a_mail_speaks_its_recipients_language(service: Service) -> None:
+    service.users.add(ANN, locale="de-AT")
+    await service.publish(events.confirmed(ANN, "ord_1"))
+    await service.settled()
+    assert "Ihre Bestellung ord_1 über 42,00 EUR ist bestätigt." in service.receiver.text()
+
+
+async def test_customers_of_partners_get_mails_too(service: Service) -> None:
+    service.users.add(ANN, partner_id=ids.new("prt"))
+    await service.publish(events.confirmed(ANN, partner_id=ids.new("prt")))
+    await service.settled()
+    assert await service.states() == [("SENT", "")]
+
+
+@pytest.mark.parametrize("event", [events.signed_up, events.verification_requested])
+async def test_a_verification_mail_bears_a_code_that_was_made_for_it(service: Service, event) -> None:
+    service.users.add(ANN, state="INITIAL")
+    await service.publish(event(ANN))
+    await service.settled()
+    assert service.users.codes == {ANN: ["10000001"]}
+    assert re.findall(r"\b\d{8}\b", service.receiver.text()) == ["10000001"]
+    assert "until 2026-11-25 12:00 UTC" in service.receiver.text()
+
+
+async def test_nobody_who_is_verified_already_gets_a_code(service: Service) -> None:
+    service.users.add(ANN, state="ACTIVE")
+    await service.publish(events.signed_up(ANN))
+    await service.settled()
+    assert service.receiver.mails == []
+    assert await service.states() == [("SKIPPED", "ALREADY_VERIFIED")]
+    assert await waiting(service) == [("done", 1, "")]
+
+
+async def test_a_second_sign_up_tells_the_owner_and_makes_no_code(service: Service) -> None:
+    service.users.add(ANN)
+    await service.publish(events.sign_up_repeated(ANN))
+    await service.settled()
+    assert service.receiver.mails[0]["Subject"] == "You already have an account"
+    assert service.users.codes == {}
+
+
+async def test_a_user_who_is_gone_gets_nothing(service: Service) -> None:
+    await service.publish(events.confirmed(ANN), events.signed_up(ANN))
+    await service.settled()
+    assert await service.states() == [("SKIPPED", "NO_ADDRESS")] * 2
+    assert service.receiver.mails == []
+
+
+async def test_a_batch_looks_its_recipients_up_at_once(service: Service) -> None:
+    for user in (people := [ids.new("usr") for _ in range(4)]):
+        service.users.add(user)
+    await service.publish(*(events.confirmed(user) for user in people))
+    await service.settled()
+    assert len(service.users.batches) < 4
+    assert sorted(id for batch in service.users.batches for id in batch) == sorted(people)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("451 4.3.2 later", 451), ("421 4.3.2 closing", 421)])
+async def test_a_mail_that_the_server_defers_is_tried_again_under_one_message_id(
+    start: Start, clock, answer: str, code: int
+) -> None:
+    async with start(clock=clock) as service:
+        service.users.add(ANN)
+        service.receiver.data_answers = [answer, answer]
+        await service.publish(events.confirmed(ANN))
+        await service.settled()
+        assert await service.states() == [("QUEUED", "")]
+        for _ in range(2):
+            clock.advance(events.SOON)
+            await service.settled()
+        assert await service.states() == [("SENT", "")]
+        assert len(set(service.receiver.ids)) == 1
+        assert len(service.receiver.ids) == 3
+        assert [made[:2] for made in await attempts(service)] == [(1, code), (2, code), (3, 250)]
+
+
+async def test_after_a_lost_answer_the_same_mail_is_sent_again_with_the_same_code(service: Service) -> None:
+    service.users.add(ANN, state="INITIAL")
+    service.receiver.data_answers = [HANG_UP]
+    await service.publish(events.signed_up(ANN))
+    await service.settled()
+    first, second = service.receiver.mails
+    assert first["Message-ID"] == second["Message-ID"]
+    assert first.as_bytes() == second.as_bytes()
+    assert service.users.codes == {ANN: ["10000001"]}
+    assert await service.states() == [("SENT", "")]
+    assert [made[:2] for made in await attempts(service)] == [(1, 0), (2, 250)]
+
+
+async def test_after_two_lost_answers_the_mail_waits_and_bears_a_new_code_under_the_same_message_id(
+    start: Start, clock
+) -> None:
+    async with start(clock=clock) as service:
+        service.users.add(ANN, state="INITIAL")
+        service.receiver.data_answers = [HANG_UP, HANG_UP]
+        await service.publish(events.signed_up(ANN))
+        await service.settled()
+        assert await service.states() == [("QUEUED", "")]
+        clock.advance(events.SOON)
+        await service.settled()
+        assert await service.states() == [("SENT", "")]
+        assert len(set(service.receiver.ids)) == 1
+        assert "10000002" in service.receiver.text()
+
+
+async def test_a_mail_that_the_server_refuses_fails_at_once_and_its_address_is_not_kept(
+    service: Service,
+) -> None:
+    service.users.add(ANN, "ann@example.com")
+    service.receiver.recipient_answers = ["550 5.1.1 <ann@example.com> no such user"]
+    await service.publish(events.confirmed(ANN))
+    await service.settled()
+    assert await service.states() == [("FAILED", "REFUSED")]
+    assert await attempts(service) == [(1, 550, "5.1.1 <…> no such user")]
+    assert await waiting(service) == [("dead", 1, "550 5.1.1 <…> no such user")]
+
+
+async def test_an_address_that_cannot_stand_in_a_mail_fails_its_delivery_alone(service: Service) -> None:
+    bob = service.users.add(ids.new("usr"))
+    service.users.add(ANN, "not an address")
+    await service.publish(events.confirmed(ANN, "ord_1"), events.confirmed(bob, "ord_2"))
+    await service.settled()
+    assert sorted(await service.states()) == [("FAILED", "ADDRESS_UNUSABLE"), ("SENT", "")]
+
+
+async def test_a_mail_dies_after_its_last_attempt_and_can_be_replayed(start: Start, clock) -> None:
+    async with start(clock=clock) as service:
+        service.users.add(ANN)
+        service.receiver.data_answers = ["451 later"] * MAIL_ATTEMPTS
+        await service.publish(events.confirmed(ANN))
+        for _ in range(MAIL_ATTEMPTS):
+            await service.settled()
+            clock.advance(events.SOON)
+        assert await waiting(service) == [("dead", MAIL_ATTEMPTS, "451 later")]
+        assert await service.states() == [("FAILED", "TRIED_TOO_OFTEN")]
+        (queue,) = [queue for queue in service.app._queues if queue.name == "mails"]
+        await queue.replay([row.id for row in await service.rows("SELECT id FROM mails")])
+        await service.settled()
+        assert await service.states() == [("SENT", "")]
+        assert len(set(service.receiver.ids)) == 1
+
+
+async def test_mails_wait_while_the_user_service_is_down(start: Start, clock) -> None:
+    async with start(clock=clock) as service:
+        service.users.add(ANN)
+        service.users.down = True
+        await service.publish(events.confirmed(ANN))
+        await service.settled()
+        assert await service.states() == [("QUEUED", "")]
+        assert [job[0] for job in await waiting(service)] == ["ready"]
+        service.users.down = False
+
+        async def sent() -> bool:  # the client's breaker probes on its own time
+            clock.advance(events.SOON)
+            await service.settled()
+            return await service.states() == [("SENT", "")]
+
+        await events.until(sent)
+
+
+async def test_mails_wait_while_the_mail_server_is_away(start: Start, clock, users) -> None:
+    async with receiving() as gone:
+        port = gone.port
+    async with start(clock=clock, smtp_url=f"smtp://127.0.0.1:{port}") as service:
+        service.users.add(ANN)
+        await service.publish(*(events.confirmed(ANN) for _ in range(24)))
+        await service.settled()
+        assert await service.states() == [("QUEUED", "")] * 24
+        # After five failures in a row the breaker spares the rest the connecting, those under way excepted.
+        assert 5 <= len(await attempts(service)) <= 12
+        assert ("ready", 1, "the mail server fails and is left alone") in await waiting(service)
+
+
+async def test_a_job_that_comes_again_after_its_mail_was_sent_sends_nothing(service: Service) -> None:
+    service.users.add(ANN)
+    await service.publish(events.confirmed(ANN))
+    await service.settled()
+    (queue,) = [queue for queue in service.app._queues if queue.name == "mails"]
+    assert await queue.replay([row.id for row in await service.rows("SELECT id FROM mails")]) == 1
+    await service.settled()
+    assert len(service.receiver.mails) == 1
+    assert await service.states() == [("SENT", "")]
+
+
+async def test_a_process_that_died_while_sending_leaves_the_mail_to_another(start: Start, clock) -> None:
+    async with start(clock=clock, work=False) as service:
+        service.users.add(ANN)
+        await service.publish(events.confirmed(ANN))
+        prefix = service.app.settings.database_prefix
+        worker = next(w for w in service.app._workers if w.queue.name == "observations")
+        assert await worker.once() == 1
+        (queue,) = [queue for queue in service.app._queues if queue.name == "mails"]
+        assert len(await queue.lease(10)) == 1  # and then nothing more is heard of it
+        await service.rows("UPDATE deliveries SET state = 'SENDING' RETURNING 1")
+        clock.advance(timedelta(seconds=queue.lease_time + 1))
+        async with start(clock=clock, prefix=prefix) as heir:
+            await heir.settled()
+            assert await heir.states() == [("SENT", "")]
+            assert len(heir.receiver.mails) == 1
+
+
+async def test_a_delivery_whose_job_died_unheard_is_marked_as_failed(start: Start, clock) -> None:
+    async with start(clock=clock, work=False) as service:
+        await service.publish(events.confirmed(ANN))
+        worker = next(w for w in service.app._workers if w.queue.name == "observations")
+        await worker.once()
+        await service.rows("UPDATE mails SET state = 'dead' RETURNING 1")
+        job = next(job for _, job, name in service.app._jobs if name == "fail dead deliveries")
+        assert await job() == 1
+        assert await service.states() == [("FAILED", "TRIED_TOO_OFTEN")]
+
+
+async def test_nothing_that_a_mail_says_of_a_person_stays_behind(service: Service, capfd) -> None:
+    service.users.add(ANN, "canary-address@example.com", display_name="Canary Name", state="INITIAL")
+    service.receiver.recipient_answers = ["550 <canary-address@example.com> Canary", "450 canary-address@example.com"]
+    await service.publish(events.confirmed(ANN), events.signed_up(ANN), events.confirmed(ANN), events.signed_up(ANN))
+    await service.settled()
+    kept = ""
+    for table in service.app.metadata.tables:
+        kept += str(await service.rows(f"SELECT t::text FROM {table} t"))
+    said = "".join(capfd.readouterr())
+    assert ANN in kept
+    for secret in ("canary-address", "Canary Name", *service.users.codes[ANN]):
+        assert secret not in kept
+        assert secret not in said

@@ -1,0 +1,84 @@
+"""A user service by contract: a real server with the user service's certificate, that knows a few users."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import grpc
+from weft.user.v1 import auth_service_pb2, auth_service_pb2_grpc, user_pb2, user_service_pb2, user_service_pb2_grpc
+from weft_client import errors
+from weft_client.failures import to_status
+
+from deploy.local.certificates import Certificates
+
+EXPIRES = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.AuthServiceServicer):
+    """Who there is, which codes were made, and how often the two calls came."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, user_pb2.User] = {}
+        self.codes: dict[str, list[str]] = {}
+        self.batches: list[list[str]] = []
+        self.traceparents: list[str] = []
+        self.down = False
+        self.address = ""
+        self._numbers = count(10_000_001)
+
+    def add(self, user_id: str, email: str = "", *, state: str = "ACTIVE", **fields: Any) -> str:
+        """Let a user be; returns the id."""
+        state_value = user_pb2.UserState.Value(f"USER_STATE_{state}")
+        self.by_id[user_id] = user_pb2.User(
+            user_id=user_id, email=email or f"{user_id}@example.com", state=state_value, **fields
+        )
+        return user_id
+
+    async def BatchGetUsers(self, request: user_service_pb2.BatchGetUsersRequest, context: Any) -> Any:
+        self.traceparents.append(dict(context.invocation_metadata()).get("traceparent", ""))
+        await self._answer(context)
+        self.batches.append(list(request.user_ids))
+        found = [self.by_id[id] for id in request.user_ids if id in self.by_id]
+        return user_service_pb2.BatchGetUsersResponse(users=found)
+
+    async def IssueVerificationCode(self, request: auth_service_pb2.IssueVerificationCodeRequest, context: Any) -> Any:
+        await self._answer(context)
+        user = self.by_id.get(request.user_id)
+        if user is None:
+            await _refuse(context, errors.UserNotFound(user_id=request.user_id))
+        elif user.state != user_pb2.USER_STATE_INITIAL:
+            await _refuse(context, errors.UserAlreadyVerified(user_id=request.user_id))
+        code = str(next(self._numbers))
+        self.codes.setdefault(request.user_id, []).append(code)
+        reply = auth_service_pb2.IssueVerificationCodeResponse(code=code)
+        reply.expire_time.FromDatetime(EXPIRES)
+        return reply
+
+    async def _answer(self, context: Any) -> None:
+        if self.down:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "down")
+
+
+async def _refuse(context: Any, error: errors.WeftError) -> None:
+    status = to_status(error)
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    await context.abort(error.code, str(error))
+
+
+@asynccontextmanager
+async def serving(certificates: Certificates) -> AsyncIterator[Users]:
+    """Serve on a port of 127.0.0.1, over mutual TLS."""
+    users = Users()
+    server = grpc.aio.server()
+    user_service_pb2_grpc.add_UserServiceServicer_to_server(users, server)
+    auth_service_pb2_grpc.add_AuthServiceServicer_to_server(users, server)
+    pair = (certificates.key("user").read_bytes(), certificates.certificate("user").read_bytes())
+    credentials = grpc.ssl_server_credentials([pair], certificates.ca.read_bytes(), require_client_auth=True)
+    users.address = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"
+    await server.start()
+    try:
+        yield users
+    finally:
+        await server.stop(None)
