@@ -1,0 +1,16 @@
+"""The tables of the note service."""
+
+from sqlalchemy import Column, DateTime, MetaData, Table, Text
+
+from services.chassis import idempotency
+
+metadata = MetaData()
+replies = idempotency.table(metadata)
+notes = Table(
+    "notes",
+    metadata,
+    Column("note_id", Text(collation="C"), primary_key=True),
+    Column("partner_id", Text, nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+)
