@@ -1,0 +1,51 @@
+"""The order service: a catalogue, orders, and their payments."""
+
+from pathlib import Path
+
+from services.chassis import process
+from services.chassis.app import App
+from services.chassis.work import Backoff, Worker
+from services.order import models
+from services.order.bootstrap import bootstrap
+from services.order.orders.checkout import Checkout
+from services.order.orders.customers import Customers
+from services.order.orders.expiry import Expiry
+from services.order.orders.feed import Feed
+from services.order.orders.handlers import OrderHandlers
+from services.order.orders.placement import Placement
+from services.order.orders.positions import Cursors
+from services.order.orders.repository import OrderRepository
+from services.order.orders.watching import Watching
+from services.order.payments.handlers import PaymentHandlers
+from services.order.payments.repository import PaymentRepository
+from services.order.payments.sandbox import Sandbox
+from services.order.payments.worker import PaymentWorker
+from services.order.products.catalogue import Catalogue
+from services.order.products.handlers import ProductHandlers
+from services.order.products.repository import ProductRepository
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+async def build(weft: App) -> None:
+    """Wire the service."""
+    clock, outbox, pages = weft.clock, weft.outbox, weft.pages
+    products = ProductRepository(weft.database)
+    orders = OrderRepository(weft.database, clock)
+    payments = PaymentRepository(weft.database)
+    # A payment's work ends with the payment: there is no number of tries after which money may be forgotten.
+    work = weft.queue("payment_work", max_attempts=1_000_000, backoff=Backoff(first=0.5, most=60.0))
+    checkout = Checkout(Catalogue(products), Placement(weft.database, outbox, work, weft.tracer), clock)
+    feed = Feed(weft.database)
+    watching = Watching(feed, Cursors(weft.vault.derive("watch cursors")), clock)
+    customers = Customers(weft.clients)
+    weft.serve("weft.order.v1.ProductService", ProductHandlers(products, pages, clock))
+    weft.serve("weft.order.v1.OrderService", OrderHandlers(orders, checkout, customers, watching, pages, outbox, work))
+    weft.serve("weft.order.v1.PaymentService", PaymentHandlers(payments, pages))
+    weft.work(Worker(work, PaymentWorker(payments, orders, Sandbox(weft.database, clock), outbox, weft.tracer)))
+    weft.every(60, Expiry(orders, outbox, work, clock).run, "expire orders")
+    weft.on_stop(feed.stop)
+
+
+if __name__ == "__main__":
+    process.main("order", build, metadata=models.metadata, migrations=MIGRATIONS, bootstrap=bootstrap)

@@ -1,0 +1,39 @@
+"""The demo catalogue: a small bookbinder's shop, the same ids on every machine."""
+
+from typing import NamedTuple
+
+from services.chassis import ids
+from services.chassis.app import App
+from services.order.products.repository import ProductRepository
+
+
+class _Seed(NamedTuple):
+    title: str
+    price_minor: int
+    stock: int
+
+
+CATALOGUE = (
+    _Seed("Notebook, linen, 192 pages", 1490, 1_000_000),
+    _Seed("Fountain pen, steel nib", 3900, 1_000_000),
+    _Seed("Ink, blue-black, 50 ml", 1250, 1_000_000),
+    _Seed("Letter paper, 100 sheets", 2200, 1_000_000),
+    _Seed("Sealing wax, crimson", 890, 1_000_000),
+    _Seed("Bone folder", 790, 1_000_000),
+    _Seed("Desk lamp, brass", 12900, 1_000_000),
+    _Seed("Hand-bound atlas, numbered", 48000, 3),  # little stock, to see an order refused
+)
+_BIRTH = 0x01_99_00_00_00_00
+"""The millisecond that the ids bear: a fixed one, in 2025."""
+
+
+def product_id(number: int) -> str:
+    """The id of the catalogue's n-th product, from 0."""
+    return "prd_" + ids.encode(_BIRTH << 80 | 0x7 << 76 | 0b10 << 62 | number + 1)
+
+
+async def bootstrap(weft: App) -> None:
+    """Add the demo products that are not there yet; those that are stay as they are."""
+    products = ProductRepository(weft.database)
+    for number, seed in enumerate(CATALOGUE):
+        await products.seed(product_id(number), seed.title, seed.price_minor, "EUR", seed.stock, weft.clock.now())

@@ -1,0 +1,143 @@
+"""From what is wanted to an order that is placed: price it, write it, and begin again if the catalogue has moved."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import psycopg
+from google.protobuf.any_pb2 import Any
+from weft.api.v1.event_pb2 import Event
+from weft.order.v1 import events_pb2, order_service_pb2
+from weft.order.v1.money_pb2 import Money
+from weft.order.v1.order_pb2 import ORDER_STATE_PENDING, PAYMENT_STATE_PENDING, Order
+
+from services.chassis import ids
+from services.chassis.call import Call
+from services.chassis.clock import Clock
+from services.chassis.database import violated
+from services.chassis.errors import Overloaded, WeftError
+from services.order.orders import messages, placement
+from services.order.orders.domain import ExternalReferenceTaken
+from services.order.orders.placement import Placed, Placement
+from services.order.orders.pricing import Price, price, refuse_shortage
+from services.order.products.catalogue import Catalogue
+from services.order.products.domain import Product
+
+TRIES = 5
+"""Writes that meet a price which changed a moment ago before the caller is asked to come back."""
+
+
+class Checkout:
+    """Prices and places orders."""
+
+    def __init__(self, catalogue: Catalogue, placement: Placement, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._placement = placement
+        self._clock = clock
+
+    async def quote(self, wanted: Mapping[str, int]) -> tuple[Price, bool]:
+        """What it would cost now, and whether the stock would do."""
+        catalogue = await self._catalogue.refresh(list(wanted))
+        priced = price(wanted, catalogue)
+        return priced, all(catalogue[product_id].stock >= pieces for product_id, pieces in wanted.items())
+
+    async def place(
+        self, call: Call, request: order_service_pb2.CreateOrderRequest, customer_id: str, wanted: Mapping[str, int]
+    ) -> bytes:
+        """Place an order; the reply, serialised, as it is stored under the call's key.
+
+        Raises the errors of `pricing`, `ExternalReferenceTaken`, and `UniqueViolation` where the key was used already.
+        """
+        catalogue, priced = await self._price(wanted)
+        for _ in range(TRIES):
+            order = self._draft(call, request, customer_id, priced, catalogue)
+            try:
+                await self._placement.place(order)
+            except psycopg.errors.UniqueViolation as error:
+                if violated(error) == placement.REFERENCE:
+                    raise ExternalReferenceTaken(external_reference=request.external_reference) from error
+                raise
+            except psycopg.errors.CheckViolation as error:
+                if violated(error) != placement.STOCK:
+                    raise
+                catalogue = await self._catalogue.refresh(list(wanted))
+                priced = price(wanted, catalogue)
+                refuse_shortage(wanted, catalogue)
+            else:
+                return order.reply
+        raise Overloaded(retry_after=timedelta(seconds=1))
+
+    async def _price(self, wanted: Mapping[str, int]) -> tuple[Mapping[str, Product], Price]:
+        catalogue = await self._catalogue.get(list(wanted))
+        try:
+            return catalogue, price(wanted, catalogue)
+        except WeftError:  # for what was true a moment ago, nobody is refused
+            catalogue = await self._catalogue.refresh(list(wanted))
+            return catalogue, price(wanted, catalogue)
+
+    def _draft(
+        self,
+        call: Call,
+        request: order_service_pb2.CreateOrderRequest,
+        customer_id: str,
+        priced: Price,
+        catalogue: Mapping[str, Product],
+    ) -> Placed:
+        now = self._clock.now()
+        caller, time = call.caller, messages.timestamp(now)
+        partner_id = caller.partner_id if caller.is_partner else ""
+        order_id, payment_id = ids.new("ord", now), ids.new("pay", now)
+        total = Money(amount_minor=priced.total_minor, currency=priced.currency)
+        traceparent = call.span_context
+        reply = Order(
+            order_id=order_id,
+            customer_id=customer_id,
+            partner_id=partner_id,
+            lines=messages.lines(priced.lines, priced.currency),
+            total=total,
+            state=ORDER_STATE_PENDING,
+            payment_state=PAYMENT_STATE_PENDING,
+            payment_id=payment_id,
+            external_reference=request.external_reference,
+            note=request.note,
+            create_time=time,
+            update_time=time,
+            etag=messages.etag(1),
+        ).SerializeToString()
+        event = Event(
+            event_id=ids.new("evt", now),
+            type="order.placed",
+            aggregate_id=order_id,
+            sequence=1,
+            occur_time=time,
+            actor=caller.actor,
+            user_id=customer_id,
+            partner_id=partner_id,
+            traceparent=traceparent,
+            payload=Any(
+                type_url=_ORDER_PLACED, value=events_pb2.OrderPlaced(order_id=order_id, total=total).SerializeToString()
+            ),
+        ).SerializeToString()
+        record = call.record(reply)
+        assert record is not None, "CreateOrder takes no call without a key"
+        return Placed(
+            record=record,
+            reply=reply,
+            order_id=order_id,
+            customer_id=customer_id,
+            partner_id=partner_id,
+            currency=priced.currency,
+            total_minor=priced.total_minor,
+            payment_id=payment_id,
+            method=request.payment_method,
+            external_reference=request.external_reference,
+            note=request.note,
+            actor=caller.actor,
+            event=event,
+            traceparent=traceparent,
+            now=now,
+            lines=priced.lines,
+            versions=[catalogue[line.product_id].version for line in priced.lines],
+        )
+
+
+_ORDER_PLACED = f"type.googleapis.com/{events_pb2.OrderPlaced.DESCRIPTOR.full_name}"

@@ -1,0 +1,74 @@
+"""Writes that come while one is in flight go together with the next: they share its round trip and its commit.
+
+An idle process writes one item at once; nothing ever waits for company.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Inseparable(Exception):
+    """Items that cannot be written together, though each could alone."""
+
+
+class Coalescer(Generic[Item]):
+    """One lane of writes. An item fails for its own faults only; a caller that goes away leaves the others alone."""
+
+    def __init__(
+        self, write: Callable[[Sequence[Item]], Awaitable[None]], faults: tuple[type[Exception], ...], most: int = 64
+    ) -> None:
+        """`write` writes all items or none. `faults`: what it raises when an item is to blame, and not, say, the network."""
+        self._write = write
+        self._faults: tuple[type[Exception], ...] = (Inseparable, *faults)
+        self._most = most
+        self._waiting: list[tuple[Item, asyncio.Future[None]]] = []
+        self._lane: asyncio.Task[None] | None = None
+
+    async def put(self, item: Item) -> None:
+        """Write an item. Raises what its write raises. When cancelled, the write happens or not, but all of it."""
+        written = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, written))
+        if self._lane is None:
+            # In a context of its own: the lane is nobody's call, so no caller's deadline or span may colour it.
+            self._lane = asyncio.create_task(self._run(), context=Context())
+        await written
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                await self._settle([pair for pair in batch if not pair[1].done()])
+        finally:
+            self._lane = None
+
+    async def _settle(self, batch: list[tuple[Item, asyncio.Future[None]]]) -> None:
+        if not batch:
+            return
+        try:
+            await self._write([item for item, _ in batch])
+        except self._faults as fault:
+            if len(batch) == 1:
+                _end(batch, fault)
+                return
+            # Quarters find one bad item among 64 in 12 writes, and 64 bad ones in 84.
+            quarter = -(-len(batch) // 4)
+            for start in range(0, len(batch), quarter):
+                await self._settle(batch[start : start + quarter])
+        except Exception as error:
+            _end(batch, error)
+        else:
+            _end(batch, None)
+
+
+def _end(batch: list[tuple[Item, asyncio.Future[None]]], error: Exception | None) -> None:
+    for _, written in batch:
+        if written.done():
+            continue  # its caller went away
+        if error is None:
+            written.set_result(None)
+        else:
+            written.set_exception(error)

@@ -1,0 +1,137 @@
+"""The RPCs of orders."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from weft.order.v1 import order_pb2, order_service_pb2
+from weft.order.v1.money_pb2 import Money
+
+from services.chassis.call import Call
+from services.chassis.errors import RequestInvalid
+from services.chassis.outbox import Outbox
+from services.chassis.pages import Pages
+from services.chassis.work import Queue
+from services.order.orders import messages, pricing
+from services.order.orders.checkout import Checkout
+from services.order.orders.customers import Customers
+from services.order.orders.domain import OrderNotFound
+from services.order.orders.repository import OrderRepository, ownership
+from services.order.orders.watching import Watching
+
+_STATES = {number: name for name, number in messages.STATES.items()}
+
+
+class OrderHandlers:
+    """weft.order.v1.OrderService."""
+
+    def __init__(
+        self,
+        orders: OrderRepository,
+        checkout: Checkout,
+        customers: Customers,
+        watching: Watching,
+        pages: Pages,
+        outbox: Outbox,
+        payment_work: Queue,
+    ) -> None:
+        self._orders = orders
+        self._checkout = checkout
+        self._customers = customers
+        self._watching = watching
+        self._pages = pages
+        self._outbox = outbox
+        self._payment_work = payment_work
+
+    async def QuoteOrder(
+        self, request: order_service_pb2.QuoteOrderRequest, _: Call
+    ) -> order_service_pb2.QuoteOrderResponse:
+        """Prices as of now."""
+        priced, available = await self._checkout.quote(pricing.merge(request.lines))
+        return order_service_pb2.QuoteOrderResponse(
+            lines=messages.lines(priced.lines, priced.currency),
+            total=Money(amount_minor=priced.total_minor, currency=priced.currency),
+            available=available,
+        )
+
+    async def CreateOrder(self, request: order_service_pb2.CreateOrderRequest, call: Call) -> bytes:
+        """The reply is serialised once, for the caller and for the key's record."""
+        _refuse_unstorable(note=request.note, external_reference=request.external_reference)
+        wanted = pricing.merge(request.lines)
+        customer_id = await self._customers.buyer(call.caller, request.customer_id)
+        return await self._checkout.place(call, request, customer_id, wanted)
+
+    async def GetOrder(self, request: order_service_pb2.GetOrderRequest, call: Call) -> order_pb2.Order:
+        """The caller's own."""
+        row = await self._orders.get(request.order_id, call.caller)
+        if row is None:
+            raise OrderNotFound(order_id=request.order_id)
+        return messages.order(row)
+
+    async def ListOrders(
+        self, request: order_service_pb2.ListOrdersRequest, call: Call
+    ) -> order_service_pb2.ListOrdersResponse:
+        """The caller's own, newest first."""
+        filters = _filters(request, call)
+        page = self._pages.read(request, query={"list": "orders", "owner": ownership(call.caller), **filters})
+        if page.after:
+            filters["after"] = page.after[0]
+        rows = await self._orders.page(call.caller, page.size + 1, filters)
+        reply = order_service_pb2.ListOrdersResponse(orders=[messages.order(row) for row in rows[: page.size]])
+        if len(rows) > page.size:
+            reply.next_page_token = self._pages.token(page, (rows[page.size - 1].order_id,))
+        return reply
+
+    async def CancelOrder(self, request: order_service_pb2.CancelOrderRequest, call: Call) -> order_pb2.Order:
+        """What the provider holds of the money is given back afterwards, by the payment queue."""
+        _refuse_unstorable(reason=request.reason)
+        async with self._orders.database.transaction() as tx:
+            order = await self._orders.lock(tx, request.order_id, call.caller)
+            if order is None:
+                raise OrderNotFound(order_id=request.order_id)
+            order.cancel(request.reason or "cancelled on request", call.caller.actor)
+            await self._orders.save(tx, order)
+            reply = messages.order(await self._orders.get_saved(tx, request.order_id))
+            await call.remember(tx, reply)
+        self._outbox.wake()
+        self._payment_work.wake()
+        return reply
+
+    async def WatchOrders(
+        self, request: order_service_pb2.WatchOrdersRequest, call: Call
+    ) -> AsyncIterator[order_service_pb2.WatchOrdersResponse]:
+        """The caller's own, as they change."""
+        async for message in self._watching.stream(request.cursor, ownership(call.caller), call):
+            yield message
+
+
+def _filters(request: order_service_pb2.ListOrdersRequest, call: Call) -> dict[str, Any]:
+    """The filters of `OrderRepository.list` that a request sets."""
+    _refuse_unstorable(external_reference=request.external_reference)
+    filters: dict[str, Any] = {}
+    if states := sorted({_STATES[state] for state in request.states if state}):
+        filters["states"] = states
+    if request.customer_id:
+        filters["customer_id"] = call.caller.user_id if request.customer_id == "me" else request.customer_id
+    if request.external_reference:
+        filters["external_reference"] = request.external_reference
+    if request.HasField("create_time_from"):
+        filters["created_from"] = _time("create_time_from", request.create_time_from)
+    if request.HasField("create_time_to"):
+        filters["created_to"] = _time("create_time_to", request.create_time_to)
+    return filters
+
+
+def _time(field: str, value: Timestamp) -> datetime:
+    try:
+        return value.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        raise RequestInvalid(violations=[(field, "is not a time between the years 1 and 9999")]) from None
+
+
+def _refuse_unstorable(**fields: str) -> None:
+    """Raise `RequestInvalid` for text that holds the one character that PostgreSQL cannot store."""
+    wrong = [(name, "must not contain the character U+0000") for name, value in fields.items() if "\0" in value]
+    if wrong:
+        raise RequestInvalid(violations=wrong)

@@ -1,0 +1,170 @@
+"""The hot write: one statement that places any number of orders, or none.
+
+It reserves stock, and writes orders, lines, payments, first changes, idempotency records, events and the payments' work.
+`CHECK (stock >= 0)` is what makes it all or nothing: for a product that is inactive, has another price than the buyer
+was shown, or is short, the statement computes a negative stock.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import psycopg
+from opentelemetry.trace import SpanKind
+
+from services.chassis.database import Database, Query
+from services.chassis.idempotency import Record
+from services.chassis.outbox import Outbox
+from services.chassis.telemetry import Tracer
+from services.chassis.work import Queue
+from services.order import literals
+from services.order.orders.coalescing import Coalescer, Inseparable
+from services.order.orders.pricing import Line
+
+STOCK = "products_stock_not_negative"
+"""The constraint that an order breaks when a product is short, inactive or changed."""
+REFERENCE = "orders_external_reference"
+"""The index that an order breaks when its partner has used the external reference."""
+
+# PostgreSQL runs what modifies in reverse order of writing, so products, which orders contend for, are locked last and
+# for the shortest time; in the order of their ids, so that two statements never wait for each other.
+_PLACE = Query(
+    """
+WITH need AS MATERIALIZED (
+  SELECT * FROM unnest(%(product_ids)s::text[], %(needs)s::bigint[], %(versions)s::bigint[]) AS t(product_id, need, seen)),
+locked AS MATERIALIZED (
+  SELECT product_id FROM products WHERE product_id = ANY(%(product_ids)s::text[]) ORDER BY product_id FOR NO KEY UPDATE),
+reserved AS (
+  UPDATE products p SET stock = CASE WHEN p.active AND p.version = need.seen THEN p.stock - need.need ELSE -1 END
+    FROM locked JOIN need USING (product_id) WHERE p.product_id = locked.product_id),
+new AS MATERIALIZED (
+  SELECT * FROM unnest(
+    %(keys)s::bytea[], %(fingerprints)s::bytea[], %(replies)s::bytea[], %(order_ids)s::text[], %(customers)s::text[],
+    %(partners)s::text[], %(currencies)s::text[], %(totals)s::bigint[], %(payment_ids)s::text[], %(methods)s::text[],
+    %(references)s::text[], %(notes)s::text[], %(actors)s::text[], %(events)s::bytea[], %(traceparents)s::text[],
+    %(times)s::timestamptz[]
+  ) AS t(key, fingerprint, reply, order_id, customer_id, partner_id, currency, total, payment_id, method, reference, note,
+         actor, event, traceparent, now)),
+remembered AS (
+  INSERT INTO idempotency (id, fingerprint, reply, created_at) SELECT key, fingerprint, reply, now FROM new),
+placed AS (
+  INSERT INTO orders (order_id, customer_id, partner_id, currency, total_minor, state, payment_id, payment_state,
+                      external_reference, note, created_at, updated_at)
+  SELECT order_id, customer_id, partner_id, currency, total, 'PENDING', payment_id, 'PENDING', reference, note, now, now FROM new),
+lined AS (
+  INSERT INTO order_lines (order_id, line, product_id, title, quantity, unit_price_minor)
+  SELECT * FROM unnest(%(line_orders)s::text[], %(line_numbers)s::int[], %(line_products)s::text[], %(line_titles)s::text[],
+                       %(line_quantities)s::int[], %(line_prices)s::bigint[])),
+paying AS (
+  INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, created_at, updated_at)
+  SELECT payment_id, order_id, method, total, currency, 'PENDING', now, now FROM new),
+changed AS (
+  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at)
+  SELECT order_id, 1, customer_id, partner_id, 'PENDING', 'PENDING', '', actor, now FROM new),
+working AS (
+  INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
+  SELECT 'pay', convert_to(payment_id, 'UTF8'), traceparent, now, now FROM new)
+INSERT INTO outbox (kind, payload, traceparent, due, created_at)
+SELECT 'order.placed', event, traceparent, now, now FROM new
+""",
+    "place orders",
+)
+
+
+class Placed(NamedTuple):
+    """An order to write. `versions`: of each line's product, as its buyer was shown it. `reply`: what the buyer gets."""
+
+    record: Record
+    reply: bytes
+    order_id: str
+    customer_id: str
+    partner_id: str
+    currency: str
+    total_minor: int
+    payment_id: str
+    method: str
+    external_reference: str
+    note: str
+    actor: str
+    event: bytes
+    traceparent: str
+    now: datetime
+    lines: list[Line]
+    versions: list[int]
+
+
+class Placement:
+    """Places orders, those that come at once together."""
+
+    def __init__(self, database: Database, outbox: Outbox, payment_work: Queue, tracer: Tracer) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._payment_work = payment_work
+        self._tracer = tracer
+        faults = (
+            psycopg.IntegrityError,
+            psycopg.DataError,
+            psycopg.errors.DeadlockDetected,
+            psycopg.errors.LockNotAvailable,
+        )
+        self._lane = Coalescer(self._write, faults)
+
+    async def place(self, order: Placed) -> None:
+        """Write an order. Raises `CheckViolation` of `STOCK`, and `UniqueViolation` of `REFERENCE` or of the key."""
+        with self._tracer.span("place order", kind=SpanKind.CLIENT, attributes={"db.system.name": "postgresql"}):
+            await self._lane.put(order)
+
+    async def _write(self, batch: Sequence[Placed]) -> None:
+        await self._database.run(_PLACE, **_needs(batch), **_orders(batch), **_lines(batch))
+        self._outbox.wake()
+        self._payment_work.wake()
+
+
+def _needs(batch: Sequence[Placed]) -> dict[str, str]:
+    """What the batch takes of each product. Raises `Inseparable` where its buyers were shown different versions."""
+    needs: dict[str, int] = {}
+    versions: dict[str, int] = {}
+    for order in batch:
+        for line, version in zip(order.lines, order.versions, strict=True):
+            product_id = line.product_id
+            needs[product_id] = needs.get(product_id, 0) + line.quantity
+            if versions.setdefault(product_id, version) != version:
+                raise Inseparable
+    return {
+        "product_ids": literals.names(needs),
+        "needs": literals.numbers(needs.values()),
+        "versions": literals.numbers(versions.values()),
+    }
+
+
+def _orders(batch: Sequence[Placed]) -> dict[str, str]:
+    return {
+        "keys": literals.blobs([o.record.id for o in batch]),
+        "fingerprints": literals.blobs([o.record.fingerprint for o in batch]),
+        "replies": literals.blobs([o.record.reply for o in batch]),
+        "order_ids": literals.names([o.order_id for o in batch]),
+        "customers": literals.names([o.customer_id for o in batch]),
+        "partners": literals.texts([o.partner_id for o in batch]),
+        "currencies": literals.names([o.currency for o in batch]),
+        "totals": literals.numbers([o.total_minor for o in batch]),
+        "payment_ids": literals.names([o.payment_id for o in batch]),
+        "methods": literals.names([o.method for o in batch]),
+        "references": literals.texts([o.external_reference for o in batch]),
+        "notes": literals.texts([o.note for o in batch]),
+        "actors": literals.texts([o.actor for o in batch]),
+        "events": literals.blobs([o.event for o in batch]),
+        "traceparents": literals.texts([o.traceparent for o in batch]),
+        "times": literals.names([o.now.isoformat() for o in batch]),
+    }
+
+
+def _lines(batch: Sequence[Placed]) -> dict[str, str]:
+    lines = [line for order in batch for line in order.lines]
+    return {
+        "line_orders": literals.names([order.order_id for order in batch for _ in order.lines]),
+        "line_numbers": literals.numbers([n for order in batch for n in range(1, len(order.lines) + 1)]),
+        "line_products": literals.names([line.product_id for line in lines]),
+        "line_titles": literals.texts([line.title for line in lines]),
+        "line_quantities": literals.numbers([line.quantity for line in lines]),
+        "line_prices": literals.numbers([line.unit_price_minor for line in lines]),
+    }

@@ -1,0 +1,234 @@
+"""Every query of orders but the one that places them (`placement`) and those of the feed (`feed`)."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from services.chassis import ids
+from services.chassis.clock import Clock
+from services.chassis.database import Database, Query, Row, Transaction
+from services.chassis.identity import Identity
+from services.order import literals
+from services.order.orders import events
+from services.order.orders.domain import Order, OrderState
+from services.order.payments.domain import Payment, PaymentState
+
+LINES = (
+    "CROSS JOIN LATERAL (SELECT array_agg(product_id ORDER BY line) AS product_ids, array_agg(title ORDER BY line) AS titles, "
+    "array_agg(quantity ORDER BY line) AS quantities, array_agg(unit_price_minor ORDER BY line) AS unit_prices "
+    "FROM order_lines WHERE order_lines.order_id = o.order_id) l"
+)
+"""Joins an order `o` with its lines, as arrays."""
+
+_OWNED = {
+    "customer": "o.customer_id = %(owner)s",
+    "partner": "o.partner_id = %(owner)s",
+    "anyone": "true",
+}
+_FILTERS = {
+    "after": "o.order_id < %(after)s",
+    "states": "o.state = ANY(%(states)s::text[])",
+    "customer_id": "o.customer_id = %(customer_id)s",
+    # The second half is what the index asks for.
+    "external_reference": "o.external_reference = %(external_reference)s AND o.external_reference <> ''",
+    # Ids are made of times: the index walks no further than it must.
+    "created_from": "o.created_at >= %(created_from)s AND o.order_id >= %(first_id)s",
+    "created_to": "o.created_at < %(created_to)s AND o.order_id < %(last_id)s",
+}
+
+
+@cache
+def _get(owned: str) -> Query:
+    return Query(
+        f"SELECT o.*, l.* FROM orders o {LINES} WHERE o.order_id = %(order_id)s AND {_OWNED[owned]}",  # noqa: S608
+        "get order",
+    )
+
+
+@cache
+def _list(owned: str, filters: frozenset[str]) -> Query:
+    """One statement for each set of filters that is used, so that each has the plan that suits it."""
+    where = " AND ".join([_OWNED[owned], *(_FILTERS[name] for name in sorted(filters))])
+    return Query(
+        f"SELECT o.*, l.* FROM (SELECT * FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(size)s) o "  # noqa: S608
+        f"{LINES} ORDER BY o.order_id DESC",
+        "list orders",
+    )
+
+
+_AGGREGATE = (
+    "SELECT o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.reason, o.version, o.events, "
+    "p.payment_id, p.method, p.state AS payment_state, p.attempt, p.asked, p.captured_minor, p.refunded_minor, p.failure_reason "
+    "FROM orders o JOIN payments p ON p.payment_id = o.payment_id AND p.order_id = o.order_id"
+)
+_BY_PAYMENTS = Query(
+    f"{_AGGREGATE} WHERE p.payment_id = ANY(%(payment_ids)s::text[])",
+    "read orders",
+)
+_OVERDUE = Query(
+    "SELECT order_id FROM orders WHERE state = 'PENDING' AND created_at < %(before)s ORDER BY created_at LIMIT %(most)s",
+    "find overdue orders",
+)
+
+
+@cache
+def _lock(owned: str) -> Query:
+    return Query(
+        f"{_AGGREGATE} WHERE o.order_id = %(order_id)s AND {_OWNED[owned]} FOR UPDATE OF o, p",
+        "lock order",
+    )
+
+
+# Everything that a change of an order brings about. It follows the version that was read: if another change was faster,
+# `moved` is empty and with it all the rest. Products are locked in the order of their ids, as everywhere.
+_SAVE = Query(
+    """
+WITH moved AS (
+  UPDATE orders SET state = %(state)s, payment_state = %(payment_state)s, reason = %(reason)s, version = %(version)s,
+         events = events + %(facts)s, updated_at = %(now)s
+   WHERE order_id = %(order_id)s AND version = %(version)s - 1
+  RETURNING order_id, customer_id, partner_id),
+paid AS (
+  UPDATE payments SET state = %(payment_state)s, captured_minor = %(captured)s, refunded_minor = %(refunded)s,
+         failure_reason = %(failure_reason)s, updated_at = %(now)s
+    FROM moved WHERE payment_id = %(payment_id)s AND state <> %(payment_state)s),
+changed AS (
+  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at)
+  SELECT order_id, %(version)s, customer_id, partner_id, %(state)s, %(payment_state)s, %(reason)s, %(actor)s, %(now)s
+    FROM moved),
+told AS (
+  INSERT INTO outbox (kind, payload, traceparent, due, created_at)
+  SELECT e.kind, e.payload, e.traceparent, %(now)s, %(now)s
+    FROM moved, unnest(%(kinds)s::text[], %(payloads)s::bytea[], %(traceparents)s::text[]) AS e(kind, payload, traceparent)),
+freed AS MATERIALIZED (
+  SELECT product_id, quantity FROM order_lines JOIN moved USING (order_id) WHERE %(releases)s),
+locked AS MATERIALIZED (
+  SELECT product_id FROM products WHERE product_id IN (SELECT product_id FROM freed) ORDER BY product_id FOR NO KEY UPDATE),
+released AS (
+  UPDATE products p SET stock = p.stock + freed.quantity
+    FROM locked JOIN freed USING (product_id) WHERE p.product_id = locked.product_id),
+settling AS (
+  INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
+  SELECT 'settle', convert_to(%(payment_id)s, 'UTF8'), %(traceparent)s, %(now)s, %(now)s FROM moved WHERE %(settles)s)
+SELECT count(*) AS saved FROM moved
+""",
+    "save order",
+)
+
+
+class OrderRepository:
+    """Orders in the database. Readers name the caller: users see what they buy, partners what is bought through them."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self._clock = clock
+
+    async def get(self, order_id: str, caller: Identity) -> Row | None:
+        """An order with its lines, if it is the caller's."""
+        owned, owner = ownership(caller)
+        return await self.database.first(_get(owned), order_id=order_id, owner=owner)
+
+    async def get_saved(self, tx: Transaction, order_id: str) -> Row:
+        """An order with its lines, as a transaction that has changed it sees it."""
+        return await tx.one(_get("anyone"), order_id=order_id)
+
+    async def page(self, caller: Identity, size: int, filters: dict[str, Any]) -> list[Row]:
+        """The caller's orders with their lines, newest first. `filters`: `after` (an id), `states`, `customer_id`,
+        `external_reference`, `created_from` and `created_to` (times)."""
+        owned, owner = ownership(caller)
+        values = {**filters, "size": size, "owner": owner}
+        if "created_from" in filters:
+            values["first_id"] = _id_at(filters["created_from"] - timedelta(milliseconds=1))
+        if "created_to" in filters:
+            values["last_id"] = _id_at(filters["created_to"] + timedelta(milliseconds=2))
+        return await self.database.all(_list(owned, frozenset(filters)), **values)
+
+    async def lock(self, tx: Transaction, order_id: str, caller: Identity | None) -> Order | None:
+        """The caller's order and its payment, locked until the transaction ends; any order where the caller is None."""
+        owned, owner = ownership(caller) if caller else ("anyone", "")
+        row = await tx.first(_lock(owned), order_id=order_id, owner=owner)
+        return _order(row) if row else None
+
+    async def by_payments(self, payment_ids: Sequence[str]) -> list[Order]:
+        """The orders of payments, unlocked: whoever changes one follows its version."""
+        return [_order(row) for row in await self.database.all(_BY_PAYMENTS, payment_ids=list(payment_ids))]
+
+    async def overdue(self, before: datetime, most: int) -> list[str]:
+        """Orders that were placed before a time and are still PENDING, the oldest first."""
+        return [row.order_id for row in await self.database.all(_OVERDUE, before=before, most=most)]
+
+    async def save(self, tx: Transaction | Database, order: Order, traceparent: str | None = None) -> bool:
+        """Write one change of an order with all that follows from it; False where another change came in between.
+
+        After the commit, wake the outbox, and the payment queue where the order has ended.
+        """
+        told = events.of(order, self._clock, traceparent)
+        payment = order.payment
+        row = await tx.one(
+            _SAVE,
+            order_id=order.order_id,
+            state=order.state,
+            reason=order.reason,
+            version=order.version,
+            facts=len(told),
+            actor=order.actor,
+            now=self._clock.now(),
+            payment_id=payment.payment_id,
+            payment_state=payment.state,
+            captured=payment.captured_minor,
+            refunded=payment.refunded_minor,
+            failure_reason=payment.failure_reason,
+            kinds=literals.names(e.type for e in told),
+            payloads=literals.blobs(e.SerializeToString() for e in told),
+            traceparents=literals.texts(e.traceparent for e in told),
+            traceparent=told[0].traceparent if told else "",
+            releases=order.releases,
+            settles=order.releases and not payment.over,
+        )
+        if row.saved:
+            order.events += len(told)
+            order.facts.clear()
+            order.releases = False
+        return bool(row.saved)
+
+
+def ownership(caller: Identity) -> tuple[str, str]:
+    """Whose orders a caller sees: a kind of `_OWNED`, and the owner's id."""
+    if caller.is_operator:
+        return "anyone", ""
+    if caller.is_partner:
+        return "partner", caller.partner_id or "nobody"
+    return "customer", caller.user_id
+
+
+def _id_at(time: datetime) -> str:
+    """The smallest order id of a time's millisecond."""
+    return "ord_" + ids.encode(max(0, int(time.timestamp() * 1000)) << 80)
+
+
+def _order(row: Row) -> Order:
+    payment = Payment(
+        payment_id=row.payment_id,
+        method=row.method,
+        amount_minor=row.total_minor,
+        currency=row.currency,
+        state=PaymentState(row.payment_state),
+        attempt=row.attempt,
+        asked=row.asked,
+        captured_minor=row.captured_minor,
+        refunded_minor=row.refunded_minor,
+        failure_reason=row.failure_reason,
+    )
+    return Order(
+        order_id=row.order_id,
+        customer_id=row.customer_id,
+        partner_id=row.partner_id,
+        currency=row.currency,
+        total_minor=row.total_minor,
+        state=OrderState(row.state),
+        reason=row.reason,
+        version=row.version,
+        events=row.events,
+        payment=payment,
+    )

@@ -1,0 +1,88 @@
+"""WatchOrders: the caller's orders as they change, from a cursor on."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from google.rpc.status_pb2 import Status
+from weft.order.v1.order_service_pb2 import WatchOrdersResponse
+
+from services.chassis.call import Call
+from services.chassis.clock import Clock
+from services.chassis.errors import InternalFault, ServiceUnavailable, WeftError
+from services.chassis.logs import logger
+from services.order.orders import messages
+from services.order.orders.domain import CursorInvalid
+from services.order.orders.feed import MOST, Feed, Owner
+from services.order.orders.positions import Cursors, Position
+
+log = logger("watching")
+HEARTBEAT = 15.0
+"""Seconds of silence before a sign of life."""
+_LAST_WORD = 0.5
+"""Seconds before the deadline at which a stream takes its leave."""
+
+
+class Watching:
+    """Streams from the feed."""
+
+    def __init__(self, feed: Feed, cursors: Cursors, clock: Clock, heartbeat: float = HEARTBEAT) -> None:
+        self._feed = feed
+        self._cursors = cursors
+        self._clock = clock
+        self._heartbeat = heartbeat
+
+    async def stream(self, cursor: str, owner: Owner, call: Call) -> AsyncIterator[WatchOrdersResponse]:
+        """Changes until the deadline or the process's end, which the last message tells. Raises `CursorInvalid`."""
+        left = call.remaining()
+        end = time.monotonic() + left - min(_LAST_WORD, left / 4)
+        position, unreached = await self._feed.now()
+        if cursor:
+            position = self._cursors.read(cursor, owner)
+            if position.xid > unreached:  # of a database that was since put back to an earlier time
+                raise CursorInvalid()
+        try:
+            async for message in self._follow(position, owner, end):
+                yield message
+            yield WatchOrdersResponse(error=_leave(call))
+        except WeftError as error:
+            yield WatchOrdersResponse(error=error.status(call.request_id))
+        except Exception:
+            log.exception("stream_failed", request_id=call.request_id)
+            yield WatchOrdersResponse(error=InternalFault().status(call.request_id))
+
+    async def _follow(self, position: Position, owner: Owner, end: float) -> AsyncIterator[WatchOrdersResponse]:
+        feed = self._feed
+        with feed.watch(owner) as watcher:
+            yield self._sign_of_life(position, owner)
+            beat = time.monotonic() + self._heartbeat
+            while not feed.stopping and time.monotonic() < end:
+                watcher.sleep_again()
+                head = feed.head  # before reading: what is read now reaches at least this far
+                rows = await feed.read(owner, position)
+                for row in rows:
+                    position = Position(int(row.xid), row.seq)
+                    yield WatchOrdersResponse(cursor=self._cursors.write(position, owner), order=messages.order(row))
+                if len(rows) == MOST:
+                    continue
+                position = max(position, head or position)
+                if rows:
+                    beat = time.monotonic() + self._heartbeat
+                elif time.monotonic() >= beat:
+                    yield self._sign_of_life(position, owner)
+                    beat = time.monotonic() + self._heartbeat
+                if not feed.stopping:
+                    await watcher.wait(min(beat, end) - time.monotonic())
+
+    def _sign_of_life(self, position: Position, owner: Owner) -> WatchOrdersResponse:
+        time = messages.timestamp(self._clock.now())
+        return WatchOrdersResponse(
+            cursor=self._cursors.write(position, owner), heartbeat=WatchOrdersResponse.Heartbeat(time=time)
+        )
+
+
+def _leave(call: Call) -> Status:
+    """`UNAVAILABLE` with a sentence of its own: nothing is wrong."""
+    status = ServiceUnavailable(retry_after=timedelta()).status(call.request_id)
+    status.message = "The stream ends here; resume from its last cursor."
+    return status

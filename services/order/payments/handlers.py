@@ -1,0 +1,60 @@
+"""The RPCs of payments."""
+
+from weft.order.v1 import payment_pb2, payment_service_pb2
+from weft.order.v1.money_pb2 import Money
+
+from services.chassis.call import Call
+from services.chassis.database import Row
+from services.chassis.pages import Pages
+from services.order.orders.messages import PAYMENT_STATES, timestamp
+from services.order.orders.repository import ownership
+from services.order.payments.domain import PaymentNotFound
+from services.order.payments.repository import PaymentRepository
+
+_NAMES = {number: name for name, number in PAYMENT_STATES.items()}
+
+
+class PaymentHandlers:
+    """weft.order.v1.PaymentService."""
+
+    def __init__(self, payments: PaymentRepository, pages: Pages) -> None:
+        self._payments = payments
+        self._pages = pages
+
+    async def GetPayment(self, request: payment_service_pb2.GetPaymentRequest, call: Call) -> payment_pb2.Payment:
+        """The caller's own."""
+        row = await self._payments.get(request.payment_id, call.caller)
+        if row is None:
+            raise PaymentNotFound(payment_id=request.payment_id)
+        return message(row)
+
+    async def ListPayments(
+        self, request: payment_service_pb2.ListPaymentsRequest, call: Call
+    ) -> payment_service_pb2.ListPaymentsResponse:
+        """The caller's own, newest first."""
+        states = sorted({_NAMES[state] for state in request.states if state})
+        owner = ownership(call.caller)
+        page = self._pages.read(request, query={"list": "payments", "owner": owner, "states": states})
+        filters: dict[str, object] = {"states": states} if states else {}
+        if page.after:
+            filters["after"] = page.after[0]
+        rows = await self._payments.page(call.caller, page.size + 1, filters)
+        reply = payment_service_pb2.ListPaymentsResponse(payments=[message(row) for row in rows[: page.size]])
+        if len(rows) > page.size:
+            reply.next_page_token = self._pages.token(page, (rows[page.size - 1].order_id,))
+        return reply
+
+
+def message(row: Row) -> payment_pb2.Payment:
+    """A payment as callers see it."""
+    return payment_pb2.Payment(
+        payment_id=row.payment_id,
+        order_id=row.order_id,
+        amount=Money(amount_minor=row.amount_minor, currency=row.currency),
+        state=PAYMENT_STATES[row.state],
+        captured_minor=row.captured_minor,
+        refunded_minor=row.refunded_minor,
+        failure_reason=row.failure_reason,
+        create_time=timestamp(row.created_at),
+        update_time=timestamp(row.updated_at),
+    )

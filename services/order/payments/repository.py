@@ -1,0 +1,65 @@
+"""Every query of payments; they change together with their orders, in `orders.repository`."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from services.chassis.database import Database, Query, Row
+from services.chassis.identity import Identity
+from services.order.orders.repository import ownership
+
+_OWNED = {
+    "customer": "o.customer_id = %(owner)s",
+    "partner": "o.partner_id = %(owner)s",
+    "anyone": "true",
+}
+_FILTERS = {"after": "o.order_id < %(after)s", "states": "o.payment_state = ANY(%(states)s::text[])"}
+
+# Sorted, so that two workers that ask about the same payments never wait for each other.
+_ASK = Query(
+    "UPDATE payments SET asked = true WHERE payment_id IN ("
+    "SELECT payment_id FROM payments WHERE payment_id = ANY(%(payment_ids)s::text[]) AND state = 'PENDING' AND NOT asked "
+    "ORDER BY payment_id FOR NO KEY UPDATE)",
+    "ask for payments",
+)
+
+
+@cache
+def _get(owned: str) -> Query:
+    return Query(
+        "SELECT p.* FROM payments p JOIN orders o ON o.order_id = p.order_id "  # noqa: S608
+        f"WHERE p.payment_id = %(payment_id)s AND {_OWNED[owned]}",
+        "get payment",
+    )
+
+
+@cache
+def _list(owned: str, filters: frozenset[str]) -> Query:
+    """A payment is as old as its order and has its owner: the orders' indexes serve both."""
+    where = " AND ".join([_OWNED[owned], *(_FILTERS[name] for name in sorted(filters))])
+    return Query(
+        f"SELECT p.* FROM (SELECT order_id, payment_id FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(size)s) o "  # noqa: S608
+        "JOIN payments p ON p.payment_id = o.payment_id ORDER BY o.order_id DESC",
+        "list payments",
+    )
+
+
+class PaymentRepository:
+    """Payments in the database. Readers name the caller: users see what they pay, partners what is paid through them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, payment_id: str, caller: Identity) -> Row | None:
+        """A payment, if it is the caller's."""
+        owned, owner = ownership(caller)
+        return await self._database.first(_get(owned), payment_id=payment_id, owner=owner)
+
+    async def page(self, caller: Identity, size: int, filters: dict[str, object]) -> list[Row]:
+        """The caller's payments, newest first. `filters`: `after` (an order's id) and `states`."""
+        owned, owner = ownership(caller)
+        return await self._database.all(_list(owned, frozenset(filters)), owner=owner, size=size, **filters)
+
+    async def ask(self, payment_ids: Sequence[str]) -> None:
+        """Note, before the provider is called, that it may have been: from then on only the provider can say what became
+        of these payments. Those that were called off in the meantime stay as they are."""
+        await self._database.run(_ASK, payment_ids=list(payment_ids))

@@ -1,0 +1,49 @@
+"""The user service as orders need it: a small server of its own that answers BatchGetUsers over mTLS."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import grpc
+from weft.user.v1 import user_pb2, user_service_pb2, user_service_pb2_grpc
+
+from deploy.local.certificates import Certificates
+
+
+@dataclass
+class Users(user_service_pb2_grpc.UserServiceServicer):
+    """Knows the users that a test gives it, by id, and counts how often it is asked."""
+
+    known: dict[str, user_pb2.User] = field(default_factory=dict)
+    asked: int = 0
+    down: bool = False
+    address: str = ""
+
+    def add(
+        self, user_id: str, partner_id: str, state: user_pb2.UserState.ValueType = user_pb2.USER_STATE_ACTIVE
+    ) -> None:
+        """A user of a partner."""
+        self.known[user_id] = user_pb2.User(user_id=user_id, partner_id=partner_id, state=state)
+
+    async def BatchGetUsers(self, request, context):
+        """Those that are known."""
+        self.asked += 1
+        if self.down:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "down")
+        found = [self.known[user_id] for user_id in request.user_ids if user_id in self.known]
+        return user_service_pb2.BatchGetUsersResponse(users=found)
+
+
+@asynccontextmanager
+async def serving(users: Users, certificates: Certificates) -> AsyncIterator[str]:
+    """Serve them; the address."""
+    server = grpc.aio.server()
+    user_service_pb2_grpc.add_UserServiceServicer_to_server(users, server)
+    pair = (certificates.key("user").read_bytes(), certificates.certificate("user").read_bytes())
+    credentials = grpc.ssl_server_credentials([pair], certificates.ca.read_bytes(), require_client_auth=True)
+    port = server.add_secure_port("127.0.0.1:0", credentials)
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
