@@ -1,0 +1,56 @@
+"""The user service: people, sessions, partners, and the tokens that all of them call with."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from services.chassis import process
+from services.chassis.app import App
+from services.user import models
+from services.user.auth.accounts import Accounts
+from services.user.auth.handlers import AuthHandlers
+from services.user.auth.repository import CodeRepository, SessionRepository
+from services.user.auth.sessions import Sessions
+from services.user.auth.tries import Tries
+from services.user.bootstrap import bootstrap
+from services.user.keys.repository import KeyRepository
+from services.user.keys.ring import KeyRing
+from services.user.oauth.handlers import OAuthHandlers
+from services.user.partners.handlers import PartnerHandlers
+from services.user.partners.repository import PartnerRepository
+from services.user.passwords import Passwords
+from services.user.tokens import Issuer
+from services.user.users.handlers import UserHandlers
+from services.user.users.repository import UserRepository
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+KEEP_ENDED = timedelta(days=7)
+"""How long an ended session is kept: a used refresh token is known as one until then."""
+
+
+async def build(weft: App) -> None:
+    """Wire the service."""
+    database, clock, vault = weft.database, weft.clock, weft.vault
+    users, partners = UserRepository(database, vault), PartnerRepository(database, vault)
+    codes, held = CodeRepository(database, vault), SessionRepository(database)
+    passwords = Passwords()
+    ring = KeyRing(database, KeyRepository(database, vault), clock)
+    issuer = Issuer(weft.settings.issuer, ring, clock)
+    accounts = Accounts(database, users, codes, weft.outbox, weft.cache, clock)
+    sessions = Sessions(database, users, held, passwords, issuer, Tries(weft.cache, clock), clock)
+    scopes = sorted({method.scope for method in weft.contract.methods if method.scope})
+
+    weft.tokens.use(ring.published)
+    weft.serve("weft.user.v1.AuthService", AuthHandlers(accounts, sessions, passwords, vault))
+    weft.serve("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
+    weft.serve("weft.user.v1.PartnerService", PartnerHandlers(database, partners, weft.pages, clock, scopes))
+    weft.serve("weft.user.v1.UserService", UserHandlers(database, users, weft.outbox, weft.pages, clock))
+
+    weft.every(600, ring.rotate, "rotate signing keys")
+    weft.every(600, lambda: codes.expire(clock.now()), "expire codes")
+    weft.every(600, lambda: held.expire(clock.now(), clock.now() - KEEP_ENDED), "expire sessions")
+    weft.every(600, lambda: partners.expire_secrets(clock.now()), "expire secrets")
+    weft.on_stop(passwords.close)
+
+
+if __name__ == "__main__":
+    process.main("user", build, metadata=models.metadata, migrations=MIGRATIONS, bootstrap=bootstrap)

@@ -1,0 +1,73 @@
+"""The rules of coming in: codes, sessions and how wrong tries are answered."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from services.chassis.errors import FailedPrecondition, ResourceExhausted, Unauthenticated
+
+CODE_LIFE = timedelta(hours=24)
+CODE_TRIES = 5
+SESSION_LIFE = timedelta(days=90)
+"""However often it is refreshed."""
+REFRESH_LIFE = timedelta(days=30)
+"""How long a session may rest."""
+
+
+class VerificationCodeInvalid(FailedPrecondition):
+    """The code is wrong, used, too old or was tried too often; ask for a new one."""
+
+
+class CredentialsInvalid(Unauthenticated):
+    """Address and password do not fit an account that may sign in."""
+
+
+class TooManyTries(ResourceExhausted):
+    """Too many failed tries; come back a little later."""
+
+
+class RefreshTokenInvalid(Unauthenticated):
+    """The refresh token is unknown, used, ended or revoked; sign in again."""
+
+
+class Refresh(Enum):
+    """What becomes of a refresh token that is presented."""
+
+    ROTATED = auto()
+    REUSED = auto()
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldToken:
+    """A refresh token that was issued, with its session."""
+
+    token_hash: bytes = field(repr=False)
+    session_id: str
+    user_id: str
+    expires_at: datetime
+    used_at: datetime | None
+    session_expires_at: datetime
+    session_ended_at: datetime | None
+
+    def present(self, now: datetime) -> Refresh:
+        """Rotated or refused. A token that comes twice is the mark of theft: one of its two bearers is not the user."""
+        if self.session_ended_at is not None or now >= min(self.expires_at, self.session_expires_at):
+            return Refresh.REFUSED
+        return Refresh.ROTATED if self.used_at is None else Refresh.REUSED
+
+
+def make_code() -> str:
+    """Eight random digits."""
+    return f"{secrets.randbelow(10**8):08}"
+
+
+def make_refresh_token() -> str:
+    """256 random bits; the prefix lets leak scanners know it."""
+    return f"wrt_{secrets.token_urlsafe(32)}"
+
+
+def refresh_token_end(now: datetime, session_expires_at: datetime) -> datetime:
+    """When a refresh token of now stops working."""
+    return min(now + REFRESH_LIFE, session_expires_at)

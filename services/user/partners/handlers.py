@@ -1,0 +1,228 @@
+"""PartnerService: partners, their plans and their clients."""
+
+from collections.abc import Callable, Collection
+
+from google.protobuf.empty_pb2 import Empty
+from weft.api.v1 import plan_pb2
+from weft.user.v1 import partner_pb2, partner_service_pb2
+
+from services.chassis import ids
+from services.chassis.call import Call
+from services.chassis.clock import Clock
+from services.chassis.database import Database
+from services.chassis.errors import RequestInvalid
+from services.chassis.pages import Pages
+from services.user.partners.domain import (
+    ACTIVE,
+    Client,
+    ClientNotFound,
+    Partner,
+    PartnerNotFound,
+    make_secret,
+    unknown_scopes,
+)
+from services.user.partners.repository import PartnerRepository
+
+MUTABLE = ("display_name", "plan", "scopes")
+
+
+class PartnerHandlers:
+    """One method for each RPC, in the proto's order. `scopes` are all that the API has."""
+
+    def __init__(
+        self, database: Database, partners: PartnerRepository, pages: Pages, clock: Clock, scopes: Collection[str]
+    ) -> None:
+        self._database = database
+        self._partners = partners
+        self._pages = pages
+        self._clock = clock
+        self._scopes = frozenset(scopes)
+
+    async def CreatePartner(self, request: partner_service_pb2.CreatePartnerRequest, call: Call) -> partner_pb2.Partner:
+        """Active at once; it has no clients yet."""
+        self._refuse_unknown(request.scopes, "scopes")
+        now = self._clock.now()
+        partner = Partner(
+            partner_id=ids.new("prt", now),
+            display_name=request.display_name,
+            plan=_plan_name(request.plan),
+            scopes=tuple(sorted(request.scopes)),
+            state=ACTIVE,
+            created_at=now,
+            updated_at=now,
+        )
+        reply = as_message(partner)
+        async with self._database.transaction() as tx:
+            await self._partners.add(tx, partner)
+            await call.remember(tx, reply)
+        return reply
+
+    async def GetPartner(self, request: partner_service_pb2.GetPartnerRequest, _: Call) -> partner_pb2.Partner:
+        """One partner."""
+        partner = await self._partners.find(request.partner_id)
+        if partner is None:
+            raise PartnerNotFound(partner_id=request.partner_id)
+        return as_message(partner)
+
+    async def ListPartners(
+        self, request: partner_service_pb2.ListPartnersRequest, _: Call
+    ) -> partner_service_pb2.ListPartnersResponse:
+        """All, newest first."""
+        page = self._pages.read(request, {"list": "partners"})
+        found = await self._partners.list(page.size + 1, page.after[0] if page.after else "")
+        shown = found[: page.size]
+        token = self._pages.token(page, (shown[-1].partner_id,)) if len(found) > page.size else ""
+        messages = [as_message(partner) for partner in shown]
+        return partner_service_pb2.ListPartnersResponse(partners=messages, next_page_token=token)
+
+    async def UpdatePartner(self, request: partner_service_pb2.UpdatePartnerRequest, call: Call) -> partner_pb2.Partner:
+        """What the mask names, or what is set; a client keeps only scopes that its partner has, at its next token."""
+        changes = self._read_changes(request)
+        now, etag = self._clock.now(), request.partner.etag
+        return await self._change(request.partner.partner_id, call, lambda p: p.update(now, etag, changes))
+
+    async def SuspendPartner(
+        self, request: partner_service_pb2.SuspendPartnerRequest, call: Call
+    ) -> partner_pb2.Partner:
+        """No more tokens for its clients."""
+        now = self._clock.now()
+        return await self._change(request.partner_id, call, lambda partner: partner.suspend(now))
+
+    async def ReinstatePartner(
+        self, request: partner_service_pb2.ReinstatePartnerRequest, call: Call
+    ) -> partner_pb2.Partner:
+        """Tokens again."""
+        now = self._clock.now()
+        return await self._change(request.partner_id, call, lambda partner: partner.reinstate(now))
+
+    async def CreateClient(self, request: partner_service_pb2.CreateClientRequest, call: Call) -> partner_pb2.Client:
+        """The only time that the first secret is seen."""
+        self._own(call, request.partner_id, PartnerNotFound(partner_id=request.partner_id))
+        now = self._clock.now()
+        client = Client(
+            client_id=ids.new("cli", now),
+            partner_id=request.partner_id,
+            display_name=request.display_name,
+            scopes=tuple(sorted(request.scopes)),
+            created_at=now,
+        )
+        secret = make_secret()
+        async with self._database.transaction() as tx:
+            partner = await self._partners.lock(tx, request.partner_id)
+            if partner is None:
+                raise PartnerNotFound(partner_id=request.partner_id)
+            partner.require(request.scopes)
+            await self._partners.add_client(tx, client)
+            await self._partners.add_secret(tx, client.client_id, secret, now)
+        return client_message(client, secret)
+
+    async def ListClients(
+        self, request: partner_service_pb2.ListClientsRequest, call: Call
+    ) -> partner_service_pb2.ListClientsResponse:
+        """Newest first, the revoked ones too."""
+        self._own(call, request.partner_id, PartnerNotFound(partner_id=request.partner_id))
+        if await self._partners.find(request.partner_id) is None:
+            raise PartnerNotFound(partner_id=request.partner_id)
+        page = self._pages.read(request, {"list": "clients", "partner_id": request.partner_id})
+        after = page.after[0] if page.after else ""
+        found = await self._partners.list_clients(request.partner_id, page.size + 1, after)
+        shown = found[: page.size]
+        token = self._pages.token(page, (shown[-1].client_id,)) if len(found) > page.size else ""
+        messages = [client_message(client) for client in shown]
+        return partner_service_pb2.ListClientsResponse(clients=messages, next_page_token=token)
+
+    async def RotateClientSecret(
+        self, request: partner_service_pb2.RotateClientSecretRequest, call: Call
+    ) -> partner_pb2.Client:
+        """The only time that the new secret is seen; a revoked client gets none."""
+        self._own(call, request.partner_id, ClientNotFound(client_id=request.client_id))
+        now, secret = self._clock.now(), make_secret()
+        async with self._database.transaction() as tx:
+            client = await self._partners.lock_client(tx, request.partner_id, request.client_id)
+            if client is None or client.revoked_at is not None:
+                raise ClientNotFound(client_id=request.client_id)
+            await self._partners.add_secret(tx, client.client_id, secret, now)
+        return client_message(client, secret)
+
+    async def RevokeClient(self, request: partner_service_pb2.RevokeClientRequest, call: Call) -> Empty:
+        """For good."""
+        self._own(call, request.partner_id, ClientNotFound(client_id=request.client_id))
+        if not await self._partners.revoke_client(request.partner_id, request.client_id, self._clock.now()):
+            raise ClientNotFound(client_id=request.client_id)
+        return Empty()
+
+    async def _change(self, partner_id: str, call: Call, change: Callable[[Partner], Partner]) -> partner_pb2.Partner:
+        async with self._database.transaction() as tx:
+            partner = await self._partners.lock(tx, partner_id)
+            if partner is None:
+                raise PartnerNotFound(partner_id=partner_id)
+            changed = change(partner)
+            if changed is not partner:
+                await self._partners.save(tx, changed)
+            reply = as_message(changed)
+            await call.remember(tx, reply)
+        return reply
+
+    def _read_changes(self, request: partner_service_pb2.UpdatePartnerRequest) -> dict[str, object]:
+        partner, masked = request.partner, request.HasField("update_mask")
+        paths = list(request.update_mask.paths) if masked else [name for name in MUTABLE if getattr(partner, name)]
+        violations = [("update_mask", f"{path} cannot be changed") for path in paths if path not in MUTABLE]
+        violations += [(f"partner.{path}", "must not be empty") for path in paths if not getattr(partner, path, True)]
+        if violations:
+            raise RequestInvalid(violations=violations)
+        if "scopes" in paths:
+            self._refuse_unknown(partner.scopes, "partner.scopes")
+        read: dict[str, Callable[[], object]] = {
+            "display_name": lambda: partner.display_name,
+            "plan": lambda: _plan_name(partner.plan),
+            "scopes": lambda: tuple(sorted(partner.scopes)),
+        }
+        return {path: read[path]() for path in paths}
+
+    def _refuse_unknown(self, scopes: Collection[str], field: str) -> None:
+        unknown = unknown_scopes(scopes, self._scopes)
+        if unknown:
+            raise RequestInvalid(
+                violations=[(f"{field}[{place}]", f"there is no scope {scope}") for place, scope in unknown]
+            )
+
+    def _own(self, call: Call, partner_id: str, otherwise: Exception) -> None:
+        """A partner's client sees its own partner and no other."""
+        if call.caller.is_partner and call.caller.partner_id != partner_id:
+            raise otherwise
+
+
+def as_message(partner: Partner) -> partner_pb2.Partner:
+    """A partner as callers see it."""
+    message = partner_pb2.Partner(
+        partner_id=partner.partner_id,
+        display_name=partner.display_name,
+        plan=plan_pb2.Plan.Value(f"PLAN_{partner.plan.upper()}"),
+        scopes=partner.scopes,
+        state=partner_pb2.PartnerState.Value(f"PARTNER_STATE_{partner.state}"),
+        etag=partner.etag,
+    )
+    message.create_time.FromDatetime(partner.created_at)
+    message.update_time.FromDatetime(partner.updated_at)
+    return message
+
+
+def client_message(client: Client, secret: str = "") -> partner_pb2.Client:
+    """A client as callers see it; with its secret where it was made just now."""
+    message = partner_pb2.Client(
+        client_id=client.client_id,
+        partner_id=client.partner_id,
+        display_name=client.display_name,
+        scopes=client.scopes,
+        secret=secret,
+    )
+    message.create_time.FromDatetime(client.created_at)
+    if client.last_used_at is not None:
+        message.last_use_time.FromDatetime(client.last_used_at)
+    if client.revoked_at is not None:
+        message.revoke_time.FromDatetime(client.revoked_at)
+    return message
+
+
+def _plan_name(plan: "plan_pb2.Plan.ValueType") -> str:
+    return plan_pb2.Plan.Name(plan).removeprefix("PLAN_").lower()

@@ -1,0 +1,77 @@
+"""What a user is, and which rules hold for one."""
+
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.chassis.errors import AlreadyExists, FailedPrecondition, NotFound
+
+INITIAL, ACTIVE, INACTIVE = "INITIAL", "ACTIVE", "INACTIVE"
+CUSTOMER, OPERATOR, ADMIN = "customer", "operator", "admin"
+
+_CUSTOMER_SCOPES = ("users.read", "users.write", "orders.read", "orders.write", "payments.read", "inbox.read")
+_OPERATOR_SCOPES = (
+    *_CUSTOMER_SCOPES,
+    "products.write",
+    "orders.fulfil",
+    "payments.write",
+    "notifications.send",
+    "notifications.read",
+    "templates.write",
+)
+SCOPES_OF_ROLE = {
+    CUSTOMER: _CUSTOMER_SCOPES,
+    OPERATOR: _OPERATOR_SCOPES,
+    ADMIN: (*_OPERATOR_SCOPES, "users.admin", "partners.admin"),
+}
+
+
+class EmailTaken(AlreadyExists):
+    """There is a user with this e-mail address already."""
+
+
+class ExternalReferenceTaken(AlreadyExists):
+    """There is a user with the external reference {external_reference} already."""
+
+
+class UserNotFound(NotFound):
+    """There is no user {user_id}."""
+
+
+class UserAlreadyVerified(FailedPrecondition):
+    """The address of {user_id} is verified already."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person, or a partner's customer: persons have no `partner_id`. `events` counts what was told of the user."""
+
+    user_id: str
+    partner_id: str
+    email: str = field(repr=False)
+    display_name: str = field(repr=False)
+    locale: str
+    state: str
+    external_reference: str
+    roles: tuple[str, ...]
+    plan: str
+    created_at: datetime
+    updated_at: datetime
+    password_hash: str = field(default="", repr=False)
+    revision: int = 1
+    events: int = 0
+
+    @property
+    def may_sign_in(self) -> bool:
+        """Whether the address is proven and the account open."""
+        return self.state == ACTIVE
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the user's roles allow, sorted."""
+        return tuple(sorted({scope for role in self.roles for scope in SCOPES_OF_ROLE[role]}))
+
+
+def fold(email: str) -> str:
+    """The form of an address that uniqueness goes by: letters of any case and any Unicode composition are one."""
+    return unicodedata.normalize("NFKC", email).casefold()
