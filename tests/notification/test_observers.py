@@ -17,8 +17,8 @@ BOTH = MAIL | INBOX
 ORDER = {"order_id": "ord_1"}
 
 
-def event_of(type, payload, user_id="usr_1"):
-    made = Event(event_id="evt_1", type=type, aggregate_id="agg_1", sequence=1, user_id=user_id)
+def event_of(type, payload, user_id="usr_1", actor="usr_1"):
+    made = Event(event_id="evt_1", type=type, aggregate_id="agg_1", sequence=1, user_id=user_id, actor=actor)
     made.payload.Pack(payload)
     return made
 
@@ -76,6 +76,12 @@ def notices(event):
 )
 def test_an_event_gives_its_notice(type, payload, notice):
     assert notices(event_of(type, payload)) == [notice]
+
+
+def test_an_order_that_the_platform_calls_off_for_its_payment_is_mailed_about_once():
+    failed = event_of("payment.failed", orders.PaymentFailed(order_id="ord_1"), actor="service:order")
+    cancelled = event_of("order.cancelled", orders.OrderCancelled(order_id="ord_1"), actor="service:order")
+    assert [notice.channels for notice in notices(failed) + notices(cancelled)] == [BOTH, INBOX]
 
 
 def test_an_order_without_a_customer_tells_nobody():

@@ -33,8 +33,11 @@ def tell_of_confirmation(event: Event, fact: OrderConfirmed) -> Notice | None:
 
 @observes("order.cancelled", OrderCancelled)
 def tell_of_cancellation(event: Event, fact: OrderCancelled) -> Notice | None:
-    """Called off. The reason may be anyone's words, so it is not repeated."""
-    return _notice(event, fact.order_id, _BOTH)
+    """Called off: a mail where a person did it, as the mail about the payment has said it where the platform did.
+
+    The reason may be anyone's words, so it is not repeated.
+    """
+    return _notice(event, fact.order_id, _INBOX if event.actor.startswith("service:") else _BOTH)
 
 
 @observes("order.expired", OrderExpired)
