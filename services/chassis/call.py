@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from contextvars import ContextVar
 from typing import Any
 
@@ -23,6 +25,7 @@ class Call:
     """A call: what came with it, who makes it, and what goes back beside the reply."""
 
     __slots__ = (
+        "_request_id",
         "authorization",
         "caller",
         "context",
@@ -31,9 +34,7 @@ class Call:
         "idempotency_key",
         "key",
         "method",
-        "now",
         "request",
-        "request_id",
         "rest",
         "span",
         "traceparent",
@@ -48,7 +49,7 @@ class Call:
         self.span: Span = INVALID_SPAN
         self.deadline = 0.0
         self.headers: list[tuple[str, str]] | None = None
-        self.authorization = self.idempotency_key = self.request_id = self.traceparent = ""
+        self.authorization = self.idempotency_key = self._request_id = self.traceparent = ""
         self.rest = False
         self._read_metadata()
 
@@ -59,16 +60,27 @@ class Call:
             elif name == "traceparent":
                 self.traceparent = str(value)
             elif name == "x-request-id":
-                self.request_id = str(value)[:64]
+                self._request_id = str(value)[:64]
             elif name == "idempotency-key":
                 self.idempotency_key = str(value)
             elif name == "x-envoy-original-path":
                 self.rest = True
 
+    @property
+    def request_id(self) -> str:
+        """The id that the edge or the caller gave the call; made here where nobody did."""
+        if not self._request_id:
+            self._request_id = uuid.uuid4().hex
+        return self._request_id
+
+    @property
+    def given_request_id(self) -> str:
+        """The id that came with the call; empty where none did."""
+        return self._request_id
+
     def remaining(self) -> float:
         """Seconds that are left of the call's deadline."""
-        left = self.context.time_remaining()
-        return self.method.deadline if left is None else min(left, self.method.deadline)
+        return max(0.0, self.deadline - time.monotonic())
 
     def set_header(self, name: str, value: str) -> None:
         """Send a header (initial metadata) with the reply."""

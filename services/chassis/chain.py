@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -66,8 +65,6 @@ def tracing(parts: Parts, method: Method, next_: Next) -> Next:
         span = call.span = start(name, call.traceparent, SpanKind.SERVER, attributes)
         contexts.attach(trace.set_span_in_context(span))  # the task is the call's own: nothing to detach
         calls.current.set(call)
-        if not call.request_id:
-            call.request_id = uuid.uuid4().hex
         code = grpc.StatusCode.CANCELLED
         try:
             reply = await next_(call)
@@ -127,20 +124,22 @@ def erring(_: Parts, method: Method, next_: Next) -> Next:
     return run
 
 
-def limiting(parts: Parts, _: Method, next_: Next) -> Next:
+def limiting(parts: Parts, method: Method, next_: Next) -> Next:
     """Before any work is done: shed load while answering is still cheap, and bound the time that a call may take."""
-    most = parts.max_concurrent_calls
+    most, longest, streaming = parts.max_concurrent_calls, method.deadline, method.server_streaming
 
     async def run(call: Call) -> bytes | None:
         if parts.in_flight > most:
             raise errors.Overloaded(retry_after=timedelta(seconds=1))
-        left = call.remaining()
+        asked = call.context.time_remaining()
+        left = longest if asked is None else min(asked, longest)
         call.deadline = time.monotonic() + left
         handed_on.deadline.set(call.deadline)
         handed_on.authorization.set(call.authorization)
-        handed_on.request_id.set(call.request_id)
-        if call.method.server_streaming:
-            return await next_(call)  # a stream ends itself, with a last message that says so
+        handed_on.request_id.set(call.given_request_id)
+        if streaming or (asked is not None and asked <= longest):
+            # A stream ends itself, with a last message that says so; a caller's own deadline is kept by grpc.
+            return await next_(call)
         async with asyncio.timeout(left):
             return await next_(call)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
@@ -57,6 +58,6 @@ class Health:
         self._stopping = True
         await self.servicer.enter_graceful_shutdown()
 
-    async def _set(self, status: "health_pb2.HealthCheckResponse.ServingStatus.ValueType") -> None:
+    async def _set(self, status: Any) -> None:
         for service in self._services:
             await self.servicer.set(service, status)
