@@ -129,17 +129,16 @@ class Tables:
     def _rule(self, method: Method) -> dict[str, Any]:
         assert method.route
         message = self._pool.FindMessageTypeByName(method.input)
-        body, bound = method.route.body, set(method.route.variables)
+        body = method.route.body
         rule: dict[str, Any] = {"query": {}}
-        if body == "*":
-            if message.full_name != HTTP_BODY:
-                rule["body"] = self._message(message)
-            return rule
-        if body:
-            inner = message.fields_by_name[body].message_type
-            if inner is None or inner.full_name != HTTP_BODY:
-                rule["body"] = self._node(message.fields_by_name[body])
-        rule["query"] = dict(self._parameters(message, {*bound, body}))
+        if body != "*":
+            rule["query"] = dict(self._parameters(message, {*method.route.variables, body}))
+        content = message if body == "*" else message.fields_by_name[body].message_type if body else None
+        if content is not None and content.full_name != HTTP_BODY:
+            rule["body"] = self._message(content)
+            bound = dict(_bound(method, content))
+            if bound:
+                rule["bound"] = bound
         return rule
 
     def _parameters(
@@ -201,6 +200,18 @@ class Tables:
         return Raw(f"M[{lua(name)}]")
 
 
+def _bound(method: Method, body: Descriptor) -> Iterator[tuple[str, int]]:
+    """The body's fields that the path says too, in both spellings, and which part of the path (from 1) says them."""
+    assert method.route
+    prefix = "" if method.route.body == "*" else f"{method.route.body}."
+    parts = method.route.path.strip("/").split("/")
+    for variable in method.route.variables:
+        name = variable.removeprefix(prefix)
+        whole = [number for number, part in enumerate(parts, 1) if part.partition("}")[0] == f"{{{variable}"]
+        if whole and name in body.fields_by_name and variable == f"{prefix}{name}":
+            yield from ((spelt, whole[0]) for spelt in {name, body.fields_by_name[name].json_name})
+
+
 def segments(method: Method) -> tuple[list[str], str]:
     """A route's template as literals, `*` and a last `**`, and its verb: `/v1/a/{b}:c` → `["v1", "a", "*"], "c"`.
 
@@ -221,6 +232,8 @@ def segments(method: Method) -> tuple[list[str], str]:
 def lua(value: Any) -> str:
     """A value as a Lua expression; keys of tables in order."""
     if isinstance(value, Raw):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"

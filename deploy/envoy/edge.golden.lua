@@ -64,7 +64,7 @@ local R, EXACT = {}, {}
 R["weft.notification.v1.InboxService.CountUnread"] = {query = {}}
 R["weft.notification.v1.InboxService.ListInbox"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, unreadOnly = S.bool, unread_only = S.bool}}
 R["weft.notification.v1.InboxService.MarkRead"] = {body = M["weft.notification.v1.MarkReadRequest"], query = {}}
-R["weft.order.v1.OrderService.CancelOrder"] = {body = M["weft.order.v1.CancelOrderRequest"], query = {}}
+R["weft.order.v1.OrderService.CancelOrder"] = {body = M["weft.order.v1.CancelOrderRequest"], bound = {orderId = 3, order_id = 3}, query = {}}
 R["weft.order.v1.OrderService.CreateOrder"] = {body = M["weft.order.v1.CreateOrderRequest"], query = {}}
 R["weft.order.v1.OrderService.GetOrder"] = {query = {}}
 R["weft.order.v1.OrderService.ListOrders"] = {query = {createTimeFrom = S.timestamp, createTimeTo = S.timestamp, create_time_from = S.timestamp, create_time_to = S.timestamp, customerId = S.string, customer_id = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "scalar", names = E["weft.order.v1.OrderState"], test = "enum", what = "a name of OrderState"}}}
@@ -72,11 +72,11 @@ R["weft.order.v1.OrderService.QuoteOrder"] = {body = M["weft.order.v1.QuoteOrder
 R["weft.order.v1.OrderService.WatchOrders"] = {query = {cursor = S.string}}
 R["weft.order.v1.PaymentService.GetPayment"] = {query = {}}
 R["weft.order.v1.PaymentService.ListPayments"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "scalar", names = E["weft.order.v1.PaymentState"], test = "enum", what = "a name of PaymentState"}}}
-R["weft.order.v1.ProductService.AdjustStock"] = {body = M["weft.order.v1.AdjustStockRequest"], query = {}}
+R["weft.order.v1.ProductService.AdjustStock"] = {body = M["weft.order.v1.AdjustStockRequest"], bound = {productId = 3, product_id = 3}, query = {}}
 R["weft.order.v1.ProductService.CreateProduct"] = {body = M["weft.order.v1.CreateProductRequest"], query = {}}
 R["weft.order.v1.ProductService.GetProduct"] = {query = {}}
 R["weft.order.v1.ProductService.ListProducts"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}}
-R["weft.order.v1.ProductService.UpdateProduct"] = {body = M["weft.order.v1.Product"], query = {updateMask = S.string, update_mask = S.string}}
+R["weft.order.v1.ProductService.UpdateProduct"] = {body = M["weft.order.v1.Product"], bound = {productId = 3, product_id = 3}, query = {updateMask = S.string, update_mask = S.string}}
 R["weft.user.v1.AuthService.Refresh"] = {body = M["weft.user.v1.RefreshRequest"], query = {}}
 R["weft.user.v1.AuthService.ResendVerification"] = {body = M["weft.user.v1.ResendVerificationRequest"], query = {}}
 R["weft.user.v1.AuthService.SignIn"] = {body = M["weft.user.v1.SignInRequest"], query = {}}
@@ -87,16 +87,16 @@ R["weft.user.v1.OAuthService.GetJwks"] = {query = {}}
 R["weft.user.v1.OAuthService.GetMetadata"] = {query = {}}
 R["weft.user.v1.OAuthService.Revoke"] = {query = {}}
 R["weft.user.v1.OAuthService.Token"] = {query = {}}
-R["weft.user.v1.PartnerService.CreateClient"] = {body = M["weft.user.v1.CreateClientRequest"], query = {}}
+R["weft.user.v1.PartnerService.CreateClient"] = {body = M["weft.user.v1.CreateClientRequest"], bound = {partnerId = 3, partner_id = 3}, query = {}}
 R["weft.user.v1.PartnerService.CreatePartner"] = {body = M["weft.user.v1.CreatePartnerRequest"], query = {}}
 R["weft.user.v1.PartnerService.GetPartner"] = {query = {}}
 R["weft.user.v1.PartnerService.ListClients"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}}
 R["weft.user.v1.PartnerService.ListPartners"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}}
-R["weft.user.v1.PartnerService.ReinstatePartner"] = {body = M["weft.user.v1.ReinstatePartnerRequest"], query = {}}
+R["weft.user.v1.PartnerService.ReinstatePartner"] = {body = M["weft.user.v1.ReinstatePartnerRequest"], bound = {partnerId = 3, partner_id = 3}, query = {}}
 R["weft.user.v1.PartnerService.RevokeClient"] = {query = {}}
-R["weft.user.v1.PartnerService.RotateClientSecret"] = {body = M["weft.user.v1.RotateClientSecretRequest"], query = {}}
-R["weft.user.v1.PartnerService.SuspendPartner"] = {body = M["weft.user.v1.SuspendPartnerRequest"], query = {}}
-R["weft.user.v1.PartnerService.UpdatePartner"] = {body = M["weft.user.v1.Partner"], query = {updateMask = S.string, update_mask = S.string}}
+R["weft.user.v1.PartnerService.RotateClientSecret"] = {body = M["weft.user.v1.RotateClientSecretRequest"], bound = {clientId = 5, client_id = 5, partnerId = 3, partner_id = 3}, query = {}}
+R["weft.user.v1.PartnerService.SuspendPartner"] = {body = M["weft.user.v1.SuspendPartnerRequest"], bound = {partnerId = 3, partner_id = 3}, query = {}}
+R["weft.user.v1.PartnerService.UpdatePartner"] = {body = M["weft.user.v1.Partner"], bound = {partnerId = 3, partner_id = 3}, query = {updateMask = S.string, update_mask = S.string}}
 R["weft.user.v1.UserService.CreateUser"] = {body = M["weft.user.v1.CreateUserRequest"], query = {}}
 R["weft.user.v1.UserService.GetUser"] = {query = {}}
 R["weft.user.v1.UserService.ListUsers"] = {query = {email = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "scalar", names = E["weft.user.v1.UserState"], test = "enum", what = "a name of UserState"}}}

@@ -1,15 +1,23 @@
 -- What Envoy's transcoder lets pass, refused: unknown paths, methods, query parameters, content types and body fields.
 -- What it cannot say, said: success codes, and one error shape. On transcoded requests only; native gRPC passes by.
 --
--- The generator puts three tables before this text: EXACT and TREE (path to HTTP method to rule), VERBS, and STATIC.
--- A rule is {query = {name = node}, body = node, raw = true for google.api.HttpBody, oauth = true}. A node describes a
--- value: {kind = "message", fields = {name = node}} | "list" | "map" (of = node) | "object" | "array" | "free" |
--- a scalar {kind = "scalar", test = name, names = {…} for an enum, what = "a whole number"}.
+-- The generator puts tables before this text: R (rules), EXACT and TREE (path to HTTP method to rule), VERBS, STATIC.
+-- A rule is {query = {name = node}, body = node, bound = {name = k}}: the body's field `name` is the path's k-th part.
+-- A node describes a value: {kind = "message", fields = {name = node}} | "list" | "map" (of = node) | "object" | "array" |
+-- "free" | a scalar {kind = "scalar", test = name, names = {…} for an enum, what = "a whole number"}.
 
 local byte, find, sub, match, gsub, char = string.byte, string.find, string.sub, string.match, string.gsub, string.char
 local DEEPEST = 32
 
 -- Scalars: whether a text, as it stands in JSON or in a query, is of the kind. JSON's own strings come without quotes.
+
+local function unescaped(text)
+  return (gsub(text, "%%(%x%x)", function(hex) return char(tonumber(hex, 16)) end))
+end
+
+local function decoded(text)
+  return unescaped((gsub(text, "%+", " ")))
+end
 
 local function whole(low, high)
   return function(text)
@@ -22,6 +30,7 @@ local function whole(low, high)
   end
 end
 
+local PARTS -- of the path that is being checked; nothing yields between setting and reading
 local BARE = { ["true"] = true, ["false"] = true }
 local TESTS = {
   int32 = whole(-2147483648, 2147483647),
@@ -39,9 +48,22 @@ local TESTS = {
       or find(text, "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*[%+%-]%d%d:%d%d$") ~= nil
   end,
   duration = function(text) return find(text, "^%-?%d+%.?%d*s$") ~= nil end,
+  path = function(text, node) return text == "" or text == unescaped(PARTS[node.part]) end,
   enum = function(text, node) return node.names[text] or find(text, "^%-?%d+$") ~= nil end,
 }
 local NUMERIC = { int32 = true, uint32 = true, int64 = true, uint64 = true, number = true, enum = true }
+
+-- a body may repeat what the path says, and say nothing else; the transcoder sees that under proto names only
+for _, rule in pairs(R) do
+  if rule.bound then
+    local fields = {}
+    for name, node in pairs(rule.body.fields) do fields[name] = node end
+    for name, part in pairs(rule.bound) do
+      fields[name] = { kind = "scalar", test = "path", part = part, what = "what the path says" }
+    end
+    rule.body = { kind = "message", fields = fields, what = rule.body.what }
+  end
+end
 
 local function is_of_kind(node, text)
   local test = TESTS[node.test]
@@ -173,7 +195,7 @@ local function check_body(s, node)
     return fault or { reason = "JSON_MALFORMED", text = "The body must be a JSON object." }, ""
   end
   local after, fault, path = value(s, i, node, 0)
-  if not after then return fault, path end
+  if not after then return fault, (fault == SYNTAX or fault == DEEP) and "" or path end
   i, c = skip(s, after)
   if c then return SYNTAX, "" end
 end
@@ -193,6 +215,7 @@ local function descend(node, parts, k, verb, method)
     or node.rest and descend(node.rest, parts, #parts + 1, verb, method)
 end
 
+-- the rules of a path, and its parts without the verb
 local function rules_of(path, method)
   local exact = EXACT[path]
   if exact and exact[method] then return exact end
@@ -208,10 +231,10 @@ local function rules_of(path, method)
   if verb and VERBS[verb] then
     parts[count] = head
     local found = descend(TREE, parts, 1, verb, method) or descend(TREE, parts, 1, verb)
-    if found then return found end
+    if found then return found, parts end
     parts[count] = last
   end
-  return descend(TREE, parts, 1, "", method) or descend(TREE, parts, 1, "")
+  return descend(TREE, parts, 1, "", method) or descend(TREE, parts, 1, ""), parts
 end
 
 local function is_static(path)
@@ -219,10 +242,6 @@ local function is_static(path)
     if path == prefix or not exact and sub(path, 1, #prefix + 1) == prefix .. "/" then return true end
   end
   return false
-end
-
-local function decoded(text)
-  return (gsub(gsub(text, "%+", " "), "%%(%x%x)", function(hex) return char(tonumber(hex, 16)) end))
 end
 
 local function check_query(query, allowed)
@@ -275,7 +294,7 @@ end
 
 local NO_ROUTE = { reason = "ROUTE_NOT_FOUND", text = "There is no such path." }
 
-local function check_content(handle, path, rule)
+local function check_content(handle, path, rule, parts)
   local body = handle:body()
   if not body or body:length() == 0 then return end
   local headers = handle:headers()
@@ -286,6 +305,7 @@ local function check_content(handle, path, rule)
     local fault = { reason = "CONTENT_TYPE_UNSUPPORTED", text = "The body must be application/json, not encoded." }
     return refuse(handle, path, fault, "expected", "application/json")
   end
+  PARTS = parts
   local fault, field = check_body(body:getBytes(0, body:length()), rule.body)
   if fault then return refuse(handle, path, fault, fault.reason == "UNKNOWN_FIELD" and "field" or nil, field, true) end
 end
@@ -296,7 +316,7 @@ function envoy_on_request(handle)
   if kind and (kind == "application/grpc" or sub(kind, 1, 17) == "application/grpc+") then return end
   local method = headers:get(":method")
   local path, query = match(headers:get(":path") or "/", "^([^?]*)%??(.*)$")
-  local rules = rules_of(path, method)
+  local rules, parts = rules_of(path, method)
   if not rules then
     if not is_static(path) then return refuse(handle, path, NO_ROUTE) end
     rules = { GET = true, HEAD = true }
@@ -316,7 +336,7 @@ function envoy_on_request(handle)
       return refuse(handle, path, fault, fault.reason == "UNKNOWN_QUERY_PARAMETER" and "parameter" or nil, name, true)
     end
   end
-  if rule.body then return check_content(handle, path, rule) end
+  if rule.body then return check_content(handle, path, rule, parts) end
 end
 
 -- Responses: the success code that the service names, an empty 204, and what gRPC's own errors lack.
@@ -331,13 +351,13 @@ local function complete(handle, status)
   local headers = handle:headers()
   local text = body and body:getBytes(0, body:length()) or ""
   local shaped = text
-  if handle:metadata():get("oauth") then
-    if not find(text, '"error"', 1, true) then
-      local message = match(text, '"message":"([^"\\]*)') or "The request could not be answered."
-      local later = status == "429" or status == "503" or status == "504"
-      local word = later and "temporarily_unavailable" or status >= "500" and "server_error" or "invalid_request"
-      shaped = '{"error":"' .. word .. '","error_description":"' .. message .. '"}'
-    end
+  if find(text, '^{"error"') then
+    shaped = text
+  elseif handle:metadata():get("oauth") then
+    local message = match(text, '"message":"([^"\\]*)') or "The request could not be answered."
+    local later = status == "429" or status == "503" or status == "504"
+    local word = later and "temporarily_unavailable" or status >= "500" and "server_error" or "invalid_request"
+    shaped = '{"error":"' .. word .. '","error_description":"' .. message .. '"}'
   elseif not find(text, "google.rpc.ErrorInfo", 1, true) then
     local code = match(text, '"code":(%d+)') or "13"
     shaped = '{"code":' .. code .. ',"message":"The call could not be answered.","details":[' .. TYPE .. 'ErrorInfo","reason":"'

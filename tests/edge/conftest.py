@@ -78,26 +78,30 @@ def edge(contract: Contract, key: ECKey, mint: Mint, tmp_path_factory: pytest.Te
     (folder / "openapi.json").write_text('{"openapi": "3.1.0"}')
     with Upstream(contract, {"keys": [key.as_dict(private=False)]}) as upstream:
         http, admin, jwks = free_ports(3)
-        deployment = deployed(contract, folder, upstream.address, (http, admin, jwks))
+        addresses = {package.split(".")[1]: upstream.address for package in contract.packages}
+        deployment = deployed(contract, folder, addresses, (http, admin, jwks))
         with running(contract, deployment):
             until(lambda: stat(deployment, "http.edge.jwt_authn.jwks_fetch_success"), "the keys are fetched")
             until(lambda: stat(deployment, "cluster.order.membership_healthy"), "the services are healthy")
             yield Edge(f"http://127.0.0.1:{http}", deployment, upstream, mint)
 
 
-def deployed(contract: Contract, folder: Path, address: str, ports: tuple[int, int, int]) -> envoy.Deployment:
-    """All services behind one address, without TLS and traces."""
+def deployed(
+    contract: Contract, folder: Path, addresses: dict[str, str], ports: tuple[int, int, int], pages: Path | None = None
+) -> envoy.Deployment:
+    """Services at addresses by name, without TLS and traces; `pages` holds `openapi.json` and `docs`."""
     http, admin, jwks = ports
+    pages = pages or folder
     return envoy.Deployment(
         folder=folder,
-        services={package.split(".")[1]: (address,) for package in contract.packages},
+        services={name: (address,) for name, address in addresses.items()},
         http_port=http,
         https_port=0,
         admin_port=admin,
         jwks_port=jwks,
         descriptors=contracts.DESCRIPTORS,
-        openapi=folder / "openapi.json",
-        docs=folder / "docs",
+        openapi=pages / "openapi.json",
+        docs=pages / "docs",
         cors_origins=("https://shop.example",),
         access_log=folder / "access.log",
     )

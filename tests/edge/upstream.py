@@ -108,16 +108,16 @@ class Upstream(grpc.GenericRpcHandler):
             self.release.wait(float(metadata["x-test-sleep"]))
         bare, _, code = metadata.get("x-test-error", "").rpartition(":")
         if code:
-            _fail(context, grpc.StatusCode[code], bare=bool(bare))
+            _fail(context, grpc.StatusCode[code], "" if bare else metadata.get("x-request-id", "-"))
         return metadata
 
 
-def _fail(context: grpc.ServicerContext, code: grpc.StatusCode, *, bare: bool) -> None:
-    if not bare:
+def _fail(context: grpc.ServicerContext, code: grpc.StatusCode, request_id: str) -> None:
+    if request_id:
         status = status_pb2.Status(code=code.value[0], message="It failed.")
         for detail in (
             error_details_pb2.ErrorInfo(reason="ORDER_NOT_FOUND", domain="weft.order.v1"),
-            error_details_pb2.RequestInfo(request_id="r"),
+            error_details_pb2.RequestInfo(request_id=request_id),
         ):
             packed = any_pb2.Any()
             packed.Pack(detail)

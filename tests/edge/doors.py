@@ -1,0 +1,93 @@
+"""The three doors of the edge, and what a refusal looks like behind each."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import httpx
+from google.protobuf import json_format
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+LEAKS = re.compile(
+    r"127\.0\.0\.1|envoy|upstream|cluster|Traceback|jwt_authn|transcod|\.py\b|type\.googleapis\.com/weft", re.I
+)
+TYPES = {
+    f"type.googleapis.com/google.rpc.{kind}": getattr(error_details_pb2, kind)
+    for kind in ("ErrorInfo", "BadRequest", "RetryInfo", "RequestInfo")
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error as a caller got it. `status` is HTTP's, 0 over native gRPC."""
+
+    status: int
+    code: int
+    message: str
+    info: error_details_pb2.ErrorInfo
+    violations: list[str]
+    retry: bool
+    headers: dict[str, str]
+
+
+def of_response(response: httpx.Response) -> Refusal:
+    """Read an HTTP error and hold it to the one shape."""
+    assert response.headers["content-type"] == "application/json", response.headers
+    assert not LEAKS.search(response.text), response.text
+    body = response.json()
+    assert set(body) == {"code", "message", "details"}, body
+    details = [_detail(detail) for detail in body["details"]]
+    refusal = _refusal(response.status_code, body["code"], body["message"], details, dict(response.headers))
+    ids = [detail.request_id for detail in details if isinstance(detail, error_details_pb2.RequestInfo)]
+    assert ids in ([], [response.headers.get("x-request-id", "")]), (ids, response.headers)
+    return refusal
+
+
+def of_call(error: grpc.RpcError) -> Refusal:
+    """Read a native gRPC error: its status has to agree with its details."""
+    assert isinstance(error, grpc.Call)
+    status = rpc_status.from_call(error)
+    assert status is not None, f"{error.code()} {error.details()} has no details"
+    assert not LEAKS.search(status.message), status.message
+    details = []
+    for packed in status.details:
+        message = TYPES[packed.type_url]()
+        assert packed.Unpack(message)
+        details.append(message)
+    metadata = [*(error.initial_metadata() or ()), *(error.trailing_metadata() or ())]
+    headers = {key: value for key, value in metadata if isinstance(value, str)}
+    return _refusal(0, status.code, status.message, details, headers)
+
+
+def rest(
+    url: str, version: int, method: str, path: str, headers: dict[str, str], body: dict[str, Any]
+) -> httpx.Response:
+    """One request over HTTP/1.1 or HTTP/2 (with prior knowledge)."""
+    with httpx.Client(base_url=url, http1=version == 1, http2=version == 2, timeout=30) as client:
+        return client.request(method, path, headers=headers, **body)
+
+
+def native(target: str, path: str, request: bytes, metadata: Sequence[tuple[str, str]]) -> bytes:
+    """One unary call over native gRPC, as bytes. Raises `grpc.RpcError`."""
+    with grpc.insecure_channel(target) as channel:
+        call = channel.unary_unary(path, lambda data: data, lambda data: data)
+        reply: bytes = call(request, metadata=metadata, timeout=30)
+        return reply
+
+
+def _detail(detail: dict[str, Any]) -> Any:
+    fields = {key: value for key, value in detail.items() if key != "@type"}
+    return json_format.ParseDict(fields, TYPES[detail["@type"]]())
+
+
+def _refusal(status: int, code: int, message: str, details: list[Any], headers: dict[str, str]) -> Refusal:
+    infos = [detail for detail in details if isinstance(detail, error_details_pb2.ErrorInfo)]
+    assert len(infos) == 1, details
+    assert message
+    requests = [detail for detail in details if isinstance(detail, error_details_pb2.BadRequest)]
+    violations = [violation.field for request in requests for violation in request.field_violations]
+    retry = any(isinstance(detail, error_details_pb2.RetryInfo) for detail in details)
+    return Refusal(status, code, message, infos[0], violations, retry, headers)

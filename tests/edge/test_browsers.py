@@ -1,0 +1,45 @@
+"""Browser callers: the allow-list of origins, and the headers that keep pages safe."""
+
+import pytest
+
+from tests.edge.conftest import Edge
+
+PREFLIGHT = {
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "authorization, idempotency-key",
+}
+
+
+def test_a_listed_origin_may_call(edge: Edge) -> None:
+    asked = edge.call("OPTIONS", "/v1/orders", token=None, headers={"origin": "https://shop.example", **PREFLIGHT})
+    called = edge.call("GET", "/v1/orders", headers={"origin": "https://shop.example"})
+    assert asked.status_code == 200
+    assert "idempotency-key" in asked.headers["access-control-allow-headers"]
+    assert called.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "x-request-id" in called.headers["access-control-expose-headers"]
+    assert "access-control-allow-credentials" not in called.headers
+
+
+def test_a_listed_origin_may_read_errors(edge: Edge) -> None:
+    for path, token in (("/v1/orders", None), ("/v1/nothing", None), ("/v1/orders?x=1", edge.mint())):
+        refused = edge.call("GET", path, token=token, headers={"origin": "https://shop.example"})
+        assert refused.headers["access-control-allow-origin"] == "https://shop.example", path
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "https://shop.example.evil.example", "null", "http://shop.example"]
+)
+def test_another_origin_may_not(origin: str, edge: Edge) -> None:
+    asked = edge.call("OPTIONS", "/v1/orders", token=None, headers={"origin": origin, **PREFLIGHT})
+    called = edge.call("GET", "/v1/orders", headers={"origin": origin})
+    assert asked.status_code == 405
+    assert not [name for name in (*asked.headers, *called.headers) if name.startswith("access-control")]
+
+
+def test_every_answer_bears_the_security_headers(edge: Edge) -> None:
+    for path in ("/v1/orders", "/v1/nothing", "/healthz", "/docs/", "/openapi.json"):
+        headers = edge.call("GET", path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "strict-transport-security" not in headers  # plain HTTP must not say it

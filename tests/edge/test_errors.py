@@ -1,0 +1,237 @@
+"""Every refusal of the edge, through every door that it can happen at: one reason, one shape."""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from joserfc.jwk import ECKey
+
+from services.chassis.contract import Contract
+from tests.edge import doors
+from tests.edge.conftest import Edge, Mint, deployed
+from tests.edge.running import free_ports, running
+from tests.edge.upstream import Upstream
+
+GET = "/weft.order.v1.OrderService/GetOrder"
+JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+STRANGER = ECKey.generate_key("P-256", {"kid": "k2"})
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is asked, and the refusal that it meets. Without `path` the case is of native gRPC alone, without `rpc` of REST."""
+
+    name: str
+    reason: str
+    status: int
+    verb: str = "GET"
+    path: str = ""
+    rpc: str = ""
+    token: dict[str, Any] | str | None = field(default_factory=dict)  # claims, the text itself, or none
+    headers: dict[str, str] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
+    request: bytes = b""
+    violation: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    answer: dict[str, str] = field(default_factory=dict)  # headers that the reply has over REST
+    retry: bool = False
+    edge: str = "edge"
+
+
+def post(json: Any = None, **more: Any) -> dict[str, Any]:
+    """Fields of a case that posts an order."""
+    return {"verb": "POST", "path": "/v1/orders", "body": {"json": json} if json is not None else {}, **more}
+
+
+def raw(text: str) -> dict[str, Any]:
+    """Fields of a case that posts a text as JSON."""
+    return {"verb": "POST", "path": "/v1/orders", "body": {"content": text}, "headers": JSON}
+
+
+LINE = {"productId": "prd_1", "quantity": 1}
+BEARER = {"www-authenticate": 'Bearer realm="weft"'}
+INVALID = {"www-authenticate": 'Bearer realm="weft", error="invalid_token"'}
+NOT_ALLOWED = {"allow": "GET, POST"}
+LATER = {"retry-after": "1"}
+
+CASES = [
+    Case("no token", "TOKEN_MISSING", 401, path="/v1/orders/ord_1", rpc=GET, token=None, answer=BEARER),
+    Case("token is no JWT", "TOKEN_INVALID", 401, path="/v1/orders/ord_1", rpc=GET, token="garbage", answer=INVALID),
+    Case("token of another issuer", "TOKEN_INVALID", 401, path="/v1/orders/ord_1", rpc=GET, token={"iss": "x"}, answer=INVALID),
+    Case("token for another audience", "TOKEN_INVALID", 401, path="/v1/orders/ord_1", rpc=GET, token={"aud": "x"}, answer=INVALID),
+    Case("token of another key", "TOKEN_INVALID", 401, path="/v1/orders/ord_1", rpc=GET, token={"signed_by": STRANGER}, answer=INVALID),
+    Case("token past its time", "TOKEN_EXPIRED", 401, path="/v1/orders/ord_1", rpc=GET, token={"exp": 1}, answer=INVALID),
+    Case("token in the query", "UNKNOWN_QUERY_PARAMETER", 400, path="/v1/orders/ord_1?access_token=x", token=None, violation="access_token"),
+    Case("unknown path", "ROUTE_NOT_FOUND", 404, path="/v1/nothing", rpc="/weft.order.v1.OrderService/Nothing"),
+    Case("path with a slash too many", "ROUTE_NOT_FOUND", 404, path="/v1/orders/"),
+    Case("gRPC path as JSON", "ROUTE_NOT_FOUND", 404, verb="POST", path=GET, headers=JSON, body={"content": "{}"}),
+    Case("unknown custom verb", "METHOD_NOT_ALLOWED", 405, verb="POST", path="/v1/orders/ord_1:eat", answer={"allow": "GET"}),
+    Case("internal call", "ROUTE_NOT_FOUND", 404, path="/v1/users:batchGet", rpc="/weft.user.v1.UserService/BatchGetUsers"),
+    Case("health from outside", "ROUTE_NOT_FOUND", 404, path="/grpc.health.v1.Health/Check", rpc="/grpc.health.v1.Health/Check"),
+    Case("reflection from outside", "ROUTE_NOT_FOUND", 404, rpc="/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+    Case("wrong method", "METHOD_NOT_ALLOWED", 405, verb="DELETE", path="/v1/orders", metadata={"allow": "GET, POST"}, answer=NOT_ALLOWED),
+    Case("wrong method on a template", "METHOD_NOT_ALLOWED", 405, verb="PUT", path="/v1/orders/ord_1", answer={"allow": "GET"}),
+    Case("wrong method on a page", "METHOD_NOT_ALLOWED", 405, verb="POST", path="/docs/", answer={"allow": "GET, HEAD"}),
+    Case("malformed JSON", "JSON_MALFORMED", 400, **raw('{"note": ')),
+    Case("JSON with a tail", "JSON_MALFORMED", 400, **raw("{} {}")),
+    Case("JSON with a bad escape", "JSON_MALFORMED", 400, **raw('{"note": "\\q"}')),
+    Case("JSON nested too deep", "JSON_MALFORMED", 400, **raw("[" * 100)),
+    Case("JSON that is no object", "JSON_MALFORMED", 400, **post([])),
+    Case("number where text belongs", "JSON_MALFORMED", 400, **post({"note": 5}), violation="note"),
+    Case("text where a number belongs", "JSON_MALFORMED", 400, **post({"lines": [{"quantity": "two"}]}), violation="lines[0].quantity"),
+    Case("object where an array belongs", "JSON_MALFORMED", 400, **post({"lines": LINE}), violation="lines"),
+    Case("unknown field", "UNKNOWN_FIELD", 400, **post({"notes": "x"}), violation="notes", metadata={"field": "notes"}),
+    Case("unknown field in an array", "UNKNOWN_FIELD", 400, **post({"lines": [LINE, {"quantitty": 1}]}),
+         violation="lines[1].quantitty", metadata={"field": "lines[1].quantitty"}),
+    Case("unknown field under a resource", "UNKNOWN_FIELD", 400, verb="PATCH", path="/v1/products/prd_1",
+         body={"json": {"price": {"amount": "1"}}}, violation="price.amount", metadata={"field": "price.amount"}),
+    Case("unknown query parameter", "UNKNOWN_QUERY_PARAMETER", 400, path="/v1/orders?pagesize=1", violation="pagesize",
+         metadata={"parameter": "pagesize"}),
+    Case("query beside a whole body", "UNKNOWN_QUERY_PARAMETER", 400, verb="POST", path="/v1/orders?note=x",
+         body={"json": {}}, violation="note"),
+    Case("query value of the wrong kind", "REQUEST_INVALID", 400, path="/v1/orders?page_size=many", violation="page_size"),
+    Case("query value that is no name", "REQUEST_INVALID", 400, path="/v1/orders?states=ODD", violation="states"),
+    Case("body contradicts the path", "JSON_MALFORMED", 400, verb="POST", path="/v1/orders/ord_1:cancel",
+         body={"json": {"orderId": "ord_2"}}, violation="orderId"),
+    Case("form where JSON belongs", "CONTENT_TYPE_UNSUPPORTED", 415, verb="POST", path="/v1/orders", headers=FORM,
+         body={"content": "a=b"}, metadata={"expected": "application/json"}),
+    Case("no content type", "CONTENT_TYPE_UNSUPPORTED", 415, verb="POST", path="/v1/orders", body={"content": b"{}"}),
+    Case("packed body", "CONTENT_TYPE_UNSUPPORTED", 415, verb="POST", path="/v1/orders",
+         headers={**JSON, "content-encoding": "gzip"}, body={"content": b"{}"}),
+    Case("body too large", "BODY_TOO_LARGE", 413, **post({"note": "x" * (1 << 20)}), rpc=GET, request=b"x" * ((1 << 20) + 1)),
+    Case("escaped slash in the path", "HTTP_MALFORMED", 400, path="/v1/orders/a%2Fb"),
+    Case("service fails by name", "ORDER_NOT_FOUND", 404, path="/v1/orders/ord_1", rpc=GET, headers={"x-test-error": "NOT_FOUND"}),
+    Case("service fails without details", "OVERLOADED", 429, path="/v1/orders/ord_1",
+         headers={"x-test-error": "bare:RESOURCE_EXHAUSTED"}, answer=LATER),
+    Case("service is slow", "DEADLINE_EXPIRED", 504, path="/v1/products/prd_1", token=None,
+         rpc="/weft.order.v1.ProductService/GetProduct", headers={"x-test-sleep": "20"}),
+    Case("service is down", "SERVICE_UNAVAILABLE", 503, path="/v1/orders/ord_1", rpc=GET, edge="lonely_edge", answer=LATER, retry=True),
+    Case("keys cannot be had", "KEYS_UNAVAILABLE", 503, path="/v1/orders/ord_1", rpc=GET, edge="keyless_edge", answer=LATER, retry=True),
+]  # fmt: skip
+DOORS = ("HTTP/1.1", "HTTP/2", "gRPC")
+ASKED = [(case, door) for case in CASES for door in DOORS if (case.rpc if door == "gRPC" else case.path)]
+Other = Callable[[str], Edge]
+
+
+@pytest.fixture(scope="module")
+def other(
+    contract: Contract, key: ECKey, mint: Mint, edge: Edge, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Other]:
+    """Edges by name: the usual one, one without keys, one without services."""
+    folder = tmp_path_factory.mktemp("others")
+    for name in ("docs", "keyless", "lonely"):
+        (folder / name).mkdir()
+    public = {"keys": [key.as_dict(private=False)]}
+    nowhere = f"127.0.0.1:{free_ports(1)[0]}"
+    with Upstream(contract, public) as upstream, Upstream(contract, public) as silent:
+        silent.jwks = None
+
+        def place(name: str, addresses: dict[str, str]) -> Edge:
+            http, admin, jwks = free_ports(3)
+            at = deployed(contract, folder / name, addresses, (http, admin, jwks), pages=Path(edge.deployment.folder))
+            return Edge(f"http://127.0.0.1:{http}", at, upstream, mint)
+
+        names = [package.split(".")[1] for package in contract.packages]
+        keyless = place("keyless", dict.fromkeys(names, silent.address))
+        lonely = place("lonely", dict.fromkeys(names, nowhere) | {"user": upstream.address})
+        with running(contract, keyless.deployment), running(contract, lonely.deployment):
+            yield {"edge": edge, "keyless_edge": keyless, "lonely_edge": lonely}.__getitem__
+
+
+def test_there_are_thirty_cases_and_more() -> None:
+    assert len(CASES) >= 30
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize(("case", "door"), ASKED, ids=[f"{case.name} · {door}" for case, door in ASKED])
+def test_a_refusal_has_its_reason_and_the_one_shape(case: Case, door: str, other: Other, contract: Contract) -> None:
+    edge = other(case.edge)
+    refusal = ask(case, door, edge)
+    domain = "weft.api.v1" if ("weft.api.v1", case.reason) in contract.reasons else "weft.order.v1"
+    assert (refusal.info.reason, refusal.info.domain) == (case.reason, domain)
+    if not case.headers.get("x-test-error"):
+        assert refusal.code == contract.reasons[domain, case.reason].code
+    assert refusal.headers["x-content-type-options"] == "nosniff"
+    assert case.reason == "HTTP_MALFORMED" or refusal.headers["x-request-id"]
+    assert refusal.retry == case.retry
+    if door == "gRPC":
+        return
+    assert refusal.status == case.status
+    assert refusal.violations == ([case.violation] if case.violation else [])
+    assert not case.metadata or dict(refusal.info.metadata) == case.metadata
+    assert {name: refusal.headers.get(name) for name in case.answer} == case.answer
+
+
+def ask(case: Case, door: str, edge: Edge) -> doors.Refusal:
+    """Put the case to a door and read the refusal."""
+    headers = dict(case.headers)
+    token = edge.mint(**case.token) if isinstance(case.token, dict) else case.token
+    if token:
+        headers["authorization"] = f"Bearer {token}"
+    if door == "gRPC":
+        with pytest.raises(grpc.RpcError) as raised:
+            doors.native(edge.target, case.rpc, case.request, list(headers.items()))
+        return doors.of_call(raised.value)
+    return doors.of_response(doors.rest(edge.url, int(door[5]), case.verb, case.path, headers, case.body))
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "reason"),
+    [
+        (b"GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n", 400, "HTTP_MALFORMED"),
+        (b"GET / HTTP/9.9\r\nhost: x\r\n\r\n", 426, "HTTP_MALFORMED"),
+        (b"GET / HTTP/1.1\r\n\r\n", 400, "HTTP_MALFORMED"),
+        (
+            b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+            400,
+            "HTTP_MALFORMED",
+        ),
+        (b"GET / HTTP/1.1\r\nhost: x\r\na_b: c\r\n\r\n", 400, "HTTP_MALFORMED"),
+        (b"GET / HTTP/1.1\r\nhost: x\r\na: " + b"x" * 40_000 + b"\r\n\r\n", 431, "HEADERS_TOO_LARGE"),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n" + b"a: x\r\n" * 200 + b"\r\n", 431, "HEADERS_TOO_LARGE"),
+    ],
+    ids=["bad header", "bad version", "no host", "smuggling", "underscore", "long header", "many headers"],
+)
+def test_bad_http_is_refused_in_the_one_shape(edge: Edge, request_: bytes, status: int, reason: str) -> None:
+    host, port = edge.target.split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(request_)
+        head, _, body = read_all(connection).partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines[1:])
+    response = httpx.Response(int(lines[0].split()[1]), headers=headers, content=body)
+    refusal = doors.of_response(response)
+    assert (refusal.status, refusal.info.reason) == (status, reason)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    found = b""
+    while chunk := connection.recv(65536):
+        found += chunk
+    return found
+
+
+def test_oauth_errors_have_the_shape_of_rfc_6749(edge: Edge) -> None:
+    unknown = edge.call("POST", "/oauth2/nothing", data={"a": "b"}, token=None)
+    wrong = edge.call("GET", "/oauth2/token", token=None)
+    failed = edge.call("POST", "/oauth2/token", data={"a": "b"}, token=None, headers={"x-test-error": "UNAVAILABLE"})
+    large = edge.call("POST", "/oauth2/token", data={"a": "b" * (1 << 20)}, token=None)
+    said = "error_description"
+    assert (unknown.status_code, unknown.json()) == (404, {"error": "invalid_request", said: "There is no such path."})
+    assert (wrong.status_code, wrong.json()) == (405, {"error": "invalid_request", said: "The path takes POST."})
+    assert (failed.status_code, failed.json()) == (503, {"error": "temporarily_unavailable", said: "It failed."})
+    assert (large.status_code, large.json()["error"]) == (413, "invalid_request")
+    assert failed.headers["retry-after"] == "1"
+
+
+def test_an_oversized_http2_header_ends_the_stream(edge: Edge) -> None:
+    """What cannot be shaped: Envoy resets the stream before there is a request to answer."""
+    with pytest.raises(httpx.RemoteProtocolError):
+        doors.rest(edge.url, 2, "GET", "/v1/orders", {"a": "x" * 40_000}, {})

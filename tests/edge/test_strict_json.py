@@ -1,0 +1,108 @@
+"""Strict JSON: what passes, and that it means the same to the service."""
+
+from typing import Any
+
+import pytest
+
+from tests.edge import doors
+from tests.edge.conftest import Edge
+
+LINE = {"productId": "prd_1", "quantity": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "customer", "quantities"),
+    [
+        ({}, "", []),
+        ({"customerId": "me", "lines": [LINE]}, "me", [1]),
+        ({"customer_id": "me", "lines": [{"product_id": "p", "quantity": "2"}, LINE]}, "me", [2, 1]),
+        ({"customerId": None, "lines": []}, "", []),
+        ({"note": 'a "quoted" \\ text\n\u00e9\u20ac {[,:]}', "customerId": "x"}, "x", []),
+        ({"lines": [{"quantity": 3.0}]}, "", [3]),
+    ],
+    ids=["empty", "JSON names", "proto names and numbers as text", "nulls", "a text full of marks", "a whole float"],
+)
+def test_a_body_within_the_contract_passes(
+    body: dict[str, Any], customer: str, quantities: list[int], edge: Edge
+) -> None:
+    response = edge.call("POST", "/v1/orders", json=body)
+    assert response.status_code == 201, response.text
+    request: Any = edge.upstream.last[1]
+    assert (request.customer_id, [line.quantity for line in request.lines]) == (customer, quantities)
+    assert request.note == (body.get("note") or "")
+
+
+@pytest.mark.parametrize(
+    "text", ["{ }", '\n{\t"note" : "x" , "lines":[ ] }\r\n', '{"\\u006eote":"x"}', '{"note":"\\u0041"}']
+)
+def test_how_json_is_written_does_not_matter(text: str, edge: Edge) -> None:
+    response = edge.call(
+        "POST", "/v1/orders", content=text, headers={"content-type": "application/json; charset=utf-8"}
+    )
+    assert response.status_code == 201, response.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"note":}', '{"note" "x"}', '{"note":"x",}', '{note:"x"}', "{'note':'x'}", '{"note":"x"', '{"note":"\n"}', '{"lines":[,]}',
+     '{"lines":[{}', "{} x", "nul", '{"note":01x}', '{"note":"x"}}', "[", "", " ", '{"lines":[1 2]}'],
+)  # fmt: skip
+def test_what_is_no_json_is_malformed(text: str, edge: Edge) -> None:
+    response = edge.call("POST", "/v1/orders", content=text, headers={"content-type": "application/json"})
+    if text == "":
+        assert response.status_code == 201  # no body: all fields are absent
+        return
+    assert doors.of_response(response).info.reason == "JSON_MALFORMED"
+
+
+def test_every_misspelt_field_of_every_depth_is_named(edge: Edge) -> None:
+    for path, body in (
+        ("quantitty", {"quantitty": 1}),
+        ("lines[0].sku", {"lines": [{"sku": 1}]}),
+        ("lines[2].Quantity", {"lines": [LINE, LINE, {**LINE, "Quantity": 1}]}),
+        ("no te", {"no te": 1}),
+        ("na??ve", {"naïve": 1}),
+        ('quo"te', {'quo"te': 1}),
+    ):
+        refusal = doors.of_response(edge.call("POST", "/v1/orders", json=body))
+        assert (refusal.info.reason, dict(refusal.info.metadata), refusal.violations) == (
+            "UNKNOWN_FIELD",
+            {"field": path},
+            [path],
+        )
+
+
+def test_queries_are_read_as_the_transcoder_reads_them(edge: Edge) -> None:
+    path = "/v1/orders?page_size=2&states=ORDER_STATE_PENDING&states=2&customerId=m%65&create_time_from=2026-01-31T12:00:00Z"
+    response = edge.call("GET", f"{path}&externalReference=a+b%26c&")
+    assert response.status_code == 200, response.text
+    request: Any = edge.upstream.last[1]
+    assert (request.page_size, list(request.states), request.customer_id) == (2, [1, 2], "me")
+    assert (request.external_reference, request.create_time_from.ToJsonString()) == ("a b&c", "2026-01-31T12:00:00Z")
+
+
+def test_a_field_mask_and_a_timestamp_have_their_own_json(edge: Edge) -> None:
+    body = {"title": "t", "createTime": "2026-01-31T12:00:00.5+01:00", "price": {"amountMinor": "5", "currency": "EUR"}}
+    response = edge.call("PATCH", "/v1/products/prd_1?updateMask=title,price.amountMinor", json=body)
+    assert response.status_code == 200, response.text
+    request: Any = edge.upstream.last[1]
+    assert list(request.update_mask.paths) == ["title", "price.amount_minor"]
+    assert request.product.create_time.ToJsonString() == "2026-01-31T11:00:00.500Z"
+    assert (request.product.product_id, request.product.price.amount_minor) == ("prd_1", 5)
+    wrong = doors.of_response(edge.call("PATCH", "/v1/products/prd_1", json={"createTime": "yesterday"}))
+    assert (wrong.info.reason, wrong.violations) == ("JSON_MALFORMED", ["createTime"])
+
+
+def test_a_body_may_repeat_the_path_and_not_contradict_it(edge: Edge) -> None:
+    same = edge.call("PATCH", "/v1/products/prd_1", json={"productId": "prd_1", "title": "t"})
+    other = doors.of_response(edge.call("PATCH", "/v1/products/prd_1", json={"product_id": "prd_2"}))
+    assert same.status_code == 200
+    assert (other.info.reason, other.violations) == ("JSON_MALFORMED", ["product_id"])
+
+
+def test_a_form_passes_untouched(edge: Edge) -> None:
+    form = "grant_type=client_credentials&unknown=%7B%22&x"
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert edge.call("POST", "/oauth2/token", content=form, headers=headers, token=None).status_code == 200
+    request: Any = edge.upstream.last[1]
+    assert (request.form.content_type, request.form.data.decode()) == (headers["content-type"], form)
