@@ -36,7 +36,7 @@ def pongs(port: int, password: str) -> Probe:
 
 def answers(port: int, path: str) -> Probe:
     """Ready when it answers an HTTP GET with 200."""
-    question = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
+    question = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
 
     async def probe(_: int) -> bool:
         return b" 200 " in (await _ask(port, question, 13) or b"")
@@ -46,7 +46,9 @@ def answers(port: int, path: str) -> Probe:
 
 async def post(port: int, path: str) -> None:
     """An HTTP POST without a body to 127.0.0.1; its answer is waited for and dropped. Raises `OSError`."""
-    await _ask(port, f"POST {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode(), 13)
+    await _ask(
+        port, f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode(), 13
+    )
 
 
 async def _ask(port: int, question: bytes, size: int) -> bytes | None:
