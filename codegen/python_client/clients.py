@@ -26,13 +26,19 @@ def internal(contract: Contract) -> str:
     """`InternalWeft`: each service at its own addresses, internal calls included."""
     attributes: dict[str, tuple[str, str, str]] = {}
     imports = {
-        "from collections.abc import Mapping, Sequence",
+        "from collections.abc import Mapping",
+        "from collections.abc import Sequence",
         "from weft_client.aio.client import AsyncMeshClient",
+        "from weft_client.retries import DEFAULT",
         "from weft_client.retries import Retries",
         "from weft_client.tls import MutualTls",
     }
     for service in services(contract, internal=False):
-        attributes[service.attribute] = (f"weft_client.generated.aio.{service.package}", f"Async{service.stem}", service.package)
+        attributes[service.attribute] = (
+            f"weft_client.generated.aio.{service.package}",
+            f"Async{service.stem}",
+            service.package,
+        )
     for service in services(contract, internal=True):
         attributes[service.attribute] = (f"weft_internal.{service.package}", f"Internal{service.stem}", service.package)
     imports |= {f"from {place} import {name}" for place, name, _ in attributes.values()}
@@ -44,7 +50,7 @@ def internal(contract: Contract) -> str:
         "        self,",
         "        peers: Mapping[str, Sequence[str]],",
         "        tls: MutualTls | None = None,",
-        "        retries: Retries = Retries(),",
+        "        retries: Retries = DEFAULT,",
         "    ) -> None:",
         '        """`peers`: `host:port` of each replica, by service. Without `tls` in plain text. Opens nothing yet."""',
         "        super().__init__(peers, tls, retries)",

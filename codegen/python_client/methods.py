@@ -3,18 +3,18 @@
 from codegen.python_client.model import Rpc, services
 from codegen.python_client.source import module as module_text
 from codegen.python_client.types import alias, import_of
-from services.chassis.contract import Contract
+from services.chassis.contract import Contract, RateClass
 
 
 def module(contract: Contract, *, internal: bool) -> str:
     """One constant for each RPC."""
     rpcs = [rpc for service in services(contract, internal=internal) for rpc in service.rpcs]
-    imports = {"from weft_client.method import Method"}
+    imports = {"from typing import Any", "from weft_client.method import Method"}
     for rpc in rpcs:
         imports |= {import_of(rpc.request.file), import_of(rpc.reply.file)}
-    names = ", ".join(rpc.constant for rpc in rpcs)
-    blocks = ["\n".join(_constant(rpc) for rpc in rpcs), f"METHODS = ({names},)"]
-    return module_text("The RPCs, as the runtime calls them and as fakes serve them.", imports, ["\n\n".join(blocks)])
+    names = "".join(f"    {rpc.constant},\n" for rpc in rpcs)
+    blocks = ["\n".join(_constant(rpc) for rpc in rpcs), f"METHODS: tuple[Method[Any, Any], ...] = (\n{names})"]
+    return module_text("The RPCs, as the runtime calls them and as fakes serve them.", imports, blocks)
 
 
 def _constant(rpc: Rpc) -> str:
@@ -22,7 +22,7 @@ def _constant(rpc: Rpc) -> str:
     flags = {
         "repeatable": method.repeatable,
         "keyed": rpc.keyed,
-        "open": method.public,
+        "open": method.rate in (RateClass.SIGN_IN, RateClass.SIGN_UP),
         "streaming": method.server_streaming,
     }
     parts = [

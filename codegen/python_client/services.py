@@ -30,11 +30,7 @@ def _module(contract: Contract, package: str, found: list[Service], internal: bo
         *types.STANDARD,
         "from __future__ import annotations",
         "from weft_client import given",
-        "from weft_client.aio.auth import AsyncAuth",
-        "from weft_client.aio.connection import AsyncConnection",
-        "from weft_client.aio.pages import AsyncPages",
-        "from weft_client.aio.streams import AsyncStream, AsyncStreaming",
-        "from weft_client.aio.unary import AsyncUnary",
+        "from weft_client.aio import parts",
         "from weft_client.generated import types",
         "from weft_internal import methods" if internal else "from weft_client.generated import methods",
     }
@@ -55,55 +51,54 @@ def _class(contract: Contract, service: Service, internal: bool, extends: bool) 
     name = f"{'Internal' if internal else 'Async'}{service.stem}"
     yield f"class {name}(Async{service.stem}):" if extends else f"class {name}:"
     yield docstring(service.comment, 4)
-    yield "\n    def __init__(self, connection: AsyncConnection, auth: AsyncAuth | None) -> None:"
+    yield "\n    def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:"
     if extends:
         yield "        super().__init__(connection, auth)"
     for rpc in service.rpcs:
         yield f"        self._{rpc.name} = {_binding(rpc)}"
     for rpc in service.rpcs:
-        yield from _method(contract, rpc)
+        yield from _method(contract, rpc, types.names(contract, "types."))
 
 
 def _binding(rpc: Rpc) -> str:
-    kind = "AsyncStreaming" if rpc.method.server_streaming else "AsyncUnary"
+    kind = "parts.AsyncStreaming" if rpc.method.server_streaming else "parts.AsyncUnary"
     return f"{kind}(connection, methods.{rpc.constant}, auth)"
 
 
-def _method(contract: Contract, rpc: Rpc) -> Iterator[str]:
+def _method(contract: Contract, rpc: Rpc, names: types.Names) -> Iterator[str]:
     reply = "None" if rpc.empty else types.alias(rpc.reply)
     plain = not rpc.method.server_streaming and rpc.items is None
     if rpc.method.server_streaming:
-        reply = f"AsyncStream[{types.alias(rpc.reply)}]"
+        reply = f"parts.AsyncStream[{types.alias(rpc.reply)}]"
     elif rpc.items is not None:
         item = types.alias(rpc.items.message_type) if rpc.items.message_type else "str"
-        reply = f"AsyncPages[{item}, {types.alias(rpc.reply)}]"
+        reply = f"parts.AsyncPages[{item}, {types.alias(rpc.reply)}]"
     yield f"\n    {'async def' if plain else 'def'} {rpc.name}("
     yield "        self,"
     yield "        *,"
     fields = sorted(rpc.request.fields, key=lambda field: not types.required(field))
     for field in fields:
-        kind = types.of_field(field, "types.")
-        yield f"        {argument(field.name)}: {kind}," if types.required(field) else (
-            f"        {argument(field.name)}: {kind} | None = None,"
+        kind = types.of_field(field, names)
+        yield (
+            f"        {argument(field.name)}: {kind},"
+            if types.required(field)
+            else (f"        {argument(field.name)}: {kind} | None = None,")
         )
     yield "        timeout: float | None = None,"
     if rpc.keyed:
         yield "        idempotency_key: str | None = None,"
     yield f"    ) -> {reply}:"
     yield docstring(_documentation(contract, rpc, fields), 8)
-    key = ", idempotency_key" if rpc.keyed else ""
-    request = _request(rpc.request)
+    yield f"        request = {types.alias(rpc.request)}("
+    yield from (f"            {_passed(field)}," for field in rpc.request.fields)
+    yield "        )"
+    call = f"self._{rpc.name}(request, timeout{', idempotency_key' if rpc.keyed else ''})"
     if rpc.method.server_streaming:
-        yield f"        return self._{rpc.name}({request}, timeout)"
+        yield f"        return {call}"
     elif rpc.items is not None:
-        yield f"        return AsyncPages(self._{rpc.name}, {request}, {rpc.items.name!r}, timeout)"
+        yield f"        return parts.AsyncPages(self._{rpc.name}, request, {rpc.items.name!r}, timeout)"
     else:
-        yield f"        {'' if rpc.empty else 'return '}await self._{rpc.name}({request}, timeout{key})"
-
-
-def _request(request: Descriptor) -> str:
-    arguments = ", ".join(_passed(field) for field in request.fields)
-    return f"{types.alias(request)}({arguments})"
+        yield f"        {'' if rpc.empty else 'return '}await {call}"
 
 
 def _passed(field: FieldDescriptor) -> str:
@@ -120,7 +115,7 @@ def _converted(field: FieldDescriptor, value: str) -> str:
         return f"given.enum{several}({field.enum_type.values[0].name.removesuffix('UNSPECIFIED')!r}, {value})"
     message = field.message_type
     if message is None:
-        return value
+        return value if types.required(field) else f"given.plain({value})"
     if message.full_name == "google.protobuf.FieldMask":
         return f"given.mask({value})"
     if types.is_map(field) or not types.dictable(message) or not _needs_care(message, set()):

@@ -40,10 +40,11 @@ def docstring(text: str, indent: int) -> str:
     return f'{" " * indent}"""{body}\n{" " * indent}"""'
 
 
-def module(purpose: str, imports: Iterable[str], body: Iterable[str]) -> str:
-    """A module's text: header, imports (sorted, each once), blocks two lines apart."""
-    head = f'"""{purpose}\n\n{HEADER}\n"""\n'
-    return "\n\n".join([head + "\n" + "\n".join(sorted(set(imports))), *body]).rstrip() + "\n"
+def module(purpose: str, imports: Iterable[str], blocks: Iterable[str]) -> str:
+    """A module's text: header, the imports that are used, sorted, and blocks two lines apart."""
+    body = "\n\n\n".join(blocks)
+    used = sorted(line for line in set(imports) if re.search(rf"\b{line.split()[-1]}\b", body) or "__future__" in line)
+    return f'"""{purpose}\n\n{HEADER}\n"""\n\n{chr(10).join(used)}\n\n\n{body}\n'
 
 
 def write(folder: Path, files: dict[str, str]) -> None:

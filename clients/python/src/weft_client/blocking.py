@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 import grpc
-from grpc import Channel, UnaryStreamMultiCallable, UnaryUnaryMultiCallable
+from grpc import Channel
 
-__all__ = ["Channel", "Lock", "UnaryStreamMultiCallable", "UnaryUnaryMultiCallable", "connect", "retire", "sleep"]
+__all__ = ["Channel", "Lock", "connect", "retire", "sleep"]
 
 Lock = threading.Lock
 sleep = time.sleep

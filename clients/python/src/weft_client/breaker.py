@@ -13,6 +13,10 @@ from opentelemetry.metrics import CallbackOptions, Observation
 log = logging.getLogger("weft_client.breaker")
 
 
+_PROBING = 0.1
+"""Seconds to wait, told to those who come while a probe is under way."""
+
+
 class State(IntEnum):
     """As the metric `weft.client.breaker.state` reports it."""
 
@@ -27,7 +31,18 @@ class Breaker:
     The caller counts as failures only what tells of the service's health (see `call.UNHEALTHY`).
     """
 
-    __slots__ = ("__weakref__", "_failed", "_failures", "_first", "_lock", "_most", "_pause", "_until", "service", "state")
+    __slots__ = (
+        "__weakref__",
+        "_failed",
+        "_failures",
+        "_first",
+        "_lock",
+        "_most",
+        "_pause",
+        "_until",
+        "service",
+        "state",
+    )
 
     def __init__(self, service: str, failures: int = 5, first: float = 1.0, most: float = 5.0) -> None:
         self.service = service
@@ -44,14 +59,15 @@ class Breaker:
 
         After 0 exactly one of `succeeded`, `failed` and `left` must follow.
         """
-        if self.state is State.CLOSED:
-            return 0.0
+        return 0.0 if self.state is State.CLOSED else self._probe()
+
+    def _probe(self) -> float:
         with self._lock:
             wait = self._until - monotonic()
             if self.state is State.OPEN and wait <= 0:
                 self.state = State.HALF_OPEN
                 return 0.0
-            return max(wait, 0.05) if self.state is not State.CLOSED else 0.0
+            return 0.0 if self.state is State.CLOSED else max(wait, _PROBING)
 
     def succeeded(self) -> None:
         """The service answered as a healthy one does, be it with an error."""

@@ -11,7 +11,6 @@ from time import monotonic
 from typing import Any
 
 import grpc
-from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from weft_client import context, failures, telemetry
 from weft_client.link import Link
@@ -25,8 +24,8 @@ UNHEALTHY = frozenset(
 """The codes that the breaker counts; any other answer, be it an error, is that of a service in health."""
 
 Renew = Callable[[str], bool]
+"""Told of a refused `authorization`, says whether another can be had."""
 
-_OK = grpc.StatusCode.OK.value[0]
 _NEVER = float("inf")
 
 
@@ -38,6 +37,7 @@ class Call:
         "_code",
         "_end",
         "_entered",
+        "_error",
         "_fruitless",
         "_link",
         "_method",
@@ -64,19 +64,17 @@ class Call:
         self._link = link
         self._entered = self._renewed = False
         self._authorized = ""
-        self._code = grpc.StatusCode.CANCELLED.value[0]
+        self._code = "CANCELLED"
+        self._error: failures.WeftError | None = None
         self.attempts = self._fruitless = 0
         self.request_id = context.request_id.get() or secrets.token_hex(16)
-        self._span: Span = telemetry.tracer.start_span(
-            method.name, kind=SpanKind.CLIENT, attributes=telemetry.attributes(method)
-        )
         self.metadata: list[tuple[str, str]] = [("x-request-id", self.request_id)]
-        telemetry.inject(self._span, self.metadata)
+        self._span = telemetry.begin(method, self.metadata)
         if method.keyed:
             self.metadata.append(("idempotency-key", key or secrets.token_hex(16)))
 
     def authorize(self, value: str | None) -> None:
-        """Send this `authorization` from the next attempt on; None leaves it out."""
+        """Send this `authorization` from the next attempt on; None changes nothing."""
         if value is not None and value != self._authorized:
             if self._authorized:
                 self.metadata.remove(("authorization", self._authorized))
@@ -91,10 +89,13 @@ class Call:
             raise self.given_up(failures.DeadlineExceeded(late, request_id=self.request_id, attempts=self.attempts))
         wait = self._link.breaker.enter()
         if wait:
-            left_alone = f"The {self._method.service} service failed again and again; it is tried again in {wait:.1f} s."
+            service = self._method.service
             raise self.given_up(
                 failures.CircuitOpen(
-                    left_alone, request_id=self.request_id, retry_after=wait, attempts=self.attempts
+                    f"The {service} service failed again and again; it is tried again in {wait:.1f} s.",
+                    request_id=self.request_id,
+                    retry_after=wait,
+                    attempts=self.attempts,
                 )
             )
         self._entered = True
@@ -103,14 +104,12 @@ class Call:
         return min(left, self._method.deadline) if self._method.streaming else left
 
     def succeeded(self) -> None:
-        """The attempt was answered."""
-        self._entered = False
-        self._code = _OK
-        self._link.breaker.succeeded()
-        self._link.budget.earn()
+        """The attempt was answered to its end."""
+        self._code, self._error = "OK", None
+        self.progressed()
 
     def progressed(self) -> None:
-        """A message of a stream came."""
+        """The attempt was answered, be it with the first message of several."""
         if self._entered:
             self._entered = False
             self._link.breaker.succeeded()
@@ -119,10 +118,7 @@ class Call:
         self._renewed = False
 
     def failed(self, error: grpc.RpcError, renew: Renew | None = None) -> float:
-        """The attempt failed: seconds to wait before the next one. Raises the typed error where there is none.
-
-        `renew`: told of a refused `authorization`, says whether another can be had.
-        """
+        """The attempt failed: seconds to wait before the next one. Raises the typed error where there is none."""
         found = self._read(error)
         wait = 0.0 if self._renews(found, renew) else self._pause(found)
         if wait is None:
@@ -144,44 +140,21 @@ class Call:
 
     def given_up(self, found: failures.WeftError) -> failures.WeftError:
         """This error is the outcome."""
-        self._code = found.code.value[0]
-        if self._span.is_recording():
-            telemetry.fail(self._span, found)
+        self._code, self._error = found.code.name, found
         return found
-
-    def _retried(self, found: failures.WeftError, wait: float) -> None:
-        """This error is met by another attempt after so many seconds."""
-        name = found.code.name
-        log.info("%s: attempt %d failed with %s, next in %.3f s", self._method.name, self.attempts, name, wait)
-        if self._span.is_recording():
-            self._span.add_event("retry", {"rpc.grpc.status_code": found.code.value[0], "weft.pause": wait})
 
     def end(self) -> None:
         """The call is over, in whichever way."""
         if self._entered:
             self._entered = False
             self._link.breaker.left()
-        telemetry.record(self._method, self._code, monotonic() - self._started)
-        if self._span.is_recording():
-            self._span.set_attribute("rpc.grpc.status_code", self._code)
-            if self.attempts != 1:
-                self._span.set_attribute("weft.attempts", self.attempts)
-            if self._code != _OK:
-                self._span.set_status(StatusCode.ERROR)
-        self._span.end()
+        telemetry.end(self._span, self._method, self._code, self.attempts, monotonic() - self._started, self._error)
 
     def _read(self, error: grpc.RpcError) -> failures.WeftError:
         """The typed error of a failed attempt, after telling the breaker."""
         status: Any = error  # RpcError promises nothing; both flavours' errors are calls
         self._judge(status.code())
         return failures.from_rpc_error(error, self.request_id, self.attempts)
-
-    def _renews(self, found: failures.WeftError, renew: Renew | None) -> bool:
-        """Whether other credentials are worth one more attempt: a refused call did nothing, so it may repeat."""
-        if self._renewed or renew is None or not isinstance(found, failures.Unauthenticated):
-            return False
-        self._renewed = True
-        return renew(self._authorized)
 
     def _judge(self, code: grpc.StatusCode) -> None:
         if not self._entered:
@@ -194,15 +167,31 @@ class Call:
         else:
             self._link.breaker.succeeded()
 
+    def _renews(self, found: failures.WeftError, renew: Renew | None) -> bool:
+        """Whether other credentials are worth one more attempt: a refused call did nothing, so it may repeat."""
+        if self._renewed or renew is None or not isinstance(found, failures.Unauthenticated):
+            return False
+        self._renewed = True
+        return renew(self._authorized)
+
     def _pause(self, found: failures.WeftError) -> float | None:
         """Seconds to wait, or None where trying again is unsafe, hopeless or too much."""
         retries = self._link.retries
-        if not (self._method.repeatable or self._method.keyed) or not _passing(found) or self._fruitless >= retries.attempts:
+        if (
+            not (self._method.repeatable or self._method.keyed)
+            or not _passing(found)
+            or self._fruitless >= retries.attempts
+        ):
             return None
         wait = max(retries.pause(self._fruitless), found.retry_after or 0.0)
         if monotonic() + wait >= self._end or not self._link.budget.spend():
             return None
         return wait
+
+    def _retried(self, found: failures.WeftError, wait: float) -> None:
+        name = found.code.name
+        log.info("%s: attempt %d failed with %s, next in %.3f s", self._method.name, self.attempts, name, wait)
+        telemetry.retried(self._span, name, wait)
 
 
 def _passing(found: failures.WeftError) -> bool:

@@ -63,7 +63,7 @@ class ClientCredentials:
     client_secret: str = field(repr=False)
     scope: str = ""
 
-    def ask(self, last: Token | None) -> tuple[Method[Any, Any], Any]:
+    def ask(self, last: Token | None) -> tuple[Method[Any, Any], Any]:  # noqa: ARG002
         """The call that gets the next token."""
         form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.client_secret}
         if self.scope:

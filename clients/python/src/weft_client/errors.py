@@ -1,8 +1,8 @@
 """Why a call failed, as exceptions: one class for each reason of the contract, under a few bases to catch by.
 
-    except weft_client.errors.OutOfStock as error:      # one reason
-    except weft_client.errors.NotFound:                 # whatever it was that is not there
-    except weft_client.errors.WeftError as error:       # anything
+except weft_client.errors.OutOfStock as error:      # one reason
+except weft_client.errors.NotFound:                 # whatever it was that is not there
+except weft_client.errors.WeftError as error:       # anything
 """
 
 from weft_client.failures import (

@@ -13,8 +13,8 @@ Reply = TypeVar("Reply", bound=Message)
 class Method(Generic[Request, Reply]):
     """An RPC: `path` is the gRPC path, `service` the short name (`order`), `deadline` in seconds.
 
-    `repeatable`: safe to send again as it is. `keyed`: takes an idempotency key, which makes it so. `open`: asks for no
-    token. `errors`: the reasons of its own package, each with its package.
+    `repeatable`: safe to send again as it is. `keyed`: takes an idempotency key, which makes it so. `open`: sent
+    without a token. `errors`: the reasons of its own package, each with its package.
     """
 
     path: str

@@ -21,6 +21,9 @@ class Retries:
         return random.uniform(0, min(self.most, self.first * 2 ** (attempts - 1)))  # noqa: S311
 
 
+DEFAULT = Retries()
+
+
 class Budget:
     """Retries that may be spent: each costs one token, each success earns a tenth, ten are the most.
 

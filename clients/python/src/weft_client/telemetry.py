@@ -1,51 +1,68 @@
 """Spans and metrics of calls, by opentelemetry-api alone: without an SDK in the process they cost next to nothing.
 
-Attributes follow OpenTelemetry's conventions for RPC. No request, reply, token or key is ever recorded.
+Names follow OpenTelemetry's conventions for RPC. No request, reply, token or key is ever recorded.
 """
 
 from functools import lru_cache
 from typing import Any
 
 from opentelemetry import metrics, trace
-from opentelemetry.trace import Span
+from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, StatusCode
 
 from weft_client.failures import WeftError
 from weft_client.method import Method
 
-tracer = trace.get_tracer("weft_client")
+_tracer = trace.get_tracer("weft_client")
 _duration = metrics.get_meter("weft_client").create_histogram(
-    "rpc.client.duration", unit="ms", description="Calls by method and code, retries included"
+    "rpc.client.call.duration", unit="s", description="Calls by method and code, retries included"
 )
 
 
-@lru_cache(maxsize=1024)
-def attributes(method: Method[Any, Any]) -> dict[str, str]:
-    """What every span of a method bears."""
-    service, _, name = method.name.partition("/")
-    return {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
+def begin(method: Method[Any, Any], metadata: list[tuple[str, str]]) -> Span:
+    """A span for a call under the current one, handed on in `metadata` in W3C form.
+
+    Under a trace that is not sampled the context is handed on as it is, and nothing else is done.
+    """
+    current = trace.get_current_span().get_span_context()
+    if current.is_valid and not current.trace_flags & 1:
+        span: Span = NonRecordingSpan(current)
+    else:
+        span = _tracer.start_span(method.name, kind=SpanKind.CLIENT, attributes=_attributes(method))
+    context = span.get_span_context()
+    if context.is_valid:
+        metadata.append(("traceparent", f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"))
+        if context.trace_state:
+            metadata.append(("tracestate", context.trace_state.to_header()))
+    return span
+
+
+def end(
+    span: Span, method: Method[Any, Any], code: str, attempts: int, seconds: float, error: WeftError | None
+) -> None:
+    """The call is over: count it and end its span."""
+    _duration.record(seconds, _labels(method, code))
+    if span.is_recording():
+        span.set_attribute("rpc.response.status_code", code)
+        if attempts != 1:
+            span.set_attribute("weft.attempts", attempts)
+        if error is not None and error.reason:
+            span.set_attribute("weft.reason", error.reason)
+        if code != "OK":
+            span.set_status(StatusCode.ERROR)
+        span.end()
+
+
+def retried(span: Span, code: str, pause: float) -> None:
+    """An attempt failed and another follows after so many seconds."""
+    if span.is_recording():
+        span.add_event("retry", {"rpc.response.status_code": code, "weft.pause": pause})
 
 
 @lru_cache(maxsize=4096)
-def _labels(method: Method[Any, Any], code: int) -> dict[str, str | int]:
-    return {**attributes(method), "rpc.grpc.status_code": code}
+def _attributes(method: Method[Any, Any]) -> dict[str, str]:
+    return {"rpc.system.name": "grpc", "rpc.method": method.name}
 
 
-def record(method: Method[Any, Any], code: int, seconds: float) -> None:
-    """Count a call that is over."""
-    _duration.record(seconds * 1000, _labels(method, code))
-
-
-def inject(span: Span, metadata: list[tuple[str, str]]) -> None:
-    """Hand the trace on in W3C form (traceparent, and tracestate where there is one)."""
-    context = span.get_span_context()
-    if not context.is_valid:
-        return
-    metadata.append(("traceparent", f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"))
-    if context.trace_state:
-        metadata.append(("tracestate", context.trace_state.to_header()))
-
-
-def fail(span: Span, error: WeftError) -> None:
-    """Say why, in the contract's words."""
-    if error.reason:
-        span.set_attribute("weft.reason", error.reason)
+@lru_cache(maxsize=16384)
+def _labels(method: Method[Any, Any], code: str) -> dict[str, str]:
+    return {**_attributes(method), "rpc.response.status_code": code}

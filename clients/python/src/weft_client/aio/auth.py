@@ -40,7 +40,7 @@ class AsyncFixed:
         """The header."""
         return self._header
 
-    def refused(self, header: str) -> bool:
+    def refused(self, header: str) -> bool:  # noqa: ARG002
         """There is no other."""
         return False
 

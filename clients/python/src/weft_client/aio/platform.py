@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 import grpc
-from grpc.aio import Channel, UnaryStreamMultiCallable, UnaryUnaryMultiCallable
+from grpc.aio import Channel
 
-__all__ = ["Channel", "Lock", "UnaryStreamMultiCallable", "UnaryUnaryMultiCallable", "connect", "retire", "sleep"]
+__all__ = ["Channel", "Lock", "connect", "retire", "sleep"]
 
 Lock = asyncio.Lock
 sleep = asyncio.sleep

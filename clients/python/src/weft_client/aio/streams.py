@@ -10,7 +10,7 @@ import grpc
 
 from weft_client import context, failures
 from weft_client.aio.connection import AsyncConnection, opened
-from weft_client.aio.platform import Channel, UnaryStreamMultiCallable, sleep
+from weft_client.aio.platform import Channel, sleep
 from weft_client.call import Call
 from weft_client.link import Link
 from weft_client.method import Method, Reply, Request
@@ -29,7 +29,7 @@ class AsyncStreaming(Generic[Request, Reply]):
         self.connection, self.method = connection, method
         self.link: Link = connection.link(method.service)
         self.auth = None if method.open else auth
-        self.send: UnaryStreamMultiCallable[Any, Any]
+        self.send: Any
         connection.add(self)
 
     def bind(self, channel: Channel) -> None:

@@ -8,7 +8,7 @@ import grpc
 
 from weft_client import context
 from weft_client.aio.connection import AsyncConnection, opened
-from weft_client.aio.platform import Channel, UnaryUnaryMultiCallable, sleep
+from weft_client.aio.platform import Channel, sleep
 from weft_client.call import Call
 from weft_client.method import Method, Reply, Request
 
@@ -26,7 +26,7 @@ class AsyncUnary(Generic[Request, Reply]):
         self._link = connection.link(method.service)
         self._auth = None if method.open else auth
         self._handed_on = auth is None and not method.open
-        self._send: UnaryUnaryMultiCallable[Any, Any]
+        self._send: Any
         connection.add(self)
 
     def bind(self, channel: Channel) -> None:
@@ -37,7 +37,9 @@ class AsyncUnary(Generic[Request, Reply]):
             response_deserializer=self._method.reply.FromString,
         )
 
-    async def __call__(self, request: Request, timeout: float | None = None, idempotency_key: str | None = None) -> Reply:
+    async def __call__(
+        self, request: Request, timeout: float | None = None, idempotency_key: str | None = None
+    ) -> Reply:
         """Send it, again where that is safe and helps. Raises `WeftError`."""
         opened(self._connection)
         call = Call(self._method, self._link, timeout, idempotency_key)

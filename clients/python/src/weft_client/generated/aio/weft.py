@@ -13,6 +13,7 @@ from weft_client.generated.aio.user import AsyncOauth
 from weft_client.generated.aio.user import AsyncPartners
 from weft_client.generated.aio.user import AsyncUsers
 
+
 class AsyncWeft(AsyncEdgeClient):
     """All of Weft behind the address of its edge. Use it as a context manager, or `close` it."""
 

@@ -13,6 +13,7 @@ from weft_client.generated.blocking.user import Oauth
 from weft_client.generated.blocking.user import Partners
 from weft_client.generated.blocking.user import Users
 
+
 class Weft(EdgeClient):
     """All of Weft behind the address of its edge. Use it as a context manager, or `close` it."""
 

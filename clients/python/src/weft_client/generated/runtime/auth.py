@@ -43,7 +43,7 @@ class Fixed:
         """The header."""
         return self._header
 
-    def refused(self, header: str) -> bool:
+    def refused(self, header: str) -> bool:  # noqa: ARG002
         """There is no other."""
         return False
 

@@ -11,7 +11,7 @@ from typing import Self
 from weft_client.generated.runtime.auth import auth as serving
 from weft_client.generated.runtime.connection import Connection
 from weft_client.credentials import Bearer, Credentials
-from weft_client.retries import Retries
+from weft_client.retries import DEFAULT, Retries
 from weft_client.tls import MutualTls, Plaintext, Tls
 
 
@@ -46,7 +46,7 @@ class EdgeClient(Client):
         ca: str | Path | None = None,
         tls: Tls | MutualTls | Plaintext | None = None,
         server_name: str = "",
-        retries: Retries = Retries(),
+        retries: Retries = DEFAULT,
     ) -> None:
         """Opens nothing yet: the first call does.
 
@@ -84,7 +84,11 @@ class MeshClient(Client):
         """The connection to a service, whose certificate must bear its name in the mesh."""
         if service not in self._by_service:
             connection = Connection(
-                self._peers.get(service, ()), self._tls, self._retries, server_name=f"{service}.weft.internal", name=service
+                self._peers.get(service, ()),
+                self._tls,
+                self._retries,
+                server_name=f"{service}.weft.internal",
+                name=service,
             )
             self._by_service[service] = connection
             self._connections.append(connection)

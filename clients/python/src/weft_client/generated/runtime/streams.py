@@ -13,7 +13,7 @@ import grpc
 
 from weft_client import context, failures
 from weft_client.generated.runtime.connection import Connection, opened
-from weft_client.blocking import Channel, UnaryStreamMultiCallable, sleep
+from weft_client.blocking import Channel, sleep
 from weft_client.call import Call
 from weft_client.link import Link
 from weft_client.method import Method, Reply, Request
@@ -32,7 +32,7 @@ class Streaming(Generic[Request, Reply]):
         self.connection, self.method = connection, method
         self.link: Link = connection.link(method.service)
         self.auth = None if method.open else auth
-        self.send: UnaryStreamMultiCallable[Any, Any]
+        self.send: Any
         connection.add(self)
 
     def bind(self, channel: Channel) -> None:

@@ -11,7 +11,7 @@ import grpc
 
 from weft_client import context
 from weft_client.generated.runtime.connection import Connection, opened
-from weft_client.blocking import Channel, UnaryUnaryMultiCallable, sleep
+from weft_client.blocking import Channel, sleep
 from weft_client.call import Call
 from weft_client.method import Method, Reply, Request
 
@@ -29,7 +29,7 @@ class Unary(Generic[Request, Reply]):
         self._link = connection.link(method.service)
         self._auth = None if method.open else auth
         self._handed_on = auth is None and not method.open
-        self._send: UnaryUnaryMultiCallable[Any, Any]
+        self._send: Any
         connection.add(self)
 
     def bind(self, channel: Channel) -> None:
@@ -40,7 +40,9 @@ class Unary(Generic[Request, Reply]):
             response_deserializer=self._method.reply.FromString,
         )
 
-    def __call__(self, request: Request, timeout: float | None = None, idempotency_key: str | None = None) -> Reply:
+    def __call__(
+        self, request: Request, timeout: float | None = None, idempotency_key: str | None = None
+    ) -> Reply:
         """Send it, again where that is safe and helps. Raises `WeftError`."""
         opened(self._connection)
         call = Call(self._method, self._link, timeout, idempotency_key)
