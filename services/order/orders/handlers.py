@@ -19,6 +19,7 @@ from services.order.orders.customers import Customers
 from services.order.orders.domain import OrderNotFound
 from services.order.orders.repository import OrderRepository, ownership
 from services.order.orders.watching import Watching
+from services.order.texts import refuse_unstorable
 
 _STATES = {number: name for name, number in messages.STATES.items()}
 
@@ -57,7 +58,7 @@ class OrderHandlers:
 
     async def CreateOrder(self, request: order_service_pb2.CreateOrderRequest, call: Call) -> bytes:
         """The reply is serialised once, for the caller and for the key's record."""
-        _refuse_unstorable(note=request.note, external_reference=request.external_reference)
+        refuse_unstorable({"note": request.note, "external_reference": request.external_reference})
         wanted = pricing.merge(request.lines)
         customer_id = await self._customers.buyer(call.caller, request.customer_id)
         return await self._checkout.place(call, request, customer_id, wanted)
@@ -85,7 +86,7 @@ class OrderHandlers:
 
     async def CancelOrder(self, request: order_service_pb2.CancelOrderRequest, call: Call) -> order_pb2.Order:
         """What the provider holds of the money is given back afterwards, by the payment queue."""
-        _refuse_unstorable(reason=request.reason)
+        refuse_unstorable({"reason": request.reason})
         async with self._orders.database.transaction() as tx:
             order = await self._orders.lock(tx, request.order_id, call.caller)
             if order is None:
@@ -108,7 +109,7 @@ class OrderHandlers:
 
 def _filters(request: order_service_pb2.ListOrdersRequest, call: Call) -> dict[str, Any]:
     """The filters of `OrderRepository.list` that a request sets."""
-    _refuse_unstorable(external_reference=request.external_reference)
+    refuse_unstorable({"external_reference": request.external_reference})
     filters: dict[str, Any] = {}
     if states := sorted({_STATES[state] for state in request.states if state}):
         filters["states"] = states
@@ -128,10 +129,3 @@ def _time(field: str, value: Timestamp) -> datetime:
         return value.ToDatetime(UTC)
     except (ValueError, OverflowError):
         raise RequestInvalid(violations=[(field, "is not a time between the years 1 and 9999")]) from None
-
-
-def _refuse_unstorable(**fields: str) -> None:
-    """Raise `RequestInvalid` for text that holds the one character that PostgreSQL cannot store."""
-    wrong = [(name, "must not contain the character U+0000") for name, value in fields.items() if "\0" in value]
-    if wrong:
-        raise RequestInvalid(violations=wrong)

@@ -1,0 +1,166 @@
+"""The catalogue's RPCs."""
+
+import secrets
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from grpc import StatusCode
+from weft.order.v1.money_pb2 import Money
+from weft.order.v1.product_pb2 import Product
+from weft.order.v1.product_service_pb2 import (
+    AdjustStockRequest,
+    CreateProductRequest,
+    GetProductRequest,
+    ListProductsRequest,
+    UpdateProductRequest,
+)
+
+from services.chassis import ids
+from services.chassis.database import Query
+from tests.harness import refused
+from tests.order.shop import Shop, metadata
+
+NOBODYS = ids.new("prd")
+
+
+def adjust(shop: Shop, product_id: str, delta: int, token: str = "", key: str = ""):
+    request = AdjustStockRequest(product_id=product_id, delta=delta)
+    return shop.products.AdjustStock(request, metadata=metadata(token or shop.operator, key or secrets.token_hex(8)))
+
+
+def update(shop: Shop, token: str = "", mask: list[str] | None = None, **fields):
+    request = UpdateProductRequest(
+        product=Product(**fields), update_mask=FieldMask(paths=mask) if mask is not None else None
+    )
+    return shop.products.UpdateProduct(request, metadata=metadata(token or shop.operator))
+
+
+async def test_a_product_is_read_by_anyone_as_it_was_made(quiet_shop: Shop) -> None:
+    request = CreateProductRequest(title="Ink", price=Money(amount_minor=1250, currency="EUR"), stock=7)
+    call = quiet_shop.products.CreateProduct(request, metadata=metadata(quiet_shop.operator))
+    made = await call
+    headers = dict(await call.initial_metadata())
+    assert (headers["x-http-status"], headers["location"]) == ("201", f"/v1/products/{made.product_id}")
+    assert made.create_time == made.update_time
+    expected = Product(title="Ink", price=request.price, stock=7, active=True, etag="1", product_id=made.product_id)
+    expected.create_time.CopyFrom(made.create_time)
+    expected.update_time.CopyFrom(made.update_time)
+    assert made == expected
+    assert await quiet_shop.products.GetProduct(GetProductRequest(product_id=made.product_id)) == made
+
+
+async def test_a_repeated_creation_makes_one_product(quiet_shop: Shop) -> None:
+    request = CreateProductRequest(title="Ink", price=Money(amount_minor=1, currency="EUR"))
+    first = await quiet_shop.products.CreateProduct(request, metadata=metadata(quiet_shop.operator, "k"))
+    again = await quiet_shop.products.CreateProduct(request, metadata=metadata(quiet_shop.operator, "k"))
+    assert first == again
+    assert await quiet_shop.count("SELECT count(*) FROM products") == 1
+
+
+async def test_products_are_listed_newest_first_in_pages(quiet_shop: Shop) -> None:
+    made = [await quiet_shop.product() for _ in range(5)]
+    listed, token = [], ""
+    while True:
+        page = await quiet_shop.products.ListProducts(ListProductsRequest(page_size=2, page_token=token))
+        listed += [product.product_id for product in page.products]
+        assert len(page.products) <= 2
+        token = page.next_page_token
+        if not token:
+            break
+    assert listed == sorted(made, reverse=True)
+
+
+async def test_what_is_not_there_is_not_found(quiet_shop: Shop) -> None:
+    found = await refused(quiet_shop.products.GetProduct(GetProductRequest(product_id=NOBODYS)))
+    assert (found.code, found.reason, found.metadata) == (
+        StatusCode.NOT_FOUND,
+        "PRODUCT_NOT_FOUND",
+        {"product_id": NOBODYS},
+    )
+
+
+async def test_an_update_takes_what_its_mask_names(quiet_shop: Shop) -> None:
+    product_id = await quiet_shop.product(price=100)
+    changed = await update(
+        quiet_shop,
+        mask=["active"],
+        product_id=product_id,
+        title="Ignored",
+        price=Money(amount_minor=1, currency="CHF"),
+        active=False,
+        etag="1",
+    )
+    assert (changed.title, changed.price.amount_minor, changed.active, changed.etag) == ("Ink", 100, False, "2")
+    changed = await update(quiet_shop, product_id=product_id, title="Blue ink", active=True)
+    assert (changed.title, changed.price.amount_minor, changed.active, changed.etag) == ("Blue ink", 100, True, "3")
+    changed = await update(quiet_shop, product_id=product_id, title="x", price=Money(amount_minor=5, currency="CHF"))
+    assert (changed.price.amount_minor, changed.price.currency, changed.active) == (5, "CHF", True)
+    assert changed == await quiet_shop.products.GetProduct(GetProductRequest(product_id=product_id))
+
+
+async def test_a_price_alone_can_be_changed(quiet_shop: Shop) -> None:
+    product_id = await quiet_shop.product(price=100)
+    changed = await update(
+        quiet_shop, mask=["price"], product_id=product_id, price=Money(amount_minor=7, currency="EUR")
+    )
+    assert (changed.title, changed.price.amount_minor) == ("Ink", 7)
+
+
+async def test_an_update_of_what_has_changed_meanwhile_is_refused(quiet_shop: Shop) -> None:
+    product_id = await quiet_shop.product()
+    await update(quiet_shop, product_id=product_id, title="Second")
+    found = await refused(update(quiet_shop, product_id=product_id, title="Third", etag="1"))
+    assert (found.code, found.reason, found.metadata) == (StatusCode.ABORTED, "ETAG_MISMATCH", {"etag": "2"})
+
+
+async def test_an_update_of_the_wrong_fields_is_refused_by_name(quiet_shop: Shop) -> None:
+    product_id = await quiet_shop.product()
+    found = await refused(update(quiet_shop, mask=["stock", "title"], product_id=product_id, title="x", stock=9))
+    assert found.violations == {"update_mask": "`stock` is not one of title, price, active"}
+    found = await refused(update(quiet_shop, mask=["price"], product_id=product_id, title="x"))
+    assert found.violations == {"product.price": "value is required"}
+
+
+async def test_products_of_others_are_not_there_to_change(quiet_shop: Shop) -> None:
+    mine, other = quiet_shop.partner("prt_a"), quiet_shop.partner("prt_b")
+    own, house = await quiet_shop.product(token=mine, stock=5), await quiet_shop.product()
+    for token, product_id in ((other, own), (mine, house), (quiet_shop.operator, NOBODYS)):
+        for call in (
+            update(quiet_shop, token, product_id=product_id, title="x"),
+            adjust(quiet_shop, product_id, 1, token),
+        ):
+            found = await refused(call)
+            assert (found.reason, found.metadata) == ("PRODUCT_NOT_FOUND", {"product_id": product_id})
+    assert (await update(quiet_shop, mine, product_id=own, title="Mine")).title == "Mine"
+    assert (await adjust(quiet_shop, own, -5, mine)).stock == 0
+    assert (await adjust(quiet_shop, own, 2)).stock == 2, "an operator may change all"
+
+
+async def test_stock_moves_and_never_falls_below_zero(quiet_shop: Shop) -> None:
+    product_id = await quiet_shop.product(stock=3)
+    assert (await adjust(quiet_shop, product_id, 4, key="k")).stock == 7
+    assert (await adjust(quiet_shop, product_id, 4, key="k")).stock == 7, "the same key adds once"
+    found = await refused(adjust(quiet_shop, product_id, -8))
+    assert (found.code, found.reason, found.metadata) == (
+        StatusCode.FAILED_PRECONDITION,
+        "OUT_OF_STOCK",
+        {"product_id": product_id, "asked": "8", "left": "7"},
+    )
+    moved = await adjust(quiet_shop, product_id, -7)
+    assert (moved.stock, moved.etag) == (0, "1"), "stock does not change the etag"
+
+
+async def test_customers_do_not_touch_the_catalogue(quiet_shop: Shop) -> None:
+    product_id = await quiet_shop.product()
+    for call in (adjust(quiet_shop, product_id, 1, quiet_shop.user), update(quiet_shop, quiet_shop.user, product_id=product_id)):
+        assert (await refused(call)).reason in ("CALLER_NOT_ALLOWED", "SCOPE_MISSING")
+    assert (await refused(quiet_shop.products.UpdateProduct(UpdateProductRequest()))).reason == "TOKEN_MISSING"
+
+
+async def test_text_that_cannot_be_stored_is_refused_by_name(quiet_shop: Shop) -> None:
+    request = CreateProductRequest(title="a\0b", price=Money(amount_minor=1, currency="EUR"))
+    found = await refused(quiet_shop.products.CreateProduct(request, metadata=metadata(quiet_shop.operator)))
+    assert (found.reason, list(found.violations)) == ("REQUEST_INVALID", ["title"])
+    product_id = await quiet_shop.product()
+    found = await refused(update(quiet_shop, product_id=product_id, title="a\0b"))
+    assert (found.reason, list(found.violations)) == ("REQUEST_INVALID", ["product.title"])
+    assert (await quiet_shop.database.one(Query("SELECT title FROM products"))).title == "Ink"
