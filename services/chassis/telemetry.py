@@ -10,16 +10,14 @@ from contextlib import contextmanager
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 from opentelemetry.util.types import AttributeValue
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from services.chassis.spans import Sender, SpanTracerProvider
 
 CALLS = Histogram(
     "weft_rpc_server_duration_seconds",
@@ -130,10 +128,7 @@ def start(service: str, otlp_endpoint: str, ratio: float, metrics_listen: str) -
         start_http_server(int(port), host)
     if not otlp_endpoint:
         return Tracer(None, 0.0)
-    # The sampling decision is taken before a span is made, so every span that reaches the SDK is kept.
-    provider = TracerProvider(ALWAYS_ON, resource, span_limits=SpanLimits(max_events=8, max_links=8))
-    exporter = OTLPSpanExporter(endpoint=otlp_endpoint, insecure=otlp_endpoint.startswith("http://"))
-    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=8192, schedule_delay_millis=1000))
+    provider = SpanTracerProvider(Sender(otlp_endpoint, resource))
     trace.set_tracer_provider(provider)
     return Tracer(provider.get_tracer("weft"), ratio)
 
@@ -141,5 +136,5 @@ def start(service: str, otlp_endpoint: str, ratio: float, metrics_listen: str) -
 def stop() -> None:
     """Send what is left; at most a few seconds."""
     provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
+    if isinstance(provider, SpanTracerProvider):
         provider.shutdown()
