@@ -22,10 +22,16 @@ _CLIENT: Json = {
 SCHEMAS: Json = {
     "oauth2.TokenRequest": {
         "type": "object",
-        "description": "RFC 6749, section 4.4.2.",
+        "description": "RFC 6749, sections 4.4.2 and 6.",
         "required": ["grant_type"],
         "properties": {
-            "grant_type": {"type": "string", "enum": ["client_credentials"]},
+            "grant_type": {"type": "string", "enum": ["client_credentials", "refresh_token"]},
+            "refresh_token": {
+                "type": "string",
+                "format": "password",
+                "writeOnly": True,
+                "description": "For its own grant type; works once.",
+            },
             "scope": {"type": "string", "description": "With a space between; all of the client's where absent."},
             **_CLIENT,
         },
@@ -44,6 +50,7 @@ SCHEMAS: Json = {
             "token_type": {"type": "string", "enum": ["Bearer"]},
             "expires_in": {"type": "integer", "description": "Seconds."},
             "scope": {"type": "string", "description": "What was granted, with a space between."},
+            "refresh_token": {"type": "string", "format": "password", "description": "The next one, for that grant type."},
         },
         "examples": [
             {"access_token": "eyJ…", "token_type": "Bearer", "expires_in": 900, "scope": "orders.read orders.write"}
@@ -62,7 +69,7 @@ SCHEMAS: Json = {
     },
     "oauth2.Error": {
         "type": "object",
-        "description": "RFC 6749, section 5.2.",
+        "description": "RFC 6749, section 5.2, and RFC 7009, section 2.2.1.",
         "required": ["error"],
         "properties": {
             "error": {
@@ -74,6 +81,7 @@ SCHEMAS: Json = {
                     "unauthorized_client",
                     "unsupported_grant_type",
                     "invalid_scope",
+                    "unsupported_token_type",
                     "server_error",
                     "temporarily_unavailable",
                 ],

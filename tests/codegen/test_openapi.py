@@ -144,7 +144,7 @@ def test_oauth_speaks_forms_and_its_own_errors(path: str) -> None:
 
 def test_the_token_form_documents_its_fields() -> None:
     form = schema("oauth2.TokenRequest")
-    assert set(form["properties"]) == {"grant_type", "scope", "client_id", "client_secret"}
+    assert set(form["properties"]) == {"grant_type", "refresh_token", "scope", "client_id", "client_secret"}
     assert form["required"] == ["grant_type"]
 
 
