@@ -14,7 +14,9 @@ from services.order.products.domain import OutOfStock, Product, ProductInactive,
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def product(product_id: str, price_minor: int = 100, currency: str = "EUR", stock: int = 10, active: bool = True) -> Product:
+def product(
+    product_id: str, price_minor: int = 100, currency: str = "EUR", stock: int = 10, active: bool = True
+) -> Product:
     return Product(product_id, "", product_id.title(), price_minor, currency, stock, active, 1, NOW, NOW)
 
 
@@ -29,7 +31,9 @@ def test_lines_of_one_product_are_merged_where_the_first_stood() -> None:
 def test_a_merged_quantity_beyond_the_bound_is_refused_at_the_line_that_exceeds_it() -> None:
     with pytest.raises(RequestInvalid) as caught:
         merge(lines(("a", 600), ("b", 1), ("a", 600)))
-    assert caught.value.violations == (("lines[2].quantity", "the lines of a add up to 1200; at most 1000 are allowed"),)
+    assert caught.value.violations == (
+        ("lines[2].quantity", "the lines of a add up to 1200; at most 1000 are allowed"),
+    )
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 100)), min_size=1, max_size=10))

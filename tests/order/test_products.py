@@ -151,7 +151,10 @@ async def test_stock_moves_and_never_falls_below_zero(quiet_shop: Shop) -> None:
 
 async def test_customers_do_not_touch_the_catalogue(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product()
-    for call in (adjust(quiet_shop, product_id, 1, quiet_shop.user), update(quiet_shop, quiet_shop.user, product_id=product_id)):
+    for call in (
+        adjust(quiet_shop, product_id, 1, quiet_shop.user),
+        update(quiet_shop, quiet_shop.user, product_id=product_id),
+    ):
         assert (await refused(call)).reason in ("CALLER_NOT_ALLOWED", "SCOPE_MISSING")
     assert (await refused(quiet_shop.products.UpdateProduct(UpdateProductRequest()))).reason == "TOKEN_MISSING"
 

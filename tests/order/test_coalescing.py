@@ -1,0 +1,93 @@
+"""Writes that share a round trip: what they share, and what they do not."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from services.order.orders.coalescing import Coalescer
+
+
+class Bad(Exception):
+    """An item's own fault."""
+
+
+class Paper:
+    """Takes batches, each when it is let; refuses those with a bad item whole."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.written: list[int] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def write(self, items: Sequence[int]) -> None:
+        self.batches.append(list(items))
+        await self.gate.wait()
+        if any(item < 0 for item in items):
+            raise Bad
+        if 0 in items:
+            raise ConnectionError
+        self.written += items
+
+
+async def test_an_idle_lane_writes_one_at_once_and_a_busy_one_takes_all_that_waited() -> None:
+    paper = Paper()
+    lane = Coalescer(paper.write, (Bad,))
+    paper.gate.clear()
+    calls = [asyncio.create_task(lane.put(n)) for n in range(1, 6)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    calls += [asyncio.create_task(lane.put(n)) for n in range(6, 9)]
+    await asyncio.sleep(0)
+    paper.gate.set()
+    await asyncio.gather(*calls)
+    assert paper.batches == [[1, 2, 3, 4, 5], [6, 7, 8]]
+    await lane.put(9)
+    assert paper.batches[-1] == [9]
+
+
+async def test_a_bad_item_fails_alone() -> None:
+    paper = Paper()
+    lane = Coalescer(paper.write, (Bad,))
+    results = await asyncio.gather(*(lane.put(n if n != 17 else -1) for n in range(1, 65)), return_exceptions=True)
+    assert [type(r) for r in results if r is not None] == [Bad]
+    assert sorted(paper.written) == [n for n in range(1, 65) if n != 17]
+    assert len(paper.batches) <= 13
+
+
+async def test_all_bad_items_fail_each_for_itself() -> None:
+    paper = Paper()
+    lane = Coalescer(paper.write, (Bad,))
+    results = await asyncio.gather(*(lane.put(-n) for n in range(1, 65)), return_exceptions=True)
+    assert all(isinstance(r, Bad) for r in results)
+    assert len(paper.batches) == 85
+
+
+async def test_what_is_no_items_fault_is_not_tried_again() -> None:
+    paper = Paper()
+    lane = Coalescer(paper.write, (Bad,))
+    results = await asyncio.gather(*(lane.put(n) for n in (1, 0, 2)), return_exceptions=True)
+    assert all(isinstance(r, ConnectionError) for r in results)
+    assert paper.batches == [[1, 0, 2]]
+    await lane.put(3)
+
+
+async def test_a_caller_that_goes_away_disturbs_nobody() -> None:
+    paper = Paper()
+    lane = Coalescer(paper.write, (Bad,))
+    paper.gate.clear()
+    flying = [asyncio.create_task(lane.put(n)) for n in (1, 2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(lane.put(n)) for n in (3, 4)]
+    await asyncio.sleep(0)
+    flying[0].cancel()
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    paper.gate.set()
+    assert await asyncio.gather(flying[1], waiting[1]) == [None, None]
+    for gone in (flying[0], waiting[0]):
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+    assert paper.written == [1, 2, 4], "what was in flight is written, what only waited is not"
