@@ -79,6 +79,8 @@ def tracing(deployment: Deployment) -> Json | None:
         "operation": "%ROUTE_NAME%",
         "custom_tags": [
             {"tag": "rpc.system", "literal": {"value": "grpc"}},
+            # In the place of Envoy's own, which has the query.
+            {"tag": "http.url", "value": "%PATH(NQ:ORIG_OR_PATH):300%"},
             {"tag": "weft.client", "value": CLIENT},
         ],
     }

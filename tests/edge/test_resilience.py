@@ -1,0 +1,101 @@
+"""When parts fail: calls go elsewhere, load is shed early, and an edge that drains loses nothing."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx
+import pytest
+from joserfc.jwk import ECKey
+
+from codegen.envoy import clusters
+from services.chassis.contract import Contract
+from tests.edge import doors
+from tests.edge.conftest import Edge, Mint, deployed
+from tests.edge.running import free_ports, running, stat, until
+from tests.edge.upstream import Upstream
+
+
+@pytest.fixture
+def pair(
+    contract: Contract, key: ECKey, mint: Mint, edge: Edge, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Edge, Upstream, Upstream]]:
+    """An edge before two replicas of everything."""
+    folder = tmp_path_factory.mktemp("pair")
+    public = {"keys": [key.as_dict(private=False)]}
+    with Upstream(contract, public) as one, Upstream(contract, public) as two:
+        http, admin, jwks = free_ports(3)
+        names = [package.split(".")[1] for package in contract.packages]
+        single = deployed(contract, folder, dict.fromkeys(names, ""), (http, admin, jwks), pages=edge.deployment.folder)
+        deployment = replace(single, services=dict.fromkeys(names, (one.address, two.address)))
+        with running(contract, deployment):
+            until(lambda: stat(deployment, "http.edge.jwt_authn.jwks_fetch_success"), "the keys are fetched")
+            until(lambda: stat(deployment, "cluster.order.membership_healthy") == 2, "both are healthy")
+            yield Edge(f"http://127.0.0.1:{http}", deployment, one, mint), one, two
+
+
+def test_calls_are_spread_and_go_on_when_a_replica_stops(pair: tuple[Edge, Upstream, Upstream]) -> None:
+    edge, one, two = pair
+    headers = {"authorization": f"Bearer {edge.mint()}"}
+    with httpx.Client(base_url=edge.url, headers=headers) as client:
+        assert {client.get("/v1/orders/ord_1").status_code for _ in range(40)} == {200}
+        assert min(orders(one), orders(two)) > 5
+        two.__exit__()
+        assert {client.get("/v1/orders/ord_1").status_code for _ in range(100)} == {200}
+        until(lambda: stat(edge.deployment, "cluster.order.membership_healthy") == 1, "the edge knows of it")
+
+
+def test_what_reached_a_server_is_not_repeated(pair: tuple[Edge, Upstream, Upstream]) -> None:
+    edge, one, two = pair
+    failed = edge.call("POST", "/v1/orders", json={}, headers={"x-test-error": "UNAVAILABLE"})
+    assert failed.status_code == 503
+    assert orders(one) + orders(two) == 1
+
+
+def test_load_beyond_the_room_is_shed_early_and_retryable(edge: Edge) -> None:
+    count = clusters.CALLS_PER_REPLICA + 40
+    edge.upstream.release.clear()
+    healthy = threading.Event()
+
+    async def flood() -> list[httpx.Response]:
+        headers = {"authorization": f"Bearer {edge.mint()}", "x-test-sleep": "8"}
+        limits = httpx.Limits(max_connections=count)
+        async with httpx.AsyncClient(base_url=edge.url, headers=headers, limits=limits, timeout=30) as client:
+            calls = [asyncio.create_task(client.get("/v1/orders/ord_1")) for _ in range(count)]
+            await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+            healthy.set()
+            assert (await client.get("/healthz")).status_code == 200  # health traffic is always let through
+            edge.upstream.release.set()
+            return await asyncio.gather(*calls)
+
+    try:
+        answers = asyncio.run(flood())
+    finally:
+        edge.upstream.release.clear()
+    counted = Counter(answer.status_code for answer in answers)
+    assert counted[503] >= 30, counted
+    assert counted[200] >= clusters.CALLS_PER_REPLICA // 2, counted
+    refusal = doors.of_response(next(answer for answer in answers if answer.status_code == 503))
+    assert (refusal.info.reason, refusal.retry, refusal.headers["retry-after"]) == ("OVERLOADED", True, "1")
+
+
+def test_an_edge_that_drains_answers_what_it_has(pair: tuple[Edge, Upstream, Upstream]) -> None:
+    edge, one, two = pair
+    headers = {"authorization": f"Bearer {edge.mint()}", "x-test-sleep": "1"}
+    answers: list[int] = []
+    slow = threading.Thread(
+        target=lambda: answers.append(httpx.get(f"{edge.url}/v1/orders/ord_1", headers=headers).status_code)
+    )
+    slow.start()
+    until(lambda: orders(one) + orders(two) == 1, "the call is under way")
+    admin = f"http://127.0.0.1:{edge.deployment.admin_port}"
+    assert httpx.post(f"{admin}/drain_listeners?graceful").status_code == 200
+    slow.join(10)
+    assert answers == [200]
+
+
+def orders(upstream: Upstream) -> int:
+    """How many calls of order reached a replica."""
+    return sum(call[0].service == "weft.order.v1.OrderService" for call in upstream.calls)

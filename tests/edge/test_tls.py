@@ -1,0 +1,139 @@
+"""TLS before and behind the edge: versions, names, and certificates that change while it runs."""
+
+import shutil
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from cryptography import x509
+
+from deploy.local.certificates import Certificates
+from services.chassis.contract import Contract
+from tests.edge import doors
+from tests.edge.conftest import Edge, Mint, deployed
+from tests.edge.running import free_ports, running, stat, until
+from tests.edge.upstream import Upstream
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, contract: Contract) -> Certificates:
+    """Certificates that this module may change."""
+    folder = tmp_path_factory.mktemp("certs")
+    made = Certificates(folder, sorted(package.split(".")[1] for package in contract.packages))
+    made.ensure()
+    return made
+
+
+def serving(certificates: Certificates, name: str) -> grpc.ServerCredentials:
+    """A service's credentials, asking callers for theirs; read anew for each handshake."""
+
+    def read() -> grpc.ServerCertificateConfiguration:
+        pair = (certificates.key(name).read_bytes(), certificates.certificate(name).read_bytes())
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=certificates.ca.read_bytes())
+
+    return grpc.dynamic_ssl_server_credentials(read(), read, require_client_authentication=True)
+
+
+@pytest.fixture(scope="module")
+def tls_edge(
+    own: Certificates, contract: Contract, key: object, mint: Mint, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Edge]:
+    """HTTPS before, mTLS behind: `order` and `user` are themselves; at `notification`'s address answers `order`."""
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "docs").mkdir()
+    (folder / "openapi.json").write_text("{}")
+    (folder / "docs" / "index.html").write_text("")
+    public = {"keys": [key.as_dict(private=False)]}  # type: ignore[attr-defined]
+    with (
+        Upstream(contract, public, serving(own, "order")) as order,
+        Upstream(contract, public, serving(own, "user")) as user,
+    ):
+        http, https, admin, jwks = free_ports(4)
+        addresses = {"order": order.address, "user": user.address, "notification": order.address}
+        deployment = replace(
+            deployed(contract, folder, addresses, (http, admin, jwks)),
+            https_port=https,
+            ca=own.ca,
+            client_cert=own.certificate("edge"),
+            client_key=own.key("edge"),
+            server_cert=own.certificate("edge-server"),
+            server_key=own.key("edge-server"),
+        )
+        with running(contract, deployment):
+            until(lambda: stat(deployment, "http.edge.jwt_authn.jwks_fetch_success"), "the keys are fetched")
+            until(lambda: stat(deployment, "cluster.order.membership_healthy"), "order is healthy")
+            yield Edge(f"https://localhost:{https}", deployment, order, mint)
+
+
+def trusting(certificates: Certificates, **versions: ssl.TLSVersion) -> ssl.SSLContext:
+    """A caller that trusts the mesh's authority."""
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    for name, version in versions.items():
+        setattr(context, name, version)
+    return context
+
+
+def test_https_answers_with_hsts_over_both_versions_of_http(tls_edge: Edge, own: Certificates) -> None:
+    for number in (1, 2):
+        with httpx.Client(base_url=tls_edge.url, verify=trusting(own), http1=number == 1, http2=number == 2) as client:
+            response = client.get("/v1/orders/ord_1", headers={"authorization": f"Bearer {tls_edge.mint()}"})
+        assert (response.status_code, response.http_version) == (200, f"HTTP/{number}" if number == 2 else "HTTP/1.1")
+        assert response.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+
+
+def test_native_grpc_comes_in_over_tls(tls_edge: Edge, own: Certificates) -> None:
+    credentials = grpc.ssl_channel_credentials(own.ca.read_bytes())
+    with grpc.secure_channel(tls_edge.url.removeprefix("https://"), credentials) as channel:
+        call = channel.unary_unary("/weft.order.v1.OrderService/GetOrder", lambda data: data, lambda data: data)
+        call(b"", metadata=[("authorization", f"Bearer {tls_edge.mint()}")], timeout=10)
+
+
+def test_old_tls_is_refused(tls_edge: Edge, own: Certificates) -> None:
+    old = trusting(own)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{tls_edge.url}/healthz", verify=old)
+    assert httpx.get(f"{tls_edge.url}/healthz", verify=trusting(own)).status_code == 200
+
+
+def test_a_service_with_anothers_name_gets_no_call(tls_edge: Edge, own: Certificates) -> None:
+    before = len(tls_edge.upstream.calls)
+    headers = {"authorization": f"Bearer {tls_edge.mint()}"}
+    response = httpx.get(f"{tls_edge.url}/v1/inbox", verify=trusting(own), headers=headers, timeout=20)
+    assert doors.of_response(response).info.reason == "SERVICE_UNAVAILABLE"
+    assert len(tls_edge.upstream.calls) == before
+    assert stat(tls_edge.deployment, "cluster.notification.ssl.fail_verify_san") > 0
+
+
+def test_new_certificates_are_taken_up_without_a_dropped_call(
+    tls_edge: Edge, own: Certificates, tmp_path: Path
+) -> None:
+    port = int(tls_edge.url.rpartition(":")[2])
+    headers = {"authorization": f"Bearer {tls_edge.mint()}"}
+    shutil.copy(own.ca, tmp_path / "ca.crt")
+    before = served(port)
+    with httpx.Client(base_url=tls_edge.url, verify=trusting(own), headers=headers) as client:
+        assert client.get("/v1/orders/ord_1").status_code == 200
+        own.renew()
+
+        def renewed() -> bool:
+            assert client.get("/v1/orders/ord_1").status_code == 200  # the old connection goes on
+            return served(port) != before
+
+        until(renewed, "the edge shows its new certificate")
+    until(
+        lambda: stat(tls_edge.deployment, "cluster.order.client_ssl_socket_factory.ssl_context_update_by_sds") > 1,
+        "so behind",
+    )
+    assert httpx.get(f"{tls_edge.url}/v1/orders/ord_1", verify=trusting(own), headers=headers).status_code == 200
+
+
+def served(port: int) -> int:
+    """The serial number of the certificate that a new connection sees."""
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate(("localhost", port)).encode()).serial_number
