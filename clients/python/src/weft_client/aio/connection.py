@@ -59,6 +59,8 @@ class AsyncConnection:
     def add(self, bound: Bound) -> None:
         """Keep a method bound to the current channel."""
         self._bound.append(bound)
+        if self._channel is not None:
+            bound.bind(self._channel)
 
     def link(self, service: str) -> Link:
         """What is known about a service behind this connection."""
