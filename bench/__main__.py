@@ -1,0 +1,77 @@
+"""`python -m bench [--quick] [--ratio 1.0] [--out FOLDER] [row …]`: measures, prints the table, writes the report."""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from bench import machine, report
+from bench.bench import FULL, QUICK, Bench
+from bench.rows import Row
+from bench.workloads import ALL
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> int:
+    """Runs the asked rows; 0 when all were measured without errors."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Weft beside its peers and its limits.")
+    parser.add_argument(
+        "rows", nargs="*", metavar="row", help=f"which to measure: {', '.join(ALL)}; all where none is named"
+    )
+    parser.add_argument("--quick", action="store_true", help="two short rounds of each, in under 3 minutes")
+    parser.add_argument("--ratio", type=float, default=1.0, help="share of traces that is sampled, on every side")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the report goes")
+    asked = parser.parse_args()
+    if unknown := set(asked.rows) - ALL.keys():
+        parser.error(f"there is no row {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+    begun = time.monotonic()
+    # Every process finds the others' bytecode, wherever and however the packages were installed.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def say(line: str) -> None:
+        print(f"[{time.monotonic() - begun:6.1f} s] {line}", flush=True)
+
+    described = machine.describe()
+    bench = Bench(QUICK if asked.quick else FULL, asked.ratio, say)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(bench.folder / "bytecode")
+    rows, failed = [], []
+    try:
+        for name in asked.rows or ALL:
+            say(name)
+            failure = _measure(bench, name, rows)
+            if failure:
+                failed.append(failure)
+    finally:
+        bench.close()
+    terms = (
+        f"{'Quick' if asked.quick else 'Full'} run: {bench.length.rounds} alternating rounds of {bench.length.seconds:g} s. "
+        f"Tracing on everywhere, {asked.ratio:.0%} of traces sampled, to one receiver. fsync on. "
+        "The load generator shares the cores: trust CPU per request and ratios."
+    )
+    found = {"machine": described, "terms": terms, "rows": [row.as_dict() for row in rows]}
+    page, _ = report.write(found, asked.out)
+    print(
+        "\n".join(
+            ["", *report.table(found["rows"]), "", f"{time.monotonic() - begun:.0f} s; report: {os.path.relpath(page)}"]
+        )
+    )
+    for line in failed:
+        print(line, file=sys.stderr)
+    return 1 if failed or any(row.errors for row in rows) else 0
+
+
+def _measure(bench: Bench, name: str, rows: list[Row]) -> str:
+    """Measures a workload into `rows`; what stood in the way, or nothing. The other rows go on."""
+    try:
+        rows.extend(ALL[name](bench))
+    except Exception as error:
+        traceback.print_exc()
+        return f"{name} was not measured: {type(error).__name__}: {error}"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""One run of the bench: its length, its common terms, and the stacks, which start when a workload first asks for them."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import weft as meshes
+from bench.accounts import Groups
+from bench.load.plan import Plan
+from bench.measure import run
+from bench.peers import stack
+from bench.postgres import Postgres
+from bench.processes import Process, free_address
+from bench.rows import Row, Side, alternate
+from bench.weft import Weft
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long things take. Seconds; `settle` is load before the first round that is not counted."""
+
+    rounds: int
+    seconds: float
+    warm_up: float
+    settle: float
+    sizes: tuple[int, ...]
+    replicas: tuple[int, ...]
+
+
+QUICK = Length(rounds=2, seconds=2.0, warm_up=0.5, settle=2.0, sizes=(0, 100_000), replicas=(1,))
+FULL = Length(rounds=5, seconds=4.0, warm_up=1.0, settle=5.0, sizes=(0, 10_000, 100_000, 1_000_000), replicas=(1, 2, 3))
+
+
+@dataclass
+class Bench:
+    """What the workloads share. `ratio` is the share of traces that is sampled, on every side."""
+
+    length: Length
+    ratio: float = 1.0
+    say: Callable[[str], None] = print
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="weft-bench-")))
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.chmod(0o711)
+        self._receiver: tuple[str, Process] | None = None
+        self._peers: dict[str, tuple[stack.Peer, Postgres]] = {}
+        self._weft: Weft | None = None
+        self._others: list[Process] = []
+
+    @property
+    def receiver(self) -> str:
+        """`host:port` of the trace receiver that all sides send to."""
+        if self._receiver is None:
+            address = free_address()
+            process = Process.python("bench.receiver", address, log=self.folder / "receiver.log")
+            process.wait_for(address)
+            self._receiver = address, process
+        return self._receiver[0]
+
+    @property
+    def otlp(self) -> str:
+        """Its URL."""
+        return f"http://{self.receiver}"
+
+    def peer(self, kind: str) -> stack.Peer:
+        """`fastapi_sqlalchemy` or `grpc_bare`, with a fresh PostgreSQL of its own."""
+        if kind not in self._peers:
+            self.say(f"starting {kind}")
+            server = Postgres(self.folder / kind)
+            terms = stack.Terms(otlp=self.otlp, ratio=self.ratio)
+            try:
+                peer = stack.start(kind, server.create("peer"), server.pid, terms, self.folder)
+            except BaseException:
+                server.stop()
+                raise
+            self._peers[kind] = peer, server
+        return self._peers[kind][0]
+
+    @property
+    def weft(self) -> Weft:
+        """The mesh with one replica of each service and no background work."""
+        if self._weft is None:
+            self._weft = self.mesh("weft")
+        else:
+            self._weft.renew()
+        return self._weft
+
+    def mesh(self, name: str, **options: Any) -> Weft:
+        """A mesh of its own, filled with the data set; who asks for it stops it."""
+        self.say(f"starting {name}")
+        began, seconds = meshes.start(self.folder / name, otlp=self.otlp, ratio=self.ratio, **options)
+        self.say(f"{name} ready in {seconds:.1f} s")
+        try:
+            began.fill()
+        except BaseException:
+            began.stop()
+            raise
+        return began
+
+    def serve(self, *arguments: str, env: dict[str, str] | None = None) -> tuple[str, Process]:
+        """A small server, `python -m module kind address`: its address and process; ends with the bench."""
+        address = free_address()
+        log = self.folder / f"server-{address.rpartition(':')[2]}.log"
+        process = Process.python(*arguments, address, log=log, env=env)
+        self._others.append(process)
+        process.wait_for(address)
+        return address, process
+
+    def adopt(self, process: Process) -> Process:
+        """Ends a process with the bench."""
+        self._others.append(process)
+        return process
+
+    def plan(self, transport: str, targets: list[str], source: str, arguments: dict[str, Any], **more: Any) -> Plan:
+        """A plan of this run's length."""
+        more = {"seconds": self.length.seconds, "warm_up": self.length.warm_up, **more}
+        module = "callers" if transport == "client" else "requests"
+        return Plan(transport, targets, f"bench.{module}:{source}", arguments, **more)
+
+    def compare(self, row: Row, sides: Sequence[Side], rounds: int | None = None) -> Row:
+        """Fills the row: settles each side, then measures them in turn."""
+        for side in sides:
+            self.settle(side.plan, side.groups)
+        row.samples = alternate(sides, rounds or self.length.rounds, lambda line: self.say(f"  {line}"))
+        return row
+
+    def settle(self, plan: Plan, groups: Groups) -> None:
+        """Load that is not counted: caches fill, pools open, statements are prepared."""
+        lasting = {**plan.as_dict(), "seconds": self.length.settle, "rate": 0.0}
+        run(Plan(**lasting), groups)
+
+    def close(self) -> None:
+        """Ends everything that was started and removes its data."""
+        began = time.monotonic()
+        for process in self._others:
+            process.stop()
+        for peer, server in self._peers.values():
+            peer.stop()
+            server.stop()
+        if self._weft is not None:
+            self._weft.stop()
+        if self._receiver is not None:
+            self._receiver[1].stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.say(f"everything stopped ({time.monotonic() - began:.1f} s)")

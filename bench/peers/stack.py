@@ -1,0 +1,97 @@
+"""Starts a peer whole: its PostgreSQL database, its worker processes."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import dataset, tokens
+from bench.peers import database
+from bench.processes import Process, free_address
+from services.chassis import ids
+
+SCOPES = "orders.read orders.write users.read"
+
+
+@dataclass
+class Peer:
+    """A running peer: where it answers, who may call, what there is to order, and its processes by group."""
+
+    name: str
+    targets: list[str]
+    token: str
+    customers: list[str]
+    products: list[str]
+    groups: dict[str, list[int]]
+    processes: list[Process]
+
+    def stop(self) -> None:
+        """Ends the processes."""
+        for process in self.processes:
+            process.stop()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all sides have in common: the trace receiver (empty for none), the sampled share, workers."""
+
+    otlp: str = ""
+    ratio: float = 1.0
+    workers: int = os.cpu_count() or 1
+    pool_size: int = 16
+    token_cache: bool = True
+
+
+def start(kind: str, url: str, postmaster: int, terms: Terms, logs: Path) -> Peer:
+    """Starts `fastapi_sqlalchemy` or `grpc_bare` on the empty database at `url` (`postgresql://…/name`)."""
+    signer, partner_id = tokens.Signer(), ids.new("prt")
+    catalogue, customers = dataset.products(), dataset.customers(partner_id)
+    driver_url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
+    database.prepare_now(driver_url, catalogue, customers)
+    token = signer.token(ids.new("cli"), SCOPES, partner_id)
+    env = {
+        "PEER_DATABASE_URL": driver_url,
+        "PEER_JWT_PUBLIC_KEY": signer.public_key,
+        "PEER_OTLP_ENDPOINT": terms.otlp,
+        "PEER_TRACE_RATIO": str(terms.ratio),
+        "PEER_POOL_SIZE": str(terms.pool_size),
+        "PEER_TOKEN_CACHE": str(int(terms.token_cache)),
+        "PEER_USERS_TOKEN": token,
+    }
+    launch = {"fastapi_sqlalchemy": _uvicorn, "grpc_bare": _grpc}[kind]
+    targets, processes = launch(terms, env, logs)
+    peer = Peer(
+        name=kind,
+        targets=targets,
+        token=token,
+        customers=[str(row["user_id"]) for row in customers],
+        products=[str(row["product_id"]) for row in catalogue],
+        groups={"python": [process.pid for process in processes], "postgres": [postmaster]},
+        processes=processes,
+    )
+    try:
+        for process, target in zip(processes, targets, strict=True):
+            process.wait_for(target)
+        if kind == "fastapi_sqlalchemy":
+            # Its supervisor listens before its workers have started.
+            processes[0].wait_until_logged("Application startup complete", terms.workers)
+    except BaseException:
+        peer.stop()
+        raise
+    return peer
+
+
+def _uvicorn(terms: Terms, env: dict[str, str], logs: Path) -> tuple[list[str], list[Process]]:
+    """One supervisor, as many workers as cores, one port."""
+    address = free_address()
+    env = {**env, "PEER_USERS_URL": f"http://{address}"}
+    arguments = ("bench.peers.fastapi_sqlalchemy", address, str(terms.workers))
+    return [address], [Process.python(*arguments, log=logs / "peer-a.log", env=env)]
+
+
+def _grpc(terms: Terms, env: dict[str, str], logs: Path) -> tuple[list[str], list[Process]]:
+    """As many processes as cores, each with a port; the caller balances."""
+    targets = [free_address() for _ in range(terms.workers)]
+    return targets, [
+        Process.python("bench.peers.grpc_bare", target, log=logs / f"peer-b-{number}.log", env=env)
+        for number, target in enumerate(targets)
+    ]

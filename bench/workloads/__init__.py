@@ -1,0 +1,30 @@
+"""The rows, one module for each noun. A workload is a function from the bench to rows; `ALL` names them in order.
+
+Streams and webhooks join here when they exist: a module with its functions, and its lines in `ALL`.
+"""
+
+from collections.abc import Callable, Iterable
+
+from bench.bench import Bench
+from bench.rows import Row
+from bench.workloads import chain, clients, database, edge, growth, lifecycle, mail, orders, users
+
+Workload = Callable[[Bench], Iterable[Row]]
+
+ALL: dict[str, Workload] = {
+    "create": orders.create,
+    "get": orders.get,
+    "list": orders.list_,
+    "mix": orders.mix,
+    "create-grpc": orders.create_grpc,
+    "latency": orders.latency,
+    "lookup": users.lookup,
+    "chain": chain.chain,
+    "client": clients.client,
+    "edge": edge.edge,
+    "database": database.ceiling,
+    "lifecycle": lifecycle.lifecycle,
+    "mail": mail.mail,
+    "stored": growth.stored,
+    "replicas": growth.replicas,
+}

@@ -1,0 +1,148 @@
+"""Orders: created, read, listed and mixed, over REST and over gRPC."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+
+from bench.bench import Bench
+from bench.peers.stack import Peer
+from bench.rows import Comparison, Row, Side
+from bench.weft import Weft
+from bench.workloads.chain import echo
+
+PEER_A, PEER_B = "peer (a)", "peer (b)"
+METHOD = "/weft.order.v1.OrderService/CreateOrder"
+READABLE = 500
+"""Orders that are read again and again."""
+
+
+def create(bench: Bench) -> Iterator[Row]:
+    """`POST /v1/orders`, 64 at once: the ceiling."""
+    mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
+    sides = [creating(bench, "weft", mesh.edges, mesh), creating(bench, PEER_A, peer.targets, peer)]
+    comparisons = [
+        Comparison("orders/s, Weft over peer (a)", "weft", PEER_A, "rate", at_least=4),
+        Comparison("CPU per order, peer (a) over Weft", PEER_A, "weft", "cpu", at_least=4),
+    ]
+    yield bench.compare(Row("create", "REST create order", comparisons=comparisons), sides)
+
+
+def creating(bench: Bench, name: str, targets: list[str], who: Weft | Peer, **more: float) -> Side:
+    """The side that creates orders at the targets."""
+    arguments = {"host": "localhost", "token": who.token, "customers": who.customers, "products": who.products}
+    return Side(name, bench.plan("http", targets, "create_order_json", arguments, expected="201", **more), who.groups)
+
+
+def _made(target: str, token: str, count: int = READABLE) -> list[str]:
+    """The ids of the caller's newest orders."""
+    request = urllib.request.Request(
+        f"http://{target}/v1/orders?pageSize={count}", headers={"authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return [order["orderId"] for order in json.load(reply)["orders"]]
+
+
+def _filled(bench: Bench, side: Side, target: str, token: str) -> list[str]:
+    """Ids to read; makes orders first where there are too few."""
+    found = _made(target, token)
+    while len(found) < READABLE:
+        bench.settle(side.plan, side.groups)
+        found = _made(target, token)
+    return found
+
+
+def _reading(bench: Bench, name: str, targets: list[str], who: Weft | Peer) -> tuple[Side, Side]:
+    """Reads of single orders, and a mix with one new order among five requests."""
+    ids = _filled(bench, creating(bench, name, targets, who), targets[0], who.token)
+    paths = [f"/v1/orders/{order_id}" for order_id in ids]
+    base = {"host": "localhost", "token": who.token, "paths": paths}
+    reads = Side(name, bench.plan("http", targets, "get_json", base), who.groups)
+    more = {**base, "customers": who.customers, "products": who.products}
+    mixed = Side(name, bench.plan("http", targets, "mixed_json", more, expected="200 201"), who.groups)
+    return reads, mixed
+
+
+def reading_one(bench: Bench, name: str, mesh: Weft) -> Side:
+    """The side that reads single orders of a mesh."""
+    return _reading(bench, name, mesh.edges, mesh)[0]
+
+
+def _both(bench: Bench) -> list[tuple[Side, Side]]:
+    mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
+    return [_reading(bench, "weft", mesh.edges, mesh), _reading(bench, PEER_A, peer.targets, peer)]
+
+
+def get(bench: Bench) -> Iterator[Row]:
+    """`GET /v1/orders/{order_id}`, 64 at once."""
+    comparisons = [
+        Comparison("reads/s, Weft over peer (a)", "weft", PEER_A, "rate", at_least=3),
+        Comparison("CPU per read, peer (a) over Weft", PEER_A, "weft", "cpu"),
+    ]
+    yield bench.compare(Row("get", "REST get order", comparisons=comparisons), [reads for reads, _ in _both(bench)])
+
+
+def mix(bench: Bench) -> Iterator[Row]:
+    """Four reads to one new order, 64 at once."""
+    comparisons = [
+        Comparison("requests/s, Weft over peer (a)", "weft", PEER_A, "rate"),
+        Comparison("CPU per request, peer (a) over Weft", PEER_A, "weft", "cpu"),
+    ]
+    yield bench.compare(
+        Row("mix", "REST mix, 80 % reads", comparisons=comparisons), [mixed for _, mixed in _both(bench)]
+    )
+
+
+def list_(bench: Bench) -> Iterator[Row]:
+    """`GET /v1/orders?pageSize=50`, 16 at once."""
+    mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
+    sides = []
+    for name, targets, who in (("weft", mesh.edges, mesh), (PEER_A, peer.targets, peer)):
+        _filled(bench, creating(bench, name, targets, who), targets[0], who.token)
+        arguments = {"host": "localhost", "token": who.token, "paths": ["/v1/orders?pageSize=50"]}
+        sides.append(Side(name, bench.plan("http", targets, "get_json", arguments, concurrency=16), who.groups))
+    comparisons = [
+        Comparison("pages/s, Weft over peer (a)", "weft", PEER_A, "rate"),
+        Comparison("CPU per page, peer (a) over Weft", PEER_A, "weft", "cpu"),
+    ]
+    yield bench.compare(Row("list", "REST list, a page of 50 orders", comparisons=comparisons), sides)
+
+
+def create_grpc(bench: Bench) -> Iterator[Row]:
+    """`CreateOrder` over gRPC, 64 at once, straight at the services; the bare echo answers a fixed order."""
+    mesh, peer = bench.weft, bench.peer("grpc_bare")
+    address, process = echo(bench)
+    arguments = {"method": METHOD, "token": mesh.token, "customers": mesh.customers, "products": mesh.products}
+    at_peer = {"method": METHOD, "token": peer.token, "customers": peer.customers, "products": peer.products}
+    ours = bench.plan(
+        "grpc", mesh.services["order"], "create_order_message", arguments, expected="OK", tls=mesh.tls("order")
+    )
+    sides = [
+        Side("weft", ours, mesh.groups),
+        Side(PEER_B, bench.plan("grpc", peer.targets, "create_order_message", at_peer, expected="OK"), peer.groups),
+        Side(
+            "echo",
+            bench.plan("grpc", [address], "create_order_message", arguments, expected="OK"),
+            {"order": [process.pid]},
+        ),
+    ]
+    comparisons = [
+        Comparison("orders/s, Weft over peer (b)", "weft", PEER_B, "rate"),
+        Comparison("CPU per order, peer (b) over Weft", PEER_B, "weft", "cpu"),
+        Comparison("CPU of the order process over a bare echo", "weft", "echo", "cpu:order", at_most=3.5),
+    ]
+    note = "Weft over mutual TLS, peer and echo in plain text."
+    yield bench.compare(Row("create-grpc", "gRPC create order", note, comparisons=comparisons), sides)
+
+
+def latency(bench: Bench) -> Iterator[Row]:
+    """New orders at fixed rates, latency from the moment each was due."""
+    mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
+    row = Row("latency", "REST create order, latency at fixed rates (open loop)")
+    sides = []
+    for rate in (50, 100, 200) if bench.length.rounds > 2 else (100,):
+        sides.append(creating(bench, f"weft at {rate}/s", mesh.edges, mesh, rate=float(rate), concurrency=256))
+        sides.append(creating(bench, f"{PEER_A} at {rate}/s", peer.targets, peer, rate=float(rate), concurrency=256))
+        row.comparisons.append(
+            Comparison(f"median at {rate}/s, peer (a) over Weft", f"{PEER_A} at {rate}/s", f"weft at {rate}/s", "p50")
+        )
+    yield bench.compare(row, sides, rounds=min(bench.length.rounds, 3))
