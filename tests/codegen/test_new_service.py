@@ -4,12 +4,12 @@ Nothing of the chassis, the edge, the generators, the clients or the mesh is edi
 """
 
 import json
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,22 +64,22 @@ def mesh(tree: Path, folder: Path) -> Iterator[dict[str, Any]]:
         port = free.getsockname()[1]
     environment = check_gen.environment(tree) | {"WEFT_HOME": str(home), "WEFT_EDGE_PORT": str(port)}
     command = [sys.executable, "-m", "deploy.local", "run"]
-    with subprocess.Popen(
-        command, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    log = folder / "fourth.log"
+    with (
+        log.open("wb") as said,
+        subprocess.Popen(command, cwd=tree, env=environment, stdout=said, stderr=said) as process,
+    ):
         try:
-            assert process.stdout is not None
-            said = []
-            for line in process.stdout:
-                said.append(line)
-                if line.startswith("ready "):
-                    break
-            assert said[-1].startswith("ready "), "".join(said[-20:])
-            os.set_blocking(process.stdout.fileno(), False)  # what it says from now on may be dropped
-            yield json.loads((home / "mesh.json").read_text())
+            ready = home / "mesh.json"
+            end = time.monotonic() + 180
+            while not ready.exists():
+                assert process.poll() is None, log.read_text()[-3000:]
+                assert time.monotonic() < end, log.read_text()[-3000:]
+                time.sleep(0.1)
+            yield json.loads(ready.read_text())
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.wait(20)
 
 
 @pytest.fixture(scope="module")
