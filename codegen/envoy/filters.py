@@ -18,7 +18,7 @@ GZIP = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip
 def public(contract: Contract, deployment: Deployment, *, https: bool) -> list[Json]:
     """The filters of the public listeners, each at its place for the reason beside it."""
     return [
-        _security_headers(https=https),  # first, so that every reply passes it last
+        _answer_headers(https=https),  # first, so that every reply passes it last
         _health(),  # load balancers are answered whatever comes later
         _cors(),  # a preflight has no token and no JSON
         _compressor(),  # behind the transcoder on the way back: it sees JSON
@@ -56,11 +56,15 @@ def router() -> Json:
     return http_filter("router", "router.v3.Router", suppress_envoy_headers=True)
 
 
-def _security_headers(*, https: bool) -> Json:
+def _answer_headers(*, https: bool) -> Json:
     answers = [
         header("x-content-type-options", "nosniff"),
         header("x-frame-options", "DENY"),
         header("referrer-policy", "no-referrer"),
+        # The trace that the call belongs to (W3C Trace Context, level 2), as the tracer handed it on.
+        header("traceresponse", "%REQ(traceparent)%"),
+        # Answers hold tokens and people's orders; what may be kept says so itself.
+        header("cache-control", "no-store") | {"append_action": "ADD_IF_ABSENT"},
     ]
     if https:
         answers.append(header("strict-transport-security", "max-age=31536000; includeSubDomains"))
