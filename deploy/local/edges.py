@@ -94,7 +94,8 @@ def part(
         command=tuple(map(str, envoy.command(deployment))),
         env={"PATH": "/usr/bin:/bin"},
         folder=deployment.folder,
-        probe=answers(edge.admin_port, "/ready"),
+        # Its own word, and a call that goes through it to a service.
+        probe=answers((edge.admin_port, "/ready"), (edge.http_port, "/.well-known/jwks.json")),
         grace=2,
         farewell=drain,
     )

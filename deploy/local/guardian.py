@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from deploy.local.process import adopt_orphans, die_with_parent
+from deploy.local.leash import adopt_orphans, die_with_parent
 
 REBIRTHS = 5
 """Deaths of the supervisor in a minute that end the mesh."""

@@ -2,28 +2,14 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 from collections.abc import Callable
 from typing import Protocol
 
+from deploy.local.leash import die_with_parent
 from deploy.local.part import Part
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-
-
-def die_with_parent(signal_number: int) -> None:
-    """Ask the kernel to send this process a signal when its parent dies."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
-
-
-def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent dies, so that none is lost sight of."""
-    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class Ear(Protocol):

@@ -34,12 +34,15 @@ def pongs(port: int, password: str) -> Probe:
     return probe
 
 
-def answers(port: int, path: str) -> Probe:
-    """Ready when it answers an HTTP GET with 200."""
-    question = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+def answers(*places: tuple[int, str]) -> Probe:
+    """Ready when it answers an HTTP GET with 200 at each port and path."""
 
     async def probe(_: int) -> bool:
-        return b" 200 " in (await _ask(port, question, 13) or b"")
+        for port, path in places:
+            question = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+            if b" 200 " not in (await _ask(port, question, 13) or b""):
+                return False
+        return True
 
     return probe
 

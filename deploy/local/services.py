@@ -36,8 +36,9 @@ def names(contract: Contract) -> tuple[str, ...]:
 def python_environment() -> dict[str, str]:
     """The environment of a Python part: ours, with this tree's sources first."""
     sources = [str(ROOT / folder) for folder in ("", "gen/python", "clients/python/src", "third_party/python")]
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **os.environ,
+        **inherited,  # compiled modules are kept: they halve the time to start
         "PYTHONPATH": os.pathsep.join([*sources, *filter(None, [os.environ.get("PYTHONPATH")])]),
         "PYTHONUNBUFFERED": "1",
         "MALLOC_ARENA_MAX": "2",  # glibc gives each thread an arena of its own; two are enough here and save memory
