@@ -28,6 +28,7 @@ class Receiver:
         self.closed = 0
         self.port = 0
         self.stalled: asyncio.Event | None = None
+        self.waiting = 0
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
         if self.recipient_answers:
@@ -38,6 +39,7 @@ class Receiver:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         assert isinstance(envelope.content, bytes)
         if self.stalled is not None:
+            self.waiting += 1
             await self.stalled.wait()
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
         self.envelopes.append((envelope.mail_from or "", list(envelope.rcpt_tos)))

@@ -1,15 +1,20 @@
 """From an event to a mail in a mailbox, and what may go wrong on the way."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from services.chassis import ids
+from services.chassis.errors import ServiceUnavailable
 from services.notification.__main__ import MAIL_ATTEMPTS
 from tests.notification import events
 from tests.notification.conftest import Service, Start
-from tests.notification.smtp import HANG_UP, receiving
+from tests.notification.smtp import HANG_UP, receiving, until
 
 ANN = ids.new("usr")
 
@@ -240,6 +245,40 @@ async def test_a_process_that_died_while_sending_leaves_the_mail_to_another(star
             await heir.settled()
             assert await heir.states() == [("SENT", "")]
             assert len(heir.receiver.mails) == 1
+
+
+async def test_a_database_that_restarts_while_a_mail_is_sent_does_not_have_it_sent_again(service: Service) -> None:
+    service.users.add(ANN)
+    service.receiver.stalled = asyncio.Event()
+    await service.publish(events.confirmed(ANN))
+    await until(lambda: service.receiver.waiting == 1)
+    async with away(service):
+        service.receiver.stalled.set()
+        await until(lambda: len(service.receiver.mails) == 1)
+    await service.settled()
+    assert await service.states() == [("SENT", "")]
+    assert len(service.receiver.mails) == 1
+
+
+@asynccontextmanager
+async def away(service: Service) -> AsyncIterator[None]:
+    """The service's database takes no connections, and breaks those that there are."""
+    name = f"{service.app.settings.database_prefix}_notification"
+    url = service.harness.postgres_url
+    async with await psycopg.AsyncConnection.connect(url, dbname="postgres", autocommit=True) as connection:
+        await connection.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+        await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        yield
+        await connection.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+
+    async def back() -> bool:  # a pool notices broken connections one by one
+        try:
+            return bool(await service.rows("SELECT 1"))
+        except ServiceUnavailable:
+            return False
+
+    for _ in range(service.app.settings.pool_size):
+        await events.until(back)
 
 
 async def test_a_delivery_whose_job_died_unheard_is_marked_as_failed(start: Start, clock) -> None:

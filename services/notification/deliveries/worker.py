@@ -12,6 +12,7 @@ from weft_client.breaker import Breaker
 
 from services.chassis import logs
 from services.chassis.clock import Clock
+from services.chassis.errors import Unavailable
 from services.chassis.telemetry import Tracer
 from services.chassis.work import Job
 from services.notification.deliveries.domain import (
@@ -36,6 +37,9 @@ log = logs.logger("deliveries")
 DELIVERIES = Counter(
     "weft_deliveries", "Deliveries that were worked on, by channel and the state they came to.", ["channel", "state"]
 )
+
+_PATIENCE = (0.2, 0.5, 1.0, 2.0, 3.0)
+"""Seconds between tries to write down what was sent."""
 
 
 class DeliveryWorker:
@@ -70,7 +74,7 @@ class DeliveryWorker:
             return
         users = await self._look_up(claimed.values(), jobs)
         settled = await asyncio.gather(*(self._deliver(d, by_delivery[d.delivery_id], users) for d in claimed.values()))
-        await self._deliveries.settle(settled, self._clock.now())
+        await self._settle(settled)
         for one in settled:
             job, verdict = by_delivery[one.delivery.delivery_id], one.verdict
             DELIVERIES.labels("EMAIL", verdict.state.value).inc()
@@ -78,6 +82,16 @@ class DeliveryWorker:
                 job.retry(verdict.error)
             elif verdict.state is DeliveryState.FAILED:
                 job.dead(verdict.error)
+
+    async def _settle(self, settled: Sequence[Settled]) -> None:
+        """Write down what happened, waiting for a database that restarts: what is not written is sent again."""
+        for pause in _PATIENCE:
+            try:
+                return await self._deliveries.settle(settled, self._clock.now())
+            except Unavailable as error:
+                log.warning("settling_waits", seconds=pause, cause=repr(error))
+                await asyncio.sleep(pause)
+        return await self._deliveries.settle(settled, self._clock.now())
 
     async def _look_up(self, claimed: Iterable[Delivery], jobs: Sequence[Job]) -> Mapping[str, User] | Unreachable:
         """One call for the batch; it belongs to a trace where the batch has only one."""

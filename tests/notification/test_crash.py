@@ -1,0 +1,107 @@
+"""kill -9 of the service while it sends: every event takes effect once, and a mail that is there twice is one mail."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc
+
+from services.chassis import ids
+from tests import servers
+from tests.harness import DATA_KEY, ISSUER, Harness
+from tests.notification import events
+from tests.notification.smtp import Receiver, until
+from tests.notification.users import Users
+
+ROOT = Path(__file__).parents[2]
+
+
+@asynccontextmanager
+async def process(harness: Harness, prefix: str, environment: dict[str, str]) -> AsyncIterator[tuple[int, str]]:
+    """The service as a process of its own: its pid and address. Killed at the end."""
+    address = f"127.0.0.1:{free_port()}"
+    ours = {
+        "WEFT_LISTEN": address,
+        "WEFT_DATABASE_URL": harness.postgres_url,
+        "WEFT_DATABASE_PREFIX": prefix,
+        "WEFT_DATA_KEYS": json.dumps({"k1": DATA_KEY}),
+        "WEFT_ISSUER": ISSUER,
+        "WEFT_INTERNAL_CALLERS": '["internal"]',
+        "WEFT_TLS_CERT": str(harness.certificates.certificate("notification")),
+        "WEFT_TLS_KEY": str(harness.certificates.key("notification")),
+        "WEFT_TLS_CA": str(harness.certificates.ca),
+    }
+    started = subprocess.Popen(  # noqa: ASYNC220 - starting is quick
+        [sys.executable, "-m", "services.notification"],
+        cwd=ROOT,
+        env={**os.environ, **ours, **environment},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield started.pid, address
+    finally:
+        started.send_signal(signal.SIGKILL)
+        started.wait()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that is free now."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+async def publish(harness: Harness, address: str, batch: list) -> int:
+    """Publish to a process that may still be starting; how many events were new."""
+    channel = harness.channel("notification", address)
+    stub = event_service_pb2_grpc.EventServiceStub(channel)
+    reply = await stub.PublishEvents(
+        event_service_pb2.PublishEventsRequest(events=batch), wait_for_ready=True, timeout=20
+    )
+    await channel.close()
+    return reply.new_count
+
+
+@pytest.mark.soak
+async def test_a_killed_service_loses_nothing_and_doubles_nothing(
+    harness: Harness, users: Users, receiver: Receiver
+) -> None:
+    prefix = harness.service_database("notification")
+    surroundings = {
+        "WEFT_SMTP_URL": f"smtp://127.0.0.1:{receiver.port}",
+        "WEFT_PEERS": json.dumps({"user": [users.address]}),
+    }
+    people = [users.add(ids.new("usr"), state="INITIAL") for _ in range(60)]
+    batch = [events.confirmed(user) for user in people] + [events.signed_up(user) for user in people]
+    for share in (20, 60):
+        async with process(harness, prefix, surroundings) as (_, address):
+            await publish(harness, address, batch)
+            await until(lambda share=share: len(receiver.mails) >= share, 60)  # and then it is killed in mid-work
+    async with process(harness, prefix, surroundings) as (_, address):
+        assert await publish(harness, address, batch) == 0
+
+        async def all_sent() -> bool:
+            return sent(harness, prefix) == 120
+
+        await servers.until(all_sent, "all mails to be sent", seconds=120)
+    arrived = Counter(receiver.ids)
+    assert len(arrived) == 120
+    assert sum(arrived.values()) <= 120 + 2 * 8  # what was under way when it was killed
+    with psycopg.connect(harness.postgres_url, dbname=f"{prefix}_notification") as connection:
+        assert connection.execute("SELECT count(*) FROM notifications").fetchone() == (120,)
+
+
+def sent(harness: Harness, prefix: str) -> int:
+    with psycopg.connect(harness.postgres_url, dbname=f"{prefix}_notification") as connection:
+        row = connection.execute("SELECT count(*) FROM deliveries WHERE state = 'SENT'").fetchone()
+    assert row is not None
+    return int(row[0])
