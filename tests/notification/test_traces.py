@@ -1,84 +1,101 @@
 """Everything that follows from an event belongs to the event's own trace, though a batch carried it."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.chassis import ids
+from services.chassis.app import App
+from services.chassis.spans import RecordedSpan, SpanTracer
 from services.chassis.telemetry import Tracer
 from services.notification.__main__ import build
 from tests.notification import events
-from tests.notification.conftest import Start
+from tests.notification.conftest import Service, Start
+
+Traced = Callable[[App], Awaitable[None]]
+OBSERVER = "observe tell_of_confirmation"
+
+
+class Spans:
+    """Takes the spans that end, in place of the sender."""
+
+    def __init__(self) -> None:
+        self.ended: list[RecordedSpan] = []
+
+    def add(self, span: RecordedSpan) -> None:
+        self.ended.append(span)
+
+    def of(self, trace: int) -> list[RecordedSpan]:
+        """Those of a trace."""
+        return [span for span in self.ended if span.get_span_context().trace_id == trace]
+
+    def parents(self, trace: int) -> list[tuple[str, str]]:
+        """The spans of a trace by name, each with its parent's; what comes from outside has the parent `event`."""
+        names = {span.get_span_context().span_id: span.name for span in self.of(trace)}
+        return sorted((span.name, names.get(span.parent_id, "event")) for span in self.of(trace))
 
 
 @pytest.fixture
-def exporter():
-    return InMemorySpanExporter()
+def spans() -> Spans:
+    return Spans()
 
 
 @pytest.fixture
-def traced(exporter):
+def traced(spans: Spans) -> Traced:
     """The service's build, with spans that are kept."""
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
 
-    async def wired(weft):
-        weft.tracer = Tracer(provider.get_tracer("test"), 1.0)
+    async def wired(weft: App) -> None:
+        weft.tracer = Tracer(SpanTracer(spans), 1.0)
         await build(weft)
 
     return wired
 
 
-def parents(exporter, trace_id):
-    """Each span of a trace with its parent's name; the event's own span is `origin`."""
-    spans = [span for span in exporter.get_finished_spans() if span.context.trace_id == trace_id]
-    names = {span.context.span_id: span.name for span in spans}
-    return sorted((span.name, names.get(span.parent.span_id, "origin")) for span in spans)
+def context(trace: int, span: int, flags: str = "01") -> str:
+    return f"00-{trace:032x}-{span:016x}-{flags}"
 
 
-async def test_each_event_of_a_batch_goes_on_in_its_own_trace(start: Start, traced, exporter) -> None:
-    people = [ids.new("usr") for _ in range(3)]
+async def publish_one(service: Service, traceparent: str, **user: str) -> None:
+    ann = service.users.add(ids.new("usr"), **user)
+    await service.publish(events.confirmed(ann, traceparent=traceparent))
+    await service.settled()
+    assert len(service.receiver.mails) == 1
+
+
+async def test_each_event_of_a_batch_goes_on_in_its_own_trace(start: Start, traced: Traced, spans: Spans) -> None:
+    traces = range(1, 8)
     async with start(traced) as service:
-        for user in people:
-            service.users.add(user)
+        people = [service.users.add(ids.new("usr")) for _ in traces]
         batch = [
-            events.confirmed(user, traceparent=f"00-{number:032x}-{number + 100:016x}-01")
-            for number, user in enumerate(people, start=1)
+            events.confirmed(user, traceparent=context(n, n + 100)) for n, user in zip(traces, people, strict=True)
         ]
         await service.publish(*batch)
         await service.settled()
-        assert len(service.receiver.mails) == 3
-    for number in (1, 2, 3):
-        told = parents(exporter, number)
-        assert [pair for pair in told if pair[0] != "look up recipients" and pair[1] != "look up recipients"] == [
-            ("observe tell_of_confirmation", "process event"),
-            ("process event", "origin"),
-            ("send mail", "observe tell_of_confirmation"),
-        ]
-        (root,) = [
-            span
-            for span in exporter.get_finished_spans()
-            if span.context.trace_id == number and span.name == "process event"
-        ]
-        assert root.parent.span_id == number + 100
+        assert len(service.receiver.mails) == len(traces)
+    for n in traces:
+        shape = [pair for pair in spans.parents(n) if pair[0] in ("process event", OBSERVER, "send mail")]
+        assert shape == [(OBSERVER, "process event"), ("process event", "event"), ("send mail", OBSERVER)]
+        (first,) = [span for span in spans.of(n) if span.name == "process event"]
+        assert first.parent_id == n + 100
+        assert first.attributes["weft.event.type"] == "order.confirmed"
 
 
-async def test_a_mail_that_goes_alone_has_its_look_up_in_its_trace(start: Start, traced, exporter) -> None:
-    ann = ids.new("usr")
+async def test_a_mail_that_goes_alone_has_its_look_up_in_its_trace(start: Start, traced: Traced, spans: Spans) -> None:
     async with start(traced) as service:
-        service.users.add(ann)
-        await service.publish(events.confirmed(ann, traceparent=f"00-{7:032x}-{8:016x}-01"))
-        await service.settled()
+        await publish_one(service, context(7, 8))
         assert f"{7:032x}" in service.users.traceparents[0]
-    assert ("look up recipients", "observe tell_of_confirmation") in parents(exporter, 7)
+    assert ("look up recipients", OBSERVER) in spans.parents(7)
 
 
-async def test_an_event_whose_trace_is_not_sampled_leaves_no_spans(start: Start, traced, exporter) -> None:
-    ann = ids.new("usr")
+async def test_an_event_whose_trace_is_not_sampled_leaves_no_spans(start: Start, traced: Traced, spans: Spans) -> None:
     async with start(traced) as service:
-        service.users.add(ann)
-        await service.publish(events.confirmed(ann, traceparent=f"00-{7:032x}-{8:016x}-00"))
-        await service.settled()
-        assert len(service.receiver.mails) == 1
-    assert parents(exporter, 7) == []
+        await publish_one(service, context(7, 8, flags="00"))
+    assert spans.of(7) == []
+
+
+async def test_spans_name_no_person(start: Start, traced: Traced, spans: Spans) -> None:
+    async with start(traced) as service:
+        await publish_one(service, context(7, 8), email="canary@example.com", display_name="Canary Name")
+    told = str([(span.name, span.attributes, span.message) for span in spans.ended])
+    assert "weft.delivery.state" in told
+    assert "canary" not in told.lower()
