@@ -18,6 +18,7 @@ from deploy.local.options import ROOT, Options
 from deploy.local.part import Part, Probe
 from deploy.local.ports import Ports
 from deploy.local.postgres import Postgres
+from deploy.local.preparation import Preparation
 from deploy.local.readiness import greets, listens, post
 from deploy.local.services import Surroundings, module, python_environment
 from deploy.local.supervisor import Supervisor
@@ -85,9 +86,11 @@ class Mesh:
             first.append(postgres.part())
         await self._supervisor.start(first)
         arguments = (self._options, around, self._secrets, self._certificates)
-        await asyncio.gather(
-            *(self._supervisor.run(services.commands(name, *arguments)) for name in self._services),
-        )
+        preparation = Preparation(postgres.prepared if postgres else None, self._secrets)
+        due = [name for name in self._services if preparation.is_due(name)]
+        await asyncio.gather(*(self._supervisor.run(services.commands(name, *arguments)) for name in due))
+        for name in due:
+            preparation.record(name)
         self._journal.tell(f"databases are up to date ({time.monotonic() - began:.1f} s)")
         await self._supervisor.start([part for name in self._services for part in services.replicas(name, *arguments)])
         await self._supervisor.start(

@@ -29,6 +29,8 @@ class Postgres:
         self._user = _unprivileged() if os.geteuid() == 0 else None
         self._place = _place(home, self._user)
         self.data = self._place / "data"
+        self.prepared = self._place / "prepared.json"
+        """What has been done to the databases in `data`; goes with it."""
         self._binaries = Path()
 
     @property
@@ -59,6 +61,7 @@ class Postgres:
         password.unlink()
         if made.returncode:
             raise MeshFault(f"PostgreSQL could not make its data folder {draft}: {_last_line(made.stderr)}")
+        self.prepared.unlink(missing_ok=True)
         draft.rename(self.data)
 
     def part(self) -> Part:
