@@ -310,10 +310,27 @@ local function check_content(handle, path, rule, parts)
   if fault then return refuse(handle, path, fault, fault.reason == "UNKNOWN_FIELD" and "field" or nil, field, true) end
 end
 
+-- what HTTP lets a caller name a header and gRPC does not, or takes for its own: the services would break the call off
+local function tidy(headers)
+  local foreign
+  for name in pairs(headers) do
+    if find(name, "[^a-z0-9_.:-]") or sub(name, -4) == "-bin" or name == "grpc-encoding" then
+      foreign = foreign or {}
+      foreign[#foreign + 1] = name
+    end
+  end
+  if foreign then
+    for _, name in ipairs(foreign) do headers:remove(name) end
+  end
+  local timeout = headers:get("grpc-timeout")
+  if timeout and not (#timeout < 10 and find(timeout, "^%d+[HMSmun]$")) then headers:remove("grpc-timeout") end
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type")
   if kind and (kind == "application/grpc" or sub(kind, 1, 17) == "application/grpc+") then return end
+  tidy(headers)
   local method = headers:get(":method")
   local path, query = match(headers:get(":path") or "/", "^([^?]*)%??(.*)$")
   local rules, parts = rules_of(path, method)
