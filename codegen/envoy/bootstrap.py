@@ -60,6 +60,8 @@ def command(deployment: Deployment) -> list[str]:
         *("--concurrency", str(deployment.concurrency)),
         *("--drain-time-s", str(DRAIN_SECONDS), "--drain-strategy", "immediate"),
         *("--disable-hot-restart", "--log-level", "warning"),
+        # The first fetch of the keys comes before the listener that it asks; the next is a second later.
+        *("--component-log-level", "jwt:error"),
     ]
 
 

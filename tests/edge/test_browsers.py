@@ -42,4 +42,6 @@ def test_every_answer_bears_the_security_headers(edge: Edge) -> None:
         assert headers["x-content-type-options"] == "nosniff", path
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] == ("no-cache" if path in ("/docs/", "/openapi.json") else "no-store")
+        assert "traceresponse" not in headers  # there is no trace to name
         assert "strict-transport-security" not in headers  # plain HTTP must not say it

@@ -127,6 +127,7 @@ def test_a_span_joins_the_callers_trace_and_the_services(traced: tuple[Edge, Rec
     assert span.trace_id.hex() == PARENT.split("-")[1] == onward.split("-")[1]
     assert span.parent_span_id.hex() == PARENT.split("-")[2]
     assert span.span_id.hex() == onward.split("-")[2]
+    assert response.headers["traceresponse"] == onward
     assert span.name == "order.v1.OrderService.GetOrder"
     line = log_of(edge, response.headers["x-request-id"])
     assert line["trace_id"] == PARENT.split("-")[1]
