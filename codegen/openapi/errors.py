@@ -81,7 +81,10 @@ SCHEMAS: Json = {
         "required": ["@type", "requestId"],
         "properties": {
             "@type": {"const": f"{_TYPE}RequestInfo"},
-            "requestId": {"type": "string", "description": "As in the header `x-request-id`."},
+            "requestId": {
+                "type": ["string", "null"],
+                "description": "As in the header `x-request-id`; null where the request was not even proper HTTP.",
+            },
             "servingData": {"type": "string"},
         },
     },

@@ -24,6 +24,7 @@ COMPONENTS: Json = {
     "x-ratelimit-remaining": {"description": "How many are left.", "schema": _INTEGER},
     "x-ratelimit-reset": {"description": "Seconds until there are more.", "schema": _INTEGER},
     "retry-after": {"description": "Seconds to wait before the next try.", "schema": _INTEGER},
+    "www-authenticate": {"description": "How to come in (RFC 6750).", "schema": _TEXT},
     "location": {
         "description": "The path of the resource that was created.",
         "schema": {"type": "string", "format": "uri-reference"},
@@ -58,11 +59,15 @@ def of_success(method: Method) -> Json:
 
 def of_error(status: int) -> Json:
     """References to the headers of an error with this status."""
-    names = ["x-request-id", "traceresponse"] if status != 431 else []
+    names = ["traceresponse"]
+    if status not in (400, 431):  # what is not proper HTTP gets no id
+        names.append("x-request-id")
     if status not in (413, 415, 431):
         names += _LIMITS
-    if status == 429:
+    if status in (429, 503):
         names.append("retry-after")
+    if status == 401:
+        names.append("www-authenticate")
     return _references(names)
 
 

@@ -50,7 +50,11 @@ SCHEMAS: Json = {
             "token_type": {"type": "string", "enum": ["Bearer"]},
             "expires_in": {"type": "integer", "description": "Seconds."},
             "scope": {"type": "string", "description": "What was granted, with a space between."},
-            "refresh_token": {"type": "string", "format": "password", "description": "The next one, for that grant type."},
+            "refresh_token": {
+                "type": "string",
+                "format": "password",
+                "description": "The next one, for that grant type.",
+            },
         },
         "examples": [
             {"access_token": "eyJ…", "token_type": "Bearer", "expires_in": 900, "scope": "orders.read orders.write"}

@@ -4,7 +4,6 @@ import pytest
 
 from tests.edge.conftest import Edge
 
-
 FOREIGN = """
 x!a: 1
 x&a: 1
