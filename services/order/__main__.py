@@ -15,7 +15,7 @@ from services.order.orders.handlers import OrderHandlers
 from services.order.orders.placement import Placement
 from services.order.orders.positions import Cursors
 from services.order.orders.repository import OrderRepository
-from services.order.orders.watching import Watching
+from services.order.orders.watching import HEARTBEAT, Watching
 from services.order.payments.handlers import PaymentHandlers
 from services.order.payments.repository import PaymentRepository
 from services.order.payments.sandbox import Sandbox
@@ -27,8 +27,8 @@ from services.order.products.repository import ProductRepository
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-async def build(weft: App) -> None:
-    """Wire the service."""
+async def build(weft: App, heartbeat: float = HEARTBEAT) -> None:
+    """Wire the service. `heartbeat`: seconds of silence before a stream gives a sign of life."""
     clock, outbox, pages = weft.clock, weft.outbox, weft.pages
     products = ProductRepository(weft.database)
     orders = OrderRepository(weft.database, clock)
@@ -37,7 +37,7 @@ async def build(weft: App) -> None:
     work = weft.queue("payment_work", max_attempts=1_000_000, backoff=Backoff(first=0.5, most=60.0))
     checkout = Checkout(Catalogue(products), Placement(weft.database, outbox, work, weft.tracer), clock)
     feed = Feed(weft.database)
-    watching = Watching(feed, Cursors(weft.vault.derive("watch cursors")), clock)
+    watching = Watching(feed, Cursors(weft.vault.derive("watch cursors")), clock, heartbeat)
     customers = Customers(weft.clients)
     weft.serve("weft.order.v1.ProductService", ProductHandlers(products, pages, clock))
     weft.serve("weft.order.v1.OrderService", OrderHandlers(orders, checkout, customers, watching, pages, outbox, work))

@@ -26,7 +26,7 @@ _LAST_WORD = 0.5
 class Watching:
     """Streams from the feed."""
 
-    def __init__(self, feed: Feed, cursors: Cursors, clock: Clock, heartbeat: float = HEARTBEAT) -> None:
+    def __init__(self, feed: Feed, cursors: Cursors, clock: Clock, heartbeat: float) -> None:
         self._feed = feed
         self._cursors = cursors
         self._clock = clock

@@ -1,0 +1,41 @@
+"""Array literals mean to PostgreSQL what they were made of."""
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.order import literals
+
+
+@pytest.fixture(scope="module")
+def connection(postgres_url: str):
+    with psycopg.connect(postgres_url, dbname="postgres") as open_:
+        yield open_
+
+
+several = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
+
+
+@several
+@given(st.lists(text | st.sampled_from(["NULL", "", "{}", '"', "\\", "a,b", " ", "\n"])))
+def test_texts(connection, values: list[str]) -> None:
+    assert connection.execute("SELECT %s::text[]", [literals.texts(values)]).fetchone()[0] == values
+
+
+@several
+@given(st.lists(st.binary(max_size=30)))
+def test_blobs(connection, values: list[bytes]) -> None:
+    assert connection.execute("SELECT %s::bytea[]", [literals.blobs(values)]).fetchone()[0] == values
+
+
+@several
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)))
+def test_numbers(connection, values: list[int]) -> None:
+    assert connection.execute("SELECT %s::bigint[]", [literals.numbers(values)]).fetchone()[0] == values
+
+
+def test_names(connection) -> None:
+    values = ["ord_01k0", "EUR", "2026-11-24T04:00:00.000001+00:00"]
+    assert connection.execute("SELECT %s::text[]", [literals.names(values)]).fetchone()[0] == values

@@ -1,0 +1,322 @@
+"""Payments: the saga's ways, and that money moves once whatever dies in between."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from weft.order.v1 import order_pb2
+from weft.order.v1.payment_service_pb2 import ListPaymentsRequest
+
+from services.chassis import ids
+from services.chassis.clock import FixedClock
+from services.chassis.database import Query
+from services.chassis.work import Queue
+from services.order.orders.expiry import AGE, Expiry
+from services.order.orders.repository import OrderRepository
+from services.order.payments.domain import Payment
+from services.order.payments.gateway import Charge, ChargeState
+from services.order.payments.repository import PaymentRepository
+from services.order.payments.sandbox import SETTLES, Sandbox
+from services.order.payments.worker import PaymentWorker
+from tests.harness import Harness
+from tests.order.shop import Shop, metadata
+
+PENDING, CONFIRMED, CANCELLED, EXPIRED = (
+    order_pb2.ORDER_STATE_PENDING,
+    order_pb2.ORDER_STATE_CONFIRMED,
+    order_pb2.ORDER_STATE_CANCELLED,
+    order_pb2.ORDER_STATE_EXPIRED,
+)
+NOT_ASKED, CAPTURED, REFUNDED, FAILED, VOIDED, PROCESSING, AUTHORIZED = (
+    order_pb2.PAYMENT_STATE_PENDING,
+    order_pb2.PAYMENT_STATE_CAPTURED,
+    order_pb2.PAYMENT_STATE_REFUNDED,
+    order_pb2.PAYMENT_STATE_FAILED,
+    order_pb2.PAYMENT_STATE_VOIDED,
+    order_pb2.PAYMENT_STATE_PROCESSING,
+    order_pb2.PAYMENT_STATE_AUTHORIZED,
+)
+
+
+class Killed(BaseException):
+    """A process ends here, as with kill -9: no handler sees it."""
+
+
+class Mortal(Sandbox):
+    """The sandbox, and a process that dies before or after one of its calls."""
+
+    dies = ""
+
+    async def authorise(self, payment: Payment) -> Charge:
+        return await self._die_around("authorise", super().authorise(payment))
+
+    async def capture(self, payment: Payment) -> Charge:
+        return await self._die_around("capture", super().capture(payment))
+
+    async def give_back(self, payment: Payment) -> Charge:
+        return await self._die_around("give_back", super().give_back(payment))
+
+    async def _die_around(self, name: str, call) -> Charge:
+        if self.dies == f"before {name}":
+            call.close()
+            raise Killed
+        charge = await call
+        if self.dies == f"after {name}":
+            raise Killed
+        return charge
+
+
+class Till:
+    """The payment worker of a quiet shop, run by hand."""
+
+    def __init__(self, shop: Shop) -> None:
+        app = shop.app
+        self.shop = shop
+        self.orders = OrderRepository(app.database, app.clock)
+        self.sandbox = Mortal(app.database, app.clock)
+        payments = PaymentRepository(app.database)
+        self.queue = Queue(app.database, app.metadata.tables["payment_work"], app.clock, lease=30)
+        self.worker = PaymentWorker(payments, self.orders, self.sandbox, app.outbox, app.tracer)
+        self.expiry = Expiry(self.orders, app.outbox, self.queue, app.clock)
+
+    async def run(self) -> int:
+        """Everything that is due, once."""
+        jobs = await self.queue.lease(100)
+        await self.worker(jobs)
+        await self.queue.finish(jobs)
+        return len(jobs)
+
+    async def die(self, where: str) -> None:
+        """Run until the process ends at a place; its leases stay behind."""
+        self.sandbox.dies = where
+        jobs = await self.queue.lease(100)
+        with pytest.raises(Killed):
+            await self.worker(jobs)
+        self.sandbox.dies = ""
+
+    async def charges(self) -> list[str]:
+        """The states of all charges at the provider."""
+        return [
+            row.state for row in await self.shop.database.all(Query("SELECT state FROM sandbox_charges ORDER BY key"))
+        ]
+
+
+@pytest.fixture
+async def till(harness: Harness, clock: FixedClock):
+    async with harness.running("order", clock=clock, work=False) as running:
+        yield Till(Shop(running, harness.issuer))
+
+
+def clock_of(till: Till) -> FixedClock:
+    assert isinstance(till.shop.app.clock, FixedClock)
+    return till.shop.app.clock
+
+
+async def states(till: Till, order: order_pb2.Order) -> tuple[int, int]:
+    found = await till.shop.get(order.order_id, till.shop.operator)
+    return found.state, found.payment_state
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [("pm_sandbox_declined", "insufficient funds"), ("pm_stolen", "unknown payment method")],
+)
+async def test_a_refused_payment_calls_the_order_off(till: Till, method: str, reason: str) -> None:
+    ink = await till.shop.product(stock=5)
+    placed = await till.shop.order((ink, 5), method=method)
+    assert await till.run() == 1
+    found = await till.shop.get(placed.order_id)
+    assert (found.state, found.payment_state, found.reason) == (CANCELLED, FAILED, reason)
+    payment = await till.shop.payment(placed.payment_id)
+    assert (payment.state, payment.failure_reason, payment.captured_minor) == (FAILED, reason, 0)
+    assert await till.shop.stock(ink) == 5
+    assert await till.shop.events(placed.order_id) == [
+        (1, "order.placed"),
+        (2, "payment.failed"),
+        (3, "order.cancelled"),
+    ]
+    assert await till.run() == 0
+
+
+async def test_a_provider_that_does_not_answer_is_reconciled_and_charges_once(till: Till) -> None:
+    placed = await till.shop.order((await till.shop.product(), 1), method="pm_sandbox_timeout")
+    await till.run()
+    assert await states(till, placed) == (PENDING, PROCESSING)
+    clock_of(till).advance(timedelta(seconds=1))
+    await till.run()
+    assert await states(till, placed) == (PENDING, PROCESSING), "asked, not decided, not asked for again"
+    clock_of(till).advance(SETTLES)
+    await till.run()
+    assert await states(till, placed) == (CONFIRMED, CAPTURED)
+    assert await till.charges() == ["CAPTURED"]
+    assert await till.shop.events(placed.order_id) == [
+        (1, "order.placed"),
+        (2, "order.confirmed"),
+        (3, "payment.captured"),
+    ]
+
+
+@pytest.mark.parametrize("where", ["before authorise", "after authorise", "before capture", "after capture"])
+async def test_a_worker_that_dies_anywhere_is_taken_over_from(till: Till, where: str) -> None:
+    ink = await till.shop.product(stock=5)
+    placed = await till.shop.order((ink, 1))
+    await till.die(where)
+    assert await till.run() == 0, "the lease is the dead worker's still"
+    clock_of(till).advance(timedelta(seconds=31))
+    assert await till.run() == 1
+    assert await states(till, placed) == (CONFIRMED, CAPTURED)
+    assert await till.charges() == ["CAPTURED"]
+    payment = await till.shop.payment(placed.payment_id)
+    assert payment.captured_minor == payment.amount.amount_minor == 1000
+    assert await till.shop.events(placed.order_id) == [
+        (1, "order.placed"),
+        (2, "order.confirmed"),
+        (3, "payment.captured"),
+    ]
+    assert await till.shop.stock(ink) == 4
+
+
+@pytest.mark.parametrize("where", ["before authorise", "after authorise", "before capture", "after capture"])
+async def test_an_order_cancelled_behind_a_dead_worker_keeps_nobodys_money(till: Till, where: str) -> None:
+    ink = await till.shop.product(stock=5)
+    placed = await till.shop.order((ink, 1))
+    await till.die(where)
+    cancelled = await till.shop.cancel(placed.order_id)
+    assert cancelled.state == CANCELLED
+    clock_of(till).advance(timedelta(seconds=31))
+    await till.run()
+    taken = where == "after capture"
+    assert await states(till, placed) == (CANCELLED, REFUNDED if taken else VOIDED)
+    assert await till.charges() == ["REFUNDED" if taken else "VOIDED"]
+    assert await till.shop.stock(ink) == 5
+    told = [kind for _, kind in await till.shop.events(placed.order_id)]
+    assert ("payment.refunded" in told) == taken
+    assert told.count("order.cancelled") == 1
+
+
+@pytest.mark.parametrize("where", ["before give_back", "after give_back"])
+async def test_money_is_given_back_once_although_the_worker_dies(till: Till, where: str) -> None:
+    placed = await till.shop.order((await till.shop.product(price=700), 1))
+    await till.run()
+    assert (await till.shop.cancel(placed.order_id)).payment_state == CAPTURED
+    await till.die(where)
+    clock_of(till).advance(timedelta(seconds=31))
+    await till.run()
+    assert await states(till, placed) == (CANCELLED, REFUNDED)
+    payment = await till.shop.payment(placed.payment_id)
+    assert (payment.captured_minor, payment.refunded_minor) == (700, 700)
+    assert [kind for _, kind in await till.shop.events(placed.order_id)] == [
+        "order.placed",
+        "order.confirmed",
+        "payment.captured",
+        "order.cancelled",
+        "payment.refunded",
+    ]
+
+
+async def test_a_job_that_is_delivered_again_and_again_at_once_changes_nothing(till: Till) -> None:
+    shop = till.shop
+    ink = await shop.product()
+    placed = [await shop.order((ink, 1), method=m) for m in ("pm_sandbox_ok", "pm_sandbox_declined", "pm_sandbox_ok")]
+    jobs = await till.queue.lease(100)
+    await asyncio.gather(*(till.worker(jobs) for _ in range(5)))
+    await till.worker(jobs)
+    assert [await states(till, order) for order in placed] == [
+        (CONFIRMED, CAPTURED),
+        (CANCELLED, FAILED),
+        (CONFIRMED, CAPTURED),
+    ]
+    assert sorted(await till.charges()) == ["CAPTURED", "CAPTURED", "DECLINED"]
+    for order in placed:
+        sequences = [number for number, _ in await shop.events(order.order_id)]
+        assert sequences == [1, 2, 3]
+    assert await shop.stock(ink) == 98
+
+
+async def test_cancelling_while_the_payment_is_under_way_ends_in_one_of_two_ways(till: Till) -> None:
+    shop = till.shop
+    ink = await shop.product(stock=100)
+    placed = [await shop.order((ink, 1)) for _ in range(20)]
+    jobs = await till.queue.lease(100)
+    await asyncio.gather(till.worker(jobs), *(shop.cancel(order.order_id) for order in placed))
+    await till.queue.finish(jobs)
+    while await till.run():
+        clock_of(till).advance(timedelta(seconds=61))
+    for order in placed:
+        state, payment_state = await states(till, order)
+        assert state == CANCELLED
+        assert payment_state in (VOIDED, REFUNDED)
+    assert set(await till.charges()) <= {"VOIDED", "REFUNDED"}
+    assert await shop.stock(ink) == 100
+
+
+async def test_an_order_that_is_not_paid_in_time_expires(till: Till) -> None:
+    shop = till.shop
+    ink = await shop.product(stock=10)
+    unpaid, silent, paid = [
+        await shop.order((ink, 1), method=m) for m in ("pm_sandbox_ok", "pm_sandbox_timeout", "pm_sandbox_ok")
+    ]
+    await shop.database.run(
+        Query("UPDATE payment_work SET due = due + interval '1 day' WHERE payload = convert_to(%(id)s, 'UTF8')"),
+        id=unpaid.payment_id,
+    )
+    await till.run()
+    assert await till.expiry.run() == 0
+    clock_of(till).advance(AGE + timedelta(seconds=1))
+    assert await till.expiry.run() == 2
+    assert await till.expiry.run() == 0
+    assert await states(till, unpaid) == (EXPIRED, VOIDED)
+    assert await states(till, silent) == (EXPIRED, PROCESSING)
+    assert await shop.stock(ink) == 9
+    await till.run()
+    assert await states(till, silent) == (EXPIRED, VOIDED)
+    assert await states(till, paid) == (CONFIRMED, CAPTURED)
+    assert sorted(await till.charges()) == ["CAPTURED", "VOIDED"]
+    assert await shop.events(unpaid.order_id) == [(1, "order.placed"), (2, "order.expired")]
+    found = await shop.get(unpaid.order_id)
+    assert found.reason == "not paid in time"
+
+
+async def test_a_charge_that_arrives_after_it_was_given_back_finds_the_door_shut(till: Till) -> None:
+    payment = Payment("pay_1", "pm_sandbox_ok", 100, "EUR")
+    assert await till.sandbox.find(payment) == Charge(ChargeState.UNKNOWN)
+    assert await till.sandbox.give_back(payment) == Charge(ChargeState.VOIDED)
+    assert await till.sandbox.authorise(payment) == Charge(ChargeState.VOIDED)
+    assert await till.sandbox.capture(payment) == Charge(ChargeState.VOIDED)
+
+
+async def test_payments_are_listed_newest_first_in_pages_and_by_state(till: Till) -> None:
+    shop = till.shop
+    ink = await shop.product()
+    placed = [await shop.order((ink, 1), method=m) for m in ("pm_sandbox_ok", "pm_sandbox_declined", "pm_sandbox_ok")]
+    await shop.order((ink, 1), token=shop.issuer.user(ids.new("usr")))
+    await till.run()
+
+    async def listed(token: str, **filters):
+        return await shop.payments.ListPayments(ListPaymentsRequest(**filters), metadata=metadata(token))
+
+    first = await listed(shop.user, page_size=2)
+    rest = await listed(shop.user, page_size=2, page_token=first.next_page_token)
+    found = [payment.payment_id for payment in (*first.payments, *rest.payments)]
+    assert found == [order.payment_id for order in reversed(placed)]
+    assert rest.next_page_token == ""
+    failed = await listed(shop.user, states=[FAILED])
+    assert [payment.payment_id for payment in failed.payments] == [placed[1].payment_id]
+    assert len((await listed(shop.operator)).payments) == 4
+    assert len((await listed(shop.partner("prt_a"))).payments) == 0
+
+
+async def test_a_shop_at_work_settles_every_kind_of_payment(shop: Shop) -> None:
+    ink = await shop.product(stock=10)
+    wanted = {
+        "pm_sandbox_ok": (CONFIRMED, CAPTURED),
+        "pm_sandbox_declined": (CANCELLED, FAILED),
+        "pm_sandbox_timeout": (CONFIRMED, CAPTURED),
+    }
+    placed = {method: await shop.order((ink, 1), method=method) for method in wanted}
+    for method, (state, payment_state) in wanted.items():
+        await shop.reaches(placed[method].order_id, state, payment_state)
+    paid = placed["pm_sandbox_ok"].order_id
+    assert (await shop.cancel(paid, shop.operator)).state == CANCELLED
+    assert (await shop.reaches(paid, CANCELLED, REFUNDED)).reason == "cancelled on request"
+    assert await shop.stock(ink) == 9

@@ -1,0 +1,32 @@
+"""Cursors, without a database."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.order.orders.domain import CursorInvalid
+from services.order.orders.positions import Cursors, Position
+
+OWNER = ("customer", "usr_1")
+numbers = st.integers(0, 2**64 - 1)
+
+
+@given(numbers, numbers)
+def test_a_cursor_is_read_as_it_was_written(xid: int, seq: int) -> None:
+    cursors = Cursors(b"k" * 32)
+    cursor = cursors.write(Position(xid, seq), OWNER)
+    assert cursors.read(cursor, OWNER) == Position(xid, seq)
+    assert len(cursor) <= 200
+
+
+@given(st.text(max_size=60))
+def test_other_words_are_no_cursors(word: str) -> None:
+    with pytest.raises(CursorInvalid):
+        Cursors(b"k" * 32).read(word, OWNER)
+
+
+def test_a_cursor_holds_for_its_owner_and_its_key() -> None:
+    cursor = Cursors(b"k" * 32).write(Position(1, 2), OWNER)
+    for cursors, owner in ((Cursors(b"k" * 32), ("partner", "usr_1")), (Cursors(b"l" * 32), OWNER)):
+        with pytest.raises(CursorInvalid):
+            cursors.read(cursor, owner)

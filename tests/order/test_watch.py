@@ -1,0 +1,228 @@
+"""WatchOrders: every change once seen, from any cursor, and the end told."""
+
+import asyncio
+import base64
+from contextlib import asynccontextmanager
+
+import grpc
+import psycopg
+import pytest
+from grpc import StatusCode
+from weft.order.v1 import order_pb2
+from weft.order.v1.order_service_pb2 import WatchOrdersResponse
+
+from services.chassis import ids
+from services.chassis.app import App
+from services.order.__main__ import build
+from services.order.orders.positions import Cursors, Position
+from tests.harness import Harness, refusal
+from tests.order.shop import Shop
+from tests.order.test_contention import all_of
+from tests.order.users import Users
+
+PENDING, CONFIRMED, CANCELLED = (
+    order_pb2.ORDER_STATE_PENDING,
+    order_pb2.ORDER_STATE_CONFIRMED,
+    order_pb2.ORDER_STATE_CANCELLED,
+)
+
+
+@asynccontextmanager
+async def watching(shop: Shop, cursor: str = "", token: str = ""):
+    """A stream that has begun."""
+    stream = shop.watch(cursor, token)
+    begun = await asyncio.wait_for(stream.read(), 10)
+    assert begun.WhichOneof("event") == "heartbeat"
+    try:
+        yield stream, begun.cursor
+    finally:
+        stream.cancel()
+
+
+async def changes(stream, count: int) -> list[WatchOrdersResponse]:
+    """The next so many changes, signs of life aside."""
+    found: list[WatchOrdersResponse] = []
+    async with asyncio.timeout(15):
+        while len(found) < count:
+            message = await stream.read()
+            assert message.WhichOneof("event") != "error", message
+            if message.WhichOneof("event") == "order":
+                found.append(message)
+    return found
+
+
+def seen(messages: list[WatchOrdersResponse]) -> list[tuple[str, int, str]]:
+    return [(m.order.order_id, m.order.state, m.order.etag) for m in messages]
+
+
+async def test_each_change_comes_as_the_order_was_after_it(shop: Shop) -> None:
+    ink = await shop.product()
+    async with watching(shop) as (stream, _):
+        placed = await shop.order((ink, 2), note="hello")
+        found = await changes(stream, 3)
+    assert found[0].order == placed
+    assert [(m.order.state, m.order.payment_state, m.order.etag) for m in found] == [
+        (PENDING, order_pb2.PAYMENT_STATE_PENDING, "1"),
+        (CONFIRMED, order_pb2.PAYMENT_STATE_AUTHORIZED, "2"),
+        (CONFIRMED, order_pb2.PAYMENT_STATE_CAPTURED, "3"),
+    ]
+    assert found[2].order == await shop.get(placed.order_id)
+
+
+async def test_a_stream_resumes_behind_its_cursor(quiet_shop: Shop) -> None:
+    ink = await quiet_shop.product()
+    async with watching(quiet_shop) as (stream, begun):
+        placed = [await quiet_shop.order((ink, 1)) for _ in range(4)]
+        first = await changes(stream, 2)
+    await quiet_shop.cancel(placed[0].order_id)
+    async with watching(quiet_shop, first[-1].cursor) as (stream, _):
+        rest = await changes(stream, 3)
+    everything = [(order.order_id, PENDING, "1") for order in placed] + [(placed[0].order_id, CANCELLED, "2")]
+    assert seen(first + rest) == everything
+    async with watching(quiet_shop, begun) as (stream, _):
+        assert seen(await changes(stream, 5)) == everything
+
+
+async def test_watchers_see_their_own_orders_only(quiet_shop: Shop, users: Users) -> None:
+    ink, customer = await quiet_shop.product(), ids.new("usr")
+    users.add(customer, "prt_a")
+    partner, other = quiet_shop.partner("prt_a"), quiet_shop.partner("prt_b")
+    async with (
+        watching(quiet_shop) as (mine, _),
+        watching(quiet_shop, token=partner) as (partners, _),
+        watching(quiet_shop, token=quiet_shop.issuer.user(customer)) as (customers, _),
+        watching(quiet_shop, token=other) as (others, _),
+        watching(quiet_shop, token=quiet_shop.operator) as (operators, _),
+    ):
+        theirs = await quiet_shop.order((ink, 1), token=partner, customer_id=customer)
+        own = await quiet_shop.order((ink, 1))
+        assert seen(await changes(mine, 1)) == [(own.order_id, PENDING, "1")]
+        for stream in (partners, customers):
+            assert seen(await changes(stream, 1)) == [(theirs.order_id, PENDING, "1")]
+        assert [m[0] for m in seen(await changes(operators, 2))] == [theirs.order_id, own.order_id]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(others.read(), 0.2)
+
+
+async def test_nothing_is_lost_when_transactions_commit_out_of_order(quiet_shop: Shop) -> None:
+    """The oldest transaction commits last: what is read past it would hide its change for good."""
+    ink = await quiet_shop.product()
+    placed = await quiet_shop.order((ink, 1))
+    async with await psycopg.AsyncConnection.connect(quiet_shop.app.database_url) as slow:
+        await slow.execute(
+            "INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at) "
+            "SELECT order_id, 99, customer_id, partner_id, state, payment_state, '', '', created_at FROM orders"
+        )
+        async with watching(quiet_shop) as (stream, _), watching(quiet_shop) as (meanwhile, _):
+            later = [await quiet_shop.order((ink, 1)) for _ in range(3)]
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(meanwhile.read(), 0.3)
+            await slow.commit()
+            found = await changes(stream, 4)
+    assert seen(found)[0] == (placed.order_id, PENDING, "99")
+    assert [m[0] for m in seen(found)[1:]] == [order.order_id for order in later]
+
+
+async def test_a_crowd_of_changes_reaches_a_watcher_whole_across_resumptions(harness: Harness, users: Users) -> None:
+    prefix = harness.service_database("order")
+    async with (
+        harness.running("order", prefix=prefix) as first,
+        harness.running("order", prefix=prefix, work=False) as second,
+    ):
+        here, there = Shop(first, harness.issuer), Shop(second, harness.issuer)
+        ink = await here.product(stock=1000)
+        async with watching(there, token=here.user) as (_, cursor):
+            pass
+        found: dict[str, list[int]] = {}
+
+        async def follow(cursor: str) -> None:
+            while sum(len(versions) for versions in found.values()) < 180:
+                async with watching(there, cursor, here.user) as (stream, _):
+                    for message in await changes(stream, 15):
+                        found.setdefault(message.order.order_id, []).append(int(message.order.etag))
+                        cursor = message.cursor
+
+        async with asyncio.timeout(30):
+            (placed, failed), _ = await asyncio.gather(
+                all_of([here.order((ink, 1)) for _ in range(60)]), follow(cursor)
+            )
+        assert failed == []
+        assert found == {order.order_id: [1, 2, 3] for order in placed}
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "AAAA", base64.urlsafe_b64encode(b"x" * 24).decode(), "ü" * 10])
+async def test_a_cursor_that_is_not_ours_is_refused(quiet_shop: Shop, cursor: str) -> None:
+    with pytest.raises(Exception) as caught:
+        await quiet_shop.watch(cursor).read()
+    found = refusal(caught.value)
+    assert (found.code, found.reason, found.metadata) == (StatusCode.INVALID_ARGUMENT, "CURSOR_INVALID", {})
+
+
+async def test_a_cursor_of_another_owner_or_of_the_future_is_refused(quiet_shop: Shop) -> None:
+    async with watching(quiet_shop) as (_, mine):
+        pass
+    cursors = Cursors(quiet_shop.app.vault.derive("watch cursors"))
+    future = cursors.write(Position(2**40, 1), ("customer", quiet_shop.user_id))
+    for cursor, token in ((mine, quiet_shop.operator), (future, quiet_shop.user)):
+        with pytest.raises(Exception) as caught:
+            await quiet_shop.watch(cursor, token).read()
+        assert refusal(caught.value).reason == "CURSOR_INVALID"
+
+
+async def test_the_deadline_is_told_as_the_last_message(quiet_shop: Shop) -> None:
+    messages = [message async for message in quiet_shop.watch(timeout=1.0)]
+    assert [m.WhichOneof("event") for m in messages] == ["heartbeat", "error"]
+    assert messages[1].error.code == StatusCode.UNAVAILABLE.value[0]
+    assert messages[1].error.message == "The stream ends here; resume from its last cursor."
+    assert messages[1].cursor == ""
+
+
+async def test_a_process_that_stops_tells_its_streams(harness: Harness) -> None:
+    async with harness.running("order", work=False) as running:
+        shop = Shop(running, harness.issuer)
+        streams = [shop.watch() for _ in range(5)]
+        for stream in streams:
+            await stream.read()
+        reading = asyncio.gather(*(read_to_end(stream) for stream in streams))
+        await running.app.stop()
+        for messages in await reading:
+            assert [m.WhichOneof("event") for m in messages] == ["error"]
+            assert messages[0].error.code == StatusCode.UNAVAILABLE.value[0]
+
+
+async def read_to_end(stream) -> list[WatchOrdersResponse]:
+    messages = []
+    while (message := await stream.read()) is not grpc.aio.EOF:
+        messages.append(message)
+    return messages
+
+
+def lively(app: App):
+    """The service, with a pulse that a test can wait for."""
+    return build(app, heartbeat=0.1)
+
+
+async def test_a_database_that_goes_away_ends_the_stream_with_a_message(harness: Harness) -> None:
+    async with harness.running("order", lively, work=False) as running:
+        stream = Shop(running, harness.issuer).watch()
+        await stream.read()
+        await running.app.database.close()
+        messages = await asyncio.wait_for(read_to_end(stream), 15)
+        assert messages[-1].error.code == StatusCode.UNAVAILABLE.value[0]
+
+
+async def test_a_silent_stream_gives_signs_of_life_whose_cursor_moves_on(harness: Harness) -> None:
+    async with harness.running("order", lively, work=False) as running:
+        shop = Shop(running, harness.issuer)
+        ink = await shop.product()
+        async with watching(shop) as (stream, begun):
+            await shop.order((ink, 1), token=shop.issuer.user(ids.new("usr")))
+            cursor = begun
+            async with asyncio.timeout(10):
+                while cursor == begun:
+                    message = await stream.read()
+                    assert message.WhichOneof("event") == "heartbeat"
+                    cursor = message.cursor
+        async with watching(shop, cursor) as (stream, _):
+            mine = await shop.order((ink, 1))
+            assert seen(await changes(stream, 1)) == [(mine.order_id, PENDING, "1")]
