@@ -1,0 +1,124 @@
+"""Three times more than the mesh can do, for a minute: most of the work is still done, the rest is told to come back."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from bench.load.http import Connection
+from tests.mesh import Mesh
+
+pytestmark = pytest.mark.soak
+SECONDS = 60
+MEASURED = 10
+
+
+@dataclass
+class Outcome:
+    """Answers by status, and the seconds that good ones took."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+
+    def p99(self) -> float:
+        return sorted(self.seconds)[int(len(self.seconds) * 0.99)] if self.seconds else 0.0
+
+
+async def closed_loop(address: str, request: bytes, callers: int, seconds: float) -> Outcome:
+    """So many callers, each with one request at a time; the rate that this gives is the capacity."""
+    found = Outcome()
+    end = time.monotonic() + seconds
+
+    async def caller() -> None:
+        connection = await connect(address)
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            status = await connection.send(request)
+            found.statuses[status] += 1
+            if status == "200":
+                found.seconds.append(time.monotonic() - begun)
+
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return found
+
+
+async def open_loop(address: str, request: bytes, rate: float, seconds: float) -> Outcome:
+    """Requests at a rate, whether or not earlier ones were answered, over at most 1,000 connections."""
+    found, connections = Outcome(), [await connect(address) for _ in range(1000)]
+    free = list(connections)
+    loop = asyncio.get_running_loop()
+    begun, sent, tasks = loop.time(), 0, set()
+
+    async def one(connection: Connection) -> None:
+        start = time.monotonic()
+        status = await connection.send(request)
+        found.statuses[status] += 1
+        if status == "200":
+            found.seconds.append(time.monotonic() - start)
+        free.append(await connect(address) if status == "lost" else connection)
+
+    while (now := loop.time() - begun) < seconds:
+        while sent < now * rate:
+            sent += 1
+            if free:
+                task = asyncio.create_task(one(free.pop()))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            else:
+                found.statuses["waiting"] += 1
+        await asyncio.sleep(0.005)
+    await asyncio.gather(*tasks)
+    return found
+
+
+async def connect(address: str) -> Connection:
+    host, _, port = address.rpartition(":")
+    return (await asyncio.get_running_loop().create_connection(Connection, host, int(port)))[1]
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process and its children keep for themselves."""
+    return sum(process.memory_full_info().uss for process in [psutil.Process(pid), *psutil.Process(pid).children(True)])
+
+
+@pytest.fixture
+def mesh(folder: Path) -> Iterator[Mesh]:
+    """A mesh of one replica and one edge."""
+    started = Mesh(folder / "overloaded", {"WEFT_TRACE_RATIO": "0.01"}).start()
+    yield started
+    started.stop()
+
+
+async def test_three_times_the_capacity_is_shed_and_the_rest_is_served(mesh: Mesh) -> None:
+    file = mesh.content
+    address = file["edge"].removeprefix("http://").replace("localhost", "127.0.0.1")
+    credentials = (file["partner"]["client_id"], file["partner"]["client_secret"])
+    async with httpx.AsyncClient(base_url=file["edge"]) as http:
+        form = {"grant_type": "client_credentials"}
+        token = (await http.post("/oauth2/token", data=form, auth=credentials)).json()["access_token"]
+    path = "/v1/orders?pageSize=20"
+    request = f"GET {path} HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    await closed_loop(address, request, 16, 3)
+    unloaded = await closed_loop(address, request, 16, MEASURED)
+    capacity = unloaded.statuses["200"] / MEASURED
+    before = resident(file["pids"]["mesh"])
+    loaded = await open_loop(address, request, 3 * capacity, SECONDS)
+    grown = resident(file["pids"]["mesh"]) - before
+    after = await closed_loop(address, request, 16, MEASURED)
+    goodput = loaded.statuses["200"] / SECONDS / capacity
+    print(
+        f"\ncapacity {capacity:.0f}/s; at three times that: goodput {goodput:.0%}, p99 {loaded.p99():.2f} s, answers "
+        f"{dict(loaded.statuses)}, memory +{grown >> 20} MB; afterwards {after.statuses['200'] / MEASURED:.0f}/s"
+    )
+    assert set(loaded.statuses) <= {"200", "429", "503", "waiting"}
+    assert loaded.statuses["429"] + loaded.statuses["503"] > 0
+    assert goodput >= 0.8
+    assert loaded.p99() < 5
+    assert grown < 200 << 20
+    assert after.statuses["200"] / MEASURED >= 0.8 * capacity
