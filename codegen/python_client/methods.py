@@ -8,12 +8,13 @@ from services.chassis.contract import Contract, RateClass
 
 def module(contract: Contract, *, internal: bool) -> str:
     """One constant for each RPC."""
-    rpcs = [rpc for service in services(contract, internal=internal) for rpc in service.rpcs]
+    found = services(contract, internal=internal)
+    rpcs = [rpc for service in found for rpc in service.rpcs]
     imports = {"from typing import Any", "from weft_client.method import Method"}
     for rpc in rpcs:
         imports |= {import_of(rpc.request.file), import_of(rpc.reply.file)}
-    names = "".join(f"    {rpc.constant},\n" for rpc in rpcs)
-    blocks = ["\n".join(_constant(rpc) for rpc in rpcs), f"METHODS: tuple[Method[Any, Any], ...] = (\n{names})"]
+    names = "".join(f"    '{s.attribute}.{rpc.name}': {rpc.constant},\n" for s in found for rpc in s.rpcs)
+    blocks = ["\n".join(_constant(rpc) for rpc in rpcs), f"BY_NAME: dict[str, Method[Any, Any]] = {{\n{names}}}"]
     return module_text("The RPCs, as the runtime calls them and as fakes serve them.", imports, blocks)
 
 

@@ -15,8 +15,8 @@ AUTH_SERVICE_ISSUE_VERIFICATION_CODE = Method('/weft.user.v1.AuthService/IssueVe
 USER_SERVICE_BATCH_GET_USERS = Method('/weft.user.v1.UserService/BatchGetUsers', 'user', user_user_service_pb2.BatchGetUsersRequest, user_user_service_pb2.BatchGetUsersResponse, 2.0, repeatable=True)
 
 
-METHODS: tuple[Method[Any, Any], ...] = (
-    EVENT_SERVICE_PUBLISH_EVENTS,
-    AUTH_SERVICE_ISSUE_VERIFICATION_CODE,
-    USER_SERVICE_BATCH_GET_USERS,
-)
+BY_NAME: dict[str, Method[Any, Any]] = {
+    'events.publish_events': EVENT_SERVICE_PUBLISH_EVENTS,
+    'auth.issue_verification_code': AUTH_SERVICE_ISSUE_VERIFICATION_CODE,
+    'users.batch_get_users': USER_SERVICE_BATCH_GET_USERS,
+}

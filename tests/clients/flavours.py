@@ -1,0 +1,63 @@
+"""Both flavours of the client behind one interface, so that one test covers both."""
+
+import asyncio
+from typing import Any
+
+from weft_client import AsyncWeft, Weft
+
+
+class Asyncio:
+    """`AsyncWeft`."""
+
+    def __init__(self, address: Any, **options: Any) -> None:
+        self.client = AsyncWeft(address, **options)
+
+    async def call(self, name: str, **arguments: Any) -> Any:
+        """`orders.get_order` and the like."""
+        return await _method(self.client, name)(**arguments)
+
+    async def items(self, name: str, most: int = 1_000_000, **arguments: Any) -> list[Any]:
+        """The items of a list, or the messages of a stream; of a stream at most so many."""
+        found = []
+        walked = _method(self.client, name)(**arguments)
+        async for item in walked:
+            found.append(item)
+            if len(found) == most:
+                await walked.close()
+        return found
+
+    async def close(self) -> None:
+        await self.client.close()
+
+
+class Blocking:
+    """`Weft`, each call in a thread."""
+
+    def __init__(self, address: Any, **options: Any) -> None:
+        self.client = Weft(address, **options)
+
+    async def call(self, name: str, **arguments: Any) -> Any:
+        """`orders.get_order` and the like."""
+        return await asyncio.to_thread(_method(self.client, name), **arguments)
+
+    async def items(self, name: str, most: int = 1_000_000, **arguments: Any) -> list[Any]:
+        """The items of a list, or the messages of a stream; of a stream at most so many."""
+
+        def walk() -> list[Any]:
+            found = []
+            walked = _method(self.client, name)(**arguments)
+            for item in walked:
+                found.append(item)
+                if len(found) == most:
+                    walked.close()
+            return found
+
+        return await asyncio.to_thread(walk)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.client.close)
+
+
+def _method(client: Any, name: str) -> Any:
+    service, _, method = name.partition(".")
+    return getattr(getattr(client, service), method)
