@@ -69,7 +69,7 @@ class Mailer:
     """Sends mails to one server, over at most `connections` at once."""
 
     def __init__(
-        self, server: Server, *, connections: int = 8, timeout: float = TIMEOUT, tls: ssl.SSLContext | None = None
+        self, server: Server, *, connections: int = 16, timeout: float = TIMEOUT, tls: ssl.SSLContext | None = None
     ) -> None:
         """`tls` replaces the system's idea of whom to trust."""
         self.name = f"smtp:{server.host}"
