@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
@@ -28,6 +29,7 @@ def main() -> int:
     if unknown := set(asked.rows) - ALL.keys():
         parser.error(f"there is no row {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     begun = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Every process finds the others' bytecode, wherever and however the packages were installed.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
