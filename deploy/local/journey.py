@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +49,7 @@ class Journey:
     def __init__(self, mesh: dict[str, Any], tell: Callable[[str], None] = lambda _: None, edge: str = "") -> None:
         self.mesh = mesh
         self._tell = tell
+        self._began = time.time()
         self._http = httpx.Client(base_url=edge or mesh["edge"], timeout=15)
 
     def close(self) -> None:
@@ -116,7 +118,7 @@ class Journey:
         """The subject of the mail that confirms the order."""
 
         def subject() -> str | None:
-            for mail in mailbox.mails(Path(self.mesh["mail"]), address):
+            for mail in self.mails(address):
                 if order_id in mailbox.text(mail):
                     return str(mail["Subject"])
             return None
@@ -125,14 +127,14 @@ class Journey:
         self._tell(f"  mail: {found!r}")
         return found
 
-    def wait_for_notice(self, account: Account, order_id: str) -> list[dict[str, Any]]:
-        """What the inbox holds about the order."""
+    def wait_for_notice(self, account: Account, order_id: str, kind: str = "order.confirmed") -> dict[str, Any]:
+        """The notice about an order in the inbox, once it is there."""
 
-        def notices() -> list[dict[str, Any]]:
+        def notice() -> dict[str, Any] | None:
             items = self.call("GET", "/v1/inbox", account=account, quiet=True).json()["items"]
-            return [item for item in items if item["subjectId"] == order_id]
+            return next((item for item in items if (item["subjectId"], item["type"]) == (order_id, kind)), None)
 
-        found = self.wait_for(f"a notice about {order_id} in the inbox", notices)
+        found = self.wait_for(f"the notice {kind} about {order_id} in the inbox", notice)
         self.call("GET", "/v1/inbox", account=account)
         return found
 
@@ -207,8 +209,12 @@ class Journey:
 
     def code_for(self, address: str) -> str | None:
         """The newest verification code that was mailed to an address."""
-        codes = [mailbox.code(mail) for mail in mailbox.mails(Path(self.mesh["mail"]), address)]
+        codes = [mailbox.code(mail) for mail in self.mails(address)]
         return next((code for code in reversed(codes) if code), None)
+
+    def mails(self, address: str) -> list[EmailMessage]:
+        """What an address got since the journey began."""
+        return mailbox.mails(Path(self.mesh["mail"]), address, self._began)
 
     def wait_for_trace(self, trace_id: str, complete: Callable[[Trace], bool]) -> Trace:
         """The trace once it is complete."""

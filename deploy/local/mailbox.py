@@ -7,12 +7,18 @@ from email.message import EmailMessage
 from pathlib import Path
 
 
-def mails(folder: Path, recipient: str) -> list[EmailMessage]:
-    """The mails to an address, oldest first."""
+def mails(folder: Path, recipient: str, since: float = 0) -> list[EmailMessage]:
+    """The mails to an address, oldest first; those before `since` (seconds since the epoch) are not looked at."""
     found = []
+    wanted = recipient.lower()
     for file in sorted(folder.glob("*.eml")):
-        mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
-        if recipient.lower() in [address.strip().lower() for address in str(mail["X-Envelope-To"]).split(",")]:
+        if int(file.name.partition("-")[0]) < since * 1000:
+            continue
+        raw = file.read_bytes()
+        if wanted.encode() not in raw.partition(b"\r\n\r\n")[0].lower():
+            continue
+        mail = email.message_from_bytes(raw, policy=email.policy.default)
+        if wanted in [address.strip().lower() for address in str(mail["X-Envelope-To"]).split(",")]:
             found.append(mail)
     return found
 

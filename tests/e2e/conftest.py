@@ -1,0 +1,30 @@
+"""What the tests of the whole mesh share."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.journey import Account, Journey
+from tests.mesh import Mesh
+
+
+@pytest.fixture(scope="module")
+def customer(mesh) -> Iterator[Account]:
+    """A signed-in customer of the shared mesh."""
+    steps = Journey(mesh)
+    yield steps.sign_up()
+    steps.close()
+
+
+@pytest.fixture(scope="module")
+def own_mesh() -> Iterator[Mesh]:
+    """A mesh that the module's tests may break; in a folder whose path has a space."""
+    with tempfile.TemporaryDirectory(prefix="weft own mesh ") as folder:
+        Path(folder).chmod(0o711)
+        mesh = Mesh(Path(folder) / "home")
+        mesh.start()
+        yield mesh
+        if mesh.process is not None and mesh.process.poll() is None:
+            mesh.stop()

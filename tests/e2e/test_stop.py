@@ -1,0 +1,40 @@
+"""The end of a mesh: in time, with nothing left, and with all data there at the next start."""
+
+import signal
+import time
+
+import psutil
+import pytest
+
+from deploy.local.journey import Journey
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("own mesh")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_mesh_ends_in_time_leaves_nothing_and_starts_again_on_the_same_data(own_mesh, number):
+    journey = Journey(own_mesh.content)
+    customer = journey.sign_up()
+    order_id = journey.place_order(customer, journey.products()[-1]).order["orderId"]
+    journey.wait_until_paid(customer, order_id)
+    processes = own_mesh.processes()
+    assert {process.pid for process in processes} >= {own_mesh.content["pids"]["mesh"]}
+    began = time.monotonic()
+
+    if number is signal.SIGTERM:
+        psutil.Process(own_mesh.content["pids"]["mesh"]).send_signal(number)
+        code = own_mesh.process.wait(30)
+    else:
+        code = own_mesh.stop(number)
+
+    assert code == 0
+    assert time.monotonic() - began < 10
+    assert psutil.wait_procs(processes, timeout=1)[1] == []
+    assert not (own_mesh.home / "mesh.json").exists()
+
+    own_mesh.start()
+    again = Journey(own_mesh.content)
+    found = again.call("GET", f"/v1/orders/{order_id}", account=customer).json()
+    assert (found["orderId"], found["state"]) == (order_id, "ORDER_STATE_CONFIRMED")
+    for steps in (journey, again):
+        steps.close()

@@ -1,0 +1,144 @@
+"""A whole mesh for tests: `mesh` is one for all workers of a run; `Mesh` starts more, for tests that break things."""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from deploy.local.journey import Journey
+from deploy.local.options import ROOT
+from deploy.local.ports import Ports
+from tests.servers import wait_until
+
+START = 150
+"""Seconds that a first start may take on a busy machine."""
+_PLACE = "WEFT_TEST_MESH"
+"""Where the run's mesh lies; set by the first process of the run, and so known to all its workers."""
+
+
+class Mesh:
+    """A mesh in a folder. `content` is its mesh file; pids in it change, so it is read each time."""
+
+    def __init__(self, home: Path, env: Mapping[str, str] | None = None, root: Path = ROOT) -> None:
+        self.home = home
+        self.root = root
+        self._env = dict(env or {})
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """`mesh.json`."""
+        return json.loads((self.home / "mesh.json").read_text())
+
+    @property
+    def output(self) -> str:
+        """What it has printed."""
+        return (self.home.parent / f"{self.home.name}.out").read_text(errors="replace")
+
+    def start(self) -> "Mesh":
+        """Start it and wait until it says that it is ready."""
+        self.home.parent.mkdir(parents=True, exist_ok=True)
+        if "WEFT_EDGE_PORT" not in self._env:
+            self._env["WEFT_EDGE_PORT"] = str(Ports(self.home.parent / "edge port").take("edge"))
+        with (self.home.parent / f"{self.home.name}.out").open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "deploy.local", "run"],
+                cwd=self.root,
+                env={**os.environ, "WEFT_HOME": str(self.home), **self._env},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        wait_until(self._has_started, f"the mesh in {self.home}", START)
+        if self.process.poll() is not None:
+            raise AssertionError(f"the mesh ended with {self.process.returncode}:\n{self.output[-3000:]}")
+        return self
+
+    def _has_started(self) -> bool:
+        assert self.process is not None
+        said = any(line.startswith("ready http") for line in self.output.splitlines())
+        return said or self.process.poll() is not None
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of it that runs."""
+        assert self.process is not None
+        try:
+            first = psutil.Process(self.process.pid)
+            return [first, *first.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal to the process that was started and wait for its exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def command(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """`python -m deploy.local …` on this mesh."""
+        return subprocess.run(
+            [sys.executable, "-m", "deploy.local", *words],
+            cwd=self.root,
+            env={**os.environ, "WEFT_HOME": str(self.home)},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the place of the run's mesh, once for all workers."""
+    if not hasattr(config, "workerinput"):
+        # Short and open, for the database's unprivileged user.
+        os.environ[_PLACE] = os.path.join(tempfile.gettempdir(), f"weft-mesh-{os.getpid()}-{secrets.token_hex(3)}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the run's mesh, if any test asked for it."""
+    if hasattr(session.config, "workerinput"):
+        return
+    place = Path(os.environ.pop(_PLACE, ""))
+    if not (place / "home" / "mesh.json").exists():
+        return
+    pid = int((place / "pid").read_text())
+    guardian = psutil.Process(pid)
+    guardian.send_signal(signal.SIGTERM)
+    guardian.wait(30)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mesh() -> dict[str, Any]:
+    """The mesh file of a running mesh that all tests of this run share: they must neither break nor stop it."""
+    place = Path(os.environ[_PLACE])
+    place.mkdir(mode=0o711, exist_ok=True)
+    shared = Mesh(place / "home")
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "home" / "mesh.json").exists():
+            shared.start()
+            assert shared.process is not None
+            (place / "pid").write_text(str(shared.process.pid))
+            shared.process.returncode = 0  # its end is for the last process of the run to wait for
+    return shared.content
+
+
+@pytest.fixture
+def journey(mesh: dict[str, Any]) -> Iterator[Journey]:
+    """The steps of a customer and of a partner against the shared mesh."""
+    steps = Journey(mesh)
+    yield steps
+    steps.close()
