@@ -3,6 +3,7 @@
 The server enforces the same rules with protovalidate; here they become JSON Schema keywords and words.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -46,6 +47,20 @@ def required(field: FieldDescriptor) -> bool:
 def ignores_zero(field: FieldDescriptor) -> bool:
     """Whether the rules do not apply to the field's zero value."""
     return bool(rules(field).ignore == validate_pb2.IGNORE_IF_ZERO_VALUE)
+
+
+def refuses_zero(field: FieldDescriptor) -> bool:
+    """Whether a field without presence breaks its rules when it is left out."""
+    if field.has_presence or ignores_zero(field):
+        return False
+    said = keywords(rules(field), field.enum_type)
+    if field.is_repeated:
+        return bool(said.get("minItems") or said.get("minProperties"))
+    if field.enum_type is not None:
+        return field.enum_type.values[0].name not in said.get("enum", [field.enum_type.values[0].name])
+    zero = "0" if "x-minimum" in said or "x-maximum" in said else ""
+    matches = re.search(said.get("pattern", ""), zero) is not None
+    return not matches or bool(said.get("minLength")) or "format" in said or said.get("minimum", 0) > 0
 
 
 def keywords(found: validate_pb2.FieldRules, enum: EnumDescriptor | None = None) -> dict[str, Any]:
@@ -132,12 +147,20 @@ def _wide(kind: str, written: dict[str, Any]) -> dict[str, Any]:
     high = bounds.get("maximum", bounds.get("exclusiveMaximum", 1) - 1)
     if "const" in bounds:
         return {"const": str(bounds["const"])}
-    digits = len(str(max(abs(high), abs(low)))) if "maximum" in bounds or "exclusiveMaximum" in bounds else 19
+    bounded = "maximum" in bounds or "exclusiveMaximum" in bounds
     sign = "" if low >= 0 else "-?"
     zero = "" if 0 in written.get("not_in", ()) else "0|"
-    said: dict[str, Any] = {"pattern": f"^({zero}{sign}[1-9][0-9]{{0,{digits - 1}}})$"}
+    said: dict[str, Any] = {"pattern": f"^({zero}{sign}{_up_to(max(abs(high), abs(low)) if bounded else 10**19 - 1)})$"}
     if "minimum" in bounds or "exclusiveMinimum" in bounds:
         said["x-minimum"] = str(low)
     if "maximum" in bounds or "exclusiveMaximum" in bounds:
         said["x-maximum"] = str(high)
     return said
+
+
+def _up_to(most: int) -> str:
+    """A pattern for 1 to `most`: exact for powers of ten, else for as many digits as it has."""
+    digits = len(str(most))
+    if most == 10 ** (digits - 1):
+        return f"([1-9][0-9]{{0,{digits - 2}}}|{most})"
+    return f"[1-9][0-9]{{0,{digits - 1}}}"

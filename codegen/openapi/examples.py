@@ -82,11 +82,10 @@ class Samples:
         return _number(field, bounds)
 
     def _text(self, field: FieldDescriptor, bounds: dict[str, Any]) -> str:
-        if not self._tells(field, bounds):
+        if not bounds and not self.tells(field):
             kin = self._kin(field.name)
-            return (
-                self._text(kin, rules.keywords(rules.rules(kin))) if kin else field.name.replace("_", " ").capitalize()
-            )
+            if kin is not None:
+                return self._text(kin, rules.keywords(rules.rules(kin)))
         comment = self._contract.comment(field.full_name)
         known = re.findall(r"[Pp]refix `([a-z]+)_`", comment) + re.findall(
             r"([a-z]+)_\[0-7\]", bounds.get("pattern", "")
@@ -103,15 +102,18 @@ class Samples:
             text += f" {text}"
         return text[: bounds.get("maxLength", len(text))]
 
-    def _tells(self, field: FieldDescriptor, bounds: dict[str, Any]) -> bool:
+    def tells(self, field: FieldDescriptor) -> bool:
         """Whether the field itself says what its text looks like, in its rules or its comment."""
-        return bool(bounds) or re.search(r"such as `|[Pp]refix `", self._contract.comment(field.full_name)) is not None
+        found = rules.rules(field)
+        bounds = rules.keywords(found.repeated.items if field.is_repeated else found, field.enum_type)
+        told = re.search(r"such as `|[Pp]refix `", self._contract.comment(field.full_name))
+        return told is not None or not bounds.keys() <= {"minLength", "maxLength"}
 
     def _kin(self, name: str) -> FieldDescriptor | None:
         """A request's field of the same name that does say: a reply's fields often bear no rules."""
         for method in self._contract.methods:
             field = self._contract.pool.FindMessageTypeByName(method.input).fields_by_name.get(name)
-            if field is not None and not field.is_repeated and self._tells(field, rules.keywords(rules.rules(field))):
+            if field is not None and not field.is_repeated and self.tells(field):
                 return field
         return None
 

@@ -68,8 +68,12 @@ class Operations:
             return
         bound = {*method.route.variables, method.route.body}
         for field in message.fields:
-            if field.name not in bound:
-                yield from self._parameter(field, "")
+            if field.name in bound:
+                continue
+            for parameter in self._parameter(field, ""):
+                if field.name == "update_mask" and method.route.body:
+                    parameter["schema"] |= _mask(message.fields_by_name[method.route.body])
+                yield parameter
 
     def _parameter(self, field: FieldDescriptor, prefix: str) -> Iterator[Json]:
         """A query parameter; a message is spread over one for each of its fields, named `message.field`."""
@@ -81,14 +85,16 @@ class Operations:
                 yield from self._parameter(inner, f"{name}.")
             return
         schema = self._schemas.field(field, request=True)
-        yield {
+        said = {
             "name": name,
             "in": "query",
             "required": rules.required(field),
             "description": schema.pop("description", ""),
             "schema": schema,
-            "example": self._samples.field(field, request=True),
         }
+        # An opaque value has no example: whoever tries the page out with one is refused.
+        opaque = field.type == FieldDescriptor.TYPE_STRING and not self._samples.tells(field)
+        yield said if opaque else said | {"example": self._samples.field(field, request=True)}
 
     def _body(self, method: Method, message: Descriptor) -> Json:
         assert method.route is not None
@@ -186,6 +192,14 @@ def _security(method: Method) -> list[Json]:
     if Caller.PARTNER in method.callers:
         ways.append({"oauth2": scopes})
     return ways
+
+
+def _mask(resource: FieldDescriptor) -> Json:
+    """What a mask may name: the fields of the resource that a caller sets, `etag` aside."""
+    assert resource.message_type is not None
+    fields = [f for f in resource.message_type.fields if "OUTPUT_ONLY" not in rules.behaviours(f) and f.name != "etag"]
+    names = "|".join(field.json_name for field in fields)
+    return {"pattern": f"^({names})(,({names}))*$"}
 
 
 def _leaf(message: Descriptor, path: str) -> FieldDescriptor:

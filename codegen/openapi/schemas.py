@@ -148,7 +148,7 @@ class Schemas:
         if self._contract.comment(message.full_name):
             schema["description"] = self._contract.comment(message.full_name)
         if request:
-            needed = [f.json_name for f in fields if rules.required(f) and "OUTPUT_ONLY" not in rules.behaviours(f)]
+            needed = [f.json_name for f in fields if _needed(f)]
             schema["additionalProperties"] = False
         else:
             # Zero values are printed; what has presence may be absent.
@@ -157,6 +157,12 @@ class Schemas:
             schema["required"] = needed
         schema["examples"] = [self._samples.message(message, request, without)]
         return schema
+
+
+def _needed(field: FieldDescriptor) -> bool:
+    """Whether a request without the field is refused."""
+    needed = rules.required(field) or rules.refuses_zero(field)
+    return needed and not rules.ignores_zero(field) and "OUTPUT_ONLY" not in rules.behaviours(field)
 
 
 def _reference(name: str) -> Json:

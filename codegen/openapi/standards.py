@@ -10,6 +10,7 @@ from services.chassis.contract import Method
 Json = dict[str, Any]
 FORM = "application/x-www-form-urlencoded"
 
+_PASSED_OVER: Json = {"type": "string", "description": "What the standard does not know is passed over."}
 _CLIENT: Json = {
     "client_id": {"type": "string", "description": "Prefix `cli_`. Not with HTTP Basic."},
     "client_secret": {
@@ -24,6 +25,7 @@ SCHEMAS: Json = {
         "type": "object",
         "description": "RFC 6749, sections 4.4.2 and 6.",
         "required": ["grant_type"],
+        "additionalProperties": _PASSED_OVER,
         "properties": {
             "grant_type": {"type": "string", "enum": ["client_credentials", "refresh_token"]},
             "refresh_token": {
@@ -64,9 +66,19 @@ SCHEMAS: Json = {
         "type": "object",
         "description": "RFC 7009, section 2.1.",
         "required": ["token"],
+        "additionalProperties": _PASSED_OVER,
         "properties": {
-            "token": {"type": "string", "format": "password", "writeOnly": True, "description": "The token to revoke."},
-            "token_type_hint": {"type": "string", "enum": ["access_token", "refresh_token"]},
+            "token": {
+                "type": "string",
+                "minLength": 1,
+                "format": "password",
+                "writeOnly": True,
+                "description": "The token to revoke.",
+            },
+            "token_type_hint": {
+                "type": "string",
+                "description": "`refresh_token`, or nothing; others are passed over.",
+            },
             **_CLIENT,
         },
         "examples": [{"token": "rt_…"}],
