@@ -34,7 +34,7 @@ async def _wait_for(name: str, address: str, dns: str, credentials: grpc.Channel
         ("grpc.enable_http_proxy", 0),
     ]
     async with grpc.aio.secure_channel(address, credentials, options) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
+        health: Any = health_pb2_grpc.HealthStub(channel)  # whose types do not know its methods
         while True:
             try:
                 reply = await health.Check(health_pb2.HealthCheckRequest(), timeout=2)

@@ -49,10 +49,16 @@ def test_a_tree_of_spans_keeps_its_shape_kinds_attributes_and_errors() -> None:
     spans = received(build)
     outer, inner = spans["outer"], spans["inner"]
     assert (inner.trace_id, inner.parent_span_id) == (outer.trace_id, outer.span_id)
-    assert (outer.parent_span_id, outer.kind, inner.kind) == (b"", trace_pb2.Span.SPAN_KIND_SERVER, trace_pb2.Span.SPAN_KIND_CLIENT)
+    assert (outer.parent_span_id, outer.kind, inner.kind) == (
+        b"",
+        trace_pb2.Span.SPAN_KIND_SERVER,
+        trace_pb2.Span.SPAN_KIND_CLIENT,
+    )
     assert {a.key: a.value.WhichOneof("value") for a in outer.attributes} == {"a": "int_value", "b": "array_value"}
     assert (inner.status.code, inner.status.message) == (trace_pb2.Status.STATUS_CODE_ERROR, "broken")
-    assert outer.start_time_unix_nano <= inner.start_time_unix_nano <= inner.end_time_unix_nano <= outer.end_time_unix_nano
+    assert (
+        outer.start_time_unix_nano <= inner.start_time_unix_nano <= inner.end_time_unix_nano <= outer.end_time_unix_nano
+    )
 
 
 def test_a_remote_parent_decides_whether_a_trace_is_kept() -> None:
@@ -70,5 +76,11 @@ def test_a_remote_parent_decides_whether_a_trace_is_kept() -> None:
 
 
 def test_a_malformed_traceparent_begins_a_new_trace() -> None:
-    for header in ("", "00-zz", f"00-{'0' * 32}-{'b' * 16}-01", f"ff-{'a' * 32}-{'b' * 16}-01", f"00-{'g' * 32}-{'b' * 16}-01"):
+    for header in (
+        "",
+        "00-zz",
+        f"00-{'0' * 32}-{'b' * 16}-01",
+        f"ff-{'a' * 32}-{'b' * 16}-01",
+        f"00-{'g' * 32}-{'b' * 16}-01",
+    ):
         assert read_traceparent(header) is None
