@@ -96,9 +96,9 @@ def _sentence(error: OSError, folder: Path) -> str:
 
 
 def _demo(loop: bool) -> int:
-    from deploy.local import demo
+    from deploy.local.demo import main as drive
 
-    return demo.main(_mesh_file(), loop)
+    return drive(_mesh_file(), loop)
 
 
 def _order(**order: str) -> None:
