@@ -106,7 +106,7 @@ async def test_a_notice_that_the_database_refuses_does_not_hold_up_the_others(se
     assert await service.publish(good[0], bad, *good[1:]) == 4
 
     async def retried() -> bool:
-        failed = await service.rows("SELECT kind FROM observations WHERE error = 'DataError'")
+        failed = await service.rows("SELECT kind FROM observations WHERE error = 'RequestInvalid'")
         return [row.kind for row in failed] == ["tell_of_expiry"]
 
     await events.until(retried)

@@ -8,12 +8,15 @@ from opentelemetry.util.types import AttributeValue
 from weft.api.v1.event_pb2 import Event
 
 from services.chassis import logs, telemetry
+from services.chassis.errors import RequestInvalid
 from services.chassis.telemetry import Tracer
 from services.chassis.work import Job
 from services.notification.events.repository import EventRepository, Observation
 from services.notification.observers import Observers
 
 log = logs.logger("observers")
+_REFUSED = (RequestInvalid, psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError)
+"""What tells of a notice that cannot be stored; anything else is about the database, and all try again."""
 
 
 class EventWorker:
@@ -62,11 +65,11 @@ class EventWorker:
     async def _write(self, made: Sequence[tuple[Job, Observation]]) -> None:
         try:
             await self._events.notify([observation for _, observation in made])
-        except (psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError):
+        except _REFUSED:
             # One that the database refuses does not hold up the others.
             for job, observation in made:
                 try:
                     await self._events.notify([observation])
-                except (psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError) as error:
+                except _REFUSED as error:
                     log.warning("notice_refused", observer=job.kind, event_id=observation.event.event_id)
                     job.retry(type(error).__name__)
