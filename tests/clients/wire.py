@@ -3,77 +3,93 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 
 class Wire:
-    """Relays bytes to a server; `cut` breaks what runs, `open = False` refuses what comes."""
+    """Relays bytes to a server. `cut` breaks what runs; `die` also refuses what comes, until `open`."""
 
     def __init__(self, target: str) -> None:
-        self._host, _, port = target.rpartition(":")
-        self._port = int(port)
+        self._target = target.rpartition(":")
         self._ends: set[asyncio.StreamWriter] = set()
-        self._relays: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._server: asyncio.Server | None = None
-        self._listen = 0
-        self._dead = False
+        self._listener: socket.socket | None = None
+        self._accepted: list[socket.socket] = []
+        self._port = 0
         self.connections = 0
 
     @property
     def address(self) -> str:
         """Where clients connect."""
-        return f"127.0.0.1:{self._listen}"
+        return f"127.0.0.1:{self._port}"
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Listen, on the same port as before."""
-        self._dead = False
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self._listen)
-        self._listen = self._server.sockets[0].getsockname()[1]
+        listener = self._listener = socket.create_server(("127.0.0.1", self._port))
+        listener.setblocking(False)
+        self._port = listener.getsockname()[1]
+        self._loop.add_reader(listener, self._accept, listener)
 
     def cut(self) -> None:
-        """Break all connections, without a good-bye; from any thread."""
-        done = asyncio.run_coroutine_threadsafe(self._abort(), self._loop)
-        with contextlib.suppress(RuntimeError):
-            asyncio.get_running_loop()
-            return
-        done.result(5)
+        """Break all connections, without a good-bye; from another thread, such as a fake's."""
+        asyncio.run_coroutine_threadsafe(self._abort(), self._loop).result(5)
+
+    def lead_to(self, target: str) -> None:
+        """Relay to another server: what runs is broken."""
+        self._target = target.rpartition(":")
+        for end in list(self._ends):
+            end.transport.abort()
 
     async def die(self) -> None:
         """Break all connections and refuse new ones."""
-        self._dead = True
-        if self._server is not None:
-            self._server.close()
-        while True:
-            await self._abort()
-            if not self._relays:
-                return
-            await asyncio.wait(self._relays, timeout=0.05)
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in self._accepted:
+            connection.close()  # for those whose relay was cancelled before it began
+        self._accepted.clear()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _abort(self) -> None:
         for end in list(self._ends):
             end.transport.abort()
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._relays.add(task)
-        task.add_done_callback(self._relays.discard)
-        try:
-            there, back = await asyncio.open_connection(self._host, self._port)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._ends |= {writer, back}
-        if self._dead:
-            await self._abort()
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
-        self._ends -= {writer, back}
-        for end in (writer, back):
-            with contextlib.suppress(OSError):
-                await end.wait_closed()
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            self.connections += 1
+            self._accepted.append(connection)
+            self._start(self._relay(connection))
+
+    async def _relay(self, connection: socket.socket) -> None:
+        host, _, port = self._target
+        ends: list[asyncio.StreamWriter] = []
+        with contextlib.suppress(OSError):
+            try:
+                reader, writer = await asyncio.open_connection(sock=connection)
+                ends.append(writer)
+                there, back = await asyncio.open_connection(host, int(port))
+                ends.append(back)
+                self._ends.update(ends)
+                await asyncio.gather(_pump(reader, back), _pump(there, writer))
+            finally:
+                self._ends.difference_update(ends)
+                for end in ends:
+                    end.transport.abort()
+                connection.close()
+                with contextlib.suppress(ValueError):
+                    self._accepted.remove(connection)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,7 +104,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def wire_to(target: str) -> AsyncIterator[Wire]:
     """A wire for a block."""
     wire = Wire(target)
-    await wire.open()
+    wire.open()
     try:
         yield wire
     finally:

@@ -7,10 +7,12 @@ from typing import Any
 import grpc
 from grpc import Channel
 
-__all__ = ["Channel", "Lock", "connect", "retire", "sleep"]
+__all__ = ["Channel", "Ending", "Lock", "connect", "retire", "sleep"]
 
 Lock = threading.Lock
 sleep = time.sleep
+Ending = threading.Timer
+"""A channel's end to come; it can be cancelled."""
 
 
 def connect(target: str, credentials: grpc.ChannelCredentials | None, options: list[tuple[str, Any]]) -> Channel:
@@ -20,8 +22,9 @@ def connect(target: str, credentials: grpc.ChannelCredentials | None, options: l
     return grpc.secure_channel(target, credentials, options=options)
 
 
-def retire(channel: Channel, seconds: float) -> None:
+def retire(channel: Channel, seconds: float) -> Ending:
     """Close a channel after so many seconds, when its running calls are done."""
     timer = threading.Timer(seconds, channel.close)
     timer.daemon = True
     timer.start()
+    return timer

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import Any, Protocol
 
-from weft_client.aio.platform import Channel, connect, retire
+from weft_client.aio.platform import Channel, Ending, connect, retire
 from weft_client.link import Link
 from weft_client.retries import Retries
 from weft_client.target import OPTIONS, target
@@ -16,8 +17,8 @@ log = logging.getLogger("weft_client.connection")
 
 _LOOK = 1.0
 """Seconds between two looks at the certificate files."""
-_GRACE = 30.0
-"""Seconds that running calls have on a channel that was swapped."""
+_GRACE = 600.0
+"""Seconds that running calls have on a channel that was swapped: more than the contract gives any stream."""
 
 
 class Bound(Protocol):
@@ -52,6 +53,8 @@ class AsyncConnection:
         self._channel: Channel | None = None
         self._closed = False
         self._bound: list[Bound] = []
+        self._retired: list[tuple[Channel, Ending]] = []
+        self._lock = Lock()
         self._links: dict[str, Link] = {}
         self._loaded: tuple[int, ...] = ()
         self._seen: tuple[int, ...] = ()
@@ -73,36 +76,46 @@ class AsyncConnection:
 
         Raises `OSError` where a certificate file cannot be read at first, `RuntimeError` after `close`.
         """
-        if self._closed:
-            raise RuntimeError("The client is closed.")
-        files = self._tls.files if self._tls else ()
-        self.due = now + _LOOK if files else float("inf")
-        marks = _marks(files)
-        if self._channel is None:
-            self._loaded = self._seen = marks
-            self._use(self._open())
-        elif marks != self._loaded and marks == self._seen and marks:
-            # Certificate and key are renamed one after the other; a pair is taken when it stood still for one look.
-            self._loaded = marks
-            log.info("certificates changed; connecting to %s anew", self._name)
-            old = self._channel
-            self._use(self._open())
-            retire(old, _GRACE)
-        self._seen = marks
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("The client is closed.")
+            files = self._tls.files if self._tls else ()
+            marks = _marks(files)
+            if self._channel is None:
+                self._use(self._open(), marks)
+            elif marks not in (self._loaded, ()) and marks == self._seen:
+                # Certificate and key are renamed one after the other: a pair is taken when it stood still for one look.
+                self._swap(marks)
+            self._seen = marks
+            self.due = now + _LOOK if files else float("inf")
 
     async def close(self) -> None:
         """Close the channel; calls that still run end as cancelled."""
         self._closed, self.due = True, 0.0
+        for channel, ending in self._retired:
+            ending.cancel()
+            await channel.close()
         if self._channel is not None:
             await self._channel.close()
+
+    def _swap(self, marks: tuple[int, ...]) -> None:
+        old = self._channel
+        try:
+            self._use(self._open(), marks)
+        except OSError as error:
+            log.warning("the new certificates for %s cannot be read, the old ones stay: %s", self._name, error)
+            return
+        log.info("certificates changed; connecting to %s anew", self._name)
+        if old is not None:
+            self._retired.append((old, retire(old, _GRACE)))
 
     def _open(self) -> Channel:
         if not self._addresses:
             raise ValueError(f"No address of the {self._name} service is known: add it to the client's peers.")
         return connect(target(self._addresses), self._tls.credentials() if self._tls else None, self._options)
 
-    def _use(self, channel: Channel) -> None:
-        self._channel = channel
+    def _use(self, channel: Channel, marks: tuple[int, ...]) -> None:
+        self._channel, self._loaded = channel, marks
         for bound in self._bound:
             bound.bind(channel)
 

@@ -6,11 +6,12 @@ from typing import Any
 import grpc
 from grpc.aio import Channel
 
-__all__ = ["Channel", "Lock", "connect", "retire", "sleep"]
+__all__ = ["Channel", "Ending", "Lock", "connect", "retire", "sleep"]
 
 Lock = asyncio.Lock
 sleep = asyncio.sleep
-_retiring: set[asyncio.Task[Any]] = set()
+Ending = asyncio.Task[None]
+"""A channel's end under way; it can be cancelled."""
 
 
 def connect(target: str, credentials: grpc.ChannelCredentials | None, options: list[tuple[str, Any]]) -> Channel:
@@ -20,8 +21,6 @@ def connect(target: str, credentials: grpc.ChannelCredentials | None, options: l
     return grpc.aio.secure_channel(target, credentials, options=options)
 
 
-def retire(channel: Channel, seconds: float) -> None:
+def retire(channel: Channel, seconds: float) -> Ending:
     """Close a channel once its running calls are done, at the latest after so many seconds."""
-    task = asyncio.get_running_loop().create_task(channel.close(grace=seconds))
-    _retiring.add(task)
-    task.add_done_callback(_retiring.discard)
+    return asyncio.get_running_loop().create_task(channel.close(grace=seconds))
