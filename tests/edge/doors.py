@@ -1,8 +1,10 @@
 """The three doors of the edge, and what a refusal looks like behind each."""
 
 import re
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -76,6 +78,11 @@ def native(target: str, path: str, request: bytes, metadata: Sequence[tuple[str,
         call = channel.unary_unary(path, lambda data: data, lambda data: data)
         reply: bytes = call(request, metadata=metadata, timeout=30)
         return reply
+
+
+def trusting(authority: str | Path) -> ssl.SSLContext:
+    """A caller that trusts the mesh's authority."""
+    return ssl.create_default_context(cafile=str(authority))
 
 
 def _detail(detail: dict[str, Any]) -> Any:
