@@ -85,7 +85,9 @@ class Checkout:
         now = self._clock.now()
         caller, time = call.caller, messages.timestamp(now)
         partner_id = caller.partner_id if caller.is_partner else ""
-        order_id, payment_id = ids.new("ord", now), ids.new("pay", now)
+        order_id = ids.new("ord", now)
+        same = order_id.removeprefix("ord")  # one number for what is born together: order, payment and first event
+        payment_id, event_id = f"pay{same}", f"evt{same}"
         total = Money(amount_minor=priced.total_minor, currency=priced.currency)
         traceparent = call.span_context
         reply = Order(
@@ -104,7 +106,7 @@ class Checkout:
             etag=messages.etag(1),
         ).SerializeToString()
         event = Event(
-            event_id=ids.new("evt", now),
+            event_id=event_id,
             type="order.placed",
             aggregate_id=order_id,
             sequence=1,
