@@ -50,13 +50,11 @@ class Sessions:
 
     async def open(self, email: str, password: str, origin: Origin) -> Tokens:
         """A new session. Raises `CredentialsInvalid` or `TooManyTries`, alike whether or not there is an account."""
-        await self._tries.admit(origin)
-        user = await self._users.find_person(email)
-        good = await self._passwords.verify(user.password_hash if user else "", password)
-        if user is None or not good or not user.may_sign_in:
-            await self._tries.failed(origin)
-            raise CredentialsInvalid()
-        await self._tries.succeeded(origin)
+        async with self._tries.one(origin):
+            user = await self._users.find_person(email)
+            good = await self._passwords.verify(user.password_hash if user else "", password)
+            if user is None or not good or not user.may_sign_in:
+                raise CredentialsInvalid()
         if self._passwords.outdated(user.password_hash):
             await self._users.set_password(user.user_id, await self._passwords.hash(password))
         now = self._clock.now()

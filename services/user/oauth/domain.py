@@ -1,7 +1,6 @@
 """OAuth 2.0 on the wire (RFC 6749, RFC 7009): forms and client credentials in, tokens or errors out. Pure."""
 
 import base64
-import binascii
 import hmac
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +40,8 @@ def read_form(content_type: str, data: bytes) -> dict[str, str]:
     except ValueError:
         raise OAuthError("invalid_request", "The body is not a form.") from None
     fields = dict(pairs)
+    if any("\0" in value for value in fields.values()):
+        raise OAuthError("invalid_request", "The body holds the character U+0000.")
     if len(fields) != len(pairs):
         raise OAuthError("invalid_request", "A parameter is repeated.")
     return {name: value for name, value in fields.items() if value}
@@ -66,12 +67,13 @@ def read_credentials(authorization: str, form: Mapping[str, str]) -> Credentials
 def _read_basic(encoded: str) -> Credentials:
     try:
         name, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        colon = ""
-    if not colon:
-        raise OAuthError("invalid_client", "The Basic credentials cannot be read.", 401)
+    except ValueError:
+        name = colon = secret = ""
     # RFC 6749, section 2.3.1 encodes both as in a form; many libraries do not.
-    return Credentials(unquote_plus(name), (unquote_plus(secret), secret))
+    name = unquote_plus(name)
+    if not colon or "\0" in name:
+        raise OAuthError("invalid_client", "The Basic credentials cannot be read.", 401)
+    return Credentials(name, (unquote_plus(secret), secret))
 
 
 def fits(hashes: Iterable[bytes], given: Iterable[bytes]) -> bool:

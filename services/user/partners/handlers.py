@@ -167,7 +167,9 @@ class PartnerHandlers:
         partner, masked = request.partner, request.HasField("update_mask")
         paths = list(request.update_mask.paths) if masked else [name for name in MUTABLE if getattr(partner, name)]
         violations = [("update_mask", f"{path} cannot be changed") for path in paths if path not in MUTABLE]
-        violations += [(f"partner.{path}", "must not be empty") for path in paths if not getattr(partner, path, True)]
+        violations += [
+            (f"partner.{path}", "must not be empty") for path in paths if path in MUTABLE and not getattr(partner, path)
+        ]
         if violations:
             raise RequestInvalid(violations=violations)
         if "scopes" in paths:

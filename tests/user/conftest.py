@@ -1,0 +1,33 @@
+"""The user service on a real socket, with people, operators and clients who come in by its own doors."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from services.chassis.clock import FixedClock
+from services.user.__main__ import build
+from tests.harness import Harness
+from tests.user.world import World
+
+Start = Callable[..., AbstractAsyncContextManager[World]]
+
+
+@pytest.fixture
+def start(harness: Harness, clock: FixedClock) -> Start:
+    """Starts the service: `async with start() as world:`; settings by name."""
+
+    @asynccontextmanager
+    async def started(**more: object) -> AsyncIterator[World]:
+        # Events stay in the outbox, to be looked at.
+        async with harness.running("user", build, clock, **{"work": False, **more}) as running:
+            yield World(running, harness, clock)
+
+    return started
+
+
+@pytest.fixture
+async def world(start: Start) -> AsyncIterator[World]:
+    """The service as it is."""
+    async with start() as world:
+        yield world

@@ -1,0 +1,175 @@
+"""The rules by themselves: no socket, no database."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.chassis.errors import EtagMismatch
+from services.user.auth.domain import (
+    HeldToken,
+    Refresh,
+    make_code,
+    make_refresh_token,
+    refresh_token_end,
+)
+from services.user.auth.tries import network
+from services.user.oauth.domain import FORM, OAuthError, fits, read_credentials, read_form, read_scopes
+from services.user.partners.domain import (
+    ACTIVE,
+    SUSPENDED,
+    Partner,
+    PartnerAlreadySuspended,
+    PartnerNotSuspended,
+    ScopeNotGranted,
+    make_secret,
+    minute,
+    unknown_scopes,
+)
+from services.user.users.domain import ADMIN, CUSTOMER, OPERATOR, SCOPES_OF_ROLE, User, fold
+
+NOW = datetime(2026, 11, 24, 12, 30, 40, 123, tzinfo=UTC)
+DAY = timedelta(days=1)
+PARTNER = Partner("prt_1", "Acme", "free", ("a.read", "b.read"), ACTIVE, NOW, NOW)
+HELD = HeldToken(b"h", "ses_1", "usr_1", NOW + DAY, None, NOW + 2 * DAY, None)
+USER = User("usr_1", "", "a@example.com", "Ada", "en", "ACTIVE", "", (CUSTOMER,), "free", NOW, NOW, "hash")
+
+
+def test_a_partner_moves_between_its_states_and_nowhere_else() -> None:
+    suspended = PARTNER.suspend(NOW + DAY)
+    assert suspended == replace(PARTNER, state=SUSPENDED, updated_at=NOW + DAY, revision=2)
+    assert suspended.reinstate(NOW + DAY).state == ACTIVE
+    with pytest.raises(PartnerAlreadySuspended):
+        suspended.suspend(NOW)
+    with pytest.raises(PartnerNotSuspended):
+        PARTNER.reinstate(NOW)
+
+
+def test_a_partner_changes_its_etag_with_every_change_and_only_then() -> None:
+    changed = PARTNER.update(NOW + DAY, "", {"plan": "premium"})
+    assert (changed.plan, changed.etag, changed.updated_at) == ("premium", "2", NOW + DAY)
+    assert PARTNER.update(NOW + DAY, "1", {"plan": "free"}) is PARTNER
+    with pytest.raises(EtagMismatch) as stale:
+        changed.update(NOW, "1", {})
+    assert stale.value.metadata == {"etag": "2"}
+
+
+def test_a_partner_grants_what_it_holds() -> None:
+    PARTNER.require(["a.read"])
+    with pytest.raises(ScopeNotGranted) as missing:
+        PARTNER.require(["c.read", "a.read", "b.write"])
+    assert missing.value.metadata == {"scopes": "b.write c.read"}
+
+
+def test_unknown_scopes_are_named_by_place() -> None:
+    assert unknown_scopes(["a.read", "x", "b.read", "y"], {"a.read", "b.read"}) == [(1, "x"), (3, "y")]
+
+
+@pytest.mark.parametrize(
+    ("held", "outcome"),
+    [
+        (HELD, Refresh.ROTATED),
+        (replace(HELD, used_at=NOW), Refresh.REUSED),
+        (replace(HELD, expires_at=NOW), Refresh.REFUSED),
+        (replace(HELD, session_expires_at=NOW), Refresh.REFUSED),
+        (replace(HELD, session_ended_at=NOW - DAY), Refresh.REFUSED),
+        (replace(HELD, session_ended_at=NOW - DAY, used_at=NOW - DAY), Refresh.REFUSED),
+        (replace(HELD, expires_at=NOW, used_at=NOW - DAY), Refresh.REFUSED),
+    ],
+)
+def test_a_refresh_token_is_rotated_once(held: HeldToken, outcome: Refresh) -> None:
+    assert held.present(NOW) is outcome
+
+
+def test_a_refresh_token_ends_with_its_session_at_the_latest() -> None:
+    assert refresh_token_end(NOW, NOW + 90 * DAY) == NOW + 30 * DAY
+    assert refresh_token_end(NOW, NOW + 5 * DAY) == NOW + 5 * DAY
+
+
+def test_secrets_are_never_the_same() -> None:
+    for make in (make_secret, make_refresh_token):
+        assert len({make() for _ in range(100)}) == 100
+    assert all(len(make_code()) == 8 and make_code().isdigit() for _ in range(100))
+
+
+def test_roles_add_up() -> None:
+    customer, operator, admin = (set(SCOPES_OF_ROLE[role]) for role in (CUSTOMER, OPERATOR, ADMIN))
+    assert customer < operator < admin
+    assert admin - operator == {"users.admin", "partners.admin"}
+    assert replace(USER, roles=(OPERATOR, CUSTOMER)).scopes == tuple(sorted(operator))
+
+
+def test_a_user_is_shown_without_what_is_personal() -> None:
+    shown = repr(USER)
+    assert not any(secret in shown for secret in (USER.email, USER.display_name, USER.password_hash))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Ada@Example.COM", "ada@example.com"), ("stra\u00dfe@x.de", "STRASSE@X.DE")]
+)
+def test_addresses_are_alike_whatever_their_case(one: str, other: str) -> None:
+    assert fold(one) == fold(other)
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("nonsense", ""),
+        ("", ""),
+    ],
+)
+def test_one_address_is_one_host_or_one_ipv6_network(address: str, counted: str) -> None:
+    assert network(address) == counted
+
+
+def test_a_last_use_is_a_minute() -> None:
+    assert minute(NOW) == datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
+
+
+def error_of(read: Callable[..., object], *arguments: object) -> str:
+    """The protocol's name for what is wrong; empty where nothing is."""
+    try:
+        read(*arguments)
+    except OAuthError as error:
+        return error.error
+    return ""
+
+
+_TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1)
+
+
+@given(st.dictionaries(_TEXT, _TEXT, max_size=6))
+def test_a_form_is_read_as_it_was_written(fields: dict[str, str]) -> None:
+    assert read_form(FORM, urlencode(fields).encode()) == fields
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_form_or_an_error_of_the_protocol(data: bytes) -> None:
+    assert error_of(read_form, FORM, data) in ("", "invalid_request")
+
+
+@given(st.text(max_size=100), st.dictionaries(st.sampled_from(["client_id", "client_secret"]), st.text(min_size=1)))
+def test_any_header_is_read_or_refused(header: str, form: dict[str, str]) -> None:
+    for authorization in (header, f"Basic {header}"):
+        assert error_of(read_credentials, authorization, form) in ("", "invalid_request", "invalid_client")
+
+
+def test_a_secret_fits_in_either_reading() -> None:
+    assert fits([b"a", b"b"], [b"x", b"b"])
+    assert not fits([b"a"], [b"x"])
+    assert not fits([], [b"x"])
+
+
+def test_scopes_that_are_not_asked_for_are_all() -> None:
+    assert read_scopes({}, ["a", "b"]) is None
+    assert read_scopes({"scope": " b  a b "}, ["a", "b", "c"]) == ("a", "b")
+    with pytest.raises(OAuthError, match="unknown or not granted"):
+        read_scopes({"scope": "a d"}, ["a"])

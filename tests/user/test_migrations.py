@@ -1,0 +1,27 @@
+"""The migrations make what the models say."""
+
+import psycopg
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from services.chassis import database
+from services.user.models import metadata
+
+
+def test_a_migrated_database_is_what_the_models_say(postgres_url, service_database) -> None:
+    url = database.of_service(postgres_url, service_database("user"), "user")
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True, "compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        # What the comparison passes over.
+        checks = connection.exec_driver_sql(
+            "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0"
+        ).scalars()
+        assert sorted(checks) == ["partners_state", "users_state"]
+        unique = connection.exec_driver_sql(
+            "SELECT indexrelid::regclass::text FROM pg_index WHERE indnullsnotdistinct ORDER BY 1"
+        ).scalars()
+        assert list(unique) == ["users_email", "users_external_reference"]

@@ -1,0 +1,211 @@
+"""Sign-in: tokens for the right password, one answer for everything else, and patience with those who mistype."""
+
+import asyncio
+import secrets
+import statistics
+import time
+from datetime import timedelta
+
+import grpc
+import pytest
+from weft.user.v1.auth_service_pb2 import SignInRequest, SignOutRequest
+from weft.user.v1.user_service_pb2 import GetUserRequest
+
+from services.user.passwords import Passwords
+from tests.harness import Refusal, refused
+from tests.user.world import PASSWORD, World
+
+WRONG = "not the password at all"
+
+
+def elsewhere() -> str:
+    return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::9"
+
+
+async def test_the_right_password_opens_a_session(world: World) -> None:
+    person = await world.person("ada")
+    claims = await world.claims(person.tokens.access_token)
+    session = (await world.rows("SELECT session_id FROM sessions"))[0].session_id
+    now = int(world.clock.now().timestamp())
+    assert len(claims.pop("jti")) >= 16
+    assert claims == {
+        "iss": world.app.settings.issuer,
+        "aud": "weft",
+        "sub": person.user_id,
+        "scope": "inbox.read orders.read orders.write payments.read users.read users.write",
+        "roles": ["customer"],
+        "plan": "free",
+        "mode": "LIVE",
+        "sid": session,
+        "iat": now,
+        "exp": now + 900,
+    }
+    assert person.tokens.access_token_expire_time.seconds == now + 900
+    assert person.tokens.user_id == person.user_id
+    me = await world.users.GetUser(GetUserRequest(user_id="me"), metadata=person.metadata)
+    assert (me.user_id, me.email) == (person.user_id, person.email)
+
+
+async def test_no_token_and_no_password_is_kept(world: World) -> None:
+    person = await world.person("ada")
+    tables = ("users", "sessions", "refresh_tokens", "signing_keys")
+    everything = str([await world.rows(f"SELECT {table}::text FROM {table}") for table in tables])
+    for secret in (person.tokens.refresh_token, person.tokens.access_token, PASSWORD):
+        assert secret not in everything
+        assert secret.encode().hex() not in everything
+
+
+async def test_wrong_address_wrong_password_and_unproven_address_are_told_alike(world: World) -> None:
+    person, waiting = await world.person("ada"), await world.sign_up("bob")
+    answers: list[Refusal] = [
+        await refused(world.sign_in(world.email("nobody"), PASSWORD)),
+        await refused(world.sign_in(person.email, WRONG)),
+        await refused(world.sign_in(waiting.email, waiting.password)),
+    ]
+    assert answers[0] == answers[1] == answers[2]
+    assert (answers[0].code, answers[0].reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
+
+
+async def test_a_password_is_the_same_however_its_letters_were_composed(world: World) -> None:
+    person = await world.sign_up("ada", "ein café in Graz")
+    await world.verify(person.email, await world.code(person))
+    await world.sign_in(person.email, "ein café in Graz")
+
+
+async def test_failed_tries_back_off_and_coming_back_when_told_works(world: World) -> None:
+    person = await world.person("ada")
+    for _ in range(5):
+        assert (await refused(world.sign_in(person.email, WRONG))).reason == "CREDENTIALS_INVALID"
+
+    waits = []
+    for _ in range(8):
+        refusal = await refused(world.sign_in(person.email, WRONG))
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_TRIES")
+        assert refusal.retry_after is not None
+        waits.append(refusal.retry_after)
+        world.clock.advance(timedelta(seconds=refusal.retry_after))
+        assert (await refused(world.sign_in(person.email, WRONG))).reason == "CREDENTIALS_INVALID"
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+    world.clock.advance(timedelta(seconds=60))
+    await world.sign_in(person.email, person.password)
+    # And the count begins anew.
+    assert (await refused(world.sign_in(person.email, WRONG))).reason == "CREDENTIALS_INVALID"
+    await world.sign_in(person.email, person.password)
+
+
+async def test_an_account_that_does_not_exist_backs_off_alike(world: World) -> None:
+    email = world.email("nobody")
+    reasons = [(await refused(world.sign_in(email, WRONG))).reason for _ in range(7)]
+    assert reasons == ["CREDENTIALS_INVALID"] * 5 + ["TOO_MANY_TRIES"] * 2
+
+
+async def test_fifty_tries_at_once_are_five(world: World) -> None:
+    person = await world.person("ada")
+    answers = await asyncio.gather(*(refused(world.sign_in(person.email, WRONG)) for _ in range(50)))
+    reasons = [answer.reason for answer in answers]
+    assert reasons.count("CREDENTIALS_INVALID") == 5
+    assert reasons.count("TOO_MANY_TRIES") == 45
+
+
+async def test_of_many_who_come_back_at_once_one_goes_on(world: World) -> None:
+    person = await world.person("ada")
+    for _ in range(5):
+        await refused(world.sign_in(person.email, WRONG))
+    world.clock.advance(timedelta(seconds=1))
+    answers = await asyncio.gather(*(refused(world.sign_in(person.email, WRONG)) for _ in range(10)))
+    assert [answer.reason for answer in answers].count("CREDENTIALS_INVALID") == 1
+
+
+async def test_thirty_right_ones_at_once_all_come_in(world: World) -> None:
+    person = await world.person("ada")
+    tokens = await asyncio.gather(*(world.sign_in(person.email, person.password) for _ in range(30)))
+    assert len({pair.refresh_token for pair in tokens}) == 30
+
+
+async def test_a_stranger_who_guesses_locks_nobody_out(world: World) -> None:
+    person = await world.person("ada")
+    stranger = elsewhere()
+    while (await refused(world.sign_in(person.email, WRONG, stranger))).reason != "TOO_MANY_TRIES":
+        pass
+    await world.sign_in(person.email, person.password)
+    await world.sign_in(person.email, person.password, elsewhere())
+
+
+async def test_an_account_under_attack_from_everywhere_still_opens_to_its_owner(world: World) -> None:
+    person = await world.person("ada")
+    for _ in range(10):
+        address = elsewhere()
+        for _ in range(5):
+            await refused(world.sign_in(person.email, WRONG, address))
+
+    # Each address has fewer tries now, and its owner, wherever they are, still has some.
+    address = elsewhere()
+    reasons = [(await refused(world.sign_in(person.email, WRONG, address))).reason for _ in range(4)]
+    assert reasons == ["CREDENTIALS_INVALID"] * 2 + ["TOO_MANY_TRIES"] * 2
+    await world.sign_in(person.email, person.password, elsewhere())
+
+
+async def test_an_address_that_fails_over_many_accounts_waits_but_those_it_knows_do_not(world: World) -> None:
+    person = await world.person("ada")
+    for number in range(100):
+        assert (await refused(world.sign_in(world.email(f"guess{number}"), WRONG))).reason == "CREDENTIALS_INVALID"
+    refusal = await refused(world.sign_in(world.email("more"), WRONG))
+    assert (refusal.reason, refusal.retry_after) == ("TOO_MANY_TRIES", 1)
+    await world.sign_in(person.email, person.password)
+
+
+async def test_a_cache_that_is_down_lets_people_in(start) -> None:
+    async with start(redis_url="redis://127.0.0.1:1/0") as world:
+        person = await world.person("ada")
+        for _ in range(8):
+            assert (await refused(world.sign_in(person.email, WRONG))).reason == "CREDENTIALS_INVALID"
+        await world.sign_in(person.email, person.password)
+
+
+async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(world: World) -> None:
+    person = await world.person("ada")
+    weaker = Passwords(memory_kib=8, passes=1)
+    old = await weaker.hash(person.password)
+    await weaker.close()
+    await world.rows("UPDATE users SET password_hash = %(old)s RETURNING 1", old=old)
+
+    await world.sign_in(person.email, person.password)
+    (row,) = await world.rows("SELECT password_hash FROM users")
+    assert row.password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    await world.sign_in(person.email, person.password)
+
+
+async def test_signing_out_ends_the_session_and_may_be_repeated(world: World) -> None:
+    person = await world.person("ada")
+    for _ in range(2):
+        call = world.auth.SignOut(SignOutRequest(), metadata=person.metadata)
+        await call
+        assert ("x-http-status", "204") in tuple(await call.initial_metadata())
+    (row,) = await world.rows("SELECT ended_at FROM sessions")
+    assert row.ended_at == world.clock.now()
+
+
+async def test_signing_out_needs_a_token(world: World) -> None:
+    assert (await refused(world.auth.SignOut(SignOutRequest()))).reason == "TOKEN_MISSING"
+
+
+async def test_no_header_and_a_strange_one_are_an_address_too(world: World) -> None:
+    person = await world.person("ada")
+    request = SignInRequest(email=person.email, password=person.password)
+    await world.auth.SignIn(request)
+    await world.auth.SignIn(request, metadata=[("x-forwarded-for", "unknown")])
+
+
+@pytest.mark.soak
+async def test_the_time_does_not_tell_whether_an_account_exists(world: World) -> None:
+    async def seconds(email: str) -> float:
+        begun = time.perf_counter()
+        await refused(world.sign_in(email, WRONG, elsewhere()))
+        return time.perf_counter() - begun
+
+    there, absent = [], []
+    for number in range(40):
+        there.append(await seconds((await world.person(f"there{number}")).email))
+        absent.append(await seconds(world.email(f"absent{number}")))
+    assert statistics.median(there) == pytest.approx(statistics.median(absent), rel=0.15)
