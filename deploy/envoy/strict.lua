@@ -367,7 +367,8 @@ local function complete(handle, status)
   local body = handle:body()
   local headers = handle:headers()
   local text = body and body:getBytes(0, body:length()) or ""
-  local shaped = text
+  local code, shaped = match(text, '"code":(%d+)'), text
+  if code then handle:streamInfo():dynamicMetadata():set("weft", "grpc_status", code) end
   if find(text, '^{"error"') then
     shaped = text
   elseif handle:metadata():get("oauth") then
@@ -376,7 +377,7 @@ local function complete(handle, status)
     local word = later and "temporarily_unavailable" or status >= "500" and "server_error" or "invalid_request"
     shaped = '{"error":"' .. word .. '","error_description":"' .. message .. '"}'
   elseif not find(text, "google.rpc.ErrorInfo", 1, true) then
-    local code = match(text, '"code":(%d+)') or "13"
+    code = code or "13"
     shaped = '{"code":' .. code .. ',"message":"The call could not be answered.","details":[' .. TYPE .. 'ErrorInfo","reason":"'
       .. (BARE_REASON[code] or "INTERNAL_FAULT") .. '","domain":"weft.api.v1","metadata":{}}]}'
   end

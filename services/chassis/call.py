@@ -49,7 +49,8 @@ class Call:
         self.span: Span = INVALID_SPAN
         self.deadline = 0.0
         self.headers: list[tuple[str, str]] | None = None
-        self.authorization = self.idempotency_key = self._request_id = self.traceparent = ""
+        self.authorization = self._request_id = self.traceparent = ""
+        self.idempotency_key: str | None = None  # an empty one is a fault of the caller's, not the lack of one
         self.rest = False
         self._read_metadata()
 

@@ -220,7 +220,7 @@ def repeating(parts: Parts, method: Method, next_: Next) -> Next:
     required, sealed = method.key is Key.REQUIRED, _sensitive(parts.contract, method.output)
 
     async def run(call: Call) -> bytes | None:
-        if not call.idempotency_key:
+        if call.idempotency_key is None:
             if required:
                 raise errors.IdempotencyKeyMissing()
             return await next_(call)

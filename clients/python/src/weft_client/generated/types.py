@@ -96,7 +96,7 @@ class PartnerDict(TypedDict, total=False):
     """How much its clients may ask for."""
 
     scopes: Sequence[str]
-    """The most that its clients may be allowed."""
+    """The most that its clients may be allowed, such as `orders.read`."""
 
     state: PartnerStateName | user_partner_pb2.PartnerState.ValueType
     """Whether its clients are served."""

@@ -58,7 +58,7 @@ class InboxServiceServicer:
     """
 
     def ListInbox(self, request, context):
-        """Lists the caller's notices, newest first.
+        """Lists the caller's notices, newest first, in the language of `accept-language` where we have it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

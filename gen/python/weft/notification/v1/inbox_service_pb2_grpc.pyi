@@ -18,7 +18,7 @@ class InboxServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListInbox: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.ListInboxRequest, _inbox_service_pb2.ListInboxResponse]
-    """Lists the caller's notices, newest first."""
+    """Lists the caller's notices, newest first, in the language of `accept-language` where we have it."""
     CountUnread: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.CountUnreadRequest, _inbox_service_pb2.CountUnreadResponse]
     """Counts the caller's notices that were not read."""
     MarkRead: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.MarkReadRequest, _empty_pb2.Empty]
@@ -33,7 +33,7 @@ class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inbox_service_pb2.ListInboxRequest,
         context: _aio.ServicerContext[_inbox_service_pb2.ListInboxRequest, _abc.Awaitable[_inbox_service_pb2.ListInboxResponse]],
     ) -> _abc.Awaitable[_inbox_service_pb2.ListInboxResponse]:
-        """Lists the caller's notices, newest first."""
+        """Lists the caller's notices, newest first, in the language of `accept-language` where we have it."""
 
     @_abc_1.abstractmethod
     def CountUnread(

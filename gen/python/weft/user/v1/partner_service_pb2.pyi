@@ -36,7 +36,7 @@ class CreatePartnerRequest(_message.Message):
     """How much its clients may ask for."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The most that its clients may be allowed."""
+        """The most that its clients may be allowed, such as `orders.read`."""
 
     def __init__(
         self,
@@ -218,7 +218,7 @@ class CreateClientRequest(_message.Message):
     """As people call it."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """A part of the partner's scopes."""
+        """A part of the partner's scopes, such as `orders.read`."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ class AsyncInbox:
         unread_only: bool | None = None,
         timeout: float | None = None,
     ) -> parts.AsyncPages[notification_inbox_pb2.InboxItem, notification_inbox_service_pb2.ListInboxResponse]:
-        """Lists the caller's notices, newest first.
+        """Lists the caller's notices, newest first, in the language of `accept-language` where we have it.
 
         Args:
             page_size: How many at most; 50 where 0, above 1000 means 1000.

@@ -266,7 +266,7 @@ class AsyncPartners:
         Args:
             display_name: As people call it.
             plan: How much its clients may ask for.
-            scopes: The most that its clients may be allowed.
+            scopes: The most that its clients may be allowed, such as `orders.read`.
             timeout: Seconds that the whole call may take; 5 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
         """
@@ -399,7 +399,7 @@ class AsyncPartners:
         Args:
             partner_id: Prefix `prt_`.
             display_name: As people call it.
-            scopes: A part of the partner's scopes.
+            scopes: A part of the partner's scopes, such as `orders.read`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:

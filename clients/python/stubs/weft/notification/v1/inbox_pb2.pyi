@@ -42,7 +42,7 @@ class InboxItem(_message.Message):
     """The resource that it is about, such as an order id."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it came."""
+        """When that which it tells of happened."""
 
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:

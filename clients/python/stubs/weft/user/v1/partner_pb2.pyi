@@ -71,7 +71,7 @@ class Partner(_message.Message):
     """Changes with every change of the partner. An update that bears a stale one is refused; one that bears none is not."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The most that its clients may be allowed."""
+        """The most that its clients may be allowed, such as `orders.read`."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -125,7 +125,7 @@ class Client(_message.Message):
     """Shown once, in the answer to CreateClient and RotateClientSecret; only its hash is kept."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What its tokens may hold."""
+        """What its tokens may hold, such as `orders.read`."""
 
     @_builtins.property
     def last_use_time(self) -> _timestamp_pb2.Timestamp:
