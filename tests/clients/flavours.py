@@ -1,6 +1,7 @@
 """Both flavours of the client behind one interface, so that one test covers both."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from weft_client import AsyncWeft, Weft
@@ -16,12 +17,15 @@ class Asyncio:
         """`orders.get_order` and the like."""
         return await _method(self.client, name)(**arguments)
 
-    async def items(self, name: str, most: int = 1_000_000, **arguments: Any) -> list[Any]:
-        """The items of a list, or the messages of a stream; of a stream at most so many."""
+    async def items(
+        self, name: str, most: int = 1_000_000, seen: Callable[[], object] = bool, **arguments: Any
+    ) -> list[Any]:
+        """The items of a list, or the messages of a stream, of which at most so many; `seen` is called for each."""
         found = []
         walked = _method(self.client, name)(**arguments)
         async for item in walked:
             found.append(item)
+            seen()
             if len(found) == most:
                 await walked.close()
         return found
@@ -40,14 +44,17 @@ class Blocking:
         """`orders.get_order` and the like."""
         return await asyncio.to_thread(_method(self.client, name), **arguments)
 
-    async def items(self, name: str, most: int = 1_000_000, **arguments: Any) -> list[Any]:
-        """The items of a list, or the messages of a stream; of a stream at most so many."""
+    async def items(
+        self, name: str, most: int = 1_000_000, seen: Callable[[], object] = bool, **arguments: Any
+    ) -> list[Any]:
+        """The items of a list, or the messages of a stream, of which at most so many; `seen` is called for each."""
 
         def walk() -> list[Any]:
             found = []
             walked = _method(self.client, name)(**arguments)
             for item in walked:
                 found.append(item)
+                seen()
                 if len(found) == most:
                     walked.close()
             return found
