@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.order.orders.coalescing import Coalescer
+from services.order.coalescing import Coalescer
 
 
 class Bad(Exception):
@@ -21,7 +21,7 @@ class Paper:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def write(self, items: Sequence[int]) -> None:
+    async def write(self, items: Sequence[int]) -> list[int]:
         self.batches.append(list(items))
         await self.gate.wait()
         if any(item < 0 for item in items):
@@ -29,6 +29,7 @@ class Paper:
         if 0 in items:
             raise ConnectionError
         self.written += items
+        return [item * 10 for item in items]
 
 
 async def test_an_idle_lane_writes_one_at_once_and_a_busy_one_takes_all_that_waited() -> None:
@@ -41,7 +42,7 @@ async def test_an_idle_lane_writes_one_at_once_and_a_busy_one_takes_all_that_wai
     calls += [asyncio.create_task(lane.put(n)) for n in range(6, 9)]
     await asyncio.sleep(0)
     paper.gate.set()
-    await asyncio.gather(*calls)
+    assert await asyncio.gather(*calls) == [10, 20, 30, 40, 50, 60, 70, 80]
     assert paper.batches == [[1, 2, 3, 4, 5], [6, 7, 8]]
     await lane.put(9)
     assert paper.batches[-1] == [9]
@@ -51,7 +52,7 @@ async def test_a_bad_item_fails_alone() -> None:
     paper = Paper()
     lane = Coalescer(paper.write, (Bad,))
     results = await asyncio.gather(*(lane.put(n if n != 17 else -1) for n in range(1, 65)), return_exceptions=True)
-    assert [type(r) for r in results if r is not None] == [Bad]
+    assert [type(r) for r in results if not isinstance(r, int)] == [Bad]
     assert sorted(paper.written) == [n for n in range(1, 65) if n != 17]
     assert len(paper.batches) <= 13
 
@@ -86,7 +87,7 @@ async def test_a_caller_that_goes_away_disturbs_nobody() -> None:
     waiting[0].cancel()
     await asyncio.sleep(0)
     paper.gate.set()
-    assert await asyncio.gather(flying[1], waiting[1]) == [None, None]
+    assert await asyncio.gather(flying[1], waiting[1]) == [20, 40]
     for gone in (flying[0], waiting[0]):
         with pytest.raises(asyncio.CancelledError):
             await gone

@@ -36,7 +36,7 @@ _PAYLOADS: dict[str, Callable[[Order, Fact], Message]] = {
 }
 
 
-def of(order: Order, clock: Clock, traceparent: str | None = None) -> list[Event]:
+def of(order: Order, clock: Clock, traceparent: str) -> list[Event]:
     """The events of an order's unsaved facts, numbered on from those it has had."""
     return [
         outbox.event(

@@ -32,7 +32,7 @@ class Expiry:
                 if order is None or order.state is not OrderState.PENDING:
                     continue
                 order.expire("service:order")
-                ended += await self._orders.save(tx, order)
+                ended += await self._orders.save(order, tx)
         if ended:
             self._outbox.wake()
             self._payment_work.wake()

@@ -92,7 +92,7 @@ class OrderHandlers:
             if order is None:
                 raise OrderNotFound(order_id=request.order_id)
             order.cancel(request.reason or "cancelled on request", call.caller.actor)
-            await self._orders.save(tx, order)
+            await self._orders.save(order, tx)
             reply = messages.order(await self._orders.get_saved(tx, request.order_id))
             await call.remember(tx, reply)
         self._outbox.wake()

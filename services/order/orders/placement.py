@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-import psycopg
 from opentelemetry.trace import SpanKind
 
 from services.chassis.database import Database, Query
@@ -18,7 +17,7 @@ from services.chassis.outbox import Outbox
 from services.chassis.telemetry import Tracer
 from services.chassis.work import Queue
 from services.order import literals
-from services.order.orders.coalescing import Coalescer, Inseparable
+from services.order.coalescing import Coalescer, Inseparable
 from services.order.orders.pricing import Line
 
 STOCK = "products_stock_not_negative"
@@ -101,23 +100,18 @@ class Placement:
         self._outbox = outbox
         self._payment_work = payment_work
         self._tracer = tracer
-        faults = (
-            psycopg.IntegrityError,
-            psycopg.DataError,
-            psycopg.errors.DeadlockDetected,
-            psycopg.errors.LockNotAvailable,
-        )
-        self._lane = Coalescer(self._write, faults)
+        self._lane: Coalescer[Placed, None] = Coalescer(self._write)
 
     async def place(self, order: Placed) -> None:
         """Write an order. Raises `CheckViolation` of `STOCK`, and `UniqueViolation` of `REFERENCE` or of the key."""
         with self._tracer.span("place order", kind=SpanKind.CLIENT, attributes={"db.system.name": "postgresql"}):
             await self._lane.put(order)
 
-    async def _write(self, batch: Sequence[Placed]) -> None:
+    async def _write(self, batch: Sequence[Placed]) -> list[None]:
         await self._database.run(_PLACE, **_needs(batch), **_orders(batch), **_lines(batch))
         self._outbox.wake()
         self._payment_work.wake()
+        return [None] * len(batch)
 
 
 def _needs(batch: Sequence[Placed]) -> dict[str, str]:

@@ -1,17 +1,18 @@
-"""Every query of orders but the one that places them (`placement`) and those of the feed (`feed`)."""
+"""Every query of orders but the writes (`placement`, `saving`) and those of the feed (`feed`)."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from services.chassis import ids
+from services.chassis import ids, telemetry
 from services.chassis.clock import Clock
 from services.chassis.database import Database, Query, Row, Transaction
 from services.chassis.identity import Identity
-from services.order import literals
-from services.order.orders import events
+from services.order.coalescing import Coalescer
+from services.order.orders import events, saving
 from services.order.orders.domain import Order, OrderState
+from services.order.orders.saving import Saving
 from services.order.payments.domain import Payment, PaymentState
 
 LINES = (
@@ -80,49 +81,13 @@ def _lock(owned: str) -> Query:
     )
 
 
-# Everything that a change of an order brings about. It follows the version that was read: if another change was faster,
-# `moved` is empty and with it all the rest. Products are locked in the order of their ids, as everywhere.
-_SAVE = Query(
-    """
-WITH moved AS (
-  UPDATE orders SET state = %(state)s, payment_state = %(payment_state)s, reason = %(reason)s, version = %(version)s,
-         events = events + %(facts)s, updated_at = %(now)s
-   WHERE order_id = %(order_id)s AND version = %(version)s - 1
-  RETURNING order_id, customer_id, partner_id),
-paid AS (
-  UPDATE payments SET state = %(payment_state)s, captured_minor = %(captured)s, refunded_minor = %(refunded)s,
-         failure_reason = %(failure_reason)s, updated_at = %(now)s
-    FROM moved WHERE payment_id = %(payment_id)s AND state <> %(payment_state)s),
-changed AS (
-  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at)
-  SELECT order_id, %(version)s, customer_id, partner_id, %(state)s, %(payment_state)s, %(reason)s, %(actor)s, %(now)s
-    FROM moved),
-told AS (
-  INSERT INTO outbox (kind, payload, traceparent, due, created_at)
-  SELECT e.kind, e.payload, e.traceparent, %(now)s, %(now)s
-    FROM moved, unnest(%(kinds)s::text[], %(payloads)s::bytea[], %(traceparents)s::text[]) AS e(kind, payload, traceparent)),
-freed AS MATERIALIZED (
-  SELECT product_id, quantity FROM order_lines JOIN moved USING (order_id) WHERE %(releases)s),
-locked AS MATERIALIZED (
-  SELECT product_id FROM products WHERE product_id IN (SELECT product_id FROM freed) ORDER BY product_id FOR NO KEY UPDATE),
-released AS (
-  UPDATE products p SET stock = p.stock + freed.quantity
-    FROM locked JOIN freed USING (product_id) WHERE p.product_id = locked.product_id),
-settling AS (
-  INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
-  SELECT 'settle', convert_to(%(payment_id)s, 'UTF8'), %(traceparent)s, %(now)s, %(now)s FROM moved WHERE %(settles)s)
-SELECT count(*) AS saved FROM moved
-""",
-    "save order",
-)
-
-
 class OrderRepository:
     """Orders in the database. Readers name the caller: users see what they buy, partners what is bought through them."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
+        self._lane: Coalescer[Saving, bool] = Coalescer(self._save)
 
     async def get(self, order_id: str, caller: Identity) -> Row | None:
         """An order with its lines, if it is the caller's."""
@@ -158,39 +123,24 @@ class OrderRepository:
         """Orders that were placed before a time and are still PENDING, the oldest first."""
         return [row.order_id for row in await self.database.all(_OVERDUE, before=before, most=most)]
 
-    async def save(self, tx: Transaction | Database, order: Order, traceparent: str | None = None) -> bool:
+    async def save(self, order: Order, tx: Transaction | None = None) -> bool:
         """Write one change of an order with all that follows from it; False where another change came in between.
 
-        After the commit, wake the outbox, and the payment queue where the order has ended.
+        In a transaction, or on its own: then together with what else is saved at the moment. After the commit, wake the
+        outbox, and the payment queue where the order has ended.
         """
-        told = events.of(order, self._clock, traceparent)
-        payment = order.payment
-        row = await tx.one(
-            _SAVE,
-            order_id=order.order_id,
-            state=order.state,
-            reason=order.reason,
-            version=order.version,
-            facts=len(told),
-            actor=order.actor,
-            now=self._clock.now(),
-            payment_id=payment.payment_id,
-            payment_state=payment.state,
-            captured=payment.captured_minor,
-            refunded=payment.refunded_minor,
-            failure_reason=payment.failure_reason,
-            kinds=literals.names(e.type for e in told),
-            payloads=literals.blobs(e.SerializeToString() for e in told),
-            traceparents=literals.texts(e.traceparent for e in told),
-            traceparent=told[0].traceparent if told else "",
-            releases=order.releases,
-            settles=order.releases and not payment.over,
-        )
-        if row.saved:
-            order.events += len(told)
+        traceparent = telemetry.current_traceparent()
+        change = Saving(order, events.of(order, self._clock, traceparent), traceparent)
+        saved = (await self._save([change], tx))[0] if tx else await self._lane.put(change)
+        if saved:
+            order.events += len(change.told)
             order.facts.clear()
             order.releases = False
-        return bool(row.saved)
+        return saved
+
+    async def _save(self, changes: Sequence[Saving], tx: Transaction | None = None) -> list[bool]:
+        saved = await saving.save(tx or self.database, changes, self._clock.now())
+        return [change.order.order_id in saved for change in changes]
 
 
 def ownership(caller: Identity) -> tuple[str, str]:

@@ -20,8 +20,6 @@ from services.order.payments.repository import PaymentRepository
 
 log = logger("payments")
 ACTOR = "service:order"
-AT_ONCE = 4
-"""Payments that one batch works on at a time: half of the connections, so that calls always find one."""
 _MOST_STEPS = 10
 """More than any payment takes; a loop that does not end is a fault."""
 
@@ -43,17 +41,9 @@ class PaymentWorker:
         by_id = {job.payload.decode(): job for job in jobs}
         await self._payments.ask(sorted(by_id))
         orders = {order.payment.payment_id: order for order in await self._orders.by_payments(list(by_id))}
-        turns = asyncio.Semaphore(AT_ONCE)
-
-        async def settle(payment_id: str, job: Job) -> None:
-            async with turns:
-                order = orders.get(payment_id)
-                if order is None:
-                    job.dead("no such payment")
-                else:
-                    await self._settle(order, job)
-
-        await asyncio.gather(*(settle(payment_id, job) for payment_id, job in by_id.items()))
+        for payment_id in by_id.keys() - orders.keys():
+            by_id.pop(payment_id).dead("no such payment")
+        await asyncio.gather(*(self._settle(orders[payment_id], job) for payment_id, job in by_id.items()))
 
     async def _settle(self, order: Order, job: Job) -> None:
         try:
@@ -75,7 +65,7 @@ class PaymentWorker:
             if not _apply(charge, order):
                 job.retry(f"the provider says {charge.state}")
                 return
-            if await self._orders.save(self._orders.database, order):
+            if await self._orders.save(order):
                 self._outbox.wake()
             else:
                 (order,) = await self._orders.by_payments([order.payment.payment_id])
@@ -93,7 +83,7 @@ class PaymentWorker:
             return await gateway.authorise(payment)
         except GatewayTimeout:
             order.wait(ACTOR)
-            if await self._orders.save(self._orders.database, order):
+            if await self._orders.save(order):
                 self._outbox.wake()  # for those who watch
             raise
 

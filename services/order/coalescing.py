@@ -8,34 +8,49 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
+import psycopg
+
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+FAULTS: tuple[type[Exception], ...] = (
+    psycopg.IntegrityError,
+    psycopg.DataError,
+    psycopg.errors.CardinalityViolation,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.LockNotAvailable,
+)
+"""What a statement raises when one of its items is to blame, and not, say, the network."""
 
 
 class Inseparable(Exception):
     """Items that cannot be written together, though each could alone."""
 
 
-class Coalescer(Generic[Item]):
+class Coalescer(Generic[Item, Result]):
     """One lane of writes. An item fails for its own faults only; a caller that goes away leaves the others alone."""
 
     def __init__(
-        self, write: Callable[[Sequence[Item]], Awaitable[None]], faults: tuple[type[Exception], ...], most: int = 64
+        self,
+        write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        faults: tuple[type[Exception], ...] = FAULTS,
+        most: int = 64,
     ) -> None:
-        """`write` writes all items or none. `faults`: what it raises when an item is to blame, and not, say, the network."""
+        """`write` writes all items or none, and gives a result for each. `faults`: what it raises for an item's sake."""
         self._write = write
         self._faults: tuple[type[Exception], ...] = (Inseparable, *faults)
         self._most = most
-        self._waiting: list[tuple[Item, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._lane: asyncio.Task[None] | None = None
 
-    async def put(self, item: Item) -> None:
+    async def put(self, item: Item) -> Result:
         """Write an item. Raises what its write raises. When cancelled, the write happens or not, but all of it."""
-        written = asyncio.get_running_loop().create_future()
+        written: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, written))
         if self._lane is None:
             # In a context of its own: the lane is nobody's call, so no caller's deadline or span may colour it.
             self._lane = asyncio.create_task(self._run(), context=Context())
-        await written
+        return await written
 
     async def _run(self) -> None:
         try:
@@ -45,30 +60,28 @@ class Coalescer(Generic[Item]):
         finally:
             self._lane = None
 
-    async def _settle(self, batch: list[tuple[Item, asyncio.Future[None]]]) -> None:
+    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         if not batch:
             return
         try:
-            await self._write([item for item, _ in batch])
+            results = await self._write([item for item, _ in batch])
         except self._faults as fault:
             if len(batch) == 1:
-                _end(batch, fault)
+                _fail(batch, fault)
                 return
             # Quarters find one bad item among 64 in 12 writes, and 64 bad ones in 84.
             quarter = -(-len(batch) // 4)
             for start in range(0, len(batch), quarter):
                 await self._settle(batch[start : start + quarter])
         except Exception as error:
-            _end(batch, error)
+            _fail(batch, error)
         else:
-            _end(batch, None)
+            for (_, written), result in zip(batch, results, strict=True):
+                if not written.done():  # its caller may have gone away
+                    written.set_result(result)
 
 
-def _end(batch: list[tuple[Item, asyncio.Future[None]]], error: Exception | None) -> None:
+def _fail(batch: Sequence[tuple[object, asyncio.Future[Result]]], error: Exception) -> None:
     for _, written in batch:
-        if written.done():
-            continue  # its caller went away
-        if error is None:
-            written.set_result(None)
-        else:
+        if not written.done():
             written.set_exception(error)

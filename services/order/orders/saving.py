@@ -1,0 +1,102 @@
+"""The write of a change: one statement for any number of orders, with all that follows from each change."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from weft.api.v1.event_pb2 import Event
+
+from services.chassis.database import Database, Query, Transaction
+from services.order import literals
+from services.order.coalescing import Inseparable
+from services.order.orders.domain import Order
+
+# A change follows the version that was read: where another change was faster, `moved` lacks the order, and with it all
+# the rest. Rows are locked in the order of their ids, as everywhere: two statements never wait for each other.
+_SAVE = Query(
+    """
+WITH new AS MATERIALIZED (
+  SELECT * FROM unnest(
+    %(order_ids)s::text[], %(states)s::text[], %(payment_states)s::text[], %(reasons)s::text[], %(versions)s::int[],
+    %(facts)s::int[], %(actors)s::text[], %(payment_ids)s::text[], %(captured)s::bigint[], %(refunded)s::bigint[],
+    %(failures)s::text[], %(releases)s::bool[], %(settles)s::bool[], %(traceparents)s::text[]
+  ) AS t(order_id, state, payment_state, reason, version, facts, actor, payment_id, captured, refunded, failure, releases,
+         settles, traceparent)),
+locked AS MATERIALIZED (
+  SELECT order_id FROM orders WHERE order_id = ANY(%(order_ids)s::text[]) ORDER BY order_id FOR NO KEY UPDATE),
+moved AS (
+  UPDATE orders o SET state = new.state, payment_state = new.payment_state, reason = new.reason, version = new.version,
+         events = o.events + new.facts, updated_at = %(now)s
+    FROM locked JOIN new USING (order_id) WHERE o.order_id = locked.order_id AND o.version = new.version - 1
+  RETURNING new.*, o.customer_id, o.partner_id),
+paid AS (
+  UPDATE payments p SET state = moved.payment_state, captured_minor = moved.captured, refunded_minor = moved.refunded,
+         failure_reason = moved.failure, updated_at = %(now)s
+    FROM moved WHERE p.payment_id = moved.payment_id AND p.state <> moved.payment_state),
+changed AS (
+  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at)
+  SELECT order_id, version, customer_id, partner_id, state, payment_state, reason, actor, %(now)s FROM moved),
+told AS (
+  INSERT INTO outbox (kind, payload, traceparent, due, created_at)
+  SELECT e.kind, e.payload, moved.traceparent, %(now)s, %(now)s
+    FROM unnest(%(event_orders)s::text[], %(kinds)s::text[], %(payloads)s::bytea[]) WITH ORDINALITY
+         AS e(order_id, kind, payload, n) JOIN moved USING (order_id) ORDER BY e.n),
+freed AS MATERIALIZED (
+  SELECT product_id, sum(quantity) AS pieces FROM order_lines JOIN moved USING (order_id) WHERE releases GROUP BY product_id),
+shelved AS MATERIALIZED (
+  SELECT product_id FROM products WHERE product_id IN (SELECT product_id FROM freed) ORDER BY product_id FOR NO KEY UPDATE),
+released AS (
+  UPDATE products p SET stock = p.stock + freed.pieces
+    FROM shelved JOIN freed USING (product_id) WHERE p.product_id = shelved.product_id),
+settling AS (
+  INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
+  SELECT 'settle', convert_to(payment_id, 'UTF8'), traceparent, %(now)s, %(now)s FROM moved WHERE settles)
+SELECT order_id FROM moved
+""",
+    "save orders",
+)
+
+
+class Saving(NamedTuple):
+    """One change of an order, and the events that tell of it."""
+
+    order: Order
+    told: list[Event]
+    traceparent: str
+
+
+async def save(tx: Transaction | Database, changes: Sequence[Saving], now: datetime) -> set[str]:
+    """Write changes; the ids of the orders that had not changed in between. Raises `Inseparable` for two of one order."""
+    if len({change.order.order_id for change in changes}) < len(changes):
+        raise Inseparable
+    rows = await tx.all(_SAVE, now=now, **_orders([change.order for change in changes]), **_events(changes))
+    return {row.order_id for row in rows}
+
+
+def _orders(orders: Sequence[Order]) -> dict[str, str]:
+    payments = [order.payment for order in orders]
+    return {
+        "order_ids": literals.names([o.order_id for o in orders]),
+        "states": literals.names([o.state.value for o in orders]),
+        "payment_states": literals.names([p.state.value for p in payments]),
+        "reasons": literals.texts([o.reason for o in orders]),
+        "versions": literals.numbers([o.version for o in orders]),
+        "facts": literals.numbers([len(o.facts) for o in orders]),
+        "actors": literals.texts([o.actor for o in orders]),
+        "payment_ids": literals.names([p.payment_id for p in payments]),
+        "captured": literals.numbers([p.captured_minor for p in payments]),
+        "refunded": literals.numbers([p.refunded_minor for p in payments]),
+        "failures": literals.texts([p.failure_reason for p in payments]),
+        "releases": literals.names(["t" if o.releases else "f" for o in orders]),
+        "settles": literals.names(["t" if o.releases and not o.payment.over else "f" for o in orders]),
+    }
+
+
+def _events(changes: Sequence[Saving]) -> dict[str, str]:
+    events = [event for change in changes for event in change.told]
+    return {
+        "traceparents": literals.texts([change.traceparent for change in changes]),
+        "event_orders": literals.names([event.aggregate_id for event in events]),
+        "kinds": literals.names([event.type for event in events]),
+        "payloads": literals.blobs([event.SerializeToString() for event in events]),
+    }
