@@ -7,7 +7,6 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from schemathesis.specs.openapi import checks
 
 from codegen import openapi
 from services.chassis import contract
+from tests.edge.inhabited import Inhabited, Operation, inhabited, real
 from tests.mesh import Mesh
 
 pytestmark = pytest.mark.e2e
@@ -33,11 +33,9 @@ CHECKS = [
     checks.content_type_conformance,
     checks.response_headers_conformance,
     checks.response_schema_conformance,
-    checks.negative_data_rejection,
 ]
 EXAMPLES = 12
-"""Requests for each operation that keep to the schema, and as many that do not."""
-Operation = Any
+"""Requests for each operation that fit the schema, and as many that do not."""
 
 
 def _operations() -> list[Operation]:
@@ -45,99 +43,26 @@ def _operations() -> list[Operation]:
     return sorted(found, key=lambda operation: operation.label)
 
 
+def _parametrised(operations: list[Operation]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("operation", operations, ids=lambda operation: operation.label)
+
+
 OPERATIONS = _operations()
 STREAMS = [o for o in OPERATIONS if "text/event-stream" in json.dumps(o.definition.raw["responses"])]
-every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-every_answer = pytest.mark.parametrize(
-    "operation", [o for o in OPERATIONS if o not in STREAMS], ids=lambda operation: operation.label
-)
-
-
-@dataclass(frozen=True)
-class Known:
-    """The edge, tokens by kind of caller, and ids of things that exist by the name of their field."""
-
-    edge: str
-    tokens: dict[str, str]
-    ids: dict[str, str]
-
-    def callers(self, operation: Operation) -> list[dict[str, str]]:
-        """Authorization headers that the operation takes: one for each kind of caller that we are."""
-        kinds = operation.definition.raw["x-weft"]["callers"]
-        return [{"authorization": self.tokens[kind]} for kind in kinds if kind in self.tokens] or [{}]
+KEYED = [o for o in OPERATIONS if o.definition.raw["x-weft"]["idempotencyKey"] in ("REQUIRED", "ACCEPTED")]
 
 
 @pytest.fixture(scope="module")
-def own(folder: Path) -> Iterator[dict[str, Any]]:
-    """A mesh of our own: the content of its mesh file."""
-    started = Mesh(folder / "driven").start()
-    yield started.content
-    started.stop()
-
-
-@pytest.fixture(scope="module")
-def known(own: dict[str, Any]) -> Iterator[Known]:
-    """The mesh with one of everything in it."""
-    mesh = own
-    with httpx.Client(base_url=mesh["edge"], timeout=20) as edge:
-
-        def post(path: str, body: dict[str, Any], token: str) -> dict[str, Any]:
-            headers = {"authorization": token, "idempotency-key": str(uuid.uuid4())}
-            answer = edge.post(path, json=body, headers=headers)
-            assert answer.status_code == 201, answer.text
-            return answer.json()
-
-        operator = f"Bearer {edge.post('/v1/auth:signIn', json=mesh['operator']).json()['accessToken']}"
-        credentials = (mesh["partner"]["client_id"], mesh["partner"]["client_secret"])
-        form = {"grant_type": "client_credentials"}
-        token = edge.post("/oauth2/token", data=form, auth=credentials)
-        assert token.status_code == 200, token.text
-        partner = f"Bearer {token.json()['access_token']}"
-        price = {"amountMinor": "1250", "currency": "EUR"}
-        product = post("/v1/products", {"title": "Kettle", "price": price, "stock": "1000000"}, partner)
-        user = post("/v1/users", {"email": "ada@example.com"}, partner)
-        order = post(
-            "/v1/orders",
-            {
-                "customerId": user["userId"],
-                "paymentMethod": "pm_sandbox_ok",
-                "lines": [{"productId": product["productId"], "quantity": 1}],
-            },
-            partner,
-        )
-        wanted = {"displayName": "Other", "scopes": ["orders.read"]}
-        other = post("/v1/partners", wanted | {"plan": "PLAN_FREE"}, operator)
-        client = post(f"/v1/partners/{other['partnerId']}/clients", wanted, operator)
-        ids = {
-            "product_id": product["productId"],
-            "user_id": user["userId"],
-            "customer_id": user["userId"],
-            "order_id": order["orderId"],
-            "payment_id": order["paymentId"],
-            "partner_id": other["partnerId"],
-            "client_id": client["clientId"],
-        }
-        yield Known(mesh["edge"], {"PARTNER": partner, "OPERATOR": operator, "USER": operator}, ids)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"([A-Z])", lambda match: f"_{match[1].lower()}", name)
-
-
-def _real(node: Any, ids: dict[str, str]) -> Any:
-    """The same JSON, with ids of things that exist where the name of a field is known."""
-    if isinstance(node, dict):
-        return {
-            name: ids[_snake(name)] if isinstance(value, str) and _snake(name) in ids else _real(value, ids)
-            for name, value in node.items()
-        }
-    if isinstance(node, list):
-        return [_real(value, ids) for value in node]
-    return node
+def world(folder: Path) -> Iterator[Inhabited]:
+    """A mesh of our own with one of everything in it."""
+    mesh = Mesh(folder / "driven").start()
+    with inhabited(mesh.content) as found:
+        yield found
+    mesh.stop()
 
 
 def _drive(strategy: st.SearchStrategy[Any], judge: Callable[..., None], callers: list[dict[str, str]]) -> None:
-    """Run `judge(case, real, headers)` on made-up cases, the same ones at each run."""
+    """Run `judge(case, existing, headers)` on made-up cases, the same ones at each run."""
     bounded = settings(
         max_examples=EXAMPLES,
         derandomize=True,
@@ -149,49 +74,70 @@ def _drive(strategy: st.SearchStrategy[Any], judge: Callable[..., None], callers
     bounded(given(strategy, st.booleans(), st.sampled_from(callers))(judge))()
 
 
-@every_answer
+@_parametrised([o for o in OPERATIONS if o not in STREAMS])
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
-def test_every_answer_is_one_of_the_document(operation: Operation, mode: GenerationMode, known: Known) -> None:
-    statuses = set()
+def test_every_answer_is_one_of_the_document(operation: Operation, mode: GenerationMode, world: Inhabited) -> None:
+    answered = set()
+    refusal = [checks.negative_data_rejection] if mode is GenerationMode.NEGATIVE else []
 
-    def judge(case: Any, real: bool, headers: dict[str, str]) -> None:
-        if real and mode is GenerationMode.POSITIVE:
-            case.path_parameters = _real(case.path_parameters, known.ids)
-            case.query = _real(case.query, known.ids)
-            case.body = _real(case.body, known.ids)
+    def judge(case: Any, existing: bool, headers: dict[str, str]) -> None:
+        if existing and mode is GenerationMode.POSITIVE:
+            case.path_parameters = real(case.path_parameters, world.ids)
+            case.query = real(case.query, world.ids)
+            case.body = real(case.body, world.ids)
         if operation.path.startswith("/v1/"):
             case.headers = {k: v for k, v in (case.headers or {}).items() if k.lower() != "authorization"} | headers
-        answer = case.call(base_url=known.edge, timeout=20)
-        statuses.add(answer.status_code)
-        case.validate_response(answer, checks=CHECKS)
+        answer = case.call(base_url=world.edge, timeout=20)
+        answered.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS + refusal)
 
     try:
-        _drive(operation.as_strategy(generation_mode=mode), judge, known.callers(operation))
+        _drive(operation.as_strategy(generation_mode=mode), judge, world.callers(operation))
     except Unsatisfiable:
-        assert mode is GenerationMode.NEGATIVE  # an operation without parameters cannot be asked wrongly
+        assert mode is GenerationMode.NEGATIVE  # what takes no parameters cannot be asked wrongly
         return
-    assert statuses
+    assert answered
 
 
-@every_operation
-def test_every_path_and_method_answers_at_the_edge(operation: Operation, known: Known) -> None:
+def _example(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The path, the query and the body of the document's own example, as arguments of httpx."""
     raw = operation.definition.raw
-    given_ = {p["name"]: p["example"] for p in raw.get("parameters", []) if "example" in p and p["in"] != "header"}
+    shown = {p["name"]: p["example"] for p in raw.get("parameters", []) if "example" in p and p["in"] != "header"}
     path = operation.path
     for name in re.findall(r"{(\w+)}", path):
-        path = path.replace(f"{{{name}}}", str(given_.pop(name)))
-    content = raw.get("requestBody", {}).get("content", {})
-    body: dict[str, Any] = {}
-    for kind, described in content.items():
-        body = {"json": described["example"]} if kind == "application/json" else {"data": described["example"]}
-    headers = known.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
-    query = {} if operation in STREAMS else given_
-    with httpx.stream(
-        operation.method.upper(), known.edge + path, params=query, headers=headers, timeout=20, **body
-    ) as answer:
-        assert str(answer.status_code) in raw["responses"]
+        path = path.replace(f"{{{name}}}", str(shown.pop(name)))
+    for kind, described in raw.get("requestBody", {}).get("content", {}).items():
+        return path, shown, {"json" if kind == "application/json" else "data": described["example"]}
+    return path, shown, {}
+
+
+@_parametrised(OPERATIONS)
+def test_every_path_and_method_answers_at_the_edge(operation: Operation, world: Inhabited) -> None:
+    path, query, body = _example(operation)
+    headers = world.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
+    method, url = operation.method.upper(), world.edge + path
+    with httpx.stream(method, url, params=query, headers=headers, timeout=20, **body) as answer:
+        assert str(answer.status_code) in operation.definition.raw["responses"]
         if operation in STREAMS:
             assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
             return
         text = answer.read().decode()
     assert not re.search("ROUTE_NOT_FOUND|METHOD_NOT_ALLOWED|UNKNOWN_FIELD|UNKNOWN_QUERY|REQUEST_INVALID", text), text
+
+
+@_parametrised(KEYED)
+def test_a_repeated_call_with_its_key_changes_nothing_and_gets_the_first_answer(
+    operation: Operation, world: Inhabited
+) -> None:
+    ids, headers = world.fresh(), world.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
+    shown = operation.definition.raw["requestBody"]["content"]["application/json"]["example"]
+    unique = {name: f"{uuid.uuid4().hex}@example.com" for name in ("email", "externalReference") if name in shown}
+    path = operation.path.format(**ids)
+    if path.endswith(":reinstate"):
+        world.call("POST", path.replace(":reinstate", ":suspend"), {}, world.callers(operation)[0], expect=200)
+    first, again = (world.call(operation.method.upper(), path, real(shown, ids) | unique, headers) for _ in range(2))
+    assert first.status_code in (200, 201), first.text
+    assert "idempotency-replayed" not in first.headers
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers.get("location") == first.headers.get("location")

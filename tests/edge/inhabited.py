@@ -1,0 +1,89 @@
+"""A mesh of one's own with one of everything in it, for tests that make things up."""
+
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+Operation = Any
+"""An operation of schemathesis."""
+
+
+class Inhabited:
+    """The edge of a mesh, tokens by kind of caller, and `ids` of things that exist by the name of their field."""
+
+    def __init__(self, edge: httpx.Client, mesh: dict[str, Any]) -> None:
+        self._http = edge
+        self.edge: str = mesh["edge"]
+        signed_in = edge.post("/v1/auth:signIn", json=mesh["operator"]).json()
+        credentials = (mesh["partner"]["client_id"], mesh["partner"]["client_secret"])
+        granted = edge.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=credentials).json()
+        self._operator = f"Bearer {signed_in['accessToken']}"
+        self._partner = f"Bearer {granted['access_token']}"
+        self.ids = self.fresh()
+
+    def callers(self, operation: Operation) -> list[dict[str, str]]:
+        """Authorization headers that the operation takes, one for each kind of caller that we are; one empty for none."""
+        tokens = {"PARTNER": self._partner, "OPERATOR": self._operator, "USER": self._operator}
+        kinds = operation.definition.raw["x-weft"]["callers"]
+        return [{"authorization": tokens[kind]} for kind in kinds if kind in tokens] or [{}]
+
+    def fresh(self) -> dict[str, str]:
+        """Makes one of everything; a partner of its own, so that the caller's stays as it is."""
+        price = {"amountMinor": "1250", "currency": "EUR"}
+        product = self._create("/v1/products", {"title": "Kettle", "price": price, "stock": "1000"}, self._partner)
+        user = self._create("/v1/users", {"email": f"{uuid.uuid4().hex}@example.com"}, self._partner)
+        line = {"productId": product["productId"], "quantity": 1}
+        wanted = {"customerId": user["userId"], "paymentMethod": "pm_sandbox_ok", "lines": [line]}
+        order = self._create("/v1/orders", wanted, self._partner)
+        named = {"displayName": "Other", "scopes": ["orders.read"]}
+        partner = self._create("/v1/partners", named | {"plan": "PLAN_FREE"}, self._operator)
+        client = self._create(f"/v1/partners/{partner['partnerId']}/clients", named, self._operator)
+        return {
+            "product_id": product["productId"],
+            "user_id": user["userId"],
+            "customer_id": user["userId"],
+            "order_id": order["orderId"],
+            "payment_id": order["paymentId"],
+            "partner_id": partner["partnerId"],
+            "client_id": client["clientId"],
+        }
+
+    def call(
+        self, method: str, path: str, body: Any, headers: dict[str, str], expect: int | None = None
+    ) -> httpx.Response:
+        """A call over REST."""
+        answer = self._http.request(method, path, json=body, headers=headers)
+        assert expect in (None, answer.status_code), answer.text
+        return answer
+
+    def _create(self, path: str, body: dict[str, Any], token: str) -> dict[str, Any]:
+        headers = {"authorization": token, "idempotency-key": str(uuid.uuid4())}
+        made: dict[str, Any] = self.call("POST", path, body, headers, expect=201).json()
+        return made
+
+
+@contextmanager
+def inhabited(mesh: dict[str, Any]) -> Iterator[Inhabited]:
+    """Fill a mesh, given the content of its mesh file."""
+    with httpx.Client(base_url=mesh["edge"], timeout=20) as edge:
+        yield Inhabited(edge, mesh)
+
+
+def real(node: Any, ids: dict[str, str]) -> Any:
+    """The same JSON, with ids of things that exist where the name of a field is known."""
+    if isinstance(node, dict):
+        known = {
+            name: ids[_snake(name)] for name, value in node.items() if isinstance(value, str) and _snake(name) in ids
+        }
+        return {name: known.get(name) or real(value, ids) for name, value in node.items()}
+    if isinstance(node, list):
+        return [real(value, ids) for value in node]
+    return node
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"([A-Z])", lambda match: f"_{match[1].lower()}", name)
