@@ -3,7 +3,8 @@
 from services.chassis import ids
 
 PRODUCTS = 1000
-CUSTOMERS = 200
+CUSTOMERS = 20
+"""Few, so that every process has looked them all up before the first round, and again after half a minute for little."""
 STOCK = 1_000_000_000
 
 

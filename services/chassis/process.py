@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -87,8 +88,19 @@ async def _serve(make: Callable[[], App], build: Build) -> None:
         loop.add_signal_handler(number, on_signal)
     await build(weft)
     await weft.start()
+    _spare_the_collector()
     await stopping.wait()
     await weft.stop()
+
+
+def _spare_the_collector() -> None:
+    """What lives as long as the process is looked at no more, and calls, which free what they use, trigger fewer looks.
+
+    Collections took 5 % of the order service's CPU; generation 0 now holds some tens of calls.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _record_reasons(path: Path) -> None:

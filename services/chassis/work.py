@@ -8,8 +8,10 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import NamedTuple
 
 import psycopg
@@ -35,6 +37,10 @@ from services.chassis.logs import logger
 log = logger("work")
 POLL = 5.0
 """Seconds between two looks at a queue that nobody announced work for."""
+SOON = 0.01
+"""Seconds that the first announcement after a quiet time waits for company."""
+APART = 0.1
+"""Seconds between two announcements at least: each is a commit of its own."""
 
 
 def table(name: str, metadata: MetaData) -> Table:
@@ -119,6 +125,8 @@ class Queue:
         self._backoff = backoff
         self._awake = asyncio.Event()
         self._notifying: asyncio.Task[None] | None = None
+        self._unannounced = False
+        self._announced = 0.0
         self._queries(jobs.name)
 
     def _queries(self, name: str) -> None:
@@ -157,6 +165,7 @@ class Queue:
             f"DELETE FROM {name} WHERE id IN (SELECT id FROM {name} WHERE state = 'done' AND finished_at < %(before)s LIMIT 5000)",
             name=f"expire {name}",
         )
+        self._notify = Query(f"NOTIFY {name}", name=f"notify {name}")
         self._depth = Query(
             f"SELECT count(*) AS ready, min(due) AS oldest FROM {name} WHERE state = 'ready'",
             name=f"count {name}",
@@ -181,14 +190,18 @@ class Queue:
     def wake(self) -> None:
         """Tell the workers, here and in other processes, that there is work. After the commit; never fails, never waits."""
         self._awake.set()
+        self._unannounced = True
         if self._notifying is None or self._notifying.done():
-            self._notifying = asyncio.create_task(self._notify())
+            # In a context of its own: what it announces is many calls' work, so no call's trace or deadline holds it.
+            self._notifying = asyncio.create_task(self._announce(), context=Context())
 
-    async def _notify(self) -> None:
-        # A burst of commits becomes one NOTIFY.
-        await asyncio.sleep(0.01)
-        with contextlib.suppress(Exception):  # the poll finds the work anyway
-            await self._database.run(Query(f"NOTIFY {self.name}", name=f"notify {self.name}"))
+    async def _announce(self) -> None:
+        """Tell other processes; what comes meanwhile is told with the next time."""
+        while self._unannounced:
+            await asyncio.sleep(max(SOON, self._announced + APART - monotonic()))
+            self._unannounced, self._announced = False, monotonic()
+            with contextlib.suppress(Exception):  # the poll finds the work anyway
+                await self._database.run(self._notify)
 
     def awaken(self) -> None:
         """Another process has put work."""
