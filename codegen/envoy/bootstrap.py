@@ -59,7 +59,7 @@ def command(deployment: Deployment) -> list[str]:
         *(found, "-c", str(deployment.folder / CONFIG)),
         *("--concurrency", str(deployment.concurrency)),
         *("--drain-time-s", str(DRAIN_SECONDS), "--drain-strategy", "immediate"),
-        *("--disable-hot-restart", "--log-level", "warning"),
+        *("--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "1000"),
         # The first fetch of the keys comes before the listener that it asks; the next is a second later.
         *("--component-log-level", "jwt:error"),
     ]

@@ -51,7 +51,8 @@ def _service(name: str, service: str, streams: bool, deployment: Deployment) -> 
                 {
                     "max_connections": 64,
                     "max_requests": room,
-                    "max_pending_requests": max(1, room // 4),
+                    # Those that wait for a connection after a start: a burst then is no overload.
+                    "max_pending_requests": room,
                     "max_retries": max(3, room // 10),
                 }
             ]

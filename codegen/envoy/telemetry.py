@@ -1,5 +1,6 @@
 """What the edge tells: a log without secrets, spans that join the services', metrics by route and kind of client."""
 
+import json
 from typing import Any
 
 from codegen.envoy import clusters
@@ -13,6 +14,14 @@ PLAN = _CLAIM.replace("%s", "plan")
 KIND = f"{CLIENT[:-1]}:3%"
 """The first three letters of the subject: `usr`, `cli`, or `-` where there was no token."""
 
+_PLACES = [
+    {"command": "TRAILER", "param": "grpc-status"},
+    {"command": "RESP", "param": "grpc-status"},
+    {"command": "DYNAMIC_METADATA", "param": "weft:grpc_status"},  # where strict.lua keeps the code of an error
+]
+GRPC_STATUS = f"%COALESCE({json.dumps({'operators': _PLACES})})%"
+"""The gRPC status, as a number, over REST too; Envoy's own operator guesses one from HTTP's."""
+
 LINE = {
     "time": "%START_TIME%",
     "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
@@ -21,7 +30,7 @@ LINE = {
     "route": "%ROUTE_NAME%",
     "protocol": "%PROTOCOL%",
     "status": "%RESPONSE_CODE%",
-    "grpc_status": "%GRPC_STATUS(CAMEL_STRING)%",
+    "grpc_status": GRPC_STATUS,
     "details": "%RESPONSE_CODE_DETAILS%",
     "flags": "%RESPONSE_FLAGS%",
     "duration_ms": "%DURATION%",
@@ -93,7 +102,7 @@ def _counted() -> Json:
         {"name": "plan", "value_format": PLAN},
     ]
     status: dict[str, Any] = {"name": "status", "value_format": "%RESPONSE_CODE%"}
-    grpc = {"name": "grpc_status", "value_format": "%GRPC_STATUS(SNAKE_STRING)%"}
+    grpc = {"name": "grpc_status", "value_format": GRPC_STATUS}
     return {
         "name": "envoy.access_loggers.stats",
         "typed_config": typed(

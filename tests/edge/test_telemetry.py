@@ -42,7 +42,7 @@ def test_a_call_leaves_one_line_without_secrets(edge: Edge) -> None:
         "path": "/v1/orders",
         "route": "order.v1.OrderService.ListOrders",
         "status": 200,
-        "grpc_status": "OK",
+        "grpc_status": "0",
         "client": "cli_logged",
         "plan": "premium",
         "address": "127.0.0.1",
@@ -57,6 +57,30 @@ def test_a_refusal_says_in_the_log_why(edge: Edge) -> None:
     response = edge.call("GET", "/v1/orders", token=edge.mint(exp=1))
     line = log_of(edge, response.headers["x-request-id"])
     assert (line["status"], line["details"], line["client"]) == (401, "jwt_authn_access_denied{Jwt_is_expired}", None)
+
+
+def test_an_error_leaves_its_grpc_status_over_rest_too(edge: Edge) -> None:
+    failed = edge.call("GET", "/v1/orders/ord_1", headers={"x-test-error": "NOT_FOUND"})
+    line = log_of(edge, failed.headers["x-request-id"])
+    assert (line["status"], line["grpc_status"]) == (404, "5")
+    refused = edge.call("GET", "/v1/nothing")
+    line = log_of(edge, refused.headers["x-request-id"])
+    assert (line["status"], line["grpc_status"], line["details"]) == (404, "5", "lua_response")
+
+
+def test_a_native_call_leaves_its_grpc_status(edge: Edge) -> None:
+    metadata = [("authorization", f"Bearer {edge.mint()}")]
+    for headers, status in (([], "0"), ([("x-test-error", "NOT_FOUND")], "5")):
+        with grpc.insecure_channel(edge.target) as channel:
+            call = channel.unary_unary("/weft.order.v1.OrderService/GetOrder", lambda data: data, lambda data: data)
+            outcome = call.future(b"", metadata=[*metadata, *headers], timeout=10)
+            answered = dict([*outcome.initial_metadata(), *outcome.trailing_metadata()])
+        line = log_of(edge, answered["x-request-id"])
+        assert (line["path"], line["status"], line["grpc_status"]) == (
+            "/weft.order.v1.OrderService/GetOrder",
+            200,
+            status,
+        )
 
 
 def test_health_traffic_leaves_no_line(edge: Edge) -> None:
@@ -75,7 +99,7 @@ def test_metrics_count_by_route_kind_of_client_and_plan(edge: Edge) -> None:
     def counted() -> bool:
         text = httpx.get(url).text
         return (
-            f'envoy_weft_edge_requests{{{labels},status="200",grpc_status="OK"}} 1' in text
+            f'envoy_weft_edge_requests{{{labels},status="200",grpc_status="0"}} 1' in text
             and f"envoy_weft_edge_duration_count{{{labels}}} 1" in text
         )
 
