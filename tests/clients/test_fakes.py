@@ -10,22 +10,22 @@ LINES: list[order_pb2.OrderLineInput] = [order_pb2.OrderLineInput(product_id="pr
 
 
 def test_a_call_that_was_not_told_says_how_to(fakes: testing.Fakes) -> None:
-    with fakes.weft() as weft, pytest.raises(errors.Unimplemented, match="No fake answers orders.get_order"):
+    with fakes.weft() as weft, pytest.raises(errors.Unimplemented, match=r"No fake answers orders.get_order"):
         weft.orders.get_order(order_id="ord_1")
-    with fakes.weft() as weft, pytest.raises(errors.Unimplemented, match="No fake answers orders.watch_orders"):
+    with fakes.weft() as weft, pytest.raises(errors.Unimplemented, match=r"No fake answers orders.watch_orders"):
         list(weft.orders.watch_orders())
 
 
 def test_names_and_types_and_reasons_are_those_of_the_contract(fakes: testing.Fakes) -> None:
-    with pytest.raises(ValueError, match="There is no call orders.get"):
+    with pytest.raises(ValueError, match=r"There is no call orders.get"):
         fakes.reply("orders.get", order_pb2.Order())
-    with pytest.raises(TypeError, match="orders.get_order answers with Order, not User"):
+    with pytest.raises(TypeError, match=r"orders.get_order answers with Order, not User"):
         fakes.reply("orders.get_order", user_pb2.User())
-    with pytest.raises(TypeError, match="orders.get_order answers with Order: give one"):
+    with pytest.raises(TypeError, match=r"orders.get_order answers with Order: give one"):
         fakes.reply("orders.get_order")
-    with pytest.raises(ValueError, match="The contract does not let orders.get_order answer OUT_OF_STOCK"):
+    with pytest.raises(ValueError, match=r"The contract does not let orders.get_order answer OUT_OF_STOCK"):
         fakes.fail("orders.get_order", errors.OutOfStock("no"))
-    with pytest.raises(ValueError, match="There is no call users.batch_get_users"):
+    with pytest.raises(ValueError, match=r"There is no call users.batch_get_users"):
         fakes.calls("users.batch_get_users")
 
 
