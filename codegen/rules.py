@@ -149,7 +149,7 @@ def _wide(kind: str, written: dict[str, Any]) -> dict[str, Any]:
         return {"const": str(bounds["const"])}
     bounded = "maximum" in bounds or "exclusiveMaximum" in bounds
     sign = "" if low >= 0 else "-?"
-    zero = "" if 0 in written.get("not_in", ()) else "0|"
+    zero = "" if low > 0 or 0 in written.get("not_in", ()) else "0|"
     said: dict[str, Any] = {"pattern": f"^({zero}{sign}{_up_to(max(abs(high), abs(low)) if bounded else 10**19 - 1)})$"}
     if "minimum" in bounds or "exclusiveMinimum" in bounds:
         said["x-minimum"] = str(low)
