@@ -19,14 +19,19 @@ local function decoded(text)
   return unescaped((gsub(text, "%+", " ")))
 end
 
+-- RFC 8259, section 6
+local function is_number(text)
+  if find(text, "^%-?[1-9]%d*$") then return true end
+  local rest = match(text, "^%-?[1-9]%d*(.*)$") or match(text, "^%-?0(.*)$")
+  if not rest then return false end
+  rest = gsub(rest, "^%.%d+", "")
+  return gsub(rest, "^[eE][%+%-]?%d+", "") == ""
+end
+
 local function whole(low, high)
   return function(text)
-    if find(text, "^%-?%d+$") == nil then
-      local number = tonumber(text)
-      if not number or number % 1 ~= 0 then return false end
-    end
-    local number = tonumber(text)
-    return number >= low and number <= high
+    local number = is_number(text) and tonumber(text)
+    return number and number % 1 == 0 and number >= low and number <= high
   end
 end
 
@@ -38,8 +43,7 @@ local TESTS = {
   int64 = whole(-9223372036854775808, 9223372036854775807),
   uint64 = whole(0, 18446744073709551615),
   number = function(text)
-    return text == "NaN" or text == "Infinity" or text == "-Infinity"
-      or (find(text, "^%-?%d+%.?%d*[eE]?[%+%-]?%d*$") and tonumber(text) ~= nil)
+    return text == "NaN" or text == "Infinity" or text == "-Infinity" or is_number(text)
   end,
   bool = function(text) return BARE[text] ~= nil end,
   bytes = function(text) return find(text, "^[%w%+/%-_]*=?=?$") ~= nil end,
@@ -179,7 +183,7 @@ function value(s, i, node, depth)
   local word = sub(s, from, to)
   if word == "null" then return to + 1 end
   local is_bool = BARE[word]
-  if not is_bool and not (find(word, "^%-?%d+%.?%d*[eE]?[%+%-]?%d*$") and tonumber(word)) then return nil, SYNTAX, "" end
+  if not is_bool and not is_number(word) then return nil, SYNTAX, "" end
   if kind and kind ~= "free" then
     local fits = kind == "scalar" and (is_bool and node.test == "bool" or not is_bool and NUMERIC[node.test] and is_of_kind(node, word))
     if not fits then return nil, unfit(node), "" end

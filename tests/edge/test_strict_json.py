@@ -1,8 +1,11 @@
 """Strict JSON: what passes, and that it means the same to the service."""
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.edge import doors
 from tests.edge.conftest import Edge
@@ -53,6 +56,45 @@ def test_what_is_no_json_is_malformed(text: str, edge: Edge) -> None:
         assert response.status_code == 201  # no body: all fields are absent
         return
     assert doors.of_response(response).info.reason == "JSON_MALFORMED"
+
+
+NAMES = st.sampled_from(["note", "customerId", "lines", "quantity", "x"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner),
+    max_leaves=6,
+)
+
+
+def broken(text: str, at: float, mark: str, how: int) -> str:
+    """The text with a mark put in, a character replaced, or its end cut off."""
+    place = int(at * len(text))
+    return [text[:place] + mark + text[place:], text[:place] + mark + text[place + 1 :], text[:place]][how]
+
+
+def is_json(text: str) -> bool:
+    """Whether it is JSON by RFC 8259, which knows no NaN."""
+    try:
+        json.loads(text, parse_constant=int)
+    except ValueError:
+        return False
+    return True
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    value=st.dictionaries(NAMES, VALUES),
+    at=st.floats(0, 1, exclude_max=True),
+    mark=st.sampled_from([*'{}[]",:\\0-.e ', "\x01", "é", "nul", "00"]),
+    how=st.integers(0, 2),
+)
+def test_what_passes_is_json(value: Any, at: float, mark: str, how: int, edge: Edge) -> None:
+    text = broken(json.dumps(value), at, mark, how)
+    response = edge.call("POST", "/v1/orders", content=text.encode(), headers={"content-type": "application/json"})
+    if response.status_code == 201:
+        assert text == "" or is_json(text)
+    else:
+        assert doors.of_response(response).info.reason in ("JSON_MALFORMED", "UNKNOWN_FIELD")
 
 
 def test_every_misspelt_field_of_every_depth_is_named(edge: Edge) -> None:
