@@ -96,6 +96,6 @@ def part(
         folder=deployment.folder,
         # Its own word, and a call that goes through it to a service.
         probe=answers((edge.admin_port, "/ready"), (edge.http_port, "/.well-known/jwks.json")),
-        grace=2,
+        grace=1.5,
         farewell=drain,
     )

@@ -14,7 +14,7 @@ from deploy.local.leash import adopt_orphans, die_with_parent
 
 REBIRTHS = 5
 """Deaths of the supervisor in a minute that end the mesh."""
-LAST_WAIT = 3.0
+LAST_WAIT = 1.5
 """Seconds for orphans to end by themselves, before SIGKILL."""
 
 
@@ -47,6 +47,8 @@ def _run(supervise: Callable[[], int]) -> int:
     if child == 0:
         os.setpgid(0, 0)
         die_with_parent(signal.SIGTERM)
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
         code = 1
         with contextlib.suppress(SystemExit):
@@ -55,7 +57,11 @@ def _run(supervise: Callable[[], int]) -> int:
         sys.stderr.flush()
         os._exit(code)
 
+    stopping = False
+
     def forward(number: int, _: object) -> None:
+        nonlocal stopping
+        stopping = stopping or number != signal.SIGHUP
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, number)
 
@@ -68,7 +74,8 @@ def _run(supervise: Callable[[], int]) -> int:
             # From here on the pid may be another's.
             for number in numbers:
                 signal.signal(number, signal.SIG_IGN)
-            return os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            return 0 if code < 0 and stopping else code  # asked to end before it could listen
 
 
 def _end_orphans() -> None:

@@ -26,7 +26,7 @@ def mails(folder: Path, recipient: str, since: float = 0) -> list[EmailMessage]:
 def text(mail: EmailMessage) -> str:
     """The plain text of a mail."""
     part = mail.get_body(("plain", "html"))
-    return part.get_content() if part is not None else ""
+    return part.get_content().replace("\r\n", "\n") if part is not None else ""
 
 
 def code(mail: EmailMessage) -> str | None:

@@ -102,7 +102,7 @@ class Postgres:
             user=self._user,
             stop_signal=signal.SIGINT,  # fast; SIGTERM would wait for clients
             orphan_signal=signal.SIGINT,
-            grace=3,
+            grace=2.5,
         )
 
     async def _is_ready(self, pid: int) -> bool:

@@ -67,7 +67,7 @@ class Process:
         """End it softly, and after `grace` seconds (its own by default) for certain."""
         if not self.ended.is_set() and self.part.farewell is not None:
             with contextlib.suppress(OSError, asyncio.TimeoutError):
-                await asyncio.wait_for(self.part.farewell(), 1)
+                await asyncio.wait_for(self.part.farewell(), 0.5)
         self.signal(self.part.stop_signal)
         try:
             await asyncio.wait_for(self.ended.wait(), self.part.grace if grace is None else grace)

@@ -77,7 +77,7 @@ def replicas(
             env={**env, "WEFT_LISTEN": address, "WEFT_METRICS_LISTEN": metrics},
             folder=ROOT,
             health=address,
-            grace=5,
+            grace=4,
         )
         for number, (address, metrics) in enumerate(pairs, start=1)
     ]

@@ -1,0 +1,49 @@
+"""Mail goes through SMTP into files, and is found again by its address."""
+
+import asyncio
+import smtplib
+from email.message import EmailMessage
+
+import pytest
+
+from deploy.local import mailbox
+from deploy.local.ports import Ports
+from deploy.local.process import Process
+from deploy.local.readiness import greets
+from tests.deploy.conftest import python_part
+from tests.servers import until
+
+
+@pytest.fixture
+async def port(home, journal):
+    number = Ports(home.run / "ports.json").take("mail")
+    code = (
+        "import asyncio\nfrom pathlib import Path\nfrom deploy.local.mail_sink import serve\n"
+        f"asyncio.run(serve({number}, Path({str(home.mail)!r})))"
+    )
+    sink = Process(python_part(code), journal.log("mail"))
+    await until(lambda: greets(number)(sink.pid), "the mail sink")
+    yield number
+    await sink.stop()
+    assert sink.code == 0
+
+
+def send(port: int, recipient: str, text: str) -> None:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"], mail["Message-ID"] = "a@weft.local", recipient, "Grüße", "<1@weft.local>"
+    mail.set_content(text)
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.send_message(mail)
+
+
+async def test_mail_is_kept_and_found_by_address(home, port):
+    await asyncio.to_thread(send, port, "ada@customer.example", "Your code is 12345678. Ünïcode too.")
+    await asyncio.to_thread(send, port, "grace@customer.example", "No digits.")
+
+    (mail,) = mailbox.mails(home.mail, "Ada@customer.example")
+    assert (mail["Subject"], mail["Message-ID"], mail["Return-Path"]) == ("Grüße", "<1@weft.local>", "<a@weft.local>")
+    assert mailbox.text(mail) == "Your code is 12345678. Ünïcode too.\n"
+    assert mailbox.code(mail) == "12345678"
+    (other,) = mailbox.mails(home.mail, "grace@customer.example")
+    assert mailbox.code(other) is None
+    assert {file.suffix for file in home.mail.iterdir()} == {".eml"}

@@ -1,0 +1,61 @@
+"""Ports stay the same over restarts, and a taken one is said with its remedy."""
+
+import errno
+import socket
+
+import pytest
+
+from deploy.local import ports
+from deploy.local.faults import MeshFault
+from deploy.local.ports import Ports
+
+
+def test_a_part_keeps_its_port(tmp_path):
+    first = Ports(tmp_path / "ports.json")
+    taken = [first.take(name) for name in ("order", "user")]
+    first.save()
+
+    again = Ports(tmp_path / "ports.json")
+
+    assert [again.take(name) for name in ("order", "user")] == taken
+    assert len(set(taken)) == 2
+    assert all(ports.LOWEST <= port < ports.HIGHEST for port in taken)
+
+
+def test_a_port_that_someone_took_is_replaced(tmp_path):
+    first = Ports(tmp_path / "ports.json")
+    port = first.take("order")
+    first.save()
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        assert Ports(tmp_path / "ports.json").take("order") != port
+
+
+def test_a_taken_edge_port_is_said_with_the_remedy():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        with pytest.raises(MeshFault) as caught:
+            ports.claim(port)
+
+    remedy = f"stop what listens there, or choose another, such as WEFT_EDGE_PORT={port + 1}."
+    assert str(caught.value) == f"Port {port} is taken: {remedy}"
+
+
+def test_a_privileged_port_is_said_with_the_remedy(monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+
+    with pytest.raises(MeshFault) as caught:
+        ports.claim(80)
+
+    assert (
+        str(caught.value)
+        == "Port 80 needs a permission that you lack: choose one above 1023, such as WEFT_EDGE_PORT=8080."
+    )

@@ -1,0 +1,96 @@
+"""Spans of many calls become one file for each trace, of which the newest are kept."""
+
+import json
+
+import grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.resource.v1 import resource_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+from deploy.local import trace_receiver, trace_tree
+from deploy.local.ports import Ports
+from deploy.local.process import Process
+from deploy.local.readiness import listens
+from deploy.local.trace_receiver import Store
+from tests.deploy.conftest import python_part
+from tests.servers import until
+
+TRACE = bytes(range(16))
+
+
+def pair(key: str, **value) -> common_pb2.KeyValue:
+    return common_pb2.KeyValue(key=key, value=common_pb2.AnyValue(**value))
+
+
+def batch(service: str, number: int, parent: int = 0) -> trace_service_pb2.ExportTraceServiceRequest:
+    span = trace_pb2.Span(
+        trace_id=TRACE,
+        span_id=number.to_bytes(8),
+        parent_span_id=parent.to_bytes(8) if parent else b"",
+        name=f"call {number}",
+        kind=trace_pb2.Span.SPAN_KIND_SERVER,
+        start_time_unix_nano=number * 1_000_000,
+        end_time_unix_nano=number * 1_000_000 + 500_000,
+        attributes=[pair("rpc.method", string_value="Get"), pair("size", int_value=3)],
+    )
+    resource = resource_pb2.Resource(attributes=[pair("service.name", string_value=service)])
+    return trace_service_pb2.ExportTraceServiceRequest(
+        resource_spans=[trace_pb2.ResourceSpans(resource=resource, scope_spans=[trace_pb2.ScopeSpans(spans=[span])])]
+    )
+
+
+async def test_spans_of_several_parts_make_one_tree(home, journal):
+    port = Ports(home.run / "ports.json").take("traces")
+    code = (
+        "from pathlib import Path\nfrom deploy.local.trace_receiver import serve\n"
+        f"serve({port}, Path({str(home.traces)!r}))"
+    )
+    receiver = Process(python_part(code), journal.log("traces"))
+    await until(lambda: listens(port)(receiver.pid), "the trace receiver")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = trace_service_pb2_grpc.TraceServiceStub(channel)
+        await stub.Export(batch("order", 2, parent=1))
+        await stub.Export(batch("edge", 1))
+
+    async def whole():
+        return len(trace_tree.read(home.traces, TRACE.hex()).spans) == 2
+
+    await until(whole, "both spans")
+    await receiver.stop()
+
+    trace = trace_tree.read(home.traces, TRACE.hex())
+    assert [(depth, span["service"], span["name"]) for depth, span in trace.walk()] == [
+        (0, "edge", "call 1"),
+        (1, "order", "call 2"),
+    ]
+    assert trace.spans[0] == {
+        "span_id": "0000000000000001", "parent_span_id": "", "name": "call 1", "service": "edge", "kind": "server",
+        "start": 1_000_000, "end": 1_500_000, "status": "unset", "attributes": {"rpc.method": "Get", "size": 3},
+        "links": [],
+    }  # fmt: skip
+    assert [line.split() for line in trace.lines()] == [
+        ["edge:", "call", "1", "+", "0.0", "ms", "0.5", "ms"],
+        ["order:", "call", "2", "+", "1.0", "ms", "0.5", "ms"],
+    ]
+    assert receiver.code == 0
+
+
+def test_the_oldest_traces_go_and_a_flood_is_dropped_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(trace_receiver, "KEPT", 10)
+    monkeypatch.setattr(trace_receiver, "NEW_PER_SECOND", 0)
+    store = Store(tmp_path)
+
+    for round_ in range(2):
+        for number in range(8):
+            store.add(f"{number:032x}", {"span_id": f"{number}-{round_}"})
+        store.write()
+
+    kept = {file.stem: len(json.loads(file.read_text())["spans"]) for file in tmp_path.glob("*.json")}
+    assert kept == {f"{number:032x}": 2 for number in range(5)}
+
+    monkeypatch.setattr(trace_receiver, "NEW_PER_SECOND", 1e9)
+    for number in range(100, 112):
+        store.add(f"{number:032x}", {"span_id": "x"})
+    store.write()
+    assert {file.stem for file in tmp_path.glob("*.json")} == {f"{number:032x}" for number in range(102, 112)}
