@@ -288,7 +288,10 @@ async def test_a_charge_that_arrives_after_it_was_given_back_finds_the_door_shut
 async def test_payments_are_listed_newest_first_in_pages_and_by_state(till: Till) -> None:
     shop = till.shop
     ink = await shop.product()
-    placed = [await shop.order((ink, 1), method=m) for m in ("pm_sandbox_ok", "pm_sandbox_declined", "pm_sandbox_ok")]
+    placed = []
+    for method in ("pm_sandbox_ok", "pm_sandbox_declined", "pm_sandbox_ok"):
+        placed.append(await shop.order((ink, 1), method=method))
+        clock_of(till).advance(timedelta(milliseconds=1))
     await shop.order((ink, 1), token=shop.issuer.user(ids.new("usr")))
     await till.run()
 

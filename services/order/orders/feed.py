@@ -51,8 +51,10 @@ _NOW = Query(
 )
 _TAIL = Query(
     """
-WITH now AS MATERIALIZED (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon)
-SELECT now.horizon::text, EXISTS (SELECT FROM order_changes WHERE xid >= now.horizon) AS unsettled,
+WITH now AS MATERIALIZED (
+  SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
+         (SELECT xid FROM order_changes ORDER BY xid DESC, seq DESC LIMIT 1) AS newest)
+SELECT now.horizon::text, coalesce(now.newest >= now.horizon, false) AS unsettled,
        c.xid::text, c.seq, c.customer_id, c.partner_id
   FROM now LEFT JOIN LATERAL (
     SELECT xid, seq, customer_id, partner_id FROM order_changes

@@ -1,0 +1,67 @@
+"""No query of the service walks a whole table when it could know better."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from services.chassis import database
+from services.chassis.database import Query
+from services.order.orders import feed, repository
+from services.order.payments import repository as payments
+
+FILL = """
+INSERT INTO orders (order_id, customer_id, partner_id, currency, total_minor, state, payment_id, payment_state,
+                    external_reference, note, created_at, updated_at)
+SELECT 'ord_' || lpad(n::text, 8, '0'), 'usr_' || n % 500, CASE WHEN n % 2 = 0 THEN 'prt_' || n % 20 ELSE '' END, 'EUR', 1,
+       CASE WHEN n % 100 = 0 THEN 'PENDING' ELSE 'CONFIRMED' END, 'pay_' || lpad(n::text, 8, '0'), 'CAPTURED',
+       'ref ' || n, '', now() + n * interval '1 second', now() FROM generate_series(1, 20000) n;
+INSERT INTO order_lines SELECT order_id, 1, 'prd_1', 'Ink', 1, 1 FROM orders;
+INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, created_at, updated_at)
+SELECT payment_id, order_id, 'pm_sandbox_ok', 1, 'EUR', 'CAPTURED', now(), now() FROM orders;
+INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at, xid)
+SELECT order_id, 1, customer_id, partner_id, state, payment_state, '', '', now(), row_number() OVER ()::text::xid8 FROM orders;
+ANALYZE
+"""
+VALUES = {
+    "owner": "usr_7", "order_id": "ord_00010000", "payment_id": "pay_00010000", "payment_ids": ["pay_00010000"],
+    "after": "ord_00010000", "states": ["CONFIRMED"], "customer_id": "usr_7", "external_reference": "ref 10000",
+    "created_from": "2026-01-01", "first_id": "ord_00000000", "created_to": "2036-01-01", "last_id": "ord_99999999",
+    "size": 51, "xid": "19000", "seq": 0, "most": 200, "before": "2020-01-01",
+}  # fmt: skip
+KINDS = ("customer", "partner", "anyone")
+QUERIES: dict[str, Query] = {
+    "overdue": repository._OVERDUE,
+    "by payments": repository._BY_PAYMENTS,
+    "ask": payments._ASK,
+    "tail": feed._TAIL,
+    **{f"get {k}": repository._get(k) for k in KINDS},
+    **{f"lock {k}": repository._lock(k) for k in KINDS},
+    **{f"list {k}": repository._list(k, frozenset()) for k in KINDS},
+    **{f"list {k} after": repository._list(k, frozenset({"after"})) for k in KINDS},
+    **{f"list {k} by reference": repository._list(k, frozenset({"external_reference"})) for k in KINDS},
+    **{f"list {k} by time": repository._list(k, frozenset({"created_from", "created_to"})) for k in KINDS},
+    **{f"watch {k}": feed._READ[k] for k in KINDS},
+    **{f"payment {k}": payments._get(k) for k in KINDS},
+    **{f"payments {k}": payments._list(k, frozenset({"after"})) for k in KINDS},
+}
+
+
+@pytest.fixture(scope="module")
+def full(postgres_url, template) -> Iterator[psycopg.Connection]:
+    """A database with some orders in it."""
+    with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE plans_order TEMPLATE {template('order')}")
+        with psycopg.connect(database.of_service(postgres_url, "plans", "order"), autocommit=True) as connection:
+            connection.execute(FILL, prepare=False)
+            # One plan for all values, as the prepared statements of a service have it in the long run.
+            connection.execute("SET plan_cache_mode = force_generic_plan")
+            yield connection
+        admin.execute("DROP DATABASE plans_order WITH (FORCE)")
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_it_walks_indexes(full: psycopg.Connection, name: str) -> None:
+    values = {**VALUES, "owner": "prt_8"} if " partner" in name else VALUES
+    plan = "\n".join(row[0] for row in full.execute(f"EXPLAIN {QUERIES[name].sql}", values, prepare=True))
+    assert "Seq Scan" not in plan, plan
