@@ -39,6 +39,9 @@ def target(addresses: Sequence[str]) -> str:
 
 
 def _is_ip(address: str) -> bool:
+    scheme, _, rest = address.partition("://")
+    if rest:
+        raise ValueError(f"{address} is not an address: write {rest}, without {scheme}://.")
     host, _, port = address.rpartition(":")
     if not port.isdigit() or not host:
         raise ValueError(f"{address} is not an address: write host:port.")
