@@ -6,8 +6,6 @@ option. Source: `protos/weft/api/v1/policy.proto`.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -17,115 +15,23 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, MethodDe
 from google.rpc import code_pb2
 from weft.api.v1 import policy_pb2
 
+from services.chassis.policy import Caller, ContractError, Key, Method, RateClass, Reason, Route, refuse_nonsense
+
+__all__ = [
+    "Caller",
+    "Contract",
+    "ContractError",
+    "Key",
+    "Method",
+    "RateClass",
+    "Reason",
+    "Route",
+    "load",
+    "sensitivity",
+]
+
 DESCRIPTORS = Path(__file__).resolve().parents[2] / "gen" / "descriptors.binpb"
 """The descriptor set that `make gen` writes, with comments and everything imported."""
-
-
-class ContractError(Exception):
-    """The contract says something that makes no sense; the message says what to write instead."""
-
-
-class Caller(Enum):
-    """Who calls."""
-
-    PUBLIC = policy_pb2.CALLER_PUBLIC
-    USER = policy_pb2.CALLER_USER
-    PARTNER = policy_pb2.CALLER_PARTNER
-    OPERATOR = policy_pb2.CALLER_OPERATOR
-    INTERNAL = policy_pb2.CALLER_INTERNAL
-
-
-class Key(Enum):
-    """Whether a call takes an idempotency key; REPEATABLE calls need none."""
-
-    REPEATABLE = policy_pb2.IDEMPOTENCY_KEY_UNSPECIFIED
-    REQUIRED = policy_pb2.IDEMPOTENCY_KEY_REQUIRED
-    ACCEPTED = policy_pb2.IDEMPOTENCY_KEY_ACCEPTED
-    NONE = policy_pb2.IDEMPOTENCY_KEY_NONE
-
-
-class RateClass(Enum):
-    """Which limit a call is counted against; None: not at all."""
-
-    NONE = policy_pb2.RATE_CLASS_UNSPECIFIED
-    READ = policy_pb2.RATE_CLASS_READ
-    WRITE = policy_pb2.RATE_CLASS_WRITE
-    SIGN_IN = policy_pb2.RATE_CLASS_SIGN_IN
-    SIGN_UP = policy_pb2.RATE_CLASS_SIGN_UP
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One error reason: its name, the package that it belongs to (`ErrorInfo.domain`), its gRPC code and its comment."""
-
-    name: str
-    domain: str
-    code: int
-    comment: str
-
-
-@dataclass(frozen=True)
-class Route:
-    """The HTTP side of a method, as in `google.api.http`: `body` is a field's name, `*` or empty."""
-
-    verb: str
-    path: str
-    body: str
-
-    @cached_property
-    def variables(self) -> tuple[str, ...]:
-        """The field paths in the template: `/v1/users/{user.user_id}` → `("user.user_id",)`."""
-        return tuple(re.findall(r"{([^}=]+)", self.path))
-
-
-@dataclass(frozen=True)
-class Method:
-    """What an RPC is. `path` is the gRPC path, `deadline` is in seconds, `errors` are the reasons of its own package."""
-
-    service: str
-    name: str
-    input: str
-    output: str
-    client_streaming: bool
-    server_streaming: bool
-    route: Route | None
-    callers: frozenset[Caller]
-    scope: str
-    owner: str
-    rate: RateClass
-    deadline: float
-    repeatable: bool
-    read_only: bool
-    key: Key
-    keyless_because: str
-    success: int
-    errors: tuple[Reason, ...]
-    comment: str
-
-    @property
-    def path(self) -> str:
-        """`/weft.order.v1.OrderService/CreateOrder`."""
-        return f"/{self.service}/{self.name}"
-
-    @property
-    def full_name(self) -> str:
-        """`weft.order.v1.OrderService.CreateOrder`."""
-        return f"{self.service}.{self.name}"
-
-    @property
-    def package(self) -> str:
-        """`weft.order.v1`."""
-        return self.service.rpartition(".")[0]
-
-    @property
-    def internal(self) -> bool:
-        """Whether only other services may call, which keeps the method off the edge."""
-        return self.callers == {Caller.INTERNAL}
-
-    @property
-    def public(self) -> bool:
-        """Whether no token is asked for."""
-        return Caller.PUBLIC in self.callers
 
 
 class Contract:
@@ -227,7 +133,7 @@ class Contract:
             route=_route(options.Extensions[annotations_pb2.http])
             if options.HasExtension(annotations_pb2.http)
             else None,
-            callers=frozenset(Caller(c) for c in policy.callers),
+            callers=frozenset(Caller(c) for c in policy.callers if c != policy_pb2.CALLER_UNSPECIFIED),
             # A scope is held by a token: where nobody needs one, a service's default does not apply.
             scope="" if set(policy.callers) <= {policy_pb2.CALLER_PUBLIC, policy_pb2.CALLER_INTERNAL} else policy.scope,
             owner=policy.owner,
@@ -241,7 +147,7 @@ class Contract:
             errors=tuple(self._reason(method, name) for name in policy.errors),
             comment=self.comment(method.full_name),
         )
-        _refuse_nonsense(found)
+        refuse_nonsense(found, method.input_type)
         return found
 
     def _reason(self, method: MethodDescriptor, name: str) -> Reason:
@@ -293,42 +199,3 @@ def _named(file: descriptor_pb2.FileDescriptorProto, path: list[int]) -> str:
             return ""
         parts.append(node.name)
     return ".".join(parts)
-
-
-def _refuse_nonsense(method: Method) -> None:
-    """The combinations that make no sense, each with what to write instead."""
-    keyed = method.key in (Key.REQUIRED, Key.ACCEPTED)
-    tokens = method.callers - {Caller.PUBLIC, Caller.INTERNAL}
-    rules = {
-        "has no callers: list them under `callers`": not method.callers,
-        "mixes CALLER_PUBLIC with others: public means that no token is asked for": method.public
-        and len(method.callers) > 1,
-        "needs a scope: its callers bear tokens": bool(tokens) and not method.scope and bool(tokens - {Caller.USER}),
-        "has no deadline: write `deadline: {seconds: 5}` here or for the service": method.deadline <= 0,
-        "can be called from outside and has no rate class: write `rate: RATE_CLASS_READ` or another": (
-            not method.internal and method.rate is RateClass.NONE
-        ),
-        "has callers outside and no route: add google.api.http": not method.internal and method.route is None,
-        "is internal and has a route: the edge never serves it, so drop google.api.http": method.internal
-        and bool(method.route),
-        "is repeatable and takes a key: drop `key` or `idempotency_level`": method.repeatable and keyed,
-        "is a mutation that is neither IDEMPOTENT nor keyed: write `key: IDEMPOTENCY_KEY_REQUIRED`, or IDEMPOTENCY_KEY_NONE "
-        "with `keyless_because`": not method.repeatable and method.key is Key.REPEATABLE,
-        "takes no key and does not say why: write `keyless_because`": method.key is Key.NONE
-        and not method.keyless_because,
-        "says why it takes no key, but takes one: drop `keyless_because`": (
-            method.key is not Key.NONE and bool(method.keyless_because)
-        ),
-        "succeeds with an unknown status: 200, 201, 202 or 204": method.success not in (200, 201, 202, 204),
-        "answers 204 with a body: return google.protobuf.Empty": (
-            method.success == 204 and method.output != "google.protobuf.Empty"
-        ),
-        "is a GET with side effects: say `idempotency_level = NO_SIDE_EFFECTS`": (
-            method.route is not None and method.route.verb == "GET" and not method.read_only
-        ),
-        "streams requests over REST, which JSON cannot: drop google.api.http": method.client_streaming
-        and bool(method.route),
-    }
-    for sentence, broken in rules.items():
-        if broken:
-            raise ContractError(f"{method.full_name} {sentence}.")

@@ -55,6 +55,20 @@ def test_an_rpc_without_a_policy_is_refused_by_name_with_the_remedy() -> None:
         (("deadline", "success: 418 deadline"), (ROUTE,), "succeeds with an unknown status: 200, 201, 202 or 204"),
         (("deadline", "success: 204 deadline"), (ROUTE,), "answers 204 with a body: return google.protobuf.Empty"),
         (("", ""), ('option (google.api.http) = {get: "/v1/tries"};',), "is a GET with side effects: say"),
+        (("[CALLER_USER]", "[CALLER_UNSPECIFIED]"), (ROUTE,), "has no callers: list them"),
+        (("[CALLER_USER]", "[CALLER_USER, CALLER_INTERNAL]"), (ROUTE,), "mixes CALLER_INTERNAL with others"),
+        (('"lab.write"', '"Write"'), (ROUTE,), "has the scope 'Write': write it as `orders.write`"),
+        (("[CALLER_USER]", '[CALLER_PUBLIC] owner: "*"'), (ROUTE,), "is public and has an owner: drop `owner`"),
+        (("callers", 'owner: "thing_id" callers'), (ROUTE,), "names thing_id, which TryRequest does not have"),
+        (("", ""), (ROUTE.replace("tries", "tries/{try_id}"),), "names try_id, which TryRequest does not have"),
+        (("", ""), (ROUTE.replace("*", "try"),), "has the body 'try', which TryRequest does not have"),
+        (("", ""), (ROUTE.replace(' body: "*"', ""),), "is a POST without a body: write"),
+        (("", ""), (ROUTE.replace("post", "delete"),), "is a DELETE with a body: drop `body`"),
+        (
+            ("key: IDEMPOTENCY_KEY_REQUIRED", 'key: IDEMPOTENCY_KEY_NONE keyless_because: "So."'),
+            (ROUTE, "option idempotency_level = IDEMPOTENT;"),
+            "is repeatable and says why it takes no key: drop",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -63,9 +77,26 @@ def test_a_policy_without_sense_is_refused(change: tuple[str, str], options: tup
         contract(service(SENSE.replace(*change), *options))
 
 
+def test_nothing_is_answered_with_204() -> None:
+    with pytest.raises(ContractError, match="answers nothing with 200: write `success: 204`, or 202"):
+        contract(service(SENSE, ROUTE, reply="google.protobuf.Empty"))
+
+
+def test_a_stream_that_takes_a_key_is_refused() -> None:
+    with pytest.raises(ContractError, match="streams and takes a key, but a stream cannot be replayed: drop `key`"):
+        contract(service(SENSE, ROUTE, reply="stream TryResponse"))
+
+
+def test_a_reason_that_is_declared_twice_is_refused() -> None:
+    reasons = "enum ErrorReason { ERROR_REASON_UNSPECIFIED = 0; GONE = 1 [(weft.api.v1.code) = NOT_FOUND]; }"
+    with pytest.raises(ContractError, match="declares a reason twice: once is enough"):
+        contract(service(SENSE + ' errors: ["GONE", "GONE"]', ROUTE) + reasons)
+
+
 def test_a_stream_of_requests_over_rest_is_refused() -> None:
+    keyless = SENSE.replace("KEY_REQUIRED", 'KEY_NONE keyless_because: "So."')
     with pytest.raises(ContractError, match="streams requests over REST, which JSON cannot"):
-        contract(service(SENSE, ROUTE, request="stream TryRequest"))
+        contract(service(keyless, ROUTE, request="stream TryRequest"))
 
 
 def test_a_reason_that_the_package_does_not_have_is_refused() -> None:
