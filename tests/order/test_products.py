@@ -95,6 +95,7 @@ async def test_an_update_takes_what_its_mask_names(quiet_shop: Shop) -> None:
     changed = await update(quiet_shop, product_id=product_id, title="x", price=Money(amount_minor=5, currency="CHF"))
     assert (changed.price.amount_minor, changed.price.currency, changed.active) == (5, "CHF", True)
     assert changed == await quiet_shop.products.GetProduct(GetProductRequest(product_id=product_id))
+    assert await update(quiet_shop, product_id=product_id) == changed, "nothing was named, nothing changes"
 
 
 async def test_a_price_alone_can_be_changed(quiet_shop: Shop) -> None:

@@ -23,7 +23,7 @@ from services.order.products.catalogue import Catalogue
 from services.order.products.domain import Product
 
 TRIES = 5
-"""Writes that meet a price which changed a moment ago before the caller is asked to come back."""
+"""Writes that meet a change made a moment ago before the caller is asked to come back."""
 
 
 class Checkout:
@@ -56,6 +56,8 @@ class Checkout:
                 if violated(error) == placement.REFERENCE:
                     raise ExternalReferenceTaken(external_reference=request.external_reference) from error
                 raise
+            except psycopg.errors.DeadlockDetected:
+                continue  # two replicas with the same keys in another order; the other one has gone through
             except psycopg.errors.CheckViolation as error:
                 if violated(error) != placement.STOCK:
                     raise

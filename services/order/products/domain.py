@@ -59,6 +59,8 @@ class Product:
         """
         if etag and etag != self.etag:
             raise EtagMismatch(etag=self.etag)
+        if not fields:
+            return self
         if "title" in fields and not title:
             raise RequestInvalid(violations=[("product.title", "must be at least 1 character")])
         if "price" in fields and price is None:
