@@ -49,7 +49,6 @@ async def build(weft: App) -> None:
     weft.every(600, lambda: codes.expire(clock.now()), "expire codes")
     weft.every(600, lambda: held.expire(clock.now(), clock.now() - KEEP_ENDED), "expire sessions")
     weft.every(600, lambda: partners.expire_secrets(clock.now()), "expire secrets")
-    weft.on_stop(passwords.close)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,6 @@ async def _set_operator(weft: App, email: str, password: str) -> None:
             await users.add(tx, wanted)
         elif not known or (there.roles, there.plan, there.state) != (wanted.roles, PLAN, ACTIVE):
             await users.set_operator(tx, there.user_id, wanted)
-    await passwords.close()
 
 
 async def _set_client(weft: App, client_id: str, secret: str) -> None:

@@ -1,11 +1,12 @@
 """Passwords: hashed with Argon2id in threads, few at a time, so that a wave of sign-ins cannot starve the rest."""
 
 import asyncio
+import contextlib
+import ctypes
 import functools
 import os
 import unicodedata
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,8 @@ from services.chassis.errors import InvalidArgument, Overloaded
 T = TypeVar("T")
 _COMMON = Path(__file__).with_name("common_passwords.txt")
 _DISGUISES = str.maketrans("013457@$!", "oleastasi")
+_M_MMAP_THRESHOLD = -3
+"""From glibc's malloc.h."""
 _WAITING = 64
 """Hashes that may wait for a thread; the next caller is told to come back."""
 
@@ -30,10 +33,9 @@ class Passwords:
     """Hashes and verifies. Parameters: OWASP's for Argon2id, 19 MiB, two passes, one lane (about 20 ms)."""
 
     def __init__(self, *, memory_kib: int = 19 * 1024, passes: int = 2, threads: int = 0) -> None:
+        _give_memory_back()
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1, type=Type.ID)
-        count = threads or max(2, os.cpu_count() or 1)
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="argon2")
-        self._free = asyncio.Semaphore(count)
+        self._free = asyncio.Semaphore(threads or max(2, os.cpu_count() or 1))
         self._waiting = 0
         # Verified where there is no account, so that its absence takes as long as a wrong password.
         self._nobody = self._hasher.hash(os.urandom(16))
@@ -51,10 +53,6 @@ class Passwords:
         """Whether a hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(encoded)
 
-    async def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(wait=False)
-
     def _matches(self, encoded: str, password: bytes) -> bool:
         try:
             return self._hasher.verify(encoded, password)
@@ -67,9 +65,15 @@ class Passwords:
         self._waiting += 1
         try:
             async with self._free:
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+                return await asyncio.to_thread(work, *arguments)
         finally:
             self._waiting -= 1
+
+
+def _give_memory_back() -> None:
+    # glibc raises this threshold with each large block that is freed, and from then on keeps what was hashed in (40 MB).
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
 
 
 def refuse_common(password: str) -> None:

@@ -49,7 +49,6 @@ async def test_a_hash_is_argon2id_and_salted() -> None:
     assert not await hasher.verify("nonsense", "a word")
     assert hasher.outdated(first) is False
     assert Passwords().outdated(first) is True
-    await hasher.close()
 
 
 async def test_no_more_hashes_run_than_there_are_threads(monkeypatch) -> None:
@@ -69,7 +68,6 @@ async def test_no_more_hashes_run_than_there_are_threads(monkeypatch) -> None:
     monkeypatch.setattr(hasher, "_matches", counted)
     await asyncio.gather(*(hasher.verify("", "word") for _ in range(20)))
     assert 1 <= most <= 2
-    await hasher.close()
 
 
 async def test_a_wave_is_told_to_come_back() -> None:
@@ -80,4 +78,3 @@ async def test_a_wave_is_told_to_come_back() -> None:
     assert sum(isinstance(answer, Overloaded) for answer in answers) == 10
     assert answers.count(False) == passwords._WAITING
     assert await hasher.verify(await hasher.hash("word"), "word")
-    await hasher.close()

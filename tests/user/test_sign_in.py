@@ -167,7 +167,6 @@ async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(world: World) ->
     person = await world.person("ada")
     weaker = Passwords(memory_kib=8, passes=1)
     old = await weaker.hash(person.password)
-    await weaker.close()
     await world.rows("UPDATE users SET password_hash = %(old)s RETURNING 1", old=old)
 
     await world.sign_in(person.email, person.password)
