@@ -134,7 +134,9 @@ class Tables:
         if body != "*":
             rule["query"] = dict(self._parameters(message, {*method.route.variables, body}))
         content = message if body == "*" else message.fields_by_name[body].message_type if body else None
-        if content is not None and content.full_name != HTTP_BODY:
+        if content is not None and content.full_name == HTTP_BODY:
+            rule["body"] = "raw"
+        elif content is not None:
             rule["body"] = self._message(content)
             bound = dict(_bound(method, content))
             if bound:
@@ -158,7 +160,7 @@ class Tables:
             inner = field.message_type
             if inner is None or inner.full_name in _WELL_KNOWN:
                 if inner is None or _WELL_KNOWN[inner.full_name][0] == "scalar":
-                    node = self._node(field, alone=True)
+                    node = self._node(field)
                     yield from ((one, node) for one in spelt)
             elif not field.is_repeated and inner.full_name not in above and inner.full_name != HTTP_BODY:
                 deeper = [f"{one}." for one in spelt]

@@ -67,11 +67,11 @@ R["weft.notification.v1.InboxService.MarkRead"] = {body = M["weft.notification.v
 R["weft.order.v1.OrderService.CancelOrder"] = {body = M["weft.order.v1.CancelOrderRequest"], bound = {orderId = 3, order_id = 3}, query = {}}
 R["weft.order.v1.OrderService.CreateOrder"] = {body = M["weft.order.v1.CreateOrderRequest"], query = {}}
 R["weft.order.v1.OrderService.GetOrder"] = {query = {}}
-R["weft.order.v1.OrderService.ListOrders"] = {query = {createTimeFrom = S.timestamp, createTimeTo = S.timestamp, create_time_from = S.timestamp, create_time_to = S.timestamp, customerId = S.string, customer_id = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "scalar", names = E["weft.order.v1.OrderState"], test = "enum", what = "a name of OrderState"}}}
+R["weft.order.v1.OrderService.ListOrders"] = {query = {createTimeFrom = S.timestamp, createTimeTo = S.timestamp, create_time_from = S.timestamp, create_time_to = S.timestamp, customerId = S.string, customer_id = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "list", of = {kind = "scalar", names = E["weft.order.v1.OrderState"], test = "enum", what = "a name of OrderState"}, what = "an array"}}}
 R["weft.order.v1.OrderService.QuoteOrder"] = {body = M["weft.order.v1.QuoteOrderRequest"], query = {}}
 R["weft.order.v1.OrderService.WatchOrders"] = {query = {cursor = S.string}}
 R["weft.order.v1.PaymentService.GetPayment"] = {query = {}}
-R["weft.order.v1.PaymentService.ListPayments"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "scalar", names = E["weft.order.v1.PaymentState"], test = "enum", what = "a name of PaymentState"}}}
+R["weft.order.v1.PaymentService.ListPayments"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "list", of = {kind = "scalar", names = E["weft.order.v1.PaymentState"], test = "enum", what = "a name of PaymentState"}, what = "an array"}}}
 R["weft.order.v1.ProductService.AdjustStock"] = {body = M["weft.order.v1.AdjustStockRequest"], bound = {productId = 3, product_id = 3}, query = {}}
 R["weft.order.v1.ProductService.CreateProduct"] = {body = M["weft.order.v1.CreateProductRequest"], query = {}}
 R["weft.order.v1.ProductService.GetProduct"] = {query = {}}
@@ -85,8 +85,8 @@ R["weft.user.v1.AuthService.SignUp"] = {body = M["weft.user.v1.SignUpRequest"], 
 R["weft.user.v1.AuthService.VerifyEmail"] = {body = M["weft.user.v1.VerifyEmailRequest"], query = {}}
 R["weft.user.v1.OAuthService.GetJwks"] = {query = {}}
 R["weft.user.v1.OAuthService.GetMetadata"] = {query = {}}
-R["weft.user.v1.OAuthService.Revoke"] = {query = {}}
-R["weft.user.v1.OAuthService.Token"] = {query = {}}
+R["weft.user.v1.OAuthService.Revoke"] = {body = "raw", query = {}}
+R["weft.user.v1.OAuthService.Token"] = {body = "raw", query = {}}
 R["weft.user.v1.PartnerService.CreateClient"] = {body = M["weft.user.v1.CreateClientRequest"], bound = {partnerId = 3, partner_id = 3}, query = {}}
 R["weft.user.v1.PartnerService.CreatePartner"] = {body = M["weft.user.v1.CreatePartnerRequest"], query = {}}
 R["weft.user.v1.PartnerService.GetPartner"] = {query = {}}
@@ -99,7 +99,7 @@ R["weft.user.v1.PartnerService.SuspendPartner"] = {body = M["weft.user.v1.Suspen
 R["weft.user.v1.PartnerService.UpdatePartner"] = {body = M["weft.user.v1.Partner"], bound = {partnerId = 3, partner_id = 3}, query = {updateMask = S.string, update_mask = S.string}}
 R["weft.user.v1.UserService.CreateUser"] = {body = M["weft.user.v1.CreateUserRequest"], query = {}}
 R["weft.user.v1.UserService.GetUser"] = {query = {}}
-R["weft.user.v1.UserService.ListUsers"] = {query = {email = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "scalar", names = E["weft.user.v1.UserState"], test = "enum", what = "a name of UserState"}}}
+R["weft.user.v1.UserService.ListUsers"] = {query = {email = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "list", of = {kind = "scalar", names = E["weft.user.v1.UserState"], test = "enum", what = "a name of UserState"}, what = "an array"}}}
 EXACT["/.well-known/jwks.json"] = {GET = R["weft.user.v1.OAuthService.GetJwks"]}
 EXACT["/.well-known/oauth-authorization-server"] = {GET = R["weft.user.v1.OAuthService.GetMetadata"]}
 EXACT["/oauth2/revoke"] = {POST = R["weft.user.v1.OAuthService.Revoke"]}

@@ -2,7 +2,8 @@
 -- What it cannot say, said: success codes, and one error shape. On transcoded requests only; native gRPC passes by.
 --
 -- The generator puts tables before this text: R (rules), EXACT and TREE (path to HTTP method to rule), VERBS, STATIC.
--- A rule is {query = {name = node}, body = node, bound = {name = k}}: the body's field `name` is the path's k-th part.
+-- A rule is {query = {name = node}, body = node or "raw", bound = {name = k}}: the body's field `name` is the path's k-th
+-- part; a "raw" body (google.api.HttpBody) passes untouched.
 -- A node describes a value: {kind = "message", fields = {name = node}} | "list" | "map" (of = node) | "object" | "array" |
 -- "free" | a scalar {kind = "scalar", test = name, names = {…} for an enum, what = "a whole number"}.
 
@@ -74,6 +75,27 @@ local function is_of_kind(node, text)
   return test == nil or test(text, node) -- strings have none
 end
 
+-- order_id and orderId are one field
+local function canonical(name)
+  return find(name, "_", 1, true) and gsub(name, "_(%w)", string.upper) or name
+end
+
+-- RFC 3629
+local function is_utf8(text)
+  local i = find(text, "[\128-\255]")
+  while i do
+    local c = byte(text, i)
+    local more = c >= 194 and c <= 223 and 1 or c >= 224 and c <= 239 and 2 or c >= 240 and c <= 244 and 3
+    if not more or not find(text, "^" .. string.rep("[\128-\191]", more), i + 1) then return false end
+    local second = byte(text, i + 1)
+    if c == 224 and second < 160 or c == 237 and second > 159 or c == 240 and second < 144 or c == 244 and second > 143 then
+      return false
+    end
+    i = find(text, "[\128-\255]", i + 1 + more)
+  end
+  return true
+end
+
 -- JSON. Each function returns the index behind what it read, or nil, the fault, and the path to it from here.
 
 local ESCAPES = { [34] = true, [47] = true, [92] = true, [98] = true, [102] = true, [110] = true, [114] = true, [116] = true, [117] = true }
@@ -110,6 +132,7 @@ end
 
 local SYNTAX = { reason = "JSON_MALFORMED", text = "The body is not JSON." }
 local DEEP = { reason = "JSON_MALFORMED", text = "The body is nested too deep." }
+local TWICE = { reason = "JSON_MALFORMED", text = "is given twice" }
 local UNKNOWN = { reason = "UNKNOWN_FIELD", text = "is not a field of the contract" }
 
 local function unfit(node)
@@ -119,7 +142,7 @@ end
 local value
 
 local function object(s, i, node, depth)
-  local fields, of, c = node and node.fields, node and node.of, nil
+  local fields, of, seen, c = node and node.fields, node and node.of, {}, nil
   i, c = skip(s, i + 1)
   if c == 125 then return i + 1 end
   while true do
@@ -130,6 +153,9 @@ local function object(s, i, node, depth)
     if fields then
       inner = fields[key]
       if inner == nil then return nil, UNKNOWN, key end
+      local name = canonical(key)
+      if seen[name] then return nil, TWICE, key end
+      seen[name] = true
     end
     i, c = skip(s, j + 1)
     if c ~= 58 then return nil, SYNTAX, "" end
@@ -249,6 +275,7 @@ local function is_static(path)
 end
 
 local function check_query(query, allowed)
+  local seen = {}
   for pair in string.gmatch(query, "[^&]+") do
     local name, text = match(pair, "^([^=]*)=?(.*)$")
     name = decoded(name)
@@ -256,7 +283,14 @@ local function check_query(query, allowed)
     if not node then
       return { reason = "UNKNOWN_QUERY_PARAMETER", text = "is not a query parameter of this path" }, name
     end
-    if not is_of_kind(node, decoded(text)) then
+    text = decoded(text)
+    if node.kind == "list" then
+      node = node.of
+    elseif seen[canonical(name)] then
+      return { reason = "REQUEST_INVALID", text = "is given twice" }, name
+    end
+    seen[canonical(name)] = true
+    if not is_utf8(text) or not is_of_kind(node, text) then
       return { reason = "REQUEST_INVALID", text = "must be " .. node.what }, name
     end
   end
@@ -299,8 +333,12 @@ end
 local NO_ROUTE = { reason = "ROUTE_NOT_FOUND", text = "There is no such path." }
 
 local function check_content(handle, path, rule, parts)
+  if rule.body == "raw" then return end
   local body = handle:body()
   if not body or body:length() == 0 then return end
+  if not rule.body then
+    return refuse(handle, path, { reason = "JSON_MALFORMED", text = "The call takes no body." })
+  end
   local headers = handle:headers()
   local kind = headers:get("content-type")
   local plain_json = kind and match(string.lower(kind), "^application/json%s*$") or kind and match(string.lower(kind), "^application/json%s*;")
@@ -351,13 +389,16 @@ function envoy_on_request(handle)
     return refuse(handle, path, { reason = "METHOD_NOT_ALLOWED", text = "The path takes " .. allow .. "." }, "allow", allow, false, allow)
   end
   if rule == true then return end
+  if not is_utf8(unescaped(path)) then
+    return refuse(handle, path, { reason = "REQUEST_INVALID", text = "The path is not UTF-8." })
+  end
   if query ~= "" then
     local fault, name = check_query(query, rule.query)
     if fault then
       return refuse(handle, path, fault, fault.reason == "UNKNOWN_QUERY_PARAMETER" and "parameter" or nil, name, true)
     end
   end
-  if rule.body then return check_content(handle, path, rule, parts) end
+  return check_content(handle, path, rule, parts)
 end
 
 -- Responses: the success code that the service names, an empty 204, and what gRPC's own errors lack.

@@ -49,7 +49,7 @@ def post(json: Any = None, **more: Any) -> dict[str, Any]:
     return {"verb": "POST", "path": "/v1/orders", "body": {"json": json} if json is not None else {}, **more}
 
 
-def raw(text: str) -> dict[str, Any]:
+def raw(text: str | bytes) -> dict[str, Any]:
     """Fields of a case that posts a text as JSON."""
     return {"verb": "POST", "path": "/v1/orders", "body": {"content": text}, "headers": JSON}
 
@@ -97,6 +97,13 @@ CASES = [
          body={"json": {}}, violation="note"),
     Case("query value of the wrong kind", "REQUEST_INVALID", 400, path="/v1/orders?page_size=many", violation="page_size"),
     Case("query value that is no name", "REQUEST_INVALID", 400, path="/v1/orders?states=ODD", violation="states"),
+    Case("body where none belongs", "JSON_MALFORMED", 400, verb="DELETE", path="/v1/partners/p/clients/c", body={"content": "{}"}),
+    Case("field given twice", "JSON_MALFORMED", 400, **raw('{"note":"a","note":"b"}'), violation="note"),
+    Case("field in both spellings", "JSON_MALFORMED", 400, **raw('{"customerId":"","customer_id":""}'), violation="customer_id"),
+    Case("text that is no UTF-8", "JSON_MALFORMED", 400, **raw(b'{"note":"\xff"}')),
+    Case("path that is no UTF-8", "REQUEST_INVALID", 400, path="/v1/orders/%ff"),
+    Case("query that is no UTF-8", "REQUEST_INVALID", 400, path="/v1/orders?external_reference=%ed%a0%80", violation="external_reference"),
+    Case("query parameter twice", "REQUEST_INVALID", 400, path="/v1/orders?page_size=1&pageSize=2", violation="pageSize"),
     Case("body contradicts the path", "JSON_MALFORMED", 400, verb="POST", path="/v1/orders/ord_1:cancel",
          body={"json": {"orderId": "ord_2"}}, violation="orderId"),
     Case("form where JSON belongs", "CONTENT_TYPE_UNSUPPORTED", 415, verb="POST", path="/v1/orders", headers=FORM,
