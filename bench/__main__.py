@@ -8,10 +8,9 @@ import time
 import traceback
 from pathlib import Path
 
-from bench import machine, report
+from bench import machine, report, workloads
 from bench.bench import FULL, QUICK, Bench
 from bench.rows import Row
-from bench.workloads import ALL
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -20,14 +19,14 @@ def main() -> int:
     """Runs the asked rows; 0 when all were measured without errors."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Weft beside its peers and its limits.")
     parser.add_argument(
-        "rows", nargs="*", metavar="row", help=f"which to measure: {', '.join(ALL)}; all where none is named"
+        "rows", nargs="*", metavar="row", help=f"which to measure: {', '.join(workloads.ALL)}; all where none is named"
     )
-    parser.add_argument("--quick", action="store_true", help="two short rounds of each, in under 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="two short rounds of the main rows, in under 3 minutes")
     parser.add_argument("--ratio", type=float, default=1.0, help="share of traces that is sampled, on every side")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the report goes")
     asked = parser.parse_args()
-    if unknown := set(asked.rows) - ALL.keys():
-        parser.error(f"there is no row {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+    if unknown := set(asked.rows) - workloads.ALL.keys():
+        parser.error(f"there is no row {', '.join(sorted(unknown))}; there are {', '.join(workloads.ALL)}")
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Every process finds the others' bytecode, wherever and however the packages were installed.
@@ -41,7 +40,7 @@ def main() -> int:
     os.environ["PYTHONPYCACHEPREFIX"] = str(bench.folder / "bytecode")
     rows, failed = [], []
     try:
-        for name in asked.rows or ALL:
+        for name in asked.rows or (workloads.QUICK if asked.quick else workloads.ALL):
             say(name)
             failure = _measure(bench, name, rows)
             if failure:
@@ -68,7 +67,7 @@ def main() -> int:
 def _measure(bench: Bench, name: str, rows: list[Row]) -> str:
     """Measures a workload into `rows`; what stood in the way, or nothing. The other rows go on."""
     try:
-        rows.extend(ALL[name](bench))
+        rows.extend(workloads.ALL[name](bench))
     except Exception as error:
         traceback.print_exc()
         return f"{name} was not measured: {type(error).__name__}: {error}"

@@ -4,10 +4,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench import proxy
 from bench import weft as meshes
 from bench.accounts import Groups
 from bench.load.plan import Plan
@@ -30,9 +31,14 @@ class Length:
     sizes: tuple[int, ...]
     replicas: tuple[int, ...]
 
+    @property
+    def few(self) -> int:
+        """Rounds of what no aim hangs on."""
+        return min(self.rounds, 3)
 
-QUICK = Length(rounds=2, seconds=2.0, warm_up=0.5, settle=2.0, sizes=(0, 100_000), replicas=(1,))
-FULL = Length(rounds=5, seconds=4.0, warm_up=1.0, settle=5.0, sizes=(0, 10_000, 100_000, 1_000_000), replicas=(1, 2, 3))
+
+QUICK = Length(rounds=2, seconds=1.2, warm_up=0.3, settle=1.2, sizes=(100_000,), replicas=(1, 2))
+FULL = Length(rounds=5, seconds=3.0, warm_up=1.0, settle=5.0, sizes=(10_000, 100_000, 1_000_000), replicas=(1, 2, 3))
 
 
 @dataclass
@@ -51,6 +57,8 @@ class Bench:
         self._peers: dict[str, tuple[stack.Peer, Postgres]] = {}
         self._weft: Weft | None = None
         self._others: list[Process] = []
+        self._proxy: stack.Peer | None = None
+        self._settled: set[tuple[str, ...]] = set()
 
     @property
     def receiver(self) -> str:
@@ -80,6 +88,14 @@ class Bench:
                 raise
             self._peers[kind] = peer, server
         return self._peers[kind][0]
+
+    def proxied_peer(self) -> stack.Peer:
+        """Peer (a) as it is, reached through a plain Envoy: the hops that Weft has."""
+        peer = self.peer("fastapi_sqlalchemy")
+        if self._proxy is None:
+            address, process = proxy.start(peer.targets[0], self.folder / "proxy")
+            self._proxy = replace(peer, targets=[address], groups={**peer.groups, "envoy": [self.adopt(process).pid]})
+        return self._proxy
 
     @property
     def weft(self) -> Weft:
@@ -123,9 +139,12 @@ class Bench:
         return Plan(transport, targets, f"bench.{module}:{source}", arguments, **more)
 
     def compare(self, row: Row, sides: Sequence[Side], rounds: int | None = None) -> Row:
-        """Fills the row: settles each side, then measures them in turn."""
+        """Fills the row: settles each side that has not had such load yet, then measures them in turn."""
         for side in sides:
-            self.settle(side.plan, side.groups)
+            known = (side.plan.source, *side.plan.targets)
+            if known not in self._settled:
+                self._settled.add(known)
+                self.settle(side.plan, side.groups)
         row.samples = alternate(sides, rounds or self.length.rounds, lambda line: self.say(f"  {line}"))
         return row
 

@@ -52,9 +52,13 @@ def run(plan: Plan, groups: Groups) -> Sample:
                 readings.append(accounts.cpu(watched))
             else:
                 outcome = Outcome(**json.loads(line))
+    except BaseException:
+        generator.kill()
+        raise
     finally:
-        if generator.wait() or outcome is None:
-            raise LoadFailed(f"The load generator failed against {plan.targets}.")
+        failed = generator.wait()
+    if failed or outcome is None:
+        raise LoadFailed(f"The load generator failed against {plan.targets}.")
     spent = accounts.spent(*readings)
     done = max(outcome.done, 1)
     cpu = {name: seconds / done * 1e6 for name, seconds in spent.items()}

@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from weft.order.v1 import money_pb2, order_pb2, order_service_pb2, order_service_pb2_grpc
 from weft.user.v1 import oauth_service_pb2_grpc
 
-from services.chassis import chain, contract, telemetry
+from services.chassis import chain, contract, stages, telemetry
 from services.chassis.call import Call
 from services.chassis.tokens import Tokens
 
@@ -102,7 +102,7 @@ def _chained(tracer: telemetry.Tracer) -> grpc.aio.Server:
     async def keys() -> str:
         return os.environ["BENCH_JWKS"]
 
-    parts = chain.Parts(
+    parts = stages.Parts(
         contract=read,
         tracer=tracer,
         tokens=Tokens("https://weft.local", keys),

@@ -28,3 +28,6 @@ ALL: dict[str, Workload] = {
     "stored": growth.stored,
     "replicas": growth.replicas,
 }
+
+QUICK = ("create", "get", "list", "create-grpc", "lookup", "chain", "database", "mail")
+"""What fits into three minutes."""

@@ -28,4 +28,6 @@ def client(bench: Bench) -> Iterator[Row]:
         Comparison(f"{one.name} over a bare stub, caller's CPU", one.name, "bare stub", "cpu:generator")
         for one in sides[1:]
     ]
-    yield bench.compare(Row("client", "The generated client against a bare stub", comparisons=comparisons), sides)
+    yield bench.compare(
+        Row("client", "The generated client against a bare stub", comparisons=comparisons), sides, bench.length.few
+    )

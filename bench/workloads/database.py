@@ -58,7 +58,7 @@ def ceiling(bench: Bench) -> Iterator[Row]:
         row = Row("database", "The order statement by pgbench", "One order a statement; Weft writes several together.")
         for clients in (1, 8, 32):
             rates, cpu = [], []
-            for _ in range(min(bench.length.rounds, 3)):
+            for _ in range(bench.length.few):
                 rate, micros = _run(server, script, clients, bench.length.seconds)
                 rates.append(rate)
                 cpu.append(micros)

@@ -16,7 +16,7 @@ def lifecycle(bench: Bench) -> Iterator[Row]:
     row.numbers["first start, s"] = Spread.of([seconds])
     row.numbers["stop, s"] = Spread.of([first.stop()])
     later = []
-    for _ in range(min(bench.length.rounds, 3)):
+    for _ in range(bench.length.few):
         again, seconds = weft.start(home, otlp=bench.otlp, ratio=bench.ratio, work=True)
         later.append(seconds)
         groups = again.groups

@@ -10,7 +10,7 @@ from bench.rows import Comparison, Row, Side
 from bench.weft import Weft
 from bench.workloads.chain import echo
 
-PEER_A, PEER_B = "peer (a)", "peer (b)"
+PEER_A, PEER_B, PROXIED = "peer (a)", "peer (b)", "peer (a) behind Envoy"
 METHOD = "/weft.order.v1.OrderService/CreateOrder"
 READABLE = 500
 """Orders that are read again and again."""
@@ -18,13 +18,20 @@ READABLE = 500
 
 def create(bench: Bench) -> Iterator[Row]:
     """`POST /v1/orders`, 64 at once: the ceiling."""
-    mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
-    sides = [creating(bench, "weft", mesh.edges, mesh), creating(bench, PEER_A, peer.targets, peer)]
+    mesh, peer, proxied = bench.weft, bench.peer("fastapi_sqlalchemy"), bench.proxied_peer()
+    sides = [
+        creating(bench, "weft", mesh.edges, mesh),
+        creating(bench, PROXIED, proxied.targets, proxied),
+        creating(bench, PEER_A, peer.targets, peer),
+    ]
     comparisons = [
         Comparison("orders/s, Weft over peer (a)", "weft", PEER_A, "rate", at_least=4),
         Comparison("CPU per order, peer (a) over Weft", PEER_A, "weft", "cpu", at_least=4),
+        Comparison("orders/s, Weft over peer (a) behind an Envoy", "weft", PROXIED, "rate", at_least=4),
+        Comparison("CPU per order, peer (a) behind an Envoy over Weft", PROXIED, "weft", "cpu", at_least=4),
     ]
-    yield bench.compare(Row("create", "REST create order", comparisons=comparisons), sides)
+    note = "Weft: client → Envoy (TLS to the service, strict JSON, token, limits) → order. Peer: client → uvicorn, or → Envoy → uvicorn."
+    yield bench.compare(Row("create", "REST create order", note, comparisons=comparisons), sides)
 
 
 def creating(bench: Bench, name: str, targets: list[str], who: Weft | Peer, **more: float) -> Side:
@@ -104,7 +111,7 @@ def list_(bench: Bench) -> Iterator[Row]:
         Comparison("pages/s, Weft over peer (a)", "weft", PEER_A, "rate"),
         Comparison("CPU per page, peer (a) over Weft", PEER_A, "weft", "cpu"),
     ]
-    yield bench.compare(Row("list", "REST list, a page of 50 orders", comparisons=comparisons), sides)
+    yield bench.compare(Row("list", "REST list, a page of 50 orders", comparisons=comparisons), sides, bench.length.few)
 
 
 def create_grpc(bench: Bench) -> Iterator[Row]:
@@ -139,10 +146,10 @@ def latency(bench: Bench) -> Iterator[Row]:
     mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
     row = Row("latency", "REST create order, latency at fixed rates (open loop)")
     sides = []
-    for rate in (50, 100, 200) if bench.length.rounds > 2 else (100,):
+    for rate in (50, 200) if bench.length.rounds > 2 else (100,):
         sides.append(creating(bench, f"weft at {rate}/s", mesh.edges, mesh, rate=float(rate), concurrency=256))
         sides.append(creating(bench, f"{PEER_A} at {rate}/s", peer.targets, peer, rate=float(rate), concurrency=256))
         row.comparisons.append(
             Comparison(f"median at {rate}/s, peer (a) over Weft", f"{PEER_A} at {rate}/s", f"weft at {rate}/s", "p50")
         )
-    yield bench.compare(row, sides, rounds=min(bench.length.rounds, 3))
+    yield bench.compare(row, sides, rounds=bench.length.few)
