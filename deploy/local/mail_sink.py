@@ -38,7 +38,6 @@ class Sink:
             return "452 Insufficient system storage"
         if number % 500 == 0:
             await asyncio.to_thread(self._prune)
-        print(f"mail for {len(envelope.rcpt_tos)} in {name}", flush=True)
         return "250 OK"
 
     def _prune(self) -> None:

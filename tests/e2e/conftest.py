@@ -18,9 +18,9 @@ def customer(mesh) -> Iterator[Account]:
     steps.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def own_mesh() -> Iterator[Mesh]:
-    """A mesh that the module's tests may break; in a folder whose path has a space."""
+    """A mesh that tests may break and stop, if they leave it running; in a folder whose path has a space."""
     with tempfile.TemporaryDirectory(prefix="weft own mesh ") as folder:
         Path(folder).chmod(0o711)
         mesh = Mesh(Path(folder) / "home")
