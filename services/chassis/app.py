@@ -21,7 +21,20 @@ from sqlalchemy import MetaData
 from weft_client import MutualTls
 from weft_internal import InternalWeft
 
-from services.chassis import cache, chain, contract, credentials, database, idempotency, logs, seen, telemetry, work
+from services.chassis import (
+    cache,
+    chain,
+    contract,
+    credentials,
+    database,
+    idempotency,
+    logs,
+    seen,
+    stages,
+    telemetry,
+    work,
+)
+from services.chassis import worker as workers
 from services.chassis.clock import Clock
 from services.chassis.health import Health
 from services.chassis.outbox import Outbox, Relay
@@ -78,11 +91,11 @@ class App:
         self.clients = InternalWeft(settings.peers, tls=_client_tls(settings))
         self.tokens = Tokens(settings.issuer, self._fetch_keys)
         self.health: Health
-        self.parts: chain.Parts
+        self.parts: stages.Parts
         self._migrations = migrations
         self._served: dict[str, object] = {}
         self._queues: list[work.Queue] = []
-        self._workers: list[work.Worker] = []
+        self._workers: list[workers.Worker] = []
         self._jobs: list[tuple[float, Job, str]] = []
         self._stops: list[Job] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -101,7 +114,7 @@ class App:
         if "outbox" in self.metadata.tables:
             self.outbox = Outbox(self.queue("outbox", max_attempts=1_000_000))  # an event is never given up
             relay = Relay(lambda events: self.clients.events.publish_events(events=events), self.tracer)
-            self.work(work.Worker(self.outbox.queue, relay))
+            self.work(workers.Worker(self.outbox.queue, relay))
 
     async def _fetch_keys(self) -> str:
         return str((await self.clients.oauth.get_jwks()).data, "utf-8")
@@ -125,7 +138,7 @@ class App:
         self.every(15, queue.measure, f"measure {table}")
         return queue
 
-    def work(self, worker: work.Worker) -> None:
+    def work(self, worker: workers.Worker) -> None:
         """Run a worker in this process, unless `WEFT_WORK` is off."""
         self._workers.append(worker)
 
@@ -151,7 +164,7 @@ class App:
         self.background(self.health.watch())
         self.background(self._measure())
         if self.settings.work:
-            self.background(work.listen(self.database_url, self._queues))
+            self.background(workers.listen(self.database_url, self._queues))
             for worker in self._workers:
                 self._working.add(asyncio.create_task(worker.run()))
             for seconds, job, name in self._jobs:
@@ -180,7 +193,7 @@ class App:
         log.info("stopped")
 
     async def _start_server(self) -> int:
-        self.parts = chain.Parts(
+        self.parts = stages.Parts(
             contract=self.contract,
             tracer=self.tracer,
             tokens=self.tokens,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from services.chassis import process
 from services.chassis.app import App
-from services.chassis.work import Backoff, Queue, Worker
+from services.chassis.work import Backoff, Queue
+from services.chassis.worker import Worker
 from services.notification import models
 from services.notification.deliveries.recipients import Recipients
 from services.notification.deliveries.repository import DeliveryRepository

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from services.chassis import process
 from services.chassis.app import App
-from services.chassis.work import Backoff, Worker
+from services.chassis.work import Backoff
+from services.chassis.worker import Worker
 from services.order import models
 from services.order.bootstrap import bootstrap
 from services.order.orders.checkout import Checkout

@@ -12,6 +12,7 @@ from services.chassis import work
 from services.chassis.clock import FixedClock
 from services.chassis.database import Database, Query
 from services.chassis.telemetry import Tracer
+from services.chassis.worker import POLL, Worker, listen
 from tests import servers
 
 METADATA = MetaData()
@@ -71,7 +72,7 @@ async def test_a_failing_job_is_retried_with_backoff_and_dies_after_its_last_att
     async def fail(jobs: object) -> None:
         raise ValueError("never")
 
-    worker = work.Worker(queue, fail)
+    worker = Worker(queue, fail)
     await put(database, queue, "broken")
     assert await worker.once() == 1
     assert await worker.once() == 0
@@ -97,8 +98,8 @@ async def test_a_worker_wakes_for_work_that_another_process_announces(database: 
     async def handle(jobs: list[work.Job]) -> None:
         done.extend(job.kind for job in jobs)
 
-    worker = work.Worker(here, handle)
-    tasks = [asyncio.create_task(work.listen(database.url, [here])), asyncio.create_task(worker.run())]
+    worker = Worker(here, handle)
+    tasks = [asyncio.create_task(listen(database.url, [here])), asyncio.create_task(worker.run())]
     try:
         await put(database, there, "announced")
         there.wake()
@@ -106,7 +107,7 @@ async def test_a_worker_wakes_for_work_that_another_process_announces(database: 
         async def is_done() -> bool:
             return done == ["announced"]
 
-        await servers.until(is_done, "the job", seconds=work.POLL - 1)
+        await servers.until(is_done, "the job", seconds=POLL - 1)
     finally:
         worker.stop()
         await tasks[1]

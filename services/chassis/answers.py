@@ -1,0 +1,74 @@
+"""The end of the chain: the handler, and its reply on the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import Message
+
+from services.chassis.call import Call
+from services.chassis.contract import Contract, Method
+from services.chassis.stages import Next, Parts
+
+
+def handling(handler: Callable[[Any, Call], Any], method: Method) -> Next:
+    """Innermost: the handler, and the reply on its way out."""
+    if method.server_streaming:
+
+        async def stream(call: Call) -> None:
+            async for message in handler(call.request, call):
+                await call.context.write(message.SerializeToString())
+
+        return stream
+
+    async def run(call: Call) -> bytes:
+        reply = await handler(call.request, call)
+        return reply if type(reply) is bytes else reply.SerializeToString()
+
+    return run
+
+
+def answering(parts: Parts, method: Method, next_: Next) -> Next:
+    """Around replay and handler alike: the HTTP status of success and the new resource's `location`."""
+    if method.success == 200:
+
+        async def plain(call: Call) -> bytes | None:
+            reply = await next_(call)
+            if call.headers:
+                await call.context.send_initial_metadata(tuple(call.headers))
+            return reply
+
+        return plain
+    output = descriptor_pool.Default().FindMessageTypeByName(method.output)
+    parse = message_class(method.output).FromString
+    template = _location(parts.contract, method, {f.name for f in output.fields}) if method.success == 201 else ""
+    status = ("x-http-status", str(method.success))
+
+    async def run(call: Call) -> bytes | None:
+        reply = await next_(call)
+        headers = [status, *(call.headers or ())]
+        if template and reply is not None:
+            message = parse(reply)
+            headers.append(("location", re.sub(r"{(\w+)}", lambda match: getattr(message, match[1]), template)))
+        await call.context.send_initial_metadata(tuple(headers))
+        return reply
+
+    return run
+
+
+def message_class(name: str) -> type[Message]:
+    """The generated class of a message by its full name; its module must have been imported."""
+    return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))
+
+
+def _location(read: Contract, method: Method, fields: set[str]) -> str:
+    """The route of the thing that was made: the creating route, and one variable more that the reply has a field for."""
+    assert method.route is not None
+    for other in read.of_service(method.service):
+        nested = other.route and re.fullmatch(re.escape(method.route.path) + r"/{\w+}", other.route.path)
+        if other.route and nested and set(other.route.variables) <= fields:
+            return other.route.path
+    return ""
