@@ -88,11 +88,10 @@ class Checkout:
         caller, time = call.caller, messages.timestamp(now)
         partner_id = caller.partner_id if caller.is_partner else ""
         order_id = ids.new("ord", now)
-        same = order_id.removeprefix("ord")  # one number for what is born together: order, payment and first event
-        payment_id, event_id = f"pay{same}", f"evt{same}"
+        payment_id = _sibling(order_id, "pay")
         total = Money(amount_minor=priced.total_minor, currency=priced.currency)
         traceparent = call.span_context
-        reply = Order(
+        order = Order(
             order_id=order_id,
             customer_id=customer_id,
             partner_id=partner_id,
@@ -106,21 +105,8 @@ class Checkout:
             create_time=time,
             update_time=time,
             etag=messages.etag(1),
-        ).SerializeToString()
-        event = Event(
-            event_id=event_id,
-            type="order.placed",
-            aggregate_id=order_id,
-            sequence=1,
-            occur_time=time,
-            actor=caller.actor,
-            user_id=customer_id,
-            partner_id=partner_id,
-            traceparent=traceparent,
-            payload=Any(
-                type_url=_ORDER_PLACED, value=events_pb2.OrderPlaced(order_id=order_id, total=total).SerializeToString()
-            ),
-        ).SerializeToString()
+        )
+        reply = order.SerializeToString()
         record = call.record(reply)
         assert record is not None, "CreateOrder takes no call without a key"
         return Placed(
@@ -136,7 +122,7 @@ class Checkout:
             external_reference=request.external_reference,
             note=request.note,
             actor=caller.actor,
-            event=event,
+            event=_event(order, caller.actor, traceparent).SerializeToString(),
             traceparent=traceparent,
             now=now,
             lines=priced.lines,
@@ -145,3 +131,24 @@ class Checkout:
 
 
 _ORDER_PLACED = f"type.googleapis.com/{events_pb2.OrderPlaced.DESCRIPTOR.full_name}"
+
+
+def _sibling(order_id: str, prefix: str) -> str:
+    """What is born together bears one number: an order, its payment and its first event."""
+    return f"{prefix}{order_id.removeprefix('ord')}"
+
+
+def _event(order: Order, actor: str, traceparent: str) -> Event:
+    placed = events_pb2.OrderPlaced(order_id=order.order_id, total=order.total)
+    return Event(
+        event_id=_sibling(order.order_id, "evt"),
+        type="order.placed",
+        aggregate_id=order.order_id,
+        sequence=1,
+        occur_time=order.create_time,
+        actor=actor,
+        user_id=order.customer_id,
+        partner_id=order.partner_id,
+        traceparent=traceparent,
+        payload=Any(type_url=_ORDER_PLACED, value=placed.SerializeToString()),
+    )
