@@ -2,16 +2,19 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
-from weft.order.v1 import order_pb2
+from weft.order.v1 import order_pb2, product_pb2, product_service_pb2
+from weft.user.v1 import user_pb2
 from weft_client import testing
 
 from deploy.local.certificates import Certificates
@@ -22,12 +25,15 @@ FIRST_EXAMPLE = """
 import asyncio, sys, weft_client
 from weft_client import ClientCredentials
 
-async def main(address, ca):
-    async with weft_client.AsyncWeft(address, auth=ClientCredentials("cli_1", "secret"), ca=ca) as weft:
-        line = {"product_id": "prd_1", "quantity": 1}
-        order = await weft.orders.create_order(lines=[line], payment_method="pm_sandbox_ok")
-        print(order.order_id)
-    with weft_client.Weft(address, auth=ClientCredentials("cli_1", "secret"), ca=ca) as weft:
+async def main(address, ca, client_id, client_secret):
+    async with weft_client.AsyncWeft(address, auth=ClientCredentials(client_id, client_secret), ca=ca) as weft:
+        customer = await weft.users.create_user(display_name="Ada", email="ada@example.com")
+        product = (await weft.products.list_products(page_size=1).page()).products[0]
+        lines = [{"product_id": product.product_id, "quantity": 1}]
+        order = await weft.orders.create_order(
+            customer_id=customer.user_id, lines=lines, payment_method="pm_sandbox_ok"
+        )
+    with weft_client.Weft(address, auth=ClientCredentials(client_id, client_secret), ca=ca) as weft:
         print(weft.orders.get_order(order_id=order.order_id).order_id)
 
 asyncio.run(main(*sys.argv[1:]))
@@ -82,35 +88,57 @@ def edge(tmp_path: Path) -> Iterator[tuple[testing.Fakes, Path]]:
     with testing.Fakes(credentials=grpc.ssl_server_credentials([pair])) as fakes:
         fakes.reply("orders.create_order", order_pb2.Order(order_id="ord_1"))
         fakes.reply("orders.get_order", order_pb2.Order(order_id="ord_1"))
+        fakes.reply("users.create_user", user_pb2.User(user_id="usr_1"))
+        products = [product_pb2.Product(product_id="prd_1")]
+        fakes.reply("products.list_products", product_service_pb2.ListProductsResponse(products=products))
         yield fakes, certificates.ca
 
 
-def test_it_runs_the_first_example_in_an_empty_environment(
-    wheel: Path, edge: tuple[testing.Fakes, Path], tmp_path: Path
-) -> None:
-    fakes, ca = edge
-    place = tmp_path / "empty"
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that has the wheel and nothing else."""
+    place = tmp_path_factory.mktemp("empty")
     subprocess.run([sys.executable, "-m", "venv", str(place)], check=True, timeout=120)
     python = place / "bin" / "python"
-    bare = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)]
-    subprocess.run(install, check=True, env=bare, cwd=tmp_path, timeout=300)
-    done = subprocess.run(
-        [str(python), "-W", "error", "-c", FIRST_EXAMPLE, fakes.address, str(ca)],
-        env=bare,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    subprocess.run(install, check=True, env=_bare(), cwd=place, timeout=300)
+    return python
+
+
+def _bare() -> dict[str, str]:
+    """The environment without anything that leads to our tree."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
+
+
+def _run(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(python), *arguments]
+    return subprocess.run(
+        command, env=_bare(), cwd=python.parent, capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["ord_1", "ord_1"], "")
+
+
+def test_nothing_comes_with_it_but_what_it_asks_for(installed: Path) -> None:
+    done = _run(installed, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check")
+    found = {package["name"] for package in json.loads(done.stdout)} - {"pip", "setuptools", "wheel"}
+    assert found - {"importlib_metadata", "typing_extensions", "zipp"} == {
+        "weft-client", "grpcio", "protobuf", "googleapis-common-protos", "opentelemetry-api",
+    }  # fmt: skip
+
+
+def test_it_runs_the_first_example(installed: Path, edge: tuple[testing.Fakes, Path]) -> None:
+    fakes, ca = edge
+    done = _run(installed, "-W", "error", "-c", FIRST_EXAMPLE, fakes.address, str(ca), "cli_1", "hush")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["ord_1"], "")
     (created,) = fakes.calls("orders.create_order")
     assert created.metadata["authorization"] == "Bearer fake"
-    listed = subprocess.run(
-        [str(python), "-m", "pip", "list", "--format", "json"], env=bare, capture_output=True, text=True, check=True
+
+
+@pytest.mark.e2e
+def test_it_runs_the_first_example_against_the_mesh(installed: Path, mesh: dict[str, Any]) -> None:
+    address, partner = mesh["edge_tls"].removeprefix("https://"), mesh["partner"]
+    example = FIRST_EXAMPLE.replace("ada@", f"{secrets.token_hex(8)}@")
+    done = _run(
+        installed, "-W", "error", "-c", example, address, mesh["ca"], partner["client_id"], partner["client_secret"]
     )
-    extra = {package["name"] for package in json.loads(listed.stdout)} - {"pip", "setuptools", "wheel"}
-    assert extra == {
-        "weft-client", "grpcio", "protobuf", "googleapis-common-protos", "opentelemetry-api", "typing_extensions",
-    } | (extra & {"importlib_metadata", "zipp"})  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ord_")

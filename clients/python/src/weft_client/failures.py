@@ -164,13 +164,14 @@ _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def from_rpc_error(error: grpc.RpcError, request_id: str, attempts: int) -> WeftError:
-    """The typed error of a failed call."""
+    """The typed error of a failed call. An id that the answering side gave the request goes before ours."""
     call: Any = error  # RpcError promises nothing; both flavours' errors are calls
-    for key, value in call.trailing_metadata() or ():
-        if key == _DETAILS:
-            status = status_pb2.Status.FromString(value)
-            if _BY_NUMBER.get(status.code) is call.code():
-                return from_status(status, request_id, attempts)
+    headers: dict[str, Any] = {**dict(call.initial_metadata() or ()), **dict(call.trailing_metadata() or ())}
+    request_id = headers.get("x-request-id", request_id)
+    if _DETAILS in headers:
+        status = status_pb2.Status.FromString(headers[_DETAILS])
+        if _BY_NUMBER.get(status.code) is call.code():
+            return from_status(status, request_id, attempts)
     return _plain(call.code(), call.details() or "", request_id, attempts)
 
 
