@@ -91,7 +91,7 @@ CASES = (
 def build(contract: Contract) -> Json:
     """The `local_reply_config`. Raises `KeyError` where a case names a reason that the contract does not have."""
     mappers: list[Json] = [
-        # Said by deploy/envoy/strict.lua, in shape already.
+        # Said by deploy/envoy/strict/requests.lua, in shape already.
         {
             "filter": _cel(f"response.code_details == '{LUA}'"),
             "body_format_override": {

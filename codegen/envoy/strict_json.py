@@ -1,4 +1,4 @@
-"""The tables that `deploy/envoy/strict.lua` walks: paths, query parameters and body fields, from the descriptors."""
+"""The tables that `deploy/envoy/strict/*.lua` walks: paths, query parameters and body fields, from the descriptors."""
 
 import json
 import re
@@ -11,7 +11,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from codegen.envoy.deployment import Deployment
 from services.chassis.contract import Contract, ContractError, Method
 
-BASE = Path(__file__).resolve().parents[2] / "deploy" / "envoy" / "strict.lua"
+BASE = Path(__file__).resolve().parents[2] / "deploy" / "envoy" / "strict"
+PARTS = ("values", "json", "requests", "replies")
 _F = FieldDescriptor
 
 _INTEGERS = {
@@ -59,7 +60,12 @@ class Raw(str):
 
 def source(contract: Contract, deployment: Deployment) -> str:
     """The whole Lua source: tables first, then the hand-written walker."""
-    return f"{tables(contract, deployment)}\n{BASE.read_text()}"
+    return "\n".join([tables(contract, deployment), walker()])
+
+
+def walker() -> str:
+    """The hand-written part of the source."""
+    return "\n".join((BASE / f"{part}.lua").read_text() for part in PARTS)
 
 
 def tables(contract: Contract, deployment: Deployment) -> str:

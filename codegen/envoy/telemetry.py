@@ -17,7 +17,7 @@ KIND = f"{CLIENT[:-1]}:3%"
 _PLACES = [
     {"command": "TRAILER", "param": "grpc-status"},
     {"command": "RESP", "param": "grpc-status"},
-    {"command": "DYNAMIC_METADATA", "param": "weft:grpc_status"},  # where strict.lua keeps the code of an error
+    {"command": "DYNAMIC_METADATA", "param": "weft:grpc_status"},  # where strict/replies.lua keeps the code of an error
 ]
 GRPC_STATUS = f"%COALESCE({json.dumps({'operators': _PLACES})})%"
 """The gRPC status, as a number, over REST too; Envoy's own operator guesses one from HTTP's."""

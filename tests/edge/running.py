@@ -56,7 +56,7 @@ def running(contract: Contract, deployment: envoy.Deployment) -> Iterator[subpro
             process.terminate()
             process.wait(10)
     said = (deployment.folder / "envoy.log").read_text()
-    assert "script log" not in said, said[-2000:]  # a fault of strict.lua lets a request pass
+    assert "script log" not in said, said[-2000:]  # a fault of the Lua lets a request pass
 
 
 def stat(deployment: envoy.Deployment, name: str) -> int:

@@ -1,0 +1,59 @@
+-- Replies: the success code that the service names, an empty 204, and what gRPC's own errors lack.
+
+local BARE_REASON = {
+  ["4"] = "DEADLINE_EXPIRED", ["8"] = "OVERLOADED", ["12"] = "ROUTE_NOT_FOUND", ["14"] = "SERVICE_UNAVAILABLE",
+}
+
+-- an error of a service in the shape of its door; gRPC's own errors come without details
+local function complete(handle, status)
+  local body = handle:body()
+  local headers = handle:headers()
+  local text = body and body:getBytes(0, body:length()) or ""
+  local code, shaped = match(text, '"code":(%d+)'), text
+  if code then handle:streamInfo():dynamicMetadata():set("weft", "grpc_status", code) end
+  if find(text, '^{"error"') then
+    shaped = text
+  elseif handle:metadata():get("oauth") then
+    local message = match(text, '"message":"([^"\\]*)') or "The request could not be answered."
+    local later = status == "429" or status == "503" or status == "504"
+    local word = later and "temporarily_unavailable" or status >= "500" and "server_error" or "invalid_request"
+    shaped = '{"error":"' .. word .. '","error_description":"' .. message .. '"}'
+  elseif not find(text, "google.rpc.ErrorInfo", 1, true) then
+    code = code or "13"
+    shaped = '{"code":' .. code .. ',"message":"The call could not be answered.","details":[' .. TYPE .. 'ErrorInfo","reason":"'
+      .. (BARE_REASON[code] or "INTERNAL_FAULT") .. '","domain":"weft.api.v1","metadata":{}}]}'
+  end
+  if (status == "429" or status == "503") and not headers:get("retry-after") then
+    local delay = match(text, '"retryDelay":"(%d+)')
+    headers:add("retry-after", delay and delay ~= "0" and delay or "1")
+  end
+  if shaped ~= text then
+    headers:replace("content-type", "application/json")
+    headers:replace("content-length", tostring(body and body:setBytes(shaped) or #shaped))
+  end
+end
+
+local INTERNAL = { "grpc-status", "grpc-message", "grpc-accept-encoding" }
+
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local kind = headers:get("content-type")
+  if kind and sub(kind, 1, 16) == "application/grpc" then return end
+  local named = headers:get("x-http-status")
+  if named then
+    headers:remove("x-http-status")
+    if headers:get(":status") == "200" then headers:replace(":status", named) end
+  end
+  local status = headers:get(":status")
+  for _, name in ipairs(INTERNAL) do headers:remove(name) end
+  if status == "204" then
+    -- A 204 that carries the `{}` of an empty reply corrupts keep-alive. Waiting for a body voids the headers at hand.
+    local body = handle:body()
+    if body then body:setBytes("") end
+    headers = handle:headers()
+    headers:remove("content-type")
+    headers:remove("content-length")
+  elseif status >= "400" and kind and sub(kind, 1, 16) == "application/json" then
+    complete(handle, status)
+  end
+end
