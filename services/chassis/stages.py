@@ -48,6 +48,7 @@ class Parts:
     internal_callers: frozenset[str]
     max_concurrent_calls: int
     in_flight: int = 0
+    streams: int = 0
     stopping: bool = False
 
 
@@ -127,7 +128,8 @@ def limiting(parts: Parts, method: Method, next_: Next) -> Next:
     most, longest, streaming = parts.max_concurrent_calls, method.deadline, method.server_streaming
 
     async def run(call: Call) -> bytes | None:
-        if parts.in_flight > most:
+        # An open stream does next to nothing: streams have a bound of their own and take no place of a call's.
+        if (parts.streams >= most) if streaming else (parts.in_flight - parts.streams > most):
             raise errors.Overloaded(retry_after=timedelta(seconds=1))
         asked = call.context.time_remaining()
         left = longest if asked is None else min(asked, longest)
@@ -135,8 +137,13 @@ def limiting(parts: Parts, method: Method, next_: Next) -> Next:
         handed_on.deadline.set(call.deadline)
         handed_on.authorization.set(call.authorization)
         handed_on.request_id.set(call.given_request_id)
-        if streaming or (asked is not None and asked <= longest):
-            # A stream ends itself, with a last message that says so; a caller's own deadline is kept by grpc.
+        if streaming:  # it ends itself, with a last message that says so
+            parts.streams += 1
+            try:
+                return await next_(call)
+            finally:
+                parts.streams -= 1
+        if asked is not None and asked <= longest:  # a caller's own deadline is kept by grpc
             return await next_(call)
         async with asyncio.timeout(left):
             return await next_(call)

@@ -140,5 +140,5 @@ def test_it_runs_the_first_example_against_the_mesh(installed: Path, mesh: dict[
     done = _run(
         installed, "-W", "error", "-c", example, address, mesh["ca"], partner["client_id"], partner["client_secret"]
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert done.stdout.startswith("ord_")

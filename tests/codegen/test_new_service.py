@@ -21,7 +21,8 @@ from codegen import check_gen, openapi
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = Path(__file__).parent / "new_service"
-pytestmark = pytest.mark.e2e
+# One worker runs them all, in order, on one mesh.
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("new service")]
 
 CALLER = """
 import asyncio, json, sys, weft_client
@@ -105,7 +106,10 @@ def partner(mesh: dict[str, Any], client: dict[str, str]) -> Iterator[httpx.Clie
 
 
 def test_its_contract_passes_lint(tree: Path) -> None:
-    for command in ([sys.executable, "-m", "codegen.check"], ["buf", "lint", "protos"]):
+    for command in (
+        [sys.executable, "-m", "codegen.check"],
+        [str(Path(sys.executable).with_name("buf")), "lint", "protos"],
+    ):
         done = subprocess.run(
             command, cwd=tree, env=check_gen.environment(tree), capture_output=True, text=True, check=False
         )

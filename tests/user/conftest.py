@@ -8,7 +8,7 @@ import pytest
 from services.chassis.clock import FixedClock
 from services.user.__main__ import build
 from tests.harness import Harness
-from tests.user.world import World
+from tests.user.world import Person, World
 
 Start = Callable[..., AbstractAsyncContextManager[World]]
 
@@ -31,3 +31,9 @@ async def world(start: Start) -> AsyncIterator[World]:
     """The service as it is."""
     async with start() as world:
         yield world
+
+
+@pytest.fixture
+async def operator(world: World) -> Person:
+    """An operator, signed in."""
+    return await world.operator()

@@ -1,4 +1,4 @@
-"""Partners and their clients: plans, scopes, states, and secrets that are seen once."""
+"""Partners: plans, scopes and states."""
 
 import asyncio
 from datetime import timedelta
@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.field_mask_pb2 import FieldMask
 from weft.api.v1 import plan_pb2
 from weft.user.v1 import partner_pb2
 from weft.user.v1.partner_service_pb2 import (
@@ -16,25 +15,13 @@ from weft.user.v1.partner_service_pb2 import (
     ListClientsRequest,
     ListPartnersRequest,
     ReinstatePartnerRequest,
-    RevokeClientRequest,
-    RotateClientSecretRequest,
     SuspendPartnerRequest,
     UpdatePartnerRequest,
 )
 
 from services.chassis import ids
 from tests.harness import refused
-from tests.user.world import Answer, Person, World
-
-
-@pytest.fixture
-async def operator(world: World) -> Person:
-    """An operator."""
-    return await world.operator()
-
-
-async def ask(world: World, client: partner_pb2.Client, secret: str = "") -> Answer:
-    return await world.token((client.client_id, secret or client.secret), grant_type="client_credentials")
+from tests.user.world import Person, World, ask, change
 
 
 async def test_a_partner_is_made_active(world: World, operator: Person) -> None:
@@ -91,13 +78,6 @@ async def test_partners_are_listed_newest_first(world: World, operator: Person) 
         found += [partner.partner_id for partner in reply.partners]
         token = reply.next_page_token
     assert (found, token) == (wanted, "")
-
-
-async def change(world: World, operator: Person, partner: partner_pb2.Partner, mask: Any = None, **fields: Any) -> Any:
-    request = UpdatePartnerRequest(partner=partner_pb2.Partner(partner_id=partner.partner_id, **fields))
-    if mask is not None:
-        request.update_mask.CopyFrom(FieldMask(paths=mask))
-    return await world.partners.UpdatePartner(request, metadata=operator.metadata)
 
 
 async def test_an_update_takes_what_is_set_or_what_the_mask_names(world: World, operator: Person) -> None:
@@ -193,156 +173,6 @@ async def test_a_partner_that_is_not_there_is_not_found_by_any_call(world: World
             "PARTNER_NOT_FOUND",
             named,
         )
-
-
-async def test_a_secret_is_seen_once_and_kept_as_a_hash(world: World, operator: Person) -> None:
-    partner = await world.partner(operator)
-    client = await world.client(operator, partner)
-    assert len(client.secret) > 40
-    assert (client.partner_id, list(client.scopes)) == (partner.partner_id, list(partner.scopes))
-    (shown,) = await clients_of(world, operator, partner)
-    assert shown.secret == ""
-    secret = client.secret
-    client.ClearField("secret")
-    assert shown == client
-    kept = str(await world.rows("SELECT client_secrets::text, clients::text FROM client_secrets, clients"))
-    assert secret not in kept
-    assert secret.encode().hex() not in kept
-
-
-async def clients_of(world: World, operator: Person, partner: partner_pb2.Partner, **page: Any) -> Any:
-    request = ListClientsRequest(partner_id=partner.partner_id, **page)
-    return (await world.partners.ListClients(request, metadata=operator.metadata)).clients
-
-
-async def test_clients_are_listed_by_pages(world: World, operator: Person) -> None:
-    partner, other = await world.partner(operator), await world.partner(operator, "Other")
-    made = [await world.client(operator, partner) for _ in range(3)]
-    await world.client(operator, other)
-    wanted = sorted((client.client_id for client in made), reverse=True)
-    found, token = [], ""
-    for _ in range(2):
-        request = ListClientsRequest(partner_id=partner.partner_id, page_size=2, page_token=token)
-        reply = await world.partners.ListClients(request, metadata=operator.metadata)
-        found += [client.client_id for client in reply.clients]
-        token = reply.next_page_token
-    assert (found, token) == (wanted, "")
-
-
-async def test_a_client_holds_no_more_than_its_partner(world: World, operator: Person) -> None:
-    partner = await world.partner(operator, scopes="orders.read users.read")
-    request = CreateClientRequest(
-        partner_id=partner.partner_id, display_name="X", scopes=["users.write", "orders.read", "orders.write"]
-    )
-    refusal = await refused(world.partners.CreateClient(request, metadata=operator.metadata))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "SCOPE_NOT_GRANTED")
-    assert refusal.metadata == {"scopes": "orders.write users.write"}
-
-
-async def test_scopes_that_a_partner_loses_its_clients_lose_at_the_next_token(world: World, operator: Person) -> None:
-    partner = await world.partner(operator, scopes="orders.read users.read")
-    client = await world.client(operator, partner)
-    assert (await ask(world, client)).body["scope"] == "orders.read users.read"
-    await change(world, operator, partner, scopes=["orders.read", "orders.write"], plan=plan_pb2.PLAN_PREMIUM)
-    answer = await ask(world, client)
-    assert answer.body["scope"] == "orders.read"
-    assert (await world.claims(answer.body["access_token"]))["plan"] == "premium"
-    await change(world, operator, partner, scopes=["payments.read"])
-    answer = await ask(world, client)
-    assert (answer.status, answer.body["error"]) == (400, "invalid_scope")
-
-
-async def test_a_rotated_secret_works_for_a_day_more(world: World, operator: Person) -> None:
-    partner = await world.partner(operator)
-    client = await world.client(operator, partner)
-    request = RotateClientSecretRequest(partner_id=partner.partner_id, client_id=client.client_id)
-    rotated = await world.partners.RotateClientSecret(request, metadata=operator.metadata)
-    assert rotated.secret not in ("", client.secret)
-
-    world.clock.advance(timedelta(hours=23, minutes=59))
-    assert [(await ask(world, c)).status for c in (client, rotated)] == [200, 200]
-    world.clock.advance(timedelta(minutes=1))
-    assert [(await ask(world, c)).status for c in (client, rotated)] == [401, 200]
-
-
-async def test_a_revoked_client_gets_no_tokens_and_stays_revoked(world: World, operator: Person) -> None:
-    partner = await world.partner(operator)
-    client = await world.client(operator, partner)
-    named = {"partner_id": partner.partner_id, "client_id": client.client_id}
-    call = world.partners.RevokeClient(RevokeClientRequest(**named), metadata=operator.metadata)
-    await call
-    assert ("x-http-status", "204") in tuple(await call.initial_metadata())
-    revoked_at = world.clock.now()
-    world.clock.advance(timedelta(hours=1))
-    await world.partners.RevokeClient(RevokeClientRequest(**named), metadata=operator.metadata)
-
-    (shown,) = await clients_of(world, operator, partner)
-    assert shown.revoke_time.ToDatetime(revoked_at.tzinfo) == revoked_at
-    answer = await ask(world, client)
-    assert (answer.status, answer.body["error"]) == (401, "invalid_client")
-    rotation = world.partners.RotateClientSecret(RotateClientSecretRequest(**named), metadata=operator.metadata)
-    assert (await refused(rotation)).reason == "CLIENT_NOT_FOUND"
-
-
-async def test_a_client_of_another_partner_is_not_found(world: World, operator: Person) -> None:
-    partner, other = await world.partner(operator), await world.partner(operator, "Other")
-    client = await world.client(operator, other)
-    named = {"partner_id": partner.partner_id, "client_id": client.client_id}
-    for call in (
-        world.partners.RotateClientSecret(RotateClientSecretRequest(**named), metadata=operator.metadata),
-        world.partners.RevokeClient(RevokeClientRequest(**named), metadata=operator.metadata),
-    ):
-        refusal = await refused(call)
-        assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "CLIENT_NOT_FOUND")
-        assert refusal.metadata == {"client_id": client.client_id}
-    assert (await ask(world, client)).status == 200
-
-
-async def test_the_last_use_is_known_to_the_minute(world: World, operator: Person) -> None:
-    partner = await world.partner(operator)
-    client = await world.client(operator, partner)
-    (shown,) = await clients_of(world, operator, partner)
-    assert not shown.HasField("last_use_time")
-    await ask(world, client)
-    minute = int(world.clock.now().timestamp()) // 60 * 60
-    (shown,) = await clients_of(world, operator, partner)
-    assert (shown.last_use_time.seconds, shown.last_use_time.nanos) == (minute, 0)
-    world.clock.advance(timedelta(minutes=5))
-    await ask(world, client)
-    (shown,) = await clients_of(world, operator, partner)
-    assert shown.last_use_time.seconds == minute + 300
-
-
-async def test_a_client_that_may_looks_after_its_own_partner_and_no_other(world: World, operator: Person) -> None:
-    partner = await world.partner(operator, scopes="partners.admin orders.read")
-    other = await world.partner(operator, "Other", scopes="partners.admin")
-    metadata = await world.client_metadata(await world.client(operator, partner))
-    theirs = await world.client(operator, other)
-    rpc = world.partners
-    new = {"display_name": "X", "scopes": ["orders.read"]}
-    made = await rpc.CreateClient(CreateClientRequest(partner_id=partner.partner_id, **new), metadata=metadata)
-    own = {"partner_id": partner.partner_id, "client_id": made.client_id}
-    await rpc.RotateClientSecret(RotateClientSecretRequest(**own), metadata=metadata)
-    await rpc.RevokeClient(RevokeClientRequest(**own), metadata=metadata)
-    reply = await rpc.ListClients(ListClientsRequest(partner_id=partner.partner_id), metadata=metadata)
-    assert len(reply.clients) == 2
-
-    foreign = {"partner_id": other.partner_id, "client_id": theirs.client_id}
-    calls = {
-        rpc.CreateClient(
-            CreateClientRequest(partner_id=other.partner_id, **new), metadata=metadata
-        ): "PARTNER_NOT_FOUND",
-        rpc.ListClients(ListClientsRequest(partner_id=other.partner_id), metadata=metadata): "PARTNER_NOT_FOUND",
-        rpc.RotateClientSecret(RotateClientSecretRequest(**foreign), metadata=metadata): "CLIENT_NOT_FOUND",
-        rpc.RevokeClient(RevokeClientRequest(**foreign), metadata=metadata): "CLIENT_NOT_FOUND",
-        rpc.GetPartner(GetPartnerRequest(partner_id=partner.partner_id), metadata=metadata): "CALLER_NOT_ALLOWED",
-        rpc.SuspendPartner(
-            SuspendPartnerRequest(partner_id=partner.partner_id), metadata=metadata
-        ): "CALLER_NOT_ALLOWED",
-    }
-    for call, reason in calls.items():
-        assert (await refused(call)).reason == reason
-    assert (await ask(world, theirs)).status == 200
 
 
 async def test_customers_have_no_business_here(world: World) -> None:

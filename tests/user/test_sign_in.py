@@ -193,7 +193,7 @@ async def test_no_header_and_a_strange_one_are_an_address_too(world: World) -> N
     person = await world.person("ada")
     request = SignInRequest(email=person.email, password=person.password)
     await world.auth.SignIn(request)
-    await world.auth.SignIn(request, metadata=[("x-forwarded-for", "unknown")])
+    await world.auth.SignIn(request, metadata=[("x-envoy-external-address", "unknown")])
 
 
 @pytest.mark.soak

@@ -111,7 +111,7 @@ class World:
     async def sign_in(self, email: str, password: str, address: str = "") -> auth_service_pb2.TokenPair:
         """Open a session, as from a network address."""
         request = auth_service_pb2.SignInRequest(email=email, password=password)
-        return await self.auth.SignIn(request, metadata=[("x-forwarded-for", f"10.9.9.9, {address or self.address}")])
+        return await self.auth.SignIn(request, metadata=[("x-envoy-external-address", address or self.address)])
 
     async def person(self, name: str) -> Person:
         """Someone who is signed in."""
@@ -192,3 +192,20 @@ class World:
     def channel_as(self, identity: str) -> grpc.aio.Channel:
         """A channel with another certificate."""
         return self.harness.channel("user", self.running.address, identity)
+
+
+async def ask(world: World, client: partner_pb2.Client) -> Answer:
+    """Ask for a token with a client's secret."""
+    return await world.token((client.client_id, client.secret), grant_type="client_credentials")
+
+
+async def change(
+    world: World, operator: Person, partner: partner_pb2.Partner, mask: list[str] | None = None, **fields: Any
+) -> partner_pb2.Partner:
+    """Update a partner, with a mask or without."""
+    new = partner_pb2.Partner(partner_id=partner.partner_id, **fields)
+    request = partner_service_pb2.UpdatePartnerRequest(partner=new)
+    if mask is not None:
+        request.update_mask.paths.extend(mask)
+        request.update_mask.SetInParent()
+    return await world.partners.UpdatePartner(request, metadata=operator.metadata)

@@ -74,10 +74,10 @@ class AuthHandlers:
 
 
 def caller_address(call: Call) -> str:
-    """The network address of the outside caller: the last one of `x-forwarded-for`, which the edge adds itself."""
+    """The network address of the outside caller, as the edge writes it anew on each request; else the peer's own."""
     for name, value in call.context.invocation_metadata() or ():
-        if name == "x-forwarded-for":
-            return str(value).rpartition(",")[2].strip()
+        if name == "x-envoy-external-address":
+            return str(value)
     kind, _, rest = call.context.peer().partition(":")
     return rest.rpartition(":")[0].strip("[]").replace("%5B", "").replace("%5D", "") if kind.startswith("ipv") else ""
 
