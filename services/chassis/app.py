@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from sqlalchemy import MetaData
 from weft_client import MutualTls
 from weft_internal import InternalWeft
@@ -39,6 +37,7 @@ from services.chassis.clock import Clock
 from services.chassis.health import Health
 from services.chassis.outbox import Outbox, Relay
 from services.chassis.pages import Pages
+from services.chassis.reflection import Reflection
 from services.chassis.settings import Settings, SettingsError
 from services.chassis.telemetry import Tracer
 from services.chassis.tokens import Tokens
@@ -210,8 +209,8 @@ class App:
             }
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, bound),))
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
-        names = [*self._served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, server, descriptor_pool.Default())
+        names = [*self._served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        Reflection(names, self.parts.internal_callers).serve(server)
         try:
             if self.settings.tls == "on":
                 port = server.add_secure_port(self.settings.listen, credentials.server(self.settings))

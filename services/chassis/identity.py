@@ -1,6 +1,6 @@
 """Who calls: read from a verified token or a verified certificate, never from what the caller says of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,3 +82,12 @@ def from_claims(claims: Mapping[str, Any]) -> Identity:
 def of_service(name: str) -> Identity:
     """The identity of another service of the mesh."""
     return Identity(subject=f"service:{name}", service=name, kinds=frozenset({Caller.PUBLIC, Caller.INTERNAL}))
+
+
+def of_certificate(presented: Mapping[str, Iterable[bytes]], names: Collection[str]) -> Identity:
+    """The service whose certificate a peer has shown (grpc's `auth_context`), where it is one of `names`; else nobody."""
+    for value in presented.get("peer_spiffe_id", ()):
+        name = value.decode().removeprefix("spiffe://weft/")
+        if name in names:
+            return of_service(name)
+    return ANONYMOUS

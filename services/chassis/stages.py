@@ -27,7 +27,6 @@ from services.chassis.call import Call
 from services.chassis.contract import Caller, Contract, Key, Method
 from services.chassis.errors import WeftError
 from services.chassis.idempotency import Replies
-from services.chassis.identity import Identity
 from services.chassis.logs import logger
 from services.chassis.telemetry import Tracer
 from services.chassis.tokens import Tokens
@@ -157,7 +156,7 @@ def calling(parts: Parts, method: Method, next_: Next) -> Next:
 
     async def run(call: Call) -> bytes | None:
         if internal:
-            call.caller = _certified(parts, call)
+            call.caller = identity.of_certificate(call.context.auth_context(), parts.internal_callers)
         elif call.authorization:
             if not method.public:
                 call.caller = tokens.remembered(call.authorization) or await tokens.identify(call.authorization)
@@ -166,14 +165,6 @@ def calling(parts: Parts, method: Method, next_: Next) -> Next:
         return await next_(call)
 
     return run
-
-
-def _certified(parts: Parts, call: Call) -> Identity:
-    for value in call.context.auth_context().get("peer_spiffe_id", ()):
-        name = value.decode().removeprefix("spiffe://weft/")
-        if name in parts.internal_callers:
-            return identity.of_service(name)
-    return identity.ANONYMOUS
 
 
 def allowing(_: Parts, method: Method, next_: Next) -> Next:

@@ -46,14 +46,16 @@ class Tokens:
         self._fetch = fetch
 
     def remembered(self, header: str) -> Identity | None:
-        """The identity of a header that was verified before and has not ended; without waiting."""
+        """The identity of a header that was verified with keys that still count, and has not ended; without waiting."""
+        if time.monotonic() - self._fetched > KEEP:
+            return None
         found = self._known.get(header)
         return found if found is not None and found.expires_at + SKEW > time.time() else None
 
     async def identify(self, header: str) -> Identity:
         """The caller of an `authorization` header. Raises `TokenInvalid`, `TokenExpired` or `KeysUnavailable`."""
         found = self.remembered(header)
-        if found is not None and time.monotonic() - self._fetched < KEEP:
+        if found is not None:
             return found
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or token.count(".") != 2:

@@ -25,7 +25,9 @@ SERVICE = Path(__file__).parent / "new_service"
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("new service")]
 
 CALLER = """
-import asyncio, json, sys, weft_client
+import asyncio, faulthandler, json, sys, weft_client
+
+faulthandler.dump_traceback_later(25, exit=True)  # says where it stands, should it ever hang
 
 async def main(target, ca, client_id, client_secret):
     credentials = weft_client.ClientCredentials(client_id, client_secret)
@@ -42,7 +44,7 @@ async def main(target, ca, client_id, client_secret):
         except weft_client.errors.NoteNotFound as error:
             print(json.dumps({"same": note == again, "seen": seen, "missing": error.metadata}))
 
-asyncio.run(main(*sys.argv[1:]))
+asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 20))
 """
 
 

@@ -10,6 +10,7 @@ import grpc
 import httpx
 import pytest
 from google.protobuf.message import Message
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from weft.notification.v1 import inbox_service_pb2
 from weft.order.v1 import order_pb2, order_service_pb2, product_service_pb2
 from weft.user.v1 import auth_service_pb2, partner_service_pb2, user_service_pb2
@@ -152,21 +153,23 @@ def test_an_internal_rpc_is_for_named_services_alone(
         assert doors.of_call(raised.value).info.reason == "ROUTE_NOT_FOUND"
     assert httpx.post(mesh["edge"] + method.path, json={}, headers=dict(metadata)).status_code == 404
 
-    certificates = Path(mesh["internal"]["cert"]).parent
-    assert asked_directly(mesh, method, certificates / "edge", metadata) == "CALLER_NOT_ALLOWED"
-    assert asked_directly(mesh, method, certificates / "internal", metadata) != "CALLER_NOT_ALLOWED"
+    assert asked_directly(mesh, method, "edge", metadata) == "CALLER_NOT_ALLOWED"
+    assert asked_directly(mesh, method, "internal", metadata) != "CALLER_NOT_ALLOWED"
 
 
-def asked_directly(mesh: dict[str, Any], method: Method, identity: Path, metadata: list[tuple[str, str]]) -> str:
-    """The reason that a service gives the bearer of a certificate; empty for an answer."""
-    name = method.package.split(".")[1]
+def directly(mesh: dict[str, Any], service: str, identity: str) -> grpc.Channel:
+    """A channel past the edge, with the certificate of an identity."""
+    certificate = Path(mesh["internal"]["cert"]).with_name(f"{identity}.crt")
     credentials = grpc.ssl_channel_credentials(
-        Path(mesh["ca"]).read_bytes(),
-        identity.with_suffix(".key").read_bytes(),
-        identity.with_suffix(".crt").read_bytes(),
+        Path(mesh["ca"]).read_bytes(), certificate.with_suffix(".key").read_bytes(), certificate.read_bytes()
     )
-    options = [("grpc.ssl_target_name_override", f"{name}.weft.internal")]
-    with grpc.secure_channel(mesh["services"][name][0], credentials, options) as channel:
+    options = [("grpc.ssl_target_name_override", f"{service}.weft.internal")]
+    return grpc.secure_channel(mesh["services"][service][0], credentials, options)
+
+
+def asked_directly(mesh: dict[str, Any], method: Method, identity: str, metadata: list[tuple[str, str]]) -> str:
+    """The reason that a service gives the bearer of a certificate; empty for an answer."""
+    with directly(mesh, method.package.split(".")[1], identity) as channel:
         call = channel.unary_unary(method.path, lambda data: data, lambda data: data)
         try:
             call(b"", metadata=metadata, timeout=20)
@@ -184,6 +187,19 @@ def test_health_and_reflection_are_not_for_strangers(path: str, mesh: dict[str, 
             mesh["edge"].removeprefix("http://"), path, b"", [("authorization", f"Bearer {tokens['operator']}")]
         )
     assert doors.of_call(raised.value).info.reason == "ROUTE_NOT_FOUND"
+
+
+@pytest.mark.parametrize(("identity", "answered"), [("internal", True), ("edge", False)])
+def test_reflection_is_for_internal_callers(identity: str, answered: bool, mesh: dict[str, Any]) -> None:
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    with directly(mesh, "order", identity) as channel:
+        replies = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([request]), timeout=20)
+        try:
+            found = {service.name for service in next(replies).list_services_response.service}
+        except grpc.RpcError as error:
+            assert (error.code(), answered) == (grpc.StatusCode.PERMISSION_DENIED, False)
+        else:
+            assert ("weft.order.v1.OrderService" in found, answered) == (True, True)
 
 
 @pytest.fixture
