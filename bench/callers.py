@@ -15,13 +15,18 @@ from bench.load.plan import Plan
 from bench.peers import telemetry
 from bench.peers.fastapi_sqlalchemy.schemas import UserOut
 from bench.peers.settings import Settings
+from services.chassis import telemetry as chassis
 
 Kept = list[Any]
 """What is closed at the end."""
 
 
 def _traced(plan: Plan) -> bool:
+    """Whether the caller's process has the stock SDK now; with `own`, it traces as Weft's services do."""
     otlp, ratio = plan.arguments.get("otlp", ""), plan.arguments.get("ratio", 1.0)
+    if plan.arguments.get("own"):
+        chassis.start("caller", otlp, ratio, "")
+        return False
     return telemetry.start(
         Settings(database_url="", jwt_public_key="", otlp_endpoint=otlp, trace_ratio=ratio), "caller"
     )

@@ -84,8 +84,12 @@ def get(bench: Bench) -> Iterator[Row]:
     comparisons = [
         Comparison("reads/s, Weft over peer (a)", "weft", PEER_A, "rate", at_least=3),
         Comparison("CPU per read, peer (a) over Weft", PEER_A, "weft", "cpu"),
+        Comparison("reads/s, Weft over peer (a) behind an Envoy", "weft", PROXIED, "rate", at_least=3),
+        Comparison("CPU per read, peer (a) behind an Envoy over Weft", PROXIED, "weft", "cpu"),
     ]
-    yield bench.compare(Row("get", "REST get order", comparisons=comparisons), [reads for reads, _ in _both(bench)])
+    proxied = bench.proxied_peer()
+    sides = [*(reads for reads, _ in _both(bench)), _reading(bench, PROXIED, proxied.targets, proxied)[0]]
+    yield bench.compare(Row("get", "REST get order", comparisons=comparisons), sides)
 
 
 def mix(bench: Bench) -> Iterator[Row]:

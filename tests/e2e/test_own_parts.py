@@ -68,6 +68,8 @@ def test_an_order_goes_from_rest_to_a_delivered_mail(mesh, postgres_url, collect
     journey.wait_for_confirmation(customer.email, order_id)
     journey.close()
     with psycopg.connect(postgres_url, dbname="weft_order") as connection:
-        assert connection.execute("SELECT state FROM orders WHERE order_id = %s", [order_id]).fetchone() == ("CONFIRMED",)
+        assert connection.execute("SELECT state FROM orders WHERE order_id = %s", [order_id]).fetchone() == (
+            "CONFIRMED",
+        )
     everyone = {"edge", "order", "user", "notification"}
     wait_until(lambda: collector[1].services.get(placed.trace_id) == everyone, "the order's spans from all")

@@ -24,7 +24,7 @@ SELECT order_id, 1, customer_id, partner_id, state, payment_state, '', '', now()
 ANALYZE
 """
 VALUES = {
-    "owner": "usr_7", "order_id": "ord_00010000", "payment_id": "pay_00010000", "payment_ids": ["pay_00010000"],
+    "owner": "usr_7", "order_ids": ["ord_00010000"], "owned": ["customer"], "owners": ["usr_7"], "order_id": "ord_00010000", "payment_id": "pay_00010000", "payment_ids": ["pay_00010000"],
     "after": "ord_00010000", "states": ["CONFIRMED"], "customer_id": "usr_7", "external_reference": "ref 10000",
     "created_from": "2026-01-01", "first_id": "ord_00000000", "created_to": "2036-01-01", "last_id": "ord_99999999",
     "size": 51, "xid": "19000", "seq": 0, "most": 200, "before": "2020-01-01",
@@ -35,7 +35,8 @@ QUERIES: dict[str, Query] = {
     "by payments": repository._BY_PAYMENTS,
     "ask": payments._ASK,
     "tail": feed._TAIL,
-    **{f"get {k}": repository._get(k) for k in KINDS},
+    "get": repository._GET,
+    "get saved": repository._GET_SAVED,
     **{f"lock {k}": repository._lock(k) for k in KINDS},
     **{f"list {k}": repository._list(k, frozenset()) for k in KINDS},
     **{f"list {k} after": repository._list(k, frozenset({"after"})) for k in KINDS},

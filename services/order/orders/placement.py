@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from opentelemetry.trace import SpanKind
 
+from services.chassis import literals
+from services.chassis.coalescing import Coalescer, Inseparable
 from services.chassis.database import Database, Query
 from services.chassis.idempotency import Record
 from services.chassis.outbox import Outbox
 from services.chassis.telemetry import Tracer
 from services.chassis.work import Queue
-from services.order import literals
-from services.order.coalescing import Coalescer, Inseparable
 from services.order.orders.pricing import Line
 
 STOCK = "products_stock_not_negative"

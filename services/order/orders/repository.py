@@ -7,9 +7,10 @@ from typing import Any
 
 from services.chassis import ids, telemetry
 from services.chassis.clock import Clock
+from services.chassis.coalescing import Coalescer
 from services.chassis.database import Database, Query, Row, Transaction
 from services.chassis.identity import Identity
-from services.order.coalescing import Coalescer
+from services.chassis.lookups import Lookup
 from services.order.orders import events, saving
 from services.order.orders.domain import Order, OrderState
 from services.order.orders.saving import Saving
@@ -39,12 +40,14 @@ _FILTERS = {
 }
 
 
-@cache
-def _get(owned: str) -> Query:
-    return Query(
-        f"SELECT o.*, l.* FROM orders o {LINES} WHERE o.order_id = %(order_id)s AND {_OWNED[owned]}",  # noqa: S608
-        "get order",
-    )
+_GET = Query(
+    "SELECT w.n, o.*, l.* FROM unnest(%(order_ids)s::text[], %(owned)s::text[], %(owners)s::text[]) "  # noqa: S608
+    "WITH ORDINALITY AS w(order_id, owned, owner, n) JOIN orders o ON o.order_id = w.order_id AND CASE w.owned "
+    "WHEN 'customer' THEN o.customer_id = w.owner WHEN 'partner' THEN o.partner_id = w.owner ELSE w.owned = 'anyone' END "
+    f"{LINES}",
+    "get order",
+)
+_GET_SAVED = Query(f"SELECT o.*, l.* FROM orders o {LINES} WHERE o.order_id = %(order_id)s", "get order")  # noqa: S608
 
 
 @cache
@@ -88,15 +91,15 @@ class OrderRepository:
         self.database = database
         self._clock = clock
         self._lane: Coalescer[Saving, bool] = Coalescer(self._save)
+        self._by_id = Lookup(database, _GET, ("order_ids", "owned", "owners"))
 
     async def get(self, order_id: str, caller: Identity) -> Row | None:
         """An order with its lines, if it is the caller's."""
-        owned, owner = ownership(caller)
-        return await self.database.first(_get(owned), order_id=order_id, owner=owner)
+        return await self._by_id.find(order_id, *ownership(caller))
 
     async def get_saved(self, tx: Transaction, order_id: str) -> Row:
         """An order with its lines, as a transaction that has changed it sees it."""
-        return await tx.one(_get("anyone"), order_id=order_id)
+        return await tx.one(_GET_SAVED, order_id=order_id)
 
     async def page(self, caller: Identity, size: int, filters: dict[str, Any]) -> list[Row]:
         """The caller's orders with their lines, newest first. `filters`: `after` (an id), `states`, `customer_id`,

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from weft.api.v1.event_pb2 import Event
 
+from services.chassis import literals
+from services.chassis.coalescing import Inseparable
 from services.chassis.database import Database, Query, Transaction
-from services.order import literals
-from services.order.coalescing import Inseparable
 from services.order.orders.domain import Order
 
 # A change follows the version that was read: where another change was faster, `moved` lacks the order, and with it all

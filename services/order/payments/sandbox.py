@@ -13,10 +13,10 @@ Its books are a table, so that it knows a key again after any crash, as a real p
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from services.chassis import literals
 from services.chassis.clock import Clock
+from services.chassis.coalescing import Coalescer
 from services.chassis.database import Database, Query, Row
-from services.order import literals
-from services.order.coalescing import Coalescer
 from services.order.payments.domain import Payment
 from services.order.payments.gateway import Charge, ChargeState, GatewayTimeout
 

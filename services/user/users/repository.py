@@ -6,10 +6,11 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import ARRAY, Text, any_, bindparam, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.database import Database, Query, Row, Transaction, violated
+from services.chassis.lookups import Lookup
 from services.chassis.vault import Vault
 from services.user.models import users
 from services.user.users.domain import ACTIVE, EmailTaken, ExternalReferenceTaken, User, fold
@@ -21,7 +22,12 @@ _ADD = insert(users).values({column.name: bindparam(column.name) for column in u
 ADD = Query(_ADD, name="add user")
 ADD_IF_FREE = Query(_ADD.on_conflict_do_nothing(index_elements=["partner_id", "email_lookup"]), name="add user if free")
 BY_ID = Query(select(users).where(_u.user_id == bindparam("user_id")), name="find user")
-BY_IDS = Query(select(users).where(_u.user_id == any_(bindparam("user_ids", type_=ARRAY(Text)))), name="find users")
+_ids = func.unnest(bindparam("user_ids", type_=ARRAY(Text)))
+_wanted = _ids.table_valued("user_id", with_ordinality="n").render_derived("wanted")
+BY_IDS = Query(
+    select(_wanted.c.n, users).join_from(_wanted, users, _u.user_id == _wanted.c.user_id),
+    name="find users",
+)
 _PERSON = select(users).where(_u.email_lookup == bindparam("email_lookup"), _u.partner_id.is_(None))
 PERSON = Query(_PERSON, name="find person")
 LOCK_PERSON = Query(_PERSON.with_for_update(), name="lock person")
@@ -87,6 +93,7 @@ class UserRepository:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
+        self._by_id = Lookup(database, BY_IDS, ("user_ids",))
 
     def lookup(self, email: str) -> bytes:
         """The keyed hash that an address is found by."""
@@ -109,7 +116,7 @@ class UserRepository:
 
     async def find(self, user_id: str) -> User | None:
         """One user."""
-        return self._user(await self._database.first(BY_ID, user_id=user_id))
+        return self._user(await self._by_id.find(user_id))
 
     async def find_in(self, tx: Transaction, user_id: str) -> User | None:
         """One user, as the transaction sees it."""
@@ -117,8 +124,8 @@ class UserRepository:
 
     async def find_all(self, user_ids: Sequence[str]) -> list[User]:
         """Those that exist."""
-        rows = await self._database.all(BY_IDS, user_ids=sorted(set(user_ids)))
-        return [self._open(row) for row in rows]
+        rows = await self._by_id.find_all([(user_id,) for user_id in sorted(set(user_ids))])
+        return [self._open(row) for row in rows if row is not None]
 
     async def find_person(self, email: str) -> User | None:
         """The one who signed up with an address."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.order.coalescing import Coalescer
+from services.chassis.coalescing import Coalescer
 
 
 class Bad(Exception):

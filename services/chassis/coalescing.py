@@ -1,17 +1,25 @@
-"""Writes that come while one is in flight go together with the next: they share its round trip and its commit.
+"""Statements that come while one is in flight go together with the next: they share its round trip and its commit.
 
-An idle process writes one item at once; nothing ever waits for company.
+An item that comes alone is written at once. Where several came together, more are on their way: the next ones gather for
+a moment, in which the process answers those that are done. Bursts are what makes a busy mesh cheap, from the edge to the
+database (docs/decisions/0060).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
+from time import monotonic
 from typing import Generic, TypeVar
 
 import psycopg
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+EACH, SHORTEST, LONGEST = 0.0002, 0.001, 0.003
+"""Seconds to gather: so many for each item of the batch before, which takes as long to answer; at least, and at most."""
+RECENT = 0.01
+"""Seconds after which a batch tells nothing of what comes."""
 
 FAULTS: tuple[type[Exception], ...] = (
     psycopg.IntegrityError,
@@ -42,6 +50,7 @@ class Coalescer(Generic[Item, Result]):
         self._most = most
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._lane: asyncio.Task[None] | None = None
+        self._gather = self._ended = 0.0
 
     async def put(self, item: Item) -> Result:
         """Write an item. Raises what its write raises. When cancelled, the write happens or not, but all of it."""
@@ -55,8 +64,12 @@ class Coalescer(Generic[Item, Result]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                if self._gather and monotonic() - self._ended < RECENT:
+                    await asyncio.sleep(self._gather)
                 batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 await self._settle([pair for pair in batch if not pair[1].done()])
+                self._ended = monotonic()
+                self._gather = min(max(SHORTEST, len(batch) * EACH), LONGEST) if len(batch) > 1 else 0.0
         finally:
             self._lane = None
 

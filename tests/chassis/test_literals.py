@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.order import literals
+from services.chassis import literals
 
 
 @pytest.fixture(scope="module")
