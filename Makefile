@@ -54,7 +54,8 @@ wheel: .venv/ready ## Build the Python client's wheel into dist/
 lock: ## Resolve the locked packages anew (for maintainers; needs uv)
 	@uv pip compile --quiet pyproject.toml --group local --group dev --group bench --python-version 3.11 --universal --generate-hashes --no-header --output-file requirements.lock
 
-clean: ## Remove what make made: .venv, .weft, caches
+clean: ## Remove what make made: .venv, .weft with all data, caches
+	@if [ -s ".weft/postgres/data is elsewhere" ]; then rm -rf -- "$$(head -n 1 '.weft/postgres/data is elsewhere')"; fi
 	@rm -rf .venv .weft build dist third_party .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/ready: requirements.lock codegen/third_party.py codegen/third_party.txt

@@ -8,6 +8,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from time import time_ns
 from typing import Any, cast
 
@@ -242,7 +243,13 @@ def encode(span: RecordedSpan) -> trace_pb2.Span:
 
 
 def _key_value(key: str, value: Any) -> KeyValue:
-    return KeyValue(key=key, value=_any(value))
+    return _text(key, value) if isinstance(value, str) else KeyValue(key=key, value=_any(value))
+
+
+@lru_cache(maxsize=1024)
+def _text(key: str, value: str) -> KeyValue:
+    """Most attributes say the same for every call."""
+    return KeyValue(key=key, value=AnyValue(string_value=value))
 
 
 def _any(value: Any) -> AnyValue:
