@@ -77,7 +77,7 @@ def replicas(
             env={**env, "WEFT_LISTEN": address, "WEFT_METRICS_LISTEN": metrics},
             folder=ROOT,
             health=address,
-            grace=4,
+            grace=6,
         )
         for number, (address, metrics) in enumerate(pairs, start=1)
     ]
@@ -109,7 +109,7 @@ def _environment(
     name: str, options: Options, around: Surroundings, secrets: Credentials, certificates: Certificates
 ) -> dict[str, str]:
     return {
-        "WEFT_STOP_GRACE": "2.5",
+        "WEFT_STOP_GRACE": "2",
         **python_environment(),
         "WEFT_DATABASE_URL": around.database_url,
         "WEFT_REDIS_URL": around.redis_url,

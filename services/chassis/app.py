@@ -11,6 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import grpc
@@ -45,6 +46,8 @@ from services.chassis.vault import Vault
 
 log = logs.logger("app")
 Job = Callable[[], Awaitable[Any]]
+QUIET = 0.3
+"""Seconds without a call after which callers have noticed that the process is not serving any more."""
 KEEP_FINISHED = timedelta(hours=24)
 """How long finished jobs are kept."""
 KEEP_SEEN = timedelta(days=7)
@@ -172,13 +175,14 @@ class App:
         return port
 
     async def stop(self) -> None:
-        """Not serving; streams told to end; running calls finished; leases handed back; everything closed."""
+        """Not serving; callers gone; streams told to end; running calls finished; leases handed back; everything closed."""
         log.info("stopping")
         await self.health.stop()
-        for end in self._stops:
-            await end()
         for worker in self._workers:
             worker.stop()
+        await self._drain()
+        for end in self._stops:
+            await end()
         if self._server is not None:
             await self._server.stop(self.settings.stop_grace)
         if self._working:
@@ -190,6 +194,16 @@ class App:
         await self.cache.close()
         await self.database.close()
         log.info("stopped")
+
+    async def _drain(self) -> None:
+        """Serve on until callers have gone elsewhere: a server that closes breaks off what arrives at that moment.
+
+        Until no call has come for a moment, at most for the time that the settings give.
+        """
+        end, seen = monotonic() + self.settings.drain, -1
+        while self._server is not None and self.parts.calls != seen and monotonic() < end:
+            seen = self.parts.calls
+            await asyncio.sleep(QUIET)
 
     async def _start_server(self) -> int:
         self.parts = stages.Parts(

@@ -46,9 +46,9 @@ class Parts:
     replies: Replies | None
     internal_callers: frozenset[str]
     max_concurrent_calls: int
+    calls: int = 0
     in_flight: int = 0
     streams: int = 0
-    stopping: bool = False
 
 
 def tracing(parts: Parts, method: Method, next_: Next) -> Next:
@@ -59,6 +59,7 @@ def tracing(parts: Parts, method: Method, next_: Next) -> Next:
 
     async def run(call: Call) -> bytes | None:
         begun = time.perf_counter()
+        parts.calls += 1
         parts.in_flight += 1
         span = call.span = start(name, call.traceparent, SpanKind.SERVER, attributes)
         contexts.attach(trace.set_span_in_context(span))  # the task is the call's own: nothing to detach

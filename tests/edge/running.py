@@ -1,10 +1,12 @@
 """Starts a real Envoy with the generated configuration."""
 
+import json
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import httpx
 
@@ -36,9 +38,15 @@ def until(condition: object, what: str, seconds: float = 15) -> None:
 
 
 @contextmanager
-def running(contract: Contract, deployment: envoy.Deployment) -> Iterator[subprocess.Popen[bytes]]:
-    """An edge that is live, with keys and healthy services, until the block ends."""
-    envoy.write(contract, deployment)
+def running(
+    contract: Contract, deployment: envoy.Deployment, change: Callable[[Any], None] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """An edge that is live, with keys and healthy services, until the block ends; `change` edits its configuration."""
+    file = envoy.write(contract, deployment)
+    if change is not None:
+        config = json.loads(file.read_text())
+        change(config)
+        file.write_text(json.dumps(config))
     with (
         (deployment.folder / "envoy.log").open("wb") as log,
         subprocess.Popen(envoy.command(deployment), stdout=log, stderr=log) as process,

@@ -112,8 +112,7 @@ async def test_partners_see_no_error_while_every_certificate_is_renewed(mesh: Me
 async def test_a_killed_replica_costs_no_call_that_may_be_repeated(mesh: Mesh, service: str) -> None:
     file = mesh.content
     credentials = ClientCredentials(file["partner"]["client_id"], file["partner"]["client_secret"])
-    ca = Path(file["ca"]).read_bytes()
-    async with AsyncWeft(file["edge_tls"].removeprefix("https://"), auth=credentials, tls=weft_client.Tls(ca)) as weft:
+    async with AsyncWeft(file["edge_tls"].removeprefix("https://"), auth=credentials, ca=file["ca"]) as weft:
         customer = await weft.users.create_user(email=f"{uuid.uuid4().hex}@customer.example")
 
         async def read() -> str:
