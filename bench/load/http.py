@@ -37,6 +37,11 @@ class Connection(asyncio.Protocol):
         if self._reply and not self._reply.done():
             self._reply.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def on_message_begin(self) -> None:
         """A reply begins."""
         self.body = b""

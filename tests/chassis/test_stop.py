@@ -1,0 +1,43 @@
+"""The end of a process, as its callers see it."""
+
+import asyncio
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.order.__main__ import build
+from tests.harness import Harness, refused
+from tests.servers import until
+
+
+async def test_a_process_that_stops_serves_on_until_its_callers_have_gone(harness: Harness) -> None:
+    app = harness.app("order", drain=60)
+    app.tokens.use(harness.issuer.jwks)
+    await build(app)
+    async with harness.channel("order", f"127.0.0.1:{await app.start()}") as channel:
+        get = channel.unary_unary("/weft.order.v1.OrderService/GetOrder")
+        health = health_pb2_grpc.HealthStub(channel)
+        answers: list[grpc.StatusCode] = []
+        gone = asyncio.Event()
+
+        async def call_again() -> None:
+            while not gone.is_set():
+                answers.append((await refused(get(b""))).code)
+
+        async def noticed() -> bool:
+            reply = await health.Check(health_pb2.HealthCheckRequest())
+            return reply.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+        async def answered(more: int) -> bool:
+            return len(answers) > more
+
+        caller, stopping = asyncio.create_task(call_again()), asyncio.create_task(app.stop())
+        await until(noticed, "the process to say that it is not serving")
+        known = len(answers)
+        await until(lambda: answered(known + 20), "calls that come all the same to be answered")
+        assert not stopping.done()
+        gone.set()
+        await caller
+        async with asyncio.timeout(20):  # far below the time that it would have waited for callers
+            await stopping
+    assert set(answers) == {grpc.StatusCode.UNAUTHENTICATED}
