@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 
 from google.protobuf import descriptor_pool, message_factory
@@ -19,8 +20,10 @@ def handling(handler: Callable[[Any, Call], Any], method: Method) -> Next:
     if method.server_streaming:
 
         async def stream(call: Call) -> None:
-            async for message in handler(call.request, call):
-                await call.context.write(message.SerializeToString())
+            # Ends with the call, and not when it is collected.
+            async with aclosing(handler(call.request, call)) as messages:
+                async for message in messages:
+                    await call.context.write(message.SerializeToString())
 
         return stream
 

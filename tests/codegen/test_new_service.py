@@ -1,6 +1,7 @@
 """The recipe for a new service, followed: a fourth one in a copy of the tree, generated, started in the mesh and called.
 
-Nothing of the chassis, the edge, the generators, the clients or the mesh is edited: `new_service/` holds all there is.
+Nothing of the chassis, the edge, the generators, the clients or the mesh is edited: `new_service/` holds all there is. The
+tests run in order, on one mesh.
 """
 
 import json
@@ -21,8 +22,7 @@ from codegen import check_gen, openapi
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = Path(__file__).parent / "new_service"
-# One worker runs them all, in order, on one mesh.
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("new service")]
+pytestmark = pytest.mark.e2e
 
 CALLER = """
 import asyncio, faulthandler, json, sys, weft_client

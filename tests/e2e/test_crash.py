@@ -9,7 +9,7 @@ from tests.e2e.traffic import Traffic
 from tests.mesh import Mesh
 from tests.servers import wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("own mesh")]
+pytestmark = pytest.mark.e2e
 
 
 def pid_of(mesh: Mesh, part: str) -> int | None:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.servers import wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("own mesh")]
+pytestmark = pytest.mark.e2e
 MOST = 700 << 20
 """Bytes of all processes together."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.local.journey import Journey
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("own mesh")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
