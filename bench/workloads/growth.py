@@ -140,7 +140,8 @@ def replicas(bench: Bench) -> Iterator[Row]:
             for count in counts
             if count > 1
         ]
-        row = Row("replicas", "REST create order with replicas", comparisons=comparisons)
+        note = "The same 64 requests, spread: batches are smaller and caches colder, see docs/performance.md."
+        row = Row("replicas", "REST create order with replicas", note, comparisons=comparisons)
         yield bench.compare(row, sides, bench.length.few)
     finally:
         for count, mesh in meshes.items():

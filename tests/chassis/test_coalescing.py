@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from services.chassis import coalescing
 from services.chassis.coalescing import Coalescer
 
 
@@ -46,6 +47,18 @@ async def test_an_idle_lane_writes_one_at_once_and_a_busy_one_takes_all_that_wai
     assert paper.batches == [[1, 2, 3, 4, 5], [6, 7, 8]]
     await lane.put(9)
     assert paper.batches[-1] == [9]
+
+
+async def test_after_company_the_next_ones_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "RECENT", 60.0)  # however slow the machine
+    paper = Paper()
+    lane = Coalescer(paper.write, (Bad,))
+    await asyncio.gather(lane.put(1), lane.put(2))
+    one = asyncio.create_task(lane.put(3))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert await asyncio.gather(lane.put(4), one) == [40, 30]
+    assert paper.batches == [[1, 2], [3, 4]]
 
 
 async def test_a_bad_item_fails_alone() -> None:
