@@ -36,7 +36,7 @@ class Inseparable(Exception):
 
 
 class Coalescer(Generic[Item, Result]):
-    """One lane of writes. An item fails for its own faults only; a caller that goes away leaves the others alone."""
+    """One lane of writes, or of looks. An item fails for its own faults only; a caller that goes away leaves the others alone."""
 
     def __init__(
         self,
