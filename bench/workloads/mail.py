@@ -15,6 +15,7 @@ from bench.bench import Bench
 from bench.numbers import Spread, percentile
 from bench.rows import Row
 from bench.weft import Weft
+from deploy.local import mailbox
 
 WAIT = 20.0
 
@@ -62,7 +63,7 @@ def _wait(folder: Path, placed: dict[str, float]) -> dict[str, float]:
     seen: set[str] = set()
     end = time.monotonic() + WAIT
     while len(arrived) < len(placed) and time.monotonic() < end:
-        for file in sorted(folder.glob("*.eml")):
+        for file in mailbox.stored(folder):
             if file.name in seen:
                 continue
             seen.add(file.name)

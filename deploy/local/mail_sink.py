@@ -10,6 +10,8 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from deploy.local import mailbox
+
 KEPT = 20_000
 """Mails; the oldest go first."""
 
@@ -41,7 +43,7 @@ class Sink:
         return "250 OK"
 
     def _prune(self) -> None:
-        for file in sorted(self._folder.glob("*.eml"))[:-KEPT]:
+        for file in mailbox.stored(self._folder)[:-KEPT]:
             file.unlink(missing_ok=True)
 
 

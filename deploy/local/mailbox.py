@@ -7,11 +7,16 @@ from email.message import EmailMessage
 from pathlib import Path
 
 
+def stored(folder: Path) -> list[Path]:
+    """The mails that are wholly written, oldest first. A draft, which the sink has yet to rename, begins with a dot."""
+    return sorted(folder.glob("[!.]*.eml"))
+
+
 def mails(folder: Path, recipient: str, since: float = 0) -> list[EmailMessage]:
     """The mails to an address, oldest first; those before `since` (seconds since the epoch) are not looked at."""
     found = []
     wanted = recipient.lower()
-    for file in sorted(folder.glob("*.eml")):
+    for file in stored(folder):
         if int(file.name.partition("-")[0]) < since * 1000:
             continue
         raw = file.read_bytes()

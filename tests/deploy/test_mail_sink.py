@@ -47,3 +47,13 @@ async def test_mail_is_kept_and_found_by_address(home, port):
     (other,) = mailbox.mails(home.mail, "grace@customer.example")
     assert mailbox.code(other) is None
     assert {file.suffix for file in home.mail.iterdir()} == {".eml"}
+
+
+def test_a_draft_is_not_a_mail_yet(home):
+    mail = b"X-Envelope-To: ada@customer.example\r\n\r\nYour code is 12345678."
+    (home.mail / ".1795713824343-1-000001.eml").write_bytes(mail[:30])
+    assert mailbox.mails(home.mail, "ada@customer.example") == []
+
+    (home.mail / ".1795713824343-1-000001.eml").write_bytes(mail)
+    (home.mail / ".1795713824343-1-000001.eml").rename(home.mail / "1795713824343-1-000001.eml")
+    assert len(mailbox.mails(home.mail, "ada@customer.example")) == 1
