@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,7 +22,6 @@ from weft_client import MutualTls
 from weft_internal import InternalWeft
 
 from services.chassis import (
-    cache,
     chain,
     contract,
     credentials,
@@ -34,6 +34,7 @@ from services.chassis import (
     work,
 )
 from services.chassis import worker as workers
+from services.chassis.cache import Cache, connect
 from services.chassis.clock import Clock
 from services.chassis.health import Health
 from services.chassis.outbox import Outbox, Relay
@@ -87,7 +88,6 @@ class App:
         url = settings.database_url.get_secret_value()
         self.database_url = database.of_service(url, settings.database_prefix, name)
         self.database = database.Database(self.database_url, settings.pool_size, self.tracer, f"weft-{name}")
-        self.cache = cache.connect(settings.redis_url.get_secret_value(), name)
         self.vault = Vault({key: value.get_secret_value() for key, value in settings.data_keys.items()})
         self.pages = Pages(self.vault.derive("page tokens"))
         self.clients = InternalWeft(settings.peers, tls=_client_tls(settings))
@@ -122,6 +122,11 @@ class App:
         return str((await self.clients.oauth.get_jwks()).data, "utf-8")
 
     # What `build` calls
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The shared cache. A service that does not ask for it has neither its connections nor its library."""
+        return connect(self.settings.redis_url.get_secret_value(), self.name)
 
     def serve(self, service: str, handlers: object) -> None:
         """Serve a gRPC service with an object that has an async method for each RPC, named as in the proto."""
@@ -190,10 +195,15 @@ class App:
         for task in (*self._tasks, *self._working):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._working, return_exceptions=True)
-        await self.clients.close()
-        await self.cache.close()
-        await self.database.close()
+        await self.close()
         log.info("stopped")
+
+    async def close(self) -> None:
+        """Disconnect from everything."""
+        await self.clients.close()
+        if "cache" in vars(self):
+            await self.cache.close()
+        await self.database.close()
 
     async def _drain(self) -> None:
         """Serve on until callers have gone elsewhere: a server that closes breaks off what arrives at that moment.

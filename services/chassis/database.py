@@ -88,7 +88,7 @@ class Database:
             kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": namedtuple_row},
             configure=_configure,
             min_size=1,
-            max_idle=60,
+            max_idle=15,  # seconds; one a time ends, which frees the 15 MB of a back end
             max_size=pool_size,
             timeout=5,
             max_waiting=pool_size * 32,

@@ -66,9 +66,7 @@ async def _bootstrap(make: Callable[[], App], bootstrap: Callable[[App], Awaitab
     try:
         await bootstrap(weft)
     finally:
-        await weft.clients.close()
-        await weft.cache.close()
-        await weft.database.close()
+        await weft.close()
 
 
 async def _serve(make: Callable[[], App], build: Build) -> None:

@@ -1,6 +1,7 @@
 """Workers of queues: lease a batch, handle it, write down what became of it, until the process stops."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 
 import psycopg
@@ -10,7 +11,7 @@ from services.chassis.work import Job, Queue
 
 log = logger("worker")
 POLL = 5.0
-"""Seconds between two looks at a queue that nobody announced work for."""
+"""Seconds between two looks at a queue that nobody announced work for, at most: apart, one connection serves all workers."""
 
 Handler = Callable[[Sequence[Job]], Awaitable[None]]
 
@@ -42,7 +43,7 @@ class Worker:
         while not self._stopping:
             try:
                 if not await self.once():
-                    await self.queue.wait(POLL)
+                    await self.queue.wait(POLL * random.uniform(0.5, 1.0))  # noqa: S311
                 pause = 0.1
             except Exception as error:
                 log.warning("worker_paused", queue=self.queue.name, cause=repr(error), seconds=pause)

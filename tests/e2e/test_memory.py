@@ -22,4 +22,4 @@ def test_an_idle_mesh_is_small(own_mesh):
                 continue
         return found
 
-    wait_until(lambda: 0 < resident() < MOST, f"{MOST >> 20} MB or less", 90)  # pools shrink a minute after load
+    wait_until(lambda: 0 < resident() < MOST, f"{MOST >> 20} MB or less", 90)  # pools shrink within a minute of a load
