@@ -140,7 +140,7 @@ def replicas(bench: Bench) -> Iterator[Row]:
             for count in counts
             if count > 1
         ]
-        note = "The same 64 requests, spread: batches are smaller and caches colder, see docs/performance.md."
+        note = "The same 64 requests. On two cores or one replicas take turns, see docs/decisions/0016."
         row = Row("replicas", "REST create order with replicas", note, comparisons=comparisons)
         yield bench.compare(row, sides, bench.length.few)
     finally:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codegen.envoy import clusters, filters, listeners, secrets, strict_json
+from codegen.envoy import clusters, filters, listeners, secrets, strict_json, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, address, extension
 from services.chassis.contract import Contract
@@ -36,7 +36,7 @@ def build(contract: Contract, deployment: Deployment) -> Json:
 def files(contract: Contract, deployment: Deployment) -> dict[str, str]:
     """Name to text of everything that `deployment.folder` must hold: `edge.json` and its companions."""
     found = {name: _text(content) for name, content in secrets.files(deployment).items()}
-    found[filters.STRICT] = strict_json.source(contract, deployment)
+    found[filters.STRICT] = strict_json.source(contract, deployment) + turns.source(deployment)
     found[CONFIG] = _text(build(contract, deployment))
     return found
 
@@ -96,6 +96,7 @@ def sample(contract: Contract) -> Deployment:
         trace_ratio=0.01,
         edges=2,
         cors_origins=("https://shop.example",),
+        turns=True,
         concurrency=2,
     )
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from codegen.envoy import turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.secrets import upstream_tls
 from codegen.envoy.typed import Json, address, seconds, typed
@@ -40,10 +41,12 @@ def build(contract: Contract, deployment: Deployment) -> list[Json]:
 
 def _service(name: str, service: str, streams: bool, deployment: Deployment) -> Json:
     replicas = deployment.services[service]
-    room = len(replicas) * (STREAMS_PER_REPLICA if streams else CALLS_PER_REPLICA)
+    room = len(replicas) * STREAMS_PER_REPLICA if streams else CALLS_PER_REPLICA
+    if not streams and not deployment.turns:
+        room *= len(replicas)
     cluster = _plain(name, replicas)
     cluster |= {
-        "lb_policy": "LEAST_REQUEST",
+        **turns.balancer(deployment, streams=streams),
         "per_connection_buffer_limit_bytes": 1 << 20,
         "typed_extension_protocol_options": _http2(),
         "circuit_breakers": {

@@ -51,6 +51,8 @@ class Deployment:
     """How many edges share the callers; limits are divided by it."""
     cors_origins: tuple[str, ...] = ()
     """Origins that browsers may call from, exact, such as `https://shop.example`; none: only the edge's own."""
+    turns: bool = False
+    """The replicas of a service share cores, so take turns; else each call goes where fewest are in flight."""
     trusted_hops: int = 0
     """Proxies in front of the edge whose `x-forwarded-for` is believed."""
     access_log: Path | None = None

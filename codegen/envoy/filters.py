@@ -1,6 +1,6 @@
 """The HTTP filters, in the order that a request meets them; a reply meets them backwards."""
 
-from codegen.envoy import rate_limits, tokens
+from codegen.envoy import rate_limits, tokens, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, header, http_filter
 from services.chassis.contract import Contract
@@ -27,6 +27,7 @@ def public(contract: Contract, deployment: Deployment, *, https: bool) -> list[J
         transcoder(contract, deployment),
         tokens.build(contract, deployment),  # by gRPC path
         rate_limits.build(contract, deployment),  # knows the client by its token
+        *turns.http_filters(deployment),
         router(),
     ]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from codegen.envoy import clusters
+from codegen.envoy import clusters, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, header, seconds, typed
 from services.chassis.contract import Contract, Method
@@ -18,7 +18,7 @@ RETRIES = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
     "num_retries": 3,
     "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
-    "host_selection_retry_max_attempts": "3",
+    "host_selection_retry_max_attempts": "10",
     "retry_host_predicate": [
         {
             "name": "envoy.retry_host_predicates.previous_hosts",
@@ -59,7 +59,7 @@ def edge(contract: Contract, deployment: Deployment) -> Json:
         "name": "edge",
         "domains": ["*"],
         "routes": [
-            *(_call(method) for method in contract.methods if not method.internal),
+            *(_call(method, turns.route(deployment)) for method in contract.methods if not method.internal),
             *_static(deployment),
             _unknown(),
         ],
@@ -70,15 +70,15 @@ def edge(contract: Contract, deployment: Deployment) -> Json:
 
 def jwks(contract: Contract) -> Json:
     """The one route of the loopback listener that Envoy itself fetches the key set from."""
-    routes = [_call(m) for m in contract.methods if m.route and m.route.path == JWKS_PATH]
+    routes = [_call(m, {}) for m in contract.methods if m.route and m.route.path == JWKS_PATH]
     return {"name": "jwks", "virtual_hosts": [{"name": "jwks", "domains": ["*"], "routes": routes}]}
 
 
 JWKS_PATH = "/.well-known/jwks.json"
 
 
-def _call(method: Method) -> Json:
-    action: Json = {"cluster": clusters.cluster_of(method), "retry_policy": RETRIES}
+def _call(method: Method, balanced: Json) -> Json:
+    action: Json = {"cluster": clusters.cluster_of(method), "retry_policy": RETRIES, **balanced}
     if method.server_streaming:
         longest = seconds(method.deadline + STREAM_GRACE)
         action |= {"timeout": "0s", "idle_timeout": "60s", "max_stream_duration": {"max_stream_duration": longest}}

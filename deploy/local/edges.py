@@ -1,5 +1,6 @@
 """The Envoys, as parts; their configuration is derived from the contract."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from services.chassis.contract import Contract
 
 HTTPS_PORT = 8443
 """Where the first edge speaks HTTPS when nothing else does."""
+CORES_OF_ONE = 2
+"""What one replica, Envoy and PostgreSQL keep busy between them: with no more, replicas gain nothing by working at once."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def part(
         otlp=around.otlp_endpoint.partition("://")[2].rstrip("/"),
         trace_ratio=options.trace_ratio,
         edges=options.edges,
+        turns=options.replicas > 1 and len(os.sched_getaffinity(0)) <= CORES_OF_ONE,
         access_log=edge.access_log,
     )
     envoy.write(contract, deployment)

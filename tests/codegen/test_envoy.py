@@ -159,7 +159,7 @@ def test_filters_stand_in_the_order_that_their_reasons_ask_for() -> None:
     names = [one["name"].removeprefix("envoy.filters.http.") for one in manager(built())["http_filters"]]
     assert names == [
         "header_mutation", "health_check", "cors", "compressor", "buffer", "lua", "grpc_json_transcoder", "jwt_authn",
-        "local_ratelimit", "router",
+        "local_ratelimit", "set_filter_state", "router",
     ]  # fmt: skip
 
 

@@ -2,34 +2,48 @@
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import httpx
 import pytest
 from joserfc.jwk import ECKey
 
-from codegen.envoy import clusters
+from codegen.envoy import clusters, turns
 from services.chassis.contract import Contract
 from tests.edge import doors
 from tests.edge.conftest import Edge, Mint, deployed
 from tests.edge.running import free_ports, running, stat, until
 from tests.edge.upstream import Upstream
 
+FEW = 2
+"""Calls in a tenth of a second that are many here, so that a slow machine can show it."""
 
-@pytest.fixture
+
+@pytest.fixture(params=["least request", "turns"])
 def pair(
-    contract: Contract, key: ECKey, mint: Mint, edge: Edge, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    contract: Contract,
+    key: ECKey,
+    mint: Mint,
+    edge: Edge,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[tuple[Edge, Upstream, Upstream]]:
-    """An edge before two replicas of everything."""
+    """An edge before two replicas of everything: with cores of their own, with shared ones, and with these in a busy time."""
+    if request.param == "busy turns":
+        monkeypatch.setattr(turns, "MANY", FEW)
     folder = tmp_path_factory.mktemp("pair")
     public = {"keys": [key.as_dict(private=False)]}
     with Upstream(contract, public) as one, Upstream(contract, public) as two:
         http, admin, jwks = free_ports(3)
         names = [package.split(".")[1] for package in contract.packages]
         single = deployed(contract, folder, dict.fromkeys(names, ""), (http, admin, jwks), pages=edge.deployment.folder)
-        deployment = replace(single, services=dict.fromkeys(names, (one.address, two.address)))
+        both = dict.fromkeys(names, (one.address, two.address))
+        deployment = replace(single, services=both, turns="turns" in request.param)
         with running(contract, deployment):
             until(lambda: stat(deployment, "http.edge.jwt_authn.jwks_fetch_success"), "the keys are fetched")
             until(lambda: stat(deployment, "cluster.order.membership_healthy") == 2, "both are healthy")
@@ -45,6 +59,22 @@ def test_calls_are_spread_and_go_on_when_a_replica_stops(pair: tuple[Edge, Upstr
         two.__exit__()
         assert {client.get("/v1/orders/ord_1").status_code for _ in range(100)} == {200}
         until(lambda: stat(edge.deployment, "cluster.order.membership_healthy") == 1, "the edge knows of it")
+
+
+@pytest.mark.parametrize("pair", ["busy turns"], indirect=True)
+def test_while_calls_are_many_replicas_take_turns(pair: tuple[Edge, Upstream, Upstream]) -> None:
+    edge, one, two = pair
+    takers: list[Upstream] = []
+    with httpx.Client(base_url=edge.url, headers={"authorization": f"Bearer {edge.mint()}"}) as client:
+        began = time.monotonic()
+        while time.monotonic() < began + 1.5 or len(set(takers)) < 2:
+            known = orders(one)
+            assert client.get("/v1/orders/ord_1").status_code == 200
+            if time.monotonic() > began + 0.3:  # as calls are many only after a tenth that had many
+                takers.append(one if orders(one) > known else two)
+        tenths = (time.monotonic() - began - 0.3) * 10
+    changes = sum(before is not after for before, after in pairwise(takers))
+    assert changes <= tenths + 1, (changes, tenths, len(takers))
 
 
 def test_what_reached_a_server_is_not_repeated(pair: tuple[Edge, Upstream, Upstream]) -> None:
