@@ -30,7 +30,7 @@ BUFFER = 8192
 """Spans that wait at most; more are lost, never waited for."""
 BATCH = 512
 INTERVAL = 1.0
-"""Seconds between two deliveries."""
+"""Seconds between two deliveries, at most: a whole batch goes at once."""
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _getrandbits = random.getrandbits
@@ -197,6 +197,8 @@ class Sender:
             LOST.inc()
             return
         self._waiting.append(span)
+        if len(self._waiting) >= BATCH:
+            self._wake.set()
 
     def stop(self) -> None:
         """Send what waits, for at most a few seconds."""
@@ -207,8 +209,9 @@ class Sender:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._wake.wait(INTERVAL)
-            while self._waiting:
+            full = self._wake.wait(INTERVAL) and not self._stopping
+            self._wake.clear()
+            while len(self._waiting) >= (BATCH if full else 1):  # few at a time would cost more than they weigh
                 self._send([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
 
     def _send(self, spans: Sequence[RecordedSpan]) -> None:

@@ -23,6 +23,7 @@ from weft_client import context as handed_on
 
 from services.chassis import call as calls
 from services.chassis import contract, errors, idempotency, identity, telemetry, validation
+from services.chassis.bounds import Bound
 from services.chassis.call import Call
 from services.chassis.contract import Caller, Contract, Key, Method
 from services.chassis.errors import WeftError
@@ -126,6 +127,7 @@ def erring(_: Parts, method: Method, next_: Next) -> Next:
 def limiting(parts: Parts, method: Method, next_: Next) -> Next:
     """Before any work is done: shed load while answering is still cheap, and bound the time that a call may take."""
     most, longest, streaming = parts.max_concurrent_calls, method.deadline, method.server_streaming
+    bound = Bound(longest)
 
     async def run(call: Call) -> bytes | None:
         # An open stream does next to nothing: streams have a bound of their own and take no place of a call's.
@@ -145,8 +147,7 @@ def limiting(parts: Parts, method: Method, next_: Next) -> Next:
                 parts.streams -= 1
         if asked is not None and asked <= longest:  # a caller's own deadline is kept by grpc
             return await next_(call)
-        async with asyncio.timeout(left):
-            return await next_(call)
+        return await bound.keep(next_(call))
 
     return run
 

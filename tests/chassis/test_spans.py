@@ -1,17 +1,22 @@
 """Spans arrive at a stock OTLP receiver as OpenTelemetry means them."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
+import pytest
 from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind, StatusCode
 
+from services.chassis import spans
 from services.chassis.spans import Sender, SpanTracer
 from services.chassis.telemetry import Tracer, read_traceparent, write_traceparent
+from tests.servers import wait_until
 
 
 class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
@@ -23,17 +28,24 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
         return trace_service_pb2.ExportTraceServiceResponse()
 
 
-def received(build: Any) -> dict[str, trace_pb2.Span]:
-    """The spans by name that a receiver got from what `build` did with a tracer."""
+@contextmanager
+def receiving() -> Iterator[tuple[Receiver, Sender]]:
+    """A receiver, and a sender to it."""
     receiver = Receiver()
     server = grpc.server(ThreadPoolExecutor(1))
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sender = Sender(f"http://127.0.0.1:{port}", Resource({"service.name": "test"}))
-    build(SpanTracer(sender))
+    yield receiver, sender
     sender.stop()
     server.stop(0)
+
+
+def received(build: Any) -> dict[str, trace_pb2.Span]:
+    """The spans by name that a receiver got from what `build` did with a tracer."""
+    with receiving() as (receiver, sender):
+        build(SpanTracer(sender))
     assert {r.resource_spans[0].resource.attributes[0].value.string_value for r in receiver.requests} == {"test"}
     return {span.name: span for r in receiver.requests for span in r.resource_spans[0].scope_spans[0].spans}
 
@@ -46,8 +58,8 @@ def test_a_tree_of_spans_keeps_its_shape_kinds_attributes_and_errors() -> None:
             inner.end()
             inner.end()
 
-    spans = received(build)
-    outer, inner = spans["outer"], spans["inner"]
+    found = received(build)
+    outer, inner = found["outer"], found["inner"]
     assert (inner.trace_id, inner.parent_span_id) == (outer.trace_id, outer.span_id)
     assert (outer.parent_span_id, outer.kind, inner.kind) == (
         b"",
@@ -59,6 +71,15 @@ def test_a_tree_of_spans_keeps_its_shape_kinds_attributes_and_errors() -> None:
     assert (
         outer.start_time_unix_nano <= inner.start_time_unix_nano <= inner.end_time_unix_nano <= outer.end_time_unix_nano
     )
+
+
+def test_a_whole_batch_is_sent_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "INTERVAL", 60.0)
+    with receiving() as (receiver, sender):
+        for _ in range(spans.BATCH + 1):
+            SpanTracer(sender).start_span("one").end()
+        wait_until(lambda: receiver.requests, "a batch")
+    assert [len(r.resource_spans[0].scope_spans[0].spans) for r in receiver.requests] == [spans.BATCH, 1]
 
 
 def test_a_remote_parent_decides_whether_a_trace_is_kept() -> None:

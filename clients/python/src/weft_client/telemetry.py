@@ -13,9 +13,19 @@ from weft_client.failures import WeftError
 from weft_client.method import Method
 
 _tracer = trace.get_tracer("weft_client")
-_duration = metrics.get_meter("weft_client").create_histogram(
-    "rpc.client.call.duration", unit="s", description="Calls by method and code, retries included"
-)
+
+
+def _durations(meter: metrics.Meter) -> metrics.Histogram:
+    """Buckets in seconds, those of OpenTelemetry's conventions; an SDK's own default counts in milliseconds."""
+    return meter.create_histogram(
+        "rpc.client.call.duration",
+        unit="s",
+        description="Calls by method and code, retries included",
+        explicit_bucket_boundaries_advisory=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10),
+    )
+
+
+_duration = _durations(metrics.get_meter("weft_client"))
 
 
 def begin(method: Method[Any, Any], metadata: list[tuple[str, str]]) -> Span:
