@@ -34,7 +34,8 @@ async def test_each_call_has_its_whole_time() -> None:
         ends.append(loop.time() - began)
 
     async def call_later() -> None:
-        await asyncio.sleep(0.1)
+        with pytest.raises(TimeoutError):
+            await Bound(0.1).keep(answer(asyncio.Event()))
         await call()
 
     await asyncio.gather(call(), call_later())
