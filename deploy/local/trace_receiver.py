@@ -137,7 +137,8 @@ def serve(port: int, folder: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     store = Store(folder)
-    server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 16 << 20)])
+    options = [("grpc.max_receive_message_length", 16 << 20), ("grpc.so_reuseport", 0)]
+    server = grpc.server(ThreadPoolExecutor(2), options=options)
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Receiver(store), server)  # type: ignore[no-untyped-call]
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

@@ -209,10 +209,14 @@ class Sender:
 
     def _run(self) -> None:
         while not self._stopping:
-            full = self._wake.wait(INTERVAL) and not self._stopping
+            full = self._wake.wait(INTERVAL)
             self._wake.clear()
-            while len(self._waiting) >= (BATCH if full else 1):  # few at a time would cost more than they weigh
-                self._send([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+            self._deliver(BATCH if full else 1)  # few at a time would cost more than they weigh
+        self._deliver(1)
+
+    def _deliver(self, least: int) -> None:
+        while len(self._waiting) >= least:
+            self._send([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
 
     def _send(self, spans: Sequence[RecordedSpan]) -> None:
         request = ExportTraceServiceRequest()

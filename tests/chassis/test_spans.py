@@ -32,7 +32,7 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
 def receiving() -> Iterator[tuple[Receiver, Sender]]:
     """A receiver, and a sender to it."""
     receiver = Receiver()
-    server = grpc.server(ThreadPoolExecutor(1))
+    server = grpc.server(ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -1,4 +1,4 @@
-"""The breaker leaves a failing service alone, probes it by one call, and counts only what tells of its health."""
+"""The breaker leaves a failing service alone, probes it by one call, and counts only what tells of its health; what is measured."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from opentelemetry import metrics as otel
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from weft.order.v1 import order_pb2
-from weft_client import Retries, breaker, errors, testing
+from weft_client import Retries, breaker, errors, telemetry, testing
 from weft_client.breaker import Breaker, State
 
 from tests.servers import until
@@ -157,3 +157,29 @@ def test_its_state_is_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     points = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
     assert [point.value for point in points if point.attributes == {"weft.service": "metered"}] == [State.OPEN]
     assert otel.get_meter("weft_client") is not None
+
+
+def test_calls_are_measured_by_method_and_code_in_buckets_of_seconds(
+    fakes: testing.Fakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = InMemoryMetricReader()
+    monkeypatch.setattr(telemetry, "_duration", telemetry._durations(MeterProvider([reader]).get_meter("weft_client")))
+    fakes.reply("orders.get_order", order_pb2.Order(order_id="ord_1"))
+    with fakes.weft() as weft:
+        for _ in range(3):
+            weft.orders.get_order(order_id="ord_1")
+        fakes.fail("orders.get_order", errors.OrderNotFound("No such order."))
+        with pytest.raises(errors.OrderNotFound):
+            weft.orders.get_order(order_id="ord_2")
+
+    data = reader.get_metrics_data()
+    assert data is not None
+    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+    points: list[Any] = list(metric.data.data_points)
+    assert (metric.name, metric.unit) == ("rpc.client.call.duration", "s")
+    counted = {
+        (point.attributes["rpc.method"], point.attributes["rpc.response.status_code"]): point.count for point in points
+    }
+    method = "weft.order.v1.OrderService/GetOrder"
+    assert counted == {(method, "OK"): 3, (method, "NOT_FOUND"): 1}
+    assert {point.explicit_bounds[0] for point in points} == {0.005}

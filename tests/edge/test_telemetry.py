@@ -123,7 +123,7 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
 def traced(edge: Edge, contract: Contract, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Edge, Receiver]]:
     """An edge that exports its spans."""
     receiver = Receiver()
-    server = grpc.server(futures.ThreadPoolExecutor(2))
+    server = grpc.server(futures.ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -30,7 +30,7 @@ class Upstream(grpc.GenericRpcHandler):
         self.jwks: dict[str, Any] | None = jwks
         self.release = threading.Event()
         self._contract = contract
-        self._server = grpc.server(futures.ThreadPoolExecutor(32))
+        self._server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers((self,))
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

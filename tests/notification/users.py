@@ -71,7 +71,7 @@ async def _refuse(context: Any, error: errors.WeftError) -> None:
 async def serving(certificates: Certificates) -> AsyncIterator[Users]:
     """Serve on a port of 127.0.0.1, over mutual TLS."""
     users = Users()
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])  # or another worker's may have the same port
     user_service_pb2_grpc.add_UserServiceServicer_to_server(users, server)
     auth_service_pb2_grpc.add_AuthServiceServicer_to_server(users, server)
     pair = (certificates.key("user").read_bytes(), certificates.certificate("user").read_bytes())

@@ -37,7 +37,7 @@ class Users(user_service_pb2_grpc.UserServiceServicer):
 @asynccontextmanager
 async def serving(users: Users, certificates: Certificates) -> AsyncIterator[str]:
     """Serve them; the address."""
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])  # or another worker's may have the same port
     user_service_pb2_grpc.add_UserServiceServicer_to_server(users, server)
     pair = (certificates.key("user").read_bytes(), certificates.certificate("user").read_bytes())
     credentials = grpc.ssl_server_credentials([pair], certificates.ca.read_bytes(), require_client_auth=True)
