@@ -41,9 +41,8 @@ def build(contract: Contract, deployment: Deployment) -> list[Json]:
 
 def _service(name: str, service: str, streams: bool, deployment: Deployment) -> Json:
     replicas = deployment.services[service]
-    room = len(replicas) * STREAMS_PER_REPLICA if streams else CALLS_PER_REPLICA
-    if not streams and not deployment.turns:
-        room *= len(replicas)
+    at_work = 1 if deployment.turns and not streams else len(replicas)
+    room = at_work * (STREAMS_PER_REPLICA if streams else CALLS_PER_REPLICA)
     cluster = _plain(name, replicas)
     cluster |= {
         **turns.balancer(deployment, streams=streams),

@@ -1,4 +1,4 @@
-"""The breaker leaves a failing service alone, probes it by one call, and counts only what tells of its health; what is measured."""
+"""The breaker leaves a failing service alone, probes it by one call, and counts only what tells of its health. Metrics of calls."""
 
 import asyncio
 import threading
