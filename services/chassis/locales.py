@@ -1,0 +1,71 @@
+"""Language tags (BCP 47), normalised, and the best of the languages that there are. `langcodes` knows the registry."""
+
+import re
+from collections.abc import Collection
+
+import langcodes
+from langcodes import language_distance
+
+LONGEST = 35
+"""Characters of a tag that every reader has to take (RFC 5646, 4.4.1); the bound of the contract."""
+
+_FURTHEST = 10
+"""Of a match: Swiss German is served German (8), Ukrainian is not served Russian (24)."""
+_MOST_RANGES = 20
+_LONGEST_HEADER = 1000
+_KEPT = 2000
+_WEIGHT = re.compile(r"[qQ]\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
+
+
+def normalise(tag: str) -> str:
+    """`DE` is `de`, `de_at` is `de-AT`, `iw` is `he`. Raises `ValueError` for what is no language tag."""
+    if len(tag) > LONGEST:
+        raise ValueError(f"a language tag has at most {LONGEST} characters")
+    _forget()
+    return langcodes.standardize_tag(tag)
+
+
+def best(wanted: str, available: Collection[str]) -> str | None:
+    """The one of the available tags that serves a reader of the wanted one, or None where none does.
+
+    Takes whatever was kept before there was a bound: of a long or broken tag the beginning counts.
+    """
+    if len(wanted) > LONGEST:
+        wanted = wanted[: LONGEST + 1].rpartition("-")[0]
+    for tag in (wanted, wanted.partition("-")[0]):
+        try:
+            return langcodes.closest_supported_match(normalise(tag), sorted(available), _FURTHEST)
+        except ValueError:
+            continue
+    return None
+
+
+def accept_language(header: str, available: Collection[str]) -> str | None:
+    """The one of the available tags that an `accept-language` asks for most (RFC 9110, 12.5.4), or None.
+
+    Of a longer header the first 1,000 characters and 20 languages count.
+    """
+    ranges = header[:_LONGEST_HEADER].split(",", _MOST_RANGES)[:_MOST_RANGES]
+    weighed = [(_weight(parameters), tag.strip()) for tag, _, parameters in (part.partition(";") for part in ranges)]
+    refused = {tag.lower() for weight, tag in weighed if weight == 0}
+    offered = [tag for tag in available if tag.lower() not in refused]
+    for weight, tag in sorted(weighed, key=lambda each: -each[0]):
+        found = best(tag, offered) if weight > 0 else None
+        if found is not None:
+            return found
+    return None
+
+
+def _weight(parameters: str) -> float:
+    if not parameters.strip():
+        return 1.0
+    found = _WEIGHT.fullmatch(parameters.strip())
+    return float(found[1]) if found else 0.0
+
+
+def _forget() -> None:
+    # The library remembers every tag that it has ever seen, and strangers think of new ones.
+    if len(langcodes.Language._PARSE_CACHE) > _KEPT:
+        langcodes.Language._PARSE_CACHE.clear()
+        langcodes.Language._INSTANCES.clear()
+        language_distance._DISTANCE_CACHE.clear()
