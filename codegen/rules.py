@@ -12,6 +12,8 @@ from google.api import field_behavior_pb2
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
+from services.chassis.sizes import rules as rules
+
 _BOUNDS = {"gte": "minimum", "gt": "exclusiveMinimum", "lte": "maximum", "lt": "exclusiveMaximum", "const": "const"}
 _LENGTHS = {"min_len": "minLength", "max_len": "maxLength", "pattern": "pattern", "const": "const"}
 _FORMATS = {"uri_ref": "uri-reference"} | {name: name for name in ("email", "uuid", "uri", "hostname", "ipv4", "ipv6")}
@@ -23,12 +25,6 @@ _WIDE = ("int64", "uint64", "sint64", "fixed64", "sfixed64")
 
 class UntranslatedRule(Exception):
     """A rule of `buf.validate` that OpenAPI would lose; the message says where to teach it."""
-
-
-def rules(field: FieldDescriptor) -> validate_pb2.FieldRules:
-    """The rules that the proto writes for a field; empty where it writes none."""
-    options = descriptor_pb2.FieldOptions.FromString(field.GetOptions().SerializeToString())
-    return options.Extensions[validate_pb2.field]
 
 
 def behaviours(field: FieldDescriptor) -> frozenset[str]:

@@ -234,6 +234,7 @@ Global___PlanLimits: _TypeAlias = PlanLimits  # noqa: Y015
 SERVICE_FIELD_NUMBER: _builtins.int
 METHOD_FIELD_NUMBER: _builtins.int
 SENSITIVITY_FIELD_NUMBER: _builtins.int
+MAX_BYTES_FIELD_NUMBER: _builtins.int
 CODE_FIELD_NUMBER: _builtins.int
 LIMITS_FIELD_NUMBER: _builtins.int
 service: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, Global___MethodPolicy]
@@ -242,6 +243,8 @@ method: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions,
 """The policy of an RPC. Every RPC has one."""
 sensitivity: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Sensitivity.ValueType]
 """Marks a field whose value must not reach a log, a span or a plain column."""
+max_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
+"""The maximum size in bytes of a message that has no bounds of its own: google.api.HttpBody, google.protobuf.Any, Struct."""
 code: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _code_pb2.Code.ValueType]
 """The gRPC code that an error reason is raised with."""
 limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___PlanLimits]
