@@ -1,0 +1,25 @@
+"""E-mail addresses: one rule for what is taken and for what is sent, so that nobody waits for a mail that cannot be written.
+
+ASCII on both sides of the `@`: letters beyond it need SMTPUTF8 of every server on the way (RFC 6531). Whether there is
+a mailbox, only a mail tells.
+"""
+
+import contextlib
+
+import email_validator
+
+for _name in ("local", "localhost", "test"):  # names that a company's own network, or a test's, may deliver to
+    with contextlib.suppress(ValueError):
+        email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_name)
+
+
+def problem(address: str) -> str:
+    """What is wrong with an address, as a phrase for its owner; empty where a mail can be sent to it."""
+    if not address.isascii():
+        return "an address is written in ASCII"
+    try:
+        email_validator.validate_email(address, check_deliverability=False, allow_smtputf8=False, strict=True)
+    except email_validator.EmailNotValidError as error:
+        # The library quotes what it was given at most by the character.
+        return str(error).removesuffix(".")[:200]
+    return ""
