@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -28,7 +27,7 @@ from services.chassis import (
     database,
     idempotency,
     logs,
-    seen,
+    retention,
     stages,
     telemetry,
     work,
@@ -49,10 +48,6 @@ log = logs.logger("app")
 Job = Callable[[], Awaitable[Any]]
 QUIET = 0.3
 """Seconds without a call after which callers have noticed that the process is not serving any more."""
-KEEP_FINISHED = timedelta(hours=24)
-"""How long finished jobs are kept."""
-KEEP_SEEN = timedelta(days=7)
-"""How long de-duplication marks are kept: longer than any queue keeps trying."""
 
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # one process is one endpoint: a taken port is a fault, not a share
@@ -107,12 +102,10 @@ class App:
 
     def _add_chassis_tables(self) -> None:
         """Put to use what the service's metadata has of the chassis's tables."""
+        self.every(retention.INTERVAL_S, retention.Sweep(self.database, self.metadata, self.clock).run, "retention")
         self.replies: idempotency.Replies | None = None
         if "idempotency" in self.metadata.tables:
             self.replies = idempotency.Replies(self.database, self.clock, self.vault)
-            self.every(600, self.replies.expire, "expire replies")
-        if "seen" in self.metadata.tables:
-            self.every(600, lambda: seen.expire(self.database, self.clock.now() - KEEP_SEEN), "expire seen")
         if "outbox" in self.metadata.tables:
             self.outbox = Outbox(self.queue("outbox", max_attempts=1_000_000))  # an event is never given up
             relay = Relay(lambda events: self.clients.events.publish_events(events=events), self.tracer)
@@ -141,7 +134,6 @@ class App:
         """A work queue on one of the service's tables; options as for `work.Queue`."""
         queue = work.Queue(self.database, self.metadata.tables[table], self.clock, **options)
         self._queues.append(queue)
-        self.every(600, lambda: queue.expire(self.clock.now() - KEEP_FINISHED), f"expire {table}")
         self.every(15, queue.measure, f"measure {table}")
         return queue
 

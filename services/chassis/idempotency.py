@@ -17,7 +17,7 @@ import psycopg
 from google.protobuf.message import Message
 from sqlalchemy import Column, DateTime, Index, LargeBinary, MetaData, Table
 
-from services.chassis import errors
+from services.chassis import errors, retention
 from services.chassis.clock import Clock
 from services.chassis.database import Database, Query, Transaction, violated
 from services.chassis.vault import Vault
@@ -31,10 +31,6 @@ _INSERT = Query(
     name="remember reply",
 )
 _FIND = Query("SELECT fingerprint, reply FROM idempotency WHERE id = %(id)s", name="find reply")
-_EXPIRE = Query(
-    "DELETE FROM idempotency WHERE id IN (SELECT id FROM idempotency WHERE created_at < %(before)s LIMIT 5000)",
-    name="expire replies",
-)
 
 
 def table(metadata: MetaData) -> Table:
@@ -47,6 +43,7 @@ def table(metadata: MetaData) -> Table:
         Column("reply", LargeBinary, nullable=False),
         Column("created_at", DateTime(timezone=True), nullable=False),
         Index("idempotency_created_at", "created_at"),
+        info=retention.delete(retention.Expiry("created_at", RETENTION)),
     )
 
 
@@ -116,10 +113,6 @@ class Replies:
         if row.fingerprint != key.fingerprint:
             raise errors.IdempotencyKeyReused()
         return self._vault.open(row.reply, "idempotency") if key.vault else bytes(row.reply)
-
-    async def expire(self) -> int:
-        """Forget replies that are past their time; how many."""
-        return await self._database.run(_EXPIRE, before=self._clock.now() - RETENTION)
 
 
 def collided(error: Exception) -> bool:

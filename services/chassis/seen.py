@@ -1,18 +1,18 @@
 """De-duplication marks: delivery is at least once, its effect is once."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text
 
-from services.chassis.database import Database, Query, Transaction
+from services.chassis import retention
+from services.chassis.database import Query, Transaction
 
 _MARK = Query(
     "INSERT INTO seen (consumer, event_id, seen_at) SELECT %(consumer)s, id, %(now)s FROM unnest(%(ids)s::text[]) AS id "
     "ORDER BY id ON CONFLICT DO NOTHING RETURNING event_id",
     name="mark seen",
 )
-_EXPIRE = Query("DELETE FROM seen WHERE seen_at < %(before)s", name="expire seen")
 
 
 def table(metadata: MetaData) -> Table:
@@ -24,6 +24,8 @@ def table(metadata: MetaData) -> Table:
         Column("event_id", Text, primary_key=True),
         Column("seen_at", DateTime(timezone=True), nullable=False),
         Index("seen_at", "seen_at"),
+        # Longer than any queue keeps trying.
+        info=retention.delete(retention.Expiry("seen_at", timedelta(days=7))),
     )
 
 
@@ -31,8 +33,3 @@ async def mark(tx: Transaction, consumer: str, ids: Sequence[str], now: datetime
     """Mark events as taken in the transaction that takes them; those that are new. Sorted, so that two never deadlock."""
     rows = await tx.all(_MARK, consumer=consumer, ids=sorted(set(ids)), now=now)
     return {row.event_id for row in rows}
-
-
-async def expire(database: Database, before: datetime) -> int:
-    """Forget old marks; how many."""
-    return await database.run(_EXPIRE, before=before)

@@ -28,12 +28,15 @@ from sqlalchemy import (
     text,
 )
 
-from services.chassis import telemetry
+from services.chassis import retention, telemetry
 from services.chassis.clock import Clock
 from services.chassis.database import Database, Query, Transaction
 from services.chassis.logs import logger
 
 log = logger("work")
+KEEP_DONE = timedelta(hours=24)
+KEEP_DEAD = timedelta(days=90)
+"""Time enough for someone to look at what failed, and to replay it."""
 SOON = 0.01
 """Seconds that the first announcement after a quiet time waits for company."""
 APART = 0.1
@@ -59,6 +62,10 @@ def table(name: str, metadata: MetaData) -> Table:
         Column("finished_at", DateTime(timezone=True)),
         Index(f"{name}_due", "due", postgresql_where=text("state = 'ready'")),
         Index(f"{name}_finished", "finished_at", postgresql_where=text("state <> 'ready'")),
+        info=retention.delete(
+            retention.Expiry("finished_at", KEEP_DONE, "state = 'done'"),
+            retention.Expiry("finished_at", KEEP_DEAD, "state = 'dead'"),
+        ),
     )
 
 
@@ -155,10 +162,6 @@ class Queue:
             "WHERE id = ANY(%(ids)s) AND state <> 'ready'",
             name=f"replay {name}",
         )
-        self._expire = Query(
-            f"DELETE FROM {name} WHERE id IN (SELECT id FROM {name} WHERE state = 'done' AND finished_at < %(before)s LIMIT 5000)",
-            name=f"expire {name}",
-        )
         self._notify = Query(f"NOTIFY {name}", name=f"notify {name}")
         self._depth = Query(
             f"SELECT count(*) AS ready, min(due) AS oldest FROM {name} WHERE state = 'ready'",
@@ -245,10 +248,6 @@ class Queue:
         count = await self._database.run(self._replay, ids=list(ids), now=self._clock.now())
         self.wake()
         return count
-
-    async def expire(self, before: datetime) -> int:
-        """Delete jobs that were done before a time, a few thousand at once; how many. Dead ones are kept."""
-        return await self._database.run(self._expire, before=before)
 
     async def measure(self) -> int:
         """Count what waits, for the metrics."""

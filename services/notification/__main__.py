@@ -1,6 +1,5 @@
 """The notification service: events in, notices and mails out."""
 
-from datetime import timedelta
 from pathlib import Path
 
 from services.chassis import process
@@ -22,8 +21,6 @@ from services.notification.observers import OBSERVERS, Observers
 from services.notification.rendering import Templates
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-KEEP = timedelta(days=365)
-"""How long notifications are kept."""
 MAIL_ATTEMPTS = 30
 """With the backoff below, some three hours."""
 
@@ -39,7 +36,6 @@ async def build(weft: App, observers: Observers = OBSERVERS) -> None:
     weft.serve("weft.notification.v1.EventService", EventHandlers(events))
     weft.serve("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, weft.pages, weft.clock))
     weft.work(Worker(observations, EventWorker(events, observers, weft.tracer)))
-    weft.every(3600, lambda: inbox.expire(weft.clock.now() - KEEP), "expire notifications")
     _send_mails(weft, mails, templates)
 
 

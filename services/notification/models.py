@@ -3,6 +3,8 @@
 No personal data: recipients are looked up when a mail is sent, and of what was rendered nothing is kept.
 """
 
+from datetime import timedelta
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -19,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.chassis import seen, work
+from services.chassis import retention, seen, work
 from services.notification.deliveries.domain import DeliveryState
 
 metadata = MetaData()
@@ -56,6 +58,7 @@ notifications = Table(
         "notification_id",
         postgresql_where=text("in_inbox AND read_time IS NULL"),
     ),
+    info=retention.delete(retention.Expiry("notification_id", timedelta(days=365), id_prefix="ntf")),
 )
 """What a user is told of: in the inbox, by deliveries, or both. `facts` is what the templates print."""
 
@@ -79,6 +82,7 @@ deliveries = Table(
         f"state IN ({', '.join(repr(state.value) for state in DeliveryState)})",
         name="deliveries_state",
     ),
+    info=retention.keep("goes with its notification"),
 )
 """A notification on its way by one channel."""
 
@@ -97,5 +101,6 @@ attempts = Table(
     Column("latency_ms", Integer, nullable=False),
     Column("answer", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
+    info=retention.keep("goes with its notification"),
 )
 """What a provider answered, without addresses."""

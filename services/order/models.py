@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import UserDefinedType
 
-from services.chassis import idempotency, work
+from services.chassis import idempotency, retention, work
 
 
 class TransactionId(UserDefinedType[int]):
@@ -58,6 +58,7 @@ products = Table(
     CheckConstraint("stock >= 0", name="products_stock_not_negative"),
     # Stock changes with every order: room on the page keeps those updates away from the indexes.
     postgresql_with={"fillfactor": "50"},
+    info=retention.keep("the catalogue; orders refer to it"),
 )
 
 orders = Table(
@@ -93,6 +94,7 @@ orders = Table(
     ),
     Index("orders_pending", "created_at", postgresql_where=text("state = 'PENDING'")),
     postgresql_with={"fillfactor": "80"},
+    info=retention.keep("business records"),
 )
 
 order_lines = Table(
@@ -104,6 +106,7 @@ order_lines = Table(
     Column("title", Text, nullable=False),
     Column("quantity", Integer, nullable=False),
     Column("unit_price_minor", BigInteger, nullable=False),
+    info=retention.keep("business records"),
 )
 
 order_changes = Table(
@@ -125,6 +128,7 @@ order_changes = Table(
     Index("order_changes_feed", "xid", "seq"),
     Index("order_changes_customer", "customer_id", "xid", "seq"),
     Index("order_changes_partner", "partner_id", "xid", "seq", postgresql_where=text("partner_id <> ''")),
+    info=retention.keep("the history of an order; WatchOrders reads it from any cursor"),
 )
 
 payments = Table(
@@ -150,6 +154,7 @@ payments = Table(
         name="payments_amounts_in_order",
     ),
     postgresql_with={"fillfactor": "80"},
+    info=retention.keep("business records"),
 )
 
 # The sandbox provider's own books. It stands in for a party outside, so nothing of ours joins with it.
@@ -165,6 +170,7 @@ sandbox_charges = Table(
     # When a charge that timed out becomes known.
     _time("settles_at"),
     _time("created_at"),
+    info=retention.keep("the sandbox provider's books; a refund may come at any time"),
 )
 
 outbox = work.table("outbox", metadata)

@@ -1,6 +1,5 @@
 """The user service: people, sessions, partners, and the tokens that all of them call with."""
 
-from datetime import timedelta
 from pathlib import Path
 
 from services.chassis import process
@@ -23,8 +22,6 @@ from services.user.users.handlers import UserHandlers
 from services.user.users.repository import UserRepository
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-KEEP_ENDED = timedelta(days=7)
-"""How long an ended session is kept: a used refresh token is known as one until then."""
 
 
 async def build(weft: App) -> None:
@@ -46,9 +43,6 @@ async def build(weft: App) -> None:
     weft.serve("weft.user.v1.UserService", UserHandlers(database, users, weft.outbox, weft.pages, clock))
 
     weft.every(600, ring.rotate, "rotate signing keys")
-    weft.every(600, lambda: codes.expire(clock.now()), "expire codes")
-    weft.every(600, lambda: held.expire(clock.now(), clock.now() - KEEP_ENDED), "expire sessions")
-    weft.every(600, lambda: partners.expire_secrets(clock.now()), "expire secrets")
 
 
 if __name__ == "__main__":

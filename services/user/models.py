@@ -1,5 +1,7 @@
 """Tables of the user service. Personal data is sealed; secrets are hashed; `*_lookup` columns are keyed hashes."""
 
+from datetime import timedelta
+
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -16,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from services.chassis import idempotency, work
+from services.chassis import idempotency, retention, work
 
 metadata = MetaData()
 _TIME = DateTime(timezone=True)
@@ -33,6 +35,7 @@ partners = Table(
     Column("created_at", _TIME, nullable=False),
     Column("updated_at", _TIME, nullable=False),
     CheckConstraint("state IN ('ACTIVE', 'SUSPENDED')", name="partners_state"),
+    info=retention.keep("lasts as long as the contract with the partner"),
 )
 
 clients = Table(
@@ -46,6 +49,7 @@ clients = Table(
     Column("created_at", _TIME, nullable=False),
     Column("revoked_at", _TIME),
     Index("clients_of_partner", "partner_id", "client_id"),
+    info=retention.keep("revoked clients stay known, so that an audit can name them"),
 )
 
 client_secrets = Table(
@@ -61,6 +65,7 @@ client_secrets = Table(
     Column("created_at", _TIME, nullable=False),
     Column("expires_at", _TIME),
     Index("client_secrets_expiry", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+    info=retention.delete(retention.Expiry("expires_at")),
 )
 
 users = Table(
@@ -93,6 +98,7 @@ users = Table(
         postgresql_where=text("external_reference IS NOT NULL"),
     ),
     Index("users_of_partner", "partner_id", "user_id"),
+    info=retention.keep("accounts stay until they are erased"),
 )
 
 verification_codes = Table(
@@ -109,6 +115,7 @@ verification_codes = Table(
     Column("created_at", _TIME, nullable=False),
     Column("expires_at", _TIME, nullable=False),
     Index("verification_codes_expiry", "expires_at"),
+    info=retention.delete(retention.Expiry("expires_at")),
 )
 
 sessions = Table(
@@ -121,6 +128,9 @@ sessions = Table(
     Column("ended_at", _TIME),
     Index("sessions_of_user", "user_id", "session_id"),
     Index("sessions_expiry", "expires_at"),
+    Index("sessions_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+    # An ended session is kept for a while: until then a used refresh token is known as one.
+    info=retention.delete(retention.Expiry("expires_at"), retention.Expiry("ended_at", timedelta(days=7))),
 )
 
 refresh_tokens = Table(
@@ -137,6 +147,7 @@ refresh_tokens = Table(
     Column("expires_at", _TIME, nullable=False),
     Column("used_at", _TIME),
     Index("refresh_tokens_of_session", "session_id"),
+    info=retention.keep("goes with its session"),
 )
 
 signing_keys = Table(
@@ -146,6 +157,7 @@ signing_keys = Table(
     Column("private_sealed", LargeBinary, nullable=False),
     Column("created_at", _TIME, nullable=False),
     Column("signs_from", _TIME, nullable=False),
+    info=retention.keep("the rotation deletes a key when no valid token is signed with it"),
 )
 
 outbox = work.table("outbox", metadata)

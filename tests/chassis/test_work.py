@@ -11,6 +11,7 @@ from sqlalchemy import MetaData, create_engine
 from services.chassis import work
 from services.chassis.clock import FixedClock
 from services.chassis.database import Database, Query
+from services.chassis.retention import Sweep
 from services.chassis.telemetry import Tracer
 from services.chassis.worker import POLL, Worker, listen
 from tests import servers
@@ -114,12 +115,15 @@ async def test_a_worker_wakes_for_work_that_another_process_announces(database: 
         tasks[0].cancel()
 
 
-async def test_finished_jobs_expire_and_dead_ones_stay(database: Database, clock: FixedClock) -> None:
+async def test_done_jobs_are_kept_for_a_day_and_dead_ones_for_90(database: Database, clock: FixedClock) -> None:
     queue = work.Queue(database, JOBS, clock)
     await put(database, queue, "done", "dead")
     jobs = await queue.lease(2)
     next(job for job in jobs if job.kind == "dead").dead("for a reason")
     await queue.finish(jobs)
+    sweep = Sweep(database, METADATA, clock)
     clock.advance(timedelta(hours=25))
-    assert await queue.expire(clock.now() - timedelta(hours=24)) == 1
+    assert await sweep.run() == {"jobs": 1}
     assert [tuple(row) for row in await database.all(ALL)] == [("dead", "dead", 1, "for a reason")]
+    clock.advance(timedelta(days=90))
+    assert await sweep.run() == {"jobs": 1}

@@ -198,10 +198,10 @@ async def test_a_year_later_notifications_are_gone_with_their_deliveries_and_att
         clock.advance(timedelta(days=364))
         await service.publish(events.confirmed(ANN, "ord_new", occurred=clock.now()))
         await service.settled()
-        expire = next(job for _, job, name in service.app._jobs if name == "expire notifications")
-        assert await expire() == 0
+        sweep = next(job for _, job, name in service.app._jobs if name == "retention")
+        assert "notifications" not in await sweep()
         clock.advance(timedelta(days=2))
-        assert await expire() == 1
+        assert (await sweep())["notifications"] == 1
         assert [row.subject_id for row in await service.rows("SELECT subject_id FROM notifications")] == ["ord_new"]
         assert len(await service.rows("SELECT 1 FROM deliveries")) == 1
         assert len(await service.rows("SELECT 1 FROM attempts")) == 1

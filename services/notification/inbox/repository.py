@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, func, select, update
 
-from services.chassis import ids
 from services.chassis.database import Database, Query
 from services.notification.models import notifications
 
@@ -35,12 +34,6 @@ _MARK = Query(
     .values(read_time=bindparam("now")),
     name="mark read",
 )
-_OLD = (
-    select(notifications.c.notification_id)
-    .where(notifications.c.notification_id < bindparam("before"))
-    .limit(bindparam("most"))
-)
-_EXPIRE = Query(delete(notifications).where(notifications.c.notification_id.in_(_OLD)), name="expire notifications")
 
 LAST = "ntf_~"
 """Behind every id."""
@@ -76,10 +69,3 @@ class InboxRepository:
     async def mark_read(self, user_id: str, notification_ids: Sequence[str], now: datetime) -> None:
         """Mark the user's own among the ids; what is read stays read since then."""
         await self._database.run(_MARK, user_id=user_id, ids=list(notification_ids), now=now)
-
-    async def expire(self, before: datetime, most: int = 5000) -> int:
-        """Delete notifications from before a time with their deliveries and attempts, `most` at once; how many.
-
-        Ids begin with the time, so the primary key finds them.
-        """
-        return await self._database.run(_EXPIRE, before=ids.new("ntf", before), most=most)

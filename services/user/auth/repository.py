@@ -45,7 +45,6 @@ USE_CODE = Query(
     delete(verification_codes).where(_v.user_id == bindparam("user_id"), _v.code_hash == bindparam("code_hash")),
     name="use code",
 )
-EXPIRE_CODES = Query(delete(verification_codes).where(_v.expires_at < bindparam("now")), name="expire codes")
 
 ADD_SESSION = Query(
     insert(sessions).values(
@@ -92,11 +91,6 @@ USE_TOKEN = Query(
     update(refresh_tokens).where(_r.token_hash == bindparam("hash")).values(used_at=bindparam("now")),
     name="use refresh token",
 )
-_OVER = select(_s.session_id).where(_s.expires_at < bindparam("now")).limit(1000)
-_ENDED = select(_s.session_id).where(_s.ended_at < bindparam("before")).limit(1000)
-EXPIRE_SESSIONS = Query(
-    delete(sessions).where(_s.session_id.in_(_OVER) | _s.session_id.in_(_ENDED)), name="expire sessions"
-)
 
 
 class CodeRepository:
@@ -120,10 +114,6 @@ class CodeRepository:
     async def use(self, tx: Transaction, user_id: str, code_hash: bytes) -> bool:
         """Take the code away; whether it was still there, which is so for one caller only."""
         return await tx.run(USE_CODE, user_id=user_id, code_hash=code_hash) == 1
-
-    async def expire(self, now: datetime) -> int:
-        """Delete what no longer works; how many."""
-        return await self._database.run(EXPIRE_CODES, now=now)
 
     def _hash(self, user_id: str, code: str) -> bytes:
         # Keyed: eight digits without a key are found in a second.
@@ -167,10 +157,6 @@ class SessionRepository:
         row = await self._database.first(FIND_TOKEN, token_hash=_digest(token))
         if row is not None:
             await self.end(row.session_id, now)
-
-    async def expire(self, now: datetime, before: datetime) -> int:
-        """Delete sessions that are over, and those that were ended before a time; a thousand or two at once."""
-        return await self._database.run(EXPIRE_SESSIONS, now=now, before=before)
 
     async def _add_token(
         self, tx: Transaction, session_id: str, token: str, now: datetime, session_expires_at: datetime

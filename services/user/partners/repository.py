@@ -60,7 +60,6 @@ REPLACE_SECRETS = Query(
     name="replace secrets",
 )
 DROP_SECRETS = Query(delete(client_secrets).where(_s.client_id == bindparam("id")), name="drop secrets")
-EXPIRE_SECRETS = Query(delete(client_secrets).where(_s.expires_at <= bindparam("now")), name="expire secrets")
 _SECRETS = (
     select(func.array_agg(_s.secret_hash))
     .where(_s.client_id == _c.client_id, _s.expires_at.is_(None) | (_s.expires_at > bindparam("now")))
@@ -172,10 +171,6 @@ class PartnerRepository:
         """Note that a client got a token, to the minute: at most one write in a minute."""
         if client.last_used_at is None or client.last_used_at < minute(now):
             await self._database.run(USE_CLIENT, id=client.client_id, minute=minute(now))
-
-    async def expire_secrets(self, now: datetime) -> int:
-        """Delete replaced secrets whose overlap has ended; how many."""
-        return await self._database.run(EXPIRE_SECRETS, now=now)
 
     def hash_secret(self, secret: str) -> bytes:
         """A keyed hash: secrets are 256 random bits and need no slow one."""

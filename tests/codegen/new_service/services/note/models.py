@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, DateTime, MetaData, Table, Text
 
-from services.chassis import idempotency
+from services.chassis import idempotency, retention
 
 metadata = MetaData()
 replies = idempotency.table(metadata)
@@ -13,4 +13,5 @@ notes = Table(
     Column("partner_id", Text, nullable=False, index=True),
     Column("text", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
+    info=retention.keep("notes stay until their partner deletes them"),
 )
