@@ -4,13 +4,14 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 import pytest_asyncio
 import weft_internal.methods
 from weft.user.v1 import user_pb2, user_service_pb2
-from weft_client import MutualTls, errors, testing
+from weft_client import AsyncWeft, Bearer, MutualTls, errors, testing
 from weft_internal import InternalWeft
 
 from deploy.local.certificates import Certificates
@@ -135,3 +136,31 @@ async def test_a_missing_file_leaves_the_old_certificate_in_use(weft: InternalWe
 def _written(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"name": "user.weft.internal", "trusted": False}, "not signed by an authority that this client trusts"),
+        ({"name": "other.example", "trusted": True}, "for another name"),
+    ],
+)
+async def test_a_server_that_is_not_trusted_is_told_once_and_in_one_sentence(
+    fakes: testing.Fakes, issued: Certificates, tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    (tmp_path / "strange").mkdir()
+    strange = Certificates(tmp_path / "strange", [])
+    strange.ensure()
+    ca = issued.ca if options["trusted"] else strange.ca
+    tls = MutualTls(issued.certificate("order"), issued.key("order"), ca)
+    async with AsyncWeft(fakes.address, tls=tls, server_name=options["name"], auth=Bearer("test")) as weft:
+        with pytest.raises(errors.UntrustedServer, match=said) as raised:
+            await weft.orders.get_order(order_id="ord_1")
+    assert raised.value.attempts == 1
+
+
+async def test_plain_text_from_where_tls_was_expected_says_so() -> None:
+    with testing.Fakes() as plain:
+        async with AsyncWeft(plain.address, auth=Bearer("test")) as weft:
+            with pytest.raises(errors.UntrustedServer, match="does not speak TLS"):
+                await weft.orders.get_order(order_id="ord_1")

@@ -3,7 +3,6 @@
 import ast
 import inspect
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ from weft.order.v1 import order_pb2, order_service_pb2, product_pb2
 from weft_client import errors, testing
 
 from deploy.local.certificates import Certificates
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+from tests.clients.examples import EXAMPLES, PAGE
 
 
 @pytest.fixture

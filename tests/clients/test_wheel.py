@@ -18,6 +18,7 @@ from weft.user.v1 import user_pb2
 from weft_client import testing
 
 from deploy.local.certificates import Certificates
+from tests.clients.examples import EXAMPLES, program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +77,7 @@ def test_it_asks_for_little(wheel: Path) -> None:
         lines = archive.read(name).decode().splitlines()
     asked = {line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")}
     packages = {requirement.split(">")[0].split("<")[0] for requirement in asked}
-    assert packages == {"grpcio", "protobuf", "googleapis-common-protos", "opentelemetry-api"}
+    assert packages == {"grpcio", "protobuf", "googleapis-common-protos", "opentelemetry-api", "types-protobuf"}
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_nothing_comes_with_it_but_what_it_asks_for(installed: Path) -> None:
     done = _run(installed, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check")
     found = {package["name"] for package in json.loads(done.stdout)} - {"pip", "setuptools", "wheel"}
     assert found - {"importlib_metadata", "typing_extensions", "zipp"} == {
-        "weft-client", "grpcio", "protobuf", "googleapis-common-protos", "opentelemetry-api",
+        "weft-client", "grpcio", "protobuf", "googleapis-common-protos", "opentelemetry-api", "types-protobuf",
     }  # fmt: skip
 
 
@@ -131,6 +132,25 @@ def test_it_runs_the_first_example(installed: Path, edge: tuple[testing.Fakes, P
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["ord_1"], "")
     (created,) = fakes.calls("orders.create_order")
     assert created.metadata["authorization"] == "Bearer fake"
+
+
+@pytest.mark.parametrize("checker", [("mypy", "--python-executable"), ("pyright", "--pythonpath")], ids=lambda c: c[0])
+def test_every_example_passes_a_type_checker_where_only_the_wheel_is(
+    checker: tuple[str, str], installed: Path, tmp_path: Path
+) -> None:
+    """The checker is ours; what it knows of is the environment's."""
+    (tmp_path / "examples.py").write_text(program(EXAMPLES))
+    command = [sys.executable, "-m", checker[0], checker[1], str(installed), "examples.py"]
+    done = subprocess.run(command, env=_bare(), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_field_that_does_not_exist_is_refused_by_mypy(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text("from weft.order.v1.order_pb2 import Order\n\nOrder(order_ids='x').totals\n")
+    command = [sys.executable, "-m", "mypy", "--python-executable", str(installed), "wrong.py"]
+    done = subprocess.run(command, env=_bare(), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    assert "order_ids" in done.stdout
+    assert "totals" in done.stdout
 
 
 @pytest.mark.e2e

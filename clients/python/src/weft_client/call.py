@@ -5,6 +5,8 @@ to raise. So deadlines, retries, keys, breaker, spans and metrics are the same f
 """
 
 import logging
+import math
+import re
 import secrets
 from collections.abc import Callable
 from time import monotonic
@@ -27,6 +29,9 @@ Renew = Callable[[str], bool]
 """Told of a refused `authorization`, says whether another can be had."""
 
 _NEVER = float("inf")
+_LONGEST = 365 * 86_400.0
+"""Seconds of the longest deadline that is sent: gRPC refuses an endless one."""
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 class Call:
@@ -53,7 +58,12 @@ class Call:
         """`timeout` in seconds shortens or lengthens the contract's; the deadline of the work at hand always holds.
 
         Of a stream the contract bounds each attempt; `timeout` bounds the whole, which is without end where absent.
+        Raises `ValueError` for a timeout that is no number and for a key that is not 1 to 255 visible ASCII characters.
         """
+        if timeout is not None and math.isnan(timeout):
+            raise ValueError("timeout is not a number of seconds: nan.")
+        if key is not None and not _KEY.fullmatch(key):
+            raise ValueError(f"idempotency_key must be 1 to 255 visible ASCII characters without spaces: {key!r}.")
         self._started = now = monotonic()
         if timeout is None:
             timeout = _NEVER if method.streaming else method.deadline
@@ -71,7 +81,7 @@ class Call:
         self.metadata: list[tuple[str, str]] = [("x-request-id", self.request_id)]
         self._span = telemetry.begin(method, self.metadata)
         if method.keyed:
-            self.metadata.append(("idempotency-key", key or secrets.token_hex(16)))
+            self.metadata.append(("idempotency-key", secrets.token_hex(16) if key is None else key))
 
     def authorize(self, value: str | None) -> None:
         """Send this `authorization` from the next attempt on; None changes nothing."""
@@ -101,7 +111,7 @@ class Call:
         self._entered = True
         self.attempts += 1
         self._fruitless += 1
-        return min(left, self._method.deadline) if self._method.streaming else left
+        return min(left, self._method.deadline) if self._method.streaming else min(left, _LONGEST)
 
     def succeeded(self) -> None:
         """The attempt was answered to its end."""
@@ -152,15 +162,16 @@ class Call:
 
     def _read(self, error: grpc.RpcError) -> failures.WeftError:
         """The typed error of a failed attempt, after telling the breaker."""
+        found = failures.from_rpc_error(error, self.request_id, self.attempts)
         status: Any = error  # RpcError promises nothing; both flavours' errors are calls
-        self._judge(status.code())
-        return failures.from_rpc_error(error, self.request_id, self.attempts)
+        self._judge(status.code(), found)
+        return found
 
-    def _judge(self, code: grpc.StatusCode) -> None:
+    def _judge(self, code: grpc.StatusCode, found: failures.WeftError) -> None:
         if not self._entered:
             return
         self._entered = False
-        if code in UNHEALTHY:
+        if code in UNHEALTHY and type(found) is not failures.ResourceExhausted:  # which is a message's own fault
             self._link.breaker.failed()
         elif code is grpc.StatusCode.CANCELLED:
             self._link.breaker.left()
@@ -197,5 +208,5 @@ class Call:
 def _passing(found: failures.WeftError) -> bool:
     """Whether a fault passes by itself: out of reach, or a service that says when to come back."""
     if isinstance(found, failures.Unavailable):
-        return True
+        return not isinstance(found, failures.UntrustedServer)
     return found.retry_after is not None and isinstance(found, failures.RateLimited | failures.Conflict)

@@ -18,9 +18,11 @@ from weft_client.failures import (
     NotFound,
     PermissionDenied,
     RateLimited,
+    ResourceExhausted,
     Unauthenticated,
     Unavailable,
     Unimplemented,
+    UntrustedServer,
     Violation,
     WeftError,
 )
@@ -39,9 +41,11 @@ __all__ = [  # noqa: PLE0604
     "NotFound",
     "PermissionDenied",
     "RateLimited",
+    "ResourceExhausted",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
+    "UntrustedServer",
     "Violation",
     "WeftError",
     *generated_names,  # noqa: F405

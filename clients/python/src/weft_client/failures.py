@@ -100,16 +100,27 @@ class FailedPrecondition(WeftError):
     code = grpc.StatusCode.FAILED_PRECONDITION
 
 
-class RateLimited(WeftError):
-    """Too many calls; `retry_after` says when to come back."""
+class ResourceExhausted(WeftError):
+    """A limit was exceeded, such as the size of a message. Sending the same again does not help."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class RateLimited(ResourceExhausted):
+    """Too many calls; `retry_after` says when to come back. Only a service or the edge says so, never the transport."""
+
+    reason = "RATE_LIMITED"
+    domain = "weft.api.v1"
 
 
 class Unavailable(WeftError):
     """The service was not reached, or cannot serve now."""
 
     code = grpc.StatusCode.UNAVAILABLE
+
+
+class UntrustedServer(Unavailable):
+    """The server's certificate does not hold: wrong authorities (`ca=`), or another name than the address. Not retried."""
 
 
 class CircuitOpen(Unavailable):
@@ -149,7 +160,7 @@ BY_CODE: dict[grpc.StatusCode, type[WeftError]] = {
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
     grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
     grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: RateLimited,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
     grpc.StatusCode.ABORTED: Aborted,
     grpc.StatusCode.UNIMPLEMENTED: Unimplemented,
@@ -191,7 +202,10 @@ def from_status(status: status_pb2.Status, request_id: str = "", attempts: int =
         elif kind == "google.rpc.RequestInfo":
             request_id = error_details_pb2.RequestInfo.FromString(detail.value).request_id or request_id
     code = _BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN)
-    made = BY_REASON.get((info.domain, info.reason), BY_CODE.get(code, Internal))(
+    base = BY_CODE.get(code, Internal)
+    if base is ResourceExhausted and retry_after is not None:
+        base = RateLimited
+    made = BY_REASON.get((info.domain, info.reason), base)(
         status.message, request_id=request_id, retry_after=retry_after, violations=violations, attempts=attempts
     )
     made.metadata, made.reason, made.domain = dict(info.metadata), info.reason, info.domain
@@ -217,5 +231,18 @@ def to_status(error: WeftError) -> status_pb2.Status:
 
 
 def _plain(code: grpc.StatusCode, details: str, request_id: str, attempts: int) -> WeftError:
-    """Where no service spoke: the transport's own words."""
+    """Where no service spoke: the transport's own words. No retry is read into a bare code but that of Unavailable."""
+    if code is grpc.StatusCode.UNAVAILABLE and (cause := _distrust(details)):
+        return UntrustedServer(cause, request_id=request_id, attempts=attempts)
     return BY_CODE.get(code, Internal)(details, request_id=request_id, attempts=attempts)
+
+
+def _distrust(details: str) -> str:
+    """What a failed TLS handshake means, in one sentence; empty for other failures. The words are gRPC core's."""
+    if "CERTIFICATE_VERIFY_FAILED" in details:
+        return "The server's certificate is not signed by an authority that this client trusts: check `ca`."
+    if "not in peer certificate" in details or "Hostname Verification Check failed" in details:
+        return "The server's certificate is for another name: check the address, or give its name as `server_name`."
+    if "WRONG_VERSION_NUMBER" in details:
+        return "The server does not speak TLS at this address: check the port, or say tls=Plaintext() in development."
+    return ""

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import os
 from collections.abc import Sequence
 
 _VERSION = "0.1.0"
@@ -21,6 +22,33 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ("grpc.primary_user_agent", f"weft-client-python/{_VERSION}"),
 )
+
+
+def addresses_of(given: str | Sequence[str], secure: bool) -> list[str]:
+    """`host:port` for each address of the edge; an `https://` or `http://` before it may stand where it says the truth.
+
+    Raises `ValueError` for `http://` where the client speaks TLS, and for `https://` where it does not.
+    """
+    found = []
+    for address in [given] if isinstance(given, str) else given:
+        scheme, mark, rest = address.rpartition("://")
+        if mark and scheme != ("https" if secure else "http"):
+            spoken = "TLS" if secure else "plain text"
+            wanted = "tls=Plaintext()" if secure else "no tls=Plaintext()"
+            raise ValueError(f"{address}: this client speaks {spoken}; give {wanted} for {scheme}://.")
+        found.append(rest.removesuffix("/") if mark else address)
+    return found
+
+
+def proxy(address: str) -> str:
+    """The proxy that gRPC will use for an address, as the environment says; empty without one (gRPC core's own rules)."""
+    names = ("grpc_proxy", "https_proxy", "http_proxy")
+    named = next((os.environ[name] for name in names if os.environ.get(name)), "")
+    spared = next((os.environ[name] for name in ("no_grpc_proxy", "no_proxy") if os.environ.get(name)), "")
+    host = address.rpartition(":")[0].strip("[]")
+    if not named or any(host.endswith(part.strip()) for part in spared.split(",") if part.strip()):
+        return ""
+    return named.rpartition("@")[2]  # without its password
 
 
 def target(addresses: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from weft_client.generated.runtime.auth import auth as serving
 from weft_client.generated.runtime.connection import Connection
 from weft_client.credentials import Bearer, Credentials
 from weft_client.retries import DEFAULT, Retries
+from weft_client.target import addresses_of
 from weft_client.tls import MutualTls, Plaintext, Tls
 
 
@@ -51,7 +52,8 @@ class EdgeClient(Client):
         """Opens nothing yet: the first call does.
 
         Args:
-            address: `host:port` of the edge; several edges by their IP addresses, or by one name that has them all.
+            address: `host:port` of the edge, also with `https://` before it; several edges by their IP addresses, or by one
+                name that has them all.
             auth: `ClientCredentials`, `Password` or `Bearer`; without it only public calls are answered.
             ca: PEM file of the authorities to trust, where they are not the system's.
             tls: In place of `ca`: `Tls`, `MutualTls`, or `Plaintext` in tests.
@@ -60,7 +62,7 @@ class EdgeClient(Client):
         """
         super().__init__()
         secured = tls if tls is not None else Tls(ca)
-        addresses = [address] if isinstance(address, str) else list(address)
+        addresses = addresses_of(address, secure=not isinstance(secured, Plaintext))
         self._connection = Connection(
             addresses, None if isinstance(secured, Plaintext) else secured, retries, server_name=server_name
         )
@@ -89,6 +91,7 @@ class MeshClient(Client):
                 self._retries,
                 server_name=f"{service}.weft.internal",
                 name=service,
+                proxied=False,  # services of one mesh reach one another directly
             )
             self._by_service[service] = connection
             self._connections.append(connection)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from weft_client.blocking import Channel, Ending, connect, retire
 from weft_client.link import Link
 from weft_client.retries import Retries
-from weft_client.target import OPTIONS, target
+from weft_client.target import OPTIONS, proxy, target
 from weft_client.tls import MutualTls, Tls
 
 log = logging.getLogger("weft_client.connection")
@@ -43,12 +43,19 @@ class Connection:
         *,
         server_name: str = "",
         name: str = "edge",
+        proxied: bool = True,
     ) -> None:
-        """`server_name`: what the server's certificate must say, where it is not the host of the address; `name` is for logs."""
+        """`server_name`: what the server's certificate must say, where it is not the host of the address; `name` is for logs.
+
+        `proxied`: whether the environment's proxy is used, as gRPC does where nobody says otherwise.
+        """
         self.due = 0.0
         self._addresses, self._tls, self._retries = addresses, tls, retries
         self._options: list[tuple[str, Any]] = [*OPTIONS]
         self._name = name
+        self._proxied = proxied
+        if not proxied:
+            self._options.append(("grpc.enable_http_proxy", 0))
         if server_name and tls is not None:
             self._options.append(("grpc.ssl_target_name_override", server_name))
         elif len(addresses) > 1:
@@ -115,6 +122,10 @@ class Connection:
     def _open(self) -> Channel:
         if not self._addresses:
             raise ValueError(f"No address of the {self._name} service is known: add it to the client's peers.")
+        if self._proxied and (used := proxy(self._addresses[0])):
+            log.warning(
+                "calls to %s go by the proxy %s of the environment; no_grpc_proxy excludes it", self._name, used
+            )
         return connect(target(self._addresses), self._tls.credentials() if self._tls else None, self._options)
 
     def _use(self, channel: Channel, marks: tuple[int, ...]) -> None:
