@@ -30,11 +30,11 @@ bench: .venv/ready ## Compare side by side with what a team would write instead 
 	@$(BIN)/python -m bench $(ARGS)
 
 lint: .venv/ready ## Check contracts, style, types and the arrows between packages
-	@$(BIN)/python -m codegen.check
+	@echo "contracts …"; $(BIN)/python -m codegen.check
 	@$(BIN)/buf lint protos && $(BIN)/buf format -d --exit-code protos
-	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
-	@$(BIN)/mypy services codegen deploy clients/python/src/weft_client
-	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+	@echo "style …"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+	@echo "types …"; $(BIN)/mypy services codegen deploy clients/python/src/weft_client
+	@echo "arrows …"; $(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
 format: .venv/ready ## Put code and contracts into shape
 	@$(BIN)/buf format -w protos && $(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
@@ -55,8 +55,7 @@ lock: ## Resolve the locked packages anew (for maintainers; needs uv)
 	@uv pip compile --quiet pyproject.toml --group local --group dev --group bench --python-version 3.11 --universal --generate-hashes --no-header --output-file requirements.lock
 
 clean: ## Remove what make made: .venv, .weft with all data, caches
-	@if [ -s ".weft/postgres/data is elsewhere" ]; then rm -rf -- "$$(head -n 1 '.weft/postgres/data is elsewhere')"; fi
-	@rm -rf .venv .weft build dist third_party .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@bash deploy/clean.sh
 
 .venv/ready: requirements.lock codegen/third_party.py codegen/third_party.txt
 	@PYTHON="$(PYTHON)" bash deploy/setup.sh

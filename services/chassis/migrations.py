@@ -10,10 +10,13 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from services.chassis.logs import logger
+from services.chassis.settings import SettingsError
 
 log = logger("migrations")
 _REVISION = re.compile(r'^revision(?:: str)? = "([^"]+)"', re.MULTILINE)
 _DOWN_REVISION = re.compile(r'^down_revision(?:: [^=]+)? = "([^"]+)"', re.MULTILINE)
+OLDEST = 15
+"""The oldest PostgreSQL that the tests run the whole mesh against, beside the embedded one (docs/running.md)."""
 _LOCK = 7_309_451_120_883
 """An arbitrary key: two that migrate at once take turns."""
 
@@ -27,6 +30,14 @@ def migrate(url: str, folder: Path, metadata: MetaData) -> None:
         connection.commit()
         _upgrade(connection, folder, metadata)
     log.info("migrated", revision=head(folder))
+
+
+def check_version(version: int) -> None:
+    """Raises `SettingsError` for a server (`server_version_num`) that is older than what the tests run against."""
+    if version < OLDEST * 10_000:
+        raise SettingsError(
+            f"WEFT_DATABASE_URL: the server is PostgreSQL {version // 10_000}; name one of {OLDEST} or newer."
+        )
 
 
 def head(folder: Path) -> str:
@@ -59,6 +70,7 @@ def _create_database(url: str) -> None:
     parts = conninfo_to_dict(url)
     name = str(parts.pop("dbname"))
     with psycopg.connect(**parts, dbname="postgres", autocommit=True) as connection:  # type: ignore[arg-type]
+        check_version(connection.info.server_version)
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import uvloop
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import MetaData
 
 from services.chassis import database, errors, logs, settings, telemetry
@@ -20,6 +21,9 @@ from services.chassis.settings import Settings, SettingsError
 
 Build = Callable[[App], Awaitable[None]]
 log = logs.logger("process")
+_CONNECT_S = 5
+_GIVE_UP_S = 3.0
+"""Seconds to close what a failed start has opened, and for its tasks to end."""
 
 
 def main(
@@ -34,23 +38,63 @@ def main(
     command = sys.argv[1] if len(sys.argv) > 1 else "serve"
     try:
         read = settings.read()
+        _check_database_url(read)
         logs.configure(name, read.log_level)
         if command == "migrate":
             _migrate(name, read, metadata, migrations)
         elif command == "bootstrap":
             uvloop.run(_bootstrap(lambda: App(name, read, metadata=metadata, migrations=migrations), bootstrap))
         elif command == "serve":
-            tracer = telemetry.start(name, read.otlp_endpoint, read.trace_ratio, read.metrics_listen)
+            tracer = _start_telemetry(name, read)
             uvloop.run(_serve(lambda: App(name, read, metadata=metadata, migrations=migrations, tracer=tracer), build))
             telemetry.stop()
         else:
             sys.exit(f"weft-{name}: there is no command {command!r}; say serve, migrate or bootstrap.")
-    except SettingsError as error:
-        sys.exit(f"weft-{name}: {error}")
-    except (psycopg.OperationalError, errors.ServiceUnavailable) as error:
-        sys.exit(
-            f"weft-{name}: the database does not answer ({type(error).__name__}); check WEFT_DATABASE_URL and that it runs."
-        )
+    except Exception as error:
+        if not (sentence := _sentence(error)):
+            raise
+        sys.exit(f"weft-{name}: {sentence}")
+
+
+def _sentence(error: BaseException) -> str:
+    """What is wrong and what to do about it; empty for what nobody has foreseen, which is shown as it is."""
+    if isinstance(error, SettingsError):
+        return str(error)
+    if isinstance(error, errors.ServiceUnavailable):
+        return _database_fault(error.__cause__ or error)
+    if isinstance(error, psycopg.OperationalError):
+        return _database_fault(error)
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"it cannot go on: {error.strerror or error}{where}; see to that and start it again."
+    return ""
+
+
+def _database_fault(error: BaseException) -> str:
+    """What the server said, and what to do about it. The server names roles and databases, never a password."""
+    said = str(error).strip().split("\n\t")[0]
+    if "FATAL:" in said:
+        reason = f"refuses ({said.rpartition('FATAL:')[2].strip().splitlines()[0]})"
+    else:
+        lines = [line.rpartition("failed: ")[2] for line in said.splitlines() if line.strip()]
+        reason = f"does not answer ({lines[-1] if lines else type(error).__name__})"
+    return f"the database {reason}; check WEFT_DATABASE_URL and the server."
+
+
+def _check_database_url(read: Settings) -> None:
+    try:
+        conninfo_to_dict(read.database_url.get_secret_value())
+    except psycopg.ProgrammingError:  # whose text may hold the password
+        raise SettingsError("WEFT_DATABASE_URL: write postgresql://role:password@host:port.") from None
+
+
+def _start_telemetry(name: str, read: Settings) -> telemetry.Tracer:
+    try:
+        return telemetry.start(name, read.otlp_endpoint, read.trace_ratio, read.metrics_listen)
+    except OSError as error:
+        raise SettingsError(
+            f"WEFT_METRICS_LISTEN: {read.metrics_listen} is taken or not ours ({error.strerror}); name another address."
+        ) from None
 
 
 def _migrate(name: str, read: Settings, metadata: MetaData, folder: Path) -> None:
@@ -62,6 +106,8 @@ async def _bootstrap(make: Callable[[], App], bootstrap: Callable[[App], Awaitab
     if bootstrap is None:
         return
     weft = make()
+    # The pool tries again in silence; a first connection says what the server answers.
+    await (await psycopg.AsyncConnection.connect(weft.database_url, connect_timeout=_CONNECT_S)).close()
     await weft.database.open()
     try:
         await bootstrap(weft)
@@ -84,11 +130,29 @@ async def _serve(make: Callable[[], App], build: Build) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    await build(weft)
-    await weft.start()
+    try:
+        await build(weft)
+        await weft.start()
+    except Exception as error:
+        await _give_up(weft, error)
+        raise
     _spare_the_collector()
     await stopping.wait()
     await weft.stop()
+
+
+async def _give_up(weft: App, error: Exception) -> None:
+    """Close what a failed start has opened, and end for certain: a task that will not be cancelled keeps the loop alive."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_GIVE_UP_S):
+            await weft.close()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks and (await asyncio.wait(tasks, timeout=_GIVE_UP_S))[1]:
+        sys.stderr.write(f"weft-{weft.name}: {_sentence(error) or repr(error)}\n")
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _spare_the_collector() -> None:

@@ -1,0 +1,94 @@
+"""A process that cannot start ends at once, with one sentence."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from deploy.local.options import ROOT
+from services.chassis import migrations
+from services.chassis.settings import SettingsError
+from services.order.models import metadata
+
+KEYS = json.dumps({"k1": "A" * 43 + "="})
+
+
+@pytest.fixture
+def run(postgres_url, certificates):
+    """Runs a command of the order service to its end."""
+
+    def command(verb: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        env = {
+            **os.environ,
+            "WEFT_DATABASE_URL": postgres_url,
+            "WEFT_DATABASE_PREFIX": "process",
+            "WEFT_DATA_KEYS": KEYS,
+            "WEFT_TLS_CERT": str(certificates.certificate("order")),
+            "WEFT_TLS_KEY": str(certificates.key("order")),
+            "WEFT_TLS_CA": str(certificates.ca),
+            "WEFT_PEERS": json.dumps({name: ["127.0.0.1:1"] for name in ("user", "order", "notification")}),
+            **settings,
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "services.order", verb],
+            cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    return command
+
+
+def said(run: subprocess.CompletedProcess[str]) -> str:
+    """The last line of a run that failed, after which there must be no traceback."""
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    return run.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("setting", ["WEFT_LISTEN", "WEFT_METRICS_LISTEN"])
+def test_a_taken_port_ends_the_process(run, setting):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+
+        sentence = said(run("serve", **{setting: address}))
+
+    assert sentence.startswith(f"weft-order: {setting}: {address} is taken or not ours")
+    assert sentence.endswith("; name another address.")
+
+
+def test_a_certificate_that_is_not_there_ends_the_process(run):
+    sentence = said(run("serve", WEFT_TLS_CERT="/nowhere/order.crt"))
+
+    assert sentence == (
+        "weft-order: it cannot go on: No such file or directory (/nowhere/order.crt); see to that and start it again."
+    )
+
+
+def test_what_the_database_server_says_is_said(run, postgres_url):
+    wrong = said(run("migrate", WEFT_DATABASE_URL=postgres_url.replace(":test@", ":wrong@")))
+    stranger = said(run("migrate", WEFT_DATABASE_URL=postgres_url.replace("weft:test@", "stranger:test@")))
+    missing = said(run("bootstrap", WEFT_DATABASE_PREFIX="nowhere"))
+    silent = said(run("migrate", WEFT_DATABASE_URL="postgresql://weft:test@127.0.0.1:1"))
+
+    remedy = "; check WEFT_DATABASE_URL and the server."
+    assert wrong == f'weft-order: the database refuses (password authentication failed for user "weft"){remedy}'
+    assert stranger == f'weft-order: the database refuses (password authentication failed for user "stranger"){remedy}'
+    assert missing == f'weft-order: the database refuses (database "nowhere_order" does not exist){remedy}'
+    assert silent == f"weft-order: the database does not answer (Connection refused){remedy}"
+
+
+def test_a_server_that_is_too_old_is_refused(postgres_url, monkeypatch):
+    monkeypatch.setattr(migrations, "OLDEST", 99)
+
+    with pytest.raises(SettingsError, match=r"the server is PostgreSQL 18; name one of 99 or newer\.$"):
+        migrations.migrate(f"{postgres_url}/too_old", ROOT / "services" / "order" / "migrations", metadata)
+
+
+def test_an_address_that_is_none_is_said(run):
+    sentence = said(run("migrate", WEFT_DATABASE_URL="postgresql:/nonsense"))
+
+    assert sentence == "weft-order: WEFT_DATABASE_URL: write postgresql://role:password@host:port."
