@@ -19,6 +19,7 @@ from deploy.local.certificates import Certificates
 from services.chassis import settings as settings_module
 from services.chassis.app import App
 from services.chassis.clock import Clock
+from services.chassis.telemetry import Tracer
 
 ISSUER = "https://weft.test"
 DATA_KEY = base64.b64encode(b"k" * 32).decode()
@@ -121,7 +122,14 @@ class Harness:
             "smtp_url": "smtp://127.0.0.1:1", "drain": 0, "stop_grace": 1, **more,
         })  # fmt: skip
 
-    def app(self, service: str, clock: Clock | None = None, prefix: str | None = None, **more: Any) -> App:
+    def app(
+        self,
+        service: str,
+        clock: Clock | None = None,
+        prefix: str | None = None,
+        tracer: Tracer | None = None,
+        **more: Any,
+    ) -> App:
         """A service's app on a fresh clone of its migrated database (or on that of `prefix`), not started."""
         models = import_module(f"services.{service}.models")
         return App(
@@ -130,6 +138,7 @@ class Harness:
             metadata=models.metadata,
             migrations=Path(str(models.__file__)).parent / "migrations",
             clock=clock,
+            tracer=tracer,
         )
 
     @asynccontextmanager
@@ -139,10 +148,11 @@ class Harness:
         build: Callable[[App], Awaitable[None]] | None = None,
         clock: Clock | None = None,
         prefix: str | None = None,
+        tracer: Tracer | None = None,
         **more: Any,
     ) -> AsyncIterator[Running]:
         """A service that serves; by default with its own `build`. `more` are settings."""
-        app = self.app(service, clock, prefix, **more)
+        app = self.app(service, clock, prefix, tracer, **more)
         app.tokens.use(self.issuer.jwks)
         await (build or import_module(f"services.{service}.__main__").build)(app)
         port = await app.start()

@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 
+from services.chassis import resource_ids
 from services.chassis.call import Call
 from services.chassis.contract import Contract, Method
 from services.chassis.stages import Next, Parts
@@ -49,12 +50,15 @@ def answering(parts: Parts, method: Method, next_: Next) -> Next:
     parse = message_class(method.output).FromString
     template = _location(parts.contract, method, {f.name for f in output.fields}) if method.success == 201 else ""
     status = ("x-http-status", str(method.success))
+    ids_of = resource_ids.of_reply(parts.contract, method)
 
     async def run(call: Call) -> bytes | None:
         reply = await next_(call)
         headers = [status, *(call.headers or ())]
         if template and reply is not None:
             message = parse(reply)
+            if call.span.is_recording():
+                call.span.set_attributes(ids_of(message))
             headers.append(("location", re.sub(r"{(\w+)}", lambda match: getattr(message, match[1]), template)))
         await call.context.send_initial_metadata(tuple(headers))
         return reply

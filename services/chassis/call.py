@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import time
-import uuid
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,15 +19,17 @@ from services.chassis.identity import ANONYMOUS, Identity
 
 current: ContextVar[Call | None] = ContextVar("weft_call", default=None)
 """The call that is being served here."""
+TWICE = "given twice"
+"""In the place of a header that came twice: valid for none of them."""
 
 
 class Call:
     """A call: what came with it, who makes it, and what goes back beside the reply."""
 
     __slots__ = (
-        "_request_id",
         "authorization",
         "caller",
+        "client_traceparent",
         "context",
         "deadline",
         "headers",
@@ -35,6 +37,7 @@ class Call:
         "key",
         "method",
         "request",
+        "request_id",
         "rest",
         "span",
         "traceparent",
@@ -49,35 +52,28 @@ class Call:
         self.span: Span = INVALID_SPAN
         self.deadline = 0.0
         self.headers: list[tuple[str, str]] | None = None
-        self.authorization = self._request_id = self.traceparent = ""
+        self.authorization = self.request_id = self.traceparent = self.client_traceparent = ""
         self.idempotency_key: str | None = None  # an empty one is a fault of the caller's, not the lack of one
         self.rest = False
         self._read_metadata()
 
     def _read_metadata(self) -> None:
+        """Headers that must come once are no good when they come twice: a proxy may have looked at the other one."""
         for name, value in self.context.invocation_metadata() or ():
             if name == "authorization":
-                self.authorization = str(value)
+                self.authorization = str(value) if not self.authorization else TWICE
             elif name == "traceparent":
-                self.traceparent = str(value)
+                self.traceparent = str(value) if not self.traceparent else TWICE
             elif name == "x-request-id":
-                self._request_id = str(value)[:64]
+                self.request_id = self.request_id or str(value)[:64]
             elif name == "idempotency-key":
-                self.idempotency_key = str(value)
+                self.idempotency_key = str(value) if self.idempotency_key is None else TWICE
             elif name == "x-envoy-original-path":
                 self.rest = True
-
-    @property
-    def request_id(self) -> str:
-        """The id that the edge or the caller gave the call; made here where nobody did."""
-        if not self._request_id:
-            self._request_id = uuid.uuid4().hex
-        return self._request_id
-
-    @property
-    def given_request_id(self) -> str:
-        """The id that came with the call; empty where none did."""
-        return self._request_id
+            elif name == "x-weft-client-traceparent":
+                self.client_traceparent = str(value)
+        if not self.request_id:
+            self.request_id = f"{random.getrandbits(128):032x}"
 
     def remaining(self) -> float:
         """Seconds that are left of the call's deadline."""

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from opentelemetry import trace
 from structlog.typing import EventDict, WrappedLogger
+from weft_client import context as handed_on
 
 _HIDDEN = ("password", "secret", "token", "authorization", "code_value", "email", "display_name", "address", "cookie")
 
@@ -17,7 +18,7 @@ def configure(service: str, level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _trace,
+        add_call,
         _redact,
         structlog.processors.format_exc_info,
     ]
@@ -51,10 +52,14 @@ def _service(service: str) -> Any:
     return add
 
 
-def _trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def add_call(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """The trace and the request that the line belongs to."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = f"{context.trace_id:032x}"
+    request_id = handed_on.request_id.get()
+    if request_id:
+        event.setdefault("request_id", request_id)
     return event
 
 

@@ -45,6 +45,7 @@ class RecordedSpan(Span):
         "attributes",
         "ended",
         "kind",
+        "links",
         "message",
         "name",
         "parent_id",
@@ -53,7 +54,13 @@ class RecordedSpan(Span):
     )
 
     def __init__(
-        self, sink: "Sender", name: str, parent: SpanContext | None, kind: SpanKind, attributes: Attributes
+        self,
+        sink: "Sender",
+        name: str,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: Attributes,
+        links: Sequence[trace.Link] | None = None,
     ) -> None:
         trace_id = parent.trace_id if parent else _getrandbits(128)
         self._context = SpanContext(trace_id, _getrandbits(64) or 1, False, _SAMPLED)
@@ -62,6 +69,7 @@ class RecordedSpan(Span):
         self.parent_id = parent.span_id if parent else 0
         self.kind = kind
         self.attributes: Mapping[str, AttributeValue] = attributes or {}
+        self.links = links or ()
         self.status = 0
         self.message = ""
         self.ended = 0
@@ -133,10 +141,10 @@ class SpanTracer(trace.Tracer):
         above = trace.get_current_span(context)
         parent = above.get_span_context()
         if not parent.is_valid:
-            return RecordedSpan(self._sink, name, None, kind, attributes)
+            return RecordedSpan(self._sink, name, None, kind, attributes, links)
         if not parent.trace_flags & TraceFlags.SAMPLED:
             return trace.NonRecordingSpan(parent)
-        return RecordedSpan(self._sink, name, parent, kind, attributes)
+        return RecordedSpan(self._sink, name, parent, kind, attributes, links)
 
     @_agnosticcontextmanager
     def start_as_current_span(
@@ -152,7 +160,7 @@ class SpanTracer(trace.Tracer):
         end_on_exit: bool = True,
     ) -> Iterator[Span]:
         """The same, current for the length of a block."""
-        span = self.start_span(name, context, kind, attributes)
+        span = self.start_span(name, context, kind, attributes, links)
         with trace.use_span(span, end_on_exit, record_exception, set_status_on_exception):
             yield span
 
@@ -244,6 +252,8 @@ def encode(span: RecordedSpan) -> trace_pb2.Span:
         end_time_unix_nano=span.ended,
         attributes=[_key_value(key, value) for key, value in span.attributes.items()],
     )
+    for link in span.links:
+        made.links.add(trace_id=link.context.trace_id.to_bytes(16), span_id=link.context.span_id.to_bytes(8))
     if span.status:
         made.status.code, made.status.message = cast("Any", span.status), span.message
     return made

@@ -22,7 +22,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from weft_client import context as handed_on
 
 from services.chassis import call as calls
-from services.chassis import contract, errors, idempotency, identity, telemetry, validation
+from services.chassis import contract, errors, idempotency, identity, resource_ids, telemetry, validation
 from services.chassis.bounds import Bound
 from services.chassis.call import Call
 from services.chassis.contract import Caller, Contract, Key, Method
@@ -56,13 +56,15 @@ def tracing(parts: Parts, method: Method, next_: Next) -> Next:
     """First, so that everything else happens within the span and is counted: span, metrics, request id."""
     name, attributes = method.path[1:], {"rpc.system.name": "grpc", "rpc.method": method.path[1:]}
     seconds = {code: telemetry.CALLS.labels(method.full_name, code.name) for code in grpc.StatusCode}
-    start = parts.tracer.start
+    start, ids_of = parts.tracer.start, resource_ids.of_request(parts.contract, method)
 
     async def run(call: Call) -> bytes | None:
         begun = time.perf_counter()
         parts.calls += 1
         parts.in_flight += 1
-        span = call.span = start(name, call.traceparent, SpanKind.SERVER, attributes)
+        span = call.span = start(name, call.traceparent, SpanKind.SERVER, attributes, call.client_traceparent)
+        if span.is_recording():
+            span.set_attributes({"weft.request_id": call.request_id, **ids_of(call.request)})
         contexts.attach(trace.set_span_in_context(span))  # the task is the call's own: nothing to detach
         calls.current.set(call)
         code = grpc.StatusCode.CANCELLED
@@ -138,7 +140,7 @@ def limiting(parts: Parts, method: Method, next_: Next) -> Next:
         call.deadline = time.monotonic() + left
         handed_on.deadline.set(call.deadline)
         handed_on.authorization.set(call.authorization)
-        handed_on.request_id.set(call.given_request_id)
+        handed_on.request_id.set(call.request_id)
         if streaming:  # it ends itself, with a last message that says so
             parts.streams += 1
             try:

@@ -5,7 +5,8 @@ nothing else of OpenTelemetry runs.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opentelemetry import metrics, trace
@@ -13,7 +14,7 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 from opentelemetry.util.types import AttributeValue
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
@@ -34,6 +35,8 @@ QUEUE_LAG = Gauge("weft_queue_oldest_seconds", "Age of the oldest job that is du
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)
+_TRACEPARENT = re.compile(r"((?!ff)[0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.{0,200})?")
+"""Version, trace id, span id, flags; what later versions may append."""
 
 
 class Tracer:
@@ -49,8 +52,12 @@ class Tracer:
         parent: str = "",
         kind: SpanKind = SpanKind.INTERNAL,
         attributes: Mapping[str, AttributeValue] | None = None,
+        link: str = "",
     ) -> Span:
-        """A span under `parent` (a `traceparent`), or under none: then the ratio decides whether the trace is kept."""
+        """A span under `parent` (a `traceparent`), or under none: then the ratio decides whether the trace is kept.
+
+        `link`: the `traceparent` of a caller outside, whose trace is pointed at and never written into.
+        """
         remote = read_traceparent(parent)
         if remote is None:
             sampled = random.random() < self._ratio  # noqa: S311
@@ -58,11 +65,11 @@ class Tracer:
                 return NonRecordingSpan(
                     SpanContext(random.getrandbits(128) or 1, random.getrandbits(64) or 1, False, _UNSAMPLED)
                 )
-            return self._tracer.start_span(name, Context(), kind, attributes)
+            return self._tracer.start_span(name, Context(), kind, attributes, _links(link))
         if self._tracer is None or not remote.trace_flags & TraceFlags.SAMPLED:
             return NonRecordingSpan(remote)
         return self._tracer.start_span(
-            name, trace.set_span_in_context(NonRecordingSpan(remote), Context()), kind, attributes
+            name, trace.set_span_in_context(NonRecordingSpan(remote), Context()), kind, attributes, _links(link)
         )
 
     @contextmanager
@@ -93,14 +100,17 @@ class Tracer:
             detach(token)
 
 
+def _links(header: str) -> Sequence[Link]:
+    context = read_traceparent(header) if header else None
+    return () if context is None else (Link(context),)
+
+
 def read_traceparent(header: str) -> SpanContext | None:
     """The context of a `traceparent` header; None where it is absent or malformed (W3C: then begin a new trace)."""
-    if len(header) < 55 or header[2] != "-" or header[35] != "-" or header[52] != "-" or header[:2] == "ff":
+    match = _TRACEPARENT.fullmatch(header)
+    if match is None or (match[1] == "00" and match[5]):
         return None
-    try:
-        trace_id, span_id, flags = int(header[3:35], 16), int(header[36:52], 16), int(header[53:55], 16)
-    except ValueError:
-        return None
+    trace_id, span_id, flags = int(match[2], 16), int(match[3], 16), int(match[4], 16)
     if not trace_id or not span_id:
         return None
     return SpanContext(trace_id, span_id, True, _SAMPLED if flags & 1 else _UNSAMPLED)
