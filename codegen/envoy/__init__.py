@@ -1,7 +1,7 @@
 """The edge's configuration from the contract: `build` for the bootstrap, `write` for all files, `command` to run it.
 
     deployment = Deployment(folder=home / "edge-0", services={"order": ("127.0.0.1:5001",)}, http_port=8080, …)
-    write(contract.load(), deployment)         # edge.json, edge.lua, *.secret.json in deployment.folder
+    write(contract.load(), deployment)         # edge.json, *.lua, *.secret.json in deployment.folder
     subprocess.Popen(command(deployment))      # SIGTERM ends it; POST /drain_listeners?graceful before, for a soft end
 
 Ready when `GET http://127.0.0.1:{admin_port}/ready` says LIVE, whether or not the services are there yet.

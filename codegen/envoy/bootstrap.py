@@ -36,7 +36,8 @@ def build(contract: Contract, deployment: Deployment) -> Json:
 def files(contract: Contract, deployment: Deployment) -> dict[str, str]:
     """Name to text of everything that `deployment.folder` must hold: `edge.json` and its companions."""
     found = {name: _text(content) for name, content in secrets.files(deployment).items()}
-    found[filters.STRICT] = strict_json.source(contract, deployment) + turns.source(deployment)
+    found[filters.STRICT] = strict_json.door(contract, deployment) + turns.source(deployment)
+    found[filters.BODIES] = strict_json.bodies(contract, deployment)
     found[CONFIG] = _text(build(contract, deployment))
     return found
 

@@ -3,13 +3,13 @@
 from codegen.envoy import rate_limits, tokens, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, header, http_filter
+from services.chassis import sizes
 from services.chassis.contract import Contract
 
-BODY_LIMIT = 1 << 20
-"""Bytes of a request's body, over REST and native gRPC alike."""
 ANSWER_LIMIT = 8 << 20
 """Bytes of a transcoded reply, which is held until it is whole."""
 STRICT = "edge.lua"
+BODIES = "bodies.lua"
 COMPRESSED = ("application/json", "text/html", "text/css", "text/javascript", "image/svg+xml")
 """Not `text/event-stream`, which has to arrive at once."""
 GZIP = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"
@@ -22,11 +22,12 @@ def public(contract: Contract, deployment: Deployment, *, https: bool) -> list[J
         _health(),  # load balancers are answered whatever comes later
         _cors(),  # a preflight has no token and no JSON
         _compressor(),  # behind the transcoder on the way back: it sees JSON
-        _buffer(),  # whole and bounded, or nobody sees it
-        _strict(deployment),  # before the transcoder drops what it does not know; its reply hook runs after it
-        transcoder(contract, deployment),
-        tokens.build(contract, deployment),  # by gRPC path
+        _lua("lua", deployment, STRICT),  # says which RPC the headers ask for; its reply hook runs after the transcoder
+        tokens.build(deployment),  # by that RPC
         rate_limits.build(contract, deployment),  # knows the client by its token
+        _buffer(),  # only now is a body waited for: whole and within the bound of its RPC, or nobody sees it
+        _lua("bodies", deployment, BODIES),  # before the transcoder drops what it does not know
+        transcoder(contract, deployment),
         *turns.http_filters(deployment),
         router(),
     ]
@@ -47,7 +48,7 @@ def transcoder(contract: Contract, deployment: Deployment) -> Json:
             "reject_binding_body_field_collisions": True,
         },
         query_param_unescape_plus=True,
-        max_request_body_size=BODY_LIMIT,
+        max_request_body_size=sizes.MAX_BODY,
         max_response_body_size=ANSWER_LIMIT,
     )
 
@@ -110,8 +111,9 @@ def _compressor() -> Json:
 
 
 def _buffer() -> Json:
-    return http_filter("buffer", "buffer.v3.Buffer", max_request_bytes=BODY_LIMIT)
+    # Routes say their own bound; none is larger.
+    return http_filter("buffer", "buffer.v3.Buffer", max_request_bytes=sizes.MAX_BODY)
 
 
-def _strict(deployment: Deployment) -> Json:
-    return http_filter("lua", "lua.v3.Lua", default_source_code={"filename": str(deployment.folder / STRICT)})
+def _lua(name: str, deployment: Deployment, file: str) -> Json:
+    return http_filter(name, "lua.v3.Lua", default_source_code={"filename": str(deployment.folder / file)})

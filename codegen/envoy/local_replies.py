@@ -80,7 +80,7 @@ CASES = (
     ),
     Case("ROUTE_NOT_FOUND", "response.code == 404", 404, "There is no such path."),
     Case("METHOD_NOT_ALLOWED", "response.code == 405", 405, "The path takes other HTTP methods."),
-    Case("BODY_TOO_LARGE", "response.code == 413", 413, "The body is larger than a mebibyte."),
+    Case("BODY_TOO_LARGE", "response.code == 413", 413, "The body is larger than the call takes."),
     Case("HEADERS_TOO_LARGE", "response.code == 431", 431, "The headers are larger than 32 kibibytes."),
     Case("HTTP_MALFORMED", "response.code >= 400 && response.code < 500", 0, "The request is not proper HTTP."),
     Case("INTERNAL_FAULT", "response.code >= 500", 500, "A fault of ours; quote the request id."),

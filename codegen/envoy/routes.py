@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
-from codegen.envoy import clusters, turns
+from codegen.envoy import clusters, tokens, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, header, seconds, typed
+from services.chassis import sizes
 from services.chassis.contract import Contract, Method
 
 METADATA = "weft"
 """Where routes say what other filters ask: `rate`, the rate class, and `operation`."""
+RPC = "x-weft-rpc"
+"""The header in which the edge's Lua says which RPC a request asks for, by its headers alone; its value is a gRPC path."""
 GRACE = 0.5
 """Seconds that a service has, past its deadline, to answer for itself before the edge does."""
 STREAM_GRACE = 10.0
@@ -27,6 +30,9 @@ RETRIES = {
     ],
 }
 
+NOWHERE: Json = {"cluster_header": "x-weft-nowhere", "cluster_not_found_response_code": "NOT_FOUND"}
+"""A cluster that nobody can name, not a direct response: the CORS filter looks for its policy in routes to clusters only."""
+
 PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -35,7 +41,7 @@ PAGE_POLICY = (
 
 ALONE = {
     f"envoy.filters.http.{name}": typed("config.route.v3.FilterConfig", disabled=True)
-    for name in ("grpc_json_transcoder", "local_ratelimit")
+    for name in ("grpc_json_transcoder", "local_ratelimit", "buffer", "bodies")
 }
 """For the edge's own pages: the transcoder would answer 404, as it knows no such path, and nothing is counted."""
 
@@ -55,58 +61,94 @@ CONTENT_TYPES = {
 
 def edge(contract: Contract, deployment: Deployment) -> Json:
     """The routes of the public listeners."""
+    outside = [method for method in contract.methods if not method.internal]
     host = {
         "name": "edge",
         "domains": ["*"],
         "routes": [
-            *(_call(method, turns.route(deployment)) for method in contract.methods if not method.internal),
+            *(_call(contract, method, turns.route(deployment)) for method in outside),
+            *(_before(contract, method) for method in outside if method.route),
             *_static(deployment),
             _unknown(),
         ],
         "typed_per_filter_config": {"envoy.filters.http.cors": _cors(deployment)},
+        "request_headers_to_remove": [RPC],
     }
     return {"name": "edge", "max_direct_response_body_size_bytes": 8 << 20, "virtual_hosts": [host]}
 
 
 def jwks(contract: Contract) -> Json:
     """The one route of the loopback listener that Envoy itself fetches the key set from."""
-    routes = [_call(m, {}) for m in contract.methods if m.route and m.route.path == JWKS_PATH]
+    routes = [_trusted(m) for m in contract.methods if m.route and m.route.path == tokens.JWKS_PATH]
     return {"name": "jwks", "virtual_hosts": [{"name": "jwks", "domains": ["*"], "routes": routes}]}
 
 
-JWKS_PATH = "/.well-known/jwks.json"
+def _call(contract: Contract, method: Method, balanced: Json) -> Json:
+    """Where a call goes, once it has the gRPC path of the RPC that its token and its limit were looked at for."""
+    route = _trusted(method, balanced)
+    route["match"]["headers"].append(_exactly(RPC, method.path))
+    return route | {"typed_per_filter_config": _bounds(contract, method)}
 
 
-def _call(method: Method, balanced: Json) -> Json:
-    action: Json = {"cluster": clusters.cluster_of(method), "retry_policy": RETRIES, **balanced}
+def _before(contract: Contract, method: Method) -> Json:
+    """What a REST request is held to before it is transcoded. It leads nowhere: `_call` does, for the same RPC alone."""
+    kind = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    missing = {"invert_match": True, "treat_missing_header_as_empty": True}
+    return {
+        "name": method.full_name.removeprefix("weft."),
+        "match": {"prefix": "/", "headers": [_exactly(RPC, method.path), kind | missing]},
+        "route": NOWHERE,
+        "metadata": _described(method),
+        "typed_per_filter_config": _bounds(contract, method),
+    }
+
+
+def _bounds(contract: Contract, method: Method) -> Json:
+    largest = {"max_request_bytes": sizes.largest_body(method, contract)}
+    return {
+        "envoy.filters.http.jwt_authn": tokens.requirement(method),
+        "envoy.filters.http.buffer": typed("extensions.filters.http.buffer.v3.BufferPerRoute", buffer=largest),
+    }
+
+
+def _exactly(name: str, value: str) -> Json:
+    return {"name": name, "string_match": {"exact": value}}
+
+
+def _described(method: Method) -> Json:
+    described: Json = {METADATA: {"rate": method.rate.name.lower(), "operation": method.full_name}}
+    if method.route and method.route.path.startswith("/oauth2/"):
+        described["envoy.filters.http.lua"] = {"oauth": True}
+    return {"filter_metadata": described}
+
+
+def _trusted(method: Method, balanced: Json | None = None) -> Json:
+    action: Json = {"cluster": clusters.cluster_of(method), "retry_policy": RETRIES, **(balanced or {})}
     if method.server_streaming:
         longest = seconds(method.deadline + STREAM_GRACE)
         action |= {"timeout": "0s", "idle_timeout": "60s", "max_stream_duration": {"max_stream_duration": longest}}
     else:
         action |= {"timeout": seconds(method.deadline + GRACE)}
-    described: Json = {METADATA: {"rate": method.rate.name.lower(), "operation": method.full_name}}
-    if method.route and method.route.path.startswith("/oauth2/"):
-        described["envoy.filters.http.lua"] = {"oauth": True}
     return {
         "name": method.full_name.removeprefix("weft."),
-        "match": {
-            "path": method.path,
-            "grpc": {},
-            "headers": [{"name": ":method", "string_match": {"exact": "POST"}}],
-        },
+        "match": {"path": method.path, "grpc": {}, "headers": [_exactly(":method", "POST")]},
         "route": action,
-        "metadata": {"filter_metadata": described},
+        "metadata": _described(method),
     }
 
 
 def _unknown() -> Json:
-    """What leads nowhere, and REST paths before they are transcoded.
-
-    A route to a cluster, though one that nobody can name, because the CORS filter looks for its policy in no other.
-    """
-    nowhere = {"cluster_header": "x-weft-nowhere", "cluster_not_found_response_code": "NOT_FOUND"}
+    """What leads nowhere, and what the Lua has not looked at yet. Its body is not waited for."""
     counted = {METADATA: {"rate": "read"}}
-    return {"name": "unknown", "match": {"prefix": "/"}, "route": nowhere, "metadata": {"filter_metadata": counted}}
+    # Not `FilterConfig`: that takes the filter out for good, and this is every request's first route.
+    refused = {"envoy.filters.http.buffer": typed("extensions.filters.http.buffer.v3.BufferPerRoute", disabled=True)}
+    return {
+        "name": "unknown",
+        "match": {"prefix": "/"},
+        "route": NOWHERE,
+        "metadata": {"filter_metadata": counted},
+        "typed_per_filter_config": refused,
+    }
 
 
 def _static(deployment: Deployment) -> list[Json]:

@@ -9,10 +9,12 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from codegen.envoy.deployment import Deployment
+from services.chassis import sizes
 from services.chassis.contract import Contract, ContractError, Method
 
 BASE = Path(__file__).resolve().parents[2] / "deploy" / "envoy" / "strict"
-PARTS = ("values", "json", "requests", "replies")
+DOOR = ("values", "refusals", "requests", "replies")
+BODIES = ("values", "refusals", "json", "bodies")
 _F = FieldDescriptor
 
 _INTEGERS = {
@@ -58,14 +60,19 @@ class Raw(str):
     """Lua code that stands for itself."""
 
 
-def source(contract: Contract, deployment: Deployment) -> str:
-    """The whole Lua source: tables first, then the hand-written walker."""
-    return "\n".join([tables(contract, deployment), walker()])
+def door(contract: Contract, deployment: Deployment) -> str:
+    """The Lua that looks at a request's headers: tables first, then what is written by hand."""
+    return "\n".join([tables(contract, deployment), *written(*DOOR)])
 
 
-def walker() -> str:
-    """The hand-written part of the source."""
-    return "\n".join((BASE / f"{part}.lua").read_text() for part in PARTS)
+def bodies(contract: Contract, deployment: Deployment) -> str:
+    """The Lua that looks at a request's body, where its headers, its token and its limit let it come so far."""
+    return "\n".join([tables(contract, deployment), *written(*BODIES)])
+
+
+def written(*parts: str) -> list[str]:
+    """Parts of the source that are written by hand."""
+    return [(BASE / f"{part}.lua").read_text() for part in parts]
 
 
 def tables(contract: Contract, deployment: Deployment) -> str:
@@ -85,7 +92,7 @@ class Tables:
 
     def __init__(self, contract: Contract) -> None:
         """Raises `ContractError` for a path template that the walker cannot match."""
-        self._pool = contract.pool
+        self._contract, self._pool = contract, contract.pool
         self._messages: dict[str, dict[str, Any]] = {}
         self._enums: dict[str, dict[str, bool]] = {}
         self._exact: dict[str, dict[str, Any]] = {}
@@ -136,7 +143,8 @@ class Tables:
         assert method.route
         message = self._pool.FindMessageTypeByName(method.input)
         body = method.route.body
-        rule: dict[str, Any] = {"query": {}}
+        largest = sizes.largest_body(method, self._contract)
+        rule: dict[str, Any] = {"rpc": method.path, "largest": largest, "verb": segments(method)[1], "query": {}}
         if body != "*":
             rule["query"] = dict(self._parameters(message, {*method.route.variables, body}))
         content = message if body == "*" else message.fields_by_name[body].message_type if body else None

@@ -2,18 +2,25 @@
 
 from codegen.envoy import clusters
 from codegen.envoy.deployment import Deployment
-from codegen.envoy.routes import JWKS_PATH
-from codegen.envoy.typed import Json, http_filter
-from services.chassis.contract import Contract, Method, RateClass
+from codegen.envoy.typed import Json, http_filter, typed
+from services.chassis.contract import Method, RateClass
 
 PROVIDER = "weft"
 NAMESPACE = "envoy.filters.http.jwt_authn"
 """The dynamic metadata that holds a verified token's claims, under the key `claims`."""
 CLAIMS = "claims"
+JWKS_PATH = "/.well-known/jwks.json"
+
+_HELD: Json = {"provider_name": PROVIDER}
+REQUIREMENTS: Json = {
+    "held": _HELD,
+    # Who shows a token where none is asked for is counted by it; one that fails does not shut them out.
+    "welcome": {"requires_any": {"requirements": [_HELD, {"allow_missing_or_failed": {}}]}},
+}
 
 
-def build(contract: Contract, deployment: Deployment) -> Json:
-    """The filter. It stands behind the transcoder, so that one rule for each gRPC path serves REST and native gRPC."""
+def build(deployment: Deployment) -> Json:
+    """The filter. Each route says which of the requirements its RPC has; what has no route leads nowhere."""
     provider = {
         "issuer": deployment.issuer,
         "audiences": ["weft"],
@@ -35,22 +42,22 @@ def build(contract: Contract, deployment: Deployment) -> Json:
         "require_expiration": True,
         "jwt_cache_config": {"jwt_cache_size": 5000, "jwt_max_token_size": 8192},
     }
-    rules = [rule for method in contract.methods if not method.internal for rule in _rules(method)]
     return http_filter(
         "jwt_authn",
         "jwt_authn.v3.JwtAuthentication",
         providers={PROVIDER: provider},
-        rules=rules,
+        requirement_map=REQUIREMENTS,
         strip_failure_response=True,
     )
 
 
-def _rules(method: Method) -> list[Json]:
-    match = {"path": method.path}
+def requirement(method: Method) -> Json:
+    """What a route to an RPC says to the filter."""
     if not method.public:
-        return [{"match": match, "requires": {"provider_name": PROVIDER}}]
+        return typed(_ROUTE, requirement_name="held")
     if method.rate in (RateClass.SIGN_IN, RateClass.SIGN_UP):
-        return []
-    # Who shows a token where none is asked for is counted by it; one that fails does not shut them out.
-    either = {"requirements": [{"provider_name": PROVIDER}, {"allow_missing_or_failed": {}}]}
-    return [{"match": match, "requires": {"requires_any": either}}]
+        return typed(_ROUTE, disabled=True)
+    return typed(_ROUTE, requirement_name="welcome")
+
+
+_ROUTE = "extensions.filters.http.jwt_authn.v3.PerRouteConfig"

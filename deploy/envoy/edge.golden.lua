@@ -61,45 +61,45 @@ M["weft.user.v1.SuspendPartnerRequest"].fields = {partnerId = S.string, partner_
 M["weft.user.v1.VerifyEmailRequest"].fields = {code = S.string, email = S.string}
 local VERBS = {adjustStock = true, cancel = true, countUnread = true, markRead = true, quote = true, refresh = true, reinstate = true, resendVerification = true, rotateSecret = true, signIn = true, signOut = true, signUp = true, suspend = true, verifyEmail = true, watch = true}
 local R, EXACT = {}, {}
-R["weft.notification.v1.InboxService.CountUnread"] = {query = {}}
-R["weft.notification.v1.InboxService.ListInbox"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, unreadOnly = S.bool, unread_only = S.bool}}
-R["weft.notification.v1.InboxService.MarkRead"] = {body = M["weft.notification.v1.MarkReadRequest"], query = {}}
-R["weft.order.v1.OrderService.CancelOrder"] = {body = M["weft.order.v1.CancelOrderRequest"], bound = {orderId = 3, order_id = 3}, query = {}}
-R["weft.order.v1.OrderService.CreateOrder"] = {body = M["weft.order.v1.CreateOrderRequest"], query = {}}
-R["weft.order.v1.OrderService.GetOrder"] = {query = {}}
-R["weft.order.v1.OrderService.ListOrders"] = {query = {createTimeFrom = S.timestamp, createTimeTo = S.timestamp, create_time_from = S.timestamp, create_time_to = S.timestamp, customerId = S.string, customer_id = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "list", of = {kind = "scalar", names = E["weft.order.v1.OrderState"], test = "enum", what = "a name of OrderState"}, what = "an array"}}}
-R["weft.order.v1.OrderService.QuoteOrder"] = {body = M["weft.order.v1.QuoteOrderRequest"], query = {}}
-R["weft.order.v1.OrderService.WatchOrders"] = {query = {cursor = S.string}}
-R["weft.order.v1.PaymentService.GetPayment"] = {query = {}}
-R["weft.order.v1.PaymentService.ListPayments"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "list", of = {kind = "scalar", names = E["weft.order.v1.PaymentState"], test = "enum", what = "a name of PaymentState"}, what = "an array"}}}
-R["weft.order.v1.ProductService.AdjustStock"] = {body = M["weft.order.v1.AdjustStockRequest"], bound = {productId = 3, product_id = 3}, query = {}}
-R["weft.order.v1.ProductService.CreateProduct"] = {body = M["weft.order.v1.CreateProductRequest"], query = {}}
-R["weft.order.v1.ProductService.GetProduct"] = {query = {}}
-R["weft.order.v1.ProductService.ListProducts"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}}
-R["weft.order.v1.ProductService.UpdateProduct"] = {body = M["weft.order.v1.Product"], bound = {productId = 3, product_id = 3}, query = {updateMask = S.string, update_mask = S.string}}
-R["weft.user.v1.AuthService.Refresh"] = {body = M["weft.user.v1.RefreshRequest"], query = {}}
-R["weft.user.v1.AuthService.ResendVerification"] = {body = M["weft.user.v1.ResendVerificationRequest"], query = {}}
-R["weft.user.v1.AuthService.SignIn"] = {body = M["weft.user.v1.SignInRequest"], query = {}}
-R["weft.user.v1.AuthService.SignOut"] = {body = M["weft.user.v1.SignOutRequest"], query = {}}
-R["weft.user.v1.AuthService.SignUp"] = {body = M["weft.user.v1.SignUpRequest"], query = {}}
-R["weft.user.v1.AuthService.VerifyEmail"] = {body = M["weft.user.v1.VerifyEmailRequest"], query = {}}
-R["weft.user.v1.OAuthService.GetJwks"] = {query = {}}
-R["weft.user.v1.OAuthService.GetMetadata"] = {query = {}}
-R["weft.user.v1.OAuthService.Revoke"] = {body = "raw", query = {}}
-R["weft.user.v1.OAuthService.Token"] = {body = "raw", query = {}}
-R["weft.user.v1.PartnerService.CreateClient"] = {body = M["weft.user.v1.CreateClientRequest"], bound = {partnerId = 3, partner_id = 3}, query = {}}
-R["weft.user.v1.PartnerService.CreatePartner"] = {body = M["weft.user.v1.CreatePartnerRequest"], query = {}}
-R["weft.user.v1.PartnerService.GetPartner"] = {query = {}}
-R["weft.user.v1.PartnerService.ListClients"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}}
-R["weft.user.v1.PartnerService.ListPartners"] = {query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}}
-R["weft.user.v1.PartnerService.ReinstatePartner"] = {body = M["weft.user.v1.ReinstatePartnerRequest"], bound = {partnerId = 3, partner_id = 3}, query = {}}
-R["weft.user.v1.PartnerService.RevokeClient"] = {query = {}}
-R["weft.user.v1.PartnerService.RotateClientSecret"] = {body = M["weft.user.v1.RotateClientSecretRequest"], bound = {clientId = 5, client_id = 5, partnerId = 3, partner_id = 3}, query = {}}
-R["weft.user.v1.PartnerService.SuspendPartner"] = {body = M["weft.user.v1.SuspendPartnerRequest"], bound = {partnerId = 3, partner_id = 3}, query = {}}
-R["weft.user.v1.PartnerService.UpdatePartner"] = {body = M["weft.user.v1.Partner"], bound = {partnerId = 3, partner_id = 3}, query = {updateMask = S.string, update_mask = S.string}}
-R["weft.user.v1.UserService.CreateUser"] = {body = M["weft.user.v1.CreateUserRequest"], query = {}}
-R["weft.user.v1.UserService.GetUser"] = {query = {}}
-R["weft.user.v1.UserService.ListUsers"] = {query = {email = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "list", of = {kind = "scalar", names = E["weft.user.v1.UserState"], test = "enum", what = "a name of UserState"}, what = "an array"}}}
+R["weft.notification.v1.InboxService.CountUnread"] = {largest = 5120, query = {}, rpc = "/weft.notification.v1.InboxService/CountUnread", verb = "countUnread"}
+R["weft.notification.v1.InboxService.ListInbox"] = {largest = 16384, query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, unreadOnly = S.bool, unread_only = S.bool}, rpc = "/weft.notification.v1.InboxService/ListInbox", verb = ""}
+R["weft.notification.v1.InboxService.MarkRead"] = {body = M["weft.notification.v1.MarkReadRequest"], largest = 187392, query = {}, rpc = "/weft.notification.v1.InboxService/MarkRead", verb = "markRead"}
+R["weft.order.v1.OrderService.CancelOrder"] = {body = M["weft.order.v1.CancelOrderRequest"], bound = {orderId = 3, order_id = 3}, largest = 7168, query = {}, rpc = "/weft.order.v1.OrderService/CancelOrder", verb = "cancel"}
+R["weft.order.v1.OrderService.CreateOrder"] = {body = M["weft.order.v1.CreateOrderRequest"], largest = 37888, query = {}, rpc = "/weft.order.v1.OrderService/CreateOrder", verb = ""}
+R["weft.order.v1.OrderService.GetOrder"] = {largest = 5120, query = {}, rpc = "/weft.order.v1.OrderService/GetOrder", verb = ""}
+R["weft.order.v1.OrderService.ListOrders"] = {largest = 18432, query = {createTimeFrom = S.timestamp, createTimeTo = S.timestamp, create_time_from = S.timestamp, create_time_to = S.timestamp, customerId = S.string, customer_id = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "list", of = {kind = "scalar", names = E["weft.order.v1.OrderState"], test = "enum", what = "a name of OrderState"}, what = "an array"}}, rpc = "/weft.order.v1.OrderService/ListOrders", verb = ""}
+R["weft.order.v1.OrderService.QuoteOrder"] = {body = M["weft.order.v1.QuoteOrderRequest"], largest = 29696, query = {}, rpc = "/weft.order.v1.OrderService/QuoteOrder", verb = "quote"}
+R["weft.order.v1.OrderService.WatchOrders"] = {largest = 7168, query = {cursor = S.string}, rpc = "/weft.order.v1.OrderService/WatchOrders", verb = "watch"}
+R["weft.order.v1.PaymentService.GetPayment"] = {largest = 5120, query = {}, rpc = "/weft.order.v1.PaymentService/GetPayment", verb = ""}
+R["weft.order.v1.PaymentService.ListPayments"] = {largest = 17408, query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "list", of = {kind = "scalar", names = E["weft.order.v1.PaymentState"], test = "enum", what = "a name of PaymentState"}, what = "an array"}}, rpc = "/weft.order.v1.PaymentService/ListPayments", verb = ""}
+R["weft.order.v1.ProductService.AdjustStock"] = {body = M["weft.order.v1.AdjustStockRequest"], bound = {productId = 3, product_id = 3}, largest = 5120, query = {}, rpc = "/weft.order.v1.ProductService/AdjustStock", verb = "adjustStock"}
+R["weft.order.v1.ProductService.CreateProduct"] = {body = M["weft.order.v1.CreateProductRequest"], largest = 7168, query = {}, rpc = "/weft.order.v1.ProductService/CreateProduct", verb = ""}
+R["weft.order.v1.ProductService.GetProduct"] = {largest = 5120, query = {}, rpc = "/weft.order.v1.ProductService/GetProduct", verb = ""}
+R["weft.order.v1.ProductService.ListProducts"] = {largest = 16384, query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}, rpc = "/weft.order.v1.ProductService/ListProducts", verb = ""}
+R["weft.order.v1.ProductService.UpdateProduct"] = {body = M["weft.order.v1.Product"], bound = {productId = 3, product_id = 3}, largest = 12288, query = {updateMask = S.string, update_mask = S.string}, rpc = "/weft.order.v1.ProductService/UpdateProduct", verb = ""}
+R["weft.user.v1.AuthService.Refresh"] = {body = M["weft.user.v1.RefreshRequest"], largest = 7168, query = {}, rpc = "/weft.user.v1.AuthService/Refresh", verb = "refresh"}
+R["weft.user.v1.AuthService.ResendVerification"] = {body = M["weft.user.v1.ResendVerificationRequest"], largest = 7168, query = {}, rpc = "/weft.user.v1.AuthService/ResendVerification", verb = "resendVerification"}
+R["weft.user.v1.AuthService.SignIn"] = {body = M["weft.user.v1.SignInRequest"], largest = 9216, query = {}, rpc = "/weft.user.v1.AuthService/SignIn", verb = "signIn"}
+R["weft.user.v1.AuthService.SignOut"] = {body = M["weft.user.v1.SignOutRequest"], largest = 5120, query = {}, rpc = "/weft.user.v1.AuthService/SignOut", verb = "signOut"}
+R["weft.user.v1.AuthService.SignUp"] = {body = M["weft.user.v1.SignUpRequest"], largest = 10240, query = {}, rpc = "/weft.user.v1.AuthService/SignUp", verb = "signUp"}
+R["weft.user.v1.AuthService.VerifyEmail"] = {body = M["weft.user.v1.VerifyEmailRequest"], largest = 8192, query = {}, rpc = "/weft.user.v1.AuthService/VerifyEmail", verb = "verifyEmail"}
+R["weft.user.v1.OAuthService.GetJwks"] = {largest = 5120, query = {}, rpc = "/weft.user.v1.OAuthService/GetJwks", verb = ""}
+R["weft.user.v1.OAuthService.GetMetadata"] = {largest = 5120, query = {}, rpc = "/weft.user.v1.OAuthService/GetMetadata", verb = ""}
+R["weft.user.v1.OAuthService.Revoke"] = {body = "raw", largest = 13312, query = {}, rpc = "/weft.user.v1.OAuthService/Revoke", verb = ""}
+R["weft.user.v1.OAuthService.Token"] = {body = "raw", largest = 13312, query = {}, rpc = "/weft.user.v1.OAuthService/Token", verb = ""}
+R["weft.user.v1.PartnerService.CreateClient"] = {body = M["weft.user.v1.CreateClientRequest"], bound = {partnerId = 3, partner_id = 3}, largest = 25600, query = {}, rpc = "/weft.user.v1.PartnerService/CreateClient", verb = ""}
+R["weft.user.v1.PartnerService.CreatePartner"] = {body = M["weft.user.v1.CreatePartnerRequest"], largest = 25600, query = {}, rpc = "/weft.user.v1.PartnerService/CreatePartner", verb = ""}
+R["weft.user.v1.PartnerService.GetPartner"] = {largest = 5120, query = {}, rpc = "/weft.user.v1.PartnerService/GetPartner", verb = ""}
+R["weft.user.v1.PartnerService.ListClients"] = {largest = 16384, query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}, rpc = "/weft.user.v1.PartnerService/ListClients", verb = ""}
+R["weft.user.v1.PartnerService.ListPartners"] = {largest = 16384, query = {pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string}, rpc = "/weft.user.v1.PartnerService/ListPartners", verb = ""}
+R["weft.user.v1.PartnerService.ReinstatePartner"] = {body = M["weft.user.v1.ReinstatePartnerRequest"], bound = {partnerId = 3, partner_id = 3}, largest = 5120, query = {}, rpc = "/weft.user.v1.PartnerService/ReinstatePartner", verb = "reinstate"}
+R["weft.user.v1.PartnerService.RevokeClient"] = {largest = 5120, query = {}, rpc = "/weft.user.v1.PartnerService/RevokeClient", verb = ""}
+R["weft.user.v1.PartnerService.RotateClientSecret"] = {body = M["weft.user.v1.RotateClientSecretRequest"], bound = {clientId = 5, client_id = 5, partnerId = 3, partner_id = 3}, largest = 5120, query = {}, rpc = "/weft.user.v1.PartnerService/RotateClientSecret", verb = "rotateSecret"}
+R["weft.user.v1.PartnerService.SuspendPartner"] = {body = M["weft.user.v1.SuspendPartnerRequest"], bound = {partnerId = 3, partner_id = 3}, largest = 5120, query = {}, rpc = "/weft.user.v1.PartnerService/SuspendPartner", verb = "suspend"}
+R["weft.user.v1.PartnerService.UpdatePartner"] = {body = M["weft.user.v1.Partner"], bound = {partnerId = 3, partner_id = 3}, largest = 29696, query = {updateMask = S.string, update_mask = S.string}, rpc = "/weft.user.v1.PartnerService/UpdatePartner", verb = ""}
+R["weft.user.v1.UserService.CreateUser"] = {body = M["weft.user.v1.CreateUserRequest"], largest = 10240, query = {}, rpc = "/weft.user.v1.UserService/CreateUser", verb = ""}
+R["weft.user.v1.UserService.GetUser"] = {largest = 5120, query = {}, rpc = "/weft.user.v1.UserService/GetUser", verb = ""}
+R["weft.user.v1.UserService.ListUsers"] = {largest = 21504, query = {email = S.string, externalReference = S.string, external_reference = S.string, pageSize = S.int32, pageToken = S.string, page_size = S.int32, page_token = S.string, states = {kind = "list", of = {kind = "scalar", names = E["weft.user.v1.UserState"], test = "enum", what = "a name of UserState"}, what = "an array"}}, rpc = "/weft.user.v1.UserService/ListUsers", verb = ""}
 EXACT["/.well-known/jwks.json"] = {GET = R["weft.user.v1.OAuthService.GetJwks"]}
 EXACT["/.well-known/oauth-authorization-server"] = {GET = R["weft.user.v1.OAuthService.GetMetadata"]}
 EXACT["/oauth2/revoke"] = {POST = R["weft.user.v1.OAuthService.Revoke"]}

@@ -15,6 +15,7 @@ from codegen.envoy.bootstrap import sample
 from codegen.envoy.typed import Json
 from deploy.local.certificates import Certificates
 from services.chassis import contract as contracts
+from services.chassis import sizes
 from services.chassis.contract import Caller, Contract, Method, RateClass
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,7 +104,7 @@ def test_closing_a_method_takes_it_off_the_edge() -> None:
     closed = Changed(GetOrder={"callers": frozenset({Caller.INTERNAL}), "route": None, "rate": RateClass.NONE})
     config, path = built(closed), "/weft.order.v1.OrderService/GetOrder"
     assert path not in routes(config)
-    assert path not in json.dumps(filter_of(config, "jwt_authn"))
+    assert asking(config, path) == []
     assert "OrderService.GetOrder" not in strict_json.tables(closed, sample(closed))
 
 
@@ -115,18 +116,57 @@ def test_a_method_is_as_long_as_its_deadline() -> None:
     assert (stream["timeout"], stream["max_stream_duration"]["max_stream_duration"]) == ("0s", "310s")
 
 
-def test_who_must_show_a_token_is_said_by_grpc_path() -> None:
-    def needs(config: Json, path: str) -> Any:
-        return [rule["requires"] for rule in filter_of(config, "jwt_authn")["rules"] if rule["match"] == {"path": path}]
+def asking(config: Json, path: str) -> list[Json]:
+    """The routes that a request for an RPC takes: over REST before it is transcoded, and the one that leads on."""
+    named = {"name": "x-weft-rpc", "string_match": {"exact": path}}
+    hosts = manager(config)["route_config"]["virtual_hosts"]
+    return [r for host in hosts for r in host["routes"] if named in r["match"].get("headers", [])]
+
+
+def said(route: Json, name: str) -> Json:
+    """What a route says to a filter, without its type."""
+    spoken = route["typed_per_filter_config"][f"envoy.filters.http.{name}"]
+    return {key: value for key, value in spoken.items() if key != "@type"}
+
+
+def test_who_must_show_a_token_is_said_by_the_routes_of_an_rpc() -> None:
+    def needs(config: Json, path: str) -> list[Json]:
+        return [said(route, "jwt_authn") for route in asking(config, path)]
 
     path = "/weft.order.v1.ProductService/GetProduct"
-    held = [{"provider_name": "weft"}]
-    either = [{"requires_any": {"requirements": [{"provider_name": "weft"}, {"allow_missing_or_failed": {}}]}}]
-    assert needs(built(), path) == either
-    assert needs(built(Changed(GetProduct={"callers": frozenset({Caller.USER})})), path) == held
-    assert needs(built(), "/weft.user.v1.AuthService/SignIn") == []
-    protected = [method for method in CONTRACT.methods if not method.internal and not method.public]
-    assert [method.name for method in protected if needs(built(), method.path) != held] == []
+    held, welcome = {"requirement_name": "held"}, {"requirement_name": "welcome"}
+    assert filter_of(built(), "jwt_authn")["requirement_map"]["held"] == {"provider_name": "weft"}
+    assert needs(built(), path) == [welcome, welcome]
+    assert needs(built(Changed(GetProduct={"callers": frozenset({Caller.USER})})), path) == [held, held]
+    assert needs(built(), "/weft.user.v1.AuthService/SignIn") == [{"disabled": True}] * 2
+    for method in CONTRACT.methods:
+        if not method.internal and not method.public:
+            assert needs(built(), method.path) == [held] * (2 if method.route else 1), method.name
+
+
+def test_a_call_goes_where_its_token_and_limit_were_looked_at_and_nowhere_else() -> None:
+    """The RPC that the headers asked for is the RPC of the path, or there is no route."""
+    config = built()
+    for path, route in routes(config).items():
+        assert route in asking(config, path)
+        assert route["match"]["path"] == path
+        before = [other for other in asking(config, path) if other is not route]
+        assert all(other["route"].get("cluster_header") == "x-weft-nowhere" for other in before)
+        assert [other["metadata"] for other in before] in ([], [route["metadata"]])
+    stripped = manager(config)["early_header_mutation_extensions"][0]["typed_config"]["mutations"]
+    assert {"remove_on_match": {"key_matcher": {"prefix": "x-weft-"}}} in stripped
+
+
+def test_a_body_may_be_as_large_as_the_contract_lets_it_be() -> None:
+    config = built()
+    for method in CONTRACT.methods:
+        if not method.internal:
+            largest = sizes.largest_body(method, CONTRACT)
+            bounds = [said(route, "buffer")["buffer"]["max_request_bytes"] for route in asking(config, method.path)]
+            assert set(bounds) == {largest}
+            assert largest <= sizes.MAX_BODY
+    unknown = manager(config)["route_config"]["virtual_hosts"][0]["routes"][-1]
+    assert said(unknown, "buffer") == {"disabled": True}
 
 
 def test_tokens_come_in_the_header_alone_and_stale_keys_do_not_last() -> None:
@@ -158,8 +198,8 @@ def test_every_plan_and_class_has_its_bucket_and_the_buckets_do_not_evict() -> N
 def test_filters_stand_in_the_order_that_their_reasons_ask_for() -> None:
     names = [one["name"].removeprefix("envoy.filters.http.") for one in manager(built())["http_filters"]]
     assert names == [
-        "header_mutation", "health_check", "cors", "compressor", "buffer", "lua", "grpc_json_transcoder", "jwt_authn",
-        "local_ratelimit", "set_filter_state", "router",
+        "header_mutation", "health_check", "cors", "compressor", "lua", "jwt_authn", "local_ratelimit", "buffer",
+        "bodies", "grpc_json_transcoder", "set_filter_state", "router",
     ]  # fmt: skip
 
 
@@ -176,8 +216,9 @@ def test_the_edge_itself_says_only_reasons_of_the_contract_and_never_what_envoy_
     printing = [mapper for mapper in config["mappers"] if "LOCAL_REPLY_BODY" in json.dumps(mapper)]
     assert len(printing) == 1
     assert local_replies.LUA in json.dumps(printing)
-    said = set(re.findall(r'reason = "([A-Z_]+)"', strict_json.walker()))
-    assert {("weft.api.v1", reason) for reason in said} <= set(CONTRACT.reasons)
+    source = "".join(strict_json.written(*strict_json.DOOR, *strict_json.BODIES))
+    reasons = set(re.findall(r'reason = "([A-Z_]+)"', source))
+    assert {("weft.api.v1", reason) for reason in reasons} <= set(CONTRACT.reasons)
 
 
 def test_every_rest_route_has_its_rule_in_the_lua() -> None:

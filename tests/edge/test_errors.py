@@ -54,6 +54,23 @@ def raw(text: str | bytes) -> dict[str, Any]:
     return {"verb": "POST", "path": "/v1/orders", "body": {"content": text}, "headers": JSON}
 
 
+def streamed(size: int) -> dict[str, Any]:
+    """Fields of a case that posts so many bytes and does not say before how many."""
+    return {"verb": "POST", "path": "/v1/orders", "body": {"content": Pieces(size)}, "headers": JSON}
+
+
+class Pieces:
+    """A note in pieces of a kilobyte, as often as it is asked for."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b'{"note":"'
+        yield from (b"x" * 1000 for _ in range(self._size // 1000))
+        yield b'"}'
+
+
 LINE = {"productId": "prd_1", "quantity": 1}
 BEARER = {"www-authenticate": 'Bearer realm="weft"'}
 INVALID = {"www-authenticate": 'Bearer realm="weft", error="invalid_token"'}
@@ -111,7 +128,8 @@ CASES = [
     Case("no content type", "CONTENT_TYPE_UNSUPPORTED", 415, verb="POST", path="/v1/orders", body={"content": b"{}"}),
     Case("packed body", "CONTENT_TYPE_UNSUPPORTED", 415, verb="POST", path="/v1/orders",
          headers={**JSON, "content-encoding": "gzip"}, body={"content": b"{}"}),
-    Case("body too large", "BODY_TOO_LARGE", 413, **post({"note": "x" * (1 << 20)}), rpc=GET, request=b"x" * ((1 << 20) + 1)),
+    Case("body too large", "BODY_TOO_LARGE", 413, **post({"note": "x" * 60_000}), rpc=GET, request=b"x" * 60_000),
+    Case("body too large, its length not announced", "BODY_TOO_LARGE", 413, **streamed(60_000)),
     Case("escaped slash in the path", "HTTP_MALFORMED", 400, path="/v1/orders/a%2Fb"),
     Case("service fails by name", "ORDER_NOT_FOUND", 404, path="/v1/orders/ord_1", rpc=GET, headers={"x-test-error": "NOT_FOUND"}),
     Case("service fails without details", "OVERLOADED", 429, path="/v1/orders/ord_1",

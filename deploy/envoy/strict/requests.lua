@@ -1,4 +1,5 @@
--- Requests: which rule a path has, whether query and body keep to it, and how the edge refuses.
+-- Requests: which RPC the headers ask for, and whether path, query and announced length keep to its rule. Nothing here waits
+-- for a body: who may not call is refused before it comes.
 
 -- the rules of the node that parts lead to, literals first; where a method is given, only of one that has it
 local function descend(node, parts, k, verb, method)
@@ -64,59 +65,7 @@ local function check_query(query, allowed)
   end
 end
 
-local function quoted(text)
-  text = gsub(sub(text, 1, 200), "[\128-\255]", "?")
-  return (gsub(gsub(text, '[\\"]', "\\%0"), "%c", " "))
-end
-
-local HTTP = { ROUTE_NOT_FOUND = "404", METHOD_NOT_ALLOWED = "405", CONTENT_TYPE_UNSUPPORTED = "415" }
-local CODE = { ROUTE_NOT_FOUND = 5, METHOD_NOT_ALLOWED = 12 }
-local TYPE = '{"@type":"type.googleapis.com/google.rpc.'
-
--- fault is {reason, text}; key names the metadata, name its value; violation says whether name is a field of the request
-local function refuse(handle, path, fault, key, name, violation, allow)
-  local reason, message = fault.reason, fault.text
-  if violation and name ~= "" then message = quoted(name) .. " " .. message .. "." end
-  local body
-  if sub(path, 1, 8) == "/oauth2/" then
-    body = '{"error":"invalid_request","error_description":"' .. gsub(message, '\\?"', "'") .. '"}'
-  else
-    local metadata = key and name ~= "" and '"' .. key .. '":"' .. quoted(name) .. '"' or ""
-    local details = TYPE .. 'ErrorInfo","reason":"' .. reason .. '","domain":"weft.api.v1","metadata":{' .. metadata .. "}}"
-    if violation and name ~= "" then
-      details = details .. "," .. TYPE .. 'BadRequest","fieldViolations":[{"field":"' .. quoted(name) .. '","description":"'
-        .. quoted(fault.text) .. '"}]}'
-    end
-    local id = handle:headers():get("x-request-id")
-    if id then details = details .. "," .. TYPE .. 'RequestInfo","requestId":"' .. quoted(id) .. '"}' end
-    body = '{"code":' .. (CODE[reason] or 3) .. ',"message":"' .. message .. '","details":[' .. details .. "]}"
-  end
-  local headers = { [":status"] = HTTP[reason] or "400", ["content-type"] = "application/json" }
-  if allow then headers["allow"] = allow end
-  handle:respond(headers, body)
-end
-
 local NO_ROUTE = { reason = "ROUTE_NOT_FOUND", text = "There is no such path." }
-
-local function check_content(handle, path, rule, parts)
-  if rule.body == "raw" then return end
-  local body = handle:body()
-  if not body or body:length() == 0 then return end
-  if not rule.body then
-    return refuse(handle, path, { reason = "JSON_MALFORMED", text = "The call takes no body." })
-  end
-  local headers = handle:headers()
-  local kind = headers:get("content-type")
-  local plain_json = kind and match(string.lower(kind), "^application/json%s*$") or kind and match(string.lower(kind), "^application/json%s*;")
-  local encoding = headers:get("content-encoding")
-  if not plain_json or encoding and encoding ~= "identity" then
-    local fault = { reason = "CONTENT_TYPE_UNSUPPORTED", text = "The body must be application/json, not encoded." }
-    return refuse(handle, path, fault, "expected", "application/json")
-  end
-  PARTS = parts
-  local fault, field = check_body(body:getBytes(0, body:length()), rule.body)
-  if fault then return refuse(handle, path, fault, fault.reason == "UNKNOWN_FIELD" and "field" or nil, field, true) end
-end
 
 -- what HTTP lets a caller name a header and gRPC does not, or takes for its own: the services would break the call off
 local function tidy(headers)
@@ -134,14 +83,22 @@ local function tidy(headers)
   if timeout and not (#timeout < 10 and find(timeout, "^%d+[HMSmun]$")) then headers:remove("grpc-timeout") end
 end
 
+-- says which RPC is asked for: token, limit, bound of the body and the way on are chosen by it, and by it alone
+local function settle(handle, headers, rpc)
+  headers:replace("x-weft-rpc", rpc)
+  handle:clearRouteCache()
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type")
-  if kind and (kind == "application/grpc" or sub(kind, 1, 17) == "application/grpc+") then return end
+  if kind and (kind == "application/grpc" or sub(kind, 1, 17) == "application/grpc+") then
+    return settle(handle, headers, headers:get(":path"))
+  end
   tidy(headers)
   local method = headers:get(":method")
   local path, query = match(headers:get(":path") or "/", "^([^?]*)%??(.*)$")
-  local rules, parts = rules_of(path, method)
+  local rules = rules_of(path, method)
   if not rules then
     if not is_static(path) then return refuse(handle, path, NO_ROUTE) end
     rules = { GET = true, HEAD = true }
@@ -164,5 +121,7 @@ function envoy_on_request(handle)
       return refuse(handle, path, fault, fault.reason == "UNKNOWN_QUERY_PARAMETER" and "parameter" or nil, name, true)
     end
   end
-  return check_content(handle, path, rule, parts)
+  local length = tonumber(headers:get("content-length") or 0)
+  if length and length > rule.largest then return refuse_large(handle, path, rule) end
+  return settle(handle, headers, rule.rpc)
 end

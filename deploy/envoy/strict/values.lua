@@ -1,10 +1,10 @@
 -- What Envoy's transcoder lets pass, refused: unknown paths, methods, query parameters, content types and body fields.
 -- What it cannot say, said: success codes, and one error shape. On transcoded requests only; native gRPC passes by.
 --
--- One source in four parts: values, json, requests, replies. The generator puts tables before them: R (rules), EXACT and
--- TREE (path to HTTP method to rule), VERBS, STATIC.
--- A rule is {query = {name = node}, body = node or "raw", bound = {name = k}}: the body's field `name` is the path's k-th
--- part; a "raw" body (google.api.HttpBody) passes untouched.
+-- Two sources: edge.lua of values, refusals, requests, replies, and bodies.lua of values, refusals, json, bodies. The
+-- generator puts tables before each: R (rules), EXACT and TREE (path to HTTP method to rule), VERBS, STATIC.
+-- A rule is {rpc = path, largest = bytes, verb = "", query = {name = node}, body = node or "raw", bound = {name = k}}: the
+-- body's field `name` is the path's k-th part; a "raw" body (google.api.HttpBody) passes untouched.
 -- A node describes a value: {kind = "message", fields = {name = node}} | "list" | "map" (of = node) | "object" | "array" |
 -- "free" | a scalar {kind = "scalar", test = name, names = {…} for an enum, what = "a whole number"}.
 --

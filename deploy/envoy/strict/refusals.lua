@@ -1,0 +1,38 @@
+-- Refusals: how the edge says no, in the one error shape, or in that of RFC 6749.
+
+local function quoted(text)
+  text = gsub(sub(text, 1, 200), "[\128-\255]", "?")
+  return (gsub(gsub(text, '[\\"]', "\\%0"), "%c", " "))
+end
+
+local HTTP = { ROUTE_NOT_FOUND = "404", METHOD_NOT_ALLOWED = "405", CONTENT_TYPE_UNSUPPORTED = "415", BODY_TOO_LARGE = "413" }
+local CODE = { ROUTE_NOT_FOUND = 5, METHOD_NOT_ALLOWED = 12 }
+local TYPE = '{"@type":"type.googleapis.com/google.rpc.'
+
+-- fault is {reason, text}; key names the metadata, name its value; violation says whether name is a field of the request
+local function refuse(handle, path, fault, key, name, violation, allow)
+  local reason, message = fault.reason, fault.text
+  if violation and name ~= "" then message = quoted(name) .. " " .. message .. "." end
+  local body
+  if sub(path, 1, 8) == "/oauth2/" then
+    body = '{"error":"invalid_request","error_description":"' .. gsub(message, '\\?"', "'") .. '"}'
+  else
+    local metadata = key and name ~= "" and '"' .. key .. '":"' .. quoted(name) .. '"' or ""
+    local details = TYPE .. 'ErrorInfo","reason":"' .. reason .. '","domain":"weft.api.v1","metadata":{' .. metadata .. "}}"
+    if violation and name ~= "" then
+      details = details .. "," .. TYPE .. 'BadRequest","fieldViolations":[{"field":"' .. quoted(name) .. '","description":"'
+        .. quoted(fault.text) .. '"}]}'
+    end
+    local id = handle:headers():get("x-request-id")
+    if id then details = details .. "," .. TYPE .. 'RequestInfo","requestId":"' .. quoted(id) .. '"}' end
+    body = '{"code":' .. (CODE[reason] or 3) .. ',"message":"' .. message .. '","details":[' .. details .. "]}"
+  end
+  local headers = { [":status"] = HTTP[reason] or "400", ["content-type"] = "application/json" }
+  if allow then headers["allow"] = allow end
+  handle:respond(headers, body)
+end
+
+local function refuse_large(handle, path, rule)
+  local text = "The body is larger than the " .. rule.largest .. " bytes that the call takes."
+  return refuse(handle, path, { reason = "BODY_TOO_LARGE", text = text })
+end
