@@ -1,7 +1,7 @@
 """Language tags (BCP 47), normalised, and the best of the languages that there are. `langcodes` knows the registry."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import langcodes
 from langcodes import language_distance
@@ -40,8 +40,8 @@ def best(wanted: str, available: Collection[str]) -> str | None:
     return None
 
 
-def accept_language(header: str, available: Collection[str]) -> str | None:
-    """The one of the available tags that an `accept-language` asks for most (RFC 9110, 12.5.4), or None.
+def accept_language(header: str, available: Collection[str], default: str) -> str:
+    """The one of the available tags that an `accept-language` asks for most (RFC 9110, 12.5.4), or the default.
 
     Of a longer header the first 1,000 characters and 20 languages count.
     """
@@ -50,10 +50,19 @@ def accept_language(header: str, available: Collection[str]) -> str | None:
     refused = {tag.lower() for weight, tag in weighed if weight == 0}
     offered = [tag for tag in available if tag.lower() not in refused]
     for weight, tag in sorted(weighed, key=lambda each: -each[0]):
-        found = best(tag, offered) if weight > 0 else None
+        if weight == 0:
+            break
+        found = _unnamed(weighed, available, default) if tag == "*" else best(tag, offered)
         if found is not None:
             return found
-    return None
+    return default
+
+
+def _unnamed(weighed: Sequence[tuple[float, str]], available: Collection[str], default: str) -> str | None:
+    """What `*` stands for: any language that the header does not name, the default before others."""
+    named = {tag.lower() for _, tag in weighed}
+    unnamed = [tag for tag in available if tag.lower() not in named]
+    return default if default in unnamed else min(unnamed, default=None)
 
 
 def _weight(parameters: str) -> float:

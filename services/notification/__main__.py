@@ -15,6 +15,7 @@ from services.notification.events.repository import EventRepository
 from services.notification.events.worker import EventWorker
 from services.notification.inbox.handlers import InboxHandlers
 from services.notification.inbox.repository import InboxRepository
+from services.notification.mail.message import Sender
 from services.notification.mail.smtp import Mailer, server_of
 from services.notification.mail.writer import Writer
 from services.notification.observers import OBSERVERS, Observers
@@ -46,7 +47,7 @@ def _send_mails(weft: App, mails: Queue, templates: Templates) -> None:
     worker = DeliveryWorker(
         deliveries,
         recipients,
-        Writer(templates, recipients, weft.settings.mail_from),
+        Writer(templates, recipients, Sender.of(weft.settings.mail_from)),
         mailer,
         clock=weft.clock,
         tracer=weft.tracer,

@@ -2,7 +2,7 @@
 `title` and `body` of an inbox item. Sandboxed, strict about what is missing, and escaped in the `html` block alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from services.chassis import locales
 from services.notification import money
 
 FOLDER = Path(__file__).parent / "templates"
@@ -47,6 +48,14 @@ class Templates:
         """Those that there are templates in."""
         return frozenset(path.name for path in self._folder.iterdir() if path.is_dir())
 
+    def language(self, wanted: str) -> str:
+        """The locale that serves readers of `wanted`, whatever that holds."""
+        return wanted if wanted in self.locales else locales.best(wanted, self.locales) or DEFAULT_LOCALE
+
+    def accepted(self, accept_language: str) -> str:
+        """The locale that serves best what a header asks for."""
+        return locales.accept_language(accept_language, self.locales, DEFAULT_LOCALE)
+
     def letter(self, type: str, locale: str, facts: Mapping[str, Any]) -> Letter:
         """A mail. Raises `jinja2.TemplateError` where the template is missing or asks for a fact that is not given."""
         plain, found = self._find(self._plain, type, locale)
@@ -64,22 +73,11 @@ class Templates:
         return Notice(_block(plain, "title", values), _block(plain, "body", values))
 
     def _find(self, environment: ImmutableSandboxedEnvironment, type: str, locale: str) -> tuple[Template, str]:
-        for candidate in fallback(locale):
-            if candidate in self.locales:
-                try:
-                    return environment.get_template(f"{candidate}/{type}.jinja"), candidate
-                except TemplateNotFound:
-                    continue
-        raise TemplateNotFound(f"{DEFAULT_LOCALE}/{type}.jinja")
-
-
-def fallback(locale: str) -> Iterator[str]:
-    """From the most to the least particular: `de-AT` → `de-AT`, `de`, `en` (RFC 4647, lookup)."""
-    parts = locale.split("-")
-    while parts:
-        yield "-".join(parts)
-        parts.pop()
-    yield DEFAULT_LOCALE
+        locale = self.language(locale)
+        try:
+            return environment.get_template(f"{locale}/{type}.jinja"), locale
+        except TemplateNotFound:  # not translated yet
+            return environment.get_template(f"{DEFAULT_LOCALE}/{type}.jinja"), DEFAULT_LOCALE
 
 
 def _environment(folder: Path, *, autoescape: bool) -> ImmutableSandboxedEnvironment:

@@ -22,21 +22,21 @@ class Receiver:
         self.envelopes: list[tuple[str, list[str]]] = []
         self.secure: list[bool] = []
         self.users: list[str] = []
-        self.recipient_answers: list[str] = []
-        self.data_answers: list[str] = []
+        self.recipient_answers: list[str | bytes] = []
+        self.data_answers: list[str | bytes] = []
         self.connections: list[asyncio.Transport] = []
         self.closed = 0
         self.port = 0
         self.stalled: asyncio.Event | None = None
         self.waiting = 0
 
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> Any:
         if self.recipient_answers:
             return self.recipient_answers.pop(0)
         envelope.rcpt_tos.append(address)
         return "250 ok"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> Any:
         assert isinstance(envelope.content, bytes)
         if self.stalled is not None:
             self.waiting += 1
@@ -73,6 +73,12 @@ class Receiver:
 
 class _Counted(SMTP):
     receiver: Receiver
+
+    async def push(self, status: Any) -> None:
+        if not isinstance(status, bytes):
+            return await super().push(status)
+        self._writer.write(status + b"\r\n")  # as it is, be it no text at all
+        return await self._writer.drain()
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)

@@ -1,5 +1,6 @@
 """The inbox over a real socket: pages, counting, marking, and nobody's but the caller's own."""
 
+import time
 from datetime import timedelta
 
 import grpc
@@ -42,12 +43,27 @@ async def test_a_notice_is_read_in_the_language_that_is_asked_for(service: Servi
     await service.settled()
     for wanted, title in [
         ("de-AT, en;q=0.5", "Bestellung eingegangen"),
+        ("DE", "Bestellung eingegangen"),
+        ("nl, de;q=0.9", "Bestellung eingegangen"),
+        ("en;q=0.1, de;q=0.2", "Bestellung eingegangen"),
+        ("en;q=0, *", "Bestellung eingegangen"),
         ("fr", "Order received"),
+        ("*, de;q=0.5", "Order received"),
         ("", "Order received"),
     ]:
         metadata = [*service.as_user(ANN), ("accept-language", wanted)]
         reply = await service.inbox.ListInbox(ListInboxRequest(), metadata=metadata)
         assert [item.title for item in reply.items] == [title]
+
+
+async def test_an_accept_language_of_15_kb_costs_next_to_nothing(service: Service) -> None:
+    await fill(service, ANN, 50)
+    for header in ("en" + "-aa" * 4_800, ",".join(f"x{n}" for n in range(2_500)), "de;q=0." + "1" * 14_000):
+        metadata = [*service.as_user(ANN), ("accept-language", header)]
+        started = time.process_time()
+        reply = await service.inbox.ListInbox(ListInboxRequest(), metadata=metadata)
+        assert time.process_time() - started < 0.5
+        assert len(reply.items) == 50
 
 
 async def test_pages_go_from_the_newest_to_the_oldest_and_miss_nothing(service: Service) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -15,6 +16,7 @@ from services.notification.__main__ import MAIL_ATTEMPTS
 from tests.notification import events
 from tests.notification.conftest import Service, Start
 from tests.notification.smtp import HANG_UP, receiving, until
+from tests.notification.test_message import HEADERS, INJECTION
 
 ANN = ids.new("usr")
 
@@ -51,6 +53,26 @@ async def test_a_mail_speaks_its_recipients_language(service: Service) -> None:
     await service.publish(events.confirmed(ANN, "ord_1"))
     await service.settled()
     assert "Ihre Bestellung ord_1 über 42,00 EUR ist bestätigt." in service.receiver.text()
+
+
+async def test_a_locale_of_240_000_characters_holds_nobody_up(service: Service) -> None:
+    bob = service.users.add(ids.new("usr"), locale="DE")
+    service.users.add(ANN, locale="en" + "-aa" * 80_000)
+    started = time.process_time()
+    await service.publish(events.confirmed(ANN), events.confirmed(bob))
+    await service.settled()
+    assert time.process_time() - started < 2
+    assert sorted(mail["Content-Language"] for mail in service.receiver.mails) == ["de", "en"]
+
+
+async def test_a_name_that_is_an_encoded_word_is_shown_and_brings_no_headers(service: Service) -> None:
+    service.users.add(ANN, "ann@example.com", display_name=INJECTION)
+    await service.publish(events.confirmed(ANN))
+    await service.settled()
+    (mail,) = service.receiver.mails
+    assert sorted(mail.keys()) == sorted(HEADERS)
+    assert [part.get_content_type() for part in mail.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+    assert service.receiver.text().startswith(f"Hello {INJECTION},")
 
 
 async def test_customers_of_partners_get_mails_too(service: Service) -> None:

@@ -2,41 +2,148 @@
 
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.message import EmailMessage
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notification.mail.message import compose, message_id
+from services.chassis.plain_text import single_line
+from services.chassis.settings import SettingsError
+from services.notification.mail.message import (
+    LONGEST_NAME,
+    LONGEST_SUBJECT,
+    AddressUnusable,
+    Sender,
+    compose,
+    message_id,
+)
 from services.notification.mail.smtp import redacted
 from services.notification.rendering import Letter
 
 WHEN = datetime(2026, 11, 24, tzinfo=UTC)
-HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
-TEXTS = st.text(max_size=100)
+HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Language"]
+HEADERS += ["MIME-Version", "Content-Type"]
+SENDER = Sender.of("Weft <no-reply@weft.local>")
+INJECTION = "=?utf-8?b?eA0KQ29udGVudC1UeXBlOiB0ZXh0L2h0bWwNCg0KPGgxPlBheSBoZXJlPC9oMT4=?="
+PIECES = st.sampled_from(
+    [
+        *(
+            "=?utf-8?q?",
+            "=?utf-8?b?eA0KQmNjOiB5?=",
+            "?=",
+            "=0D=0A",
+            "\r\n",
+            "\n",
+            " ",
+            "\t",
+            ",",
+            ";",
+            '"',
+            "\\",
+            "<",
+            ">",
+        ),
+        *(
+            "@",
+            "(",
+            ")",
+            ":",
+            "x",
+            "Bcc: y@z.example",
+            "é",
+            "علی\u200cرضا",
+            "👨\u200d👩\u200d👧",
+            "\u202e",
+            "\x00",
+            "\udcff",
+        ),
+    ]
+)
+HOSTILE = st.one_of(st.just(INJECTION), st.text(max_size=300), st.lists(PIECES, max_size=60).map("".join))
 
 
-@given(name=TEXTS, subject=TEXTS, text=TEXTS)
-def test_a_mail_has_its_own_headers_and_one_recipient_whatever_its_texts_say(name, subject, text):
-    letter = Letter(subject, text, f"<p>{text}</p>", "en")
-    made = compose(
-        letter,
-        sender="Weft <no-reply@weft.local>",
-        address="ann@example.com",
-        name=name,
-        delivery_id="dlv_1",
-        created=WHEN,
-    )
-    parsed = message_from_bytes(bytes(made), policy=policy.default)
-    assert sorted(parsed.keys()) == sorted([*HEADERS, "Content-Language"])
-    assert [address.addr_spec for address in parsed["To"].addresses] == ["ann@example.com"]
+def composed(name: str = "Ann", subject: str = "Hello", address: str = "ann@example.com", text: str = "x\n") -> bytes:
+    letter = Letter(subject, text, "<p>html</p>", "en")
+    return compose(letter, sender=SENDER, address=address, name=name, delivery_id="dlv_1", created=WHEN).content
+
+
+def read(content: bytes) -> EmailMessage:
+    return message_from_bytes(content, policy=policy.default)
+
+
+@given(name=HOSTILE, subject=HOSTILE)
+def test_a_mail_has_its_own_headers_and_shows_name_and_subject_letter_by_letter(name: str, subject: str) -> None:
+    content = composed(name, subject)
+    parsed = read(content)
+    assert sorted(parsed.keys()) == sorted(HEADERS)
+    assert [part.get_content_type() for part in parsed.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+    (recipient,) = parsed["To"].addresses
+    assert recipient.addr_spec == "ann@example.com"
     assert parsed["Message-ID"] == "<dlv_1@weft.local>"
+    # As any mail program reads them: the words of RFC 2047 are decoded once.
+    raw = message_from_bytes(content)
+    assert shown(raw["Subject"]) == single_line(subject, LONGEST_SUBJECT)
+    assert shown(raw["To"].removesuffix("<ann@example.com>")) == (single_line(name, LONGEST_NAME) or "ann@example.com")
+    assert all(len(line) <= 998 and line.isascii() for line in content.partition(b"\r\n\r\n")[0].decode().split("\r\n"))
 
 
-@given(before=TEXTS, local=st.from_regex(r"[a-z.+]{1,20}", fullmatch=True), after=TEXTS)
-def test_a_kept_answer_never_holds_an_address(before, local, after):
-    assert f"{local}@example.com" not in redacted(f"{before} <{local}@example.com> {after}")
+def shown(header: str) -> str:
+    unfolded = header.replace("\r\n", "")
+    return str(make_header(decode_header(unfolded))).strip(" ")
 
 
-def test_a_message_id_ends_in_the_senders_domain():
-    assert message_id("dlv_1", "Shop <post@shop.example>") == "<dlv_1@shop.example>"
-    assert message_id("dlv_1", "nobody") == "<dlv_1@weft.local>"
+def test_an_encoded_word_in_a_name_is_shown_and_not_read() -> None:
+    parsed = read(composed(name=INJECTION))
+    assert sorted(parsed.keys()) == sorted(HEADERS)
+    assert shown(message_from_bytes(composed(name=INJECTION))["To"]) == f"{INJECTION} <ann@example.com>"
+    assert parsed.get_content_type() == "multipart/alternative"
+
+
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "👨\u200d👩\u200d👧", "山田\u3000太郎", "O'Neill, Ann", '"Ann" (x)'])
+def test_a_name_arrives_as_it_was_given(name: str) -> None:
+    assert read(composed(name=name))["To"].addresses[0].display_name == name
+
+
+@given(
+    address=st.one_of(
+        HOSTILE,
+        st.tuples(HOSTILE, st.just("@example.com")).map("".join),
+        st.tuples(st.just("ann@"), HOSTILE).map("".join),
+    )
+)
+def test_an_address_is_the_one_recipient_or_refused(address: str) -> None:
+    try:
+        content = composed(address=address)
+    except AddressUnusable:
+        return
+    parsed = read(content)
+    assert sorted(parsed.keys()) == sorted(HEADERS)
+    assert [found.addr_spec for found in parsed["To"].addresses] == [address]
+
+
+@given(text=st.text(max_size=200))
+def test_a_text_cannot_leave_its_part(text: str) -> None:
+    parsed = read(composed(text=text))
+    assert sorted(parsed.keys()) == sorted(HEADERS)
+    assert [part.get_content_type() for part in parsed.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+
+
+@given(before=HOSTILE, local=st.from_regex(r"[a-z.+]{1,20}", fullmatch=True), after=HOSTILE)
+def test_a_kept_answer_never_holds_an_address(before: str, local: str, after: str) -> None:
+    kept = redacted(f"{before[:100]} <{local}@example.com> {after}")
+    assert f"{local}@example.com" not in kept
+    assert len(kept) <= 200
+    kept.encode()
+
+
+def test_a_message_id_ends_in_the_senders_domain() -> None:
+    assert message_id("dlv_1", Sender.of("Shop <post@shop.example.org>")) == "<dlv_1@shop.example.org>"
+    assert Sender.of("Größe Shop <post@shop.example.org>").address == "post@shop.example.org"
+
+
+@pytest.mark.parametrize("setting", ["", "nobody", "Weft <a@b@c>", "a@b.example.org\r\nBcc: c@d.example.org"])
+def test_a_sender_that_cannot_be_one_is_refused_with_the_remedy(setting: str) -> None:
+    with pytest.raises(SettingsError, match="WEFT_MAIL_FROM: write an address"):
+        Sender.of(setting)

@@ -1,12 +1,14 @@
 """Templates: complete in every locale, strict, sandboxed, and escaped where they must be."""
 
+import time
+
 import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 from jinja2.exceptions import SecurityError
 
 from services.notification.observers import OBSERVERS
 from services.notification.observers.users import VERIFICATION
-from services.notification.rendering import FOLDER, Templates, fallback
+from services.notification.rendering import FOLDER, Templates
 
 TEMPLATES = Templates()
 NAMES = sorted(path.stem for path in (FOLDER / "en").glob("*.jinja"))
@@ -50,11 +52,26 @@ def test_the_verification_mail_bears_the_code_and_its_end_in_both_parts_and_not_
 
 
 def test_a_locale_falls_back_from_the_particular_to_english():
-    assert list(fallback("de-AT-1996")) == ["de-AT-1996", "de-AT", "de", "en"]
-    assert list(fallback("")) == ["", "en"]
-    assert TEMPLATES.notice("user.verified", "de-AT", {}).title == "Willkommen bei Weft"
-    assert TEMPLATES.notice("user.verified", "fr-CA", {}).title == "Welcome to Weft"
-    assert TEMPLATES.notice("user.verified", "../../etc", {}).title == "Welcome to Weft"
+    for german in ("de", "DE", "de-AT", "de_AT", "de-AT-1996", "gsw", "de" + "-aa" * 80_000):
+        assert TEMPLATES.notice("user.verified", german, {}).title == "Willkommen bei Weft"
+    for english in ("en", "fr-CA", "", "../../etc", "a" * 240_000, "-" * 240_000):
+        assert TEMPLATES.notice("user.verified", english, {}).title == "Welcome to Weft"
+
+
+def test_a_template_that_is_not_translated_yet_is_english(tmp_path):
+    for locale in ("en", "de"):
+        (tmp_path / locale).mkdir()
+    (tmp_path / "en" / "new.jinja").write_text(
+        "{% block title %}{{ locale }}{% endblock %}{% block body %}{% endblock %}"
+    )
+    assert Templates(tmp_path).notice("new", "de", {}).title == "en"
+
+
+def test_a_locale_of_any_length_costs_nothing():
+    for locale in ("en" + "-aa" * 80_000, "a" * 240_000, "-" * 240_000):
+        started = time.process_time()
+        TEMPLATES.letter("order.confirmed", locale, FACTS)
+        assert time.process_time() - started < 0.05
 
 
 def test_a_name_is_escaped_in_html_and_left_alone_in_text():

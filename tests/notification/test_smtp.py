@@ -13,19 +13,18 @@ from cryptography.x509.oid import NameOID
 
 from services.chassis.settings import SettingsError
 from services.notification.deliveries.domain import Outcome
-from services.notification.mail.message import AddressUnusable, compose
+from services.notification.mail.message import AddressUnusable, Sender, compose
 from services.notification.mail.smtp import Mailer, Server, redacted, server_of
 from services.notification.rendering import Letter
 from tests.notification.smtp import HANG_UP, receiving, until
 
 LETTER = Letter("A subject with ü", "Hello Ann,\n\n.a line with a dot\n", "<p>Hello Ann,</p>", "en")
+SENDER = Sender.of("Weft <no-reply@weft.local>")
 WHEN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 def mail(delivery_id="dlv_1", address="ann@example.com", name="Ann"):
-    return compose(
-        LETTER, sender="Weft <no-reply@weft.local>", address=address, name=name, delivery_id=delivery_id, created=WHEN
-    )
+    return compose(LETTER, sender=SENDER, address=address, name=name, delivery_id=delivery_id, created=WHEN)
 
 
 def mailer(receiver, **options):
@@ -117,6 +116,18 @@ async def test_the_servers_word_on_the_content_decides(answer, outcome, code, se
         receiver.data_answers = [answer]
         got = await mailer(receiver).send(mail())
         assert (got.outcome, got.code, got.serving) == (outcome, code, serving)
+
+
+@pytest.mark.parametrize("stage", ["recipient_answers", "data_answers"])
+async def test_an_answer_in_broken_bytes_is_kept_as_text(stage):
+    async with receiving() as receiver:
+        getattr(receiver, stage).append(b"550 gr\xfc\xdfe \x00\x1b[2J an ann@example.com " + b"x" * 400)
+        sending = mailer(receiver)
+        got = await sending.send(mail())
+        assert (got.outcome, got.code) == (Outcome.REFUSED, 550)
+        assert got.text.startswith("gr\ufffd\ufffde [2J an <…> xxx")
+        assert len(got.text) == 200
+        await sending.close()
 
 
 async def test_silence_after_the_content_leaves_open_whether_it_was_sent():
@@ -213,16 +224,13 @@ def test_a_url_that_makes_no_sense_is_refused_with_the_remedy(url):
         server_of(url)
 
 
-@pytest.mark.parametrize("address", ["", "nobody", "a@b\r\nBcc: c@d", "ä@example.com", "a@b@c"])
+@pytest.mark.parametrize(
+    "address",
+    ["", "nobody", "a@b\r\nBcc: c@d", "ä@example.com", "a@b@c", "kim..x@docomo.example", "a@example.com, b@c"],
+)
 def test_an_address_that_cannot_stand_in_a_mail_is_refused(address):
     with pytest.raises(AddressUnusable):
         mail(address=address)
-
-
-def test_a_name_cannot_begin_another_header():
-    made = mail(name="Ann\r\nBcc: spy@example.com\x00")
-    assert made["To"].addresses[0].display_name == "Ann Bcc: spy@example.com"
-    assert "Bcc" not in made
 
 
 def test_answers_are_kept_without_addresses():

@@ -3,7 +3,6 @@
 import asyncio
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from email.message import EmailMessage
 
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
@@ -29,7 +28,7 @@ from services.notification.deliveries.domain import (
 )
 from services.notification.deliveries.recipients import NothingToSend, Recipients, Unreachable
 from services.notification.deliveries.repository import DeliveryRepository, Settled
-from services.notification.mail.message import AddressUnusable
+from services.notification.mail.message import AddressUnusable, Mail
 from services.notification.mail.smtp import Mailer
 from services.notification.mail.writer import Writer
 
@@ -133,7 +132,7 @@ class DeliveryWorker:
             log.warning("mail_unsent", delivery_id=delivery.delivery_id, state=verdict.state.value, cause=verdict.error)
         return Settled(delivery, verdict, tuple(answers))
 
-    async def _write(self, delivery: Delivery, users: Mapping[str, User] | Unreachable) -> EmailMessage:
+    async def _write(self, delivery: Delivery, users: Mapping[str, User] | Unreachable) -> Mail:
         if isinstance(users, Unreachable):
             raise users
         user = users.get(delivery.user_id)
@@ -141,7 +140,7 @@ class DeliveryWorker:
             raise NothingToSend(Reason.NO_ADDRESS)
         return await self._writer.write(delivery, user)
 
-    async def _send(self, mail: EmailMessage) -> list[Answer]:
+    async def _send(self, mail: Mail) -> list[Answer]:
         """Once, and at once again where the answer was lost: a later try would void the code that is on its way."""
         answers: list[Answer] = []
         while len(answers) < 2 and not self._breaker.enter():

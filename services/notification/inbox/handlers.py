@@ -9,7 +9,7 @@ from services.chassis.call import Call
 from services.chassis.clock import Clock
 from services.chassis.pages import Pages
 from services.notification.inbox.repository import LAST, InboxRepository, Item
-from services.notification.rendering import DEFAULT_LOCALE, Notice, Templates
+from services.notification.rendering import Notice, Templates
 
 log = logs.logger("inbox")
 
@@ -33,7 +33,7 @@ class InboxHandlers:
         found = await self._inbox.page(owner, page.size + 1, after, unread_only=unread_only)
         items = found[: page.size]
         more = len(found) > page.size
-        locale = _language(call)
+        locale = self._templates.accepted(_header(call, "accept-language"))
         return inbox_service_pb2.ListInboxResponse(
             items=[self._item(item, locale) for item in items],
             next_page_token=self._pages.token(page, (items[-1].notification_id,)) if more else "",
@@ -73,9 +73,5 @@ class InboxHandlers:
             return Notice(item.type, "")
 
 
-def _language(call: Call) -> str:
-    """The first tag of `accept-language`, such as `de-AT` (RFC 9110, 12.5.4; weights are left out of account)."""
-    for name, value in call.context.invocation_metadata() or ():
-        if name == "accept-language":
-            return str(value).partition(",")[0].partition(";")[0].strip() or DEFAULT_LOCALE
-    return DEFAULT_LOCALE
+def _header(call: Call, wanted: str) -> str:
+    return next((str(value) for name, value in call.context.invocation_metadata() or () if name == wanted), "")

@@ -10,14 +10,14 @@ import re
 import ssl
 import time
 from dataclasses import dataclass, field
-from email.message import EmailMessage
-from email.utils import parseaddr
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
+from services.chassis.plain_text import single_line
 from services.chassis.settings import SettingsError
 from services.notification.deliveries.domain import Answer, Outcome
+from services.notification.mail.message import Mail
 
 TIMEOUT = 12.0
 """Seconds for one message, connecting included; a worker's lease holds two."""
@@ -79,7 +79,7 @@ class Mailer:
         self._slots = asyncio.Semaphore(connections)
         self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
 
-    async def send(self, mail: EmailMessage) -> Answer:
+    async def send(self, mail: Mail) -> Answer:
         """Hand one mail in. Never raises for what the server does; the answer tells whether it surely was not sent."""
         started = time.monotonic()
         attempt = _Attempt(mail)
@@ -160,20 +160,18 @@ class Mailer:
 class _Attempt:
     """One mail through one SMTP transaction; knows how far it came."""
 
-    def __init__(self, mail: EmailMessage) -> None:
-        self._sender = parseaddr(str(mail["From"]))[1]
-        self._recipient = mail["To"].addresses[0].addr_spec
-        self._bytes = bytes(mail)
+    def __init__(self, mail: Mail) -> None:
+        self._mail = mail
         self._stage = "connecting"
 
     async def open(self, connection: aiosmtplib.SMTP) -> None:
         self._stage = "envelope"
-        await connection.mail(self._sender)
-        await connection.rcpt(self._recipient)
+        await connection.mail(self._mail.sender)
+        await connection.rcpt(self._mail.recipient)
 
     async def finish(self, connection: aiosmtplib.SMTP) -> tuple[int, str]:
         self._stage = "data"
-        response = await connection.data(self._bytes)
+        response = await connection.data(self._mail.content)
         return response.code, response.message
 
     def read(self, error: BaseException) -> tuple[Outcome, bool, int, str]:
@@ -197,5 +195,5 @@ async def _quit(connection: aiosmtplib.SMTP) -> None:
 
 
 def redacted(text: str) -> str:
-    """A server's answer without addresses, on one line, at most 200 characters."""
-    return re.sub(r"<?[^\s<>@]+@[^\s<>@]+>?", "<…>", " ".join(text.split()))[:200]
+    """A server's answer without addresses, on one line, at most 200 characters; whatever bytes it sent."""
+    return re.sub(r"<?[^\s<>@]+@[^\s<>@]+>?", "<…>", single_line(text, 500))[:200]

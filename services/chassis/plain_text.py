@@ -1,0 +1,17 @@
+"""Text from outside, made fit to be shown on a line, kept in a row, or sent in a header: controls go, letters stay."""
+
+import re
+
+_CONTROLS = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]+")
+"""Runs of ASCII spaces and of what moves a cursor or ends a line. Other spaces, such as the ideographic one, are letters."""
+_BIDI_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""What turns the direction of the text that follows (Unicode, UAX 9). Joiners and direction marks stay: names need them."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which Python makes of bytes that are no UTF-8, and which nothing can encode."""
+
+
+def single_line(text: str, limit: int) -> str:
+    """One line of at most `limit` characters. Takes time by `limit`, not by the length of the text."""
+    text = text[: limit * 4]
+    text = _BIDI_OVERRIDES.sub("", _SURROGATES.sub("\ufffd", text))
+    return _CONTROLS.sub(" ", text)[: limit + 1].strip(" ")[:limit].rstrip(" ")
