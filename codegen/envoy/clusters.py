@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from codegen.envoy import turns
+from codegen.envoy import bounds, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.secrets import upstream_tls
 from codegen.envoy.typed import Json, address, seconds, typed
@@ -116,7 +116,18 @@ def _http2() -> Json:
     return {
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
             "extensions.upstreams.http.v3.HttpProtocolOptions",
-            explicit_http_config={"http2_protocol_options": {"connection_keepalive": keepalive}},
-            common_http_protocol_options={"idle_timeout": "3600s"},
+            explicit_http_config={
+                "http2_protocol_options": {
+                    "connection_keepalive": keepalive,
+                    # One bad answer ends its own call; by default, everybody's on the connection.
+                    "override_stream_error_on_invalid_http_message": True,
+                    "max_header_field_size_kb": bounds.ANSWER_FIELD_KIB,
+                }
+            },
+            common_http_protocol_options={
+                "idle_timeout": "3600s",
+                "max_response_headers_kb": bounds.ANSWER_HEADER_KIB,
+                "max_headers_count": bounds.ANSWER_HEADERS,
+            },
         )
     }

@@ -1,12 +1,11 @@
 """Where the edge listens: HTTPS for everyone, plain HTTP on loopback, and a loopback door for its own key set."""
 
-from codegen.envoy import filters, local_replies, routes, telemetry
+from codegen.envoy import bounds, filters, local_replies, routes, telemetry
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.secrets import downstream_tls
 from codegen.envoy.typed import Json, address, extension
 from services.chassis.contract import Contract
 
-HEADER_LIMIT_KIB = 32
 LOOPBACK = "127.0.0.1"
 MANAGER = "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
@@ -69,7 +68,7 @@ def _manager(prefix: str, **fields: object) -> Json:
         server_name="weft",
         normalize_path=True,
         path_with_escaped_slashes_action="REJECT_REQUEST",
-        max_request_headers_kb=HEADER_LIMIT_KIB,
+        max_request_headers_kb=bounds.READ_HEADER_KIB,
         # Slow senders: headers, whole request, silence.
         request_headers_timeout="10s",
         request_timeout="30s",
@@ -78,11 +77,12 @@ def _manager(prefix: str, **fields: object) -> Json:
         drain_timeout="5s",
         common_http_protocol_options={
             "idle_timeout": "300s",
-            "max_headers_count": 100,
+            "max_headers_count": bounds.READ_HEADERS,
             "headers_with_underscores_action": "REJECT_REQUEST",
         },
         http2_protocol_options={
             "max_concurrent_streams": 128,
+            "max_header_field_size_kb": bounds.READ_HEADER_KIB,
             "initial_stream_window_size": 262_144,
             "initial_connection_window_size": 2_097_152,
             "connection_keepalive": {"interval": "30s", "timeout": "10s"},

@@ -19,7 +19,8 @@ LUA = "lua_response"
 
 # Transcoded requests look like gRPC by then; the transcoder leaves the path that they came on.
 NATIVE = (
-    "request.headers['content-type'].startsWith('application/grpc') && !('x-envoy-original-path' in request.headers)"
+    "'content-type' in request.headers && request.headers['content-type'].startsWith('application/grpc') && "
+    "!('x-envoy-original-path' in request.headers)"
 )
 OAUTH = "request.path.startsWith('/oauth2/') || request.headers['x-envoy-original-path'].startsWith('/oauth2/')"
 
@@ -81,7 +82,7 @@ CASES = (
     Case("ROUTE_NOT_FOUND", "response.code == 404", 404, "There is no such path."),
     Case("METHOD_NOT_ALLOWED", "response.code == 405", 405, "The path takes other HTTP methods."),
     Case("BODY_TOO_LARGE", "response.code == 413", 413, "The body is larger than the call takes."),
-    Case("HEADERS_TOO_LARGE", "response.code == 431", 431, "The headers are larger than 32 kibibytes."),
+    Case("HEADERS_TOO_LARGE", "response.code == 431", 431, "The headers are larger than 32 KiB, or more than 100."),
     Case("HTTP_MALFORMED", "response.code >= 400 && response.code < 500", 0, "The request is not proper HTTP."),
     Case("INTERNAL_FAULT", "response.code >= 500", 500, "A fault of ours; quote the request id."),
 )
@@ -93,7 +94,7 @@ def build(contract: Contract) -> Json:
     mappers: list[Json] = [
         # Said by deploy/envoy/strict/requests.lua, in shape already.
         {
-            "filter": _cel(f"response.code_details == '{LUA}'"),
+            "filter": _cel(f"response.code_details == '{LUA}' && !({NATIVE})"),
             "body_format_override": {
                 "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
                 "content_type": "application/json",

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from codegen.envoy import bounds
 from codegen.envoy.deployment import Deployment
 from services.chassis import sizes
 from services.chassis.contract import Contract, ContractError, Method
@@ -84,7 +85,9 @@ def tables(contract: Contract, deployment: Deployment) -> str:
         static["/docs"] = False
     if deployment.web:
         static["/app"] = False
-    return f"{Tables(contract).source()}local STATIC = {lua(static)}\n"
+    largest, most = bounds.HEADER_BYTES + bounds.OWN_HEADER_BYTES, bounds.HEADERS + bounds.OWN_HEADERS
+    headers = f"local HEADER_BYTES, HEADERS = {largest}, {most}\n"
+    return f"{Tables(contract).source()}local STATIC = {lua(static)}\n{headers}"
 
 
 class Tables:

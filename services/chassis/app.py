@@ -49,14 +49,16 @@ Job = Callable[[], Awaitable[Any]]
 QUIET = 0.3
 """Seconds without a call after which callers have noticed that the process is not serving any more."""
 
-_OPTIONS = [
+OPTIONS = [
     ("grpc.so_reuseport", 0),  # one process is one endpoint: a taken port is a fault, not a share
     ("grpc.max_connection_age_ms", 300_000),  # clients find new replicas
     ("grpc.max_connection_age_grace_ms", 60_000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
-    ("grpc.max_metadata_size", 16 * 1024),
+    # Twice what the edge lets pass; between a soft and a hard limit gRPC refuses by chance.
+    ("grpc.max_metadata_size", 64 * 1024),
+    ("grpc.absolute_max_metadata_size", 64 * 1024),
     ("grpc.max_concurrent_streams", 1000),
 ]
 
@@ -218,7 +220,7 @@ class App:
             ),
             max_concurrent_calls=self.settings.max_concurrent_calls,
         )
-        server = self._server = grpc.aio.server(options=_OPTIONS)
+        server = self._server = grpc.aio.server(options=OPTIONS)
         for service, handlers in self._served.items():
             bound = {
                 m.name: chain.bind(self.parts, m, getattr(handlers, m.name)) for m in self.contract.of_service(service)

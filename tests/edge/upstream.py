@@ -1,7 +1,8 @@
 """A gRPC server that answers every RPC of the contract, so that the edge is seen alone.
 
 Request headers steer it: `x-test-sleep` (seconds), `x-test-error` (`NOT_FOUND`, or `bare:NOT_FOUND` without details),
-`x-test-bytes` (length of a reply's first string). It answers as the chassis does: success codes as `x-http-status`.
+`x-test-bytes` (length of a reply's first string),
+`x-test-trailer` (length of a trailer of an error). It answers as the chassis does: success codes as `x-http-status`.
 """
 
 import json
@@ -17,6 +18,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from services.chassis.app import OPTIONS
 from services.chassis.contract import Contract, Method
 
 
@@ -30,7 +32,8 @@ class Upstream(grpc.GenericRpcHandler):
         self.jwks: dict[str, Any] | None = jwks
         self.release = threading.Event()
         self._contract = contract
-        self._server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
+        sizes = [option for option in OPTIONS if "metadata_size" in option[0]]
+        self._server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0), *sizes])
         self._server.add_generic_rpc_handlers((self,))
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -109,12 +112,15 @@ class Upstream(grpc.GenericRpcHandler):
             self.release.wait(float(metadata["x-test-sleep"]))
         bare, _, code = metadata.get("x-test-error", "").rpartition(":")
         if code:
-            _fail(context, grpc.StatusCode[code], "" if bare else metadata.get("x-request-id", "-"))
+            size = int(metadata.get("x-test-trailer", "0"))
+            _fail(context, grpc.StatusCode[code], "" if bare else metadata.get("x-request-id", "-"), size)
         return metadata
 
 
-def _fail(context: grpc.ServicerContext, code: grpc.StatusCode, request_id: str) -> None:
-    if request_id:
+def _fail(context: grpc.ServicerContext, code: grpc.StatusCode, request_id: str, size: int) -> None:
+    if size:
+        context.set_trailing_metadata([("x-test", "x" * size)])
+    elif request_id:
         status = status_pb2.Status(code=code.value[0], message="It failed.")
         for detail in (
             error_details_pb2.ErrorInfo(reason="ORDER_NOT_FOUND", domain="weft.order.v1"),

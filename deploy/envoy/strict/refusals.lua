@@ -5,7 +5,7 @@ local function quoted(text)
   return (gsub(gsub(text, '[\\"]', "\\%0"), "%c", " "))
 end
 
-local HTTP = { ROUTE_NOT_FOUND = "404", METHOD_NOT_ALLOWED = "405", CONTENT_TYPE_UNSUPPORTED = "415", BODY_TOO_LARGE = "413" }
+local HTTP = { ROUTE_NOT_FOUND = "404", METHOD_NOT_ALLOWED = "405", CONTENT_TYPE_UNSUPPORTED = "415", BODY_TOO_LARGE = "413", HEADERS_TOO_LARGE = "431" }
 local CODE = { ROUTE_NOT_FOUND = 5, METHOD_NOT_ALLOWED = 12 }
 local TYPE = '{"@type":"type.googleapis.com/google.rpc.'
 

@@ -65,7 +65,17 @@ local function check_query(query, allowed)
   end
 end
 
+local MANY_HEADERS = { reason = "HEADERS_TOO_LARGE", text = "The headers are larger than 32 KiB, or more than 100." }
 local NO_ROUTE = { reason = "ROUTE_NOT_FOUND", text = "There is no such path." }
+
+-- whether headers keep to what is promised
+local function are_few(headers)
+  local bytes, count = 0, 0
+  for name, value in pairs(headers) do
+    bytes, count = bytes + #name + #value, count + 1
+  end
+  return bytes <= HEADER_BYTES and count <= HEADERS
+end
 
 -- what HTTP lets a caller name a header and gRPC does not, or takes for its own: the services would break the call off
 local function tidy(headers)
@@ -92,7 +102,12 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type")
-  if kind and (kind == "application/grpc" or sub(kind, 1, 17) == "application/grpc+") then
+  local native = kind and (kind == "application/grpc" or sub(kind, 1, 17) == "application/grpc+")
+  if not are_few(headers) then
+    if native then return handle:respond({ [":status"] = "431" }, "") end -- local_replies says it as gRPC does
+    return refuse(handle, headers:get(":path"), MANY_HEADERS)
+  end
+  if native then
     return settle(handle, headers, headers:get(":path"))
   end
   tidy(headers)

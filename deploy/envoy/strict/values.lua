@@ -2,7 +2,8 @@
 -- What it cannot say, said: success codes, and one error shape. On transcoded requests only; native gRPC passes by.
 --
 -- Two sources: edge.lua of values, refusals, requests, replies, and bodies.lua of values, refusals, json, bodies. The
--- generator puts tables before each: R (rules), EXACT and TREE (path to HTTP method to rule), VERBS, STATIC.
+-- generator puts tables before each: R (rules), EXACT and TREE (path to HTTP method to rule), VERBS, STATIC,
+-- HEADER_BYTES and HEADERS (the most of a request's).
 -- A rule is {rpc = path, largest = bytes, verb = "", query = {name = node}, body = node or "raw", bound = {name = k}}: the
 -- body's field `name` is the path's k-th part; a "raw" body (google.api.HttpBody) passes untouched.
 -- A node describes a value: {kind = "message", fields = {name = node}} | "list" | "map" (of = node) | "object" | "array" |

@@ -20,6 +20,9 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.max_reconnect_backoff_ms", 3_000),
     ("grpc.dns_min_time_between_resolutions_ms", 5_000),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # As the services: between a soft and a hard limit gRPC refuses by chance.
+    ("grpc.max_metadata_size", 64 * 1024),
+    ("grpc.absolute_max_metadata_size", 64 * 1024),
     ("grpc.primary_user_agent", f"weft-client-python/{_VERSION}"),
 )
 
