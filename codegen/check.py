@@ -1,10 +1,10 @@
-"""Part of `make lint`: reads the contract as the protos say it now, and prints the first policy that makes no sense."""
+"""Part of `make lint`: reads the contract as the protos say it now, and prints everything in it that makes no sense."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-from codegen import buf, rules
+from codegen import buf, contract_checks, rules
 from codegen.openapi import document
 from services.chassis import contract
 
@@ -12,19 +12,22 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def check(root: Path) -> str:
-    """The sentence to print about the protos under `root`; empty where all is well."""
+    """The sentences to print about the protos under `root`, one a line; empty where all is well."""
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "descriptors.binpb"
         try:
             buf.run("build", "--as-file-descriptor-set", "-o", str(built), cwd=root)
-            document(contract.load(built))
+            read = contract.load(built)
+            found = contract_checks.faults(read)
+            if not found:
+                document(read)
         except (buf.Failed, contract.ContractError, rules.UntranslatedRule) as error:
             return str(error)
-    return ""
+    return "\n".join(found)
 
 
 def main() -> None:
-    """Exit 1 with the sentence, if there is one."""
+    """Exit 1 with the sentences, if there are any."""
     sys.exit(check(ROOT) or 0)
 
 

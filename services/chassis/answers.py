@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import quote
 
-from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.message import Message
+from google.protobuf import descriptor_pool
 
 from services.chassis import resource_ids
 from services.chassis.call import Call
 from services.chassis.contract import Contract, Method
+from services.chassis.logs import logger
 from services.chassis.stages import Next, Parts
+from services.chassis.validation import message_class
+
+MAX_HEADERS = 2_000
+"""Bytes of an answer's own headers, far below what any part on the way takes."""
+
+log = logger("chain")
 
 
 def handling(handler: Callable[[Any, Call], Any], method: Method) -> Next:
@@ -42,7 +49,7 @@ def answering(parts: Parts, method: Method, next_: Next) -> Next:
         async def plain(call: Call) -> bytes | None:
             reply = await next_(call)
             if call.headers:
-                await call.context.send_initial_metadata(tuple(call.headers))
+                await call.context.send_initial_metadata(_sendable(call.headers, method))
             return reply
 
         return plain
@@ -59,16 +66,25 @@ def answering(parts: Parts, method: Method, next_: Next) -> Next:
             message = parse(reply)
             if call.span.is_recording():
                 call.span.set_attributes(ids_of(message))
-            headers.append(("location", re.sub(r"{(\w+)}", lambda match: getattr(message, match[1]), template)))
-        await call.context.send_initial_metadata(tuple(headers))
+            path = re.sub(r"{(\w+)}", lambda match: quote(getattr(message, match[1]), safe=""), template)
+            headers.append(("location", path))
+        await call.context.send_initial_metadata(_sendable(headers, method))
         return reply
 
     return run
 
 
-def message_class(name: str) -> type[Message]:
-    """The generated class of a message by its full name; its module must have been imported."""
-    return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))
+def _sendable(headers: Sequence[tuple[str, str]], method: Method) -> tuple[tuple[str, str], ...]:
+    """The headers that fit: what is too large, or not ASCII, would end the call on its way to the caller."""
+    sent, room = [], MAX_HEADERS
+    for name, value in headers:
+        size = len(name) + len(value) + 32  # as HTTP/2 counts them
+        if size > room or not (value.isascii() and value.isprintable()):
+            log.error("header_left_out", method=method.full_name, header=name, size=size)
+            continue
+        room -= size
+        sent.append((name, value))
+    return tuple(sent)
 
 
 def _location(read: Contract, method: Method, fields: set[str]) -> str:

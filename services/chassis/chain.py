@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from services.chassis.answers import answering, handling, message_class
+from services.chassis.answers import answering, handling
 from services.chassis.call import Call
 from services.chassis.contract import Method
 from services.chassis.stages import Parts, Stage, allowing, calling, erring, limiting, repeating, tracing, validating
@@ -17,7 +17,7 @@ CHAIN: tuple[Stage, ...] = (tracing, erring, limiting, calling, allowing, valida
 
 
 def bind(parts: Parts, method: Method, handler: Callable[[Any, Call], Any]) -> grpc.RpcMethodHandler[Any, Any]:
-    """The method handler of an RPC: the chain, composed around the handler. Replies leave as bytes."""
+    """The method handler of an RPC: the chain, composed around the handler. Requests come and replies leave as bytes."""
     run = handling(handler, method)
     for stage in reversed(CHAIN):
         run = stage(parts, method, run)
@@ -31,4 +31,4 @@ def bind(parts: Parts, method: Method, handler: Callable[[Any, Call], Any]) -> g
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[method.client_streaming, method.server_streaming]
-    return kind(serve, request_deserializer=message_class(method.input).FromString, response_serializer=None)
+    return kind(serve, request_deserializer=None, response_serializer=None)

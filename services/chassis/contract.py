@@ -5,7 +5,7 @@ option. Source: `protos/weft/api/v1/policy.proto`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, MethodDe
 from google.rpc import code_pb2
 from weft.api.v1 import policy_pb2
 
-from services.chassis.policy import Caller, ContractError, Key, Method, RateClass, Reason, Route, refuse_nonsense
+from services.chassis.policy import Caller, ContractError, Key, Method, RateClass, Reason, Route, nonsense
 
 __all__ = [
     "Caller",
@@ -38,14 +38,17 @@ class Contract:
     """All methods, reasons and plans of a descriptor set, with the descriptors and comments for those who generate."""
 
     def __init__(self, descriptors: descriptor_pb2.FileDescriptorSet) -> None:
-        """Raises `ContractError` for the first policy that makes no sense."""
+        """Raises `ContractError` with a line for each policy that makes no sense."""
         self.pool = descriptor_pool.DescriptorPool()
         for file in descriptors.file:
             self.pool.Add(file)  # pyright: ignore[reportDeprecated]
         self._files = [f for f in descriptors.file if f.package.startswith("weft.") or f.service]
         self._comments = _comments(self._files)
+        self._faults: list[str] = []
         self.reasons = {(r.domain, r.name): r for r in self._read_reasons()}
         self.methods = tuple(self._read_methods())
+        if self._faults:
+            raise ContractError("\n".join(self._faults))
         self.by_path = {method.path: method for method in self.methods}
 
     def comment(self, full_name: str) -> str:
@@ -97,7 +100,7 @@ class Contract:
             options = descriptor_pb2.EnumValueOptions.FromString(value.GetOptions().SerializeToString())
             code = options.Extensions[policy_pb2.code]
             if code == code_pb2.OK:
-                raise ContractError(
+                self._faults.append(
                     f"{enum.full_name}.{value.name} has no code: write [(weft.api.v1.code) = NOT_FOUND] or another."
                 )
             yield Reason(value.name, domain, code, self.comment(f"{enum.full_name}.{value.name}"))
@@ -106,15 +109,18 @@ class Contract:
         for service in self.services:
             service_options = descriptor_pb2.ServiceOptions.FromString(service.GetOptions().SerializeToString())
             for method in service.methods:
-                yield self._read_method(method, service_options.Extensions[policy_pb2.service])
+                found = self._read_method(method, service_options.Extensions[policy_pb2.service])
+                if found is not None:
+                    yield found
 
-    def _read_method(self, method: MethodDescriptor, defaults: policy_pb2.MethodPolicy) -> Method:
+    def _read_method(self, method: MethodDescriptor, defaults: policy_pb2.MethodPolicy) -> Method | None:
         options = descriptor_pb2.MethodOptions.FromString(method.GetOptions().SerializeToString())
         if not options.HasExtension(policy_pb2.method):
-            raise ContractError(
+            self._faults.append(
                 f"{method.full_name} has no policy: add `option (weft.api.v1.method) = {{...}};` with its callers, scope, "
                 "rate and errors (protos/weft/api/v1/policy.proto explains each)."
             )
+            return None
         own = options.Extensions[policy_pb2.method]
         policy = policy_pb2.MethodPolicy()
         policy.CopyFrom(defaults)
@@ -144,19 +150,21 @@ class Contract:
             key=Key(policy.key),
             keyless_because=policy.keyless_because,
             success=policy.success or 200,
-            errors=tuple(self._reason(method, name) for name in policy.errors),
+            errors=tuple(self._declared(method, policy.errors)),
             comment=self.comment(method.full_name),
         )
-        refuse_nonsense(found, method.input_type)
+        self._faults += nonsense(found, method.input_type)
         return found
 
-    def _reason(self, method: MethodDescriptor, name: str) -> Reason:
+    def _declared(self, method: MethodDescriptor, names: Iterable[str]) -> Iterator[Reason]:
         domain = method.containing_service.file.package
-        if (domain, name) not in self.reasons:
-            raise ContractError(
-                f"{method.full_name} declares {name}, which {domain}.ErrorReason does not have: add it there."
-            )
-        return self.reasons[domain, name]
+        for name in names:
+            if (domain, name) in self.reasons:
+                yield self.reasons[domain, name]
+            else:
+                self._faults.append(
+                    f"{method.full_name} declares {name}, which {domain}.ErrorReason does not have: add it there."
+                )
 
 
 @cache

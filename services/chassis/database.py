@@ -154,11 +154,6 @@ class Database:
             if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
                 raise
             raise errors.ServiceUnavailable() from error
-        except psycopg.DataError as error:
-            # The one text that JSON can say and PostgreSQL cannot keep.
-            if "NUL" in str(error):
-                raise errors.RequestInvalid(violations=[("", "a text holds the character U+0000")]) from error
-            raise
 
     def measure(self) -> PoolState:
         """How busy the pool is, for the metrics."""

@@ -10,8 +10,9 @@ from datetime import timedelta
 from typing import ClassVar
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import status_pb2
+
+from services.chassis import details
 
 
 class WeftError(Exception):
@@ -34,31 +35,23 @@ class WeftError(Exception):
         *,
         retry_after: timedelta | None = None,
         violations: Iterable[tuple[str, str]] = (),
+        left_out: int = 0,
         **metadata: str,
     ) -> None:
+        """`violations` are field paths with what is allowed there; `left_out` counts those that are not among them."""
         self.metadata = metadata
         self.retry_after = retry_after
         self.violations = tuple(violations)
+        self.left_out = left_out
         sentence = (self.__doc__ or "").strip().partition("\n")[0]
         super().__init__(sentence.format(**metadata))
 
     def status(self, request_id: str) -> status_pb2.Status:
-        """The error as callers get it."""
-        details = [error_details_pb2.ErrorInfo(reason=self.reason, domain=self.domain, metadata=self.metadata)]
-        if self.violations:
-            fields = [error_details_pb2.BadRequest.FieldViolation(field=f, description=d) for f, d in self.violations]
-            details.append(error_details_pb2.BadRequest(field_violations=fields))
-        if self.retry_after is not None:
-            delay = duration_pb2.Duration()
-            delay.FromTimedelta(self.retry_after)
-            details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-        details.append(error_details_pb2.RequestInfo(request_id=request_id))
-        status = status_pb2.Status(code=self.code.value[0], message=str(self))
-        for detail in details:
-            packed = any_pb2.Any()
-            packed.Pack(detail)
-            status.details.append(packed)
-        return status
+        """The error as callers get it, small enough for every part on the way."""
+        cause = self.reason, self.domain, self.metadata
+        return details.status(
+            self.code.value[0], str(self), cause, self.violations, self.left_out, self.retry_after, request_id
+        )
 
 
 class InvalidArgument(WeftError):
@@ -147,6 +140,14 @@ class ScopeMissing(PermissionDenied):
 
 class RequestInvalid(InvalidArgument):
     """The request is not valid; see the field violations."""
+
+
+class MessageMalformed(InvalidArgument):
+    """The message is not the protobuf that the contract asks for."""
+
+
+class BodyTooLarge(InvalidArgument):
+    """The request is larger than any that the contract allows."""
 
 
 class PageTokenInvalid(InvalidArgument):

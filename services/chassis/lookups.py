@@ -6,12 +6,12 @@ What was written before a row is asked for is seen: a look that is under way tak
 import asyncio
 from collections.abc import Sequence
 
+import psycopg
 from opentelemetry.trace import SpanKind
 
 from services.chassis import literals
 from services.chassis.coalescing import Coalescer
 from services.chassis.database import SPAN, Database, Query, Row
-from services.chassis.errors import RequestInvalid
 
 Key = tuple[str, ...]
 MOST = 1000
@@ -27,7 +27,7 @@ class Lookup:
         self._query = query
         self._parts = parts
         # A text that cannot be stored is refused before it is sent, and is its own key's fault.
-        self._lane: Coalescer[Key, Row | None] = Coalescer(self._look, (RequestInvalid,), MOST)
+        self._lane: Coalescer[Key, Row | None] = Coalescer(self._look, (psycopg.DataError,), MOST)
 
     async def find(self, *key: str) -> Row | None:
         """The row of a key, or None."""

@@ -116,12 +116,10 @@ class Method:
         return Caller.PUBLIC in self.callers
 
 
-def refuse_nonsense(method: Method, request: Descriptor) -> None:
-    """Raise `ContractError` for the first thing that makes no sense, with what to write instead."""
-    for rules in (_callers(method), _repetition(method), _answer(method), _route(method, request)):
-        for sentence, broken in rules.items():
-            if broken:
-                raise ContractError(f"{method.full_name} {sentence}.")
+def nonsense(method: Method, request: Descriptor) -> list[str]:
+    """A sentence for each thing that makes no sense, with what to write instead."""
+    rules = (_callers(method), _repetition(method), _answer(method), _route(method, request))
+    return [f"{method.full_name} {sentence}." for part in rules for sentence, broken in part.items() if broken]
 
 
 def _callers(method: Method) -> dict[str, bool]:

@@ -14,15 +14,13 @@ from weft.api.v1 import policy_pb2
 from services.chassis.contract import Contract, Method
 
 MAX_BODY = 1024 * 1024
-"""Bytes of any request from outside."""
-MAX_INTERNAL_BODY = 4 * 1024 * 1024
-"""Bytes of a request between services: what gRPC takes."""
+"""Bytes of any request: as many as a service parses in a moment, whatever they are."""
 MASK_PATHS, MASK_PATH_LENGTH = 32, 100
 """Bounds of every google.protobuf.FieldMask."""
 
 _HEADROOM, _STEP = 4096, 1024  # bytes, for white space and for fields of a newer contract
 _SCALAR = 40  # bytes of a number, bool, timestamp or duration however it is written
-_ESCAPED, _ESCAPED_ASCII = 12, 6  # bytes of one character as `\ud83d\ude00`, as `\u0061`
+_JSON, _WIRE = 12, 4  # bytes of one character at most: as `\ud83d\ude00`, in UTF-8; of ASCII, as `\u0061`, half
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]|\[\^|(?<!\\)\.|\\[^.]")  # in a pattern: what may match more than ASCII
 _FIXED = frozenset(
     f"google.protobuf.{name}"
@@ -41,11 +39,16 @@ def largest_body(method: Method, contract: Contract) -> int:
     """The bytes that a request of the method may have at most, as JSON or as protobuf; larger ones are never valid.
 
     Counts every field at its bound with every character escaped, plus headroom; rounded up to KiB and capped at
-    `MAX_BODY` (`MAX_INTERNAL_BODY` where only services call). A method without fields still has the headroom.
+    `MAX_BODY`. A method without fields still has the headroom.
     """
-    most = MAX_INTERNAL_BODY if method.internal else MAX_BODY
-    needed = _message(contract.pool.FindMessageTypeByName(method.input), ()) + _HEADROOM
-    return int(min(most, math.ceil(needed / _STEP) * _STEP)) if needed < most else most
+    return math.ceil(min(MAX_BODY, largest(method, contract)))
+
+
+def largest(method: Method, contract: Contract) -> float:
+    """The same without the cap; infinite where a field has no bound."""
+    request = contract.pool.FindMessageTypeByName(method.input)
+    needed = _message(request, (), _WIRE if method.route is None else _JSON) + _HEADROOM
+    return needed if needed == math.inf else math.ceil(needed / _STEP) * _STEP
 
 
 def rules(field: FieldDescriptor) -> validate_pb2.FieldRules:
@@ -98,31 +101,35 @@ def _width(pattern: str) -> int | None:
     return None if width >= 10**6 else int(width)
 
 
-def _message(message: Descriptor, within: tuple[str, ...]) -> float:
+def _message(message: Descriptor, within: tuple[str, ...], character: int) -> float:
     if message.full_name in within:
         return math.inf
-    return 2 + sum(_field(field, (*within, message.full_name)) for field in message.fields)
+    return 2 + sum(_field(field, (*within, message.full_name), character) for field in message.fields)
 
 
-def _field(field: FieldDescriptor, within: tuple[str, ...]) -> float:
+def _field(field: FieldDescriptor, within: tuple[str, ...], character: int) -> float:
     name = max(len(field.name), len(field.json_name)) + 4  # quotes, colon, comma
     if not field.is_repeated:
-        return name + _value(field, rules(field), within)
+        return name + _value(field, rules(field), within, character)
     items = max_items(field)
     if items is None:
         return math.inf
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         key, value = (field.message_type.fields_by_name[part] for part in ("key", "value"))
         said = rules(field).map
-        return name + 2 + items * (2 + _value(key, said.keys, within) + _value(value, said.values, within))
-    return name + 2 + items * (1 + _value(field, rules(field).repeated.items, within))
+        return (
+            name
+            + 2
+            + items * (2 + _value(key, said.keys, within, character) + _value(value, said.values, within, character))
+        )
+    return name + 2 + items * (1 + _value(field, rules(field).repeated.items, within, character))
 
 
-def _value(field: FieldDescriptor, said: validate_pb2.FieldRules, within: tuple[str, ...]) -> float:
+def _value(field: FieldDescriptor, said: validate_pb2.FieldRules, within: tuple[str, ...], character: int) -> float:
     if field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
         length = max_length(said)
         plain = said.string.HasField("pattern") and _NOT_ASCII.search(said.string.pattern) is None
-        return math.inf if length is None else 2 + length * (_ESCAPED_ASCII if plain else _ESCAPED)
+        return math.inf if length is None else 2 + length * (character // 2 if plain else character)
     if field.enum_type is not None:
         return max(_SCALAR, 2 + max(len(value.name) for value in field.enum_type.values))
     if field.message_type is None:
@@ -133,11 +140,15 @@ def _value(field: FieldDescriptor, said: validate_pb2.FieldRules, within: tuple[
     if kind == "google.protobuf.FieldMask":
         return 2 + MASK_PATHS * (MASK_PATH_LENGTH + 1)
     if kind in ("google.protobuf.StringValue", "google.protobuf.BytesValue"):
-        return _value(field.message_type.fields_by_name["value"], said, within)
+        return _value(field.message_type.fields_by_name["value"], said, within, character)
     if kind in OPAQUE:
         size = max_bytes(field)
-        return math.inf if size is None else size * (1 if kind == "google.api.HttpBody" else 6)
-    return _message(field.message_type, within)
+        return (
+            math.inf
+            if size is None
+            else size * (1 if kind == "google.api.HttpBody" or character == _WIRE else character // 2)
+        )
+    return _message(field.message_type, within, character)
 
 
 def _options(field: FieldDescriptor) -> descriptor_pb2.FieldOptions:

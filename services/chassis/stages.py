@@ -56,7 +56,7 @@ def tracing(parts: Parts, method: Method, next_: Next) -> Next:
     """First, so that everything else happens within the span and is counted: span, metrics, request id."""
     name, attributes = method.path[1:], {"rpc.system.name": "grpc", "rpc.method": method.path[1:]}
     seconds = {code: telemetry.CALLS.labels(method.full_name, code.name) for code in grpc.StatusCode}
-    start, ids_of = parts.tracer.start, resource_ids.of_request(parts.contract, method)
+    start = parts.tracer.start
 
     async def run(call: Call) -> bytes | None:
         begun = time.perf_counter()
@@ -64,7 +64,7 @@ def tracing(parts: Parts, method: Method, next_: Next) -> Next:
         parts.in_flight += 1
         span = call.span = start(name, call.traceparent, SpanKind.SERVER, attributes, call.client_traceparent)
         if span.is_recording():
-            span.set_attributes({"weft.request_id": call.request_id, **ids_of(call.request)})
+            span.set_attribute("weft.request_id", call.request_id)
         contexts.attach(trace.set_span_in_context(span))  # the task is the call's own: nothing to detach
         calls.current.set(call)
         code = grpc.StatusCode.CANCELLED
@@ -187,29 +187,29 @@ def allowing(_: Parts, method: Method, next_: Next) -> Next:
     return run
 
 
-def validating(_: Parts, method: Method, next_: Next) -> Next:
-    """Before the handler, which may rely on the contract's bounds."""
+def validating(parts: Parts, method: Method, next_: Next) -> Next:
+    """Before the handler, which may rely on the contract's bounds. The request is bytes until here."""
+    read, ids_of = validation.reader(method, parts.contract), resource_ids.of_request(parts.contract, method)
     if method.client_streaming:
 
         async def run_stream(call: Call) -> bytes | None:
-            call.request = _checked(call.request, method)
+            call.request = _each(call.request, read)
             return await next_(call)
 
         return run_stream
 
-    check = validation.check
-
     async def run(call: Call) -> bytes | None:
-        check(call.request, method, call.rest)
+        call.request = read(call.request, call.rest)
+        if call.span.is_recording():
+            call.span.set_attributes(ids_of(call.request))
         return await next_(call)
 
     return run
 
 
-async def _checked(requests: AsyncIterator[Message], method: Method) -> AsyncIterator[Message]:
+async def _each(requests: AsyncIterator[bytes], read: Callable[[bytes, bool], Message]) -> AsyncIterator[Message]:
     async for request in requests:
-        validation.check(request, method, rest=False)
-        yield request
+        yield read(request, False)
 
 
 def repeating(parts: Parts, method: Method, next_: Next) -> Next:

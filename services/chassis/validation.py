@@ -1,38 +1,73 @@
-"""Checks requests against the contract's bounds: every violation at once, fields named as the caller wrote them."""
+"""Reads requests and checks them against the contract's bounds, in an order that keeps the work small.
+
+First the bytes are counted, then they are parsed, then what is too long ends the call with one violation. Only a request
+of bounded size is walked for everything else, and at most twenty violations are put into words.
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import protovalidate
-from google.protobuf.message import Message
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import DecodeError, Message
 
-from services.chassis import errors
-from services.chassis.contract import Method
+from services.chassis import details, errors, excess, sizes, wording
+from services.chassis.contract import Contract, Method
 
 _VALIDATOR = protovalidate.Validator()
 
 
-def check(request: Message, method: Method, rest: bool) -> None:
-    """Raise `RequestInvalid` where the request breaks a bound. `rest`: the caller wrote JSON, so name fields as it does."""
-    found = _VALIDATOR.collect_violations(request)
-    if found:
-        named = [(".".join(_elements(violation)), violation.proto.message) for violation in found]
-        raise errors.RequestInvalid(violations=[(_as_json(f, method) if rest else f, text) for f, text in named])
+def message_class(name: str) -> type[Message]:
+    """The generated class of a message by its full name; its module must have been imported."""
+    return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))
+
+
+def reader(method: Method, contract: Contract) -> Callable[[bytes, bool], Message]:
+    """Makes the request of a method from its bytes. The flag says that the caller wrote JSON, to name fields as it does.
+
+    What it returns raises `BodyTooLarge`, `MessageMalformed` or `RequestInvalid`.
+    """
+    kind, most = message_class(method.input), sizes.largest_body(method, contract)
+    descriptor = descriptor_pool.Default().FindMessageTypeByName(method.input)
+    too_long = excess.compiled(descriptor) or (lambda _: None)
+
+    def read(data: bytes, rest: bool) -> Message:
+        if len(data) > most:
+            raise errors.BodyTooLarge()
+        try:
+            request = kind.FromString(data)
+        except DecodeError:
+            raise errors.MessageMalformed() from None
+        found = too_long(request)
+        if found is not None:
+            raise errors.RequestInvalid(violations=[(_path(found[0][::-1], method, rest), found[1])])
+        broken = _VALIDATOR.collect_violations(request)
+        if broken:
+            shown = broken[: details.MAX_VIOLATIONS]
+            raise errors.RequestInvalid(
+                violations=[(_path(list(_elements(v)), method, rest), wording.sentence(v, descriptor)) for v in shown],
+                left_out=len(broken) - len(shown),
+            )
+        return request
+
+    return read
 
 
 def _elements(violation: protovalidate.Violation) -> Iterator[str]:
     for element in violation.proto.field.elements if violation.proto.field else ():
-        subscript = element.subscript
-        if subscript is None:
-            yield element.field_name
-        else:
-            index = subscript.value if subscript.field == "index" else f'"{subscript.value}"'
-            yield f"{element.field_name}[{index}]"
+        yield element.field_name
+        if element.subscript is not None:
+            yield (
+                f"[{element.subscript.value}]"
+                if element.subscript.field == "index"
+                else f'["{element.subscript.value}"]'
+            )
 
 
-def _as_json(path: str, method: Method) -> str:
-    """`product.unit_price` of a body that is the product → `unitPrice`."""
-    body = method.route.body if method.route else ""
-    if body not in ("", "*"):
-        path = path.removeprefix(f"{body}.")
-    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), path)
+def _path(elements: Sequence[str], method: Method, rest: bool) -> str:
+    """`product.unit_price`; over REST, of a body that is the product, `unitPrice`."""
+    if rest:
+        body = method.route.body if method.route else ""
+        elements = elements[1:] if elements[:1] == [body] and len(elements) > 1 else elements
+        elements = [e if e.startswith("[") else re.sub(r"_([a-z0-9])", lambda m: m[1].upper(), e) for e in elements]
+    return "".join(e if e.startswith("[") else f".{e}" for e in elements).removeprefix(".")

@@ -2,8 +2,9 @@
 
 import asyncio
 
+import psycopg
+
 from services.chassis.database import Query
-from services.chassis.errors import RequestInvalid
 from services.chassis.lookups import Lookup
 from tests.harness import Harness
 
@@ -42,6 +43,6 @@ async def test_a_key_that_no_row_can_have_is_refused_alone(harness: Harness) -> 
         )
 
         assert [row.word for row in (found[0], found[2])] == ["ink", "oil"]
-        assert isinstance(found[1], RequestInvalid)
+        assert isinstance(found[1], psycopg.DataError)
     finally:
         await database.close()

@@ -134,20 +134,6 @@ asked_for = pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.ful
 
 
 @asked_for
-def test_a_field_of_a_request_is_bounded(field: FieldDescriptor) -> None:
-    """Nothing grows without bound through the front door: text, lists and maps say how long they may be."""
-    if "OUTPUT_ONLY" in rules.behaviours(field):
-        return
-    found = rules.rules(field)
-    said = rules.keywords(found, field.enum_type)
-    if field.is_repeated:
-        assert "maxItems" in said or "maxProperties" in said
-        said = rules.keywords(found.repeated.items, field.enum_type)
-    if field.type == FieldDescriptor.TYPE_STRING:
-        assert "maxLength" in said or said.get("pattern", "").endswith("$") or "enum" in said or field.name == "etag"
-
-
-@asked_for
 def test_a_required_field_refuses_its_zero_value(field: FieldDescriptor) -> None:
     raw = field.message_type is not None and field.message_type.full_name == "google.api.HttpBody"
     if raw or "REQUIRED" not in rules.behaviours(field):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from codegen import contract_checks
 from services.chassis import contract as contracts
 from services.chassis import sizes
 from services.chassis.contract import Method
@@ -14,10 +15,14 @@ CONTRACT = contracts.load()
 every_method = pytest.mark.parametrize("method", CONTRACT.methods, ids=lambda method: method.full_name)
 
 
+def asking(fields: str, more: str = "") -> contracts.Contract:
+    """A contract of one RPC whose request has these fields."""
+    return contract(service(SENSE, ROUTE).replace("message TryRequest {}", f"message TryRequest {{ {fields} }} {more}"))
+
+
 def bound(fields: str, more: str = "") -> int:
     """The largest body of an RPC whose request has these fields."""
-    text = service(SENSE, ROUTE).replace("message TryRequest {}", f"message TryRequest {{ {fields} }} {more}")
-    read = contract(text)
+    read = asking(fields, more)
     return sizes.largest_body(read.methods[0], read)
 
 
@@ -73,3 +78,50 @@ def test_each_kind_of_field_counts_at_its_bound(fields: str, expected: int) -> N
 )
 def test_what_has_no_bound_counts_as_the_cap(fields: str) -> None:
     assert bound(fields) == sizes.MAX_BODY
+
+
+def test_every_field_of_a_request_has_an_upper_bound_and_words() -> None:
+    assert contract_checks.faults(CONTRACT) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ("string a = 1;", "a has no upper bound: write `(buf.validate.field).string.max_len = 100`."),
+        ("bytes a = 1;", "a has no upper bound: write `(buf.validate.field).bytes.max_len = 100`."),
+        ("repeated int32 a = 1;", "a has no upper bound: write `(buf.validate.field).repeated.max_items = 100`."),
+        (
+            "repeated string a = 1 [(buf.validate.field).repeated.max_items = 9];",
+            "a has no upper bound: write `(buf.validate.field).repeated.items.string.max_len = 100`.",
+        ),
+        ("map<int32, bool> a = 1;", "a has no upper bound: write `(buf.validate.field).map.max_pairs = 100`."),
+        (
+            "map<string, bool> a = 1 [(buf.validate.field).map.max_pairs = 9];",
+            "a has no upper bound: write `(buf.validate.field).map.keys.string.max_len = 100`.",
+        ),
+        ("google.protobuf.Any a = 1;", "a has no upper bound: write `(weft.api.v1.max_bytes) = 8192`."),
+        (
+            'string a = 1 [(buf.validate.field).string.pattern = "^[a-z]{9}$"];',
+            'a has a pattern and no words for it: write `(weft.api.v1.format) = "eight digits"`, to complete "must be …" '
+            "for callers.",
+        ),
+    ],
+)
+def test_a_field_without_a_bound_is_refused_with_what_to_write(fields: str, sentence: str) -> None:
+    assert contract_checks.faults(asking(fields)) == [f"weft.lab.v1.TryRequest.{sentence}"]
+
+
+def test_every_fault_is_told_at_any_depth() -> None:
+    found = contract_checks.faults(asking("string a = 1; Part b = 2; bytes c = 3;", "message Part { string d = 1; }"))
+    assert [sentence.partition(" ")[0].rpartition("v1.")[2] for sentence in found] == [
+        "TryRequest.a",
+        "Part.d",
+        "TryRequest.c",
+    ]
+
+
+def test_a_request_within_itself_and_one_that_is_too_large_are_refused() -> None:
+    (within,) = contract_checks.faults(asking("Part a = 1;", "message Part { Part inner = 1; }"))
+    assert within.startswith("weft.lab.v1.Part contains itself: ")
+    (large,) = contract_checks.faults(asking("string a = 1 [(buf.validate.field).string.max_len = 100000];"))
+    assert large.startswith("weft.lab.v1.LabService.Try: the bounds of its request add up to 1,204,224 bytes")

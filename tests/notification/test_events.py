@@ -106,7 +106,7 @@ async def test_a_notice_that_the_database_refuses_does_not_hold_up_the_others(se
     assert await service.publish(good[0], bad, *good[1:]) == 4
 
     async def retried() -> bool:
-        failed = await service.rows("SELECT kind FROM observations WHERE error = 'RequestInvalid'")
+        failed = await service.rows("SELECT kind FROM observations WHERE error = 'DataError'")
         return [row.kind for row in failed] == ["tell_of_expiry"]
 
     await events.until(retried)
@@ -157,7 +157,7 @@ async def test_only_services_may_publish(service: Service) -> None:
     assert await service.rows("SELECT 1 FROM seen") == []
 
 
-@pytest.mark.parametrize("count", [0, 1001])
+@pytest.mark.parametrize("count", [0, 129])
 async def test_a_batch_has_bounds(service: Service, count: int) -> None:
     request = event_service_pb2.PublishEventsRequest(events=[events.placed(ANN)] * count)
     told = await refused(service.events.PublishEvents(request))

@@ -8,14 +8,13 @@ from opentelemetry.util.types import AttributeValue
 from weft.api.v1.event_pb2 import Event
 
 from services.chassis import logs, telemetry
-from services.chassis.errors import RequestInvalid
 from services.chassis.telemetry import Tracer
 from services.chassis.work import Job
 from services.notification.events.repository import EventRepository, Observation
 from services.notification.observers import Observers
 
 log = logs.logger("observers")
-_REFUSED = (RequestInvalid, psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError)
+_REFUSED = (psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError)
 """What tells of a notice that cannot be stored; anything else is about the database, and all try again."""
 
 

@@ -19,7 +19,6 @@ from services.order.orders.customers import Customers
 from services.order.orders.domain import OrderNotFound
 from services.order.orders.repository import OrderRepository, ownership
 from services.order.orders.watching import Watching
-from services.order.texts import refuse_unstorable
 
 _STATES = {number: name for name, number in messages.STATES.items()}
 
@@ -58,7 +57,6 @@ class OrderHandlers:
 
     async def CreateOrder(self, request: order_service_pb2.CreateOrderRequest, call: Call) -> bytes:
         """The reply is serialised once, for the caller and for the key's record."""
-        refuse_unstorable({"note": request.note, "external_reference": request.external_reference})
         wanted = pricing.merge(request.lines)
         customer_id = await self._customers.buyer(call.caller, request.customer_id)
         return await self._checkout.place(call, request, customer_id, wanted)
@@ -86,7 +84,6 @@ class OrderHandlers:
 
     async def CancelOrder(self, request: order_service_pb2.CancelOrderRequest, call: Call) -> order_pb2.Order:
         """What the provider holds of the money is given back afterwards, by the payment queue."""
-        refuse_unstorable({"reason": request.reason})
         async with self._orders.database.transaction() as tx:
             order = await self._orders.lock(tx, request.order_id, call.caller)
             if order is None:
@@ -109,7 +106,6 @@ class OrderHandlers:
 
 def _filters(request: order_service_pb2.ListOrdersRequest, call: Call) -> dict[str, Any]:
     """The filters of `OrderRepository.list` that a request sets."""
-    refuse_unstorable({"external_reference": request.external_reference})
     filters: dict[str, Any] = {}
     if states := sorted({_STATES[state] for state in request.states if state}):
         filters["states"] = states

@@ -12,7 +12,6 @@ from services.chassis.identity import Identity
 from services.chassis.pages import Pages
 from services.order.products.domain import OutOfStock, Product, ProductNotFound, named_fields
 from services.order.products.repository import ProductRepository
-from services.order.texts import refuse_unstorable
 
 
 class ProductHandlers:
@@ -25,7 +24,6 @@ class ProductHandlers:
 
     async def CreateProduct(self, request: product_service_pb2.CreateProductRequest, call: Call) -> product_pb2.Product:
         """A partner's product belongs to the partner, an operator's to the house."""
-        refuse_unstorable({"title": request.title})
         now = self._clock.now()
         product = Product(
             product_id=ids.new("prd", now),
@@ -66,7 +64,6 @@ class ProductHandlers:
     async def UpdateProduct(self, request: product_service_pb2.UpdateProductRequest, call: Call) -> product_pb2.Product:
         """The row is locked between the etag's check and the write."""
         asked, priced = request.product, request.product.HasField("price")
-        refuse_unstorable({"product.title": asked.title})
         mask = request.update_mask.paths if request.HasField("update_mask") else None
         fields = named_fields(mask, title=asked.title, priced=priced, active=asked.active)
         async with self._products.database.transaction() as tx:

@@ -7,7 +7,7 @@ from weft_client import failures
 
 
 class BodyTooLarge(failures.InvalidArgument):
-    """The body is larger than the edge takes. No metadata."""
+    """The body is larger than any that the contract allows, or than the edge takes. No metadata."""
 
     reason = 'BODY_TOO_LARGE'
     domain = 'weft.api.v1'
@@ -194,6 +194,13 @@ class KeysUnavailable(failures.Unavailable):
     """The keys to verify tokens with cannot be had now. No metadata."""
 
     reason = 'KEYS_UNAVAILABLE'
+    domain = 'weft.api.v1'
+
+
+class MessageMalformed(failures.InvalidArgument):
+    """Over native gRPC: the message is not the protobuf that the contract asks for. No metadata."""
+
+    reason = 'MESSAGE_MALFORMED'
     domain = 'weft.api.v1'
 
 
@@ -512,6 +519,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'INTERNAL_FAULT'): InternalFault,
     ('weft.api.v1', 'JSON_MALFORMED'): JsonMalformed,
     ('weft.api.v1', 'KEYS_UNAVAILABLE'): KeysUnavailable,
+    ('weft.api.v1', 'MESSAGE_MALFORMED'): MessageMalformed,
     ('weft.api.v1', 'METHOD_NOT_ALLOWED'): MethodNotAllowed,
     ('weft.order.v1', 'ORDER_NOT_CANCELLABLE'): OrderNotCancellable,
     ('weft.order.v1', 'ORDER_NOT_FOUND'): OrderNotFound,
@@ -567,6 +575,7 @@ __all__ = [
     'InternalFault',
     'JsonMalformed',
     'KeysUnavailable',
+    'MessageMalformed',
     'MethodNotAllowed',
     'OrderNotCancellable',
     'OrderNotFound',

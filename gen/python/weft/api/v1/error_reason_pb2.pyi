@@ -63,7 +63,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     CONTENT_TYPE_UNSUPPORTED: _ErrorReason.ValueType  # 19
     """The body's content type is not the one that the path takes. Metadata: `expected`."""
     BODY_TOO_LARGE: _ErrorReason.ValueType  # 20
-    """The body is larger than the edge takes. No metadata."""
+    """The body is larger than any that the contract allows, or than the edge takes. No metadata."""
     HEADERS_TOO_LARGE: _ErrorReason.ValueType  # 21
     """The headers are larger than the edge takes. No metadata."""
     HTTP_MALFORMED: _ErrorReason.ValueType  # 22
@@ -78,6 +78,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The call's time ran out; a mutation may have happened, so repeat it with its key. No metadata."""
     INTERNAL_FAULT: _ErrorReason.ValueType  # 27
     """A fault of ours; quote the request id. No metadata."""
+    MESSAGE_MALFORMED: _ErrorReason.ValueType  # 28
+    """Over native gRPC: the message is not the protobuf that the contract asks for. No metadata."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, where the cause is not of one domain. Found in `ErrorInfo.reason` with domain `weft.api.v1`."""
@@ -123,7 +125,7 @@ METHOD_NOT_ALLOWED: ErrorReason.ValueType  # 18
 CONTENT_TYPE_UNSUPPORTED: ErrorReason.ValueType  # 19
 """The body's content type is not the one that the path takes. Metadata: `expected`."""
 BODY_TOO_LARGE: ErrorReason.ValueType  # 20
-"""The body is larger than the edge takes. No metadata."""
+"""The body is larger than any that the contract allows, or than the edge takes. No metadata."""
 HEADERS_TOO_LARGE: ErrorReason.ValueType  # 21
 """The headers are larger than the edge takes. No metadata."""
 HTTP_MALFORMED: ErrorReason.ValueType  # 22
@@ -138,4 +140,6 @@ DEADLINE_EXPIRED: ErrorReason.ValueType  # 26
 """The call's time ran out; a mutation may have happened, so repeat it with its key. No metadata."""
 INTERNAL_FAULT: ErrorReason.ValueType  # 27
 """A fault of ours; quote the request id. No metadata."""
+MESSAGE_MALFORMED: ErrorReason.ValueType  # 28
+"""Over native gRPC: the message is not the protobuf that the contract asks for. No metadata."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

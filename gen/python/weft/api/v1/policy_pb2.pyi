@@ -235,6 +235,7 @@ SERVICE_FIELD_NUMBER: _builtins.int
 METHOD_FIELD_NUMBER: _builtins.int
 SENSITIVITY_FIELD_NUMBER: _builtins.int
 MAX_BYTES_FIELD_NUMBER: _builtins.int
+FORMAT_FIELD_NUMBER: _builtins.int
 CODE_FIELD_NUMBER: _builtins.int
 LIMITS_FIELD_NUMBER: _builtins.int
 service: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, Global___MethodPolicy]
@@ -245,6 +246,8 @@ sensitivity: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOpti
 """Marks a field whose value must not reach a log, a span or a plain column."""
 max_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
 """The maximum size in bytes of a message that has no bounds of its own: google.api.HttpBody, google.protobuf.Any, Struct."""
+format: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
+"""What the pattern of a text allows, in words that complete "must be …". Ids need none."""
 code: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _code_pb2.Code.ValueType]
 """The gRPC code that an error reason is raised with."""
 limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___PlanLimits]

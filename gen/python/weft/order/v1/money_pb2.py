@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19weft/order/v1/money.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\"i\n\x05Money\x12\x31\n\x0c\x61mount_minor\x18\x01 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x0b\x61mountMinor\x12-\n\x08\x63urrency\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$R\x08\x63urrencyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19weft/order/v1/money.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x18weft/api/v1/policy.proto\"\x8b\x01\n\x05Money\x12\x31\n\x0c\x61mount_minor\x18\x01 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x0b\x61mountMinor\x12O\n\x08\x63urrency\x18\x02 \x01(\tB3\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x9a\xe7\x18\x1e\x61n ISO 4217 code such as `EUR`R\x08\x63urrencyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MONEY'].fields_by_name['amount_minor']._loaded_options = None
   _globals['_MONEY'].fields_by_name['amount_minor']._serialized_options = b'\272H\013\"\t\030\200\240\224\245\215\035(\000'
   _globals['_MONEY'].fields_by_name['currency']._loaded_options = None
-  _globals['_MONEY'].fields_by_name['currency']._serialized_options = b'\272H\016r\0142\n^[A-Z]{3}$'
-  _globals['_MONEY']._serialized_start=73
-  _globals['_MONEY']._serialized_end=178
+  _globals['_MONEY'].fields_by_name['currency']._serialized_options = b'\272H\016r\0142\n^[A-Z]{3}$\232\347\030\036an ISO 4217 code such as `EUR`'
+  _globals['_MONEY']._serialized_start=100
+  _globals['_MONEY']._serialized_end=239
 # @@protoc_insertion_point(module_scope)

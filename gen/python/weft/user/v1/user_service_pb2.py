@@ -29,7 +29,7 @@ from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.user.v1 import user_pb2 as weft_dot_user_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/user_service.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18weft/api/v1/policy.proto\x1a\x17weft/user/v1/user.proto\"\xf4\x01\n\x11\x43reateUserRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x31\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0e\x80\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01R\x0b\x64isplayName\x12G\n\x06locale\x18\x03 \x01(\tB/\xbaH,r*\x18#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$R\x06locale\x12\x36\n\x12\x65xternal_reference\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"\\\n\x0eGetUserRequest\x12J\n\x07user_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x06userId\"H\n\x14\x42\x61tchGetUsersRequest\x12\x30\n\x08user_ids\x18\x01 \x03(\tB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x0b\x08\x01\x10\xe8\x07\"\x04r\x02\x18(R\x07userIds\"A\n\x15\x42\x61tchGetUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\"\x82\x02\n\x10ListUsersRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12@\n\x06states\x18\x03 \x03(\x0e\x32\x17.weft.user.v1.UserStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\x12%\n\x05\x65mail\x18\x04 \x01(\tB\x0f\x80\x01\x01\xbaH\x05r\x03\x18\xfe\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x36\n\x12\x65xternal_reference\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"e\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa7\x04\n\x0bUserService\x12\x9a\x01\n\nCreateUser\x12\x1f.weft.user.v1.CreateUserRequest\x1a\x12.weft.user.v1.User\"W\x8a\xe7\x18?\n\x02\x03\x04\x12\x0busers.write \x02\x30\x02@\xc9\x01J\x0b\x45MAIL_TAKENJ\x18\x45XTERNAL_REFERENCE_TAKEN\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12\x89\x01\n\x07GetUser\x12\x1c.weft.user.v1.GetUserRequest\x1a\x12.weft.user.v1.User\"L\x90\x02\x01\x8a\xe7\x18*\n\x03\x02\x03\x04\x12\nusers.read\x1a\x07user_idJ\x0eUSER_NOT_FOUND\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/users/{user_id}\x12h\n\rBatchGetUsers\x12\".weft.user.v1.BatchGetUsersRequest\x1a#.weft.user.v1.BatchGetUsersResponse\"\x0e\x90\x02\x01\x8a\xe7\x18\x07\n\x01\x05*\x02\x08\x02\x12y\n\tListUsers\x12\x1e.weft.user.v1.ListUsersRequest\x1a\x1f.weft.user.v1.ListUsersResponse\"+\x90\x02\x01\x8a\xe7\x18\x13\n\x02\x03\x04\x12\nusers.read\x1a\x01*\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x1a\n\x8a\xe7\x18\x06 \x01*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/user_service.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18weft/api/v1/policy.proto\x1a\x17weft/user/v1/user.proto\"\xa6\x02\n\x11\x43reateUserRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x31\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0e\x80\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01R\x0b\x64isplayName\x12y\n\x06locale\x18\x03 \x01(\tBa\xbaH,r*\x18#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$\x9a\xe7\x18.empty or a BCP 47 language tag such as `de-AT`R\x06locale\x12\x36\n\x12\x65xternal_reference\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"\\\n\x0eGetUserRequest\x12J\n\x07user_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x06userId\"H\n\x14\x42\x61tchGetUsersRequest\x12\x30\n\x08user_ids\x18\x01 \x03(\tB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x0b\x08\x01\x10\xe8\x07\"\x04r\x02\x18(R\x07userIds\"A\n\x15\x42\x61tchGetUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\"\x82\x02\n\x10ListUsersRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12@\n\x06states\x18\x03 \x03(\x0e\x32\x17.weft.user.v1.UserStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\x12%\n\x05\x65mail\x18\x04 \x01(\tB\x0f\x80\x01\x01\xbaH\x05r\x03\x18\xfe\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x36\n\x12\x65xternal_reference\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"e\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa7\x04\n\x0bUserService\x12\x9a\x01\n\nCreateUser\x12\x1f.weft.user.v1.CreateUserRequest\x1a\x12.weft.user.v1.User\"W\x8a\xe7\x18?\n\x02\x03\x04\x12\x0busers.write \x02\x30\x02@\xc9\x01J\x0b\x45MAIL_TAKENJ\x18\x45XTERNAL_REFERENCE_TAKEN\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12\x89\x01\n\x07GetUser\x12\x1c.weft.user.v1.GetUserRequest\x1a\x12.weft.user.v1.User\"L\x90\x02\x01\x8a\xe7\x18*\n\x03\x02\x03\x04\x12\nusers.read\x1a\x07user_idJ\x0eUSER_NOT_FOUND\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/users/{user_id}\x12h\n\rBatchGetUsers\x12\".weft.user.v1.BatchGetUsersRequest\x1a#.weft.user.v1.BatchGetUsersResponse\"\x0e\x90\x02\x01\x8a\xe7\x18\x07\n\x01\x05*\x02\x08\x02\x12y\n\tListUsers\x12\x1e.weft.user.v1.ListUsersRequest\x1a\x1f.weft.user.v1.ListUsersResponse\"+\x90\x02\x01\x8a\xe7\x18\x13\n\x02\x03\x04\x12\nusers.read\x1a\x01*\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x1a\n\x8a\xe7\x18\x06 \x01*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUSERREQUEST'].fields_by_name['display_name']._loaded_options = None
   _globals['_CREATEUSERREQUEST'].fields_by_name['display_name']._serialized_options = b'\200\001\001\272H\004r\002\030d\210\347\030\001'
   _globals['_CREATEUSERREQUEST'].fields_by_name['locale']._loaded_options = None
-  _globals['_CREATEUSERREQUEST'].fields_by_name['locale']._serialized_options = b'\272H,r*\030#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['locale']._serialized_options = b'\272H,r*\030#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$\232\347\030.empty or a BCP 47 language tag such as `de-AT`'
   _globals['_CREATEUSERREQUEST'].fields_by_name['external_reference']._loaded_options = None
   _globals['_CREATEUSERREQUEST'].fields_by_name['external_reference']._serialized_options = b'\272H\004r\002\030d'
   _globals['_GETUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
@@ -69,17 +69,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['ListUsers']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\220\002\001\212\347\030\023\n\002\003\004\022\nusers.read\032\001*\202\323\344\223\002\013\022\t/v1/users'
   _globals['_CREATEUSERREQUEST']._serialized_start=193
-  _globals['_CREATEUSERREQUEST']._serialized_end=437
-  _globals['_GETUSERREQUEST']._serialized_start=439
-  _globals['_GETUSERREQUEST']._serialized_end=531
-  _globals['_BATCHGETUSERSREQUEST']._serialized_start=533
-  _globals['_BATCHGETUSERSREQUEST']._serialized_end=605
-  _globals['_BATCHGETUSERSRESPONSE']._serialized_start=607
-  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=672
-  _globals['_LISTUSERSREQUEST']._serialized_start=675
-  _globals['_LISTUSERSREQUEST']._serialized_end=933
-  _globals['_LISTUSERSRESPONSE']._serialized_start=935
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1036
-  _globals['_USERSERVICE']._serialized_start=1039
-  _globals['_USERSERVICE']._serialized_end=1590
+  _globals['_CREATEUSERREQUEST']._serialized_end=487
+  _globals['_GETUSERREQUEST']._serialized_start=489
+  _globals['_GETUSERREQUEST']._serialized_end=581
+  _globals['_BATCHGETUSERSREQUEST']._serialized_start=583
+  _globals['_BATCHGETUSERSREQUEST']._serialized_end=655
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_start=657
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=722
+  _globals['_LISTUSERSREQUEST']._serialized_start=725
+  _globals['_LISTUSERSREQUEST']._serialized_end=983
+  _globals['_LISTUSERSRESPONSE']._serialized_start=985
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1086
+  _globals['_USERSERVICE']._serialized_start=1089
+  _globals['_USERSERVICE']._serialized_end=1640
 # @@protoc_insertion_point(module_scope)

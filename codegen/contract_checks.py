@@ -1,0 +1,71 @@
+"""What the contract must say about every field of a request, so that nothing a caller sends is without a bound."""
+
+from collections.abc import Iterator
+
+from buf.validate.validate_pb2 import FieldRules
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from services.chassis import sizes, wording
+from services.chassis.contract import Contract, Method
+
+
+def faults(read: Contract) -> list[str]:
+    """A sentence for each fault of a request's fields, with what to write; empty where there is none."""
+    found: dict[str, None] = {}  # a set that keeps its order: messages are shared
+    for method in read.methods:
+        sentences = [*_message(read.pool.FindMessageTypeByName(method.input), ())]
+        found.update(dict.fromkeys(sentences or _whole(method, read)))
+    return list(found)
+
+
+def _whole(method: Method, read: Contract) -> Iterator[str]:
+    size = sizes.largest(method, read)
+    if size > sizes.MAX_BODY:
+        yield (
+            f"{method.full_name}: the bounds of its request add up to {int(size):,} bytes, and no request may have more "
+            f"than {sizes.MAX_BODY:,}: lower max_items or max_len."
+        )
+
+
+def _message(message: Descriptor, within: tuple[str, ...]) -> Iterator[str]:
+    if message.full_name in within:
+        yield f"{message.full_name} contains itself: a request has a bounded depth, so give the inner one a message of its own."
+        return
+    for field in message.fields:
+        yield from _field(field, (*within, message.full_name))
+
+
+def _field(field: FieldDescriptor, within: tuple[str, ...]) -> Iterator[str]:
+    said = sizes.rules(field)
+    if field.is_repeated:
+        entry = field.message_type if field.message_type and field.message_type.GetOptions().map_entry else None
+        if sizes.max_items(field) is None:
+            rule = "map.max_pairs" if entry else "repeated.max_items"
+            yield f"{field.full_name} has no upper bound: write `(buf.validate.field).{rule} = 100`."
+        if entry:
+            parts = entry.fields_by_name
+            yield from _value(parts["key"], field.full_name, said.map.keys, "map.keys.", within)
+            yield from _value(parts["value"], field.full_name, said.map.values, "map.values.", within)
+            return
+        said = said.repeated.items
+    yield from _value(field, field.full_name, said, "repeated.items." if field.is_repeated else "", within)
+    if said.string.HasField("pattern") and not wording.allowed(field):
+        yield (
+            f'{field.full_name} has a pattern and no words for it: write `(weft.api.v1.format) = "eight digits"`, to complete '
+            '"must be …" for callers.'
+        )
+
+
+def _value(field: FieldDescriptor, name: str, said: FieldRules, prefix: str, within: tuple[str, ...]) -> Iterator[str]:
+    message = field.message_type
+    if message and message.full_name in ("google.protobuf.StringValue", "google.protobuf.BytesValue"):
+        field, message = message.fields_by_name["value"], None
+    if field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
+        if sizes.max_length(said) is None:
+            text = "string" if field.type == FieldDescriptor.TYPE_STRING else "bytes"
+            yield f"{name} has no upper bound: write `(buf.validate.field).{prefix}{text}.max_len = 100`."
+    elif message and message.full_name in sizes.OPAQUE:
+        if sizes.max_bytes(field) is None:
+            yield f"{name} has no upper bound: write `(weft.api.v1.max_bytes) = 8192`."
+    elif message and not message.full_name.startswith("google.protobuf."):
+        yield from _message(message, within)

@@ -1,0 +1,86 @@
+"""Whatever a request holds, the service's loop is busy with it for less than 50 ms: over every RPC of the contract."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+
+from services.chassis import errors, excess, sizes, validation
+from services.chassis.contract import Method
+from tests.contract import requests
+from tests.contract.requests import CONTRACT
+
+MOST_S = 0.05
+every_method = pytest.mark.parametrize("method", CONTRACT.methods, ids=lambda method: method.full_name)
+
+
+def busy(run: Callable[[], object]) -> float:
+    """Seconds of this thread's CPU time that a call takes, the least of up to five runs: other load makes it only longer."""
+    least = float("inf")
+    for _ in range(5):
+        begun = time.thread_time()
+        run()
+        least = min(least, time.thread_time() - begun)
+        if least < MOST_S:
+            break
+    return least
+
+
+def answered(read: Callable[[bytes, bool], object], data: bytes) -> errors.WeftError | None:
+    """Read a request, and write the status where it is refused; what it was refused with."""
+    refused = None
+    try:
+        read(data, True)
+    except errors.WeftError as error:
+        refused = error
+        error.status("r" * 32)
+    return refused
+
+
+@every_method
+def test_the_largest_requests_keep_the_loop_busy_for_less_than_50_ms(method: Method) -> None:
+    read = validation.reader(method, CONTRACT)
+    most = sizes.largest_body(method, CONTRACT)
+    for name, data in requests.hostile(method):
+        assert len(data) <= most, name
+        assert busy(lambda data=data: answered(read, data)) < MOST_S, name
+
+
+@every_method
+def test_a_request_above_the_bound_is_refused_unparsed(method: Method) -> None:
+    read = validation.reader(method, CONTRACT)
+    refused = answered(read, b"\xff" * (sizes.largest_body(method, CONTRACT) + 1))
+    assert isinstance(refused, errors.BodyTooLarge)
+
+
+@every_method
+def test_what_is_no_protobuf_is_refused_as_malformed(method: Method) -> None:
+    assert isinstance(answered(validation.reader(method, CONTRACT), b"\xff\xff"), errors.MessageMalformed)
+
+
+@every_method
+def test_a_text_with_a_nul_is_refused_by_its_name(method: Method) -> None:
+    read = validation.reader(method, CONTRACT)
+    descriptor = CONTRACT.pool.FindMessageTypeByName(method.input)
+    for steps in requests.fields(descriptor, {FieldDescriptor.TYPE_STRING}):
+        request = requests.empty(method)
+        path = requests.put(request, steps, "a\0")
+        with pytest.raises(errors.RequestInvalid) as caught:
+            read(request.SerializeToString(), False)
+        assert caught.value.violations == ((path, excess.NUL),)
+
+
+@every_method
+def test_no_violation_quotes_a_regular_expression_or_hides_the_names_of_an_enum(method: Method) -> None:
+    read = validation.reader(method, CONTRACT)
+    descriptor = CONTRACT.pool.FindMessageTypeByName(method.input)
+    for steps in requests.fields(descriptor, {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM}):
+        request = requests.empty(method)
+        enum = steps[-1].enum_type
+        path = requests.put(request, steps, "-" if enum is None else 99)
+        refused = answered(lambda data, _: read(data, False), request.SerializeToString())
+        said = dict(refused.violations).get(path, "") if refused else ""
+        assert "regex" not in said
+        assert "^" not in said
+        assert enum is None or enum.values[1].name in said or path not in dict(refused.violations if refused else ())
