@@ -3,7 +3,7 @@
 from codegen.envoy import bounds, filters, local_replies, routes, telemetry
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.secrets import downstream_tls
-from codegen.envoy.typed import Json, address, extension
+from codegen.envoy.typed import Json, address, extension, header
 from services.chassis.contract import Contract
 
 LOOPBACK = "127.0.0.1"
@@ -92,9 +92,14 @@ def _manager(prefix: str, **fields: object) -> Json:
 
 
 def _strip() -> Json:
-    """What the edge itself says to the services, nobody may say to the edge."""
+    """What the edge itself says to the services, nobody may say to the edge; a caller's trace is told apart from ours."""
     forged = [
         {"remove_on_match": {"key_matcher": {"prefix": "x-weft-"}}},
+        # Before the tracer looks: else callers would decide what is traced, and write into the traces of others.
+        {"append": header("x-weft-client-traceparent", "%REQ(traceparent)%")},
+        {"remove": "traceparent"},
+        {"remove": "tracestate"},
+        {"remove": "x-client-trace-id"},
         {"remove": "x-envoy-original-path"},
         {"remove": "x-envoy-original-method"},
     ]

@@ -5,6 +5,7 @@ with static `grpc-status-details-bin`. Envoy's own text is never printed: it tel
 """
 
 import base64
+import json
 from dataclasses import dataclass
 
 from google.protobuf import any_pb2, duration_pb2
@@ -35,6 +36,12 @@ class Case:
     says: str
     retry: bool = False
 
+
+REQUEST_ID = "%RESP(X-REQUEST-ID)%"
+"""As the reply has it: `_ID` is put there before the body is written."""
+_GIVEN = json.dumps({"operators": [{"command": "REQ", "param": "x-request-id"}, {"command": "UNIQUE_ID"}]})
+_ID = header("x-request-id", f"%COALESCE({_GIVEN})%")
+"""What is refused before it is a request has no id yet, and gets one here; the log has it from the reply."""
 
 DETAILS = "response.code_details"
 _DENIED = f"{DETAILS}.startsWith('jwt_authn_access_denied')"
@@ -83,6 +90,8 @@ CASES = (
     Case("METHOD_NOT_ALLOWED", "response.code == 405", 405, "The path takes other HTTP methods."),
     Case("BODY_TOO_LARGE", "response.code == 413", 413, "The body is larger than the call takes."),
     Case("HEADERS_TOO_LARGE", "response.code == 431", 431, "The headers are larger than 32 KiB, or more than 100."),
+    # Envoy's 426 would have to name an upgrade (RFC 9110, section 15.5.22), and its codec takes that header away.
+    Case("HTTP_MALFORMED", "response.code == 426", 505, "The edge speaks HTTP/1.1 and HTTP/2."),
     Case("HTTP_MALFORMED", "response.code >= 400 && response.code < 500", 0, "The request is not proper HTTP."),
     Case("INTERNAL_FAULT", "response.code >= 500", 500, "A fault of ours; quote the request id."),
 )
@@ -107,13 +116,10 @@ def build(contract: Contract) -> Json:
     return {"mappers": mappers}
 
 
-def details(reason: Reason, message: str, retry: bool) -> str:
+def details(reason: Reason, message: str, *more: Message) -> str:
     """`grpc-status-details-bin` of a static reply: base64 of a `google.rpc.Status`, without padding."""
-    packed: list[Message] = [error_details_pb2.ErrorInfo(reason=reason.name, domain=reason.domain)]
-    if retry:
-        packed.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=1)))
     status = status_pb2.Status(code=reason.code, message=message)
-    for detail in packed:
+    for detail in (error_details_pb2.ErrorInfo(reason=reason.name, domain=reason.domain), *more):
         one = any_pb2.Any()
         one.Pack(detail)
         status.details.append(one)
@@ -121,12 +127,14 @@ def details(reason: Reason, message: str, retry: bool) -> str:
 
 
 def _native(case: Case, reason: Reason) -> Json:
+    more = [error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=1))] if case.retry else []
     return {
         "filter": _cel(f"({case.when}) && {NATIVE}"),
         "body_format_override": {"text_format_source": {"inline_string": case.says}},
         "headers_to_add": [
             header("grpc-status", str(reason.code)),
-            header("grpc-status-details-bin", details(reason, case.says, case.retry)),
+            header("grpc-status-details-bin", details(reason, case.says, *more)),
+            _ID,
         ],
     }
 
@@ -136,7 +144,7 @@ def _oauth(case: Case) -> Json:
     word = "invalid_request"
     if case.retry or case.status == 504:
         word = "temporarily_unavailable"
-    elif case.status >= 500:
+    elif case.status >= 500 and case.reason != "HTTP_MALFORMED":
         word = "server_error"
     return {
         "filter": _cel(f"({case.when}) && ({OAUTH})"),
@@ -149,7 +157,7 @@ def _rest(case: Case, reason: Reason) -> Json:
     shown: list[Json] = [_detail("ErrorInfo", reason=reason.name, domain=reason.domain, metadata={})]
     if case.retry:
         shown.append(_detail("RetryInfo", retryDelay="1s"))
-    shown.append(_detail("RequestInfo", requestId="%REQ(X-REQUEST-ID)%"))
+    shown.append(_detail("RequestInfo", requestId=REQUEST_ID))
     return {
         "filter": _cel(case.when),
         "body_format_override": {"json_format": {"code": reason.code, "message": case.says, "details": shown}},
@@ -158,7 +166,7 @@ def _rest(case: Case, reason: Reason) -> Json:
 
 
 def _answer(case: Case) -> Json:
-    headers = []
+    headers = [_ID]
     if case.status == 401:
         error = "" if case.reason == "TOKEN_MISSING" else ', error="invalid_token"'
         headers.append(header("www-authenticate", f'Bearer realm="weft"{error}'))
@@ -166,7 +174,7 @@ def _answer(case: Case) -> Json:
         headers.append(header("allow", "GET, HEAD"))
     if case.retry and case.reason != "RATE_LIMITED":  # there the limit says it itself
         headers.append(header("retry-after", "1"))
-    found: Json = {"headers_to_add": headers} if headers else {}
+    found: Json = {"headers_to_add": headers}
     return found | ({"status_code": case.status} if case.status else {})
 
 

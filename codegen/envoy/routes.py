@@ -119,6 +119,8 @@ def _described(method: Method) -> Json:
     described: Json = {METADATA: {"rate": method.rate.name.lower(), "operation": method.full_name}}
     if method.route and method.route.path.startswith("/oauth2/"):
         described["envoy.filters.http.lua"] = {"oauth": True}
+    elif method.route and method.route.body not in ("", "*"):
+        described["envoy.filters.http.lua"] = {"body": method.route.body}
     return {"filter_metadata": described}
 
 
@@ -126,13 +128,18 @@ def _trusted(method: Method, balanced: Json | None = None) -> Json:
     action: Json = {"cluster": clusters.cluster_of(method), "retry_policy": RETRIES, **(balanced or {})}
     if method.server_streaming:
         longest = seconds(method.deadline + STREAM_GRACE)
-        action |= {"timeout": "0s", "idle_timeout": "60s", "max_stream_duration": {"max_stream_duration": longest}}
+        # A caller's `grpc-timeout` shortens it.
+        lasting = {"max_stream_duration": longest, "grpc_timeout_header_max": longest}
+        action |= {"timeout": "0s", "idle_timeout": "60s", "max_stream_duration": lasting}
     else:
         action |= {"timeout": seconds(method.deadline + GRACE)}
+    # Proxies in between, nginx first of all, hand events on as they come.
+    streamed = {"response_headers_to_add": [header("x-accel-buffering", "no")]} if method.server_streaming else {}
     return {
         "name": method.full_name.removeprefix("weft."),
         "match": {"path": method.path, "grpc": {}, "headers": [_exactly(":method", "POST")]},
         "route": action,
+        **streamed,
         "metadata": _described(method),
     }
 

@@ -1,20 +1,21 @@
 """The tables that `deploy/envoy/strict/*.lua` walks: paths, query parameters and body fields, from the descriptors."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.rpc import error_details_pb2
 
-from codegen.envoy import bounds
+from codegen.envoy import bounds, local_replies
 from codegen.envoy.deployment import Deployment
+from codegen.envoy.lua import Raw, lua
 from services.chassis import sizes
 from services.chassis.contract import Contract, ContractError, Method
 
 BASE = Path(__file__).resolve().parents[2] / "deploy" / "envoy" / "strict"
-DOOR = ("values", "refusals", "requests", "replies")
+DOOR = ("values", "refusals", "paths", "requests", "replies")
 BODIES = ("values", "refusals", "json", "bodies")
 _F = FieldDescriptor
 
@@ -24,22 +25,25 @@ _INTEGERS = {
     **dict.fromkeys((_F.TYPE_INT64, _F.TYPE_SINT64, _F.TYPE_SFIXED64), "int64"),
     **dict.fromkeys((_F.TYPE_UINT64, _F.TYPE_FIXED64), "uint64"),
 }
+_SCALARS = {_F.TYPE_FLOAT: "float", _F.TYPE_DOUBLE: "number", _F.TYPE_BOOL: "bool", _F.TYPE_BYTES: "bytes"}
 _WORDS = {
     "int32": "a whole number of 32 bits",
     "uint32": "a whole number of 32 bits, not negative",
     "int64": "a whole number of 64 bits",
     "uint64": "a whole number of 64 bits, not negative",
-    "number": "a number",
+    "number": "a finite number",
+    "float": "a finite number of 32 bits",
     "bool": "true or false",
     "bytes": "a string in base64",
     "timestamp": "a time such as 2026-01-31T12:00:00Z",
     "duration": "a duration such as 1.5s",
+    "mask": "names of fields such as title,price.currency",
     "string": "a string",
 }
 _WELL_KNOWN = {
     "google.protobuf.Timestamp": ("scalar", "timestamp"),
     "google.protobuf.Duration": ("scalar", "duration"),
-    "google.protobuf.FieldMask": ("scalar", "string"),
+    "google.protobuf.FieldMask": ("scalar", "mask"),
     "google.protobuf.StringValue": ("scalar", "string"),
     "google.protobuf.BytesValue": ("scalar", "bytes"),
     "google.protobuf.BoolValue": ("scalar", "bool"),
@@ -47,18 +51,15 @@ _WELL_KNOWN = {
     "google.protobuf.UInt32Value": ("scalar", "uint32"),
     "google.protobuf.Int64Value": ("scalar", "int64"),
     "google.protobuf.UInt64Value": ("scalar", "uint64"),
-    "google.protobuf.FloatValue": ("scalar", "number"),
+    "google.protobuf.FloatValue": ("scalar", "float"),
     "google.protobuf.DoubleValue": ("scalar", "number"),
     "google.protobuf.Struct": ("object", ""),
     "google.protobuf.Any": ("object", ""),
     "google.protobuf.ListValue": ("array", ""),
     "google.protobuf.Value": ("free", ""),
 }
+ONE_LINE = "must be one line of visible ASCII"
 HTTP_BODY = "google.api.HttpBody"
-
-
-class Raw(str):
-    """Lua code that stands for itself."""
 
 
 def door(contract: Contract, deployment: Deployment) -> str:
@@ -87,7 +88,18 @@ def tables(contract: Contract, deployment: Deployment) -> str:
         static["/app"] = False
     largest, most = bounds.HEADER_BYTES + bounds.OWN_HEADER_BYTES, bounds.HEADERS + bounds.OWN_HEADERS
     headers = f"local HEADER_BYTES, HEADERS = {largest}, {most}\n"
-    return f"{Tables(contract).source()}local STATIC = {lua(static)}\n{headers}"
+    return f"{Tables(contract).source()}local STATIC = {lua(static)}\nlocal ONCE = {lua(once(contract))}\n{headers}"
+
+
+def once(contract: Contract) -> dict[str, str]:
+    """Headers that may come once, as two readers would choose differently, with the details of the refusal over gRPC."""
+    reason = contract.reasons[local_replies.DOMAIN, "HTTP_MALFORMED"]
+    found = {}
+    for name in ("authorization", "content-type", "idempotency-key"):
+        violation = error_details_pb2.BadRequest.FieldViolation(field=name, description=ONE_LINE)
+        bad = error_details_pb2.BadRequest(field_violations=[violation])
+        found[name] = local_replies.details(reason, f"{name} {ONE_LINE}.", bad)
+    return found
 
 
 class Tables:
@@ -97,6 +109,7 @@ class Tables:
         """Raises `ContractError` for a path template that the walker cannot match."""
         self._contract, self._pool = contract, contract.pool
         self._messages: dict[str, dict[str, Any]] = {}
+        self._oneofs: dict[str, dict[str, str]] = {}
         self._enums: dict[str, dict[str, bool]] = {}
         self._exact: dict[str, dict[str, Any]] = {}
         self._tree: dict[str, Any] = {}
@@ -113,6 +126,9 @@ class Tables:
         lines += [f"E[{lua(name)}] = {lua(names)}" for name, names in sorted(self._enums.items())]
         lines += [f"M[{lua(name)}] = " + '{kind = "message", what = "an object"}' for name in sorted(self._messages)]
         lines += [f"M[{lua(name)}].fields = {lua(fields)}" for name, fields in sorted(self._messages.items())]
+        lines += [
+            f"M[{lua(name)}].oneofs = {lua(members)}" for name, members in sorted(self._oneofs.items()) if members
+        ]
         lines += [f"local VERBS = {lua(self._verbs)}", "local R, EXACT = {}, {}"]
         lines += [f"R[{lua(name)}] = {lua(rule)}" for name, rule in sorted(self._rules.items())]
         lines += [f"EXACT[{lua(path)}] = {lua(rules)}" for path, rules in sorted(self._exact.items())]
@@ -146,8 +162,10 @@ class Tables:
         assert method.route
         message = self._pool.FindMessageTypeByName(method.input)
         body = method.route.body
-        largest = sizes.largest_body(method, self._contract)
-        rule: dict[str, Any] = {"rpc": method.path, "largest": largest, "verb": segments(method)[1], "query": {}}
+        rule: dict[str, Any] = {"rpc": method.path, "path": method.route.path, "query": {}, **_variables(method)}
+        rule |= {"largest": sizes.largest_body(method, self._contract), "verb": segments(method)[1]}
+        if method.server_streaming:
+            rule["streams"] = True
         if body != "*":
             rule["query"] = dict(self._parameters(message, {*method.route.variables, body}))
         content = message if body == "*" else message.fields_by_name[body].message_type if body else None
@@ -187,7 +205,8 @@ class Tables:
         """The node of a field; `alone` leaves out that it is repeated, as a query repeats the name instead."""
         inner = field.message_type
         if inner is not None and inner.GetOptions().map_entry:
-            return {"kind": "map", "of": self._node(inner.fields_by_name["value"]), "what": "an object"}
+            key, value = (self._node(inner.fields_by_name[name]) for name in ("key", "value"))
+            return {"kind": "map", "keys": key, "of": value, "what": "an object"}
         if field.is_repeated and not alone:
             return {"kind": "list", "of": self._node(field, alone=True), "what": "an array"}
         if inner is not None:
@@ -195,15 +214,13 @@ class Tables:
         enum = field.enum_type
         if enum is not None:
             if enum.full_name == "google.protobuf.NullValue":
-                return {"kind": "free", "what": "null"}
+                return {"kind": "null", "what": "null"}
             self._enums[enum.full_name] = {value.name: True for value in enum.values}
             named = Raw(f"E[{lua(enum.full_name)}]")
             return {"kind": "scalar", "test": "enum", "names": named, "what": f"a name of {enum.name}"}
         if field.type in _INTEGERS:
             return _scalar(_INTEGERS[field.type])
-        if field.type in (_F.TYPE_FLOAT, _F.TYPE_DOUBLE):
-            return _scalar("number")
-        return _scalar({_F.TYPE_BOOL: "bool", _F.TYPE_BYTES: "bytes"}.get(field.type, "string"))
+        return _scalar(_SCALARS.get(field.type, "string"))
 
     def _message(self, message: Descriptor) -> Any:
         name = message.full_name
@@ -213,10 +230,21 @@ class Tables:
                 return _scalar(test)
             return {"kind": kind, "what": {"object": "an object", "array": "an array"}.get(kind, "a value")}
         if name not in self._messages:
-            fields = self._messages[name] = {}
+            fields, members = self._messages[name], self._oneofs[name] = {}, {}
             for field in message.fields:
                 fields[field.name] = fields[field.json_name] = self._node(field)
+                one = field.containing_oneof
+                if one is not None and len(one.fields) > 1:  # one of one field only makes it optional
+                    members[field.name] = members[field.json_name] = one.name
         return Raw(f"M[{lua(name)}]")
+
+
+def _variables(method: Method) -> dict[str, Any]:
+    """Where the path's variables stand: which part of the path, from 1, by the variable as the template writes it."""
+    assert method.route
+    parts = method.route.path.strip("/").split("/")
+    found = {part.partition("}")[0] + "}": number for number, part in enumerate(parts, 1) if part.startswith("{")}
+    return {"variables": found} if found else {}
 
 
 def _bound(method: Method, body: Descriptor) -> Iterator[tuple[str, int]]:
@@ -246,41 +274,6 @@ def segments(method: Method) -> tuple[list[str], str]:
             f"{method.full_name} has `**` before the end of {method.route.path}: the edge cannot match it."
         )
     return parts, verb
-
-
-def lua(value: Any) -> str:
-    """A value as a Lua expression; keys of tables in order."""
-    if isinstance(value, Raw):
-        return str(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value)
-    pairs = ", ".join(f"{_key(key)} = {lua(inner)}" for key, inner in sorted(value.items()))
-    return f"{{{pairs}}}"
-
-
-def _key(key: str) -> str:
-    words = {
-        "and",
-        "break",
-        "do",
-        "else",
-        "elseif",
-        "end",
-        "false",
-        "for",
-        "function",
-        "if",
-        "in",
-        "local",
-        "nil",
-        "not",
-    }
-    words |= {"or", "repeat", "return", "then", "true", "until", "while", "goto"}
-    return key if re.fullmatch(r"[A-Za-z_]\w*", key) and key not in words else f"[{json.dumps(key)}]"
 
 
 def _scalar(test: str) -> Raw:

@@ -22,11 +22,17 @@ _PLACES = [
 GRPC_STATUS = f"%COALESCE({json.dumps({'operators': _PLACES})})%"
 """The gRPC status, as a number, over REST too; Envoy's own operator guesses one from HTTP's."""
 
+_IDS = [{"command": "REQ", "param": "x-request-id"}, {"command": "RESP", "param": "x-request-id"}]
+PATH = "%DYNAMIC_METADATA(weft:path)%"
+"""As the contract writes it, with ids where they have an id's form (strict/paths.lua): the rest may be anyone's address."""
+_URLS = [{"command": "DYNAMIC_METADATA", "param": "weft:path"}, {"command": "ROUTE_NAME"}]
+URL = f"%COALESCE({json.dumps({'operators': _URLS})})%"
+"""In the place of Envoy's own tags, which have whatever was asked for; they would come back where this were empty."""
+
 LINE = {
     "time": "%START_TIME%",
     "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
-    # Never the query: it may hold what nobody should keep.
-    "path": "%REQ_WITHOUT_QUERY(X-ENVOY-ORIGINAL-PATH?:PATH):300%",
+    "path": PATH,
     "route": "%ROUTE_NAME%",
     "protocol": "%PROTOCOL%",
     "status": "%RESPONSE_CODE%",
@@ -39,7 +45,7 @@ LINE = {
     "bytes_out": "%BYTES_SENT%",
     "address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     "upstream": "%UPSTREAM_HOST%",
-    "request_id": "%REQ(X-REQUEST-ID)%",
+    "request_id": f"%COALESCE({json.dumps({'operators': _IDS})})%",
     "trace_id": "%TRACE_ID%",
     "client": CLIENT,
     "plan": PLAN,
@@ -48,12 +54,7 @@ LINE = {
 
 def access_logs(deployment: Deployment) -> list[Json]:
     """The log of calls as JSON lines, and the metrics that are counted at the same moment."""
-    formatted = {
-        "json_format": LINE,
-        "formatters": [
-            extension("envoy.formatter.req_without_query", "extensions.formatter.req_without_query.v3.ReqWithoutQuery")
-        ],
-    }
+    formatted = {"json_format": LINE}
     not_health: Json = {"not_health_check_filter": {}}
     if deployment.access_log:
         written = extension(
@@ -72,7 +73,7 @@ def access_logs(deployment: Deployment) -> list[Json]:
 
 
 def tracing(deployment: Deployment) -> Json | None:
-    """W3C trace context in and out, one span for each call, over OTLP."""
+    """One span for each call, over OTLP, sampled by the edge's own ratio; W3C trace context goes on to the services."""
     if not deployment.otlp:
         return None
     provider = extension(
@@ -88,8 +89,8 @@ def tracing(deployment: Deployment) -> Json | None:
         "operation": "%ROUTE_NAME%",
         "custom_tags": [
             {"tag": "rpc.system", "literal": {"value": "grpc"}},
-            # In the place of Envoy's own, which has the query.
-            {"tag": "http.url", "value": "%PATH(NQ:ORIG_OR_PATH):300%"},
+            {"tag": "http.url", "value": URL},
+            {"tag": "grpc.path", "value": "%ROUTE_NAME%"},
             {"tag": "weft.client", "value": CLIENT},
         ],
     }

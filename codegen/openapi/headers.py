@@ -59,9 +59,7 @@ def of_success(method: Method) -> Json:
 
 def of_error(status: int) -> Json:
     """References to the headers of an error with this status."""
-    names = ["traceresponse"]
-    if status not in (400, 431):  # what is not proper HTTP gets no id
-        names.append("x-request-id")
+    names = ["traceresponse", "x-request-id"]
     if status not in (413, 415, 431):
         names += _LIMITS
     if status in (429, 503):

@@ -1,8 +1,8 @@
 """A gRPC server that answers every RPC of the contract, so that the edge is seen alone.
 
 Request headers steer it: `x-test-sleep` (seconds), `x-test-error` (`NOT_FOUND`, or `bare:NOT_FOUND` without details),
-`x-test-bytes` (length of a reply's first string),
-`x-test-trailer` (length of a trailer of an error). It answers as the chassis does: success codes as `x-http-status`.
+`x-test-bytes` (length of a reply's first string), `x-test-trailer` (length of a trailer of an error), `x-test-violations`
+(fields of a request that is invalid). It answers as the chassis does: success codes as `x-http-status`.
 """
 
 import json
@@ -111,13 +111,25 @@ class Upstream(grpc.GenericRpcHandler):
         if "x-test-sleep" in metadata:
             self.release.wait(float(metadata["x-test-sleep"]))
         bare, _, code = metadata.get("x-test-error", "").rpartition(":")
+        fields = metadata.get("x-test-violations", "").split(",")
+        if fields != [""]:
+            violations = [
+                error_details_pb2.BadRequest.FieldViolation(field=name, description="is odd") for name in fields
+            ]
+            _fail(
+                context,
+                grpc.StatusCode.INVALID_ARGUMENT,
+                metadata.get("x-request-id", "-"),
+                0,
+                error_details_pb2.BadRequest(field_violations=violations),
+            )
         if code:
             size = int(metadata.get("x-test-trailer", "0"))
             _fail(context, grpc.StatusCode[code], "" if bare else metadata.get("x-request-id", "-"), size)
         return metadata
 
 
-def _fail(context: grpc.ServicerContext, code: grpc.StatusCode, request_id: str, size: int) -> None:
+def _fail(context: grpc.ServicerContext, code: grpc.StatusCode, request_id: str, size: int, *more: Message) -> None:
     if size:
         context.set_trailing_metadata([("x-test", "x" * size)])
     elif request_id:
@@ -125,6 +137,7 @@ def _fail(context: grpc.ServicerContext, code: grpc.StatusCode, request_id: str,
         for detail in (
             error_details_pb2.ErrorInfo(reason="ORDER_NOT_FOUND", domain="weft.order.v1"),
             error_details_pb2.RequestInfo(request_id=request_id),
+            *more,
         ):
             packed = any_pb2.Any()
             packed.Pack(detail)

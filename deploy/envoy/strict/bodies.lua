@@ -25,13 +25,16 @@ function envoy_on_request(handle)
   if not rule.body then
     return refuse(handle, path, { reason = "JSON_MALFORMED", text = "The call takes no body." })
   end
-  local plain_json = kind and match(string.lower(kind), "^application/json%s*$") or kind and match(string.lower(kind), "^application/json%s*;")
+  kind = kind and string.lower(kind) or ""
+  local charset = match(kind, "^application/json%s*;.*charset=\"?([%w-]*)")
+  local json = find(kind, "^application/json%s*$") or find(kind, "^application/json%s*;") and (not charset or charset == "utf-8")
   local encoding = headers:get("content-encoding")
-  if not plain_json or encoding and encoding ~= "identity" then
-    local fault = { reason = "CONTENT_TYPE_UNSUPPORTED", text = "The body must be application/json, not encoded." }
+  if not json or encoding and encoding ~= "identity" then
+    local fault = { reason = "CONTENT_TYPE_UNSUPPORTED", text = "The body must be application/json in UTF-8, not encoded." }
     return refuse(handle, path, fault, "expected", "application/json")
   end
   if rule.bound then PARTS = parts_of(path, rule.verb) end
   local fault, field = check_body(body:getBytes(0, body:length()), rule.body)
+  if SNAKE then handle:streamInfo():dynamicMetadata():set("weft", "snake", "1") end
   if fault then return refuse(handle, path, fault, fault.reason == "UNKNOWN_FIELD" and "field" or nil, field, true) end
 end

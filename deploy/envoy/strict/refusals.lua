@@ -29,6 +29,7 @@ local function refuse(handle, path, fault, key, name, violation, allow)
   end
   local headers = { [":status"] = HTTP[reason] or "400", ["content-type"] = "application/json" }
   if allow then headers["allow"] = allow end
+  handle:streamInfo():dynamicMetadata():set("weft", "refused", "1")
   handle:respond(headers, body)
 end
 

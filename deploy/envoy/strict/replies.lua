@@ -4,8 +4,18 @@ local BARE_REASON = {
   ["4"] = "DEADLINE_EXPIRED", ["8"] = "OVERLOADED", ["12"] = "ROUTE_NOT_FOUND", ["14"] = "SERVICE_UNAVAILABLE",
 }
 
+-- The fields that a service names, as the caller wrote them: under JSON's names, and from where the body begins. What the
+-- path's template calls by its own name keeps it.
+local function as_written(text, noted, body)
+  return (gsub(text, '"field":"([%w_%.%[%]]+)', function(field)
+    if noted.path and find(noted.path, "{" .. field .. "}", 1, true) then return nil end
+    if body and sub(field, 1, #body + 1) == body .. "." then field = sub(field, #body + 2) end
+    return '"field":"' .. (noted.snake and field or canonical(field))
+  end))
+end
+
 -- an error of a service in the shape of its door; gRPC's own errors come without details
-local function complete(handle, status)
+local function complete(handle, status, noted)
   local body = handle:body()
   local headers = handle:headers()
   local text = body and body:getBytes(0, body:length()) or ""
@@ -18,6 +28,8 @@ local function complete(handle, status)
     local later = status == "429" or status == "503" or status == "504"
     local word = later and "temporarily_unavailable" or status >= "500" and "server_error" or "invalid_request"
     shaped = '{"error":"' .. word .. '","error_description":"' .. message .. '"}'
+  elseif find(text, '"fieldViolations"', 1, true) then
+    if not noted.refused then shaped = as_written(text, noted, handle:metadata():get("body")) end
   elseif not find(text, "google.rpc.ErrorInfo", 1, true) then
     code = code or "13"
     shaped = '{"code":' .. code .. ',"message":"The call could not be answered.","details":[' .. TYPE .. 'ErrorInfo","reason":"'
@@ -44,7 +56,7 @@ function envoy_on_response(handle)
     headers:remove("x-http-status")
     if headers:get(":status") == "200" then headers:replace(":status", named) end
   end
-  local status = headers:get(":status")
+  local status, noted = headers:get(":status"), handle:streamInfo():dynamicMetadata():get("weft") or {}
   for _, name in ipairs(INTERNAL) do headers:remove(name) end
   if status == "204" then
     -- A 204 that carries the `{}` of an empty reply corrupts keep-alive. Waiting for a body voids the headers at hand.
@@ -54,6 +66,15 @@ function envoy_on_response(handle)
     headers:remove("content-type")
     headers:remove("content-length")
   elseif status >= "400" and kind and sub(kind, 1, 16) == "application/json" then
-    complete(handle, status)
+    complete(handle, status, noted)
+  end
+  if noted.head then
+    -- What GET would answer, without the body; a compressor would pack even the nothing that is left.
+    local body = handle:body()
+    local length = body and body:length() or 0
+    if body then body:setBytes("") end
+    headers = handle:headers()
+    headers:replace("content-length", tostring(length))
+    headers:replace("cache-control", (headers:get("cache-control") or "no-store") .. ", no-transform")
   end
 end

@@ -1,65 +1,28 @@
--- Requests: which RPC the headers ask for, and whether path, query and announced length keep to its rule. Nothing here waits
--- for a body: who may not call is refused before it comes.
-
--- the rules of the node that parts lead to, literals first; where a method is given, only of one that has it
-local function descend(node, parts, k, verb, method)
-  local part = parts[k]
-  if part == nil then
-    local rules = node.verbs and node.verbs[verb]
-    return rules and (method == nil or rules[method]) and rules or nil
-  end
-  local literal = node.literals and node.literals[part]
-  return literal and descend(literal, parts, k + 1, verb, method)
-    or node.any and descend(node.any, parts, k + 1, verb, method)
-    or node.rest and descend(node.rest, parts, #parts + 1, verb, method)
-end
-
--- the rules of a path, and its parts without the verb
-local function rules_of(path, method)
-  local exact = EXACT[path]
-  if exact and exact[method] then return exact end
-  if byte(path, -1) == 47 or find(path, "//", 1, true) then return nil end
-  local parts, count = {}, 0
-  for part in string.gmatch(path, "[^/]+") do
-    count = count + 1
-    parts[count] = part
-  end
-  local last = parts[count]
-  if not last then return nil end
-  local head, verb = match(last, "^(.+):([^:]*)$")
-  if verb and VERBS[verb] then
-    parts[count] = head
-    local found = descend(TREE, parts, 1, verb, method) or descend(TREE, parts, 1, verb)
-    if found then return found, parts end
-    parts[count] = last
-  end
-  return descend(TREE, parts, 1, "", method) or descend(TREE, parts, 1, ""), parts
-end
-
-local function is_static(path)
-  for prefix, exact in pairs(STATIC) do
-    if path == prefix or not exact and sub(path, 1, #prefix + 1) == prefix .. "/" then return true end
-  end
-  return false
-end
+-- Requests: which RPC the headers ask for, and whether they, path, query and announced length keep to its rule. Nothing here
+-- waits for a body: who may not call is refused before it comes.
 
 local function check_query(query, allowed)
   local seen = {}
   for pair in string.gmatch(query, "[^&]+") do
     local name, text = match(pair, "^([^=]*)=?(.*)$")
+    if find(pair, "%%%X") or find(pair, "%%%x%X") or find(pair, "%%%x?$") then
+      return { reason = "REQUEST_INVALID", text = "holds a % that is not %25" }, decoded(name)
+    end
     name = decoded(name)
     local node = allowed[name]
     if not node then
       return { reason = "UNKNOWN_QUERY_PARAMETER", text = "is not a query parameter of this path" }, name
     end
+    local plain = canonical(name)
+    if plain ~= name then SNAKE = true end
     text = decoded(text)
     if node.kind == "list" then
       node = node.of
-    elseif seen[canonical(name)] then
+    elseif seen[plain] then
       return { reason = "REQUEST_INVALID", text = "is given twice" }, name
     end
-    seen[canonical(name)] = true
-    if not is_utf8(text) or not is_of_kind(node, text) then
+    seen[plain] = true
+    if not is_utf8(text) or not is_of_kind(node, text, true) then
       return { reason = "REQUEST_INVALID", text = "must be " .. node.what }, name
     end
   end
@@ -67,21 +30,22 @@ end
 
 local MANY_HEADERS = { reason = "HEADERS_TOO_LARGE", text = "The headers are larger than 32 KiB, or more than 100." }
 local NO_ROUTE = { reason = "ROUTE_NOT_FOUND", text = "There is no such path." }
+local HEADER = { reason = "HTTP_MALFORMED", text = "must be one line of visible ASCII" }
 
--- whether headers keep to what is promised
-local function are_few(headers)
-  local bytes, count = 0, 0
-  for name, value in pairs(headers) do
-    bytes, count = bytes + #name + #value, count + 1
-  end
-  return bytes <= HEADER_BYTES and count <= HEADERS
-end
-
--- what HTTP lets a caller name a header and gRPC does not, or takes for its own: the services would break the call off
-local function tidy(headers)
-  local foreign
-  for name in pairs(headers) do
-    if find(name, "[^a-z0-9_.:-]") or sub(name, -4) == "-bin" or name == "grpc-encoding" then
+-- Takes away what HTTP lets a caller put into headers and gRPC does not, or takes for its own: the services would break the
+-- call off. Returns the headers that matter here, or nil where there are more than is promised, and the name of one that may
+-- come once and did not.
+local function tidy(headers, native)
+  local known, foreign, broken, bytes, count = {}, nil, nil, 0, 0
+  for name, text in pairs(headers) do
+    bytes, count = bytes + #name + #text, count + 1
+    local odd = find(text, "[^\32-\126]")
+    if ONCE[name] then
+      if odd or known[name] or name ~= "idempotency-key" and find(text, ",", 1, true) then broken = broken or name end
+      known[name] = text
+    elseif name == "grpc-timeout" or name == "x-weft-client-traceparent" then
+      known[name] = text
+    elseif byte(name) ~= 58 and (odd or find(name, "[^a-z0-9_.-]") or not native and (sub(name, -4) == "-bin" or name == "grpc-encoding")) then
       foreign = foreign or {}
       foreign[#foreign + 1] = name
     end
@@ -89,8 +53,22 @@ local function tidy(headers)
   if foreign then
     for _, name in ipairs(foreign) do headers:remove(name) end
   end
-  local timeout = headers:get("grpc-timeout")
-  if timeout and not (#timeout < 10 and find(timeout, "^%d+[HMSmun]$")) then headers:remove("grpc-timeout") end
+  return bytes <= HEADER_BYTES and count <= HEADERS and known or nil, broken
+end
+
+local TRACEPARENT = "^00%-" .. string.rep("[0-9a-f]", 32) .. "%-" .. string.rep("[0-9a-f]", 16) .. "%-[0-9a-f][0-9a-f]$"
+
+-- the headers that callers write in more than one way, as the filters behind this one and the services read them
+local function put_right(headers, known, native)
+  local token = known["authorization"]
+  if token and not find(token, "^Bearer [^ ]") then
+    token = match(token, "^[bB][eE][aA][rR][eE][rR] +(.*)$")
+    if token then headers:replace("authorization", "Bearer " .. token) end
+  end
+  local link = known["x-weft-client-traceparent"]
+  if link and (not find(link, TRACEPARENT) or find(link, "-0+-")) then headers:remove("x-weft-client-traceparent") end
+  local timeout = known["grpc-timeout"]
+  if timeout and not native and not (#timeout < 10 and find(timeout, "^%d+[HMSmun]$")) then headers:remove("grpc-timeout") end
 end
 
 -- says which RPC is asked for: token, limit, bound of the body and the way on are chosen by it, and by it alone
@@ -99,37 +77,65 @@ local function settle(handle, headers, rpc)
   handle:clearRouteCache()
 end
 
+local function native_call(handle, headers, known, broken)
+  if not known then return handle:respond({ [":status"] = "431" }, "") end -- local_replies says it as gRPC does
+  if broken then
+    return handle:respond({
+      [":status"] = "200",
+      ["content-type"] = "application/grpc",
+      ["grpc-status"] = "3",
+      ["grpc-message"] = broken .. " " .. HEADER.text .. ".",
+      ["grpc-status-details-bin"] = ONCE[broken],
+    })
+  end
+  put_right(headers, known, true)
+  return settle(handle, headers, headers:get(":path"))
+end
+
+local function methods_of(rules)
+  local names = { "OPTIONS" }
+  for name, rule in pairs(rules) do
+    names[#names + 1] = name
+    if name == "GET" and not rules.HEAD and not rule.streams then names[#names + 1] = "HEAD" end
+  end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+-- what is said about the path's methods where the one that is asked for is none of them
+local function other_method(handle, path, rules, method)
+  local allow = methods_of(rules)
+  if method == "OPTIONS" then return handle:respond({ [":status"] = "204", ["allow"] = allow }) end
+  local fault = { reason = "METHOD_NOT_ALLOWED", text = "The path takes " .. allow .. "." }
+  return refuse(handle, path, fault, "allow", allow, false, allow)
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type")
   local native = kind and (kind == "application/grpc" or sub(kind, 1, 17) == "application/grpc+")
-  if not are_few(headers) then
-    if native then return handle:respond({ [":status"] = "431" }, "") end -- local_replies says it as gRPC does
-    return refuse(handle, headers:get(":path"), MANY_HEADERS)
-  end
-  if native then
-    return settle(handle, headers, headers:get(":path"))
-  end
-  tidy(headers)
+  local known, broken = tidy(headers, native)
+  if native then return native_call(handle, headers, known, broken) end
   local method = headers:get(":method")
   local path, query = match(headers:get(":path") or "/", "^([^?]*)%??(.*)$")
-  local rules = rules_of(path, method)
+  if not known then return refuse(handle, path, MANY_HEADERS) end
+  if broken then return refuse(handle, path, HEADER, nil, broken, true) end
+  put_right(headers, known, false)
+  local reads = method == "HEAD" and "GET" or method
+  local rules, parts = rules_of(path, reads)
   if not rules then
     if not is_static(path) then return refuse(handle, path, NO_ROUTE) end
-    rules = { GET = true, HEAD = true }
+    if method == "GET" or method == "HEAD" then return end
+    return other_method(handle, path, { GET = {} }, method)
   end
-  local rule = rules[method]
-  if not rule then
-    local names = {}
-    for name in pairs(rules) do names[#names + 1] = name end
-    table.sort(names)
-    local allow = table.concat(names, ", ")
-    return refuse(handle, path, { reason = "METHOD_NOT_ALLOWED", text = "The path takes " .. allow .. "." }, "allow", allow, false, allow)
-  end
-  if rule == true then return end
+  local rule = rules[reads]
+  local metadata = handle:streamInfo():dynamicMetadata()
+  metadata:set("weft", "path", shown(rule or select(2, next(rules)), parts))
+  if not rule or method == "HEAD" and rule.streams then return other_method(handle, path, rules, method) end
   if not is_utf8(unescaped(path)) then
     return refuse(handle, path, { reason = "REQUEST_INVALID", text = "The path is not UTF-8." })
   end
+  SNAKE = false
   if query ~= "" then
     local fault, name = check_query(query, rule.query)
     if fault then
@@ -138,5 +144,10 @@ function envoy_on_request(handle)
   end
   local length = tonumber(headers:get("content-length") or 0)
   if length and length > rule.largest then return refuse_large(handle, path, rule) end
+  if SNAKE then metadata:set("weft", "snake", "1") end
+  if method == "HEAD" then
+    metadata:set("weft", "head", "1")
+    headers:replace(":method", "GET")
+  end
   return settle(handle, headers, rule.rpc)
 end

@@ -1,15 +1,17 @@
 -- What Envoy's transcoder lets pass, refused: unknown paths, methods, query parameters, content types and body fields.
--- What it cannot say, said: success codes, and one error shape. On transcoded requests only; native gRPC passes by.
+-- What it cannot say, said: success codes, and one error shape. On transcoded requests only; native gRPC is only tidied.
 --
--- Two sources: edge.lua of values, refusals, requests, replies, and bodies.lua of values, refusals, json, bodies. The
--- generator puts tables before each: R (rules), EXACT and TREE (path to HTTP method to rule), VERBS, STATIC,
--- HEADER_BYTES and HEADERS (the most of a request's).
--- A rule is {rpc = path, largest = bytes, verb = "", query = {name = node}, body = node or "raw", bound = {name = k}}: the
--- body's field `name` is the path's k-th part; a "raw" body (google.api.HttpBody) passes untouched.
--- A node describes a value: {kind = "message", fields = {name = node}} | "list" | "map" (of = node) | "object" | "array" |
--- "free" | a scalar {kind = "scalar", test = name, names = {…} for an enum, what = "a whole number"}.
+-- Two sources: edge.lua of values, refusals, paths, requests, replies, and bodies.lua of values, refusals, json, bodies. The
+-- generator puts tables before each: R (rules), EXACT and TREE (path to HTTP method to rule), VERBS, STATIC, ONCE
+-- (headers), HEADER_BYTES and HEADERS (the most of a request's).
+-- A rule is {rpc = gRPC path, largest = bytes, path = template, verb = "", variables = {["{name}"] = k}, query = {name = node},
+-- body = node or "raw", bound = {name = k}, streams = true}: the body's field `name`, and the template's `{name}`, is the
+-- path's k-th part; a "raw" body (google.api.HttpBody) passes untouched.
+-- A node describes a value: {kind = "message", fields = {name = node}, oneofs = {name = oneof}} | "list" | "map" (of = node,
+-- keys = node) | "object" | "array" | "free" | "null" | a scalar {kind = "scalar", test = name, names = {…} for an enum,
+-- what = "a whole number"}.
 --
--- Values: whether a text, as it stands in JSON or in a query, is of its kind. JSON's strings come without quotes.
+-- Values: whether a text is of its kind, just as google.protobuf.json_format reads it; anything in doubt is refused.
 
 local byte, find, sub, match, gsub, char = string.byte, string.find, string.sub, string.match, string.gsub, string.char
 
@@ -21,43 +23,100 @@ local function decoded(text)
   return unescaped((gsub(text, "%+", " ")))
 end
 
--- RFC 8259, section 6
+-- RFC 8259, section 6; what a double cannot hold is none
 local function is_number(text)
-  if find(text, "^%-?[1-9]%d*$") then return true end
+  if find(text, "^%-?[1-9]%d?%d?%d?%d?%d?%d?%d?$") then return true end
   local rest = match(text, "^%-?[1-9]%d*(.*)$") or match(text, "^%-?0(.*)$")
   if not rest then return false end
-  rest = gsub(rest, "^%.%d+", "")
-  return gsub(rest, "^[eE][%+%-]?%d+", "") == ""
+  rest = gsub(gsub(rest, "^%.%d+", ""), "^[eE][%+%-]?%d+", "")
+  return rest == "" and math.abs(tonumber(text)) < math.huge
 end
 
+-- Digits are compared as text: a double would round those of 64 bits. `3.0` and `3e2` are whole numbers too, where a double
+-- holds them exactly.
 local function whole(low, high)
-  return function(text)
-    local number = is_number(text) and tonumber(text)
-    return number and number % 1 == 0 and number >= low and number <= high
+  return function(text, _, quoted)
+    local minus, digits = match(text, "^(%-?)(%d+)$")
+    if not digits then
+      local number = not quoted and is_number(text) and tonumber(text)
+      if not number or number % 1 ~= 0 or math.abs(number) > 9007199254740992 then return false end
+      minus, digits = number < 0 and "-" or "", string.format("%.0f", math.abs(number))
+    end
+    if #digits > 1 and byte(digits) == 48 then return false end
+    local bound = minus == "-" and low or high
+    return #digits < #bound or #digits == #bound and digits <= bound
   end
 end
 
+local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+
+local function is_fraction(text)
+  return text == "" or #text < 11 and find(text, "^%.%d+$") ~= nil
+end
+
+-- RFC 3339, from year 1 to 9999; an offset must not lead out of them
+local function is_timestamp(text)
+  local year, month, day, rest = match(text, "^(%d%d%d%d)%-(%d%d)%-(%d%d)T(.*)$")
+  if not year then return false end
+  local hour, minute, second, fraction, zone = match(rest, "^(%d%d):(%d%d):(%d%d)(%.?%d*)(.*)$")
+  if not hour or hour > "23" or minute > "59" or second > "59" or not is_fraction(fraction) then return false end
+  local y, days = tonumber(year), DAYS[tonumber(month)]
+  if month == "02" and y % 4 == 0 and (y % 100 ~= 0 or y % 400 == 0) then days = 29 end
+  if y == 0 or not days or day == "00" or tonumber(day) > days then return false end
+  if zone == "Z" then return true end
+  local hours, minutes = match(zone, "^[%+%-](%d%d):(%d%d)$")
+  local date = year .. month .. day
+  return hours ~= nil and hours < "24" and minutes < "60" and date ~= "00010101" and date ~= "99991231"
+end
+
+local function is_duration(text)
+  local seconds, fraction = match(text, "^%-?(%d+)(%.?%d*)s$")
+  return seconds ~= nil and #seconds < 13 and tonumber(seconds) < 315576000000 and is_fraction(fraction)
+end
+
+-- one of the two alphabets of RFC 4648, padded or not
+local function is_base64(text)
+  local packed, padding = match(text, "^([%w%+/]*)(=*)$")
+  if not packed then packed, padding = match(text, "^([%w%-_]*)(=*)$") end
+  if not packed then return false end
+  local over = #packed % 4
+  return over ~= 1 and (padding == "" or over > 0 and #padding == 4 - over)
+end
+
+local function is_mask(text)
+  for path in string.gmatch(text .. ",", "([^,]*),") do
+    for name in string.gmatch(path .. ".", "([^.]*)%.") do
+      if text ~= "" and not find(name, "^%l[%w_]*$") then return false end
+    end
+  end
+  return true
+end
+
+local SNAKE -- whether a name of the request that is being checked was written as in the proto
 local PARTS -- of the path that is being checked; nothing yields between setting and reading
 local BARE = { ["true"] = true, ["false"] = true }
+local int32 = whole("2147483648", "2147483647")
 local TESTS = {
-  int32 = whole(-2147483648, 2147483647),
-  uint32 = whole(0, 4294967295),
-  int64 = whole(-9223372036854775808, 9223372036854775807),
-  uint64 = whole(0, 18446744073709551615),
-  number = function(text)
-    return text == "NaN" or text == "Infinity" or text == "-Infinity" or is_number(text)
+  int32 = int32,
+  uint32 = whole("0", "4294967295"),
+  int64 = whole("9223372036854775808", "9223372036854775807"),
+  uint64 = whole("0", "18446744073709551615"),
+  number = function(text, _, quoted)
+    return is_number(text) or quoted and (text == "NaN" or text == "Infinity" or text == "-Infinity")
+  end,
+  float = function(text, _, quoted)
+    if quoted and (text == "NaN" or text == "Infinity" or text == "-Infinity") then return true end
+    return is_number(text) and math.abs(tonumber(text)) <= 3.4028234663852886e38
   end,
   bool = function(text) return BARE[text] ~= nil end,
-  bytes = function(text) return find(text, "^[%w%+/%-_]*=?=?$") ~= nil end,
-  timestamp = function(text)
-    return find(text, "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*Z$") ~= nil
-      or find(text, "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*[%+%-]%d%d:%d%d$") ~= nil
-  end,
-  duration = function(text) return find(text, "^%-?%d+%.?%d*s$") ~= nil end,
+  bytes = is_base64,
+  timestamp = is_timestamp,
+  duration = is_duration,
+  mask = is_mask,
   path = function(text, node) return text == "" or text == unescaped(PARTS[node.part]) end,
-  enum = function(text, node) return node.names[text] or find(text, "^%-?%d+$") ~= nil end,
+  enum = function(text, node, quoted) return node.names[text] or int32(text, node, true) end,
 }
-local NUMERIC = { int32 = true, uint32 = true, int64 = true, uint64 = true, number = true, enum = true }
+local NUMERIC = { int32 = true, uint32 = true, int64 = true, uint64 = true, number = true, float = true, enum = true }
 
 -- a body may repeat what the path says, and say nothing else; the transcoder sees that under proto names only
 for _, rule in pairs(R) do
@@ -67,13 +126,14 @@ for _, rule in pairs(R) do
     for name, part in pairs(rule.bound) do
       fields[name] = { kind = "scalar", test = "path", part = part, what = "what the path says" }
     end
-    rule.body = { kind = "message", fields = fields, what = rule.body.what }
+    rule.body = { kind = "message", fields = fields, oneofs = rule.body.oneofs, what = rule.body.what }
   end
 end
 
-local function is_of_kind(node, text)
+-- `quoted`: as a string of JSON, or in a query, where nothing else can be written
+local function is_of_kind(node, text, quoted)
   local test = TESTS[node.test]
-  return test == nil or test(text, node) -- strings have none
+  return test == nil or test(text, node, quoted) -- strings have none
 end
 
 -- order_id and orderId are one field
