@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -21,6 +22,11 @@ AUTHORITY_LIFE = timedelta(days=3650)
 LIFE = timedelta(days=90)
 RENEWAL = timedelta(days=30)
 """What is left when a certificate is renewed."""
+OVERLAP = timedelta(days=7)
+"""How long a new authority is handed out before certificates come from it, and the old one trusted afterwards."""
+
+SKEW = timedelta(minutes=5)
+"""By how much clocks differ: certificates count from so long ago."""
 
 EDGE, EDGE_SERVER, INTERNAL = "edge", "edge-server", "internal"
 
@@ -34,7 +40,7 @@ class Certificates:
 
     @property
     def ca(self) -> Path:
-        """What to trust: the authority, and while it is being replaced also the one before."""
+        """What to trust: the authority, and around its replacement also the next one or the one before."""
         return self.folder / "ca.crt"
 
     def certificate(self, name: str) -> Path:
@@ -45,48 +51,120 @@ class Certificates:
         """Its private key."""
         return self.folder / f"{name}.key"
 
+    @property
+    def pending(self) -> bool:
+        """Whether a new authority is handed out that does not issue certificates yet."""
+        return self._next.exists()
+
+    @property
+    def introduction(self) -> datetime:
+        """When the pending authority was handed out."""
+        return _read(self._next)[0].not_valid_before_utc + SKEW
+
+    @property
+    def adoption(self) -> datetime:
+        """When the pending authority begins to issue certificates."""
+        return self.introduction + OVERLAP
+
+    @property
+    def retirement(self) -> datetime:
+        """When nothing trusts the authority before the present one any more."""
+        return self._signer()[0].not_valid_before_utc + 2 * OVERLAP
+
     def ensure(self) -> list[str]:
-        """Issue what is missing or soon ends; returns the names of what was issued."""
+        """Issue what is missing or soon ends, and take the next step of a new authority; the names of what was issued."""
         now = datetime.now(UTC)
-        if not self.ca.exists() or not self.key("ca").exists() or _ends(self.ca) - now < LIFE:
-            self.replace_authority()
+        issued = []
+        if not self._has_authority():
+            issued += self._found()
+        if self.pending and (self._is_adopted() or now >= self.adoption):
+            self.adopt()
+        elif not self.pending and self._signer()[0].not_valid_after_utc - now < LIFE + OVERLAP:
+            self.introduce()
+            issued.append("next-ca")
+        self._hand_out(now)
         due = [name for name in self.names if not self._is_good(name, now)]
         for name in due:
             self._issue(name)
-        return due
+        return [*issued, *due]
 
     def renew(self) -> None:
         """Issue every certificate anew from the present authority."""
         for name in self.names:
             self._issue(name)
 
-    def replace_authority(self) -> None:
-        """A new authority, trusted beside the one before; `renew` follows once every part trusts it."""
-        before = [self.ca.read_text()] if self.ca.exists() else []
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "weft-ca")])
-        public = key.public_key()
-        made = (
-            _draft(name, name, public, AUTHORITY_LIFE)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(authority=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .sign(key, hashes.SHA256())
-        )
+    def introduce(self) -> None:
+        """A new authority, to be trusted beside the present one, which goes on to issue certificates until `adopt`."""
+        made, key = _authority()
+        write(self.key("next-ca"), _pem(key))
+        write(self._next, _text([made]), 0o644)
+        self._hand_out(datetime.now(UTC))
+
+    def adopt(self) -> None:
+        """Issue from the pending authority from now on. The one before is trusted on for a while; `renew` follows.
+
+        Broken off anywhere, `ensure` goes on with it.
+        """
+        if not self._is_adopted():
+            write(self.key("ca"), self.key("next-ca").read_text())
+        self._hand_out(datetime.now(UTC))
+        self._next.unlink()
+        self.key("next-ca").unlink(missing_ok=True)
+
+    @property
+    def _next(self) -> Path:
+        return self.certificate("next-ca")
+
+    def _found(self) -> list[str]:
+        """The first authority."""
+        made, key = _authority()
         write(self.key("ca"), _pem(key))
-        newest = made.public_bytes(serialization.Encoding.PEM).decode()
-        trusted = x509.load_pem_x509_certificates("".join([newest, *before]).encode())[:2]
-        write(self.ca, "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in trusted), 0o644)
+        write(self.ca, _text([made]), 0o644)
+        return ["ca"]
+
+    def _is_adopted(self) -> bool:
+        return _read(self._next)[0].public_key() == _private(self.key("ca")).public_key()
+
+    def _signer(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+        """The authority that issues: the one whose key is there."""
+        key = _private(self.key("ca"))
+        known = [*_read(self.ca), *(_read(self._next) if self.pending else [])]
+        for found in known:
+            if found.public_key() == key.public_key():
+                return found, key
+        raise LookupError("ca.crt and ca.key do not belong together")
+
+    def _has_authority(self) -> bool:
+        try:
+            self._signer()
+        except (FileNotFoundError, LookupError, ValueError):
+            return False
+        return True
+
+    def _hand_out(self, now: datetime) -> None:
+        """Bring `ca.crt` up to date: the one that issues, the next one, and for a while the one before."""
+        signer = self._signer()[0]
+        wanted = [signer]
+        if self.pending and not self._is_adopted():
+            wanted += _read(self._next)
+        before = [
+            found
+            for found in _read(self.ca)
+            if found not in wanted and found.not_valid_before_utc <= signer.not_valid_before_utc
+        ]
+        if now < self.retirement:
+            wanted += before[:1]
+        if wanted != _read(self.ca):
+            write(self.ca, _text(wanted), 0o644)
 
     def _is_good(self, name: str, now: datetime) -> bool:
         if not self.certificate(name).exists() or not self.key(name).exists():
             return False
-        return _ends(self.certificate(name)) - now > RENEWAL
+        found = _read(self.certificate(name))[0]
+        return found.not_valid_after_utc - now > RENEWAL and _is_from(found, self._signer()[0])
 
     def _issue(self, name: str) -> None:
-        authority = x509.load_pem_x509_certificates(self.ca.read_bytes())[0]
-        signer = serialization.load_pem_private_key(self.key("ca").read_bytes(), None)
-        assert isinstance(signer, ec.EllipticCurvePrivateKey)
+        authority, signer = self._signer()
         key = ec.generate_private_key(ec.SECP256R1())
         public = key.public_key()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -105,6 +183,28 @@ class Certificates:
         )
         write(self.key(name), _pem(key))
         write(self.certificate(name), made.public_bytes(serialization.Encoding.PEM).decode(), 0o644)
+
+
+def _authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "weft-ca")])
+    public = key.public_key()
+    made = (
+        _draft(name, name, public, AUTHORITY_LIFE)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(authority=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return made, key
+
+
+def _is_from(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _names(name: str) -> list[x509.GeneralName]:
@@ -127,7 +227,7 @@ def _draft(
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))  # clocks differ
+        .not_valid_before(now - SKEW)
         .not_valid_after(now + life)
     )
 
@@ -146,8 +246,18 @@ def _usage(authority: bool) -> x509.KeyUsage:
     )
 
 
-def _ends(file: Path) -> datetime:
-    return x509.load_pem_x509_certificates(file.read_bytes())[0].not_valid_after_utc
+def _read(file: Path) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(file.read_bytes())
+
+
+def _private(file: Path) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
+
+
+def _text(certificates: Iterable[x509.Certificate]) -> str:
+    return "".join(found.public_bytes(serialization.Encoding.PEM).decode() for found in certificates)
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> str:

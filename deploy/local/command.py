@@ -1,45 +1,60 @@
 """The command line. Imports come late: the guardian stays small, and a missing package is said in one sentence."""
 
 import argparse
-import errno
-import json
-import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deploy.local.faults import MeshFault
+from deploy.local.faults import MeshFault, said
+
+if TYPE_CHECKING:
+    from deploy.local.home import Home
+    from deploy.local.running import Running
 
 
 def main(arguments: list[str]) -> int:
     """Run a command; its exit code. What cannot be done is said in one sentence on standard error."""
+    given = _parser().parse_args(arguments)
+    try:
+        return int(_VERBS[given.verb](given) or 0)
+    except MeshFault as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone, as after `| head`
+        return 1
+    except OSError as error:
+        print(said(error, _folder()), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description="The mesh on this machine.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("run", help="start everything and keep it running until Ctrl-C")
     demo = verbs.add_parser("demo", help="drive an order through the running mesh")
     demo.add_argument("--loop", action="store_true", help="again and again, until Ctrl-C")
+    verbs.add_parser("status", help="each part: its process, how long it runs, whether it serves, its ports")
+    verbs.add_parser("stop", help="end the running mesh softly, and wait for its end")
+    logs = verbs.add_parser("logs", help="what the parts have written")
+    logs.add_argument(
+        "part", nargs="?", default="", help="order, order-1, access-1, postgres, mesh, …; all where left out"
+    )
+    logs.add_argument("-f", "--follow", action="store_true", help="go on with what comes, until Ctrl-C")
+    logs.add_argument("-n", "--lines", type=int, default=20, help="lines of each file (20)")
+    trace = verbs.add_parser("trace", help="everything about a request id, a trace id or a resource's id")
+    trace.add_argument("id")
     restart = verbs.add_parser("restart", help="replace the processes of a part, one at a time")
     restart.add_argument("part", help="user, order, notification, envoy, postgres, valkey, mail or traces")
     rotate = verbs.add_parser("rotate", help="renew every certificate while the mesh runs")
-    rotate.add_argument("--authority", action="store_true", help="the authority too")
-    given = parser.parse_args(arguments)
-    try:
-        if given.verb == "run":
-            return _run()
-        if given.verb == "demo":
-            return _demo(given.loop)
-        if given.verb == "restart":
-            _order(verb="restart", group=given.part)
-        else:
-            _order(verb="rotate", what="authority" if given.authority else "certificates")
-    except MeshFault as fault:
-        print(fault, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    rotate.add_argument("--authority", action="store_true", help="the authority too, in two steps: see docs/running.md")
+    rotate.add_argument("--now", action="store_true", help="with --authority: take the second step now")
+    return parser
 
 
-def _run() -> int:
+def _run(_: argparse.Namespace) -> int:
     from deploy.local import options
     from deploy.local.guardian import guard
     from deploy.local.home import Home
@@ -63,6 +78,7 @@ def _supervise(folder: Path) -> int:
 
     home = Home(folder)
     terminal = Terminal()
+    fault = ""
     try:
         home.lock()
         try:
@@ -74,46 +90,85 @@ def _supervise(folder: Path) -> int:
             await Mesh(options.read(), home, Journal(home.logs, terminal)).run()
 
         asyncio.run(run())
-    except MeshFault as fault:
-        terminal.close()
-        print(fault, file=sys.stderr)
-        return 1
+    except MeshFault as error:
+        fault = str(error)
     except OSError as error:
-        terminal.close()
-        print(_sentence(error, folder), file=sys.stderr)
-        return 1
+        fault = said(error, folder)
     terminal.close()
-    return 0
+    if fault:
+        print(fault, file=sys.stderr)
+    return 1 if fault else 0
 
 
-def _sentence(error: OSError, folder: Path) -> str:
-    where = error.filename or folder
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk of {where} is full: make room, or choose another disk with WEFT_HOME."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{where} may not be written by you: give yourself the right, or choose another folder with WEFT_HOME."
-    return f"The mesh cannot go on ({error}): see {folder / 'logs'}."
-
-
-def _demo(loop: bool) -> int:
+def _demo(given: argparse.Namespace) -> int:
     from deploy.local.demo import main as drive
 
-    return drive(_mesh_file(), loop)
+    return drive(_running(), given.loop)
 
 
-def _order(**order: str) -> None:
-    from deploy.local import options
+def _status(_: argparse.Namespace) -> int:
+    from deploy.local.status import show
+
+    return show(_running())
+
+
+def _stop(_: argparse.Namespace) -> None:
+    from deploy.local.running import stop
+
+    stop(_home())
+
+
+def _logs(given: argparse.Namespace) -> None:
+    from deploy.local.logs import show
+
+    show(_home(), given.part, given.lines, given.follow)
+
+
+def _trace(given: argparse.Namespace) -> None:
+    from deploy.local.lookup import show
+
+    show(_home(), given.id)
+
+
+def _restart(given: argparse.Namespace) -> None:
     from deploy.local.control import give
+
+    give(_running(), verb="restart", group=given.part)
+
+
+def _rotate(given: argparse.Namespace) -> None:
+    from deploy.local.control import give
+
+    if given.now and not given.authority:
+        raise MeshFault("--now is for a new authority: say `rotate --authority --now`, or `rotate` alone.")
+    give(_running(), verb="rotate", what="authority" if given.authority else "certificates", now=str(given.now))
+
+
+def _folder() -> Path:
+    from deploy.local import options
+
+    return options.home()
+
+
+def _home() -> "Home":
     from deploy.local.home import Home
 
-    pid = json.loads(_mesh_file().read_text())["pids"]["mesh"]
-    give(Home(options.read().home), int(pid), **order)
+    return Home(_folder())
 
 
-def _mesh_file() -> Path:
-    from deploy.local import options
+def _running() -> "Running":
+    from deploy.local.running import Running
 
-    file = options.read().home / "mesh.json"
-    if not os.access(file, os.R_OK):
-        raise MeshFault(f"No mesh runs in {file.parent}: start it with `make run`, or name its folder with WEFT_HOME.")
-    return file
+    return Running(_home())
+
+
+_VERBS = {
+    "run": _run,
+    "demo": _demo,
+    "status": _status,
+    "stop": _stop,
+    "logs": _logs,
+    "trace": _trace,
+    "restart": _restart,
+    "rotate": _rotate,
+}

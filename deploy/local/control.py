@@ -1,4 +1,7 @@
-"""Orders to a running mesh: a file in `WEFT_HOME/control`, then SIGHUP to the supervisor, which answers beside it."""
+"""Orders to a running mesh: a file in `WEFT_HOME/control`, then SIGHUP to the supervisor, which answers beside it.
+
+Beside the order `<name>.order` come `<name>.told`, a line for each thing that was done, and in the end `<name>.answer`.
+"""
 
 import asyncio
 import contextlib
@@ -7,17 +10,21 @@ import os
 import signal
 import time
 import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.local.certificates import Certificates
-from deploy.local.faults import MeshFault
+from deploy.local.faults import MeshFault, said
 from deploy.local.home import Home, write_json
 from deploy.local.journal import Journal
+from deploy.local.running import Running
 from deploy.local.supervisor import Supervisor
 
 SETTLE = 8.0
 """Seconds for every part to trust a new authority before certificates come from it; parts look at least every 5 s."""
 PATIENCE = 600.0
+Tell = Callable[[str], None]
 
 
 class Control:
@@ -34,7 +41,8 @@ class Control:
         called = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, called.set)
         for file in self._folder.glob("*"):
-            file.unlink()  # of a mesh before
+            with contextlib.suppress(OSError):
+                file.unlink()  # of a mesh before
         while True:
             await called.wait()
             called.clear()
@@ -42,25 +50,57 @@ class Control:
                 await self._answer(file)
 
     async def _answer(self, file: Path) -> None:
+        def tell(line: str) -> None:
+            self._journal.tell(line)
+            with contextlib.suppress(OSError), file.with_suffix(".told").open("a") as told:
+                told.write(f"{line}\n")
+
         fault = ""
         try:
-            await self._carry_out(_take(file))
+            await self._carry_out(_take(file), tell)
         except MeshFault as error:
             fault = str(error)
-        except (OSError, ValueError, KeyError) as error:
-            fault = f"The order could not be carried out: {error}."
+        except OSError as error:
+            fault = said(error, self._folder)
+        except (ValueError, KeyError) as error:
+            fault = f"The order could not be understood ({error}): is this tree the one that the mesh runs?"
         with contextlib.suppress(OSError):
             write_json(file.with_suffix(".answer"), {"fault": fault})
 
-    async def _carry_out(self, order: dict[str, str]) -> None:
-        self._journal.tell(" ".join(order.values()))
+    async def _carry_out(self, order: dict[str, str], tell: Tell) -> None:
         if order["verb"] == "restart":
-            await self._supervisor.restart(order["group"])
-        elif order["verb"] == "rotate":
-            if order["what"] == "authority":
-                self._certificates.replace_authority()
-                await asyncio.sleep(SETTLE)
+            await self._supervisor.restart(order["group"], tell)
+        elif order["what"] == "certificates":
             self._certificates.renew()
+            tell(
+                "Every certificate was issued anew; each part takes its own within five seconds, and no call is dropped."
+            )
+        else:
+            await self._rotate_authority(order["now"] == "True", tell)
+
+    async def _rotate_authority(self, now: bool, tell: Tell) -> None:
+        certificates = self._certificates
+        if not certificates.pending:
+            certificates.introduce()
+            tell(
+                f"A new authority is in {certificates.ca} beside the present one: give the file to all who hold a copy."
+            )
+        if not now:
+            tell(
+                f"Certificates come from it on {certificates.adoption:%Y-%m-%d}, or as soon as you say "
+                "`rotate --authority --now`; a copy of ca.crt from before then ends."
+            )
+            return
+        left = SETTLE - (datetime.now(UTC) - certificates.introduction).total_seconds()
+        if left > 0:
+            tell(f"Waiting {left:.0f} s until every part trusts it …")
+            await asyncio.sleep(left)
+        certificates.adopt()
+        certificates.renew()
+        tell(
+            "Every certificate comes from the new authority now; copies of ca.crt from before it was in there have ended."
+        )
+        tell(f"The one before is trusted until {certificates.retirement:%Y-%m-%d}, or until the next rotation.")
 
 
 def _take(file: Path) -> dict[str, str]:
@@ -69,22 +109,39 @@ def _take(file: Path) -> dict[str, str]:
     return order
 
 
-def give(home: Home, pid: int, **order: str) -> None:
-    """Give an order to the mesh whose supervisor is `pid` and wait until it is carried out. Raises `MeshFault`."""
-    name = f"{time.time_ns()}-{uuid.uuid4().hex}"
-    answer = home.control / f"{name}.answer"
-    write_json(home.control / f"{name}.order", order)
-    ends = time.monotonic() + PATIENCE
+def give(mesh: Running, **order: str) -> None:
+    """Give an order to the mesh, show what it does, and wait until it is carried out. Raises `MeshFault`."""
+    home = mesh.home
+    file = home.control / f"{time.time_ns()}-{uuid.uuid4().hex}.order"
+    answer, told = file.with_suffix(".answer"), file.with_suffix(".told")
+    write_json(file, order)
+    ends, shown = time.monotonic() + PATIENCE, 0
     try:
-        os.kill(pid, signal.SIGHUP)
+        os.kill(mesh.pid, signal.SIGHUP)
         while not answer.exists():
             if time.monotonic() > ends:
                 raise MeshFault(f"The mesh has not answered for {PATIENCE:.0f} s: see {home.logs / 'mesh.log'}.")
-            os.kill(pid, 0)
+            os.kill(mesh.pid, 0)
+            shown = _show(told, shown)
             time.sleep(0.05)
     except ProcessLookupError:
         raise MeshFault("The mesh has stopped: start it with `make run`.") from None
+    except PermissionError:
+        raise MeshFault(f"The mesh (process {mesh.pid}) is another user's: only they, or root, may do this.") from None
+    _show(told, shown)
     fault = json.loads(answer.read_text())["fault"]
     answer.unlink()
+    told.unlink(missing_ok=True)
     if fault:
         raise MeshFault(fault)
+
+
+def _show(told: Path, shown: int) -> int:
+    """Print the lines that came since; how many there are."""
+    if not told.exists():
+        return shown
+    whole = told.read_text().rpartition("\n")[0]
+    lines = whole.splitlines() if whole else []
+    for line in lines[shown:]:
+        print(line, flush=True)
+    return len(lines)

@@ -1,38 +1,48 @@
 """`make demo`: the journey against the running mesh, each step printed."""
 
-import json
 import time
-from pathlib import Path
-from typing import Any
 
 from deploy.local.faults import MeshFault
-from deploy.local.journey import Journey, JourneyFault
+from deploy.local.journey import Journey, JourneyFault, Placed
+from deploy.local.running import Running
 from deploy.local.trace_tree import Trace
 
 
-def main(mesh_file: Path, loop: bool) -> int:
+def main(running: Running, loop: bool) -> int:
     """Once, or until Ctrl-C. Raises `MeshFault` where a step fails."""
     count = 0
     while True:
         began = time.monotonic()
-        mesh: dict[str, Any] = json.loads(mesh_file.read_text())
+        mesh = running.content
         journey = Journey(mesh, lambda line: print(line, flush=True))
         try:
-            trace = drive(journey)
+            placed = drive(journey)
+            shown = _trace(journey, placed)
         except JourneyFault as fault:
             raise MeshFault(f"The demo failed: {fault}") from None
         finally:
             journey.close()
         count += 1
-        print("\nThe trace of the customer's order")
-        print("\n".join(trace.lines()))
+        print(f"\n{shown}")
         print(f"\nround {count} went well ({time.monotonic() - began:.1f} s)", flush=True)
         if not loop:
             return 0
 
 
-def drive(journey: Journey) -> Trace:
-    """The whole journey; the trace of the customer's order."""
+def _trace(journey: Journey, placed: Placed) -> str:
+    """The trace of an order as text, or why there is none to show."""
+    if not journey.mesh["traces"]:
+        return f"Spans go to WEFT_OTLP_ENDPOINT: look there for trace {placed.trace_id}, the customer's order."
+    if not placed.sampled:
+        ratio = journey.mesh["trace_ratio"]
+        return f"The customer's order was not traced: WEFT_TRACE_RATIO is {ratio}."
+    print("Waiting for the spans of the customer's order …", flush=True)
+    lines = journey.wait_for_trace(placed.trace_id, reaches_mail).lines()
+    return "\n".join(["The trace of the customer's order", *lines])
+
+
+def drive(journey: Journey) -> Placed:
+    """The whole journey; the customer's order."""
     customer = journey.sign_up()
     product = max(journey.products(), key=lambda found: int(found["stock"]))
     print("The customer orders", flush=True)
@@ -49,7 +59,7 @@ def drive(journey: Journey) -> Trace:
     theirs = journey.place_order(partner, product, customer_id=own.user_id).order["orderId"]
     journey.wait_until_paid(partner, theirs)
     journey.wait_for_confirmation(own.email, theirs)
-    return journey.wait_for_trace(placed.trace_id, reaches_mail)
+    return placed
 
 
 def reaches_mail(trace: Trace) -> bool:

@@ -17,12 +17,27 @@ INTERVAL = 0.05
 
 
 async def wait(question: dict[str, Any]) -> None:
-    """Print each name of `targets` as it becomes ready; returns when all are. `identity` is CA, key, certificate."""
-    credentials = grpc.ssl_channel_credentials(*question["identity"])
+    """Print each name of `targets` as it becomes ready; returns when all are."""
+    credentials = identity(*(question[name] for name in ("ca", "key", "cert")))
     async with asyncio.timeout(question["seconds"]):
         await asyncio.gather(
             *(_wait_for(name, address, dns, credentials) for name, (address, dns) in question["targets"].items()),
         )
+
+
+def identity(ca: str, key: str, cert: str) -> grpc.ChannelCredentials:
+    """What to show to services, from files."""
+    return grpc.ssl_channel_credentials(*(Path(file).read_bytes() for file in (ca, key, cert)))
+
+
+async def serves(address: str, dns: str, credentials: grpc.ChannelCredentials, seconds: float = 3) -> bool:
+    """Whether a service serves, within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await _wait_for("", address, dns, credentials)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _wait_for(name: str, address: str, dns: str, credentials: grpc.ChannelCredentials) -> None:
@@ -42,14 +57,14 @@ async def _wait_for(name: str, address: str, dns: str, credentials: grpc.Channel
                 pass
             else:
                 if reply.status == health_pb2.HealthCheckResponse.SERVING:
-                    print(name, flush=True)
+                    if name:
+                        print(name, flush=True)
                     return
             await asyncio.sleep(INTERVAL)
 
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
-    asked["identity"] = [Path(asked[name]).read_bytes() for name in ("ca", "key", "cert")]
     try:
         asyncio.run(wait(asked))
     except TimeoutError:

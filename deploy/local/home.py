@@ -1,14 +1,16 @@
 """The folder that holds the mesh's state, and the lock that lets one mesh at a time use it."""
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deploy.local.faults import MeshFault
+from deploy.local.faults import MeshFault, said
 
 LEAST_FREE = 300 << 20
 """Bytes; a new database cluster with its first segments takes about 60 MB, logs and traces up to 150 MB."""
@@ -38,16 +40,9 @@ class Home:
             probe = self.run / "probe"
             probe.write_bytes(b"\0" * 4096)
             probe.unlink()
-        except PermissionError as error:
-            raise MeshFault(
-                f"{error.filename} may not be written by you: give yourself the right, "
-                "or choose another folder with WEFT_HOME."
-            ) from None
-        except (NotADirectoryError, FileExistsError) as error:
-            raise MeshFault(
-                f"{error.filename} is not a folder: move it away, or choose another with WEFT_HOME."
-            ) from None
-        free = shutil.disk_usage(self.folder).free
+            free = shutil.disk_usage(self.folder).free
+        except OSError as error:
+            raise MeshFault(said(error, self.folder)) from None
         if free < LEAST_FREE:
             raise MeshFault(
                 f"The disk of {self.folder} is full ({free >> 20} MB are free and {LEAST_FREE >> 20} are needed): "
@@ -68,18 +63,30 @@ class Home:
     def lock(self) -> None:
         """Hold the folder until this process ends. Raises `MeshFault` while another mesh holds it."""
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(descriptor, fcntl.LOCK_EX):
             holder = os.read(descriptor, 20).decode().strip()
             os.close(descriptor)
             raise MeshFault(
                 f"Another mesh (process {holder or 'unknown'}) runs in {self.folder}: "
                 "stop it, or choose another folder with WEFT_HOME."
-            ) from None
+            )
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         self._lock = descriptor
+
+    def holder(self) -> int | None:
+        """The process id of the mesh that holds the folder; None where none does. Raises `OSError`."""
+        try:
+            descriptor = os.open(self.folder / "lock", os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            if _locked(descriptor, fcntl.LOCK_SH):
+                return None
+            pid = os.read(descriptor, 20).decode().strip()
+        finally:
+            os.close(descriptor)
+        return int(pid) if pid.isdigit() else 0
 
     @cached_property
     def name(self) -> str:
@@ -90,13 +97,28 @@ class Home:
         return file.read_text().strip()
 
 
+def _locked(descriptor: int, how: int) -> bool:
+    """Whether the lock could be had; tried for a moment, for one that only looks holds it no longer."""
+    for _ in range(5):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+            return True
+        if how == fcntl.LOCK_SH:
+            break
+        time.sleep(0.02)
+    return False
+
+
 def write(file: Path, text: str, mode: int = 0o600) -> None:
     """Write a file in one step: readers see the old text or the new one."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-    draft.replace(file)
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as stream:
+            stream.write(text)
+        draft.replace(file)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def write_json(file: Path, value: Any, mode: int = 0o600) -> None:

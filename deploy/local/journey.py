@@ -41,6 +41,8 @@ class Placed:
 
     order: dict[str, Any]
     trace_id: str
+    sampled: bool = True
+    """Whether the call was traced."""
 
 
 class Journey:
@@ -50,7 +52,7 @@ class Journey:
         self.mesh = mesh
         self._tell = tell
         self._began = time.time()
-        self._http = httpx.Client(base_url=edge or mesh["edge"], timeout=15)
+        self._http = httpx.Client(base_url=edge or mesh["edge"], timeout=15, trust_env=False)
 
     def close(self) -> None:
         """Close the connections."""
@@ -97,7 +99,8 @@ class Journey:
         order = reply.json()
         if order["state"] != "ORDER_STATE_PENDING":
             raise JourneyFault(f"The new order is {order['state']}, not ORDER_STATE_PENDING.")
-        return Placed(order, reply.headers.get("traceresponse", "--").split("-")[1])
+        _, trace_id, _, flags = (reply.headers.get("traceresponse") or "---00").split("-")
+        return Placed(order, trace_id, flags == "01")
 
     def wait_until_paid(self, account: Account, order_id: str) -> dict[str, Any]:
         """The order once it is CONFIRMED and its payment CAPTURED."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from deploy.local.journal import Journal
+from deploy.local.listening import taken
 from deploy.local.part import Part
 from deploy.local.process import Process
 
@@ -72,6 +73,8 @@ class Keeper:
                 continue
             self.deaths = 1 if time.monotonic() - started > STEADY else self.deaths + 1
             pause = min(MOST, FIRST * 2 ** (self.deaths - 1))
+            others = taken(self.part.ports)
+            how += f", for {others}" if others else ""
             self._journal.tell(f"{self.part.name} {how}; it starts again in {pause:.1f} s")
             await asyncio.sleep(pause)
 

@@ -5,12 +5,14 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from deploy.local import credentials, edges, services, valkey
 from deploy.local.certificates import Certificates
 from deploy.local.control import Control
 from deploy.local.edges import Edge
+from deploy.local.faults import said
 from deploy.local.home import Home
 from deploy.local.journal import Journal
 from deploy.local.mesh_file import MeshFile
@@ -76,6 +78,8 @@ class Mesh:
 
     async def _live(self) -> None:
         began = time.monotonic()
+        if any((self._options.database_url, self._options.redis_url, self._options.otlp_endpoint)):
+            await self._supervisor.check(_external())
         self._certificates.ensure()
         ports = Ports(self._home.run / "ports.json")
         placed = edges.place(self._options, ports, self._home)
@@ -96,14 +100,14 @@ class Mesh:
         await self._supervisor.start(
             [edges.part(edge, self._contract, self._options, around, self._certificates, self._home) for edge in placed]
         )
-        file = MeshFile(self._home, placed, around, self._secrets, self._certificates)
+        file = MeshFile(self._home, self._options, placed, around, self._secrets, self._certificates)
         file.write(self._pids())
         self._journal.tell(f"everything is ready ({time.monotonic() - began:.1f} s)")
         self._journal.announce(f"ready {placed[0].url}")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow(file))
-            tasks.create_task(self._rotate_access_logs(placed))
-            tasks.create_task(self._renew_certificates())
+            tasks.create_task(self._again(10, lambda: self._rotate_access_logs(placed)))
+            tasks.create_task(self._again(3600, self._renew_certificates))
             tasks.create_task(Control(self._home, self._supervisor, self._certificates, self._journal).serve())
 
     def _surroundings(self, ports: Ports) -> tuple[Postgres | None, Surroundings, list[Part]]:
@@ -150,21 +154,28 @@ class Mesh:
             with contextlib.suppress(OSError):  # a full disk; the next change tries again
                 file.write(self._pids())
 
-    async def _rotate_access_logs(self, placed: list[Edge]) -> None:
+    async def _again(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something every so many seconds. What the disk refuses is said, and tried again the next time."""
         while True:
-            await asyncio.sleep(10)
-            for edge in placed:
-                with contextlib.suppress(OSError):
-                    if edge.access_log.stat().st_size > ACCESS_LOG_LIMIT:
-                        edge.access_log.replace(edge.access_log.with_name(f"{edge.access_log.name}.1"))
-                        await post(edge.admin_port, "/reopen_logs")
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except OSError as error:
+                self._journal.tell(f"{said(error, self._home.folder)} It is tried again in {seconds:.0f} s.")
+
+    async def _rotate_access_logs(self, placed: list[Edge]) -> None:
+        for edge in placed:
+            if edge.access_log.exists() and edge.access_log.stat().st_size > ACCESS_LOG_LIMIT:
+                edge.access_log.replace(edge.access_log.with_name(f"{edge.access_log.name}.1"))
+                await post(edge.admin_port, "/reopen_logs")
 
     async def _renew_certificates(self) -> None:
-        while True:
-            await asyncio.sleep(3600)
-            renewed = self._certificates.ensure()
-            if renewed:
-                self._journal.tell(f"certificates renewed: {', '.join(renewed)}")
+        if renewed := self._certificates.ensure():
+            self._journal.tell(f"certificates renewed: {', '.join(renewed)}")
+
+
+def _external() -> Part:
+    return Part("external", "external", module("deploy.local.external"), python_environment(), ROOT)
 
 
 def _python_part(name: str, source: str, port: int, folder: Path, probe: Probe) -> Part:

@@ -7,6 +7,7 @@ from deploy.local.certificates import INTERNAL, Certificates
 from deploy.local.credentials import Credentials
 from deploy.local.edges import Edge
 from deploy.local.home import Home, write_json
+from deploy.local.options import Options
 from deploy.local.services import Surroundings
 
 Pids = Mapping[str, Sequence[int]]
@@ -19,8 +20,15 @@ class MeshFile:
     """Says what does not change while the mesh runs; `write` adds the process ids, which do."""
 
     def __init__(
-        self, home: Home, edges: Sequence[Edge], around: Surroundings, secrets: Credentials, certificates: Certificates
+        self,
+        home: Home,
+        options: Options,
+        edges: Sequence[Edge],
+        around: Surroundings,
+        secrets: Credentials,
+        certificates: Certificates,
     ) -> None:
+        traced = not options.otlp_endpoint
         self._file = home.mesh_file
         metrics = {name: [f"http://{address}/metrics" for address in found] for name, found in around.metrics.items()}
         self._content: dict[str, Any] = {
@@ -29,7 +37,8 @@ class MeshFile:
             "edges": [edge.url for edge in edges],
             "ca": str(certificates.ca),
             "mail": str(home.mail),
-            "traces": str(home.traces),
+            "traces": str(home.traces) if traced else None,
+            "trace_ratio": options.trace_ratio,
             "operator": {"email": secrets.operator_email, "password": secrets.operator_password},
             "partner": {"client_id": secrets.partner_client_id, "client_secret": secrets.partner_client_secret},
             "services": {name: list(found) for name, found in around.addresses.items()},

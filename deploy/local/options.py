@@ -25,10 +25,15 @@ class Options:
     trace_ratio: float
 
 
+def home(env: Mapping[str, str] = os.environ) -> Path:
+    """Where the state of the mesh is."""
+    return Path(env.get("WEFT_HOME") or ROOT / ".weft").expanduser().absolute()
+
+
 def read(env: Mapping[str, str] = os.environ) -> Options:
     """The options in `env`. Raises `MeshFault` for a value that makes no sense."""
     return Options(
-        home=Path(env.get("WEFT_HOME") or ROOT / ".weft").expanduser().absolute(),
+        home=home(env),
         edge_port=_number(env, "WEFT_EDGE_PORT", 8080, 1, 65535),
         replicas=_number(env, "WEFT_REPLICAS", 1, 1, 16),
         edges=_number(env, "WEFT_EDGES", 1, 1, 16),

@@ -24,6 +24,8 @@ class Part:
     probe: Probe | None = None
     health: str = ""
     """`host:port` of its gRPC health service."""
+    ports: tuple[int, ...] = ()
+    """The TCP ports that it listens on, to say who has them where it cannot."""
     user: int | None = None
     """The user id to run as, where it is not ours."""
     stop_signal: signal.Signals = signal.SIGTERM

@@ -7,6 +7,8 @@ import socket
 from pathlib import Path
 
 from deploy.local.faults import MeshFault
+from deploy.local.home import write_json
+from deploy.local.listening import holder
 
 LOWEST, HIGHEST = 10_000, 30_000
 """Below what Linux hands to outgoing connections (32768 and up), which could take a dead part's port."""
@@ -35,7 +37,7 @@ class Ports:
 
     def save(self) -> None:
         """Remember what was given."""
-        self._file.write_text(json.dumps(self._known, indent=1))
+        write_json(self._file, self._known)
 
 
 def is_free(port: int) -> bool:
@@ -47,9 +49,11 @@ def claim(port: int) -> None:
     """Raises `MeshFault` where the edge could not listen on `port`."""
     fault = _fault(port)
     if fault == errno.EADDRINUSE:
-        raise MeshFault(
-            f"Port {port} is taken: stop what listens there, or choose another, such as WEFT_EDGE_PORT={port + 1}."
+        who = holder(port)
+        remedy = (
+            f"stop {'that' if who else 'what listens there'}, or choose another, such as WEFT_EDGE_PORT={port + 1}."
         )
+        raise MeshFault(f"Port {port} is taken{f' by {who}' if who else ''}: {remedy}")
     if fault in (errno.EACCES, errno.EPERM):
         raise MeshFault(
             f"Port {port} needs a permission that you lack: choose one above 1023, such as WEFT_EDGE_PORT=8080."

@@ -99,6 +99,7 @@ class Postgres:
             env=_ENV,
             folder=self._place,
             probe=self._is_ready,
+            ports=(self._port,),
             user=self._user,
             stop_signal=signal.SIGINT,  # fast; SIGTERM would wait for clients
             orphan_signal=signal.SIGINT,

@@ -77,6 +77,7 @@ def replicas(
             env={**env, "WEFT_LISTEN": address, "WEFT_METRICS_LISTEN": metrics},
             folder=ROOT,
             health=address,
+            ports=tuple(int(found.rpartition(":")[2]) for found in (address, metrics)),
             grace=6,
         )
         for number, (address, metrics) in enumerate(pairs, start=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.local.faults import MeshFault
 from deploy.local.journal import Journal
 from deploy.local.keeper import Keeper
+from deploy.local.listening import taken
 from deploy.local.part import Part
 from deploy.local.process import Process
 from deploy.local.services import module, python_environment
@@ -48,15 +49,31 @@ class Supervisor:
             if process.code:
                 raise MeshFault(self._complaint(part, process.log.last, "failed"))
 
-    async def restart(self, group: str) -> None:
-        """Replace the processes of a group one at a time, each ready before the next. Raises `MeshFault`."""
+    async def check(self, part: Part) -> None:
+        """Run a command that looks at something to its end. Raises `MeshFault` with its last words where it fails."""
+        process = Process(part, self._journal.log(part.name))
+        try:
+            await process.ended.wait()
+        finally:
+            process.kill()
+        if process.code:
+            raise MeshFault(process.log.last or self._complaint(part, "", "failed"))
+
+    async def restart(self, group: str, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Replace the processes of a group one at a time, each ready before the next. Raises `MeshFault`.
+
+        `tell` hears of each.
+        """
         found = [keeper for level in self._levels for keeper in level if keeper.part.group == group]
         if not found:
             raise MeshFault(f"There is no part {group!r}: say one of {', '.join(sorted(self.pids()))}.")
         for keeper in found:
+            began = time.monotonic()
+            tell(f"{keeper.part.name}: ending process {keeper.pid or '-'} softly …")
             keeper.deaths = 0
             await keeper.replace()
             await self._gate([keeper])
+            tell(f"{keeper.part.name}: process {keeper.pid} is ready ({time.monotonic() - began:.1f} s)")
 
     async def stop(self) -> None:
         """End everything, the last level first."""
@@ -138,7 +155,7 @@ class Supervisor:
         self._journal.tell(f"{name} is ready ({time.monotonic() - began:.1f} s)")
 
     def _complaint(self, part: Part, last: str, what: str) -> str:
-        reason = f" ({last[:300]})" if last else ""
+        reason = f" ({others})" if (others := taken(part.ports)) else f" ({last[:300]})" if last else ""
         return f"{part.name} {what}{reason}: see {self._journal.file(part.name)}."
 
 

@@ -40,6 +40,7 @@ daemonize no
         env={"LC_ALL": "C.UTF-8"},
         folder=home.run,
         probe=pongs(port, password),
+        ports=(port,),
         grace=1,
     )
 

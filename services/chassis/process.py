@@ -61,19 +61,19 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, SettingsError):
         return str(error)
     if isinstance(error, errors.ServiceUnavailable):
-        return _database_fault(error.__cause__ or error)
-    if isinstance(error, psycopg.OperationalError):
-        return _database_fault(error)
+        return database_fault(error.__cause__ or error)
+    if isinstance(error, psycopg.OperationalError | psycopg.errors.InsufficientPrivilege):
+        return database_fault(error)
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return f"it cannot go on: {error.strerror or error}{where}; see to that and start it again."
     return ""
 
 
-def _database_fault(error: BaseException) -> str:
+def database_fault(error: BaseException) -> str:
     """What the server said, and what to do about it. The server names roles and databases, never a password."""
     said = str(error).strip().split("\n\t")[0]
-    if "FATAL:" in said:
+    if "FATAL:" in said or isinstance(error, psycopg.errors.InsufficientPrivilege):
         reason = f"refuses ({said.rpartition('FATAL:')[2].strip().splitlines()[0]})"
     else:
         lines = [line.rpartition("failed: ")[2] for line in said.splitlines() if line.strip()]

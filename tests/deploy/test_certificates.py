@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from deploy.local.certificates import RENEWAL, Certificates
+from deploy.local import certificates as module
+from deploy.local.certificates import LIFE, OVERLAP, RENEWAL, Certificates
 
 
 @pytest.fixture
@@ -63,15 +66,106 @@ def test_what_ends_soon_is_renewed(certificates, monkeypatch):
     assert read(certificates, "user").not_valid_after_utc - datetime.now(UTC) > RENEWAL
 
 
-def test_a_new_authority_is_trusted_beside_the_one_before_until_the_next(certificates):
-    (first,) = x509.load_pem_x509_certificates(certificates.ca.read_bytes())
-    certificates.replace_authority()
-    second, kept = x509.load_pem_x509_certificates(certificates.ca.read_bytes())
-    assert kept == first
-    read(certificates, "user").verify_directly_issued_by(first)
+def trusted(certificates) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(certificates.ca.read_bytes())
 
+
+def issuer(certificates, name="user") -> x509.Certificate:
+    """The one of the trusted authorities that a certificate comes from."""
+    (found,) = [
+        authority for authority in trusted(certificates) if certificates_fit(read(certificates, name), authority)
+    ]
+    return found
+
+
+def certificates_fit(certificate, authority) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, InvalidSignature):
+        return False
+    return True
+
+
+def test_a_new_authority_is_handed_out_before_certificates_come_from_it(certificates):
+    (first,) = trusted(certificates)
+
+    certificates.introduce()
+
+    assert trusted(certificates)[0] == first
+    assert len(trusted(certificates)) == 2
+    assert certificates.ensure() == []
     certificates.renew()
+    assert issuer(certificates) == first
 
-    read(certificates, "user").verify_directly_issued_by(second)
-    certificates.replace_authority()
-    assert first not in x509.load_pem_x509_certificates(certificates.ca.read_bytes())
+
+def test_certificates_move_to_it_after_the_overlap_and_the_old_one_is_trusted_on(certificates, monkeypatch):
+    (first,) = trusted(certificates)
+    certificates.introduce()
+    monkeypatch.setattr(module, "OVERLAP", timedelta(0))
+
+    assert certificates.ensure() == list(certificates.names)
+
+    monkeypatch.undo()
+    second = issuer(certificates)
+    assert second != first
+    assert not certificates.pending
+    assert {issuer(certificates, name) for name in certificates.names} == {second}
+    monkeypatch.setattr(module, "OVERLAP", timedelta(days=-1))  # and that is over
+    certificates.ensure()
+    assert trusted(certificates) == [second]
+
+
+def test_the_old_one_is_trusted_until_its_day(certificates):
+    (first,) = trusted(certificates)
+    certificates.introduce()
+
+    certificates.adopt()
+    certificates.ensure()
+
+    assert trusted(certificates) == [issuer(certificates), first]
+    assert certificates.ensure() == []
+    assert certificates.retirement > datetime.now(UTC) + OVERLAP
+
+
+def test_two_steps_at_once_end_the_trust_in_a_stolen_authority(certificates):
+    (stolen,) = trusted(certificates)
+
+    for _ in range(2):
+        certificates.introduce()
+        certificates.adopt()
+
+    assert stolen not in trusted(certificates)
+    assert len(trusted(certificates)) == 2
+
+
+@pytest.mark.parametrize("broken", ["key written", "authority removed"])
+def test_a_step_that_was_broken_off_is_taken_to_its_end(certificates, broken):
+    certificates.introduce()
+    if broken == "key written":  # a kill between two lines of `adopt`
+        certificates.key("ca").write_bytes(certificates.key("next-ca").read_bytes())
+    else:  # a kill in `introduce`, before ca.crt
+        certificates.ca.write_text(trusted(certificates)[0].public_bytes(serialization.Encoding.PEM).decode())
+
+    certificates.ensure()
+
+    assert len(trusted(certificates)) == 2
+    assert {issuer(certificates, name) for name in certificates.names} == {trusted(certificates)[0]}
+    assert certificates.pending == (broken == "authority removed")
+
+
+def test_a_key_that_does_not_belong_to_the_authority_makes_a_new_one(certificates):
+    certificates.key("ca").write_bytes(certificates.key("user").read_bytes())
+
+    assert certificates.ensure() == ["ca", *certificates.names]
+    assert len(trusted(certificates)) == 1
+
+
+def test_an_authority_that_ends_soon_is_followed_by_another(certificates, monkeypatch):
+    monkeypatch.setattr(module, "AUTHORITY_LIFE", LIFE)
+    for name in ("ca.crt", "ca.key"):
+        (certificates.folder / name).unlink()
+
+    assert certificates.ensure() == ["ca", "next-ca", *certificates.names]
+    monkeypatch.undo()
+    assert certificates.ensure() == []
+    assert certificates.pending

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from deploy.local import credentials
+from deploy.local import credentials, options
 from deploy.local.certificates import Certificates
 from deploy.local.edges import Edge
 from deploy.local.mesh_file import MeshFile
@@ -17,7 +17,14 @@ def test_the_mesh_file_says_where_everything_is(home):
         addresses={"order": ("127.0.0.1:1", "127.0.0.1:2")}, metrics={"order": ("127.0.0.1:3", "127.0.0.1:4")},
     )  # fmt: skip
     edges = [Edge(n, 8080 + n, 8443 + n, 9000 + n, 9100 + n, Path("access.log")) for n in (1, 2)]
-    file = MeshFile(home, edges, around, secrets, Certificates(home.certificates, ("order",)))
+    file = MeshFile(
+        home,
+        options.read({"WEFT_TRACE_RATIO": "0.5"}),
+        edges,
+        around,
+        secrets,
+        Certificates(home.certificates, ("order",)),
+    )
 
     file.write({"mesh": [1], "valkey": [2], "order": [3, 4], "envoy": [5, 6], "mail": [7]})
 
@@ -29,6 +36,7 @@ def test_the_mesh_file_says_where_everything_is(home):
         "ca": str(home.certificates / "ca.crt"),
         "mail": str(home.mail),
         "traces": str(home.traces),
+        "trace_ratio": 0.5,
         "operator": {"email": secrets.operator_email, "password": secrets.operator_password},
         "partner": {"client_id": secrets.partner_client_id, "client_secret": secrets.partner_client_secret},
         "services": {"order": ["127.0.0.1:1", "127.0.0.1:2"]},

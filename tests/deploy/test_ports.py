@@ -1,7 +1,9 @@
 """Ports stay the same over restarts, and a taken one is said with its remedy."""
 
 import errno
+import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -42,8 +44,9 @@ def test_a_taken_edge_port_is_said_with_the_remedy():
         with pytest.raises(MeshFault) as caught:
             ports.claim(port)
 
-    remedy = f"stop what listens there, or choose another, such as WEFT_EDGE_PORT={port + 1}."
-    assert str(caught.value) == f"Port {port} is taken: {remedy}"
+    remedy = f"stop that, or choose another, such as WEFT_EDGE_PORT={port + 1}."
+    who = f"{Path('/proc/self/comm').read_text().strip()} (process {os.getpid()})"
+    assert str(caught.value) == f"Port {port} is taken by {who}: {remedy}"
 
 
 def test_a_privileged_port_is_said_with_the_remedy(monkeypatch):

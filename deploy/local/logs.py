@@ -1,0 +1,77 @@
+"""`logs`: what the parts have written, and with `follow` what they write from now on."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploy.local.faults import MeshFault
+from deploy.local.home import Home
+from deploy.local.journal import WIDTH
+
+INTERVAL_S = 0.2
+
+
+def show(home: Home, part: str, lines: int, follow: bool) -> None:
+    """Print the last lines of a part's logs (`order` means all that begin so), or of every part's. Raises `MeshFault`."""
+    files = _files(home, part)
+    if not files:
+        known = sorted({file.stem for file in home.logs.glob("*.log")})
+        raise MeshFault(
+            f"No part {part or 'at all'} has a log in {home.logs}: say one of {', '.join(known) or 'none'}."
+        )
+    for file in files:
+        for line in tail(file, lines):
+            _print(file, line)
+    if not follow:
+        return
+    readers = {file: _Follower(file) for file in files}
+    while True:
+        for file in _files(home, part):
+            if file not in readers:
+                readers[file] = _Follower(file, from_start=True)
+        for file, reader in readers.items():
+            for line in reader.read():
+                _print(file, line)
+        time.sleep(INTERVAL_S)
+
+
+def _files(home: Home, part: str) -> list[Path]:
+    every = sorted(home.logs.glob("*.log"))
+    exact = [file for file in every if file.stem == part]
+    return exact or [file for file in every if not part or file.stem.startswith(f"{part}-")]
+
+
+def tail(file: Path, lines: int) -> list[str]:
+    """The last lines of a file, from at most its last MiB."""
+    with file.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, 2) - (1 << 20)))
+        return stream.read().decode(errors="replace").splitlines()[-lines:] if lines else []
+
+
+def _print(file: Path, line: str) -> None:
+    print(f"{file.stem:{WIDTH}}| {line}", flush=True)
+
+
+class _Follower:
+    """Reads what is appended to a file, also after the mesh has moved it away and begun another."""
+
+    def __init__(self, file: Path, from_start: bool = False) -> None:
+        self._file = file
+        self._stream = file.open("rb")
+        if not from_start:
+            self._stream.seek(0, 2)
+        self._rest = b""
+
+    def read(self) -> Iterator[str]:
+        """Whole lines that came since the last time."""
+        text = self._rest + self._stream.read()
+        whole, _, self._rest = text.rpartition(b"\n")
+        yield from whole.decode(errors="replace").splitlines()
+        try:
+            moved = self._file.stat().st_ino != os.fstat(self._stream.fileno()).st_ino
+        except FileNotFoundError:
+            return
+        if moved:
+            self._stream.close()
+            self._stream = self._file.open("rb")

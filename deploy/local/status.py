@@ -1,0 +1,83 @@
+"""`status`: each part of the running mesh, its process, how long it has run, whether it serves, and where."""
+
+import asyncio
+import os
+import time
+from typing import Any
+
+from deploy.local import listening
+from deploy.local.readiness import answers, listens
+from deploy.local.running import Running
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def show(mesh: Running) -> int:
+    """Print it; 1 where a part does not serve."""
+    content = mesh.content
+    print(f"mesh in {mesh.home.folder}, process {mesh.pid}, up {_spell(_age(mesh.pid))}\n")
+    rows = asyncio.run(_rows(content))
+    print(f"{'part':<16}{'process':>8}  {'up':<12}{'state':<14}ports")
+    for name, pid, state in rows:
+        ports = ", ".join(map(str, listening.ports_of(pid))) if pid else ""
+        print(f"{name:<16}{pid or '-':>8}  {_spell(_age(pid)) if pid else '-':<12}{state:<14}{ports}")
+    print(f"\n{content['edge']}  {content['edge_tls']}")
+    return 0 if all(state in ("serves", "elsewhere") for _, _, state in rows) else 1
+
+
+async def _rows(content: dict[str, Any]) -> list[tuple[str, int | None, str]]:
+    rows: list[tuple[str, int | None, str]] = []
+    for group, found in content["pids"].items():
+        if group == "mesh":
+            continue
+        pids = found if isinstance(found, list) else [found]
+        if pids == [None]:
+            rows.append((group, None, "elsewhere"))
+            continue
+        expected = len(content["services"].get(group, content["edges"] if group == "envoy" else [0]))
+        for number in range(max(expected, len(pids))):
+            name = group if not isinstance(found, list) else f"{'edge' if group == 'envoy' else group}-{number + 1}"
+            rows.append((name, pids[number] if number < len(pids) else None, ""))
+    states = await asyncio.gather(*(_state(name, pid, content) for name, pid, _ in rows))
+    return [(name, pid, said or state) for (name, pid, said), state in zip(rows, states, strict=True)]
+
+
+async def _state(name: str, pid: int | None, content: dict[str, Any]) -> str:
+    if pid is None or not _age(pid):
+        return "gone"
+    group, _, number = name.rpartition("-")
+    if group in content["services"]:
+        return "serves" if await _healthy(content, group, int(number) - 1) else "does not serve"
+    if group == "edge":
+        port = int(content["edges"][int(number) - 1].rpartition(":")[2])
+        return "serves" if await answers((port, "/healthz"))(pid) else "does not serve"
+    ports = listening.ports_of(pid)
+    return "serves" if not ports or await listens(ports[0])(pid) else "does not serve"
+
+
+async def _healthy(content: dict[str, Any], service: str, index: int) -> bool:
+    from deploy.local import gate  # which brings gRPC along
+
+    internal = content["internal"]
+    identity = gate.identity(content["ca"], internal["key"], internal["cert"])
+    address = content["services"][service][index]
+    return await gate.serves(address, f"{service}.weft.internal", identity)
+
+
+def _age(pid: int) -> float:
+    """Seconds since a process started."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            started = int(file.read().rpartition(")")[2].split()[19]) / _TICKS
+    except OSError:
+        return 0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+
+
+def _spell(seconds: float) -> str:
+    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
+    if days >= 1:
+        return f"{int(days)} d {int(hours % 24)} h"
+    if hours >= 1:
+        return f"{int(hours)} h {int(minutes % 60)} min"
+    return f"{int(minutes)} min" if minutes >= 1 else f"{int(seconds)} s"
