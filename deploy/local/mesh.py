@@ -11,6 +11,7 @@ from pathlib import Path
 from deploy.local import credentials, edges, services, valkey
 from deploy.local.certificates import Certificates
 from deploy.local.control import Control
+from deploy.local.databases import Databases
 from deploy.local.edges import Edge
 from deploy.local.faults import said
 from deploy.local.home import Home
@@ -39,7 +40,7 @@ class Mesh:
         self._journal = journal
         self._contract = contract.load()
         self._services = services.names(self._contract)
-        self._secrets = credentials.load(home.folder / "secrets.json")
+        self._secrets = credentials.load(home.folder / "secrets.json", self._services)
         self._certificates = Certificates(home.certificates, self._services)
         self._supervisor = Supervisor(
             journal, home.run, lambda parts, seconds: services.question(parts, self._certificates, seconds)
@@ -92,6 +93,8 @@ class Mesh:
         arguments = (self._options, around, self._secrets, self._certificates)
         preparation = Preparation(postgres.prepared if postgres else None, self._secrets)
         due = [name for name in self._services if preparation.is_due(name)]
+        for name in due:
+            await asyncio.to_thread(around.databases.provide, name)
         await asyncio.gather(*(self._supervisor.run(services.commands(name, *arguments)) for name in due))
         for name in due:
             preparation.record(name)
@@ -131,7 +134,9 @@ class Mesh:
             otlp_endpoint = f"http://127.0.0.1:{port}"
             parts.append(_python_part("traces", "trace_receiver", port, self._home.traces, listens(port)))
         around = Surroundings(
-            database_url=options.database_url or (postgres.url if postgres else ""),
+            databases=Databases(
+                options.database_url or (postgres.url if postgres else ""), options.database_prefix, secrets
+            ),
             redis_url=redis_url,
             otlp_endpoint=otlp_endpoint,
             smtp_url=f"smtp://127.0.0.1:{smtp_port}",

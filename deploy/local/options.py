@@ -20,6 +20,7 @@ class Options:
     replicas: int
     edges: int
     database_url: str
+    database_prefix: str
     redis_url: str
     otlp_endpoint: str
     trace_ratio: float
@@ -38,6 +39,7 @@ def read(env: Mapping[str, str] = os.environ) -> Options:
         replicas=_number(env, "WEFT_REPLICAS", 1, 1, 16),
         edges=_number(env, "WEFT_EDGES", 1, 1, 16),
         database_url=env.get("WEFT_DATABASE_URL", ""),
+        database_prefix=env.get("WEFT_DATABASE_PREFIX") or "weft",
         redis_url=env.get("WEFT_REDIS_URL", ""),
         otlp_endpoint=env.get("WEFT_OTLP_ENDPOINT", ""),
         trace_ratio=_ratio(env),

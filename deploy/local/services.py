@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy.local.certificates import INTERNAL, Certificates
 from deploy.local.credentials import Credentials
+from deploy.local.databases import Databases
 from deploy.local.options import ROOT, Options
 from deploy.local.part import Part
 from services.chassis.contract import Contract
@@ -18,7 +19,7 @@ from services.chassis.contract import Contract
 class Surroundings:
     """Where the services find what they need: URLs as in the settings of a service."""
 
-    database_url: str
+    databases: Databases
     redis_url: str
     otlp_endpoint: str
     smtp_url: str
@@ -57,9 +58,13 @@ def commands(
         "WEFT_PARTNER_CLIENT_ID": secrets.partner_client_id,
         "WEFT_PARTNER_CLIENT_SECRET": secrets.partner_client_secret,
     }
+    owner = {
+        "WEFT_DATABASE_URL": around.databases.owner_url(name),
+        "WEFT_SERVING_ROLE": around.databases.name(name),
+    }
     return [
         Part(f"{name}-{verb}", name, _command(name, verb), {**env, **more}, ROOT)
-        for verb, more in (("migrate", {}), ("bootstrap", first))
+        for verb, more in (("migrate", owner), ("bootstrap", first))
     ]
 
 
@@ -112,7 +117,7 @@ def _environment(
     return {
         "WEFT_STOP_GRACE": "2",
         **python_environment(),
-        "WEFT_DATABASE_URL": around.database_url,
+        "WEFT_DATABASE_URL": around.databases.serving_url(name),
         "WEFT_REDIS_URL": around.redis_url,
         "WEFT_OTLP_ENDPOINT": around.otlp_endpoint,
         "WEFT_TRACE_RATIO": str(options.trace_ratio),
@@ -122,5 +127,5 @@ def _environment(
         "WEFT_TLS_KEY": str(certificates.key(name)),
         "WEFT_TLS_CA": str(certificates.ca),
         "WEFT_INTERNAL_CALLERS": json.dumps([INTERNAL]),
-        "WEFT_DATA_KEYS": json.dumps(secrets.data_keys),
+        "WEFT_DATA_KEYS": json.dumps(secrets.data_keys(name)),
     }

@@ -32,6 +32,19 @@ def migrate(url: str, folder: Path, metadata: MetaData) -> None:
     log.info("migrated", revision=head(folder))
 
 
+def grant(url: str, role: str) -> None:
+    """Let the role that serves read and change rows, of these tables and of those to come, and nothing else."""
+    to = sql.Identifier(role)
+    with psycopg.connect(url) as connection:
+        name = sql.Identifier(str(connection.info.dbname))
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, to))
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(to))
+        for kind, rights in (("TABLES", "SELECT, INSERT, UPDATE, DELETE"), ("SEQUENCES", "USAGE, SELECT")):
+            granted = sql.SQL(f"GRANT {rights} ON {{}} {kind} {{}} TO {{}}")
+            connection.execute(granted.format(sql.SQL("ALL"), sql.SQL("IN SCHEMA public"), to))
+            connection.execute(sql.SQL("ALTER DEFAULT PRIVILEGES ") + granted.format(sql.SQL(""), sql.SQL(""), to))
+
+
 def check_version(version: int) -> None:
     """Raises `SettingsError` for a server (`server_version_num`) that is older than what the tests run against."""
     if version < OLDEST * 10_000:

@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     metrics_listen: str = ""
     database_url: SecretStr
     database_prefix: str = Field("weft", pattern=r"^[a-z][a-z0-9_]{0,30}$")
+    serving_role: str = ""
     pool_size: int = Field(8, ge=1, le=100)
     redis_url: SecretStr = SecretStr("")
     otlp_endpoint: str = ""

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from dataclasses import asdict
 
 import pytest
 
@@ -22,7 +23,7 @@ def modes(folder):
 
 
 def test_only_the_owner_reads_what_is_in_it(home):
-    credentials.load(home.folder / "secrets.json")
+    credentials.load(home.folder / "secrets.json", ("order", "user"))
 
     assert oct(home.folder.stat().st_mode & 0o777) == "0o711"
     found = modes(home.folder)
@@ -33,9 +34,9 @@ def test_only_the_owner_reads_what_is_in_it(home):
 def test_secrets_are_made_once(home):
     file = home.folder / "secrets.json"
 
-    first = credentials.load(file)
+    first = credentials.load(file, ("order", "user"))
 
-    assert credentials.load(file) == first
+    assert credentials.load(file, ("order", "user")) == first
     assert first.partner_client_id.startswith("cli_")
     assert len(first.partner_client_secret) >= 32
     assert json.loads(file.read_text())["operator_email"] == "operator@weft.local"
@@ -81,3 +82,31 @@ def test_a_folder_that_may_not_be_written_is_said(tmp_path):
     assert said == (
         f"{closed / 'home'} may not be written by you: give yourself the right, or choose another folder with WEFT_HOME.\n"
     )
+
+
+def test_each_service_has_secrets_of_its_own_and_a_later_one_gets_some_too(home):
+    file = home.folder / "secrets.json"
+    first = credentials.load(file, ("order", "user"))
+    later = credentials.load(file, ("note", "order", "user"))
+
+    found = [later.data_keys(name)["k1"] for name in ("note", "order", "user")]
+    found += [
+        getattr(later, part)(name)
+        for name in ("note", "order", "user")
+        for part in ("serving_password", "owner_password")
+    ]
+    assert len(set(found)) == 9
+    assert {name: later.services[name] for name in ("order", "user")} == first.services
+
+
+def test_the_one_data_key_of_an_older_mesh_stays_with_the_personal_data_only(home):
+    file = home.folder / "secrets.json"
+    made = asdict(credentials.load(file, ()))
+    del made["services"]
+    file.write_text(json.dumps({**made, "data_keys": {"k1": "old"}}))
+
+    found = credentials.load(file, ("order", "user"))
+
+    assert found.data_keys("user") == {"k1": "old"}
+    assert "old" not in found.data_keys("order").values()
+    assert credentials.load(file, ("order", "user")) == found

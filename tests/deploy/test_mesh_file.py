@@ -5,15 +5,16 @@ from pathlib import Path
 
 from deploy.local import credentials, options
 from deploy.local.certificates import Certificates
+from deploy.local.databases import Databases
 from deploy.local.edges import Edge
 from deploy.local.mesh_file import MeshFile
 from deploy.local.services import Surroundings
 
 
 def test_the_mesh_file_says_where_everything_is(home):
-    secrets = credentials.load(home.folder / "secrets.json")
+    secrets = credentials.load(home.folder / "secrets.json", ("order", "user"))
     around = Surroundings(
-        database_url="", redis_url="", otlp_endpoint="", smtp_url="",
+        databases=Databases("", "weft", secrets), redis_url="", otlp_endpoint="", smtp_url="",
         addresses={"order": ("127.0.0.1:1", "127.0.0.1:2")}, metrics={"order": ("127.0.0.1:3", "127.0.0.1:4")},
     )  # fmt: skip
     edges = [Edge(n, 8080 + n, 8443 + n, 9000 + n, 9100 + n, Path("access.log")) for n in (1, 2)]
