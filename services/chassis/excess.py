@@ -1,4 +1,4 @@
-"""What is too long in a request, found before anything else walks it.
+"""What is too long in a request, or cannot be stored, found before anything else walks it.
 
 Each request type is compiled once, from its bounds, into the checks of those fields that can be too long. A list of a
 million entries is refused by its count, and the first finding ends the search.
@@ -18,6 +18,8 @@ Check = Callable[[Any], Found | None]
 
 NUL = "must not contain the character U+0000"
 """The one character that protobuf and JSON can hold and PostgreSQL cannot."""
+TIME = "must be a time between the years 1 and 9999"
+DURATION = "must be at most 10,000 years"
 
 
 def compiled(message: Descriptor, within: tuple[str, ...] = ()) -> Check | None:
@@ -98,8 +100,8 @@ def _value(field: FieldDescriptor, said: validate_pb2.FieldRules, within: tuple[
     if field.message_type is None:
         return None
     kind = field.message_type.full_name
-    if kind == "google.protobuf.FieldMask":
-        return _mask
+    if kind in _WELL_KNOWN:
+        return _WELL_KNOWN[kind]
     if kind in ("google.protobuf.StringValue", "google.protobuf.BytesValue"):
         check = _value(field.message_type.fields_by_name["value"], said, within)
         return (lambda message: check(message.value)) if check else None
@@ -132,6 +134,22 @@ def _mask(mask: Any) -> Found | None:
     if any(len(path) > sizes.MASK_PATH_LENGTH for path in mask.paths):
         return [], f"must have paths of at most {sizes.MASK_PATH_LENGTH} characters"
     return None
+
+
+def _time(time: Any) -> Found | None:
+    return None if -62_135_596_800 <= time.seconds <= 253_402_300_799 and 0 <= time.nanos < 10**9 else ([], TIME)
+
+
+def _duration(duration: Any) -> Found | None:
+    fits = abs(duration.seconds) <= 315_576_000_000 and abs(duration.nanos) < 10**9
+    return None if fits and duration.seconds * duration.nanos >= 0 else ([], DURATION)
+
+
+_WELL_KNOWN: dict[str, Check] = {
+    "google.protobuf.FieldMask": _mask,
+    "google.protobuf.Timestamp": _time,  # google/protobuf/timestamp.proto says these bounds, and duration.proto those
+    "google.protobuf.Duration": _duration,
+}
 
 
 def _is_map(field: FieldDescriptor) -> bool:

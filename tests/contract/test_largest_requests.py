@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.chassis import errors, excess, sizes, validation
+from services.chassis import errors, excess, sizes, times, validation
 from services.chassis.contract import Method
 from tests.contract import requests
 from tests.contract.requests import CONTRACT
@@ -16,9 +19,9 @@ every_method = pytest.mark.parametrize("method", CONTRACT.methods, ids=lambda me
 
 
 def busy(run: Callable[[], object]) -> float:
-    """Seconds of this thread's CPU time that a call takes, the least of up to five runs: other load makes it only longer."""
+    """Seconds of this thread's CPU time that a call takes, the least of up to ten runs: other load makes it only longer."""
     least = float("inf")
-    for _ in range(5):
+    for _ in range(10):
         begun = time.thread_time()
         run()
         least = min(least, time.thread_time() - begun)
@@ -69,6 +72,25 @@ def test_a_text_with_a_nul_is_refused_by_its_name(method: Method) -> None:
         with pytest.raises(errors.RequestInvalid) as caught:
             read(request.SerializeToString(), False)
         assert caught.value.violations == ((path, excess.NUL),)
+
+
+@every_method
+def test_times_and_durations_beyond_their_range_are_refused_by_name_and_those_within_are_taken(method: Method) -> None:
+    read = validation.reader(method, CONTRACT)
+    descriptor = CONTRACT.pool.FindMessageTypeByName(method.input)
+    for kind, worst, least, most in (
+        (Timestamp, Timestamp(seconds=10**12), Timestamp(seconds=-62135596800), Timestamp(seconds=253402300799)),
+        (Duration, Duration(seconds=10**12), Duration(seconds=-315576000000), Duration(seconds=315576000000)),
+    ):
+        for steps in requests.fields(descriptor, {kind.DESCRIPTOR.full_name}):
+            for value, fits in ((worst, False), (kind(nanos=-1, seconds=1), False), (least, True), (most, True)):
+                request = requests.empty(method)
+                path = requests.put(request, steps, value)
+                refused = answered(lambda data, _: read(data, False), request.SerializeToString())
+                fields = dict(refused.violations) if refused else {}
+                assert (path in fields) != fits, value
+                if fits and kind is Timestamp:
+                    times.clamped(value) - timedelta(days=365), times.clamped(value) + timedelta(days=365)
 
 
 @every_method

@@ -9,7 +9,7 @@ from weft.order.v1 import order_pb2
 from weft.order.v1.order_service_pb2 import ListOrdersRequest, QuoteOrderRequest
 from weft.user.v1 import user_pb2
 
-from services.chassis import ids
+from services.chassis import ids, pages
 from tests.harness import refused
 from tests.order.shop import LINE, Shop, metadata
 from tests.order.test_products import update
@@ -214,6 +214,22 @@ async def test_what_is_not_yours_is_not_there(quiet_shop: Shop, users: Users) ->
     assert (await refused(quiet_shop.get(NOBODYS, quiet_shop.operator))).reason == "ORDER_NOT_FOUND"
 
 
+async def test_a_page_ends_before_it_is_too_large_for_its_reader(
+    quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ink = await quiet_shop.product()
+    placed = [(await quiet_shop.order((ink, 1), note="<" * 500)).order_id for _ in range(5)]
+    monkeypatch.setattr(pages, "MAX_BYTES", 1_500)
+    found, sizes, token = [], [], ""
+    while token or not found:
+        request = ListOrdersRequest(page_size=1000, page_token=token)
+        page = await quiet_shop.orders.ListOrders(request, metadata=metadata(quiet_shop.user))
+        found += [order.order_id for order in page.orders]
+        sizes.append(len(page.orders))
+        token = page.next_page_token
+    assert (found, sizes) == (sorted(placed, reverse=True), [2, 2, 1])
+
+
 async def test_orders_are_listed_newest_first_in_pages(quiet_shop: Shop) -> None:
     ink = await quiet_shop.product()
     placed = [(await quiet_shop.order((ink, 1), (ink, n))).order_id for n in range(1, 6)]
@@ -260,6 +276,15 @@ async def test_orders_are_filtered_by_state_customer_and_time(quiet_shop: Shop, 
         await listed(quiet_shop, partner, create_time_from=Timestamp(seconds=1), create_time_to=Timestamp(seconds=2))
         == []
     )
+
+
+@pytest.mark.parametrize("seconds", [-62135596800, 253402300799])
+async def test_the_first_and_the_last_moment_are_times_like_others(quiet_shop: Shop, seconds: int) -> None:
+    ink = await quiet_shop.product()
+    placed = (await quiet_shop.order((ink, 1))).order_id
+    time = Timestamp(seconds=seconds)
+    assert await listed(quiet_shop, create_time_from=time) == ([placed] if seconds < 0 else [])
+    assert await listed(quiet_shop, create_time_to=time) == ([] if seconds < 0 else [placed])
 
 
 @pytest.mark.parametrize("seconds", [-(10**12), 10**12])

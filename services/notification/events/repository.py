@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from weft.api.v1.event_pb2 import Event
 
-from services.chassis import ids, seen
+from services.chassis import ids, seen, times
 from services.chassis.clock import Clock
 from services.chassis.database import Database, Query, arrays
 from services.chassis.work import Queue
@@ -108,9 +108,9 @@ class EventRepository:
         ordered = sorted(observations, key=lambda made: _moment(made.event))
         # Dated by the event, so that notices which were reordered on the way lie in the inbox as things happened;
         # sorted ids keep the order within a millisecond.
-        times = [min(made.event.occur_time.ToDatetime(UTC), now) for made in ordered]
-        identifiers = sorted(ids.new("ntf", time) for time in times)
-        rows = [_row(*given, now) for given in zip(ordered, identifiers, times, strict=True)]
+        moments = [min(times.clamped(made.event.occur_time), now) for made in ordered]
+        identifiers = sorted(ids.new("ntf", moment) for moment in moments)
+        rows = [_row(*given, now) for given in zip(ordered, identifiers, moments, strict=True)]
         columns = dict(zip(_GIVEN, arrays(rows), strict=True))
         if await self._database.run(_NOTIFY, **columns, now=now):
             self._mails.wake()

@@ -29,15 +29,10 @@ class InboxHandlers:
         """Newest first, in the language of `accept-language`."""
         owner, unread_only = call.caller.user_id, request.unread_only
         page = self._pages.read(request, query={"owner": owner, "unread_only": unread_only})
-        after = page.after[0] if page.after else LAST
-        found = await self._inbox.page(owner, page.size + 1, after, unread_only=unread_only)
-        items = found[: page.size]
-        more = len(found) > page.size
+        found = await self._inbox.page(owner, page.limit, page.after or LAST, unread_only=unread_only)
         locale = self._templates.accepted(_header(call, "accept-language"))
-        return inbox_service_pb2.ListInboxResponse(
-            items=[self._item(item, locale) for item in items],
-            next_page_token=self._pages.token(page, (items[-1].notification_id,)) if more else "",
-        )
+        items, token = self._pages.split(page, found, lambda item: self._item(item, locale), key="notification_id")
+        return inbox_service_pb2.ListInboxResponse(items=items, next_page_token=token)
 
     async def CountUnread(
         self, _: inbox_service_pb2.CountUnreadRequest, call: Call

@@ -1,15 +1,13 @@
 """The RPCs of orders."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from weft.order.v1 import order_pb2, order_service_pb2
 from weft.order.v1.money_pb2 import Money
 
+from services.chassis import times
 from services.chassis.call import Call
-from services.chassis.errors import RequestInvalid
 from services.chassis.outbox import Outbox
 from services.chassis.pages import Pages
 from services.chassis.work import Queue
@@ -75,12 +73,10 @@ class OrderHandlers:
         filters = _filters(request, call)
         page = self._pages.read(request, query={"list": "orders", "owner": ownership(call.caller), **filters})
         if page.after:
-            filters["after"] = page.after[0]
-        rows = await self._orders.page(call.caller, page.size + 1, filters)
-        reply = order_service_pb2.ListOrdersResponse(orders=[messages.order(row) for row in rows[: page.size]])
-        if len(rows) > page.size:
-            reply.next_page_token = self._pages.token(page, (rows[page.size - 1].order_id,))
-        return reply
+            filters["after"] = page.after
+        rows = await self._orders.page(call.caller, page.limit, filters)
+        orders, token = self._pages.split(page, rows, messages.order, key="order_id")
+        return order_service_pb2.ListOrdersResponse(orders=orders, next_page_token=token)
 
     async def CancelOrder(self, request: order_service_pb2.CancelOrderRequest, call: Call) -> order_pb2.Order:
         """What the provider holds of the money is given back afterwards, by the payment queue."""
@@ -114,14 +110,7 @@ def _filters(request: order_service_pb2.ListOrdersRequest, call: Call) -> dict[s
     if request.external_reference:
         filters["external_reference"] = request.external_reference
     if request.HasField("create_time_from"):
-        filters["created_from"] = _time("create_time_from", request.create_time_from)
+        filters["created_from"] = times.clamped(request.create_time_from)
     if request.HasField("create_time_to"):
-        filters["created_to"] = _time("create_time_to", request.create_time_to)
+        filters["created_to"] = times.clamped(request.create_time_to)
     return filters
-
-
-def _time(field: str, value: Timestamp) -> datetime:
-    try:
-        return value.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        raise RequestInvalid(violations=[(field, "is not a time between the years 1 and 9999")]) from None

@@ -37,12 +37,10 @@ class PaymentHandlers:
         page = self._pages.read(request, query={"list": "payments", "owner": owner, "states": states})
         filters: dict[str, object] = {"states": states} if states else {}
         if page.after:
-            filters["after"] = page.after[0]
-        rows = await self._payments.page(call.caller, page.size + 1, filters)
-        reply = payment_service_pb2.ListPaymentsResponse(payments=[message(row) for row in rows[: page.size]])
-        if len(rows) > page.size:
-            reply.next_page_token = self._pages.token(page, (rows[page.size - 1].order_id,))
-        return reply
+            filters["after"] = page.after
+        rows = await self._payments.page(call.caller, page.limit, filters)
+        payments, token = self._pages.split(page, rows, message, key="order_id")
+        return payment_service_pb2.ListPaymentsResponse(payments=payments, next_page_token=token)
 
 
 def message(row: Row) -> payment_pb2.Payment:

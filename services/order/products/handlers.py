@@ -55,11 +55,9 @@ class ProductHandlers:
     ) -> product_service_pb2.ListProductsResponse:
         """Public."""
         page = self._pages.read(request, query={"list": "products"})
-        found = await self._products.page(page.size + 1, page.after[0] if page.after else None)
-        reply = product_service_pb2.ListProductsResponse(products=[message(p) for p in found[: page.size]])
-        if len(found) > page.size:
-            reply.next_page_token = self._pages.token(page, (found[page.size - 1].product_id,))
-        return reply
+        found = await self._products.page(page.limit, page.after)
+        products, token = self._pages.split(page, found, message, key="product_id")
+        return product_service_pb2.ListProductsResponse(products=products, next_page_token=token)
 
     async def UpdateProduct(self, request: product_service_pb2.UpdateProductRequest, call: Call) -> product_pb2.Product:
         """The row is locked between the etag's check and the write."""

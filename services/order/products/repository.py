@@ -71,8 +71,8 @@ class ProductRepository:
         """Those that exist, in no order."""
         return [Product(*row) for row in await self.database.all(_BY_IDS, product_ids=list(product_ids))]
 
-    async def page(self, size: int, before: str | None) -> list[Product]:
-        """Newest first, behind the id `before` where there is one."""
+    async def page(self, size: int, before: str) -> list[Product]:
+        """Newest first, behind the id `before`; from the newest on where it is empty."""
         rows = await self.database.all(_LIST, before=before or _LAST, size=size)
         return [Product(*row) for row in rows]
 

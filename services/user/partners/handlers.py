@@ -69,11 +69,9 @@ class PartnerHandlers:
     ) -> partner_service_pb2.ListPartnersResponse:
         """All, newest first."""
         page = self._pages.read(request, {"list": "partners"})
-        found = await self._partners.list(page.size + 1, page.after[0] if page.after else "")
-        shown = found[: page.size]
-        token = self._pages.token(page, (shown[-1].partner_id,)) if len(found) > page.size else ""
-        messages = [as_message(partner) for partner in shown]
-        return partner_service_pb2.ListPartnersResponse(partners=messages, next_page_token=token)
+        found = await self._partners.list(page.limit, page.after)
+        partners, token = self._pages.split(page, found, as_message, key="partner_id")
+        return partner_service_pb2.ListPartnersResponse(partners=partners, next_page_token=token)
 
     async def UpdatePartner(self, request: partner_service_pb2.UpdatePartnerRequest, call: Call) -> partner_pb2.Partner:
         """What the mask names, or what is set; a client keeps only scopes that its partner has, at its next token."""
@@ -124,12 +122,9 @@ class PartnerHandlers:
         if await self._partners.find(request.partner_id) is None:
             raise PartnerNotFound(partner_id=request.partner_id)
         page = self._pages.read(request, {"list": "clients", "partner_id": request.partner_id})
-        after = page.after[0] if page.after else ""
-        found = await self._partners.list_clients(request.partner_id, page.size + 1, after)
-        shown = found[: page.size]
-        token = self._pages.token(page, (shown[-1].client_id,)) if len(found) > page.size else ""
-        messages = [client_message(client) for client in shown]
-        return partner_service_pb2.ListClientsResponse(clients=messages, next_page_token=token)
+        found = await self._partners.list_clients(request.partner_id, page.limit, page.after)
+        clients, token = self._pages.split(page, found, client_message, key="client_id")
+        return partner_service_pb2.ListClientsResponse(clients=clients, next_page_token=token)
 
     async def RotateClientSecret(
         self, request: partner_service_pb2.RotateClientSecretRequest, call: Call

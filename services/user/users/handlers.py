@@ -93,11 +93,10 @@ class UserHandlers:
             filters["external_reference"] = request.external_reference
         page = self._pages.read(request, {"list": "users", **filters})
         if page.after:
-            filters["after"] = page.after[0]
-        found = await self._users.list(page.size + 1, filters)
-        shown = found[: page.size]
-        token = self._pages.token(page, (shown[-1].user_id,)) if len(found) > page.size else ""
-        return user_service_pb2.ListUsersResponse(users=[as_message(user) for user in shown], next_page_token=token)
+            filters["after"] = page.after
+        found = await self._users.list(page.limit, filters)
+        users, token = self._pages.split(page, found, as_message, key="user_id")
+        return user_service_pb2.ListUsersResponse(users=users, next_page_token=token)
 
 
 def as_message(user: User) -> user_pb2.User:
