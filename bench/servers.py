@@ -107,7 +107,7 @@ def _chained(tracer: telemetry.Tracer) -> grpc.aio.Server:
         tracer=tracer,
         tokens=Tokens("https://weft.local", keys),
         replies=None,
-        internal_callers=frozenset(),
+        trusted_callers=frozenset(),
         max_concurrent_calls=256,
     )
     bound = {"GetOrder": chain.bind(parts, read.by_path["/weft.order.v1.OrderService/GetOrder"], Chained().get)}

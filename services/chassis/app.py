@@ -215,9 +215,7 @@ class App:
             tracer=self.tracer,
             tokens=self.tokens,
             replies=self.replies,
-            internal_callers=frozenset(
-                {p.split(".")[1] for p in self.contract.packages} | set(self.settings.internal_callers)
-            ),
+            trusted_callers=frozenset(self.settings.internal_callers),
             max_concurrent_calls=self.settings.max_concurrent_calls,
         )
         server = self._server = grpc.aio.server(options=OPTIONS)
@@ -228,7 +226,8 @@ class App:
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, bound),))
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
         names = [*self._served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
-        Reflection(names, self.parts.internal_callers).serve(server)
+        every_service = {package.split(".")[1] for package in self.contract.packages}
+        Reflection(names, self.parts.trusted_callers | every_service).serve(server)
         try:
             if self.settings.tls == "on":
                 port = server.add_secure_port(self.settings.listen, credentials.server(self.settings))

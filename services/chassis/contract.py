@@ -140,6 +140,7 @@ class Contract:
             if options.HasExtension(annotations_pb2.http)
             else None,
             callers=frozenset(Caller(c) for c in policy.callers if c != policy_pb2.CALLER_UNSPECIFIED),
+            internal_callers=self._internal_callers(method, policy.internal_callers),
             # A scope is held by a token: where nobody needs one, a service's default does not apply.
             scope="" if set(policy.callers) <= {policy_pb2.CALLER_PUBLIC, policy_pb2.CALLER_INTERNAL} else policy.scope,
             owner=policy.owner,
@@ -155,6 +156,16 @@ class Contract:
         )
         self._faults += nonsense(found, method.input_type)
         return found
+
+    def _internal_callers(self, method: MethodDescriptor, names: Iterable[str]) -> frozenset[str]:
+        services = {file.package.split(".")[1] for file in self._files if file.service}
+        self._faults += [
+            f"{method.full_name} names the internal caller {name!r}, which is no service: "
+            f"write one of {', '.join(sorted(services))}."
+            for name in names
+            if name not in services
+        ]
+        return frozenset(names)
 
     def _declared(self, method: MethodDescriptor, names: Iterable[str]) -> Iterator[Reason]:
         domain = method.containing_service.file.package

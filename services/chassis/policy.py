@@ -78,6 +78,7 @@ class Method:
     server_streaming: bool
     route: Route | None
     callers: frozenset[Caller]
+    internal_callers: frozenset[str]
     scope: str
     owner: str
     rate: RateClass
@@ -130,6 +131,12 @@ def _callers(method: Method) -> dict[str, bool]:
         "mixes CALLER_PUBLIC with others: public means that no token is asked for": method.public and several,
         "mixes CALLER_INTERNAL with others: services are known by certificate alone, so give them an RPC of their own": (
             Caller.INTERNAL in method.callers and several
+        ),
+        "is internal and names no service: list those that may call under `internal_callers`": (
+            method.internal and not method.internal_callers
+        ),
+        "names internal callers and is not internal: drop `internal_callers`": (
+            bool(method.internal_callers) and not method.internal
         ),
         "needs a scope: its callers bear tokens": bool(tokens - {Caller.USER}) and not method.scope,
         f"has the scope {method.scope!r}: write it as `orders.write`": (

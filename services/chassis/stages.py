@@ -45,7 +45,8 @@ class Parts:
     tracer: Tracer
     tokens: Tokens
     replies: Replies | None
-    internal_callers: frozenset[str]
+    trusted_callers: frozenset[str]
+    """Names in certificates that every internal RPC takes beside those that its policy lists: an operator's tools."""
     max_concurrent_calls: int
     calls: int = 0
     in_flight: int = 0
@@ -157,10 +158,11 @@ def limiting(parts: Parts, method: Method, next_: Next) -> Next:
 def calling(parts: Parts, method: Method, next_: Next) -> Next:
     """Before policy, which asks who calls: the verified token, or the verified certificate for internal methods."""
     tokens, internal = parts.tokens, Caller.INTERNAL in method.callers
+    services = method.internal_callers | parts.trusted_callers
 
     async def run(call: Call) -> bytes | None:
         if internal:
-            call.caller = identity.of_certificate(call.context.auth_context(), parts.internal_callers)
+            call.caller = identity.of_certificate(call.context.auth_context(), services)
         elif call.authorization:
             if not method.public:
                 call.caller = tokens.remembered(call.authorization) or await tokens.identify(call.authorization)

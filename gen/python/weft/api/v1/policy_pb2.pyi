@@ -158,6 +158,7 @@ class MethodPolicy(_message.Message):
     KEYLESS_BECAUSE_FIELD_NUMBER: _builtins.int
     SUCCESS_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
+    INTERNAL_CALLERS_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """The scope that a user's, a partner's or an operator's token must hold, such as `orders.write`."""
     owner: _builtins.str
@@ -184,6 +185,10 @@ class MethodPolicy(_message.Message):
     def errors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The error reasons of the service's own package that the call may answer with. Those of `weft.api.v1` are implied."""
 
+    @_builtins.property
+    def internal_callers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The services that may call an RPC of CALLER_INTERNAL, by the name in their certificate, such as `order`."""
+
     def __init__(
         self,
         *,
@@ -196,10 +201,11 @@ class MethodPolicy(_message.Message):
         keyless_because: _builtins.str = ...,
         success: _builtins.int = ...,
         errors: _abc.Iterable[_builtins.str] | None = ...,
+        internal_callers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callers", b"callers", "deadline", b"deadline", "errors", b"errors", "key", b"key", "keyless_because", b"keyless_because", "owner", b"owner", "rate", b"rate", "scope", b"scope", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callers", b"callers", "deadline", b"deadline", "errors", b"errors", "internal_callers", b"internal_callers", "key", b"key", "keyless_because", b"keyless_because", "owner", b"owner", "rate", b"rate", "scope", b"scope", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

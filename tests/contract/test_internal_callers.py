@@ -1,0 +1,40 @@
+"""Internal RPCs open to the services that their policy names, by certificate, and to nobody else."""
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pool, message_factory
+
+from services.chassis import contract
+from services.chassis.contract import Method
+from tests.harness import Harness, refusal
+
+INTERNAL = [method for method in contract.load().methods if method.internal]
+CALLERS = sorted({package.split(".")[1] for package in contract.load().packages})
+
+
+@pytest.mark.parametrize("service", sorted({method.package for method in INTERNAL}))
+async def test_the_certificate_decides_who_calls_what(harness: Harness, service: str) -> None:
+    name = service.split(".")[1]
+    methods = [method for method in INTERNAL if method.package == service]
+    async with harness.running(name) as running:
+        outcomes = {
+            (caller, method.full_name): await _reason(harness, name, running.address, caller, method)
+            for caller in (*CALLERS, "edge", "internal")
+            for method in methods
+        }
+    for (caller, full_name), reason in outcomes.items():
+        (method,) = [method for method in methods if method.full_name == full_name]
+        allowed = caller in method.internal_callers or caller == "internal"  # the harness trusts it, as an operator may
+        assert (reason != "CALLER_NOT_ALLOWED") == allowed, (caller, full_name, reason)
+
+
+async def _reason(harness: Harness, service: str, address: str, caller: str, method: Method) -> str:
+    """Why an empty request was refused; empty where it was answered."""
+    kind = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(method.input))
+    async with harness.channel(service, address, caller) as channel:
+        send = channel.unary_unary(method.path, request_serializer=kind.SerializeToString)
+        try:
+            await send(kind(), timeout=20)
+        except grpc.RpcError as error:
+            return refusal(error).reason
+    return ""
