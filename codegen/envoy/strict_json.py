@@ -215,7 +215,8 @@ class Tables:
         if enum is not None:
             if enum.full_name == "google.protobuf.NullValue":
                 return {"kind": "null", "what": "null"}
-            self._enums[enum.full_name] = {value.name: True for value in enum.values}
+            known = [(value.name, str(value.number)) for value in enum.values]
+            self._enums[enum.full_name] = {spelt: True for pair in known for spelt in pair}
             named = Raw(f"E[{lua(enum.full_name)}]")
             return {"kind": "scalar", "test": "enum", "names": named, "what": f"a name of {enum.name}"}
         if field.type in _INTEGERS:

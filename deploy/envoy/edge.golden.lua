@@ -12,11 +12,11 @@ S.timestamp = {kind = "scalar", test = "timestamp", what = "a time such as 2026-
 S.duration = {kind = "scalar", test = "duration", what = "a duration such as 1.5s"}
 S.mask = {kind = "scalar", test = "mask", what = "names of fields such as title,price.currency"}
 S.string = {kind = "scalar", test = "string", what = "a string"}
-E["weft.api.v1.Plan"] = {PLAN_FREE = true, PLAN_PREMIUM = true, PLAN_STANDARD = true, PLAN_UNSPECIFIED = true}
-E["weft.order.v1.OrderState"] = {ORDER_STATE_CANCELLED = true, ORDER_STATE_COMPLETED = true, ORDER_STATE_CONFIRMED = true, ORDER_STATE_EXPIRED = true, ORDER_STATE_PENDING = true, ORDER_STATE_UNSPECIFIED = true}
-E["weft.order.v1.PaymentState"] = {PAYMENT_STATE_ACTION_REQUIRED = true, PAYMENT_STATE_AUTHORIZED = true, PAYMENT_STATE_CAPTURED = true, PAYMENT_STATE_FAILED = true, PAYMENT_STATE_PARTIALLY_REFUNDED = true, PAYMENT_STATE_PENDING = true, PAYMENT_STATE_PROCESSING = true, PAYMENT_STATE_REFUNDED = true, PAYMENT_STATE_UNSPECIFIED = true, PAYMENT_STATE_VOIDED = true}
-E["weft.user.v1.PartnerState"] = {PARTNER_STATE_ACTIVE = true, PARTNER_STATE_SUSPENDED = true, PARTNER_STATE_UNSPECIFIED = true}
-E["weft.user.v1.UserState"] = {USER_STATE_ACTIVE = true, USER_STATE_INACTIVE = true, USER_STATE_INITIAL = true, USER_STATE_UNSPECIFIED = true}
+E["weft.api.v1.Plan"] = {["0"] = true, ["1"] = true, ["2"] = true, ["3"] = true, PLAN_FREE = true, PLAN_PREMIUM = true, PLAN_STANDARD = true, PLAN_UNSPECIFIED = true}
+E["weft.order.v1.OrderState"] = {["0"] = true, ["1"] = true, ["2"] = true, ["3"] = true, ["4"] = true, ["5"] = true, ORDER_STATE_CANCELLED = true, ORDER_STATE_COMPLETED = true, ORDER_STATE_CONFIRMED = true, ORDER_STATE_EXPIRED = true, ORDER_STATE_PENDING = true, ORDER_STATE_UNSPECIFIED = true}
+E["weft.order.v1.PaymentState"] = {["0"] = true, ["1"] = true, ["2"] = true, ["3"] = true, ["4"] = true, ["5"] = true, ["6"] = true, ["7"] = true, ["8"] = true, ["9"] = true, PAYMENT_STATE_ACTION_REQUIRED = true, PAYMENT_STATE_AUTHORIZED = true, PAYMENT_STATE_CAPTURED = true, PAYMENT_STATE_FAILED = true, PAYMENT_STATE_PARTIALLY_REFUNDED = true, PAYMENT_STATE_PENDING = true, PAYMENT_STATE_PROCESSING = true, PAYMENT_STATE_REFUNDED = true, PAYMENT_STATE_UNSPECIFIED = true, PAYMENT_STATE_VOIDED = true}
+E["weft.user.v1.PartnerState"] = {["0"] = true, ["1"] = true, ["2"] = true, PARTNER_STATE_ACTIVE = true, PARTNER_STATE_SUSPENDED = true, PARTNER_STATE_UNSPECIFIED = true}
+E["weft.user.v1.UserState"] = {["0"] = true, ["1"] = true, ["2"] = true, ["3"] = true, USER_STATE_ACTIVE = true, USER_STATE_INACTIVE = true, USER_STATE_INITIAL = true, USER_STATE_UNSPECIFIED = true}
 M["weft.notification.v1.MarkReadRequest"] = {kind = "message", what = "an object"}
 M["weft.order.v1.AdjustStockRequest"] = {kind = "message", what = "an object"}
 M["weft.order.v1.CancelOrderRequest"] = {kind = "message", what = "an object"}

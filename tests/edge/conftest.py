@@ -14,6 +14,7 @@ from joserfc.jwk import ECKey
 from codegen import envoy
 from services.chassis import contract as contracts
 from services.chassis.contract import Contract
+from tests.edge.laboratory import Laboratory, laboratory
 from tests.edge.running import free_ports, running, stat, until
 from tests.edge.upstream import Upstream
 
@@ -84,6 +85,13 @@ def edge(contract: Contract, key: ECKey, mint: Mint, tmp_path_factory: pytest.Te
             until(lambda: stat(deployment, "http.edge.jwt_authn.jwks_fetch_success"), "the keys are fetched")
             until(lambda: stat(deployment, "cluster.order.membership_healthy"), "the services are healthy")
             yield Edge(f"http://127.0.0.1:{http}", deployment, upstream, mint)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    """An edge before a contract with every kind of field and path."""
+    with laboratory(tmp_path_factory.mktemp("lab")) as made:
+        yield made
 
 
 def deployed(

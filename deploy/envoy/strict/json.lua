@@ -77,6 +77,7 @@ local TWICE = { reason = "JSON_MALFORMED", text = "is given twice" }
 local BESIDE = { reason = "JSON_MALFORMED", text = "is given beside another field that excludes it" }
 local NULL = { reason = "JSON_MALFORMED", text = "must not be null; leave it out instead" }
 local TEXT = { reason = "JSON_MALFORMED", text = "must be text in UTF-8, with escapes that JSON has" }
+local HUGE = { reason = "JSON_MALFORMED", text = "must be a finite number" }
 local UNKNOWN = { reason = "UNKNOWN_FIELD", text = "is not a field of the contract" }
 
 local function unfit(node)
@@ -126,7 +127,7 @@ local function object(s, i, node, depth)
     else
       seen[key] = true
     end
-    if fault then return nil, fault, key end
+    if fault then return nil, fault, key == "" and '""' or key end
     i, c = skip(s, j + 1)
     if c ~= 58 then return nil, SYNTAX, "" end
     i, fault, path = value(s, i + 1, inner, depth)
@@ -198,7 +199,7 @@ function value(s, i, node, depth)
     local fits = kind == "scalar" and (is_bool and node.test == "bool" or not is_bool and NUMERIC[node.test] and is_of_kind(node, word))
     if not fits then return nil, unfit(node), "" end
   elseif not is_bool and not is_number(word) then
-    return nil, SYNTAX, ""
+    return nil, math.abs(tonumber(word) or 0) == math.huge and HUGE or SYNTAX, ""
   end
   return to + 1
 end

@@ -22,7 +22,7 @@ local function check_query(query, allowed)
       return { reason = "REQUEST_INVALID", text = "is given twice" }, name
     end
     seen[plain] = true
-    if not is_utf8(text) or not is_of_kind(node, text, true) then
+    if not is_utf8(text) or not is_of_kind(node, text, "query") then
       return { reason = "REQUEST_INVALID", text = "must be " .. node.what }, name
     end
   end

@@ -42,7 +42,7 @@ local function whole(low, high)
       if not number or number % 1 ~= 0 or math.abs(number) > 9007199254740992 then return false end
       minus, digits = number < 0 and "-" or "", string.format("%.0f", math.abs(number))
     end
-    if #digits > 1 and byte(digits) == 48 then return false end
+    if #digits > 1 and byte(digits) == 48 or minus == "-" and low == "0" then return false end
     local bound = minus == "-" and low or high
     return #digits < #bound or #digits == #bound and digits <= bound
   end
@@ -83,7 +83,9 @@ local function is_base64(text)
   return over ~= 1 and (padding == "" or over > 0 and #padding == 4 - over)
 end
 
-local function is_mask(text)
+-- in a query the names of the proto serve too
+local function is_mask(text, _, quoted)
+  if quoted ~= "query" and find(text, "_", 1, true) then return false end
   for path in string.gmatch(text .. ",", "([^,]*),") do
     for name in string.gmatch(path .. ".", "([^.]*)%.") do
       if text ~= "" and not find(name, "^%l[%w_]*$") then return false end
@@ -114,7 +116,7 @@ local TESTS = {
   duration = is_duration,
   mask = is_mask,
   path = function(text, node) return text == "" or text == unescaped(PARTS[node.part]) end,
-  enum = function(text, node, quoted) return node.names[text] or int32(text, node, true) end,
+  enum = function(text, node, quoted) return node.names[text] or not quoted and int32(text, node, true) end,
 }
 local NUMERIC = { int32 = true, uint32 = true, int64 = true, uint64 = true, number = true, float = true, enum = true }
 
@@ -130,7 +132,7 @@ for _, rule in pairs(R) do
   end
 end
 
--- `quoted`: as a string of JSON, or in a query, where nothing else can be written
+-- `quoted`: as a string of JSON, or "query", where nothing else can be written
 local function is_of_kind(node, text, quoted)
   local test = TESTS[node.test]
   return test == nil or test(text, node, quoted) -- strings have none

@@ -1,0 +1,97 @@
+"""Values and bodies that two readers of JSON are known to take for different things, and their neighbours."""
+
+import json
+
+NUMBERS = [
+    "0",
+    "-0",
+    "1",
+    "-1",
+    "2",
+    "01",
+    "+1",
+    "1.",
+    ".5",
+    "1.0",
+    "1.5",
+    "-1.0",
+    "3e2",
+    "3E+2",
+    "1e-2",
+    "1e400",
+    "-1e400",
+    "1e-400",
+    "0x1",
+    "1_0",
+    "Infinity",
+    "-Infinity",
+    "NaN",
+    "127",
+    "2147483647",
+    "2147483648",
+    "-2147483648",
+    "-2147483649",
+    "4294967295",
+    "4294967296",
+    "3.5e38",
+    "1e39",
+    "9007199254740993",
+    "9007199254740993.0",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "-9223372036854775809",
+    "18446744073709551615",
+    "18446744073709551616",
+    "1e19",
+    "1e300",
+    "100000000000000000000000000000000000000000",
+]
+TEXTS = [
+    "", "a", " ", "ä€😀", "RED", "red", "DARK_BLUE", "BLUE", "true", "True", "null",
+    "2026-02-28T23:59:59Z", "2026-02-29T00:00:00Z", "2024-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2026-13-01T00:00:00Z",
+    "2026-01-01T24:00:00Z", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z", "2026-01-01 00:00:00Z",
+    "2026-01-01T00:00:00.123456789Z", "2026-01-01T00:00:00.1234567890Z", "2026-01-01T00:00:00z", "2026-01-01T00:00:00+24:00",
+    "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00.5-23:59", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00",
+    "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00", "2026-1-1T0:0:0Z", "2026-01-01T00:00:00Z ",
+    "1s", "1.5s", "-0.5s", "-1.000000001s", ".5s", "1.s", "1", "s", "1.0000000001s", "315576000000s", "315576000001s", "+1s", "1m",
+    "QQ==", "QQ", "QQ=", "Q", "QUI=", "QUI", "_-8=", "/+8=", "/-8=", "Q Q=", "QQ==QQ==", "=", "QUJD",
+    "text", "lineNumber", "a,b", "a.b,c", "a_b", "A", "a,", ",", "a..b", "a(b,c)", "aB.cD",
+]  # fmt: skip
+STRINGS = [
+    rb'"\u0041"', rb'"\n"', rb'"\/"', rb'"\ud83d\ude00"', rb'"\ud83d"', rb'"\ude00\ud83d"', rb'"\ud83dx"', rb'"\ud83d\ud83d"', rb'"\u00e9"',
+    rb'"\u12"', rb'"\u 041"', rb'"\x41"', rb'"\q"', rb'"\u0000"', b'"\t"', b'"\x00"', b'"\x7f"', b'"\xff"', b'"\xc3("', b'"\xed\xa0\x80"',
+    b'"\xf0\x9f\x98\x80"', b'"\xf4\x90\x80\x80"', rb'"R\u0045D"', rb'"\u0031"', rb'"/+8\u003d"', rb'"\/+8="', rb'"2026-01-01T00:00:00\u005a"',
+    rb'"\\"', rb'"\\u0041"', b'"\xef\xbb\xbf"', rb'"\uFEFF"',
+]  # fmt: skip
+INNER = [
+    b"{}", b'{"text":"a","line2":2}', b'{"line_2":2,"isSet":true}', b'{"line2":1,"line_2":2}', b'{"inner":{"inner":{"text":"x"}}}',
+    b'{"inners":[{"text":"a"},{}]}', b'{"inners":[null]}', b'{"inner":null}', b'{"text":null}', b'{"x":1}', b'{"te\\u0078t":"a"}',
+    b'{"text":"a","te\\u0078t":"b"}', b'{"\\text":"a"}', b'{"inners":[{"x":1}]}', b'{"is_set":"true"}', b'{"is_set":1}', b'{"text" : "a" , }',
+    b'{"":1}', b'{"1":"a"}', b'{"a":"b","a":"c"}', b'{"a":"b","\\u0061":"c"}', b'{"a":{}}', b'{"true":"1"}', b'{"1":"RED"}', b'{"01":"a"}',
+    b'{"-1":"a"}', b'{"x":null}', b'{"\xff":"a"}', b'{"\\ud83d":"a"}', b'{"1.0":"a"}', b'{"1":{"text":"a"}}', b'{"a_b":"c","aB":"d"}',
+]  # fmt: skip
+OTHERS = [b"null", b"true", b"false", b"[]", b"[null]", b"[[]]", b"[1,null]", b'["a"]', b"[1]", b"[{}]", b"[1,]", b"[,1]", b"nul", b"True",
+          b"[true]", b'["RED",1]', b'[{"a":[{"b":null}]}]', b'{"a":{"a":1,"a":2}}', b'{"a":[1e400]}', b"/**/1", b"1//", b"'a'"]  # fmt: skip
+TOKENS = [
+    *(number.encode() for number in NUMBERS),
+    *(b'"' + number.encode() + b'"' for number in NUMBERS),
+    *(json.dumps(text, ensure_ascii=False).encode() for text in TEXTS),
+    *STRINGS,
+    *INNER,
+    *OTHERS,
+]
+
+WHOLE = [
+    b"", b" ", b"{}", b" {} ", b"{}\n", b"{}{}", b"{},", b"[]", b"null", b"1", b'"a"', b"\xef\xbb\xbf{}", b"\xff\xfe{\x00}\x00", b"{}\x00",
+    b"\x00{}", b"\x0c{}", b"\xc2\xa0{}", b"{}//", b"/**/{}", b"{", b"}", b'{"stringField"}', b'{"stringField":}', b'{"stringField" "a"}',
+    b"{stringField:1}", b"{'stringField':'a'}", b'{"stringField":"a"', b'{"stringField":"a",}', b'{,"stringField":"a"}', b'{"stringField":"a"}}',
+    b'{"stringField":"a","stringField":"a"}', b'{"stringField":"a","string_field":"b"}', b'{"stringField":"a","string\\u0046ield":"b"}',
+    b'{"string\\u0046ield":"b"}', b'{"string\\field":"b"}', b'{"\\u0073tringField":"\\u0062"}', b'{"StringField":"a"}', b'{"string-field":"a"}',
+    b'{"string_Field":"a"}', b'{"stringfield":"a"}', b'{" stringField":"a"}', b'{"[weft.lab.v1.x]":1}', b'{"@type":"x"}', b'{"":1}', b'{"14":1}',
+    b'{"chosenText":"a","chosenNumber":1}', b'{"chosenText":"a","chosen_text":"b"}', b'{"chosenInner":{},"chosenText":""}', b'{"chosenNumber":0}',
+    b'{"chosenText":null,"chosenNumber":1}', b'{"maybeText":""}', b'{"maybeNumber":0}', b'{"maybe_number":null}',
+    b'{"innerField":' + b'{"inner":' * 28 + b"{}" + b"}" * 29, b'{"innerField":' + b'{"inner":' * 40 + b"{}" + b"}" * 41,
+    b'{"structField":' + b'{"a":' * 28 + b"1" + b"}" * 29, b'{"valueField":' + b"[" * 28 + b"]" * 28 + b"}", b'{"valueField":' + b"[" * 99 + b"]" * 99 + b"}",
+    b'{"listvalueField":[1,"a",null,{"a":[]},true]}', b'{"structField":{"a":null,"b":{"":[]}}}', b'{"valueField":null}', b'{"structField":null}',
+]  # fmt: skip
