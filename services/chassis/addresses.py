@@ -17,6 +17,8 @@ def problem(address: str) -> str:
     """What is wrong with an address, as a phrase for its owner; empty where a mail can be sent to it."""
     if not address.isascii():
         return "an address is written in ASCII"
+    if "=?" in address:
+        return "an address holds no encoded word"  # which mail programs would read as something else (RFC 2047)
     try:
         email_validator.validate_email(address, check_deliverability=False, allow_smtputf8=False, strict=True)
     except email_validator.EmailNotValidError as error:

@@ -46,6 +46,8 @@ from services.chassis.vault import Vault
 
 log = logs.logger("app")
 Job = Callable[[], Awaitable[Any]]
+NEVER_GIVEN_UP: dict[str, Any] = {"max_attempts": 1_000_000, "max_overruns": None}
+"""Options of a queue whose jobs may not be lost to anything."""
 QUIET = 0.3
 """Seconds without a call after which callers have noticed that the process is not serving any more."""
 
@@ -109,9 +111,9 @@ class App:
         if "idempotency" in self.metadata.tables:
             self.replies = idempotency.Replies(self.database, self.clock, self.vault)
         if "outbox" in self.metadata.tables:
-            self.outbox = Outbox(self.queue("outbox", max_attempts=1_000_000))  # an event is never given up
+            self.outbox = Outbox(self.queue("outbox", **NEVER_GIVEN_UP))
             relay = Relay(lambda events: self.clients.events.publish_events(events=events), self.tracer)
-            self.work(workers.Worker(self.outbox.queue, relay))
+            self.work(workers.Worker(self.outbox.queue, relay, breakers=[relay.breaker]))
 
     async def _fetch_keys(self) -> str:
         return str((await self.clients.oauth.get_jwks()).data, "utf-8")

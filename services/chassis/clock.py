@@ -4,7 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """The time of the machine."""
+    """The time of the machine.
+
+    `sql` is how statements say the present: the database's own time, so that processes whose clocks differ agree on
+    leases and due times.
+    """
+
+    sql = "now()"
 
     def now(self) -> datetime:
         """The current time, aware, in UTC."""
@@ -12,7 +18,9 @@ class Clock:
 
 
 class FixedClock(Clock):
-    """A clock that stands still until it is moved; for tests."""
+    """A clock that stands still until it is moved; for tests. Statements get its time as their parameter `now`."""
+
+    sql = "%(now)s::timestamptz"
 
     def __init__(self, now: datetime) -> None:
         self._now = now

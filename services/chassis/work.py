@@ -1,7 +1,7 @@
 """Work queues are tables: leased in batches with `FOR UPDATE SKIP LOCKED`, retried with backoff, dead after too many.
 
-Delivery is at least once: a worker that dies leaves its lease to run out, and the job is leased again. SKIP LOCKED
-reorders. `NOTIFY` comes after the commit (inside a transaction it serialises commits), with a slow poll as safety net.
+Delivery is at least once: a worker that dies leaves its lease to run out, and the job is leased again. The time of leases
+is the database's, and each lease has its number, which every write of a result names. SKIP LOCKED reorders. `NOTIFY` comes after the commit (inside a transaction it serialises commits), with a slow poll as safety net.
 """
 
 import asyncio
@@ -28,10 +28,11 @@ from sqlalchemy import (
     text,
 )
 
-from services.chassis import retention, telemetry
+from services.chassis import queue_statements, retention, telemetry
 from services.chassis.clock import Clock
 from services.chassis.database import Database, Query, Transaction
 from services.chassis.logs import logger
+from services.chassis.plain_text import single_line
 
 log = logger("work")
 KEEP_DONE = timedelta(hours=24)
@@ -53,7 +54,12 @@ def table(name: str, metadata: MetaData) -> Table:
         Column("key", Text, unique=True),
         Column("payload", LargeBinary, nullable=False),
         Column("traceparent", Text, nullable=False, server_default=""),
+        # Counts the leases, and never goes back: the number tells one lease from the next.
         Column("attempts", Integer, nullable=False, server_default="0"),
+        # Leases that do not count as attempts: handed back, or failed because something that all jobs need was away.
+        Column("excused", Integer, nullable=False, server_default="0"),
+        # How often a handler took longer than its time.
+        Column("overruns", Integer, nullable=False, server_default="0"),
         Column("due", DateTime(timezone=True), nullable=False),
         Column("leased_until", DateTime(timezone=True)),
         Column("state", Text, nullable=False, server_default="ready"),
@@ -77,27 +83,39 @@ class Backoff(NamedTuple):
 
     def delay(self, attempts: int) -> timedelta:
         """How long to wait after the given number of tries."""
-        whole = min(self.most, self.first * 2 ** min(attempts - 1, 32))
+        whole = min(self.most, self.first * 2 ** min(max(attempts, 1) - 1, 32))
         return timedelta(seconds=whole * random.uniform(0.5, 1.0))  # noqa: S311
 
 
 @dataclass(slots=True)
 class Job:
-    """A leased piece of work. What the handler says nothing of is done."""
+    """A leased piece of work. What the handler says nothing of is done. `lease` is the number of the lease."""
 
     id: int
     kind: str
     key: str | None
     payload: bytes
     traceparent: str
-    attempts: int
+    lease: int
+    excused: int
+    overruns: int
     error: str = field(default="", init=False)
     wait: timedelta | None = field(default=None, init=False)
     state: str = field(default="done", init=False)
+    deferred: bool = field(default=False, init=False)
+
+    @property
+    def attempts(self) -> int:
+        """Counts this one."""
+        return self.lease - self.excused
 
     def retry(self, error: str, after: timedelta | None = None) -> None:
         """Try again, after the queue's backoff or after a given time."""
         self.state, self.error, self.wait = "ready", error, after
+
+    def defer(self, error: str) -> None:
+        """Try again soon, and do not count this attempt: something that all jobs need is away (see `Worker.breakers`)."""
+        self.state, self.error, self.deferred = "ready", error, True
 
     def dead(self, error: str) -> None:
         """Give up; the job is kept for `replay`."""
@@ -115,58 +133,25 @@ class Queue:
         *,
         lease: float = 30.0,
         max_attempts: int = 20,
+        max_overruns: int | None = 2,
         backoff: Backoff = Backoff(),  # noqa: B008
     ) -> None:
-        """`lease`: seconds after which a worker that did not finish is taken for dead."""
+        """`lease`: seconds after which a worker that did not finish is taken for dead.
+
+        A job that took longer than its time `max_overruns` times is set aside; None: it is tried on, alone.
+        """
         self.name = jobs.name
         self.lease_time = lease
         self._database = database
         self._clock = clock
         self._max_attempts = max_attempts
+        self._max_overruns = max_overruns
         self._backoff = backoff
         self._awake = asyncio.Event()
         self._notifying: asyncio.Task[None] | None = None
         self._unannounced = False
         self._announced = 0.0
-        self._queries(jobs.name)
-
-    def _queries(self, name: str) -> None:
-        columns = "kind, key, payload, traceparent, due, created_at"
-        self._insert = Query(
-            f"INSERT INTO {name} ({columns}) VALUES (%(kind)s, %(key)s, %(payload)s, %(traceparent)s, %(due)s, %(now)s) "
-            "ON CONFLICT (key) DO NOTHING",
-            name=f"put {name}",
-        )
-        self._lease = Query(
-            f"UPDATE {name} j SET leased_until = %(until)s, attempts = attempts + 1 FROM ("
-            f"SELECT id FROM {name} WHERE state = 'ready' AND due <= %(now)s "
-            "AND (leased_until IS NULL OR leased_until < %(now)s) ORDER BY due LIMIT %(most)s FOR UPDATE SKIP LOCKED"
-            ") due WHERE j.id = due.id RETURNING j.id, j.kind, j.key, j.payload, j.traceparent, j.attempts",
-            name=f"lease {name}",
-        )
-        # A lease that ran out and was taken by another worker is the other's to finish: attempts tells them apart.
-        self._finish = Query(
-            f"UPDATE {name} j SET state = r.state, error = r.error, due = r.due, leased_until = NULL, "
-            "finished_at = CASE WHEN r.state = 'ready' THEN NULL ELSE %(now)s END FROM unnest("
-            "%(ids)s::bigint[], %(attempts)s::int[], %(states)s::text[], %(errors)s::text[], %(dues)s::timestamptz[]"
-            ") AS r(id, attempts, state, error, due) WHERE j.id = r.id AND j.attempts = r.attempts AND j.state = 'ready'",
-            name=f"finish {name}",
-        )
-        self._release = Query(
-            f"UPDATE {name} SET leased_until = NULL, attempts = attempts - 1 "
-            "WHERE id = ANY(%(ids)s) AND state = 'ready' AND leased_until IS NOT NULL",
-            name=f"release {name}",
-        )
-        self._replay = Query(
-            f"UPDATE {name} SET state = 'ready', attempts = 0, due = %(now)s, leased_until = NULL, finished_at = NULL "
-            "WHERE id = ANY(%(ids)s) AND state <> 'ready'",
-            name=f"replay {name}",
-        )
-        self._notify = Query(f"NOTIFY {name}", name=f"notify {name}")
-        self._depth = Query(
-            f"SELECT count(*) AS ready, min(due) AS oldest FROM {name} WHERE state = 'ready'",
-            name=f"count {name}",
-        )
+        self._sql = queue_statements.of(jobs.name, clock.sql)
 
     async def put(
         self,
@@ -179,10 +164,9 @@ class Queue:
         due: datetime | None = None,
     ) -> None:
         """Add a job inside the caller's transaction; call `wake` after the commit. Work with a known key is put once."""
-        now = self._clock.now()
         parent = telemetry.current_traceparent() if traceparent is None else traceparent
-        values = {"kind": kind, "key": key, "payload": payload, "traceparent": parent, "due": due or now, "now": now}
-        await tx.run(self._insert, **values)
+        values = {"kind": kind, "key": key, "payload": payload, "traceparent": parent, "due": due}
+        await tx.run(self._sql.insert, now=self._clock.now(), **values)
 
     def wake(self) -> None:
         """Tell the workers, here and in other processes, that there is work. After the commit; never fails, never waits."""
@@ -198,7 +182,7 @@ class Queue:
             await asyncio.sleep(max(SOON, self._announced + APART - monotonic()))
             self._unannounced, self._announced = False, monotonic()
             with contextlib.suppress(Exception):  # the poll finds the work anyway
-                await self._database.run(self._notify)
+                await self._database.run(self._sql.notify)
 
     def awaken(self) -> None:
         """Another process has put work."""
@@ -213,46 +197,66 @@ class Queue:
 
     async def lease(self, most: int) -> list[Job]:
         """Jobs that are due, at most so many, ours for the lease time."""
-        now = self._clock.now()
-        rows = await self._database.all(self._lease, now=now, until=now + timedelta(seconds=self.lease_time), most=most)
+        return await self._leased(self._sql.lease, most)
+
+    async def lease_suspect(self) -> list[Job]:
+        """A job that a worker took too long for or died with, to be tried alone; at most one."""
+        return await self._leased(self._sql.lease_suspect, 1)
+
+    async def _leased(self, query: Query, most: int) -> list[Job]:
+        rows = await self._database.all(query, now=self._clock.now(), seconds=self.lease_time, most=most)
         return [Job(*row) for row in rows]
 
+    def verdict_on(self, suspect: Job) -> str:
+        """Why a suspect is not tried any more; empty where it is."""
+        if self._max_overruns is not None and suspect.overruns >= self._max_overruns:
+            return f"took longer than its time {suspect.overruns} times"
+        return "ended its worker in its last attempt" if suspect.attempts > self._max_attempts else ""
+
     async def finish(self, jobs: Sequence[Job]) -> None:
-        """Write down what became of leased jobs."""
-        now = self._clock.now()
+        """Write down what became of leased jobs; a lease that ran out and was taken by another is the other's to finish."""
         for job in jobs:
-            if job.state == "ready" and job.attempts >= self._max_attempts:
+            if job.state == "ready" and job.attempts >= self._max_attempts and not job.deferred:
                 job.state = "dead"
-        dues = [now + (job.wait or self._backoff.delay(job.attempts)) if job.state == "ready" else now for job in jobs]
         await self._database.run(
-            self._finish,
-            now=now,
+            self._sql.finish,
+            now=self._clock.now(),
             ids=[job.id for job in jobs],
-            attempts=[job.attempts for job in jobs],
+            leases=[job.lease for job in jobs],
             states=[job.state for job in jobs],
-            errors=[job.error[:500] for job in jobs],
-            dues=dues,
+            errors=[single_line(job.error, 500) for job in jobs],
+            waits=[self._wait(job).total_seconds() for job in jobs],
+            excused=[int(job.deferred) for job in jobs],
         )
         for job in jobs:
-            outcome = {"ready": "retried"}.get(job.state, job.state)
+            outcome = "deferred" if job.deferred else {"ready": "retried"}.get(job.state, job.state)
             telemetry.QUEUE_JOBS.labels(self.name, outcome).inc()
             if job.state == "dead":
-                log.error("job_dead", queue=self.name, job=job.id, kind=job.kind, cause=job.error)
+                log.error("job_dead", queue=self.name, job=job.id, kind=job.kind, cause=single_line(job.error, 500))
+
+    def _wait(self, job: Job) -> timedelta:
+        # A breaker holds the worker while what was missing is away; afterwards the job is wanted at once.
+        if job.wait is not None:
+            return job.wait
+        return self._backoff.delay(min(1 + job.excused, 3) if job.deferred else job.attempts)
+
+    async def overran(self, jobs: Sequence[Job]) -> None:
+        """Note that a handler took longer than its time. A fact and no result: it holds whoever has the lease by now."""
+        await self._database.run(self._sql.overran, ids=[job.id for job in jobs])
 
     async def release(self, jobs: Sequence[Job]) -> None:
         """Hand leases back untouched: another process may have them at once."""
-        await self._database.run(self._release, ids=[job.id for job in jobs])
+        await self._database.run(self._sql.release, ids=[job.id for job in jobs], leases=[job.lease for job in jobs])
 
     async def replay(self, ids: Sequence[int]) -> int:
         """Make dead or done jobs ready again; how many there were."""
-        count = await self._database.run(self._replay, ids=list(ids), now=self._clock.now())
+        count = await self._database.run(self._sql.replay, ids=list(ids), now=self._clock.now())
         self.wake()
         return count
 
     async def measure(self) -> int:
         """Count what waits, for the metrics."""
-        row = await self._database.one(self._depth)
+        row = await self._database.one(self._sql.measure, now=self._clock.now())
         telemetry.QUEUE_DEPTH.labels(self.name).set(row.ready)
-        lag = (self._clock.now() - row.oldest).total_seconds() if row.oldest else 0.0
-        telemetry.QUEUE_LAG.labels(self.name).set(max(0.0, lag))
+        telemetry.QUEUE_LAG.labels(self.name).set(max(0.0, float(row.lag)))
         return int(row.ready)

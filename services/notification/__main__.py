@@ -53,7 +53,7 @@ def _send_mails(weft: App, mails: Queue, templates: Templates) -> None:
         tracer=weft.tracer,
         max_attempts=MAIL_ATTEMPTS,
     )
-    weft.work(Worker(mails, worker, batch=8, concurrency=2))
+    weft.work(Worker(mails, worker, batch=8, concurrency=2, breakers=worker.breakers))
     weft.background(mailer.keep())
     weft.every(300, lambda: deliveries.fail_dead(weft.clock.now()), "fail dead deliveries")
 

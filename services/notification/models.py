@@ -75,6 +75,8 @@ deliveries = Table(
     Column("channel", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
+    # The lease of the mail's job that claimed it last: only that one settles it.
+    Column("lease", Integer, nullable=False, server_default="0"),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("update_time", DateTime(timezone=True), nullable=False),
     UniqueConstraint("notification_id", "channel", name="deliveries_once"),

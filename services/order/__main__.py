@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from services.chassis import process
-from services.chassis.app import App
+from services.chassis.app import NEVER_GIVEN_UP, App
 from services.chassis.work import Backoff
 from services.chassis.worker import Worker
 from services.order import models
@@ -35,7 +35,7 @@ async def build(weft: App, heartbeat: float = HEARTBEAT) -> None:
     orders = OrderRepository(weft.database, clock)
     payments = PaymentRepository(weft.database)
     # A payment's work ends with the payment: there is no number of tries after which money may be forgotten.
-    work = weft.queue("payment_work", max_attempts=1_000_000, backoff=Backoff(first=0.5, most=60.0))
+    work = weft.queue("payment_work", **NEVER_GIVEN_UP, backoff=Backoff(first=0.5, most=60.0))
     checkout = Checkout(Catalogue(products), Placement(weft.database, outbox, work, weft.tracer), clock)
     feed = Feed(weft.database)
     watching = Watching(feed, Cursors(weft.vault.derive("watch cursors")), clock, heartbeat)

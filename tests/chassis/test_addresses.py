@@ -25,7 +25,7 @@ def test_these_are_taken(address: str) -> None:
     ["kim..x@docomo.example", ".kim@docomo.example", "kim.@docomo.example", "a" * 65 + "@example.com",
      "ü@example.com", "a@bücher.example", "a@xn--zzzz.example", "a@[127.0.0.1]", "a@127.0.0.1", "a@localhost", "a@b.invalid",
      '"a b"@example.com', "Ann <a@example.com>", "a@b@example.com", "a@-b.example", "a@b.example.", "a@b..example", "a@",
-     "@b.example", "", "a@b.example\n", "a\r\nb@example.com", "a@" + "b" * 64 + ".example", "a@" + "b.c" * 90 + ".example"],
+     "@b.example", "", "a@b.example\n", "a\r\nb@example.com", "=?utf-8?q?a?=@b.example", "a@" + "b" * 64 + ".example", "a@" + "b.c" * 90 + ".example"],
 )  # fmt: skip
 def test_these_are_not(address: str) -> None:
     assert problem(address)

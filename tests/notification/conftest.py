@@ -52,18 +52,22 @@ class Service:
         return await self.app.database.all(Query(sql))
 
     async def settled(self) -> None:
-        """Until both queues have nothing left to do now; what waits for a later time is left."""
-        due = Query(
-            "SELECT count(*) AS n FROM (SELECT due, state FROM observations UNION ALL SELECT due, state FROM mails) q "
-            "WHERE state = 'ready' AND due <= %(now)s"
-        )
+        """Until both queues have nothing left to do, retries included.
 
-        async def nothing_due() -> bool:
-            return (await self.app.database.one(due, now=self.app.clock.now())).n == 0
+        By a clock that stands still, what is due later is left: it would never come.
+        """
+        waiting = Query(
+            "SELECT count(*) AS n FROM (SELECT due, state FROM observations UNION ALL SELECT due, state FROM mails) q "
+            "WHERE state = 'ready' AND (due <= %(now)s OR NOT %(still)s)"
+        )
+        still = isinstance(self.app.clock, FixedClock)
+
+        async def nothing_waits() -> bool:
+            return (await self.app.database.one(waiting, now=self.app.clock.now(), still=still)).n == 0
 
         for queue in self.app._queues:
             queue.wake()
-        await servers.until(nothing_due, "the queues to be empty")
+        await servers.until(nothing_waits, "the queues to be empty")
 
     async def states(self) -> list[tuple[str, str]]:
         """State and reason of every delivery, oldest first."""

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,8 +12,11 @@ import psycopg
 import pytest
 
 from services.chassis import ids
+from services.chassis.database import Query
 from services.chassis.errors import ServiceUnavailable
 from services.notification.__main__ import MAIL_ATTEMPTS
+from services.notification.deliveries.domain import SENT, Reason, failed
+from services.notification.deliveries.repository import DeliveryRepository, Settled
 from tests.notification import events
 from tests.notification.conftest import Service, Start
 from tests.notification.smtp import HANG_UP, receiving, until
@@ -228,17 +232,65 @@ async def test_mails_wait_while_the_user_service_is_down(start: Start, clock) ->
         await events.until(sent)
 
 
-async def test_mails_wait_while_the_mail_server_is_away(start: Start, clock, users) -> None:
+async def test_mails_wait_while_the_mail_server_is_away_and_are_sent_as_soon_as_it_is_back(start: Start) -> None:
     async with receiving() as gone:
         port = gone.port
-    async with start(clock=clock, smtp_url=f"smtp://127.0.0.1:{port}") as service:
+    async with start(smtp_url=f"smtp://127.0.0.1:{port}") as service:
         service.users.add(ANN)
         await service.publish(*(events.confirmed(ANN) for _ in range(40)))
-        await service.settled()
-        assert await service.states() == [("QUEUED", "")] * 40
-        # After five failures in a row the breaker spares the rest the connecting, those under way excepted.
-        assert 5 <= len(await attempts(service)) <= 24
-        assert ("ready", 1, "the mail server fails and is left alone") in await waiting(service)
+
+        async def left_alone() -> bool:
+            return "the mail server fails and is left alone" in [error for _, _, error in await waiting(service)]
+
+        await events.until(left_alone)
+        assert {state for state, _ in await service.states()} <= {"QUEUED", "SENDING"}
+        async with receiving(port=port) as back:
+            await service.settled()
+            assert await service.states() == [("SENT", "")] * 40
+            assert len(back.mails) == 40
+        # The outage used up no attempts, and the breaker spared most mails the connecting.
+        assert {row.n for row in await service.rows("SELECT attempts - excused AS n FROM mails")} == {1}
+        refused = [code for _, code, _ in await attempts(service)].count(0)
+        assert 5 <= refused < 40
+
+
+async def test_what_one_mail_is_answered_is_not_its_neighbours_fate(service: Service) -> None:
+    service.users.add(ANN)
+    service.receiver.data_answers = [b"250 gr\xfc\xdfe", b"250 \x00\x1b[2J", b"250 " + b"x" * 400, "250 taken"]
+    await service.publish(*(events.confirmed(ANN) for _ in range(8)))
+    await service.settled()
+    assert await service.states() == [("SENT", "")] * 8
+    assert len(service.receiver.ids) == len(set(service.receiver.ids)) == 8
+    assert [job[:2] for job in await waiting(service)] == [("done", 1)] * 8
+    answers = {answer for _, _, answer in await attempts(service)}
+    assert {"gr\ufffd\ufffde", "[2J", "x" * 200, "taken"} == answers
+
+
+async def test_a_delivery_that_the_database_refuses_is_refused_alone(service: Service) -> None:
+    service.users.add(ANN)
+    async with service.app.database.transaction() as tx:
+        await tx.run(Query("ALTER TABLE attempts ADD CONSTRAINT picky CHECK (answer <> 'unstorable')"))
+    service.receiver.data_answers = ["250 unstorable"]
+    await service.publish(*(events.confirmed(ANN) for _ in range(8)))
+    await service.settled()
+    assert await service.states() == [("SENT", "")] * 8
+    sent = Counter(service.receiver.ids)
+    assert sorted(sent.values()) == [1] * 7 + [2]  # only the one whose result could not be kept
+
+
+async def test_a_late_worker_does_not_settle_what_another_has_claimed(start: Start, clock) -> None:
+    async with start(clock=clock, work=False) as service:
+        await service.publish(events.confirmed(ANN))
+        worker = next(w for w in service.app._workers if w.queue.name == "observations")
+        await worker.once()
+        (row,) = await service.rows("SELECT delivery_id FROM deliveries")
+        deliveries = DeliveryRepository(service.app.database, "test")
+        late = (await deliveries.claim({row.delivery_id: 1}, clock.now()))[row.delivery_id]
+        now = (await deliveries.claim({row.delivery_id: 2}, clock.now()))[row.delivery_id]
+        await deliveries.settle([Settled(late, 1, failed(Reason.REFUSED, "late"))], clock.now())
+        assert await service.states() == [("SENDING", "")]
+        await deliveries.settle([Settled(now, 2, SENT)], clock.now())
+        assert await service.states() == [("SENT", "")]
 
 
 async def test_a_job_that_comes_again_after_its_mail_was_sent_sends_nothing(service: Service) -> None:

@@ -81,10 +81,13 @@ class Till:
 
     async def run(self) -> int:
         """Everything that is due, once."""
-        jobs = await self.queue.lease(100)
-        await self.worker(jobs)
-        await self.queue.finish(jobs)
-        return len(jobs)
+        done = 0
+        for lease in (lambda: self.queue.lease(100), self.queue.lease_suspect):
+            while jobs := await lease():
+                await self.worker(jobs)
+                await self.queue.finish(jobs)
+                done += len(jobs)
+        return done
 
     async def die(self, where: str) -> None:
         """Run until the process ends at a place; its leases stay behind."""

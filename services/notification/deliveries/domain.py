@@ -52,7 +52,8 @@ class Outcome(Enum):
 class Answer:
     """How a provider answered; `code` is the provider's own, 0 where none came. `text` holds no address.
 
-    `serving` is false where the way to the provider failed, rather than this message.
+    `serving` is false where the way to the provider failed, rather than this message; `presented` where the provider was
+    not even shown the message.
     """
 
     outcome: Outcome
@@ -60,15 +61,20 @@ class Answer:
     text: str
     latency_ms: int
     serving: bool = True
+    presented: bool = True
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a delivery. `error` says why it is tried again, or not any more."""
+    """What becomes of a delivery. `error` says why it is tried again, or not any more.
+
+    `deferred` where the attempt does not count: what all deliveries need is away.
+    """
 
     state: DeliveryState
     reason: Reason = Reason.NONE
     error: str = ""
+    deferred: bool = False
 
 
 SENT = Verdict(DeliveryState.SENT)
@@ -82,6 +88,11 @@ def skipped(reason: Reason) -> Verdict:
 def failed(reason: Reason, error: str) -> Verdict:
     """It will not be sent, for good."""
     return Verdict(DeliveryState.FAILED, reason, error)
+
+
+def deferred(error: str) -> Verdict:
+    """Try again as soon as what all deliveries need is back."""
+    return Verdict(DeliveryState.QUEUED, Reason.NONE, error, deferred=True)
 
 
 def unsent(error: str, tries: int, limit: int) -> Verdict:
@@ -98,4 +109,6 @@ def judge(answer: Answer, tries: int, limit: int) -> Verdict:
     said = f"{answer.code} {answer.text}" if answer.code else answer.text
     if answer.outcome is Outcome.REFUSED:
         return failed(Reason.REFUSED, said)
+    if not answer.presented:
+        return deferred(said)
     return unsent(said, tries, limit)

@@ -1,6 +1,6 @@
 """Every query of deliveries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,17 +9,19 @@ from services.notification.deliveries.domain import Answer, Delivery, Verdict
 
 # A mail that was sent and whose job came back, because its worker died or was late, is not claimed again.
 _CLAIM = Query(
-    "UPDATE deliveries d SET state = 'SENDING', update_time = %(now)s FROM notifications n "
-    "WHERE d.delivery_id = ANY(%(ids)s) AND n.notification_id = d.notification_id "
+    "UPDATE deliveries d SET state = 'SENDING', lease = c.lease, update_time = %(now)s FROM notifications n, "
+    "unnest(%(ids)s::text[], %(leases)s::int[]) AS c(delivery_id, lease) "
+    "WHERE d.delivery_id = c.delivery_id AND n.notification_id = d.notification_id "
     "AND d.state NOT IN ('SENT', 'SKIPPED') RETURNING d.delivery_id, n.user_id, n.type, n.facts, d.create_time",
     name="claim deliveries",
 )
 
-# `state = 'SENDING'`: a late worker does not undo what another has settled.
+# State and lease: a late worker neither undoes what another has settled nor settles what another has claimed.
 _SETTLE = Query(
     "UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s "
-    "FROM unnest(%(ids)s::text[], %(states)s::text[], %(reasons)s::text[]) AS r(delivery_id, state, reason) "
-    "WHERE d.delivery_id = r.delivery_id AND d.state = 'SENDING'",
+    "FROM unnest(%(ids)s::text[], %(leases)s::int[], %(states)s::text[], %(reasons)s::text[]) "
+    "AS r(delivery_id, lease, state, reason) "
+    "WHERE d.delivery_id = r.delivery_id AND d.lease = r.lease AND d.state = 'SENDING'",
     name="settle deliveries",
 )
 _KEEP_ATTEMPTS = Query(
@@ -40,9 +42,10 @@ _FAIL_DEAD = Query(
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of a claimed delivery, and the answers that it got on the way."""
+    """What became of a delivery that was claimed with a lease, and the answers that it got on the way."""
 
     delivery: Delivery
+    lease: int
     verdict: Verdict
     answers: tuple[Answer, ...] = ()
 
@@ -55,15 +58,15 @@ class DeliveryRepository:
         self._database = database
         self._provider = provider
 
-    async def claim(self, ids: Sequence[str], now: datetime) -> dict[str, Delivery]:
-        """Begin an attempt for those that are neither sent nor skipped, by id."""
-        rows = await self._database.all(_CLAIM, ids=list(ids), now=now)
+    async def claim(self, leases: Mapping[str, int], now: datetime) -> dict[str, Delivery]:
+        """Begin an attempt for those that are neither sent nor skipped; both by id."""
+        rows = await self._database.all(_CLAIM, ids=list(leases), leases=list(leases.values()), now=now)
         return {row.delivery_id: Delivery(*row) for row in rows}
 
     async def settle(self, settled: Sequence[Settled], now: datetime) -> None:
         """Write down what became of an attempt of each."""
-        ids, states, reasons = arrays(
-            [(s.delivery.delivery_id, s.verdict.state.value, s.verdict.reason.value) for s in settled]
+        ids, leases, states, reasons = arrays(
+            [(s.delivery.delivery_id, s.lease, s.verdict.state.value, s.verdict.reason.value) for s in settled]
         )
         answers = [
             (s.delivery.delivery_id, number, answer.code, answer.latency_ms, answer.text)
@@ -71,7 +74,7 @@ class DeliveryRepository:
             for number, answer in enumerate(s.answers, start=1)
         ]
         async with self._database.transaction() as tx:
-            await tx.run(_SETTLE, ids=ids, states=states, reasons=reasons, now=now)
+            await tx.run(_SETTLE, ids=ids, leases=leases, states=states, reasons=reasons, now=now)
             if answers:
                 ids, numbers, codes, latencies, texts = arrays(answers)
                 values = {"ids": ids, "numbers": numbers, "codes": codes, "latencies": latencies, "answers": texts}

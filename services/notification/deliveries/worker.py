@@ -21,6 +21,7 @@ from services.notification.deliveries.domain import (
     Outcome,
     Reason,
     Verdict,
+    deferred,
     failed,
     judge,
     skipped,
@@ -34,7 +35,9 @@ from services.notification.mail.writer import Writer
 
 log = logs.logger("deliveries")
 DELIVERIES = Counter(
-    "weft_deliveries", "Deliveries that were worked on, by channel and the state they came to.", ["channel", "state"]
+    "weft_deliveries",
+    "Deliveries that were worked on, by channel, the state they came to, and why.",
+    ["channel", "state", "reason"],
 )
 
 _PATIENCE = (0.2, 0.5, 1.0, 2.0, 3.0)
@@ -60,7 +63,9 @@ class DeliveryWorker:
         self._recipients = recipients
         self._writer = writer
         self._mailer = mailer
-        self._breaker = Breaker("smtp", failures=5, first=5.0, most=60.0)
+        self._server = Breaker("smtp", failures=5, first=1.0, most=15.0)
+        self._look_ups = Breaker("recipients", failures=1, first=0.5, most=5.0)
+        self.breakers = (self._server, self._look_ups)
         self._clock = clock
         self._tracer = tracer
         self._max_attempts = max_attempts
@@ -68,22 +73,44 @@ class DeliveryWorker:
     async def __call__(self, jobs: Sequence[Job]) -> None:
         """Send a batch, each mail within its own trace; a job whose delivery is settled is done."""
         by_delivery = {str(job.key): job for job in jobs}
-        claimed = await self._deliveries.claim(list(by_delivery), self._clock.now())
+        leases = {delivery_id: job.lease for delivery_id, job in by_delivery.items()}
+        claimed = await self._deliveries.claim(leases, self._clock.now())
         if not claimed:
             return
         users = await self._look_up(claimed.values(), jobs)
         settled = await asyncio.gather(*(self._deliver(d, by_delivery[d.delivery_id], users) for d in claimed.values()))
-        await self._settle(settled)
+        written = await self._settle(settled)
         for one in settled:
+            if one.delivery.delivery_id not in written:
+                by_delivery[one.delivery.delivery_id].retry("could not be written down")
+                continue
             job, verdict = by_delivery[one.delivery.delivery_id], one.verdict
-            DELIVERIES.labels("EMAIL", verdict.state.value).inc()
-            if verdict.state is DeliveryState.QUEUED:
+            DELIVERIES.labels("EMAIL", verdict.state.value, verdict.reason.value).inc()
+            if verdict.deferred:
+                job.defer(verdict.error)
+            elif verdict.state is DeliveryState.QUEUED:
                 job.retry(verdict.error)
             elif verdict.state is DeliveryState.FAILED:
                 job.dead(verdict.error)
 
-    async def _settle(self, settled: Sequence[Settled]) -> None:
-        """Write down what happened, waiting for a database that restarts: what is not written is sent again."""
+    async def _settle(self, settled: Sequence[Settled]) -> frozenset[str]:
+        """Write down what happened, waiting for a database that restarts: what is not written is sent again.
+
+        What the database refuses, it refuses alone: the ids of those that were written.
+        """
+        try:
+            await self._settle_together(settled)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(settled) == 1:
+                log.error("delivery_unsettled", delivery_id=settled[0].delivery.delivery_id, cause=type(error).__name__)
+                return frozenset()
+            parts = [await self._settle([one]) for one in settled]
+            return frozenset().union(*parts)
+        return frozenset(one.delivery.delivery_id for one in settled)
+
+    async def _settle_together(self, settled: Sequence[Settled]) -> None:
         for pause in _PATIENCE:
             try:
                 return await self._deliveries.settle(settled, self._clock.now())
@@ -96,10 +123,18 @@ class DeliveryWorker:
         """One call for the batch; it belongs to a trace where the batch has only one."""
         traces = {job.traceparent for job in jobs}
         with self._tracer.span("look up recipients", parent=traces.pop() if len(traces) == 1 else ""):
+            if self._look_ups.enter():
+                return Unreachable("user service: left alone")
             try:
-                return await self._recipients.look_up({delivery.user_id for delivery in claimed})
+                users = await self._recipients.look_up({delivery.user_id for delivery in claimed})
             except Unreachable as error:
+                self._look_ups.failed()
                 return error
+            except BaseException:
+                self._look_ups.left()
+                raise
+            self._look_ups.succeeded()
+            return users
 
     async def _deliver(self, delivery: Delivery, job: Job, users: Mapping[str, User] | Unreachable) -> Settled:
         """One mail, from its recipient to the server's answer. Never raises."""
@@ -107,9 +142,11 @@ class DeliveryWorker:
         with self._tracer.span("send mail", job.traceparent, SpanKind.CLIENT, attributes) as span:
             answers: list[Answer] = []
             try:
-                mail = await self._write(delivery, users)
-                answers = await self._send(mail)
-                verdict = self._judge(answers, job)
+                if isinstance(users, Unreachable):
+                    verdict = deferred(str(users))
+                else:
+                    answers = await self._send(await self._write(delivery, users))
+                    verdict = self._judge(answers, job)
             except NothingToSend as error:
                 verdict = skipped(error.reason)
             except AddressUnusable as error:
@@ -130,11 +167,9 @@ class DeliveryWorker:
             )
         if verdict.error:
             log.warning("mail_unsent", delivery_id=delivery.delivery_id, state=verdict.state.value, cause=verdict.error)
-        return Settled(delivery, verdict, tuple(answers))
+        return Settled(delivery, job.lease, verdict, tuple(answers))
 
-    async def _write(self, delivery: Delivery, users: Mapping[str, User] | Unreachable) -> Mail:
-        if isinstance(users, Unreachable):
-            raise users
+    async def _write(self, delivery: Delivery, users: Mapping[str, User]) -> Mail:
         user = users.get(delivery.user_id)
         if user is None or not user.email:
             raise NothingToSend(Reason.NO_ADDRESS)
@@ -143,13 +178,13 @@ class DeliveryWorker:
     async def _send(self, mail: Mail) -> list[Answer]:
         """Once, and at once again where the answer was lost: a later try would void the code that is on its way."""
         answers: list[Answer] = []
-        while len(answers) < 2 and not self._breaker.enter():
+        while len(answers) < 2 and not self._server.enter():
             try:
                 answer = await self._mailer.send(mail)
             except BaseException:
-                self._breaker.left()
+                self._server.left()
                 raise
-            (self._breaker.succeeded if answer.serving else self._breaker.failed)()
+            (self._server.succeeded if answer.serving else self._server.failed)()
             answers.append(answer)
             if answer.outcome is not Outcome.LOST:
                 break
@@ -157,5 +192,5 @@ class DeliveryWorker:
 
     def _judge(self, answers: Sequence[Answer], job: Job) -> Verdict:
         if not answers:
-            return unsent("the mail server fails and is left alone", job.attempts, self._max_attempts)
+            return deferred("the mail server fails and is left alone")
         return judge(answers[-1], job.attempts, self._max_attempts)

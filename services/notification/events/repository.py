@@ -14,9 +14,10 @@ from services.chassis.database import Database, Query, arrays
 from services.chassis.work import Queue
 from services.notification.observers import Channel, Notice, Observers
 
+# Due by the database's time, should this process's clock be fast: leases go by that one.
 _OBSERVE = Query(
     "INSERT INTO observations (kind, key, payload, traceparent, due, created_at) "
-    "SELECT r.kind, r.key, r.payload, r.traceparent, %(now)s, %(now)s FROM unnest("
+    "SELECT r.kind, r.key, r.payload, r.traceparent, LEAST(%(now)s, now()), %(now)s FROM unnest("
     "%(kinds)s::text[], %(keys)s::text[], %(payloads)s::bytea[], %(traceparents)s::text[]"
     ") AS r(kind, key, payload, traceparent) ON CONFLICT (key) DO NOTHING",
     name="queue observations",
@@ -39,7 +40,7 @@ _NOTIFY = Query(
     "SELECT g.delivery_id, g.notification_id, 'EMAIL', 'QUEUED', %(now)s, %(now)s "
     "FROM given g JOIN added USING (notification_id) WHERE g.delivery_id <> ''"
     ") INSERT INTO mails (kind, key, payload, traceparent, due, created_at) "
-    "SELECT g.type, g.delivery_id, '', g.traceparent, %(now)s, %(now)s "
+    "SELECT g.type, g.delivery_id, '', g.traceparent, LEAST(%(now)s, now()), %(now)s "
     "FROM given g JOIN added USING (notification_id) WHERE g.delivery_id <> ''",
     name="notify",
 )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import psycopg
+from google.protobuf.message import DecodeError
 from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
 from opentelemetry.util.types import AttributeValue
 from weft.api.v1.event_pb2 import Event
@@ -32,7 +33,11 @@ class EventWorker:
         made: list[tuple[Job, Observation]] = []
         try:
             for job in sorted(jobs, key=lambda job: job.id):
-                event = Event.FromString(job.payload)
+                try:
+                    event = Event.FromString(job.payload)
+                except DecodeError:
+                    job.dead("the payload is no event")
+                    continue
                 attributes: dict[str, AttributeValue] = {
                     "weft.event.id": event.event_id,
                     "weft.event.type": event.type,

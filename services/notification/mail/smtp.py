@@ -89,13 +89,14 @@ class Mailer:
                 connection = await self._begin(attempt)
                 code, text = await attempt.finish(connection)
                 self._idle.append((connection, time.monotonic()))
-                outcome, serving, connection = Outcome.ACCEPTED, True, None
+                outcome, serving, presented, connection = Outcome.ACCEPTED, True, True, None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             outcome, serving, code, text = attempt.read(error)
+            presented = attempt.presented(code)
         finally:
             if connection is not None:
                 connection.close()  # in an unknown state
-        return Answer(outcome, code, redacted(text), round((time.monotonic() - started) * 1000), serving)
+        return Answer(outcome, code, redacted(text), round((time.monotonic() - started) * 1000), serving, presented)
 
     async def _begin(self, attempt: "_Attempt") -> aiosmtplib.SMTP:
         """Open the envelope on a connection that is there, or on a new one when the old turns out to be closed."""
@@ -163,6 +164,10 @@ class _Attempt:
     def __init__(self, mail: Mail) -> None:
         self._mail = mail
         self._stage = "connecting"
+
+    def presented(self, code: int) -> bool:
+        """Whether the server was told of this mail before it failed with `code`."""
+        return self._stage == "data" or (self._stage == "envelope" and code not in _OURS)
 
     async def open(self, connection: aiosmtplib.SMTP) -> None:
         self._stage = "envelope"

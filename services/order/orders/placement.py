@@ -62,9 +62,9 @@ changed AS (
   SELECT order_id, 1, customer_id, partner_id, 'PENDING', 'PENDING', '', actor, now FROM new),
 working AS (
   INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
-  SELECT 'pay', convert_to(payment_id, 'UTF8'), traceparent, now, now FROM new)
+  SELECT 'pay', convert_to(payment_id, 'UTF8'), traceparent, LEAST(now, now()), now FROM new)
 INSERT INTO outbox (kind, payload, traceparent, due, created_at)
-SELECT 'order.placed', event, traceparent, now, now FROM new
+SELECT 'order.placed', event, traceparent, LEAST(now, now()), now FROM new
 """,
     "place orders",
 )

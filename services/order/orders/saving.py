@@ -38,7 +38,7 @@ changed AS (
   SELECT order_id, version, customer_id, partner_id, state, payment_state, reason, actor, %(now)s FROM moved),
 told AS (
   INSERT INTO outbox (kind, payload, traceparent, due, created_at)
-  SELECT e.kind, e.payload, moved.traceparent, %(now)s, %(now)s
+  SELECT e.kind, e.payload, moved.traceparent, LEAST(%(now)s, now()), %(now)s
     FROM unnest(%(event_orders)s::text[], %(kinds)s::text[], %(payloads)s::bytea[]) WITH ORDINALITY
          AS e(order_id, kind, payload, n) JOIN moved USING (order_id) ORDER BY e.n),
 freed AS MATERIALIZED (
@@ -50,7 +50,7 @@ released AS (
     FROM shelved JOIN freed USING (product_id) WHERE p.product_id = shelved.product_id),
 settling AS (
   INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
-  SELECT 'settle', convert_to(payment_id, 'UTF8'), traceparent, %(now)s, %(now)s FROM moved WHERE settles)
+  SELECT 'settle', convert_to(payment_id, 'UTF8'), traceparent, LEAST(%(now)s, now()), %(now)s FROM moved WHERE settles)
 SELECT order_id FROM moved
 """,
     "save orders",

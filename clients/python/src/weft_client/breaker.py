@@ -69,6 +69,12 @@ class Breaker:
                 return 0.0
             return 0.0 if self.state is State.CLOSED else max(wait, _PROBING)
 
+    def wait(self) -> float:
+        """Seconds until a call may go out, 0 where one may now; promises nothing and asks for nothing."""
+        if self.state is State.CLOSED:
+            return 0.0
+        return _PROBING if self.state is State.HALF_OPEN else max(0.0, self._until - monotonic())
+
     def succeeded(self) -> None:
         """The service answered as a healthy one does, be it with an error."""
         if self._failed or self.state is not State.CLOSED:
