@@ -6,15 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codegen.envoy import clusters, filters, listeners, secrets, strict_json, turns
+from codegen.envoy import bounds, callers, clusters, filters, listeners, secrets, strict_json, turns
 from codegen.envoy.deployment import Deployment
-from codegen.envoy.typed import Json, address, extension
+from codegen.envoy.typed import Json, address, extension, typed
 from services.chassis.contract import Contract
 
 CONFIG = "edge.json"
-HEAP = 512 << 20
-"""Bytes of heap that one edge may take; at 95 % of it new requests are refused."""
-CONNECTIONS = 10_000
 DRAIN_SECONDS = 5
 
 
@@ -47,6 +44,7 @@ def write(contract: Contract, deployment: Deployment) -> Path:
     deployment.folder.mkdir(parents=True, exist_ok=True)
     for name, text in files(contract, deployment).items():
         (deployment.folder / name).write_text(text)
+    (deployment.folder / callers.FILE).write_bytes(callers.module(deployment))
     return deployment.folder / CONFIG
 
 
@@ -103,23 +101,53 @@ def sample(contract: Contract) -> Deployment:
 
 
 def _overload() -> Json:
-    """Under memory pressure give back, then close idle connections, then refuse; and bound the connections."""
+    """Under memory pressure give back, shorten what waits, end the largest streams, then refuse; and bound the connections."""
     heap = "envoy.resource_monitors.fixed_heap"
     downstream = "envoy.resource_monitors.global_downstream_max_connections"
     monitors = [
-        extension(heap, "extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=HEAP),
+        extension(heap, "extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=bounds.HEAP),
         extension(
             downstream,
             "extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-            max_active_downstream_connections=CONNECTIONS,
+            max_active_downstream_connections=bounds.CONNECTIONS,
         ),
     ]
-    steps = {"shrink_heap": 0.85, "disable_http_keepalive": 0.9, "stop_accepting_requests": 0.95}
-    actions = [
-        {"name": f"envoy.overload_actions.{name}", "triggers": [{"name": heap, "threshold": {"value": value}}]}
-        for name, value in steps.items()
-    ]
-    return {"refresh_interval": "0.25s", "resource_monitors": monitors, "actions": actions}
+    return {
+        "refresh_interval": "0.1s",
+        "resource_monitors": monitors,
+        "actions": [
+            _action("shrink_heap", heap, threshold={"value": 0.8}),
+            _action("disable_http_keepalive", heap, threshold={"value": 0.85}),
+            _action("reduce_timeouts", heap, _scaled(0.75, 0.95), _shorter()),
+            # The streams that hold most go first: who does not read what it asked for.
+            _action("reset_high_memory_stream", heap, _scaled(0.85, 0.97)),
+            _action("reject_incoming_connections", heap, threshold={"value": 0.95}),
+            _action("stop_accepting_requests", heap, threshold={"value": 0.97}),
+        ],
+        "buffer_factory_config": {"minimum_account_to_track_power_of_two": bounds.TRACKED_POWER},
+    }
+
+
+def _action(
+    name: str, monitor: str, scaled: Json | None = None, typed_config: Json | None = None, **trigger: Any
+) -> Json:
+    found: Json = {"name": f"envoy.overload_actions.{name}"}
+    found["triggers"] = [{"name": monitor, **({"scaled": scaled} if scaled else trigger)}]
+    return found | ({"typed_config": typed_config} if typed_config else {})
+
+
+def _scaled(begins: float, full: float) -> Json:
+    return {"scaling_threshold": begins, "saturation_threshold": full}
+
+
+def _shorter() -> Json:
+    least = {
+        "HTTP_DOWNSTREAM_CONNECTION_IDLE": "1s",
+        "HTTP_DOWNSTREAM_STREAM_IDLE": "5s",
+        "TRANSPORT_SOCKET_CONNECT": "2s",
+    }
+    factors = [{"timer": timer, "min_timeout": shortest} for timer, shortest in least.items()]
+    return typed("config.overload.v3.ScaleTimersOverloadActionConfig", timer_scale_factors=factors)
 
 
 def _text(content: Json) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from codegen.envoy import bounds
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -55,6 +57,8 @@ class Deployment:
     """The replicas of a service share cores, so take turns; else each call goes where fewest are in flight."""
     trusted_hops: int = 0
     """Proxies in front of the edge whose `x-forwarded-for` is believed."""
+    refusals: int = bounds.REFUSALS_OF_ADDRESS
+    """Requests of one address in a second that the edge refuses by itself before it tells it to come back later."""
     access_log: Path | None = None
     """A file of JSON lines; none: standard output."""
     concurrency: int = 1

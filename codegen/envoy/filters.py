@@ -1,6 +1,6 @@
 """The HTTP filters, in the order that a request meets them; a reply meets them backwards."""
 
-from codegen.envoy import rate_limits, tokens, turns
+from codegen.envoy import callers, rate_limits, routes, tokens, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, header, http_filter
 from services.chassis import sizes
@@ -25,6 +25,7 @@ def public(contract: Contract, deployment: Deployment, *, https: bool) -> list[J
         _lua("lua", deployment, STRICT),  # says which RPC the headers ask for; its reply hook runs after the transcoder
         tokens.build(deployment),  # by that RPC
         rate_limits.build(contract, deployment),  # knows the client by its token
+        callers.request_filter(deployment),  # what the request may send has room, of its address and of all
         _buffer(),  # only now is a body waited for: whole and within the bound of its RPC, or nobody sees it
         _lua("bodies", deployment, BODIES),  # before the transcoder drops what it does not know
         transcoder(contract, deployment),
@@ -77,6 +78,7 @@ def _answer_headers(*, https: bool) -> Json:
             "response_mutations": [
                 *({"append": answer} for answer in answers),
                 {"remove": "x-envoy-upstream-healthchecked-cluster"},
+                {"remove": routes.SERVED},
             ]
         },
     )

@@ -1,6 +1,6 @@
 """Where the edge listens: HTTPS for everyone, plain HTTP on loopback, and a loopback door for its own key set."""
 
-from codegen.envoy import bounds, filters, local_replies, routes, telemetry
+from codegen.envoy import bounds, callers, filters, local_replies, routes, telemetry
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.secrets import downstream_tls
 from codegen.envoy.typed import Json, address, extension, header
@@ -13,25 +13,26 @@ MANAGER = "extensions.filters.network.http_connection_manager.v3.HttpConnectionM
 def build(contract: Contract, deployment: Deployment) -> list[Json]:
     """All listeners of a deployment."""
     found = [_jwks(contract, deployment)]
+    before = callers.connection_filters(deployment)
     if deployment.http_port:
-        found.append(_listener("http", LOOPBACK, deployment.http_port, _public(contract, deployment, https=False)))
+        public = _public(contract, deployment, https=False)
+        found.append(_listener("http", LOOPBACK, deployment.http_port, *before, public))
     if deployment.https_port:
-        secure = _listener(
-            "https", deployment.https_address, deployment.https_port, _public(contract, deployment, https=True)
-        )
+        public = _public(contract, deployment, https=True)
+        secure = _listener("https", deployment.https_address, deployment.https_port, *before, public)
         secure["filter_chains"][0]["transport_socket"] = downstream_tls(deployment)
         secure["filter_chains"][0]["transport_socket_connect_timeout"] = "10s"
         found.append(secure)
     return found
 
 
-def _listener(name: str, host: str, port: int, manager: Json) -> Json:
+def _listener(name: str, host: str, port: int, *network_filters: Json) -> Json:
     return {
         "name": name,
         "address": address(host, port),
         # A stream may hold one body or one transcoded reply.
         "per_connection_buffer_limit_bytes": filters.ANSWER_LIMIT,
-        "filter_chains": [{"filters": [manager]}],
+        "filter_chains": [{"filters": list(network_filters)}],
     }
 
 
@@ -81,7 +82,7 @@ def _manager(prefix: str, **fields: object) -> Json:
             "headers_with_underscores_action": "REJECT_REQUEST",
         },
         http2_protocol_options={
-            "max_concurrent_streams": 128,
+            "max_concurrent_streams": bounds.STREAMS,
             "max_header_field_size_kb": bounds.READ_HEADER_KIB,
             "initial_stream_window_size": 262_144,
             "initial_connection_window_size": 2_097_152,

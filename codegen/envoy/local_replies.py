@@ -20,7 +20,8 @@ LUA = "lua_response"
 
 # Transcoded requests look like gRPC by then; the transcoder leaves the path that they came on.
 NATIVE = (
-    "'content-type' in request.headers && request.headers['content-type'].startsWith('application/grpc') && "
+    "'content-type' in request.headers && (request.headers['content-type'] == 'application/grpc' || "
+    "request.headers['content-type'].startsWith('application/grpc+')) && "
     "!('x-envoy-original-path' in request.headers)"
 )
 OAUTH = "request.path.startsWith('/oauth2/') || request.headers['x-envoy-original-path'].startsWith('/oauth2/')"
@@ -44,6 +45,10 @@ _ID = header("x-request-id", f"%COALESCE({_GIVEN})%")
 """What is refused before it is a request has no id yet, and gets one here; the log has it from the reply."""
 
 DETAILS = "response.code_details"
+_OFTEN = (
+    f"{DETAILS} == 'local_rate_limited' || {DETAILS} == '{LUA}' && response.code == 429"
+    f" || {DETAILS}.contains('address_holds_too_much')"
+)
 _DENIED = f"{DETAILS}.startsWith('jwt_authn_access_denied')"
 _NO_KEYS = (
     f"({DETAILS}.contains('Jwks_remote_fetch') || {DETAILS}.contains('any_valid') || {DETAILS}.contains('Jwks_is_'))"
@@ -52,7 +57,7 @@ _LATE = f"{DETAILS} == 'request_overall_timeout' || {DETAILS} == 'request_header
 _FULL = f"{DETAILS}.contains('overflow') || {DETAILS}.contains('overload')"
 
 CASES = (
-    Case("RATE_LIMITED", f"{DETAILS} == 'local_rate_limited'", 429, "The client is over its limit.", retry=True),
+    Case("RATE_LIMITED", _OFTEN, 429, "The client is over its limit.", retry=True),
     Case("TOKEN_MISSING", f"{DETAILS}.contains('Jwt_is_missing')", 401, "The call needs a bearer token."),
     Case("TOKEN_EXPIRED", f"{DETAILS}.contains('Jwt_is_expired')", 401, "The bearer token has expired."),
     Case(
@@ -103,7 +108,7 @@ def build(contract: Contract) -> Json:
     mappers: list[Json] = [
         # Said by deploy/envoy/strict/requests.lua, in shape already.
         {
-            "filter": _cel(f"response.code_details == '{LUA}' && !({NATIVE})"),
+            "filter": _cel(f"response.code_details == '{LUA}' && response.code != 429 && !({NATIVE})"),
             "body_format_override": {
                 "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
                 "content_type": "application/json",

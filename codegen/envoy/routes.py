@@ -12,6 +12,10 @@ METADATA = "weft"
 """Where routes say what other filters ask: `rate`, the rate class, and `operation`."""
 RPC = "x-weft-rpc"
 """The header in which the edge's Lua says which RPC a request asks for, by its headers alone; its value is a gRPC path."""
+HOLDS = "x-weft-holds"
+"""The header in which it says how many bytes the request may make the edge hold."""
+SERVED = "x-weft-served"
+"""The header of an answer that came from a service, not from the edge itself; it stays inside."""
 GRACE = 0.5
 """Seconds that a service has, past its deadline, to answer for itself before the edge does."""
 STREAM_GRACE = 10.0
@@ -72,7 +76,7 @@ def edge(contract: Contract, deployment: Deployment) -> Json:
             _unknown(),
         ],
         "typed_per_filter_config": {"envoy.filters.http.cors": _cors(deployment)},
-        "request_headers_to_remove": [RPC],
+        "request_headers_to_remove": [RPC, HOLDS],
     }
     return {"name": "edge", "max_direct_response_body_size_bytes": 8 << 20, "virtual_hosts": [host]}
 
@@ -87,7 +91,11 @@ def _call(contract: Contract, method: Method, balanced: Json) -> Json:
     """Where a call goes, once it has the gRPC path of the RPC that its token and its limit were looked at for."""
     route = _trusted(method, balanced)
     route["match"]["headers"].append(_exactly(RPC, method.path))
-    return route | {"typed_per_filter_config": _bounds(contract, method)}
+    return route | {
+        # The edge's own answers have them added too, but no host, and a header without a value is left out.
+        "response_headers_to_add": [*route.get("response_headers_to_add", ()), header(SERVED, "%UPSTREAM_HOST%")],
+        "typed_per_filter_config": _bounds(contract, method),
+    }
 
 
 def _before(contract: Contract, method: Method) -> Json:

@@ -87,8 +87,12 @@ def tables(contract: Contract, deployment: Deployment) -> str:
     if deployment.web:
         static["/app"] = False
     largest, most = bounds.HEADER_BYTES + bounds.OWN_HEADER_BYTES, bounds.HEADERS + bounds.OWN_HEADERS
-    headers = f"local HEADER_BYTES, HEADERS = {largest}, {most}\n"
-    return f"{Tables(contract).source()}local STATIC = {lua(static)}\nlocal ONCE = {lua(once(contract))}\n{headers}"
+    numbers = f"local HEADER_BYTES, HEADERS = {largest}, {most}\n"
+    numbers += f"local LEAST_BYTES, FRAME, REFUSALS = {bounds.LEAST_BYTES}, {bounds.FRAME}, {deployment.refusals}\n"
+    outside = {m.path: sizes.largest_body(m, contract) for m in contract.methods if not m.internal}
+    found = {"STATIC": static, "ONCE": once(contract), "LARGEST": outside}
+    said = "".join(f"local {name} = {lua(value)}\n" for name, value in found.items())
+    return f"{Tables(contract).source()}{said}{numbers}"
 
 
 def once(contract: Contract) -> dict[str, str]:
@@ -107,7 +111,7 @@ class Tables:
 
     def __init__(self, contract: Contract) -> None:
         """Raises `ContractError` for a path template that the walker cannot match."""
-        self._contract, self._pool = contract, contract.pool
+        self._pool = contract.pool
         self._messages: dict[str, dict[str, Any]] = {}
         self._oneofs: dict[str, dict[str, str]] = {}
         self._enums: dict[str, dict[str, bool]] = {}
@@ -163,7 +167,7 @@ class Tables:
         message = self._pool.FindMessageTypeByName(method.input)
         body = method.route.body
         rule: dict[str, Any] = {"rpc": method.path, "path": method.route.path, "query": {}, **_variables(method)}
-        rule |= {"largest": sizes.largest_body(method, self._contract), "verb": segments(method)[1]}
+        rule["verb"] = segments(method)[1]
         if method.server_streaming:
             rule["streams"] = True
         if body != "*":

@@ -86,6 +86,7 @@ def part(
         edges=options.edges,
         turns=options.replicas > 1 and len(os.sched_getaffinity(0)) <= CORES_OF_ONE,
         access_log=edge.access_log,
+        refusals=options.refusals,
     )
     envoy.write(contract, deployment)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from codegen.envoy import bounds
 from deploy.local.faults import MeshFault
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,7 @@ class Options:
     redis_url: str
     otlp_endpoint: str
     trace_ratio: float
+    refusals: int
 
 
 def home(env: Mapping[str, str] = os.environ) -> Path:
@@ -43,6 +45,7 @@ def read(env: Mapping[str, str] = os.environ) -> Options:
         redis_url=env.get("WEFT_REDIS_URL", ""),
         otlp_endpoint=env.get("WEFT_OTLP_ENDPOINT", ""),
         trace_ratio=_ratio(env),
+        refusals=_number(env, "WEFT_REFUSALS", bounds.REFUSALS_OF_ADDRESS, bounds.REFUSALS_OF_ADDRESS, 1_000_000),
     )
 
 

@@ -39,7 +39,7 @@ def built(contract: Contract = CONTRACT, **changes: Any) -> Json:
 def manager(config: Json, name: str = "http") -> Json:
     """The HTTP connection manager of a listener."""
     listener = next(one for one in config["static_resources"]["listeners"] if one["name"] == name)
-    found: Json = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    found: Json = listener["filter_chains"][0]["filters"][-1]["typed_config"]
     return found
 
 
@@ -198,7 +198,7 @@ def test_every_plan_and_class_has_its_bucket_and_the_buckets_do_not_evict() -> N
 def test_filters_stand_in_the_order_that_their_reasons_ask_for() -> None:
     names = [one["name"].removeprefix("envoy.filters.http.") for one in manager(built())["http_filters"]]
     assert names == [
-        "header_mutation", "health_check", "cors", "compressor", "lua", "jwt_authn", "local_ratelimit", "buffer",
+        "header_mutation", "health_check", "cors", "compressor", "lua", "jwt_authn", "local_ratelimit", "wasm", "buffer",
         "bodies", "grpc_json_transcoder", "set_filter_state", "router",
     ]  # fmt: skip
 

@@ -95,7 +95,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
 
 
 def deployed(
-    contract: Contract, folder: Path, addresses: dict[str, str], ports: tuple[int, int, int], pages: Path | None = None
+    contract: Contract,
+    folder: Path,
+    addresses: dict[str, str],
+    ports: tuple[int, int, int],
+    pages: Path | None = None,
+    refusals: int = 1_000_000,
 ) -> envoy.Deployment:
     """Services at addresses by name, without TLS and traces; `pages` holds `openapi.json` and `docs`."""
     http, admin, jwks = ports
@@ -112,4 +117,5 @@ def deployed(
         docs=pages / "docs",
         cors_origins=("https://shop.example",),
         access_log=folder / "access.log",
+        refusals=refusals,
     )

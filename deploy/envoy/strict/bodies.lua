@@ -21,7 +21,7 @@ function envoy_on_request(handle)
   if not body or body:length() == 0 then return end
   headers = handle:headers() -- waiting for a body voids those at hand
   local path = match(headers:get(":path"), "^[^?]*")
-  if body:length() > rule.largest then return refuse_large(handle, path, rule) end
+  if body:length() > LARGEST[rule.rpc] then return refuse_large(handle, path, rule) end
   if not rule.body then
     return refuse(handle, path, { reason = "JSON_MALFORMED", text = "The call takes no body." })
   end

@@ -1,4 +1,22 @@
--- Refusals: how the edge says no, in the one error shape, or in that of RFC 6749.
+-- Refusals: how the edge says no, in the one error shape, or in that of RFC 6749; and to whom it says so too often.
+
+-- what the edge refused of each address in this second
+local second, refused = 0, {}
+
+local function address_of(handle)
+  return match(handle:streamInfo():downstreamRemoteAddress(), "^(.*):%d+$") or ""
+end
+
+local function is_refused_often(handle)
+  return second == os.time() and (refused[address_of(handle)] or 0) >= REFUSALS
+end
+
+local function count_refusal(handle)
+  local now = os.time()
+  if now ~= second then second, refused = now, {} end
+  local address = address_of(handle)
+  refused[address] = (refused[address] or 0) + 1
+end
 
 local function quoted(text)
   text = gsub(sub(text, 1, 200), "[\128-\255]", "?")
@@ -34,6 +52,6 @@ local function refuse(handle, path, fault, key, name, violation, allow)
 end
 
 local function refuse_large(handle, path, rule)
-  local text = "The body is larger than the " .. rule.largest .. " bytes that the call takes."
+  local text = "The body is larger than the " .. LARGEST[rule.rpc] .. " bytes that the call takes."
   return refuse(handle, path, { reason = "BODY_TOO_LARGE", text = text })
 end

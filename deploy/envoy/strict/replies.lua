@@ -47,10 +47,16 @@ end
 
 local INTERNAL = { "grpc-status", "grpc-message", "grpc-accept-encoding" }
 
+local REFUSED = { ["400"] = true, ["401"] = true, ["404"] = true, ["405"] = true, ["413"] = true, ["415"] = true, ["431"] = true }
+local REFUSED_CODE = { ["3"] = true, ["5"] = true, ["12"] = true, ["16"] = true }
+
 function envoy_on_response(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type")
-  if kind and sub(kind, 1, 16) == "application/grpc" then return end
+  local native = kind and sub(kind, 1, 16) == "application/grpc"
+  local refusal = native and REFUSED_CODE[headers:get("grpc-status")] or REFUSED[headers:get(":status")]
+  if refusal and not headers:get("x-weft-served") then count_refusal(handle) end
+  if native then return end
   local named = headers:get("x-http-status")
   if named then
     headers:remove("x-http-status")

@@ -53,7 +53,7 @@ local function tidy(headers, native)
   if foreign then
     for _, name in ipairs(foreign) do headers:remove(name) end
   end
-  return bytes <= HEADER_BYTES and count <= HEADERS and known or nil, broken
+  return bytes <= HEADER_BYTES and count <= HEADERS and known or nil, broken, bytes
 end
 
 local TRACEPARENT = "^00%-" .. string.rep("[0-9a-f]", 32) .. "%-" .. string.rep("[0-9a-f]", 16) .. "%-[0-9a-f][0-9a-f]$"
@@ -71,13 +71,17 @@ local function put_right(headers, known, native)
   if timeout and not native and not (#timeout < 10 and find(timeout, "^%d+[HMSmun]$")) then headers:remove("grpc-timeout") end
 end
 
--- says which RPC is asked for: token, limit, bound of the body and the way on are chosen by it, and by it alone
-local function settle(handle, headers, rpc)
+-- Says which RPC is asked for: token, limit, bound of the body and the way on are chosen by it, and by it alone. And how
+-- many bytes the request may make the edge hold.
+local function settle(handle, headers, rpc, bytes, length)
+  local largest = LARGEST[rpc]
+  if not largest then return end
   headers:replace("x-weft-rpc", rpc)
+  headers:replace("x-weft-holds", tostring(math.max(bytes, LEAST_BYTES) + (length or largest + FRAME)))
   handle:clearRouteCache()
 end
 
-local function native_call(handle, headers, known, broken)
+local function native_call(handle, headers, known, broken, bytes)
   if not known then return handle:respond({ [":status"] = "431" }, "") end -- local_replies says it as gRPC does
   if broken then
     return handle:respond({
@@ -89,7 +93,7 @@ local function native_call(handle, headers, known, broken)
     })
   end
   put_right(headers, known, true)
-  return settle(handle, headers, headers:get(":path"))
+  return settle(handle, headers, headers:get(":path"), bytes)
 end
 
 local function methods_of(rules)
@@ -114,8 +118,9 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type")
   local native = kind and (kind == "application/grpc" or sub(kind, 1, 17) == "application/grpc+")
-  local known, broken = tidy(headers, native)
-  if native then return native_call(handle, headers, known, broken) end
+  if is_refused_often(handle) then return handle:respond({ [":status"] = "429", ["retry-after"] = "1" }, "") end
+  local known, broken, bytes = tidy(headers, native)
+  if native then return native_call(handle, headers, known, broken, bytes) end
   local method = headers:get(":method")
   local path, query = match(headers:get(":path") or "/", "^([^?]*)%??(.*)$")
   if not known then return refuse(handle, path, MANY_HEADERS) end
@@ -142,12 +147,13 @@ function envoy_on_request(handle)
       return refuse(handle, path, fault, fault.reason == "UNKNOWN_QUERY_PARAMETER" and "parameter" or nil, name, true)
     end
   end
-  local length = tonumber(headers:get("content-length") or 0)
-  if length and length > rule.largest then return refuse_large(handle, path, rule) end
+  local announced = headers:get("content-length")
+  local length = announced and tonumber(announced)
+  if length and length > LARGEST[rule.rpc] then return refuse_large(handle, path, rule) end
   if SNAKE then metadata:set("weft", "snake", "1") end
   if method == "HEAD" then
     metadata:set("weft", "head", "1")
     headers:replace(":method", "GET")
   end
-  return settle(handle, headers, rule.rpc)
+  return settle(handle, headers, rule.rpc, bytes, length)
 end

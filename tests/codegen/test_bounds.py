@@ -1,0 +1,60 @@
+"""What callers can make an edge hold fits into its heap, whatever they do: the sum of the numbers in the configuration."""
+
+import dataclasses
+
+import pytest
+
+from codegen.envoy import bounds, callers
+from codegen.envoy.bootstrap import sample
+from services.chassis import contract as contracts
+from services.chassis import sizes
+from tests.codegen.test_envoy import built, manager
+
+CONTRACT = contracts.load()
+LARGEST = max(sizes.largest_body(method, CONTRACT) for method in CONTRACT.methods if not method.internal)
+
+
+def test_connections_and_requests_together_stay_below_the_heap() -> None:
+    config = built()
+    heap, connections = (monitor["typed_config"] for monitor in config["overload_manager"]["resource_monitors"])
+    unread = connections["max_active_downstream_connections"] * manager(config)["max_request_headers_kb"] * 1024
+    assert unread + bounds.BYTES <= heap["max_heap_size_bytes"] * 3 / 4
+
+
+def test_one_address_cannot_take_what_others_need() -> None:
+    assert bounds.CONNECTIONS_OF_ADDRESS * 16 <= bounds.CONNECTIONS
+    assert bounds.BYTES_OF_ADDRESS * 8 <= bounds.BYTES
+    whole = LARGEST + bounds.HEADER_BYTES + bounds.OWN_HEADER_BYTES + bounds.FRAME
+    assert 50 * whole <= bounds.BYTES_OF_ADDRESS, "an address may always send what the contract allows"
+
+
+def test_the_streams_that_are_ended_first_are_not_requests_within_their_bounds() -> None:
+    largest = sorted(sizes.largest_body(method, CONTRACT) for method in CONTRACT.methods if not method.internal)
+    assert largest[-2] < 1 << bounds.TRACKED_POWER
+
+
+def test_the_module_has_a_place_for_all_that_can_be_open() -> None:
+    text = callers.text(sample(CONTRACT))
+    places = 262_144
+    assert f"(global $last_place i32 (i32.const {places - 1}))" in text
+    assert places > bounds.CONNECTIONS + bounds.BYTES // bounds.LEAST_BYTES
+    behind = 589_824 + places * 16
+    assert f'(memory (export "memory") {-(-behind // 65536)})' in text
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_workers_share_the_bytes(concurrency: int) -> None:
+    deployment = dataclasses.replace(sample(CONTRACT), concurrency=concurrency)
+    text = callers.text(deployment)
+    assert f"(i32.const {bounds.BYTES // concurrency})" in text
+    assert "{" not in text
+    assert callers.module(deployment).startswith(b"\0asm")
+
+
+def test_behind_proxies_connections_are_not_counted_by_address() -> None:
+    def counted(hops: int) -> list[str]:
+        listeners = built(trusted_hops=hops)["static_resources"]["listeners"]
+        return [one["name"] for one in listeners if "wasm" in one["filter_chains"][0]["filters"][0]["name"]]
+
+    assert counted(0) == ["http", "https"]
+    assert counted(1) == []
