@@ -85,6 +85,7 @@ def sample(contract: Contract) -> Deployment:
         descriptors=Path("/etc/weft/descriptors.binpb"),
         openapi=Path("/etc/weft/openapi.json"),
         docs=Path("/etc/weft/docs"),
+        front=Path("/etc/weft/front"),
         ca=certificates / "ca.crt",
         client_cert=certificates / "edge.crt",
         client_key=certificates / "edge.key",

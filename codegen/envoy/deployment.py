@@ -32,6 +32,8 @@ class Deployment:
     """The file behind `/openapi.json`; none: 404."""
     docs: Path | None = None
     """The folder behind `/docs/`, with an `index.html`; none: 404."""
+    front: Path | None = None
+    """The folder with `front.html` and `front.json` behind `/`, `robots.txt` and `favicon.ico`; none: 404."""
     web: Path | None = None
     """The folder behind `/app/`, with an `index.html`; none: 404."""
 

@@ -169,6 +169,8 @@ def _unknown() -> Json:
 def _static(deployment: Deployment) -> list[Json]:
     """Files as direct responses, read when Envoy starts; its file server is outside of its threat model."""
     routes = [_file("/openapi.json", deployment.openapi)] if deployment.openapi else []
+    if deployment.front:
+        routes += _front(deployment.front)
     if deployment.docs:
         routes += _folder("/docs", deployment.docs)
     if deployment.web:
@@ -176,6 +178,16 @@ def _static(deployment: Deployment) -> list[Json]:
         # A single-page application finds its own way from any address.
         routes.append(_file("/app/", deployment.web / "index.html", match="prefix"))
     return routes
+
+
+def _front(folder: Path) -> list[Json]:
+    """A page for browsers, the same in JSON for programs, and what is asked of every site."""
+    page, data = _file("/", folder / "front.html"), _file("/", folder / "front.json")
+    page["match"]["headers"].append({"name": "accept", "string_match": {"contains": "text/html"}})
+    for route in (page, data):
+        route["response_headers_to_add"].append(header("vary", "accept"))
+    icon = _file("/favicon.ico", folder / "favicon.ico", kind="image/png")
+    return [page, data, _file("/robots.txt", folder / "robots.txt"), icon]
 
 
 def _folder(prefix: str, folder: Path) -> list[Json]:
@@ -188,8 +200,8 @@ def _folder(prefix: str, folder: Path) -> list[Json]:
     ]
 
 
-def _file(path: str, file: Path, match: str = "path") -> Json:
-    kind = CONTENT_TYPES.get(file.suffix.lstrip("."), "application/octet-stream")
+def _file(path: str, file: Path, match: str = "path", kind: str = "") -> Json:
+    kind = kind or CONTENT_TYPES.get(file.suffix.lstrip("."), "application/octet-stream")
     headers = [header("content-type", kind), header("cache-control", "no-cache")]
     if kind.startswith("text/html"):
         headers.append(header("content-security-policy", PAGE_POLICY))

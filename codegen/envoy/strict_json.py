@@ -82,6 +82,8 @@ def tables(contract: Contract, deployment: Deployment) -> str:
     static: dict[str, bool] = {}
     if deployment.openapi:
         static["/openapi.json"] = True
+    if deployment.front:
+        static |= dict.fromkeys(("/", "/robots.txt", "/favicon.ico"), True)
     if deployment.docs:
         static["/docs"] = False
     if deployment.web:

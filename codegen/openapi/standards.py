@@ -151,9 +151,9 @@ SCHEMAS: Json = {
         },
         "examples": [
             {
-                "issuer": "https://weft.local",
-                "token_endpoint": "https://weft.local/oauth2/token",
-                "jwks_uri": "https://weft.local/.well-known/jwks.json",
+                "issuer": "http://localhost:8080",
+                "token_endpoint": "http://localhost:8080/oauth2/token",
+                "jwks_uri": "http://localhost:8080/.well-known/jwks.json",
             }
         ],
     },

@@ -26,6 +26,8 @@ class Options:
     otlp_endpoint: str
     trace_ratio: float
     refusals: int
+    issuer: str
+    """Who signs tokens: the URL under which callers reach the edge, as clients find everything else from there."""
 
 
 def home(env: Mapping[str, str] = os.environ) -> Path:
@@ -35,9 +37,10 @@ def home(env: Mapping[str, str] = os.environ) -> Path:
 
 def read(env: Mapping[str, str] = os.environ) -> Options:
     """The options in `env`. Raises `MeshFault` for a value that makes no sense."""
+    edge_port = _number(env, "WEFT_EDGE_PORT", 8080, 1, 65535)
     return Options(
         home=home(env),
-        edge_port=_number(env, "WEFT_EDGE_PORT", 8080, 1, 65535),
+        edge_port=edge_port,
         replicas=_number(env, "WEFT_REPLICAS", 1, 1, 16),
         edges=_number(env, "WEFT_EDGES", 1, 1, 16),
         database_url=env.get("WEFT_DATABASE_URL", ""),
@@ -46,6 +49,7 @@ def read(env: Mapping[str, str] = os.environ) -> Options:
         otlp_endpoint=env.get("WEFT_OTLP_ENDPOINT", ""),
         trace_ratio=_ratio(env),
         refusals=_number(env, "WEFT_REFUSALS", bounds.REFUSALS_OF_ADDRESS, bounds.REFUSALS_OF_ADDRESS, 1_000_000),
+        issuer=(env.get("WEFT_ISSUER") or f"http://localhost:{edge_port}").rstrip("/"),
     )
 
 

@@ -121,6 +121,7 @@ def _environment(
         "WEFT_REDIS_URL": around.redis_url,
         "WEFT_OTLP_ENDPOINT": around.otlp_endpoint,
         "WEFT_TRACE_RATIO": str(options.trace_ratio),
+        "WEFT_ISSUER": options.issuer,
         "WEFT_SMTP_URL": around.smtp_url,
         "WEFT_PEERS": json.dumps(around.addresses),
         "WEFT_TLS_CERT": str(certificates.certificate(name)),

@@ -38,7 +38,6 @@ class Call:
         "method",
         "request",
         "request_id",
-        "rest",
         "span",
         "traceparent",
     )
@@ -54,7 +53,6 @@ class Call:
         self.headers: list[tuple[str, str]] | None = None
         self.authorization = self.request_id = self.traceparent = self.client_traceparent = ""
         self.idempotency_key: str | None = None  # an empty one is a fault of the caller's, not the lack of one
-        self.rest = False
         self._read_metadata()
 
     def _read_metadata(self) -> None:
@@ -68,8 +66,6 @@ class Call:
                 self.request_id = self.request_id or str(value)[:64]
             elif name == "idempotency-key":
                 self.idempotency_key = str(value) if self.idempotency_key is None else TWICE
-            elif name == "x-envoy-original-path":
-                self.rest = True
             elif name == "x-weft-client-traceparent":
                 self.client_traceparent = str(value)
         if not self.request_id:

@@ -201,7 +201,7 @@ def validating(parts: Parts, method: Method, next_: Next) -> Next:
         return run_stream
 
     async def run(call: Call) -> bytes | None:
-        call.request = read(call.request, call.rest)
+        call.request = read(call.request)
         if call.span.is_recording():
             call.span.set_attributes(ids_of(call.request))
         return await next_(call)
@@ -209,9 +209,9 @@ def validating(parts: Parts, method: Method, next_: Next) -> Next:
     return run
 
 
-async def _each(requests: AsyncIterator[bytes], read: Callable[[bytes, bool], Message]) -> AsyncIterator[Message]:
+async def _each(requests: AsyncIterator[bytes], read: Callable[[bytes], Message]) -> AsyncIterator[Message]:
     async for request in requests:
-        yield read(request, False)
+        yield read(request)
 
 
 def repeating(parts: Parts, method: Method, next_: Next) -> Next:

@@ -4,8 +4,7 @@ First the bytes are counted, then they are parsed, then what is too long ends th
 of bounded size is walked for everything else, and at most twenty violations are put into words.
 """
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import protovalidate
 from google.protobuf import descriptor_pool, message_factory
@@ -22,8 +21,8 @@ def message_class(name: str) -> type[Message]:
     return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))
 
 
-def reader(method: Method, contract: Contract) -> Callable[[bytes, bool], Message]:
-    """Makes the request of a method from its bytes. The flag says that the caller wrote JSON, to name fields as it does.
+def reader(method: Method, contract: Contract) -> Callable[[bytes], Message]:
+    """Makes the request of a method from its bytes. Fields are named as in the proto; the edge knows how JSON wrote them.
 
     What it returns raises `BodyTooLarge`, `MessageMalformed` or `RequestInvalid`.
     """
@@ -31,7 +30,7 @@ def reader(method: Method, contract: Contract) -> Callable[[bytes, bool], Messag
     descriptor = descriptor_pool.Default().FindMessageTypeByName(method.input)
     too_long = excess.compiled(descriptor) or (lambda _: None)
 
-    def read(data: bytes, rest: bool) -> Message:
+    def read(data: bytes) -> Message:
         if len(data) > most:
             raise errors.BodyTooLarge()
         try:
@@ -40,12 +39,12 @@ def reader(method: Method, contract: Contract) -> Callable[[bytes, bool], Messag
             raise errors.MessageMalformed() from None
         found = too_long(request)
         if found is not None:
-            raise errors.RequestInvalid(violations=[(_path(found[0][::-1], method, rest), found[1])])
+            raise errors.RequestInvalid(violations=[(_path(found[0][::-1]), found[1])])
         broken = _VALIDATOR.collect_violations(request)
         if broken:
             shown = broken[: details.MAX_VIOLATIONS]
             raise errors.RequestInvalid(
-                violations=[(_path(list(_elements(v)), method, rest), wording.sentence(v, descriptor)) for v in shown],
+                violations=[(_path(_elements(v)), wording.sentence(v, descriptor)) for v in shown],
                 left_out=len(broken) - len(shown),
             )
         return request
@@ -64,10 +63,6 @@ def _elements(violation: protovalidate.Violation) -> Iterator[str]:
             )
 
 
-def _path(elements: Sequence[str], method: Method, rest: bool) -> str:
-    """`product.unit_price`; over REST, of a body that is the product, `unitPrice`."""
-    if rest:
-        body = method.route.body if method.route else ""
-        elements = elements[1:] if elements[:1] == [body] and len(elements) > 1 else elements
-        elements = [e if e.startswith("[") else re.sub(r"_([a-z0-9])", lambda m: m[1].upper(), e) for e in elements]
+def _path(elements: Iterable[str]) -> str:
+    """`lines[0].product_id`."""
     return "".join(e if e.startswith("[") else f".{e}" for e in elements).removeprefix(".")

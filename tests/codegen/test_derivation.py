@@ -20,10 +20,12 @@ ENFORCED = f"""
 import json
 from services.chassis import contract, errors, validation
 from weft.order.v1 import order_pb2, order_service_pb2
-method = contract.load().by_path["{PATH}"]
+read = contract.load()
+method = read.by_path["{PATH}"]
 line = order_pb2.OrderLineInput(product_id="prd_" + "0" * 26, quantity=8)
 try:
-    validation.check(order_service_pb2.QuoteOrderRequest(lines=[line]), method, rest=True)
+    quote = order_service_pb2.QuoteOrderRequest(lines=[line])
+    validation.reader(read.by_path["/weft.order.v1.OrderService/QuoteOrder"], read)(quote.SerializeToString())
     refused = []
 except errors.RequestInvalid as error:
     refused = list(error.violations)

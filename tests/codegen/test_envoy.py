@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codegen import envoy
+from codegen import envoy, explorer
 from codegen.envoy import local_replies, strict_json
 from codegen.envoy.bootstrap import sample
 from codegen.envoy.typed import Json
@@ -78,6 +78,7 @@ def test_envoy_accepts_it(edges: int, tmp_path: Path) -> None:
         descriptors=contracts.DESCRIPTORS,
         openapi=tmp_path / "openapi.json",
         docs=tmp_path / "docs",
+        front=explorer.front(tmp_path / "front"),
         web=tmp_path / "docs",
         ca=certificates.ca,
         client_cert=certificates.certificate("edge"),

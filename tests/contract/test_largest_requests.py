@@ -30,11 +30,11 @@ def busy(run: Callable[[], object]) -> float:
     return least
 
 
-def answered(read: Callable[[bytes, bool], object], data: bytes) -> errors.WeftError | None:
+def answered(read: Callable[[bytes], object], data: bytes) -> errors.WeftError | None:
     """Read a request, and write the status where it is refused; what it was refused with."""
     refused = None
     try:
-        read(data, True)
+        read(data)
     except errors.WeftError as error:
         refused = error
         error.status("r" * 32)
@@ -70,7 +70,7 @@ def test_a_text_with_a_nul_is_refused_by_its_name(method: Method) -> None:
         request = requests.empty(method)
         path = requests.put(request, steps, "a\0")
         with pytest.raises(errors.RequestInvalid) as caught:
-            read(request.SerializeToString(), False)
+            read(request.SerializeToString())
         assert caught.value.violations == ((path, excess.NUL),)
 
 
@@ -86,7 +86,7 @@ def test_times_and_durations_beyond_their_range_are_refused_by_name_and_those_wi
             for value, fits in ((worst, False), (kind(nanos=-1, seconds=1), False), (least, True), (most, True)):
                 request = requests.empty(method)
                 path = requests.put(request, steps, value)
-                refused = answered(lambda data, _: read(data, False), request.SerializeToString())
+                refused = answered(read, request.SerializeToString())
                 fields = dict(refused.violations) if refused else {}
                 assert (path in fields) != fits, value
                 if fits and kind is Timestamp:
@@ -101,7 +101,7 @@ def test_no_violation_quotes_a_regular_expression_or_hides_the_names_of_an_enum(
         request = requests.empty(method)
         enum = steps[-1].enum_type
         path = requests.put(request, steps, "-" if enum is None else 99)
-        refused = answered(lambda data, _: read(data, False), request.SerializeToString())
+        refused = answered(read, request.SerializeToString())
         said = dict(refused.violations).get(path, "") if refused else ""
         assert "regex" not in said
         assert "^" not in said

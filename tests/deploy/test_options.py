@@ -13,6 +13,7 @@ def test_an_empty_environment_means_one_of_each_on_8080():
 
     assert (read.home, read.edge_port, read.replicas, read.edges) == (options.ROOT / ".weft", 8080, 1, 1)
     assert (read.database_url, read.redis_url, read.otlp_endpoint, read.trace_ratio) == ("", "", "", 1.0)
+    assert read.issuer == "http://localhost:8080"
 
 
 def test_everything_can_be_said():
@@ -27,7 +28,8 @@ def test_everything_can_be_said():
     )
 
     assert (read.home, read.edge_port, read.replicas, read.edges) == (Path("/tmp/a b"), 9000, 3, 2)
-    assert read.trace_ratio == 0.1
+    assert (read.trace_ratio, read.issuer) == (0.1, "http://localhost:9000")
+    assert options.read({"WEFT_ISSUER": "https://api.example/"}).issuer == "https://api.example"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from codegen import envoy
+from codegen.explorer import front
 from services.chassis import contract as contracts
 from services.chassis.contract import Contract
 from tests.edge.laboratory import Laboratory, laboratory
@@ -76,6 +77,7 @@ def edge(contract: Contract, key: ECKey, mint: Mint, tmp_path_factory: pytest.Te
     folder = tmp_path_factory.mktemp("edge")
     (folder / "docs").mkdir()
     (folder / "docs" / "index.html").write_text("<h1>docs</h1>")
+    front(folder / "front")
     (folder / "openapi.json").write_text('{"openapi": "3.1.0"}')
     with Upstream(contract, {"keys": [key.as_dict(private=False)]}) as upstream:
         http, admin, jwks = free_ports(3)
@@ -115,6 +117,7 @@ def deployed(
         descriptors=contracts.DESCRIPTORS,
         openapi=pages / "openapi.json",
         docs=pages / "docs",
+        front=pages / "front",
         cors_origins=("https://shop.example",),
         access_log=folder / "access.log",
         refusals=refusals,

@@ -1,6 +1,8 @@
 """The edge of the whole mesh: what services refuse has one reason through every door, and what is internal stays so."""
 
+import json
 import uuid
+from base64 import urlsafe_b64decode as b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +68,7 @@ CASES = [
     Case("bounds broken", "REQUEST_INVALID", 400, "POST", "/v1/orders", CREATE, order(lines=[], payment_method="card"),
          body={**ORDER, "lines": [], "paymentMethod": "card"}, headers=KEY, violations=("lines", "paymentMethod")),
     Case("page size below zero", "REQUEST_INVALID", 400, "GET", "/v1/orders?page_size=-1", LIST,
-         order_service_pb2.ListOrdersRequest(page_size=-1), violations=("pageSize",)),
+         order_service_pb2.ListOrdersRequest(page_size=-1), violations=("page_size",)),
     Case("page token of nobody", "PAGE_TOKEN_INVALID", 400, "GET", "/v1/orders?page_token=made-up", LIST,
          order_service_pb2.ListOrdersRequest(page_token="made-up")),
     Case("no idempotency key", "IDEMPOTENCY_KEY_MISSING", 400, "POST", "/v1/orders", CREATE, order(), body=ORDER),
@@ -140,6 +142,17 @@ def test_a_service_refuses_with_one_reason_through_every_door(
     reason = contracts.load().reasons[case.domain, case.reason]
     assert (refusal.info.reason, refusal.info.domain, refusal.code) == (case.reason, case.domain, reason.code)
     assert refusal.headers["x-request-id"]
+
+
+def test_the_issuer_of_tokens_is_where_it_is_found(mesh: dict[str, Any], tokens: dict[str, str]) -> None:
+    issuer = json.loads(b64decode(tokens["partner"].split(".")[1] + "=="))["iss"]
+    found = httpx.get(f"{issuer}/.well-known/oauth-authorization-server").json()
+    assert found["issuer"] == issuer == mesh["edge"]
+    keys = httpx.get(found["jwks_uri"]).json()["keys"]
+    assert {key["alg"] for key in keys} == {"ES256"}
+    for name in ("token_endpoint", "revocation_endpoint"):
+        assert found[name].startswith(f"{issuer}/oauth2/")
+        assert httpx.post(found[name], data={"token": "x"}).status_code != 404
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m.internal], ids=lambda method: method.full_name)
