@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from buf.validate.validate_pb2 import FieldRules
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from services.chassis import sizes, wording
+from services.chassis import masks, sizes, wording
 from services.chassis.contract import Contract, Method
 
 
@@ -13,7 +13,8 @@ def faults(read: Contract) -> list[str]:
     """A sentence for each fault of a request's fields, with what to write; empty where there is none."""
     found: dict[str, None] = {}  # a set that keeps its order: messages are shared
     for method in read.methods:
-        sentences = [*_message(read.pool.FindMessageTypeByName(method.input), ())]
+        request = read.pool.FindMessageTypeByName(method.input)
+        sentences = [*_message(request, ()), *_update(method, request)]
         found.update(dict.fromkeys(sentences or _whole(method, read)))
     return list(found)
 
@@ -25,6 +26,17 @@ def _whole(method: Method, read: Contract) -> Iterator[str]:
             f"{method.full_name}: the bounds of its request add up to {int(size):,} bytes, and no request may have more "
             f"than {sizes.MAX_BODY:,}: lower max_items or max_len."
         )
+
+
+def _update(method: Method, request: Descriptor) -> Iterator[str]:
+    """An update without a mask takes what is present, so what it may take has presence."""
+    resource = request.fields_by_name.get(method.route.body) if method.route else None
+    if "update_mask" not in request.fields_by_name or resource is None or resource.message_type is None:
+        return
+    for name in masks.updatable(resource.message_type):
+        field = resource.message_type.fields_by_name[name]
+        if not (field.has_presence or field.is_repeated):
+            yield f"{field.full_name} can be updated and has no presence: write `optional`, or OUTPUT_ONLY."
 
 
 def _message(message: Descriptor, within: tuple[str, ...]) -> Iterator[str]:

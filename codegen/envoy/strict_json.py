@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.rpc import error_details_pb2
 
 from codegen.envoy import bounds, local_replies
@@ -224,7 +224,7 @@ class Tables:
             known = [(value.name, str(value.number)) for value in enum.values]
             self._enums[enum.full_name] = {spelt: True for pair in known for spelt in pair}
             named = Raw(f"E[{lua(enum.full_name)}]")
-            return {"kind": "scalar", "test": "enum", "names": named, "what": f"a name of {enum.name}"}
+            return {"kind": "scalar", "test": "enum", "names": named, "what": _one_of(enum)}
         if field.type in _INTEGERS:
             return _scalar(_INTEGERS[field.type])
         return _scalar(_SCALARS.get(field.type, "string"))
@@ -285,3 +285,9 @@ def segments(method: Method) -> tuple[list[str], str]:
 
 def _scalar(test: str) -> Raw:
     return Raw(f"S.{test}")
+
+
+def _one_of(enum: EnumDescriptor) -> str:
+    """The names that an enum has for callers, as far as a sentence holds them."""
+    names = [value.name for value in enum.values if not value.name.endswith("_UNSPECIFIED")]
+    return "one of " + ", ".join(names)

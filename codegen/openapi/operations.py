@@ -9,6 +9,7 @@ from codegen import rules
 from codegen.openapi import errors, headers, standards
 from codegen.openapi.examples import Samples
 from codegen.openapi.schemas import WELL_KNOWN, Schemas
+from services.chassis import masks
 from services.chassis.contract import Caller, Contract, Key, Method
 
 Json = dict[str, Any]
@@ -197,8 +198,8 @@ def _security(method: Method) -> list[Json]:
 def _mask(resource: FieldDescriptor) -> Json:
     """What a mask may name: the fields of the resource that a caller sets, `etag` aside."""
     assert resource.message_type is not None
-    fields = [f for f in resource.message_type.fields if "OUTPUT_ONLY" not in rules.behaviours(f) and f.name != "etag"]
-    names = "|".join(field.json_name for field in fields)
+    named = masks.updatable(resource.message_type)
+    names = "|".join(field.json_name for field in resource.message_type.fields if field.name in named)
     return {"pattern": f"^({names})(,({names}))*$"}
 
 

@@ -152,7 +152,7 @@ class Schemas:
             schema["additionalProperties"] = False
         else:
             # Zero values are printed; what has presence may be absent.
-            needed = [f.json_name for f in fields if not f.has_presence]
+            needed = [f.json_name for f in fields if not f.has_presence or _always_set(f)]
         if needed:
             schema["required"] = needed
         schema["examples"] = [self._samples.message(message, request, without)]
@@ -184,3 +184,10 @@ def _reachable(messages: Iterable[Descriptor]) -> Iterator[str]:
             seen.add(message.full_name)
             yield message.full_name
             waiting += [field.message_type for field in message.fields if field.message_type is not None]
+
+
+def _always_set(field: FieldDescriptor) -> bool:
+    """Whether replies have an `optional` scalar for certain: it has presence for the sake of updates, and is never cleared."""
+    oneof = field.containing_oneof
+    explicit = field.message_type is None and oneof is not None and oneof.name == f"_{field.name}"
+    return explicit and "OPTIONAL" not in rules.behaviours(field)

@@ -12,6 +12,7 @@ from tests.contract.compiled import contract
 from tests.contract.test_nonsense import ROUTE, SENSE, service
 
 CONTRACT = contracts.load()
+MASK = "google.protobuf.FieldMask update_mask = 2;"
 every_method = pytest.mark.parametrize("method", CONTRACT.methods, ids=lambda method: method.full_name)
 
 
@@ -125,3 +126,15 @@ def test_a_request_within_itself_and_one_that_is_too_large_are_refused() -> None
     assert within.startswith("weft.lab.v1.Part contains itself: ")
     (large,) = contract_checks.faults(asking("string a = 1 [(buf.validate.field).string.max_len = 100000];"))
     assert large.startswith("weft.lab.v1.LabService.Try: the bounds of its request add up to 1,204,224 bytes")
+
+
+def test_a_field_that_an_update_takes_has_presence() -> None:
+    part = "message Part { string try_id = 1 [(buf.validate.field).string.max_len = 9]; bool active = 2; optional bool on = 3; }"
+    route = 'option (google.api.http) = {patch: "/v1/tries/{part.try_id}" body: "part"};'
+    text = service(SENSE, route).replace(
+        "message TryRequest {}", f"message TryRequest {{ Part part = 1; {MASK} }} {part}"
+    )
+    assert contract_checks.faults(contract(text)) == [
+        "weft.lab.v1.Part.try_id can be updated and has no presence: write `optional`, or OUTPUT_ONLY.",
+        "weft.lab.v1.Part.active can be updated and has no presence: write `optional`, or OUTPUT_ONLY.",
+    ]

@@ -67,6 +67,16 @@ CASES = [
          user_service_pb2.ListUsersRequest(), who="reader"),
     Case("bounds broken", "REQUEST_INVALID", 400, "POST", "/v1/orders", CREATE, order(lines=[], payment_method="card"),
          body={**ORDER, "lines": [], "paymentMethod": "card"}, headers=KEY, violations=("lines", "paymentMethod")),
+    Case("a hundred bad lines", "REQUEST_INVALID", 400, "POST", "/v1/orders", CREATE,
+         order(lines=[order_pb2.OrderLineInput()] * 100), body={**ORDER, "lines": [{}] * 100}, headers=KEY,
+         violations=tuple(sorted(f"lines[{n}].{name}" for n in range(10) for name in ("productId", "quantity")))),
+    Case("a text that cannot be stored", "REQUEST_INVALID", 400, "POST", "/v1/orders", CREATE,
+         order(external_reference="a\0b"), body={**ORDER, "externalReference": "a\0b"}, headers=KEY,
+         violations=("externalReference",)),
+    Case("a field that is updated and not given", "REQUEST_INVALID", 400, "PATCH",
+         f"/v1/products/prd_{ABSENT}?updateMask=title", "/weft.order.v1.ProductService/UpdateProduct",
+         product_service_pb2.UpdateProductRequest(product={"product_id": f"prd_{ABSENT}"}, update_mask={"paths": ["title"]}),
+         who="operator", body={"active": True}, violations=("title",)),
     Case("page size below zero", "REQUEST_INVALID", 400, "GET", "/v1/orders?page_size=-1", LIST,
          order_service_pb2.ListOrdersRequest(page_size=-1), violations=("page_size",)),
     Case("page token of nobody", "PAGE_TOKEN_INVALID", 400, "GET", "/v1/orders?page_token=made-up", LIST,
@@ -153,6 +163,17 @@ def test_the_issuer_of_tokens_is_where_it_is_found(mesh: dict[str, Any], tokens:
     for name in ("token_endpoint", "revocation_endpoint"):
         assert found[name].startswith(f"{issuer}/oauth2/")
         assert httpx.post(found[name], data={"token": "x"}).status_code != 404
+
+
+def test_an_update_without_a_mask_takes_what_the_body_holds(mesh: dict[str, Any], tokens: dict[str, str]) -> None:
+    headers = {"authorization": f"Bearer {tokens['operator']}"}
+    wanted = {"title": "Ink", "price": {"amountMinor": "100", "currency": "EUR"}, "stock": "1"}
+    with httpx.Client(base_url=mesh["edge"], timeout=20, headers=headers) as edge:
+        made = edge.post("/v1/products", json=wanted).json()
+        path = f"/v1/products/{made['productId']}"
+        assert (made["active"], edge.patch(path, json={"active": False}).json()["active"]) == (True, False)
+        found = edge.get(path).json()
+    assert (found["active"], found["title"], found["price"]) == (False, "Ink", made["price"])
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m.internal], ids=lambda method: method.full_name)

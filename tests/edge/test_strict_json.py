@@ -123,6 +123,13 @@ def test_queries_are_read_as_the_transcoder_reads_them(edge: Edge) -> None:
     assert (request.external_reference, request.create_time_from.ToJsonString()) == ("a b&c", "2026-01-31T12:00:00Z")
 
 
+def test_a_wrong_name_of_an_enum_is_answered_with_those_that_there_are(edge: Edge) -> None:
+    refusal = doors.of_response(edge.call("GET", "/v1/payments?states=PAID"))
+    names = [f"PAYMENT_STATE_{name}" for name in ("PENDING", "CAPTURED", "PARTIALLY_REFUNDED", "PROCESSING")]
+    assert refusal.violations == ["states"]
+    assert all(name in refusal.message for name in names), refusal.message
+
+
 def test_a_field_mask_and_a_timestamp_have_their_own_json(edge: Edge) -> None:
     body = {"title": "t", "createTime": "2026-01-31T12:00:00.5+01:00", "price": {"amountMinor": "5", "currency": "EUR"}}
     response = edge.call("PATCH", "/v1/products/prd_1?updateMask=title,price.amountMinor", json=body)

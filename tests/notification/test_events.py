@@ -157,7 +157,7 @@ async def test_only_services_may_publish(service: Service) -> None:
     assert await service.rows("SELECT 1 FROM seen") == []
 
 
-@pytest.mark.parametrize("count", [0, 129])
+@pytest.mark.parametrize("count", [0, 101])
 async def test_a_batch_has_bounds(service: Service, count: int) -> None:
     request = event_service_pb2.PublishEventsRequest(events=[events.placed(ANN)] * count)
     told = await refused(service.events.PublishEvents(request))

@@ -98,6 +98,15 @@ async def test_an_update_takes_what_its_mask_names(quiet_shop: Shop) -> None:
     assert await update(quiet_shop, product_id=product_id) == changed, "nothing was named, nothing changes"
 
 
+async def test_without_a_mask_an_update_takes_what_is_present_false_included(quiet_shop: Shop) -> None:
+    product_id = await quiet_shop.product(price=100)
+    changed = await update(quiet_shop, product_id=product_id, active=False)
+    assert (changed.title, changed.price.amount_minor, changed.active) == ("Ink", 100, False)
+    assert (await update(quiet_shop, product_id=product_id, mask=[], active=True)).active
+    found = await refused(update(quiet_shop, product_id=product_id, title=""))
+    assert list(found.violations) == ["product.title"]
+
+
 async def test_a_price_alone_can_be_changed(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product(price=100)
     changed = await update(
@@ -116,9 +125,9 @@ async def test_an_update_of_what_has_changed_meanwhile_is_refused(quiet_shop: Sh
 async def test_an_update_of_the_wrong_fields_is_refused_by_name(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product()
     found = await refused(update(quiet_shop, mask=["stock", "title"], product_id=product_id, title="x", stock=9))
-    assert found.violations == {"update_mask": "`stock` is not one of title, price, active"}
+    assert found.violations == {"update_mask": "must name only title, price, active, or `*` for all of them"}
     found = await refused(update(quiet_shop, mask=["price"], product_id=product_id, title="x"))
-    assert found.violations == {"product.price": "value is required"}
+    assert found.violations == {"product.price": "must be given, as it is updated"}
 
 
 async def test_products_of_others_are_not_there_to_change(quiet_shop: Shop) -> None:

@@ -117,11 +117,17 @@ async def test_of_ten_updates_at_once_with_one_etag_one_is_taken(world: World, o
 @pytest.mark.parametrize(
     ("mask", "fields", "violations"),
     [
-        (["state"], {}, {"update_mask": "state cannot be changed"}),
-        (["display_name"], {}, {"partner.display_name": "must not be empty"}),
-        (["plan"], {}, {"partner.plan": "must not be empty"}),
-        (["scopes"], {}, {"partner.scopes": "must not be empty"}),
-        (["nonsense"], {}, {"update_mask": "nonsense cannot be changed"}),
+        (["state"], {}, {"update_mask": "must name only display_name, plan, scopes, or `*` for all of them"}),
+        (["plan", "x.y"], {}, {"update_mask": "must name only display_name, plan, scopes, or `*` for all of them"}),
+        (["display_name"], {}, {"partner.display_name": "must be given, as it is updated"}),
+        (["plan"], {"display_name": "X"}, {"partner.plan": "must be given, as it is updated"}),
+        (["scopes"], {}, {"partner.scopes": "must be given, as it is updated"}),
+        (
+            ["*"],
+            {"display_name": "X"},
+            {"partner.plan": "must be given, as it is updated", "partner.scopes": "must be given, as it is updated"},
+        ),
+        (None, {"display_name": ""}, {"partner.display_name": "must be at least 1 characters"}),
     ],
 )
 async def test_an_update_that_makes_no_sense_is_refused(

@@ -18,8 +18,8 @@ local function count_refusal(handle)
   refused[address] = (refused[address] or 0) + 1
 end
 
-local function quoted(text)
-  text = gsub(sub(text, 1, 200), "[\128-\255]", "?")
+local function quoted(text, most)
+  text = gsub(sub(text, 1, most or 200), "[\128-\255]", "?")
   return (gsub(gsub(text, '[\\"]', "\\%0"), "%c", " "))
 end
 
@@ -39,7 +39,7 @@ local function refuse(handle, path, fault, key, name, violation, allow)
     local details = TYPE .. 'ErrorInfo","reason":"' .. reason .. '","domain":"weft.api.v1","metadata":{' .. metadata .. "}}"
     if violation and name ~= "" then
       details = details .. "," .. TYPE .. 'BadRequest","fieldViolations":[{"field":"' .. quoted(name) .. '","description":"'
-        .. quoted(fault.text) .. '"}]}'
+        .. quoted(fault.text, 600) .. '"}]}'
     end
     local id = handle:headers():get("x-request-id")
     if id then details = details .. "," .. TYPE .. 'RequestInfo","requestId":"' .. quoted(id) .. '"}' end

@@ -4,13 +4,13 @@ import psycopg
 from google.protobuf.timestamp_pb2 import Timestamp
 from weft.order.v1 import money_pb2, product_pb2, product_service_pb2
 
-from services.chassis import ids
+from services.chassis import ids, masks
 from services.chassis.call import Call
 from services.chassis.clock import Clock
 from services.chassis.database import violated
 from services.chassis.identity import Identity
 from services.chassis.pages import Pages
-from services.order.products.domain import OutOfStock, Product, ProductNotFound, named_fields
+from services.order.products.domain import OutOfStock, Product, ProductNotFound
 from services.order.products.repository import ProductRepository
 
 
@@ -61,21 +61,12 @@ class ProductHandlers:
 
     async def UpdateProduct(self, request: product_service_pb2.UpdateProductRequest, call: Call) -> product_pb2.Product:
         """The row is locked between the etag's check and the write."""
-        asked, priced = request.product, request.product.HasField("price")
-        mask = request.update_mask.paths if request.HasField("update_mask") else None
-        fields = named_fields(mask, title=asked.title, priced=priced, active=asked.active)
+        asked, changes = request.product, _changes(request)
         async with self._products.database.transaction() as tx:
             product = await self._products.lock(tx, asked.product_id, _owner(call.caller))
             if product is None:
                 raise ProductNotFound(product_id=asked.product_id)
-            changed = product.changed(
-                fields,
-                title=asked.title,
-                price=(asked.price.amount_minor, asked.price.currency) if priced else None,
-                active=asked.active,
-                etag=asked.etag,
-                now=self._clock.now(),
-            )
+            changed = product.update(self._clock.now(), asked.etag, changes)
             await self._products.update(tx, changed)
         return message(changed)
 
@@ -95,6 +86,15 @@ class ProductHandlers:
                 raise
             raise OutOfStock(product_id=request.product_id, asked=str(-request.delta), left=str(left)) from error
         return reply
+
+
+def _changes(request: product_service_pb2.UpdateProductRequest) -> dict[str, object]:
+    """What an update changes, by the names of `Product`."""
+    fields, asked = masks.fields(request, "product"), request.product
+    changes: dict[str, object] = {name: getattr(asked, name) for name in fields & {"title", "active"}}
+    if "price" in fields:
+        changes |= {"price_minor": asked.price.amount_minor, "currency": asked.price.currency}
+    return changes
 
 
 def _owner(caller: Identity) -> str | None:

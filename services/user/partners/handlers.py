@@ -6,7 +6,7 @@ from google.protobuf.empty_pb2 import Empty
 from weft.api.v1 import plan_pb2
 from weft.user.v1 import partner_pb2, partner_service_pb2
 
-from services.chassis import ids
+from services.chassis import ids, masks
 from services.chassis.call import Call
 from services.chassis.clock import Clock
 from services.chassis.database import Database
@@ -22,8 +22,6 @@ from services.user.partners.domain import (
     unknown_scopes,
 )
 from services.user.partners.repository import PartnerRepository
-
-MUTABLE = ("display_name", "plan", "scopes")
 
 
 class PartnerHandlers:
@@ -159,14 +157,7 @@ class PartnerHandlers:
         return reply
 
     def _read_changes(self, request: partner_service_pb2.UpdatePartnerRequest) -> dict[str, object]:
-        partner, masked = request.partner, request.HasField("update_mask")
-        paths = list(request.update_mask.paths) if masked else [name for name in MUTABLE if getattr(partner, name)]
-        violations = [("update_mask", f"{path} cannot be changed") for path in paths if path not in MUTABLE]
-        violations += [
-            (f"partner.{path}", "must not be empty") for path in paths if path in MUTABLE and not getattr(partner, path)
-        ]
-        if violations:
-            raise RequestInvalid(violations=violations)
+        partner, paths = request.partner, masks.fields(request, "partner")
         if "scopes" in paths:
             self._refuse_unknown(partner.scopes, "partner.scopes")
         read: dict[str, Callable[[], object]] = {

@@ -28,7 +28,7 @@ from weft.api.v1 import event_pb2 as weft_dot_api_dot_v1_dot_event__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/event_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17weft/api/v1/event.proto\x1a\x18weft/api/v1/policy.proto\"S\n\x14PublishEventsRequest\x12;\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.weft.api.v1.EventB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x01R\x06\x65vents\"4\n\x15PublishEventsResponse\x12\x1b\n\tnew_count\x18\x01 \x01(\x05R\x08newCount2\x9b\x01\n\x0c\x45ventService\x12q\n\rPublishEvents\x12*.weft.notification.v1.PublishEventsRequest\x1a+.weft.notification.v1.PublishEventsResponse\"\x07\x90\x02\x02\x8a\xe7\x18\x00\x1a\x18\x8a\xe7\x18\x14\n\x01\x05*\x02\x08\nR\x05orderR\x04userb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/event_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17weft/api/v1/event.proto\x1a\x18weft/api/v1/policy.proto\"R\n\x14PublishEventsRequest\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.weft.api.v1.EventB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x64R\x06\x65vents\"4\n\x15PublishEventsResponse\x12\x1b\n\tnew_count\x18\x01 \x01(\x05R\x08newCount2\x9b\x01\n\x0c\x45ventService\x12q\n\rPublishEvents\x12*.weft.notification.v1.PublishEventsRequest\x1a+.weft.notification.v1.PublishEventsResponse\"\x07\x90\x02\x02\x8a\xe7\x18\x00\x1a\x18\x8a\xe7\x18\x14\n\x01\x05*\x02\x08\nR\x05orderR\x04userb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,15 +36,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.notification.v1.event_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PUBLISHEVENTSREQUEST'].fields_by_name['events']._loaded_options = None
-  _globals['_PUBLISHEVENTSREQUEST'].fields_by_name['events']._serialized_options = b'\342A\001\002\272H\010\222\001\005\010\001\020\200\001'
+  _globals['_PUBLISHEVENTSREQUEST'].fields_by_name['events']._serialized_options = b'\342A\001\002\272H\007\222\001\004\010\001\020d'
   _globals['_EVENTSERVICE']._loaded_options = None
   _globals['_EVENTSERVICE']._serialized_options = b'\212\347\030\024\n\001\005*\002\010\nR\005orderR\004user'
   _globals['_EVENTSERVICE'].methods_by_name['PublishEvents']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['PublishEvents']._serialized_options = b'\220\002\002\212\347\030\000'
   _globals['_PUBLISHEVENTSREQUEST']._serialized_start=179
-  _globals['_PUBLISHEVENTSREQUEST']._serialized_end=262
-  _globals['_PUBLISHEVENTSRESPONSE']._serialized_start=264
-  _globals['_PUBLISHEVENTSRESPONSE']._serialized_end=316
-  _globals['_EVENTSERVICE']._serialized_start=319
-  _globals['_EVENTSERVICE']._serialized_end=474
+  _globals['_PUBLISHEVENTSREQUEST']._serialized_end=261
+  _globals['_PUBLISHEVENTSRESPONSE']._serialized_start=263
+  _globals['_PUBLISHEVENTSRESPONSE']._serialized_end=315
+  _globals['_EVENTSERVICE']._serialized_start=318
+  _globals['_EVENTSERVICE']._serialized_end=473
 # @@protoc_insertion_point(module_scope)

@@ -143,7 +143,7 @@ class UpdateProductRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which of `title`, `price` and `active` to take; all of them that are set where absent."""
+        """Which of `title`, `price` and `active` to change, or `*` for all of them. Without a mask, those that are present in the request."""
 
     def __init__(
         self,

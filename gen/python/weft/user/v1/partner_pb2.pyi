@@ -85,19 +85,26 @@ class Partner(_message.Message):
         self,
         *,
         partner_id: _builtins.str = ...,
-        display_name: _builtins.str = ...,
-        plan: _plan_pb2.Plan.ValueType = ...,
+        display_name: _builtins.str | None = ...,
+        plan: _plan_pb2.Plan.ValueType | None = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         state: Global___PartnerState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_plan", b"_plan", "create_time", b"create_time", "display_name", b"display_name", "plan", b"plan", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "partner_id", b"partner_id", "plan", b"plan", "scopes", b"scopes", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_plan", b"_plan", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "partner_id", b"partner_id", "plan", b"plan", "scopes", b"scopes", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
+    _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
+    _WhichOneofReturnType__plan: _TypeAlias = _typing.Literal["plan"]  # noqa: Y015
+    _WhichOneofArgType__plan: _TypeAlias = _typing.Literal["_plan", b"_plan"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__plan) -> _WhichOneofReturnType__plan | None: ...
 
 Global___Partner: _TypeAlias = Partner  # noqa: Y015
 

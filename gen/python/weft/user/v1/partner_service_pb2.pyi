@@ -143,7 +143,7 @@ class UpdatePartnerRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which of `display_name`, `plan` and `scopes` to take; all of them that are set where absent."""
+        """Which of `display_name`, `plan` and `scopes` to change, or `*` for all of them. Without a mask, those that are present in the request."""
 
     def __init__(
         self,

@@ -339,7 +339,7 @@ class Products:
 
         Args:
             product: The new values.
-            update_mask: Which of `title`, `price` and `active` to take; all of them that are set where absent.
+            update_mask: Which of `title`, `price` and `active` to change, or `*` for all of them. Without a mask, those that are present in the request.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:

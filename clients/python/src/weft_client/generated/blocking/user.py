@@ -328,7 +328,7 @@ class Partners:
 
         Args:
             partner: The new values.
-            update_mask: Which of `display_name`, `plan` and `scopes` to take; all of them that are set where absent.
+            update_mask: Which of `display_name`, `plan` and `scopes` to change, or `*` for all of them. Without a mask, those that are present in the request.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
