@@ -21,7 +21,7 @@ demo: .venv/ready ## Drive an order through the running mesh and show every step
 	@$(BIN)/python -m deploy.local demo $(if $(LOOP),--loop)
 
 test: .venv/ready ## Run the tests
-	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --durations=10 $(ARGS)
 
 soak: .venv/ready ## Run what takes long or judges time: limits, overload, restarts, crashes
 	@$(BIN)/python -m pytest -m soak -s $(ARGS)

@@ -17,7 +17,7 @@ from services.chassis.clock import FixedClock
 from tests import servers
 from tests.harness import Harness, Issuer
 
-pytest_plugins = ["tests.mesh", "tests.reasons"]
+pytest_plugins = ["tests.mesh", "tests.reasons", "tests.logged", "tests.schedule"]
 
 
 @pytest.fixture(scope="session")

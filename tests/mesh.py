@@ -23,8 +23,17 @@ from tests.servers import wait_until
 
 START = 150
 """Seconds that a first start may take on a busy machine."""
-_PLACE = "WEFT_TEST_MESH"
+PLACE = "WEFT_TEST_MESH"
 """Where the run's mesh lies; set by the first process of the run, and so known to all its workers."""
+
+_homes: set[Path] = set()
+"""Of the meshes that this process has started."""
+
+
+def homes() -> list[Path]:
+    """The folders of every mesh that tests of this process can see, the run's own included."""
+    shared = Path(os.environ[PLACE]) / "home" if PLACE in os.environ else None
+    return sorted(home for home in {*_homes, shared} if home is not None and home.exists())
 
 
 class Mesh:
@@ -49,6 +58,7 @@ class Mesh:
 
     def start(self) -> "Mesh":
         """Start it and wait until it says that it is ready."""
+        _homes.add(self.home)
         self.home.parent.mkdir(parents=True, exist_ok=True)
         if "WEFT_EDGE_PORT" not in self._env:
             self._env["WEFT_EDGE_PORT"] = str(Ports(self.home.parent / "edge port").take("edge"))
@@ -104,14 +114,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the place of the run's mesh, once for all workers."""
     if not hasattr(config, "workerinput"):
         # Short and open, for the database's unprivileged user.
-        os.environ[_PLACE] = os.path.join(tempfile.gettempdir(), f"weft-mesh-{os.getpid()}-{secrets.token_hex(3)}")
+        os.environ[PLACE] = os.path.join(tempfile.gettempdir(), f"weft-mesh-{os.getpid()}-{secrets.token_hex(3)}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Stop the run's mesh, if any test asked for it."""
     if hasattr(session.config, "workerinput"):
         return
-    place = Path(os.environ.pop(_PLACE, ""))
+    place = Path(os.environ.pop(PLACE, ""))
     if not (place / "home" / "mesh.json").exists():
         return
     pid = int((place / "pid").read_text())
@@ -124,7 +134,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def mesh() -> dict[str, Any]:
     """The mesh file of a running mesh that all tests of this run share: they must neither break nor stop it."""
-    place = Path(os.environ[_PLACE])
+    place = Path(os.environ[PLACE])
     place.mkdir(mode=0o711, exist_ok=True)
     shared = Mesh(place / "home")
     with (place / "lock").open("w") as lock:

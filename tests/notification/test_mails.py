@@ -177,6 +177,7 @@ async def test_after_two_lost_answers_the_mail_waits_and_bears_a_new_code_under_
         assert "10000002" in service.receiver.text()
 
 
+@pytest.mark.logs_errors("job_dead")
 async def test_a_mail_that_the_server_refuses_fails_at_once_and_its_address_is_not_kept(
     service: Service,
 ) -> None:
@@ -189,6 +190,7 @@ async def test_a_mail_that_the_server_refuses_fails_at_once_and_its_address_is_n
     assert await waiting(service) == [("dead", 1, "550 5.1.1 <…> no such user")]
 
 
+@pytest.mark.logs_errors("job_dead")
 async def test_an_address_that_cannot_stand_in_a_mail_fails_its_delivery_alone(service: Service) -> None:
     bob = service.users.add(ids.new("usr"))
     service.users.add(ANN, "not an address")
@@ -197,6 +199,7 @@ async def test_an_address_that_cannot_stand_in_a_mail_fails_its_delivery_alone(s
     assert sorted(await service.states()) == [("FAILED", "ADDRESS_UNUSABLE"), ("SENT", "")]
 
 
+@pytest.mark.logs_errors("job_dead")
 async def test_a_mail_dies_after_its_last_attempt_and_can_be_replayed(start: Start, clock) -> None:
     async with start(clock=clock) as service:
         service.users.add(ANN)
@@ -366,6 +369,7 @@ async def test_a_delivery_whose_job_died_unheard_is_marked_as_failed(start: Star
         assert await service.states() == [("FAILED", "TRIED_TOO_OFTEN")]
 
 
+@pytest.mark.logs_errors("job_dead")
 async def test_nothing_that_a_mail_says_of_a_person_stays_behind(service: Service, capfd) -> None:
     service.users.add(ANN, "canary-address@example.com", display_name="Canary Name", state="INITIAL")
     service.receiver.recipient_answers = ["550 <canary-address@example.com> Canary", "450 canary-address@example.com"]
