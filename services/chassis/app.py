@@ -35,11 +35,13 @@ from services.chassis import (
 from services.chassis import worker as workers
 from services.chassis.cache import Cache, connect
 from services.chassis.clock import Clock
+from services.chassis.contract import Contract
 from services.chassis.health import Health
 from services.chassis.outbox import Outbox, Relay
 from services.chassis.pages import Pages
 from services.chassis.reflection import Reflection
 from services.chassis.settings import Settings, SettingsError
+from services.chassis.stream_quota import StreamQuota
 from services.chassis.telemetry import Tracer
 from services.chassis.tokens import Tokens
 from services.chassis.vault import Vault
@@ -51,18 +53,25 @@ NEVER_GIVEN_UP: dict[str, Any] = {"max_attempts": 1_000_000, "max_overruns": Non
 QUIET = 0.3
 """Seconds without a call after which callers have noticed that the process is not serving any more."""
 
-OPTIONS = [
-    ("grpc.so_reuseport", 0),  # one process is one endpoint: a taken port is a fault, not a share
-    ("grpc.max_connection_age_ms", 300_000),  # clients find new replicas
-    ("grpc.max_connection_age_grace_ms", 60_000),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
-    # Twice what the edge lets pass; between a soft and a hard limit gRPC refuses by chance.
-    ("grpc.max_metadata_size", 64 * 1024),
-    ("grpc.absolute_max_metadata_size", 64 * 1024),
-    ("grpc.max_concurrent_streams", 1000),
-]
+STREAM_GRACE = 15
+"""Seconds that a stream has past its deadline: for its last message, and for a peer whose timer is late."""
+
+
+def server_options(read: Contract) -> list[tuple[str, int]]:
+    """gRPC's options. A connection that has reached its age lets its longest stream come to its own end."""
+    longest = max(method.deadline for method in read.methods)
+    return [
+        ("grpc.so_reuseport", 0),  # one process is one endpoint: a taken port is a fault, not a share
+        ("grpc.max_connection_age_ms", 300_000),  # clients find new replicas
+        ("grpc.max_connection_age_grace_ms", int((longest + STREAM_GRACE) * 1000)),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+        # Twice what the edge lets pass; between a soft and a hard limit gRPC refuses by chance.
+        ("grpc.max_metadata_size", 64 * 1024),
+        ("grpc.absolute_max_metadata_size", 64 * 1024),
+        ("grpc.max_concurrent_streams", 1000),
+    ]
 
 
 class App:
@@ -116,7 +125,12 @@ class App:
             self.work(workers.Worker(self.outbox.queue, relay, breakers=[relay.breaker]))
 
     async def _fetch_keys(self) -> str:
-        return str((await self.clients.oauth.get_jwks()).data, "utf-8")
+        # A client for this alone: no breaker and no pausing channel of other calls keeps the keys away.
+        clients = InternalWeft(self.settings.peers, tls=_client_tls(self.settings))
+        try:
+            return str((await clients.oauth.get_jwks()).data, "utf-8")
+        finally:
+            await clients.close()
 
     # What `build` calls
 
@@ -166,6 +180,9 @@ class App:
         port = await self._start_server() if self.settings.serve else 0
         self.background(self.health.watch())
         self.background(self._measure())
+        self.background(telemetry.measure_loop())
+        if port:
+            self.background(self.tokens.fetch_first())
         if self.settings.work:
             self.background(workers.listen(self.database_url, self._queues))
             for worker in self._workers:
@@ -219,8 +236,9 @@ class App:
             replies=self.replies,
             trusted_callers=frozenset(self.settings.internal_callers),
             max_concurrent_calls=self.settings.max_concurrent_calls,
+            stream_quota=StreamQuota(self.settings.max_streams_per_caller, self.settings.max_streams_per_partner),
         )
-        server = self._server = grpc.aio.server(options=OPTIONS)
+        server = self._server = grpc.aio.server(options=server_options(self.contract))
         for service, handlers in self._served.items():
             bound = {
                 m.name: chain.bind(self.parts, m, getattr(handlers, m.name)) for m in self.contract.of_service(service)

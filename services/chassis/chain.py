@@ -10,9 +10,30 @@ import grpc
 from services.chassis.answers import answering, handling
 from services.chassis.call import Call
 from services.chassis.contract import Method
-from services.chassis.stages import Parts, Stage, allowing, calling, erring, limiting, repeating, tracing, validating
+from services.chassis.stages import (
+    Parts,
+    Stage,
+    allowing,
+    calling,
+    erring,
+    limiting,
+    repeating,
+    stream_quota,
+    tracing,
+    validating,
+)
 
-CHAIN: tuple[Stage, ...] = (tracing, erring, limiting, calling, allowing, validating, answering, repeating)
+CHAIN: tuple[Stage, ...] = (
+    tracing,
+    erring,
+    limiting,
+    calling,
+    allowing,
+    stream_quota,
+    validating,
+    answering,
+    repeating,
+)
 """Outermost first; the reason for each place is the first sentence of its stage."""
 
 

@@ -178,6 +178,10 @@ class Overloaded(Unavailable):
     """The service has too much to do just now."""
 
 
+class TooManyStreams(ResourceExhausted):
+    """The caller, or its partner, has {limit} streams open already; close one, or come back."""
+
+
 class ServiceUnavailable(Unavailable):
     """A part that the call needs is out of reach just now."""
 

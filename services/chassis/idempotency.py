@@ -23,7 +23,8 @@ from services.chassis.database import Database, Query, Transaction, violated
 from services.chassis.vault import Vault
 
 RETENTION = timedelta(hours=24)
-CONSTRAINT = "idempotency_pkey"
+TABLE = "idempotency"
+CONSTRAINT = f"{TABLE}_pkey"
 """What a second writer of the same key breaks."""
 
 _INSERT = Query(
@@ -36,7 +37,7 @@ _FIND = Query("SELECT fingerprint, reply FROM idempotency WHERE id = %(id)s", na
 def table(metadata: MetaData) -> Table:
     """Stored replies. `id` is a hash of caller, method and key."""
     return Table(
-        "idempotency",
+        TABLE,
         metadata,
         Column("id", LargeBinary, primary_key=True),
         Column("fingerprint", LargeBinary, nullable=False),
@@ -116,5 +117,11 @@ class Replies:
 
 
 def collided(error: Exception) -> bool:
-    """Whether an error says that another call with the same key was faster."""
-    return isinstance(error, psycopg.errors.UniqueViolation) and violated(error) == CONSTRAINT
+    """Whether an error says that another call with the same key was faster, or still holds the key.
+
+    PostgreSQL names what a time-out waited for only in the error's context: "while inserting index tuple … in relation …".
+    """
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return violated(error) == CONSTRAINT
+    context = error.diag.context or "" if isinstance(error, psycopg.errors.LockNotAvailable) else ""
+    return f'"{CONSTRAINT}"' in context or f'"{TABLE}"' in context

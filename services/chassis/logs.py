@@ -28,6 +28,7 @@ def configure(service: str, level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    sys.excepthook = uncaught
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -37,6 +38,19 @@ def configure(service: str, level: str) -> None:
     logging.basicConfig(
         handlers=[handler], level=max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]), force=True
     )
+
+
+def uncaught(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+    """`sys.excepthook`: what ends the process is a line like the others."""
+    logger("process").critical("process_failed", exc_info=(kind, error, traceback))
+
+
+def not_by_strangers(record: logging.LogRecord) -> bool:
+    """Whether a line of gRPC's is kept: bytes in a header that are no text are their sender's fault, and not to be shown."""
+    return not str(record.msg).startswith("Invalid encoding on")
+
+
+logging.getLogger("grpc._cython.cygrpc").addFilter(not_by_strangers)
 
 
 def logger(name: str) -> Any:

@@ -35,6 +35,8 @@ def main(
     bootstrap: Callable[[App], Awaitable[None]] | None = None,
 ) -> None:
     """Run one command of a service and exit: 0 when it ended well, 1 with one sentence when it did not."""
+    # gRPC's core writes text to standard error, also for what strangers send; set the variable to see it.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     command = sys.argv[1] if len(sys.argv) > 1 else "serve"
     try:
         read = settings.read()

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     work: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_concurrent_calls: int = Field(256, ge=1)
+    max_streams_per_caller: int = Field(16, ge=1)
+    max_streams_per_partner: int = Field(64, ge=1)
     drain: float = Field(2.5, ge=0)
     stop_grace: float = Field(5.0, ge=0)
     operator_email: str = ""

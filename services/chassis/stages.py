@@ -22,13 +22,14 @@ from opentelemetry.trace import SpanKind, StatusCode
 from weft_client import context as handed_on
 
 from services.chassis import call as calls
-from services.chassis import contract, errors, idempotency, identity, resource_ids, telemetry, validation
+from services.chassis import contract, errors, faults, idempotency, identity, resource_ids, telemetry, validation
 from services.chassis.bounds import Bound
 from services.chassis.call import Call
 from services.chassis.contract import Caller, Contract, Key, Method
 from services.chassis.errors import WeftError
 from services.chassis.idempotency import Replies
 from services.chassis.logs import logger
+from services.chassis.stream_quota import StreamQuota
 from services.chassis.telemetry import Tracer
 from services.chassis.tokens import Tokens
 
@@ -48,6 +49,7 @@ class Parts:
     trusted_callers: frozenset[str]
     """Names in certificates that every internal RPC takes beside those that its policy lists: an operator's tools."""
     max_concurrent_calls: int
+    stream_quota: StreamQuota
     calls: int = 0
     in_flight: int = 0
     streams: int = 0
@@ -104,15 +106,14 @@ def erring(_: Parts, method: Method, next_: Next) -> Next:
             return await next_(call)
         except WeftError as error:
             raised = error
-        except TimeoutError:
-            raised = errors.DeadlineExpired()
-        except psycopg.errors.LockNotAvailable:
-            raised = errors.IdempotencyKeyInUse(retry_after=timedelta(seconds=1))
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("call_failed", method=method.full_name, request_id=call.request_id)
-            raised = errors.InternalFault()
+        except Exception as error:
+            passing = faults.passing(error)
+            if passing is None:
+                log.exception("call_failed", method=method.full_name)
+            elif not isinstance(error, TimeoutError):
+                cause = getattr(error, "sqlstate", None) or type(error).__name__
+                log.warning("call_broken_off", method=method.full_name, reason=passing.reason, cause=cause)
+            raised = passing or errors.InternalFault()
         if errors.observer is not None:
             errors.observer(method.full_name, raised.reason)
         status = raised.status(call.request_id)
@@ -185,6 +186,19 @@ def allowing(_: Parts, method: Method, next_: Next) -> Next:
         if scope and scope not in caller.scopes:
             raise errors.ScopeMissing(scope=scope)
         return await next_(call)
+
+    return run
+
+
+def stream_quota(parts: Parts, method: Method, next_: Next) -> Next:
+    """After policy, as it counts by caller: the streams that are open at a time are shared, so that nobody has them all."""
+    if not method.server_streaming:
+        return next_
+    quota = parts.stream_quota
+
+    async def run(call: Call) -> bytes | None:
+        with quota.place(call.caller):
+            return await next_(call)
 
     return run
 

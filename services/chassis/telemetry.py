@@ -4,6 +4,7 @@ The W3C context (https://www.w3.org/TR/trace-context/) is read and written here 
 nothing else of OpenTelemetry runs.
 """
 
+import asyncio
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,13 @@ CALLS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 IN_FLIGHT = Gauge("weft_rpc_server_in_flight", "RPCs that are being served.")
+LOOP_LAG = Histogram(
+    "weft_event_loop_lag_seconds",
+    "How much later than asked for the event loop came back: what kept it busy, or the process from a core.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+LOOP_PERIOD = 0.25
+"""Seconds between two looks at the loop."""
 POOL_SIZE = Gauge("weft_database_pool_connections", "Connections of the database pool.", ["state"])
 POOL_WAITING = Gauge("weft_database_pool_waiting", "Requests that wait for a connection.")
 QUEUE_JOBS = Counter("weft_queue_jobs", "Jobs by outcome.", ["queue", "outcome"])
@@ -141,6 +149,15 @@ def start(service: str, otlp_endpoint: str, ratio: float, metrics_listen: str) -
     provider = SpanTracerProvider(Sender(otlp_endpoint, resource))
     trace.set_tracer_provider(provider)
     return Tracer(provider.get_tracer("weft"), ratio)
+
+
+async def measure_loop() -> None:
+    """Look at the event loop's lag, until cancelled."""
+    clock = asyncio.get_running_loop().time
+    while True:
+        due = clock() + LOOP_PERIOD
+        await asyncio.sleep(LOOP_PERIOD)
+        LOOP_LAG.observe(max(0.0, clock() - due))
 
 
 def stop() -> None:

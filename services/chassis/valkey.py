@@ -1,11 +1,22 @@
 """The cache in Valkey."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionLost
+from weft_client.breaker import Breaker
 
 from services.chassis.cache import Cache
 from services.chassis.logs import logger
 
+TIMEOUT = 0.25
+"""Seconds for a command, with the connection where one has to be made."""
+FAILURES = 3
+"""Commands in a row that fail before Valkey is left alone for a second, and then probed by one command at a time."""
 log = logger("cache")
 
 
@@ -14,53 +25,56 @@ class ValkeyCache(Cache):
 
     def __init__(self, url: str, prefix: str) -> None:
         self._prefix = prefix
-        self._client: Redis = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5)
+        # One more attempt where Valkey has closed a pooled connection; a command that got no answer is not repeated.
+        retry = Retry(NoBackoff(), 1, supported_errors=(ConnectionLost,))
+        self._client: Redis = Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=retry)
+        self._breaker = Breaker("cache", failures=FAILURES)
 
     async def get(self, key: str) -> bytes | None:
         """The value, or None; None also where Valkey does not answer."""
-        try:
-            value = await self._client.get(f"{self._prefix}:{key}")
-        except RedisError as error:
-            self._lost(error)
-            return None
+        value = await self._ask(lambda: self._client.get(f"{self._prefix}:{key}"), None)
         return value if isinstance(value, bytes) else None
 
     async def set(self, key: str, value: bytes, ttl: int) -> None:
         """Keep a value, if Valkey answers."""
-        try:
-            await self._client.set(f"{self._prefix}:{key}", value, ex=ttl)
-        except RedisError as error:
-            self._lost(error)
+        await self._ask(lambda: self._client.set(f"{self._prefix}:{key}", value, ex=ttl), None)
 
     async def delete(self, key: str) -> None:
         """Forget a value, if Valkey answers."""
-        try:
-            await self._client.delete(f"{self._prefix}:{key}")
-        except RedisError as error:
-            self._lost(error)
+        await self._ask(lambda: self._client.delete(f"{self._prefix}:{key}"), 0)
 
     async def increment(self, key: str, ttl: int) -> int:
         """Count one more; 0 where Valkey does not answer."""
-        try:
+
+        async def count() -> int:
             async with self._client.pipeline(transaction=True) as pipe:
                 pipe.set(f"{self._prefix}:{key}", 0, ex=ttl, nx=True)
                 pipe.incr(f"{self._prefix}:{key}")
                 return int((await pipe.execute())[1])
-        except RedisError as error:
-            self._lost(error)
-            return 0
+
+        return int(await self._ask(count, 0))
 
     async def ttl(self, key: str) -> int:
         """Seconds left; 0 where there is no value, or no answer."""
-        try:
-            return max(0, int(await self._client.ttl(f"{self._prefix}:{key}")))
-        except RedisError as error:
-            self._lost(error)
-            return 0
+        return max(0, int(await self._ask(lambda: self._client.ttl(f"{self._prefix}:{key}"), 0)))
 
     async def close(self) -> None:
         """Disconnect."""
         await self._client.aclose()
 
-    def _lost(self, error: RedisError) -> None:
-        log.warning("cache_unavailable", error=type(error).__name__)
+    async def _ask(self, command: Callable[[], Awaitable[Any]], otherwise: Any) -> Any:
+        """What a command gives; `otherwise` where Valkey fails, in whatever way, or has failed again and again."""
+        if self._breaker.enter():
+            return otherwise
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                found = await command()
+        except asyncio.CancelledError:
+            self._breaker.left()
+            raise
+        except Exception as error:
+            log.warning("cache_unavailable", error=type(error).__name__)
+            self._breaker.failed()
+            return otherwise
+        self._breaker.succeeded()
+        return found

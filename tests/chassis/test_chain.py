@@ -120,7 +120,7 @@ async def service(harness: Harness) -> AsyncIterator[Fixture]:
 
 def test_the_order_of_the_chain_is_the_one_that_its_reasons_ask_for() -> None:
     assert [stage.__name__ for stage in chain.CHAIN] == [
-        "tracing", "erring", "limiting", "calling", "allowing", "validating", "answering", "repeating",
+        "tracing", "erring", "limiting", "calling", "allowing", "stream_quota", "validating", "answering", "repeating",
     ]  # fmt: skip
 
 
@@ -158,6 +158,7 @@ async def test_every_violation_is_named_at_once(service: Fixture) -> None:
     assert set((await refused(grpc_call)).violations) == {"title", "price.amount_minor", "price.currency"}
 
 
+@pytest.mark.logs_errors("call_failed")
 async def test_an_unknown_exception_tells_nothing_but_the_request_id(service: Fixture) -> None:
     request = product_service_pb2.GetProductRequest(product_id=PRODUCT)
     with pytest.raises(grpc.RpcError) as caught:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from google.rpc.status_pb2 import Status
 from weft.order.v1.order_service_pb2 import WatchOrdersResponse
 
+from services.chassis import faults
 from services.chassis.call import Call
 from services.chassis.clock import Clock
 from services.chassis.errors import InternalFault, ServiceUnavailable, WeftError
@@ -47,9 +48,11 @@ class Watching:
             yield WatchOrdersResponse(error=_leave(call))
         except WeftError as error:
             yield WatchOrdersResponse(error=error.status(call.request_id))
-        except Exception:
-            log.exception("stream_failed", request_id=call.request_id)
-            yield WatchOrdersResponse(error=InternalFault().status(call.request_id))
+        except Exception as error:
+            passing = faults.passing(error)
+            if passing is None:
+                log.exception("stream_failed")
+            yield WatchOrdersResponse(error=(passing or InternalFault()).status(call.request_id))
 
     async def _follow(self, position: Position, owner: Owner, end: float) -> AsyncIterator[WatchOrdersResponse]:
         feed = self._feed

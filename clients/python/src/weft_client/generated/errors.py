@@ -433,6 +433,20 @@ class TokenMissing(failures.Unauthenticated):
     domain = 'weft.api.v1'
 
 
+class TooManyStreams(failures.RateLimited):
+    """The caller, or its partner, has as many streams open as it may; `RetryInfo` says when to come back. Metadata: `limit`,
+    how many that is.
+    """
+
+    reason = 'TOO_MANY_STREAMS'
+    domain = 'weft.api.v1'
+
+    @property
+    def limit(self) -> str:
+        """The metadata `limit`; empty where the service left it out."""
+        return self.metadata.get('limit', '')
+
+
 class TooManyTries(failures.RateLimited):
     """Too many failed tries; `RetryInfo` says when to come back. No metadata."""
 
@@ -543,6 +557,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'TOKEN_EXPIRED'): TokenExpired,
     ('weft.api.v1', 'TOKEN_INVALID'): TokenInvalid,
     ('weft.api.v1', 'TOKEN_MISSING'): TokenMissing,
+    ('weft.api.v1', 'TOO_MANY_STREAMS'): TooManyStreams,
     ('weft.user.v1', 'TOO_MANY_TRIES'): TooManyTries,
     ('weft.api.v1', 'UNKNOWN_FIELD'): UnknownField,
     ('weft.api.v1', 'UNKNOWN_QUERY_PARAMETER'): UnknownQueryParameter,
@@ -598,6 +613,7 @@ __all__ = [
     'TokenExpired',
     'TokenInvalid',
     'TokenMissing',
+    'TooManyStreams',
     'TooManyTries',
     'UnknownField',
     'UnknownQueryParameter',

@@ -80,6 +80,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A fault of ours; quote the request id. No metadata."""
     MESSAGE_MALFORMED: _ErrorReason.ValueType  # 28
     """Over native gRPC: the message is not the protobuf that the contract asks for. No metadata."""
+    TOO_MANY_STREAMS: _ErrorReason.ValueType  # 29
+    """The caller, or its partner, has as many streams open as it may; `RetryInfo` says when to come back. Metadata: `limit`,
+    how many that is.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, where the cause is not of one domain. Found in `ErrorInfo.reason` with domain `weft.api.v1`."""
@@ -142,4 +146,8 @@ INTERNAL_FAULT: ErrorReason.ValueType  # 27
 """A fault of ours; quote the request id. No metadata."""
 MESSAGE_MALFORMED: ErrorReason.ValueType  # 28
 """Over native gRPC: the message is not the protobuf that the contract asks for. No metadata."""
+TOO_MANY_STREAMS: ErrorReason.ValueType  # 29
+"""The caller, or its partner, has as many streams open as it may; `RetryInfo` says when to come back. Metadata: `limit`,
+how many that is.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

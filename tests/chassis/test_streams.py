@@ -1,0 +1,102 @@
+"""Open streams are shared: one caller, and one partner, leaves room for the others."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from weft.order.v1 import order_service_pb2 as pb
+
+from services.chassis import contract
+from services.chassis.app import App, server_options
+from services.chassis.call import Call
+from tests.harness import Harness, Refusal, Running, refusal
+from tests.servers import until
+
+USERS = ("usr_01k00000000000000000000000", "usr_01m00000000000000000000000")
+PARTNERS = ("ptn_01k00000000000000000000000", "ptn_01m00000000000000000000000")
+
+
+class Orders:
+    """Streams that say one word and stay."""
+
+    async def WatchOrders(self, request: Any, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
+        yield pb.WatchOrdersResponse(cursor="here")
+        await asyncio.Event().wait()
+
+    async def _none(self, request: Any, call: Call) -> None:
+        raise AssertionError("not called")
+
+    QuoteOrder = CreateOrder = ListOrders = CancelOrder = GetOrder = _none
+
+
+@asynccontextmanager
+async def serving(harness: Harness, **settings: int) -> AsyncIterator[Running]:
+    async def build(weft: App) -> None:
+        weft.serve("weft.order.v1.OrderService", Orders())
+
+    async with harness.running("order", build, work=False, stop_grace=0, **settings) as running:
+        yield running
+
+
+def watch(running: Running, authorization: str) -> Any:
+    call = running.channel.unary_stream(
+        "/weft.order.v1.OrderService/WatchOrders",
+        request_serializer=pb.WatchOrdersRequest.SerializeToString,
+        response_deserializer=pb.WatchOrdersResponse.FromString,
+    )
+    return call(pb.WatchOrdersRequest(), metadata=[("authorization", authorization)], timeout=60)
+
+
+async def opened(running: Running, authorization: str) -> Any:
+    """A stream that has said its word."""
+    stream = watch(running, authorization)
+    assert (await stream.read()).cursor == "here"
+    return stream
+
+
+async def refused_stream(running: Running, authorization: str) -> Refusal:
+    with pytest.raises(grpc.RpcError) as caught:
+        await watch(running, authorization).read()
+    return refusal(caught.value)
+
+
+async def test_one_caller_with_all_its_streams_leaves_room_for_another(harness: Harness) -> None:
+    greedy, innocent = (harness.issuer.user(user) for user in USERS)
+    async with serving(harness, max_streams_per_caller=3, max_concurrent_calls=4) as running:
+        streams = [await opened(running, greedy) for _ in range(3)]
+        found = await refused_stream(running, greedy)
+        expected = Refusal(
+            grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS", "weft.api.v1", {"limit": "3"}, {}, 5.0
+        )
+        assert found == expected
+        other = await opened(running, innocent)
+
+        streams[0].cancel()  # room is made by closing one
+
+        async def is_closed() -> bool:
+            return running.app.parts.streams == 3
+
+        await until(is_closed, "a stream to close")
+        await opened(running, greedy)
+        other.cancel()
+
+
+async def test_a_partner_has_one_bound_for_all_its_clients(harness: Harness) -> None:
+    def client(partner: str, number: int) -> str:
+        return harness.issuer.partner(partner, "orders.read", f"cli_01k0000000000000000000000{number}")
+
+    async with serving(harness, max_streams_per_caller=2, max_streams_per_partner=3) as running:
+        for number in (1, 1, 2):
+            await opened(running, client(PARTNERS[0], number))
+        found = await refused_stream(running, client(PARTNERS[0], 3))
+        assert (found.reason, found.metadata) == ("TOO_MANY_STREAMS", {"limit": "3"})
+        await opened(running, client(PARTNERS[1], 4))
+
+
+def test_a_connection_of_any_age_lets_every_call_come_to_its_end() -> None:
+    read = contract.load()
+    grace = dict(server_options(read))["grpc.max_connection_age_grace_ms"] / 1000
+    assert [method.full_name for method in read.methods if method.deadline + 10 > grace] == []
