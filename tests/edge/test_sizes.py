@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from codegen.envoy import bounds
-from services.chassis.app import OPTIONS
+from services.chassis.app import server_options
+from services.chassis.contract import Contract
 from tests.edge import doors
 from tests.edge.conftest import Edge
 
@@ -39,8 +40,9 @@ def test_headers_up_to_the_promise_are_served_every_time(door: str, pieces: int,
         assert [ask(edge, door, headers) for _ in range(20)] == ["200"] * 20
 
 
-def test_a_service_takes_whatever_headers_the_edge_lets_pass() -> None:
-    soft, hard = (dict(OPTIONS)[f"grpc.{name}"] for name in ("max_metadata_size", "absolute_max_metadata_size"))
+def test_a_service_takes_whatever_headers_the_edge_lets_pass(contract: Contract) -> None:
+    options = dict(server_options(contract))
+    soft, hard = (options[f"grpc.{name}"] for name in ("max_metadata_size", "absolute_max_metadata_size"))
     overhead = 32 * (bounds.HEADERS + bounds.OWN_HEADERS + 16)  # RFC 9113, 6.5.2: 32 bytes for each
     assert bounds.HEADER_BYTES + bounds.OWN_HEADER_BYTES + overhead < int(soft)
     assert soft == hard, "between the two gRPC refuses by chance"
