@@ -32,7 +32,8 @@ _seconds: Counter[str] = Counter()
 def weights(config: pytest.Config, nodeids: list[str]) -> dict[str, float]:
     """Seconds by file."""
     counted = Counter(_file(nodeid) for nodeid in nodeids)
-    before: dict[str, float] = config.cache.get(_CACHE, {}) if config.cache else {}
+    cache = getattr(config, "cache", None)  # pytest may run without
+    before: dict[str, float] = cache.get(_CACHE, {}) if cache else {}
     return {file: before.get(file, KNOWN.get(file, count * GUESS)) for file, count in counted.items()}
 
 
@@ -79,8 +80,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keep the weights for the next run; what did not run now keeps its own."""
-    config = session.config
-    if hasattr(config, "workerinput") or config.cache is None or not getattr(config.option, "numprocesses", None):
+    config, cache = session.config, getattr(session.config, "cache", None)
+    if hasattr(config, "workerinput") or cache is None or not getattr(config.option, "numprocesses", None):
         return
-    kept = config.cache.get(_CACHE, {})
-    config.cache.set(_CACHE, {**kept, **{file: round(found, 1) for file, found in _seconds.items()}})
+    kept = cache.get(_CACHE, {})
+    cache.set(_CACHE, {**kept, **{file: round(found, 1) for file, found in _seconds.items()}})
