@@ -17,6 +17,8 @@ from services.chassis.telemetry import Tracer
 from services.chassis.worker import POLL, Worker, listen
 from tests import servers
 
+pytestmark = pytest.mark.logs_errors("job_dead")
+
 METADATA = MetaData()
 JOBS = work.table("jobs", METADATA)
 ALL = Query("SELECT kind, state, attempts, error FROM jobs ORDER BY id")
@@ -51,7 +53,6 @@ async def test_two_workers_never_hold_the_same_job(database: Database, clock: Fi
     assert len(held) == len(set(held)) == 50
 
 
-@pytest.mark.logs_errors("job_dead")
 async def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_one_changes_nothing(
     database: Database, clock: FixedClock
 ) -> None:
@@ -257,7 +258,6 @@ async def test_what_a_handler_says_of_a_failure_is_kept_as_clean_and_bounded_tex
     assert [row.state for row in await database.all(ALL)] == ["dead", "done"]
 
 
-@pytest.mark.logs_errors("job_dead")
 async def test_a_failing_job_is_retried_with_backoff_and_dies_after_its_last_attempt(
     database: Database, clock: FixedClock
 ) -> None:
@@ -308,7 +308,6 @@ async def test_a_worker_wakes_for_work_that_another_process_announces(database: 
         tasks[0].cancel()
 
 
-@pytest.mark.logs_errors("job_dead")
 async def test_done_jobs_are_kept_for_a_day_and_dead_ones_for_90(database: Database, clock: FixedClock) -> None:
     queue = work.Queue(database, JOBS, clock)
     await put(database, queue, "done", "dead")
