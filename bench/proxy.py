@@ -15,7 +15,7 @@ def start(upstream: str, folder: Path) -> tuple[str, Process]:
     folder.mkdir()
     port = free_port()
     deployment = envoy.Deployment(
-        folder=folder, services={}, http_port=port, https_port=0, admin_port=0, jwks_port=0, descriptors=folder
+        folder=folder, services={}, http_port=port, https_port=0, metrics_port=0, jwks_port=0, descriptors=folder
     )
     (folder / "edge.json").write_text(json.dumps(_config(port, upstream)))
     process = Process(list(map(str, envoy.command(deployment))), folder / "log")

@@ -8,7 +8,7 @@ from typing import Any
 
 from codegen.envoy import bounds, callers, clusters, filters, listeners, secrets, strict_json, turns
 from codegen.envoy.deployment import Deployment
-from codegen.envoy.typed import Json, address, extension, typed
+from codegen.envoy.typed import Json, extension, pipe, typed
 from services.chassis.contract import Contract
 
 CONFIG = "edge.json"
@@ -19,7 +19,7 @@ def build(contract: Contract, deployment: Deployment) -> Json:
     """Envoy's bootstrap, version 3, as JSON-able values."""
     return {
         "node": {"id": deployment.folder.name, "cluster": "edge"},
-        "admin": {"address": address("127.0.0.1", deployment.admin_port)},
+        "admin": {"address": pipe(str(deployment.admin_socket), 0o600)},
         "cluster_manager": {"local_cluster_name": clusters.EDGES},
         "static_resources": {
             "listeners": listeners.build(contract, deployment),
@@ -80,7 +80,7 @@ def sample(contract: Contract) -> Deployment:
         services={name: (f"{name}-0.weft.internal:5001", f"{name}-1.weft.internal:5001") for name in names},
         http_port=8080,
         https_port=8443,
-        admin_port=9901,
+        metrics_port=9901,
         jwks_port=9902,
         descriptors=Path("/etc/weft/descriptors.binpb"),
         openapi=Path("/etc/weft/openapi.json"),

@@ -5,13 +5,16 @@ from typing import Any
 from codegen.envoy import bounds, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.secrets import upstream_tls
-from codegen.envoy.typed import Json, address, seconds, typed
+from codegen.envoy.typed import Json, address, pipe, seconds, typed
 from services.chassis.contract import Contract, Method
 
 EDGES = "edges"
 """The cluster whose members are the edges; its size divides the limits."""
 JWKS = "jwks"
+UNIX = "unix:"
 OTLP = "otlp"
+ADMIN = "admin"
+"""Envoy's own admin interface, for the two of its pages that anyone may read."""
 
 CALLS_PER_REPLICA = 200
 """Calls in flight per replica: fewer than a service takes (256), so that the edge sheds first."""
@@ -34,6 +37,8 @@ def build(contract: Contract, deployment: Deployment) -> list[Json]:
     clusters = [_service(name, service, streams, deployment) for name, service, streams in served]
     clusters.append(_plain(JWKS, [f"127.0.0.1:{deployment.jwks_port}"]))
     clusters.append(_plain(EDGES, [f"127.0.0.1:{9 + number}" for number in range(deployment.edges)]))
+    if deployment.metrics_port:
+        clusters.append(_plain(ADMIN, [f"unix:{deployment.admin_socket}"]))
     if deployment.otlp:
         clusters.append({**_plain(OTLP, [deployment.otlp]), "typed_extension_protocol_options": _http2()})
     return clusters
@@ -102,11 +107,15 @@ def _plain(name: str, addresses: Any) -> Json:
 
 
 def _address(text: str) -> Json:
+    if text.startswith(UNIX):
+        return pipe(text.removeprefix(UNIX))
     host, _, port = text.rpartition(":")
     return address(host.strip("[]"), int(port))
 
 
 def _is_literal(text: str) -> bool:
+    if text.startswith(UNIX):
+        return True
     host = text.rpartition(":")[0].strip("[]")
     return ":" in host or host.replace(".", "").isdigit()
 

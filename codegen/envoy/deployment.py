@@ -22,8 +22,8 @@ class Deployment:
     """Plain HTTP/1.1 and HTTP/2, on 127.0.0.1 only; 0 for none."""
     https_port: int
     """TLS 1.2 and later, on `https_address`; 0 for none."""
-    admin_port: int
-    """Envoy's admin interface with /stats/prometheus, /ready and /drain_listeners, on 127.0.0.1 only."""
+    metrics_port: int
+    """/stats/prometheus and /ready for whoever asks, on 127.0.0.1 only; 0 for none."""
     jwks_port: int
     """Where this edge serves the key set to itself, on 127.0.0.1 only."""
     descriptors: Path
@@ -48,7 +48,7 @@ class Deployment:
     https_address: str = "127.0.0.1"
     issuer: str = "https://weft.local"
     otlp: str = ""
-    """`host:port` of an OTLP gRPC receiver; empty for no traces."""
+    """`host:port` of an OTLP gRPC receiver, or `unix:/path`; empty for no traces."""
     trace_ratio: float = 1.0
     """Share of calls that are traced where the caller did not decide, 0 to 1."""
     edges: int = 1
@@ -67,3 +67,10 @@ class Deployment:
     """Envoy's worker threads."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Resource attributes of the edge's spans, beside `service.name` = `edge`."""
+    admin: Path | None = None
+    """The socket of Envoy's admin interface, where `folder` makes too long a path for one (107 bytes)."""
+
+    @property
+    def admin_socket(self) -> Path:
+        """Where Envoy's admin interface listens: for this edge's own user alone, and never by TCP."""
+        return self.admin or self.folder / "admin.sock"

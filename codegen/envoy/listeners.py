@@ -13,6 +13,8 @@ MANAGER = "extensions.filters.network.http_connection_manager.v3.HttpConnectionM
 def build(contract: Contract, deployment: Deployment) -> list[Json]:
     """All listeners of a deployment."""
     found = [_jwks(contract, deployment)]
+    if deployment.metrics_port:
+        found.append(_metrics(deployment))
     before = callers.connection_filters(deployment)
     if deployment.http_port:
         public = _public(contract, deployment, https=False)
@@ -58,6 +60,12 @@ def _jwks(contract: Contract, deployment: Deployment) -> Json:
     chain = [filters.transcoder(contract, deployment), filters.router()]
     manager = _manager("jwks", route_config=routes.jwks(contract), http_filters=chain)
     return _listener("jwks", LOOPBACK, deployment.jwks_port, manager)
+
+
+def _metrics(deployment: Deployment) -> Json:
+    """Two pages of the admin interface, to read: everything else there changes the edge, and is for its own user."""
+    manager = _manager("metrics", route_config=routes.metrics(deployment), http_filters=[filters.router()])
+    return _listener("metrics", LOOPBACK, deployment.metrics_port, manager)
 
 
 def _manager(prefix: str, **fields: object) -> Json:

@@ -87,6 +87,16 @@ def jwks(contract: Contract) -> Json:
     return {"name": "jwks", "virtual_hosts": [{"name": "jwks", "domains": ["*"], "routes": routes}]}
 
 
+def metrics(deployment: Deployment) -> Json:
+    """The two pages of the admin interface that may be read by TCP, by loopback's own names: no web page leads here."""
+    names = [f"{host}:{deployment.metrics_port}" for host in ("127.0.0.1", "localhost")]
+    routes = [
+        {"name": path, "match": _reads("path", path), "route": {"cluster": clusters.ADMIN, "timeout": "10s"}}
+        for path in ("/stats/prometheus", "/ready")
+    ]
+    return {"name": "metrics", "virtual_hosts": [{"name": "metrics", "domains": names, "routes": routes}]}
+
+
 def _call(contract: Contract, method: Method, balanced: Json) -> Json:
     """Where a call goes, once it has the gRPC path of the RPC that its token and its limit were looked at for."""
     route = _trusted(method, balanced)

@@ -27,6 +27,11 @@ def address(host: str, port: int) -> Json:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
+def pipe(path: str, mode: int = 0) -> Json:
+    """The address of a Unix socket; the one that listens there says who may connect."""
+    return {"pipe": {"path": path, **({"mode": mode} if mode else {})}}
+
+
 def seconds(value: float) -> str:
     """A duration as protojson writes it: 0.25 → `0.25s`."""
     return f"{value:.9f}".rstrip("0").rstrip(".") + "s"

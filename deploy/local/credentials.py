@@ -18,6 +18,7 @@ class Credentials:
 
     database_password: str
     redis_password: str
+    mail_password: str
     services: dict[str, dict[str, Any]]
     operator_email: str
     operator_password: str
@@ -57,6 +58,7 @@ def _make() -> dict[str, Any]:
     return {
         "database_password": secrets.token_urlsafe(24),
         "redis_password": secrets.token_urlsafe(24),
+        "mail_password": secrets.token_urlsafe(24),
         "services": {},
         "operator_email": "operator@weft.local",
         "operator_password": secrets.token_urlsafe(18),

@@ -27,9 +27,11 @@ class Edge:
     number: int
     http_port: int
     https_port: int
-    admin_port: int
+    metrics_port: int
     jwks_port: int
     access_log: Path
+    admin: Path
+    """The socket of its admin interface, for our own user alone."""
 
     @property
     def url(self) -> str:
@@ -44,7 +46,7 @@ class Edge:
     @property
     def metrics_url(self) -> str:
         """For Prometheus."""
-        return f"http://127.0.0.1:{self.admin_port}/stats/prometheus"
+        return f"http://127.0.0.1:{self.metrics_port}/stats/prometheus"
 
 
 def place(options: Options, ports: Ports, home: Home) -> list[Edge]:
@@ -54,9 +56,10 @@ def place(options: Options, ports: Ports, home: Home) -> list[Edge]:
             number=number,
             http_port=options.edge_port if number == 1 else ports.take(f"edge-{number} http"),
             https_port=ports.take(f"edge-{number} https", wish=HTTPS_PORT if number == 1 else 0),
-            admin_port=ports.take(f"edge-{number} admin"),
+            metrics_port=ports.take(f"edge-{number} metrics"),
             jwks_port=ports.take(f"edge-{number} jwks"),
             access_log=home.logs / f"access-{number}.log",
+            admin=home.sockets / f"edge-{number}.sock",
         )
         for number in range(1, options.edges + 1)
     ]
@@ -71,7 +74,8 @@ def part(
         services=around.addresses,
         http_port=edge.http_port,
         https_port=edge.https_port,
-        admin_port=edge.admin_port,
+        metrics_port=edge.metrics_port,
+        admin=edge.admin,
         jwks_port=edge.jwks_port,
         descriptors=ROOT / "gen" / "descriptors.binpb",
         openapi=ROOT / openapi.FILE,
@@ -83,7 +87,7 @@ def part(
         server_cert=certificates.certificate(EDGE_SERVER),
         server_key=certificates.key(EDGE_SERVER),
         issuer=options.issuer,
-        otlp=around.otlp_endpoint.partition("://")[2].rstrip("/"),
+        otlp=_otlp(around.otlp_endpoint),
         trace_ratio=options.trace_ratio,
         edges=options.edges,
         turns=options.replicas > 1 and len(os.sched_getaffinity(0)) <= CORES_OF_ONE,
@@ -93,7 +97,7 @@ def part(
     envoy.write(contract, deployment)
 
     async def drain() -> None:
-        await post(edge.admin_port, "/drain_listeners?graceful")
+        await post(edge.admin, "/drain_listeners?graceful")
 
     return Part(
         name=f"edge-{edge.number}",
@@ -102,7 +106,13 @@ def part(
         env={"PATH": "/usr/bin:/bin"},
         folder=deployment.folder,
         # Its own word, and a call that goes through it to a service.
-        probe=answers((edge.admin_port, "/ready"), (edge.http_port, "/.well-known/jwks.json")),
+        probe=answers((edge.admin, "/ready"), (edge.http_port, "/.well-known/jwks.json")),
+        ports=(edge.http_port, edge.https_port, edge.metrics_port, edge.jwks_port),
         grace=1.5,
         farewell=drain,
     )
+
+
+def _otlp(endpoint: str) -> str:
+    scheme, _, address = endpoint.partition("://")
+    return f"unix:{address}" if scheme == "unix" else address.rstrip("/")

@@ -5,6 +5,8 @@ import fcntl
 import json
 import os
 import shutil
+import stat
+import tempfile
 import time
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 
 from deploy.local.faults import MeshFault, said
 
+MAX_SOCKET_FOLDER = 90
+"""Bytes of the folder of a Unix socket, whose whole path may have 107 (unix(7))."""
 LEAST_FREE = 300 << 20
 """Bytes; a new database cluster with its first segments takes about 60 MB, logs and traces up to 150 MB."""
 
@@ -87,6 +91,21 @@ class Home:
         finally:
             os.close(descriptor)
         return int(pid) if pid.isdigit() else 0
+
+    @cached_property
+    def sockets(self) -> Path:
+        """Where Unix sockets are, for our own user alone: in the home, or apart where its path is too long for one."""
+        if len(os.fsencode(self.run)) <= MAX_SOCKET_FOLDER:
+            return self.run
+        apart = Path(tempfile.gettempdir()) / f"weft-{self.name}"
+        with contextlib.suppress(FileExistsError):
+            apart.mkdir(mode=0o700)
+        found = apart.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise MeshFault(
+                f"{apart} is not yours alone: remove it, or choose a shorter path than {self.folder} with WEFT_HOME."
+            )
+        return apart
 
     @cached_property
     def name(self) -> str:

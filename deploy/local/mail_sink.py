@@ -1,6 +1,10 @@
-"""A mail server that keeps what it gets, as `.eml` files: `python -m deploy.local.mail_sink PORT FOLDER`."""
+"""A mail server that keeps what it gets, as `.eml` files: `python -m deploy.local.mail_sink PORT FOLDER`.
+
+It takes mail from whoever knows the password in `WEFT_MAIL_PASSWORD`, so from no other user and no web page.
+"""
 
 import asyncio
+import hmac
 import itertools
 import os
 import signal
@@ -8,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from deploy.local import mailbox
 
@@ -47,16 +51,30 @@ class Sink:
             file.unlink(missing_ok=True)
 
 
-async def serve(port: int, folder: Path) -> None:
+async def serve(port: int, folder: Path, password: str) -> None:
     """Take mail on 127.0.0.1 until SIGTERM."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     sink = Sink(folder)
-    server = await loop.create_server(
-        lambda: SMTP(sink, hostname="weft.local", ident="Weft mail sink", enable_SMTPUTF8=True), "127.0.0.1", port
-    )
+
+    def authenticate(_: SMTP, __: Session, ___: Envelope, ____: str, given: object) -> AuthResult:
+        known = isinstance(given, LoginPassword) and hmac.compare_digest(given.password, password.encode())
+        return AuthResult(success=known, handled=False)
+
+    def connection() -> SMTP:
+        return SMTP(
+            sink,
+            hostname="weft.local",
+            ident="Weft mail sink",
+            enable_SMTPUTF8=True,
+            authenticator=authenticate,
+            auth_required=True,
+            auth_require_tls=False,  # it does not leave the machine
+        )
+
+    server = await loop.create_server(connection, "127.0.0.1", port)
     print(f"takes mail on 127.0.0.1:{port}", flush=True)
     await stop.wait()
     server.close()
@@ -64,4 +82,4 @@ async def serve(port: int, folder: Path) -> None:
 
 if __name__ == "__main__":
     os.umask(0o077)
-    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]), os.environ["WEFT_MAIL_PASSWORD"]))

@@ -18,7 +18,7 @@ from deploy.local.home import Home
 from deploy.local.journal import Journal
 from deploy.local.mesh_file import MeshFile
 from deploy.local.options import ROOT, Options
-from deploy.local.part import Part, Probe
+from deploy.local.part import Part
 from deploy.local.ports import Ports
 from deploy.local.postgres import Postgres
 from deploy.local.preparation import Preparation
@@ -127,19 +127,19 @@ class Mesh:
             redis_url = valkey.url(secrets.redis_password, port)
             parts.append(valkey.part(self._home, secrets.redis_password, port))
         smtp_port = ports.take("mail")
-        parts.append(_python_part("mail", "mail_sink", smtp_port, self._home.mail, greets(smtp_port)))
+        parts.append(_mail(smtp_port, secrets.mail_password, self._home))
         otlp_endpoint = options.otlp_endpoint
         if not otlp_endpoint:
-            port = ports.take("traces")
-            otlp_endpoint = f"http://127.0.0.1:{port}"
-            parts.append(_python_part("traces", "trace_receiver", port, self._home.traces, listens(port)))
+            socket = self._home.sockets / "traces.sock"
+            otlp_endpoint = f"unix://{socket}"
+            parts.append(_traces(socket, self._home))
         around = Surroundings(
             databases=Databases(
                 options.database_url or (postgres.url if postgres else ""), options.database_prefix, secrets
             ),
             redis_url=redis_url,
             otlp_endpoint=otlp_endpoint,
-            smtp_url=f"smtp://127.0.0.1:{smtp_port}",
+            smtp_url=f"smtp://weft:{secrets.mail_password}@127.0.0.1:{smtp_port}?starttls=off",
             addresses={name: self._addresses(ports, name, "grpc") for name in self._services},
             metrics={name: self._addresses(ports, name, "metrics") for name in self._services},
         )
@@ -172,7 +172,7 @@ class Mesh:
         for edge in placed:
             if edge.access_log.exists() and edge.access_log.stat().st_size > ACCESS_LOG_LIMIT:
                 edge.access_log.replace(edge.access_log.with_name(f"{edge.access_log.name}.1"))
-                await post(edge.admin_port, "/reopen_logs")
+                await post(edge.admin, "/reopen_logs")
 
     async def _renew_certificates(self) -> None:
         if renewed := self._certificates.ensure():
@@ -183,6 +183,12 @@ def _external() -> Part:
     return Part("external", "external", module("deploy.local.external"), python_environment(), ROOT)
 
 
-def _python_part(name: str, source: str, port: int, folder: Path, probe: Probe) -> Part:
-    command = module(f"deploy.local.{source}", str(port), folder)
-    return Part(name, name, command, python_environment(), ROOT, probe)
+def _mail(port: int, password: str, home: Home) -> Part:
+    command = module("deploy.local.mail_sink", str(port), home.mail)
+    env = {**python_environment(), "WEFT_MAIL_PASSWORD": password}
+    return Part("mail", "mail", command, env, ROOT, greets(port), ports=(port,))
+
+
+def _traces(socket: Path, home: Home) -> Part:
+    command = module("deploy.local.trace_receiver", socket, home.traces)
+    return Part("traces", "traces", command, python_environment(), ROOT, listens(socket))

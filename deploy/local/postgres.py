@@ -1,5 +1,10 @@
-"""PostgreSQL 18 from its wheel's binaries, on loopback TCP. It refuses root, so root starts it as `nobody`."""
+"""PostgreSQL 18 from its wheel's binaries, on loopback TCP.
 
+It refuses root, so root starts it as a user of its own: an id that no account of the machine has, so that no other
+program's files or processes are in its reach, nor its in theirs (docs/decisions/0108).
+"""
+
+import grp
 import importlib.util
 import os
 import pwd
@@ -13,6 +18,9 @@ from deploy.local.home import Home, write
 from deploy.local.part import Part
 
 ROLE = "weft"
+IDS = range(60_706, 61_184)
+"""User ids that neither Debian nor systemd gives to anyone (systemd's "Users, Groups, UIDs and GIDs")."""
+NAMED = "nobody"
 ELSEWHERE = Path("/var/lib/weft")
 """Where the data of a home lies that the unprivileged user cannot get to, such as one below /root."""
 _ENV = {"LC_ALL": "C.UTF-8", "PATH": os.defpath, "TZ": "UTC"}
@@ -40,27 +48,30 @@ class Postgres:
 
     def prepare(self) -> None:
         """Make the cluster at the first start. Takes about a second then. Raises `MeshFault`."""
-        if self.data.exists():
-            if self._user is not None:
-                self._user = self.data.stat().st_uid  # who made it can read it
-            self._binaries = self._runnable()
-            return
         self._own(self._place)
         self._binaries = self._runnable()
+        if self.data.exists():
+            self._own_all(self.data)  # an earlier release ran as `nobody`
+            return
         draft = self._place / "data.draft"
         shutil.rmtree(draft, ignore_errors=True)
         password = self._place / "password"
         write(password, self._password)
-        self._own(password)
         command: list[str | Path] = [
             self._binaries / "initdb", "-D", draft, "-U", ROLE, f"--pwfile={password}", "--auth=scram-sha-256",
             "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
             "--data-checksums", "--no-instructions",
         ]  # fmt: skip
-        made = self._call(command)
+        # initdb, and it alone, wants to know its user's name: for its second the folder is an account's that has one.
+        maker = None if self._user is None else pwd.getpwnam(NAMED).pw_uid
+        for path in (self._place, password):
+            _own(path, maker)
+        made = self._call(command, maker)
         password.unlink()
         if made.returncode:
             raise MeshFault(f"PostgreSQL could not make its data folder {draft}: {_last_line(made.stderr)}")
+        self._own(self._place)
+        self._own_all(draft)
         self.prepared.unlink(missing_ok=True)
         draft.rename(self.data)
 
@@ -139,18 +150,31 @@ class Postgres:
             )
         return binaries
 
-    def _call(self, command: list[str | Path]) -> subprocess.CompletedProcess[str]:
+    def _call(self, command: list[str | Path], maker: int | None = None) -> subprocess.CompletedProcess[str]:
+        user = self._user if maker is None else maker
         try:
             return subprocess.run(
                 command, cwd="/", env=_ENV, capture_output=True, text=True, check=False,
-                user=self._user, group=self._user, extra_groups=None if self._user is None else [],
+                user=user, group=user, extra_groups=None if user is None else [],
             )  # fmt: skip
         except PermissionError as error:
             return subprocess.CompletedProcess(command, 126, "", str(error))
 
     def _own(self, path: Path) -> None:
-        if self._user is not None:
-            os.chown(path, self._user, self._user)
+        _own(path, self._user)
+
+    def _own_all(self, folder: Path) -> None:
+        if self._user is None or folder.stat().st_uid == self._user:
+            return
+        for parent, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                _own(Path(parent, name), self._user)
+        _own(folder, self._user)  # last: it says that all are
+
+
+def _own(path: Path, user: int | None) -> None:
+    if user is not None:
+        os.chown(path, user, user, follow_symlinks=False)
 
 
 def _place(home: Home, user: int | None) -> Path:
@@ -174,11 +198,13 @@ def _place(home: Home, user: int | None) -> Path:
 def _unprivileged() -> int:
     """The id of the user that root drops to. Raises `MeshFault` where root may not."""
     try:
-        user = pwd.getpwnam("nobody").pw_uid
+        pwd.getpwnam(NAMED)
+        taken = {account.pw_uid for account in pwd.getpwall()} | {group.gr_gid for group in grp.getgrall()}
+        user = next(found for found in IDS if found not in taken)
         subprocess.run(["true"], user=user, group=user, extra_groups=[], check=True)
-    except (KeyError, OSError, ValueError):
+    except (KeyError, StopIteration, OSError, ValueError):
         raise MeshFault(
-            "PostgreSQL does not run as root, and this root may not become the user nobody: "
+            "PostgreSQL does not run as root, and this root may not become another user: "
             "run as an ordinary user, or set WEFT_DATABASE_URL."
         ) from None
     return user

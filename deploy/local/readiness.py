@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 from deploy.local.part import Probe
 
+Place = int | Path
+"""Where something listens: a port of 127.0.0.1, or a Unix socket."""
 
-def listens(port: int) -> Probe:
-    """Ready when it takes connections on 127.0.0.1."""
+
+def listens(place: Place) -> Probe:
+    """Ready when it takes connections."""
 
     async def probe(_: int) -> bool:
-        return await _ask(port, b"", 0) is not None
+        return await _ask(place, b"", 0) is not None
 
     return probe
 
@@ -34,31 +38,35 @@ def pongs(port: int, password: str) -> Probe:
     return probe
 
 
-def answers(*places: tuple[int, str]) -> Probe:
-    """Ready when it answers an HTTP GET with 200 at each port and path."""
+def answers(*places: tuple[Place, str]) -> Probe:
+    """Ready when it answers an HTTP GET with 200 at each place and path."""
 
     async def probe(_: int) -> bool:
-        for port, path in places:
+        for place, path in places:
             question = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
-            if b" 200 " not in (await _ask(port, question, 13) or b""):
+            if b" 200 " not in (await _ask(place, question, 13) or b""):
                 return False
         return True
 
     return probe
 
 
-async def post(port: int, path: str) -> None:
-    """An HTTP POST without a body to 127.0.0.1; its answer is waited for and dropped. Raises `OSError`."""
+async def post(place: Place, path: str) -> None:
+    """An HTTP POST without a body; its answer is waited for and dropped."""
     await _ask(
-        port, f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode(), 13
+        place, f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode(), 13
     )
 
 
-async def _ask(port: int, question: bytes, size: int) -> bytes | None:
+async def _ask(place: Place, question: bytes, size: int) -> bytes | None:
     """The first `size` bytes of the answer; None where nothing listens or answers in a second."""
     try:
         async with asyncio.timeout(1):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await (
+                asyncio.open_connection("127.0.0.1", place)
+                if isinstance(place, int)
+                else asyncio.open_unix_connection(place)
+            )
             try:
                 writer.write(question)
                 return await reader.readexactly(size) if size else b""

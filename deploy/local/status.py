@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from deploy.local import listening
+from deploy.local.home import Home
 from deploy.local.readiness import answers, listens
 from deploy.local.running import Running
 
@@ -16,7 +17,7 @@ def show(mesh: Running) -> int:
     """Print it; 1 where a part does not serve."""
     content = mesh.content
     print(f"mesh in {mesh.home.folder}, process {mesh.pid}, up {_spell(_age(mesh.pid))}\n")
-    rows = asyncio.run(_rows(content))
+    rows = asyncio.run(_rows(mesh.home, content))
     print(f"{'part':<16}{'process':>8}  {'up':<12}{'state':<14}ports")
     for name, pid, state in rows:
         ports = ", ".join(map(str, listening.ports_of(pid))) if pid else ""
@@ -25,7 +26,7 @@ def show(mesh: Running) -> int:
     return 0 if all(state in ("serves", "elsewhere") for _, _, state in rows) else 1
 
 
-async def _rows(content: dict[str, Any]) -> list[tuple[str, int | None, str]]:
+async def _rows(home: Home, content: dict[str, Any]) -> list[tuple[str, int | None, str]]:
     rows: list[tuple[str, int | None, str]] = []
     for group, found in content["pids"].items():
         if group == "mesh":
@@ -38,11 +39,11 @@ async def _rows(content: dict[str, Any]) -> list[tuple[str, int | None, str]]:
         for number in range(max(expected, len(pids))):
             name = group if not isinstance(found, list) else f"{'edge' if group == 'envoy' else group}-{number + 1}"
             rows.append((name, pids[number] if number < len(pids) else None, ""))
-    states = await asyncio.gather(*(_state(name, pid, content) for name, pid, _ in rows))
+    states = await asyncio.gather(*(_state(home, name, pid, content) for name, pid, _ in rows))
     return [(name, pid, said or state) for (name, pid, said), state in zip(rows, states, strict=True)]
 
 
-async def _state(name: str, pid: int | None, content: dict[str, Any]) -> str:
+async def _state(home: Home, name: str, pid: int | None, content: dict[str, Any]) -> str:
     if pid is None or not _age(pid):
         return "gone"
     group, _, number = name.rpartition("-")
@@ -52,7 +53,8 @@ async def _state(name: str, pid: int | None, content: dict[str, Any]) -> str:
         port = int(content["edges"][int(number) - 1].rpartition(":")[2])
         return "serves" if await answers((port, "/healthz"))(pid) else "does not serve"
     ports = listening.ports_of(pid)
-    return "serves" if not ports or await listens(ports[0])(pid) else "does not serve"
+    place = home.sockets / "traces.sock" if name == "traces" else ports[0] if ports else None
+    return "serves" if place is not None and await listens(place)(pid) else "does not serve"
 
 
 async def _healthy(content: dict[str, Any], service: str, index: int) -> bool:

@@ -1,4 +1,4 @@
-"""A small trace receiver: `python -m deploy.local.trace_receiver PORT FOLDER` keeps recent traces as JSON files.
+"""A small trace receiver: `python -m deploy.local.trace_receiver SOCKET FOLDER` keeps recent traces as JSON files.
 
 The stock OTLP servicer over gRPC. `FOLDER/<trace id>.json` holds `{"trace_id", "spans": [{span_id, parent_span_id,
 name, service, kind, start, end, status, attributes, links}]}`, times in nanoseconds since the epoch. Files change in
@@ -129,20 +129,21 @@ def _value(value: common_pb2.AnyValue) -> Any:
     return getattr(value, kind)
 
 
-def serve(port: int, folder: Path) -> None:
-    """Take spans on 127.0.0.1 until SIGTERM; the last ones are written."""
+def serve(place: Path, folder: Path) -> None:
+    """Take spans at a Unix socket, which only our own user may open, until SIGTERM; the last ones are written."""
     os.umask(0o077)
     folder.mkdir(exist_ok=True)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     store = Store(folder)
-    options = [("grpc.max_receive_message_length", 16 << 20), ("grpc.so_reuseport", 0)]
+    options = [("grpc.max_receive_message_length", 16 << 20)]
     server = grpc.server(ThreadPoolExecutor(2), options=options)
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Receiver(store), server)  # type: ignore[no-untyped-call]
-    server.add_insecure_port(f"127.0.0.1:{port}")
+    place.unlink(missing_ok=True)  # of one that was killed
+    server.add_insecure_port(f"unix:{place}")
     server.start()
-    print(f"takes spans on 127.0.0.1:{port}", flush=True)
+    print(f"takes spans at {place}", flush=True)
     while not stop.wait(INTERVAL):
         _write(store)
     server.stop(0.5).wait()
@@ -157,4 +158,4 @@ def _write(store: Store) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), Path(sys.argv[2]))
+    serve(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -184,12 +184,13 @@ class Sender:
     """Sends spans over OTLP from a thread of its own. What cannot be delivered is counted and let go."""
 
     def __init__(self, endpoint: str, resource: Resource) -> None:
-        """`endpoint`: `http://host:port` without TLS, `https://` with."""
+        """`endpoint`: `http://host:port` without TLS, `https://` with, `unix:///path` for a socket."""
         scheme, _, address = endpoint.rpartition("://")
-        secure = scheme == "https"
-        channel = (
-            grpc.secure_channel(address, grpc.ssl_channel_credentials()) if secure else grpc.insecure_channel(address)
-        )
+        options = [("grpc.enable_http_proxy", 0)]  # a mesh reaches its own receiver directly
+        if scheme == "https":
+            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(), options)
+        else:
+            channel = grpc.insecure_channel(f"unix:{address}" if scheme == "unix" else address, options)
         self._channel = channel
         self._export = TraceServiceStub(channel).Export  # type: ignore[no-untyped-call]
         self._resource = [_key_value(key, value) for key, value in resource.attributes.items()]

@@ -207,9 +207,9 @@ def test_filters_stand_in_the_order_that_their_reasons_ask_for() -> None:
 def test_plain_http_is_on_loopback_alone() -> None:
     listeners = {one["name"]: one for one in built(https_address="0.0.0.0")["static_resources"]["listeners"]}
     hosts = {name: one["address"]["socket_address"]["address"] for name, one in listeners.items()}
-    assert hosts == {"http": "127.0.0.1", "https": "0.0.0.0", "jwks": "127.0.0.1"}
-    assert built()["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
-    assert [one["name"] for one in built(http_port=0)["static_resources"]["listeners"]] == ["jwks", "https"]
+    assert hosts == {"http": "127.0.0.1", "https": "0.0.0.0", "jwks": "127.0.0.1", "metrics": "127.0.0.1"}
+    assert built()["admin"]["address"] == {"pipe": {"path": "/etc/weft/edge/admin.sock", "mode": 0o600}}
+    assert [one["name"] for one in built(http_port=0)["static_resources"]["listeners"]] == ["jwks", "metrics", "https"]
 
 
 def test_the_edge_itself_says_only_reasons_of_the_contract_and_never_what_envoy_says() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import smtplib
+import socket
 from email.message import EmailMessage
 
 import pytest
@@ -13,13 +14,15 @@ from deploy.local.readiness import greets
 from tests.deploy.conftest import python_part
 from tests.servers import until
 
+PASSWORD = "a-password"
+
 
 @pytest.fixture
 async def port(home, journal):
     number = Ports(home.run / "ports.json").take("mail")
     code = (
         "import asyncio\nfrom pathlib import Path\nfrom deploy.local.mail_sink import serve\n"
-        f"asyncio.run(serve({number}, Path({str(home.mail)!r})))"
+        f"asyncio.run(serve({number}, Path({str(home.mail)!r}), {PASSWORD!r}))"
     )
     sink = Process(python_part(code), journal.log("mail"))
     await until(lambda: greets(number)(sink.pid), "the mail sink")
@@ -33,6 +36,7 @@ def send(port: int, recipient: str, text: str) -> None:
     mail["From"], mail["To"], mail["Subject"], mail["Message-ID"] = "a@weft.local", recipient, "Grüße", "<1@weft.local>"
     mail.set_content(text)
     with smtplib.SMTP("127.0.0.1", port) as client:
+        client.login("weft", PASSWORD)
         client.send_message(mail)
 
 
@@ -47,6 +51,30 @@ async def test_mail_is_kept_and_found_by_address(home, port):
     (other,) = mailbox.mails(home.mail, "grace@customer.example")
     assert mailbox.code(other) is None
     assert {file.suffix for file in home.mail.iterdir()} == {".eml"}
+
+
+async def test_who_does_not_know_the_password_leaves_nothing(home, port):
+    def strangers() -> list[int]:
+        codes = []
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            client.ehlo()
+            codes.append(client.mail("a@weft.local")[0])
+            try:
+                client.login("weft", "a guess")
+            except smtplib.SMTPAuthenticationError as error:
+                codes.append(error.smtp_code)
+            codes.append(client.mail("a@weft.local")[0])
+        with socket.create_connection(("127.0.0.1", port)) as page:  # what a web page can send
+            page.sendall(
+                b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\nEHLO page\r\nMAIL FROM:<a@weft.local>\r\n"
+                b"RCPT TO:<ada@customer.example>\r\nDATA\r\nYour code is 12345678.\r\n.\r\nQUIT\r\n"
+            )
+            while page.recv(4096):
+                pass
+        return codes
+
+    assert await asyncio.to_thread(strangers) == [530, 535, 530]
+    assert list(home.mail.iterdir()) == []
 
 
 def test_a_draft_is_not_a_mail_yet(home):

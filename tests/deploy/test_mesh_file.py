@@ -17,7 +17,7 @@ def test_the_mesh_file_says_where_everything_is(home):
         databases=Databases("", "weft", secrets), redis_url="", otlp_endpoint="", smtp_url="",
         addresses={"order": ("127.0.0.1:1", "127.0.0.1:2")}, metrics={"order": ("127.0.0.1:3", "127.0.0.1:4")},
     )  # fmt: skip
-    edges = [Edge(n, 8080 + n, 8443 + n, 9000 + n, 9100 + n, Path("access.log")) for n in (1, 2)]
+    edges = [Edge(n, 8080 + n, 8443 + n, 9000 + n, 9100 + n, Path("access.log"), Path("admin.sock")) for n in (1, 2)]
     file = MeshFile(
         home,
         options.read({"WEFT_TRACE_RATIO": "0.5"}),

@@ -2,10 +2,12 @@
 
 import importlib.util
 import os
+import pwd
 import subprocess
 import tempfile
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -76,3 +78,39 @@ def test_the_password_is_asked_for(closed, elsewhere):
     server = server_in(Home(closed / "home"))
     with running(server.part()), pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(server.url.replace("a-password", "another"), dbname="postgres")
+
+
+def owners(folder: Path) -> set[tuple[int, int]]:
+    return {(path.lstat().st_uid, path.lstat().st_gid) for path in (folder, *folder.rglob("*"))}
+
+
+def test_its_files_and_process_belong_to_a_user_that_nothing_else_on_the_machine_has(closed, elsewhere):
+    server = server_in(Home(closed / "home"))
+
+    with running(server.part()) as process:
+        ran = psutil.Process(process.pid).uids()
+    if os.geteuid() == 0:
+        (mine,) = owners(server.data)
+        assert mine[0] == mine[1] == ran.effective == ran.real
+        assert mine[0] in postgres_module.IDS
+        assert mine[0] not in {account.pw_uid for account in pwd.getpwall()}
+        assert server.data.parent.stat().st_uid == mine[0]
+    else:
+        assert owners(server.data) == {(os.geteuid(), os.getegid())}
+    assert server.data.stat().st_mode & 0o077 == 0
+
+
+def test_data_that_an_earlier_release_gave_to_nobody_is_taken_over(closed, elsewhere):
+    home = Home(closed / "home")
+    first = server_in(home)
+    before = owners(first.data)
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody").pw_uid
+        for path in (first.data, *first.data.rglob("*")):
+            os.chown(path, nobody, nobody, follow_symlinks=False)
+
+    again = server_in(home)
+
+    assert owners(again.data) == before
+    with running(again.part()), psycopg.connect(again.url, dbname="postgres") as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)

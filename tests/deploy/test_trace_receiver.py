@@ -9,7 +9,6 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from deploy.local import trace_receiver, trace_tree
-from deploy.local.ports import Ports
 from deploy.local.process import Process
 from deploy.local.readiness import listens
 from deploy.local.trace_receiver import Store
@@ -41,14 +40,16 @@ def batch(service: str, number: int, parent: int = 0) -> trace_service_pb2.Expor
 
 
 async def test_spans_of_several_parts_make_one_tree(home, journal):
-    port = Ports(home.run / "ports.json").take("traces")
+    place = home.sockets / "traces.sock"
+    place.write_text("")  # what one that was killed has left
     code = (
         "from pathlib import Path\nfrom deploy.local.trace_receiver import serve\n"
-        f"serve({port}, Path({str(home.traces)!r}))"
+        f"serve(Path({str(place)!r}), Path({str(home.traces)!r}))"
     )
     receiver = Process(python_part(code), journal.log("traces"))
-    await until(lambda: listens(port)(receiver.pid), "the trace receiver")
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    await until(lambda: listens(place)(receiver.pid), "the trace receiver")
+    assert place.stat().st_mode & 0o077 == 0
+    async with grpc.aio.insecure_channel(f"unix:{place}") as channel:
         stub = trace_service_pb2_grpc.TraceServiceStub(channel)
         await stub.Export(batch("order", 2, parent=1))
         await stub.Export(batch("edge", 1))

@@ -80,9 +80,9 @@ def edge(contract: Contract, key: ECKey, mint: Mint, tmp_path_factory: pytest.Te
     front(folder / "front")
     (folder / "openapi.json").write_text('{"openapi": "3.1.0"}')
     with Upstream(contract, {"keys": [key.as_dict(private=False)]}) as upstream:
-        http, admin, jwks = free_ports(3)
+        http, metrics, jwks = free_ports(3)
         addresses = {package.split(".")[1]: upstream.address for package in contract.packages}
-        deployment = deployed(contract, folder, addresses, (http, admin, jwks))
+        deployment = deployed(contract, folder, addresses, (http, metrics, jwks))
         with running(contract, deployment):
             until(lambda: stat(deployment, "http.edge.jwt_authn.jwks_fetch_success"), "the keys are fetched")
             until(lambda: stat(deployment, "cluster.order.membership_healthy"), "the services are healthy")
@@ -105,14 +105,14 @@ def deployed(
     refusals: int = 1_000_000,
 ) -> envoy.Deployment:
     """Services at addresses by name, without TLS and traces; `pages` holds `openapi.json` and `docs`."""
-    http, admin, jwks = ports
+    http, metrics, jwks = ports
     pages = pages or folder
     return envoy.Deployment(
         folder=folder,
         services={name: (address,) for name, address in addresses.items()},
         http_port=http,
         https_port=0,
-        admin_port=admin,
+        metrics_port=metrics,
         jwks_port=jwks,
         descriptors=contracts.DESCRIPTORS,
         openapi=pages / "openapi.json",

@@ -126,13 +126,13 @@ def laboratory(folder: Path) -> Iterator[Laboratory]:
     (folder / "lab.binpb").write_bytes(descriptors.SerializeToString())
     contract = Contract(descriptors)
     with Upstream(contract, {"keys": []}) as upstream:
-        http, admin, jwks = free_ports(3)
+        http, metrics, jwks = free_ports(3)
         deployment = envoy.Deployment(
             folder=folder,
             services={"lab": (upstream.address,)},
             http_port=http,
             https_port=0,
-            admin_port=admin,
+            metrics_port=metrics,
             jwks_port=jwks,
             descriptors=folder / "lab.binpb",
             access_log=folder / "access.log",
@@ -146,5 +146,7 @@ def laboratory(folder: Path) -> Iterator[Laboratory]:
 
 def _unlimited(config: Any) -> None:
     for listener in config["static_resources"]["listeners"]:
-        manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+        chain = listener["filter_chains"][0]
+        chain["filters"] = chain["filters"][-1:]  # what stands before the manager counts connections
+        manager = chain["filters"][0]["typed_config"]
         manager["http_filters"] = [one for one in manager["http_filters"] if "ratelimit" not in one["name"]]

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
@@ -31,7 +32,7 @@ def until(condition: object, what: str, seconds: float = 15) -> None:
         try:
             if condition():
                 return
-        except httpx.HTTPError:
+        except (httpx.HTTPError, OSError):
             pass
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s: {what}")
@@ -52,11 +53,10 @@ def running(
         subprocess.Popen(envoy.command(deployment), stdout=log, stderr=log) as process,
     ):
         try:
-            admin = f"http://127.0.0.1:{deployment.admin_port}"
 
             def ready() -> bool:
                 assert process.poll() is None, (deployment.folder / "envoy.log").read_text()[-2000:]
-                return httpx.get(f"{admin}/ready").text.strip() == "LIVE"
+                return admin(deployment, "GET", "/ready")[1].strip() == "LIVE"
 
             until(ready, "Envoy is live")
             yield process
@@ -67,7 +67,18 @@ def running(
     assert "script log" not in said, said[-2000:]  # a fault of the Lua lets a request pass
 
 
+def admin(deployment: envoy.Deployment, verb: str, path: str) -> tuple[int, str]:
+    """A request to the admin interface of an edge, at its socket: status and body."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.connect(str(deployment.admin_socket))
+        connection = HTTPConnection("admin")
+        connection.sock = door
+        connection.request(verb, path)
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+
+
 def stat(deployment: envoy.Deployment, name: str) -> int:
     """One counter or gauge of an edge; 0 where it does not exist yet."""
-    text = httpx.get(f"http://127.0.0.1:{deployment.admin_port}/stats?filter=^{name}$").text
+    _, text = admin(deployment, "GET", f"/stats?filter=^{name}$")
     return int(text.split(": ")[1]) if ": " in text else 0

@@ -16,7 +16,7 @@ from codegen.envoy import clusters, turns
 from services.chassis.contract import Contract
 from tests.edge import doors
 from tests.edge.conftest import Edge, Mint, deployed
-from tests.edge.running import free_ports, running, stat, until
+from tests.edge.running import admin, free_ports, running, stat, until
 from tests.edge.upstream import Upstream
 
 FEW = 2
@@ -39,9 +39,11 @@ def pair(
     folder = tmp_path_factory.mktemp("pair")
     public = {"keys": [key.as_dict(private=False)]}
     with Upstream(contract, public) as one, Upstream(contract, public) as two:
-        http, admin, jwks = free_ports(3)
+        http, metrics, jwks = free_ports(3)
         names = [package.split(".")[1] for package in contract.packages]
-        single = deployed(contract, folder, dict.fromkeys(names, ""), (http, admin, jwks), pages=edge.deployment.folder)
+        single = deployed(
+            contract, folder, dict.fromkeys(names, ""), (http, metrics, jwks), pages=edge.deployment.folder
+        )
         both = dict.fromkeys(names, (one.address, two.address))
         deployment = replace(single, services=both, turns="turns" in request.param)
         with running(contract, deployment):
@@ -120,8 +122,7 @@ def test_an_edge_that_drains_answers_what_it_has(pair: tuple[Edge, Upstream, Ups
     )
     slow.start()
     until(lambda: orders(one) + orders(two) == 1, "the call is under way")
-    admin = f"http://127.0.0.1:{edge.deployment.admin_port}"
-    assert httpx.post(f"{admin}/drain_listeners?graceful").status_code == 200
+    assert admin(edge.deployment, "POST", "/drain_listeners?graceful")[0] == 200
     slow.join(10)
     assert answers == [200]
 

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from services.chassis.contract import Contract
 from tests.edge import doors
 from tests.edge.conftest import Edge, deployed
-from tests.edge.running import free_ports, running, stat, until
+from tests.edge.running import admin, free_ports, running, stat, until
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -47,11 +47,11 @@ def traced(edge: Edge, contract: Contract, tmp_path_factory: pytest.TempPathFact
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    http, admin, jwks = free_ports(3)
+    http, metrics, jwks = free_ports(3)
     addresses = {package.split(".")[1]: edge.upstream.address for package in contract.packages}
     folder = tmp_path_factory.mktemp("traced")
     deployment = replace(
-        deployed(contract, folder, addresses, (http, admin, jwks), pages=edge.deployment.folder),
+        deployed(contract, folder, addresses, (http, metrics, jwks), pages=edge.deployment.folder),
         otlp=f"127.0.0.1:{port}",
     )
     with running(contract, deployment):
@@ -179,10 +179,30 @@ def test_health_traffic_leaves_no_line(edge: Edge) -> None:
     assert response.headers["x-request-id"] not in Path(edge.deployment.access_log).read_text()
 
 
+def test_what_changes_the_edge_is_for_its_own_user_and_the_metrics_are_read_only(edge: Edge) -> None:
+    url = f"http://127.0.0.1:{edge.deployment.metrics_port}"
+
+    assert edge.deployment.admin_socket.stat().st_mode & 0o777 == 0o600
+    assert [httpx.get(f"{url}{path}").status_code for path in ("/ready", "/stats/prometheus")] == [200, 200]
+    for verb, path in (
+        ("POST", "/quitquitquit"),
+        ("POST", "/stats/prometheus"),
+        ("POST", "/drain_listeners"),
+        ("GET", "/config_dump"),
+        ("GET", "/stats"),
+        ("GET", "/"),
+        ("GET", "/stats/prometheus/../../config_dump"),
+    ):
+        assert httpx.request(verb, url + path).status_code == 404, path
+    # A web page whose name leads to this machine.
+    assert httpx.get(f"{url}/stats/prometheus", headers={"host": "page.example"}).status_code == 404
+    assert admin(edge.deployment, "GET", "/ready") == (200, "LIVE\n")
+
+
 def test_metrics_count_by_route_kind_of_client_and_plan(edge: Edge) -> None:
     edge.call("POST", "/v1/orders:quote", json={}, token=edge.mint(sub="usr_1", plan="standard"))
     labels = 'route="order.v1.OrderService.QuoteOrder",client="usr",plan="standard"'
-    url = f"http://127.0.0.1:{edge.deployment.admin_port}/stats/prometheus"
+    url = f"http://127.0.0.1:{edge.deployment.metrics_port}/stats/prometheus"
 
     def counted() -> bool:
         text = httpx.get(url).text
@@ -240,9 +260,9 @@ def test_a_callers_trace_comes_to_the_services_from_an_edge_without_traces_too(e
 
 
 def test_the_edge_samples_by_its_own_ratio(traced: tuple[Edge, Receiver], contract: Contract, tmp_path: Path) -> None:
-    http, admin, jwks = free_ports(3)
+    http, metrics, jwks = free_ports(3)
     deployment = replace(
-        traced[0].deployment, folder=tmp_path, http_port=http, admin_port=admin, jwks_port=jwks, trace_ratio=0.0
+        traced[0].deployment, folder=tmp_path, http_port=http, metrics_port=metrics, jwks_port=jwks, trace_ratio=0.0
     )
     with running(contract, deployment):
         until(lambda: stat(deployment, "cluster.order.membership_healthy"), "order is healthy")
