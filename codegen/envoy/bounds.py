@@ -26,6 +26,8 @@ BYTES = HEAP // 4
 BYTES_OF_ADDRESS = BYTES // 8
 LEAST_BYTES = 1 << 10
 """Counted for a request at least."""
+STREAM_BYTES = BYTES_OF_ADDRESS // 128
+"""Counted for a call whose answer is a stream, which may wait for a slow reader as long as it lasts."""
 FRAME = 16 << 10
 """What may have been read beyond a body's bound before it is noticed."""
 

@@ -85,7 +85,7 @@ def _manager(prefix: str, **fields: object) -> Json:
         delayed_close_timeout="1s",
         drain_timeout="5s",
         common_http_protocol_options={
-            "idle_timeout": "300s",
+            "idle_timeout": "60s",
             "max_headers_count": bounds.READ_HEADERS,
             "headers_with_underscores_action": "REJECT_REQUEST",
         },

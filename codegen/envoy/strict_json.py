@@ -92,7 +92,8 @@ def tables(contract: Contract, deployment: Deployment) -> str:
     numbers = f"local HEADER_BYTES, HEADERS = {largest}, {most}\n"
     numbers += f"local LEAST_BYTES, FRAME, REFUSALS = {bounds.LEAST_BYTES}, {bounds.FRAME}, {deployment.refusals}\n"
     outside = {m.path: sizes.largest_body(m, contract) for m in contract.methods if not m.internal}
-    found = {"STATIC": static, "ONCE": once(contract), "LARGEST": outside}
+    streams = {m.path: bounds.STREAM_BYTES for m in contract.methods if m.server_streaming and not m.internal}
+    found = {"STATIC": static, "ONCE": once(contract), "LARGEST": outside, "STREAMS": streams}
     said = "".join(f"local {name} = {lua(value)}\n" for name, value in found.items())
     return f"{Tables(contract).source()}{said}{numbers}"
 

@@ -33,6 +33,15 @@ class Halves:
         self._state.send_data(stream, sent)
         self._flush()
 
+    def ask(self, path: str, token: str, **more: str) -> None:
+        """Send a GET."""
+        headers = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", path)]
+        stream = self._state.get_next_available_stream_id()
+        self._state.send_headers(
+            stream, [*headers, ("authorization", f"Bearer {token}"), *more.items()], end_stream=True
+        )
+        self._flush()
+
     def listen(self, seconds: float = 0.05) -> None:
         """Take in what has been said, until nothing comes for so long."""
         self._socket.settimeout(seconds)

@@ -92,6 +92,22 @@ def test_half_sent_bodies_of_an_address_end_at_its_share_of_the_memory(edge: Edg
     until(lambda: order(edge, "127.0.0.13").status_code == 201, "what was held is given back")
 
 
+def test_an_address_has_its_share_of_the_streams(edge: Edge) -> None:
+    room = bounds.BYTES_OF_ADDRESS // (bounds.STREAM_BYTES + bounds.LEAST_BYTES)
+    with halves(edge.target, "127.0.0.19", 2) as connections:
+        for number in range(room + 10):
+            token = edge.mint(sub=f"cli_watch_{number}")
+            connections[number // bounds.STREAMS].ask("/v1/orders:watch", token, **{"x-test-sleep": "1"})
+        until(lambda: refused(connections) == 10, "what is above the share is refused")
+        assert order(edge, "127.0.0.20").status_code == 201
+
+
+def refused(connections: list[Halves]) -> int:
+    """How many streams have been told to come back later."""
+    heard(connections)
+    return sum(status == "429" for one in connections for status in one.statuses.values())
+
+
 def heard(connections: list[Halves]) -> int:
     """How many streams have been answered."""
     for connection in connections:

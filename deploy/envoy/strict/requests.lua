@@ -77,7 +77,7 @@ local function settle(handle, headers, rpc, bytes, length)
   local largest = LARGEST[rpc]
   if not largest then return end
   headers:replace("x-weft-rpc", rpc)
-  headers:replace("x-weft-holds", tostring(math.max(bytes, LEAST_BYTES) + (length or largest + FRAME)))
+  headers:replace("x-weft-holds", tostring(math.max(bytes, LEAST_BYTES) + (STREAMS[rpc] or length or largest + FRAME)))
   handle:clearRouteCache()
 end
 
