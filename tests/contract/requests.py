@@ -4,13 +4,16 @@ from collections.abc import Collection, Iterator
 from importlib import import_module
 from typing import Any
 
+from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from codegen.openapi.examples import Samples
 from services.chassis import contract, sizes, validation
 from services.chassis.contract import Method
 
 CONTRACT = contract.load()
+SAMPLES = Samples(CONTRACT)
 for _service in CONTRACT.services:
     import_module(_service.file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
 
@@ -157,3 +160,27 @@ def put(message: Any, steps: Steps, value: Any) -> str:
             if last:
                 message.CopyFrom(value)
     return ".".join(path)
+
+
+def valid(method: Method) -> Message:
+    """A request that the contract takes, with lists and free texts as long as they may be, and without opaque tokens."""
+    request = empty(method)
+    json_format.ParseDict(SAMPLES.message(request.DESCRIPTOR, request=True), request, ignore_unknown_fields=True)
+    return _stretched(request)
+
+
+def _stretched(message: Any) -> Any:
+    for field, value in message.ListFields():
+        said = sizes.rules(field)
+        if field.name in ("page_token", "cursor"):
+            message.ClearField(field.name)
+        elif field.is_repeated:
+            if not said.repeated.unique:
+                value.extend([value[0]] * ((sizes.max_items(field) or 1) - len(value)))
+        elif field.message_type is not None and field.message_type.full_name.startswith("weft."):
+            _stretched(value)
+        elif (
+            field.type == FieldDescriptor.TYPE_STRING and not said.string.HasField("pattern") and not said.string.email
+        ):
+            setattr(message, field.name, WIDE * (said.string.max_len or said.string.len))
+    return message

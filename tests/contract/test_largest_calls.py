@@ -1,0 +1,79 @@
+"""The largest calls, valid and hostile, through the whole chain over a real socket: a service's loop stays free.
+
+Client and server share this thread's loop, so its CPU time is theirs together: more than the server's alone.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from importlib import import_module
+
+import grpc
+import pytest
+
+from services.chassis.app import App
+from services.chassis.contract import Caller, Method
+from tests.contract import requests
+from tests.contract.requests import CONTRACT
+from tests.harness import Harness, Issuer, Running, refusal
+
+MOST_S = 0.05
+RUNS = 10
+SCOPES = " ".join(sorted({method.scope for method in CONTRACT.methods if method.scope}))
+
+
+def token(issuer: Issuer, method: Method) -> str:
+    """A token of the first kind of caller that may call; empty where none is asked for."""
+    if Caller.USER in method.callers:
+        return issuer.user("usr_01k00000000000000000000000", SCOPES)
+    if Caller.OPERATOR in method.callers:
+        return issuer.operator("usr_01k00000000000000000000001", SCOPES)
+    return issuer.partner("prt_01k00000000000000000000000", SCOPES) if Caller.PARTNER in method.callers else ""
+
+
+async def answer(running: Running, method: Method, data: bytes, authorization: str) -> str:
+    """Call with these bytes, up to the first reply; the reason where it is refused."""
+    metadata = [("idempotency-key", secrets.token_hex(8))]
+    metadata += [("authorization", authorization)] if authorization else []
+    try:
+        if method.server_streaming:
+            call = running.channel.unary_stream(method.path)(data, metadata=metadata, timeout=20)
+            await call.read()
+            call.cancel()
+        else:
+            await running.channel.unary_unary(method.path)(data, metadata=metadata, timeout=20)
+    except grpc.RpcError as error:
+        return refusal(error).reason
+    return ""
+
+
+async def busy(ask: Callable[[], object]) -> tuple[float, str]:
+    """Seconds of CPU time of the quickest of up to ten runs, and the answer: other load makes it only longer."""
+    least, said = float("inf"), ""
+    for _ in range(RUNS):
+        begun = time.thread_time()
+        said = await ask()
+        least = min(least, time.thread_time() - begun)
+        if least < MOST_S:
+            break
+    return least, said
+
+
+@pytest.mark.parametrize("package", CONTRACT.packages)
+async def test_the_largest_calls_keep_the_loop_busy_for_less_than_50_ms(harness: Harness, package: str) -> None:
+    name = package.split(".")[1]
+
+    async def build(weft: App) -> None:
+        await import_module(f"services.{name}.__main__").build(weft)
+        weft.tokens.use(harness.issuer.jwks)  # the user service's own keys are not ours
+
+    async with harness.running(name, build, work=False) as running:
+        for method in (method for method in CONTRACT.methods if method.package == package):
+            authorization = token(harness.issuer, method)
+            cases = [("valid", requests.valid(method).SerializeToString()), *requests.hostile(method)]
+            for case, data in cases:
+                seconds, reason = await busy(lambda m=method, d=data, a=authorization: answer(running, m, d, a))
+                assert seconds < MOST_S, (method.full_name, case)
+                assert reason not in ("INTERNAL_FAULT", "TOKEN_INVALID", "SCOPE_MISSING"), (method.full_name, case)
+                if case == "valid":
+                    assert reason not in ("REQUEST_INVALID", "MESSAGE_MALFORMED", "BODY_TOO_LARGE"), method.full_name
