@@ -74,7 +74,9 @@ class Journey:
         return Account(pair["accessToken"], pair["userId"], address)
 
     def _verify(self, address: str, code: str) -> None:
-        reply = self.call("POST", "/v1/auth:verifyEmail", {"email": address, "code": code}, expect=None)
+        reply = self.call(
+            "POST", "/v1/auth:verifyEmail", {"email": address, "password": PASSWORD, "code": code}, expect=None
+        )
         if reply.status_code not in (204, 400):  # 400: a call before this one, whose answer was lost, has used the code
             raise JourneyFault(f"POST /v1/auth:verifyEmail answered {reply.status_code}: {reply.text}")
 

@@ -116,6 +116,7 @@ def _environment(
 ) -> dict[str, str]:
     return {
         "WEFT_STOP_GRACE": "2",
+        "WEFT_MAILS_OF_NETWORK": "1000000",  # everyone here is one network
         **python_environment(),
         "WEFT_DATABASE_URL": around.databases.serving_url(name),
         "WEFT_REDIS_URL": around.redis_url,

@@ -1,6 +1,8 @@
 """Migrations: a command that runs once, before any replica starts. Alembic's scripts, without its command line."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -17,8 +19,9 @@ _REVISION = re.compile(r'^revision(?:: str)? = "([^"]+)"', re.MULTILINE)
 _DOWN_REVISION = re.compile(r'^down_revision(?:: [^=]+)? = "([^"]+)"', re.MULTILINE)
 OLDEST = 15
 """The oldest PostgreSQL that the tests run the whole mesh against, beside the embedded one (docs/running.md)."""
+_CONNECT_S = 5
 _LOCK = 7_309_451_120_883
-"""An arbitrary key: two that migrate at once take turns."""
+"""An arbitrary key: two that migrate or bootstrap one database at once take turns."""
 
 
 def migrate(url: str, folder: Path, metadata: MetaData) -> None:
@@ -51,6 +54,14 @@ def check_version(version: int) -> None:
         raise SettingsError(
             f"WEFT_DATABASE_URL: the server is PostgreSQL {version // 10_000}; name one of {OLDEST} or newer."
         )
+
+
+@asynccontextmanager
+async def taking_turns(url: str) -> AsyncIterator[None]:
+    """Around a command that two may run at once, such as `bootstrap`: the second waits for the first, however it ends."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=_CONNECT_S) as connection:
+        await connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        yield
 
 
 def head(folder: Path) -> str:

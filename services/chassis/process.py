@@ -21,7 +21,6 @@ from services.chassis.settings import Settings, SettingsError
 
 Build = Callable[[App], Awaitable[None]]
 log = logs.logger("process")
-_CONNECT_S = 5
 _GIVE_UP_S = 3.0
 """Seconds to close what a failed start has opened, and for its tasks to end."""
 
@@ -110,13 +109,13 @@ async def _bootstrap(make: Callable[[], App], bootstrap: Callable[[App], Awaitab
     if bootstrap is None:
         return
     weft = make()
-    # The pool tries again in silence; a first connection says what the server answers.
-    await (await psycopg.AsyncConnection.connect(weft.database_url, connect_timeout=_CONNECT_S)).close()
-    await weft.database.open()
-    try:
-        await bootstrap(weft)
-    finally:
-        await weft.close()
+    # Its connection comes before the pool's, which would try again in silence: it says what the server answers.
+    async with migrating.taking_turns(weft.database_url):
+        await weft.database.open()
+        try:
+            await bootstrap(weft)
+        finally:
+            await weft.close()
 
 
 async def _serve(make: Callable[[], App], build: Build) -> None:

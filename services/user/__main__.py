@@ -6,8 +6,11 @@ from services.chassis import process
 from services.chassis.app import App
 from services.user import models
 from services.user.auth.accounts import Accounts
+from services.user.auth.domain import CredentialsInvalid
 from services.user.auth.handlers import AuthHandlers
-from services.user.auth.repository import CodeRepository, SessionRepository
+from services.user.auth.mail_budget import MailBudget
+from services.user.auth.origins import Origins
+from services.user.auth.repository import SessionRepository
 from services.user.auth.sessions import Sessions
 from services.user.auth.tries import Tries
 from services.user.bootstrap import bootstrap
@@ -17,6 +20,8 @@ from services.user.oauth.handlers import OAuthHandlers
 from services.user.partners.handlers import PartnerHandlers
 from services.user.partners.repository import PartnerRepository
 from services.user.passwords import Passwords
+from services.user.sign_ups.domain import VerificationCodeInvalid
+from services.user.sign_ups.repository import SignUpRepository
 from services.user.tokens import Issuer
 from services.user.users.handlers import UserHandlers
 from services.user.users.repository import UserRepository
@@ -28,16 +33,18 @@ async def build(weft: App) -> None:
     """Wire the service."""
     database, clock, vault = weft.database, weft.clock, weft.vault
     users, partners = UserRepository(database, vault), PartnerRepository(database, vault)
-    codes, held = CodeRepository(database, vault), SessionRepository(database)
+    sign_ups, held = SignUpRepository(database, vault), SessionRepository(database)
     passwords = Passwords()
     ring = KeyRing(database, KeyRepository(database, vault), clock)
     issuer = Issuer(weft.settings.issuer, ring, clock)
-    accounts = Accounts(database, users, codes, weft.outbox, weft.cache, clock)
-    sessions = Sessions(database, users, held, passwords, issuer, Tries(weft.cache, clock), clock)
+    accounts = Accounts(database, users, sign_ups, passwords, weft.outbox, clock)
+    sessions = Sessions(database, users, held, passwords, issuer, Tries(weft.cache, clock, CredentialsInvalid), clock)
+    mails = MailBudget(weft.cache, weft.settings.mails_of_network)
+    proofs = Tries(weft.cache, clock, VerificationCodeInvalid, "proofs.")
     scopes = sorted({method.scope for method in weft.contract.methods if method.scope})
 
     weft.tokens.use(ring.published)
-    weft.serve("weft.user.v1.AuthService", AuthHandlers(accounts, sessions, passwords, vault))
+    weft.serve("weft.user.v1.AuthService", AuthHandlers(accounts, sessions, Origins(vault), mails, proofs))
     weft.serve("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
     weft.serve("weft.user.v1.PartnerService", PartnerHandlers(database, partners, weft.pages, clock, scopes))
     weft.serve("weft.user.v1.UserService", UserHandlers(database, users, weft.outbox, weft.pages, clock))

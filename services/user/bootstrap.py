@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from services.chassis import ids
+from services.chassis import addresses, ids
 from services.chassis.app import App
 from services.chassis.database import Transaction
 from services.chassis.settings import SettingsError
@@ -30,6 +30,8 @@ async def bootstrap(weft: App) -> None:
 
 
 async def _set_operator(weft: App, email: str, password: str) -> None:
+    if problem := addresses.problem(email):
+        raise SettingsError(f"WEFT_OPERATOR_EMAIL: {problem}.")
     if not 12 <= len(password) <= 128:
         raise SettingsError("WEFT_OPERATOR_PASSWORD: 12 to 128 characters.")
     users, passwords, now = UserRepository(weft.database, weft.vault), Passwords(), weft.clock.now()

@@ -98,9 +98,40 @@ users = Table(
         postgresql_where=text("external_reference IS NOT NULL"),
     ),
     Index("users_of_partner", "partner_id", "user_id"),
-    info=retention.keep("accounts stay until they are erased"),
+    Index("users_unproven", "created_at", postgresql_where=text("state = 'INITIAL'")),
+    # Accounts stay until they are erased, but for those that the release before opened without a proof.
+    info=retention.delete(
+        retention.Expiry(
+            "created_at",
+            timedelta(hours=25),
+            "state = 'INITIAL' AND partner_id IS NULL AND password_hash IS NOT NULL",
+        )
+    ),
 )
 
+sign_ups = Table(
+    "sign_ups",
+    metadata,
+    Column("sign_up_id", Text, primary_key=True),
+    Column("email_sealed", LargeBinary, nullable=False),
+    Column("email_lookup", LargeBinary, nullable=False),
+    Column("display_name_sealed", LargeBinary, nullable=False),
+    Column("locale", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("network", LargeBinary, nullable=False),
+    Column("mails", Integer, nullable=False),
+    Column("code_hash", LargeBinary),
+    Column("code_expires_at", _TIME),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    Column("expires_at", _TIME, nullable=False),
+    # One for an address and a password: strangers' sign-ups with an address leave its owner's alone.
+    Index("sign_ups_once", "email_lookup", "password_hash", unique=True),
+    Index("sign_ups_expiry", "expires_at"),
+    info=retention.delete(retention.Expiry("expires_at")),
+)
+
+# Written by the release before, which kept its codes here; a release after this one drops it.
 verification_codes = Table(
     "verification_codes",
     metadata,
@@ -127,6 +158,7 @@ sessions = Table(
     Column("expires_at", _TIME, nullable=False),
     Column("ended_at", _TIME),
     Index("sessions_of_user", "user_id", "session_id"),
+    Index("sessions_open", "user_id", "session_id", postgresql_where=text("ended_at IS NULL")),
     Index("sessions_expiry", "expires_at"),
     Index("sessions_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     # An ended session is kept for a while: until then a used refresh token is known as one.
@@ -147,7 +179,9 @@ refresh_tokens = Table(
     Column("expires_at", _TIME, nullable=False),
     Column("used_at", _TIME),
     Index("refresh_tokens_of_session", "session_id"),
-    info=retention.keep("goes with its session"),
+    Index("refresh_tokens_expiry", "expires_at"),
+    # Before that it goes with its session.
+    info=retention.delete(retention.Expiry("expires_at")),
 )
 
 signing_keys = Table(

@@ -40,9 +40,9 @@ class Passwords:
         # Verified where there is no account, so that its absence takes as long as a wrong password.
         self._nobody = self._hasher.hash(os.urandom(16))
 
-    async def hash(self, password: str) -> str:
-        """The encoded hash. Raises `Overloaded` when too many wait."""
-        return await self._in_thread(self._hasher.hash, _bytes(password))
+    async def hash(self, password: str, salt: bytes = b"") -> str:
+        """The encoded hash, with a salt of its own unless one is given. Raises `Overloaded` when too many wait."""
+        return await self._in_thread(functools.partial(self._hasher.hash, salt=salt or None), _bytes(password))
 
     async def verify(self, encoded: str, password: str) -> bool:
         """Whether the password is the hash's; against an empty hash it takes as long and is not."""

@@ -41,18 +41,18 @@ def confirmed(user_id: str, order_id: str = "", **more: Any) -> Event:
     return made("order.confirmed", fact, user_id=user_id, aggregate_id=order_id, **{"sequence": 2, **more})
 
 
-def signed_up(user_id: str, **more: Any) -> Event:
-    return made("user.signed_up", users.UserSignedUp(user_id=user_id), user_id=user_id, aggregate_id=user_id, **more)
+def signed_up(sign_up_id: str, **more: Any) -> Event:
+    fact = users.UserSignedUp(sign_up_id=sign_up_id)
+    return made("user.signed_up", fact, user_id="", aggregate_id=sign_up_id, **more)
 
 
-def verification_requested(user_id: str, **more: Any) -> Event:
-    fact = users.VerificationRequested(user_id=user_id)
-    return made("user.verification_requested", fact, user_id=user_id, aggregate_id=user_id, **more)
+def verification_requested(sign_up_id: str, **more: Any) -> Event:
+    fact = users.VerificationRequested(sign_up_id=sign_up_id)
+    return made("user.verification_requested", fact, user_id="", aggregate_id=sign_up_id, **more)
 
 
-def sign_up_repeated(user_id: str, **more: Any) -> Event:
-    fact = users.SignUpRepeated(user_id=user_id)
-    return made("user.sign_up_repeated", fact, user_id=user_id, aggregate_id=user_id, **more)
+def invited(user_id: str, **more: Any) -> Event:
+    return made("user.invited", users.UserInvited(user_id=user_id), user_id=user_id, aggregate_id=user_id, **more)
 
 
 def verified(user_id: str, **more: Any) -> Event:

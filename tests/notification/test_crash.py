@@ -81,8 +81,9 @@ async def test_a_killed_service_loses_nothing_and_doubles_nothing(
         "WEFT_SMTP_URL": f"smtp://127.0.0.1:{receiver.port}",
         "WEFT_PEERS": json.dumps({"user": [users.address]}),
     }
-    people = [users.add(ids.new("usr"), state="INITIAL") for _ in range(60)]
-    batch = [events.confirmed(user) for user in people] + [events.signed_up(user) for user in people]
+    people = [users.add(ids.new("usr")) for _ in range(60)]
+    sign_ups = [users.sign_up(ids.new("sgn")) for _ in range(60)]
+    batch = [events.confirmed(user) for user in people] + [events.signed_up(sign_up) for sign_up in sign_ups]
     for share in (20, 60):
         async with process(harness, prefix, surroundings) as (_, address):
             await publish(harness, address, batch)

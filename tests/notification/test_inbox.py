@@ -141,8 +141,8 @@ async def test_another_users_notices_cannot_be_seen_counted_or_marked(service: S
 
 
 async def test_a_notice_that_is_only_mailed_is_not_in_the_inbox(service: Service) -> None:
-    service.users.add(ANN, state="INITIAL")
-    await service.publish(events.signed_up(ANN), events.verified(ANN))
+    service.users.add(ANN)
+    await service.publish(events.invited(ANN), events.verified(ANN))
     await service.settled()
     items = (await service.inbox.ListInbox(ListInboxRequest(), metadata=service.as_user(ANN))).items
     assert [item.title for item in items] == ["Welcome to Weft"]

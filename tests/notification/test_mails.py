@@ -23,6 +23,7 @@ from tests.notification.smtp import HANG_UP, receiving, until
 from tests.notification.test_message import HEADERS, INJECTION
 
 ANN = ids.new("usr")
+SIGN_UP = ids.new("sgn")
 
 
 async def attempts(service: Service) -> list[tuple[int, int, str]]:
@@ -87,34 +88,66 @@ async def test_customers_of_partners_get_mails_too(service: Service) -> None:
 
 
 @pytest.mark.parametrize("event", [events.signed_up, events.verification_requested])
-async def test_a_verification_mail_bears_a_code_that_was_made_for_it(service: Service, event) -> None:
-    service.users.add(ANN, state="INITIAL")
-    await service.publish(event(ANN))
+async def test_a_verification_mail_bears_a_code_that_was_made_for_it_and_no_name(service: Service, event) -> None:
+    service.users.sign_up(SIGN_UP, "ann@example.com")
+    await service.publish(event(SIGN_UP))
     await service.settled()
-    assert service.users.codes == {ANN: ["10000001"]}
+    assert service.users.codes == {SIGN_UP: ["10000001"]}
     assert re.findall(r"\b\d{8}\b", service.receiver.text()) == ["10000001"]
     assert "until 2026-11-25 12:00 UTC" in service.receiver.text()
+    assert service.receiver.text().startswith("Hello,\n")
+    assert service.receiver.mails[0]["To"] == "ann@example.com"
+    assert service.users.batches == []
 
 
-async def test_nobody_who_is_verified_already_gets_a_code(service: Service) -> None:
-    service.users.add(ANN, state="ACTIVE")
-    await service.publish(events.signed_up(ANN))
+async def test_a_verification_mail_speaks_the_language_that_was_asked_for(service: Service) -> None:
+    service.users.sign_up(SIGN_UP, locale="de-AT")
+    await service.publish(events.signed_up(SIGN_UP))
+    await service.settled()
+    assert service.receiver.mails[0]["Subject"] == "Bestätigen Sie Ihre Adresse"
+
+
+async def test_a_sign_up_that_has_ended_gets_no_code(service: Service) -> None:
+    await service.publish(events.signed_up(SIGN_UP))
     await service.settled()
     assert service.receiver.mails == []
-    assert await service.states() == [("SKIPPED", "ALREADY_VERIFIED")]
+    assert await service.states() == [("SKIPPED", "SIGN_UP_ENDED")]
     assert await waiting(service) == [("done", 1, "")]
 
 
-async def test_a_second_sign_up_tells_the_owner_and_makes_no_code(service: Service) -> None:
-    service.users.add(ANN)
-    await service.publish(events.sign_up_repeated(ANN))
+async def test_a_verification_mail_that_the_release_before_has_put_is_skipped(start: Start) -> None:
+    async with start(work=False) as service:
+        service.users.sign_up(SIGN_UP)
+        await service.publish(events.signed_up(SIGN_UP))
+        workers = {worker.queue.name: worker for worker in service.app._workers}
+        await workers["observations"].once()
+        await service.rows("UPDATE notifications SET facts = '{}' RETURNING 1")
+        await workers["mails"].once()
+        assert await service.states() == [("SKIPPED", "SIGN_UP_ENDED")]
+
+
+async def test_a_sign_up_with_an_address_that_has_an_account_tells_its_owner_and_bears_no_code(
+    service: Service,
+) -> None:
+    service.users.sign_up(SIGN_UP, "ann@example.com", has_account=True)
+    await service.publish(events.signed_up(SIGN_UP))
     await service.settled()
-    assert service.receiver.mails[0]["Subject"] == "You already have an account"
+    (mail,) = service.receiver.mails
+    assert (mail["Subject"], mail["To"]) == ("You already have an account", "ann@example.com")
+    assert service.receiver.text().startswith("Hello,\n")
     assert service.users.codes == {}
 
 
+async def test_a_person_whom_an_operator_adds_is_told_to_sign_up(service: Service) -> None:
+    service.users.add(ANN, state="INITIAL", display_name="Ann")
+    await service.publish(events.invited(ANN))
+    await service.settled()
+    assert service.receiver.mails[0]["Subject"] == "An account is ready for you"
+    assert service.receiver.text().startswith("Hello,\n")
+
+
 async def test_a_user_who_is_gone_gets_nothing(service: Service) -> None:
-    await service.publish(events.confirmed(ANN), events.signed_up(ANN))
+    await service.publish(events.confirmed(ANN), events.invited(ANN))
     await service.settled()
     assert await service.states() == [("SKIPPED", "NO_ADDRESS")] * 2
     assert service.receiver.mails == []
@@ -149,14 +182,14 @@ async def test_a_mail_that_the_server_defers_is_tried_again_under_one_message_id
 
 
 async def test_after_a_lost_answer_the_same_mail_is_sent_again_with_the_same_code(service: Service) -> None:
-    service.users.add(ANN, state="INITIAL")
+    service.users.sign_up(SIGN_UP)
     service.receiver.data_answers = [HANG_UP]
-    await service.publish(events.signed_up(ANN))
+    await service.publish(events.signed_up(SIGN_UP))
     await service.settled()
     first, second = service.receiver.mails
     assert first["Message-ID"] == second["Message-ID"]
     assert first.as_bytes() == second.as_bytes()
-    assert service.users.codes == {ANN: ["10000001"]}
+    assert service.users.codes == {SIGN_UP: ["10000001"]}
     assert await service.states() == [("SENT", "")]
     assert [made[:2] for made in await attempts(service)] == [(1, 0), (2, 250)]
 
@@ -165,9 +198,9 @@ async def test_after_two_lost_answers_the_mail_waits_and_bears_a_new_code_under_
     start: Start, clock
 ) -> None:
     async with start(clock=clock) as service:
-        service.users.add(ANN, state="INITIAL")
+        service.users.sign_up(SIGN_UP)
         service.receiver.data_answers = [HANG_UP, HANG_UP]
-        await service.publish(events.signed_up(ANN))
+        await service.publish(events.signed_up(SIGN_UP))
         await service.settled()
         assert await service.states() == [("QUEUED", "")]
         clock.advance(events.SOON)
@@ -217,11 +250,13 @@ async def test_a_mail_dies_after_its_last_attempt_and_can_be_replayed(start: Sta
         assert len(set(service.receiver.ids)) == 1
 
 
-async def test_mails_wait_while_the_user_service_is_down(start: Start, clock) -> None:
+@pytest.mark.parametrize("event", [events.confirmed(ANN), events.signed_up(SIGN_UP)])
+async def test_mails_wait_while_the_user_service_is_down(start: Start, clock, event) -> None:
     async with start(clock=clock) as service:
         service.users.add(ANN)
+        service.users.sign_up(SIGN_UP)
         service.users.down = True
-        await service.publish(events.confirmed(ANN))
+        await service.publish(event)
         await service.settled()
         assert await service.states() == [("QUEUED", "")]
         assert [job[0] for job in await waiting(service)] == ["ready"]
@@ -233,6 +268,7 @@ async def test_mails_wait_while_the_user_service_is_down(start: Start, clock) ->
             return await service.states() == [("SENT", "")]
 
         await events.until(sent)
+        assert [row.n for row in await service.rows("SELECT attempts - excused AS n FROM mails")] == [1]
 
 
 async def test_mails_wait_while_the_mail_server_is_away_and_are_sent_as_soon_as_it_is_back(start: Start) -> None:
@@ -371,15 +407,16 @@ async def test_a_delivery_whose_job_died_unheard_is_marked_as_failed(start: Star
 
 @pytest.mark.logs_errors("job_dead")
 async def test_nothing_that_a_mail_says_of_a_person_stays_behind(service: Service, capfd) -> None:
-    service.users.add(ANN, "canary-address@example.com", display_name="Canary Name", state="INITIAL")
+    service.users.add(ANN, "canary-address@example.com", display_name="Canary Name")
+    service.users.sign_up(SIGN_UP, "canary-address@example.com")
     service.receiver.recipient_answers = ["550 <canary-address@example.com> Canary", "450 canary-address@example.com"]
-    await service.publish(events.confirmed(ANN), events.signed_up(ANN), events.confirmed(ANN), events.signed_up(ANN))
+    await service.publish(*(made for _ in range(2) for made in (events.confirmed(ANN), events.signed_up(SIGN_UP))))
     await service.settled()
     kept = ""
     for table in service.app.metadata.tables:
         kept += str(await service.rows(f"SELECT t::text FROM {table} t"))
     said = "".join(capfd.readouterr())
     assert ANN in kept
-    for secret in ("canary-address", "Canary Name", *service.users.codes[ANN]):
+    for secret in ("canary-address", "Canary Name", *service.users.codes[SIGN_UP]):
         assert secret not in kept
         assert secret not in said

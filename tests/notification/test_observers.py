@@ -30,17 +30,17 @@ def notices(event):
 @pytest.mark.parametrize(
     ("type", "payload", "notice"),
     [
-        ("user.signed_up", users.UserSignedUp(user_id="usr_1"), Notice("user.verification", "usr_1", "usr_1", MAIL)),
+        (
+            "user.signed_up",
+            users.UserSignedUp(sign_up_id="sgn_1"),
+            Notice("user.verification", "", "sgn_1", MAIL, {"sign_up_id": "sgn_1"}),
+        ),
         (
             "user.verification_requested",
-            users.VerificationRequested(user_id="usr_1"),
-            Notice("user.verification", "usr_1", "usr_1", MAIL),
+            users.VerificationRequested(sign_up_id="sgn_1"),
+            Notice("user.verification", "", "sgn_1", MAIL, {"sign_up_id": "sgn_1"}),
         ),
-        (
-            "user.sign_up_repeated",
-            users.SignUpRepeated(user_id="usr_1"),
-            Notice("user.sign_up_repeated", "usr_1", "usr_1", MAIL),
-        ),
+        ("user.invited", users.UserInvited(user_id="usr_1"), Notice("user.invited", "usr_1", "usr_1", MAIL)),
         ("user.verified", users.UserVerified(user_id="usr_1"), Notice("user.verified", "usr_1", "usr_1", INBOX)),
         (
             "order.placed",
@@ -86,6 +86,12 @@ def test_an_order_that_the_platform_calls_off_for_its_payment_is_mailed_about_on
 
 def test_an_order_without_a_customer_tells_nobody():
     assert notices(event_of("order.expired", orders.OrderExpired(order_id="ord_1"), user_id="")) == [None]
+
+
+@pytest.mark.parametrize("fact", [users.UserSignedUp(), users.VerificationRequested()])
+def test_a_sign_up_of_an_older_release_tells_nobody(fact):
+    kind = "user.signed_up" if isinstance(fact, users.UserSignedUp) else "user.verification_requested"
+    assert notices(event_of(kind, fact)) == [None]
 
 
 def test_events_that_nobody_observes_have_no_observers():

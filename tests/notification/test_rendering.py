@@ -12,6 +12,8 @@ from services.notification.rendering import FOLDER, Templates
 
 TEMPLATES = Templates()
 NAMES = sorted(path.stem for path in (FOLDER / "en").glob("*.jinja"))
+NAMELESS = {"user.invited", "user.sign_up_repeated", VERIFICATION}
+"""Mails to addresses that may not be proven: no word of a stranger stands in them."""
 FACTS = {
     "order_id": "ord_01",
     "total": {"amount_minor": 4200, "currency": "EUR"},
@@ -36,7 +38,7 @@ def test_every_template_is_there_in_every_locale_with_the_same_parts_and_renders
         letter = TEMPLATES.letter(name, locale, FACTS)
         assert letter.subject
         assert "\n" not in letter.subject
-        assert "Ann" in letter.text
+        assert ("Ann" in letter.text) == (name not in NAMELESS)
         assert "<p>" in letter.html
         assert letter.locale == locale
     if "title" in parts:

@@ -21,6 +21,7 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
 
     def __init__(self) -> None:
         self.by_id: dict[str, user_pb2.User] = {}
+        self.sign_ups: dict[str, tuple[str, str, bool]] = {}
         self.codes: dict[str, list[str]] = {}
         self.batches: list[list[str]] = []
         self.traceparents: list[str] = []
@@ -36,6 +37,11 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
         )
         return user_id
 
+    def sign_up(self, sign_up_id: str, email: str = "", *, locale: str = "en", has_account: bool = False) -> str:
+        """Let a sign-up be pending; returns the id."""
+        self.sign_ups[sign_up_id] = (email or f"{sign_up_id}@example.com", locale, has_account)
+        return sign_up_id
+
     async def BatchGetUsers(self, request: user_service_pb2.BatchGetUsersRequest, context: Any) -> Any:
         self.traceparents.append(dict(context.invocation_metadata()).get("traceparent", ""))
         await self._answer(context)
@@ -45,15 +51,14 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
 
     async def IssueVerificationCode(self, request: auth_service_pb2.IssueVerificationCodeRequest, context: Any) -> Any:
         await self._answer(context)
-        user = self.by_id.get(request.user_id)
-        if user is None:
-            await _refuse(context, errors.UserNotFound(user_id=request.user_id))
-        elif user.state != user_pb2.USER_STATE_INITIAL:
-            await _refuse(context, errors.UserAlreadyVerified(user_id=request.user_id))
-        code = str(next(self._numbers))
-        self.codes.setdefault(request.user_id, []).append(code)
-        reply = auth_service_pb2.IssueVerificationCodeResponse(code=code)
-        reply.expire_time.FromDatetime(EXPIRES)
+        if request.sign_up_id not in self.sign_ups:
+            await _refuse(context, errors.SignUpNotFound(sign_up_id=request.sign_up_id))
+        email, locale, has_account = self.sign_ups[request.sign_up_id]
+        reply = auth_service_pb2.IssueVerificationCodeResponse(email=email, locale=locale)
+        if not has_account:
+            reply.code = str(next(self._numbers))
+            reply.expire_time.FromDatetime(EXPIRES)
+            self.codes.setdefault(request.sign_up_id, []).append(reply.code)
         return reply
 
     async def _answer(self, context: Any) -> None:

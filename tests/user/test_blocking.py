@@ -121,9 +121,10 @@ def email() -> str:
 def tokens(grpc_stub: Any, grpc_server: Running, loop: Loop, email: str) -> auth_service_pb2.TokenPair:
     """Of someone who signed up, proved the address and signed in."""
     grpc_stub.SignUp(auth_service_pb2.SignUpRequest(email=email, password=PASSWORD, display_name="Ada"))
-    user_id = loop.run(grpc_server.app.database.one(Query("SELECT user_id FROM users"))).user_id
-    issued = grpc_stub.IssueVerificationCode(auth_service_pb2.IssueVerificationCodeRequest(user_id=user_id))
-    grpc_stub.VerifyEmail(auth_service_pb2.VerifyEmailRequest(email=email, code=issued.code))
+    pending = loop.run(grpc_server.app.database.one(Query("SELECT sign_up_id FROM sign_ups")))
+    asked = auth_service_pb2.IssueVerificationCodeRequest(sign_up_id=pending.sign_up_id)
+    code = grpc_stub.IssueVerificationCode(asked).code
+    grpc_stub.VerifyEmail(auth_service_pb2.VerifyEmailRequest(email=email, code=code, password=PASSWORD))
     return grpc_stub.SignIn(auth_service_pb2.SignInRequest(email=email, password=PASSWORD))
 
 

@@ -72,7 +72,7 @@ async def test_new_credentials_replace_the_old_ones(world: World) -> None:
 
 
 async def test_someone_with_an_account_is_made_the_operator(world: World) -> None:
-    person = await world.sign_up("ada")
+    person = await world.proven("ada")
     await given(world, operator_email=person.email, operator_password=person.password)
     person.tokens = await world.sign_in(person.email, person.password)
     me = await world.users.GetUser(GetUserRequest(user_id="me"), metadata=person.metadata)
@@ -90,6 +90,7 @@ async def test_without_credentials_there_is_a_key_and_nobody(world: World) -> No
     ("settings", "named"),
     [
         ({"operator_email": "o@example.com", "operator_password": "short"}, "WEFT_OPERATOR_PASSWORD"),
+        ({"operator_email": "o..p@example.com", **GIVEN}, "WEFT_OPERATOR_EMAIL"),
         ({"partner_client_id": CLIENT}, "WEFT_PARTNER_CLIENT_SECRET"),
     ],
 )

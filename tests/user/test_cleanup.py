@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from weft.user.v1.auth_service_pb2 import RefreshRequest, SignOutRequest
 from weft.user.v1.partner_service_pb2 import RotateClientSecretRequest
+from weft.user.v1.user_service_pb2 import CreateUserRequest
 
 from tests.harness import refused
 from tests.user.world import World
@@ -16,13 +17,42 @@ def sweep(world: World):
     return next(job for _, job, name in world.app._jobs if name == "retention")
 
 
-async def test_codes_that_ended_go(world: World, sweep) -> None:
-    old, new = await world.sign_up("ada"), await world.sign_up("bob")
-    await world.code(old)
-    world.clock.advance(timedelta(hours=24, seconds=1))
-    await world.code(new)
+async def test_a_sign_up_that_nobody_proves_ends_with_its_code(world: World, sweep) -> None:
+    mailed, unmailed = await world.sign_up("ada"), await world.sign_up("bob")
+    world.clock.advance(timedelta(hours=1))
+    await world.code(mailed)
+    world.clock.advance(timedelta(hours=23, seconds=1))
     await sweep()
-    assert [row.user_id for row in await world.rows("SELECT user_id FROM verification_codes")] == [new.user_id]
+    assert [row.sign_up_id for row in await world.rows("SELECT sign_up_id FROM sign_ups")] == [mailed.sign_up_id]
+    world.clock.advance(timedelta(hours=1))
+    await sweep()
+    assert await world.rows("SELECT 1 FROM sign_ups UNION ALL SELECT 1 FROM users") == []
+    assert (await refused(world.code(unmailed))).reason == "SIGN_UP_NOT_FOUND"
+
+
+async def test_an_account_that_an_older_release_opened_without_a_proof_goes(world: World, sweep) -> None:
+    operator, invited = await world.operator(), "ada"
+    request = CreateUserRequest(email=world.email(invited))
+    await world.users.CreateUser(request, metadata=operator.metadata)
+    await world.person("bob")
+    await world.rows(
+        "INSERT INTO users (user_id, email_sealed, email_lookup, display_name_sealed, locale, state, roles, plan, "
+        "password_hash, created_at, updated_at) VALUES ('usr_old', '', 'x', '', 'en', 'INITIAL', '{}', 'free', 'h', "
+        "%(now)s, %(now)s) RETURNING 1",
+        now=world.clock.now(),
+    )
+    world.clock.advance(timedelta(hours=25, seconds=1))
+    await sweep()
+    assert sorted(row.state for row in await world.rows("SELECT state FROM users")) == ["ACTIVE", "ACTIVE", "INITIAL"]
+
+
+async def test_refresh_tokens_go_when_they_no_longer_work(world: World, sweep) -> None:
+    person = await world.person("ada")
+    await world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token))
+    world.clock.advance(timedelta(days=30, seconds=1))
+    await sweep()
+    assert len(await world.rows("SELECT 1 FROM sessions")) == 1
+    assert await world.rows("SELECT 1 FROM refresh_tokens") == []
 
 
 async def test_sessions_go_a_week_after_their_end(world: World, sweep) -> None:

@@ -13,11 +13,10 @@ from services.chassis.errors import EtagMismatch
 from services.user.auth.domain import (
     HeldToken,
     Refresh,
-    make_code,
     make_refresh_token,
     refresh_token_end,
 )
-from services.user.auth.tries import network
+from services.user.auth.origins import neighbourhood, network
 from services.user.oauth.domain import FORM, OAuthError, fits, read_credentials, read_form, read_scopes
 from services.user.partners.domain import (
     ACTIVE,
@@ -30,6 +29,7 @@ from services.user.partners.domain import (
     minute,
     unknown_scopes,
 )
+from services.user.sign_ups.domain import make_code
 from services.user.users.domain import ADMIN, CUSTOMER, OPERATOR, SCOPES_OF_ROLE, User, fold
 
 NOW = datetime(2026, 11, 24, 12, 30, 40, 123, tzinfo=UTC)
@@ -128,6 +128,19 @@ def test_addresses_are_alike_whatever_their_case(one: str, other: str) -> None:
 )
 def test_one_address_is_one_host_or_one_ipv6_network(address: str, counted: str) -> None:
     assert network(address) == counted
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.0/24"),
+        ("::ffff:203.0.113.7", "203.0.113.0/24"),
+        ("2001:db8:7:1::1", "2001:db8:7::/48"),
+        ("unknown", ""),
+    ],
+)
+def test_a_neighbourhood_is_what_one_owner_easily_has(address: str, counted: str) -> None:
+    assert neighbourhood(address) == counted
 
 
 def test_a_last_use_is_a_minute() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import grpc
 import pytest
-from weft.user.v1.auth_service_pb2 import SignInRequest, SignOutRequest
+from weft.user.v1.auth_service_pb2 import RefreshRequest, SignInRequest, SignOutRequest
 from weft.user.v1.user_service_pb2 import GetUserRequest
 
 from services.user.passwords import Passwords
@@ -67,8 +67,7 @@ async def test_wrong_address_wrong_password_and_unproven_address_are_told_alike(
 
 
 async def test_a_password_is_the_same_however_its_letters_were_composed(world: World) -> None:
-    person = await world.sign_up("ada", "ein café in Graz")
-    await world.verify(person.email, await world.code(person))
+    person = await world.proven("ada", "ein café in Graz")
     await world.sign_in(person.email, "ein café in Graz")
 
 
@@ -173,6 +172,17 @@ async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(world: World) ->
     (row,) = await world.rows("SELECT password_hash FROM users")
     assert row.password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     await world.sign_in(person.email, person.password)
+
+
+async def test_a_person_has_fifty_sessions_and_one_more_ends_the_oldest(world: World) -> None:
+    person = await world.person("ada")
+    for _ in range(10):
+        world.clock.advance(timedelta(seconds=1))
+        await asyncio.gather(*(world.sign_in(person.email, person.password) for _ in range(5)))
+    (row,) = await world.rows("SELECT count(*) FILTER (WHERE ended_at IS NULL) AS open, count(*) AS all FROM sessions")
+    assert tuple(row) == (50, 51)
+    refusal = await refused(world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token)))
+    assert refusal.reason == "REFRESH_TOKEN_INVALID"
 
 
 async def test_signing_out_ends_the_session_and_may_be_repeated(world: World) -> None:

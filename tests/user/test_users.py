@@ -63,11 +63,36 @@ async def test_a_partners_customer_is_active_at_once(world: World) -> None:
     assert await world.told() == []
 
 
-async def test_a_person_whom_an_operator_adds_is_asked_for_the_proof(world: World, operator: Metadata) -> None:
+async def test_a_person_whom_an_operator_adds_is_invited_and_signs_up(world: World, operator: Metadata) -> None:
     user = await create(world, operator, "ada")
     assert (user.state, user.partner_id, user.locale) == (user_pb2.USER_STATE_INITIAL, "", "en")
-    assert await world.told() == [("user.signed_up", user.user_id, 1)]
+    assert await world.told() == [("user.invited", user.user_id, 1)]
     assert (await world.events())[0].actor.startswith("usr_")
+
+    person = await world.proven("ada")
+    assert (await world.told())[-1] == ("user.verified", user.user_id, 2)
+    assert (await world.sign_in(person.email, person.password)).user_id == user.user_id
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("DE", "de"), ("de-at", "de-AT"), ("sr-latn-rs", "sr-Latn-RS"), ("", "en")]
+)
+async def test_a_locale_has_one_spelling(world: World, operator: Metadata, given: str, kept: str) -> None:
+    assert (await create(world, operator, "ada", locale=given)).locale == kept
+
+
+@pytest.mark.parametrize("locale", ["de-de-de", "de_AT", "en" + "-aa" * 12])
+async def test_what_is_no_language_tag_is_refused(world: World, operator: Metadata, locale: str) -> None:
+    refusal = await refused(create(world, operator, "ada", locale=locale))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID")
+    assert list(refusal.violations) == ["locale"]
+
+
+async def test_an_address_that_no_mail_reaches_is_refused(world: World, operator: Metadata) -> None:
+    request = CreateUserRequest(email="kim..x@docomo.example")
+    refusal = await refused(world.users.CreateUser(request, metadata=operator))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID")
+    assert refusal.violations == {"email": "An email address cannot have two periods in a row"}
 
 
 async def test_an_address_is_taken_for_one_partner_and_free_for_another(world: World) -> None:
@@ -77,7 +102,7 @@ async def test_an_address_is_taken_for_one_partner_and_free_for_another(world: W
     refusal = await refused(create(world, acme, "ADA"))
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.ALREADY_EXISTS, "EMAIL_TAKEN")
     await create(world, other, "ada")
-    await world.sign_up("ada")
+    await world.proven("ada")
 
 
 async def test_an_external_reference_is_taken_for_one_partner(world: World) -> None:

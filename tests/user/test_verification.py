@@ -1,11 +1,12 @@
-"""The proof of an address: codes that work once, for a day and for five tries."""
+"""The proof of an address: codes that work once, for a day, for five attempts, and with the password that asked for them."""
 
 import asyncio
 from datetime import timedelta
+from itertools import permutations
 
 import grpc
 import pytest
-from weft.user.v1 import auth_service_pb2_grpc
+from weft.user.v1 import auth_service_pb2_grpc, user_service_pb2
 from weft.user.v1.auth_service_pb2 import (
     IssueVerificationCodeRequest,
     ResendVerificationRequest,
@@ -14,27 +15,38 @@ from weft.user.v1.auth_service_pb2 import (
 
 from services.chassis import ids
 from tests.harness import Refusal, refused
-from tests.user.world import World
+from tests.user.test_sign_up import elsewhere
+from tests.user.world import PASSWORD, Person, World
 
 INVALID = (grpc.StatusCode.FAILED_PRECONDITION, "VERIFICATION_CODE_INVALID")
+STRANGERS = "a password of a stranger"
 
 
 def wrong(code: str) -> str:
     return f"{(int(code) + 1) % 10**8:08}"
 
 
-async def refusal_of(world: World, email: str, code: str) -> tuple[grpc.StatusCode, str]:
-    found: Refusal = await refused(world.verify(email, code))
+async def refusal_of(
+    world: World, email: str, code: str, password: str = PASSWORD, address: str = ""
+) -> tuple[grpc.StatusCode, str]:
+    found: Refusal = await refused(world.verify(email, code, password, address))
     return found.code, found.reason
 
 
+async def resend(world: World, email: str, password: str = "", address: str = "") -> None:
+    request = ResendVerificationRequest(email=email, password=password)
+    await world.auth.ResendVerification(request, metadata=world.at(address))
+
+
 async def test_the_right_code_opens_the_account_and_is_told(world: World) -> None:
-    person = await world.sign_up("ada")
+    person = await world.sign_up("ada", locale="de-AT")
     await world.verify(person.email.upper(), await world.code(person))
 
-    assert [tuple(row) for row in await world.rows("SELECT state FROM users")] == [("ACTIVE",)]
-    assert (await world.told())[-1] == ("user.verified", person.user_id, 2)
-    assert await world.rows("SELECT 1 FROM verification_codes") == []
+    (row,) = await world.rows("SELECT user_id, state, roles, plan, partner_id, locale FROM users")
+    assert tuple(row)[1:] == ("ACTIVE", ["customer"], "free", None, "de-AT")
+    assert (await world.told())[-1] == ("user.verified", row.user_id, 1)
+    assert await world.rows("SELECT 1 FROM sign_ups") == []
+    assert (await world.sign_in(person.email, person.password)).user_id == row.user_id
 
 
 async def test_a_code_works_once(world: World) -> None:
@@ -47,22 +59,84 @@ async def test_a_code_works_once(world: World) -> None:
 async def test_a_code_that_is_sent_ten_times_at_once_works_once(world: World) -> None:
     person = await world.sign_up("ada")
     code = await world.code(person)
-    answers = await asyncio.gather(*(world.verify(person.email, code) for _ in range(10)), return_exceptions=True)
+    calls = [world.verify(person.email, code, address=elsewhere()) for _ in range(10)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(answer is None for answer in answers) == 1
     assert [kind for kind, _, _ in await world.told()].count("user.verified") == 1
 
 
-async def test_the_sixth_try_is_refused_though_it_is_right(world: World) -> None:
+async def test_whatever_codes_come_and_in_whichever_order_only_the_owners_password_opens(world: World) -> None:
+    """The mailbox is the owner's: they enter each code that it holds, with the password that is theirs."""
+    for number, order in enumerate(permutations(range(4))):
+        owner = await world.sign_up(f"ada{number}")
+        stranger = await world.sign_up(f"ada{number}", STRANGERS, elsewhere())
+        codes = [await world.code(who) for who in (owner, stranger, owner, stranger)]
+        opened = [which for which in order if await opens(world, owner, codes[which])]
+
+        assert opened == [2]  # the newest code of the owner's own sign-up
+        await world.sign_in(owner.email, owner.password)
+        assert (await refused(world.sign_in(owner.email, STRANGERS))).reason == "CREDENTIALS_INVALID"
+
+
+async def opens(world: World, person: Person, code: str) -> bool:
+    try:
+        await world.verify(person.email, code, person.password)
+    except grpc.RpcError:
+        return False
+    return True
+
+
+async def test_the_owners_name_is_the_owners(world: World) -> None:
+    owner = await world.sign_up("ada", display_name="Ada")
+    await world.sign_up("ada", STRANGERS, elsewhere(), display_name="Your account is closed, call 555 01 23")
+    await world.verify(owner.email, await world.code(owner))
+    owner.tokens = await world.sign_in(owner.email, owner.password)
+    me = await world.users.GetUser(user_service_pb2.GetUserRequest(user_id="me"), metadata=owner.metadata)
+    assert me.display_name == "Ada"
+
+
+async def test_what_is_proven_ends_the_others_of_the_address_and_no_more(world: World) -> None:
+    owner, bob = await world.sign_up("ada"), await world.sign_up("bob")
+    stranger = await world.sign_up("ada", STRANGERS, elsewhere())
+    code = await world.code(stranger)
+    await world.verify(owner.email, await world.code(owner))
+
+    assert [row.sign_up_id for row in await world.rows("SELECT sign_up_id FROM sign_ups")] == [bob.sign_up_id]
+    assert await refusal_of(world, owner.email, code, STRANGERS) == INVALID
+    assert (await refused(world.code(stranger))).reason == "SIGN_UP_NOT_FOUND"
+
+
+async def test_of_two_who_prove_one_address_at_once_one_has_the_account(world: World) -> None:
+    for number in range(5):
+        name = f"ada{number}"
+        people = [await world.sign_up(name, f"the password of person {n}", elsewhere()) for n in range(4)]
+        codes = [await world.code(person) for person in people]
+        calls = [
+            world.verify(person.email, code, person.password, elsewhere())
+            for person, code in zip(people, codes, strict=True)
+        ]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert sum(answer is None for answer in answers) == 1
+        opened = [person for person, answer in zip(people, answers, strict=True) if answer is None]
+        for person in people:
+            signed_in = world.sign_in(person.email, person.password, elsewhere())
+            if person in opened:
+                await signed_in
+            else:
+                assert (await refused(signed_in)).reason == "CREDENTIALS_INVALID"
+
+
+async def test_the_sixth_attempt_is_refused_though_it_is_right(world: World) -> None:
     person = await world.sign_up("ada")
     code = await world.code(person)
     for _ in range(5):
-        assert await refusal_of(world, person.email, wrong(code)) == INVALID
-    assert await refusal_of(world, person.email, code) == INVALID
-    # A new mail brings five new tries.
+        assert await refusal_of(world, person.email, wrong(code), address=elsewhere()) == INVALID
+    assert await refusal_of(world, person.email, code, address=elsewhere()) == INVALID
+    # A new mail brings five new attempts.
     await world.verify(person.email, await world.code(person))
 
 
-async def test_the_fifth_try_still_works(world: World) -> None:
+async def test_the_fifth_attempt_still_works(world: World) -> None:
     person = await world.sign_up("ada")
     code = await world.code(person)
     for _ in range(4):
@@ -74,9 +148,32 @@ async def test_a_hundred_guesses_at_once_are_five(world: World) -> None:
     person = await world.sign_up("ada")
     code = await world.code(person)
     guesses = [f"{(int(code) + step) % 10**8:08}" for step in range(1, 101)]
-    await asyncio.gather(*(refusal_of(world, person.email, guess) for guess in guesses))
-    assert [tuple(row) for row in await world.rows("SELECT tries FROM verification_codes")] == [(5,)]
-    assert await refusal_of(world, person.email, code) == INVALID
+    answers = await asyncio.gather(*(refusal_of(world, person.email, guess) for guess in guesses))
+    assert [answer for _, answer in answers].count("TOO_MANY_TRIES") == 95
+    assert [tuple(row) for row in await world.rows("SELECT attempts FROM sign_ups")] == [(5,)]
+    assert await refusal_of(world, person.email, code, address=elsewhere()) == INVALID
+
+
+async def test_who_does_not_know_the_password_spends_none_of_the_owners_attempts(world: World) -> None:
+    owner = await world.sign_up("ada")
+    code = await world.code(owner)
+    for _ in range(4):
+        stranger = elsewhere()
+        for _ in range(5):
+            assert await refusal_of(world, owner.email, wrong(code), STRANGERS, stranger) == INVALID
+    assert [row.attempts for row in await world.rows("SELECT attempts FROM sign_ups")] == [0]
+    await world.verify(owner.email, code)
+
+
+async def test_who_guesses_from_one_network_waits_and_the_owner_does_not(world: World) -> None:
+    owner = await world.sign_up("ada")
+    code, stranger = await world.code(owner), elsewhere()
+    for _ in range(5):
+        await refusal_of(world, owner.email, wrong(code), STRANGERS, stranger)
+    refusal = await refused(world.verify(owner.email, wrong(code), STRANGERS, stranger))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_TRIES")
+    assert refusal.retry_after == 1
+    await world.verify(owner.email, code)
 
 
 async def test_a_new_code_voids_the_one_before(world: World) -> None:
@@ -88,8 +185,7 @@ async def test_a_new_code_voids_the_one_before(world: World) -> None:
 
 async def test_a_code_ends_after_a_day(world: World) -> None:
     person = await world.sign_up("ada")
-    request = IssueVerificationCodeRequest(user_id=person.user_id)
-    issued = await world.auth.IssueVerificationCode(request)
+    issued = await world.auth.IssueVerificationCode(IssueVerificationCodeRequest(sign_up_id=person.sign_up_id))
     assert issued.expire_time.ToDatetime(world.clock.now().tzinfo) == world.clock.now() + timedelta(hours=24)
 
     world.clock.advance(timedelta(hours=24))
@@ -102,47 +198,79 @@ async def test_a_code_is_no_other_persons(world: World) -> None:
     assert await refusal_of(world, bob.email, code) == INVALID
 
 
-async def test_an_unknown_address_is_told_the_same_as_a_wrong_code(world: World) -> None:
+async def test_an_unknown_address_a_wrong_password_and_a_wrong_code_are_told_alike(world: World) -> None:
     person = await world.sign_up("ada")
     code = await world.code(person)
-    known = await refused(world.verify(person.email, wrong(code)))
-    unknown = await refused(world.verify(world.email("nobody"), wrong(code)))
-    assert known == unknown
+    answers = [
+        await refused(world.verify(person.email, wrong(code))),
+        await refused(world.verify(person.email, code, STRANGERS)),
+        await refused(world.verify(world.email("nobody"), code)),
+    ]
+    assert answers[0] == answers[1] == answers[2]
 
 
-async def test_codes_are_made_for_accounts_that_wait_only(world: World) -> None:
-    person = await world.person("ada")
-    verified = await refused(world.auth.IssueVerificationCode(IssueVerificationCodeRequest(user_id=person.user_id)))
-    assert (verified.code, verified.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "USER_ALREADY_VERIFIED")
-    assert verified.metadata == {"user_id": person.user_id}
-
-    nobody = ids.new("usr")
-    unknown = await refused(world.auth.IssueVerificationCode(IssueVerificationCodeRequest(user_id=nobody)))
-    assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
-    assert unknown.metadata == {"user_id": nobody}
+async def test_codes_are_made_for_sign_ups_that_wait_only(world: World) -> None:
+    nobody = ids.new("sgn")
+    unknown = await refused(world.auth.IssueVerificationCode(IssueVerificationCodeRequest(sign_up_id=nobody)))
+    assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "SIGN_UP_NOT_FOUND")
+    assert unknown.metadata == {"sign_up_id": nobody}
 
 
 async def test_the_edge_cannot_have_codes_made(world: World) -> None:
     person = await world.sign_up("ada")
     channel = world.channel_as("edge")
     stub = auth_service_pb2_grpc.AuthServiceStub(channel)
-    refusal = await refused(stub.IssueVerificationCode(IssueVerificationCodeRequest(user_id=person.user_id)))
+    refusal = await refused(stub.IssueVerificationCode(IssueVerificationCodeRequest(sign_up_id=person.sign_up_id)))
     await channel.close()
     assert refusal.reason == "CALLER_NOT_ALLOWED"
 
 
-async def test_asking_again_mails_those_who_wait_and_nobody_else(world: World) -> None:
-    waiting, done = await world.sign_up("ada"), await world.person("bob")
-    before = len(await world.told())
-    for email in (done.email, world.email("nobody")):
-        await world.auth.ResendVerification(ResendVerificationRequest(email=email))
-    assert len(await world.told()) == before
+async def asked_again(world: World) -> list[str]:
+    """The sign-ups that a mail was asked for once more."""
+    return [subject for kind, subject, _ in await world.told() if kind == "user.verification_requested"]
 
-    await world.auth.ResendVerification(ResendVerificationRequest(email=waiting.email))
-    assert (await world.told())[before:] == [("user.verification_requested", waiting.user_id, 2)]
+
+async def test_asking_again_finds_the_sign_up_of_the_password_from_anywhere(world: World) -> None:
+    owner: Person = await world.sign_up("ada")
+    stranger = await world.sign_up("ada", STRANGERS, elsewhere())
+    await resend(world, owner.email, owner.password, elsewhere())
+    await resend(world, owner.email, STRANGERS, elsewhere())
+    await resend(world, owner.email, "the password of nobody at all")
+    assert await asked_again(world) == [owner.sign_up_id, stranger.sign_up_id]
+    assert (await world.told())[-2:] == [
+        ("user.verification_requested", owner.sign_up_id, 2),
+        ("user.verification_requested", stranger.sign_up_id, 2),
+    ]
+
+
+async def test_asking_again_without_a_password_finds_the_callers_own_and_leaves_others_alone(world: World) -> None:
+    owner, other = await world.sign_up("ada"), await world.person("bob")
+    await world.sign_up("ada", STRANGERS, elsewhere())
+    for email, address in ((owner.email, elsewhere()), (other.email, ""), (world.email("nobody"), "")):
+        await resend(world, email, address=address)
+    assert await asked_again(world) == []
+    await resend(world, owner.email)
+    assert await asked_again(world) == [owner.sign_up_id]
+
+
+async def test_strangers_who_ask_again_and_again_leave_the_owner_their_mails(world: World) -> None:
+    owner = await world.sign_up("ada")
+    for _ in range(4):
+        stranger = elsewhere()
+        calls = [resend(world, owner.email, address=stranger) for _ in range(6)]
+        assert any(await asyncio.gather(*calls, return_exceptions=True))
+    await resend(world, owner.email)
+    assert await asked_again(world) == [owner.sign_up_id]
+    await world.verify(owner.email, await world.code(owner))
 
 
 @pytest.mark.parametrize("code", ["1234567", "123456789", "1234567a", ""])
 async def test_what_is_no_code_is_refused_by_the_contract(world: World, code: str) -> None:
-    refusal = await refused(world.auth.VerifyEmail(VerifyEmailRequest(email=world.email("ada"), code=code)))
+    request = VerifyEmailRequest(email=world.email("ada"), code=code, password=PASSWORD)
+    refusal = await refused(world.auth.VerifyEmail(request))
     assert (refusal.reason, list(refusal.violations)) == ("REQUEST_INVALID", ["code"])
+
+
+async def test_a_proof_needs_a_password(world: World) -> None:
+    refusal = await refused(world.auth.VerifyEmail(VerifyEmailRequest(email=world.email("ada"), code="12345678")))
+    assert (refusal.reason, list(refusal.violations)) == ("REQUEST_INVALID", ["password"])

@@ -37,8 +37,9 @@ class Person:
     """Someone with an account."""
 
     email: str
-    user_id: str
+    user_id: str = ""
     password: str = PASSWORD
+    sign_up_id: str = ""
     tokens: auth_service_pb2.TokenPair = field(default_factory=auth_service_pb2.TokenPair)
 
     @property
@@ -91,32 +92,43 @@ class World:
         """Type, aggregate and sequence of the events."""
         return [(event.type, event.aggregate_id, event.sequence) for event in await self.events()]
 
-    async def sign_up(self, name: str, password: str = PASSWORD) -> Person:
+    def at(self, address: str = "") -> Metadata:
+        """Of a call from a network address, as the edge writes it."""
+        return [("x-envoy-external-address", address or self.address)]
+
+    async def sign_up(self, name: str, password: str = PASSWORD, address: str = "", **more: str) -> Person:
         """Someone who has yet to prove the address."""
-        email = self.email(name)
-        await self.auth.SignUp(
-            auth_service_pb2.SignUpRequest(email=email, password=password, display_name=name.title())
+        request = auth_service_pb2.SignUpRequest(
+            email=self.email(name), password=password, **{"display_name": name.title(), **more}
         )
-        return Person(email, (await self.events())[-1].user_id, password)
+        await self.auth.SignUp(request, metadata=self.at(address))
+        return Person(request.email, password=password, sign_up_id=(await self.events())[-1].aggregate_id)
 
     async def code(self, person: Person) -> str:
         """The code that a mail would carry."""
-        request = auth_service_pb2.IssueVerificationCodeRequest(user_id=person.user_id)
+        request = auth_service_pb2.IssueVerificationCodeRequest(sign_up_id=person.sign_up_id)
         return (await self.auth.IssueVerificationCode(request)).code
 
-    async def verify(self, email: str, code: str) -> None:
-        """Prove an address."""
-        await self.auth.VerifyEmail(auth_service_pb2.VerifyEmailRequest(email=email, code=code))
+    async def verify(self, email: str, code: str, password: str = PASSWORD, address: str = "") -> None:
+        """Prove an address and a sign-up."""
+        request = auth_service_pb2.VerifyEmailRequest(email=email, code=code, password=password)
+        await self.auth.VerifyEmail(request, metadata=self.at(address))
+
+    async def proven(self, name: str, password: str = PASSWORD) -> Person:
+        """Someone with an account."""
+        person = await self.sign_up(name, password)
+        await self.verify(person.email, await self.code(person), password)
+        person.user_id = (await self.events())[-1].user_id
+        return person
 
     async def sign_in(self, email: str, password: str, address: str = "") -> auth_service_pb2.TokenPair:
         """Open a session, as from a network address."""
         request = auth_service_pb2.SignInRequest(email=email, password=password)
-        return await self.auth.SignIn(request, metadata=[("x-envoy-external-address", address or self.address)])
+        return await self.auth.SignIn(request, metadata=self.at(address))
 
     async def person(self, name: str) -> Person:
         """Someone who is signed in."""
-        person = await self.sign_up(name)
-        await self.verify(person.email, await self.code(person))
+        person = await self.proven(name)
         person.tokens = await self.sign_in(person.email, person.password)
         return person
 
@@ -133,7 +145,7 @@ class World:
             await app.cache.close()
             await app.database.close()
         tokens = await self.sign_in(email, password)
-        return Person(email, tokens.user_id, password, tokens)
+        return Person(email, tokens.user_id, password, tokens=tokens)
 
     async def partner(
         self, operator: Person, name: str = "Acme", scopes: str = "users.read users.write"

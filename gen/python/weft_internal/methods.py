@@ -11,7 +11,7 @@ from weft_client.method import Method
 
 
 EVENT_SERVICE_PUBLISH_EVENTS = Method('/weft.notification.v1.EventService/PublishEvents', 'notification', notification_event_service_pb2.PublishEventsRequest, notification_event_service_pb2.PublishEventsResponse, 10.0, repeatable=True)
-AUTH_SERVICE_ISSUE_VERIFICATION_CODE = Method('/weft.user.v1.AuthService/IssueVerificationCode', 'user', user_auth_service_pb2.IssueVerificationCodeRequest, user_auth_service_pb2.IssueVerificationCodeResponse, 5.0, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/USER_ALREADY_VERIFIED'))
+AUTH_SERVICE_ISSUE_VERIFICATION_CODE = Method('/weft.user.v1.AuthService/IssueVerificationCode', 'user', user_auth_service_pb2.IssueVerificationCodeRequest, user_auth_service_pb2.IssueVerificationCodeResponse, 5.0, errors=('weft.user.v1/SIGN_UP_NOT_FOUND',))
 USER_SERVICE_BATCH_GET_USERS = Method('/weft.user.v1.UserService/BatchGetUsers', 'user', user_user_service_pb2.BatchGetUsersRequest, user_user_service_pb2.BatchGetUsersResponse, 2.0, repeatable=True)
 
 

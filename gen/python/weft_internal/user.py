@@ -23,23 +23,23 @@ class InternalAuth(AsyncAuth):
     async def issue_verification_code(
         self,
         *,
-        user_id: str,
+        sign_up_id: str,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.IssueVerificationCodeResponse:
-        """Makes the one-time code that a verification mail carries, at the moment the mail is sent.
+        """Makes the one-time code that a sign-up's mail carries, at the moment the mail is sent, and says where it goes.
 
-        The codes made before stop working, so that the newest mail is the one that counts.
+        The codes made before for the same sign-up stop working, so that its newest mail is the one that counts. Where the
+        address has an account there is no code: the mail says so instead.
 
         Args:
-            user_id: Prefix `usr_`.
+            sign_up_id: Prefix `sgn_`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            UserNotFound: No such user, or not yours. Metadata: `user_id`.
-            UserAlreadyVerified: The address is verified already. Metadata: `user_id`.
+            SignUpNotFound: There is no such pending sign-up: it was proven, or it has ended. Metadata: `sign_up_id`.
         """
         request = user_auth_service_pb2.IssueVerificationCodeRequest(
-            user_id=user_id,
+            sign_up_id=sign_up_id,
         )
         return await self._issue_verification_code(request, timeout)
 

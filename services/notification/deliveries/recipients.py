@@ -15,6 +15,10 @@ class Unreachable(Exception):
     """The user service does not answer as it should; later it may."""
 
 
+class Away(Unreachable):
+    """The user service does not answer at all, to nobody."""
+
+
 class NothingToSend(Exception):
     """The mail has lost its purpose, for a `Reason`."""
 
@@ -23,9 +27,11 @@ class NothingToSend(Exception):
         self.reason = reason
 
 
-class Code(NamedTuple):
-    """A one-time code, for the mail alone."""
+class SignUp(NamedTuple):
+    """Whom a sign-up's mail goes to, and its one-time code: empty where the address has an account."""
 
+    email: str
+    locale: str
     code: str
     expires: datetime
 
@@ -44,17 +50,17 @@ class Recipients:
             raise Unreachable(_cause(error)) from None
         return {user.user_id: user for user in reply.users}
 
-    async def issue_code(self, user_id: str) -> Code:
-        """A fresh verification code; those before stop working. Raises `NothingToSend` and `Unreachable`."""
+    async def issue_code(self, sign_up_id: str) -> SignUp:
+        """A fresh verification code; those before stop working. Raises `NothingToSend`, `Away` and `Unreachable`."""
         try:
-            reply = await self._clients.auth.issue_verification_code(user_id=user_id)
-        except errors.UserAlreadyVerified:
-            raise NothingToSend(Reason.ALREADY_VERIFIED) from None
-        except errors.UserNotFound:
-            raise NothingToSend(Reason.NO_ADDRESS) from None
+            reply = await self._clients.auth.issue_verification_code(sign_up_id=sign_up_id)
+        except errors.SignUpNotFound:
+            raise NothingToSend(Reason.SIGN_UP_ENDED) from None
+        except (errors.Unavailable, errors.DeadlineExceeded) as error:
+            raise Away(_cause(error)) from None
         except errors.WeftError as error:
             raise Unreachable(_cause(error)) from None
-        return Code(reply.code, reply.expire_time.ToDatetime(UTC))
+        return SignUp(reply.email, reply.locale, reply.code, reply.expire_time.ToDatetime(UTC))
 
 
 def _cause(error: errors.WeftError) -> str:

@@ -27,11 +27,12 @@ from services.notification.deliveries.domain import (
     skipped,
     unsent,
 )
-from services.notification.deliveries.recipients import NothingToSend, Recipients, Unreachable
+from services.notification.deliveries.recipients import Away, NothingToSend, Recipients, Unreachable
 from services.notification.deliveries.repository import DeliveryRepository, Settled
 from services.notification.mail.message import AddressUnusable, Mail
 from services.notification.mail.smtp import Mailer
 from services.notification.mail.writer import Writer
+from services.notification.observers.users import VERIFICATION
 
 log = logs.logger("deliveries")
 DELIVERIES = Counter(
@@ -121,12 +122,15 @@ class DeliveryWorker:
 
     async def _look_up(self, claimed: Iterable[Delivery], jobs: Sequence[Job]) -> Mapping[str, User] | Unreachable:
         """One call for the batch; it belongs to a trace where the batch has only one."""
+        wanted = {delivery.user_id for delivery in claimed if delivery.user_id}
+        if not wanted:
+            return {}
         traces = {job.traceparent for job in jobs}
         with self._tracer.span("look up recipients", parent=traces.pop() if len(traces) == 1 else ""):
             if self._look_ups.enter():
                 return Unreachable("user service: left alone")
             try:
-                users = await self._recipients.look_up({delivery.user_id for delivery in claimed})
+                users = await self._recipients.look_up(wanted)
             except Unreachable as error:
                 self._look_ups.failed()
                 return error
@@ -151,6 +155,8 @@ class DeliveryWorker:
                 verdict = skipped(error.reason)
             except AddressUnusable as error:
                 verdict = failed(Reason.ADDRESS_UNUSABLE, str(error))
+            except Away as error:
+                verdict = deferred(str(error))
             except Unreachable as error:
                 verdict = unsent(str(error), job.attempts, self._max_attempts)
             except Exception as error:  # a template that is wrong, say: the others of the batch go on
@@ -170,10 +176,29 @@ class DeliveryWorker:
         return Settled(delivery, job.lease, verdict, tuple(answers))
 
     async def _write(self, delivery: Delivery, users: Mapping[str, User]) -> Mail:
+        if delivery.type == VERIFICATION:
+            return await self._write_to_sign_up(delivery)
         user = users.get(delivery.user_id)
         if user is None or not user.email:
             raise NothingToSend(Reason.NO_ADDRESS)
-        return await self._writer.write(delivery, user)
+        return self._writer.write(delivery, user)
+
+    async def _write_to_sign_up(self, delivery: Delivery) -> Mail:
+        if self._look_ups.enter():
+            raise Away("user service: left alone")
+        try:
+            mail = await self._writer.write_to_sign_up(delivery)
+        except Away:
+            self._look_ups.failed()
+            raise
+        except NothingToSend:
+            self._look_ups.succeeded()
+            raise
+        except BaseException:
+            self._look_ups.left()
+            raise
+        self._look_ups.succeeded()
+        return mail
 
     async def _send(self, mail: Mail) -> list[Answer]:
         """Once, and at once again where the answer was lost: a later try would void the code that is on its way."""

@@ -1,128 +1,149 @@
 """Accounts in the making: sign-up, the proof of an address, and the mails that go with them."""
 
-from datetime import datetime
-
 from google.protobuf.message import Message
 from weft.user.v1 import events_pb2
 
 from services.chassis import ids, outbox
-from services.chassis.cache import Cache
 from services.chassis.clock import Clock
 from services.chassis.database import Database, Transaction
 from services.chassis.outbox import Outbox
-from services.user.auth.domain import CODE_LIFE, VerificationCodeInvalid, make_code
-from services.user.auth.repository import CodeRepository
-from services.user.users.domain import ACTIVE, CUSTOMER, INITIAL, User, UserAlreadyVerified, UserNotFound
+from services.user.auth.domain import TooManyTries
+from services.user.passwords import Passwords
+from services.user.sign_ups.domain import (
+    LIFE,
+    MAILS,
+    Letter,
+    SignUp,
+    SignUpNotFound,
+    VerificationCodeInvalid,
+    make_code,
+)
+from services.user.sign_ups.repository import Asked, SignUpRepository
+from services.user.users.domain import ACTIVE, CUSTOMER, INITIAL, User
 from services.user.users.repository import UserRepository
-
-MAILS_AN_HOUR = 10
-"""To one address, on behalf of strangers; what is asked for beyond is answered alike and not sent."""
 
 
 class Accounts:
-    """Opens accounts and proves addresses. Who asks never learns what there was before; the mail does."""
+    """Opens accounts to who proves an address. Who asks never learns what there was before; the mail does.
+
+    Asking for an account looks at no account: whether the address has one is found when the mail is written, so neither
+    answer nor time can tell.
+    """
 
     def __init__(
         self,
         database: Database,
         users: UserRepository,
-        codes: CodeRepository,
+        sign_ups: SignUpRepository,
+        passwords: Passwords,
         events: Outbox,
-        cache: Cache,
         clock: Clock,
     ) -> None:
         self._database = database
         self._users = users
-        self._codes = codes
+        self._sign_ups = sign_ups
+        self._passwords = passwords
         self._events = events
-        self._cache = cache
         self._clock = clock
 
-    async def sign_up(self, email: str, display_name: str, password_hash: str, actor: str) -> None:
-        """Open an account, or tell the owner of the address that someone tried."""
+    async def hash(self, email: str, password: str) -> str:
+        """The hash that a pending sign-up is found by: the same for the same address and password."""
+        return await self._passwords.hash(password, self._sign_ups.salt(email))
+
+    async def sign_up(self, email: str, password: str, display_name: str, locale: str, network: bytes) -> None:
+        """Keep the wish for an account, and ask for the mail. Raises `TooManyTries` when it has had its mails."""
+        password_hash = await self.hash(email, password)
+        now = self._clock.now()
+        sign_up = SignUp(ids.new("sgn", now), email, display_name, locale, password_hash, network)
+        async with self._database.transaction() as tx:
+            asked = await self._sign_ups.ask(tx, sign_up, now)
+            if asked.mails > MAILS:
+                raise TooManyTries(retry_after=LIFE)
+            fact = events_pb2.UserSignedUp(sign_up_id=asked.sign_up_id)
+            await self._tell_of_sign_up(tx, "user.signed_up", asked, fact)
+        self._events.wake()
+
+    async def request_verification(self, email: str, password: str, network: bytes) -> None:
+        """Ask for a mail with a new code: for the sign-up with the password, or else the newest from the network."""
+        password_hash = await self.hash(email, password) if password else ""
+        async with self._database.transaction() as tx:
+            asked = await self._sign_ups.ask_again(tx, email, password_hash, network, self._clock.now())
+            if asked is not None:
+                fact = events_pb2.VerificationRequested(sign_up_id=asked.sign_up_id)
+                await self._tell_of_sign_up(tx, "user.verification_requested", asked, fact)
+        self._events.wake()
+
+    async def verify(self, email: str, password_hash: str, code: str, actor: str) -> None:
+        """Open the account to whose password and code these are. Raises `VerificationCodeInvalid`."""
+        now = self._clock.now()
+        right = await self._sign_ups.try_code(email, password_hash, code, now)
+        if right is None:
+            raise VerificationCodeInvalid()
+        sign_up, code_hash = right
+        async with self._database.transaction() as tx:
+            # The person's row comes first: of two who prove one address at once, the second waits here.
+            user_id = await self._open(tx, sign_up)
+            if user_id is None or not await self._sign_ups.take(tx, sign_up.sign_up_id, code_hash):
+                raise VerificationCodeInvalid()
+            await self._sign_ups.end_others(tx, email)
+            event = outbox.event(
+                self._clock,
+                type="user.verified",
+                aggregate_id=user_id,
+                sequence=await self._users.count_event(tx, user_id),
+                payload=events_pb2.UserVerified(user_id=user_id),
+                actor=actor,
+                user_id=user_id,
+            )
+            await self._events.put(tx, event)
+        self._events.wake()
+
+    async def _open(self, tx: Transaction, sign_up: SignUp) -> str | None:
+        """The account of a proven sign-up: a new one, or one that waited for a proof; None where it is open already."""
         now = self._clock.now()
         user = User(
             user_id=ids.new("usr", now),
             partner_id="",
-            email=email,
-            display_name=display_name,
-            locale="en",
-            state=INITIAL,
+            email=sign_up.email,
+            display_name=sign_up.display_name,
+            locale=sign_up.locale,
+            state=ACTIVE,
             external_reference="",
             roles=(CUSTOMER,),
             plan="free",
             created_at=now,
             updated_at=now,
-            password_hash=password_hash,
+            password_hash=sign_up.password_hash,
         )
-        may_mail = await self._may_mail(email)
-        async with self._database.transaction() as tx:
-            if await self._users.add_if_free(tx, user):
-                await self._tell(tx, "user.signed_up", user.user_id, events_pb2.UserSignedUp, actor)
-            else:
-                await self._sign_up_again(tx, user, actor, may_mail)
-        self._events.wake()
+        if await self._users.add_if_free(tx, user):
+            return user.user_id
+        there = await self._users.lock_person(tx, sign_up.email)
+        if there is None or there.state != INITIAL:
+            return None
+        await self._users.open(tx, there.user_id, user)
+        return there.user_id
 
-    async def _sign_up_again(self, tx: Transaction, claim: User, actor: str, may_mail: bool) -> None:
-        there = await self._users.lock_person(tx, claim.email)
-        assert there is not None
-        if there.state == INITIAL:
-            # Nobody has proven the address: were the first password kept, whoever signed up in the owner's name
-            # would know the password of the account that the owner then proves.
-            await self._users.take_over(tx, there.user_id, claim)
-        if may_mail and there.state == INITIAL:
-            await self._tell(tx, "user.verification_requested", there.user_id, events_pb2.VerificationRequested, actor)
-        elif may_mail:
-            await self._tell(tx, "user.sign_up_repeated", there.user_id, events_pb2.SignUpRepeated, actor)
-
-    async def request_verification(self, email: str, actor: str) -> None:
-        """Ask for a mail with a new code; for an address that waits for none, nothing."""
-        user = await self._users.find_person(email)
-        if not await self._may_mail(email) or user is None or user.state != INITIAL:
-            return
-        async with self._database.transaction() as tx:
-            await self._tell(tx, "user.verification_requested", user.user_id, events_pb2.VerificationRequested, actor)
-        self._events.wake()
-
-    async def verify(self, email: str, code: str, actor: str) -> None:
-        """Open the account whose address the code proves. Raises `VerificationCodeInvalid`."""
+    async def issue_code(self, sign_up_id: str) -> Letter:
+        """What the mail of a pending sign-up says; the code before is void. Raises `SignUpNotFound`."""
         now = self._clock.now()
-        right = await self._codes.try_(self._users.lookup(email), code, now)
-        if right is None:
-            raise VerificationCodeInvalid()
-        user_id, code_hash = right
-        async with self._database.transaction() as tx:
-            user = await self._users.lock(tx, user_id)
-            if not await self._codes.use(tx, user_id, code_hash) or user is None or user.state != INITIAL:
-                raise VerificationCodeInvalid()
-            await self._users.set_state(tx, user_id, ACTIVE, now)
-            await self._tell(tx, "user.verified", user_id, events_pb2.UserVerified, actor)
-        self._events.wake()
+        found = await self._sign_ups.addressee(sign_up_id, now)
+        if found is None:
+            raise SignUpNotFound(sign_up_id=sign_up_id)
+        letter, has_account = found
+        if has_account:
+            return letter
+        code, expires_at = make_code(), now + LIFE
+        if not await self._sign_ups.put_code(sign_up_id, code, expires_at):
+            raise SignUpNotFound(sign_up_id=sign_up_id)
+        return Letter(letter.email, letter.locale, code, expires_at)
 
-    async def issue_code(self, user_id: str) -> tuple[str, datetime]:
-        """A new code and when it ends; the one before is void. Raises `UserNotFound` or `UserAlreadyVerified`."""
-        now = self._clock.now()
-        code, expires_at = make_code(), now + CODE_LIFE
-        async with self._database.transaction() as tx:
-            user = await self._users.lock(tx, user_id)
-            if user is None:
-                raise UserNotFound(user_id=user_id)
-            if user.state != INITIAL:
-                raise UserAlreadyVerified(user_id=user_id)
-            await self._codes.put(tx, user_id, code, now, expires_at)
-        return code, expires_at
-
-    async def _may_mail(self, email: str) -> bool:
-        return await self._cache.increment(f"mails:{self._users.lookup(email).hex()}", 3600) <= MAILS_AN_HOUR
-
-    async def _tell(self, tx: Transaction, kind: str, user_id: str, payload: type[Message], actor: str) -> None:
+    async def _tell_of_sign_up(self, tx: Transaction, kind: str, asked: Asked, payload: Message) -> None:
         event = outbox.event(
             self._clock,
             type=kind,
-            aggregate_id=user_id,
-            sequence=await self._users.count_event(tx, user_id),
-            payload=payload(user_id=user_id),
-            actor=actor,
-            user_id=user_id,
+            aggregate_id=asked.sign_up_id,
+            sequence=asked.mails,
+            payload=payload,
+            actor="anonymous",
         )
         await self._events.put(tx, event)

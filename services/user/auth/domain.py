@@ -1,22 +1,20 @@
-"""The rules of coming in: codes, sessions and how wrong tries are answered."""
+"""The rules of coming in: sessions and how wrong tries are answered."""
 
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from services.chassis.errors import FailedPrecondition, ResourceExhausted, Unauthenticated
+from services.chassis.errors import ResourceExhausted, Unauthenticated
 
-CODE_LIFE = timedelta(hours=24)
-CODE_TRIES = 5
 SESSION_LIFE = timedelta(days=90)
 """However often it is refreshed."""
 REFRESH_LIFE = timedelta(days=30)
 """How long a session may rest."""
-
-
-class VerificationCodeInvalid(FailedPrecondition):
-    """The code is wrong, used, too old or was tried too often; ask for a new one."""
+MOST_SESSIONS = 50
+"""Open at once for a person; one more ends the oldest."""
+KEPT_TOKENS = 300
+"""Of a session: used refresh tokens that are still known as such; months of daily use, days of constant use."""
 
 
 class CredentialsInvalid(Unauthenticated):
@@ -24,7 +22,7 @@ class CredentialsInvalid(Unauthenticated):
 
 
 class TooManyTries(ResourceExhausted):
-    """Too many failed tries; come back a little later."""
+    """Too many failed tries or mails asked for; come back a little later."""
 
 
 class RefreshTokenInvalid(Unauthenticated):
@@ -56,11 +54,6 @@ class HeldToken:
         if self.session_ended_at is not None or now >= min(self.expires_at, self.session_expires_at):
             return Refresh.REFUSED
         return Refresh.ROTATED if self.used_at is None else Refresh.REUSED
-
-
-def make_code() -> str:
-    """Eight random digits."""
-    return f"{secrets.randbelow(10**8):08}"
 
 
 def make_refresh_token() -> str:

@@ -4,13 +4,14 @@ from google.protobuf.empty_pb2 import Empty
 from weft.user.v1 import auth_service_pb2 as pb
 
 from services.chassis.call import Call
-from services.chassis.vault import Vault
 from services.user.auth import pace
 from services.user.auth.accounts import Accounts
+from services.user.auth.mail_budget import MailBudget
+from services.user.auth.origins import Origins
 from services.user.auth.sessions import Sessions, Tokens
-from services.user.auth.tries import Origin, network
-from services.user.passwords import Passwords, refuse_common
-from services.user.users.domain import fold
+from services.user.auth.tries import Tries
+from services.user.passwords import refuse_common
+from services.user.users.domain import normal_locale, refuse_unmailable
 
 ALIKE = 0.03
 """Seconds: more than the statements take that an unknown address spares."""
@@ -19,34 +20,46 @@ ALIKE = 0.03
 class AuthHandlers:
     """One method for each RPC, in the proto's order."""
 
-    def __init__(self, accounts: Accounts, sessions: Sessions, passwords: Passwords, vault: Vault) -> None:
+    def __init__(
+        self, accounts: Accounts, sessions: Sessions, origins: Origins, mails: MailBudget, proofs: Tries
+    ) -> None:
+        """`proofs` puts off who guesses codes."""
         self._accounts = accounts
         self._sessions = sessions
-        self._passwords = passwords
-        self._vault = vault
+        self._origins = origins
+        self._mails = mails
+        self._proofs = proofs
 
     async def SignUp(self, request: pb.SignUpRequest, call: Call) -> Empty:
         """The same answer, after the same work, whether or not the address is taken."""
+        refuse_unmailable(request.email)
         refuse_common(request.password)
-        password_hash = await self._passwords.hash(request.password)
-        await self._accounts.sign_up(request.email, request.display_name, password_hash, call.caller.actor)
+        locale, origin = normal_locale(request.locale), self._origins.of(request.email, call)
+        await self._mails.spend(origin)
+        name, network = request.display_name, bytes.fromhex(origin.address)
+        await self._accounts.sign_up(request.email, request.password, name, locale, network)
         return Empty()
 
     async def VerifyEmail(self, request: pb.VerifyEmailRequest, call: Call) -> Empty:
-        """A wrong address and a wrong code take the same time."""
-        async with pace.at_least(ALIKE):
-            await self._accounts.verify(request.email, request.code, call.caller.actor)
+        """A wrong address, a wrong password and a wrong code take the same time."""
+        async with self._proofs.one(self._origins.of(request.email, call)):
+            password_hash = await self._accounts.hash(request.email, request.password)
+            async with pace.at_least(ALIKE):
+                await self._accounts.verify(request.email, password_hash, request.code, call.caller.actor)
         return Empty()
 
     async def ResendVerification(self, request: pb.ResendVerificationRequest, call: Call) -> Empty:
-        """The same answer, in the same time, whether or not the address waits for a mail."""
+        """The same answer, in the same time, whether or not a sign-up waits for a mail."""
+        origin = self._origins.of(request.email, call)
+        await self._mails.spend(origin)
         async with pace.at_least(ALIKE):
-            await self._accounts.request_verification(request.email, call.caller.actor)
+            network = bytes.fromhex(origin.address)
+            await self._accounts.request_verification(request.email, request.password, network)
         return Empty()
 
     async def SignIn(self, request: pb.SignInRequest, call: Call) -> pb.TokenPair:
         """Failed tries back off; see `tries`."""
-        return _pair(await self._sessions.open(request.email, request.password, self._origin(request.email, call)))
+        return _pair(await self._sessions.open(request.email, request.password, self._origins.of(request.email, call)))
 
     async def Refresh(self, request: pb.RefreshRequest, _: Call) -> pb.TokenPair:
         """The refresh token is used up."""
@@ -61,25 +74,11 @@ class AuthHandlers:
         self, request: pb.IssueVerificationCodeRequest, _: Call
     ) -> pb.IssueVerificationCodeResponse:
         """For the mail that is about to leave."""
-        code, expires_at = await self._accounts.issue_code(request.user_id)
-        reply = pb.IssueVerificationCodeResponse(code=code)
-        reply.expire_time.FromDatetime(expires_at)
+        letter = await self._accounts.issue_code(request.sign_up_id)
+        reply = pb.IssueVerificationCodeResponse(code=letter.code, email=letter.email, locale=letter.locale)
+        if letter.expires_at is not None:
+            reply.expire_time.FromDatetime(letter.expires_at)
         return reply
-
-    def _origin(self, email: str, call: Call) -> Origin:
-        # Hashed, so that the cache holds no addresses.
-        account = self._vault.lookup(fold(email), "tries.account").hex()[:32]
-        address = self._vault.lookup(network(caller_address(call)), "tries.address").hex()[:32]
-        return Origin(account, address)
-
-
-def caller_address(call: Call) -> str:
-    """The network address of the outside caller, as the edge writes it anew on each request; else the peer's own."""
-    for name, value in call.context.invocation_metadata() or ():
-        if name == "x-envoy-external-address":
-            return str(value)
-    kind, _, rest = call.context.peer().partition(":")
-    return rest.rpartition(":")[0].strip("[]").replace("%5B", "").replace("%5D", "") if kind.startswith("ipv") else ""
 
 
 def _pair(tokens: Tokens) -> pb.TokenPair:

@@ -1,4 +1,4 @@
-"""Every query on verification codes, sessions and refresh tokens. None of them is kept: only hashes are."""
+"""Every query on sessions and refresh tokens. No token is kept: only hashes are."""
 
 import hashlib
 from datetime import datetime
@@ -7,45 +7,26 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.database import Database, Query, Transaction
-from services.chassis.vault import Vault
-from services.user.auth.domain import CODE_TRIES, SESSION_LIFE, HeldToken, refresh_token_end
-from services.user.models import refresh_tokens, sessions, users, verification_codes
+from services.user.auth.domain import KEPT_TOKENS, MOST_SESSIONS, SESSION_LIFE, HeldToken, refresh_token_end
+from services.user.models import refresh_tokens, sessions, users
 
-_v, _s, _r = verification_codes.c, sessions.c, refresh_tokens.c
+_s, _r = sessions.c, refresh_tokens.c
 
-_NEW_CODE = insert(verification_codes).values(
-    user_id=bindparam("user_id"),
-    code_hash=bindparam("code_hash"),
-    tries=0,
-    created_at=bindparam("now"),
-    expires_at=bindparam("expires_at"),
+# Sign-ins of one person take turns, so that there are never more sessions than there may be.
+LOCK_PERSON = Query(
+    select(users.c.user_id).where(users.c.user_id == bindparam("user_id")).with_for_update(key_share=True),
+    name="lock person",
 )
-PUT_CODE = Query(
-    _NEW_CODE.on_conflict_do_update(
-        index_elements=["user_id"],
-        set_={name: _NEW_CODE.excluded[name] for name in ("code_hash", "tries", "created_at", "expires_at")},
-    ),
-    name="put code",
+_oldest = (
+    select(_s.session_id)
+    .where(_s.user_id == bindparam("user_id"), _s.ended_at.is_(None), _s.expires_at > bindparam("now"))
+    .order_by(_s.session_id.desc())
+    .offset(MOST_SESSIONS - 1)
+    .limit(1000)
 )
-# A try counts before it is looked at, so that many at once are no more than five.
-TRY_CODE = Query(
-    update(verification_codes)
-    .where(
-        _v.user_id == users.c.user_id,
-        users.c.email_lookup == bindparam("email_lookup"),
-        users.c.partner_id.is_(None),
-        _v.tries < CODE_TRIES,
-        _v.expires_at > bindparam("now"),
-    )
-    .values(tries=_v.tries + 1)
-    .returning(_v.user_id, _v.code_hash),
-    name="try code",
+END_OLDEST = Query(
+    update(sessions).where(_s.session_id.in_(_oldest)).values(ended_at=bindparam("now")), name="end oldest sessions"
 )
-USE_CODE = Query(
-    delete(verification_codes).where(_v.user_id == bindparam("user_id"), _v.code_hash == bindparam("code_hash")),
-    name="use code",
-)
-
 ADD_SESSION = Query(
     insert(sessions).values(
         session_id=bindparam("session_id"),
@@ -91,33 +72,14 @@ USE_TOKEN = Query(
     update(refresh_tokens).where(_r.token_hash == bindparam("hash")).values(used_at=bindparam("now")),
     name="use refresh token",
 )
-
-
-class CodeRepository:
-    """Verification codes: one for each user, the newest."""
-
-    def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
-
-    async def put(self, tx: Transaction, user_id: str, code: str, now: datetime, expires_at: datetime) -> None:
-        """Keep a code's hash in the place of the one before."""
-        await tx.run(PUT_CODE, user_id=user_id, code_hash=self._hash(user_id, code), now=now, expires_at=expires_at)
-
-    async def try_(self, email_lookup: bytes, code: str, now: datetime) -> tuple[str, bytes] | None:
-        """Spend a try; user id and hash where the code is right, to be used with `use`."""
-        row = await self._database.first(TRY_CODE, email_lookup=email_lookup, now=now)
-        # Hashed also where nothing was found, which costs the same time.
-        given = self._hash(row.user_id if row else "", code)
-        return (row.user_id, given) if row is not None and bytes(row.code_hash) == given else None
-
-    async def use(self, tx: Transaction, user_id: str, code_hash: bytes) -> bool:
-        """Take the code away; whether it was still there, which is so for one caller only."""
-        return await tx.run(USE_CODE, user_id=user_id, code_hash=code_hash) == 1
-
-    def _hash(self, user_id: str, code: str) -> bytes:
-        # Keyed: eight digits without a key are found in a second.
-        return self._vault.lookup(f"{user_id} {code}", "user.verification_code")
+_forgotten = (
+    select(_r.token_hash)
+    .where(_r.session_id == bindparam("id"))
+    .order_by(_r.created_at.desc())
+    .offset(KEPT_TOKENS)
+    .limit(1000)
+)
+FORGET_TOKENS = Query(delete(refresh_tokens).where(_r.token_hash.in_(_forgotten)), name="forget refresh tokens")
 
 
 class SessionRepository:
@@ -127,9 +89,11 @@ class SessionRepository:
         self._database = database
 
     async def open(self, session_id: str, user_id: str, token: str, now: datetime) -> None:
-        """A new session with its first refresh token."""
+        """A new session with its first refresh token; the oldest one ends where there are too many."""
         expires_at = now + SESSION_LIFE
         async with self._database.transaction() as tx:
+            await tx.first(LOCK_PERSON, user_id=user_id)
+            await tx.run(END_OLDEST, user_id=user_id, now=now)
             await tx.run(ADD_SESSION, session_id=session_id, user_id=user_id, now=now, expires_at=expires_at)
             await self._add_token(tx, session_id, token, now, expires_at)
 
@@ -143,6 +107,7 @@ class SessionRepository:
         """The held token is used; `token` takes its place."""
         await tx.run(USE_TOKEN, hash=held.token_hash, now=now)
         await self._add_token(tx, held.session_id, token, now, held.session_expires_at)
+        await tx.run(FORGET_TOKENS, id=held.session_id)
 
     async def end_in(self, tx: Transaction, session_id: str, now: datetime) -> None:
         """End a session in a transaction."""

@@ -7,8 +7,9 @@ from services.chassis import ids
 from services.chassis.clock import Clock
 from services.chassis.database import Database
 from services.user.auth.domain import CredentialsInvalid, Refresh, RefreshTokenInvalid, make_refresh_token
+from services.user.auth.origins import Origin
 from services.user.auth.repository import SessionRepository
-from services.user.auth.tries import Origin, Tries
+from services.user.auth.tries import Tries
 from services.user.passwords import Passwords
 from services.user.tokens import AccessToken, Issuer
 from services.user.users.repository import UserRepository

@@ -4,7 +4,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.chassis.errors import AlreadyExists, FailedPrecondition, NotFound
+from services.chassis import addresses, locales
+from services.chassis.errors import AlreadyExists, NotFound, RequestInvalid
 
 INITIAL, ACTIVE, INACTIVE = "INITIAL", "ACTIVE", "INACTIVE"
 CUSTOMER, OPERATOR, ADMIN = "customer", "operator", "admin"
@@ -36,10 +37,6 @@ class ExternalReferenceTaken(AlreadyExists):
 
 class UserNotFound(NotFound):
     """There is no user {user_id}."""
-
-
-class UserAlreadyVerified(FailedPrecondition):
-    """The address of {user_id} is verified already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +72,17 @@ class User:
 def fold(email: str) -> str:
     """The form of an address that uniqueness goes by: letters of any case and any Unicode composition are one."""
     return unicodedata.normalize("NFKC", email).casefold()
+
+
+def refuse_unmailable(email: str) -> None:
+    """Raise `RequestInvalid` for an address that no mail can be sent to."""
+    if problem := addresses.problem(email):
+        raise RequestInvalid(violations=[("email", problem)])
+
+
+def normal_locale(tag: str) -> str:
+    """The one spelling of a language tag, `en` where there is none. Raises `RequestInvalid`."""
+    try:
+        return locales.normalise(tag) if tag else "en"
+    except ValueError:
+        raise RequestInvalid(violations=[("locale", "must be a BCP 47 language tag, such as de-AT")]) from None

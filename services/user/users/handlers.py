@@ -10,7 +10,15 @@ from services.chassis.clock import Clock
 from services.chassis.database import Database
 from services.chassis.outbox import Outbox
 from services.chassis.pages import Pages
-from services.user.users.domain import ACTIVE, CUSTOMER, INITIAL, User, UserNotFound
+from services.user.users.domain import (
+    ACTIVE,
+    CUSTOMER,
+    INITIAL,
+    User,
+    UserNotFound,
+    normal_locale,
+    refuse_unmailable,
+)
 from services.user.users.repository import UserRepository
 
 
@@ -25,7 +33,8 @@ class UserHandlers:
         self._clock = clock
 
     async def CreateUser(self, request: user_service_pb2.CreateUserRequest, call: Call) -> user_pb2.User:
-        """A partner's customer is active at once; a person whom an operator adds is asked to prove the address."""
+        """A partner's customer is active at once; a person whom an operator adds is told to sign up."""
+        refuse_unmailable(request.email)
         now = self._clock.now()
         partner_id = call.caller.partner_id
         user = User(
@@ -33,7 +42,7 @@ class UserHandlers:
             partner_id=partner_id,
             email=request.email,
             display_name=request.display_name,
-            locale=request.locale or "en",
+            locale=normal_locale(request.locale),
             state=ACTIVE if partner_id else INITIAL,
             external_reference=request.external_reference,
             roles=(CUSTOMER,),
@@ -46,13 +55,13 @@ class UserHandlers:
         async with self._database.transaction() as tx:
             await self._users.add(tx, user)
             if not partner_id:
-                asked = events_pb2.UserSignedUp(user_id=user.user_id)
+                invited = events_pb2.UserInvited(user_id=user.user_id)
                 event = outbox.event(
                     self._clock,
-                    type="user.signed_up",
+                    type="user.invited",
                     aggregate_id=user.user_id,
                     sequence=1,
-                    payload=asked,
+                    payload=invited,
                     actor=call.caller.actor,
                     user_id=user.user_id,
                 )

@@ -1,7 +1,6 @@
 """Every query on users. Addresses and names are sealed on the way in and opened on the way out."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -36,23 +35,18 @@ COUNT_EVENT = Query(
     update(users).where(_u.user_id == bindparam("id")).values(events=_u.events + 1).returning(_u.events),
     name="count event",
 )
-TAKE_OVER = Query(
+OPEN = Query(
     update(users)
     .where(_u.user_id == bindparam("id"))
     .values(
         email_sealed=bindparam("email_sealed"),
         display_name_sealed=bindparam("display_name_sealed"),
         password_hash=bindparam("password_hash"),
+        state=ACTIVE,
         revision=_u.revision + 1,
         updated_at=bindparam("now"),
     ),
-    name="take over unproven user",
-)
-SET_STATE = Query(
-    update(users)
-    .where(_u.user_id == bindparam("id"))
-    .values(state=bindparam("state"), revision=_u.revision + 1, updated_at=bindparam("now")),
-    name="set user state",
+    name="open account",
 )
 SET_PASSWORD = Query(
     update(users).where(_u.user_id == bindparam("id")).values(password_hash=bindparam("password_hash")),
@@ -150,15 +144,11 @@ class UserRepository:
         """The sequence number of the user's next event."""
         return int((await tx.one(COUNT_EVENT, id=user_id)).events)
 
-    async def take_over(self, tx: Transaction, user_id: str, claim: User) -> None:
-        """Give an account that nobody has proven to who asks for it last: their password, their name."""
-        values = self._values(claim)
+    async def open(self, tx: Transaction, user_id: str, proven: User) -> None:
+        """Give an account that waited for it to who has proven the address: their password, their name."""
+        values = self._values(proven)
         kept = {name: values[name] for name in ("email_sealed", "display_name_sealed", "password_hash")}
-        await tx.run(TAKE_OVER, id=user_id, now=claim.updated_at, **kept)
-
-    async def set_state(self, tx: Transaction, user_id: str, state: str, now: datetime) -> None:
-        """Write a new state."""
-        await tx.run(SET_STATE, id=user_id, state=state, now=now)
+        await tx.run(OPEN, id=user_id, now=proven.updated_at, **kept)
 
     async def set_password(self, user_id: str, password_hash: str) -> None:
         """Write a hash of the same password with newer parameters."""

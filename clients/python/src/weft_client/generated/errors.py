@@ -412,6 +412,18 @@ class ServiceUnavailable(failures.Unavailable):
     domain = 'weft.api.v1'
 
 
+class SignUpNotFound(failures.NotFound):
+    """There is no such pending sign-up: it was proven, or it has ended. Metadata: `sign_up_id`."""
+
+    reason = 'SIGN_UP_NOT_FOUND'
+    domain = 'weft.user.v1'
+
+    @property
+    def sign_up_id(self) -> str:
+        """The metadata `sign_up_id`; empty where the service left it out."""
+        return self.metadata.get('sign_up_id', '')
+
+
 class TokenExpired(failures.Unauthenticated):
     """The token's time is over; get a new one. No metadata."""
 
@@ -448,7 +460,7 @@ class TooManyStreams(failures.RateLimited):
 
 
 class TooManyTries(failures.RateLimited):
-    """Too many failed tries; `RetryInfo` says when to come back. No metadata."""
+    """Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata."""
 
     reason = 'TOO_MANY_TRIES'
     domain = 'weft.user.v1'
@@ -478,18 +490,6 @@ class UnknownQueryParameter(failures.InvalidArgument):
         return self.metadata.get('parameter', '')
 
 
-class UserAlreadyVerified(failures.FailedPrecondition):
-    """The address is verified already. Metadata: `user_id`."""
-
-    reason = 'USER_ALREADY_VERIFIED'
-    domain = 'weft.user.v1'
-
-    @property
-    def user_id(self) -> str:
-        """The metadata `user_id`; empty where the service left it out."""
-        return self.metadata.get('user_id', '')
-
-
 class UserNotFound(failures.NotFound):
     """No such user, or not yours. Metadata: `user_id`."""
 
@@ -503,7 +503,9 @@ class UserNotFound(failures.NotFound):
 
 
 class VerificationCodeInvalid(failures.FailedPrecondition):
-    """The code is wrong, used, too old, or was tried too often; ask for a new one. No metadata."""
+    """No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for
+    a new one. No metadata.
+    """
 
     reason = 'VERIFICATION_CODE_INVALID'
     domain = 'weft.user.v1'
@@ -554,6 +556,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'SCOPE_MISSING'): ScopeMissing,
     ('weft.user.v1', 'SCOPE_NOT_GRANTED'): ScopeNotGranted,
     ('weft.api.v1', 'SERVICE_UNAVAILABLE'): ServiceUnavailable,
+    ('weft.user.v1', 'SIGN_UP_NOT_FOUND'): SignUpNotFound,
     ('weft.api.v1', 'TOKEN_EXPIRED'): TokenExpired,
     ('weft.api.v1', 'TOKEN_INVALID'): TokenInvalid,
     ('weft.api.v1', 'TOKEN_MISSING'): TokenMissing,
@@ -561,7 +564,6 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'TOO_MANY_TRIES'): TooManyTries,
     ('weft.api.v1', 'UNKNOWN_FIELD'): UnknownField,
     ('weft.api.v1', 'UNKNOWN_QUERY_PARAMETER'): UnknownQueryParameter,
-    ('weft.user.v1', 'USER_ALREADY_VERIFIED'): UserAlreadyVerified,
     ('weft.user.v1', 'USER_NOT_FOUND'): UserNotFound,
     ('weft.user.v1', 'VERIFICATION_CODE_INVALID'): VerificationCodeInvalid,
 })
@@ -610,6 +612,7 @@ __all__ = [
     'ScopeMissing',
     'ScopeNotGranted',
     'ServiceUnavailable',
+    'SignUpNotFound',
     'TokenExpired',
     'TokenInvalid',
     'TokenMissing',
@@ -617,7 +620,6 @@ __all__ = [
     'TooManyTries',
     'UnknownField',
     'UnknownQueryParameter',
-    'UserAlreadyVerified',
     'UserNotFound',
     'VerificationCodeInvalid',
     'generated_names',

@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/auth_service.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\"\xa2\x01\n\rSignUpRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x31\n\x08password\x18\x02 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x0c\x18\x80\x01\x88\xe7\x18\x02R\x08password\x12\x31\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x0e\x80\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01R\x0b\x64isplayName\"\x83\x01\n\x12VerifyEmailRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12@\n\x04\x63ode\x18\x02 \x01(\tB,\x80\x01\x01\xe2\x41\x01\x02\xbaH\x0er\x0c\x32\n^[0-9]{8}$\x88\xe7\x18\x02\x9a\xe7\x18\x0c\x65ight digitsR\x04\x63ode\"H\n\x19ResendVerificationRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\"o\n\rSignInRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x31\n\x08password\x18\x02 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xe7\x18\x02R\x08password\"L\n\x0eRefreshRequest\x12:\n\rrefresh_token\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x88\xe7\x18\x02R\x0crefreshToken\"\x10\n\x0eSignOutRequest\"\xd3\x01\n\tTokenPair\x12*\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x02R\x0b\x61\x63\x63\x65ssToken\x12S\n\x18\x61\x63\x63\x65ss_token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x61\x63\x63\x65ssTokenExpireTime\x12,\n\rrefresh_token\x18\x03 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x02R\x0crefreshToken\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId\"e\n\x1cIssueVerificationCodeRequest\x12\x45\n\x07user_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^usr_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x06userId\"y\n\x1dIssueVerificationCodeResponse\x12\x1b\n\x04\x63ode\x18\x01 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x02R\x04\x63ode\x12;\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime2\xf1\n\n\x0b\x41uthService\x12\xcd\x01\n\x06SignUp\x12\x1b.weft.user.v1.SignUpRequest\x1a\x16.google.protobuf.Empty\"\x8d\x01\x8a\xe7\x18o \x04\x30\x03:QSigning up twice creates one account and sends the address\'s owner one more mail.@\xca\x01J\x13PASSWORD_TOO_COMMON\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:signUp:\x01*\x12\xd1\x01\n\x0bVerifyEmail\x12 .weft.user.v1.VerifyEmailRequest\x1a\x16.google.protobuf.Empty\"\x87\x01\x8a\xe7\x18\x64\x30\x03:BA code works once; a repeated call is refused and changes nothing.@\xcc\x01J\x19VERIFICATION_CODE_INVALID\x82\xd3\xe4\x93\x02\x19\"\x14/v1/auth:verifyEmail:\x01*\x12\xd4\x01\n\x12ResendVerification\x12\'.weft.user.v1.ResendVerificationRequest\x1a\x16.google.protobuf.Empty\"}\x8a\xe7\x18S \x04\x30\x03:JA repeated call sends the address\'s owner one more mail, within the limit.@\xca\x01\x82\xd3\xe4\x93\x02 \"\x1b/v1/auth:resendVerification:\x01*\x12\xae\x01\n\x06SignIn\x12\x1b.weft.user.v1.SignInRequest\x1a\x17.weft.user.v1.TokenPair\"n\x8a\xe7\x18P0\x03:\'A repeated call opens one more session.J\x13\x43REDENTIALS_INVALIDJ\x0eTOO_MANY_TRIES\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:signIn:\x01*\x12\xca\x01\n\x07Refresh\x12\x1c.weft.user.v1.RefreshRequest\x1a\x17.weft.user.v1.TokenPair\"\x87\x01\x8a\xe7\x18h0\x03:MRefresh tokens rotate; reuse is the signal of theft and must not be replayed.J\x15REFRESH_TOKEN_INVALID\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:refresh:\x01*\x12k\n\x07SignOut\x12\x1c.weft.user.v1.SignOutRequest\x1a\x16.google.protobuf.Empty\"*\x90\x02\x02\x8a\xe7\x18\x08\n\x01\x02 \x02@\xcc\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:signOut:\x01*\x12\xec\x01\n\x15IssueVerificationCode\x12*.weft.user.v1.IssueVerificationCodeRequest\x1a+.weft.user.v1.IssueVerificationCodeResponse\"z\x8a\xe7\x18v\n\x01\x05\x30\x03::A repeated call makes a new code and voids the one before.J\x0eUSER_NOT_FOUNDJ\x15USER_ALREADY_VERIFIEDR\x0cnotification\x1a\r\x8a\xe7\x18\t\n\x01\x01 \x03*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/auth_service.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\"\x9d\x02\n\rSignUpRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x31\n\x08password\x18\x02 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x0c\x18\x80\x01\x88\xe7\x18\x02R\x08password\x12\x31\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x0e\x80\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01R\x0b\x64isplayName\x12y\n\x06locale\x18\x04 \x01(\tBa\xbaH,r*\x18#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$\x9a\xe7\x18.empty or a BCP 47 language tag such as `de-AT`R\x06locale\"\xb6\x01\n\x12VerifyEmailRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12@\n\x04\x63ode\x18\x02 \x01(\tB,\x80\x01\x01\xe2\x41\x01\x02\xbaH\x0er\x0c\x32\n^[0-9]{8}$\x88\xe7\x18\x02\x9a\xe7\x18\x0c\x65ight digitsR\x04\x63ode\x12\x31\n\x08password\x18\x03 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xe7\x18\x02R\x08password\"u\n\x19ResendVerificationRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12+\n\x08password\x18\x02 \x01(\tB\x0f\x80\x01\x01\xbaH\x05r\x03\x18\x80\x01\x88\xe7\x18\x02R\x08password\"o\n\rSignInRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x31\n\x08password\x18\x02 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xe7\x18\x02R\x08password\"L\n\x0eRefreshRequest\x12:\n\rrefresh_token\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x88\xe7\x18\x02R\x0crefreshToken\"\x10\n\x0eSignOutRequest\"\xd3\x01\n\tTokenPair\x12*\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x02R\x0b\x61\x63\x63\x65ssToken\x12S\n\x18\x61\x63\x63\x65ss_token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x61\x63\x63\x65ssTokenExpireTime\x12,\n\rrefresh_token\x18\x03 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x02R\x0crefreshToken\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId\"y\n\x1cIssueVerificationCodeRequest\x12J\n\nsign_up_id\x18\x02 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^sgn_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x08signUpIdJ\x04\x08\x01\x10\x02R\x07user_id\"\xb0\x01\n\x1dIssueVerificationCodeResponse\x12\x1b\n\x04\x63ode\x18\x01 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x02R\x04\x63ode\x12;\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12\x1d\n\x05\x65mail\x18\x03 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x16\n\x06locale\x18\x04 \x01(\tR\x06locale2\x8e\x0b\n\x0b\x41uthService\x12\xdd\x01\n\x06SignUp\x12\x1b.weft.user.v1.SignUpRequest\x1a\x16.google.protobuf.Empty\"\x9d\x01\x8a\xe7\x18\x7f \x04\x30\x03:QSigning up twice creates one account and sends the address\'s owner one more mail.@\xca\x01J\x13PASSWORD_TOO_COMMONJ\x0eTOO_MANY_TRIES\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:signUp:\x01*\x12\xe1\x01\n\x0bVerifyEmail\x12 .weft.user.v1.VerifyEmailRequest\x1a\x16.google.protobuf.Empty\"\x97\x01\x8a\xe7\x18t0\x03:BA code works once; a repeated call is refused and changes nothing.@\xcc\x01J\x19VERIFICATION_CODE_INVALIDJ\x0eTOO_MANY_TRIES\x82\xd3\xe4\x93\x02\x19\"\x14/v1/auth:verifyEmail:\x01*\x12\xe5\x01\n\x12ResendVerification\x12\'.weft.user.v1.ResendVerificationRequest\x1a\x16.google.protobuf.Empty\"\x8d\x01\x8a\xe7\x18\x63 \x04\x30\x03:JA repeated call sends the address\'s owner one more mail, within the limit.@\xca\x01J\x0eTOO_MANY_TRIES\x82\xd3\xe4\x93\x02 \"\x1b/v1/auth:resendVerification:\x01*\x12\xae\x01\n\x06SignIn\x12\x1b.weft.user.v1.SignInRequest\x1a\x17.weft.user.v1.TokenPair\"n\x8a\xe7\x18P0\x03:\'A repeated call opens one more session.J\x13\x43REDENTIALS_INVALIDJ\x0eTOO_MANY_TRIES\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:signIn:\x01*\x12\xca\x01\n\x07Refresh\x12\x1c.weft.user.v1.RefreshRequest\x1a\x17.weft.user.v1.TokenPair\"\x87\x01\x8a\xe7\x18h0\x03:MRefresh tokens rotate; reuse is the signal of theft and must not be replayed.J\x15REFRESH_TOKEN_INVALID\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:refresh:\x01*\x12k\n\x07SignOut\x12\x1c.weft.user.v1.SignOutRequest\x1a\x16.google.protobuf.Empty\"*\x90\x02\x02\x8a\xe7\x18\x08\n\x01\x02 \x02@\xcc\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:signOut:\x01*\x12\xd8\x01\n\x15IssueVerificationCode\x12*.weft.user.v1.IssueVerificationCodeRequest\x1a+.weft.user.v1.IssueVerificationCodeResponse\"f\x8a\xe7\x18\x62\n\x01\x05\x30\x03::A repeated call makes a new code and voids the one before.J\x11SIGN_UP_NOT_FOUNDR\x0cnotification\x1a\r\x8a\xe7\x18\t\n\x01\x01 \x03*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,12 +43,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNUPREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\342A\001\002\272H\007r\005\020\014\030\200\001\210\347\030\002'
   _globals['_SIGNUPREQUEST'].fields_by_name['display_name']._loaded_options = None
   _globals['_SIGNUPREQUEST'].fields_by_name['display_name']._serialized_options = b'\200\001\001\272H\004r\002\030d\210\347\030\001'
+  _globals['_SIGNUPREQUEST'].fields_by_name['locale']._loaded_options = None
+  _globals['_SIGNUPREQUEST'].fields_by_name['locale']._serialized_options = b'\272H,r*\030#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$\232\347\030.empty or a BCP 47 language tag such as `de-AT`'
   _globals['_VERIFYEMAILREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_VERIFYEMAILREQUEST'].fields_by_name['email']._serialized_options = b'\200\001\001\342A\001\002\272H\007r\005\030\376\001`\001\210\347\030\001'
   _globals['_VERIFYEMAILREQUEST'].fields_by_name['code']._loaded_options = None
   _globals['_VERIFYEMAILREQUEST'].fields_by_name['code']._serialized_options = b'\200\001\001\342A\001\002\272H\016r\0142\n^[0-9]{8}$\210\347\030\002\232\347\030\014eight digits'
+  _globals['_VERIFYEMAILREQUEST'].fields_by_name['password']._loaded_options = None
+  _globals['_VERIFYEMAILREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\342A\001\002\272H\007r\005\020\001\030\200\001\210\347\030\002'
   _globals['_RESENDVERIFICATIONREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_RESENDVERIFICATIONREQUEST'].fields_by_name['email']._serialized_options = b'\200\001\001\342A\001\002\272H\007r\005\030\376\001`\001\210\347\030\001'
+  _globals['_RESENDVERIFICATIONREQUEST'].fields_by_name['password']._loaded_options = None
+  _globals['_RESENDVERIFICATIONREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\272H\005r\003\030\200\001\210\347\030\002'
   _globals['_SIGNINREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_SIGNINREQUEST'].fields_by_name['email']._serialized_options = b'\200\001\001\342A\001\002\272H\007r\005\030\376\001`\001\210\347\030\001'
   _globals['_SIGNINREQUEST'].fields_by_name['password']._loaded_options = None
@@ -59,18 +65,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENPAIR'].fields_by_name['access_token']._serialized_options = b'\200\001\001\210\347\030\002'
   _globals['_TOKENPAIR'].fields_by_name['refresh_token']._loaded_options = None
   _globals['_TOKENPAIR'].fields_by_name['refresh_token']._serialized_options = b'\200\001\001\210\347\030\002'
-  _globals['_ISSUEVERIFICATIONCODEREQUEST'].fields_by_name['user_id']._loaded_options = None
-  _globals['_ISSUEVERIFICATIONCODEREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\002\272H%r#2!^usr_[0-7][0-9a-hjkmnp-tv-z]{25}$'
+  _globals['_ISSUEVERIFICATIONCODEREQUEST'].fields_by_name['sign_up_id']._loaded_options = None
+  _globals['_ISSUEVERIFICATIONCODEREQUEST'].fields_by_name['sign_up_id']._serialized_options = b'\342A\001\002\272H%r#2!^sgn_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_ISSUEVERIFICATIONCODERESPONSE'].fields_by_name['code']._loaded_options = None
   _globals['_ISSUEVERIFICATIONCODERESPONSE'].fields_by_name['code']._serialized_options = b'\200\001\001\210\347\030\002'
+  _globals['_ISSUEVERIFICATIONCODERESPONSE'].fields_by_name['email']._loaded_options = None
+  _globals['_ISSUEVERIFICATIONCODERESPONSE'].fields_by_name['email']._serialized_options = b'\200\001\001\210\347\030\001'
   _globals['_AUTHSERVICE']._loaded_options = None
   _globals['_AUTHSERVICE']._serialized_options = b'\212\347\030\t\n\001\001 \003*\002\010\005'
   _globals['_AUTHSERVICE'].methods_by_name['SignUp']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['SignUp']._serialized_options = b'\212\347\030o \0040\003:QSigning up twice creates one account and sends the address\'s owner one more mail.@\312\001J\023PASSWORD_TOO_COMMON\202\323\344\223\002\024\"\017/v1/auth:signUp:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['SignUp']._serialized_options = b'\212\347\030\177 \0040\003:QSigning up twice creates one account and sends the address\'s owner one more mail.@\312\001J\023PASSWORD_TOO_COMMONJ\016TOO_MANY_TRIES\202\323\344\223\002\024\"\017/v1/auth:signUp:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['VerifyEmail']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['VerifyEmail']._serialized_options = b'\212\347\030d0\003:BA code works once; a repeated call is refused and changes nothing.@\314\001J\031VERIFICATION_CODE_INVALID\202\323\344\223\002\031\"\024/v1/auth:verifyEmail:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['VerifyEmail']._serialized_options = b'\212\347\030t0\003:BA code works once; a repeated call is refused and changes nothing.@\314\001J\031VERIFICATION_CODE_INVALIDJ\016TOO_MANY_TRIES\202\323\344\223\002\031\"\024/v1/auth:verifyEmail:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['ResendVerification']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['ResendVerification']._serialized_options = b'\212\347\030S \0040\003:JA repeated call sends the address\'s owner one more mail, within the limit.@\312\001\202\323\344\223\002 \"\033/v1/auth:resendVerification:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['ResendVerification']._serialized_options = b'\212\347\030c \0040\003:JA repeated call sends the address\'s owner one more mail, within the limit.@\312\001J\016TOO_MANY_TRIES\202\323\344\223\002 \"\033/v1/auth:resendVerification:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['SignIn']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['SignIn']._serialized_options = b'\212\347\030P0\003:\'A repeated call opens one more session.J\023CREDENTIALS_INVALIDJ\016TOO_MANY_TRIES\202\323\344\223\002\024\"\017/v1/auth:signIn:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['Refresh']._loaded_options = None
@@ -78,25 +86,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE'].methods_by_name['SignOut']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['SignOut']._serialized_options = b'\220\002\002\212\347\030\010\n\001\002 \002@\314\001\202\323\344\223\002\025\"\020/v1/auth:signOut:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['IssueVerificationCode']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['IssueVerificationCode']._serialized_options = b'\212\347\030v\n\001\0050\003::A repeated call makes a new code and voids the one before.J\016USER_NOT_FOUNDJ\025USER_ALREADY_VERIFIEDR\014notification'
+  _globals['_AUTHSERVICE'].methods_by_name['IssueVerificationCode']._serialized_options = b'\212\347\030b\n\001\0050\003::A repeated call makes a new code and voids the one before.J\021SIGN_UP_NOT_FOUNDR\014notification'
   _globals['_SIGNUPREQUEST']._serialized_start=230
-  _globals['_SIGNUPREQUEST']._serialized_end=392
-  _globals['_VERIFYEMAILREQUEST']._serialized_start=395
-  _globals['_VERIFYEMAILREQUEST']._serialized_end=526
-  _globals['_RESENDVERIFICATIONREQUEST']._serialized_start=528
-  _globals['_RESENDVERIFICATIONREQUEST']._serialized_end=600
-  _globals['_SIGNINREQUEST']._serialized_start=602
-  _globals['_SIGNINREQUEST']._serialized_end=713
-  _globals['_REFRESHREQUEST']._serialized_start=715
-  _globals['_REFRESHREQUEST']._serialized_end=791
-  _globals['_SIGNOUTREQUEST']._serialized_start=793
-  _globals['_SIGNOUTREQUEST']._serialized_end=809
-  _globals['_TOKENPAIR']._serialized_start=812
-  _globals['_TOKENPAIR']._serialized_end=1023
-  _globals['_ISSUEVERIFICATIONCODEREQUEST']._serialized_start=1025
-  _globals['_ISSUEVERIFICATIONCODEREQUEST']._serialized_end=1126
-  _globals['_ISSUEVERIFICATIONCODERESPONSE']._serialized_start=1128
-  _globals['_ISSUEVERIFICATIONCODERESPONSE']._serialized_end=1249
-  _globals['_AUTHSERVICE']._serialized_start=1252
-  _globals['_AUTHSERVICE']._serialized_end=2645
+  _globals['_SIGNUPREQUEST']._serialized_end=515
+  _globals['_VERIFYEMAILREQUEST']._serialized_start=518
+  _globals['_VERIFYEMAILREQUEST']._serialized_end=700
+  _globals['_RESENDVERIFICATIONREQUEST']._serialized_start=702
+  _globals['_RESENDVERIFICATIONREQUEST']._serialized_end=819
+  _globals['_SIGNINREQUEST']._serialized_start=821
+  _globals['_SIGNINREQUEST']._serialized_end=932
+  _globals['_REFRESHREQUEST']._serialized_start=934
+  _globals['_REFRESHREQUEST']._serialized_end=1010
+  _globals['_SIGNOUTREQUEST']._serialized_start=1012
+  _globals['_SIGNOUTREQUEST']._serialized_end=1028
+  _globals['_TOKENPAIR']._serialized_start=1031
+  _globals['_TOKENPAIR']._serialized_end=1242
+  _globals['_ISSUEVERIFICATIONCODEREQUEST']._serialized_start=1244
+  _globals['_ISSUEVERIFICATIONCODEREQUEST']._serialized_end=1365
+  _globals['_ISSUEVERIFICATIONCODERESPONSE']._serialized_start=1368
+  _globals['_ISSUEVERIFICATIONCODERESPONSE']._serialized_end=1544
+  _globals['_AUTHSERVICE']._serialized_start=1547
+  _globals['_AUTHSERVICE']._serialized_end=2969
 # @@protoc_insertion_point(module_scope)

@@ -80,23 +80,28 @@ class AuthServiceServicer:
     def SignUp(self, request, context):
         """Asks for an account.
 
-        The answer is the same whether or not the address is taken; the mail tells the difference.
+        The sign-up is pending until VerifyEmail proves the address with the code that is mailed and the password that was
+        given here. Each password has a pending sign-up and codes of its own, so that nobody opens an account with the
+        password of somebody else. The answer is the same whether or not the address is taken; the mail tells the difference.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyEmail(self, request, context):
-        """Verifies an address with the code that was mailed to it.
+        """Opens the account: proves the address with the code that was mailed to it, and the sign-up with its password.
 
-        A code works once, for 24 hours and for five tries; a wrong address and a wrong code are told apart by nobody.
+        A code works once, for 24 hours and for five attempts, and only with the password of the sign-up that it was mailed
+        for. A wrong address, a wrong password and a wrong code get one and the same answer. The other pending sign-ups of
+        the address end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResendVerification(self, request, context):
-        """Mails a new verification code, if the address has an account that waits for one.
+        """Mails a new verification code for a pending sign-up: the one with the password, or the newest one that was asked for
+        from the caller's network. Sign-ups of others are left alone; the answer is the same if there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,9 +131,10 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def IssueVerificationCode(self, request, context):
-        """Makes the one-time code that a verification mail carries, at the moment the mail is sent.
+        """Makes the one-time code that a sign-up's mail carries, at the moment the mail is sent, and says where it goes.
 
-        The codes made before stop working, so that the newest mail is the one that counts.
+        The codes made before for the same sign-up stop working, so that its newest mail is the one that counts. Where the
+        address has an account there is no code: the mail says so instead.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -20,15 +20,21 @@ class AuthServiceStub:
     SignUp: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignUpRequest, _empty_pb2.Empty]
     """Asks for an account.
 
-    The answer is the same whether or not the address is taken; the mail tells the difference.
+    The sign-up is pending until VerifyEmail proves the address with the code that is mailed and the password that was
+    given here. Each password has a pending sign-up and codes of its own, so that nobody opens an account with the
+    password of somebody else. The answer is the same whether or not the address is taken; the mail tells the difference.
     """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyEmailRequest, _empty_pb2.Empty]
-    """Verifies an address with the code that was mailed to it.
+    """Opens the account: proves the address with the code that was mailed to it, and the sign-up with its password.
 
-    A code works once, for 24 hours and for five tries; a wrong address and a wrong code are told apart by nobody.
+    A code works once, for 24 hours and for five attempts, and only with the password of the sign-up that it was mailed
+    for. A wrong address, a wrong password and a wrong code get one and the same answer. The other pending sign-ups of
+    the address end.
     """
     ResendVerification: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ResendVerificationRequest, _empty_pb2.Empty]
-    """Mails a new verification code, if the address has an account that waits for one."""
+    """Mails a new verification code for a pending sign-up: the one with the password, or the newest one that was asked for
+    from the caller's network. Sign-ups of others are left alone; the answer is the same if there is none.
+    """
     SignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignInRequest, _auth_service_pb2.TokenPair]
     """Exchanges an address and a password for tokens.
 
@@ -39,9 +45,10 @@ class AuthServiceStub:
     SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _empty_pb2.Empty]
     """Ends the session that the access token belongs to."""
     IssueVerificationCode: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.IssueVerificationCodeRequest, _auth_service_pb2.IssueVerificationCodeResponse]
-    """Makes the one-time code that a verification mail carries, at the moment the mail is sent.
+    """Makes the one-time code that a sign-up's mail carries, at the moment the mail is sent, and says where it goes.
 
-    The codes made before stop working, so that the newest mail is the one that counts.
+    The codes made before for the same sign-up stop working, so that its newest mail is the one that counts. Where the
+    address has an account there is no code: the mail says so instead.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -55,7 +62,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Asks for an account.
 
-        The answer is the same whether or not the address is taken; the mail tells the difference.
+        The sign-up is pending until VerifyEmail proves the address with the code that is mailed and the password that was
+        given here. Each password has a pending sign-up and codes of its own, so that nobody opens an account with the
+        password of somebody else. The answer is the same whether or not the address is taken; the mail tells the difference.
         """
 
     @_abc_1.abstractmethod
@@ -64,9 +73,11 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.VerifyEmailRequest,
         context: _aio.ServicerContext[_auth_service_pb2.VerifyEmailRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Verifies an address with the code that was mailed to it.
+        """Opens the account: proves the address with the code that was mailed to it, and the sign-up with its password.
 
-        A code works once, for 24 hours and for five tries; a wrong address and a wrong code are told apart by nobody.
+        A code works once, for 24 hours and for five attempts, and only with the password of the sign-up that it was mailed
+        for. A wrong address, a wrong password and a wrong code get one and the same answer. The other pending sign-ups of
+        the address end.
         """
 
     @_abc_1.abstractmethod
@@ -75,7 +86,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.ResendVerificationRequest,
         context: _aio.ServicerContext[_auth_service_pb2.ResendVerificationRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Mails a new verification code, if the address has an account that waits for one."""
+        """Mails a new verification code for a pending sign-up: the one with the password, or the newest one that was asked for
+        from the caller's network. Sign-ups of others are left alone; the answer is the same if there is none.
+        """
 
     @_abc_1.abstractmethod
     def SignIn(
@@ -110,9 +123,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.IssueVerificationCodeRequest,
         context: _aio.ServicerContext[_auth_service_pb2.IssueVerificationCodeRequest, _abc.Awaitable[_auth_service_pb2.IssueVerificationCodeResponse]],
     ) -> _abc.Awaitable[_auth_service_pb2.IssueVerificationCodeResponse]:
-        """Makes the one-time code that a verification mail carries, at the moment the mail is sent.
+        """Makes the one-time code that a sign-up's mail carries, at the moment the mail is sent, and says where it goes.
 
-        The codes made before stop working, so that the newest mail is the one that counts.
+        The codes made before for the same sign-up stop working, so that its newest mail is the one that counts. Where the
+        address has an account there is no code: the mail says so instead.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _aio.Server) -> None: ...

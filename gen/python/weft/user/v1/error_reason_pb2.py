@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/error_reason.proto\x12\x0cweft.user.v1\x1a\x18weft/api/v1/policy.proto*\xdb\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x0b\x45MAIL_TAKEN\x10\x01\x1a\x04\x88\xe7\x18\x06\x12\"\n\x18\x45XTERNAL_REFERENCE_TAKEN\x10\x02\x1a\x04\x88\xe7\x18\x06\x12\x18\n\x0eUSER_NOT_FOUND\x10\x03\x1a\x04\x88\xe7\x18\x05\x12\x1f\n\x15USER_ALREADY_VERIFIED\x10\x04\x1a\x04\x88\xe7\x18\t\x12\x1d\n\x13PASSWORD_TOO_COMMON\x10\x05\x1a\x04\x88\xe7\x18\x03\x12#\n\x19VERIFICATION_CODE_INVALID\x10\x06\x1a\x04\x88\xe7\x18\t\x12\x1d\n\x13\x43REDENTIALS_INVALID\x10\x07\x1a\x04\x88\xe7\x18\x10\x12\x18\n\x0eTOO_MANY_TRIES\x10\x08\x1a\x04\x88\xe7\x18\x08\x12\x1f\n\x15REFRESH_TOKEN_INVALID\x10\t\x1a\x04\x88\xe7\x18\x10\x12\x1b\n\x11PARTNER_NOT_FOUND\x10\n\x1a\x04\x88\xe7\x18\x05\x12#\n\x19PARTNER_ALREADY_SUSPENDED\x10\x0b\x1a\x04\x88\xe7\x18\t\x12\x1f\n\x15PARTNER_NOT_SUSPENDED\x10\x0c\x1a\x04\x88\xe7\x18\t\x12\x1a\n\x10\x43LIENT_NOT_FOUND\x10\r\x1a\x04\x88\xe7\x18\x05\x12\x1b\n\x11SCOPE_NOT_GRANTED\x10\x0e\x1a\x04\x88\xe7\x18\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/error_reason.proto\x12\x0cweft.user.v1\x1a\x18weft/api/v1/policy.proto*\xf4\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x0b\x45MAIL_TAKEN\x10\x01\x1a\x04\x88\xe7\x18\x06\x12\"\n\x18\x45XTERNAL_REFERENCE_TAKEN\x10\x02\x1a\x04\x88\xe7\x18\x06\x12\x18\n\x0eUSER_NOT_FOUND\x10\x03\x1a\x04\x88\xe7\x18\x05\x12\x1d\n\x13PASSWORD_TOO_COMMON\x10\x05\x1a\x04\x88\xe7\x18\x03\x12#\n\x19VERIFICATION_CODE_INVALID\x10\x06\x1a\x04\x88\xe7\x18\t\x12\x1d\n\x13\x43REDENTIALS_INVALID\x10\x07\x1a\x04\x88\xe7\x18\x10\x12\x18\n\x0eTOO_MANY_TRIES\x10\x08\x1a\x04\x88\xe7\x18\x08\x12\x1f\n\x15REFRESH_TOKEN_INVALID\x10\t\x1a\x04\x88\xe7\x18\x10\x12\x1b\n\x11PARTNER_NOT_FOUND\x10\n\x1a\x04\x88\xe7\x18\x05\x12#\n\x19PARTNER_ALREADY_SUSPENDED\x10\x0b\x1a\x04\x88\xe7\x18\t\x12\x1f\n\x15PARTNER_NOT_SUSPENDED\x10\x0c\x1a\x04\x88\xe7\x18\t\x12\x1a\n\x10\x43LIENT_NOT_FOUND\x10\r\x1a\x04\x88\xe7\x18\x05\x12\x1b\n\x11SCOPE_NOT_GRANTED\x10\x0e\x1a\x04\x88\xe7\x18\t\x12\x1b\n\x11SIGN_UP_NOT_FOUND\x10\x0f\x1a\x04\x88\xe7\x18\x05\"\x04\x08\x04\x10\x04*\x15USER_ALREADY_VERIFIEDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERRORREASON'].values_by_name["EXTERNAL_REFERENCE_TAKEN"]._serialized_options = b'\210\347\030\006'
   _globals['_ERRORREASON'].values_by_name["USER_NOT_FOUND"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["USER_NOT_FOUND"]._serialized_options = b'\210\347\030\005'
-  _globals['_ERRORREASON'].values_by_name["USER_ALREADY_VERIFIED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["USER_ALREADY_VERIFIED"]._serialized_options = b'\210\347\030\t'
   _globals['_ERRORREASON'].values_by_name["PASSWORD_TOO_COMMON"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["PASSWORD_TOO_COMMON"]._serialized_options = b'\210\347\030\003'
   _globals['_ERRORREASON'].values_by_name["VERIFICATION_CODE_INVALID"]._loaded_options = None
@@ -60,6 +58,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERRORREASON'].values_by_name["CLIENT_NOT_FOUND"]._serialized_options = b'\210\347\030\005'
   _globals['_ERRORREASON'].values_by_name["SCOPE_NOT_GRANTED"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["SCOPE_NOT_GRANTED"]._serialized_options = b'\210\347\030\t'
+  _globals['_ERRORREASON'].values_by_name["SIGN_UP_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["SIGN_UP_NOT_FOUND"]._serialized_options = b'\210\347\030\005'
   _globals['_ERRORREASON']._serialized_start=76
-  _globals['_ERRORREASON']._serialized_end=551
+  _globals['_ERRORREASON']._serialized_end=576
 # @@protoc_insertion_point(module_scope)

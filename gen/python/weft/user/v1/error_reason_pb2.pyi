@@ -30,16 +30,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The partner has a user with this external reference already. Metadata: `external_reference`."""
     USER_NOT_FOUND: _ErrorReason.ValueType  # 3
     """No such user, or not yours. Metadata: `user_id`."""
-    USER_ALREADY_VERIFIED: _ErrorReason.ValueType  # 4
-    """The address is verified already. Metadata: `user_id`."""
     PASSWORD_TOO_COMMON: _ErrorReason.ValueType  # 5
     """The password stands on the list of common ones. No metadata."""
     VERIFICATION_CODE_INVALID: _ErrorReason.ValueType  # 6
-    """The code is wrong, used, too old, or was tried too often; ask for a new one. No metadata."""
+    """No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for
+    a new one. No metadata.
+    """
     CREDENTIALS_INVALID: _ErrorReason.ValueType  # 7
     """Address and password do not fit an account that may sign in. No metadata."""
     TOO_MANY_TRIES: _ErrorReason.ValueType  # 8
-    """Too many failed tries; `RetryInfo` says when to come back. No metadata."""
+    """Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata."""
     REFRESH_TOKEN_INVALID: _ErrorReason.ValueType  # 9
     """The refresh token is unknown, used, ended or revoked; sign in again. No metadata."""
     PARTNER_NOT_FOUND: _ErrorReason.ValueType  # 10
@@ -52,6 +52,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No such client, or not yours. Metadata: `client_id`."""
     SCOPE_NOT_GRANTED: _ErrorReason.ValueType  # 14
     """A client may hold only scopes of its partner. Metadata: `scopes`, those it may not hold."""
+    SIGN_UP_NOT_FOUND: _ErrorReason.ValueType  # 15
+    """There is no such pending sign-up: it was proven, or it has ended. Metadata: `sign_up_id`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -64,16 +66,16 @@ EXTERNAL_REFERENCE_TAKEN: ErrorReason.ValueType  # 2
 """The partner has a user with this external reference already. Metadata: `external_reference`."""
 USER_NOT_FOUND: ErrorReason.ValueType  # 3
 """No such user, or not yours. Metadata: `user_id`."""
-USER_ALREADY_VERIFIED: ErrorReason.ValueType  # 4
-"""The address is verified already. Metadata: `user_id`."""
 PASSWORD_TOO_COMMON: ErrorReason.ValueType  # 5
 """The password stands on the list of common ones. No metadata."""
 VERIFICATION_CODE_INVALID: ErrorReason.ValueType  # 6
-"""The code is wrong, used, too old, or was tried too often; ask for a new one. No metadata."""
+"""No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for
+a new one. No metadata.
+"""
 CREDENTIALS_INVALID: ErrorReason.ValueType  # 7
 """Address and password do not fit an account that may sign in. No metadata."""
 TOO_MANY_TRIES: ErrorReason.ValueType  # 8
-"""Too many failed tries; `RetryInfo` says when to come back. No metadata."""
+"""Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata."""
 REFRESH_TOKEN_INVALID: ErrorReason.ValueType  # 9
 """The refresh token is unknown, used, ended or revoked; sign in again. No metadata."""
 PARTNER_NOT_FOUND: ErrorReason.ValueType  # 10
@@ -86,4 +88,6 @@ CLIENT_NOT_FOUND: ErrorReason.ValueType  # 13
 """No such client, or not yours. Metadata: `client_id`."""
 SCOPE_NOT_GRANTED: ErrorReason.ValueType  # 14
 """A client may hold only scopes of its partner. Metadata: `scopes`, those it may not hold."""
+SIGN_UP_NOT_FOUND: ErrorReason.ValueType  # 15
+"""There is no such pending sign-up: it was proven, or it has ended. Metadata: `sign_up_id`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

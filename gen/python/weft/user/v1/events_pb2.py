@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19weft/user/v1/events.proto\x12\x0cweft.user.v1\"\'\n\x0cUserSignedUp\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"0\n\x15VerificationRequested\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\")\n\x0eSignUpRepeated\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"\'\n\x0cUserVerified\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userIdb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19weft/user/v1/events.proto\x12\x0cweft.user.v1\";\n\x0cUserSignedUp\x12\x1c\n\nsign_up_id\x18\x02 \x01(\tR\x08signUpIdJ\x04\x08\x01\x10\x02R\x07user_id\"D\n\x15VerificationRequested\x12\x1c\n\nsign_up_id\x18\x02 \x01(\tR\x08signUpIdJ\x04\x08\x01\x10\x02R\x07user_id\"&\n\x0bUserInvited\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"\'\n\x0cUserVerified\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userIdb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,11 +32,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.user.v1.events_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USERSIGNEDUP']._serialized_start=43
-  _globals['_USERSIGNEDUP']._serialized_end=82
-  _globals['_VERIFICATIONREQUESTED']._serialized_start=84
-  _globals['_VERIFICATIONREQUESTED']._serialized_end=132
-  _globals['_SIGNUPREPEATED']._serialized_start=134
-  _globals['_SIGNUPREPEATED']._serialized_end=175
-  _globals['_USERVERIFIED']._serialized_start=177
-  _globals['_USERVERIFIED']._serialized_end=216
+  _globals['_USERSIGNEDUP']._serialized_end=102
+  _globals['_VERIFICATIONREQUESTED']._serialized_start=104
+  _globals['_VERIFICATIONREQUESTED']._serialized_end=172
+  _globals['_USERINVITED']._serialized_start=174
+  _globals['_USERINVITED']._serialized_end=212
+  _globals['_USERVERIFIED']._serialized_start=214
+  _globals['_USERVERIFIED']._serialized_end=253
 # @@protoc_insertion_point(module_scope)

@@ -18,21 +18,21 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class UserSignedUp(_message.Message):
-    """`user.signed_up`: someone asked for an account and has to prove the address."""
+    """`user.signed_up`: someone asked for an account and has to prove the address. There may be one already."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    USER_ID_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.str
-    """Prefix `usr_`."""
+    SIGN_UP_ID_FIELD_NUMBER: _builtins.int
+    sign_up_id: _builtins.str
+    """Prefix `sgn_`."""
     def __init__(
         self,
         *,
-        user_id: _builtins.str = ...,
+        sign_up_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sign_up_id", b"sign_up_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -40,29 +40,29 @@ Global___UserSignedUp: _TypeAlias = UserSignedUp  # noqa: Y015
 
 @_typing.final
 class VerificationRequested(_message.Message):
-    """`user.verification_requested`: an account that waits for verification asked for a new mail."""
+    """`user.verification_requested`: a pending sign-up asked for a new mail."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    USER_ID_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.str
-    """Prefix `usr_`."""
+    SIGN_UP_ID_FIELD_NUMBER: _builtins.int
+    sign_up_id: _builtins.str
+    """Prefix `sgn_`."""
     def __init__(
         self,
         *,
-        user_id: _builtins.str = ...,
+        sign_up_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sign_up_id", b"sign_up_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VerificationRequested: _TypeAlias = VerificationRequested  # noqa: Y015
 
 @_typing.final
-class SignUpRepeated(_message.Message):
-    """`user.sign_up_repeated`: someone asked for an account with an address that has one."""
+class UserInvited(_message.Message):
+    """`user.invited`: an operator added a person, who opens the account by signing up with the address."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -80,11 +80,11 @@ class SignUpRepeated(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SignUpRepeated: _TypeAlias = SignUpRepeated  # noqa: Y015
+Global___UserInvited: _TypeAlias = UserInvited  # noqa: Y015
 
 @_typing.final
 class UserVerified(_message.Message):
-    """`user.verified`: the address was proven."""
+    """`user.verified`: the address was proven, and the account is open."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -65,7 +65,8 @@ class UserServiceServicer:
     def CreateUser(self, request, context):
         """Creates a user.
 
-        A user whom a partner creates belongs to that partner and needs no verification. An e-mail address or external
+        A user whom a partner creates belongs to that partner and needs no verification. A person whom an operator adds is
+        told by mail, and opens the account by signing up with the address and proving it. An e-mail address or external
         reference that the partner has used already is refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -20,7 +20,8 @@ class UserServiceStub:
     CreateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.CreateUserRequest, _user_pb2.User]
     """Creates a user.
 
-    A user whom a partner creates belongs to that partner and needs no verification. An e-mail address or external
+    A user whom a partner creates belongs to that partner and needs no verification. A person whom an operator adds is
+    told by mail, and opens the account by signing up with the address and proving it. An e-mail address or external
     reference that the partner has used already is refused.
     """
     GetUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.GetUserRequest, _user_pb2.User]
@@ -41,7 +42,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_user_pb2.User]:
         """Creates a user.
 
-        A user whom a partner creates belongs to that partner and needs no verification. An e-mail address or external
+        A user whom a partner creates belongs to that partner and needs no verification. A person whom an operator adds is
+        told by mail, and opens the account by signing up with the address and proving it. An e-mail address or external
         reference that the partner has used already is refused.
         """
 

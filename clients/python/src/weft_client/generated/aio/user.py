@@ -37,25 +37,31 @@ class AsyncAuth:
         email: str,
         password: str,
         display_name: str | None = None,
+        locale: str | None = None,
         timeout: float | None = None,
     ) -> None:
         """Asks for an account.
 
-        The answer is the same whether or not the address is taken; the mail tells the difference.
+        The sign-up is pending until VerifyEmail proves the address with the code that is mailed and the password that was
+        given here. Each password has a pending sign-up and codes of its own, so that nobody opens an account with the
+        password of somebody else. The answer is the same whether or not the address is taken; the mail tells the difference.
 
         Args:
-            email: Where mail goes.
+            email: Where mail goes. ASCII, as a mail server takes it: `a..b@c.example` is refused.
             password: 12 to 128 characters, not a common one.
             display_name: As the person wants to be addressed.
+            locale: The language of mails, a BCP 47 tag in any case; `en` where empty.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
             PasswordTooCommon: The password stands on the list of common ones. No metadata.
+            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata.
         """
         request = user_auth_service_pb2.SignUpRequest(
             email=email,
             password=password,
             display_name=given.plain(display_name),
+            locale=given.plain(locale),
         )
         await self._sign_up(request, timeout)
 
@@ -64,23 +70,29 @@ class AsyncAuth:
         *,
         email: str,
         code: str,
+        password: str,
         timeout: float | None = None,
     ) -> None:
-        """Verifies an address with the code that was mailed to it.
+        """Opens the account: proves the address with the code that was mailed to it, and the sign-up with its password.
 
-        A code works once, for 24 hours and for five tries; a wrong address and a wrong code are told apart by nobody.
+        A code works once, for 24 hours and for five attempts, and only with the password of the sign-up that it was mailed
+        for. A wrong address, a wrong password and a wrong code get one and the same answer. The other pending sign-ups of
+        the address end.
 
         Args:
             email: The address.
             code: The eight digits from the mail.
+            password: The password of the sign-up.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            VerificationCodeInvalid: The code is wrong, used, too old, or was tried too often; ask for a new one. No metadata.
+            VerificationCodeInvalid: No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one. No metadata.
+            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata.
         """
         request = user_auth_service_pb2.VerifyEmailRequest(
             email=email,
             code=code,
+            password=password,
         )
         await self._verify_email(request, timeout)
 
@@ -88,16 +100,23 @@ class AsyncAuth:
         self,
         *,
         email: str,
+        password: str | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Mails a new verification code, if the address has an account that waits for one.
+        """Mails a new verification code for a pending sign-up: the one with the password, or the newest one that was asked for
+        from the caller's network. Sign-ups of others are left alone; the answer is the same if there is none.
 
         Args:
             email: The address.
+            password: The password of the sign-up. Without it, only a sign-up from the caller's own network is found.
             timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata.
         """
         request = user_auth_service_pb2.ResendVerificationRequest(
             email=email,
+            password=given.plain(password),
         )
         await self._resend_verification(request, timeout)
 
@@ -119,7 +138,7 @@ class AsyncAuth:
 
         Raises:
             CredentialsInvalid: Address and password do not fit an account that may sign in. No metadata.
-            TooManyTries: Too many failed tries; `RetryInfo` says when to come back. No metadata.
+            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata.
         """
         request = user_auth_service_pb2.SignInRequest(
             email=email,
@@ -506,13 +525,14 @@ class AsyncUsers:
     ) -> user_user_pb2.User:
         """Creates a user.
 
-        A user whom a partner creates belongs to that partner and needs no verification. An e-mail address or external
+        A user whom a partner creates belongs to that partner and needs no verification. A person whom an operator adds is
+        told by mail, and opens the account by signing up with the address and proving it. An e-mail address or external
         reference that the partner has used already is refused.
 
         Args:
-            email: Where mail goes.
+            email: Where mail goes. ASCII, as a mail server takes it: `a..b@c.example` is refused.
             display_name: As the person wants to be addressed.
-            locale: A BCP 47 tag; `en` where empty.
+            locale: A BCP 47 tag in any case; `en` where empty.
             external_reference: The partner's own name for the user; unique for that partner.
             timeout: Seconds that the whole call may take; 5 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.

@@ -26,7 +26,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/auth_service.proto\x12\x0cweft.user.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"s\n\rSignUpRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\x12&\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0b\x64isplayName\"H\n\x12VerifyEmailRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x17\n\x04\x63ode\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04\x63ode\"6\n\x19ResendVerificationRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\"K\n\rSignInRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\":\n\x0eRefreshRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x0crefreshToken\"\x10\n\x0eSignOutRequest\"\xcb\x01\n\tTokenPair\x12&\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x0b\x61\x63\x63\x65ssToken\x12S\n\x18\x61\x63\x63\x65ss_token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x61\x63\x63\x65ssTokenExpireTime\x12(\n\rrefresh_token\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0crefreshToken\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId2\xb4\x03\n\x0b\x41uthService\x12=\n\x06SignUp\x12\x1b.weft.user.v1.SignUpRequest\x1a\x16.google.protobuf.Empty\x12G\n\x0bVerifyEmail\x12 .weft.user.v1.VerifyEmailRequest\x1a\x16.google.protobuf.Empty\x12U\n\x12ResendVerification\x12\'.weft.user.v1.ResendVerificationRequest\x1a\x16.google.protobuf.Empty\x12>\n\x06SignIn\x12\x1b.weft.user.v1.SignInRequest\x1a\x17.weft.user.v1.TokenPair\x12@\n\x07Refresh\x12\x1c.weft.user.v1.RefreshRequest\x1a\x17.weft.user.v1.TokenPair\x12\x44\n\x07SignOut\x12\x1c.weft.user.v1.SignOutRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/auth_service.proto\x12\x0cweft.user.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x01\n\rSignUpRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\x12&\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x04 \x01(\tR\x06locale\"i\n\x12VerifyEmailRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x17\n\x04\x63ode\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04\x63ode\x12\x1f\n\x08password\x18\x03 \x01(\tB\x03\x80\x01\x01R\x08password\"W\n\x19ResendVerificationRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\"K\n\rSignInRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\":\n\x0eRefreshRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x0crefreshToken\"\x10\n\x0eSignOutRequest\"\xcb\x01\n\tTokenPair\x12&\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x0b\x61\x63\x63\x65ssToken\x12S\n\x18\x61\x63\x63\x65ss_token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x61\x63\x63\x65ssTokenExpireTime\x12(\n\rrefresh_token\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0crefreshToken\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId2\xb4\x03\n\x0b\x41uthService\x12=\n\x06SignUp\x12\x1b.weft.user.v1.SignUpRequest\x1a\x16.google.protobuf.Empty\x12G\n\x0bVerifyEmail\x12 .weft.user.v1.VerifyEmailRequest\x1a\x16.google.protobuf.Empty\x12U\n\x12ResendVerification\x12\'.weft.user.v1.ResendVerificationRequest\x1a\x16.google.protobuf.Empty\x12>\n\x06SignIn\x12\x1b.weft.user.v1.SignInRequest\x1a\x17.weft.user.v1.TokenPair\x12@\n\x07Refresh\x12\x1c.weft.user.v1.RefreshRequest\x1a\x17.weft.user.v1.TokenPair\x12\x44\n\x07SignOut\x12\x1c.weft.user.v1.SignOutRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,8 +43,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYEMAILREQUEST'].fields_by_name['email']._serialized_options = b'\200\001\001'
   _globals['_VERIFYEMAILREQUEST'].fields_by_name['code']._loaded_options = None
   _globals['_VERIFYEMAILREQUEST'].fields_by_name['code']._serialized_options = b'\200\001\001'
+  _globals['_VERIFYEMAILREQUEST'].fields_by_name['password']._loaded_options = None
+  _globals['_VERIFYEMAILREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001'
   _globals['_RESENDVERIFICATIONREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_RESENDVERIFICATIONREQUEST'].fields_by_name['email']._serialized_options = b'\200\001\001'
+  _globals['_RESENDVERIFICATIONREQUEST'].fields_by_name['password']._loaded_options = None
+  _globals['_RESENDVERIFICATIONREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001'
   _globals['_SIGNINREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_SIGNINREQUEST'].fields_by_name['email']._serialized_options = b'\200\001\001'
   _globals['_SIGNINREQUEST'].fields_by_name['password']._loaded_options = None
@@ -57,20 +61,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENPAIR'].fields_by_name['refresh_token']._serialized_options = b'\200\001\001'
   _globals['_AUTHSERVICE'].methods_by_name['SignOut']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['SignOut']._serialized_options = b'\220\002\002'
-  _globals['_SIGNUPREQUEST']._serialized_start=111
-  _globals['_SIGNUPREQUEST']._serialized_end=226
-  _globals['_VERIFYEMAILREQUEST']._serialized_start=228
-  _globals['_VERIFYEMAILREQUEST']._serialized_end=300
-  _globals['_RESENDVERIFICATIONREQUEST']._serialized_start=302
-  _globals['_RESENDVERIFICATIONREQUEST']._serialized_end=356
-  _globals['_SIGNINREQUEST']._serialized_start=358
-  _globals['_SIGNINREQUEST']._serialized_end=433
-  _globals['_REFRESHREQUEST']._serialized_start=435
-  _globals['_REFRESHREQUEST']._serialized_end=493
-  _globals['_SIGNOUTREQUEST']._serialized_start=495
-  _globals['_SIGNOUTREQUEST']._serialized_end=511
-  _globals['_TOKENPAIR']._serialized_start=514
-  _globals['_TOKENPAIR']._serialized_end=717
-  _globals['_AUTHSERVICE']._serialized_start=720
-  _globals['_AUTHSERVICE']._serialized_end=1156
+  _globals['_SIGNUPREQUEST']._serialized_start=112
+  _globals['_SIGNUPREQUEST']._serialized_end=251
+  _globals['_VERIFYEMAILREQUEST']._serialized_start=253
+  _globals['_VERIFYEMAILREQUEST']._serialized_end=358
+  _globals['_RESENDVERIFICATIONREQUEST']._serialized_start=360
+  _globals['_RESENDVERIFICATIONREQUEST']._serialized_end=447
+  _globals['_SIGNINREQUEST']._serialized_start=449
+  _globals['_SIGNINREQUEST']._serialized_end=524
+  _globals['_REFRESHREQUEST']._serialized_start=526
+  _globals['_REFRESHREQUEST']._serialized_end=584
+  _globals['_SIGNOUTREQUEST']._serialized_start=586
+  _globals['_SIGNOUTREQUEST']._serialized_end=602
+  _globals['_TOKENPAIR']._serialized_start=605
+  _globals['_TOKENPAIR']._serialized_end=808
+  _globals['_AUTHSERVICE']._serialized_start=811
+  _globals['_AUTHSERVICE']._serialized_end=1247
 # @@protoc_insertion_point(module_scope)

@@ -30,11 +30,11 @@ class CreateUserRequest(_message.Message):
     LOCALE_FIELD_NUMBER: _builtins.int
     EXTERNAL_REFERENCE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Where mail goes."""
+    """Where mail goes. ASCII, as a mail server takes it: `a..b@c.example` is refused."""
     display_name: _builtins.str
     """As the person wants to be addressed."""
     locale: _builtins.str
-    """A BCP 47 tag; `en` where empty."""
+    """A BCP 47 tag in any case; `en` where empty."""
     external_reference: _builtins.str
     """The partner's own name for the user; unique for that partner."""
     def __init__(

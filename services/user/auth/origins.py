@@ -1,0 +1,69 @@
+"""Where a call comes from, as far as counting goes: keyed hashes, so that the cache holds no addresses."""
+
+import ipaddress
+from dataclasses import dataclass
+
+from services.chassis.call import Call
+from services.chassis.vault import Vault
+from services.user.users.domain import fold
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Keyed hashes of an account's e-mail address, of the network address that names it, and of what is around that."""
+
+    account: str
+    address: str
+    neighbourhood: str = ""
+
+    @property
+    def pair(self) -> str:
+        """Account and network address."""
+        return f"{self.account}:{self.address}"
+
+
+class Origins:
+    """Tells where calls come from."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def of(self, email: str, call: Call) -> Origin:
+        """The origin of a call that names an e-mail address."""
+        address = caller_address(call)
+        return Origin(
+            self._vault.lookup(fold(email), "tries.account").hex()[:32],
+            self._vault.lookup(network(address), "tries.address").hex()[:32],
+            self._vault.lookup(neighbourhood(address), "tries.neighbourhood").hex()[:32],
+        )
+
+
+def caller_address(call: Call) -> str:
+    """The network address of the outside caller, as the edge writes it anew on each request; else the peer's own."""
+    for name, value in call.context.invocation_metadata() or ():
+        if name == "x-envoy-external-address":
+            return str(value)
+    kind, _, rest = call.context.peer().partition(":")
+    return rest.rpartition(":")[0].strip("[]").replace("%5B", "").replace("%5D", "") if kind.startswith("ipv") else ""
+
+
+def network(address: str) -> str:
+    """What counts as one address: an IPv4 address, the /64 of an IPv6 one; empty for what is neither."""
+    return _block(address, 32, 64)
+
+
+def neighbourhood(address: str) -> str:
+    """What one owner easily has many addresses of: an IPv4 /24, an IPv6 /48; empty for what is neither."""
+    return _block(address, 24, 48)
+
+
+def _block(address: str, bits: int, bits_v6: int) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return str(ipaddress.ip_network((parsed.packed, bits_v6), strict=False))
+        parsed = parsed.ipv4_mapped
+    return str(parsed) if bits == 32 else str(ipaddress.ip_network((parsed.packed, bits), strict=False))
