@@ -43,10 +43,10 @@ gen: .venv/ready ## Derive everything anew from the protos
 	@$(BIN)/python -m codegen.generate
 
 check-gen: .venv/ready ## Fail when what is generated differs from what is committed
-	@$(BIN)/python -m codegen.check_gen
+	@echo "generating in a copy …"; $(BIN)/python -m codegen.check_gen
 
 breaking: .venv/ready ## Fail when a contract breaks its users: against the last tag, or the commit before
-	@$(BIN)/python -m codegen.breaking
+	@echo "comparing with the contract of before …"; $(BIN)/python -m codegen.breaking
 
 wheel: .venv/ready ## Build the Python client's wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python

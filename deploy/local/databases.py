@@ -71,9 +71,11 @@ class Databases:
             # Hashed here, so that no server log and no view of running statements has the password.
             hashed = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
             verb = sql.SQL("ALTER" if found else "CREATE")
+            # PostgreSQL 15 gives an owner its schema by a role that it inherits, pg_database_owner.
+            inherits = sql.SQL("INHERIT" if role == self.owner(service) else "NOINHERIT")
             connection.execute(
-                sql.SQL("{} ROLE {} LOGIN NOINHERIT PASSWORD {}").format(
-                    verb, sql.Identifier(role), sql.Literal(hashed)
+                sql.SQL("{} ROLE {} LOGIN {} PASSWORD {}").format(
+                    verb, sql.Identifier(role), inherits, sql.Literal(hashed)
                 )
             )
         # Who makes a database for another role must be a member of it.

@@ -136,7 +136,8 @@ def write(file: Path, text: str, mode: int = 0o600) -> None:
             stream.write(text)
         draft.replace(file)
     except OSError:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise
 
 

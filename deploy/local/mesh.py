@@ -27,6 +27,8 @@ from deploy.local.services import Surroundings, module, python_environment
 from deploy.local.supervisor import Supervisor
 from services.chassis import contract
 
+RETRY_S = 1.0
+"""Seconds until the mesh file is written again that a full disk refused."""
 ACCESS_LOG_LIMIT = 20 << 20
 """Bytes of an edge's access log before it becomes `access-<n>.log.1`."""
 
@@ -154,10 +156,15 @@ class Mesh:
 
     async def _follow(self, file: MeshFile) -> None:
         """Keep the process ids in the mesh file right."""
+        written = True
         while True:
-            await self._supervisor.changes()
-            with contextlib.suppress(OSError):  # a full disk; the next change tries again
+            with contextlib.suppress(TimeoutError):  # what the disk refused is tried again
+                await asyncio.wait_for(self._supervisor.changes(), None if written else RETRY_S)
+            try:
                 file.write(self._pids())
+                written = True
+            except OSError:
+                written = False
 
     async def _again(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         """Do something every so many seconds. What the disk refuses is said, and tried again the next time."""

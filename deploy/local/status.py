@@ -10,6 +10,8 @@ from deploy.local.home import Home
 from deploy.local.readiness import answers, listens
 from deploy.local.running import Running
 
+PATIENCE_S = 3.0
+"""Seconds that a part may take to answer."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -18,10 +20,10 @@ def show(mesh: Running) -> int:
     content = mesh.content
     print(f"mesh in {mesh.home.folder}, process {mesh.pid}, up {_spell(_age(mesh.pid))}\n")
     rows = asyncio.run(_rows(mesh.home, content))
-    print(f"{'part':<16}{'process':>8}  {'up':<12}{'state':<14}ports")
+    print(f"{'part':<16}{'process':>8}  {'up':<12}{'state':<16}ports")
     for name, pid, state in rows:
         ports = ", ".join(map(str, listening.ports_of(pid))) if pid else ""
-        print(f"{name:<16}{pid or '-':>8}  {_spell(_age(pid)) if pid else '-':<12}{state:<14}{ports}")
+        print(f"{name:<16}{pid or '-':>8}  {_spell(_age(pid)) if pid else '-':<12}{state:<16}{ports}")
     print(f"\n{content['edge']}  {content['edge_tls']}")
     return 0 if all(state in ("serves", "elsewhere") for _, _, state in rows) else 1
 
@@ -46,15 +48,24 @@ async def _rows(home: Home, content: dict[str, Any]) -> list[tuple[str, int | No
 async def _state(home: Home, name: str, pid: int | None, content: dict[str, Any]) -> str:
     if pid is None or not _age(pid):
         return "gone"
+    ends = time.monotonic() + PATIENCE_S
+    while not await _serves(home, name, pid, content):
+        if time.monotonic() > ends:
+            return "does not serve"
+        await asyncio.sleep(0.1)
+    return "serves"
+
+
+async def _serves(home: Home, name: str, pid: int, content: dict[str, Any]) -> bool:
     group, _, number = name.rpartition("-")
     if group in content["services"]:
-        return "serves" if await _healthy(content, group, int(number) - 1) else "does not serve"
+        return await _healthy(content, group, int(number) - 1)
     if group == "edge":
         port = int(content["edges"][int(number) - 1].rpartition(":")[2])
-        return "serves" if await answers((port, "/healthz"))(pid) else "does not serve"
+        return await answers((port, "/healthz"))(pid)
     ports = listening.ports_of(pid)
     place = home.sockets / "traces.sock" if name == "traces" else ports[0] if ports else None
-    return "serves" if place is not None and await listens(place)(pid) else "does not serve"
+    return place is not None and await listens(place)(pid)
 
 
 async def _healthy(content: dict[str, Any], service: str, index: int) -> bool:

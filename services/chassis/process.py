@@ -13,6 +13,7 @@ import psycopg
 import uvloop
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
 
 from services.chassis import database, errors, logs, settings, telemetry
 from services.chassis import migrations as migrating
@@ -59,6 +60,8 @@ def main(
 
 def _sentence(error: BaseException) -> str:
     """What is wrong and what to do about it; empty for what nobody has foreseen, which is shown as it is."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig  # what SQLAlchemy wraps
     if isinstance(error, SettingsError):
         return str(error)
     if isinstance(error, errors.ServiceUnavailable):

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 
+import psycopg
 import pytest
 
 from deploy.local.options import ROOT
@@ -79,6 +80,17 @@ def test_what_the_database_server_says_is_said(run, postgres_url):
     assert stranger == f'weft-order: the database refuses (password authentication failed for user "stranger"){remedy}'
     assert missing == f'weft-order: the database refuses (database "nowhere_order" does not exist){remedy}'
     assert silent == f"weft-order: the database does not answer (Connection refused){remedy}"
+
+
+def test_a_role_that_may_not_is_said(run, postgres_url):
+    with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
+        connection.execute("CREATE ROLE meek LOGIN PASSWORD 'test'")
+
+    sentence = said(run("migrate", WEFT_DATABASE_URL=postgres_url.replace("weft:test@", "meek:test@")))
+
+    assert sentence == (
+        "weft-order: the database refuses (permission denied to create database); check WEFT_DATABASE_URL and the server."
+    )
 
 
 def test_a_server_that_is_too_old_is_refused(postgres_url, monkeypatch):

@@ -1,4 +1,4 @@
-"""`curl -s URL [-u USER:PASSWORD] [-H HEADER]… [-d BODY]` for machines that lack it: what docs/getting-started.md uses."""
+"""`curl -s [-X VERB] URL [-u USER:PASSWORD] [-H HEADER]… [-d BODY]` for machines that lack it: what the pages in docs/ use."""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("-s", action="store_true")
     parser.add_argument("-u", default="")
+    parser.add_argument("-X", default="")
     parser.add_argument("-H", action="append", default=[])
     parser.add_argument("-d")
     given = parser.parse_args()
@@ -20,7 +21,7 @@ def main() -> None:
         headers["content-type"] = "application/x-www-form-urlencoded"
     auth = tuple(given.u.split(":", 1)) if given.u else None
     reply = httpx.request(
-        "GET" if given.d is None else "POST",
+        given.X or ("GET" if given.d is None else "POST"),
         given.url,
         headers=headers,
         content=given.d,

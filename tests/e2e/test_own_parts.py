@@ -73,3 +73,11 @@ def test_an_order_goes_from_rest_to_a_delivered_mail(mesh, postgres_url, collect
         )
     everyone = {"edge", "order", "user", "notification"}
     wait_until(lambda: collector[1].services.get(placed.trace_id) == everyone, "the order's spans from all")
+
+
+def test_the_demo_says_that_traces_are_elsewhere(mesh):
+    done = mesh.command("demo")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Spans go to WEFT_OTLP_ENDPOINT: look there for trace " in done.stdout
+    assert mesh.content["traces"] is None

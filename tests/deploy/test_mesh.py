@@ -1,0 +1,87 @@
+"""What the mesh does again and again survives what the disk refuses."""
+
+import asyncio
+import errno
+import os
+
+import pytest
+
+from deploy.local import options
+from deploy.local.edges import Edge
+from deploy.local.mesh import Mesh
+from deploy.local.mesh_file import MeshFile
+from deploy.local.services import Surroundings
+from tests.servers import until
+
+
+@pytest.fixture
+def mesh(home, journal):
+    return Mesh(options.read({"WEFT_HOME": str(home.folder)}), home, journal)
+
+
+async def test_what_the_disk_refuses_is_said_and_tried_again(mesh, home):
+    tried = []
+
+    async def work() -> None:
+        tried.append(len(tried))
+        if len(tried) < 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(home.certificates / "ca.crt"))
+
+    async def thrice() -> bool:
+        return len(tried) >= 4
+
+    task = asyncio.create_task(mesh._again(0.01, work))
+    await until(thrice, "the work to go on")
+    task.cancel()
+
+    full = f"The disk of {home.certificates / 'ca.crt'} is full: make room, or choose another disk with WEFT_HOME."
+    said = (home.logs / "mesh.log").read_text().splitlines()
+    assert said == [f"{full} It is tried again in 0 s."] * 2
+
+
+async def test_certificates_are_renewed_once_their_folder_can_be_written_again(mesh, home):
+    """With a real refusal: a folder in the place where the new file is drafted."""
+    mesh._certificates.ensure()
+    issued = mesh._certificates.certificate("order")
+    issued.unlink()
+    obstacle = home.certificates / f".order.key.{os.getpid()}"
+    obstacle.mkdir()
+    task = asyncio.create_task(mesh._again(0.01, mesh._renew_certificates))
+
+    async def refused() -> bool:
+        return (home.logs / "mesh.log").exists()
+
+    await until(refused, "the refusal to be said")
+    assert not issued.exists() and not task.done()
+    obstacle.rmdir()
+
+    async def renewed() -> bool:
+        return issued.exists()
+
+    await until(renewed, "the certificate")
+    task.cancel()
+
+
+async def test_the_mesh_file_is_written_once_the_disk_takes_it_again(mesh, home):
+    around = Surroundings(
+        databases=None, redis_url="", otlp_endpoint="", smtp_url="", addresses={}, metrics={},
+    )  # fmt: skip
+    edges = [Edge(1, 8080, 8443, 9000, 9100, home.logs / "access.log", home.run / "admin.sock")]
+    file = MeshFile(home, mesh._options, edges, around, mesh._secrets, mesh._certificates)
+    obstacle = home.folder / f".mesh.json.{os.getpid()}"
+    obstacle.mkdir()
+    task = asyncio.create_task(mesh._follow(file))
+    mesh._supervisor._changed.set()
+
+    async def looked() -> bool:
+        return not mesh._supervisor._changed.is_set()
+
+    await until(looked, "the first try")
+    assert not home.mesh_file.exists()
+    obstacle.rmdir()
+
+    async def written() -> bool:
+        return home.mesh_file.exists()
+
+    await until(written, "the mesh file")
+    task.cancel()
