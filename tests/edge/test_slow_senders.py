@@ -42,7 +42,10 @@ async def dribble(edge: Edge, opening: bytes, drop: bytes, patience: float) -> t
 
 async def test_slow_headers_and_slow_bodies_are_ended_while_others_are_served(edge: Edge) -> None:
     token = edge.mint()
-    body = b"POST /v1/orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 5000\r\n\r\n{"
+    allowed = (
+        f"authorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: 5000\r\n\r\n{{".encode()
+    )
+    body = b"POST /v1/orders HTTP/1.1\r\nhost: x\r\n" + allowed
     headers = b"GET /v1/orders HTTP/1.1\r\nhost: x\r\n"
     slow = asyncio.gather(
         *(dribble(edge, headers, b"a: b\r\n", HEADERS + 5) for _ in range(50)),

@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,8 @@ from bench.load.http import Connection
 from tests.mesh import Mesh
 
 pytestmark = pytest.mark.soak
+_SOURCES = cycle(range(2, 22))
+"""Callers come from twenty addresses, as one may hold only so many connections."""
 SECONDS = 60
 MEASURED = 10
 
@@ -83,7 +86,8 @@ async def open_loop(address: str, request: bytes, rate: float, seconds: float) -
 
 async def connect(address: str) -> Connection:
     host, _, port = address.rpartition(":")
-    return (await asyncio.get_running_loop().create_connection(Connection, host, int(port)))[1]
+    loop, source = asyncio.get_running_loop(), f"127.0.0.{next(_SOURCES)}"
+    return (await loop.create_connection(Connection, host, int(port), local_addr=(source, 0)))[1]
 
 
 async def place(http: httpx.AsyncClient, token: str, count: int) -> None:
