@@ -100,6 +100,15 @@ async def test_a_verification_mail_bears_a_code_that_was_made_for_it_and_no_name
     assert service.users.batches == []
 
 
+async def test_a_code_that_could_not_be_made_at_first_delays_the_mail_and_no_more(service: Service) -> None:
+    service.users.sign_up(SIGN_UP)
+    service.users.failing_codes = 1  # the call is not repeatable, so the client leaves it to the queue
+    await service.publish(events.verification_requested(SIGN_UP))
+    await service.settled()
+    assert service.users.codes == {SIGN_UP: ["10000001"]}
+    assert re.findall(r"\b\d{8}\b", service.receiver.text()) == ["10000001"]
+
+
 async def test_a_verification_mail_speaks_the_language_that_was_asked_for(service: Service) -> None:
     service.users.sign_up(SIGN_UP, locale="de-AT")
     await service.publish(events.signed_up(SIGN_UP))

@@ -26,6 +26,7 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
         self.batches: list[list[str]] = []
         self.traceparents: list[str] = []
         self.down = False
+        self.failing_codes = 0
         self.address = ""
         self._numbers = count(10_000_001)
 
@@ -51,6 +52,9 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
 
     async def IssueVerificationCode(self, request: auth_service_pb2.IssueVerificationCodeRequest, context: Any) -> Any:
         await self._answer(context)
+        if self.failing_codes:
+            self.failing_codes -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "for once")
         if request.sign_up_id not in self.sign_ups:
             await _refuse(context, errors.SignUpNotFound(sign_up_id=request.sign_up_id))
         email, locale, has_account = self.sign_ups[request.sign_up_id]
