@@ -62,6 +62,7 @@ def poison() -> Event:
     return made
 
 
+@pytest.mark.logs_errors("event_refused")
 async def test_an_event_that_is_refused_backs_off_alone_and_the_others_of_its_batch_arrive(pair: Pair, capfd) -> None:
     batch = [events.confirmed(ids.new("usr")) for _ in range(20)]
     batch.insert(7, poison())
@@ -78,6 +79,7 @@ async def test_an_event_that_is_refused_backs_off_alone_and_the_others_of_its_ba
     assert "event_refused" in capfd.readouterr().out
 
 
+@pytest.mark.logs_errors("job_dead")
 async def test_a_payload_that_is_no_event_is_set_aside(pair: Pair) -> None:
     async with pair.sender.database.transaction() as tx:
         await pair.sender.outbox.queue.put(tx, kind="broken", payload=b"\xff\xff")

@@ -314,6 +314,7 @@ async def test_what_one_mail_is_answered_is_not_its_neighbours_fate(service: Ser
     assert {"gr\ufffd\ufffde", "[2J", "x" * 200, "taken"} == answers
 
 
+@pytest.mark.logs_errors("delivery_unsettled")
 async def test_a_delivery_that_the_database_refuses_is_refused_alone(service: Service) -> None:
     service.users.add(ANN)
     async with service.app.database.transaction() as tx:
