@@ -200,7 +200,7 @@ def _mask(resource: FieldDescriptor) -> Json:
     assert resource.message_type is not None
     named = masks.updatable(resource.message_type)
     names = "|".join(field.json_name for field in resource.message_type.fields if field.name in named)
-    return {"pattern": f"^({names})(,({names}))*$"}
+    return {"pattern": rf"^(\*|({names})(,({names}))*)$"}
 
 
 def _leaf(message: Descriptor, path: str) -> FieldDescriptor:

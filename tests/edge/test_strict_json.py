@@ -138,6 +138,8 @@ def test_a_field_mask_and_a_timestamp_have_their_own_json(edge: Edge) -> None:
     assert list(request.update_mask.paths) == ["title", "price.amount_minor"]
     assert request.product.create_time.ToJsonString() == "2026-01-31T11:00:00.500Z"
     assert (request.product.product_id, request.product.price.amount_minor) == ("prd_1", 5)
+    whole = edge.call("PATCH", "/v1/products/prd_1?updateMask=*", json={"title": "t"})
+    assert (whole.status_code, list(edge.upstream.last[1].update_mask.paths)) == (200, ["*"])
     wrong = doors.of_response(edge.call("PATCH", "/v1/products/prd_1", json={"createTime": "yesterday"}))
     assert (wrong.info.reason, wrong.violations) == ("JSON_MALFORMED", ["createTime"])
 

@@ -85,6 +85,7 @@ end
 
 -- in a query the names of the proto serve too
 local function is_mask(text, _, quoted)
+  if text == "*" then return true end -- all fields (AIP-134)
   if quoted ~= "query" and find(text, "_", 1, true) then return false end
   for path in string.gmatch(text .. ",", "([^,]*),") do
     for name in string.gmatch(path .. ".", "([^.]*)%.") do
