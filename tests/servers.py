@@ -1,10 +1,14 @@
 """Real PostgreSQL and Valkey for the tests: the mesh's own parts, without its supervisor."""
 
 import asyncio
+import json
+import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deploy.local import valkey
@@ -60,6 +64,71 @@ def postgres(folder: Path) -> Iterator[str]:
     server.prepare()
     with running(server.part()):
         yield server.url
+
+
+_STARTER = """
+import json, subprocess, sys
+for line in sys.stdin:
+    subprocess.run(**json.loads(line), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+"""
+"""Runs one command after the other. A process in which gRPC runs must not fork."""
+
+
+class CrashingPostgres:
+    """A PostgreSQL server of one test's own, which crashes when it is told to, and comes back with its data."""
+
+    def __init__(self, folder: Path) -> None:
+        home = Home(folder)
+        home.create()
+        self._server = Postgres(home, "test", Ports(folder / "ports.json").take("postgres"), connections=200)
+        self._server.prepare()
+        self._part = self._server.part()
+        self._starter = subprocess.Popen([sys.executable, "-c", _STARTER], stdin=subprocess.PIPE, text=True)
+        self.url = self._server.url
+        self._start()
+
+    def _start(self) -> None:
+        part = self._part
+        user = {} if part.user is None else {"user": part.user, "group": part.user, "extra_groups": []}
+        command = {"args": part.command, "env": dict(part.env), "cwd": str(part.folder), **user}
+        assert self._starter.stdin is not None
+        self._starter.stdin.write(json.dumps(command) + "\n")
+        self._starter.stdin.flush()
+        wait_until(lambda: (pid := self._pid()) is not None and asyncio.run(part.probe(pid)), "postgres", 60)
+
+    def _pid(self) -> int | None:
+        """The postmaster's, while it runs."""
+        return next(iter(_children(self._starter.pid)), None)
+
+    def crash(self) -> None:
+        """End the postmaster at once, as a machine without power does; then start it again."""
+        pid = self._pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)  # no more children
+        children = _children(pid)
+        os.kill(pid, signal.SIGKILL)
+        # They notice by themselves, and until then hold the memory that a new server wants.
+        wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), "the back ends to end")
+        self._start()
+
+    def close(self) -> None:
+        """Stop it."""
+        pid = self._pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGINT)
+        with self._starter as starter:
+            assert starter.stdin is not None
+            starter.stdin.close()
+            starter.wait(20)
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
 
 
 @contextmanager

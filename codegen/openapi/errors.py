@@ -124,6 +124,7 @@ def implied(read: Contract, method: Method) -> list[str]:
         "IDEMPOTENCY_KEY_REUSED": keyed,
         "IDEMPOTENCY_KEY_IN_USE": keyed,
         "ETAG_MISMATCH": "etag" in fields or changes,
+        "RESOURCE_BUSY": method.route.verb != "GET",
         "ROUTE_NOT_FOUND": bool(method.route.variables),
         "CONTENT_TYPE_UNSUPPORTED": bool(method.route.body),
         "BODY_TOO_LARGE": bool(method.route.body),

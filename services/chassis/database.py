@@ -2,35 +2,44 @@
 
 A `Query` is compiled when its module loads; running it costs what psycopg costs, with a prepared statement on a pooled
 connection. A single statement runs in autocommit, so it is one round trip and its own transaction.
+
+Waiting is bounded everywhere (docs/decisions/0102): for a lock, for a statement, for a silent server, for a connection.
+Writers, which can wait for locks, never take all connections: some are kept for those who only read.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
 import psycopg
 from opentelemetry import trace
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import postgresql
 
 from services.chassis import errors, telemetry
+from services.chassis.connections import Connection, Places
 from services.chassis.telemetry import Tracer
 
 Row = Any
 """A named tuple: columns are attributes."""
 
 _DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|NOTIFY|LOCK)\b")
+"""In the SQL of a statement that may wait for a lock: what only reads has none of these words."""
 
 
 class Query:
     """A statement, compiled once. From SQLAlchemy Core, or from SQL with `%(name)s` parameters."""
 
-    __slots__ = ("defaults", "name", "sql")
+    __slots__ = ("defaults", "name", "sql", "writes")
 
     def __init__(self, statement: ClauseElement | str, name: str = "") -> None:
         """`name` is what spans call it; the first word of the SQL else."""
@@ -42,6 +51,7 @@ class Query:
             self.sql = str(compiled)
             self.defaults = {key: value for key, value in compiled.params.items() if value is not None}
         self.name = name or self.sql.split(None, 1)[0].upper()
+        self.writes = _WRITES.search(self.sql) is not None
 
 
 class Transaction:
@@ -49,7 +59,7 @@ class Transaction:
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def all(self, query: Query, **values: Any) -> list[Row]:
@@ -73,8 +83,17 @@ class Transaction:
 
     async def _execute(self, query: Query, values: Mapping[str, Any]) -> psycopg.AsyncCursor[Row]:
         parameters = {**query.defaults, **values} if query.defaults else values
-        # Strings of our own making only: user input is bound, never pasted.
-        return await self._connection.execute(cast("Any", query.sql), parameters or None)
+        try:
+            # Strings of our own making only: user input is bound, never pasted.
+            return await self._connection.execute(cast("Any", query.sql), parameters or None)
+        except psycopg.errors.FeatureNotSupported as error:
+            if not _plan_is_stale(error):
+                raise
+            if self._connection.info.transaction_status is not TransactionStatus.IDLE:
+                # What was done is undone; the rollback also drops the plans, so the next attempt succeeds.
+                raise errors.ServiceUnavailable(retry_after=timedelta()) from error
+            await self._connection.execute("DEALLOCATE ALL", prepare=False)
+            return await self._connection.execute(cast("Any", query.sql), parameters or None)
 
 
 class Database:
@@ -83,8 +102,10 @@ class Database:
     def __init__(self, url: str, pool_size: int, tracer: Tracer, name: str = "weft") -> None:
         """`url` names server, role and database."""
         self.tracer = tracer
-        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
+        self._places = Places(max(1, pool_size - max(1, pool_size // 4)), pool_size * 32)
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             make_conninfo(url, application_name=name),
+            connection_class=Connection,
             kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": namedtuple_row},
             configure=_configure,
             min_size=1,
@@ -128,21 +149,27 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Statements that take effect together, or not at all."""
         with self.tracer.span("transaction", kind=trace.SpanKind.CLIENT, attributes=SPAN):
-            async with self._connection() as connection, connection.transaction():
+            async with self._places, self._connection() as connection, connection.transaction():
                 yield Transaction(connection)
 
     @asynccontextmanager
     async def _run(self, query: Query) -> AsyncIterator[Transaction]:
+        connected = self._writing if query.writes else self._connection
         if not trace.get_current_span().is_recording():
-            async with self._connection() as connection:
+            async with connected() as connection:
                 yield Transaction(connection)
             return
         with self.tracer.span(query.name, kind=trace.SpanKind.CLIENT, attributes=SPAN):
-            async with self._connection() as connection:
+            async with connected() as connection:
                 yield Transaction(connection)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
+    async def _writing(self) -> AsyncIterator[Connection]:
+        async with self._places, self._connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
         try:
             async with self._pool.connection() as connection:
                 yield connection
@@ -150,7 +177,11 @@ class Database:
             raise errors.ServiceUnavailable() from error
         except psycopg.errors.QueryCanceled as error:
             raise errors.DeadlineExpired() from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except (
+            psycopg.OperationalError,
+            psycopg.InterfaceError,
+            psycopg.errors.IdleInTransactionSessionTimeout,
+        ) as error:
             if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
                 raise
             raise errors.ServiceUnavailable() from error
@@ -178,14 +209,20 @@ SPAN: Mapping[str, str] = {"db.system.name": "postgresql"}
 """What the spans of statements bear."""
 
 
-async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
-    # Bounds for a statement that waits for a lock, and for one that never ends: no caller waits longer anyway.
+async def _configure(connection: Connection) -> None:
+    # Bounds for a statement that waits for a lock, for one that never ends, and for a transaction whose process stands
+    # still; a statement whose caller hung up ends soon after. No caller waits longer anyway.
     # Statements have one plan for all values; left to itself PostgreSQL plans some of them anew each time (100 µs a look-up).
     await connection.execute(
-        "SET lock_timeout = '5s'; SET statement_timeout = '30s'; SET timezone = 'UTC'; "
-        "SET plan_cache_mode = 'force_generic_plan'",
+        "SET lock_timeout = '3s'; SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; "
+        "SET client_connection_check_interval = '2s'; SET timezone = 'UTC'; SET plan_cache_mode = 'force_generic_plan'",
         prepare=False,
     )
+
+
+def _plan_is_stale(error: psycopg.errors.FeatureNotSupported) -> bool:
+    """Whether a prepared statement's columns are not what they were when it was prepared: a migration changed the table."""
+    return error.diag.source_function == "RevalidateCachedQuery"
 
 
 def violated(error: psycopg.Error) -> str:
@@ -194,8 +231,16 @@ def violated(error: psycopg.Error) -> str:
 
 
 def of_service(server_url: str, prefix: str, service: str) -> str:
-    """The URL of a service's own database on a server."""
-    return make_conninfo(server_url, dbname=f"{prefix}_{service}")
+    """The URL of a service's own database on a server. A server that is gone without a word is noticed in seconds."""
+    return make_conninfo(
+        server_url,
+        dbname=f"{prefix}_{service}",
+        connect_timeout=3,
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=2,
+        tcp_user_timeout=6000,  # milliseconds
+    )
 
 
 def arrays(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

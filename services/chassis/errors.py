@@ -174,6 +174,10 @@ class EtagMismatch(Aborted):
     """The resource has changed; its etag is now {etag}."""
 
 
+class ResourceBusy(Aborted):
+    """Another call is changing what this one changes; nothing was changed, so try again."""
+
+
 class Overloaded(Unavailable):
     """The service has too much to do just now."""
 

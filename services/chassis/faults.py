@@ -9,7 +9,7 @@ import grpc
 import psycopg
 from weft_client import failures
 
-from services.chassis.errors import DeadlineExpired, Overloaded, ServiceUnavailable, WeftError
+from services.chassis.errors import DeadlineExpired, Overloaded, ResourceBusy, ServiceUnavailable, WeftError
 
 SOON = timedelta(seconds=1)
 _LATE = frozenset((grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED))
@@ -40,7 +40,7 @@ def _of_database(error: psycopg.Error) -> WeftError | None:
     if state == "57014":  # query cancelled: by its statement_timeout
         return DeadlineExpired()
     if state in _CONTENDED:
-        return Overloaded(retry_after=SOON)
+        return ResourceBusy(retry_after=SOON)
     if state[:2] in _TROUBLED or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return ServiceUnavailable()
     # A transaction that the server has ended, or a server that is a standby just now.

@@ -15,6 +15,8 @@ from services.chassis.logs import logger
 
 log = logger("health")
 INTERVAL = 2.0
+LATE = 2.0
+"""Seconds within which the database has to answer; a statement that hangs ends by itself (`connections`)."""
 _REVISION = Query("SELECT version_num FROM alembic_version", name="check revision")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -32,10 +34,20 @@ class Health:
 
     async def ready(self) -> bool:
         """Whether the database answers and has the newest migration that this process knows, or a newer one."""
+        looking = asyncio.ensure_future(self._database.first(_REVISION))
+        looking.add_done_callback(_forget)
+        # Not cancelled when it is late: to cancel a statement, a silent server would have to answer too.
         try:
-            async with asyncio.timeout(2):
-                row = await self._database.first(_REVISION)
-        except (WeftError, TimeoutError) as error:
+            await asyncio.wait({looking}, timeout=LATE)
+        except asyncio.CancelledError:
+            looking.cancel()  # the process ends
+            raise
+        if not looking.done():
+            log.warning("not_ready", cause="late")
+            return False
+        try:
+            row = looking.result()
+        except WeftError as error:
             log.warning("not_ready", cause=type(error).__name__)
             return False
         except Exception as error:
@@ -61,3 +73,9 @@ class Health:
     async def _set(self, status: Any) -> None:
         for service in self._services:
             await self.servicer.set(service, status)
+
+
+def _forget(looking: "asyncio.Future[Any]") -> None:
+    """What it raises is no news where nobody waits for it any more."""
+    if not looking.cancelled():
+        looking.exception()

@@ -1,6 +1,10 @@
-"""Migrations: a command that runs once, before any replica starts. Alembic's scripts, without its command line."""
+"""Migrations: a command that runs once, before the replicas of a release start, and beside those of the release before.
+
+Alembic's scripts, without its command line. What they may do in one step: docs/decisions/0103.
+"""
 
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, MetaData, create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from services.chassis.logs import logger
@@ -22,6 +27,8 @@ OLDEST = 15
 _CONNECT_S = 5
 _LOCK = 7_309_451_120_883
 """An arbitrary key: two that migrate or bootstrap one database at once take turns."""
+TRIES, PAUSE = 100, 0.2
+"""How often a revision tries to lock its tables, and seconds in between."""
 
 
 def migrate(url: str, folder: Path, metadata: MetaData) -> None:
@@ -31,7 +38,18 @@ def migrate(url: str, folder: Path, metadata: MetaData) -> None:
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
         connection.commit()
-        _upgrade(connection, folder, metadata)
+        for _ in range(TRIES - 1):
+            try:
+                _upgrade(connection, folder, metadata)
+                break
+            except DBAPIError as error:
+                if not isinstance(error.orig, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
+                    raise
+                connection.rollback()
+                log.info("migration_waits", cause=type(error.orig).__name__)
+                time.sleep(PAUSE)  # calls that queued up behind it go by
+        else:
+            _upgrade(connection, folder, metadata)
     log.info("migrated", revision=head(folder))
 
 
@@ -83,8 +101,12 @@ def _upgrade(connection: Connection, folder: Path, metadata: MetaData) -> None:
     config.set_main_option("path_separator", "newline")
     script = ScriptDirectory.from_config(config)
     environment = EnvironmentContext(config, script, fn=lambda revision, _: script._upgrade_revs("head", revision))
+    # Whoever waits for a table's lock keeps all who come after from the table: so it waits for a moment only, and for a
+    # shorter one than PostgreSQL takes to see a deadlock, of which a call could be the victim. Each revision by itself.
+    connection.execute(text("SET lock_timeout = '300ms'"))
+    connection.commit()
     with environment:
-        environment.configure(connection=connection, target_metadata=metadata)
+        environment.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
         with environment.begin_transaction():
             environment.run_migrations()
     connection.commit()

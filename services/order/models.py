@@ -147,6 +147,7 @@ payments = Table(
     Column("captured_minor", BigInteger, nullable=False, server_default="0"),
     Column("refunded_minor", BigInteger, nullable=False, server_default="0"),
     Column("failure_reason", Text, nullable=False, server_default=""),
+    Column("failure_code", Text, nullable=False, server_default=""),
     _time("created_at"),
     _time("updated_at"),
     CheckConstraint(
@@ -167,6 +168,7 @@ sandbox_charges = Table(
     Column("currency", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("code", Text, nullable=False, server_default=""),
     # When a charge that timed out becomes known.
     _time("settles_at"),
     _time("created_at"),

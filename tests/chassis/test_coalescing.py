@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 
+import psycopg
 import pytest
 
-from services.chassis import coalescing
+from services.chassis import coalescing, contention
 from services.chassis.coalescing import Coalescer
+from services.chassis.errors import ResourceBusy
+from tests.servers import until
 
 
 class Bad(Exception):
@@ -106,3 +109,84 @@ async def test_a_caller_that_goes_away_disturbs_nobody() -> None:
         with pytest.raises(asyncio.CancelledError):
             await gone
     assert paper.written == [1, 2, 4], "what was in flight is written, what only waited is not"
+
+
+class Ledger:
+    """Takes batches; those that need a row that somebody holds wait in vain, as for a lock."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, str] = {}
+        self.batches: list[list[int]] = []
+        self.slow = asyncio.Event()
+        self.slow.set()
+
+    async def write(self, items: Sequence[int]) -> list[int]:
+        self.batches.append(list(items))
+        await self.slow.wait()
+        if any(item in self.held for item in items):
+            raise psycopg.errors.LockNotAvailable
+        return list(items)
+
+    async def locks(self, items: Sequence[int]) -> list[list[str]]:
+        return [[f"{item} {self.held[item]}"] if item in self.held else [] for item in items]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine."""
+    monkeypatch.setattr(contention, "PATIENCE", 60.0)
+    monkeypatch.setattr(contention, "LOOK", 0.001)
+
+
+async def test_an_item_that_waits_for_a_lock_keeps_no_other(patient: None) -> None:
+    ledger = Ledger()
+    lane = Coalescer(ledger.write, locks=ledger.locks)
+    ledger.held[7] = "a"
+    calls = {n: asyncio.create_task(lane.put(n)) for n in range(10)}
+    assert await asyncio.gather(*(call for n, call in calls.items() if n != 7)) == [n for n in range(10) if n != 7]
+    assert ledger.batches == [list(range(10)), [n for n in range(10) if n != 7]]
+    another = asyncio.create_task(lane.put(7))
+    assert await lane.put(3) == 3
+    assert sum(7 in batch for batch in ledger.batches) == 1, "who comes for the same row meets the lock no second time"
+    del ledger.held[7]
+    assert await asyncio.gather(calls[7], another) == [7, 7]
+
+
+async def test_a_row_that_passes_from_hand_to_hand_keeps_nobody_out(patient: None) -> None:
+    ledger = Ledger()
+    lane = Coalescer(ledger.write, locks=ledger.locks)
+    ledger.held[7] = "a"
+    call = asyncio.create_task(lane.put(7))
+    await until(lambda: _holds(bool(ledger.batches)), "a try")
+    ledger.held[7] = "b"
+    await until(lambda: _holds(len(ledger.batches) > 1), "another try, though the row is locked")
+    del ledger.held[7]
+    assert await call == 7
+
+
+async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contention, "PATIENCE", 0.01)
+    ledger = Ledger()
+    lane = Coalescer(ledger.write, locks=ledger.locks)
+    ledger.held[7] = "a"
+    with pytest.raises(ResourceBusy):
+        await lane.put(7)
+    assert await lane.put(3) == 3
+
+
+async def test_a_slow_batch_is_overtaken_by_so_many_and_no_more() -> None:
+    ledger = Ledger()
+    ledger.slow.clear()
+    lane = Coalescer(ledger.write)
+    calls = []
+    for n in range(1, 6):
+        calls.append(asyncio.create_task(lane.put(n)))
+        await until(lambda n=n: _holds(len(ledger.batches) >= min(n, coalescing.FLIGHTS)), "the next batch to take off")
+    await asyncio.sleep(coalescing.SLOW * 3)
+    assert ledger.batches == [[1], [2], [3]]
+    ledger.slow.set()
+    assert await asyncio.gather(*calls) == [1, 2, 3, 4, 5]
+
+
+async def _holds(condition: bool) -> bool:
+    return condition

@@ -17,9 +17,9 @@ from tests.harness import Harness, Refusal, refused
 PASSING = [
     (TimeoutError(), "DEADLINE_EXPIRED"),
     (psycopg.errors.QueryCanceled(), "DEADLINE_EXPIRED"),
-    (psycopg.errors.LockNotAvailable(), "OVERLOADED"),
-    (psycopg.errors.DeadlockDetected(), "OVERLOADED"),
-    (psycopg.errors.SerializationFailure(), "OVERLOADED"),
+    (psycopg.errors.LockNotAvailable(), "RESOURCE_BUSY"),
+    (psycopg.errors.DeadlockDetected(), "RESOURCE_BUSY"),
+    (psycopg.errors.SerializationFailure(), "RESOURCE_BUSY"),
     (psycopg.errors.TooManyConnections(), "SERVICE_UNAVAILABLE"),
     (psycopg.errors.OutOfMemory(), "SERVICE_UNAVAILABLE"),
     (psycopg.errors.AdminShutdown(), "SERVICE_UNAVAILABLE"),
@@ -78,7 +78,7 @@ async def test_a_part_in_trouble_is_told_to_the_caller_and_no_error_line(harness
         )
         request = product_service_pb2.GetProductRequest(product_id="prd_01k00000000000000000000000")
         products.error = psycopg.errors.DeadlockDetected()
-        contended = Refusal(grpc.StatusCode.UNAVAILABLE, "OVERLOADED", "weft.api.v1", {}, {}, 1.0)
+        contended = Refusal(grpc.StatusCode.ABORTED, "RESOURCE_BUSY", "weft.api.v1", {}, {}, 1.0)
         assert await refused(get(request, timeout=10)) == contended
         products.error = failures.Unavailable("away")
         assert (await refused(get(request, timeout=10))).reason == "SERVICE_UNAVAILABLE"

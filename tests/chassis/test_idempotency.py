@@ -83,7 +83,7 @@ async def test_only_who_waited_for_its_key_is_told_that_the_key_is_in_use(harnes
         first.gate.set()
         await holder
         in_use = Refusal(grpc.StatusCode.ABORTED, "IDEMPOTENCY_KEY_IN_USE", "weft.api.v1", {}, {}, 1.0)
-        contended = Refusal(grpc.StatusCode.UNAVAILABLE, "OVERLOADED", "weft.api.v1", {}, {}, 1.0)
+        contended = Refusal(grpc.StatusCode.ABORTED, "RESOURCE_BUSY", "weft.api.v1", {}, {}, 1.0)
         assert (same_key, same_row, no_key) == (in_use, contended, contended)
         assert (await create(harness, two, "free", "k3")).title == "free"
 

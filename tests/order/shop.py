@@ -5,6 +5,7 @@ import secrets
 import time
 from typing import Any
 
+from weft.api.v1.event_pb2 import Event
 from weft.order.v1 import (
     money_pb2,
     order_pb2,
@@ -103,13 +104,15 @@ class Shop:
             assert time.monotonic() < end, f"still {found}"
             await asyncio.sleep(0.02)
 
-    async def events(self, order_id: str) -> list[tuple[int, str]]:
-        """The sequence and the type of every event of an order, in order."""
-        from weft.api.v1.event_pb2 import Event
-
+    async def told(self, order_id: str) -> list[Event]:
+        """Every event of an order."""
         rows = await self.database.all(Query("SELECT payload FROM outbox"))
         events = [Event.FromString(row.payload) for row in rows]
-        return sorted((e.sequence, e.type) for e in events if e.aggregate_id == order_id)
+        return [event for event in events if event.aggregate_id == order_id]
+
+    async def events(self, order_id: str) -> list[tuple[int, str]]:
+        """The sequence and the type of every event of an order, in order."""
+        return sorted((e.sequence, e.type) for e in await self.told(order_id))
 
     async def count(self, sql: str, **values: Any) -> int:
         """The number that a statement says."""

@@ -3,7 +3,7 @@
 import pytest
 
 from services.order.orders.domain import Order, OrderMoveRefused, OrderNotCancellable, OrderState, Step
-from services.order.payments.domain import Payment, PaymentMoveRefused, PaymentState
+from services.order.payments.domain import FailureCode, Payment, PaymentMoveRefused, PaymentState
 
 P, O = PaymentState, OrderState  # noqa: E741
 
@@ -31,7 +31,7 @@ def test_the_straight_way_is_authorise_confirm_capture() -> None:
 
 def test_a_refusal_calls_the_order_off() -> None:
     one = order()
-    one.fail("insufficient funds", "service:order")
+    one.fail("insufficient funds", FailureCode.INSUFFICIENT_FUNDS, "service:order")
     assert (one.state, one.payment.state, one.reason) == (O.CANCELLED, P.FAILED, "insufficient funds")
     assert one.releases
     assert one.next_step() is Step.NOTHING
@@ -91,7 +91,7 @@ def test_answers_that_come_late_move_nothing() -> None:
     for move in (
         lambda one: one.confirm("x"),
         lambda one: one.capture("x"),
-        lambda one: one.fail("y", "x"),
+        lambda one: one.fail("y", FailureCode.DECLINED, "x"),
         lambda one: one.wait("x"),
     ):
         late = order(O.CANCELLED, P.AUTHORIZED)

@@ -10,6 +10,8 @@ from weft.order.v1.order_service_pb2 import ListOrdersRequest, QuoteOrderRequest
 from weft.user.v1 import user_pb2
 
 from services.chassis import ids, pages
+from services.chassis.identity import Identity
+from services.order.orders import messages, repository
 from tests.harness import refused
 from tests.order.shop import LINE, Shop, metadata
 from tests.order.test_products import update
@@ -323,3 +325,27 @@ async def test_cancelling_releases_the_stock_once_and_tells(quiet_shop: Shop) ->
     assert [await quiet_shop.stock(ink), await quiet_shop.stock(paper)] == [10, 5]
     assert await quiet_shop.events(placed.order_id) == [(1, "order.placed"), (2, "order.cancelled")]
     assert await quiet_shop.get(placed.order_id) == cancelled
+
+
+async def test_a_statement_returns_no_more_than_a_page_can_hold(
+    quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heavy = [await quiet_shop.product(title="W" * 200) for _ in range(20)]
+    for _ in range(5):
+        await quiet_shop.order(*((product, 1) for product in heavy))
+    orders = repository.OrderRepository(quiet_shop.database, quiet_shop.app.clock)
+    owner = Identity(user_id=quiet_shop.user_id, subject=quiet_shop.user_id)
+    found = await orders.page(owner, 100, {})
+    assert len(found) == 5
+    assert not repository.is_cut(found)
+    # Never more than the message has: where a statement is cut, the page has ended before.
+    assert 0 < found[-1].so_far <= sum(messages.order(row).ByteSize() for row in found)
+    assert repository.MOST_WEIGHT > pages.MAX_BYTES
+    monkeypatch.setattr(repository, "MOST_WEIGHT", int(found[-1].so_far) * 35 // 100)  # two orders' worth
+    repository._list.cache_clear()
+    try:
+        cut = await orders.page(owner, 100, {})
+        assert [row.order_id for row in cut] == [row.order_id for row in found[:2]]
+        assert repository.is_cut(cut)
+    finally:
+        repository._list.cache_clear()

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 from weft.order.v1 import order_pb2
+from weft.order.v1.events_pb2 import PaymentFailed
+from weft.order.v1.payment_pb2 import PaymentFailureCode
 from weft.order.v1.payment_service_pb2 import ListPaymentsRequest
 
 from services.chassis import ids
@@ -121,17 +123,24 @@ async def states(till: Till, order: order_pb2.Order) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("method", "reason"),
-    [("pm_sandbox_declined", "insufficient funds"), ("pm_stolen", "unknown payment method")],
+    ("method", "reason", "code"),
+    [
+        ("pm_sandbox_declined", "insufficient funds", PaymentFailureCode.PAYMENT_FAILURE_CODE_INSUFFICIENT_FUNDS),
+        ("pm_stolen", "unknown payment method", PaymentFailureCode.PAYMENT_FAILURE_CODE_METHOD_UNKNOWN),
+    ],
 )
-async def test_a_refused_payment_calls_the_order_off(till: Till, method: str, reason: str) -> None:
+async def test_a_refused_payment_calls_the_order_off(till: Till, method: str, reason: str, code: int) -> None:
     ink = await till.shop.product(stock=5)
     placed = await till.shop.order((ink, 5), method=method)
     assert await till.run() == 1
     found = await till.shop.get(placed.order_id)
     assert (found.state, found.payment_state, found.reason) == (CANCELLED, FAILED, reason)
     payment = await till.shop.payment(placed.payment_id)
-    assert (payment.state, payment.failure_reason, payment.captured_minor) == (FAILED, reason, 0)
+    assert (payment.state, payment.failure_reason, payment.failure_code) == (FAILED, reason, code)
+    assert payment.captured_minor == 0
+    (told,) = [e for e in await till.shop.told(placed.order_id) if e.type == "payment.failed"]
+    fact = PaymentFailed.FromString(told.payload.value)
+    assert (fact.reason, fact.failure_code) == (reason, code)
     assert await till.shop.stock(ink) == 5
     assert await till.shop.events(placed.order_id) == [
         (1, "order.placed"),

@@ -7,7 +7,7 @@ import pytest
 
 from services.chassis import database
 from services.chassis.database import Query
-from services.order.orders import feed, repository
+from services.order.orders import feed, repository, saving
 from services.order.payments import repository as payments
 
 FILL = """
@@ -16,6 +16,7 @@ INSERT INTO orders (order_id, customer_id, partner_id, currency, total_minor, st
 SELECT 'ord_' || lpad(n::text, 8, '0'), 'usr_' || n % 500, CASE WHEN n % 2 = 0 THEN 'prt_' || n % 20 ELSE '' END, 'EUR', 1,
        CASE WHEN n % 100 = 0 THEN 'PENDING' ELSE 'CONFIRMED' END, 'pay_' || lpad(n::text, 8, '0'), 'CAPTURED',
        'ref ' || n, '', now() + n * interval '1 second', now() FROM generate_series(1, 20000) n;
+INSERT INTO products SELECT 'prd_' || n, '', 'Ink', 1, 'EUR', 9, true, 1, now(), now() FROM generate_series(1, 20000) n;
 INSERT INTO order_lines SELECT order_id, 1, 'prd_1', 'Ink', 1, 1 FROM orders;
 INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, created_at, updated_at)
 SELECT payment_id, order_id, 'pm_sandbox_ok', 1, 'EUR', 'CAPTURED', now(), now() FROM orders;
@@ -24,17 +25,20 @@ SELECT order_id, 1, customer_id, partner_id, state, payment_state, '', '', now()
 ANALYZE
 """
 VALUES = {
-    "owner": "usr_7", "order_ids": ["ord_00010000"], "owned": ["customer"], "owners": ["usr_7"], "order_id": "ord_00010000", "payment_id": "pay_00010000", "payment_ids": ["pay_00010000"],
+    "owner": "usr_7", "order_ids": ["ord_00010000"], "owned": ["customer"], "owners": ["usr_7"], "order_id": "ord_00010000", "payment_id": "pay_00010000", "payment_ids": ["pay_00010000"], "releasing": ["ord_00010000"],
     "after": "ord_00010000", "states": ["CONFIRMED"], "customer_id": "usr_7", "external_reference": "ref 10000",
     "created_from": "2026-01-01", "first_id": "ord_00000000", "created_to": "2036-01-01", "last_id": "ord_99999999",
-    "size": 51, "xid": "19000", "seq": 0, "most": 200, "before": "2020-01-01",
+    "size": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "most": 200, "before": "2020-01-01",
 }  # fmt: skip
 KINDS = ("customer", "partner", "anyone")
 QUERIES: dict[str, Query] = {
     "overdue": repository._OVERDUE,
     "by payments": repository._BY_PAYMENTS,
     "ask": payments._ASK,
+    "locked orders": saving._LOCKED,
     "tail": feed._TAIL,
+    "newest": feed._NEWEST,
+    "known": feed._KNOWN,
     "get": repository._GET,
     "get saved": repository._GET_SAVED,
     **{f"lock {k}": repository._lock(k) for k in KINDS},

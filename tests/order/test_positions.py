@@ -11,11 +11,11 @@ OWNER = ("customer", "usr_1")
 numbers = st.integers(0, 2**64 - 1)
 
 
-@given(numbers, numbers)
-def test_a_cursor_is_read_as_it_was_written(xid: int, seq: int) -> None:
+@given(numbers, numbers, numbers)
+def test_a_cursor_is_read_as_it_was_written(xid: int, seq: int, at: int) -> None:
     cursors = Cursors(b"k" * 32)
-    cursor = cursors.write(Position(xid, seq), OWNER)
-    assert cursors.read(cursor, OWNER) == Position(xid, seq)
+    cursor = cursors.write(Position(xid, seq, at), OWNER)
+    assert cursors.read(cursor, OWNER) == Position(xid, seq, at)
     assert len(cursor) <= 200
 
 
@@ -26,7 +26,7 @@ def test_other_words_are_no_cursors(word: str) -> None:
 
 
 def test_a_cursor_holds_for_its_owner_and_its_key() -> None:
-    cursor = Cursors(b"k" * 32).write(Position(1, 2), OWNER)
+    cursor = Cursors(b"k" * 32).write(Position(1, 2, 3), OWNER)
     for cursors, owner in ((Cursors(b"k" * 32), ("partner", "usr_1")), (Cursors(b"l" * 32), OWNER)):
         with pytest.raises(CursorInvalid):
             cursors.read(cursor, owner)

@@ -2,6 +2,7 @@
 
 import secrets
 
+import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 from weft.order.v1.money_pb2 import Money
@@ -177,3 +178,24 @@ async def test_text_that_cannot_be_stored_is_refused_by_name(quiet_shop: Shop) -
     found = await refused(update(quiet_shop, product_id=product_id, title="a\0b"))
     assert (found.reason, list(found.violations)) == ("REQUEST_INVALID", ["product.title"])
     assert (await quiet_shop.database.one(Query("SELECT title FROM products"))).title == "Ink"
+
+
+@pytest.mark.parametrize("code", ["ZZZ", "XXX", "XTS", "XAU", "DEM", "CLF", "XDR"])
+async def test_a_price_is_in_a_currency_that_there_is(quiet_shop: Shop, code: str) -> None:
+    price = Money(amount_minor=1, currency=code)
+    ink = await quiet_shop.product()
+    create = CreateProductRequest(title="Ink", price=price)
+    made = await refused(quiet_shop.products.CreateProduct(create, metadata=metadata(quiet_shop.operator)))
+    changed = await refused(update(quiet_shop, product_id=ink, price=price))
+    for found, field in ((made, "price.currency"), (changed, "product.price.currency")):
+        assert (found.code, found.reason, set(found.violations)) == (
+            StatusCode.INVALID_ARGUMENT,
+            "REQUEST_INVALID",
+            {field},
+        )
+    assert await quiet_shop.count("SELECT count(*) FROM products WHERE currency <> 'EUR'") == 0
+
+
+async def test_every_currency_of_today_is_taken(quiet_shop: Shop) -> None:
+    for code in ("EUR", "JPY", "KWD", "XOF", "XCG", "CHF"):
+        await quiet_shop.product(currency=code)

@@ -162,7 +162,7 @@ async def test_a_cursor_of_another_owner_or_of_the_future_is_refused(quiet_shop:
     async with watching(quiet_shop) as (_, mine):
         pass
     cursors = Cursors(quiet_shop.app.vault.derive("watch cursors"))
-    future = cursors.write(Position(2**40, 1), ("customer", quiet_shop.user_id))
+    future = cursors.write(Position(2**40, 1, 1), ("customer", quiet_shop.user_id))
     for cursor, token in ((mine, quiet_shop.operator), (future, quiet_shop.user)):
         with pytest.raises(Exception) as caught:
             await quiet_shop.watch(cursor, token).read()

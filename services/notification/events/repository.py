@@ -25,7 +25,8 @@ _OBSERVE = Query(
 
 # One statement: a notification, its delivery and the mail's job exist together, and once for an event and observer.
 _NOTIFY = Query(
-    "WITH given AS (SELECT * FROM unnest("
+    "WITH given AS (SELECT notification_id, event_id, observer, user_id, type, subject_id, facts, in_inbox, create_time, "
+    "delivery_id, traceparent FROM unnest("
     "%(notification_ids)s::text[], %(event_ids)s::text[], %(observers)s::text[], %(user_ids)s::text[], "
     "%(types)s::text[], %(subject_ids)s::text[], %(facts)s::jsonb[], %(in_inbox)s::boolean[], "
     "%(create_times)s::timestamptz[], %(delivery_ids)s::text[], %(traceparents)s::text[]"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 
 from services.chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from services.order.payments.domain import Payment, PaymentState
+from services.order.payments.domain import FailureCode, Payment, PaymentState
 
 
 class OrderNotFound(NotFound):
@@ -57,11 +57,12 @@ class OrderMoveRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that happened, to be told as an event. `amount_minor` is set where money moved."""
+    """Something that happened, to be told as an event. `amount_minor` is set where money moved, `code` where it did not."""
 
     type: str
     reason: str = ""
     amount_minor: int = 0
+    code: str = ""
 
 
 @dataclass(slots=True)
@@ -121,12 +122,12 @@ class Order:
         self.payment.capture()
         self._note(actor, Fact("payment.captured", amount_minor=self.payment.captured_minor))
 
-    def fail(self, reason: str, actor: str) -> None:
+    def fail(self, reason: str, code: FailureCode, actor: str) -> None:
         """The provider refused: there will be no money, so the order is called off too."""
         self._require_open("fail")
-        self.payment.fail(reason)
+        self.payment.fail(reason, code)
         self._end(OrderState.CANCELLED, reason)
-        self._note(actor, Fact("payment.failed", reason), Fact("order.cancelled", reason))
+        self._note(actor, Fact("payment.failed", reason, code=code), Fact("order.cancelled", reason))
 
     def cancel(self, reason: str, actor: str) -> None:
         """Call it off. Raises `OrderNotCancellable` where it has ended already."""

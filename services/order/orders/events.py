@@ -9,6 +9,7 @@ from weft.order.v1.money_pb2 import Money
 
 from services.chassis import outbox
 from services.chassis.clock import Clock
+from services.order.orders import messages
 from services.order.orders.domain import Fact, Order
 
 
@@ -28,7 +29,10 @@ _PAYLOADS: dict[str, Callable[[Order, Fact], Message]] = {
         payment_id=o.payment.payment_id, order_id=o.order_id, amount=_moved(o, f)
     ),
     "payment.failed": lambda o, f: events_pb2.PaymentFailed(
-        payment_id=o.payment.payment_id, order_id=o.order_id, reason=f.reason
+        payment_id=o.payment.payment_id,
+        order_id=o.order_id,
+        reason=f.reason,
+        failure_code=messages.FAILURE_CODES[f.code],
     ),
     "payment.refunded": lambda o, f: events_pb2.PaymentRefunded(
         payment_id=o.payment.payment_id, order_id=o.order_id, amount=_moved(o, f)

@@ -13,8 +13,9 @@ import psycopg
 
 from services.chassis.database import Database, Query, Row
 from services.chassis.logs import logger
-from services.order.orders.positions import Position
-from services.order.orders.repository import LINES
+from services.order.orders import positions
+from services.order.orders.positions import START, Position
+from services.order.orders.repository import LINES, is_cut, within_weight
 
 log = logger("feed")
 Owner = tuple[str, str]
@@ -26,6 +27,8 @@ POLL = 1.0
 """Seconds between two looks when nothing was announced."""
 UNSETTLED = 0.02
 """Seconds until the next look while a change waits for an older transaction to end."""
+READERS = 2
+"""Watchers of a process that read at once."""
 MOST = 200
 """Changes that a watcher reads at once."""
 
@@ -34,30 +37,43 @@ _OWNED = {
     "partner": "c.partner_id = %(owner)s AND c.partner_id <> ''",
     "anyone": "true",
 }
+_COLUMNS = (
+    "c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.reason, c.updated_at, o.customer_id, o.partner_id, "
+    "o.currency, o.total_minor, o.payment_id, o.external_reference, o.note, o.created_at, "
+    "l.product_ids, l.titles, l.quantities, l.unit_prices"
+)
 _READ = {
     kind: Query(
-        "SELECT c.xid::text, c.seq, c.order_id, c.version, c.state, c.payment_state, c.reason, c.changed_at AS updated_at, "  # noqa: S608
-        "o.customer_id, o.partner_id, o.currency, o.total_minor, o.payment_id, o.external_reference, o.note, o.created_at, l.* "
-        f"FROM (SELECT * FROM order_changes c WHERE {owned} AND (c.xid, c.seq) > (%(xid)s::xid8, %(seq)s::bigint) "
-        "AND c.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY c.xid, c.seq LIMIT %(most)s) c "
-        f"JOIN orders o ON o.order_id = c.order_id {LINES} ORDER BY c.xid, c.seq",
+        within_weight(
+            _COLUMNS,
+            "(SELECT c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.reason, c.changed_at AS updated_at "  # noqa: S608
+            f"FROM order_changes c WHERE {owned} AND (c.xid, c.seq) > (%(xid)s::xid8, %(seq)s::bigint) "
+            "AND c.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY c.xid, c.seq LIMIT %(most)s) c "
+            f"JOIN orders o ON o.order_id = c.order_id {LINES}",
+            "c.xid, c.seq",
+        ),
         "read changes",
     )
     for kind, owned in _OWNED.items()
 }
-_NOW = Query(
-    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, pg_snapshot_xmax(pg_current_snapshot())::text AS end",
-    "read horizon",
+_NEWEST = Query(
+    "SELECT xid::text, seq, changed_at FROM order_changes WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
+    "ORDER BY xid DESC, seq DESC LIMIT 1",
+    "read newest change",
+)
+_KNOWN = Query(
+    "SELECT true FROM order_changes WHERE xid = %(xid)s::xid8 AND seq = %(seq)s AND changed_at = %(at)s",
+    "find change",
 )
 _TAIL = Query(
     """
 WITH now AS MATERIALIZED (
   SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
          (SELECT xid FROM order_changes ORDER BY xid DESC, seq DESC LIMIT 1) AS newest)
-SELECT now.horizon::text, coalesce(now.newest >= now.horizon, false) AS unsettled,
-       c.xid::text, c.seq, c.customer_id, c.partner_id
+SELECT coalesce(now.newest >= now.horizon, false) AS unsettled,
+       c.xid::text, c.seq, c.changed_at, c.customer_id, c.partner_id
   FROM now LEFT JOIN LATERAL (
-    SELECT xid, seq, customer_id, partner_id FROM order_changes
+    SELECT xid, seq, changed_at, customer_id, partner_id FROM order_changes
      WHERE (xid, seq) > (%(xid)s::xid8, %(seq)s::bigint) AND xid < now.horizon ORDER BY xid, seq LIMIT 1000) c ON true
  ORDER BY c.xid, c.seq
 """,
@@ -95,19 +111,28 @@ class Feed:
         self._watchers: dict[Owner, set[Watcher]] = {}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._readers = asyncio.Semaphore(READERS)
         self.head: Position | None = None
         """How far the tail has read: whoever was not woken has nothing to read up to here."""
         self.stopping = False
 
-    async def now(self) -> tuple[Position, int]:
-        """Where the feed begins for someone who asks for what comes; and the number that no transaction has reached."""
-        row = await self._database.one(_NOW)
-        return Position(int(row.horizon), 0), int(row.end)
+    async def now(self) -> Position:
+        """Where the feed begins for someone who asks for what comes."""
+        row = await self._database.first(_NEWEST)
+        return positions.behind(row.xid, row.seq, row.changed_at) if row else START
 
-    async def read(self, owner: Owner, position: Position) -> list[Row]:
-        """The next changes behind a position, at most `MOST`, each a row of the order as it was after the change."""
+    async def knows(self, place: Position) -> bool:
+        """Whether a position is one of this feed's: its change is there."""
+        found = await self._database.first(_KNOWN, xid=str(place.xid), seq=place.seq, at=place.time)
+        return place == START or found is not None
+
+    async def read(self, owner: Owner, place: Position) -> tuple[list[Row], bool]:
+        """The next changes behind a position, each a row of the order as it was after the change; whether there may be more."""
         kind, owner_id = owner
-        return await self._database.all(_READ[kind], owner=owner_id, xid=str(position.xid), seq=position.seq, most=MOST)
+        values = {"owner": owner_id, "xid": str(place.xid), "seq": place.seq, "most": MOST}
+        async with self._readers:  # a crowd of watchers that wakes up at once leaves connections to others
+            rows = await self._database.all(_READ[kind], **values)
+        return rows, len(rows) == MOST or is_cut(rows)
 
     @contextmanager
     def watch(self, owner: Owner) -> Iterator[Watcher]:
@@ -156,7 +181,7 @@ class Feed:
     async def _look(self) -> float:
         """Wake the owners of what is new; how long to wait before the next look."""
         if self.head is None:
-            self.head, _ = await self.now()
+            self.head = await self.now()
             for watchers in self._watchers.values():
                 for watcher in watchers:
                     watcher.wake()  # what came before the tail knew where to begin
@@ -168,10 +193,10 @@ class Feed:
         for owner in owners & self._watchers.keys():
             for watcher in self._watchers[owner]:
                 watcher.wake()
+        if rows[-1].xid is not None:
+            self.head = positions.behind(rows[-1].xid, rows[-1].seq, rows[-1].changed_at)
         if len(rows) == 1000:
-            self.head = Position(int(rows[-1].xid), rows[-1].seq)
             return 0.0
-        self.head = Position(int(rows[0].horizon), 0)
         return UNSETTLED if rows[0].unsettled else POLL
 
     async def _listen(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from weft.order.v1.money_pb2 import Money
 from weft.order.v1.order_pb2 import Order, OrderLine, OrderState, PaymentState
+from weft.order.v1.payment_pb2 import PaymentFailureCode
 
 from services.order.orders.pricing import Line
 
@@ -14,6 +15,11 @@ STATES = {name.removeprefix("ORDER_STATE_"): number for name, number in OrderSta
 """Order states of the contract by the names that rows have."""
 PAYMENT_STATES = {name.removeprefix("PAYMENT_STATE_"): number for name, number in PaymentState.items()}
 """Payment states of the contract by the names that rows have."""
+
+FAILURE_CODES = {name.removeprefix("PAYMENT_FAILURE_CODE_"): number for name, number in PaymentFailureCode.items()} | {
+    "": PaymentFailureCode.PAYMENT_FAILURE_CODE_UNSPECIFIED
+}
+"""Why a payment failed, by the names that rows have; of one that has not failed, none."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

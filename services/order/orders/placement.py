@@ -27,17 +27,21 @@ REFERENCE = "orders_external_reference"
 
 # PostgreSQL runs what modifies in reverse order of writing, so products, which orders contend for, are locked last and
 # for the shortest time; in the order of their ids, so that two statements never wait for each other.
+# Everything is read from `new`, so `patience` comes first: a batch waits for a lock for a moment only.
 _PLACE = Query(
     """
-WITH need AS MATERIALIZED (
-  SELECT * FROM unnest(%(product_ids)s::text[], %(needs)s::bigint[], %(versions)s::bigint[]) AS t(product_id, need, seen)),
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '400ms', true)),
+need AS MATERIALIZED (
+  SELECT product_id, need, seen FROM unnest(%(product_ids)s::text[], %(needs)s::bigint[], %(versions)s::bigint[]) AS t(product_id, need, seen)),
 locked AS MATERIALIZED (
   SELECT product_id FROM products WHERE product_id = ANY(%(product_ids)s::text[]) ORDER BY product_id FOR NO KEY UPDATE),
 reserved AS (
   UPDATE products p SET stock = CASE WHEN p.active AND p.version = need.seen THEN p.stock - need.need ELSE -1 END
     FROM locked JOIN need USING (product_id) WHERE p.product_id = locked.product_id),
 new AS MATERIALIZED (
-  SELECT * FROM unnest(
+  SELECT key, fingerprint, reply, order_id, customer_id, partner_id, currency, total, payment_id, method, reference, note,
+         actor, event, traceparent, now
+    FROM patience CROSS JOIN unnest(
     %(keys)s::bytea[], %(fingerprints)s::bytea[], %(replies)s::bytea[], %(order_ids)s::text[], %(customers)s::text[],
     %(partners)s::text[], %(currencies)s::text[], %(totals)s::bigint[], %(payment_ids)s::text[], %(methods)s::text[],
     %(references)s::text[], %(notes)s::text[], %(actors)s::text[], %(events)s::bytea[], %(traceparents)s::text[],
@@ -52,8 +56,9 @@ placed AS (
   SELECT order_id, customer_id, partner_id, currency, total, 'PENDING', payment_id, 'PENDING', reference, note, now, now FROM new),
 lined AS (
   INSERT INTO order_lines (order_id, line, product_id, title, quantity, unit_price_minor)
-  SELECT * FROM unnest(%(line_orders)s::text[], %(line_numbers)s::int[], %(line_products)s::text[], %(line_titles)s::text[],
-                       %(line_quantities)s::int[], %(line_prices)s::bigint[])),
+  SELECT order_id, line, product_id, title, quantity, price
+    FROM unnest(%(line_orders)s::text[], %(line_numbers)s::int[], %(line_products)s::text[], %(line_titles)s::text[],
+                %(line_quantities)s::int[], %(line_prices)s::bigint[]) AS t(order_id, line, product_id, title, quantity, price)),
 paying AS (
   INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, created_at, updated_at)
   SELECT payment_id, order_id, method, total, currency, 'PENDING', now, now FROM new),
@@ -67,6 +72,17 @@ INSERT INTO outbox (kind, payload, traceparent, due, created_at)
 SELECT 'order.placed', event, traceparent, LEAST(now, now()), now FROM new
 """,
     "place orders",
+)
+# Which products are locked by others, and by whom: `xmax` of a row is the transaction that has it.
+_LOCKED = Query(
+    """
+WITH free AS MATERIALIZED (
+  SELECT product_id FROM products WHERE product_id = ANY(%(product_ids)s::text[])
+   ORDER BY product_id FOR NO KEY UPDATE SKIP LOCKED)
+SELECT product_id, product_id || ' ' || xmax::text AS lock FROM products
+ WHERE product_id = ANY(%(product_ids)s::text[]) AND product_id NOT IN (SELECT product_id FROM free)
+""",
+    "find locked products",
 )
 
 
@@ -100,7 +116,7 @@ class Placement:
         self._outbox = outbox
         self._payment_work = payment_work
         self._tracer = tracer
-        self._lane: Coalescer[Placed, None] = Coalescer(self._write)
+        self._lane: Coalescer[Placed, None] = Coalescer(self._write, locks=self._locks)
 
     async def place(self, order: Placed) -> None:
         """Write an order. Raises `CheckViolation` of `STOCK`, and `UniqueViolation` of `REFERENCE` or of the key."""
@@ -112,6 +128,12 @@ class Placement:
         self._outbox.wake()
         self._payment_work.wake()
         return [None] * len(batch)
+
+    async def _locks(self, batch: Sequence[Placed]) -> list[list[str]]:
+        products = {line.product_id for order in batch for line in order.lines}
+        rows = await self._database.all(_LOCKED, product_ids=literals.names(products))
+        locked = {row.product_id: row.lock for row in rows}
+        return [[locked[line.product_id] for line in order.lines if line.product_id in locked] for order in batch]
 
 
 def _needs(batch: Sequence[Placed]) -> dict[str, str]:

@@ -2,24 +2,48 @@
 
 The feed is sorted by transaction and, within one, by sequence. Transactions commit out of order, so readers stop short
 of the oldest that still runs (`pg_snapshot_xmin`): everything before it is there to stay, and nothing is passed over.
+
+A position is always a change that was committed, never a number that a transaction was about to have: after a crash of
+PostgreSQL the numbers of transactions that left nothing behind are given again (docs/decisions/0101).
 """
 
 import base64
 import hmac
 import struct
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from services.order.orders.domain import CursorInvalid
 
 _MAC = 8
-_PLACE = struct.Struct(">QQ")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_PLACE = struct.Struct(">QQQ")
 
 
 class Position(NamedTuple):
-    """Behind change `seq` of transaction `xid`; with `seq` 0, before all of that transaction's."""
+    """Behind change `seq` of transaction `xid`, which was made `at` so many microseconds after 1970.
+
+    The time tells the change from another one that has its numbers, in a database that was put back to an earlier time.
+    """
 
     xid: int
     seq: int
+    at: int
+
+    @property
+    def time(self) -> datetime:
+        """When the change was made."""
+        return _EPOCH + self.at * _MICROSECOND
+
+
+def behind(xid: str, seq: int, changed_at: datetime) -> Position:
+    """The position of a row of the feed."""
+    return Position(int(xid), seq, (changed_at - _EPOCH) // _MICROSECOND)
+
+
+START = Position(0, 0, 0)
+"""Before all changes."""
 
 
 class Cursors:

@@ -1,8 +1,9 @@
 """Every query of orders but the writes (`placement`, `saving`) and those of the feed (`feed`)."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from services.chassis import ids, telemetry
@@ -18,10 +19,36 @@ from services.order.payments.domain import Payment, PaymentState
 
 LINES = (
     "CROSS JOIN LATERAL (SELECT array_agg(product_id ORDER BY line) AS product_ids, array_agg(title ORDER BY line) AS titles, "
-    "array_agg(quantity ORDER BY line) AS quantities, array_agg(unit_price_minor ORDER BY line) AS unit_prices "
+    "array_agg(quantity ORDER BY line) AS quantities, array_agg(unit_price_minor ORDER BY line) AS unit_prices, "
+    "sum(octet_length(title) + 40) AS weight "
     "FROM order_lines WHERE order_lines.order_id = o.order_id) l"
 )
 """Joins an order `o` with its lines, as arrays."""
+_STORED = (
+    "o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
+    "o.external_reference, o.note, o.reason, o.version, o.created_at, o.updated_at"
+)
+COLUMNS = f"{_STORED}, l.product_ids, l.titles, l.quantities, l.unit_prices"
+"""What callers see of an order `o` with its lines `l`."""
+MOST_WEIGHT = 2 * 1024 * 1024
+"""Bytes of the orders that one statement returns, counted low; the first one comes whatever it weighs. More than a page has."""
+
+
+def within_weight(columns: str, rows: str, order: str) -> str:
+    """SQL for the first of some rows of orders `o` with lines `l`, up to `MOST_WEIGHT`; see `is_cut`."""
+    weight = "l.weight + octet_length(o.note)"
+    so_far = f"sum({weight}) OVER (ORDER BY {order})"
+    bare = re.sub(r"\b[a-z]\.", "", columns), re.sub(r"\b[a-z]\.", "", order)
+    return (
+        f"SELECT {bare[0]}, so_far FROM (SELECT {columns}, {weight} AS own, {so_far} AS so_far FROM {rows}) found "  # noqa: S608
+        f"WHERE so_far - own < {MOST_WEIGHT} ORDER BY {bare[1]}"
+    )
+
+
+def is_cut(rows: Sequence[Row]) -> bool:
+    """Whether rows end where they do because of their weight: there may be more."""
+    return bool(rows) and rows[-1].so_far >= MOST_WEIGHT
+
 
 _OWNED = {
     "customer": "o.customer_id = %(owner)s",
@@ -41,29 +68,26 @@ _FILTERS = {
 
 
 _GET = Query(
-    "SELECT w.n, o.*, l.* FROM unnest(%(order_ids)s::text[], %(owned)s::text[], %(owners)s::text[]) "  # noqa: S608
+    f"SELECT w.n, {COLUMNS} FROM unnest(%(order_ids)s::text[], %(owned)s::text[], %(owners)s::text[]) "  # noqa: S608
     "WITH ORDINALITY AS w(order_id, owned, owner, n) JOIN orders o ON o.order_id = w.order_id AND CASE w.owned "
     "WHEN 'customer' THEN o.customer_id = w.owner WHEN 'partner' THEN o.partner_id = w.owner ELSE w.owned = 'anyone' END "
     f"{LINES}",
     "get order",
 )
-_GET_SAVED = Query(f"SELECT o.*, l.* FROM orders o {LINES} WHERE o.order_id = %(order_id)s", "get order")  # noqa: S608
+_GET_SAVED = Query(f"SELECT {COLUMNS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s", "get order")  # noqa: S608
 
 
 @cache
 def _list(owned: str, filters: frozenset[str]) -> Query:
     """One statement for each set of filters that is used, so that each has the plan that suits it."""
     where = " AND ".join([_OWNED[owned], *(_FILTERS[name] for name in sorted(filters))])
-    return Query(
-        f"SELECT o.*, l.* FROM (SELECT * FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(size)s) o "  # noqa: S608
-        f"{LINES} ORDER BY o.order_id DESC",
-        "list orders",
-    )
+    found = f"SELECT {_STORED} FROM orders o WHERE {where} ORDER BY o.order_id DESC LIMIT %(size)s"  # noqa: S608
+    return Query(within_weight(COLUMNS, f"({found}) o {LINES}", "o.order_id DESC"), "list orders")
 
 
 _AGGREGATE = (
     "SELECT o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.reason, o.version, o.events, "
-    "p.payment_id, p.method, p.state AS payment_state, p.attempt, p.asked, p.captured_minor, p.refunded_minor, p.failure_reason "
+    "p.payment_id, p.method, p.state AS payment_state, p.attempt, p.asked, p.captured_minor, p.refunded_minor, p.failure_reason, p.failure_code "
     "FROM orders o JOIN payments p ON p.payment_id = o.payment_id AND p.order_id = o.order_id"
 )
 _BY_PAYMENTS = Query(
@@ -71,7 +95,7 @@ _BY_PAYMENTS = Query(
     "read orders",
 )
 _OVERDUE = Query(
-    "SELECT order_id FROM orders WHERE state = 'PENDING' AND created_at < %(before)s ORDER BY created_at LIMIT %(most)s",
+    "SELECT payment_id FROM orders WHERE state = 'PENDING' AND created_at < %(before)s ORDER BY created_at LIMIT %(most)s",
     "find overdue orders",
 )
 
@@ -90,7 +114,7 @@ class OrderRepository:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
-        self._lane: Coalescer[Saving, bool] = Coalescer(self._save)
+        self._lane: Coalescer[Saving, bool] = Coalescer(self._save, locks=partial(saving.find_locks, database))
         self._by_id = Lookup(database, _GET, ("order_ids", "owned", "owners"))
 
     async def get(self, order_id: str, caller: Identity) -> Row | None:
@@ -102,7 +126,7 @@ class OrderRepository:
         return await tx.one(_GET_SAVED, order_id=order_id)
 
     async def page(self, caller: Identity, size: int, filters: dict[str, Any]) -> list[Row]:
-        """The caller's orders with their lines, newest first. `filters`: `after` (an id), `states`, `customer_id`,
+        """The caller's orders with their lines, newest first, `size` of them or fewer (see `is_cut`). `filters`: `after` (an id), `states`, `customer_id`,
         `external_reference`, `created_from` and `created_to` (times)."""
         owned, owner = ownership(caller)
         values = {**filters, "size": size, "owner": owner}
@@ -123,8 +147,8 @@ class OrderRepository:
         return [_order(row) for row in await self.database.all(_BY_PAYMENTS, payment_ids=list(payment_ids))]
 
     async def overdue(self, before: datetime, most: int) -> list[str]:
-        """Orders that were placed before a time and are still PENDING, the oldest first."""
-        return [row.order_id for row in await self.database.all(_OVERDUE, before=before, most=most)]
+        """The payments of orders that were placed before a time and are still PENDING, the oldest first."""
+        return [row.payment_id for row in await self.database.all(_OVERDUE, before=before, most=most)]
 
     async def save(self, order: Order, tx: Transaction | None = None) -> bool:
         """Write one change of an order with all that follows from it; False where another change came in between.
@@ -172,6 +196,7 @@ def _order(row: Row) -> Order:
         captured_minor=row.captured_minor,
         refunded_minor=row.refunded_minor,
         failure_reason=row.failure_reason,
+        failure_code=row.failure_code,
     )
     return Order(
         order_id=row.order_id,

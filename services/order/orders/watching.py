@@ -14,8 +14,8 @@ from services.chassis.errors import InternalFault, ServiceUnavailable, WeftError
 from services.chassis.logs import logger
 from services.order.orders import messages
 from services.order.orders.domain import CursorInvalid
-from services.order.orders.feed import MOST, Feed, Owner
-from services.order.orders.positions import Cursors, Position
+from services.order.orders.feed import Feed, Owner
+from services.order.orders.positions import Cursors, Position, behind
 
 log = logger("watching")
 HEARTBEAT = 15.0
@@ -37,11 +37,9 @@ class Watching:
         """Changes until the deadline or the process's end, which the last message tells. Raises `CursorInvalid`."""
         left = call.remaining()
         end = time.monotonic() + left - min(_LAST_WORD, left / 4)
-        position, unreached = await self._feed.now()
-        if cursor:
-            position = self._cursors.read(cursor, owner)
-            if position.xid > unreached:  # of a database that was since put back to an earlier time
-                raise CursorInvalid()
+        position = self._cursors.read(cursor, owner) if cursor else await self._feed.now()
+        if cursor and not await self._feed.knows(position):  # of a database that was since put back to an earlier time
+            raise CursorInvalid()
         try:
             async for message in self._follow(position, owner, end):
                 yield message
@@ -62,11 +60,11 @@ class Watching:
             while not feed.stopping and time.monotonic() < end:
                 watcher.sleep_again()
                 head = feed.head  # before reading: what is read now reaches at least this far
-                rows = await feed.read(owner, position)
+                rows, more = await feed.read(owner, position)
                 for row in rows:
-                    position = Position(int(row.xid), row.seq)
+                    position = behind(row.xid, row.seq, row.updated_at)
                     yield WatchOrdersResponse(cursor=self._cursors.write(position, owner), order=messages.order(row))
-                if len(rows) == MOST:
+                if more:
                     continue
                 position = max(position, head or position)
                 if rows:

@@ -24,6 +24,14 @@ class PaymentState(StrEnum):
     PROCESSING = "PROCESSING"
 
 
+class FailureCode(StrEnum):
+    """Why a payment failed; the contract's names without their prefix."""
+
+    INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
+    METHOD_UNKNOWN = "METHOD_UNKNOWN"
+    DECLINED = "DECLINED"
+
+
 _P = PaymentState
 _MOVES: dict[PaymentState, set[PaymentState]] = {
     _P.PENDING: {_P.ACTION_REQUIRED, _P.PROCESSING, _P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.REFUNDED},
@@ -58,6 +66,7 @@ class Payment:
     captured_minor: int = 0
     refunded_minor: int = 0
     failure_reason: str = ""
+    failure_code: str = ""
 
     @property
     def key(self) -> str:
@@ -74,10 +83,10 @@ class Payment:
         self.move(PaymentState.CAPTURED)
         self.captured_minor = self.amount_minor
 
-    def fail(self, reason: str) -> None:
-        """The provider refused, and said why."""
+    def fail(self, reason: str, code: FailureCode) -> None:
+        """The provider refused, and said why: in words, and as a code."""
         self.move(PaymentState.FAILED)
-        self.failure_reason = reason
+        self.failure_reason, self.failure_code = reason, code
 
     def refund(self) -> int:
         """All that was received was given back; how much that was now."""

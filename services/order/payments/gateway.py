@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from services.order.payments.domain import Payment
+from services.order.payments.domain import FailureCode, Payment
 
 
 class ChargeState(StrEnum):
@@ -19,10 +19,11 @@ class ChargeState(StrEnum):
 
 
 class Charge(NamedTuple):
-    """The provider's answer; `reason` says why a charge was declined."""
+    """The provider's answer; `reason` and `code` say why a charge was declined."""
 
     state: ChargeState
     reason: str = ""
+    code: FailureCode = FailureCode.DECLINED
 
 
 class GatewayTimeout(Exception):

@@ -6,7 +6,7 @@ from weft.order.v1.money_pb2 import Money
 from services.chassis.call import Call
 from services.chassis.database import Row
 from services.chassis.pages import Pages
-from services.order.orders.messages import PAYMENT_STATES, timestamp
+from services.order.orders.messages import FAILURE_CODES, PAYMENT_STATES, timestamp
 from services.order.orders.repository import ownership
 from services.order.payments.domain import PaymentNotFound
 from services.order.payments.repository import PaymentRepository
@@ -53,6 +53,7 @@ def message(row: Row) -> payment_pb2.Payment:
         captured_minor=row.captured_minor,
         refunded_minor=row.refunded_minor,
         failure_reason=row.failure_reason,
+        failure_code=FAILURE_CODES[row.failure_code],
         create_time=timestamp(row.created_at),
         update_time=timestamp(row.updated_at),
     )

@@ -14,19 +14,28 @@ _OWNED = {
 }
 _FILTERS = {"after": "o.order_id < %(after)s", "states": "o.payment_state = ANY(%(states)s::text[])"}
 
-# Sorted, so that two workers that ask about the same payments never wait for each other.
+# Waits for nobody: what somebody else is changing, the order or its payment, is left out.
 _ASK = Query(
-    "UPDATE payments SET asked = true WHERE payment_id IN ("
-    "SELECT payment_id FROM payments WHERE payment_id = ANY(%(payment_ids)s::text[]) AND state = 'PENDING' AND NOT asked "
-    "ORDER BY payment_id FOR NO KEY UPDATE)",
+    """
+WITH free AS MATERIALIZED (
+  SELECT p.payment_id, p.state, p.asked FROM payments p JOIN orders o ON o.order_id = p.order_id
+   WHERE p.payment_id = ANY(%(payment_ids)s::text[]) ORDER BY p.payment_id FOR NO KEY UPDATE SKIP LOCKED),
+asked AS (
+  UPDATE payments p SET asked = true FROM free WHERE p.payment_id = free.payment_id AND free.state = 'PENDING' AND NOT free.asked)
+SELECT payment_id FROM free
+""",
     "ask for payments",
+)
+_COLUMNS = (
+    "p.payment_id, p.order_id, p.amount_minor, p.currency, p.state, p.captured_minor, p.refunded_minor, p.failure_reason, "
+    "p.failure_code, p.created_at, p.updated_at"
 )
 
 
 @cache
 def _get(owned: str) -> Query:
     return Query(
-        "SELECT p.* FROM payments p JOIN orders o ON o.order_id = p.order_id "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM payments p JOIN orders o ON o.order_id = p.order_id "  # noqa: S608
         f"WHERE p.payment_id = %(payment_id)s AND {_OWNED[owned]}",
         "get payment",
     )
@@ -37,7 +46,7 @@ def _list(owned: str, filters: frozenset[str]) -> Query:
     """A payment is as old as its order and has its owner: the orders' indexes serve both."""
     where = " AND ".join([_OWNED[owned], *(_FILTERS[name] for name in sorted(filters))])
     return Query(
-        f"SELECT p.* FROM (SELECT order_id, payment_id FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(size)s) o "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM (SELECT order_id, payment_id FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(size)s) o "  # noqa: S608
         "JOIN payments p ON p.payment_id = o.payment_id ORDER BY o.order_id DESC",
         "list payments",
     )
@@ -59,7 +68,8 @@ class PaymentRepository:
         owned, owner = ownership(caller)
         return await self._database.all(_list(owned, frozenset(filters)), owner=owner, size=size, **filters)
 
-    async def ask(self, payment_ids: Sequence[str]) -> None:
+    async def ask(self, payment_ids: Sequence[str]) -> set[str]:
         """Note, before the provider is called, that it may have been: from then on only the provider can say what became
-        of these payments. Those that were called off in the meantime stay as they are."""
-        await self._database.run(_ASK, payment_ids=list(payment_ids))
+        of these payments. Those that were called off in the meantime stay as they are. Returns those that nobody else has
+        locked; nothing was noted of the others."""
+        return {row.payment_id for row in await self._database.all(_ASK, payment_ids=list(payment_ids))}

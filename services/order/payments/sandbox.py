@@ -17,7 +17,7 @@ from services.chassis import literals
 from services.chassis.clock import Clock
 from services.chassis.coalescing import Coalescer
 from services.chassis.database import Database, Query, Row
-from services.order.payments.domain import Payment
+from services.order.payments.domain import FailureCode, Payment
 from services.order.payments.gateway import Charge, ChargeState, GatewayTimeout
 
 SETTLES = timedelta(seconds=2)
@@ -25,36 +25,50 @@ SETTLES = timedelta(seconds=2)
 
 _OUTCOMES = {
     "pm_sandbox_ok": (Charge(ChargeState.AUTHORISED), timedelta()),
-    "pm_sandbox_declined": (Charge(ChargeState.DECLINED, "insufficient funds"), timedelta()),
+    "pm_sandbox_declined": (
+        Charge(ChargeState.DECLINED, "insufficient funds", FailureCode.INSUFFICIENT_FUNDS),
+        timedelta(),
+    ),
     "pm_sandbox_timeout": (Charge(ChargeState.AUTHORISED), SETTLES),
 }
-_OTHER = (Charge(ChargeState.DECLINED, "unknown payment method"), timedelta())
+_OTHER = (Charge(ChargeState.DECLINED, "unknown payment method", FailureCode.METHOD_UNKNOWN), timedelta())
 
-_COLUMNS = "key, method, amount_minor, currency, state, reason, settles_at, created_at"
-# The empty update makes a conflicting row come back. Sorted, so that two statements never wait for each other.
+_COLUMNS = "key, method, amount_minor, currency, state, reason, code, settles_at, created_at"
+# A charge that is there already is read, not touched. One that another call makes just now is not seen yet: no answer.
 _AUTHORISE = Query(
-    f"INSERT INTO sandbox_charges ({_COLUMNS}) SELECT t.*, %(now)s FROM unnest("  # noqa: S608
-    "%(keys)s::text[], %(methods)s::text[], %(amounts)s::bigint[], %(currencies)s::text[], %(states)s::text[], "
-    "%(reasons)s::text[], %(settle)s::timestamptz[]) AS t(key, method, amount_minor, currency, state, reason, settles_at) "
-    "ORDER BY key ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING key, state, reason, settles_at",
+    f"""
+WITH asked AS MATERIALIZED (
+  SELECT key, method, amount_minor, currency, state, reason, code, settles_at FROM unnest(
+    %(keys)s::text[], %(methods)s::text[], %(amounts)s::bigint[], %(currencies)s::text[], %(states)s::text[],
+    %(reasons)s::text[], %(codes)s::text[], %(settle)s::timestamptz[]
+  ) AS t(key, method, amount_minor, currency, state, reason, code, settles_at)),
+made AS (
+  INSERT INTO sandbox_charges ({_COLUMNS})
+  SELECT key, method, amount_minor, currency, state, reason, code, settles_at, %(now)s FROM asked ORDER BY key
+  ON CONFLICT (key) DO NOTHING RETURNING key, state, reason, code, settles_at)
+SELECT key, state, reason, code, settles_at FROM made
+UNION ALL
+SELECT key, state, reason, code, settles_at FROM sandbox_charges WHERE key = ANY(%(keys)s::text[])
+""",  # noqa: S608
     "sandbox authorise",
 )
-_FIND = Query("SELECT state, reason, settles_at FROM sandbox_charges WHERE key = %(key)s", "sandbox find")
+_FIND = Query("SELECT state, reason, code, settles_at FROM sandbox_charges WHERE key = %(key)s", "sandbox find")
 _CAPTURE = Query(
     "UPDATE sandbox_charges c SET state = CASE c.state WHEN 'AUTHORISED' THEN 'CAPTURED' ELSE c.state END FROM ("
-    "SELECT key FROM sandbox_charges WHERE key = ANY(%(keys)s::text[]) AND settles_at <= %(now)s ORDER BY key FOR UPDATE"
-    ") found WHERE c.key = found.key RETURNING c.key, c.state, c.reason",
+    "SELECT key FROM sandbox_charges WHERE key = ANY(%(keys)s::text[]) AND settles_at <= %(now)s ORDER BY key FOR UPDATE SKIP LOCKED"
+    ") found WHERE c.key = found.key RETURNING c.key, c.state, c.reason, c.code",
     "sandbox capture",
 )
 _GIVE_BACK = Query(
     f"INSERT INTO sandbox_charges ({_COLUMNS}) "  # noqa: S608
-    "VALUES (%(key)s, %(method)s, %(amount_minor)s, %(currency)s, 'VOIDED', '', %(now)s, %(now)s) "
+    "VALUES (%(key)s, %(method)s, %(amount_minor)s, %(currency)s, 'VOIDED', '', '', %(now)s, %(now)s) "
     "ON CONFLICT (key) DO UPDATE SET state = CASE sandbox_charges.state "
     "WHEN 'AUTHORISED' THEN 'VOIDED' WHEN 'CAPTURED' THEN 'REFUNDED' ELSE sandbox_charges.state END "
-    "RETURNING state, reason",
+    "RETURNING state, reason, code",
     "sandbox give back",
 )
 _UNKNOWN = Charge(ChargeState.UNKNOWN)
+_UNSETTLED = Charge(ChargeState.UNSETTLED)
 
 
 class Sandbox:
@@ -85,10 +99,11 @@ class Sandbox:
             currencies=literals.names([p.currency for p in payments]),
             states=literals.names([charge.state.value for charge, _ in outcomes]),
             reasons=literals.texts([charge.reason for charge, _ in outcomes]),
+            codes=literals.texts([charge.code for charge, _ in outcomes]),
             settle=literals.names([(now + delay).isoformat() for _, delay in outcomes]),
         )
         found = {row.key: _charge(row, now) for row in rows}
-        return [found[payment.key] for payment in payments]
+        return [found.get(payment.key, _UNSETTLED) for payment in payments]
 
     async def find(self, payment: Payment) -> Charge:
         """Undecided until it settles."""
@@ -102,7 +117,7 @@ class Sandbox:
     async def _capture(self, payments: Sequence[Payment]) -> list[Charge]:
         keys = literals.names([payment.key for payment in payments])
         rows = await self._database.all(_CAPTURE, keys=keys, now=self._clock.now())
-        found = {row.key: Charge(ChargeState(row.state), row.reason) for row in rows}
+        found = {row.key: _made(row) for row in rows}
         return [found.get(payment.key, _UNKNOWN) for payment in payments]
 
     async def give_back(self, payment: Payment) -> Charge:
@@ -115,10 +130,14 @@ class Sandbox:
             currency=payment.currency,
             now=self._clock.now(),
         )
-        return Charge(ChargeState(row.state), row.reason)
+        return _made(row)
 
 
 def _charge(row: Row, now: datetime) -> Charge:
     if row.settles_at > now and row.state == ChargeState.AUTHORISED:
-        return Charge(ChargeState.UNSETTLED)
-    return Charge(ChargeState(row.state), row.reason)
+        return _UNSETTLED
+    return _made(row)
+
+
+def _made(row: Row) -> Charge:
+    return Charge(ChargeState(row.state), row.reason, FailureCode(row.code or FailureCode.DECLINED))

@@ -7,6 +7,7 @@ crash at any line, and the money moves once.
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from services.chassis.logs import logger
 from services.chassis.outbox import Outbox
@@ -20,6 +21,8 @@ from services.order.payments.repository import PaymentRepository
 
 log = logger("payments")
 ACTOR = "service:order"
+LOCKED = timedelta(seconds=0.5)
+"""After which a payment is tried again that somebody else had locked."""
 _MOST_STEPS = 10
 """More than any payment takes; a loop that does not end is a fault."""
 
@@ -39,8 +42,10 @@ class PaymentWorker:
     async def __call__(self, jobs: Sequence[Job]) -> None:
         """Bring each payment as far as it goes."""
         by_id = {job.payload.decode(): job for job in jobs}
-        await self._payments.ask(sorted(by_id))
+        free = await self._payments.ask(sorted(by_id))
         orders = {order.payment.payment_id: order for order in await self._orders.by_payments(list(by_id))}
+        for payment_id in orders.keys() - free:
+            by_id.pop(payment_id).retry("somebody else changes it", LOCKED)  # and the others do not wait for it
         for payment_id in by_id.keys() - orders.keys():
             by_id.pop(payment_id).dead("no such payment")
         await asyncio.gather(*(self._settle(orders[payment_id], job) for payment_id, job in by_id.items()))
@@ -92,7 +97,7 @@ def _apply(charge: Charge, order: Order) -> bool:
     """Move the order as the provider's answer says; False where the answer decides nothing yet."""
     if order.open:
         if charge.state is ChargeState.DECLINED:
-            order.fail(charge.reason, ACTOR)
+            order.fail(charge.reason, charge.code, ACTOR)
         elif charge.state is ChargeState.CAPTURED and order.payment.state is PaymentState.AUTHORIZED:
             order.capture(ACTOR)
         elif charge.state in (ChargeState.AUTHORISED, ChargeState.CAPTURED) and order.state is OrderState.PENDING:

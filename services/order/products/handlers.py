@@ -4,7 +4,7 @@ import psycopg
 from google.protobuf.timestamp_pb2 import Timestamp
 from weft.order.v1 import money_pb2, product_pb2, product_service_pb2
 
-from services.chassis import ids, masks
+from services.chassis import currencies, ids, masks
 from services.chassis.call import Call
 from services.chassis.clock import Clock
 from services.chassis.database import violated
@@ -24,6 +24,7 @@ class ProductHandlers:
 
     async def CreateProduct(self, request: product_service_pb2.CreateProductRequest, call: Call) -> product_pb2.Product:
         """A partner's product belongs to the partner, an operator's to the house."""
+        currencies.require("price.currency", request.price.currency)
         now = self._clock.now()
         product = Product(
             product_id=ids.new("prd", now),
@@ -93,6 +94,7 @@ def _changes(request: product_service_pb2.UpdateProductRequest) -> dict[str, obj
     fields, asked = masks.fields(request, "product"), request.product
     changes: dict[str, object] = {name: getattr(asked, name) for name in fields & {"title", "active"}}
     if "price" in fields:
+        currencies.require("product.price.currency", asked.price.currency)
         changes |= {"price_minor": asked.price.amount_minor, "currency": asked.price.currency}
     return changes
 

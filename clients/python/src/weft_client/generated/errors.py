@@ -374,6 +374,13 @@ class RequestInvalid(failures.InvalidArgument):
     domain = 'weft.api.v1'
 
 
+class ResourceBusy(failures.Aborted):
+    """Another call has locked what this one changes; nothing was changed. No metadata; `RetryInfo` says when to come back."""
+
+    reason = 'RESOURCE_BUSY'
+    domain = 'weft.api.v1'
+
+
 class RouteNotFound(failures.NotFound):
     """No such path. No metadata."""
 
@@ -552,6 +559,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'RATE_LIMITED'): failures.RateLimited,
     ('weft.user.v1', 'REFRESH_TOKEN_INVALID'): RefreshTokenInvalid,
     ('weft.api.v1', 'REQUEST_INVALID'): RequestInvalid,
+    ('weft.api.v1', 'RESOURCE_BUSY'): ResourceBusy,
     ('weft.api.v1', 'ROUTE_NOT_FOUND'): RouteNotFound,
     ('weft.api.v1', 'SCOPE_MISSING'): ScopeMissing,
     ('weft.user.v1', 'SCOPE_NOT_GRANTED'): ScopeNotGranted,
@@ -608,6 +616,7 @@ __all__ = [
     'ProductNotFound',
     'RefreshTokenInvalid',
     'RequestInvalid',
+    'ResourceBusy',
     'RouteNotFound',
     'ScopeMissing',
     'ScopeNotGranted',

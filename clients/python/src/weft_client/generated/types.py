@@ -42,7 +42,7 @@ class MoneyDict(TypedDict, total=False):
     """In the currency's smallest unit as ISO 4217 counts it: cents for EUR, yen for JPY, fils for KWD."""
 
     currency: str
-    """ISO 4217, such as `EUR`."""
+    """ISO 4217, such as `EUR`: a currency of today that people pay with. Others are refused, `XXX`, `XAU` and `CLF` among them."""
 
 
 class OrderLineInputDict(TypedDict, total=False):

@@ -84,6 +84,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller, or its partner, has as many streams open as it may; `RetryInfo` says when to come back. Metadata: `limit`,
     how many that is.
     """
+    RESOURCE_BUSY: _ErrorReason.ValueType  # 30
+    """Another call has locked what this one changes; nothing was changed. No metadata; `RetryInfo` says when to come back."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, where the cause is not of one domain. Found in `ErrorInfo.reason` with domain `weft.api.v1`."""
@@ -150,4 +152,6 @@ TOO_MANY_STREAMS: ErrorReason.ValueType  # 29
 """The caller, or its partner, has as many streams open as it may; `RetryInfo` says when to come back. Metadata: `limit`,
 how many that is.
 """
+RESOURCE_BUSY: ErrorReason.ValueType  # 30
+"""Another call has locked what this one changes; nothing was changed. No metadata; `RetryInfo` says when to come back."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -27,7 +27,7 @@ class Money(_message.Message):
     amount_minor: _builtins.int
     """In the currency's smallest unit as ISO 4217 counts it: cents for EUR, yen for JPY, fils for KWD."""
     currency: _builtins.str
-    """ISO 4217, such as `EUR`."""
+    """ISO 4217, such as `EUR`: a currency of today that people pay with. Others are refused, `XXX`, `XAU` and `CLF` among them."""
     def __init__(
         self,
         *,

@@ -6,6 +6,7 @@ isort:skip_file
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from weft.order.v1 import money_pb2 as _money_pb2
 from weft.order.v1 import order_pb2 as _order_pb2
 import builtins as _builtins
@@ -18,6 +19,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PaymentFailureCode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PaymentFailureCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PaymentFailureCode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PAYMENT_FAILURE_CODE_UNSPECIFIED: _PaymentFailureCode.ValueType  # 0
+    """It has not failed, or it failed before there were codes."""
+    PAYMENT_FAILURE_CODE_INSUFFICIENT_FUNDS: _PaymentFailureCode.ValueType  # 1
+    """The payer's account does not hold the amount."""
+    PAYMENT_FAILURE_CODE_METHOD_UNKNOWN: _PaymentFailureCode.ValueType  # 2
+    """The provider knows no such payment method."""
+    PAYMENT_FAILURE_CODE_DECLINED: _PaymentFailureCode.ValueType  # 3
+    """The provider refused for another reason; `failure_reason` may say which."""
+
+class PaymentFailureCode(_PaymentFailureCode, metaclass=_PaymentFailureCodeEnumTypeWrapper):
+    """Why a payment failed. More will come: take one that you do not know for `DECLINED`."""
+
+PAYMENT_FAILURE_CODE_UNSPECIFIED: PaymentFailureCode.ValueType  # 0
+"""It has not failed, or it failed before there were codes."""
+PAYMENT_FAILURE_CODE_INSUFFICIENT_FUNDS: PaymentFailureCode.ValueType  # 1
+"""The payer's account does not hold the amount."""
+PAYMENT_FAILURE_CODE_METHOD_UNKNOWN: PaymentFailureCode.ValueType  # 2
+"""The provider knows no such payment method."""
+PAYMENT_FAILURE_CODE_DECLINED: PaymentFailureCode.ValueType  # 3
+"""The provider refused for another reason; `failure_reason` may say which."""
+Global___PaymentFailureCode: _TypeAlias = PaymentFailureCode  # noqa: Y015
 
 @_typing.final
 class Payment(_message.Message):
@@ -34,6 +63,7 @@ class Payment(_message.Message):
     FAILURE_REASON_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    FAILURE_CODE_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """Prefix `pay_`."""
     order_id: _builtins.str
@@ -45,7 +75,9 @@ class Payment(_message.Message):
     refunded_minor: _builtins.int
     """What was given back so far, in the amount's currency."""
     failure_reason: _builtins.str
-    """The provider's word for why it failed; empty else."""
+    """Why it failed, in the provider's words, for people to read; empty else. Programs read `failure_code`."""
+    failure_code: Global___PaymentFailureCode.ValueType
+    """Why it failed; unspecified else."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What is to be paid."""
@@ -70,10 +102,11 @@ class Payment(_message.Message):
         failure_reason: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        failure_code: Global___PaymentFailureCode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "captured_minor", b"captured_minor", "create_time", b"create_time", "failure_reason", b"failure_reason", "order_id", b"order_id", "payment_id", b"payment_id", "refunded_minor", b"refunded_minor", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "captured_minor", b"captured_minor", "create_time", b"create_time", "failure_code", b"failure_code", "failure_reason", b"failure_reason", "order_id", b"order_id", "payment_id", b"payment_id", "refunded_minor", b"refunded_minor", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,33 @@
+"""Part of `make lint`: SQL names its columns. With `*`, a prepared statement of a running process breaks on the day that
+a migration adds a column (docs/decisions/0103).
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+_SQL = re.compile(r"\b(SELECT|RETURNING)\b")
+_STAR = re.compile(r"\b(?:SELECT(?: DISTINCT)?|RETURNING)\s+\*|,\s*\*\s*(?:FROM\b|,|$)|\b\w+\.\*")
+
+
+def check(folder: Path) -> str:
+    """The sentence to print about the first `*` in the SQL under `folder`; empty where there is none."""
+    for file in sorted(folder.rglob("*.py")):
+        for line, text in _texts(ast.parse(file.read_text())):
+            if _SQL.search(text) and (star := _STAR.search(text)):
+                place = f"{file.relative_to(folder.parent)}:{line}"
+                return f"{place}: name the columns instead of `{star[0].strip()}`; a new column breaks what was prepared before."
+    return ""
+
+
+def _texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every string, those with values in them as a whole."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield (
+                node.lineno,
+                "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values),
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value

@@ -1,0 +1,223 @@
+"""Rows that somebody else keeps locked, and a database that says nothing: who waits, and who does not."""
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import psycopg
+import pytest
+from grpc import StatusCode
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from weft.order.v1 import order_pb2, order_service_pb2, product_service_pb2
+
+from services.chassis import connections, health
+from services.chassis.clock import FixedClock
+from services.chassis.connections import Connection
+from services.order.orders.expiry import AGE, Expiry
+from services.order.orders.repository import OrderRepository
+from tests import proxy, servers
+from tests.harness import Harness, refused
+from tests.order.shop import LINE, Shop, metadata
+from tests.order.test_contention import all_of, outcome
+from tests.order.users import Users
+
+PENDING, CONFIRMED, EXPIRED = (
+    order_pb2.ORDER_STATE_PENDING,
+    order_pb2.ORDER_STATE_CONFIRMED,
+    order_pb2.ORDER_STATE_EXPIRED,
+)
+CAPTURED = order_pb2.PAYMENT_STATE_CAPTURED
+
+
+@asynccontextmanager
+async def locked(shop: Shop, table: str, column: str, value: str):
+    """A row that another connection has locked for the length of a block."""
+    async with await psycopg.AsyncConnection.connect(shop.app.database_url) as other:
+        await other.execute(f"SELECT true FROM {table} WHERE {column} = %s FOR UPDATE", [value])
+        yield
+        await other.rollback()
+
+
+async def test_a_locked_product_holds_up_its_own_orders_only(quiet_shop: Shop) -> None:
+    ink, paper = await quiet_shop.product(), await quiet_shop.product()
+    before = await quiet_shop.order((ink, 1), (paper, 1))
+    async with locked(quiet_shop, "products", "product_id", ink):
+        waiting = asyncio.gather(*(outcome(quiet_shop.order((ink, 1), (paper, 1))) for _ in range(8)))
+        for _ in range(3):
+            reads = [quiet_shop.get(before.order_id) for _ in range(8)]
+            placed, failed = await all_of([*(quiet_shop.order((paper, 1)) for _ in range(8)), *reads])
+            assert (len(placed), failed) == (16, [])
+        refusals = await waiting  # nobody let go of the row in time
+        assert {(r.code, r.reason, r.retry_after) for r in refusals} == {(StatusCode.ABORTED, "RESOURCE_BUSY", 1.0)}
+    await quiet_shop.order((ink, 1), (paper, 1))
+    assert [await quiet_shop.stock(ink), await quiet_shop.stock(paper)] == [98, 74]
+
+
+async def test_orders_that_wait_for_a_row_go_on_when_it_is_free(
+    quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.chassis.contention.PATIENCE", 60.0)  # however slow the machine
+    ink = await quiet_shop.product()
+    lane = quiet_shop.app.database
+    async with locked(quiet_shop, "products", "product_id", ink):
+        waiting = asyncio.gather(*(outcome(quiet_shop.order((ink, 1))) for _ in range(6)))
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%SKIP LOCKED%%' AND datname = current_database() AND pid <> pg_backend_pid()"
+        await servers.until(lambda: quiet_shop.count(asked), "somebody to look who holds the row")
+    placed = await waiting
+    assert len({order.order_id for order in placed}) == 6
+    assert await quiet_shop.stock(ink) == 94
+    assert lane.measure().waiting == 0
+
+
+async def test_writers_that_wait_leave_connections_to_readers(quiet_shop: Shop) -> None:
+    ink = await quiet_shop.product()
+    placed = await quiet_shop.order((ink, 1))
+    async with locked(quiet_shop, "products", "product_id", ink):
+        request = product_service_pb2.AdjustStockRequest(product_id=ink, delta=1)
+        writers = asyncio.gather(
+            *(
+                outcome(quiet_shop.products.AdjustStock(request, metadata=metadata(quiet_shop.operator, f"k{n}")))
+                for n in range(12)
+            )
+        )
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        await servers.until(lambda: quiet_shop.count(waiting), "a writer that waits")
+        for _ in range(5):
+            found, failed = await all_of([quiet_shop.get(placed.order_id) for _ in range(8)])
+            assert (len(found), failed) == (8, [])
+    assert {getattr(result, "reason", "") for result in await writers} <= {
+        "",
+        "RESOURCE_BUSY",
+        "SERVICE_UNAVAILABLE",
+        "DEADLINE_EXPIRED",
+    }
+
+
+@pytest.mark.parametrize("row", ["payments", "orders"])
+async def test_a_locked_payment_delays_no_other(harness: Harness, users: Users, row: str) -> None:
+    prefix = harness.service_database("order")
+    peers = {"user": [users.address]}
+    async with harness.running("order", prefix=prefix, peers=peers, work=False) as quiet:
+        shop = Shop(quiet, harness.issuer)
+        ink = await shop.product()
+        orders = [await shop.order((ink, 1)) for _ in range(12)]
+        held = orders[0]
+        working = harness.running("order", prefix=prefix, peers=peers)
+        async with locked(shop, row, "order_id", held.order_id), working:
+            for order in orders[1:]:
+                await shop.reaches(order.order_id, CONFIRMED, CAPTURED)
+            assert (await shop.get(held.order_id)).state == PENDING
+        async with harness.running("order", prefix=prefix, peers=peers):
+            await shop.reaches(held.order_id, CONFIRMED, CAPTURED)
+
+
+async def test_a_locked_order_keeps_no_other_from_expiring(harness: Harness, clock: FixedClock) -> None:
+    async with harness.running("order", clock=clock, work=False) as running:
+        shop = Shop(running, harness.issuer)
+        ink = await shop.product()
+        orders = [await shop.order((ink, 1)) for _ in range(4)]
+        clock.advance(AGE + timedelta(seconds=1))
+        app = running.app
+        expiry = Expiry(OrderRepository(app.database, clock), app.outbox, app.queue("payment_work"), clock)
+        async with locked(shop, "orders", "order_id", orders[0].order_id):
+            assert await expiry.run() == 3
+            assert (await shop.get(orders[0].order_id)).state == PENDING
+        assert await expiry.run() == 1
+        assert [(await shop.get(order.order_id)).state for order in orders] == [EXPIRED] * 4
+
+
+async def test_only_the_keys_own_index_says_that_the_key_is_in_use(quiet_shop: Shop) -> None:
+    ink = await quiet_shop.product()
+    placed = await quiet_shop.order((ink, 1))
+    replies = quiet_shop.app.replies
+    assert replies is not None
+    request = order_service_pb2.CreateOrderRequest(
+        lines=[LINE(product_id=ink, quantity=1)], payment_method="pm_sandbox_ok"
+    )
+    key = replies.key(quiet_shop.user_id, "/weft.order.v1.OrderService/CreateOrder", "mine", request, sealed=False)
+    async with await psycopg.AsyncConnection.connect(quiet_shop.app.database_url) as other:
+        await other.execute("INSERT INTO idempotency VALUES (%s, '', '', now())", [key.id])
+        found = await refused(quiet_shop.order((ink, 1), key="mine"))
+        await other.rollback()
+    assert (found.code, found.reason, found.retry_after) == (StatusCode.ABORTED, "IDEMPOTENCY_KEY_IN_USE", 1.0)
+    async with locked(quiet_shop, "orders", "order_id", placed.order_id):
+        for used in ("", "another"):
+            found = await refused(quiet_shop.cancel(placed.order_id, key=used))
+            assert (found.code, found.reason, found.retry_after) == (StatusCode.ABORTED, "RESOURCE_BUSY", 1.0)
+
+
+@asynccontextmanager
+async def behind_a_proxy(harness: Harness):
+    """The order service, and the proxy through which it reaches its database."""
+    place = conninfo_to_dict(harness.postgres_url)
+    async with proxy.serving(str(place["host"]), int(place["port"])) as between:
+        url = make_conninfo(harness.postgres_url, host="127.0.0.1", port=between.port)
+        async with harness.running("order", work=False, database_url=url) as running:
+            yield running, between
+
+
+async def test_connections_that_fall_silent_are_replaced(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SILENCE", 1.5)
+    monkeypatch.setattr(health, "LATE", 0.3)
+    async with behind_a_proxy(harness) as (running, between):
+        shop = Shop(running, harness.issuer)
+        ink = await shop.product(stock=1000)
+        first = await shop.order((ink, 1))
+        between.mute()
+        assert not await running.app.health.ready()
+        calls = [(f"k{n}", shop.order((ink, 1), key=f"k{n}")) for n in range(12)]
+        reads = [shop.get(first.order_id) for _ in range(12)]
+        outcomes = await asyncio.gather(*(outcome(call) for call in (*(call for _, call in calls), *reads)))
+        told = {(o.code, o.reason) for o in outcomes if not isinstance(o, order_pb2.Order)}
+        assert told <= {
+            (StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+            (StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXPIRED"),
+        }
+        await servers.until(running.app.health.ready, "a database that answers")
+        again = await asyncio.gather(*(shop.order((ink, 1), key=key) for key, _ in calls))
+        assert len({order.order_id for order in again}) == 12
+        assert await shop.stock(ink) == 1000 - 13, "whoever came back with the key has one order"
+
+
+async def test_orders_go_by_one_whose_connection_is_silent(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SILENCE", 60.0)  # nothing comes to the rescue
+    async with behind_a_proxy(harness) as (running, between):
+        shop = Shop(running, harness.issuer)
+        ink = await shop.product(stock=1000)
+        await shop.order((ink, 1))
+        between.mute(2)
+        orders = []
+        for _ in range(12):
+            orders.append(asyncio.ensure_future(outcome(shop.order((ink, 1)))))
+            await asyncio.wait({orders[-1]}, timeout=0.2)  # one after the other, past those that are stuck
+
+        async def most_are_placed() -> bool:
+            done = [order.result() for order in orders if order.done()]
+            return sum(isinstance(result, order_pb2.Order) for result in done) >= 6
+
+        await servers.until(most_are_placed, "orders to go by")
+        between.close()
+        await asyncio.gather(*orders)
+
+
+async def test_an_order_is_one_statement(quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    ink, paper = await quiet_shop.product(), await quiet_shop.product()
+    await quiet_shop.order((ink, 1), (paper, 2))
+    run: list[str] = []
+    execute = Connection.execute
+
+    async def counted(self, query, *args, **kwargs):
+        run.append(str(query))
+        return await execute(self, query, *args, **kwargs)
+
+    monkeypatch.setattr(Connection, "execute", counted)
+    await quiet_shop.order((ink, 1), (paper, 2))
+    tables = (
+        r"\b(products|orders|order_lines|order_changes|payments|customers)\b"  # and not what runs every few seconds
+    )
+    ours = [sql for sql in run if re.search(tables, sql)]
+    assert len(ours) == 1, ours
+    assert "INSERT INTO orders" in ours[0]
