@@ -33,7 +33,7 @@ lint: .venv/ready ## Check contracts, style, types and the arrows between packag
 	@echo "contracts …"; $(BIN)/python -m codegen.check
 	@$(BIN)/buf lint protos && $(BIN)/buf format -d --exit-code protos
 	@echo "style …"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
-	@echo "types …"; $(BIN)/mypy services codegen deploy clients/python/src/weft_client
+	@echo "types …"; $(BIN)/mypy contract chassis services codegen deploy clients/python/src/weft_client
 	@echo "arrows …"; $(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
 format: .venv/ready ## Put code and contracts into shape

@@ -15,7 +15,7 @@ from bench.load.plan import Plan
 from bench.peers import telemetry
 from bench.peers.fastapi_sqlalchemy.schemas import UserOut
 from bench.peers.settings import Settings
-from services.chassis import telemetry as chassis
+from chassis.telemetry import tracing as chassis
 
 Kept = list[Any]
 """What is closed at the end."""

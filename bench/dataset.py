@@ -1,6 +1,6 @@
 """What every side starts with: the same catalogue and the same customers."""
 
-from services.chassis import ids
+from chassis import ids
 
 PRODUCTS = 1000
 CUSTOMERS = 20

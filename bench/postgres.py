@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 
 from bench.processes import NotReady, free_port
-from deploy.local import home as homes
-from deploy.local import postgres
+from deploy.local.components import postgres
+from deploy.local.state import home as homes
 
 PASSWORD = "bench"
 CONNECTIONS = 200

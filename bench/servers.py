@@ -17,9 +17,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from weft.order.v1 import money_pb2, order_pb2, order_service_pb2, order_service_pb2_grpc
 from weft.user.v1 import oauth_service_pb2_grpc
 
-from services.chassis import chain, contract, stages, telemetry
-from services.chassis.call import Call
-from services.chassis.tokens import Tokens
+import contract
+from chassis.rpc import chain, stages
+from chassis.rpc.call import Call
+from chassis.security.tokens import Tokens
+from chassis.telemetry import tracing
 
 NIL = "0" * 26
 ORDER = order_pb2.Order(
@@ -76,7 +78,7 @@ async def build(kind: str) -> grpc.aio.Server:
     """The server of a kind; what it is told comes from `BENCH_OTLP`, `BENCH_RATIO`, `BENCH_JWKS`."""
     otlp, ratio = os.environ.get("BENCH_OTLP", ""), float(os.environ.get("BENCH_RATIO", "1"))
     if kind == "chain":
-        return _chained(telemetry.start("chain", otlp, ratio, ""))
+        return _chained(tracing.start("chain", otlp, ratio, ""))
     interceptors = []
     if kind == "stock":
         from opentelemetry.instrumentation.grpc import aio_server_interceptor
@@ -96,7 +98,7 @@ async def build(kind: str) -> grpc.aio.Server:
     return server
 
 
-def _chained(tracer: telemetry.Tracer) -> grpc.aio.Server:
+def _chained(tracer: tracing.Tracer) -> grpc.aio.Server:
     read = contract.load()
 
     async def keys() -> str:

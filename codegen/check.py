@@ -7,9 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from codegen import buf, columns, contract_checks, rules
+import contract
+from codegen import buf, columns, contract_checks
 from codegen.openapi import document
-from services.chassis import contract
+from contract import rules
 
 ROOT = Path(__file__).resolve().parent.parent
 

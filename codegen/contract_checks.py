@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from buf.validate.validate_pb2 import FieldRules
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from services.chassis import masks, sizes, wording
-from services.chassis.contract import Contract, Method
+from chassis.rpc.requests import masks, wording
+from contract import Contract, Method, sizes
 
 
 def faults(read: Contract) -> list[str]:

@@ -39,7 +39,7 @@ def generate(root: Path) -> None:
 
 def derive(root: Path) -> None:
     """Run the generators on the descriptor set that buf wrote into `root`."""
-    from services.chassis import contract
+    import contract
 
     try:
         read = contract.load(root / "gen" / "descriptors.binpb")

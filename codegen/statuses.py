@@ -2,7 +2,7 @@
 
 from google.rpc import code_pb2
 
-from services.chassis.contract import Reason
+from contract import Reason
 
 # As Envoy's transcoder maps gRPC codes (source/common/http/utility, google/rpc/code.proto).
 _OF_CODE = {

@@ -11,9 +11,10 @@ import psycopg
 import pytest
 import pytest_asyncio  # noqa: F401  (its fixtures are asked for by name)
 
-from deploy.local.certificates import Certificates
-from services.chassis import contract, database, migrations
-from services.chassis.clock import FixedClock
+import contract
+from chassis.clock import FixedClock
+from chassis.storage import database, migrations
+from deploy.local.state.certificates import Certificates
 from tests import servers
 from tests.harness import Harness, Issuer
 
@@ -68,7 +69,7 @@ def template(postgres_url: str) -> Callable[[str], str]:
         if service not in made:
             prefix = f"template_{secrets.token_hex(3)}"
             url = database.of_service(postgres_url, prefix, service)
-            module = __import__(f"services.{service}.models", fromlist=["metadata"])
+            module = __import__(f"services.{service}.tables", fromlist=["metadata"])
             folder = Path(module.__file__).parent / "migrations"
             migrations.migrate(url, folder, module.metadata)
             made[service] = f"{prefix}_{service}"

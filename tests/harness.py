@@ -16,11 +16,11 @@ from google.rpc import error_details_pb2, status_pb2
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from deploy.local.certificates import Certificates
-from services.chassis import settings as settings_module
-from services.chassis.app import App
-from services.chassis.clock import Clock
-from services.chassis.telemetry import Tracer
+from chassis import settings as settings_module
+from chassis.app import App
+from chassis.clock import Clock
+from chassis.telemetry.tracing import Tracer
+from deploy.local.state.certificates import Certificates
 
 ISSUER = "https://weft.test"
 DATA_KEY = base64.b64encode(b"k" * 32).decode()
@@ -145,7 +145,7 @@ class Harness:
         **more: Any,
     ) -> App:
         """A service's app on a fresh clone of its migrated database (or on that of `prefix`), not started."""
-        models = import_module(f"services.{service}.models")
+        models = import_module(f"services.{service}.tables")
         return App(
             service,
             self.settings(service, database_prefix=prefix or self.service_database(service), **more),

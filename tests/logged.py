@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import structlog
 
-from services.chassis import logs
+from chassis.telemetry import logs
 from tests.mesh import PLACE, homes
 
 TAIL = 25

@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from deploy.local.journey import Journey
+from deploy.local.demo.scenario import Journey
 from deploy.local.options import ROOT
-from deploy.local.ports import Ports
+from deploy.local.state.ports import Ports
 from tests.servers import wait_until
 
 START = 150

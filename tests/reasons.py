@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from services.chassis import contract, errors
-from services.chassis.contract import Contract
+import contract
+from chassis import errors
+from contract import Contract
 
 VARIABLE = "WEFT_RECORD_REASONS"
 Provoked = set[tuple[str, str]]

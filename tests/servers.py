@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deploy.local import valkey
-from deploy.local.home import Home
-from deploy.local.part import Part
-from deploy.local.ports import Ports
-from deploy.local.postgres import Postgres
+from deploy.local.components import valkey
+from deploy.local.components.postgres import Postgres
+from deploy.local.state.home import Home
+from deploy.local.state.ports import Ports
+from deploy.local.supervisor.part import Part
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from sqlalchemy.orm import selectinload
 from bench.peers.database import Sessions
 from bench.peers.models import IdempotencyRecord, Order, OrderEvent, OrderLine, OutboxMessage, Payment, Product
 from bench.peers.tokens import Caller
-from services.chassis import ids
+from chassis import ids
 
 METHOD = "CreateOrder"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench import dataset, tokens
 from bench.peers import database
 from bench.processes import Process, free_address
-from services.chassis import ids
+from chassis import ids
 
 SCOPES = "orders.read orders.write users.read"
 

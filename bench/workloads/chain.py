@@ -10,7 +10,7 @@ from bench import tokens
 from bench.bench import Bench
 from bench.processes import Process
 from bench.rows import Comparison, Row, Side
-from services.chassis import ids
+from chassis import ids
 
 METHOD = "/weft.order.v1.OrderService/GetOrder"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bench.bench import Bench
 from bench.rows import Comparison, Row, Side
 from bench.workloads.chain import echo
-from services.chassis import ids
+from chassis import ids
 
 
 def client(bench: Bench) -> Iterator[Row]:

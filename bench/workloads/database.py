@@ -71,9 +71,9 @@ def ceiling(bench: Bench) -> Iterator[Row]:
 
 
 def _script() -> str:
-    from services.order.orders import placement
+    from services.order.orders import insert
 
-    statement = re.sub(r"%\((\w+)\)s", lambda name: VALUES[name[1]], placement._PLACE.sql)
+    statement = re.sub(r"%\((\w+)\)s", lambda name: VALUES[name[1]], insert._PLACE.sql)
     return (
         f"\\set a random(1, {HALF})\n\\set b random({HALF + 1}, {2 * HALF})\n"
         f"\\set n random(1, 9000000000000000000)\n{statement.strip()};\n"

@@ -7,12 +7,13 @@ from typing import Any
 
 from joserfc.jwk import ECKey
 
+import contract
 from bench import dataset, tokens
 from bench.bench import Bench
 from bench.processes import ROOT, Process, free_port
 from bench.rows import Comparison, Row, Side
+from chassis import ids
 from codegen import envoy
-from services.chassis import contract, ids
 
 PARTS = {
     "whole edge": (),

@@ -15,7 +15,7 @@ from bench.bench import Bench
 from bench.numbers import Spread, percentile
 from bench.rows import Row
 from bench.weft import Weft
-from deploy.local import mailbox
+from deploy.local.demo import mailbox
 
 WAIT = 20.0
 

@@ -9,7 +9,7 @@ from typing import Any
 from codegen.envoy import bounds, callers, clusters, filters, listeners, secrets, strict_json, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, extension, pipe, typed
-from services.chassis.contract import Contract
+from contract import Contract
 
 CONFIG = "edge.json"
 DRAIN_SECONDS = 5

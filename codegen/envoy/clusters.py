@@ -6,7 +6,7 @@ from codegen.envoy import bounds, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.secrets import upstream_tls
 from codegen.envoy.typed import Json, address, pipe, seconds, typed
-from services.chassis.contract import Contract, Method
+from contract import Contract, Method
 
 EDGES = "edges"
 """The cluster whose members are the edges; its size divides the limits."""

@@ -3,8 +3,7 @@
 from codegen.envoy import callers, rate_limits, routes, tokens, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, header, http_filter
-from services.chassis import sizes
-from services.chassis.contract import Contract
+from contract import Contract, sizes
 
 ANSWER_LIMIT = 8 << 20
 """Bytes of a transcoded reply, which is held until it is whole."""

@@ -4,7 +4,7 @@ from codegen.envoy import bounds, callers, filters, local_replies, routes, telem
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.secrets import downstream_tls
 from codegen.envoy.typed import Json, address, extension, header
-from services.chassis.contract import Contract
+from contract import Contract
 
 LOOPBACK = "127.0.0.1"
 MANAGER = "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from codegen.envoy.typed import TYPES, Json, extension, header
-from services.chassis.contract import Contract, Reason
+from contract import Contract, Reason
 
 DOMAIN = "weft.api.v1"
 LUA = "lua_response"

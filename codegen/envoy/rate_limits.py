@@ -8,7 +8,7 @@ from codegen.envoy.deployment import Deployment
 from codegen.envoy.routes import METADATA
 from codegen.envoy.tokens import CLAIMS, NAMESPACE
 from codegen.envoy.typed import Json, http_filter
-from services.chassis.contract import Contract, RateClass
+from contract import Contract, RateClass
 
 BY_ADDRESS = {RateClass.SIGN_IN: 50, RateClass.SIGN_UP: 20}
 """Calls a second from one address that guess at a secret or send mail; others without a token have the least plan."""

@@ -5,8 +5,7 @@ from pathlib import Path
 from codegen.envoy import clusters, tokens, turns
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, header, seconds, typed
-from services.chassis import sizes
-from services.chassis.contract import Contract, Method
+from contract import Contract, Method, sizes
 
 METADATA = "weft"
 """Where routes say what other filters ask: `rate`, the rate class, and `operation`."""

@@ -11,8 +11,7 @@ from google.rpc import error_details_pb2
 from codegen.envoy import bounds, local_replies
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.lua import Raw, lua
-from services.chassis import sizes
-from services.chassis.contract import Contract, ContractError, Method
+from contract import Contract, ContractError, Method, sizes
 
 BASE = Path(__file__).resolve().parents[2] / "deploy" / "envoy" / "strict"
 DOOR = ("values", "refusals", "paths", "requests", "replies")

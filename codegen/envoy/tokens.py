@@ -3,7 +3,7 @@
 from codegen.envoy import clusters
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, http_filter, typed
-from services.chassis.contract import Method, RateClass
+from contract import Method, RateClass
 
 PROVIDER = "weft"
 NAMESPACE = "envoy.filters.http.jwt_authn"

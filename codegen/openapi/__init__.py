@@ -9,7 +9,7 @@ from codegen.openapi import errors, headers, standards
 from codegen.openapi.examples import Samples
 from codegen.openapi.operations import Operations
 from codegen.openapi.schemas import Schemas
-from services.chassis.contract import Contract, Route
+from contract import Contract, Route
 
 Json = dict[str, Any]
 FILE = Path("gen") / "openapi" / "openapi.json"

@@ -6,7 +6,7 @@ from typing import Any
 
 from codegen import statuses
 from codegen.openapi import headers
-from services.chassis.contract import Contract, Key, Method, Reason
+from contract import Contract, Key, Method, Reason
 
 Json = dict[str, Any]
 IMPLIED = "weft.api.v1"

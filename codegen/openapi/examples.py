@@ -6,8 +6,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from codegen import rules
-from services.chassis.contract import Contract
+from contract import Contract, rules
 
 ID = "01k9m3v2c8e5t7r1x4n6q0w8za"
 """The time-ordered part of every sample id."""

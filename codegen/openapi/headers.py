@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.chassis.contract import Key, Method
+from contract import Key, Method
 
 Json = dict[str, Any]
 REQUEST_ID = "0f6f4c5e-3b0a-4f0e-9f0c-2b1d7c9e8a11"

@@ -5,12 +5,11 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from codegen import rules
+from chassis.rpc.requests import masks
 from codegen.openapi import errors, headers, standards
 from codegen.openapi.examples import Samples
 from codegen.openapi.schemas import WELL_KNOWN, Schemas
-from services.chassis import masks
-from services.chassis.contract import Caller, Contract, Key, Method
+from contract import Caller, Contract, Key, Method, rules
 
 Json = dict[str, Any]
 _MEANINGS = {200: "Done.", 201: "Created.", 202: "Accepted; the work goes on.", 204: "Done; there is nothing to say."}

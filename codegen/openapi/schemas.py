@@ -9,10 +9,9 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from codegen import rules
+import contract
 from codegen.openapi import examples
-from services.chassis import contract
-from services.chassis.contract import Contract
+from contract import Contract, rules
 
 Json = dict[str, Any]
 

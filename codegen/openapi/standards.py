@@ -5,7 +5,7 @@ In the contract they are `google.api.HttpBody`, because stock OAuth 2.0 librarie
 
 from typing import Any
 
-from services.chassis.contract import Method
+from contract import Method
 
 Json = dict[str, Any]
 FORM = "application/x-www-form-urlencoded"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from codegen.python_client import blocking, clients, errors, methods, services, stubs, types
 from codegen.python_client.source import HEADER, write
-from services.chassis.contract import Contract
+from contract import Contract
 
 PACKAGE = f'"""{HEADER}"""\n'
 

@@ -2,7 +2,7 @@
 
 from codegen.python_client.model import services
 from codegen.python_client.source import module as module_text
-from services.chassis.contract import Contract
+from contract import Contract
 
 
 def public(contract: Contract) -> str:

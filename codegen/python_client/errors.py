@@ -7,7 +7,7 @@ from google.rpc import code_pb2
 
 from codegen.python_client.source import camel, docstring
 from codegen.python_client.source import module as module_text
-from services.chassis.contract import Contract, ContractError, Reason
+from contract import Contract, ContractError, Reason
 
 _BASES = {
     code_pb2.INVALID_ARGUMENT: "InvalidArgument",

@@ -3,7 +3,7 @@
 from codegen.python_client.model import Rpc, services
 from codegen.python_client.source import module as module_text
 from codegen.python_client.types import alias, import_of
-from services.chassis.contract import Contract, RateClass
+from contract import Contract, RateClass
 
 
 def module(contract: Contract, *, internal: bool) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 
 from codegen.python_client.source import plural, snake
-from services.chassis.contract import Contract, ContractError, Key, Method
+from contract import Contract, ContractError, Key, Method
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from codegen.python_client import errors, types
 from codegen.python_client.model import Rpc, Service, services
 from codegen.python_client.source import argument, docstring
 from codegen.python_client.source import module as module_text
-from services.chassis.contract import Contract
+from contract import Contract
 
 
 def modules(contract: Contract, *, internal: bool) -> dict[str, str]:

@@ -17,7 +17,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FileDescripto
 
 from codegen.python_client.model import services
 from codegen.python_client.source import write
-from services.chassis.contract import Contract
+from contract import Contract
 
 Kept = dict[str, Descriptor | EnumDescriptor]
 

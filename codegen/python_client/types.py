@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from codegen.python_client.model import services, short
 from codegen.python_client.source import camel, docstring
 from codegen.python_client.source import module as module_text
-from services.chassis.contract import Contract
+from contract import Contract
 
 Names = dict[str, str]
 """What a type is called that arguments accept in place of a message or an enum, by the latter's full name."""

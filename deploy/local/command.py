@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.local.faults import MeshFault, said
+from deploy.local.failures import MeshFault, said
 
 if TYPE_CHECKING:
-    from deploy.local.home import Home
     from deploy.local.running import Running
+    from deploy.local.state.home import Home
 
 
 def main(arguments: list[str]) -> int:
@@ -56,9 +56,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(_: argparse.Namespace) -> int:
     from deploy.local import options
-    from deploy.local.guardian import guard
-    from deploy.local.home import Home
-    from deploy.local.ports import claim
+    from deploy.local.state.home import Home
+    from deploy.local.state.ports import claim
+    from deploy.local.supervisor.init import guard
 
     wanted = options.read()
     home = Home(wanted.home)
@@ -73,8 +73,8 @@ def _supervise(folder: Path) -> int:
     import asyncio
 
     from deploy.local import options
-    from deploy.local.home import Home
-    from deploy.local.journal import Journal, Terminal
+    from deploy.local.state.home import Home
+    from deploy.local.state.journal import Journal, Terminal
 
     home = Home(folder)
     terminal = Terminal()
@@ -101,7 +101,7 @@ def _supervise(folder: Path) -> int:
 
 
 def _demo(given: argparse.Namespace) -> int:
-    from deploy.local.demo import main as drive
+    from deploy.local.demo.demo import main as drive
 
     return drive(_running(), given.loop)
 
@@ -151,7 +151,7 @@ def _folder() -> Path:
 
 
 def _home() -> "Home":
-    from deploy.local.home import Home
+    from deploy.local.state.home import Home
 
     return Home(_folder())
 

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.local.certificates import Certificates
-from deploy.local.faults import MeshFault, said
-from deploy.local.home import Home, write_json
-from deploy.local.journal import Journal
+from deploy.local.failures import MeshFault, said
 from deploy.local.running import Running
-from deploy.local.supervisor import Supervisor
+from deploy.local.state.certificates import Certificates
+from deploy.local.state.home import Home, write_json
+from deploy.local.state.journal import Journal
+from deploy.local.supervisor.supervisor import Supervisor
 
 SETTLE = 8.0
 """Seconds for every part to trust a new authority before certificates come from it; parts look at least every 5 s."""

@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.local.faults import MeshFault
-from deploy.local.home import Home
-from deploy.local.journal import WIDTH
+from deploy.local.failures import MeshFault
+from deploy.local.state.home import Home
+from deploy.local.state.journal import WIDTH
 
 INTERVAL_S = 0.2
 

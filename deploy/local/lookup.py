@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.local import trace_tree
-from deploy.local.faults import MeshFault
-from deploy.local.home import Home
+from deploy.local.demo import trace_tree
+from deploy.local.failures import MeshFault
+from deploy.local.state.home import Home
 
 MAX_TRACES = 20
 """Traces that are shown, the newest ones: a resource may be in many."""

@@ -8,24 +8,25 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from deploy.local import credentials, edges, services, valkey
-from deploy.local.certificates import Certificates
+import contract
+from deploy.local.components import edges, services, valkey
+from deploy.local.components.databases import Databases
+from deploy.local.components.edges import Edge
+from deploy.local.components.postgres import Postgres
+from deploy.local.components.services import Surroundings, module, python_environment
 from deploy.local.control import Control
-from deploy.local.databases import Databases
-from deploy.local.edges import Edge
-from deploy.local.faults import said
-from deploy.local.home import Home
-from deploy.local.journal import Journal
-from deploy.local.mesh_file import MeshFile
+from deploy.local.failures import said
 from deploy.local.options import ROOT, Options
-from deploy.local.part import Part
-from deploy.local.ports import Ports
-from deploy.local.postgres import Postgres
-from deploy.local.preparation import Preparation
-from deploy.local.readiness import greets, listens, post
-from deploy.local.services import Surroundings, module, python_environment
-from deploy.local.supervisor import Supervisor
-from services.chassis import contract
+from deploy.local.state import credentials
+from deploy.local.state.certificates import Certificates
+from deploy.local.state.home import Home
+from deploy.local.state.journal import Journal
+from deploy.local.state.mesh_file import MeshFile
+from deploy.local.state.ports import Ports
+from deploy.local.state.preparation import Preparation
+from deploy.local.supervisor.part import Part
+from deploy.local.supervisor.readiness import greets, listens, post
+from deploy.local.supervisor.supervisor import Supervisor
 
 RETRY_S = 1.0
 """Seconds until the mesh file is written again that a full disk refused."""
@@ -187,15 +188,15 @@ class Mesh:
 
 
 def _external() -> Part:
-    return Part("external", "external", module("deploy.local.external"), python_environment(), ROOT)
+    return Part("external", "external", module("deploy.local.components.external"), python_environment(), ROOT)
 
 
 def _mail(port: int, password: str, home: Home) -> Part:
-    command = module("deploy.local.mail_sink", str(port), home.mail)
+    command = module("deploy.local.components.mail_sink", str(port), home.mail)
     env = {**python_environment(), "WEFT_MAIL_PASSWORD": password}
     return Part("mail", "mail", command, env, ROOT, greets(port), ports=(port,))
 
 
 def _traces(socket: Path, home: Home) -> Part:
-    command = module("deploy.local.trace_receiver", socket, home.traces)
+    command = module("deploy.local.components.trace_receiver", socket, home.traces)
     return Part("traces", "traces", command, python_environment(), ROOT, listens(socket))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codegen.envoy import bounds
-from deploy.local.faults import MeshFault
+from deploy.local.failures import MeshFault
 
 ROOT = Path(__file__).resolve().parents[2]
 """The tree that this file lies in; the mesh runs its services."""

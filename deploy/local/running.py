@@ -6,8 +6,8 @@ import select
 import signal
 from typing import Any
 
-from deploy.local.faults import MeshFault, said
-from deploy.local.home import Home
+from deploy.local.failures import MeshFault, said
+from deploy.local.state.home import Home
 
 STOP_S = 30.0
 """Seconds for a mesh to end; it takes at most ten unless the machine is overloaded."""

@@ -5,10 +5,10 @@ import os
 import time
 from typing import Any
 
-from deploy.local import listening
-from deploy.local.home import Home
-from deploy.local.readiness import answers, listens
 from deploy.local.running import Running
+from deploy.local.state.home import Home
+from deploy.local.supervisor import listening
+from deploy.local.supervisor.readiness import answers, listens
 
 PATIENCE_S = 3.0
 """Seconds that a part may take to answer."""
@@ -69,12 +69,12 @@ async def _serves(home: Home, name: str, pid: int, content: dict[str, Any]) -> b
 
 
 async def _healthy(content: dict[str, Any], service: str, index: int) -> bool:
-    from deploy.local import gate  # which brings gRPC along
+    from deploy.local.supervisor import health_wait  # which brings gRPC along
 
     internal = content["internal"]
-    identity = gate.identity(content["ca"], internal["key"], internal["cert"])
+    identity = health_wait.identity(content["ca"], internal["key"], internal["cert"])
     address = content["services"][service][index]
-    return await gate.serves(address, f"{service}.weft.internal", identity)
+    return await health_wait.serves(address, f"{service}.weft.internal", identity)
 
 
 def _age(pid: int) -> float:

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from services.chassis import process
-from services.chassis.app import App
-from services.chassis.work import Backoff, Queue
-from services.chassis.worker import Worker
-from services.notification import models
-from services.notification.deliveries.recipients import Recipients
+from chassis import process
+from chassis.app import App
+from chassis.queues.queue import Backoff, Queue
+from chassis.queues.worker import Worker
+from services.notification import tables
+from services.notification.channels.email.message import Sender
+from services.notification.channels.email.smtp import Mailer, server_of
+from services.notification.channels.email.writer import Writer
 from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.deliveries.worker import DeliveryWorker
 from services.notification.events.handlers import EventHandlers
@@ -15,11 +17,9 @@ from services.notification.events.repository import EventRepository
 from services.notification.events.worker import EventWorker
 from services.notification.inbox.handlers import InboxHandlers
 from services.notification.inbox.repository import InboxRepository
-from services.notification.mail.message import Sender
-from services.notification.mail.smtp import Mailer, server_of
-from services.notification.mail.writer import Writer
 from services.notification.observers import OBSERVERS, Observers
-from services.notification.rendering import Templates
+from services.notification.recipients import Recipients
+from services.notification.templates.rendering import Templates
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MAIL_ATTEMPTS = 30
@@ -59,4 +59,4 @@ def _send_mails(weft: App, mails: Queue, templates: Templates) -> None:
 
 
 if __name__ == "__main__":
-    process.main("notification", build, metadata=models.metadata, migrations=MIGRATIONS)
+    process.main("notification", build, metadata=tables.metadata, migrations=MIGRATIONS)

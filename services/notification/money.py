@@ -1,6 +1,6 @@
 """Amounts of money as people read them."""
 
-from services.chassis.currencies import EXPONENTS
+from chassis.currencies import EXPONENTS
 
 _MARKS = {"en": (",", "."), "de": (".", ",")}
 """By language: what parts thousands, and what parts the fraction."""

@@ -2,24 +2,24 @@
 
 from pathlib import Path
 
-from services.chassis import process
-from services.chassis.app import NEVER_GIVEN_UP, App
-from services.chassis.work import Backoff
-from services.chassis.worker import Worker
-from services.order import models
+from chassis import process
+from chassis.app import NEVER_GIVEN_UP, App
+from chassis.queues.queue import Backoff
+from chassis.queues.worker import Worker
+from services.order import tables
 from services.order.bootstrap import bootstrap
+from services.order.feed.cursor import Cursors
+from services.order.feed.feed import Feed
+from services.order.feed.stream import HEARTBEAT, Watching
 from services.order.orders.checkout import Checkout
 from services.order.orders.customers import Customers
 from services.order.orders.expiry import Expiry
-from services.order.orders.feed import Feed
 from services.order.orders.handlers import OrderHandlers
-from services.order.orders.placement import Placement
-from services.order.orders.positions import Cursors
+from services.order.orders.insert import Placement
 from services.order.orders.repository import OrderRepository
-from services.order.orders.watching import HEARTBEAT, Watching
+from services.order.payments.gateways.sandbox import Sandbox
 from services.order.payments.handlers import PaymentHandlers
 from services.order.payments.repository import PaymentRepository
-from services.order.payments.sandbox import Sandbox
 from services.order.payments.worker import PaymentWorker
 from services.order.products.catalogue import Catalogue
 from services.order.products.handlers import ProductHandlers
@@ -49,4 +49,4 @@ async def build(weft: App, heartbeat: float = HEARTBEAT) -> None:
 
 
 if __name__ == "__main__":
-    process.main("order", build, metadata=models.metadata, migrations=MIGRATIONS, bootstrap=bootstrap)
+    process.main("order", build, metadata=tables.metadata, migrations=MIGRATIONS, bootstrap=bootstrap)

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from services.chassis import ids
-from services.chassis.app import App
+from chassis import ids
+from chassis.app import App
 from services.order.products.repository import ProductRepository
 
 

@@ -2,27 +2,27 @@
 
 from pathlib import Path
 
-from services.chassis import process
-from services.chassis.app import App
-from services.user import models
-from services.user.auth.accounts import Accounts
+from chassis import process
+from chassis.app import App
+from services.user import tables
+from services.user.accounts.accounts import Accounts
 from services.user.auth.domain import CredentialsInvalid
 from services.user.auth.handlers import AuthHandlers
 from services.user.auth.mail_budget import MailBudget
 from services.user.auth.origins import Origins
 from services.user.auth.repository import SessionRepository
-from services.user.auth.sessions import Sessions
-from services.user.auth.tries import Tries
 from services.user.bootstrap import bootstrap
+from services.user.keys.issuer import Issuer
 from services.user.keys.repository import KeyRepository
 from services.user.keys.ring import KeyRing
 from services.user.oauth.handlers import OAuthHandlers
 from services.user.partners.handlers import PartnerHandlers
 from services.user.partners.repository import PartnerRepository
-from services.user.passwords import Passwords
+from services.user.passwords.passwords import Passwords
+from services.user.sessions.attempts import Tries
+from services.user.sessions.sessions import Sessions
 from services.user.sign_ups.domain import VerificationCodeInvalid
 from services.user.sign_ups.repository import SignUpRepository
-from services.user.tokens import Issuer
 from services.user.users.handlers import UserHandlers
 from services.user.users.repository import UserRepository
 
@@ -53,4 +53,4 @@ async def build(weft: App) -> None:
 
 
 if __name__ == "__main__":
-    process.main("user", build, metadata=models.metadata, migrations=MIGRATIONS, bootstrap=bootstrap)
+    process.main("user", build, metadata=tables.metadata, migrations=MIGRATIONS, bootstrap=bootstrap)

@@ -2,16 +2,16 @@
 
 from datetime import datetime
 
-from services.chassis import addresses, ids
-from services.chassis.app import App
-from services.chassis.database import Transaction
-from services.chassis.settings import SettingsError
+from chassis import addresses, ids
+from chassis.app import App
+from chassis.settings import SettingsError
+from chassis.storage.database import Transaction
 from services.user.keys.repository import KeyRepository
 from services.user.keys.ring import KeyRing
 from services.user.partners import domain as partnership
 from services.user.partners.domain import Client, Partner
 from services.user.partners.repository import PartnerRepository
-from services.user.passwords import Passwords
+from services.user.passwords.passwords import Passwords
 from services.user.users.domain import ACTIVE, ADMIN, CUSTOMER, OPERATOR, User
 from services.user.users.repository import UserRepository
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.chassis import ids
+from chassis import ids
 from tests.bench.sides import PLENTY, SCARCE, Side
 
 NOTHING = {"orders": 0, "lines": 0, "payments": 0, "events": 0, "replies": 0, "changes": 0}

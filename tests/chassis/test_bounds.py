@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.chassis.bounds import Bound
+from chassis.rpc.deadlines import Bound
 
 
 async def answer(after: asyncio.Event) -> str:

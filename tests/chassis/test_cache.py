@@ -8,8 +8,9 @@ import pytest
 from weft_client import breaker
 from weft_client.breaker import State
 
-from services.chassis import valkey
-from services.chassis.cache import Cache, connect
+from chassis.storage import valkey
+from chassis.storage.cache import Cache
+from chassis.storage.valkey import connect
 from tests.servers import until
 
 

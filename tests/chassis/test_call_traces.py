@@ -8,12 +8,12 @@ import structlog
 from opentelemetry.proto.trace.v1 import trace_pb2
 from weft.order.v1 import order_pb2, order_service_pb2, product_pb2, product_service_pb2
 
-from services.chassis import logs
-from services.chassis.app import App
-from services.chassis.call import Call
-from services.chassis.database import Database
-from services.chassis.spans import RecordedSpan, SpanTracer, encode
-from services.chassis.telemetry import Tracer
+from chassis.app import App
+from chassis.rpc.call import Call
+from chassis.storage.database import Database
+from chassis.telemetry import logs
+from chassis.telemetry.spans import RecordedSpan, SpanTracer, encode
+from chassis.telemetry.tracing import Tracer
 from tests.harness import Harness, Issuer, Running, refused
 
 USER = "usr_01k00000000000000000000000"

@@ -9,10 +9,11 @@ import grpc
 import pytest
 from weft.order.v1 import order_pb2, order_service_pb2, product_pb2, product_service_pb2
 
-from services.chassis import chain, errors
-from services.chassis.app import App
-from services.chassis.call import Call
-from services.chassis.database import Query
+from chassis import errors
+from chassis.app import App
+from chassis.rpc import chain
+from chassis.rpc.call import Call
+from chassis.storage.database import Query
 from tests.harness import Harness, Issuer, Refusal, Running, refused
 from tests.servers import until
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import psycopg
 import pytest
 
-from services.chassis import coalescing, contention
-from services.chassis.coalescing import Coalescer
-from services.chassis.errors import ResourceBusy
+from chassis.errors import ResourceBusy
+from chassis.storage import batching, contention
+from chassis.storage.batching import Coalescer
 from tests.servers import until
 
 
@@ -54,7 +54,7 @@ async def test_an_idle_lane_writes_one_at_once_and_a_busy_one_takes_all_that_wai
 
 async def test_after_company_the_next_ones_gather(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("RECENT", 60.0), ("SHORTEST", 0.3), ("LONGEST", 0.3)):  # however slow the machine
-        monkeypatch.setattr(coalescing, name, seconds)
+        monkeypatch.setattr(batching, name, seconds)
     paper = Paper()
     lane = Coalescer(paper.write, (Bad,))
     await asyncio.gather(lane.put(1), lane.put(2))
@@ -181,8 +181,8 @@ async def test_a_slow_batch_is_overtaken_by_so_many_and_no_more() -> None:
     calls = []
     for n in range(1, 6):
         calls.append(asyncio.create_task(lane.put(n)))
-        await until(lambda n=n: _holds(len(ledger.batches) >= min(n, coalescing.FLIGHTS)), "the next batch to take off")
-    await asyncio.sleep(coalescing.SLOW * 3)
+        await until(lambda n=n: _holds(len(ledger.batches) >= min(n, batching.FLIGHTS)), "the next batch to take off")
+    await asyncio.sleep(batching.SLOW * 3)
     assert ledger.batches == [[1], [2], [3]]
     ledger.slow.set()
     assert await asyncio.gather(*calls) == [1, 2, 3, 4, 5]

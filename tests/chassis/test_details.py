@@ -14,10 +14,11 @@ from google.rpc import error_details_pb2
 from weft.order.v1 import order_pb2, order_service_pb2
 from weft.order.v1.order_service_pb2_grpc import OrderServiceStub
 
+import contract
 import services
-from services.chassis import contract, errors
-from services.chassis.answers import MAX_HEADERS, _sendable
-from services.chassis.errors import WeftError
+from chassis import errors
+from chassis.errors import WeftError
+from chassis.rpc.response import MAX_HEADERS, _sendable
 from tests.harness import Harness
 
 MOST = 4096

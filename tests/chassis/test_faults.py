@@ -9,9 +9,9 @@ import pytest
 from weft.order.v1 import product_pb2, product_service_pb2
 from weft_client import failures
 
-from services.chassis import faults
-from services.chassis.app import App
-from services.chassis.call import Call
+from chassis.app import App
+from chassis.rpc import load_faults
+from chassis.rpc.call import Call
 from tests.harness import Harness, Refusal, refused
 
 PASSING = [
@@ -44,14 +44,14 @@ LASTING = [
 
 @pytest.mark.parametrize(("error", "reason"), PASSING, ids=lambda value: getattr(value, "__class__", value).__name__)
 def test_what_passes_has_a_reason_that_says_so(error: Exception, reason: str) -> None:
-    found = faults.passing(error)
+    found = load_faults.passing(error)
     assert found is not None
     assert found.reason == reason
 
 
 @pytest.mark.parametrize("error", LASTING, ids=lambda value: value.__class__.__name__)
 def test_what_the_same_call_meets_again_is_a_fault(error: Exception) -> None:
-    assert faults.passing(error) is None
+    assert load_faults.passing(error) is None
 
 
 class Products:

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 from weft.order.v1 import product_pb2, product_service_pb2
 
-from services.chassis.app import App
-from services.chassis.call import Call
-from services.chassis.database import Database, Query
+from chassis.app import App
+from chassis.rpc.call import Call
+from chassis.storage.database import Database, Query
 from tests.harness import Harness, Refusal, Running, refused
 from tests.servers import until
 

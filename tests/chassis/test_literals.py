@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.chassis import literals
+from chassis.storage import pg_arrays
 
 
 @pytest.fixture(scope="module")
@@ -21,21 +21,21 @@ text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 @several
 @given(st.lists(text | st.sampled_from(["NULL", "", "{}", '"', "\\", "a,b", " ", "\n"])))
 def test_texts(connection, values: list[str]) -> None:
-    assert connection.execute("SELECT %s::text[]", [literals.texts(values)]).fetchone()[0] == values
+    assert connection.execute("SELECT %s::text[]", [pg_arrays.texts(values)]).fetchone()[0] == values
 
 
 @several
 @given(st.lists(st.binary(max_size=30)))
 def test_blobs(connection, values: list[bytes]) -> None:
-    assert connection.execute("SELECT %s::bytea[]", [literals.blobs(values)]).fetchone()[0] == values
+    assert connection.execute("SELECT %s::bytea[]", [pg_arrays.blobs(values)]).fetchone()[0] == values
 
 
 @several
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)))
 def test_numbers(connection, values: list[int]) -> None:
-    assert connection.execute("SELECT %s::bigint[]", [literals.numbers(values)]).fetchone()[0] == values
+    assert connection.execute("SELECT %s::bigint[]", [pg_arrays.numbers(values)]).fetchone()[0] == values
 
 
 def test_names(connection) -> None:
     values = ["ord_01k0", "EUR", "2026-11-24T04:00:00.000001+00:00"]
-    assert connection.execute("SELECT %s::text[]", [literals.names(values)]).fetchone()[0] == values
+    assert connection.execute("SELECT %s::text[]", [pg_arrays.names(values)]).fetchone()[0] == values

@@ -4,8 +4,8 @@ import asyncio
 
 import psycopg
 
-from services.chassis.database import Query
-from services.chassis.lookups import Lookup
+from chassis.storage.database import Query
+from chassis.storage.lookups import Lookup
 from tests.harness import Harness
 
 WORDS = Query(

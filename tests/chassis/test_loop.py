@@ -5,7 +5,7 @@ import time
 
 from prometheus_client import REGISTRY
 
-from services.chassis import telemetry
+from chassis.telemetry import tracing
 
 
 def late() -> float:
@@ -16,9 +16,9 @@ def late() -> float:
 
 
 async def test_work_that_keeps_the_loop_busy_shows_in_its_lag() -> None:
-    before, watching = late(), asyncio.create_task(telemetry.measure_loop())
+    before, watching = late(), asyncio.create_task(tracing.measure_loop())
     await asyncio.sleep(0)
-    time.sleep(telemetry.LOOP_PERIOD + 0.2)  # noqa: ASYNC251  # on purpose: nothing else runs meanwhile
+    time.sleep(tracing.LOOP_PERIOD + 0.2)  # noqa: ASYNC251  # on purpose: nothing else runs meanwhile
     await asyncio.sleep(0.01)
     watching.cancel()
     assert late() == before + 1

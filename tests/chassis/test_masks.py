@@ -3,8 +3,8 @@
 import pytest
 from google.protobuf import message_factory
 
-from services.chassis import masks
-from services.chassis.errors import RequestInvalid
+from chassis.errors import RequestInvalid
+from chassis.rpc.requests import masks
 from tests.contract.compiled import descriptors
 from tests.contract.test_nonsense import ROUTE, SENSE, service
 

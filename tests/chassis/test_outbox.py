@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pytest
 from weft.api.v1.event_pb2 import Event
 
-from services.chassis import ids
-from services.chassis.app import App
-from services.chassis.database import Query, Row
+from chassis import ids
+from chassis.app import App
+from chassis.storage.database import Query, Row
 from tests import servers
 from tests.harness import Harness, Running
 from tests.notification import events

@@ -6,8 +6,9 @@ import pytest
 from google.protobuf import json_format
 from weft.order.v1 import order_pb2, order_service_pb2
 
-from services.chassis import errors, pages
-from services.chassis.pages import Pages
+from chassis import errors
+from chassis.rpc import pagination
+from chassis.rpc.pagination import Pages
 
 WHOLE_LINES = [
     order_pb2.OrderLine(product_id="prd_" + "7" * 26, title="<" * 200, quantity=1000, unit_price={"currency": "EUR"})
@@ -56,7 +57,7 @@ def test_large_orders_come_in_pages_that_clients_and_the_edge_take() -> None:
 
 
 def test_an_item_that_is_larger_than_a_page_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "MAX_BYTES", 1_000)
+    monkeypatch.setattr(pagination, "MAX_BYTES", 1_000)
     assert [len(page) for page in read([Row("a", 50), Row("b", 50), Row("c", 0), Row("d", 0)], 10)] == [1, 1, 2]
 
 

@@ -9,10 +9,10 @@ import sys
 import psycopg
 import pytest
 
+from chassis.settings import SettingsError
+from chassis.storage import migrations
 from deploy.local.options import ROOT
-from services.chassis import migrations
-from services.chassis.settings import SettingsError
-from services.order.models import metadata
+from services.order.tables import metadata
 
 KEYS = json.dumps({"k1": "A" * 43 + "="})
 

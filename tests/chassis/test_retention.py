@@ -10,11 +10,12 @@ import psycopg
 import pytest
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, MetaData, Table, create_engine
 
-from services.chassis import contract, database, retention
-from services.chassis.clock import FixedClock
-from services.chassis.database import Database, Query
-from services.chassis.retention import Expiry, Sweep
-from services.chassis.telemetry import Tracer
+import contract
+from chassis.clock import FixedClock
+from chassis.storage import database, retention
+from chassis.storage.database import Database, Query
+from chassis.storage.retention import Expiry, Sweep
+from chassis.telemetry.tracing import Tracer
 
 SERVICES = sorted({package.split(".")[1] for package in contract.load().packages})
 RUNNING_MD = Path(__file__).parents[2] / "docs" / "running.md"
@@ -89,7 +90,7 @@ async def test_a_table_that_fails_does_not_stop_the_others(opened: Database, clo
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_rule_finds_its_rows_by_an_index(service: str, postgres_url: str, service_database) -> None:
-    metadata = import_module(f"services.{service}.models").metadata
+    metadata = import_module(f"services.{service}.tables").metadata
     url = database.of_service(postgres_url, service_database(service), service)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET enable_seqscan = off; SET enable_sort = off; SET plan_cache_mode = force_generic_plan")
@@ -117,7 +118,7 @@ def test_the_operators_documentation_says_what_the_tables_say() -> None:
     expected = [
         f"| {service} | `{table}` | {said} |"
         for service in SERVICES
-        for table, said in retention.document(import_module(f"services.{service}.models").metadata)
+        for table, said in retention.document(import_module(f"services.{service}.tables").metadata)
     ]
     section = RUNNING_MD.read_text().partition("## How long data is kept")[2].partition("\n## ")[0]
     written = [line for line in section.splitlines() if line.startswith(tuple(f"| {service} " for service in SERVICES))]

@@ -13,9 +13,9 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind, StatusCode
 
-from services.chassis import spans
-from services.chassis.spans import Sender, SpanTracer
-from services.chassis.telemetry import Tracer, read_traceparent, write_traceparent
+from chassis.telemetry import spans
+from chassis.telemetry.spans import Sender, SpanTracer
+from chassis.telemetry.tracing import Tracer, read_traceparent, write_traceparent
 from tests.servers import wait_until
 
 

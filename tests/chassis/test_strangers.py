@@ -56,7 +56,7 @@ async def test_no_stranger_makes_an_error_line(
 
 def test_a_process_of_ours_writes_nothing_but_json() -> None:
     program = (
-        "import sys; from services.chassis import logs, process; sys.argv = ['order', 'nonsense'];\n"
+        "import sys; from chassis.telemetry import logs; from chassis import process; sys.argv = ['order', 'nonsense'];\n"
         "import os; from pathlib import Path; from sqlalchemy import MetaData\n"
         "try: process.main('order', None, metadata=MetaData(), migrations=Path())\n"
         "except SystemExit: pass\n"

@@ -9,9 +9,9 @@ import grpc
 import pytest
 from weft.order.v1 import order_service_pb2 as pb
 
-from services.chassis import contract
-from services.chassis.app import App, server_options
-from services.chassis.call import Call
+import contract
+from chassis.app import App, server_options
+from chassis.rpc.call import Call
 from tests.harness import Harness, Refusal, Running, refusal
 from tests.servers import until
 

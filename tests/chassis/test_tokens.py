@@ -5,9 +5,9 @@ import time
 import pytest
 from weft_client import context as handed_on
 
-from services.chassis import tokens as module
-from services.chassis.errors import TokenInvalid
-from services.chassis.tokens import Tokens
+from chassis.errors import TokenInvalid
+from chassis.security import tokens as module
+from chassis.security.tokens import Tokens
 from tests.harness import ISSUER, Issuer
 
 

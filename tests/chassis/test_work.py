@@ -9,18 +9,18 @@ import pytest
 from sqlalchemy import MetaData, create_engine
 from weft_client.breaker import Breaker
 
-from services.chassis import work
-from services.chassis.clock import Clock, FixedClock
-from services.chassis.database import Database, Query
-from services.chassis.retention import Sweep
-from services.chassis.telemetry import Tracer
-from services.chassis.worker import POLL, Worker, listen
+from chassis.clock import Clock, FixedClock
+from chassis.queues.queue import Backoff, Job, Queue, table
+from chassis.queues.worker import POLL, Worker, listen
+from chassis.storage.database import Database, Query
+from chassis.storage.retention import Sweep
+from chassis.telemetry.tracing import Tracer
 from tests import servers
 
 pytestmark = pytest.mark.logs_errors("job_dead")
 
 METADATA = MetaData()
-JOBS = work.table("jobs", METADATA)
+JOBS = table("jobs", METADATA)
 ALL = Query("SELECT kind, state, attempts, error FROM jobs ORDER BY id")
 
 
@@ -39,14 +39,14 @@ async def database(postgres_url: str, request: pytest.FixtureRequest) -> AsyncIt
     await opened.close()
 
 
-async def put(database: Database, queue: work.Queue, *kinds: str, key: str | None = None) -> None:
+async def put(database: Database, queue: Queue, *kinds: str, key: str | None = None) -> None:
     async with database.transaction() as tx:
         for kind in kinds:
             await queue.put(tx, kind=kind, payload=b"", key=key)
 
 
 async def test_two_workers_never_hold_the_same_job(database: Database, clock: FixedClock) -> None:
-    queue = work.Queue(database, JOBS, clock)
+    queue = Queue(database, JOBS, clock)
     await put(database, queue, *(str(n) for n in range(50)))
     batches = await asyncio.gather(*(queue.lease(10) for _ in range(5)))
     held = [job.id for batch in batches for job in batch]
@@ -56,7 +56,7 @@ async def test_two_workers_never_hold_the_same_job(database: Database, clock: Fi
 async def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_one_changes_nothing(
     database: Database, clock: FixedClock
 ) -> None:
-    queue = work.Queue(database, JOBS, clock, lease=30)
+    queue = Queue(database, JOBS, clock, lease=30)
     await put(database, queue, "slow")
     (late,) = await queue.lease(1)
     assert await queue.lease(1) == []
@@ -70,7 +70,7 @@ async def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_one_changes
 
 
 async def test_what_is_handed_back_late_is_not_taken_from_its_new_holder(database: Database, clock: FixedClock) -> None:
-    queue = work.Queue(database, JOBS, clock, lease=30)
+    queue = Queue(database, JOBS, clock, lease=30)
     await put(database, queue, "slow")
     late = await queue.lease(1)
     clock.advance(timedelta(seconds=31))
@@ -84,7 +84,7 @@ async def test_what_is_handed_back_late_is_not_taken_from_its_new_holder(databas
 async def test_what_is_handed_back_is_leased_again_at_once_and_no_attempt_is_counted(
     database: Database, clock: FixedClock
 ) -> None:
-    queue = work.Queue(database, JOBS, clock)
+    queue = Queue(database, JOBS, clock)
     await put(database, queue, "job")
     await queue.release(await queue.lease(1))
     (again,) = await queue.lease(1)
@@ -103,7 +103,7 @@ class Skewed(Clock):
 
 @pytest.mark.parametrize("seconds", [-45, 45])
 async def test_processes_whose_clocks_differ_agree_on_leases_and_due_times(database: Database, seconds: float) -> None:
-    skewed, right = work.Queue(database, JOBS, Skewed(seconds)), work.Queue(database, JOBS, Clock())
+    skewed, right = Queue(database, JOBS, Skewed(seconds)), Queue(database, JOBS, Clock())
     await put(database, skewed, "first")
     (job,) = await right.lease(1)
     assert await skewed.lease(1) == await skewed.lease_suspect() == []
@@ -117,7 +117,7 @@ async def test_processes_whose_clocks_differ_agree_on_leases_and_due_times(datab
 
 
 async def test_a_handlers_time_counts_from_before_the_lease(database: Database) -> None:
-    queue = work.Queue(database, JOBS, Clock(), lease=60)
+    queue = Queue(database, JOBS, Clock(), lease=60)
     ends: list[float] = []
     loop = asyncio.get_running_loop()
 
@@ -133,10 +133,10 @@ async def test_a_handlers_time_counts_from_before_the_lease(database: Database) 
 
 
 async def test_a_job_that_exceeds_its_time_is_tried_alone_and_set_aside_the_second_time(database: Database) -> None:
-    queue = work.Queue(database, JOBS, Clock(), lease=0.5, backoff=work.Backoff(first=0.01, most=0.01))
+    queue = Queue(database, JOBS, Clock(), lease=0.5, backoff=Backoff(first=0.01, most=0.01))
     handled: list[list[str]] = []
 
-    async def handle(jobs: Sequence[work.Job]) -> None:
+    async def handle(jobs: Sequence[Job]) -> None:
         handled.append([job.kind for job in jobs])
         if any(job.kind == "endless" for job in jobs):
             await asyncio.Event().wait()
@@ -162,7 +162,7 @@ async def test_a_job_that_exceeds_its_time_is_tried_alone_and_set_aside_the_seco
 
 
 async def test_overruns_count_whoever_has_the_lease_by_then(database: Database, clock: FixedClock) -> None:
-    queue = work.Queue(database, JOBS, clock, lease=30)
+    queue = Queue(database, JOBS, clock, lease=30)
     await put(database, queue, "slow")
     first = await queue.lease(1)
     clock.advance(timedelta(seconds=31))
@@ -175,7 +175,7 @@ async def test_overruns_count_whoever_has_the_lease_by_then(database: Database, 
 
 
 async def test_a_queue_that_gives_nothing_up_tries_on(database: Database, clock: FixedClock) -> None:
-    queue = work.Queue(database, JOBS, clock, max_overruns=None, max_attempts=1_000_000)
+    queue = Queue(database, JOBS, clock, max_overruns=None, max_attempts=1_000_000)
     await put(database, queue, "slow")
     leased = await queue.lease(1)
     for _ in range(5):
@@ -188,7 +188,7 @@ async def test_a_queue_that_gives_nothing_up_tries_on(database: Database, clock:
 async def test_a_job_that_ends_its_workers_is_set_aside_after_its_last_attempt(
     database: Database, clock: FixedClock
 ) -> None:
-    queue = work.Queue(database, JOBS, clock, max_attempts=3)
+    queue = Queue(database, JOBS, clock, max_attempts=3)
     await put(database, queue, "deadly")
     assert len(await queue.lease(1)) == 1
     for _ in range(2):  # nothing more is heard of the workers
@@ -206,11 +206,11 @@ async def test_a_job_that_ends_its_workers_is_set_aside_after_its_last_attempt(
 
 
 async def test_an_open_breaker_pauses_the_worker_and_its_closing_lets_everything_through(database: Database) -> None:
-    queue = work.Queue(database, JOBS, Clock(), max_attempts=1)
+    queue = Queue(database, JOBS, Clock(), max_attempts=1)
     breaker = Breaker("test", failures=1, first=0.1, most=0.1)
     down, handled, done = True, 0, 0
 
-    async def handle(jobs: Sequence[work.Job]) -> None:
+    async def handle(jobs: Sequence[Job]) -> None:
         nonlocal handled, done
         handled += 1
         for job in jobs:
@@ -248,7 +248,7 @@ async def test_an_open_breaker_pauses_the_worker_and_its_closing_lets_everything
 async def test_what_a_handler_says_of_a_failure_is_kept_as_clean_and_bounded_text(
     database: Database, clock: FixedClock
 ) -> None:
-    queue = work.Queue(database, JOBS, clock)
+    queue = Queue(database, JOBS, clock)
     await put(database, queue, "broken", "fine")
     broken, fine = await queue.lease(2)
     broken.dead("gr\udcfc\x00\r\n" + "x" * 10_000)
@@ -261,7 +261,7 @@ async def test_what_a_handler_says_of_a_failure_is_kept_as_clean_and_bounded_tex
 async def test_a_failing_job_is_retried_with_backoff_and_dies_after_its_last_attempt(
     database: Database, clock: FixedClock
 ) -> None:
-    queue = work.Queue(database, JOBS, clock, max_attempts=2, backoff=work.Backoff(first=10, most=10))
+    queue = Queue(database, JOBS, clock, max_attempts=2, backoff=Backoff(first=10, most=10))
 
     async def fail(jobs: object) -> None:
         raise ValueError("never")
@@ -279,17 +279,17 @@ async def test_a_failing_job_is_retried_with_backoff_and_dies_after_its_last_att
 
 
 async def test_the_same_key_is_put_once(database: Database, clock: FixedClock) -> None:
-    queue = work.Queue(database, JOBS, clock)
+    queue = Queue(database, JOBS, clock)
     await put(database, queue, "a", key="k")
     await put(database, queue, "b", key="k")
     assert [row.kind for row in await database.all(ALL)] == ["a"]
 
 
 async def test_a_worker_wakes_for_work_that_another_process_announces(database: Database, clock: FixedClock) -> None:
-    here, there = work.Queue(database, JOBS, clock), work.Queue(database, JOBS, clock)
+    here, there = Queue(database, JOBS, clock), Queue(database, JOBS, clock)
     done: list[str] = []
 
-    async def handle(jobs: list[work.Job]) -> None:
+    async def handle(jobs: list[Job]) -> None:
         done.extend(job.kind for job in jobs)
 
     worker = Worker(here, handle)
@@ -309,7 +309,7 @@ async def test_a_worker_wakes_for_work_that_another_process_announces(database: 
 
 
 async def test_done_jobs_are_kept_for_a_day_and_dead_ones_for_90(database: Database, clock: FixedClock) -> None:
-    queue = work.Queue(database, JOBS, clock)
+    queue = Queue(database, JOBS, clock)
     await put(database, queue, "done", "dead")
     jobs = await queue.lease(2)
     next(job for job in jobs if job.kind == "dead").dead("for a reason")

@@ -14,7 +14,7 @@ from weft.user.v1 import user_pb2, user_service_pb2
 from weft_client import AsyncWeft, Bearer, MutualTls, errors, testing
 from weft_internal import InternalWeft
 
-from deploy.local.certificates import Certificates
+from deploy.local.state.certificates import Certificates
 from tests.clients.wire import wire_to
 from tests.servers import until
 

@@ -10,7 +10,7 @@ from weft.order.v1 import order_pb2
 from weft_client import Bearer, Tls, errors, testing
 from weft_client.target import target
 
-from deploy.local.certificates import Certificates
+from deploy.local.state.certificates import Certificates
 from tests.servers import until
 
 

@@ -6,9 +6,9 @@ from google.rpc import error_details_pb2, status_pb2
 from weft_client import errors, failures
 from weft_client.errors import WeftError
 
+import contract
 from codegen.python_client.errors import class_name, keys
-from services.chassis import contract
-from services.chassis.contract import Reason
+from contract import Reason
 
 REASONS = list(contract.load().reasons.values())
 

@@ -7,9 +7,9 @@ import pytest
 import weft_internal
 from weft_client import AsyncWeft, Weft
 
+import contract
 from codegen.python_client.model import Rpc, Service, services
 from codegen.python_client.source import argument
-from services.chassis import contract
 
 CONTRACT = contract.load()
 PUBLIC = services(CONTRACT, internal=False)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from services.chassis import contract
+import contract
 from tests.clients import usage
 
 ROOT = Path(__file__).resolve().parents[2]

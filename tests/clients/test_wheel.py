@@ -17,7 +17,7 @@ from weft.order.v1 import order_pb2, product_pb2, product_service_pb2
 from weft.user.v1 import user_pb2
 from weft_client import testing
 
-from deploy.local.certificates import Certificates
+from deploy.local.state.certificates import Certificates
 from tests.clients.examples import EXAMPLES, program
 
 ROOT = Path(__file__).resolve().parents[2]

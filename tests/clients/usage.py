@@ -5,7 +5,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from codegen.python_client import types
 from codegen.python_client.model import Rpc, services
 from codegen.python_client.source import argument
-from services.chassis.contract import Contract
+from contract import Contract
 
 _WELL_KNOWN = {
     "google.protobuf.Timestamp": "datetime.now(UTC)",

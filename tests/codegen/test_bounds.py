@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
+import contract as contracts
 from codegen.envoy import bounds, callers
 from codegen.envoy.bootstrap import sample
-from services.chassis import contract as contracts
-from services.chassis import sizes
+from contract import sizes
 from tests.codegen.test_envoy import built, manager
 
 CONTRACT = contracts.load()

@@ -83,7 +83,7 @@ def test_a_rule_that_the_document_would_lose_is_refused(tree: Path) -> None:
     edit(tree / ORDERS, "string.max_len = 500", "string.max_bytes = 500")
     assert run(tree, "codegen.check") == (
         1,
-        "The rule string.max_bytes has no JSON Schema yet: add it to codegen/rules.py.",
+        "The rule string.max_bytes has no JSON Schema yet: add it to contract/rules.py.",
     )
 
 

@@ -18,7 +18,7 @@ PATH = "/weft.order.v1.OrderService/GetOrder"
 
 ENFORCED = f"""
 import json
-from services.chassis import contract, errors, validation
+import contract; from chassis import errors; from chassis.rpc.requests import validation
 from weft.order.v1 import order_pb2, order_service_pb2
 read = contract.load()
 method = read.by_path["{PATH}"]

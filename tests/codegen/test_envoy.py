@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
+import contract as contracts
 from codegen import envoy, explorer
 from codegen.envoy import local_replies, strict_json
 from codegen.envoy.bootstrap import sample
 from codegen.envoy.typed import Json
-from deploy.local.certificates import Certificates
-from services.chassis import contract as contracts
-from services.chassis import sizes
-from services.chassis.contract import Caller, Contract, Method, RateClass
+from contract import Caller, Contract, Method, RateClass, sizes
+from deploy.local.state.certificates import Certificates
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = contracts.load()

@@ -15,10 +15,10 @@ from openapi_spec_validator import validate
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+import contract
 from codegen import openapi, statuses
 from codegen.openapi.errors import reasons
-from services.chassis import contract
-from services.chassis.contract import Caller, Key, Method
+from contract import Caller, Key, Method
 
 CONTRACT = contract.load()
 DOCUMENT = openapi.document(CONTRACT)

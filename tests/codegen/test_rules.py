@@ -7,8 +7,8 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from codegen import rules
-from codegen.rules import UntranslatedRule
+from contract import rules
+from contract.rules import UntranslatedRule
 from tests.contract.compiled import descriptors
 
 
@@ -60,7 +60,7 @@ def test_bounds_of_64_bits_are_a_pattern(bounds: str, fits: list[str], breaks: l
 
 
 def test_an_unknown_rule_is_refused_rather_than_lost() -> None:
-    with pytest.raises(UntranslatedRule, match=r"The rule string\.max_bytes has no JSON Schema yet: add it to codegen"):
+    with pytest.raises(UntranslatedRule, match=r"The rule string\.max_bytes has no JSON Schema yet: add it to contract"):
         said("string a = 1 [(buf.validate.field).string.max_bytes = 4];")
 
 

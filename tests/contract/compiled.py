@@ -7,7 +7,7 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
-from services.chassis.contract import Contract
+from contract import Contract
 
 ROOT = Path(__file__).resolve().parents[2]
 _HEAD = """

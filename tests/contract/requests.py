@@ -8,9 +8,10 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+import contract
+from chassis.rpc.requests import validation
 from codegen.openapi.examples import Samples
-from services.chassis import contract, sizes, validation
-from services.chassis.contract import Method
+from contract import Method, sizes
 
 CONTRACT = contract.load()
 SAMPLES = Samples(CONTRACT)

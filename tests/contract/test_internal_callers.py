@@ -4,8 +4,8 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pool, message_factory
 
-from services.chassis import contract
-from services.chassis.contract import Method
+import contract
+from contract import Method
 from tests.harness import Harness, refusal
 
 INTERNAL = [method for method in contract.load().methods if method.internal]

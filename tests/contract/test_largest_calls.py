@@ -11,8 +11,8 @@ from importlib import import_module
 import grpc
 import pytest
 
-from services.chassis.app import App
-from services.chassis.contract import Caller, Method
+from chassis.app import App
+from contract import Caller, Method
 from tests.contract import requests
 from tests.contract.requests import CONTRACT
 from tests.harness import Harness, Issuer, Running, refusal

@@ -9,8 +9,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.chassis import errors, excess, sizes, times, validation
-from services.chassis.contract import Method
+from chassis import errors, times
+from chassis.rpc.requests import size_limits, validation
+from contract import Method, sizes
 from tests.contract import requests
 from tests.contract.requests import CONTRACT
 
@@ -71,7 +72,7 @@ def test_a_text_with_a_nul_is_refused_by_its_name(method: Method) -> None:
         path = requests.put(request, steps, "a\0")
         with pytest.raises(errors.RequestInvalid) as caught:
             read(request.SerializeToString())
-        assert caught.value.violations == ((path, excess.NUL),)
+        assert caught.value.violations == ((path, size_limits.NUL),)
 
 
 @every_method

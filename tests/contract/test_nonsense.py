@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from services.chassis.contract import ContractError
+from contract import ContractError
 from tests.contract.compiled import contract
 
 SENSE = (

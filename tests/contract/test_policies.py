@@ -7,10 +7,9 @@ import pytest
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from codegen import rules
+import contract
 from codegen.openapi.errors import metadata_keys
-from services.chassis import contract
-from services.chassis.contract import Key, Method
+from contract import Key, Method, rules
 
 CONTRACT = contract.load()
 ROUTES = Path(__file__).parent / "routes.txt"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.chassis import contract
+import contract
 from tests import reasons
 
 CONTRACT = contract.load()

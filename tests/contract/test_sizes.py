@@ -4,10 +4,9 @@ import json
 
 import pytest
 
+import contract as contracts
 from codegen import contract_checks
-from services.chassis import contract as contracts
-from services.chassis import sizes
-from services.chassis.contract import Method
+from contract import Method, sizes
 from tests.contract.compiled import contract
 from tests.contract.test_nonsense import ROUTE, SENSE, service
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.home import Home
-from deploy.local.journal import Journal, Terminal
+from deploy.local.components.services import python_environment
 from deploy.local.options import ROOT
-from deploy.local.part import Part
-from deploy.local.services import python_environment
+from deploy.local.state.home import Home
+from deploy.local.state.journal import Journal, Terminal
+from deploy.local.supervisor.part import Part
 
 
 @pytest.fixture

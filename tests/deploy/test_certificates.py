@@ -9,8 +9,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from deploy.local import certificates as module
-from deploy.local.certificates import LIFE, OVERLAP, RENEWAL, Certificates
+from deploy.local.state import certificates as module
+from deploy.local.state.certificates import LIFE, OVERLAP, RENEWAL, Certificates
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_what_is_good_stays(certificates):
 
 
 def test_what_ends_soon_is_renewed(certificates, monkeypatch):
-    monkeypatch.setattr("deploy.local.certificates.LIFE", RENEWAL - timedelta(days=1))
+    monkeypatch.setattr("deploy.local.state.certificates.LIFE", RENEWAL - timedelta(days=1))
     certificates.renew()
     monkeypatch.undo()
 

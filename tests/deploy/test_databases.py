@@ -8,13 +8,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from deploy.local import credentials
-from deploy.local.databases import Databases
-from deploy.local.faults import MeshFault
-from services.chassis import migrations
-from services.order import models
+from chassis.storage import migrations
+from deploy.local.components.databases import Databases
+from deploy.local.failures import MeshFault
+from deploy.local.state import credentials
+from services.order import tables
 
-FOLDER = Path(str(models.__file__)).parent / "migrations"
+FOLDER = Path(str(tables.__file__)).parent / "migrations"
 SERVICES = ("order", "user")
 
 
@@ -42,7 +42,7 @@ def _migrated(databases: Databases) -> tuple[str, str]:
     for service in SERVICES:
         databases.provide(service)
     owner = make_conninfo(databases.owner_url("order"), dbname=name)
-    migrations.migrate(owner, FOLDER, models.metadata)
+    migrations.migrate(owner, FOLDER, tables.metadata)
     migrations.grant(owner, name)
     return owner, make_conninfo(databases.serving_url("order"), dbname=name)
 
@@ -82,7 +82,7 @@ def test_tables_of_a_later_migration_are_open_to_who_serves(databases: Databases
 
 def test_the_tables_of_an_older_mesh_are_handed_over(databases: Databases, postgres_url: str) -> None:
     name = databases.name("order")
-    migrations.migrate(make_conninfo(postgres_url, dbname=name), FOLDER, models.metadata)
+    migrations.migrate(make_conninfo(postgres_url, dbname=name), FOLDER, tables.metadata)
     _, serving = _migrated(databases)
     with psycopg.connect(serving) as connection:
         owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()

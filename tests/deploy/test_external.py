@@ -77,7 +77,7 @@ def test_what_the_mesh_can_begin_without_is_a_warning(home):
         port = bound.getsockname()[1]
         env = {"WEFT_REDIS_URL": f"redis://127.0.0.1:{port}", "WEFT_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
 
-        done = run(home.folder, "deploy.local.external", **env)
+        done = run(home.folder, "deploy.local.components.external", **env)
 
     cache, traces = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
@@ -89,6 +89,8 @@ def test_what_the_mesh_can_begin_without_is_a_warning(home):
 
 
 def test_servers_that_answer_are_met_without_a_word(home, postgres_url, valkey_url):
-    done = run(home.folder, "deploy.local.external", WEFT_DATABASE_URL=postgres_url, WEFT_REDIS_URL=valkey_url)
+    done = run(
+        home.folder, "deploy.local.components.external", WEFT_DATABASE_URL=postgres_url, WEFT_REDIS_URL=valkey_url
+    )
 
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")

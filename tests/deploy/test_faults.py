@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.faults import said
+from deploy.local.failures import said
 from deploy.local.options import ROOT
 
 MOUNTS = os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"], check=False).returncode == 0

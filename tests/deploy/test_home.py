@@ -10,10 +10,10 @@ from dataclasses import asdict
 
 import pytest
 
-from deploy.local import credentials
-from deploy.local.faults import MeshFault
-from deploy.local.home import Home
+from deploy.local.failures import MeshFault
 from deploy.local.options import ROOT
+from deploy.local.state import credentials
+from deploy.local.state.home import Home
 
 _Usage = namedtuple("_Usage", "total used free")
 
@@ -68,7 +68,7 @@ def test_a_folder_that_may_not_be_written_is_said(tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom deploy.local.home import Home\nfrom deploy.local.faults import MeshFault\n"
+        "import os, sys\nfrom pathlib import Path\nfrom deploy.local.state.home import Home\nfrom deploy.local.failures import MeshFault\n"
         "os.geteuid() or os.setresuid(65534, 65534, 65534)\n"
         "try:\n    Home(Path(sys.argv[1])).create()\nexcept MeshFault as fault:\n    print(fault)\n"
     )

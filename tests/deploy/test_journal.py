@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 
-from deploy.local import journal as journals
-from deploy.local.journal import Journal, Terminal
 from deploy.local.options import ROOT
+from deploy.local.state import journal as journals
+from deploy.local.state.journal import Journal, Terminal
 
 
 def test_lines_are_prefixed_on_the_terminal_and_plain_in_the_files(tmp_path, capfd):
@@ -41,7 +41,7 @@ def test_files_are_bounded(tmp_path, monkeypatch):
 def test_a_reader_that_stops_reading_holds_nothing_up():
     # A pipe holds 64 kB: the rest of a million lines must not wait for room in it.
     script = (
-        "from deploy.local.journal import Terminal\n"
+        "from deploy.local.state.journal import Terminal\n"
         "terminal = Terminal()\n"
         "for number in range(1_000_000):\n    terminal.show('a line')\n"
         "import sys; print('through', file=sys.stderr)\n"

@@ -10,11 +10,11 @@ import time
 import psutil
 import pytest
 
-from deploy.local.faults import MeshFault
-from deploy.local.keeper import Keeper
+from deploy.local.failures import MeshFault
 from deploy.local.options import ROOT
-from deploy.local.process import Process
-from deploy.local.supervisor import Supervisor
+from deploy.local.supervisor.process import Process
+from deploy.local.supervisor.restarter import Keeper
+from deploy.local.supervisor.supervisor import Supervisor
 from tests.deploy.conftest import python_part
 from tests.servers import until, wait_until
 
@@ -107,7 +107,7 @@ async def test_a_restart_names_the_groups_that_there_are(journal, home):
 def test_a_child_dies_with_a_supervisor_that_is_killed():
     script = (
         "import asyncio, sys\nfrom pathlib import Path\n"
-        "from deploy.local.journal import Journal, Terminal\nfrom deploy.local.process import Process\n"
+        "from deploy.local.state.journal import Journal, Terminal\nfrom deploy.local.supervisor.process import Process\n"
         "from tests.deploy.conftest import python_part\n"
         "async def main():\n"
         f"    process = Process(python_part({STUBBORN!r}), Journal(Path(sys.argv[1]), Terminal()).log('part'))\n"
@@ -128,7 +128,7 @@ def test_a_child_dies_with_a_supervisor_that_is_killed():
 
 def test_the_guardian_starts_a_killed_supervisor_again_and_leaves_nothing():
     script = (
-        "import os, sys, time\nfrom deploy.local.guardian import guard\n"
+        "import os, sys, time\nfrom deploy.local.supervisor.init import guard\n"
         "def supervise():\n"
         "    orphan = os.fork()\n"
         "    if not orphan:\n        time.sleep(600)\n"

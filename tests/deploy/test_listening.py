@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import listening
-from deploy.local.faults import MeshFault
-from deploy.local.keeper import Keeper
-from deploy.local.supervisor import Supervisor
+from deploy.local.failures import MeshFault
+from deploy.local.supervisor import listening
+from deploy.local.supervisor.restarter import Keeper
+from deploy.local.supervisor.supervisor import Supervisor
 from tests.deploy.conftest import python_part
 from tests.servers import until
 

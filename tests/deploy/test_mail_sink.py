@@ -7,10 +7,10 @@ from email.message import EmailMessage
 
 import pytest
 
-from deploy.local import mailbox
-from deploy.local.ports import Ports
-from deploy.local.process import Process
-from deploy.local.readiness import greets
+from deploy.local.demo import mailbox
+from deploy.local.state.ports import Ports
+from deploy.local.supervisor.process import Process
+from deploy.local.supervisor.readiness import greets
 from tests.deploy.conftest import python_part
 from tests.servers import until
 
@@ -21,7 +21,7 @@ PASSWORD = "a-password"
 async def port(home, journal):
     number = Ports(home.run / "ports.json").take("mail")
     code = (
-        "import asyncio\nfrom pathlib import Path\nfrom deploy.local.mail_sink import serve\n"
+        "import asyncio\nfrom pathlib import Path\nfrom deploy.local.components.mail_sink import serve\n"
         f"asyncio.run(serve({number}, Path({str(home.mail)!r}), {PASSWORD!r}))"
     )
     sink = Process(python_part(code), journal.log("mail"))

@@ -7,10 +7,10 @@ import os
 import pytest
 
 from deploy.local import options
-from deploy.local.edges import Edge
+from deploy.local.components.edges import Edge
+from deploy.local.components.services import Surroundings
 from deploy.local.mesh import Mesh
-from deploy.local.mesh_file import MeshFile
-from deploy.local.services import Surroundings
+from deploy.local.state.mesh_file import MeshFile
 from tests.servers import until
 
 

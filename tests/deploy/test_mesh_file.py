@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
-from deploy.local import credentials, options
-from deploy.local.certificates import Certificates
-from deploy.local.databases import Databases
-from deploy.local.edges import Edge
-from deploy.local.mesh_file import MeshFile
-from deploy.local.services import Surroundings
+from deploy.local import options
+from deploy.local.components.databases import Databases
+from deploy.local.components.edges import Edge
+from deploy.local.components.services import Surroundings
+from deploy.local.state import credentials
+from deploy.local.state.certificates import Certificates
+from deploy.local.state.mesh_file import MeshFile
 
 
 def test_the_mesh_file_says_where_everything_is(home):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import options
-from deploy.local.faults import MeshFault
+from deploy.local.failures import MeshFault
 
 
 def test_an_empty_environment_means_one_of_each_on_8080():

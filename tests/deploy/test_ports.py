@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import ports
-from deploy.local.faults import MeshFault
-from deploy.local.ports import Ports
+from deploy.local.failures import MeshFault
+from deploy.local.state import ports
+from deploy.local.state.ports import Ports
 
 
 def test_a_part_keeps_its_port(tmp_path):

@@ -11,10 +11,10 @@ import psutil
 import psycopg
 import pytest
 
-from deploy.local import postgres as postgres_module
-from deploy.local.home import Home
-from deploy.local.ports import Ports
-from deploy.local.postgres import Postgres
+from deploy.local.components import postgres as postgres_module
+from deploy.local.components.postgres import Postgres
+from deploy.local.state.home import Home
+from deploy.local.state.ports import Ports
 from tests.servers import running
 
 

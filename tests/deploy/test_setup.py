@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.home import Home
 from deploy.local.options import ROOT
+from deploy.local.state.home import Home
 
 
 @pytest.fixture

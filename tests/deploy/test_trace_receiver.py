@@ -8,10 +8,11 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from deploy.local import trace_receiver, trace_tree
-from deploy.local.process import Process
-from deploy.local.readiness import listens
-from deploy.local.trace_receiver import Store
+from deploy.local.components import trace_receiver
+from deploy.local.components.trace_receiver import Store
+from deploy.local.demo import trace_tree
+from deploy.local.supervisor.process import Process
+from deploy.local.supervisor.readiness import listens
 from tests.deploy.conftest import python_part
 from tests.servers import until
 
@@ -43,7 +44,7 @@ async def test_spans_of_several_parts_make_one_tree(home, journal):
     place = home.sockets / "traces.sock"
     place.write_text("")  # what one that was killed has left
     code = (
-        "from pathlib import Path\nfrom deploy.local.trace_receiver import serve\n"
+        "from pathlib import Path\nfrom deploy.local.components.trace_receiver import serve\n"
         f"serve(Path({str(place)!r}), Path({str(home.traces)!r}))"
     )
     receiver = Process(python_part(code), journal.log("traces"))

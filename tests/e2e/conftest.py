@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.journey import Account, Journey
+from deploy.local.demo.scenario import Account, Journey
 from tests.mesh import Mesh
 
 

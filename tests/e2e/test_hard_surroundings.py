@@ -8,13 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deploy.local.home import Home
-from deploy.local.journey import Journey
+from chassis.storage.migrations import OLDEST
+from deploy.local.demo.scenario import Journey
 from deploy.local.options import ROOT
-from deploy.local.part import Part
-from deploy.local.ports import Ports
-from deploy.local.readiness import listens
-from services.chassis.migrations import OLDEST
+from deploy.local.state.home import Home
+from deploy.local.state.ports import Ports
+from deploy.local.supervisor.part import Part
+from deploy.local.supervisor.readiness import listens
 from tests.mesh import Mesh
 from tests.servers import running
 

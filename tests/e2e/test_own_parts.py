@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from deploy.local.journey import Journey
+from deploy.local.demo.scenario import Journey
 from tests.mesh import Mesh
 from tests.servers import wait_until
 

@@ -6,7 +6,7 @@ import time
 import psutil
 import pytest
 
-from deploy.local.journey import Journey
+from deploy.local.demo.scenario import Journey
 
 pytestmark = pytest.mark.e2e
 

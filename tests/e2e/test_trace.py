@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.local.demo import reaches_mail
+from deploy.local.demo.demo import reaches_mail
 
 pytestmark = pytest.mark.e2e
 

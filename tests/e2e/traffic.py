@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from deploy.local import mailbox
-from deploy.local.journey import Account, Journey, JourneyFault
+from deploy.local.demo import mailbox
+from deploy.local.demo.scenario import Account, Journey, JourneyFault
 from tests.servers import wait_until
 
 SETTLING = 60

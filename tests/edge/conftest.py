@@ -11,10 +11,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+import contract as contracts
 from codegen import envoy
 from codegen.explorer import front
-from services.chassis import contract as contracts
-from services.chassis.contract import Contract
+from contract import Contract
 from tests.edge.laboratory import Laboratory, laboratory
 from tests.edge.running import free_ports, running, stat, until
 from tests.edge.upstream import Upstream

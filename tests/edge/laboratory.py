@@ -10,7 +10,7 @@ from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from codegen import envoy
-from services.chassis.contract import Contract
+from contract import Contract
 from tests.contract import compiled
 from tests.edge.running import free_ports, running, stat, until
 from tests.edge.upstream import Upstream

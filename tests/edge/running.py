@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from codegen import envoy
-from services.chassis.contract import Contract
+from contract import Contract
 
 
 def free_ports(count: int) -> list[int]:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from codegen.envoy import bounds
-from services.chassis.contract import Contract
+from contract import Contract
 from tests.edge import doors
 from tests.edge.conftest import Edge, deployed
 from tests.edge.halves import Halves, halves

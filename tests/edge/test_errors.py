@@ -11,7 +11,7 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey
 
-from services.chassis.contract import Contract
+from contract import Contract
 from tests.edge import doors
 from tests.edge.conftest import Edge, Mint, deployed
 from tests.edge.running import free_ports, running

@@ -6,7 +6,7 @@ from collections import Counter
 import grpc
 import httpx
 
-from services.chassis.contract import Contract, RateClass
+from contract import Contract, RateClass
 from tests.edge import doors
 from tests.edge.conftest import Edge
 from tests.edge.running import until

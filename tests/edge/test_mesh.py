@@ -17,8 +17,8 @@ from weft.notification.v1 import inbox_service_pb2
 from weft.order.v1 import order_pb2, order_service_pb2, product_service_pb2
 from weft.user.v1 import auth_service_pb2, partner_service_pb2, user_service_pb2
 
-from services.chassis import contract as contracts
-from services.chassis.contract import Method
+import contract as contracts
+from contract import Method
 from tests.edge import doors
 
 pytestmark = pytest.mark.e2e

@@ -13,7 +13,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from codegen.envoy import clusters, turns
-from services.chassis.contract import Contract
+from contract import Contract
 from tests.edge import doors
 from tests.edge.conftest import Edge, Mint, deployed
 from tests.edge.running import admin, free_ports, running, stat, until

@@ -5,8 +5,8 @@ import re
 import grpc
 import pytest
 
-from services.chassis import contract as contracts
-from services.chassis.contract import Method
+import contract as contracts
+from contract import Method
 from tests.edge import doors
 from tests.edge.conftest import Edge
 

@@ -20,8 +20,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
 
+import contract
 from codegen import openapi
-from services.chassis import contract
 from tests.edge.inhabited import Inhabited, Operation, inhabited, real
 from tests.mesh import Mesh
 

@@ -6,9 +6,9 @@ import grpc
 import httpx
 import pytest
 
+from chassis.app import server_options
 from codegen.envoy import bounds
-from services.chassis.app import server_options
-from services.chassis.contract import Contract
+from contract import Contract
 from tests.edge import doors
 from tests.edge.conftest import Edge
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from services.chassis.contract import Contract
+from contract import Contract
 from tests.edge import doors
 from tests.edge.conftest import Edge, deployed
 from tests.edge.running import admin, free_ports, running, stat, until

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from cryptography import x509
 
-from deploy.local.certificates import Certificates
-from services.chassis.contract import Contract
+from contract import Contract
+from deploy.local.state.certificates import Certificates
 from tests.edge import doors
 from tests.edge.conftest import Edge, Mint, deployed
 from tests.edge.running import free_ports, running, stat, until

@@ -18,8 +18,8 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from services.chassis.app import server_options
-from services.chassis.contract import Contract, Method
+from chassis.app import server_options
+from contract import Contract, Method
 
 
 class Upstream(grpc.GenericRpcHandler):

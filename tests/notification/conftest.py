@@ -9,10 +9,10 @@ import pytest
 from weft.api.v1.event_pb2 import Event
 from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc, inbox_service_pb2_grpc
 
-from deploy.local.certificates import Certificates
-from services.chassis.app import App
-from services.chassis.clock import FixedClock
-from services.chassis.database import Query, Row
+from chassis.app import App
+from chassis.clock import FixedClock
+from chassis.storage.database import Query, Row
+from deploy.local.state.certificates import Certificates
 from tests import servers
 from tests.harness import Harness, Running
 from tests.notification.smtp import Receiver, receiving

@@ -10,7 +10,7 @@ from weft.order.v1 import events_pb2 as orders
 from weft.order.v1.money_pb2 import Money
 from weft.user.v1 import events_pb2 as users
 
-from services.chassis import ids
+from chassis import ids
 from tests import servers
 
 EUR = Money(amount_minor=4200, currency="EUR")

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc
 
-from services.chassis import ids
+from chassis import ids
 from tests import servers
 from tests.harness import DATA_KEY, ISSUER, Harness
 from tests.notification import events

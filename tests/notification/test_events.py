@@ -8,7 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc
 from weft.order.v1 import events_pb2 as orders
 
-from services.chassis import ids
+from chassis import ids
 from services.notification.__main__ import build
 from services.notification.observers import OBSERVERS
 from tests.harness import refused

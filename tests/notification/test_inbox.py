@@ -7,7 +7,7 @@ import grpc
 import pytest
 from weft.notification.v1.inbox_service_pb2 import CountUnreadRequest, ListInboxRequest, MarkReadRequest
 
-from services.chassis import ids
+from chassis import ids
 from tests.harness import refused
 from tests.notification import events
 from tests.notification.conftest import Service, Start

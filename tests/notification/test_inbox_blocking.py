@@ -16,8 +16,8 @@ import pytest
 from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc, inbox_service_pb2_grpc
 from weft.notification.v1.inbox_service_pb2 import CountUnreadRequest, ListInboxRequest, MarkReadRequest
 
-from deploy.local.certificates import Certificates
-from services.chassis import ids
+from chassis import ids
+from deploy.local.state.certificates import Certificates
 from tests import servers
 from tests.harness import Harness, Issuer, Running, refusal
 from tests.notification import events

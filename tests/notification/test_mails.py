@@ -11,9 +11,9 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from services.chassis import ids
-from services.chassis.database import Query
-from services.chassis.errors import ServiceUnavailable
+from chassis import ids
+from chassis.errors import ServiceUnavailable
+from chassis.storage.database import Query
 from services.notification.__main__ import MAIL_ATTEMPTS
 from services.notification.deliveries.domain import SENT, Reason, failed
 from services.notification.deliveries.repository import DeliveryRepository, Settled

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chassis.plain_text import single_line
-from services.chassis.settings import SettingsError
-from services.notification.mail.message import (
+from chassis.plain_text import single_line
+from chassis.settings import SettingsError
+from services.notification.channels.email.message import (
     LONGEST_NAME,
     LONGEST_SUBJECT,
     AddressUnusable,
@@ -19,8 +19,8 @@ from services.notification.mail.message import (
     compose,
     message_id,
 )
-from services.notification.mail.smtp import redacted
-from services.notification.rendering import Letter
+from services.notification.channels.email.smtp import redacted
+from services.notification.templates.rendering import Letter
 
 WHEN = datetime(2026, 11, 24, tzinfo=UTC)
 HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Language"]

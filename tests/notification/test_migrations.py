@@ -6,8 +6,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from services.chassis import database
-from services.notification.models import metadata
+from chassis.storage import database
+from services.notification.tables import metadata
 
 
 def test_a_migrated_database_is_what_the_models_say(postgres_url, service_database) -> None:

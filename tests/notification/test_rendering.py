@@ -8,7 +8,7 @@ from jinja2.exceptions import SecurityError
 
 from services.notification.observers import OBSERVERS
 from services.notification.observers.users import VERIFICATION
-from services.notification.rendering import FOLDER, Templates
+from services.notification.templates.rendering import FOLDER, Templates
 
 TEMPLATES = Templates()
 NAMES = sorted(path.stem for path in (FOLDER / "en").glob("*.jinja"))

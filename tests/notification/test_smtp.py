@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from services.chassis.settings import SettingsError
+from chassis.settings import SettingsError
+from services.notification.channels.email.message import AddressUnusable, Sender, compose
+from services.notification.channels.email.smtp import Mailer, Server, redacted, server_of
 from services.notification.deliveries.domain import Outcome
-from services.notification.mail.message import AddressUnusable, Sender, compose
-from services.notification.mail.smtp import Mailer, Server, redacted, server_of
-from services.notification.rendering import Letter
+from services.notification.templates.rendering import Letter
 from tests.notification.smtp import HANG_UP, receiving, until
 
 LETTER = Letter("A subject with ü", "Hello Ann,\n\n.a line with a dot\n", "<p>Hello Ann,</p>", "en")

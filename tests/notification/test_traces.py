@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.chassis import ids
-from services.chassis.app import App
-from services.chassis.spans import RecordedSpan, SpanTracer
-from services.chassis.telemetry import Tracer
+from chassis import ids
+from chassis.app import App
+from chassis.telemetry.spans import RecordedSpan, SpanTracer
+from chassis.telemetry.tracing import Tracer
 from services.notification.__main__ import build
 from tests.notification import events
 from tests.notification.conftest import Service, Start

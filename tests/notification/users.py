@@ -11,7 +11,7 @@ from weft.user.v1 import auth_service_pb2, auth_service_pb2_grpc, user_pb2, user
 from weft_client import errors
 from weft_client.failures import to_status
 
-from deploy.local.certificates import Certificates
+from deploy.local.state.certificates import Certificates
 
 EXPIRES = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ import grpc
 import psycopg
 from weft.order.v1.order_service_pb2 import WatchOrdersResponse
 
-from services.chassis import database, migrations
-from services.order import models
+from chassis.storage import database, migrations
+from services.order import tables
 from services.order.__main__ import MIGRATIONS
 from tests.harness import Harness, refusal
 from tests.order.shop import Shop
@@ -25,7 +25,7 @@ def crashing(folder: Path) -> Iterator[CrashingPostgres]:
     """A server with the service's database; what was not waited for is not on its disk."""
     server = CrashingPostgres(folder)
     try:
-        migrations.migrate(database.of_service(server.url, PREFIX, "order"), MIGRATIONS, models.metadata)
+        migrations.migrate(database.of_service(server.url, PREFIX, "order"), MIGRATIONS, tables.metadata)
         with psycopg.connect(server.url, dbname="postgres", autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
             connection.execute("SELECT pg_reload_conf()")

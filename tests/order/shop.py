@@ -18,8 +18,8 @@ from weft.order.v1 import (
     product_service_pb2_grpc,
 )
 
-from services.chassis import ids
-from services.chassis.database import Query
+from chassis import ids
+from chassis.storage.database import Query
 from tests.harness import Issuer, Running
 
 SCOPES = "orders.read orders.write payments.read products.write"

@@ -5,7 +5,7 @@ import asyncio
 import grpc
 from weft.order.v1 import order_pb2
 
-from services.chassis.database import Query
+from chassis.storage.database import Query
 from tests.harness import Harness, Refusal, refusal
 from tests.order.shop import Shop
 from tests.order.users import Users

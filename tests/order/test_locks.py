@@ -11,9 +11,10 @@ from grpc import StatusCode
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from weft.order.v1 import order_pb2, order_service_pb2, product_service_pb2
 
-from services.chassis import connections, health
-from services.chassis.clock import FixedClock
-from services.chassis.connections import Connection
+from chassis.clock import FixedClock
+from chassis.rpc import health
+from chassis.storage import connections
+from chassis.storage.connections import Connection
 from services.order.orders.expiry import AGE, Expiry
 from services.order.orders.repository import OrderRepository
 from tests import proxy, servers
@@ -57,7 +58,7 @@ async def test_a_locked_product_holds_up_its_own_orders_only(quiet_shop: Shop) -
 async def test_orders_that_wait_for_a_row_go_on_when_it_is_free(
     quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.chassis.contention.PATIENCE", 60.0)  # however slow the machine
+    monkeypatch.setattr("chassis.storage.contention.PATIENCE", 60.0)  # however slow the machine
     ink = await quiet_shop.product()
     lane = quiet_shop.app.database
     async with locked(quiet_shop, "products", "product_id", ink):

@@ -9,8 +9,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.pool import NullPool
 
-from services.chassis import database
-from services.order.models import metadata
+from chassis.storage import database
+from services.order.tables import metadata
 
 _CONSTRAINTS = (
     "SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint "

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.order.orders.domain import Order, OrderMoveRefused, OrderNotCancellable, OrderState, Step
-from services.order.payments.domain import FailureCode, Payment, PaymentMoveRefused, PaymentState
+from services.order.domain.order import Order, OrderMoveRefused, OrderNotCancellable, OrderState, Step
+from services.order.domain.payment import FailureCode, Payment, PaymentMoveRefused, PaymentState
 
 P, O = PaymentState, OrderState  # noqa: E741
 

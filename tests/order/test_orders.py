@@ -9,9 +9,11 @@ from weft.order.v1 import order_pb2
 from weft.order.v1.order_service_pb2 import ListOrdersRequest, QuoteOrderRequest
 from weft.user.v1 import user_pb2
 
-from services.chassis import ids, pages
-from services.chassis.identity import Identity
-from services.order.orders import messages, repository
+from chassis import ids
+from chassis.rpc import pagination
+from chassis.security.identity import Identity
+from services.order import messages
+from services.order.orders import repository
 from tests.harness import refused
 from tests.order.shop import LINE, Shop, metadata
 from tests.order.test_products import update
@@ -221,7 +223,7 @@ async def test_a_page_ends_before_it_is_too_large_for_its_reader(
 ) -> None:
     ink = await quiet_shop.product()
     placed = [(await quiet_shop.order((ink, 1), note="<" * 500)).order_id for _ in range(5)]
-    monkeypatch.setattr(pages, "MAX_BYTES", 1_500)
+    monkeypatch.setattr(pagination, "MAX_BYTES", 1_500)
     found, sizes, token = [], [], ""
     while token or not found:
         request = ListOrdersRequest(page_size=1000, page_token=token)
@@ -340,7 +342,7 @@ async def test_a_statement_returns_no_more_than_a_page_can_hold(
     assert not repository.is_cut(found)
     # Never more than the message has: where a statement is cut, the page has ended before.
     assert 0 < found[-1].so_far <= sum(messages.order(row).ByteSize() for row in found)
-    assert repository.MOST_WEIGHT > pages.MAX_BYTES
+    assert repository.MOST_WEIGHT > pagination.MAX_BYTES
     monkeypatch.setattr(repository, "MOST_WEIGHT", int(found[-1].so_far) * 35 // 100)  # two orders' worth
     repository._list.cache_clear()
     try:

@@ -16,8 +16,8 @@ import pytest
 from weft.order.v1 import order_pb2, order_service_pb2_grpc
 from weft.order.v1.order_service_pb2 import CreateOrderRequest, GetOrderRequest, ListOrdersRequest, WatchOrdersRequest
 
-from deploy.local.certificates import Certificates
-from services.chassis import ids
+from chassis import ids
+from deploy.local.state.certificates import Certificates
 from services.order.bootstrap import bootstrap, product_id
 from tests import servers
 from tests.harness import Harness, Issuer, Running, refusal

@@ -9,16 +9,16 @@ from weft.order.v1.events_pb2 import PaymentFailed
 from weft.order.v1.payment_pb2 import PaymentFailureCode
 from weft.order.v1.payment_service_pb2 import ListPaymentsRequest
 
-from services.chassis import ids
-from services.chassis.clock import FixedClock
-from services.chassis.database import Query
-from services.chassis.work import Queue
+from chassis import ids
+from chassis.clock import FixedClock
+from chassis.queues.queue import Queue
+from chassis.storage.database import Query
+from services.order.domain.payment import Payment
 from services.order.orders.expiry import AGE, Expiry
 from services.order.orders.repository import OrderRepository
-from services.order.payments.domain import Payment
-from services.order.payments.gateway import Charge, ChargeState
+from services.order.payments.gateways.gateway import Charge, ChargeState
+from services.order.payments.gateways.sandbox import SETTLES, Sandbox
 from services.order.payments.repository import PaymentRepository
-from services.order.payments.sandbox import SETTLES, Sandbox
 from services.order.payments.worker import PaymentWorker
 from tests.harness import Harness
 from tests.order.shop import Shop, metadata

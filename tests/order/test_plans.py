@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from services.chassis import database
-from services.chassis.database import Query
-from services.order.orders import feed, repository, saving
+from chassis.storage import database
+from chassis.storage.database import Query
+from services.order.feed import feed
+from services.order.orders import repository, update
 from services.order.payments import repository as payments
 
 FILL = """
@@ -35,7 +36,7 @@ QUERIES: dict[str, Query] = {
     "overdue": repository._OVERDUE,
     "by payments": repository._BY_PAYMENTS,
     "ask": payments._ASK,
-    "locked orders": saving._LOCKED,
+    "locked orders": update._LOCKED,
     "tail": feed._TAIL,
     "newest": feed._NEWEST,
     "known": feed._KNOWN,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.order.orders.domain import CursorInvalid
-from services.order.orders.positions import Cursors, Position
+from services.order.domain.order import CursorInvalid
+from services.order.feed.cursor import Cursors, Position
 
 OWNER = ("customer", "usr_1")
 numbers = st.integers(0, 2**64 - 1)

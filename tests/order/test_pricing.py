@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weft.order.v1.order_pb2 import OrderLineInput
 
-from services.chassis.errors import RequestInvalid
-from services.order.orders.pricing import CurrencyMixed, Line, merge, price, refuse_shortage
-from services.order.products.domain import OutOfStock, Product, ProductInactive, ProductNotFound
+from chassis.errors import RequestInvalid
+from services.order.domain.pricing import CurrencyMixed, Line, merge, price, refuse_shortage
+from services.order.domain.product import OutOfStock, Product, ProductInactive, ProductNotFound
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

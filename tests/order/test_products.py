@@ -15,8 +15,8 @@ from weft.order.v1.product_service_pb2 import (
     UpdateProductRequest,
 )
 
-from services.chassis import ids
-from services.chassis.database import Query
+from chassis import ids
+from chassis.storage.database import Query
 from tests.harness import refused
 from tests.order.shop import Shop, metadata
 

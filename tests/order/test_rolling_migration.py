@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from weft.order.v1 import money_pb2, order_service_pb2, payment_service_pb2, product_pb2, product_service_pb2
 
-from services.chassis import migrations
-from services.chassis.database import Database, Query
-from services.chassis.errors import ServiceUnavailable
-from services.order import models
+from chassis.errors import ServiceUnavailable
+from chassis.storage import migrations
+from chassis.storage.database import Database, Query
+from services.order import tables
 from services.order.__main__ import MIGRATIONS
 from tests.harness import Harness
 from tests.order.shop import LINE, Shop, metadata
@@ -40,7 +40,7 @@ def upgrade() -> None:
 def write_next(folder: Path) -> None:
     """A revision for each table."""
     before = migrations.head(folder)
-    for number, table in enumerate(sorted(models.metadata.tables), start=9001):
+    for number, table in enumerate(sorted(tables.metadata.tables), start=9001):
         source = NEXT.format(revision=number, before=before, table=table)
         (folder / "versions" / f"{number}_next.py").write_text(source)
         before = str(number)
@@ -121,12 +121,12 @@ async def test_the_release_before_serves_on(harness: Harness, users: Users, tmp_
             await until(done, f"every call to be made {times} times", 60)
 
         await all_made(3)
-        await asyncio.to_thread(migrations.migrate, running.app.database_url, tmp_path / "next", models.metadata)
+        await asyncio.to_thread(migrations.migrate, running.app.database_url, tmp_path / "next", tables.metadata)
         await all_made(5)
         over.set()
         await asyncio.gather(*callers)
         added = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'added_later'"
-        assert await shop.count(added) == len(models.metadata.tables)
+        assert await shop.count(added) == len(tables.metadata.tables)
         assert await running.app.health.ready(), "a newer schema is no reason not to serve"
 
 

@@ -7,10 +7,10 @@ from weft.api.v1.event_pb2 import Event
 from weft.order.v1 import order_pb2
 from weft.order.v1.order_service_pb2 import CreateOrderRequest
 
-from services.chassis.app import App
-from services.chassis.database import Query
-from services.chassis.spans import RecordedSpan, SpanTracer
-from services.chassis.telemetry import Tracer
+from chassis.app import App
+from chassis.storage.database import Query
+from chassis.telemetry.spans import RecordedSpan, SpanTracer
+from chassis.telemetry.tracing import Tracer
 from services.order.__main__ import build
 from tests.harness import Harness
 from tests.order.shop import LINE, Shop, metadata

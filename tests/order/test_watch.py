@@ -11,10 +11,10 @@ from grpc import StatusCode
 from weft.order.v1 import order_pb2
 from weft.order.v1.order_service_pb2 import WatchOrdersResponse
 
-from services.chassis import ids
-from services.chassis.app import App
+from chassis import ids
+from chassis.app import App
 from services.order.__main__ import build
-from services.order.orders.positions import Cursors, Position
+from services.order.feed.cursor import Cursors, Position
 from tests.harness import Harness, refusal
 from tests.order.shop import Shop
 from tests.order.test_contention import all_of

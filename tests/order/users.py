@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import grpc
 from weft.user.v1 import user_pb2, user_service_pb2, user_service_pb2_grpc
 
-from deploy.local.certificates import Certificates
+from deploy.local.state.certificates import Certificates
 
 
 @dataclass

@@ -13,9 +13,9 @@ from google.protobuf import descriptor_pb2
 from joserfc.jwk import ECKey
 from weft.api.v1 import policy_pb2
 
+import contract as contracts
 from bench.load.http import Connection
-from services.chassis import contract as contracts
-from services.chassis.contract import Contract, RateClass
+from contract import Contract, RateClass
 from tests.edge.conftest import Mint, deployed
 from tests.edge.running import free_ports, running, stat, until
 from tests.edge.upstream import Upstream

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from services.chassis.clock import FixedClock
+from chassis.clock import FixedClock
 from services.user.__main__ import build
 from tests.harness import Harness
 from tests.user.world import Person, World

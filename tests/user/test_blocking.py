@@ -24,8 +24,8 @@ from weft.user.v1 import (
     user_service_pb2_grpc,
 )
 
-from deploy.local.certificates import Certificates
-from services.chassis.database import Query
+from chassis.storage.database import Query
+from deploy.local.state.certificates import Certificates
 from services.user.__main__ import build
 from tests.harness import Harness, Issuer, Running, refusal
 

@@ -4,8 +4,8 @@ import pytest
 from weft.user.v1 import user_pb2
 from weft.user.v1.user_service_pb2 import GetUserRequest
 
-from services.chassis.app import App
-from services.chassis.settings import SettingsError
+from chassis.app import App
+from chassis.settings import SettingsError
 from services.user.bootstrap import PARTNER_SCOPES, bootstrap
 from tests.harness import refused
 from tests.user.world import World

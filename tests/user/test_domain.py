@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chassis.errors import EtagMismatch
+from chassis.errors import EtagMismatch
 from services.user.auth.domain import (
     HeldToken,
     Refresh,

@@ -19,7 +19,7 @@ from weft.user.v1.partner_service_pb2 import (
     UpdatePartnerRequest,
 )
 
-from services.chassis import ids
+from chassis import ids
 from tests.harness import refused
 from tests.user.world import Person, World, ask, change
 

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from services.chassis.errors import Overloaded
-from services.user import passwords
-from services.user.passwords import Passwords, PasswordTooCommon, refuse_common
+from chassis.errors import Overloaded
+from services.user.passwords import passwords
+from services.user.passwords.passwords import Passwords, PasswordTooCommon, refuse_common
 
 COMMON = [
     "password",

@@ -11,7 +11,7 @@ import pytest
 from weft.user.v1.auth_service_pb2 import RefreshRequest, SignInRequest, SignOutRequest
 from weft.user.v1.user_service_pb2 import GetUserRequest
 
-from services.user.passwords import Passwords
+from services.user.passwords.passwords import Passwords
 from tests.harness import Refusal, in_time, refused
 from tests.user.world import PASSWORD, World
 

@@ -13,7 +13,7 @@ from weft.user.v1.user_service_pb2 import (
     ListUsersRequest,
 )
 
-from services.chassis import ids
+from chassis import ids
 from tests.harness import refused
 from tests.user.world import Metadata, World
 

@@ -13,7 +13,7 @@ from weft.user.v1.auth_service_pb2 import (
     VerifyEmailRequest,
 )
 
-from services.chassis import ids
+from chassis import ids
 from tests.harness import Refusal, refused
 from tests.user.test_sign_up import elsewhere
 from tests.user.world import PASSWORD, Person, World

@@ -23,8 +23,8 @@ from weft.user.v1 import (
     user_service_pb2_grpc,
 )
 
-from services.chassis.clock import FixedClock
-from services.chassis.database import Query, Row
+from chassis.clock import FixedClock
+from chassis.storage.database import Query, Row
 from services.user.bootstrap import bootstrap
 from tests.harness import Harness, Running
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.chassis.database import Database, Query, arrays
+from chassis.storage.database import Database, Query, arrays
 from services.notification.deliveries.domain import Answer, Delivery, Verdict
 
 # A mail that was sent and whose job came back, because its worker died or was late, is not claimed again.

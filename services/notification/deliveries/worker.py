@@ -9,11 +9,14 @@ from prometheus_client import Counter
 from weft.user.v1.user_pb2 import User
 from weft_client.breaker import Breaker
 
-from services.chassis import logs
-from services.chassis.clock import Clock
-from services.chassis.errors import Unavailable
-from services.chassis.telemetry import Tracer
-from services.chassis.work import Job
+from chassis.clock import Clock
+from chassis.errors import Unavailable
+from chassis.queues.queue import Job
+from chassis.telemetry import logs
+from chassis.telemetry.tracing import Tracer
+from services.notification.channels.email.message import AddressUnusable, Mail
+from services.notification.channels.email.smtp import Mailer
+from services.notification.channels.email.writer import Writer
 from services.notification.deliveries.domain import (
     Answer,
     Delivery,
@@ -27,12 +30,9 @@ from services.notification.deliveries.domain import (
     skipped,
     unsent,
 )
-from services.notification.deliveries.recipients import Away, NothingToSend, Recipients, Unreachable
 from services.notification.deliveries.repository import DeliveryRepository, Settled
-from services.notification.mail.message import AddressUnusable, Mail
-from services.notification.mail.smtp import Mailer
-from services.notification.mail.writer import Writer
 from services.notification.observers.users import VERIFICATION
+from services.notification.recipients import Away, NothingToSend, Recipients, Unreachable
 
 log = logs.logger("deliveries")
 DELIVERIES = Counter(

@@ -2,7 +2,7 @@
 
 from weft.notification.v1 import event_service_pb2 as pb
 
-from services.chassis.call import Call
+from chassis.rpc.call import Call
 from services.notification.events.repository import EventRepository
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from weft.api.v1.event_pb2 import Event
 
-from services.chassis import ids, seen, times
-from services.chassis.clock import Clock
-from services.chassis.database import Database, Query, arrays
-from services.chassis.work import Queue
+from chassis import ids, times
+from chassis.clock import Clock
+from chassis.queues import deduplication
+from chassis.queues.queue import Queue
+from chassis.storage.database import Database, Query, arrays
 from services.notification.observers import Channel, Notice, Observers
 
 # Due by the database's time, should this process's clock be fast: leases go by that one.
@@ -91,7 +92,7 @@ class EventRepository:
             by_id.setdefault(event.event_id, event)
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            new = await seen.mark(tx, "events", list(by_id), now)
+            new = await deduplication.mark(tx, "events", list(by_id), now)
             jobs = [
                 (name, f"{event.event_id}/{name}", event.SerializeToString(), event.traceparent)
                 for event in sorted((by_id[id] for id in new), key=_moment)

@@ -8,9 +8,9 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
 from opentelemetry.util.types import AttributeValue
 from weft.api.v1.event_pb2 import Event
 
-from services.chassis import logs, telemetry
-from services.chassis.telemetry import Tracer
-from services.chassis.work import Job
+from chassis.queues.queue import Job
+from chassis.telemetry import logs, tracing
+from chassis.telemetry.tracing import Tracer
 from services.notification.events.repository import EventRepository, Observation
 from services.notification.observers import Observers
 
@@ -64,7 +64,7 @@ class EventWorker:
                 return None
             if notice is None:
                 return None
-            return Observation(event, job.kind, notice, telemetry.current_traceparent())
+            return Observation(event, job.kind, notice, tracing.current_traceparent())
 
     async def _write(self, made: Sequence[tuple[Job, Observation]]) -> None:
         try:

@@ -4,12 +4,12 @@ from google.protobuf import empty_pb2
 from jinja2 import TemplateError
 from weft.notification.v1 import inbox_pb2, inbox_service_pb2
 
-from services.chassis import logs
-from services.chassis.call import Call
-from services.chassis.clock import Clock
-from services.chassis.pages import Pages
+from chassis.clock import Clock
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from chassis.telemetry import logs
 from services.notification.inbox.repository import LAST, InboxRepository, Item
-from services.notification.rendering import Notice, Templates
+from services.notification.templates.rendering import Notice, Templates
 
 log = logs.logger("inbox")
 

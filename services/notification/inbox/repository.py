@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ARRAY, Text, any_, bindparam, func, select, update
 
-from services.chassis.database import Database, Query
-from services.notification.models import notifications
+from chassis.storage.database import Database, Query
+from services.notification.deliveries.tables import notifications
 
 _OWN = (notifications.c.user_id == bindparam("user_id")) & notifications.c.in_inbox
 _UNREAD = notifications.c.read_time.is_(None)

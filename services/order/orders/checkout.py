@@ -10,17 +10,18 @@ from weft.order.v1 import events_pb2, order_service_pb2
 from weft.order.v1.money_pb2 import Money
 from weft.order.v1.order_pb2 import ORDER_STATE_PENDING, PAYMENT_STATE_PENDING, Order
 
-from services.chassis import ids
-from services.chassis.call import Call
-from services.chassis.clock import Clock
-from services.chassis.database import violated
-from services.chassis.errors import Overloaded, WeftError
-from services.order.orders import messages, placement
-from services.order.orders.domain import ExternalReferenceTaken
-from services.order.orders.placement import Placed, Placement
-from services.order.orders.pricing import Price, price, refuse_shortage
+from chassis import ids
+from chassis.clock import Clock
+from chassis.errors import Overloaded, WeftError
+from chassis.rpc.call import Call
+from chassis.storage.database import violated
+from services.order import messages
+from services.order.domain.order import ExternalReferenceTaken
+from services.order.domain.pricing import Price, price, refuse_shortage
+from services.order.domain.product import Product
+from services.order.orders import insert
+from services.order.orders.insert import Placed, Placement
 from services.order.products.catalogue import Catalogue
-from services.order.products.domain import Product
 
 TRIES = 5
 """Writes that meet a change made a moment ago before the caller is asked to come back."""
@@ -53,13 +54,13 @@ class Checkout:
             try:
                 await self._placement.place(order)
             except psycopg.errors.UniqueViolation as error:
-                if violated(error) == placement.REFERENCE:
+                if violated(error) == insert.REFERENCE:
                     raise ExternalReferenceTaken(external_reference=request.external_reference) from error
                 raise
             except psycopg.errors.DeadlockDetected:
                 continue  # two replicas with the same keys in another order; the other one has gone through
             except psycopg.errors.CheckViolation as error:
-                if violated(error) != placement.STOCK:
+                if violated(error) != insert.STOCK:
                     raise
                 catalogue = await self._catalogue.refresh(list(wanted))
                 priced = price(wanted, catalogue)

@@ -6,9 +6,9 @@ from weft.user.v1.user_pb2 import USER_STATE_ACTIVE
 from weft_client import errors as client_errors
 from weft_internal import InternalWeft
 
-from services.chassis.errors import ServiceUnavailable
-from services.chassis.identity import Identity
-from services.order.orders.domain import CustomerNotFound, CustomerRequired
+from chassis.errors import ServiceUnavailable
+from chassis.security.identity import Identity
+from services.order.domain.order import CustomerNotFound, CustomerRequired
 
 KEEP = 30.0
 """Seconds that a customer is taken for active after the user service said so."""

@@ -7,10 +7,10 @@ from weft.api.v1.event_pb2 import Event
 from weft.order.v1 import events_pb2
 from weft.order.v1.money_pb2 import Money
 
-from services.chassis import outbox
-from services.chassis.clock import Clock
-from services.order.orders import messages
-from services.order.orders.domain import Fact, Order
+from chassis.clock import Clock
+from chassis.queues import outbox
+from services.order import messages
+from services.order.domain.order import Fact, Order
 
 
 def _total(order: Order) -> Money:

@@ -3,11 +3,11 @@
 import asyncio
 from datetime import timedelta
 
-from services.chassis.clock import Clock
-from services.chassis.logs import logger
-from services.chassis.outbox import Outbox
-from services.chassis.work import Queue
-from services.order.orders.domain import Order, OrderState
+from chassis.clock import Clock
+from chassis.queues.outbox import Outbox
+from chassis.queues.queue import Queue
+from chassis.telemetry.logs import logger
+from services.order.domain.order import Order, OrderState
 from services.order.orders.repository import OrderRepository
 
 log = logger("expiry")

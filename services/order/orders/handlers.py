@@ -6,17 +6,18 @@ from typing import Any
 from weft.order.v1 import order_pb2, order_service_pb2
 from weft.order.v1.money_pb2 import Money
 
-from services.chassis import times
-from services.chassis.call import Call
-from services.chassis.outbox import Outbox
-from services.chassis.pages import Pages
-from services.chassis.work import Queue
-from services.order.orders import messages, pricing
+from chassis import times
+from chassis.queues.outbox import Outbox
+from chassis.queues.queue import Queue
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from services.order import messages
+from services.order.domain import pricing
+from services.order.domain.order import OrderNotFound
+from services.order.feed.stream import Watching
 from services.order.orders.checkout import Checkout
 from services.order.orders.customers import Customers
-from services.order.orders.domain import OrderNotFound
 from services.order.orders.repository import OrderRepository, ownership
-from services.order.orders.watching import Watching
 
 _STATES = {number: name for name, number in messages.STATES.items()}
 

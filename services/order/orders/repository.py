@@ -1,4 +1,4 @@
-"""Every query of orders but the writes (`placement`, `saving`) and those of the feed (`feed`)."""
+"""Every query of orders but the writes (`insert`, `update`) and those of the feed (`feed`)."""
 
 import re
 from collections.abc import Sequence
@@ -6,16 +6,17 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
-from services.chassis import ids, telemetry
-from services.chassis.clock import Clock
-from services.chassis.coalescing import Coalescer
-from services.chassis.database import Database, Query, Row, Transaction
-from services.chassis.identity import Identity
-from services.chassis.lookups import Lookup
-from services.order.orders import events, saving
-from services.order.orders.domain import Order, OrderState
-from services.order.orders.saving import Saving
-from services.order.payments.domain import Payment, PaymentState
+from chassis import ids
+from chassis.clock import Clock
+from chassis.security.identity import Identity
+from chassis.storage.batching import Coalescer
+from chassis.storage.database import Database, Query, Row, Transaction
+from chassis.storage.lookups import Lookup
+from chassis.telemetry import tracing
+from services.order.domain.order import Order, OrderState
+from services.order.domain.payment import Payment, PaymentState
+from services.order.orders import events, update
+from services.order.orders.update import Saving
 
 LINES = (
     "CROSS JOIN LATERAL (SELECT array_agg(product_id ORDER BY line) AS product_ids, array_agg(title ORDER BY line) AS titles, "
@@ -114,7 +115,7 @@ class OrderRepository:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
-        self._lane: Coalescer[Saving, bool] = Coalescer(self._save, locks=partial(saving.find_locks, database))
+        self._lane: Coalescer[Saving, bool] = Coalescer(self._save, locks=partial(update.find_locks, database))
         self._by_id = Lookup(database, _GET, ("order_ids", "owned", "owners"))
 
     async def get(self, order_id: str, caller: Identity) -> Row | None:
@@ -156,7 +157,7 @@ class OrderRepository:
         In a transaction, or on its own: then together with what else is saved at the moment. After the commit, wake the
         outbox, and the payment queue where the order has ended.
         """
-        traceparent = telemetry.current_traceparent()
+        traceparent = tracing.current_traceparent()
         change = Saving(order, events.of(order, self._clock, traceparent), traceparent)
         saved = (await self._save([change], tx))[0] if tx else await self._lane.put(change)
         if saved:
@@ -166,7 +167,7 @@ class OrderRepository:
         return saved
 
     async def _save(self, changes: Sequence[Saving], tx: Transaction | None = None) -> list[bool]:
-        saved = await saving.save(tx or self.database, changes, self._clock.now())
+        saved = await update.save(tx or self.database, changes, self._clock.now())
         return [change.order.order_id in saved for change in changes]
 
 

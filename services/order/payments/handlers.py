@@ -3,12 +3,12 @@
 from weft.order.v1 import payment_pb2, payment_service_pb2
 from weft.order.v1.money_pb2 import Money
 
-from services.chassis.call import Call
-from services.chassis.database import Row
-from services.chassis.pages import Pages
-from services.order.orders.messages import FAILURE_CODES, PAYMENT_STATES, timestamp
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from chassis.storage.database import Row
+from services.order.domain.payment import PaymentNotFound
+from services.order.messages import FAILURE_CODES, PAYMENT_STATES, timestamp
 from services.order.orders.repository import ownership
-from services.order.payments.domain import PaymentNotFound
 from services.order.payments.repository import PaymentRepository
 
 _NAMES = {number: name for name, number in PAYMENT_STATES.items()}

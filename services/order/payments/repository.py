@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from functools import cache
 
-from services.chassis.database import Database, Query, Row
-from services.chassis.identity import Identity
+from chassis.security.identity import Identity
+from chassis.storage.database import Database, Query, Row
 from services.order.orders.repository import ownership
 
 _OWNED = {

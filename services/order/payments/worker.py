@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-from services.chassis.logs import logger
-from services.chassis.outbox import Outbox
-from services.chassis.telemetry import Tracer
-from services.chassis.work import Job
-from services.order.orders.domain import Order, OrderState, Step
+from chassis.queues.outbox import Outbox
+from chassis.queues.queue import Job
+from chassis.telemetry.logs import logger
+from chassis.telemetry.tracing import Tracer
+from services.order.domain.order import Order, OrderState, Step
+from services.order.domain.payment import PaymentState
 from services.order.orders.repository import OrderRepository
-from services.order.payments.domain import PaymentState
-from services.order.payments.gateway import Charge, ChargeState, Gateway, GatewayTimeout
+from services.order.payments.gateways.gateway import Charge, ChargeState, Gateway, GatewayTimeout
 from services.order.payments.repository import PaymentRepository
 
 log = logger("payments")

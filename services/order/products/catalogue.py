@@ -7,7 +7,7 @@ whoever would refuse an order for what stands here looks again first. Stock is n
 import time
 from collections.abc import Collection, Mapping
 
-from services.order.products.domain import Product
+from services.order.domain.product import Product
 from services.order.products.repository import ProductRepository
 
 KEEP = 60.0

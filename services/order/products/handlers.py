@@ -4,13 +4,14 @@ import psycopg
 from google.protobuf.timestamp_pb2 import Timestamp
 from weft.order.v1 import money_pb2, product_pb2, product_service_pb2
 
-from services.chassis import currencies, ids, masks
-from services.chassis.call import Call
-from services.chassis.clock import Clock
-from services.chassis.database import violated
-from services.chassis.identity import Identity
-from services.chassis.pages import Pages
-from services.order.products.domain import OutOfStock, Product, ProductNotFound
+from chassis import currencies, ids
+from chassis.clock import Clock
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from chassis.rpc.requests import masks
+from chassis.security.identity import Identity
+from chassis.storage.database import violated
+from services.order.domain.product import OutOfStock, Product, ProductNotFound
 from services.order.products.repository import ProductRepository
 
 

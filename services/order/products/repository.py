@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import ARRAY, Select, Text, bindparam, func, insert, select, update
 
-from services.chassis.database import Database, Query, Transaction
-from services.order.models import products
-from services.order.products.domain import Product
+from chassis.storage.database import Database, Query, Transaction
+from services.order.domain.product import Product
+from services.order.products.tables import products
 
 _ALL = select(products)
 _COLUMNS = [column.name for column in products.columns]

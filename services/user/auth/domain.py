@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from services.chassis.errors import ResourceExhausted, Unauthenticated
+from chassis.errors import ResourceExhausted, Unauthenticated
 
 SESSION_LIFE = timedelta(days=90)
 """However often it is refreshed."""

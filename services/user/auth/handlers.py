@@ -3,14 +3,14 @@
 from google.protobuf.empty_pb2 import Empty
 from weft.user.v1 import auth_service_pb2 as pb
 
-from services.chassis.call import Call
-from services.user.auth import pace
-from services.user.auth.accounts import Accounts
+from chassis.rpc.call import Call
+from services.user.accounts.accounts import Accounts
 from services.user.auth.mail_budget import MailBudget
 from services.user.auth.origins import Origins
-from services.user.auth.sessions import Sessions, Tokens
-from services.user.auth.tries import Tries
-from services.user.passwords import refuse_common
+from services.user.passwords.passwords import refuse_common
+from services.user.sessions import pacing
+from services.user.sessions.attempts import Tries
+from services.user.sessions.sessions import Sessions, Tokens
 from services.user.users.domain import normal_locale, refuse_unmailable
 
 ALIKE = 0.03
@@ -44,7 +44,7 @@ class AuthHandlers:
         """A wrong address, a wrong password and a wrong code take the same time."""
         async with self._proofs.one(self._origins.of(request.email, call)):
             password_hash = await self._accounts.hash(request.email, request.password)
-            async with pace.at_least(ALIKE):
+            async with pacing.at_least(ALIKE):
                 await self._accounts.verify(request.email, password_hash, request.code, call.caller.actor)
         return Empty()
 
@@ -52,7 +52,7 @@ class AuthHandlers:
         """The same answer, in the same time, whether or not a sign-up waits for a mail."""
         origin = self._origins.of(request.email, call)
         await self._mails.spend(origin)
-        async with pace.at_least(ALIKE):
+        async with pacing.at_least(ALIKE):
             network = bytes.fromhex(origin.address)
             await self._accounts.request_verification(request.email, request.password, network)
         return Empty()

@@ -7,7 +7,7 @@ nothing; then the edge's limits stay, and the bound of each pending sign-up.
 
 from datetime import timedelta
 
-from services.chassis.cache import Cache
+from chassis.storage.cache import Cache
 from services.user.auth.domain import TooManyTries
 from services.user.auth.origins import Origin
 

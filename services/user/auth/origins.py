@@ -3,8 +3,8 @@
 import ipaddress
 from dataclasses import dataclass
 
-from services.chassis.call import Call
-from services.chassis.vault import Vault
+from chassis.rpc.call import Call
+from chassis.security.encryption import Vault
 from services.user.users.domain import fold
 
 

@@ -6,9 +6,10 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.chassis.database import Database, Query, Transaction
+from chassis.storage.database import Database, Query, Transaction
 from services.user.auth.domain import KEPT_TOKENS, MOST_SESSIONS, SESSION_LIFE, HeldToken, refresh_token_end
-from services.user.models import refresh_tokens, sessions, users
+from services.user.sessions.tables import refresh_tokens, sessions
+from services.user.users.tables import users
 
 _s, _r = sessions.c, refresh_tokens.c
 

@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.chassis.database import Database, Query, Row, Transaction
-from services.chassis.vault import Vault
+from chassis.security.encryption import Vault
+from chassis.storage.database import Database, Query, Row, Transaction
 from services.user.keys.domain import SigningKey
-from services.user.models import signing_keys
+from services.user.keys.tables import signing_keys
 
 PRIVATE = "signing_key.private"
 _LOCK = 4_803_116_275_519

@@ -6,9 +6,9 @@ import time
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from services.chassis.clock import Clock
-from services.chassis.database import Database
-from services.chassis.logs import logger
+from chassis.clock import Clock
+from chassis.storage.database import Database
+from chassis.telemetry.logs import logger
 from services.user.keys import domain
 from services.user.keys.domain import SigningKey
 from services.user.keys.repository import KeyRepository

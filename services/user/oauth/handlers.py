@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from google.api.httpbody_pb2 import HttpBody
 from weft.user.v1 import oauth_service_pb2 as pb
 
-from services.chassis.call import Call
-from services.chassis.clock import Clock
+from chassis.clock import Clock
+from chassis.rpc.call import Call
 from services.user.auth.domain import RefreshTokenInvalid
-from services.user.auth.sessions import ScopeNotHeld, Sessions
+from services.user.keys.issuer import LIFE, Issuer
 from services.user.keys.ring import KeyRing
 from services.user.oauth.domain import OAuthError, fits, read_credentials, read_form, read_scopes
 from services.user.partners.domain import SUSPENDED
 from services.user.partners.repository import Account, PartnerRepository
-from services.user.tokens import LIFE, Issuer
+from services.user.sessions.sessions import ScopeNotHeld, Sessions
 
 JSON = "application/json"
 KEYS_AGE = 300

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.chassis.errors import EtagMismatch, FailedPrecondition, NotFound
+from chassis.errors import EtagMismatch, FailedPrecondition, NotFound
 
 ACTIVE, SUSPENDED = "ACTIVE", "SUSPENDED"
 OVERLAP = timedelta(hours=24)

@@ -6,12 +6,13 @@ from google.protobuf.empty_pb2 import Empty
 from weft.api.v1 import plan_pb2
 from weft.user.v1 import partner_pb2, partner_service_pb2
 
-from services.chassis import ids, masks
-from services.chassis.call import Call
-from services.chassis.clock import Clock
-from services.chassis.database import Database
-from services.chassis.errors import RequestInvalid
-from services.chassis.pages import Pages
+from chassis import ids
+from chassis.clock import Clock
+from chassis.errors import RequestInvalid
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from chassis.rpc.requests import masks
+from chassis.storage.database import Database
 from services.user.partners.domain import (
     ACTIVE,
     Client,

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.chassis.database import Database, Query, Row, Transaction
-from services.chassis.vault import Vault
-from services.user.models import client_secrets, clients, partners
+from chassis.security.encryption import Vault
+from chassis.storage.database import Database, Query, Row, Transaction
 from services.user.partners.domain import OVERLAP, Client, Partner, minute
+from services.user.partners.tables import client_secrets, clients, partners
 
 _p, _c, _s = partners.c, clients.c, client_secrets.c
 

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from services.chassis.errors import FailedPrecondition, NotFound
+from chassis.errors import FailedPrecondition, NotFound
 
 LIFE = timedelta(hours=24)
 """Of a pending sign-up from the last time that it was asked for, and of a code from its mail."""

@@ -8,12 +8,13 @@ from typing import NamedTuple
 from sqlalchemy import Text, and_, bindparam, case, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.chassis.database import Database, Query, Transaction
-from services.chassis.vault import Vault
-from services.user.models import sign_ups, users
+from chassis.security.encryption import Vault
+from chassis.storage.database import Database, Query, Transaction
+from services.user.accounts.tables import sign_ups
 from services.user.sign_ups.domain import CODE_ATTEMPTS, LIFE, MAILS, Letter, SignUp
 from services.user.users.domain import INITIAL, fold
 from services.user.users.repository import DISPLAY_NAME, EMAIL
+from services.user.users.tables import users
 
 _s, _u = sign_ups.c, users.c
 _ASK = insert(sign_ups).values(

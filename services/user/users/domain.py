@@ -4,8 +4,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.chassis import addresses, locales
-from services.chassis.errors import AlreadyExists, NotFound, RequestInvalid
+from chassis import addresses, locales
+from chassis.errors import AlreadyExists, NotFound, RequestInvalid
 
 INITIAL, ACTIVE, INACTIVE = "INITIAL", "ACTIVE", "INACTIVE"
 CUSTOMER, OPERATOR, ADMIN = "customer", "operator", "admin"

@@ -4,12 +4,13 @@ from typing import Any
 
 from weft.user.v1 import events_pb2, user_pb2, user_service_pb2
 
-from services.chassis import ids, outbox
-from services.chassis.call import Call
-from services.chassis.clock import Clock
-from services.chassis.database import Database
-from services.chassis.outbox import Outbox
-from services.chassis.pages import Pages
+from chassis import ids
+from chassis.clock import Clock
+from chassis.queues import outbox
+from chassis.queues.outbox import Outbox
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from chassis.storage.database import Database
 from services.user.users.domain import (
     ACTIVE,
     CUSTOMER,

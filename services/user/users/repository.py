@@ -8,11 +8,11 @@ import psycopg
 from sqlalchemy import ARRAY, Text, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.chassis.database import Database, Query, Row, Transaction, violated
-from services.chassis.lookups import Lookup
-from services.chassis.vault import Vault
-from services.user.models import users
+from chassis.security.encryption import Vault
+from chassis.storage.database import Database, Query, Row, Transaction, violated
+from chassis.storage.lookups import Lookup
 from services.user.users.domain import ACTIVE, EmailTaken, ExternalReferenceTaken, User, fold
+from services.user.users.tables import users
 
 EMAIL, DISPLAY_NAME = "user.email", "user.display_name"
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from services.chassis import process
-from services.chassis.app import App
-from services.note import models
+from chassis import process
+from chassis.app import App
+from services.note import tables
 from services.note.handlers import NoteHandlers
 
 
@@ -14,4 +14,4 @@ async def build(weft: App) -> None:
 
 
 if __name__ == "__main__":
-    process.main("note", build, metadata=models.metadata, migrations=Path(__file__).parent / "migrations")
+    process.main("note", build, metadata=tables.metadata, migrations=Path(__file__).parent / "migrations")

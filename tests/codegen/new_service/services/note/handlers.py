@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from sqlalchemy import bindparam, insert, select
 from weft.note.v1 import note_service_pb2 as pb
 
-from services.chassis import ids
-from services.chassis.call import Call
-from services.chassis.clock import Clock
-from services.chassis.database import Database, Query, Row
-from services.chassis.errors import NotFound
-from services.note.models import notes
+from chassis import ids
+from chassis.rpc.call import Call
+from chassis.clock import Clock
+from chassis.storage.database import Database, Query, Row
+from chassis.errors import NotFound
+from services.note.tables import notes
 
 ADD = Query(insert(notes))
 BY_ID = Query(

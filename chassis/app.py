@@ -1,0 +1,280 @@
+"""What every service is built on: the parts of one process, its start and its end.
+
+async def build(weft: App) -> None:
+    weft.serve("weft.order.v1.OrderService", OrderHandlers(weft.database))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import cached_property
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sqlalchemy import MetaData
+from weft_client import MutualTls
+from weft_internal import InternalWeft
+
+import contract
+from chassis.clock import Clock
+from chassis.queues import worker as workers
+from chassis.queues.outbox import Outbox, Relay
+from chassis.queues.queue import Queue
+from chassis.rpc import chain, idempotency, stages
+from chassis.rpc.health import Health
+from chassis.rpc.pagination import Pages
+from chassis.rpc.reflection import Reflection
+from chassis.rpc.stream_quota import StreamQuota
+from chassis.security import tls
+from chassis.security.encryption import Vault
+from chassis.security.tokens import Tokens
+from chassis.settings import Settings, SettingsError
+from chassis.storage import database, retention
+from chassis.storage.cache import Cache
+from chassis.telemetry import logs, tracing
+from chassis.telemetry.tracing import Tracer
+from contract import Contract
+
+log = logs.logger("app")
+Job = Callable[[], Awaitable[Any]]
+NEVER_GIVEN_UP: dict[str, Any] = {"max_attempts": 1_000_000, "max_overruns": None}
+"""Options of a queue whose jobs may not be lost to anything."""
+QUIET = 0.3
+"""Seconds without a call after which callers have noticed that the process is not serving any more."""
+
+STREAM_GRACE = 15
+"""Seconds that a stream has past its deadline: for its last message, and for a peer whose timer is late."""
+
+
+def server_options(read: Contract) -> list[tuple[str, int]]:
+    """gRPC's options. A connection that has reached its age lets its longest stream come to its own end."""
+    longest = max(method.deadline for method in read.methods)
+    return [
+        ("grpc.so_reuseport", 0),  # one process is one endpoint: a taken port is a fault, not a share
+        ("grpc.max_connection_age_ms", 300_000),  # clients find new replicas
+        ("grpc.max_connection_age_grace_ms", int((longest + STREAM_GRACE) * 1000)),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+        # Twice what the edge lets pass; between a soft and a hard limit gRPC refuses by chance.
+        ("grpc.max_metadata_size", 64 * 1024),
+        ("grpc.absolute_max_metadata_size", 64 * 1024),
+        ("grpc.max_concurrent_streams", 1000),
+    ]
+
+
+class App:
+    """The parts of a service's process. `build` adds handlers and workers; `start` and `stop` bracket its life."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        *,
+        metadata: MetaData,
+        migrations: Path,
+        clock: Clock | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.metadata = metadata
+        self.clock = clock or Clock()
+        self.contract = contract.load()
+        self.tracer = tracer or Tracer(None, 0)
+        url = settings.database_url.get_secret_value()
+        self.database_url = database.of_service(url, settings.database_prefix, name)
+        self.database = database.Database(self.database_url, settings.pool_size, self.tracer, f"weft-{name}")
+        self.vault = Vault({key: value.get_secret_value() for key, value in settings.data_keys.items()})
+        self.pages = Pages(self.vault.derive("page tokens"))
+        self.clients = InternalWeft(settings.peers, tls=_client_tls(settings))
+        self.tokens = Tokens(settings.issuer, self._fetch_keys)
+        self.health: Health
+        self.parts: stages.Parts
+        self._migrations = migrations
+        self._served: dict[str, object] = {}
+        self._queues: list[Queue] = []
+        self._workers: list[workers.Worker] = []
+        self._jobs: list[tuple[float, Job, str]] = []
+        self._stops: list[Job] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._working: set[asyncio.Task[Any]] = set()
+        self._server: grpc.aio.Server | None = None
+        self._add_chassis_tables()
+
+    def _add_chassis_tables(self) -> None:
+        """Put to use what the service's metadata has of the chassis's tables."""
+        self.every(retention.INTERVAL_S, retention.Sweep(self.database, self.metadata, self.clock).run, "retention")
+        self.replies: idempotency.Replies | None = None
+        if "idempotency" in self.metadata.tables:
+            self.replies = idempotency.Replies(self.database, self.clock, self.vault)
+        if "outbox" in self.metadata.tables:
+            self.outbox = Outbox(self.queue("outbox", **NEVER_GIVEN_UP))
+            relay = Relay(lambda events: self.clients.events.publish_events(events=events), self.tracer)
+            self.work(workers.Worker(self.outbox.queue, relay, breakers=[relay.breaker]))
+
+    async def _fetch_keys(self) -> str:
+        # A client for this alone: no breaker and no pausing channel of other calls keeps the keys away.
+        clients = InternalWeft(self.settings.peers, tls=_client_tls(self.settings))
+        try:
+            return str((await clients.oauth.get_jwks()).data, "utf-8")
+        finally:
+            await clients.close()
+
+    # What `build` calls
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The shared cache. A service that does not ask for it has neither its connections nor its library."""
+        from chassis.storage.valkey import connect  # its library takes 8 MB
+
+        return connect(self.settings.redis_url.get_secret_value(), self.name)
+
+    def serve(self, service: str, handlers: object) -> None:
+        """Serve a gRPC service with an object that has an async method for each RPC, named as in the proto."""
+        missing = [m.name for m in self.contract.of_service(service) if not callable(getattr(handlers, m.name, None))]
+        if missing or not self.contract.of_service(service):
+            raise SettingsError(
+                f"{type(handlers).__name__} does not serve {', '.join(missing) or 'any RPC'} of {service}."
+            )
+        self._served[service] = handlers
+
+    def queue(self, table: str, **options: Any) -> Queue:
+        """A work queue on one of the service's tables; options as for `work.Queue`."""
+        queue = Queue(self.database, self.metadata.tables[table], self.clock, **options)
+        self._queues.append(queue)
+        self.every(15, queue.measure, f"measure {table}")
+        return queue
+
+    def work(self, worker: workers.Worker) -> None:
+        """Run a worker in this process, unless `WEFT_WORK` is off."""
+        self._workers.append(worker)
+
+    def every(self, seconds: float, job: Job, name: str) -> None:
+        """Run a job again and again, unless `WEFT_WORK` is off. Replicas may run it at once."""
+        self._jobs.append((seconds, job, name))
+
+    def on_stop(self, end: Job) -> None:
+        """Call when the process begins to stop, before running calls are waited for: tell streams to end."""
+        self._stops.append(end)
+
+    def background(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run something until the process ends."""
+        self._tasks.add(asyncio.create_task(coroutine))
+
+    # Life
+
+    async def start(self) -> int:
+        """Open everything and serve; the port, 0 where nothing is served."""
+        await self.database.open()
+        self.health = Health(self.database, self._migrations, list(self._served))
+        port = await self._start_server() if self.settings.serve else 0
+        self.background(self.health.watch())
+        self.background(self._measure())
+        self.background(tracing.measure_loop())
+        if port:
+            self.background(self.tokens.fetch_first())
+        if self.settings.work:
+            self.background(workers.listen(self.database_url, self._queues))
+            for worker in self._workers:
+                self._working.add(asyncio.create_task(worker.run()))
+            for seconds, job, name in self._jobs:
+                self.background(_again(seconds, job, name))
+        log.info("started", port=port)
+        return port
+
+    async def stop(self) -> None:
+        """Not serving; callers gone; streams told to end; running calls finished; leases handed back; everything closed."""
+        log.info("stopping")
+        await self.health.stop()
+        for worker in self._workers:
+            worker.stop()
+        await self._drain()
+        for end in self._stops:
+            await end()
+        if self._server is not None:
+            await self._server.stop(self.settings.stop_grace)
+        if self._working:
+            await asyncio.wait(self._working, timeout=self.settings.stop_grace)
+        for task in (*self._tasks, *self._working):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._working, return_exceptions=True)
+        await self.close()
+        log.info("stopped")
+
+    async def close(self) -> None:
+        """Disconnect from everything."""
+        await self.clients.close()
+        if "cache" in vars(self):
+            await self.cache.close()
+        await self.database.close()
+
+    async def _drain(self) -> None:
+        """Serve on until callers have gone elsewhere: a server that closes breaks off what arrives at that moment.
+
+        Until no call has come for a moment, at most for the time that the settings give.
+        """
+        end, seen = monotonic() + self.settings.drain, -1
+        while self._server is not None and self.parts.calls != seen and monotonic() < end:
+            seen = self.parts.calls
+            await asyncio.sleep(QUIET)
+
+    async def _start_server(self) -> int:
+        self.parts = stages.Parts(
+            contract=self.contract,
+            tracer=self.tracer,
+            tokens=self.tokens,
+            replies=self.replies,
+            trusted_callers=frozenset(self.settings.internal_callers),
+            max_concurrent_calls=self.settings.max_concurrent_calls,
+            stream_quota=StreamQuota(self.settings.max_streams_per_caller, self.settings.max_streams_per_partner),
+        )
+        server = self._server = grpc.aio.server(options=server_options(self.contract))
+        for service, handlers in self._served.items():
+            bound = {
+                m.name: chain.bind(self.parts, m, getattr(handlers, m.name)) for m in self.contract.of_service(service)
+            }
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, bound),))
+        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
+        names = [*self._served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        every_service = {package.split(".")[1] for package in self.contract.packages}
+        Reflection(names, self.parts.trusted_callers | every_service).serve(server)
+        try:
+            if self.settings.tls == "on":
+                port = server.add_secure_port(self.settings.listen, tls.server(self.settings))
+            else:
+                port = server.add_insecure_port(self.settings.listen)
+        except RuntimeError:
+            raise SettingsError(
+                f"WEFT_LISTEN: {self.settings.listen} is taken or not ours; name another address."
+            ) from None
+        await server.start()
+        return port
+
+    async def _measure(self) -> None:
+        while True:
+            self.database.measure()
+            tracing.IN_FLIGHT.set(self.parts.in_flight if self._server else 0)
+            await asyncio.sleep(5)
+
+
+async def _again(seconds: float, job: Job, name: str) -> None:
+    """Run a job every so many seconds, replicas apart from one another; a failure waits for the next time."""
+    while True:
+        await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311
+        try:
+            await job()
+        except Exception as error:
+            log.warning("job_failed", job=name, cause=repr(error))
+
+
+def _client_tls(settings: Settings) -> MutualTls | None:
+    if settings.tls == "off":
+        return None
+    assert settings.tls_cert and settings.tls_key and settings.tls_ca
+    return MutualTls(settings.tls_cert, settings.tls_key, settings.tls_ca)

@@ -1,0 +1,184 @@
+"""The command line of a service: `python -m services.order [serve | migrate | bootstrap]`."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psycopg
+import uvloop
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
+
+from chassis import errors, settings
+from chassis.app import App
+from chassis.settings import Settings, SettingsError
+from chassis.storage import database
+from chassis.storage import migrations as migrating
+from chassis.telemetry import logs, tracing
+
+Build = Callable[[App], Awaitable[None]]
+log = logs.logger("process")
+_GIVE_UP_S = 3.0
+"""Seconds to close what a failed start has opened, and for its tasks to end."""
+
+
+def main(
+    name: str,
+    build: Build,
+    *,
+    metadata: MetaData,
+    migrations: Path,
+    bootstrap: Callable[[App], Awaitable[None]] | None = None,
+) -> None:
+    """Run one command of a service and exit: 0 when it ended well, 1 with one sentence when it did not."""
+    # gRPC's core writes text to standard error, also for what strangers send; set the variable to see it.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    command = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    try:
+        read = settings.read()
+        _check_database_url(read)
+        logs.configure(name, read.log_level)
+        if command == "migrate":
+            _migrate(name, read, metadata, migrations)
+        elif command == "bootstrap":
+            uvloop.run(_bootstrap(lambda: App(name, read, metadata=metadata, migrations=migrations), bootstrap))
+        elif command == "serve":
+            tracer = _start_telemetry(name, read)
+            uvloop.run(_serve(lambda: App(name, read, metadata=metadata, migrations=migrations, tracer=tracer), build))
+            tracing.stop()
+        else:
+            sys.exit(f"weft-{name}: there is no command {command!r}; say serve, migrate or bootstrap.")
+    except Exception as error:
+        if not (sentence := _sentence(error)):
+            raise
+        sys.exit(f"weft-{name}: {sentence}")
+
+
+def _sentence(error: BaseException) -> str:
+    """What is wrong and what to do about it; empty for what nobody has foreseen, which is shown as it is."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig  # what SQLAlchemy wraps
+    if isinstance(error, SettingsError):
+        return str(error)
+    if isinstance(error, errors.ServiceUnavailable):
+        return database_fault(error.__cause__ or error)
+    if isinstance(error, psycopg.OperationalError | psycopg.errors.InsufficientPrivilege):
+        return database_fault(error)
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"it cannot go on: {error.strerror or error}{where}; see to that and start it again."
+    return ""
+
+
+def database_fault(error: BaseException) -> str:
+    """What the server said, and what to do about it. The server names roles and databases, never a password."""
+    said = str(error).strip().split("\n\t")[0]
+    if "FATAL:" in said or isinstance(error, psycopg.errors.InsufficientPrivilege):
+        reason = f"refuses ({said.rpartition('FATAL:')[2].strip().splitlines()[0]})"
+    else:
+        lines = [line.rpartition("failed: ")[2] for line in said.splitlines() if line.strip()]
+        reason = f"does not answer ({lines[-1] if lines else type(error).__name__})"
+    return f"the database {reason}; check WEFT_DATABASE_URL and the server."
+
+
+def _check_database_url(read: Settings) -> None:
+    try:
+        conninfo_to_dict(read.database_url.get_secret_value())
+    except psycopg.ProgrammingError:  # whose text may hold the password
+        raise SettingsError("WEFT_DATABASE_URL: write postgresql://role:password@host:port.") from None
+
+
+def _start_telemetry(name: str, read: Settings) -> tracing.Tracer:
+    try:
+        return tracing.start(name, read.otlp_endpoint, read.trace_ratio, read.metrics_listen)
+    except OSError as error:
+        raise SettingsError(
+            f"WEFT_METRICS_LISTEN: {read.metrics_listen} is taken or not ours ({error.strerror}); name another address."
+        ) from None
+
+
+def _migrate(name: str, read: Settings, metadata: MetaData, folder: Path) -> None:
+    url = database.of_service(read.database_url.get_secret_value(), read.database_prefix, name)
+    migrating.migrate(url, folder, metadata)
+    if read.serving_role:
+        migrating.grant(url, read.serving_role)
+
+
+async def _bootstrap(make: Callable[[], App], bootstrap: Callable[[App], Awaitable[None]] | None) -> None:
+    if bootstrap is None:
+        return
+    weft = make()
+    # Its connection comes before the pool's, which would try again in silence: it says what the server answers.
+    async with migrating.taking_turns(weft.database_url):
+        await weft.database.open()
+        try:
+            await bootstrap(weft)
+        finally:
+            await weft.close()
+
+
+async def _serve(make: Callable[[], App], build: Build) -> None:
+    """Until SIGTERM or SIGINT, and then to a graceful end; a second signal ends at once."""
+    weft = make()
+    if observed := weft.settings.record_reasons:
+        _record_reasons(observed)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stopping.is_set():
+            os._exit(1)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        await build(weft)
+        await weft.start()
+    except Exception as error:
+        await _give_up(weft, error)
+        raise
+    _spare_the_collector()
+    await stopping.wait()
+    await weft.stop()
+
+
+async def _give_up(weft: App, error: Exception) -> None:
+    """Close what a failed start has opened, and end for certain: a task that will not be cancelled keeps the loop alive."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_GIVE_UP_S):
+            await weft.close()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks and (await asyncio.wait(tasks, timeout=_GIVE_UP_S))[1]:
+        sys.stderr.write(f"weft-{weft.name}: {_sentence(error) or repr(error)}\n")
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _spare_the_collector() -> None:
+    """What lives as long as the process is looked at no more, and calls, which free what they use, trigger fewer looks.
+
+    Collections took 5 % of the order service's CPU; generation 0 now holds some tens of calls.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+def _record_reasons(path: Path) -> None:
+    """Append `method reason` lines, for the tests that compare what is answered with what the contract declares."""
+    file = path.open("a", buffering=1)
+
+    def observe(method: str, reason: str) -> None:
+        with contextlib.suppress(OSError):
+            file.write(f"{method} {reason}\n")
+
+    errors.observer = observe

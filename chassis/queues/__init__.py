@@ -1,0 +1,1 @@
+"""Work that outlives a call: queues, workers, the outbox, deduplication."""

@@ -1,0 +1,81 @@
+"""The statements of a queue (`work.py`). `{now}` is the database's own time, or a test's."""
+
+from typing import NamedTuple
+
+from chassis.storage.database import Query
+
+_INSERT = """
+INSERT INTO {name} (kind, key, payload, traceparent, due, created_at) VALUES
+(%(kind)s, %(key)s, %(payload)s, %(traceparent)s, COALESCE(%(due)s::timestamptz, {now}), {now}) ON CONFLICT (key) DO NOTHING
+"""
+
+_LEASE = """
+UPDATE {name} j SET leased_until = {now} + make_interval(secs => %(seconds)s), attempts = attempts + 1 FROM (
+  SELECT id FROM {name} WHERE state = 'ready' AND due <= {now} AND {which}
+  ORDER BY due LIMIT %(most)s FOR UPDATE SKIP LOCKED
+) due WHERE j.id = due.id
+RETURNING j.id, j.kind, j.key, j.payload, j.traceparent, j.attempts, j.excused, j.overruns
+"""
+_UNSUSPECTED = "leased_until IS NULL AND overruns = 0"
+_SUSPECTED = "(leased_until < {now} OR (leased_until IS NULL AND overruns > 0))"
+
+_FINISH = """
+UPDATE {name} j SET
+  state = r.state, error = r.error, excused = j.excused + r.excused, leased_until = NULL,
+  due = CASE WHEN r.state = 'ready' THEN {now} + make_interval(secs => r.wait) ELSE j.due END,
+  finished_at = CASE WHEN r.state = 'ready' THEN NULL ELSE {now} END
+FROM unnest(
+  %(ids)s::bigint[], %(leases)s::int[], %(states)s::text[], %(errors)s::text[], %(waits)s::float8[], %(excused)s::int[]
+) AS r(id, lease, state, error, wait, excused)
+WHERE j.id = r.id AND j.attempts = r.lease AND j.state = 'ready'
+"""
+
+_RELEASE = """
+UPDATE {name} j SET leased_until = NULL, excused = j.excused + 1
+FROM unnest(%(ids)s::bigint[], %(leases)s::int[]) AS r(id, lease)
+WHERE j.id = r.id AND j.attempts = r.lease AND j.state = 'ready' AND j.leased_until IS NOT NULL
+"""
+
+_REPLAY = """
+UPDATE {name} SET state = 'ready', excused = attempts, overruns = 0, due = {now}, leased_until = NULL, finished_at = NULL
+WHERE id = ANY(%(ids)s) AND state <> 'ready'
+"""
+
+
+class Statements(NamedTuple):
+    """Of one queue."""
+
+    insert: Query
+    lease: Query
+    lease_suspect: Query
+    finish: Query
+    overran: Query
+    release: Query
+    replay: Query
+    notify: Query
+    measure: Query
+
+
+def of(name: str, now: str) -> Statements:
+    """The statements of the table `name`, where `now` says the present."""
+
+    def query(verb: str, sql: str, which: str = "") -> Query:
+        return Query(sql.format(name=name, now=now, which=which.format(now=now)), name=f"{verb} {name}")
+
+    return Statements(
+        insert=query("put", _INSERT),
+        lease=query("lease", _LEASE, _UNSUSPECTED),
+        lease_suspect=query("lease suspect", _LEASE, _SUSPECTED),
+        finish=query("finish", _FINISH),
+        overran=query(
+            "overran", "UPDATE {name} SET overruns = overruns + 1 WHERE id = ANY(%(ids)s) AND state = 'ready'"
+        ),
+        release=query("release", _RELEASE),
+        replay=query("replay", _REPLAY),
+        notify=query("notify", "NOTIFY {name}"),
+        measure=query(
+            "count",
+            "SELECT count(*) AS ready, COALESCE(EXTRACT(EPOCH FROM {now} - min(due)), 0) AS lag "
+            "FROM {name} WHERE state = 'ready'",
+        ),
+    )

@@ -1,0 +1,1 @@
+"""A call, in and out."""

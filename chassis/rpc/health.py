@@ -1,0 +1,81 @@
+"""`grpc.health.v1`: ready means that the service's own database answers and is migrated, not that its neighbours do."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import aio as health_aio
+
+from chassis.errors import WeftError
+from chassis.storage import migrations
+from chassis.storage.database import Database, Query
+from chassis.telemetry.logs import logger
+
+log = logger("health")
+INTERVAL = 2.0
+LATE = 2.0
+"""Seconds within which the database has to answer; a statement that hangs ends by itself (`connections`)."""
+_REVISION = Query("SELECT version_num FROM alembic_version", name="check revision")
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Health:
+    """Keeps the standard health service up to date, for the process (``) and each of its services."""
+
+    def __init__(self, database: Database, folder: Path, services: Sequence[str]) -> None:
+        self.servicer = health_aio.HealthServicer()
+        self._database = database
+        self._head = migrations.head(folder)
+        self._services = ["", *services]
+        self._stopping = False
+
+    async def ready(self) -> bool:
+        """Whether the database answers and has the newest migration that this process knows, or a newer one."""
+        looking = asyncio.ensure_future(self._database.first(_REVISION))
+        looking.add_done_callback(_forget)
+        # Not cancelled when it is late: to cancel a statement, a silent server would have to answer too.
+        try:
+            await asyncio.wait({looking}, timeout=LATE)
+        except asyncio.CancelledError:
+            looking.cancel()  # the process ends
+            raise
+        if not looking.done():
+            log.warning("not_ready", cause="late")
+            return False
+        try:
+            row = looking.result()
+        except WeftError as error:
+            log.warning("not_ready", cause=type(error).__name__)
+            return False
+        except Exception as error:
+            log.warning("not_ready", cause=repr(error))
+            return False
+        return row is not None and row.version_num >= self._head
+
+    async def watch(self) -> None:
+        """Look every few seconds, until cancelled; health traffic itself never waits for the database."""
+        known: bool | None = None
+        while not self._stopping:
+            now = await self.ready()
+            if now is not known and not self._stopping:
+                known = now
+                await self._set(_SERVING if now else _NOT_SERVING)
+            await asyncio.sleep(INTERVAL if now else 0.2)
+
+    async def stop(self) -> None:
+        """Not serving from now on: edges and clients go elsewhere."""
+        self._stopping = True
+        await self.servicer.enter_graceful_shutdown()
+
+    async def _set(self, status: Any) -> None:
+        for service in self._services:
+            await self.servicer.set(service, status)
+
+
+def _forget(looking: "asyncio.Future[Any]") -> None:
+    """What it raises is no news where nobody waits for it any more."""
+    if not looking.cancelled():
+        looking.exception()

@@ -1,0 +1,128 @@
+"""Idempotency keys: one effect and one answer for a key, whatever is sent twice, late, or at once.
+
+The record is written in the transaction of the effect, so one exists if and only if the other does. Only successes are
+stored. A call that comes while the first one runs waits for it: in the same process for its end, across processes on
+the unique index, bounded by `lock_timeout`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import psycopg
+from google.protobuf.message import Message
+from sqlalchemy import Column, DateTime, Index, LargeBinary, MetaData, Table
+
+from chassis import errors
+from chassis.clock import Clock
+from chassis.security.encryption import Vault
+from chassis.storage import retention
+from chassis.storage.database import Database, Query, Transaction, violated
+
+RETENTION = timedelta(hours=24)
+TABLE = "idempotency"
+CONSTRAINT = f"{TABLE}_pkey"
+"""What a second writer of the same key breaks."""
+
+_INSERT = Query(
+    "INSERT INTO idempotency (id, fingerprint, reply, created_at) VALUES (%(id)s, %(fingerprint)s, %(reply)s, %(created_at)s)",
+    name="remember reply",
+)
+_FIND = Query("SELECT fingerprint, reply FROM idempotency WHERE id = %(id)s", name="find reply")
+
+
+def table(metadata: MetaData) -> Table:
+    """Stored replies. `id` is a hash of caller, method and key."""
+    return Table(
+        TABLE,
+        metadata,
+        Column("id", LargeBinary, primary_key=True),
+        Column("fingerprint", LargeBinary, nullable=False),
+        Column("reply", LargeBinary, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False),
+        Index("idempotency_created_at", "created_at"),
+        info=retention.delete(retention.Expiry("created_at", RETENTION)),
+    )
+
+
+class Record(NamedTuple):
+    """A row of the table, for handlers whose one statement writes it."""
+
+    id: bytes
+    fingerprint: bytes
+    reply: bytes
+    created_at: datetime
+
+
+@dataclass(slots=True)
+class IdempotencyKey:
+    """The key of a call. A handler of a keyed method stores its reply with `remember` or writes `record` itself."""
+
+    id: bytes
+    fingerprint: bytes
+    clock: Clock
+    vault: Vault | None
+    recorded: bool = field(default=False)
+
+    def record(self, reply: bytes) -> Record:
+        """The row to insert with the effect; a reply that holds something sensitive is sealed."""
+        self.recorded = True
+        stored = self.vault.seal(reply, "idempotency") if self.vault else reply
+        return Record(self.id, self.fingerprint, stored, self.clock.now())
+
+    async def remember(self, tx: Transaction, reply: Message) -> None:
+        """Insert the row in the transaction of the effect."""
+        await tx.run(_INSERT, **self.record(reply.SerializeToString())._asdict())
+
+
+class Replies:
+    """Finds stored replies, and lets calls with one key in one process take turns."""
+
+    def __init__(self, database: Database, clock: Clock, vault: Vault) -> None:
+        self._database = database
+        self._clock = clock
+        self._vault = vault
+        self._running: dict[bytes, asyncio.Future[None]] = {}
+
+    def key(self, caller: str, method: str, key: str, request: Message, sealed: bool) -> IdempotencyKey:
+        """The key of a call: what it is stored under, and the fingerprint of its request."""
+        scope = hashlib.blake2b(f"{caller}\n{method}\n{key}".encode(), digest_size=16).digest()
+        print_ = hashlib.blake2b(request.SerializeToString(deterministic=True), digest_size=16).digest()
+        return IdempotencyKey(scope, print_, self._clock, self._vault if sealed else None)
+
+    async def turn(self, key: IdempotencyKey) -> asyncio.Future[None]:
+        """Wait until no other call of this process has the key; then it is ours until the future is done."""
+        while (other := self._running.get(key.id)) is not None:
+            await asyncio.shield(other)
+        mine = self._running[key.id] = asyncio.get_running_loop().create_future()
+        return mine
+
+    def end(self, key: IdempotencyKey, turn: asyncio.Future[None]) -> None:
+        """Let the next one go on."""
+        self._running.pop(key.id, None)
+        if not turn.done():
+            turn.set_result(None)
+
+    async def find(self, key: IdempotencyKey) -> bytes | None:
+        """The stored reply, or None. Raises `IdempotencyKeyReused` where the key was used with another request."""
+        row = await self._database.first(_FIND, id=key.id)
+        if row is None:
+            return None
+        if row.fingerprint != key.fingerprint:
+            raise errors.IdempotencyKeyReused()
+        return self._vault.open(row.reply, "idempotency") if key.vault else bytes(row.reply)
+
+
+def collided(error: Exception) -> bool:
+    """Whether an error says that another call with the same key was faster, or still holds the key.
+
+    PostgreSQL names what a time-out waited for only in the error's context: "while inserting index tuple … in relation …".
+    """
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return violated(error) == CONSTRAINT
+    context = error.diag.context or "" if isinstance(error, psycopg.errors.LockNotAvailable) else ""
+    return f'"{CONSTRAINT}"' in context or f'"{TABLE}"' in context

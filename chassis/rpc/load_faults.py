@@ -1,0 +1,47 @@
+"""What an exception that is not one of ours says of the moment: a part that the call needs was late, full or away.
+
+An INTERNAL_FAULT is a fault of the program, which the same call meets again. What passes by itself never is one.
+"""
+
+from datetime import timedelta
+
+import grpc
+import psycopg
+from weft_client import failures
+
+from chassis.errors import DeadlineExpired, Overloaded, ResourceBusy, ServiceUnavailable, WeftError
+
+SOON = timedelta(seconds=1)
+_LATE = frozenset((grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED))
+_AWAY = frozenset((grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, *_LATE))
+_CONTENDED = frozenset(("40001", "40P01", "55P03"))
+"""SQLSTATEs of a row that others hold: serialization failure, deadlock, lock time-out."""
+_TROUBLED = frozenset(("08", "53", "57", "58"))
+"""SQLSTATE classes of a server that is away, full, stopping, or in trouble with its system."""
+
+
+def passing(error: Exception) -> WeftError | None:
+    """The error to answer with where the cause passes by itself; None for a fault of the program."""
+    if isinstance(error, TimeoutError):
+        return DeadlineExpired()
+    if isinstance(error, psycopg.Error):
+        return _of_database(error)
+    if isinstance(error, failures.WeftError):
+        return ServiceUnavailable() if error.code in _AWAY else None
+    if isinstance(error, grpc.aio.AioRpcError):
+        return ServiceUnavailable() if error.code() in _AWAY else None
+    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+        return Overloaded(retry_after=SOON)
+    return ServiceUnavailable() if isinstance(error, OSError) else None
+
+
+def _of_database(error: psycopg.Error) -> WeftError | None:
+    state = error.sqlstate or ""
+    if state == "57014":  # query cancelled: by its statement_timeout
+        return DeadlineExpired()
+    if state in _CONTENDED:
+        return ResourceBusy(retry_after=SOON)
+    if state[:2] in _TROUBLED or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return ServiceUnavailable()
+    # A transaction that the server has ended, or a server that is a standby just now.
+    return ServiceUnavailable() if state in ("25P02", "25P03", "25P04", "25006") else None

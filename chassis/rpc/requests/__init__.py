@@ -1,0 +1,1 @@
+"""What is asked of a request before its handler sees it: bounds, fields, masks."""

@@ -1,0 +1,97 @@
+"""The end of the chain: the handler, and its reply on the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import quote
+
+from google.protobuf import descriptor_pool
+
+from chassis.rpc import resource_ids
+from chassis.rpc.call import Call
+from chassis.rpc.requests.validation import message_class
+from chassis.rpc.stages import Next, Parts
+from chassis.telemetry.logs import logger
+from contract import Contract, Method
+
+MAX_HEADERS = 2_000
+"""Bytes of an answer's own headers, far below what any part on the way takes."""
+
+log = logger("chain")
+
+
+def handling(handler: Callable[[Any, Call], Any], method: Method) -> Next:
+    """Innermost: the handler, and the reply on its way out."""
+    if method.server_streaming:
+
+        async def stream(call: Call) -> None:
+            # Ends with the call, and not when it is collected.
+            async with aclosing(handler(call.request, call)) as messages:
+                async for message in messages:
+                    await call.context.write(message.SerializeToString())
+
+        return stream
+
+    async def run(call: Call) -> bytes:
+        reply = await handler(call.request, call)
+        return reply if type(reply) is bytes else reply.SerializeToString()
+
+    return run
+
+
+def answering(parts: Parts, method: Method, next_: Next) -> Next:
+    """Around replay and handler alike: the HTTP status of success and the new resource's `location`."""
+    if method.success == 200:
+
+        async def plain(call: Call) -> bytes | None:
+            reply = await next_(call)
+            if call.headers:
+                await call.context.send_initial_metadata(_sendable(call.headers, method))
+            return reply
+
+        return plain
+    output = descriptor_pool.Default().FindMessageTypeByName(method.output)
+    parse = message_class(method.output).FromString
+    template = _location(parts.contract, method, {f.name for f in output.fields}) if method.success == 201 else ""
+    status = ("x-http-status", str(method.success))
+    ids_of = resource_ids.of_reply(parts.contract, method)
+
+    async def run(call: Call) -> bytes | None:
+        reply = await next_(call)
+        headers = [status, *(call.headers or ())]
+        if template and reply is not None:
+            message = parse(reply)
+            if call.span.is_recording():
+                call.span.set_attributes(ids_of(message))
+            path = re.sub(r"{(\w+)}", lambda match: quote(getattr(message, match[1]), safe=""), template)
+            headers.append(("location", path))
+        await call.context.send_initial_metadata(_sendable(headers, method))
+        return reply
+
+    return run
+
+
+def _sendable(headers: Sequence[tuple[str, str]], method: Method) -> tuple[tuple[str, str], ...]:
+    """The headers that fit: what is too large, or not ASCII, would end the call on its way to the caller."""
+    sent, room = [], MAX_HEADERS
+    for name, value in headers:
+        size = len(name) + len(value) + 32  # as HTTP/2 counts them
+        if size > room or not (value.isascii() and value.isprintable()):
+            log.error("header_left_out", method=method.full_name, header=name, size=size)
+            continue
+        room -= size
+        sent.append((name, value))
+    return tuple(sent)
+
+
+def _location(read: Contract, method: Method, fields: set[str]) -> str:
+    """The route of the thing that was made: the creating route, and one variable more that the reply has a field for."""
+    assert method.route is not None
+    for other in read.of_service(method.service):
+        nested = other.route and re.fullmatch(re.escape(method.route.path) + r"/{\w+}", other.route.path)
+        if other.route and nested and set(other.route.variables) <= fields:
+            return other.route.path
+    return ""

@@ -1,0 +1,290 @@
+"""The stages of a call on its way in. Each is made for a method at start and wraps the next; see `chain` for their order.
+
+All serve the four kinds of RPC: for a stream of replies the innermost stage writes the messages, so that what surrounds
+a call surrounds the whole stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import grpc
+import psycopg
+from google.protobuf.message import Message
+from opentelemetry import context as contexts
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+from weft_client import context as handed_on
+
+import contract
+from chassis import errors
+from chassis.errors import WeftError
+from chassis.rpc import call as calls
+from chassis.rpc import idempotency, load_faults, resource_ids
+from chassis.rpc.call import Call
+from chassis.rpc.deadlines import Bound
+from chassis.rpc.idempotency import Replies
+from chassis.rpc.requests import validation
+from chassis.rpc.stream_quota import StreamQuota
+from chassis.security import identity
+from chassis.security.tokens import Tokens
+from chassis.telemetry.logs import logger
+from chassis.telemetry.tracing import CALLS, Tracer
+from contract import Caller, Contract, Key, Method
+
+Next = Callable[[Call], Awaitable[bytes | None]]
+Stage = Callable[["Parts", Method, Next], Next]
+log = logger("chain")
+
+
+@dataclass
+class Parts:
+    """What the stages of a process share."""
+
+    contract: Contract
+    tracer: Tracer
+    tokens: Tokens
+    replies: Replies | None
+    trusted_callers: frozenset[str]
+    """Names in certificates that every internal RPC takes beside those that its policy lists: an operator's tools."""
+    max_concurrent_calls: int
+    stream_quota: StreamQuota
+    calls: int = 0
+    in_flight: int = 0
+    streams: int = 0
+
+
+def tracing(parts: Parts, method: Method, next_: Next) -> Next:
+    """First, so that everything else happens within the span and is counted: span, metrics, request id."""
+    name, attributes = method.path[1:], {"rpc.system.name": "grpc", "rpc.method": method.path[1:]}
+    seconds = {code: CALLS.labels(method.full_name, code.name) for code in grpc.StatusCode}
+    start = parts.tracer.start
+
+    async def run(call: Call) -> bytes | None:
+        begun = time.perf_counter()
+        parts.calls += 1
+        parts.in_flight += 1
+        span = call.span = start(name, call.traceparent, SpanKind.SERVER, attributes, call.client_traceparent)
+        if span.is_recording():
+            span.set_attribute("weft.request_id", call.request_id)
+        contexts.attach(trace.set_span_in_context(span))  # the task is the call's own: nothing to detach
+        calls.current.set(call)
+        code = grpc.StatusCode.CANCELLED
+        try:
+            reply = await next_(call)
+            code = grpc.StatusCode.OK
+            return reply
+        except Refused as refused:
+            code = refused.code
+            raise refused.abort from None
+        finally:
+            if span.is_recording():
+                span.set_attribute("rpc.response.status_code", code.name)
+                if code in _FAULTS:
+                    span.set_status(StatusCode.ERROR)
+                span.end()
+            parts.in_flight -= 1
+            seconds[code].observe(time.perf_counter() - begun)
+
+    return run
+
+
+class Refused(Exception):
+    """A call that was answered with an error: its code, and grpc's own signal to end the call."""
+
+    def __init__(self, code: grpc.StatusCode, abort: BaseException) -> None:
+        self.code = code
+        self.abort = abort
+
+
+def erring(_: Parts, method: Method, next_: Next) -> Next:
+    """Around everything that may raise: the one place where an exception becomes a status with details."""
+
+    async def run(call: Call) -> bytes | None:
+        try:
+            return await next_(call)
+        except WeftError as error:
+            raised = error
+        except Exception as error:
+            passing = load_faults.passing(error)
+            if passing is None:
+                log.exception("call_failed", method=method.full_name)
+            elif not isinstance(error, TimeoutError):
+                cause = getattr(error, "sqlstate", None) or type(error).__name__
+                log.warning("call_broken_off", method=method.full_name, reason=passing.reason, cause=cause)
+            raised = passing or errors.InternalFault()
+        if errors.observer is not None:
+            errors.observer(method.full_name, raised.reason)
+        status = raised.status(call.request_id)
+        try:
+            await call.context.abort(
+                raised.code, status.message, (("grpc-status-details-bin", status.SerializeToString()),)
+            )
+        except grpc.aio.AbortError as abort:
+            raise Refused(raised.code, abort) from raised
+        raise AssertionError("abort returned")
+
+    return run
+
+
+def limiting(parts: Parts, method: Method, next_: Next) -> Next:
+    """Before any work is done: shed load while answering is still cheap, and bound the time that a call may take."""
+    most, longest, streaming = parts.max_concurrent_calls, method.deadline, method.server_streaming
+    bound = Bound(longest)
+
+    async def run(call: Call) -> bytes | None:
+        # An open stream does next to nothing: streams have a bound of their own and take no place of a call's.
+        if (parts.streams >= most) if streaming else (parts.in_flight - parts.streams > most):
+            raise errors.Overloaded(retry_after=timedelta(seconds=1))
+        asked = call.context.time_remaining()
+        left = longest if asked is None else min(asked, longest)
+        call.deadline = time.monotonic() + left
+        handed_on.deadline.set(call.deadline)
+        handed_on.authorization.set(call.authorization)
+        handed_on.request_id.set(call.request_id)
+        if streaming:  # it ends itself, with a last message that says so
+            parts.streams += 1
+            try:
+                return await next_(call)
+            finally:
+                parts.streams -= 1
+        if asked is not None and asked <= longest:  # a caller's own deadline is kept by grpc
+            return await next_(call)
+        return await bound.keep(next_(call))
+
+    return run
+
+
+def calling(parts: Parts, method: Method, next_: Next) -> Next:
+    """Before policy, which asks who calls: the verified token, or the verified certificate for internal methods."""
+    tokens, internal = parts.tokens, Caller.INTERNAL in method.callers
+    services = method.internal_callers | parts.trusted_callers
+
+    async def run(call: Call) -> bytes | None:
+        if internal:
+            call.caller = identity.of_certificate(call.context.auth_context(), services)
+        elif call.authorization:
+            if not method.public:
+                call.caller = tokens.remembered(call.authorization) or await tokens.identify(call.authorization)
+        elif not method.public:
+            raise errors.TokenMissing()
+        return await next_(call)
+
+    return run
+
+
+def allowing(_: Parts, method: Method, next_: Next) -> Next:
+    """Before the request is looked at: strangers learn nothing from validation."""
+    callers, scope = method.callers, method.scope
+    who = ", ".join(sorted(caller.name for caller in callers))
+
+    async def run(call: Call) -> bytes | None:
+        caller = call.caller
+        if not callers & caller.kinds:
+            raise errors.CallerNotAllowed(callers=who)
+        if scope and scope not in caller.scopes:
+            raise errors.ScopeMissing(scope=scope)
+        return await next_(call)
+
+    return run
+
+
+def stream_quota(parts: Parts, method: Method, next_: Next) -> Next:
+    """After policy, as it counts by caller: the streams that are open at a time are shared, so that nobody has them all."""
+    if not method.server_streaming:
+        return next_
+    quota = parts.stream_quota
+
+    async def run(call: Call) -> bytes | None:
+        with quota.place(call.caller):
+            return await next_(call)
+
+    return run
+
+
+def validating(parts: Parts, method: Method, next_: Next) -> Next:
+    """Before the handler, which may rely on the contract's bounds. The request is bytes until here."""
+    read, ids_of = validation.reader(method, parts.contract), resource_ids.of_request(parts.contract, method)
+    if method.client_streaming:
+
+        async def run_stream(call: Call) -> bytes | None:
+            call.request = _each(call.request, read)
+            return await next_(call)
+
+        return run_stream
+
+    async def run(call: Call) -> bytes | None:
+        call.request = read(call.request)
+        if call.span.is_recording():
+            call.span.set_attributes(ids_of(call.request))
+        return await next_(call)
+
+    return run
+
+
+async def _each(requests: AsyncIterator[bytes], read: Callable[[bytes], Message]) -> AsyncIterator[Message]:
+    async for request in requests:
+        yield read(request)
+
+
+def repeating(parts: Parts, method: Method, next_: Next) -> Next:
+    """Right around the handler: a key's second call gets the first one's reply, and only of a request that is valid."""
+    replies = parts.replies
+    if method.key not in (Key.REQUIRED, Key.ACCEPTED) or replies is None:
+        return next_
+    required, sealed = method.key is Key.REQUIRED, _sensitive(parts.contract, method.output)
+
+    async def run(call: Call) -> bytes | None:
+        if call.idempotency_key is None:
+            if required:
+                raise errors.IdempotencyKeyMissing()
+            return await next_(call)
+        if not _KEY.fullmatch(call.idempotency_key):
+            raise errors.IdempotencyKeyInvalid()
+        key = replies.key(call.caller.subject, method.path, call.idempotency_key, call.request, sealed)
+        try:
+            turn = await replies.turn(key)
+        except asyncio.CancelledError:
+            raise errors.IdempotencyKeyInUse(retry_after=timedelta(seconds=1)) from None
+        try:
+            call.key = key
+            return await next_(call)
+        except (WeftError, psycopg.Error) as error:
+            # A first call may have changed what this one failed on: its reply comes before any error.
+            stored = await replies.find(key)
+            if stored is None:
+                if idempotency.collided(error):
+                    raise errors.IdempotencyKeyInUse(retry_after=timedelta(seconds=1)) from error
+                raise
+            call.set_header("idempotency-replayed", "true")
+            return stored
+        finally:
+            replies.end(key, turn)
+
+    return run
+
+
+def _sensitive(read: Contract, name: str, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a message holds personal data or a secret, at any depth."""
+    if name in seen:
+        return False
+    for field in read.pool.FindMessageTypeByName(name).fields:
+        if contract.sensitivity(field):
+            return True
+        if field.message_type and _sensitive(read, field.message_type.full_name, seen | {name}):
+            return True
+    return False
+
+
+_FAULTS = {
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")

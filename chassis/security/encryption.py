@@ -1,0 +1,69 @@
+"""Personal data at rest: AES-256-GCM with key ids, and keyed hashes to look it up by.
+
+A sealed value is `version byte, length of key id, key id, 12 random bytes, ciphertext`; its context (such as
+`user.email`) is authenticated with it, so that a value cannot be moved to another column.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from chassis.settings import SettingsError
+
+_VERSION = 1
+
+
+class Vault:
+    """Seals with the newest key, opens with any. The first key is also the root of the derived ones and must stay."""
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        """`keys`: id → 32 bytes in base 64, the newest last. Raises `SettingsError` for a key of another size."""
+        raw = {name: _key(name, value) for name, value in keys.items()}
+        self._ciphers = {name: AESGCM(key) for name, key in raw.items()}
+        self._current = list(raw)[-1]
+        self._root = next(iter(raw.values()))
+
+    def seal(self, value: bytes, context: str) -> bytes:
+        """Encrypt."""
+        name = self._current.encode()
+        nonce = os.urandom(12)
+        sealed = self._ciphers[self._current].encrypt(nonce, value, context.encode())
+        return bytes([_VERSION, len(name)]) + name + nonce + sealed
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """Decrypt. Raises `ValueError` for what was not sealed by this vault in this context."""
+        end = 2 + sealed[1] if len(sealed) > 1 else 2
+        cipher = self._ciphers.get(sealed[2:end].decode(errors="replace"))
+        if len(sealed) < end + 28 or sealed[0] != _VERSION or cipher is None:
+            raise ValueError("not sealed by this vault")
+        try:
+            return cipher.decrypt(sealed[end : end + 12], sealed[end + 12 :], context.encode())
+        except InvalidTag:
+            raise ValueError("not sealed by this vault") from None
+
+    def lookup(self, value: str, context: str) -> bytes:
+        """A keyed hash to find a sealed value by: 32 bytes, the same for the same value and context."""
+        return hmac.digest(self.derive(f"lookup {context}"), value.encode(), hashlib.sha256)
+
+    def derive(self, purpose: str) -> bytes:
+        """A key of 32 bytes for another purpose, which tells nothing of the others (HKDF, RFC 5869)."""
+        return HKDFExpand(algorithm=SHA256(), length=32, info=purpose.encode()).derive(self._root)
+
+
+def _key(name: str, value: str) -> bytes:
+    try:
+        key = base64.b64decode(value, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 32 or not 0 < len(name.encode()) < 256:
+        raise SettingsError(
+            f"WEFT_DATA_KEYS: {name!r} is not 32 bytes in base 64; make one with `openssl rand -base64 32`."
+        )
+    return key

@@ -1,0 +1,93 @@
+"""Who calls: read from a verified token or a verified certificate, never from what the caller says of itself."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A caller. `subject` is a user id, a client id, or a service's SPIFFE id; empty for callers without a token."""
+
+    subject: str = ""
+    user_id: str = ""
+    client_id: str = ""
+    partner_id: str = ""
+    service: str = ""
+    session_id: str = ""
+    scopes: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    plan: str = ""
+    mode: str = "LIVE"
+    expires_at: float = 0.0
+    kinds: frozenset[Caller] = field(default=frozenset({Caller.PUBLIC}))
+
+    @property
+    def is_user(self) -> bool:
+        """A signed-in person, operators included."""
+        return Caller.USER in self.kinds
+
+    @property
+    def is_partner(self) -> bool:
+        """A partner's client."""
+        return Caller.PARTNER in self.kinds
+
+    @property
+    def is_operator(self) -> bool:
+        """A signed-in person with the operator or the admin role."""
+        return Caller.OPERATOR in self.kinds
+
+    @property
+    def is_internal(self) -> bool:
+        """Another service."""
+        return Caller.INTERNAL in self.kinds
+
+    @property
+    def actor(self) -> str:
+        """How events and timelines name the caller."""
+        return self.subject or "anonymous"
+
+
+ANONYMOUS = Identity()
+
+
+def from_claims(claims: Mapping[str, Any]) -> Identity:
+    """The identity of a verified access token (RFC 9068)."""
+    client_id = str(claims.get("client_id", ""))
+    roles = frozenset(map(str, claims.get("roles", ())))
+    if client_id:
+        kinds = {Caller.PARTNER}
+    elif roles & {"operator", "admin"}:
+        kinds = {Caller.USER, Caller.OPERATOR}
+    else:
+        kinds = {Caller.USER}
+    subject = str(claims["sub"])
+    return Identity(
+        subject=subject,
+        user_id="" if client_id else subject,
+        client_id=client_id,
+        partner_id=str(claims.get("partner", "")),
+        session_id=str(claims.get("sid", "")),
+        scopes=frozenset(str(claims.get("scope", "")).split()),
+        roles=roles,
+        plan=str(claims.get("plan", "")),
+        mode=str(claims.get("mode", "LIVE")),
+        expires_at=float(claims["exp"]),
+        kinds=frozenset({Caller.PUBLIC, *kinds}),
+    )
+
+
+def of_service(name: str) -> Identity:
+    """The identity of another service of the mesh."""
+    return Identity(subject=f"service:{name}", service=name, kinds=frozenset({Caller.PUBLIC, Caller.INTERNAL}))
+
+
+def of_certificate(presented: Mapping[str, Iterable[bytes]], names: Collection[str]) -> Identity:
+    """The service whose certificate a peer has shown (grpc's `auth_context`), where it is one of `names`; else nobody."""
+    for value in presented.get("peer_spiffe_id", ()):
+        name = value.decode().removeprefix("spiffe://weft/")
+        if name in names:
+            return of_service(name)
+    return ANONYMOUS

@@ -1,0 +1,166 @@
+"""Verification of access tokens: ES256 JWTs of type `at+jwt` (RFC 9068), with the issuer's published keys."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from chassis import errors
+from chassis.security import identity
+from chassis.security.identity import Identity
+from chassis.telemetry.logs import logger
+
+AUDIENCE = "weft"
+SKEW = 60
+"""Seconds that clocks may differ by."""
+REFETCH = 10
+"""The least number of seconds between two fetches of the keys, so that tokens with a made-up key id cost little."""
+KEEP = 300
+"""Seconds after which the keys are fetched anew, so that a retired key stops working."""
+CACHE_BYTES = 8 << 20
+"""Of verified tokens that are remembered in a process: some 10,000."""
+FIRST_FETCH = 0.25
+"""Seconds between two attempts to fetch the first keys."""
+
+type_ = "at+jwt"
+Fetch = Callable[[], Awaitable[str]]
+log = logger("tokens")
+
+
+class Tokens:
+    """Turns an `authorization` header into an `Identity`; a token is verified once and then looked up."""
+
+    def __init__(self, issuer: str, fetch: Fetch) -> None:
+        """`fetch` returns a JSON Web Key Set as text."""
+        self._issuer = issuer
+        self._fetch = fetch
+        self._keys: KeySet | None = None
+        self._fetched = 0.0
+        self._failing = False
+        self._fetching: asyncio.Task[None] | None = None
+        self._known: dict[str, Identity] = {}  # by token, the one first seen first
+        self._known_bytes = 0
+
+    def use(self, fetch: Fetch) -> None:
+        """Take the keys from elsewhere: the issuer itself has them in its own database."""
+        self._fetch = fetch
+
+    async def fetch_first(self) -> None:
+        """Fetch keys until there are some, so that the issuer's start is waited for once, and by no call."""
+        while self._keys is None:
+            try:
+                await self._refresh()
+            except errors.KeysUnavailable:
+                await asyncio.sleep(FIRST_FETCH)
+
+    def remembered(self, header: str) -> Identity | None:
+        """The identity of a header that was verified with keys that still count, and has not ended; without waiting."""
+        if time.monotonic() - self._fetched > KEEP:
+            return None
+        found = self._known.get(_token(header))
+        return found if found is not None and found.expires_at + SKEW > time.time() else None
+
+    async def identify(self, header: str) -> Identity:
+        """The caller of an `authorization` header. Raises `TokenInvalid`, `TokenExpired` or `KeysUnavailable`."""
+        found = self.remembered(header)
+        if found is not None:
+            return found
+        token = _token(header)
+        if token.count(".") != 2:
+            raise errors.TokenInvalid()
+        found = identity.from_claims(await self._verify(token))
+        self._remember(token, found)
+        return found
+
+    def _remember(self, token: str, found: Identity) -> None:
+        if token not in self._known:
+            self._known_bytes += len(token)
+        self._known[token] = found
+        while self._known_bytes > CACHE_BYTES:
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._known_bytes -= len(oldest)
+
+    async def _verify(self, token: str) -> dict[str, Any]:
+        if self._keys is None or time.monotonic() - self._fetched > KEEP:
+            await self._refresh()
+        try:
+            claims = self._decode(token)
+        except JoseError:
+            # An unknown key may be a new one.
+            if time.monotonic() - self._fetched < REFETCH:
+                raise errors.TokenInvalid() from None
+            await self._refresh()
+            try:
+                claims = self._decode(token)
+            except JoseError:
+                raise errors.TokenInvalid() from None
+        return self._accept(claims)
+
+    def _decode(self, token: str) -> dict[str, Any]:
+        assert self._keys is not None
+        try:
+            decoded = jwt.decode(token, self._keys, algorithms=["ES256"])
+        except ValueError:
+            raise errors.TokenInvalid() from None
+        if decoded.header.get("typ") != type_:
+            raise errors.TokenInvalid()
+        return decoded.claims
+
+    def _accept(self, claims: dict[str, Any]) -> dict[str, Any]:
+        now = time.time()
+        audience = claims.get("aud")
+        named = audience if isinstance(audience, list) else [audience]
+        if claims.get("iss") != self._issuer or AUDIENCE not in named or not claims.get("sub"):
+            raise errors.TokenInvalid()
+        if not isinstance(claims.get("exp"), int | float):
+            raise errors.TokenInvalid()
+        if claims["exp"] + SKEW <= now:
+            raise errors.TokenExpired()
+        if claims.get("nbf", 0) > now + SKEW:
+            raise errors.TokenInvalid()
+        return claims
+
+    async def _refresh(self) -> None:
+        """Fetch the keys: many callers, one fetch."""
+        if self._fetching is None or self._fetching.done():
+            # In a context of its own: the fetch is nobody's call, so no caller's deadline or span may colour it.
+            self._fetching = asyncio.create_task(self._load(), context=Context())
+            self._fetching.add_done_callback(_look_at)
+        await asyncio.shield(self._fetching)
+
+    async def _load(self) -> None:
+        try:
+            keys = KeySet.import_key_set(json.loads(await self._fetch()))
+        except Exception as error:
+            if not self._failing:
+                log.warning("keys_unavailable", error=type(error).__name__)
+            self._failing = True
+            if self._keys is None:
+                raise errors.KeysUnavailable() from error
+            # Old keys verify old tokens; the next call tries again.
+            self._fetched = time.monotonic() - KEEP + REFETCH
+            return
+        self._keys = keys
+        self._failing = False
+        self._fetched = time.monotonic()
+        self._known.clear()
+        self._known_bytes = 0
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    """Whoever waited for it may have gone away; what it raised is in the log."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _token(header: str) -> str:
+    """The token of a `Bearer` header, its scheme in any case (RFC 9110, section 11.1); empty where it is another."""
+    scheme, _, token = header.partition(" ")
+    return token.strip(" ") if scheme.lower() == "bearer" else ""

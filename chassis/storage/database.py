@@ -1,0 +1,249 @@
+"""SQLAlchemy Core describes and compiles, psycopg executes.
+
+A `Query` is compiled when its module loads; running it costs what psycopg costs, with a prepared statement on a pooled
+connection. A single statement runs in autocommit, so it is one round trip and its own transaction.
+
+Waiting is bounded everywhere (docs/decisions/0102): for a lock, for a statement, for a silent server, for a connection.
+Writers, which can wait for locks, never take all connections: some are kept for those who only read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, NamedTuple, cast
+
+import psycopg
+from opentelemetry import trace
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg.rows import namedtuple_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects import postgresql
+
+from chassis import errors
+from chassis.storage.connections import Connection, Places
+from chassis.telemetry import tracing
+from chassis.telemetry.tracing import Tracer
+
+Row = Any
+"""A named tuple: columns are attributes."""
+
+_DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|NOTIFY|LOCK)\b")
+"""In the SQL of a statement that may wait for a lock: what only reads has none of these words."""
+
+
+class Query:
+    """A statement, compiled once. From SQLAlchemy Core, or from SQL with `%(name)s` parameters."""
+
+    __slots__ = ("defaults", "name", "sql", "writes")
+
+    def __init__(self, statement: ClauseElement | str, name: str = "") -> None:
+        """`name` is what spans call it; the first word of the SQL else."""
+        self.defaults: dict[str, Any] = {}
+        if isinstance(statement, str):
+            self.sql = statement
+        else:
+            compiled = statement.compile(dialect=_DIALECT)
+            self.sql = str(compiled)
+            self.defaults = {key: value for key, value in compiled.params.items() if value is not None}
+        self.name = name or self.sql.split(None, 1)[0].upper()
+        self.writes = _WRITES.search(self.sql) is not None
+
+
+class Transaction:
+    """Statements that take effect together."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def all(self, query: Query, **values: Any) -> list[Row]:
+        """Every row."""
+        return await (await self._execute(query, values)).fetchall()
+
+    async def first(self, query: Query, **values: Any) -> Row | None:
+        """The first row, or None."""
+        return await (await self._execute(query, values)).fetchone()
+
+    async def one(self, query: Query, **values: Any) -> Row:
+        """The row that there is. Raises `LookupError` where there is none."""
+        row = await self.first(query, **values)
+        if row is None:
+            raise LookupError(f"{query.name} found nothing")
+        return row
+
+    async def run(self, query: Query, **values: Any) -> int:
+        """How many rows were touched."""
+        return (await self._execute(query, values)).rowcount
+
+    async def _execute(self, query: Query, values: Mapping[str, Any]) -> psycopg.AsyncCursor[Row]:
+        parameters = {**query.defaults, **values} if query.defaults else values
+        try:
+            # Strings of our own making only: user input is bound, never pasted.
+            return await self._connection.execute(cast("Any", query.sql), parameters or None)
+        except psycopg.errors.FeatureNotSupported as error:
+            if not _plan_is_stale(error):
+                raise
+            if self._connection.info.transaction_status is not TransactionStatus.IDLE:
+                # What was done is undone; the rollback also drops the plans, so the next attempt succeeds.
+                raise errors.ServiceUnavailable(retry_after=timedelta()) from error
+            await self._connection.execute("DEALLOCATE ALL", prepare=False)
+            return await self._connection.execute(cast("Any", query.sql), parameters or None)
+
+
+class Database:
+    """One service's database. `open` before use."""
+
+    def __init__(self, url: str, pool_size: int, tracer: Tracer, name: str = "weft") -> None:
+        """`url` names server, role and database."""
+        self.tracer = tracer
+        self._places = Places(max(1, pool_size - max(1, pool_size // 4)), pool_size * 32)
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            make_conninfo(url, application_name=name),
+            connection_class=Connection,
+            kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": namedtuple_row},
+            configure=_configure,
+            min_size=1,
+            max_idle=15,  # seconds; one a time ends, which frees the 15 MB of a back end
+            max_size=pool_size,
+            timeout=5,
+            max_waiting=pool_size * 32,
+            open=False,
+        )
+        self.url = url
+
+    async def open(self) -> None:
+        """Connect. Raises `Unavailable` when the server cannot be reached in time."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Wait for what runs, and disconnect."""
+        await self._pool.close()
+
+    async def all(self, query: Query, **values: Any) -> list[Row]:
+        """Every row of one statement, run on its own."""
+        async with self._run(query) as tx:
+            return await tx.all(query, **values)
+
+    async def first(self, query: Query, **values: Any) -> Row | None:
+        """The first row of one statement, run on its own, or None."""
+        async with self._run(query) as tx:
+            return await tx.first(query, **values)
+
+    async def one(self, query: Query, **values: Any) -> Row:
+        """The row that there is. Raises `LookupError` where there is none."""
+        async with self._run(query) as tx:
+            return await tx.one(query, **values)
+
+    async def run(self, query: Query, **values: Any) -> int:
+        """How many rows one statement, run on its own, touched."""
+        async with self._run(query) as tx:
+            return await tx.run(query, **values)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Statements that take effect together, or not at all."""
+        with self.tracer.span("transaction", kind=trace.SpanKind.CLIENT, attributes=SPAN):
+            async with self._places, self._connection() as connection, connection.transaction():
+                yield Transaction(connection)
+
+    @asynccontextmanager
+    async def _run(self, query: Query) -> AsyncIterator[Transaction]:
+        connected = self._writing if query.writes else self._connection
+        if not trace.get_current_span().is_recording():
+            async with connected() as connection:
+                yield Transaction(connection)
+            return
+        with self.tracer.span(query.name, kind=trace.SpanKind.CLIENT, attributes=SPAN):
+            async with connected() as connection:
+                yield Transaction(connection)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Connection]:
+        async with self._places, self._connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise errors.ServiceUnavailable() from error
+        except psycopg.errors.QueryCanceled as error:
+            raise errors.DeadlineExpired() from error
+        except (
+            psycopg.OperationalError,
+            psycopg.InterfaceError,
+            psycopg.errors.IdleInTransactionSessionTimeout,
+        ) as error:
+            if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
+                raise
+            raise errors.ServiceUnavailable() from error
+
+    def measure(self) -> PoolState:
+        """How busy the pool is, for the metrics."""
+        stats = self._pool.get_stats()
+        size, free = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        state = PoolState(size - free, free, stats.get("requests_waiting", 0))
+        tracing.POOL_SIZE.labels("busy").set(state.busy)
+        tracing.POOL_SIZE.labels("free").set(state.free)
+        tracing.POOL_WAITING.set(state.waiting)
+        return state
+
+
+class PoolState(NamedTuple):
+    """Connections in use, connections free, and calls that wait for one."""
+
+    busy: int
+    free: int
+    waiting: int
+
+
+SPAN: Mapping[str, str] = {"db.system.name": "postgresql"}
+"""What the spans of statements bear."""
+
+
+async def _configure(connection: Connection) -> None:
+    # Bounds for a statement that waits for a lock, for one that never ends, and for a transaction whose process stands
+    # still; a statement whose caller hung up ends soon after. No caller waits longer anyway.
+    # Statements have one plan for all values; left to itself PostgreSQL plans some of them anew each time (100 µs a look-up).
+    await connection.execute(
+        "SET lock_timeout = '3s'; SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; "
+        "SET client_connection_check_interval = '2s'; SET timezone = 'UTC'; SET plan_cache_mode = 'force_generic_plan'",
+        prepare=False,
+    )
+
+
+def _plan_is_stale(error: psycopg.errors.FeatureNotSupported) -> bool:
+    """Whether a prepared statement's columns are not what they were when it was prepared: a migration changed the table."""
+    return error.diag.source_function == "RevalidateCachedQuery"
+
+
+def violated(error: psycopg.Error) -> str:
+    """The name of the constraint that a statement broke; empty where it was not one."""
+    return error.diag.constraint_name or ""
+
+
+def of_service(server_url: str, prefix: str, service: str) -> str:
+    """The URL of a service's own database on a server. A server that is gone without a word is noticed in seconds."""
+    return make_conninfo(
+        server_url,
+        dbname=f"{prefix}_{service}",
+        connect_timeout=3,
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=2,
+        tcp_user_timeout=6000,  # milliseconds
+    )
+
+
+def arrays(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    """Rows turned into columns, for `unnest`."""
+    return [list(column) for column in zip(*rows, strict=True)]

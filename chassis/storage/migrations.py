@@ -1,0 +1,129 @@
+"""Migrations: a command that runs once, before the replicas of a release start, and beside those of the release before.
+
+Alembic's scripts, without its command line. What they may do in one step: docs/decisions/0103.
+"""
+
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Connection, MetaData, create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from chassis.settings import SettingsError
+from chassis.telemetry.logs import logger
+
+log = logger("migrations")
+_REVISION = re.compile(r'^revision(?:: str)? = "([^"]+)"', re.MULTILINE)
+_DOWN_REVISION = re.compile(r'^down_revision(?:: [^=]+)? = "([^"]+)"', re.MULTILINE)
+OLDEST = 15
+"""The oldest PostgreSQL that the tests run the whole mesh against, beside the embedded one (docs/running.md)."""
+_CONNECT_S = 5
+_LOCK = 7_309_451_120_883
+"""An arbitrary key: two that migrate or bootstrap one database at once take turns."""
+TRIES, PAUSE = 100, 0.2
+"""How often a revision tries to lock its tables, and seconds in between."""
+
+
+def migrate(url: str, folder: Path, metadata: MetaData) -> None:
+    """Create the database of `url` where it is missing, and bring it to the newest revision in `folder`."""
+    _create_database(url)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        connection.commit()
+        for _ in range(TRIES - 1):
+            try:
+                _upgrade(connection, folder, metadata)
+                break
+            except DBAPIError as error:
+                if not isinstance(error.orig, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
+                    raise
+                connection.rollback()
+                log.info("migration_waits", cause=type(error.orig).__name__)
+                time.sleep(PAUSE)  # calls that queued up behind it go by
+        else:
+            _upgrade(connection, folder, metadata)
+    log.info("migrated", revision=head(folder))
+
+
+def grant(url: str, role: str) -> None:
+    """Let the role that serves read and change rows, of these tables and of those to come, and nothing else."""
+    to = sql.Identifier(role)
+    with psycopg.connect(url) as connection:
+        name = sql.Identifier(str(connection.info.dbname))
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, to))
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(to))
+        for kind, rights in (("TABLES", "SELECT, INSERT, UPDATE, DELETE"), ("SEQUENCES", "USAGE, SELECT")):
+            granted = sql.SQL(f"GRANT {rights} ON {{}} {kind} {{}} TO {{}}")
+            connection.execute(granted.format(sql.SQL("ALL"), sql.SQL("IN SCHEMA public"), to))
+            connection.execute(sql.SQL("ALTER DEFAULT PRIVILEGES ") + granted.format(sql.SQL(""), sql.SQL(""), to))
+
+
+def check_version(version: int) -> None:
+    """Raises `SettingsError` for a server (`server_version_num`) that is older than what the tests run against."""
+    if version < OLDEST * 10_000:
+        raise SettingsError(
+            f"WEFT_DATABASE_URL: the server is PostgreSQL {version // 10_000}; name one of {OLDEST} or newer."
+        )
+
+
+@asynccontextmanager
+async def taking_turns(url: str) -> AsyncIterator[None]:
+    """Around a command that two may run at once, such as `bootstrap`: the second waits for the first, however it ends."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=_CONNECT_S) as connection:
+        await connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        yield
+
+
+def head(folder: Path) -> str:
+    """The newest revision in `folder`: the one that no other builds on. Read as text, for every replica asks."""
+    scripts = [file.read_text() for file in (folder / "versions").glob("*.py")]
+    made = {found.group(1) for script in scripts if (found := _REVISION.search(script))}
+    built_on = {found.group(1) for script in scripts if (found := _DOWN_REVISION.search(script))}
+    return max(made - built_on, default="")
+
+
+def _upgrade(connection: Connection, folder: Path, metadata: MetaData) -> None:
+    # Alembic takes a third of a service's start and 20 MB, and only this command needs it.
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    script = ScriptDirectory.from_config(config)
+    environment = EnvironmentContext(config, script, fn=lambda revision, _: script._upgrade_revs("head", revision))
+    # Whoever waits for a table's lock keeps all who come after from the table: so it waits for a moment only, and for a
+    # shorter one than PostgreSQL takes to see a deadlock, of which a call could be the victim. Each revision by itself.
+    connection.execute(text("SET lock_timeout = '300ms'"))
+    connection.commit()
+    with environment:
+        environment.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
+        with environment.begin_transaction():
+            environment.run_migrations()
+    connection.commit()
+
+
+def _create_database(url: str) -> None:
+    parts = conninfo_to_dict(url)
+    name = str(parts.pop("dbname"))
+    with psycopg.connect(**parts, dbname="postgres", autocommit=True) as connection:  # type: ignore[arg-type]
+        check_version(connection.info.server_version)
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            return
+        try:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
+            )
+        except psycopg.errors.DuplicateDatabase:
+            return  # another process was faster
+        except psycopg.errors.UniqueViolation:
+            return

@@ -1,0 +1,85 @@
+"""The cache in Valkey."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionLost
+from weft_client.breaker import Breaker
+
+from chassis.storage.cache import Cache, NullCache
+from chassis.telemetry.logs import logger
+
+TIMEOUT = 0.25
+"""Seconds for a command, with the connection where one has to be made."""
+FAILURES = 3
+"""Commands in a row that fail before Valkey is left alone for a second, and then probed by one command at a time."""
+log = logger("cache")
+
+
+class ValkeyCache(Cache):
+    """Valkey, shared by all replicas of all services; `prefix` keeps the services apart."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self._prefix = prefix
+        # One more attempt where Valkey has closed a pooled connection; a command that got no answer is not repeated.
+        retry = Retry(NoBackoff(), 1, supported_errors=(ConnectionLost,))
+        self._client: Redis = Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=retry)
+        self._breaker = Breaker("cache", failures=FAILURES)
+
+    async def get(self, key: str) -> bytes | None:
+        """The value, or None; None also where Valkey does not answer."""
+        value = await self._ask(lambda: self._client.get(f"{self._prefix}:{key}"), None)
+        return value if isinstance(value, bytes) else None
+
+    async def set(self, key: str, value: bytes, ttl: int) -> None:
+        """Keep a value, if Valkey answers."""
+        await self._ask(lambda: self._client.set(f"{self._prefix}:{key}", value, ex=ttl), None)
+
+    async def delete(self, key: str) -> None:
+        """Forget a value, if Valkey answers."""
+        await self._ask(lambda: self._client.delete(f"{self._prefix}:{key}"), 0)
+
+    async def increment(self, key: str, ttl: int) -> int:
+        """Count one more; 0 where Valkey does not answer."""
+
+        async def count() -> int:
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.set(f"{self._prefix}:{key}", 0, ex=ttl, nx=True)
+                pipe.incr(f"{self._prefix}:{key}")
+                return int((await pipe.execute())[1])
+
+        return int(await self._ask(count, 0))
+
+    async def ttl(self, key: str) -> int:
+        """Seconds left; 0 where there is no value, or no answer."""
+        return max(0, int(await self._ask(lambda: self._client.ttl(f"{self._prefix}:{key}"), 0)))
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._client.aclose()
+
+    async def _ask(self, command: Callable[[], Awaitable[Any]], otherwise: Any) -> Any:
+        """What a command gives; `otherwise` where Valkey fails, in whatever way, or has failed again and again."""
+        if self._breaker.enter():
+            return otherwise
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                found = await command()
+        except asyncio.CancelledError:
+            self._breaker.left()
+            raise
+        except Exception as error:
+            log.warning("cache_unavailable", error=type(error).__name__)
+            self._breaker.failed()
+            return otherwise
+        self._breaker.succeeded()
+        return found
+
+
+def connect(url: str, prefix: str) -> Cache:
+    """The cache of a URL; the one that forgets everything where there is none."""
+    return ValkeyCache(url, prefix) if url else NullCache()

@@ -1,0 +1,220 @@
+"""The single reader of the contract's options: descriptors in, frozen `Method` values out.
+
+Everything that depends on policy (enforcement, edge, OpenAPI, clients, tests) uses these values; nothing else reads an
+option. Source: `protos/weft/api/v1/policy.proto`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache, cached_property
+from pathlib import Path
+
+from google.api import annotations_pb2, http_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
+from google.rpc import code_pb2
+from weft.api.v1 import policy_pb2
+
+from contract.method import Caller, ContractError, Key, Method, RateClass, Reason, Route, nonsense
+
+__all__ = [
+    "Caller",
+    "Contract",
+    "ContractError",
+    "Key",
+    "Method",
+    "RateClass",
+    "Reason",
+    "Route",
+    "load",
+    "sensitivity",
+]
+
+DESCRIPTORS = Path(__file__).resolve().parents[1] / "gen" / "descriptors.binpb"
+"""The descriptor set that `make gen` writes, with comments and everything imported."""
+
+
+class Contract:
+    """All methods, reasons and plans of a descriptor set, with the descriptors and comments for those who generate."""
+
+    def __init__(self, descriptors: descriptor_pb2.FileDescriptorSet) -> None:
+        """Raises `ContractError` with a line for each policy that makes no sense."""
+        self.pool = descriptor_pool.DescriptorPool()
+        for file in descriptors.file:
+            self.pool.Add(file)  # pyright: ignore[reportDeprecated]
+        self._files = [f for f in descriptors.file if f.package.startswith("weft.") or f.service]
+        self._comments = _comments(self._files)
+        self._faults: list[str] = []
+        self.reasons = {(r.domain, r.name): r for r in self._read_reasons()}
+        self.methods = tuple(self._read_methods())
+        if self._faults:
+            raise ContractError("\n".join(self._faults))
+        self.by_path = {method.path: method for method in self.methods}
+
+    def comment(self, full_name: str) -> str:
+        """The leading comment of anything with a full name; empty where it has none."""
+        return self._comments.get(full_name, "")
+
+    @property
+    def services(self) -> tuple[ServiceDescriptor, ...]:
+        """Every service, in the order of the files."""
+        return tuple(
+            self.pool.FindServiceByName(f"{file.package}.{service.name}")
+            for file in self._files
+            for service in file.service
+        )
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The packages that have services, such as `weft.order.v1`, sorted."""
+        return tuple(sorted({method.package for method in self.methods}))
+
+    def of_service(self, service: str) -> tuple[Method, ...]:
+        """The methods of a service by its full name, in the proto's order."""
+        return tuple(method for method in self.methods if method.service == service)
+
+    @cached_property
+    def plans(self) -> dict[str, dict[RateClass, int]]:
+        """Requests a second by plan (`standard`) and rate class."""
+        plan = self.pool.FindEnumTypeByName("weft.api.v1.Plan")
+        found: dict[str, dict[RateClass, int]] = {}
+        for value in plan.values:
+            options = descriptor_pb2.EnumValueOptions.FromString(value.GetOptions().SerializeToString())
+            limits = options.Extensions[policy_pb2.limits]
+            if options.HasExtension(policy_pb2.limits):
+                name = value.name.removeprefix("PLAN_").lower()
+                found[name] = {RateClass.READ: limits.reads_per_second, RateClass.WRITE: limits.writes_per_second}
+        return found
+
+    def _read_reasons(self) -> Iterator[Reason]:
+        for file in self._files:
+            for declared in file.enum_type:
+                if declared.name == "ErrorReason":
+                    yield from self._reasons_of(self.pool.FindEnumTypeByName(f"{file.package}.{declared.name}"))
+
+    def _reasons_of(self, enum: EnumDescriptor) -> Iterator[Reason]:
+        domain = enum.file.package
+        for value in enum.values:
+            if value.number == 0:
+                continue
+            options = descriptor_pb2.EnumValueOptions.FromString(value.GetOptions().SerializeToString())
+            code = options.Extensions[policy_pb2.code]
+            if code == code_pb2.OK:
+                self._faults.append(
+                    f"{enum.full_name}.{value.name} has no code: write [(weft.api.v1.code) = NOT_FOUND] or another."
+                )
+            yield Reason(value.name, domain, code, self.comment(f"{enum.full_name}.{value.name}"))
+
+    def _read_methods(self) -> Iterator[Method]:
+        for service in self.services:
+            service_options = descriptor_pb2.ServiceOptions.FromString(service.GetOptions().SerializeToString())
+            for method in service.methods:
+                found = self._read_method(method, service_options.Extensions[policy_pb2.service])
+                if found is not None:
+                    yield found
+
+    def _read_method(self, method: MethodDescriptor, defaults: policy_pb2.MethodPolicy) -> Method | None:
+        options = descriptor_pb2.MethodOptions.FromString(method.GetOptions().SerializeToString())
+        if not options.HasExtension(policy_pb2.method):
+            self._faults.append(
+                f"{method.full_name} has no policy: add `option (weft.api.v1.method) = {{...}};` with its callers, scope, "
+                "rate and errors (protos/weft/api/v1/policy.proto explains each)."
+            )
+            return None
+        own = options.Extensions[policy_pb2.method]
+        policy = policy_pb2.MethodPolicy()
+        policy.CopyFrom(defaults)
+        for field, _ in own.ListFields():
+            policy.ClearField(field.name)  # type: ignore[arg-type]
+        policy.MergeFrom(own)
+        level = options.idempotency_level
+        read_only = level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+        found = Method(
+            service=method.containing_service.full_name,
+            name=method.name,
+            input=method.input_type.full_name,
+            output=method.output_type.full_name,
+            client_streaming=method.client_streaming,
+            server_streaming=method.server_streaming,
+            route=_route(options.Extensions[annotations_pb2.http])
+            if options.HasExtension(annotations_pb2.http)
+            else None,
+            callers=frozenset(Caller(c) for c in policy.callers if c != policy_pb2.CALLER_UNSPECIFIED),
+            internal_callers=self._internal_callers(method, policy.internal_callers),
+            # A scope is held by a token: where nobody needs one, a service's default does not apply.
+            scope="" if set(policy.callers) <= {policy_pb2.CALLER_PUBLIC, policy_pb2.CALLER_INTERNAL} else policy.scope,
+            owner=policy.owner,
+            rate=RateClass.NONE if set(policy.callers) == {policy_pb2.CALLER_INTERNAL} else RateClass(policy.rate),
+            deadline=policy.deadline.seconds + policy.deadline.nanos / 1e9,
+            repeatable=level != descriptor_pb2.MethodOptions.IDEMPOTENCY_UNKNOWN,
+            read_only=read_only,
+            key=Key(policy.key),
+            keyless_because=policy.keyless_because,
+            success=policy.success or 200,
+            errors=tuple(self._declared(method, policy.errors)),
+            comment=self.comment(method.full_name),
+        )
+        self._faults += nonsense(found, method.input_type)
+        return found
+
+    def _internal_callers(self, method: MethodDescriptor, names: Iterable[str]) -> frozenset[str]:
+        services = {file.package.split(".")[1] for file in self._files if file.service}
+        self._faults += [
+            f"{method.full_name} names the internal caller {name!r}, which is no service: "
+            f"write one of {', '.join(sorted(services))}."
+            for name in names
+            if name not in services
+        ]
+        return frozenset(names)
+
+    def _declared(self, method: MethodDescriptor, names: Iterable[str]) -> Iterator[Reason]:
+        domain = method.containing_service.file.package
+        for name in names:
+            if (domain, name) in self.reasons:
+                yield self.reasons[domain, name]
+            else:
+                self._faults.append(
+                    f"{method.full_name} declares {name}, which {domain}.ErrorReason does not have: add it there."
+                )
+
+
+@cache
+def load(path: Path = DESCRIPTORS) -> Contract:
+    """The contract of a descriptor set file; read once in a process."""
+    return Contract(descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()))
+
+
+def sensitivity(field: FieldDescriptor) -> int:
+    """A field's `Sensitivity`: personal, secret, or 0."""
+    options = descriptor_pb2.FieldOptions.FromString(field.GetOptions().SerializeToString())
+    return options.Extensions[policy_pb2.sensitivity]
+
+
+def _route(rule: http_pb2.HttpRule) -> Route:
+    verb = rule.WhichOneof("pattern") or ""
+    return Route(verb.upper(), getattr(rule, verb), rule.body)
+
+
+def _comments(files: list[descriptor_pb2.FileDescriptorProto]) -> dict[str, str]:
+    """Leading comments by full name, their lines stripped of the one space behind the slashes."""
+    found: dict[str, str] = {}
+    for file in files:
+        for location in file.source_code_info.location:
+            if location.leading_comments:
+                name = _named(file, list(location.path))
+                found[name] = re.sub(r"(?m)^ ", "", location.leading_comments).strip()
+    return found
+
+
+def _named(file: descriptor_pb2.FileDescriptorProto, path: list[int]) -> str:
+    """The full name of what a source location's path points at (descriptor.proto, SourceCodeInfo.Location.path)."""
+    parts, node = [file.package], file
+    for number, index in zip(path[::2], path[1::2], strict=False):
+        field = node.DESCRIPTOR.fields_by_number.get(number)
+        if field is None or not field.is_repeated or not field.message_type:
+            return ""
+        node = getattr(node, field.name)[index]
+        if not hasattr(node, "name"):
+            return ""
+        parts.append(node.name)
+    return ".".join(parts)

@@ -1,0 +1,118 @@
+"""The Envoys, as parts; their configuration is derived from the contract."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegen import envoy, explorer, openapi
+from contract import Contract
+from deploy.local.components.services import Surroundings
+from deploy.local.options import ROOT, Options
+from deploy.local.state.certificates import EDGE, EDGE_SERVER, Certificates
+from deploy.local.state.home import Home
+from deploy.local.state.ports import Ports
+from deploy.local.supervisor.part import Part
+from deploy.local.supervisor.readiness import answers, post
+
+HTTPS_PORT = 8443
+"""Where the first edge speaks HTTPS when nothing else does."""
+CORES_OF_ONE = 2
+"""What one replica, Envoy and PostgreSQL keep busy between them: with no more, replicas gain nothing by working at once."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One Envoy and where it is found."""
+
+    number: int
+    http_port: int
+    https_port: int
+    metrics_port: int
+    jwks_port: int
+    access_log: Path
+    admin: Path
+    """The socket of its admin interface, for our own user alone."""
+
+    @property
+    def url(self) -> str:
+        """For callers on this machine."""
+        return f"http://localhost:{self.http_port}"
+
+    @property
+    def tls_url(self) -> str:
+        """The same over HTTPS."""
+        return f"https://localhost:{self.https_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """For Prometheus."""
+        return f"http://127.0.0.1:{self.metrics_port}/stats/prometheus"
+
+
+def place(options: Options, ports: Ports, home: Home) -> list[Edge]:
+    """Choose the ports of every edge; the first has `WEFT_EDGE_PORT`."""
+    return [
+        Edge(
+            number=number,
+            http_port=options.edge_port if number == 1 else ports.take(f"edge-{number} http"),
+            https_port=ports.take(f"edge-{number} https", wish=HTTPS_PORT if number == 1 else 0),
+            metrics_port=ports.take(f"edge-{number} metrics"),
+            jwks_port=ports.take(f"edge-{number} jwks"),
+            access_log=home.logs / f"access-{number}.log",
+            admin=home.sockets / f"edge-{number}.sock",
+        )
+        for number in range(1, options.edges + 1)
+    ]
+
+
+def part(
+    edge: Edge, contract: Contract, options: Options, around: Surroundings, certificates: Certificates, home: Home
+) -> Part:
+    """Write the edge's configuration and describe its process."""
+    deployment = envoy.Deployment(
+        folder=home.run / f"edge-{edge.number}",
+        services=around.addresses,
+        http_port=edge.http_port,
+        https_port=edge.https_port,
+        metrics_port=edge.metrics_port,
+        admin=edge.admin,
+        jwks_port=edge.jwks_port,
+        descriptors=ROOT / "gen" / "descriptors.binpb",
+        openapi=ROOT / openapi.FILE,
+        docs=explorer.write(home.run / "docs").parent,
+        front=explorer.front(home.run / "front"),
+        ca=certificates.ca,
+        client_cert=certificates.certificate(EDGE),
+        client_key=certificates.key(EDGE),
+        server_cert=certificates.certificate(EDGE_SERVER),
+        server_key=certificates.key(EDGE_SERVER),
+        issuer=options.issuer,
+        otlp=_otlp(around.otlp_endpoint),
+        trace_ratio=options.trace_ratio,
+        edges=options.edges,
+        turns=options.replicas > 1 and len(os.sched_getaffinity(0)) <= CORES_OF_ONE,
+        access_log=edge.access_log,
+        refusals=options.refusals,
+    )
+    envoy.write(contract, deployment)
+
+    async def drain() -> None:
+        await post(edge.admin, "/drain_listeners?graceful")
+
+    return Part(
+        name=f"edge-{edge.number}",
+        group="envoy",
+        command=tuple(map(str, envoy.command(deployment))),
+        env={"PATH": "/usr/bin:/bin"},
+        folder=deployment.folder,
+        # Its own word, and a call that goes through it to a service.
+        probe=answers((edge.admin, "/ready"), (edge.http_port, "/.well-known/jwks.json")),
+        ports=(edge.http_port, edge.https_port, edge.metrics_port, edge.jwks_port),
+        grace=1.5,
+        farewell=drain,
+    )
+
+
+def _otlp(endpoint: str) -> str:
+    scheme, _, address = endpoint.partition("://")
+    return f"unix:{address}" if scheme == "unix" else address.rstrip("/")

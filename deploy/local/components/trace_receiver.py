@@ -1,0 +1,161 @@
+"""A small trace receiver: `python -m deploy.local.components.trace_receiver SOCKET FOLDER` keeps recent traces as JSON files.
+
+The stock OTLP servicer over gRPC. `FOLDER/<trace id>.json` holds `{"trace_id", "spans": [{span_id, parent_span_id,
+name, service, kind, start, end, status, attributes, links}]}`, times in nanoseconds since the epoch. Files change in
+one step.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+KEPT = 2_000
+"""Traces; the oldest go first."""
+NEW_PER_SECOND = 100
+"""Traces that may begin each second, on average; the rest is dropped whole, so that what is kept is complete."""
+INTERVAL = 0.25
+"""Seconds between writes."""
+
+
+class Store:
+    """Recent traces in a folder. `add` from any thread; `write` puts what came to the files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._waiting: dict[str, list[dict[str, Any]]] = {}
+        files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
+        self._kept = OrderedDict.fromkeys(file.stem for file in files)
+        self._dropped: OrderedDict[str, None] = OrderedDict()
+        self._allowance = float(KEPT) / 2
+        self._filled = time.monotonic()
+
+    def add(self, trace_id: str, span: dict[str, Any]) -> None:
+        """Take a span; dropped where its trace was."""
+        with self._lock:
+            if trace_id in self._dropped:
+                return
+            if trace_id not in self._kept:
+                if not self._admit():
+                    self._dropped[trace_id] = None
+                    if len(self._dropped) > 10 * KEPT:
+                        self._dropped.popitem(last=False)
+                    return
+                self._kept[trace_id] = None
+            self._waiting.setdefault(trace_id, []).append(span)
+
+    def write(self) -> None:
+        """Put the spans that wait into their files, and remove the oldest."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+            old = [self._kept.popitem(last=False)[0] for _ in range(len(self._kept) - KEPT)]
+        for trace_id, spans in waiting.items():
+            file = self._folder / f"{trace_id}.json"
+            try:
+                kept = json.loads(file.read_text())["spans"] if file.exists() else []
+            except (ValueError, KeyError):
+                kept = []
+            draft = file.with_suffix(".draft")
+            draft.write_text(json.dumps({"trace_id": trace_id, "spans": [*kept, *spans]}))
+            draft.replace(file)
+        for trace_id in old:
+            (self._folder / f"{trace_id}.json").unlink(missing_ok=True)
+
+    def _admit(self) -> bool:
+        now = time.monotonic()
+        self._allowance = min(float(KEPT) / 2, self._allowance + (now - self._filled) * NEW_PER_SECOND)
+        self._filled = now
+        if self._allowance < 1:
+            return False
+        self._allowance -= 1
+        return True
+
+
+class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
+    """The OTLP servicer."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def Export(
+        self, request: trace_service_pb2.ExportTraceServiceRequest, _: grpc.ServicerContext
+    ) -> trace_service_pb2.ExportTraceServiceResponse:
+        """Take a batch of spans."""
+        for resource in request.resource_spans:
+            service = _attributes(resource.resource.attributes).get("service.name", "")
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    self._store.add(span.trace_id.hex(), _span(span, service))
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+def _span(span: trace_pb2.Span, service: str) -> dict[str, Any]:
+    return {
+        "span_id": span.span_id.hex(),
+        "parent_span_id": span.parent_span_id.hex(),
+        "name": span.name,
+        "service": service,
+        "kind": trace_pb2.Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
+        "start": span.start_time_unix_nano,
+        "end": span.end_time_unix_nano,
+        "status": trace_pb2.Status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_").lower(),
+        "attributes": _attributes(span.attributes),
+        "links": [{"trace_id": link.trace_id.hex(), "span_id": link.span_id.hex()} for link in span.links],
+    }
+
+
+def _attributes(pairs: Any) -> dict[str, Any]:
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _value(value: common_pb2.AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(item) for item in value.array_value.values]
+    if kind in ("kvlist_value", "bytes_value", None):
+        return str(getattr(value, kind)) if kind else ""
+    return getattr(value, kind)
+
+
+def serve(place: Path, folder: Path) -> None:
+    """Take spans at a Unix socket, which only our own user may open, until SIGTERM; the last ones are written."""
+    os.umask(0o077)
+    folder.mkdir(exist_ok=True)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    store = Store(folder)
+    options = [("grpc.max_receive_message_length", 16 << 20)]
+    server = grpc.server(ThreadPoolExecutor(2), options=options)
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Receiver(store), server)  # type: ignore[no-untyped-call]
+    place.unlink(missing_ok=True)  # of one that was killed
+    server.add_insecure_port(f"unix:{place}")
+    server.start()
+    print(f"takes spans at {place}", flush=True)
+    while not stop.wait(INTERVAL):
+        _write(store)
+    server.stop(0.5).wait()
+    _write(store)
+
+
+def _write(store: Store) -> None:
+    try:
+        store.write()
+    except OSError as error:
+        print(f"traces could not be kept: {error.strerror}", flush=True)
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,1 @@
+"""The demo journey through a running mesh."""

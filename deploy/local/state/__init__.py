@@ -1,0 +1,1 @@
+"""What a mesh keeps on disk: ports, secrets, certificates, its mesh file."""

@@ -1,0 +1,75 @@
+"""The mesh's secrets: made at its first start, kept in its home."""
+
+import base64
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chassis import ids
+from deploy.local.state.home import write_json
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """`services` holds what each service has of its own; the operator signs in, the partner client asks for tokens."""
+
+    database_password: str
+    redis_password: str
+    mail_password: str
+    services: dict[str, dict[str, Any]]
+    operator_email: str
+    operator_password: str
+    partner_client_id: str
+    partner_client_secret: str
+
+    def data_keys(self, service: str) -> dict[str, str]:
+        """What `WEFT_DATA_KEYS` of a service takes: no other service has one of them."""
+        keys: dict[str, str] = self.services[service]["data_keys"]
+        return keys
+
+    def serving_password(self, service: str) -> str:
+        """Of the database role that serves."""
+        return str(self.services[service]["serving_password"])
+
+    def owner_password(self, service: str) -> str:
+        """Of the database role that migrates."""
+        return str(self.services[service]["owner_password"])
+
+
+def load(file: Path, services: Iterable[str]) -> Credentials:
+    """The secrets in `file` (mode 0600), which is written where it is missing or lacks a service."""
+    there: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    # Before each service had its own, one key sealed everything: it stays with the service that holds personal data.
+    first = there.pop("data_keys", None)
+    found = {**_make(), **there}
+    found["services"] = {**found["services"], **{n: _of_service() for n in services if n not in found["services"]}}
+    if first is not None and "user" in found["services"]:
+        found["services"]["user"]["data_keys"] = first
+    made = Credentials(**found)
+    if asdict(made) != there:
+        write_json(file, asdict(made))
+    return made
+
+
+def _make() -> dict[str, Any]:
+    return {
+        "database_password": secrets.token_urlsafe(24),
+        "redis_password": secrets.token_urlsafe(24),
+        "mail_password": secrets.token_urlsafe(24),
+        "services": {},
+        "operator_email": "operator@weft.local",
+        "operator_password": secrets.token_urlsafe(18),
+        "partner_client_id": ids.new("cli"),
+        "partner_client_secret": secrets.token_urlsafe(32),
+    }
+
+
+def _of_service() -> dict[str, Any]:
+    return {
+        "data_keys": {"k1": base64.b64encode(secrets.token_bytes(32)).decode()},
+        "serving_password": secrets.token_urlsafe(24),
+        "owner_password": secrets.token_urlsafe(24),
+    }

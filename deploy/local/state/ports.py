@@ -1,0 +1,73 @@
+"""Ports of the mesh: free ones, kept over restarts, so that an address in the mesh file stays right."""
+
+import errno
+import json
+import random
+import socket
+from pathlib import Path
+
+from deploy.local.failures import MeshFault
+from deploy.local.state.home import write_json
+from deploy.local.supervisor.listening import holder
+
+LOWEST, HIGHEST = 10_000, 30_000
+"""Below what Linux hands to outgoing connections (32768 and up), which could take a dead part's port."""
+
+
+class Ports:
+    """Ports by the name of what listens there, remembered in a file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        try:
+            self._known: dict[str, int] = json.loads(file.read_text())
+        except (OSError, ValueError):
+            self._known = {}
+        self._given: set[int] = set()
+
+    def take(self, name: str, wish: int = 0) -> int:
+        """A free port for `name`: the one of last time, `wish`, or any."""
+        candidates = [self._known.get(name, 0), wish, *random.sample(range(LOWEST, HIGHEST), 200)]
+        for port in candidates:
+            if port and port not in self._given and is_free(port):
+                self._given.add(port)
+                self._known[name] = port
+                return port
+        raise MeshFault("No free port was found on 127.0.0.1: stop some of what listens there.")
+
+    def save(self) -> None:
+        """Remember what was given."""
+        write_json(self._file, self._known)
+
+
+def is_free(port: int) -> bool:
+    """Whether something could listen on the port of 127.0.0.1 now."""
+    return _fault(port) == 0
+
+
+def claim(port: int) -> None:
+    """Raises `MeshFault` where the edge could not listen on `port`."""
+    fault = _fault(port)
+    if fault == errno.EADDRINUSE:
+        who = holder(port)
+        remedy = (
+            f"stop {'that' if who else 'what listens there'}, or choose another, such as WEFT_EDGE_PORT={port + 1}."
+        )
+        raise MeshFault(f"Port {port} is taken{f' by {who}' if who else ''}: {remedy}")
+    if fault in (errno.EACCES, errno.EPERM):
+        raise MeshFault(
+            f"Port {port} needs a permission that you lack: choose one above 1023, such as WEFT_EDGE_PORT=8080."
+        )
+    if fault:
+        raise MeshFault(f"Port {port} cannot be used ({errno.errorcode[fault]}): choose another with WEFT_EDGE_PORT.")
+
+
+def _fault(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen(1)
+        except OSError as error:
+            return error.errno or errno.EIO
+    return 0

@@ -1,0 +1,106 @@
+"""A mail as it goes over the wire.
+
+Headers are written here: the library's reads an encoded word in a name as what it encodes (`=?utf-8?b?…?=`), so a name
+could bring headers along. The parts of the body hold no one's headers, and are the library's.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.header import Header
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+
+from chassis import addresses
+from chassis.plain_text import single_line
+from chassis.settings import SettingsError
+from services.notification.templates.rendering import Letter
+
+LONGEST_NAME = 100
+LONGEST_SUBJECT = 200
+_WORDS = re.compile(r"[A-Za-z0-9!#$%&'*+/^`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/^`{|}~-]+)*")
+"""A display name that needs neither quotes nor encoding (RFC 5322, 3.2.5); without `=` and `?`, which encoded words begin with."""
+
+
+class AddressUnusable(Exception):
+    """No mail can be sent to the recipient's address."""
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Whom mails come from."""
+
+    address: str
+    header: str
+
+    @classmethod
+    def of(cls, setting: str) -> "Sender":
+        """Read `WEFT_MAIL_FROM`. Raises `SettingsError`."""
+        name, address = parseaddr(setting)
+        if not setting.isprintable() or addresses.problem(address):
+            raise SettingsError("WEFT_MAIL_FROM: write an address, as in Weft <no-reply@weft.local>.")
+        return cls(address, mailbox(name, address))
+
+
+@dataclass(frozen=True)
+class Mail:
+    """An envelope and its content."""
+
+    sender: str
+    recipient: str
+    content: bytes
+
+
+def compose(letter: Letter, *, sender: Sender, address: str, name: str, delivery_id: str, created: datetime) -> Mail:
+    """A multipart mail. Raises `AddressUnusable`.
+
+    The Message-ID follows from the delivery and stays the same over attempts, so that a mail that came twice is one
+    mail (RFC 5322, 3.6.4).
+    """
+    if problem := addresses.problem(address):
+        raise AddressUnusable(problem)
+    headers = {
+        "From": sender.header,
+        "To": mailbox(name, address),
+        "Subject": unstructured("Subject", single_line(letter.subject, LONGEST_SUBJECT)),
+        "Date": format_datetime(created),
+        "Message-ID": message_id(delivery_id, sender),
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office notes in return
+        "Content-Language": letter.locale,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return Mail(sender.address, address, head.encode("ascii") + _body(letter))
+
+
+def _body(letter: Letter) -> bytes:
+    """The headers of the content (MIME-Version, Content-Type) and the content."""
+    body = EmailMessage(policy=SMTP)
+    body.set_content(letter.text)
+    body.add_alternative(letter.html, subtype="html")
+    return bytes(body)
+
+
+def mailbox(name: str, address: str) -> str:
+    """A name and an address as `To` and `From` have them; the name is shown letter by letter, whatever it holds."""
+    name = single_line(name, LONGEST_NAME)
+    if not name:
+        return address
+    phrase = name if _WORDS.fullmatch(name) else _encoded("From", name)
+    return f"{phrase}\r\n <{address}>" if len(phrase) + len(address) > 60 else f"{phrase} <{address}>"
+
+
+def unstructured(header: str, text: str) -> str:
+    """Text as `Subject` has it."""
+    plain = text.isascii() and "=?" not in text and len(text) < 70
+    return text if plain else _encoded(header, text)
+
+
+def _encoded(header: str, text: str) -> str:
+    """Encoded words (RFC 2047)."""
+    return Header(text, "utf-8", header_name=header).encode(linesep="\r\n")
+
+
+def message_id(delivery_id: str, sender: Sender) -> str:
+    """`<dlv_01k…@weft.local>`."""
+    return f"<{delivery_id}@{sender.address.partition('@')[2]}>"

@@ -1,0 +1,104 @@
+"""Templates: files `templates/<locale>/<type>.jinja` with the blocks `subject`, `text` and `html` of a mail, and
+`title` and `body` of an inbox item. Sandboxed, strict about what is missing, and escaped in the `html` block alone.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound, pass_context
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from chassis import locales
+from services.notification import money
+
+FOLDER = Path(__file__).parent / "builtin"
+DEFAULT_LOCALE = "en"
+
+
+class Letter(NamedTuple):
+    """The parts of a mail, and the locale that they turned out in."""
+
+    subject: str
+    text: str
+    html: str
+    locale: str
+
+
+class Notice(NamedTuple):
+    """The parts of an inbox item."""
+
+    title: str
+    body: str
+
+
+class Templates:
+    """The templates of a folder."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self._folder = folder
+        self._plain = _environment(folder, autoescape=False)
+        self._markup = _environment(folder, autoescape=True)
+
+    @cached_property
+    def locales(self) -> frozenset[str]:
+        """Those that there are templates in."""
+        return frozenset(path.name for path in self._folder.iterdir() if path.is_dir())
+
+    def language(self, wanted: str) -> str:
+        """The locale that serves readers of `wanted`, whatever that holds."""
+        return wanted if wanted in self.locales else locales.best(wanted, self.locales) or DEFAULT_LOCALE
+
+    def accepted(self, accept_language: str) -> str:
+        """The locale that serves best what a header asks for."""
+        return locales.accept_language(accept_language, self.locales, DEFAULT_LOCALE)
+
+    def letter(self, type: str, locale: str, facts: Mapping[str, Any]) -> Letter:
+        """A mail. Raises `jinja2.TemplateError` where the template is missing or asks for a fact that is not given."""
+        plain, found = self._find(self._plain, type, locale)
+        markup, _ = self._find(self._markup, type, locale)
+        values = {**facts, "locale": found}
+        subject = _block(plain, "subject", values)
+        content = Markup(_block(markup, "html", values))  # noqa: S704 - escaped by its own environment
+        html = self._markup.get_template("layout.html").render(content=content, subject=subject, locale=found)
+        return Letter(subject, _block(plain, "text", values) + "\n", html, found)
+
+    def notice(self, type: str, locale: str, facts: Mapping[str, Any]) -> Notice:
+        """An inbox item. Raises as `letter` does."""
+        plain, found = self._find(self._plain, type, locale)
+        values = {**facts, "locale": found}
+        return Notice(_block(plain, "title", values), _block(plain, "body", values))
+
+    def _find(self, environment: ImmutableSandboxedEnvironment, type: str, locale: str) -> tuple[Template, str]:
+        locale = self.language(locale)
+        try:
+            return environment.get_template(f"{locale}/{type}.jinja"), locale
+        except TemplateNotFound:  # not translated yet
+            return environment.get_template(f"{DEFAULT_LOCALE}/{type}.jinja"), DEFAULT_LOCALE
+
+
+def _environment(folder: Path, *, autoescape: bool) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(folder),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters["money"] = _money
+    return environment
+
+
+def _block(template: Template, name: str, values: Mapping[str, Any]) -> str:
+    if name not in template.blocks:
+        raise TemplateNotFound(f"{template.name} has no block {name}")
+    return "".join(template.blocks[name](template.new_context(dict(values)))).strip()
+
+
+@pass_context
+def _money(context: Context, value: Mapping[str, Any]) -> str:
+    return money.written(int(value["amount_minor"]), str(value["currency"]), str(context["locale"]))

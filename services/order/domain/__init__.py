@@ -1,0 +1,1 @@
+"""The rules of orders, payments, products and prices; no database, no network."""

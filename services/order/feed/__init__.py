@@ -1,0 +1,1 @@
+"""The change feed of orders, and the streams that follow it."""

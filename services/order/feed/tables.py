@@ -1,0 +1,54 @@
+"""Tables of feed."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.types import UserDefinedType
+
+from chassis.storage import retention
+from services.order.metadata import metadata
+
+
+class TransactionId(UserDefinedType[int]):
+    """`xid8`: the number of a transaction, never used twice."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """As PostgreSQL calls it."""
+        return "xid8"
+
+
+def _time(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False)
+
+
+order_changes = Table(
+    "order_changes",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    # Where the change stands in the feed. Transactions commit out of order, so a reader stops short of the oldest that
+    # still runs: what it has passed is complete (docs/decisions/0063).
+    Column("xid", TransactionId, nullable=False, server_default=text("pg_current_xact_id()")),
+    Column("seq", BigInteger, Identity(always=True)),
+    Column("customer_id", Text, nullable=False),
+    Column("partner_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("payment_state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    _time("changed_at"),
+    Index("order_changes_feed", "xid", "seq"),
+    Index("order_changes_customer", "customer_id", "xid", "seq"),
+    Index("order_changes_partner", "partner_id", "xid", "seq", postgresql_where=text("partner_id <> ''")),
+    info=retention.keep("the history of an order; WatchOrders reads it from any cursor"),
+)

@@ -1,0 +1,68 @@
+"""Tables of orders."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
+
+from chassis.storage import retention
+from services.order.metadata import metadata
+
+
+def _time(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False)
+
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("customer_id", Text, nullable=False),
+    # The partner through whom they buy; empty for people who buy themselves.
+    Column("partner_id", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("payment_id", Text, nullable=False),
+    Column("payment_state", Text, nullable=False),
+    Column("external_reference", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    # Counts the changes of the order and of its payment; every write names the version that it follows.
+    Column("version", Integer, nullable=False, server_default="1"),
+    # Counts the events, which are fewer than the changes.
+    Column("events", Integer, nullable=False, server_default="1"),
+    _time("created_at"),
+    _time("updated_at"),
+    Index("orders_customer", "customer_id", "order_id"),
+    Index("orders_partner", "partner_id", "order_id", postgresql_where=text("partner_id <> ''")),
+    # Unique for a partner; whoever buys without one may call their orders what they like.
+    Index(
+        "orders_external_reference",
+        "external_reference",
+        text("COALESCE(NULLIF(partner_id, ''), order_id)"),
+        unique=True,
+        postgresql_where=text("external_reference <> ''"),
+    ),
+    Index("orders_pending", "created_at", postgresql_where=text("state = 'PENDING'")),
+    postgresql_with={"fillfactor": "80"},
+    info=retention.keep("business records"),
+)
+
+order_lines = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("product_id", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("unit_price_minor", BigInteger, nullable=False),
+    info=retention.keep("business records"),
+)

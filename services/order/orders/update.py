@@ -1,0 +1,146 @@
+"""The write of a change: one statement for any number of orders, with all that follows from each change."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from weft.api.v1.event_pb2 import Event
+
+from chassis.storage import pg_arrays
+from chassis.storage.batching import Inseparable
+from chassis.storage.database import Database, Query, Transaction
+from services.order.domain.order import Order
+
+# A change follows the version that was read: where another change was faster, `moved` lacks the order, and with it all
+# the rest. Rows are locked in the order of their ids, as everywhere: two statements never wait for each other.
+# `patience` is read before the first row is locked: how long the statement waits for a lock.
+_SAVE = Query(
+    """
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', %(patience)s, true)),
+new AS MATERIALIZED (
+  SELECT order_id, state, payment_state, reason, version, facts, actor, payment_id, captured, refunded, failure, code,
+         releases, settles, traceparent
+    FROM patience CROSS JOIN unnest(
+    %(order_ids)s::text[], %(states)s::text[], %(payment_states)s::text[], %(reasons)s::text[], %(versions)s::int[],
+    %(facts)s::int[], %(actors)s::text[], %(payment_ids)s::text[], %(captured)s::bigint[], %(refunded)s::bigint[],
+    %(failures)s::text[], %(codes)s::text[], %(releases)s::bool[], %(settles)s::bool[], %(traceparents)s::text[]
+  ) AS t(order_id, state, payment_state, reason, version, facts, actor, payment_id, captured, refunded, failure, code,
+         releases, settles, traceparent)),
+locked AS MATERIALIZED (
+  SELECT o.order_id FROM patience CROSS JOIN orders o WHERE o.order_id = ANY(%(order_ids)s::text[])
+   ORDER BY o.order_id FOR NO KEY UPDATE OF o),
+moved AS (
+  UPDATE orders o SET state = new.state, payment_state = new.payment_state, reason = new.reason, version = new.version,
+         events = o.events + new.facts, updated_at = %(now)s
+    FROM locked JOIN new USING (order_id) WHERE o.order_id = locked.order_id AND o.version = new.version - 1
+  RETURNING new.order_id, new.state, new.payment_state, new.reason, new.version, new.actor, new.payment_id, new.captured,
+            new.refunded, new.failure, new.code, new.releases, new.settles, new.traceparent, o.customer_id, o.partner_id),
+paid AS (
+  UPDATE payments p SET state = moved.payment_state, captured_minor = moved.captured, refunded_minor = moved.refunded,
+         failure_reason = moved.failure, failure_code = moved.code, updated_at = %(now)s
+    FROM moved WHERE p.payment_id = moved.payment_id AND p.state <> moved.payment_state),
+changed AS (
+  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at)
+  SELECT order_id, version, customer_id, partner_id, state, payment_state, reason, actor, %(now)s FROM moved),
+told AS (
+  INSERT INTO outbox (kind, payload, traceparent, due, created_at)
+  SELECT e.kind, e.payload, moved.traceparent, LEAST(%(now)s, now()), %(now)s
+    FROM unnest(%(event_orders)s::text[], %(kinds)s::text[], %(payloads)s::bytea[]) WITH ORDINALITY
+         AS e(order_id, kind, payload, n) JOIN moved USING (order_id) ORDER BY e.n),
+freed AS MATERIALIZED (
+  SELECT product_id, sum(quantity) AS pieces FROM order_lines JOIN moved USING (order_id) WHERE releases GROUP BY product_id),
+shelved AS MATERIALIZED (
+  SELECT product_id FROM products WHERE product_id IN (SELECT product_id FROM freed) ORDER BY product_id FOR NO KEY UPDATE),
+released AS (
+  UPDATE products p SET stock = p.stock + freed.pieces
+    FROM shelved JOIN freed USING (product_id) WHERE p.product_id = shelved.product_id),
+settling AS (
+  INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
+  SELECT 'settle', convert_to(payment_id, 'UTF8'), traceparent, LEAST(%(now)s, now()), %(now)s FROM moved WHERE settles)
+SELECT order_id FROM moved
+""",
+    "save orders",
+)
+# The locks of others that stand in a change's way: of its order, its payment, and the products whose stock it releases.
+_LOCKED = Query(
+    """
+WITH free_orders AS MATERIALIZED (
+  SELECT order_id FROM orders WHERE order_id = ANY(%(order_ids)s::text[]) ORDER BY order_id FOR NO KEY UPDATE SKIP LOCKED),
+free_payments AS MATERIALIZED (
+  SELECT payment_id FROM payments WHERE payment_id = ANY(%(payment_ids)s::text[])
+   ORDER BY payment_id FOR NO KEY UPDATE SKIP LOCKED),
+freed AS MATERIALIZED (SELECT order_id, product_id FROM order_lines WHERE order_id = ANY(%(releasing)s::text[])),
+free_products AS MATERIALIZED (
+  SELECT product_id FROM products WHERE product_id IN (SELECT product_id FROM freed)
+   ORDER BY product_id FOR NO KEY UPDATE SKIP LOCKED)
+SELECT order_id, order_id || ' ' || xmax::text AS lock FROM orders
+ WHERE order_id = ANY(%(order_ids)s::text[]) AND order_id NOT IN (SELECT order_id FROM free_orders)
+UNION ALL
+SELECT order_id, payment_id || ' ' || xmax::text FROM payments
+ WHERE payment_id = ANY(%(payment_ids)s::text[]) AND payment_id NOT IN (SELECT payment_id FROM free_payments)
+UNION ALL
+SELECT freed.order_id, p.product_id || ' ' || p.xmax::text FROM freed JOIN products p ON p.product_id = freed.product_id
+ WHERE p.product_id NOT IN (SELECT product_id FROM free_products)
+""",
+    "find locked orders",
+)
+
+
+class Saving(NamedTuple):
+    """One change of an order, and the events that tell of it."""
+
+    order: Order
+    told: list[Event]
+    traceparent: str
+
+
+async def save(tx: Transaction | Database, changes: Sequence[Saving], now: datetime) -> set[str]:
+    """Write changes; the ids of the orders that had not changed in between. Raises `Inseparable` for two of one order."""
+    if len({change.order.order_id for change in changes}) < len(changes):
+        raise Inseparable
+    # Who holds a transaction waits as long as any; who shares a statement with others holds them up for a moment only.
+    patience = "400ms" if isinstance(tx, Database) else "3s"
+    values = {**_orders([change.order for change in changes]), **_events(changes)}
+    return {row.order_id for row in await tx.all(_SAVE, now=now, patience=patience, **values)}
+
+
+async def find_locks(database: Database, changes: Sequence[Saving]) -> list[set[str]]:
+    """For each change, the locks of others that stand in its way."""
+    orders = [change.order for change in changes]
+    rows = await database.all(
+        _LOCKED,
+        order_ids=pg_arrays.names([o.order_id for o in orders]),
+        payment_ids=pg_arrays.names([o.payment.payment_id for o in orders]),
+        releasing=pg_arrays.names([o.order_id for o in orders if o.releases]),
+    )
+    return [{row.lock for row in rows if row.order_id == order.order_id} for order in orders]
+
+
+def _orders(orders: Sequence[Order]) -> dict[str, str]:
+    payments = [order.payment for order in orders]
+    return {
+        "order_ids": pg_arrays.names([o.order_id for o in orders]),
+        "states": pg_arrays.names([o.state.value for o in orders]),
+        "payment_states": pg_arrays.names([p.state.value for p in payments]),
+        "reasons": pg_arrays.texts([o.reason for o in orders]),
+        "versions": pg_arrays.numbers([o.version for o in orders]),
+        "facts": pg_arrays.numbers([len(o.facts) for o in orders]),
+        "actors": pg_arrays.texts([o.actor for o in orders]),
+        "payment_ids": pg_arrays.names([p.payment_id for p in payments]),
+        "captured": pg_arrays.numbers([p.captured_minor for p in payments]),
+        "refunded": pg_arrays.numbers([p.refunded_minor for p in payments]),
+        "failures": pg_arrays.texts([p.failure_reason for p in payments]),
+        "codes": pg_arrays.texts([p.failure_code for p in payments]),
+        "releases": pg_arrays.names(["t" if o.releases else "f" for o in orders]),
+        "settles": pg_arrays.names(["t" if o.releases and not o.payment.over else "f" for o in orders]),
+    }
+
+
+def _events(changes: Sequence[Saving]) -> dict[str, str]:
+    events = [event for change in changes for event in change.told]
+    return {
+        "traceparents": pg_arrays.texts([change.traceparent for change in changes]),
+        "event_orders": pg_arrays.names([event.aggregate_id for event in events]),
+        "kinds": pg_arrays.names([event.type for event in events]),
+        "payloads": pg_arrays.blobs([event.SerializeToString() for event in events]),
+    }

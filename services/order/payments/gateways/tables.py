@@ -1,0 +1,34 @@
+"""Tables of gateways."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Table,
+    Text,
+)
+
+from chassis.storage import retention
+from services.order.metadata import metadata
+
+
+def _time(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False)
+
+
+# The sandbox provider's own books. It stands in for a party outside, so nothing of ours joins with it.
+sandbox_charges = Table(
+    "sandbox_charges",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("method", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("code", Text, nullable=False, server_default=""),
+    # When a charge that timed out becomes known.
+    _time("settles_at"),
+    _time("created_at"),
+    info=retention.keep("the sandbox provider's books; a refund may come at any time"),
+)

@@ -1,0 +1,50 @@
+"""Tables of payments."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Integer,
+    Table,
+    Text,
+)
+
+from chassis.queues import queue
+from chassis.storage import retention
+from services.order.metadata import metadata
+
+
+def _time(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False)
+
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("payment_id", Text, primary_key=True),
+    Column("order_id", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    # Counts the tries with a method; part of the key that the provider recognises a repeated call by.
+    Column("attempt", Integer, nullable=False, server_default="1"),
+    # Whether a call to the provider may have been made: before it, calling off needs nobody's consent.
+    Column("asked", Boolean, nullable=False, server_default="false"),
+    Column("captured_minor", BigInteger, nullable=False, server_default="0"),
+    Column("refunded_minor", BigInteger, nullable=False, server_default="0"),
+    Column("failure_reason", Text, nullable=False, server_default=""),
+    Column("failure_code", Text, nullable=False, server_default=""),
+    _time("created_at"),
+    _time("updated_at"),
+    CheckConstraint(
+        "0 <= refunded_minor AND refunded_minor <= captured_minor AND captured_minor <= amount_minor",
+        name="payments_amounts_in_order",
+    ),
+    postgresql_with={"fillfactor": "80"},
+    info=retention.keep("business records"),
+)
+
+payment_work = queue.table("payment_work", metadata)

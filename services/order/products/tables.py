@@ -1,0 +1,40 @@
+"""Tables of products."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Table,
+    Text,
+)
+
+from chassis.storage import retention
+from services.order.metadata import metadata
+
+
+def _time(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False)
+
+
+products = Table(
+    "products",
+    metadata,
+    Column("product_id", Text, primary_key=True),
+    # The partner whose product it is; empty for the house's own.
+    Column("partner_id", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("price_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("stock", BigInteger, nullable=False),
+    Column("active", Boolean, nullable=False),
+    # Counts the changes other than those of stock: what a buyer was shown is what they pay, or the write fails.
+    Column("version", BigInteger, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    CheckConstraint("stock >= 0", name="products_stock_not_negative"),
+    # Stock changes with every order: room on the page keeps those updates away from the indexes.
+    postgresql_with={"fillfactor": "50"},
+    info=retention.keep("the catalogue; orders refer to it"),
+)

@@ -1,0 +1,31 @@
+"""The tables of the order service.
+
+No foreign keys: an order, its lines, its payment and its first change are born in one statement and are never deleted,
+so a key could only ever confirm what the statement says (docs/decisions/0061).
+
+Each noun has its own `tables`; this module gathers them, and has those that no noun owns.
+"""
+
+from chassis.queues import queue
+from chassis.rpc import idempotency
+from services.order.feed import tables as _feed
+from services.order.metadata import metadata
+from services.order.orders import tables as _orders
+from services.order.payments import tables as _payments
+from services.order.payments.gateways import tables as _payments_gateways
+from services.order.products import tables as _products
+
+outbox = queue.table("outbox", metadata)
+
+idempotency_records = idempotency.table(metadata)
+
+NOUNS = (
+    _feed,
+    _orders,
+    _payments,
+    _payments_gateways,
+    _products,
+)
+"""The modules whose tables `metadata` gathers."""
+
+__all__ = ["NOUNS", "idempotency_records", "metadata", "outbox"]

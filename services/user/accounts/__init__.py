@@ -1,0 +1,1 @@
+"""Accounts from sign-up to the proof of an address."""

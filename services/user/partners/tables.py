@@ -1,0 +1,65 @@
+"""Tables of partners."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
+
+from chassis.storage import retention
+from services.user.metadata import metadata
+
+_TIME = DateTime(timezone=True)
+
+partners = Table(
+    "partners",
+    metadata,
+    Column("partner_id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default="1"),
+    Column("created_at", _TIME, nullable=False),
+    Column("updated_at", _TIME, nullable=False),
+    CheckConstraint("state IN ('ACTIVE', 'SUSPENDED')", name="partners_state"),
+    info=retention.keep("lasts as long as the contract with the partner"),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("partner_id", Text, ForeignKey("partners.partner_id", name="clients_partner"), nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("last_used_at", _TIME),
+    Column("created_at", _TIME, nullable=False),
+    Column("revoked_at", _TIME),
+    Index("clients_of_partner", "partner_id", "client_id"),
+    info=retention.keep("revoked clients stay known, so that an audit can name them"),
+)
+
+client_secrets = Table(
+    "client_secrets",
+    metadata,
+    Column(
+        "client_id",
+        Text,
+        ForeignKey("clients.client_id", name="client_secrets_client", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("secret_hash", LargeBinary, primary_key=True),
+    Column("created_at", _TIME, nullable=False),
+    Column("expires_at", _TIME),
+    Index("client_secrets_expiry", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+    info=retention.delete(retention.Expiry("expires_at")),
+)

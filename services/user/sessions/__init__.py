@@ -1,0 +1,1 @@
+"""Signed-in sessions, their refresh tokens, and how failed attempts back off."""

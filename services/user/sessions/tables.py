@@ -1,0 +1,54 @@
+"""Tables of sessions."""
+
+from datetime import timedelta
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
+
+from chassis.storage import retention
+from services.user.metadata import metadata
+
+_TIME = DateTime(timezone=True)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.user_id", name="sessions_user", ondelete="CASCADE"), nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    Column("expires_at", _TIME, nullable=False),
+    Column("ended_at", _TIME),
+    Index("sessions_of_user", "user_id", "session_id"),
+    Index("sessions_open", "user_id", "session_id", postgresql_where=text("ended_at IS NULL")),
+    Index("sessions_expiry", "expires_at"),
+    Index("sessions_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+    # An ended session is kept for a while: until then a used refresh token is known as one.
+    info=retention.delete(retention.Expiry("expires_at"), retention.Expiry("ended_at", timedelta(days=7))),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column(
+        "session_id",
+        Text,
+        ForeignKey("sessions.session_id", name="refresh_tokens_session", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("created_at", _TIME, nullable=False),
+    Column("expires_at", _TIME, nullable=False),
+    Column("used_at", _TIME),
+    Index("refresh_tokens_of_session", "session_id"),
+    Index("refresh_tokens_expiry", "expires_at"),
+    # Before that it goes with its session.
+    info=retention.delete(retention.Expiry("expires_at")),
+)

@@ -1,0 +1,28 @@
+"""Tables of the user service. Personal data is sealed; secrets are hashed; `*_lookup` columns are keyed hashes.
+
+Each noun has its own `tables`; this module gathers them, and has those that no noun owns.
+"""
+
+from chassis.queues import queue
+from chassis.rpc import idempotency
+from services.user.accounts import tables as _accounts
+from services.user.keys import tables as _keys
+from services.user.metadata import metadata
+from services.user.partners import tables as _partners
+from services.user.sessions import tables as _sessions
+from services.user.users import tables as _users
+
+outbox = queue.table("outbox", metadata)
+
+idempotency_records = idempotency.table(metadata)
+
+NOUNS = (
+    _accounts,
+    _keys,
+    _partners,
+    _sessions,
+    _users,
+)
+"""The modules whose tables `metadata` gathers."""
+
+__all__ = ["NOUNS", "idempotency_records", "metadata", "outbox"]

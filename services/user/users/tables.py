@@ -1,0 +1,63 @@
+"""Tables of users."""
+
+from datetime import timedelta
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
+
+from chassis.storage import retention
+from services.user.metadata import metadata
+
+_TIME = DateTime(timezone=True)
+
+users = Table(
+    "users",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("partner_id", Text, ForeignKey("partners.partner_id", name="users_partner")),
+    Column("email_sealed", LargeBinary, nullable=False),
+    Column("email_lookup", LargeBinary, nullable=False),
+    Column("display_name_sealed", LargeBinary, nullable=False),
+    Column("locale", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("external_reference", Text),
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("revision", BigInteger, nullable=False, server_default="1"),
+    Column("events", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", _TIME, nullable=False),
+    Column("updated_at", _TIME, nullable=False),
+    CheckConstraint("state IN ('INITIAL', 'ACTIVE', 'INACTIVE')", name="users_state"),
+    # People who signed up themselves have no partner, and are unique among one another.
+    Index("users_email", "partner_id", "email_lookup", unique=True, postgresql_nulls_not_distinct=True),
+    Index(
+        "users_external_reference",
+        "partner_id",
+        "external_reference",
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=text("external_reference IS NOT NULL"),
+    ),
+    Index("users_of_partner", "partner_id", "user_id"),
+    Index("users_unproven", "created_at", postgresql_where=text("state = 'INITIAL'")),
+    # Accounts stay until they are erased, but for those that the release before opened without a proof.
+    info=retention.delete(
+        retention.Expiry(
+            "created_at",
+            timedelta(hours=25),
+            "state = 'INITIAL' AND partner_id IS NULL AND password_hash IS NOT NULL",
+        )
+    ),
+)
