@@ -92,3 +92,18 @@ async def test_a_closed_account_is_not_refreshed(world: World) -> None:
 
 async def test_an_unknown_token_is_refused(world: World) -> None:
     await refresh_refused(world, "wrt_unknown")
+
+
+async def test_a_session_remembers_its_last_used_tokens_and_no_more(world: World) -> None:
+    person = await world.person("ada")
+    await world.rows(
+        "INSERT INTO refresh_tokens (token_hash, session_id, created_at, expires_at, used_at) "
+        "SELECT int4send(n), session_id, created_at - n * interval '1 minute', expires_at, created_at "
+        "FROM sessions, generate_series(1, 400) AS n RETURNING 1"
+    )
+    fresh = await world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token))
+    assert [row.n for row in await world.rows("SELECT count(*) AS n FROM refresh_tokens")] == [300]
+    await world.auth.Refresh(RefreshRequest(refresh_token=fresh.refresh_token))
+    # The one before the last is still known as used: it ends the session.
+    await refused(world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token)))
+    assert [row.ended_at for row in await world.rows("SELECT ended_at FROM sessions")] == [world.clock.now()]
