@@ -60,7 +60,9 @@ def test_bounds_of_64_bits_are_a_pattern(bounds: str, fits: list[str], breaks: l
 
 
 def test_an_unknown_rule_is_refused_rather_than_lost() -> None:
-    with pytest.raises(UntranslatedRule, match=r"The rule string\.max_bytes has no JSON Schema yet: add it to contract"):
+    with pytest.raises(
+        UntranslatedRule, match=r"The rule string\.max_bytes has no JSON Schema yet: add it to contract"
+    ):
         said("string a = 1 [(buf.validate.field).string.max_bytes = 4];")
 
 
