@@ -136,6 +136,7 @@ def laboratory(folder: Path) -> Iterator[Laboratory]:
             jwks_port=jwks,
             descriptors=folder / "lab.binpb",
             access_log=folder / "access.log",
+            refusals=1_000_000,
         )
         with running(contract, deployment, change=_unlimited):
             until(lambda: stat(deployment, "cluster.lab.membership_healthy"), "the service is healthy")
