@@ -79,7 +79,6 @@ _SERVICE = "\n".join(
     for name, (asked, answered, route) in RPCS.items()
 )
 PROTO = f"""
-import "google/protobuf/field_mask.proto";
 import "google/protobuf/struct.proto";
 import "google/protobuf/wrappers.proto";
 import "google/rpc/error_details.proto";

@@ -1,6 +1,6 @@
 """A gRPC server that answers every RPC of the contract, so that the edge is seen alone.
 
-Request headers steer it: `x-test-sleep` (seconds), `x-test-error` (`NOT_FOUND`, or `bare:NOT_FOUND` without details),
+Request headers steer it: `x-test-sleep` and `x-test-hold` (seconds before an answer, and before the end of a stream), `x-test-error` (`NOT_FOUND`, or `bare:NOT_FOUND` without details),
 `x-test-bytes` (length of a reply's first string), `x-test-trailer` (length of a trailer of an error), `x-test-violations`
 (fields of a request that is invalid). It answers as the chassis does: success codes as `x-http-status`.
 """
@@ -100,12 +100,15 @@ class Upstream(grpc.GenericRpcHandler):
         return reply
 
     def _stream(self, method: Method, request: Message, context: grpc.ServicerContext) -> Iterator[Message]:
-        self._note(method, request, context)
+        metadata = self._note(method, request, context)
         for number in range(3):
             yield self._class(method.output)(cursor=f"c{number}")
+        if "x-test-hold" in metadata:
+            self.release.wait(float(metadata["x-test-hold"]))
 
     def _note(self, method: Method, request: Message, context: grpc.ServicerContext) -> dict[str, str]:
         metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+        metadata["seconds left"] = str(context.time_remaining() or 0)
         if method.name != "GetJwks":  # which the edge asks for by itself, at any time
             self.calls.append((method, request, metadata))
         if "x-test-sleep" in metadata:
