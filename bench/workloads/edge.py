@@ -14,13 +14,17 @@ from bench.processes import ROOT, Process, free_port
 from bench.rows import Comparison, Row, Side
 from chassis import ids
 from codegen import envoy
+from codegen.envoy import routes
 
 PARTS = {
     "whole edge": (),
-    "without strict JSON": ("lua",),
-    "transcoder alone": ("lua", "jwt_authn", "rate_limit", "local_ratelimit", "compressor", "header_mutation", "cors"),
+    "without strict JSON": ("bodies",),
+    "transcoder alone": (
+        *("lua", "bodies", "buffer", "jwt_authn", "rate_limit", "local_ratelimit"),
+        *("compressor", "header_mutation", "cors"),
+    ),
 }
-"""What to take out: filters whose names hold one of these words."""
+"""What to take out: filters whose names hold one of these words. Without `lua` nobody says which RPC is asked for."""
 UNLIMITED = 100_000_000
 """Calls a second: an echo answers one client faster than any plan allows."""
 
@@ -75,11 +79,14 @@ def _less(config: Any, without: tuple[str, ...]) -> Any:
     if isinstance(config, dict):
         if "tokens_per_fill" in config:
             return {**config, "max_tokens": UNLIMITED, "tokens_per_fill": UNLIMITED}
-        kept = {
-            key: _less(value, without)
-            for key, value in config.items()
-            if key != "typed_per_filter_config" or not without
-        }
+        kept = {key: _less(value, without) for key, value in config.items()}
+        if "typed_per_filter_config" in kept:
+            said = kept["typed_per_filter_config"]
+            kept["typed_per_filter_config"] = {
+                name: value for name, value in said.items() if not any(word in name for word in without)
+            }
+        if "lua" in without and "headers" in kept:
+            kept["headers"] = [one for one in kept["headers"] if one["name"] != routes.RPC]
         if "http_filters" in kept:
             kept["http_filters"] = [
                 one for one in kept["http_filters"] if not any(word in one["name"] for word in without)

@@ -9,6 +9,8 @@ from contract import Contract, Method, sizes
 
 METADATA = "weft"
 """Where routes say what other filters ask: `rate`, the rate class, and `operation`."""
+TIMEOUT = "x-weft-timeout"
+"""The header that holds a stream's `grpc-timeout` while Envoy looks."""
 RPC = "x-weft-rpc"
 """The header in which the edge's Lua says which RPC a request asks for, by its headers alone; its value is a gRPC path."""
 HOLDS = "x-weft-holds"
@@ -75,7 +77,7 @@ def edge(contract: Contract, deployment: Deployment) -> Json:
             _unknown(),
         ],
         "typed_per_filter_config": {"envoy.filters.http.cors": _cors(deployment)},
-        "request_headers_to_remove": [RPC, HOLDS],
+        "request_headers_to_remove": [TIMEOUT, RPC, HOLDS],
     }
     return {"name": "edge", "max_direct_response_body_size_bytes": 8 << 20, "virtual_hosts": [host]}
 
@@ -145,13 +147,18 @@ def _trusted(method: Method, balanced: Json | None = None) -> Json:
     action: Json = {"cluster": clusters.cluster_of(method), "retry_policy": RETRIES, **(balanced or {})}
     if method.server_streaming:
         longest = seconds(method.deadline + STREAM_GRACE)
-        # A caller's `grpc-timeout` shortens it.
-        lasting = {"max_stream_duration": longest, "grpc_timeout_header_max": longest}
-        action |= {"timeout": "0s", "idle_timeout": "60s", "max_stream_duration": lasting}
+        action |= {"timeout": "0s", "idle_timeout": "60s", "max_stream_duration": {"max_stream_duration": longest}}
     else:
         action |= {"timeout": seconds(method.deadline + GRACE)}
-    # Proxies in between, nginx first of all, hand events on as they come.
-    streamed = {"response_headers_to_add": [header("x-accel-buffering", "no")]} if method.server_streaming else {}
+    streamed: Json = {}
+    if method.server_streaming:
+        streamed = {
+            # The service ends the stream at its caller's deadline, with a last message. Envoy would keep the deadline from it,
+            # or cut the stream at the same moment, so the Lua says it under another name meanwhile.
+            "request_headers_to_add": [header("grpc-timeout", f"%REQ({TIMEOUT})%")],
+            # Proxies in between, nginx first of all, hand events on as they come.
+            "response_headers_to_add": [header("x-accel-buffering", "no")],
+        }
     return {
         "name": method.full_name.removeprefix("weft."),
         "match": {"path": method.path, "grpc": {}, "headers": [_exactly(":method", "POST")]},

@@ -1,6 +1,5 @@
 """HTTP as others speak it: methods, schemes, headers that come twice, and what every reply bears."""
 
-import contextlib
 import socket
 
 import grpc
@@ -130,23 +129,19 @@ def test_streams_are_not_held_back_by_proxies(edge: Edge) -> None:
 
 
 def test_a_caller_may_end_a_stream_early(edge: Edge) -> None:
-    """Where the service does not: it answers after twenty seconds, past the reader's patience."""
+    """The service does, which the edge tells of the caller's deadline; the edge itself could only cut."""
     token = f"Bearer {edge.mint()}"
-    headers = {"authorization": token, "grpc-timeout": "300m", "x-test-hold": "20"}
+    headers = {"authorization": token, "grpc-timeout": "2S", "x-test-hold": "20"}
     for version in (1, 2):
         with (
             httpx.Client(http1=version == 1, http2=version == 2, timeout=10) as client,
             client.stream("GET", f"{edge.url}/v1/orders:watch", headers=headers) as reply,
-            contextlib.suppress(httpx.RemoteProtocolError),  # the status of a stream is long sent: it is cut
         ):
             reply.read()
-        assert 0 < float(edge.upstream.last[2]["seconds left"]) < 0.3
+        assert 0 < float(edge.upstream.last[2]["seconds left"]) < 2
     with grpc.insecure_channel(edge.target) as channel:
         stream = channel.unary_stream("/weft.order.v1.OrderService/WatchOrders", lambda data: data, lambda data: data)
-        call = stream(b"", metadata=[("authorization", token), ("x-test-hold", "20")], timeout=0.3)
-        with pytest.raises(grpc.RpcError) as raised:
-            list(call)
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert len(list(stream(b"", metadata=[("authorization", token), ("x-test-hold", "20")], timeout=2))) == 3
 
 
 def test_the_id_of_a_request_is_on_every_reply(edge: Edge) -> None:

@@ -45,6 +45,7 @@ local function complete(handle, status, noted)
   end
 end
 
+local NOTHING = {}
 local INTERNAL = { "grpc-status", "grpc-message", "grpc-accept-encoding" }
 
 local REFUSED = { ["400"] = true, ["401"] = true, ["404"] = true, ["405"] = true, ["413"] = true, ["415"] = true, ["431"] = true }
@@ -62,7 +63,8 @@ function envoy_on_response(handle)
     headers:remove("x-http-status")
     if headers:get(":status") == "200" then headers:replace(":status", named) end
   end
-  local status, noted = headers:get(":status"), handle:streamInfo():dynamicMetadata():get("weft") or {}
+  local status, noted = headers:get(":status"), NOTHING
+  if HEADS or status >= "400" then noted = handle:streamInfo():dynamicMetadata():get("weft") or NOTHING end
   for _, name in ipairs(INTERNAL) do headers:remove(name) end
   if status == "204" then
     -- A 204 that carries the `{}` of an empty reply corrupts keep-alive. Waiting for a body voids the headers at hand.

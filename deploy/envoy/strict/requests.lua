@@ -30,29 +30,39 @@ end
 
 local MANY_HEADERS = { reason = "HEADERS_TOO_LARGE", text = "The headers are larger than 32 KiB, or more than 100." }
 local NO_ROUTE = { reason = "ROUTE_NOT_FOUND", text = "There is no such path." }
+local WATCHED = { ["grpc-timeout"] = true, ["x-weft-client-traceparent"] = true }
+for name in pairs(ONCE) do WATCHED[name] = true end
 local HEADER = { reason = "HTTP_MALFORMED", text = "must be one line of visible ASCII" }
 
--- Takes away what HTTP lets a caller put into headers and gRPC does not, or takes for its own: the services would break the
--- call off. Returns the headers that matter here, or nil where there are more than is promised, and the name of one that may
--- come once and did not.
+-- What HTTP lets a caller put into headers and gRPC does not, or takes for its own: the services would break the call off.
+local function is_foreign(name, text, native)
+  if find(name, "[^a-z0-9_.:-]") then return true end
+  if byte(name) ~= 58 and find(text, "[^\32-\126]") then return true end
+  return not native and (sub(name, -4) == "-bin" or name == "grpc-encoding")
+end
+
+-- Takes foreign headers away. Returns those that matter here, or nil where there are more than is promised, the name of one
+-- that may come once and did not, and the bytes of all. They are looked at one by one only where one of them is foreign.
 local function tidy(headers, native)
-  local known, foreign, broken, bytes, count = {}, nil, nil, 0, 0
+  local names, texts, known, count, broken = {}, {}, {}, 0, nil
   for name, text in pairs(headers) do
-    bytes, count = bytes + #name + #text, count + 1
-    local odd = find(text, "[^\32-\126]")
-    if ONCE[name] then
-      if odd or known[name] or name ~= "idempotency-key" and find(text, ",", 1, true) then broken = broken or name end
+    count = count + 1
+    names[count], texts[count] = name, text
+    if WATCHED[name] then
+      if ONCE[name] and (known[name] or name ~= "idempotency-key" and find(text, ",", 1, true)) then broken = broken or name end
       known[name] = text
-    elseif name == "grpc-timeout" or name == "x-weft-client-traceparent" then
-      known[name] = text
-    elseif byte(name) ~= 58 and (odd or find(name, "[^a-z0-9_.-]") or not native and (sub(name, -4) == "-bin" or name == "grpc-encoding")) then
-      foreign = foreign or {}
-      foreign[#foreign + 1] = name
     end
   end
-  if foreign then
-    for _, name in ipairs(foreign) do headers:remove(name) end
+  local all_names, all_texts = table.concat(names, " ") .. " ", table.concat(texts)
+  if find(all_names, "[^a-z0-9_.: -]") or find(all_texts, "[^\32-\126]")
+    or not native and (find(all_names, "-bin ", 1, true) or find(all_names, "grpc-encoding ", 1, true)) then
+    for place, name in ipairs(names) do
+      if is_foreign(name, texts[place], native) then
+        if ONCE[name] then broken = broken or name else headers:remove(name) end
+      end
+    end
   end
+  local bytes = #all_names - count + #all_texts
   return bytes <= HEADER_BYTES and count <= HEADERS and known or nil, broken, bytes
 end
 
@@ -78,6 +88,11 @@ local function settle(handle, headers, rpc, bytes, length)
   if not largest then return end
   headers:replace("x-weft-rpc", rpc)
   headers:replace("x-weft-holds", tostring(math.max(bytes, LEAST_BYTES) + (STREAMS[rpc] or length or largest + FRAME)))
+  local timeout = STREAMS[rpc] and headers:get("grpc-timeout")
+  if timeout then
+    headers:replace("x-weft-timeout", timeout)
+    headers:remove("grpc-timeout")
+  end
   handle:clearRouteCache()
 end
 
@@ -152,6 +167,7 @@ function envoy_on_request(handle)
   if length and length > LARGEST[rule.rpc] then return refuse_large(handle, path, rule) end
   if SNAKE then metadata:set("weft", "snake", "1") end
   if method == "HEAD" then
+    HEADS = true
     metadata:set("weft", "head", "1")
     headers:replace(":method", "GET")
   end

@@ -2,7 +2,7 @@
 -- What it cannot say, said: success codes, and one error shape. On transcoded requests only; native gRPC is only tidied.
 --
 -- Two sources: edge.lua of values, refusals, paths, requests, replies, and bodies.lua of values, refusals, json, bodies. The
--- generator puts tables before each: R (rules), EXACT and TREE (path to HTTP method to rule), VERBS, STATIC, ONCE
+-- generator puts tables before each: R (rules), EXACT and TREE (path to HTTP method to rule), VERBS, STATIC, STREAMS, ONCE
 -- (headers), HEADER_BYTES and HEADERS (the most of a request's).
 -- A rule is {rpc = gRPC path, largest = bytes, path = template, verb = "", variables = {["{name}"] = k}, query = {name = node},
 -- body = node or "raw", bound = {name = k}, streams = true}: the body's field `name`, and the template's `{name}`, is the
@@ -95,6 +95,7 @@ local function is_mask(text, _, quoted)
   return true
 end
 
+local HEADS = false -- whether a HEAD ever came: until then no reply asks whether it answers one
 local SNAKE -- whether a name of the request that is being checked was written as in the proto
 local PARTS -- of the path that is being checked; nothing yields between setting and reading
 local BARE = { ["true"] = true, ["false"] = true }
