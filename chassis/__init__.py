@@ -1,1 +1,17 @@
-"""What every service gets; knows no domain."""
+"""What every service is built on. It knows no domain and imports nothing above it but `contract` and generated code.
+
+    app         the parts of one process: `build` adds handlers, workers and schedules; `start` and `stop` bracket its life
+    process     the command line of a service: serve, migrate, bootstrap
+    settings    what a process may be told, all as `WEFT_…`
+    errors      the exceptions that become error reasons; `error_details` puts them into `google.rpc.Status`
+    clock, ids, times, locales, addresses, currencies, plain_text
+                values that everything may use
+
+    rpc/        a call, in and out: the interceptor chain, validation, idempotency, pagination, deadlines, health
+    queues/     work that outlives a call: queues, workers with retry and dead letters, the outbox, deduplication
+    storage/    PostgreSQL and Valkey: statements, migrations, batching, batched reads, cache, retention
+    security/   authentication: identity, tokens, TLS; encryption at rest
+    telemetry/  traces, metrics, logs
+
+docs/architecture.md follows a call, an event and a token through these files.
+"""

@@ -1,6 +1,11 @@
-"""What an RPC is: the only reader of the contract's options and bounds.
+"""What an RPC is: the only reader of the contract's options and bounds. It imports generated code only.
 
-`reader` turns descriptors into the frozen values of `method`; `rules` reads the bounds of fields.
+    reader   descriptors → `Contract`: every method, reason and plan, with a sentence for each invalid policy
+    method   the frozen values: `Method`, `Route`, `Reason`, `Caller`, `Key`, `RateClass`
+    rules    the bounds and behaviours of fields, for documents and checks
+    sizes    the largest body of each RPC, added up from the bounds
+
+docs/contract.md describes the options and what is derived from them.
 """
 
 from contract.method import Caller, ContractError, Key, Method, RateClass, Reason, Route
