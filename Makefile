@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE ?=
 
 .PHONY: help setup run demo test soak bench lint format gen check-gen breaking lock wheel clean
 
-help: ## Say what there is
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## Make .venv with the locked packages and fetch the protos that ours import
@@ -17,29 +17,29 @@ setup: .venv/ready ## Make .venv with the locked packages and fetch the protos t
 run: .venv/ready ## Bring the whole mesh up on http://localhost:8080, until Ctrl-C
 	@exec $(BIN)/python -m deploy.local run
 
-demo: .venv/ready ## Drive an order through the running mesh and show every step
+demo: .venv/ready ## Run the demo scenario against the running mesh, each step printed
 	@$(BIN)/python -m deploy.local demo $(if $(LOOP),--loop)
 
 test: .venv/ready ## Run the tests
 	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --durations=10 $(ARGS)
 
-soak: .venv/ready ## Run what takes long or judges time: limits, overload, restarts, crashes
+soak: .venv/ready ## Run the long tests and those that judge time: limits, overload, restarts, crashes
 	@$(BIN)/python -m pytest -m soak -s $(ARGS)
 
 bench: .venv/ready ## Compare side by side with what a team would write instead (ARGS=--quick for 3 minutes)
 	@$(BIN)/python -m bench $(ARGS)
 
-lint: .venv/ready ## Check contracts, style, types and the arrows between packages
+lint: .venv/ready ## Check contracts, style, types and import rules
 	@echo "contracts …"; $(BIN)/python -m codegen.check
 	@$(BIN)/buf lint protos && $(BIN)/buf format -d --exit-code protos
 	@echo "style …"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@echo "types …"; $(BIN)/mypy contract chassis services codegen deploy clients/python/src/weft_client
-	@echo "arrows …"; $(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+	@echo "imports …"; $(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
-format: .venv/ready ## Put code and contracts into shape
+format: .venv/ready ## Format code and contracts
 	@$(BIN)/buf format -w protos && $(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
 
-gen: .venv/ready ## Derive everything anew from the protos
+gen: .venv/ready ## Generate everything from the protos
 	@$(BIN)/python -m codegen.generate
 
 check-gen: .venv/ready ## Fail when what is generated differs from what is committed
@@ -51,7 +51,7 @@ breaking: .venv/ready ## Fail when a contract breaks its users: against the last
 wheel: .venv/ready ## Build the Python client's wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
 
-lock: ## Resolve the locked packages anew (for maintainers; needs uv)
+lock: ## Resolve the locked packages again (for maintainers; needs uv)
 	@uv pip compile --quiet pyproject.toml --group local --group dev --group bench --python-version 3.11 --universal --generate-hashes --no-header --output-file requirements.lock
 
 clean: ## Remove what make made: .venv, .weft with all data, caches

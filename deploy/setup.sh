@@ -18,7 +18,7 @@ if ! flock --nonblock 9; then
 fi
 
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-  fail "Python 3.11 or newer is needed and '$PYTHON' is not it; install it (Debian: apt-get install python3 python3-venv) or say make PYTHON=/path/to/python3.11."
+  fail "Python 3.11 or newer is needed and '$PYTHON' is not it; install it (Debian: apt-get install python3 python3-venv) or run make PYTHON=/path/to/python3.11."
 "$PYTHON" -c 'import ensurepip' 2>/dev/null ||
   fail "this Python cannot make virtual environments; install its venv package (Debian: apt-get install python3-venv)."
 [ "$(df -Pm . | awk 'NR==2 {print $4}')" -ge 2000 ] ||

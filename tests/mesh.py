@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from deploy.local.demo.scenario import Journey
+from deploy.local.demo.scenario import Scenario
 from deploy.local.options import ROOT
 from deploy.local.state.ports import Ports
 from tests.servers import wait_until
@@ -125,9 +125,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not (place / "home" / "mesh.json").exists():
         return
     pid = int((place / "pid").read_text())
-    guardian = psutil.Process(pid)
-    guardian.send_signal(signal.SIGTERM)
-    guardian.wait(30)
+    init = psutil.Process(pid)
+    init.send_signal(signal.SIGTERM)
+    init.wait(30)
     shutil.rmtree(place, ignore_errors=True)
 
 
@@ -148,8 +148,8 @@ def mesh() -> dict[str, Any]:
 
 
 @pytest.fixture
-def journey(mesh: dict[str, Any]) -> Iterator[Journey]:
+def scenario(mesh: dict[str, Any]) -> Iterator[Scenario]:
     """The steps of a customer and of a partner against the shared mesh."""
-    steps = Journey(mesh)
+    steps = Scenario(mesh)
     yield steps
     steps.close()

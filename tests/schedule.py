@@ -1,7 +1,7 @@
 """A pytest plugin: which worker runs what. The heaviest first, a file on one worker unless it is too heavy for one.
 
 Weights are the seconds of the run before, kept in pytest's cache; without one, those below, and a guess for the rest.
-A heavy file is split test by test, unless its tests share something that is dear to make.
+A heavy file is split test by test, unless its tests share something that is expensive to make.
 """
 
 from collections import Counter
@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-SPLIT = 45.0
-"""Seconds from which on a file is split."""
-GUESS = 0.7
-"""Seconds of a test of which nothing is known."""
-KNOWN = {
+SPLIT_FROM_S = 45.0
+"""A file that takes longer is split test by test."""
+DEFAULT_TEST_S = 0.7
+"""Of a test of which nothing is known."""
+KNOWN_FILE_S = {
     "tests/codegen/test_new_service.py": 120.0,
     "tests/edge/test_schemathesis.py": 90.0,
     "tests/clients/test_wheel.py": 60.0,
@@ -23,7 +23,7 @@ KNOWN = {
     "tests/e2e/test_stop.py": 60.0,
     "tests/e2e/test_memory.py": 40.0,
     "tests/e2e/test_own_parts.py": 40.0,
-    "tests/deploy/test_keeper.py": 40.0,
+    "tests/deploy/supervisor/test_restarter.py": 40.0,
 }
 _CACHE = "weft/seconds"
 _seconds: Counter[str] = Counter()
@@ -34,13 +34,13 @@ def weights(config: pytest.Config, nodeids: list[str]) -> dict[str, float]:
     counted = Counter(_file(nodeid) for nodeid in nodeids)
     cache = getattr(config, "cache", None)  # pytest may run without
     before: dict[str, float] = cache.get(_CACHE, {}) if cache else {}
-    return {file: before.get(file, KNOWN.get(file, count * GUESS)) for file, count in counted.items()}
+    return {file: before.get(file, KNOWN_FILE_S.get(file, count * DEFAULT_TEST_S)) for file, count in counted.items()}
 
 
 def unit(nodeid: str, seconds: dict[str, float], root: Path) -> str:
     """What a test is handed out with: its file, or itself."""
     file = _file(nodeid)
-    if seconds.get(file, 0.0) < SPLIT or 'scope="module"' in (root / file).read_text():
+    if seconds.get(file, 0.0) < SPLIT_FROM_S or 'scope="module"' in (root / file).read_text():
         return file
     return nodeid
 

@@ -1,11 +1,11 @@
-"""The command line. Imports come late: the guardian stays small, and a missing package is said in one sentence."""
+"""The command line. Imports come late: the init process stays small, and a missing package is one sentence."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.local.failures import MeshFault, said
+from deploy.local.failures import MeshError, describe
 
 if TYPE_CHECKING:
     from deploy.local.running import Running
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a command; its exit code. What cannot be done is said in one sentence on standard error."""
+    """Run a command; its exit code. A failure is one sentence on standard error."""
     given = _parser().parse_args(arguments)
     try:
         return int(_VERBS[given.verb](given) or 0)
-    except MeshFault as fault:
+    except MeshError as fault:
         print(fault, file=sys.stderr)
         return 1
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone, as after `| head`
         return 1
     except OSError as error:
-        print(said(error, _folder()), file=sys.stderr)
+        print(describe(error, _folder()), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = verbs.add_parser("demo", help="drive an order through the running mesh")
     demo.add_argument("--loop", action="store_true", help="again and again, until Ctrl-C")
     verbs.add_parser("status", help="each part: its process, how long it runs, whether it serves, its ports")
-    verbs.add_parser("stop", help="end the running mesh softly, and wait for its end")
+    verbs.add_parser("stop", help="stop the running mesh, and wait for its end")
     logs = verbs.add_parser("logs", help="what the parts have written")
     logs.add_argument(
         "part", nargs="?", default="", help="order, order-1, access-1, postgres, mesh, …; all where left out"
@@ -58,14 +58,14 @@ def _run(_: argparse.Namespace) -> int:
     from deploy.local import options
     from deploy.local.state.home import Home
     from deploy.local.state.ports import claim
-    from deploy.local.supervisor.init import guard
+    from deploy.local.supervisor import init
 
     wanted = options.read()
     home = Home(wanted.home)
     home.create()
     home.check_unlocked()
     claim(wanted.edge_port)
-    return guard(lambda: _supervise(wanted.home))
+    return init.run(lambda: _supervise(wanted.home))
 
 
 def _supervise(folder: Path) -> int:
@@ -74,7 +74,7 @@ def _supervise(folder: Path) -> int:
 
     from deploy.local import options
     from deploy.local.state.home import Home
-    from deploy.local.state.journal import Journal, Terminal
+    from deploy.local.supervisor.journal import Journal, Terminal
 
     home = Home(folder)
     terminal = Terminal()
@@ -84,16 +84,16 @@ def _supervise(folder: Path) -> int:
         try:
             from deploy.local.mesh import Mesh
         except ModuleNotFoundError as error:
-            raise MeshFault(f"The module {error.name} is missing: run `make setup` and then `make gen`.") from None
+            raise MeshError(f"The module {error.name} is missing: run `make setup` and then `make gen`.") from None
 
         async def run() -> None:
             await Mesh(options.read(), home, Journal(home.logs, terminal)).run()
 
         asyncio.run(run())
-    except MeshFault as error:
+    except MeshError as error:
         fault = str(error)
     except OSError as error:
-        fault = said(error, folder)
+        fault = describe(error, folder)
     terminal.close()
     if fault:
         print(fault, file=sys.stderr)
@@ -131,17 +131,17 @@ def _trace(given: argparse.Namespace) -> None:
 
 
 def _restart(given: argparse.Namespace) -> None:
-    from deploy.local.control import give
+    from deploy.local.control import send
 
-    give(_running(), verb="restart", group=given.part)
+    send(_running(), verb="restart", group=given.part)
 
 
 def _rotate(given: argparse.Namespace) -> None:
-    from deploy.local.control import give
+    from deploy.local.control import send
 
     if given.now and not given.authority:
-        raise MeshFault("--now is for a new authority: say `rotate --authority --now`, or `rotate` alone.")
-    give(_running(), verb="rotate", what="authority" if given.authority else "certificates", now=str(given.now))
+        raise MeshError("--now is for a new authority: say `rotate --authority --now`, or `rotate` alone.")
+    send(_running(), verb="rotate", what="authority" if given.authority else "certificates", now=str(given.now))
 
 
 def _folder() -> Path:

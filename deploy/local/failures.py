@@ -1,10 +1,10 @@
-"""What can stop the mesh from running, each said in one sentence."""
+"""What can stop the mesh from running, each with one sentence."""
 
 import errno
 from pathlib import Path
 
 
-class MeshFault(Exception):
+class MeshError(Exception):
     """The mesh cannot go on. The message is one sentence: what is wrong, and what to do about it."""
 
 
@@ -30,7 +30,7 @@ _OF_MACHINE = {
 }
 
 
-def said(error: OSError, where: Path) -> str:
+def describe(error: OSError, where: Path) -> str:
     """One sentence for what the operating system refused, with its remedy. `where` is named if the error names no file."""
     if error.errno in _OF_MACHINE:
         return _OF_MACHINE[error.errno]

@@ -5,19 +5,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.state.home import Home
-from deploy.local.state.journal import WIDTH
+from deploy.local.supervisor.journal import NAME_WIDTH
 
-INTERVAL_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 def show(home: Home, part: str, lines: int, follow: bool) -> None:
-    """Print the last lines of a part's logs (`order` means all that begin so), or of every part's. Raises `MeshFault`."""
+    """Print the last lines of a part's logs (`order` means all that begin so), or of every part's. Raises `MeshError`."""
     files = _files(home, part)
     if not files:
         known = sorted({file.stem for file in home.logs.glob("*.log")})
-        raise MeshFault(
+        raise MeshError(
             f"No part {part or 'at all'} has a log in {home.logs}: say one of {', '.join(known) or 'none'}."
         )
     for file in files:
@@ -33,7 +33,7 @@ def show(home: Home, part: str, lines: int, follow: bool) -> None:
         for file, reader in readers.items():
             for line in reader.read():
                 _print(file, line)
-        time.sleep(INTERVAL_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _files(home: Home, part: str) -> list[Path]:
@@ -50,7 +50,7 @@ def tail(file: Path, lines: int) -> list[str]:
 
 
 def _print(file: Path, line: str) -> None:
-    print(f"{file.stem:{WIDTH}}| {line}", flush=True)
+    print(f"{file.stem:{NAME_WIDTH}}| {line}", flush=True)
 
 
 class _Follower:

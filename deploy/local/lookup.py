@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.demo import trace_tree
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.state.home import Home
 
 MAX_TRACES = 20
@@ -27,11 +27,11 @@ Line = tuple[str, str, dict[str, Any]]
 
 
 def show(home: Home, wanted: str) -> None:
-    """Print what is found. Raises `MeshFault` where nothing is."""
+    """Print what is found. Raises `MeshError` where nothing is."""
     if found := _TRACEPARENT.fullmatch(wanted):
         wanted = found[1]
     if not _ID.fullmatch(wanted):
-        raise MeshFault(f"{wanted[:50]!r} is no id: give a request id, a trace id, or the id of an order or the like.")
+        raise MeshError(f"{wanted[:50]!r} is no id: give a request id, a trace id, or the id of an order or the like.")
     print(f"looking in {home.logs} and {home.traces} …", flush=True)
     traces = set(_traces_with(home.traces, {wanted}))
     first = list(_lines_with(home.logs, {wanted}))
@@ -40,7 +40,7 @@ def show(home: Home, wanted: str) -> None:
     lines = first if ids == {wanted} else list(_lines_with(home.logs, ids))
     traces |= {trace for trace in ids if _TRACE_ID.fullmatch(trace) and (home.traces / f"{trace}.json").exists()}
     if not lines and not traces:
-        raise MeshFault(
+        raise MeshError(
             f"Nothing about {wanted} is kept in {home.folder}: traces and logs hold the newest only, and a call that was "
             "not sampled, or whose spans go elsewhere, has no trace here."
         )
@@ -49,7 +49,7 @@ def show(home: Home, wanted: str) -> None:
 
 
 def _related(contents: Iterable[dict[str, Any]]) -> set[str]:
-    """Trace and request ids that stand beside the id."""
+    """Trace and request ids that are in the same entry as the id."""
     found = set()
     for content in contents:
         for key in ("trace_id", *_REQUEST_KEYS):
@@ -97,10 +97,10 @@ def _print_lines(lines: list[Line]) -> None:
         if len(chosen) > MAX_LINES:
             print(f"  (the newest {MAX_LINES})")
         for time, part, content in chosen[-MAX_LINES:]:
-            print(f"  {time:<28}{part:<16}{_say(part, content)}")
+            print(f"  {time:<28}{part:<16}{_format(part, content)}")
 
 
-def _say(part: str, content: dict[str, Any]) -> str:
+def _format(part: str, content: dict[str, Any]) -> str:
     if part.startswith("access-"):
         shown = {key: content.get(key) for key in ("method", "path", "status", "grpc_status", "duration_ms", "details")}
         ids = [f"{key}={content.get(key)}" for key in ("request_id", "trace_id")]

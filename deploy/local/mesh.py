@@ -1,4 +1,4 @@
-"""The local mesh, put together: which parts there are, in which order, and what is done while they run."""
+"""The local mesh: which parts there are, in which order they start, and what is done while they run."""
 
 import asyncio
 import contextlib
@@ -11,27 +11,28 @@ from pathlib import Path
 import contract
 from deploy.local.components import edges, services, valkey
 from deploy.local.components.databases import Databases
-from deploy.local.components.edges import Edge
 from deploy.local.components.postgres import Postgres
-from deploy.local.components.services import Surroundings, module, python_environment
+from deploy.local.components.services import Services
 from deploy.local.control import Control
-from deploy.local.failures import said
+from deploy.local.failures import describe
 from deploy.local.options import ROOT, Options
 from deploy.local.state import credentials
 from deploy.local.state.certificates import Certificates
+from deploy.local.state.endpoints import Edge, Endpoints
 from deploy.local.state.home import Home
-from deploy.local.state.journal import Journal
 from deploy.local.state.mesh_file import MeshFile
 from deploy.local.state.ports import Ports
 from deploy.local.state.preparation import Preparation
+from deploy.local.supervisor.journal import Journal
 from deploy.local.supervisor.part import Part
+from deploy.local.supervisor.python import module, python_environment
 from deploy.local.supervisor.readiness import greets, listens, post
 from deploy.local.supervisor.supervisor import Supervisor
 
 RETRY_S = 1.0
 """Seconds until the mesh file is written again that a full disk refused."""
-ACCESS_LOG_LIMIT = 20 << 20
-"""Bytes of an edge's access log before it becomes `access-<n>.log.1`."""
+MAX_ACCESS_LOG_BYTES = 20 << 20
+"""Size of an edge's access log before it becomes `access-<n>.log.1`."""
 
 
 class Mesh:
@@ -46,77 +47,85 @@ class Mesh:
         self._secrets = credentials.load(home.folder / "secrets.json", self._services)
         self._certificates = Certificates(home.certificates, self._services)
         self._supervisor = Supervisor(
-            journal, home.run, lambda parts, seconds: services.question(parts, self._certificates, seconds)
+            journal, home.run, lambda parts, seconds: services.health_request(parts, self._certificates, seconds)
         )
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
         """Start everything, say `ready`, keep it running; returns after a signal, with nothing left.
 
-        Raises `MeshFault` where it does not start.
+        Raises `MeshError` where it does not start.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
-        life = asyncio.create_task(self._live())
+        running = asyncio.create_task(self._run_parts())
         stopped = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait((life, stopped), return_when=asyncio.FIRST_COMPLETED)
-            if life.done():
-                life.result()
+            await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
             else:
-                self._journal.tell("stopping")
+                self._journal.info("stopping")
         finally:
-            life.cancel()
+            running.cancel()
             stopped.cancel()
-            await asyncio.gather(life, stopped, return_exceptions=True)
+            await asyncio.gather(running, stopped, return_exceptions=True)
             await self._supervisor.stop()
             self._home.mesh_file.unlink(missing_ok=True)
-            self._journal.tell("stopped")
+            self._journal.info("stopped")
 
     def _on_stop(self) -> None:
         if self._stop.is_set():
-            self._journal.tell("stopping at once")
+            self._journal.info("killing every part")
             self._supervisor.kill()
         self._stop.set()
 
-    async def _live(self) -> None:
+    async def _run_parts(self) -> None:
         began = time.monotonic()
         if any((self._options.database_url, self._options.redis_url, self._options.otlp_endpoint)):
             await self._supervisor.check(_external())
         self._certificates.ensure()
         ports = Ports(self._home.run / "ports.json")
         placed = edges.place(self._options, ports, self._home)
-        postgres, around, first = self._surroundings(ports)
+        postgres, endpoints, first = self._backing_parts(ports)
         ports.save()
         if postgres is not None:
             await asyncio.to_thread(postgres.prepare)
             first.append(postgres.part())
         await self._supervisor.start(first)
-        arguments = (self._options, around, self._secrets, self._certificates)
+        databases = Databases(
+            self._options.database_url or (postgres.url if postgres else ""),
+            self._options.database_prefix,
+            self._secrets,
+        )
+        parts = Services(self._options, endpoints, databases, self._secrets, self._certificates)
         preparation = Preparation(postgres.prepared if postgres else None, self._secrets)
         due = [name for name in self._services if preparation.is_due(name)]
         for name in due:
-            await asyncio.to_thread(around.databases.provide, name)
-        await asyncio.gather(*(self._supervisor.run(services.commands(name, *arguments)) for name in due))
+            await asyncio.to_thread(databases.provide, name)
+        await asyncio.gather(*(self._supervisor.run(parts.commands(name)) for name in due))
         for name in due:
             preparation.record(name)
-        self._journal.tell(f"databases are up to date ({time.monotonic() - began:.1f} s)")
-        await self._supervisor.start([part for name in self._services for part in services.replicas(name, *arguments)])
+        self._journal.info(f"databases are up to date ({time.monotonic() - began:.1f} s)")
+        await self._supervisor.start([part for name in self._services for part in parts.replicas(name)])
         await self._supervisor.start(
-            [edges.part(edge, self._contract, self._options, around, self._certificates, self._home) for edge in placed]
+            [
+                edges.part(edge, self._contract, self._options, endpoints, self._certificates, self._home)
+                for edge in placed
+            ]
         )
-        file = MeshFile(self._home, self._options, placed, around, self._secrets, self._certificates)
+        file = MeshFile(self._home, self._options, placed, endpoints, self._secrets, self._certificates)
         file.write(self._pids())
-        self._journal.tell(f"everything is ready ({time.monotonic() - began:.1f} s)")
+        self._journal.info(f"everything is ready ({time.monotonic() - began:.1f} s)")
         self._journal.announce(f"ready {placed[0].url}")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow(file))
-            tasks.create_task(self._again(10, lambda: self._rotate_access_logs(placed)))
-            tasks.create_task(self._again(3600, self._renew_certificates))
+            tasks.create_task(self._every(10, lambda: self._rotate_access_logs(placed)))
+            tasks.create_task(self._every(3600, self._renew_certificates))
             tasks.create_task(Control(self._home, self._supervisor, self._certificates, self._journal).serve())
 
-    def _surroundings(self, ports: Ports) -> tuple[Postgres | None, Surroundings, list[Part]]:
+    def _backing_parts(self, ports: Ports) -> tuple[Postgres | None, Endpoints, list[Part]]:
         """The parts that services need, embedded or by their address in the environment."""
         options, secrets = self._options, self._secrets
         parts: list[Part] = []
@@ -136,17 +145,14 @@ class Mesh:
             socket = self._home.sockets / "traces.sock"
             otlp_endpoint = f"unix://{socket}"
             parts.append(_traces(socket, self._home))
-        around = Surroundings(
-            databases=Databases(
-                options.database_url or (postgres.url if postgres else ""), options.database_prefix, secrets
-            ),
+        endpoints = Endpoints(
             redis_url=redis_url,
             otlp_endpoint=otlp_endpoint,
             smtp_url=f"smtp://weft:{secrets.mail_password}@127.0.0.1:{smtp_port}?starttls=off",
             addresses={name: self._addresses(ports, name, "grpc") for name in self._services},
             metrics={name: self._addresses(ports, name, "metrics") for name in self._services},
         )
-        return postgres, around, parts
+        return postgres, endpoints, parts
 
     def _addresses(self, ports: Ports, name: str, use: str) -> tuple[str, ...]:
         numbers = range(1, self._options.replicas + 1)
@@ -156,10 +162,10 @@ class Mesh:
         return {"mesh": [os.getpid()], **self._supervisor.pids()}
 
     async def _follow(self, file: MeshFile) -> None:
-        """Keep the process ids in the mesh file right."""
+        """Keep the process ids in the mesh file up to date."""
         written = True
         while True:
-            with contextlib.suppress(TimeoutError):  # what the disk refused is tried again
+            with contextlib.suppress(TimeoutError):  # what the disk refused is retried
                 await asyncio.wait_for(self._supervisor.changes(), None if written else RETRY_S)
             try:
                 file.write(self._pids())
@@ -167,24 +173,24 @@ class Mesh:
             except OSError:
                 written = False
 
-    async def _again(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Do something every so many seconds. What the disk refuses is said, and tried again the next time."""
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something every `seconds`. What the disk refuses is reported, and retried the next time."""
         while True:
             await asyncio.sleep(seconds)
             try:
                 await work()
             except OSError as error:
-                self._journal.tell(f"{said(error, self._home.folder)} It is tried again in {seconds:.0f} s.")
+                self._journal.info(f"{describe(error, self._home.folder)} It is retried in {seconds:.0f} s.")
 
     async def _rotate_access_logs(self, placed: list[Edge]) -> None:
         for edge in placed:
-            if edge.access_log.exists() and edge.access_log.stat().st_size > ACCESS_LOG_LIMIT:
+            if edge.access_log.exists() and edge.access_log.stat().st_size > MAX_ACCESS_LOG_BYTES:
                 edge.access_log.replace(edge.access_log.with_name(f"{edge.access_log.name}.1"))
                 await post(edge.admin, "/reopen_logs")
 
     async def _renew_certificates(self) -> None:
         if renewed := self._certificates.ensure():
-            self._journal.tell(f"certificates renewed: {', '.join(renewed)}")
+            self._journal.info(f"certificates renewed: {', '.join(renewed)}")
 
 
 def _external() -> Part:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codegen.envoy import bounds
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The tree that this file lies in; the mesh runs its services."""
+"""The tree that this file is in; the mesh runs its services."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def home(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def read(env: Mapping[str, str] = os.environ) -> Options:
-    """The options in `env`. Raises `MeshFault` for a value that makes no sense."""
+    """The options in `env`. Raises `MeshError` for a value that makes no sense."""
     edge_port = _number(env, "WEFT_EDGE_PORT", 8080, 1, 65535)
     return Options(
         home=home(env),
@@ -56,7 +56,7 @@ def read(env: Mapping[str, str] = os.environ) -> Options:
 def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     value = env.get(name) or str(default)
     if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
-        raise MeshFault(f"{name} is {value!r}: set it to a whole number from {least} to {most}.")
+        raise MeshError(f"{name} is {value!r}: set it to a whole number from {least} to {most}.")
     return int(value)
 
 
@@ -67,5 +67,5 @@ def _ratio(env: Mapping[str, str]) -> float:
     except ValueError:
         ratio = -1.0
     if not 0 <= ratio <= 1:
-        raise MeshFault(f"WEFT_TRACE_RATIO is {value!r}: set it to a number from 0 to 1.")
+        raise MeshError(f"WEFT_TRACE_RATIO is {value!r}: set it to a number from 0 to 1.")
     return ratio

@@ -6,30 +6,30 @@ import select
 import signal
 from typing import Any
 
-from deploy.local.failures import MeshFault, said
+from deploy.local.failures import MeshError, describe
 from deploy.local.state.home import Home
 
-STOP_S = 30.0
-"""Seconds for a mesh to end; it takes at most ten unless the machine is overloaded."""
+STOP_TIMEOUT_S = 30.0
+"""For a mesh to end; it takes at most ten unless the machine is overloaded."""
 
 
 class Running:
-    """The mesh of a home. Raises `MeshFault` where none runs, or none is ready yet."""
+    """The mesh of a home. Raises `MeshError` where none runs, or none is ready yet."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
         try:
             holder = home.holder()
             if holder is None:
-                raise MeshFault(
+                raise MeshError(
                     f"No mesh runs in {home.folder}: start it with `make run`, or name its folder with WEFT_HOME."
                 )
             self.pid = holder
             """Of the supervisor."""
             if not home.mesh_file.exists() or self.pid != self.content["pids"]["mesh"]:
-                raise MeshFault(f"The mesh in {home.folder} is still starting: wait until it says `ready`.")
+                raise MeshError(f"The mesh in {home.folder} is still starting: wait until it says `ready`.")
         except OSError as error:
-            raise MeshFault(said(error, home.folder)) from None
+            raise MeshError(describe(error, home.folder)) from None
 
     @property
     def content(self) -> dict[str, Any]:
@@ -39,10 +39,10 @@ class Running:
 
 
 def stop(home: Home) -> None:
-    """End the mesh of a home, softly, and wait for its end. Raises `MeshFault`. One that is still starting ends too."""
+    """Stop the mesh of a home, and wait for its end. Raises `MeshError`. One that is still starting ends too."""
     pid = home.holder()
     if not pid:
-        raise MeshFault(f"No mesh runs in {home.folder}: there is nothing to stop.")
+        raise MeshError(f"No mesh runs in {home.folder}: there is nothing to stop.")
     print(f"stopping the mesh in {home.folder} (process {pid}): at most ten seconds …", flush=True)
     try:
         process = os.pidfd_open(pid)
@@ -50,10 +50,10 @@ def stop(home: Home) -> None:
     except ProcessLookupError:
         return
     except PermissionError:
-        raise MeshFault(f"The mesh (process {pid}) is another user's: only they, or root, may stop it.") from None
+        raise MeshError(f"The mesh (process {pid}) is another user's: only they, or root, may stop it.") from None
     try:
-        if not select.select([process], [], [], STOP_S)[0]:
-            raise MeshFault(f"The mesh has not ended in {STOP_S:.0f} s: see {home.logs / 'mesh.log'}.")
+        if not select.select([process], [], [], STOP_TIMEOUT_S)[0]:
+            raise MeshError(f"The mesh has not ended in {STOP_TIMEOUT_S:.0f} s: see {home.logs / 'mesh.log'}.")
     finally:
         os.close(process)
     print("stopped", flush=True)

@@ -10,20 +10,20 @@ from deploy.local.state.home import Home
 from deploy.local.supervisor import listening
 from deploy.local.supervisor.readiness import answers, listens
 
-PATIENCE_S = 3.0
-"""Seconds that a part may take to answer."""
+ANSWER_TIMEOUT_S = 3.0
+"""For a part to answer."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def show(mesh: Running) -> int:
     """Print it; 1 where a part does not serve."""
     content = mesh.content
-    print(f"mesh in {mesh.home.folder}, process {mesh.pid}, up {_spell(_age(mesh.pid))}\n")
+    print(f"mesh in {mesh.home.folder}, process {mesh.pid}, up {_format_duration(_age(mesh.pid))}\n")
     rows = asyncio.run(_rows(mesh.home, content))
     print(f"{'part':<16}{'process':>8}  {'up':<12}{'state':<16}ports")
     for name, pid, state in rows:
         ports = ", ".join(map(str, listening.ports_of(pid))) if pid else ""
-        print(f"{name:<16}{pid or '-':>8}  {_spell(_age(pid)) if pid else '-':<12}{state:<16}{ports}")
+        print(f"{name:<16}{pid or '-':>8}  {_format_duration(_age(pid)) if pid else '-':<12}{state:<16}{ports}")
     print(f"\n{content['edge']}  {content['edge_tls']}")
     return 0 if all(state in ("serves", "elsewhere") for _, _, state in rows) else 1
 
@@ -42,13 +42,13 @@ async def _rows(home: Home, content: dict[str, Any]) -> list[tuple[str, int | No
             name = group if not isinstance(found, list) else f"{'edge' if group == 'envoy' else group}-{number + 1}"
             rows.append((name, pids[number] if number < len(pids) else None, ""))
     states = await asyncio.gather(*(_state(home, name, pid, content) for name, pid, _ in rows))
-    return [(name, pid, said or state) for (name, pid, said), state in zip(rows, states, strict=True)]
+    return [(name, pid, known or state) for (name, pid, known), state in zip(rows, states, strict=True)]
 
 
 async def _state(home: Home, name: str, pid: int | None, content: dict[str, Any]) -> str:
     if pid is None or not _age(pid):
         return "gone"
-    ends = time.monotonic() + PATIENCE_S
+    ends = time.monotonic() + ANSWER_TIMEOUT_S
     while not await _serves(home, name, pid, content):
         if time.monotonic() > ends:
             return "does not serve"
@@ -87,7 +87,7 @@ def _age(pid: int) -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started
 
 
-def _spell(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
     if days >= 1:
         return f"{int(days)} d {int(hours % 24)} h"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.components.services import python_environment
 from deploy.local.options import ROOT
 from deploy.local.state.home import Home
-from deploy.local.state.journal import Journal, Terminal
+from deploy.local.supervisor.journal import Journal, Terminal
 from deploy.local.supervisor.part import Part
+from deploy.local.supervisor.python import python_environment
 
 
 @pytest.fixture

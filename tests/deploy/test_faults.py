@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.failures import said
+from deploy.local.failures import describe
 from deploy.local.options import ROOT
 
 MOUNTS = os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"], check=False).returncode == 0
@@ -105,10 +105,10 @@ def test_every_command_says_it(tmp_path, words):
 def test_what_nobody_has_foreseen_is_a_sentence_too():
     where = Path("/some/where")
 
-    assert {said(OSError(number, os.strerror(number)), where)[-1] for number in errno.errorcode} == {"."}
-    assert said(OSError(errno.EIO, "Input/output error", "/a/file"), where) == (
+    assert {describe(OSError(number, os.strerror(number)), where)[-1] for number in errno.errorcode} == {"."}
+    assert describe(OSError(errno.EIO, "Input/output error", "/a/file"), where) == (
         "/a/file cannot be used (Input/output error): see to that, or choose another folder with WEFT_HOME."
     )
-    assert said(OSError(errno.EMFILE, "Too many open files"), where) == (
+    assert describe(OSError(errno.EMFILE, "Too many open files"), where) == (
         "Too many files are open: raise the limit (ulimit -n)."
     )

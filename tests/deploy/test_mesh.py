@@ -1,4 +1,4 @@
-"""What the mesh does again and again survives what the disk refuses."""
+"""Periodic work of the mesh survives a disk that refuses a write."""
 
 import asyncio
 import errno
@@ -7,9 +7,8 @@ import os
 import pytest
 
 from deploy.local import options
-from deploy.local.components.edges import Edge
-from deploy.local.components.services import Surroundings
 from deploy.local.mesh import Mesh
+from deploy.local.state.endpoints import Edge, Endpoints
 from deploy.local.state.mesh_file import MeshFile
 from tests.servers import until
 
@@ -19,24 +18,24 @@ def mesh(home, journal):
     return Mesh(options.read({"WEFT_HOME": str(home.folder)}), home, journal)
 
 
-async def test_what_the_disk_refuses_is_said_and_tried_again(mesh, home):
-    tried = []
+async def test_what_the_disk_refuses_is_reported_and_reattempts(mesh, home):
+    attempts = []
 
     async def work() -> None:
-        tried.append(len(tried))
-        if len(tried) < 3:
+        attempts.append(len(attempts))
+        if len(attempts) < 3:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(home.certificates / "ca.crt"))
 
-    async def thrice() -> bool:
-        return len(tried) >= 4
+    async def enough() -> bool:
+        return len(attempts) >= 4
 
-    task = asyncio.create_task(mesh._again(0.01, work))
-    await until(thrice, "the work to go on")
+    task = asyncio.create_task(mesh._every(0.01, work))
+    await until(enough, "the work to go on")
     task.cancel()
 
     full = f"The disk of {home.certificates / 'ca.crt'} is full: make room, or choose another disk with WEFT_HOME."
     said = (home.logs / "mesh.log").read_text().splitlines()
-    assert said == [f"{full} It is tried again in 0 s."] * 2
+    assert said == [f"{full} It is retried in 0 s."] * 2
 
 
 async def test_certificates_are_renewed_once_their_folder_can_be_written_again(mesh, home):
@@ -46,7 +45,7 @@ async def test_certificates_are_renewed_once_their_folder_can_be_written_again(m
     issued.unlink()
     obstacle = home.certificates / f".order.key.{os.getpid()}"
     obstacle.mkdir()
-    task = asyncio.create_task(mesh._again(0.01, mesh._renew_certificates))
+    task = asyncio.create_task(mesh._every(0.01, mesh._renew_certificates))
 
     async def refused() -> bool:
         return (home.logs / "mesh.log").exists()
@@ -63,11 +62,11 @@ async def test_certificates_are_renewed_once_their_folder_can_be_written_again(m
 
 
 async def test_the_mesh_file_is_written_once_the_disk_takes_it_again(mesh, home):
-    around = Surroundings(
-        databases=None, redis_url="", otlp_endpoint="", smtp_url="", addresses={}, metrics={},
+    endpoints = Endpoints(
+        redis_url="", otlp_endpoint="", smtp_url="", addresses={}, metrics={},
     )  # fmt: skip
     edges = [Edge(1, 8080, 8443, 9000, 9100, home.logs / "access.log", home.run / "admin.sock")]
-    file = MeshFile(home, mesh._options, edges, around, mesh._secrets, mesh._certificates)
+    file = MeshFile(home, mesh._options, edges, endpoints, mesh._secrets, mesh._certificates)
     obstacle = home.folder / f".mesh.json.{os.getpid()}"
     obstacle.mkdir()
     task = asyncio.create_task(mesh._follow(file))
@@ -76,7 +75,7 @@ async def test_the_mesh_file_is_written_once_the_disk_takes_it_again(mesh, home)
     async def looked() -> bool:
         return not mesh._supervisor._changed.is_set()
 
-    await until(looked, "the first try")
+    await until(looked, "the first attempt")
     assert not home.mesh_file.exists()
     obstacle.rmdir()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import options
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 
 
 def test_an_empty_environment_means_one_of_each_on_8080():
@@ -42,6 +42,6 @@ def test_everything_can_be_said():
         ("WEFT_TRACE_RATIO", "2"),
     ],
 )
-def test_nonsense_is_refused_by_name(name, value):
-    with pytest.raises(MeshFault, match=rf"^{name} is '{value}': set it to a (whole )?number from "):
+def test_an_invalid_value_is_refused_by_name(name, value):
+    with pytest.raises(MeshError, match=rf"^{name} is '{value}': set it to a (whole )?number from "):
         options.read({name: value})

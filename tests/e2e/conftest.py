@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.demo.scenario import Account, Journey
+from deploy.local.demo.scenario import Account, Scenario
 from tests.mesh import Mesh
 
 
 @pytest.fixture(scope="module")
 def customer(mesh) -> Iterator[Account]:
     """A signed-in customer of the shared mesh."""
-    steps = Journey(mesh)
+    steps = Scenario(mesh)
     yield steps.sign_up()
     steps.close()
 

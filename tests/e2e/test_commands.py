@@ -26,10 +26,10 @@ def shared(mesh) -> Mesh:
 
 
 @pytest.fixture
-def placed(journey, customer):
+def placed(scenario, customer):
     """An order that has come to its end, with the ids of the call that placed it."""
-    found = journey.place_order(customer, journey.products()[-1])
-    journey.wait_for_confirmation(customer.email, found.order["orderId"])
+    found = scenario.place_order(customer, scenario.products()[-1])
+    scenario.wait_for_confirmation(customer.email, found.order["orderId"])
     return found
 
 
@@ -51,9 +51,9 @@ def test_status_shows_every_part_that_serves_its_process_and_its_ports(shared):
 
 
 @pytest.mark.parametrize("by", ["order", "request", "trace"])
-def test_everything_about_an_id_is_shown_at_once(shared, journey, customer, placed, by):
+def test_everything_about_an_id_is_shown_at_once(shared, scenario, customer, placed, by):
     order_id = placed.order["orderId"]
-    reply = journey.call("GET", f"/v1/orders/{order_id}", account=customer)
+    reply = scenario.call("GET", f"/v1/orders/{order_id}", account=customer)
     request_id, trace_id = reply.headers["x-request-id"], reply.headers["traceresponse"].split("-")[1]
     wanted = {"order": order_id, "request": request_id, "trace": trace_id}[by]
 
@@ -82,7 +82,7 @@ def test_an_id_that_nobody_knows_is_said(shared):
     assert done.stderr.count("\n") == 1
 
 
-def test_logs_shows_the_last_lines_and_what_comes(shared, journey):
+def test_logs_shows_the_last_lines_and_what_comes(shared, scenario):
     assert text(shared.command("logs", "order", "-n", "1")).startswith("order-1 ")
     with subprocess.Popen(
         [sys.executable, "-m", "deploy.local", "logs", "access", "-f", "-n", "0"],
@@ -90,7 +90,7 @@ def test_logs_shows_the_last_lines_and_what_comes(shared, journey):
     ) as following:  # fmt: skip
         # Until the follower reads: calls of before are none of its lines.
         wait_until(lambda: "access-1.log" in str(psutil.Process(following.pid).open_files()), "the follower")
-        request_id = journey.call("GET", "/v1/products?pageSize=1").headers["x-request-id"]
+        request_id = scenario.call("GET", "/v1/products?pageSize=1").headers["x-request-id"]
 
         assert any(request_id in line for line in following.stdout)
 
@@ -111,7 +111,7 @@ def test_a_restart_says_what_it_does(own_mesh):
     shown = text(own_mesh.command("restart", "order"))
 
     after = own_mesh.content["pids"]["order"]
-    assert shown.splitlines()[0] == f"order-1: ending process {before[0]} softly …"
+    assert shown.splitlines()[0] == f"order-1: stopping process {before[0]} …"
     assert re.fullmatch(rf"order-1: process {after[0]} is ready \(\d+\.\d s\)", shown.splitlines()[1])
     assert "serves" in next(line for line in text(own_mesh.command("status")).splitlines() if "order-1" in line)
 
@@ -135,20 +135,20 @@ def test_a_copied_authority_is_good_until_certificates_move_and_the_new_copy_is_
             return False
 
     old = copy("old.crt")
-    told = text(own_mesh.command("rotate")).splitlines()
-    assert len(told) == 1 and told[0].startswith("Every certificate was issued anew")
+    shown = text(own_mesh.command("rotate")).splitlines()
+    assert len(shown) == 1 and shown[0].startswith("Every certificate was renewed")
 
-    told = text(own_mesh.command("rotate", "--authority")).splitlines()
+    shown = text(own_mesh.command("rotate", "--authority")).splitlines()
 
-    assert told[0].startswith("A new authority is in ") and told[0].endswith("give the file to all who hold a copy.")
-    assert "rotate --authority --now" in told[1]
+    assert shown[0].startswith("A new authority is in ") and shown[0].endswith("give the file to all who hold a copy.")
+    assert "rotate --authority --now" in shown[1]
     new = copy("new.crt")
     assert trusts(old) and trusts(new)
-    assert text(own_mesh.command("rotate", "--authority")).splitlines() == told[1:]
+    assert text(own_mesh.command("rotate", "--authority")).splitlines() == shown[1:]
 
-    told = text(own_mesh.command("rotate", "--authority", "--now")).splitlines()
+    shown = text(own_mesh.command("rotate", "--authority", "--now")).splitlines()
 
-    assert "Every certificate comes from the new authority now" in told[-2]
+    assert "Every certificate comes from the new authority now" in shown[-2]
     wait_until(lambda: not trusts(old), "the edge to show a certificate of the new authority", 30)
     assert trusts(new)
     assert own_mesh.command("demo").returncode == 0
@@ -174,7 +174,7 @@ def test_stop_ends_the_mesh_and_afterwards_every_command_says_that_none_runs(own
 
 def test_a_demo_on_a_mesh_that_was_killed_says_so_at_once(own_mesh):
     killed = own_mesh.processes()
-    for process in killed:  # the guardian first, or it would start another
+    for process in killed:  # the init first, or it would start another
         process.kill()
     psutil.wait_procs(killed, timeout=20)
     own_mesh.process.wait(20)

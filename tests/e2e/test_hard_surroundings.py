@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from chassis.storage.migrations import OLDEST
-from deploy.local.demo.scenario import Journey
+from deploy.local.demo.scenario import Scenario
 from deploy.local.options import ROOT
 from deploy.local.state.home import Home
 from deploy.local.state.ports import Ports
@@ -76,12 +76,12 @@ def test_the_demo_goes_through_and_says_why_it_shows_no_trace(mesh):
 
 
 def test_orders_work_on_the_oldest_server(mesh, old_server):
-    journey = Journey(mesh.content)
-    customer = journey.sign_up()
-    order_id = journey.place_order(customer, journey.products()[-1]).order["orderId"]
-    journey.wait_until_paid(customer, order_id)
-    journey.wait_for_notice(customer, order_id)
-    journey.close()
+    scenario = Scenario(mesh.content)
+    customer = scenario.sign_up()
+    order_id = scenario.place_order(customer, scenario.products()[-1]).order["orderId"]
+    scenario.wait_until_paid(customer, order_id)
+    scenario.wait_for_notification(customer, order_id)
+    scenario.close()
     assert mesh.content["pids"]["postgres"] is None
     with psycopg.connect(old_server, dbname="postgres") as connection:
         assert connection.info.server_version // 10_000 == (OLDEST if DEBIAN.exists() else 18)

@@ -9,10 +9,10 @@ import pytest
 pytestmark = pytest.mark.e2e
 
 
-async def test_fifty_parallel_requests_with_one_key_make_one_order(mesh, journey):
-    partner = journey.partner_token()
-    own = journey.partner_customer(partner)
-    product = journey.products()[-1]["productId"]
+async def test_fifty_parallel_requests_with_one_key_make_one_order(mesh, scenario):
+    partner = scenario.partner_token()
+    own = scenario.partner_customer(partner)
+    product = scenario.products()[-1]["productId"]
     body = {
         "customerId": own.user_id,
         "lines": [{"productId": product, "quantity": 1}],
@@ -26,18 +26,18 @@ async def test_fifty_parallel_requests_with_one_key_make_one_order(mesh, journey
     assert {reply.status_code for reply in replies} == {201}
     assert len({reply.text for reply in replies}) == 1
     assert [reply.headers.get("idempotency-replayed") for reply in replies].count(None) == 1
-    listed = journey.call("GET", f"/v1/orders?customerId={own.user_id}", account=partner).json()["orders"]
+    listed = scenario.call("GET", f"/v1/orders?customerId={own.user_id}", account=partner).json()["orders"]
     assert [order["orderId"] for order in listed] == [replies[0].json()["orderId"]]
 
 
-async def test_a_key_with_another_body_is_refused_by_name(journey, customer):
-    product, key = journey.products()[-1], str(uuid.uuid4())
-    placed = journey.place_order(customer, product, key=key)
+async def test_a_key_with_another_body_is_refused_by_name(scenario, customer):
+    product, key = scenario.products()[-1], str(uuid.uuid4())
+    placed = scenario.place_order(customer, product, key=key)
 
     body = {"lines": [{"productId": product["productId"], "quantity": 2}], "paymentMethod": "pm_sandbox_ok"}
-    refused = journey.call("POST", "/v1/orders", body, customer, key=key, expect=None)
+    refused = scenario.call("POST", "/v1/orders", body, customer, key=key, expect=None)
 
     assert refused.json()["details"][0]["reason"] == "IDEMPOTENCY_KEY_REUSED"
     assert refused.status_code == 400
-    again = journey.place_order(customer, product, key=key)
+    again = scenario.place_order(customer, product, key=key)
     assert again.order == placed.order

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from deploy.local.demo.scenario import Journey
+from deploy.local.demo.scenario import Scenario
 from tests.mesh import Mesh
 from tests.servers import wait_until
 
@@ -58,15 +58,15 @@ def mesh(folder: Path, postgres_url: str, valkey_url: str, collector: tuple[str,
 def test_an_order_goes_from_rest_to_a_delivered_mail(mesh, postgres_url, collector):
     pids = mesh.content["pids"]
     assert {part: pids[part] for part in EMBEDDED} == dict.fromkeys(EMBEDDED)
-    journey = Journey(mesh.content)
-    customer = journey.sign_up()
+    scenario = Scenario(mesh.content)
+    customer = scenario.sign_up()
 
-    placed = journey.place_order(customer, journey.products()[-1])
+    placed = scenario.place_order(customer, scenario.products()[-1])
 
     order_id = placed.order["orderId"]
-    journey.wait_until_paid(customer, order_id)
-    journey.wait_for_confirmation(customer.email, order_id)
-    journey.close()
+    scenario.wait_until_paid(customer, order_id)
+    scenario.wait_for_confirmation(customer.email, order_id)
+    scenario.close()
     with psycopg.connect(postgres_url, dbname="weft_order") as connection:
         assert connection.execute("SELECT state FROM orders WHERE order_id = %s", [order_id]).fetchone() == (
             "CONFIRMED",

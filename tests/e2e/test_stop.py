@@ -6,17 +6,17 @@ import time
 import psutil
 import pytest
 
-from deploy.local.demo.scenario import Journey
+from deploy.local.demo.scenario import Scenario
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_mesh_ends_in_time_leaves_nothing_and_starts_again_on_the_same_data(own_mesh, number):
-    journey = Journey(own_mesh.content)
-    customer = journey.sign_up()
-    order_id = journey.place_order(customer, journey.products()[-1]).order["orderId"]
-    journey.wait_until_paid(customer, order_id)
+    scenario = Scenario(own_mesh.content)
+    customer = scenario.sign_up()
+    order_id = scenario.place_order(customer, scenario.products()[-1]).order["orderId"]
+    scenario.wait_until_paid(customer, order_id)
     processes = own_mesh.processes()
     assert {process.pid for process in processes} >= {own_mesh.content["pids"]["mesh"]}
     began = time.monotonic()
@@ -33,8 +33,8 @@ def test_a_mesh_ends_in_time_leaves_nothing_and_starts_again_on_the_same_data(ow
     assert not (own_mesh.home / "mesh.json").exists()
 
     own_mesh.start()
-    again = Journey(own_mesh.content)
+    again = Scenario(own_mesh.content)
     found = again.call("GET", f"/v1/orders/{order_id}", account=customer).json()
     assert (found["orderId"], found["state"]) == (order_id, "ORDER_STATE_CONFIRMED")
-    for steps in (journey, again):
+    for steps in (scenario, again):
         steps.close()

@@ -17,13 +17,13 @@ def ancestry(trace, span):
     return line[::-1]
 
 
-def test_the_trace_of_an_order_is_one_tree_from_the_edge_to_the_mail(journey):
-    partner = journey.partner_token()
-    own = journey.partner_customer(partner)
-    placed = journey.place_order(partner, journey.products()[-1], customer_id=own.user_id)
-    journey.wait_for_confirmation(own.email, placed.order["orderId"])
+def test_the_trace_of_an_order_is_one_tree_from_the_edge_to_the_mail(scenario):
+    partner = scenario.partner_token()
+    own = scenario.partner_customer(partner)
+    placed = scenario.place_order(partner, scenario.products()[-1], customer_id=own.user_id)
+    scenario.wait_for_confirmation(own.email, placed.order["orderId"])
 
-    trace = journey.wait_for_trace(placed.trace_id, reaches_mail)
+    trace = scenario.wait_for_trace(placed.trace_id, reaches_mail)
 
     assert [span["service"] for span in trace.roots] == ["edge"]
     assert len(list(trace.walk())) == len(trace.spans)

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.demo import mailbox
-from deploy.local.demo.scenario import Account, Journey, JourneyFault
+from deploy.local.demo.scenario import Account, Scenario, ScenarioError
 from tests.servers import wait_until
 
-SETTLING = 60
-"""Seconds for everything that was acknowledged to come to its end."""
+SETTLE_TIMEOUT_S = 60
+"""For everything that was acknowledged to come to its end."""
 
 
 class Shopper:
     """A customer in a thread, who orders one piece again and again, each time until it is acknowledged."""
 
     def __init__(self, mesh: dict[str, Any], product: dict[str, Any]) -> None:
-        self.journey = Journey(mesh)
-        self.account: Account = self.journey.sign_up()
+        self.scenario = Scenario(mesh)
+        self.account: Account = self.scenario.sign_up()
         self.acknowledged: dict[str, str] = {}
         self.fault: Exception | None = None
         self._product = product
@@ -39,7 +39,9 @@ class Shopper:
         try:
             while not self._stopping.is_set():
                 key = str(uuid.uuid4())
-                self.acknowledged[key] = self.journey.place_order(self.account, self._product, key=key).order["orderId"]
+                self.acknowledged[key] = self.scenario.place_order(self.account, self._product, key=key).order[
+                    "orderId"
+                ]
         except Exception as error:
             self.fault = error
 
@@ -48,18 +50,18 @@ class Shopper:
         found, token = [], ""
         while True:
             path = f"/v1/orders?pageSize=200&pageToken={token}"
-            page = self.journey.call("GET", path, account=self.account).json()
+            page = self.scenario.call("GET", path, account=self.account).json()
             found += page["orders"]
             token = page["nextPageToken"]
             if not token:
                 return found
 
-    def notices(self) -> Counter[tuple[str, str]]:
-        """How often each kind of notice about each order is in the inbox."""
+    def notifications(self) -> Counter[tuple[str, str]]:
+        """How often each kind of notification about each order is in the inbox."""
         found, token = Counter(), ""
         while True:
             path = f"/v1/inbox?pageSize=200&pageToken={token}"
-            page = self.journey.call("GET", path, account=self.account).json()
+            page = self.scenario.call("GET", path, account=self.account).json()
             found.update((item["subjectId"], item["type"]) for item in page["items"])
             token = page["nextPageToken"]
             if not token:
@@ -68,7 +70,7 @@ class Shopper:
     def message_ids(self) -> dict[str, set[str]]:
         """The Message-IDs of the confirmation mails, by order."""
         found: dict[str, set[str]] = {}
-        for mail in mailbox.mails(Path(self.journey.mesh["mail"]), self.account.email):
+        for mail in mailbox.mails(Path(self.scenario.mesh["mail"]), self.account.email):
             for order_id in self.acknowledged.values():
                 if order_id in str(mail["Subject"]):
                     found.setdefault(order_id, set()).add(str(mail["Message-ID"]))
@@ -81,10 +83,10 @@ class Traffic:
     STOCK = 100_000
 
     def __init__(self, mesh: dict[str, Any], shoppers: int = 3) -> None:
-        self.journey = Journey(mesh)
-        partner = self.journey.partner_token()
+        self.scenario = Scenario(mesh)
+        partner = self.scenario.partner_token()
         body = {"title": "In demand", "price": {"amountMinor": "250", "currency": "EUR"}, "stock": str(self.STOCK)}
-        made = self.journey.call("POST", "/v1/products", body, partner, key=str(uuid.uuid4()), expect=201)
+        made = self.scenario.call("POST", "/v1/products", body, partner, key=str(uuid.uuid4()), expect=201)
         self.product = made.json()
         self.shoppers = [Shopper(mesh, self.product) for _ in range(shoppers)]
 
@@ -116,32 +118,32 @@ class Traffic:
 
     def close(self) -> None:
         """Close the connections."""
-        for journey in (self.journey, *(shopper.journey for shopper in self.shoppers)):
-            journey.close()
+        for scenario in (self.scenario, *(shopper.scenario for shopper in self.shoppers)):
+            scenario.close()
 
     def check(self) -> None:
         """What must hold after all: each acknowledged order once, paid once, each event once in effect, one mail each."""
         for shopper in self.shoppers:
             assert shopper.fault is None, shopper.fault
             wanted = set(shopper.acknowledged.values())
-            wait_until(lambda s=shopper: _all_paid(s), "every order to be confirmed and captured", SETTLING)
+            wait_until(lambda s=shopper: _all_paid(s), "every order to be confirmed and captured", SETTLE_TIMEOUT_S)
             listed = shopper.orders()
             assert len(listed) == len({order["orderId"] for order in listed})
             assert {order["orderId"] for order in listed} == wanted
             assert {order["total"]["amountMinor"] for order in listed} == {"250"}
             kinds = ("order.placed", "order.confirmed")
             expected = Counter({(order_id, kind): 1 for order_id in wanted for kind in kinds})
-            wait_until(lambda s=shopper, e=expected: s.notices() >= e, "every notice", SETTLING)
-            assert {key: count for key, count in shopper.notices().items() if key[1] in kinds} == dict(expected)
-            wait_until(lambda s=shopper, w=wanted: set(s.message_ids()) == w, "every mail", SETTLING)
+            wait_until(lambda s=shopper, e=expected: s.notifications() >= e, "every notification", SETTLE_TIMEOUT_S)
+            assert {key: count for key, count in shopper.notifications().items() if key[1] in kinds} == dict(expected)
+            wait_until(lambda s=shopper, w=wanted: set(s.message_ids()) == w, "every mail", SETTLE_TIMEOUT_S)
             doubled = {order_id: ids for order_id, ids in shopper.message_ids().items() if len(ids) > 1}
-            assert doubled == {}, "a mail that is there twice bears one Message-ID"
-        sold = int(self.journey.call("GET", f"/v1/products/{self.product['productId']}").json()["stock"])
+            assert doubled == {}, "a mail that is there twice has one Message-ID"
+        sold = int(self.scenario.call("GET", f"/v1/products/{self.product['productId']}").json()["stock"])
         assert sold == self.STOCK - self.count
 
 
 def _all_paid(shopper: Shopper) -> bool:
     states = {(order["state"], order["paymentState"]) for order in shopper.orders()}
     if "ORDER_STATE_CANCELLED" in {state for state, _ in states}:
-        raise JourneyFault("an order was cancelled")
+        raise ScenarioError("an order was cancelled")
     return states == {("ORDER_STATE_CONFIRMED", "PAYMENT_STATE_CAPTURED")}

@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from chassis.settings import SettingsError
 from chassis.storage.migrations import check_version
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.state.credentials import Credentials
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner <> %s"
@@ -44,7 +44,7 @@ class Databases:
         )
 
     def provide(self, service: str) -> None:
-        """Make the roles and the database, or put them right. Safe to repeat. Raises `MeshFault`."""
+        """Make the roles and the database, or put them right. Safe to repeat. Raises `MeshError`."""
         try:
             with psycopg.connect(self._url, dbname="postgres", autocommit=True) as connection:
                 check_version(connection.info.server_version)
@@ -52,14 +52,14 @@ class Databases:
                 self._database(connection, service)
             self._hand_over(service)
         except psycopg.errors.InsufficientPrivilege as error:
-            raise MeshFault(
+            raise MeshError(
                 f"The role of WEFT_DATABASE_URL may not prepare {self.name(service)} ({error.diag.message_primary}): "
                 "name one that may create roles and databases (ALTER ROLE … CREATEROLE CREATEDB)."
             ) from None
         except psycopg.OperationalError as error:
-            raise MeshFault(f"PostgreSQL refused the mesh: {str(error).strip().splitlines()[-1]}.") from None
+            raise MeshError(f"PostgreSQL refused the mesh: {str(error).strip().splitlines()[-1]}.") from None
         except SettingsError as error:
-            raise MeshFault(str(error)) from None
+            raise MeshError(str(error)) from None
 
     def _roles(self, connection: psycopg.Connection, service: str) -> None:
         passwords = {

@@ -1,14 +1,12 @@
 """The Envoys, as parts; their configuration is derived from the contract."""
 
 import os
-from dataclasses import dataclass
-from pathlib import Path
 
 from codegen import envoy, explorer, openapi
 from contract import Contract
-from deploy.local.components.services import Surroundings
 from deploy.local.options import ROOT, Options
 from deploy.local.state.certificates import EDGE, EDGE_SERVER, Certificates
+from deploy.local.state.endpoints import Edge, Endpoints
 from deploy.local.state.home import Home
 from deploy.local.state.ports import Ports
 from deploy.local.supervisor.part import Part
@@ -16,37 +14,8 @@ from deploy.local.supervisor.readiness import answers, post
 
 HTTPS_PORT = 8443
 """Where the first edge speaks HTTPS when nothing else does."""
-CORES_OF_ONE = 2
-"""What one replica, Envoy and PostgreSQL keep busy between them: with no more, replicas gain nothing by working at once."""
-
-
-@dataclass(frozen=True)
-class Edge:
-    """One Envoy and where it is found."""
-
-    number: int
-    http_port: int
-    https_port: int
-    metrics_port: int
-    jwks_port: int
-    access_log: Path
-    admin: Path
-    """The socket of its admin interface, for our own user alone."""
-
-    @property
-    def url(self) -> str:
-        """For callers on this machine."""
-        return f"http://localhost:{self.http_port}"
-
-    @property
-    def tls_url(self) -> str:
-        """The same over HTTPS."""
-        return f"https://localhost:{self.https_port}"
-
-    @property
-    def metrics_url(self) -> str:
-        """For Prometheus."""
-        return f"http://127.0.0.1:{self.metrics_port}/stats/prometheus"
+CORES_PER_REPLICA = 2
+"""What one replica, Envoy and PostgreSQL keep busy between them: with no more, replicas gain nothing by working concurrently."""
 
 
 def place(options: Options, ports: Ports, home: Home) -> list[Edge]:
@@ -66,12 +35,12 @@ def place(options: Options, ports: Ports, home: Home) -> list[Edge]:
 
 
 def part(
-    edge: Edge, contract: Contract, options: Options, around: Surroundings, certificates: Certificates, home: Home
+    edge: Edge, contract: Contract, options: Options, endpoints: Endpoints, certificates: Certificates, home: Home
 ) -> Part:
     """Write the edge's configuration and describe its process."""
     deployment = envoy.Deployment(
         folder=home.run / f"edge-{edge.number}",
-        services=around.addresses,
+        services=endpoints.addresses,
         http_port=edge.http_port,
         https_port=edge.https_port,
         metrics_port=edge.metrics_port,
@@ -87,10 +56,10 @@ def part(
         server_cert=certificates.certificate(EDGE_SERVER),
         server_key=certificates.key(EDGE_SERVER),
         issuer=options.issuer,
-        otlp=_otlp(around.otlp_endpoint),
+        otlp=_otlp(endpoints.otlp_endpoint),
         trace_ratio=options.trace_ratio,
         edges=options.edges,
-        turns=options.replicas > 1 and len(os.sched_getaffinity(0)) <= CORES_OF_ONE,
+        turns=options.replicas > 1 and len(os.sched_getaffinity(0)) <= CORES_PER_REPLICA,
         access_log=edge.access_log,
         refusals=options.refusals,
     )
@@ -105,11 +74,11 @@ def part(
         command=tuple(map(str, envoy.command(deployment))),
         env={"PATH": "/usr/bin:/bin"},
         folder=deployment.folder,
-        # Its own word, and a call that goes through it to a service.
+        # What it says itself, and a call that goes through it to a service.
         probe=answers((edge.admin, "/ready"), (edge.http_port, "/.well-known/jwks.json")),
         ports=(edge.http_port, edge.https_port, edge.metrics_port, edge.jwks_port),
-        grace=1.5,
-        farewell=drain,
+        stop_grace_s=1.5,
+        before_stop=drain,
     )
 
 

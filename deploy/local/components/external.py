@@ -21,40 +21,40 @@ from chassis.process import database_fault
 from chassis.settings import SettingsError
 from chassis.storage.migrations import check_version
 from deploy.local import options
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 
-SECONDS = 5
+TIMEOUT_S = 5
 
 
 def check_database(url: str) -> None:
-    """Raises `MeshFault` where the server cannot be used."""
+    """Raises `MeshError` where the server cannot be used."""
     try:
         conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # whose text may hold the password
-        raise MeshFault("WEFT_DATABASE_URL is malformed: write postgresql://role:password@host:port.") from None
+        raise MeshError("WEFT_DATABASE_URL is malformed: write postgresql://role:password@host:port.") from None
     try:
-        with psycopg.connect(url, dbname="postgres", connect_timeout=SECONDS) as connection:
+        with psycopg.connect(url, dbname="postgres", connect_timeout=TIMEOUT_S) as connection:
             check_version(connection.info.server_version)
     except psycopg.OperationalError as error:
-        raise MeshFault(f"WEFT_DATABASE_URL: {database_fault(error)}") from None
+        raise MeshError(f"WEFT_DATABASE_URL: {database_fault(error)}") from None
     except SettingsError as error:
-        raise MeshFault(str(error)) from None
+        raise MeshError(str(error)) from None
 
 
 async def check_redis(url: str) -> str:
-    """A warning where the server is silent. Raises `MeshFault` where it says no, or the address is none."""
+    """A warning where the server is silent. Raises `MeshError` where it says no, or the address is none."""
     parts = urlsplit(url)
     try:
         fits = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         fits = False
     if not fits:
-        raise MeshFault("WEFT_REDIS_URL is malformed: write redis://[user:password@]host:port[/number], or rediss://.")
-    client: Redis = Redis.from_url(url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS)
+        raise MeshError("WEFT_REDIS_URL is malformed: write redis://[user:password@]host:port[/number], or rediss://.")
+    client: Redis = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
     try:
         await client.get("weft:start")
     except (AuthenticationError, ResponseError) as error:
-        raise MeshFault(f"WEFT_REDIS_URL: the server refuses ({error}): check user and password.") from None
+        raise MeshError(f"WEFT_REDIS_URL: the server refuses ({error}): check user and password.") from None
     except (RedisError, OSError) as error:
         return f"WEFT_REDIS_URL: no server answers at {parts.hostname}:{parts.port or 6379} ({_short(error)}): no cache until one does."
     finally:
@@ -63,10 +63,10 @@ async def check_redis(url: str) -> str:
 
 
 async def check_otlp(url: str) -> str:
-    """A warning where no receiver takes spans. Raises `MeshFault` where the address is none."""
+    """A warning where no receiver takes spans. Raises `MeshError` where the address is none."""
     found = re.fullmatch(r"(https?)://([^/@\s]+:\d{1,5})/?", url)
     if not found:
-        raise MeshFault(
+        raise MeshError(
             "WEFT_OTLP_ENDPOINT is malformed: write http://host:port, or https://; the port is of OTLP over gRPC."
         )
     channel_options = [("grpc.enable_http_proxy", 0)]
@@ -76,7 +76,7 @@ async def check_otlp(url: str) -> str:
         else grpc.aio.insecure_channel(found[2], channel_options)
     ) as channel:
         try:
-            await TraceServiceStub(channel).Export(ExportTraceServiceRequest(), timeout=SECONDS)  # type: ignore[no-untyped-call]
+            await TraceServiceStub(channel).Export(ExportTraceServiceRequest(), timeout=TIMEOUT_S)  # type: ignore[no-untyped-call]
         except grpc.aio.AioRpcError as error:
             return (
                 f"WEFT_OTLP_ENDPOINT: {found[2]} takes no spans over gRPC ({error.code().name}): "
@@ -91,13 +91,13 @@ def _short(error: Exception) -> str:
 
 
 async def main() -> None:
-    """Ask all that are named."""
-    asked = options.read()
-    if asked.database_url:
-        await asyncio.to_thread(check_database, asked.database_url)
+    """Check every server that is named."""
+    wanted = options.read()
+    if wanted.database_url:
+        await asyncio.to_thread(check_database, wanted.database_url)
     warnings = [
-        await check_redis(asked.redis_url) if asked.redis_url else "",
-        await check_otlp(asked.otlp_endpoint) if asked.otlp_endpoint else "",
+        await check_redis(wanted.redis_url) if wanted.redis_url else "",
+        await check_otlp(wanted.otlp_endpoint) if wanted.otlp_endpoint else "",
     ]
     print("\n".join(filter(None, warnings)), flush=True)
 
@@ -105,5 +105,5 @@ async def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main())
-    except MeshFault as fault:
+    except MeshError as fault:
         sys.exit(str(fault))

@@ -16,8 +16,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from deploy.local.demo import mailbox
 
-KEPT = 20_000
-"""Mails; the oldest go first."""
+MAX_MAILS = 20_000
+"""Mails that are kept; the oldest are removed first."""
 
 
 class Sink:
@@ -47,7 +47,7 @@ class Sink:
         return "250 OK"
 
     def _prune(self) -> None:
-        for file in mailbox.stored(self._folder)[:-KEPT]:
+        for file in mailbox.stored(self._folder)[:-MAX_MAILS]:
             file.unlink(missing_ok=True)
 
 

@@ -13,16 +13,16 @@ import signal
 import subprocess
 from pathlib import Path
 
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.state.home import Home, write
 from deploy.local.supervisor.part import Part
 
 ROLE = "weft"
-IDS = range(60_706, 61_184)
+USER_IDS = range(60_706, 61_184)
 """User ids that neither Debian nor systemd gives to anyone (systemd's "Users, Groups, UIDs and GIDs")."""
-NAMED = "nobody"
-ELSEWHERE = Path("/var/lib/weft")
-"""Where the data of a home lies that the unprivileged user cannot get to, such as one below /root."""
+INITDB_USER = "nobody"
+ROOT_DATA_FOLDER = Path("/var/lib/weft")
+"""For the data of a home that the unprivileged user cannot enter, such as one below /root."""
 _ENV = {"LC_ALL": "C.UTF-8", "PATH": os.defpath, "TZ": "UTC"}
 
 
@@ -47,7 +47,7 @@ class Postgres:
         return f"postgresql://{ROLE}:{self._password}@127.0.0.1:{self._port}"
 
     def prepare(self) -> None:
-        """Make the cluster at the first start. Takes about a second then. Raises `MeshFault`."""
+        """Make the cluster at the first start. Takes about a second then. Raises `MeshError`."""
         self._own(self._place)
         self._binaries = self._runnable()
         if self.data.exists():
@@ -62,14 +62,14 @@ class Postgres:
             "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
             "--data-checksums", "--no-instructions",
         ]  # fmt: skip
-        # initdb, and it alone, wants to know its user's name: for its second the folder is an account's that has one.
-        maker = None if self._user is None else pwd.getpwnam(NAMED).pw_uid
+        # initdb, and it alone, wants to know its user's name: for the second that it takes, the folder belongs to an account that has one.
+        initdb_user = None if self._user is None else pwd.getpwnam(INITDB_USER).pw_uid
         for path in (self._place, password):
-            _own(path, maker)
-        made = self._call(command, maker)
+            _own(path, initdb_user)
+        made = self._call(command, initdb_user)
         password.unlink()
         if made.returncode:
-            raise MeshFault(f"PostgreSQL could not make its data folder {draft}: {_last_line(made.stderr)}")
+            raise MeshError(f"PostgreSQL could not make its data folder {draft}: {_last_line(made.stderr)}")
         self._own(self._place)
         self._own_all(draft)
         self.prepared.unlink(missing_ok=True)
@@ -114,7 +114,7 @@ class Postgres:
             user=self._user,
             stop_signal=signal.SIGINT,  # fast; SIGTERM would wait for clients
             orphan_signal=signal.SIGINT,
-            grace=2.5,
+            stop_grace_s=2.5,
         )
 
     async def _is_ready(self, pid: int) -> bool:
@@ -144,14 +144,14 @@ class Postgres:
             draft.rename(copy)
         tried = self._call([binaries / "postgres", "--version"])
         if tried.returncode:
-            raise MeshFault(
+            raise MeshError(
                 f"PostgreSQL's program cannot be run from {binaries}: {_last_line(tried.stderr)}; "
                 "choose a folder on another disk with WEFT_HOME, or set WEFT_DATABASE_URL."
             )
         return binaries
 
-    def _call(self, command: list[str | Path], maker: int | None = None) -> subprocess.CompletedProcess[str]:
-        user = self._user if maker is None else maker
+    def _call(self, command: list[str | Path], as_user: int | None = None) -> subprocess.CompletedProcess[str]:
+        user = self._user if as_user is None else as_user
         try:
             return subprocess.run(
                 command, cwd="/", env=_ENV, capture_output=True, text=True, check=False,
@@ -183,12 +183,12 @@ def _place(home: Home, user: int | None) -> Path:
     inside.mkdir(mode=0o700, exist_ok=True)
     if user is None or _enters(home.folder, user):
         return inside
-    outside = ELSEWHERE / home.name
+    outside = ROOT_DATA_FOLDER / home.name
     try:
         outside.mkdir(mode=0o711, parents=True, exist_ok=True)
     except OSError as error:
-        raise MeshFault(
-            f"PostgreSQL does not run as root, its user cannot enter {home.folder}, and {ELSEWHERE} cannot be made "
+        raise MeshError(
+            f"PostgreSQL does not run as root, its user cannot enter {home.folder}, and {ROOT_DATA_FOLDER} cannot be made "
             f"({error.strerror}): choose a folder that everyone may enter with WEFT_HOME, or set WEFT_DATABASE_URL."
         ) from None
     (inside / "data is elsewhere").write_text(f"{outside}\n")
@@ -196,14 +196,14 @@ def _place(home: Home, user: int | None) -> Path:
 
 
 def _unprivileged() -> int:
-    """The id of the user that root drops to. Raises `MeshFault` where root may not."""
+    """The id of the user that root drops to. Raises `MeshError` where root may not."""
     try:
-        pwd.getpwnam(NAMED)
+        pwd.getpwnam(INITDB_USER)
         taken = {account.pw_uid for account in pwd.getpwall()} | {group.gr_gid for group in grp.getgrall()}
-        user = next(found for found in IDS if found not in taken)
+        user = next(found for found in USER_IDS if found not in taken)
         subprocess.run(["true"], user=user, group=user, extra_groups=[], check=True)
     except (KeyError, StopIteration, OSError, ValueError):
-        raise MeshFault(
+        raise MeshError(
             "PostgreSQL does not run as root, and this root may not become another user: "
             "run as an ordinary user, or set WEFT_DATABASE_URL."
         ) from None

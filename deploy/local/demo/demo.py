@@ -1,27 +1,27 @@
-"""`make demo`: the journey against the running mesh, each step printed."""
+"""`make demo`: the scenario against the running mesh, each step printed."""
 
 import time
 
-from deploy.local.demo.scenario import Journey, JourneyFault, Placed
+from deploy.local.demo.scenario import Placed, Scenario, ScenarioError
 from deploy.local.demo.trace_tree import Trace
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.running import Running
 
 
 def main(running: Running, loop: bool) -> int:
-    """Once, or until Ctrl-C. Raises `MeshFault` where a step fails."""
+    """Once, or until Ctrl-C. Raises `MeshError` where a step fails."""
     count = 0
     while True:
         began = time.monotonic()
         mesh = running.content
-        journey = Journey(mesh, lambda line: print(line, flush=True))
+        scenario = Scenario(mesh, lambda line: print(line, flush=True))
         try:
-            placed = drive(journey)
-            shown = _trace(journey, placed)
-        except JourneyFault as fault:
-            raise MeshFault(f"The demo failed: {fault}") from None
+            placed = drive(scenario)
+            shown = _trace(scenario, placed)
+        except ScenarioError as fault:
+            raise MeshError(f"The demo failed: {fault}") from None
         finally:
-            journey.close()
+            scenario.close()
         count += 1
         print(f"\n{shown}")
         print(f"\nround {count} went well ({time.monotonic() - began:.1f} s)", flush=True)
@@ -29,36 +29,36 @@ def main(running: Running, loop: bool) -> int:
             return 0
 
 
-def _trace(journey: Journey, placed: Placed) -> str:
+def _trace(scenario: Scenario, placed: Placed) -> str:
     """The trace of an order as text, or why there is none to show."""
-    if not journey.mesh["traces"]:
+    if not scenario.mesh["traces"]:
         return f"Spans go to WEFT_OTLP_ENDPOINT: look there for trace {placed.trace_id}, the customer's order."
     if not placed.sampled:
-        ratio = journey.mesh["trace_ratio"]
+        ratio = scenario.mesh["trace_ratio"]
         return f"The customer's order was not traced: WEFT_TRACE_RATIO is {ratio}."
     print("Waiting for the spans of the customer's order …", flush=True)
-    lines = journey.wait_for_trace(placed.trace_id, reaches_mail).lines()
+    lines = scenario.wait_for_trace(placed.trace_id, reaches_mail).lines()
     return "\n".join(["The trace of the customer's order", *lines])
 
 
-def drive(journey: Journey) -> Placed:
-    """The whole journey; the customer's order."""
-    customer = journey.sign_up()
-    product = max(journey.products(), key=lambda found: int(found["stock"]))
+def drive(scenario: Scenario) -> Placed:
+    """The whole scenario; the customer's order."""
+    customer = scenario.sign_up()
+    product = max(scenario.products(), key=lambda found: int(found["stock"]))
     print("The customer orders", flush=True)
-    placed = journey.place_order(customer, product)
+    placed = scenario.place_order(customer, product)
     order_id = placed.order["orderId"]
     print("The order becomes CONFIRMED and its payment CAPTURED by themselves", flush=True)
-    journey.wait_until_paid(customer, order_id)
-    print("The confirmation mail arrives, and the inbox holds the notice", flush=True)
-    journey.wait_for_confirmation(customer.email, order_id)
-    journey.wait_for_notice(customer, order_id)
-    partner = journey.partner_token()
+    scenario.wait_until_paid(customer, order_id)
+    print("The confirmation mail arrives, and the inbox holds the notification", flush=True)
+    scenario.wait_for_confirmation(customer.email, order_id)
+    scenario.wait_for_notification(customer, order_id)
+    partner = scenario.partner_token()
     print("The partner creates a customer of its own, and orders for it", flush=True)
-    own = journey.partner_customer(partner)
-    theirs = journey.place_order(partner, product, customer_id=own.user_id).order["orderId"]
-    journey.wait_until_paid(partner, theirs)
-    journey.wait_for_confirmation(own.email, theirs)
+    own = scenario.partner_customer(partner)
+    theirs = scenario.place_order(partner, product, customer_id=own.user_id).order["orderId"]
+    scenario.wait_until_paid(partner, theirs)
+    scenario.wait_for_confirmation(own.email, theirs)
     return placed
 
 

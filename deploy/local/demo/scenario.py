@@ -1,4 +1,4 @@
-"""The journey through the mesh: from signing up to a delivered notice, over the edge only."""
+"""The demo scenario: from signing up to a delivered notification, through the edge only."""
 
 import json
 import time
@@ -15,14 +15,14 @@ from deploy.local.demo import mailbox, trace_tree
 from deploy.local.demo.trace_tree import Trace
 
 PAYMENT_METHOD = "pm_sandbox_ok"
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of accounts that the journey makes
-PATIENCE = 30.0
-"""Seconds for something to happen; an idle mesh takes well below one."""
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of accounts that the scenario makes
+STEP_TIMEOUT_S = 30.0
+"""For something to happen; an idle mesh takes well below one second."""
 T = TypeVar("T")
-_PASSING = (429, 502, 503, 504)
+_TRANSIENT = (429, 502, 503, 504)
 
 
-class JourneyFault(Exception):
+class ScenarioError(Exception):
     """A step did not go as it should. The message says which and what came instead."""
 
 
@@ -45,12 +45,12 @@ class Placed:
     """Whether the call was traced."""
 
 
-class Journey:
-    """Steps against the edge of a mesh, given its mesh file's content. `tell` hears of each step, request and reply."""
+class Scenario:
+    """Steps against the edge of a mesh, given its mesh file's content. `report` is called with each step, request and reply."""
 
-    def __init__(self, mesh: dict[str, Any], tell: Callable[[str], None] = lambda _: None, edge: str = "") -> None:
+    def __init__(self, mesh: dict[str, Any], report: Callable[[str], None] = lambda _: None, edge: str = "") -> None:
         self.mesh = mesh
-        self._tell = tell
+        self._report = report
         self._began = time.time()
         self._http = httpx.Client(base_url=edge or mesh["edge"], timeout=15, trust_env=False)
 
@@ -63,13 +63,13 @@ class Journey:
     def sign_up(self) -> Account:
         """A new customer: signs up, reads the mail, verifies, signs in."""
         address = f"ada.{uuid.uuid4().hex[:12]}@customer.example"
-        self._tell("A customer signs up")
+        self._report("A customer signs up")
         self.call("POST", "/v1/auth:signUp", {"email": address, "password": PASSWORD, "displayName": "Ada"}, expect=202)
-        self._tell("The verification mail arrives")
+        self._report("The verification mail arrives")
         code = self.wait_for("the verification mail", lambda: self.code_for(address))
-        self._tell("The customer verifies the address")
+        self._report("The customer verifies the address")
         self._verify(address, code)
-        self._tell("The customer signs in")
+        self._report("The customer signs in")
         pair = self.call("POST", "/v1/auth:signIn", {"email": address, "password": PASSWORD}).json()
         return Account(pair["accessToken"], pair["userId"], address)
 
@@ -78,14 +78,14 @@ class Journey:
             "POST", "/v1/auth:verifyEmail", {"email": address, "password": PASSWORD, "code": code}, expect=None
         )
         if reply.status_code not in (204, 400):  # 400: a call before this one, whose answer was lost, has used the code
-            raise JourneyFault(f"POST /v1/auth:verifyEmail answered {reply.status_code}: {reply.text}")
+            raise ScenarioError(f"POST /v1/auth:verifyEmail answered {reply.status_code}: {reply.text}")
 
     def products(self) -> list[dict[str, Any]]:
         """What can be bought."""
-        self._tell("The catalogue")
+        self._report("The catalogue")
         found: list[dict[str, Any]] = self.call("GET", "/v1/products?pageSize=5").json()["products"]
         if not found:
-            raise JourneyFault("The catalogue is empty: `make run` should have filled it.")
+            raise ScenarioError("The catalogue is empty: `make run` should have filled it.")
         return found
 
     def place_order(
@@ -100,7 +100,7 @@ class Journey:
         reply = self.call("POST", "/v1/orders", body, account, key=key or str(uuid.uuid4()), expect=201)
         order = reply.json()
         if order["state"] != "ORDER_STATE_PENDING":
-            raise JourneyFault(f"The new order is {order['state']}, not ORDER_STATE_PENDING.")
+            raise ScenarioError(f"The new order is {order['state']}, not ORDER_STATE_PENDING.")
         _, trace_id, _, flags = (reply.headers.get("traceresponse") or "---00").split("-")
         return Placed(order, trace_id, flags == "01")
 
@@ -110,7 +110,7 @@ class Journey:
         def paid() -> dict[str, Any] | None:
             order: dict[str, Any] = self.call("GET", f"/v1/orders/{order_id}", account=account, quiet=True).json()
             if order["state"] in ("ORDER_STATE_CANCELLED", "ORDER_STATE_EXPIRED"):
-                raise JourneyFault(f"Order {order_id} is {order['state']}: {order.get('reason')}.")
+                raise ScenarioError(f"Order {order_id} is {order['state']}: {order.get('reason')}.")
             done = (order["state"], order["paymentState"]) == ("ORDER_STATE_CONFIRMED", "PAYMENT_STATE_CAPTURED")
             return order if done else None
 
@@ -129,17 +129,17 @@ class Journey:
             return None
 
         found = self.wait_for(f"the confirmation mail of {order_id}", subject)
-        self._tell(f"  mail: {found!r}")
+        self._report(f"  mail: {found!r}")
         return found
 
-    def wait_for_notice(self, account: Account, order_id: str, kind: str = "order.confirmed") -> dict[str, Any]:
-        """The notice about an order in the inbox, once it is there."""
+    def wait_for_notification(self, account: Account, order_id: str, kind: str = "order.confirmed") -> dict[str, Any]:
+        """The notification about an order in the inbox, once it is there."""
 
-        def notice() -> dict[str, Any] | None:
+        def notification() -> dict[str, Any] | None:
             items = self.call("GET", "/v1/inbox", account=account, quiet=True).json()["items"]
             return next((item for item in items if (item["subjectId"], item["type"]) == (order_id, kind)), None)
 
-        found = self.wait_for(f"the notice {kind} about {order_id} in the inbox", notice)
+        found = self.wait_for(f"the notification {kind} about {order_id} in the inbox", notification)
         self.call("GET", "/v1/inbox", account=account)
         return found
 
@@ -148,7 +148,7 @@ class Journey:
     def partner_token(self) -> Account:
         """A partner's client gets a token, as OAuth2 says (RFC 6749, 4.4)."""
         secrets = self.mesh["partner"]
-        self._tell("A partner's client asks for a token")
+        self._report("A partner's client asks for a token")
 
         def ask() -> httpx.Response:
             return self._http.post(
@@ -157,7 +157,7 @@ class Journey:
                 auth=(secrets["client_id"], secrets["client_secret"]),
             )
 
-        self._tell("  POST /oauth2/token grant_type=client_credentials")
+        self._report("  POST /oauth2/token grant_type=client_credentials")
         return Account(self._answer("POST /oauth2/token", ask, 200, quiet=False).json()["access_token"])
 
     def partner_customer(self, partner: Account) -> Account:
@@ -186,30 +186,30 @@ class Journey:
             headers["idempotency-key"] = key
         if not quiet:
             shown = f" {json.dumps(mask(body), ensure_ascii=False)}" if body is not None else ""
-            self._tell(f"  {verb} {path}{f'  idempotency-key: {key}' if key else ''}{shown}")
+            self._report(f"  {verb} {path}{f'  idempotency-key: {key}' if key else ''}{shown}")
         return self._answer(
             f"{verb} {path}", lambda: self._http.request(verb, path, json=body, headers=headers), expect, quiet
         )
 
     def _answer(self, name: str, ask: Callable[[], httpx.Response], expect: int | None, quiet: bool) -> httpx.Response:
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + STEP_TIMEOUT_S
         while True:
             try:
                 reply = ask()
-                passing = reply.status_code in _PASSING
+                transient = reply.status_code in _TRANSIENT
                 what = f"{reply.status_code} {reply.text}"
             except httpx.TransportError as error:
-                passing, what = True, repr(error)
-            if not passing:
+                transient, what = True, repr(error)
+            if not transient:
                 break
             if time.monotonic() > ends:
-                raise JourneyFault(f"{name} has failed for {PATIENCE:.0f} s: {what}")
+                raise ScenarioError(f"{name} has failed for {STEP_TIMEOUT_S:.0f} s: {what}")
             time.sleep(0.2)
         if not quiet:
             shown = json.dumps(mask(reply.json()), ensure_ascii=False) if reply.content else ""
-            self._tell(f"  → {reply.status_code} {shown}")
+            self._report(f"  → {reply.status_code} {shown}")
         if expect is not None and reply.status_code != expect:
-            raise JourneyFault(f"{name} answered {reply.status_code}, not {expect}: {reply.text}")
+            raise ScenarioError(f"{name} answered {reply.status_code}, not {expect}: {reply.text}")
         return reply
 
     def code_for(self, address: str) -> str | None:
@@ -218,7 +218,7 @@ class Journey:
         return next((code for code in reversed(codes) if code), None)
 
     def mails(self, address: str) -> list[EmailMessage]:
-        """What an address got since the journey began."""
+        """What an address got since the scenario began."""
         return mailbox.mails(Path(self.mesh["mail"]), address, self._began)
 
     def wait_for_trace(self, trace_id: str, complete: Callable[[Trace], bool]) -> Trace:
@@ -231,11 +231,11 @@ class Journey:
         return self.wait_for(f"the spans of trace {trace_id}", whole)
 
     def wait_for(self, what: str, look: Callable[[], T | None]) -> T:
-        """What `look` finds, as soon as it finds something. Raises `JourneyFault` after `PATIENCE`."""
-        ends = time.monotonic() + PATIENCE
+        """What `look` finds, as soon as it finds something. Raises `ScenarioError` after `STEP_TIMEOUT_S`."""
+        ends = time.monotonic() + STEP_TIMEOUT_S
         while not (found := look()):
             if time.monotonic() > ends:
-                raise JourneyFault(f"{what} has not come within {PATIENCE:.0f} s.")
+                raise ScenarioError(f"{what} has not come within {STEP_TIMEOUT_S:.0f} s.")
             time.sleep(0.05)
         return found
 

@@ -18,14 +18,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from deploy.local.state.home import write
 
-AUTHORITY_LIFE = timedelta(days=3650)
-LIFE = timedelta(days=90)
-RENEWAL = timedelta(days=30)
+AUTHORITY_LIFETIME = timedelta(days=3650)
+LIFETIME = timedelta(days=90)
+RENEW_BEFORE = timedelta(days=30)
 """What is left when a certificate is renewed."""
 OVERLAP = timedelta(days=7)
 """How long a new authority is handed out before certificates come from it, and the old one trusted afterwards."""
 
-SKEW = timedelta(minutes=5)
+CLOCK_SKEW = timedelta(minutes=5)
 """By how much clocks differ: certificates count from so long ago."""
 
 EDGE, EDGE_SERVER, INTERNAL = "edge", "edge-server", "internal"
@@ -59,7 +59,7 @@ class Certificates:
     @property
     def introduction(self) -> datetime:
         """When the pending authority was handed out."""
-        return _read(self._next)[0].not_valid_before_utc + SKEW
+        return _read(self._next)[0].not_valid_before_utc + CLOCK_SKEW
 
     @property
     def adoption(self) -> datetime:
@@ -76,10 +76,10 @@ class Certificates:
         now = datetime.now(UTC)
         issued = []
         if not self._has_authority():
-            issued += self._found()
+            issued += self._create_authority()
         if self.pending and (self._is_adopted() or now >= self.adoption):
             self.adopt()
-        elif not self.pending and self._signer()[0].not_valid_after_utc - now < LIFE + OVERLAP:
+        elif not self.pending and self._signer()[0].not_valid_after_utc - now < LIFETIME + OVERLAP:
             self.introduce()
             issued.append("next-ca")
         self._hand_out(now)
@@ -89,7 +89,7 @@ class Certificates:
         return [*issued, *due]
 
     def renew(self) -> None:
-        """Issue every certificate anew from the present authority."""
+        """Renew every certificate from the present authority."""
         for name in self.names:
             self._issue(name)
 
@@ -115,7 +115,7 @@ class Certificates:
     def _next(self) -> Path:
         return self.certificate("next-ca")
 
-    def _found(self) -> list[str]:
+    def _create_authority(self) -> list[str]:
         """The first authority."""
         made, key = _authority()
         write(self.key("ca"), _pem(key))
@@ -161,7 +161,7 @@ class Certificates:
         if not self.certificate(name).exists() or not self.key(name).exists():
             return False
         found = _read(self.certificate(name))[0]
-        return found.not_valid_after_utc - now > RENEWAL and _is_from(found, self._signer()[0])
+        return found.not_valid_after_utc - now > RENEW_BEFORE and _is_from(found, self._signer()[0])
 
     def _issue(self, name: str) -> None:
         authority, signer = self._signer()
@@ -169,7 +169,7 @@ class Certificates:
         public = key.public_key()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         made = (
-            _draft(subject, authority.subject, public, LIFE)
+            _draft(subject, authority.subject, public, LIFETIME)
             .add_extension(x509.SubjectAlternativeName(_names(name)), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(authority=False), critical=True)
@@ -190,7 +190,7 @@ def _authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "weft-ca")])
     public = key.public_key()
     made = (
-        _draft(name, name, public, AUTHORITY_LIFE)
+        _draft(name, name, public, AUTHORITY_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -218,7 +218,7 @@ def _names(name: str) -> list[x509.GeneralName]:
 
 
 def _draft(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, life: timedelta
+    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, lifetime: timedelta
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -227,8 +227,8 @@ def _draft(
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - SKEW)
-        .not_valid_after(now + life)
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + lifetime)
     )
 
 

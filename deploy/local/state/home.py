@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deploy.local.failures import MeshFault, said
+from deploy.local.failures import MeshError, describe
 
-MAX_SOCKET_FOLDER = 90
-"""Bytes of the folder of a Unix socket, whose whole path may have 107 (unix(7))."""
-LEAST_FREE = 300 << 20
-"""Bytes; a new database cluster with its first segments takes about 60 MB, logs and traces up to 150 MB."""
+MAX_SOCKET_FOLDER_BYTES = 90
+"""Length of the folder of a Unix socket, whose whole path may have 107 (unix(7))."""
+MIN_FREE_BYTES = 300 << 20
+"""A new database cluster with its first segments takes about 60 MB, logs and traces up to 150 MB."""
 
 
 class Home:
@@ -35,7 +35,7 @@ class Home:
         self._lock: int | None = None
 
     def create(self) -> None:
-        """Make the folders. Raises `MeshFault` without permission or room."""
+        """Make the folders. Raises `MeshError` without permission or room."""
         try:
             # Traversable, so that the unprivileged user of the database gets to its folder; every other one is closed.
             self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -46,31 +46,31 @@ class Home:
             probe.unlink()
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
-            raise MeshFault(said(error, self.folder)) from None
-        if free < LEAST_FREE:
-            raise MeshFault(
-                f"The disk of {self.folder} is full ({free >> 20} MB are free and {LEAST_FREE >> 20} are needed): "
+            raise MeshError(describe(error, self.folder)) from None
+        if free < MIN_FREE_BYTES:
+            raise MeshError(
+                f"The disk of {self.folder} is full ({free >> 20} MB are free and {MIN_FREE_BYTES >> 20} are needed): "
                 "make room, or choose another disk with WEFT_HOME."
             )
 
     def check_unlocked(self) -> None:
-        """Raises `MeshFault` while another mesh holds the folder."""
+        """Raises `MeshError` while another mesh holds the folder."""
         self.lock()
         self.unlock()
 
     def unlock(self) -> None:
-        """Let go of the folder."""
+        """Release the folder."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def lock(self) -> None:
-        """Hold the folder until this process ends. Raises `MeshFault` while another mesh holds it."""
+        """Hold the folder until this process ends. Raises `MeshError` while another mesh holds it."""
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         if not _locked(descriptor, fcntl.LOCK_EX):
             holder = os.read(descriptor, 20).decode().strip()
             os.close(descriptor)
-            raise MeshFault(
+            raise MeshError(
                 f"Another mesh (process {holder or 'unknown'}) runs in {self.folder}: "
                 "stop it, or choose another folder with WEFT_HOME."
             )
@@ -95,21 +95,21 @@ class Home:
     @cached_property
     def sockets(self) -> Path:
         """Where Unix sockets are, for our own user alone: in the home, or apart where its path is too long for one."""
-        if len(os.fsencode(self.run)) <= MAX_SOCKET_FOLDER:
+        if len(os.fsencode(self.run)) <= MAX_SOCKET_FOLDER_BYTES:
             return self.run
         apart = Path(tempfile.gettempdir()) / f"weft-{self.name}"
         with contextlib.suppress(FileExistsError):
             apart.mkdir(mode=0o700)
         found = apart.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise MeshFault(
+            raise MeshError(
                 f"{apart} is not yours alone: remove it, or choose a shorter path than {self.folder} with WEFT_HOME."
             )
         return apart
 
     @cached_property
     def name(self) -> str:
-        """Tells this home from others on the machine, for what must lie elsewhere; made once."""
+        """Tells this home from others on the machine, for what must be stored elsewhere; made once."""
         file = self.folder / "name"
         if not file.exists():
             write(file, os.urandom(6).hex())

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.local.components.edges import Edge
-from deploy.local.components.services import Surroundings
 from deploy.local.options import Options
 from deploy.local.state.certificates import INTERNAL, Certificates
 from deploy.local.state.credentials import Credentials
+from deploy.local.state.endpoints import Edge, Endpoints
 from deploy.local.state.home import Home, write_json
 
 Pids = Mapping[str, Sequence[int]]
@@ -24,13 +23,15 @@ class MeshFile:
         home: Home,
         options: Options,
         edges: Sequence[Edge],
-        around: Surroundings,
+        endpoints: Endpoints,
         secrets: Credentials,
         certificates: Certificates,
     ) -> None:
         traced = not options.otlp_endpoint
         self._file = home.mesh_file
-        metrics = {name: [f"http://{address}/metrics" for address in found] for name, found in around.metrics.items()}
+        metrics = {
+            name: [f"http://{address}/metrics" for address in found] for name, found in endpoints.metrics.items()
+        }
         self._content: dict[str, Any] = {
             "edge": edges[0].url,
             "edge_tls": edges[0].tls_url,
@@ -41,7 +42,7 @@ class MeshFile:
             "trace_ratio": options.trace_ratio,
             "operator": {"email": secrets.operator_email, "password": secrets.operator_password},
             "partner": {"client_id": secrets.partner_client_id, "client_secret": secrets.partner_client_secret},
-            "services": {name: list(found) for name, found in around.addresses.items()},
+            "services": {name: list(found) for name, found in endpoints.addresses.items()},
             "internal": {"cert": str(certificates.certificate(INTERNAL)), "key": str(certificates.key(INTERNAL))},
             "metrics": {**metrics, "envoy": [edge.metrics_url for edge in edges]},
         }
@@ -53,5 +54,5 @@ class MeshFile:
         write_json(self._file, {**self._content, "pids": found})
 
     def remove(self) -> None:
-        """The mesh is gone."""
+        """Remove the file: the mesh has ended."""
         self._file.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import random
 import socket
 from pathlib import Path
 
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.state.home import write_json
 from deploy.local.supervisor.listening import holder
 
@@ -33,7 +33,7 @@ class Ports:
                 self._given.add(port)
                 self._known[name] = port
                 return port
-        raise MeshFault("No free port was found on 127.0.0.1: stop some of what listens there.")
+        raise MeshError("No free port was found on 127.0.0.1: stop some of what listens there.")
 
     def save(self) -> None:
         """Remember what was given."""
@@ -46,20 +46,20 @@ def is_free(port: int) -> bool:
 
 
 def claim(port: int) -> None:
-    """Raises `MeshFault` where the edge could not listen on `port`."""
+    """Raises `MeshError` where the edge could not listen on `port`."""
     fault = _fault(port)
     if fault == errno.EADDRINUSE:
         who = holder(port)
         remedy = (
             f"stop {'that' if who else 'what listens there'}, or choose another, such as WEFT_EDGE_PORT={port + 1}."
         )
-        raise MeshFault(f"Port {port} is taken{f' by {who}' if who else ''}: {remedy}")
+        raise MeshError(f"Port {port} is taken{f' by {who}' if who else ''}: {remedy}")
     if fault in (errno.EACCES, errno.EPERM):
-        raise MeshFault(
+        raise MeshError(
             f"Port {port} needs a permission that you lack: choose one above 1023, such as WEFT_EDGE_PORT=8080."
         )
     if fault:
-        raise MeshFault(f"Port {port} cannot be used ({errno.errorcode[fault]}): choose another with WEFT_EDGE_PORT.")
+        raise MeshError(f"Port {port} cannot be used ({errno.errorcode[fault]}): choose another with WEFT_EDGE_PORT.")
 
 
 def _fault(port: int) -> int:

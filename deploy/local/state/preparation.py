@@ -1,6 +1,6 @@
 """Which services have been migrated and given their first data, so that a start on unchanged code need not ask again.
 
-Only for the embedded database, where the record lies beside the data; a server of someone else's is always asked.
+Only for the embedded database, where the record is stored beside the data; a server of someone else's is always asked.
 """
 
 import hashlib
@@ -29,13 +29,14 @@ class Preparation:
         return self._file is None or self._done.get(service) != self._fingerprint(service)
 
     def record(self, service: str) -> None:
-        """They ran."""
+        """Remember that they ran."""
         if self._file is not None:
             self._done[service] = self._fingerprint(service)
             write_json(self._file, self._done)
 
     def _fingerprint(self, service: str) -> str:
-        sources = [path for folder in (service, "chassis") for path in sorted((ROOT / "services" / folder).rglob("*"))]
+        folders = (ROOT / "services" / service, ROOT / "chassis", ROOT / "contract")
+        sources = [path for folder in folders for path in sorted(folder.rglob("*"))]
         found = hashlib.sha256(repr((self._secrets, os.environ.get("WEFT_DATABASE_PREFIX"))).encode())
         for path in (*sources, ROOT / "gen" / "descriptors.binpb"):
             if path.is_file() and path.suffix != ".pyc":

@@ -13,25 +13,25 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-INTERVAL = 0.05
+POLL_INTERVAL_S = 0.05
 
 
-async def wait(question: dict[str, Any]) -> None:
+async def wait(request: dict[str, Any]) -> None:
     """Print each name of `targets` as it becomes ready; returns when all are."""
-    credentials = identity(*(question[name] for name in ("ca", "key", "cert")))
-    async with asyncio.timeout(question["seconds"]):
+    credentials = identity(*(request[name] for name in ("ca", "key", "cert")))
+    async with asyncio.timeout(request["seconds"]):
         await asyncio.gather(
-            *(_wait_for(name, address, dns, credentials) for name, (address, dns) in question["targets"].items()),
+            *(_wait_for(name, address, dns, credentials) for name, (address, dns) in request["targets"].items()),
         )
 
 
 def identity(ca: str, key: str, cert: str) -> grpc.ChannelCredentials:
-    """What to show to services, from files."""
+    """The client certificate to show to services, from files."""
     return grpc.ssl_channel_credentials(*(Path(file).read_bytes() for file in (ca, key, cert)))
 
 
 async def serves(address: str, dns: str, credentials: grpc.ChannelCredentials, seconds: float = 3) -> bool:
-    """Whether a service serves, within so many seconds."""
+    """Whether a service answers SERVING within `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             await _wait_for("", address, dns, credentials)
@@ -60,12 +60,12 @@ async def _wait_for(name: str, address: str, dns: str, credentials: grpc.Channel
                     if name:
                         print(name, flush=True)
                     return
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(POLL_INTERVAL_S)
 
 
 if __name__ == "__main__":
-    asked = json.loads(sys.argv[1])
+    request = json.loads(sys.argv[1])
     try:
-        asyncio.run(wait(asked))
+        asyncio.run(wait(request))
     except TimeoutError:
         sys.exit(1)

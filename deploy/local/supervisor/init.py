@@ -1,6 +1,6 @@
-"""The first process: it holds the terminal, starts the supervisor, and starts it anew should it be killed.
+"""The init process: it holds the terminal, starts the supervisor, and starts it again should it be killed.
 
-Every descendant that loses its parent becomes the guardian's child, so that nothing is left when it ends.
+Every descendant that loses its parent becomes its child (a subreaper), so that nothing is left when it ends.
 """
 
 import contextlib
@@ -12,37 +12,40 @@ from collections.abc import Callable
 
 from deploy.local.supervisor.prctl import adopt_orphans, die_with_parent
 
-REBIRTHS = 5
+MAX_DEATHS_PER_MINUTE = 5
 """Deaths of the supervisor in a minute that end the mesh."""
-LAST_WAIT = 1.5
-"""Seconds for orphans to end by themselves, before SIGKILL."""
+ORPHAN_GRACE_S = 1.5
+"""For orphans to end by themselves, before SIGKILL."""
 
 
-def guard(supervise: Callable[[], int]) -> int:
+def run(supervise: Callable[[], int]) -> int:
     """Run `supervise` in a child, again when it is killed; returns its exit code."""
     adopt_orphans()
     foreground = _take_terminal()
     deaths: list[float] = []
     try:
         while True:
-            code = _run(supervise)
+            code = _run_once(supervise)
             _end_orphans()
             if code >= 0:
                 return code
             deaths = [moment for moment in deaths if time.monotonic() - moment < 60] + [time.monotonic()]
-            if len(deaths) >= REBIRTHS:
-                print(f"The supervisor was killed {REBIRTHS} times in a minute: the mesh gives up.", file=sys.stderr)
+            if len(deaths) >= MAX_DEATHS_PER_MINUTE:
+                print(
+                    f"The supervisor was killed {MAX_DEATHS_PER_MINUTE} times in a minute: the mesh gives up.",
+                    file=sys.stderr,
+                )
                 return 1
             print(f"The supervisor was ended by {signal.Signals(-code).name}: the mesh starts again.", flush=True)
     finally:
         _give_terminal(foreground)
 
 
-def _run(supervise: Callable[[], int]) -> int:
-    """One life of the supervisor. Signals to us are for it."""
+def _run_once(supervise: Callable[[], int]) -> int:
+    """Run the supervisor until it ends. Signals to us are forwarded to it."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    guardian = os.getpid()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
@@ -52,7 +55,7 @@ def _run(supervise: Callable[[], int]) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
         code = 1
         with contextlib.suppress(SystemExit):
-            code = supervise() if os.getppid() == guardian else 1
+            code = supervise() if os.getppid() == parent else 1
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -80,7 +83,7 @@ def _run(supervise: Callable[[], int]) -> int:
 
 def _end_orphans() -> None:
     """Wait for whatever the supervisor left; end it when it does not end."""
-    deadline = time.monotonic() + LAST_WAIT
+    deadline = time.monotonic() + ORPHAN_GRACE_S
     while True:
         try:
             found, _ = os.waitpid(-1, os.WNOHANG)

@@ -31,7 +31,7 @@ class Part:
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGKILL
     """What it gets from the kernel when the supervisor dies."""
-    grace: float = 2.0
-    """Seconds between the stop signal and SIGKILL."""
-    farewell: Callable[[], Awaitable[None]] | None = None
+    stop_grace_s: float = 2.0
+    """Between the stop signal and SIGKILL."""
+    before_stop: Callable[[], Awaitable[None]] | None = None
     """What to do before the stop signal."""

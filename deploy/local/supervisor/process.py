@@ -1,4 +1,4 @@
-"""One child process: started so that it cannot outlive us, read line by line, stopped for certain."""
+"""One child process: started so that it cannot outlive us, read line by line, stopped with a bounded wait."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from deploy.local.supervisor.part import Part
 from deploy.local.supervisor.prctl import die_with_parent
 
 
-class Ear(Protocol):
+class LineSink(Protocol):
     """Takes the lines of a process; `last` is the last one, which says why it ended."""
 
     last: str
@@ -24,7 +24,7 @@ class Ear(Protocol):
 class Process:
     """A running part. `ended` is set when it is gone; `code` is then its exit code, negative for a signal."""
 
-    def __init__(self, part: Part, log: Ear) -> None:
+    def __init__(self, part: Part, log: LineSink) -> None:
         """Start it. Raises `OSError` where that fails."""
         self.part = part
         self.log = log
@@ -40,7 +40,7 @@ class Process:
                 stdout=writing,
                 stderr=writing,
                 start_new_session=True,  # the terminal's Ctrl-C is for the supervisor alone
-                preexec_fn=_leash(os.getpid(), part.orphan_signal),
+                preexec_fn=_die_with_parent_hook(os.getpid(), part.orphan_signal),
                 user=part.user,
                 group=part.user,
                 extra_groups=None if part.user is None else [],
@@ -63,20 +63,20 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    async def stop(self, grace: float | None = None) -> None:
-        """End it softly, and after `grace` seconds (its own by default) for certain."""
-        if not self.ended.is_set() and self.part.farewell is not None:
+    async def stop(self, grace_s: float | None = None) -> None:
+        """Send the stop signal; after `grace_s` (the part's own by default) SIGKILL. Returns when it has ended."""
+        if not self.ended.is_set() and self.part.before_stop is not None:
             with contextlib.suppress(OSError, asyncio.TimeoutError):
-                await asyncio.wait_for(self.part.farewell(), 0.5)
+                await asyncio.wait_for(self.part.before_stop(), 0.5)
         self.signal(self.part.stop_signal)
         try:
-            await asyncio.wait_for(self.ended.wait(), self.part.grace if grace is None else grace)
+            await asyncio.wait_for(self.ended.wait(), self.part.stop_grace_s if grace_s is None else grace_s)
         except TimeoutError:
             self.kill()
             await self.ended.wait()
 
     def kill(self) -> None:
-        """End it and what it started, at once."""
+        """Send SIGKILL to it and to what it started."""
         if not self.ended.is_set():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -107,7 +107,7 @@ class Process:
             os.close(watched)
             self.code = self._child.wait()
             with contextlib.suppress(OSError):
-                read()  # its last words, before anyone asks for them
+                read()  # its last lines, before anyone reads `last`
             self.ended.set()
 
         watched = os.pidfd_open(self.pid)
@@ -115,10 +115,10 @@ class Process:
         loop.add_reader(watched, end)
 
 
-def _leash(parent: int, number: signal.Signals) -> Callable[[], None]:
-    def leash() -> None:
+def _die_with_parent_hook(parent: int, number: signal.Signals) -> Callable[[], None]:
+    def hook() -> None:
         die_with_parent(number)
-        if os.getppid() != parent:  # it died before the leash held
+        if os.getppid() != parent:  # it died before the kernel knew
             os._exit(1)
 
-    return leash
+    return hook

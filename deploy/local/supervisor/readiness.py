@@ -1,4 +1,4 @@
-"""When a part is ready: by its own word, never by the clock."""
+"""Readiness probes: a part is ready when it answers, never after a delay."""
 
 import asyncio
 import contextlib

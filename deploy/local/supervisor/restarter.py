@@ -1,4 +1,4 @@
-"""Keeps one part running: what dies is started again, at once at first and then more slowly."""
+"""Keeps one part running: what dies is started again, after a delay that doubles with each death."""
 
 import asyncio
 import contextlib
@@ -6,18 +6,18 @@ import signal
 import time
 from collections.abc import Callable
 
-from deploy.local.state.journal import Journal
+from deploy.local.supervisor.journal import Journal
 from deploy.local.supervisor.listening import taken
 from deploy.local.supervisor.part import Part
 from deploy.local.supervisor.process import Process
 
-FIRST, MOST = 0.1, 10.0
-"""Seconds before a part is started again: doubled with each death, from the first to the most."""
-STEADY = 20.0
-"""Seconds after which a part that runs counts as well again."""
+FIRST_DELAY_S, MAX_DELAY_S = 0.1, 10.0
+"""Before a part is started again: doubled with each death, from the first to the maximum."""
+STABLE_AFTER_S = 20.0
+"""A part that has run for so long begins at the first delay again."""
 
 
-class Keeper:
+class Restarter:
     """One part and its present process. `changed` is called with every new process."""
 
     def __init__(self, part: Part, journal: Journal, changed: Callable[[], None]) -> None:
@@ -25,11 +25,11 @@ class Keeper:
         self.log = journal.log(part.name)
         self.process: Process | None = None
         self.deaths = 0
-        """How often it died since it was last well."""
+        """How often it died since it was last stable."""
         self._journal = journal
         self._changed = changed
         self._replacing = False
-        self._task = asyncio.create_task(self._keep())
+        self._task = asyncio.create_task(self._run())
 
     @property
     def pid(self) -> int | None:
@@ -37,7 +37,7 @@ class Keeper:
         return self.process.pid if self.process is not None and not self.process.ended.is_set() else None
 
     async def replace(self) -> None:
-        """End the process softly; a new one starts at once. Returns when the old one is gone."""
+        """Stop the process; a new one starts immediately. Returns when the old one is gone."""
         if self.process is not None:
             self._replacing = True
             await self.process.stop()
@@ -51,32 +51,32 @@ class Keeper:
             await self.process.stop()
 
     def kill(self) -> None:
-        """The same at once, without waiting."""
+        """The same with SIGKILL, without waiting."""
         self._task.cancel()
         if self.process is not None:
             self.process.kill()
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         while True:
             started = time.monotonic()
             try:
                 self.process = Process(self.part, self.log)
             except OSError as error:
                 self.log.write(f"cannot be started: {error.strerror}")
-                how = "could not be started"
+                reason = "could not be started"
             else:
                 self._changed()
                 await self.process.ended.wait()
-                how = _describe(self.process.code)
+                reason = _describe(self.process.code)
             if self._replacing:
                 self._replacing = False
                 continue
-            self.deaths = 1 if time.monotonic() - started > STEADY else self.deaths + 1
-            pause = min(MOST, FIRST * 2 ** (self.deaths - 1))
+            self.deaths = 1 if time.monotonic() - started > STABLE_AFTER_S else self.deaths + 1
+            delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** (self.deaths - 1))
             others = taken(self.part.ports)
-            how += f", for {others}" if others else ""
-            self._journal.tell(f"{self.part.name} {how}; it starts again in {pause:.1f} s")
-            await asyncio.sleep(pause)
+            reason += f", for {others}" if others else ""
+            self._journal.info(f"{self.part.name} {reason}; it starts again in {delay:.1f} s")
+            await asyncio.sleep(delay)
 
 
 def _describe(code: int | None) -> str:

@@ -1,45 +1,45 @@
-"""Starts parts in levels, each gated on readiness, keeps them running, and stops them in reverse."""
+"""Starts parts in levels, waits until each level is ready, keeps them running, and stops them in reverse."""
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from deploy.local.components.services import module, python_environment
-from deploy.local.failures import MeshFault
-from deploy.local.state.journal import Journal
+from deploy.local.failures import MeshError
+from deploy.local.supervisor.journal import Journal
 from deploy.local.supervisor.listening import taken
 from deploy.local.supervisor.part import Part
 from deploy.local.supervisor.process import Process
-from deploy.local.supervisor.restarter import Keeper
+from deploy.local.supervisor.python import module, python_environment
+from deploy.local.supervisor.restarter import Restarter
 
-PATIENCE = 120.0
-"""Seconds that a part may take to become ready."""
-TRIES = 3
+READY_TIMEOUT_S = 120.0
+"""For a part to become ready."""
+MAX_START_ATTEMPTS = 3
 """Deaths before it is first ready that make a start fail."""
-INTERVAL = 0.03
-Question = Callable[[list[Part], float], str]
-"""What to ask `gate` about services, given the seconds to wait."""
+POLL_INTERVAL_S = 0.03
+HealthRequest = Callable[[list[Part], float], str]
+"""The argument of `health_wait` for parts, given the seconds to wait."""
 
 
 class Supervisor:
-    """The parts that run. `changed` is told of every new process."""
+    """The parts that run."""
 
-    def __init__(self, journal: Journal, folder: Path, question: Question) -> None:
+    def __init__(self, journal: Journal, folder: Path, health_request: HealthRequest) -> None:
         self._journal = journal
         self._folder = folder
-        self._question = question
-        self._levels: list[list[Keeper]] = []
+        self._health_request = health_request
+        self._levels: list[list[Restarter]] = []
         self._changed = asyncio.Event()
 
     async def start(self, parts: Sequence[Part]) -> None:
-        """Start a level and wait until every part is ready. Raises `MeshFault` where one does not get there."""
-        level = [Keeper(part, self._journal, self._changed.set) for part in parts]
+        """Start a level and wait until every part is ready. Raises `MeshError` where one does not get there."""
+        level = [Restarter(part, self._journal, self._changed.set) for part in parts]
         self._levels.append(level)
-        await self._gate(level)
+        await self._wait_ready(level)
 
     async def run(self, parts: Sequence[Part]) -> None:
-        """Run commands to their end, one after the other. Raises `MeshFault` where one fails."""
+        """Run commands to their end, one after the other. Raises `MeshError` where one fails."""
         for part in parts:
             process = Process(part, self._journal.log(part.name))
             try:
@@ -47,44 +47,44 @@ class Supervisor:
             finally:
                 process.kill()
             if process.code:
-                raise MeshFault(self._complaint(part, process.log.last, "failed"))
+                raise MeshError(self._fault(part, process.log.last, "failed"))
 
     async def check(self, part: Part) -> None:
-        """Run a command that looks at something to its end. Raises `MeshFault` with its last words where it fails."""
+        """Run a check to its end. Raises `MeshError` with its last line where it fails."""
         process = Process(part, self._journal.log(part.name))
         try:
             await process.ended.wait()
         finally:
             process.kill()
         if process.code:
-            raise MeshFault(process.log.last or self._complaint(part, "", "failed"))
+            raise MeshError(process.log.last or self._fault(part, "", "failed"))
 
-    async def restart(self, group: str, tell: Callable[[str], None] = lambda _: None) -> None:
-        """Replace the processes of a group one at a time, each ready before the next. Raises `MeshFault`.
+    async def restart(self, group: str, report: Callable[[str], None] = lambda _: None) -> None:
+        """Replace the processes of a group one at a time, each ready before the next. Raises `MeshError`.
 
-        `tell` hears of each.
+        `report` is called with a line before and after each.
         """
-        found = [keeper for level in self._levels for keeper in level if keeper.part.group == group]
+        found = [restarter for level in self._levels for restarter in level if restarter.part.group == group]
         if not found:
-            raise MeshFault(f"There is no part {group!r}: say one of {', '.join(sorted(self.pids()))}.")
-        for keeper in found:
+            raise MeshError(f"There is no part {group!r}: say one of {', '.join(sorted(self.pids()))}.")
+        for restarter in found:
             began = time.monotonic()
-            tell(f"{keeper.part.name}: ending process {keeper.pid or '-'} softly …")
-            keeper.deaths = 0
-            await keeper.replace()
-            await self._gate([keeper])
-            tell(f"{keeper.part.name}: process {keeper.pid} is ready ({time.monotonic() - began:.1f} s)")
+            report(f"{restarter.part.name}: stopping process {restarter.pid or '-'} …")
+            restarter.deaths = 0
+            await restarter.replace()
+            await self._wait_ready([restarter])
+            report(f"{restarter.part.name}: process {restarter.pid} is ready ({time.monotonic() - began:.1f} s)")
 
     async def stop(self) -> None:
         """End everything, the last level first."""
         for level in reversed(self._levels):
-            await asyncio.gather(*(keeper.stop() for keeper in level))
+            await asyncio.gather(*(restarter.stop() for restarter in level))
 
     def kill(self) -> None:
-        """End everything at once."""
+        """Send SIGKILL to everything."""
         for level in self._levels:
-            for keeper in level:
-                keeper.kill()
+            for restarter in level:
+                restarter.kill()
 
     async def changes(self) -> None:
         """Return when a process was started since the last call."""
@@ -95,15 +95,19 @@ class Supervisor:
         """The processes that run, by group, in the order of their names."""
         found: dict[str, list[int]] = {}
         for level in self._levels:
-            for keeper in level:
-                found.setdefault(keeper.part.group, []).extend([keeper.pid] if keeper.pid else [])
+            for restarter in level:
+                found.setdefault(restarter.part.group, []).extend([restarter.pid] if restarter.pid else [])
         return found
 
-    async def _gate(self, level: Sequence[Keeper]) -> None:
+    async def _wait_ready(self, level: Sequence[Restarter]) -> None:
         began = time.monotonic()
-        waits = [asyncio.create_task(self._probe(keeper, began)) for keeper in level if keeper.part.probe]
-        if any(keeper.part.health for keeper in level):
-            waits.append(asyncio.create_task(self._ask([keeper for keeper in level if keeper.part.health], began)))
+        waits = [asyncio.create_task(self._probe(restarter, began)) for restarter in level if restarter.part.probe]
+        if any(restarter.part.health for restarter in level):
+            waits.append(
+                asyncio.create_task(
+                    self._check_health([restarter for restarter in level if restarter.part.health], began)
+                )
+            )
         waits.append(asyncio.create_task(self._watch_deaths(level)))
         try:
             pending = set(waits)
@@ -116,55 +120,56 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
-    async def _probe(self, keeper: Keeper, began: float) -> None:
-        assert keeper.part.probe is not None
-        while time.monotonic() - began < PATIENCE:
-            if keeper.pid is not None and await keeper.part.probe(keeper.pid):
-                self._tell_ready(keeper.part.name, began)
+    async def _probe(self, restarter: Restarter, began: float) -> None:
+        assert restarter.part.probe is not None
+        while time.monotonic() - began < READY_TIMEOUT_S:
+            if restarter.pid is not None and await restarter.part.probe(restarter.pid):
+                self._report_ready(restarter.part.name, began)
                 return
-            await asyncio.sleep(INTERVAL)
-        raise MeshFault(self._complaint(keeper.part, keeper.log.last, f"was not ready after {PATIENCE:.0f} s"))
+            await asyncio.sleep(POLL_INTERVAL_S)
+        raise MeshError(self._fault(restarter.part, restarter.log.last, f"was not ready after {READY_TIMEOUT_S:.0f} s"))
 
-    async def _ask(self, keepers: Sequence[Keeper], began: float) -> None:
-        """Have `gate` ask the services; it names each one that is ready."""
-        missing = {keeper.part.name: keeper for keeper in keepers}
-        question = self._question([keeper.part for keeper in keepers], PATIENCE)
-        part = Part(
-            "gate", "gate", module("deploy.local.supervisor.health_wait", question), python_environment(), self._folder
-        )
+    async def _check_health(self, restarters: Sequence[Restarter], began: float) -> None:
+        """Have `health_wait` ask the services; it prints the name of each one that is ready."""
+        missing = {restarter.part.name: restarter for restarter in restarters}
+        request = self._health_request([restarter.part for restarter in restarters], READY_TIMEOUT_S)
+        command = module("deploy.local.supervisor.health_wait", request)
+        part = Part("health_wait", "health_wait", command, python_environment(), self._folder)
 
-        def hear(text: str) -> None:
+        def take(text: str) -> None:
             for name in text.split():
                 if missing.pop(name, None):
-                    self._tell_ready(name, began)
+                    self._report_ready(name, began)
 
-        process = Process(part, _Ear(hear))
+        process = Process(part, _Listener(take))
         try:
             await process.ended.wait()
         finally:
             process.kill()
-        for keeper in missing.values():
-            raise MeshFault(self._complaint(keeper.part, keeper.log.last, f"was not ready after {PATIENCE:.0f} s"))
+        for restarter in missing.values():
+            raise MeshError(
+                self._fault(restarter.part, restarter.log.last, f"was not ready after {READY_TIMEOUT_S:.0f} s")
+            )
 
-    async def _watch_deaths(self, level: Sequence[Keeper]) -> None:
+    async def _watch_deaths(self, level: Sequence[Restarter]) -> None:
         while True:
-            for keeper in level:
-                if keeper.deaths >= TRIES:
-                    raise MeshFault(self._complaint(keeper.part, keeper.log.last, "does not start"))
-            await asyncio.sleep(INTERVAL * 3)
+            for restarter in level:
+                if restarter.deaths >= MAX_START_ATTEMPTS:
+                    raise MeshError(self._fault(restarter.part, restarter.log.last, "does not start"))
+            await asyncio.sleep(POLL_INTERVAL_S * 3)
 
-    def _tell_ready(self, name: str, began: float) -> None:
-        self._journal.tell(f"{name} is ready ({time.monotonic() - began:.1f} s)")
+    def _report_ready(self, name: str, began: float) -> None:
+        self._journal.info(f"{name} is ready ({time.monotonic() - began:.1f} s)")
 
-    def _complaint(self, part: Part, last: str, what: str) -> str:
+    def _fault(self, part: Part, last: str, what: str) -> str:
         reason = f" ({others})" if (others := taken(part.ports)) else f" ({last[:300]})" if last else ""
         return f"{part.name} {what}{reason}: see {self._journal.file(part.name)}."
 
 
-class _Ear:
-    """A log that listens."""
+class _Listener:
+    """A log that hands its lines to a function."""
 
     last = ""
 
-    def __init__(self, hear: Callable[[str], None]) -> None:
-        self.write = hear
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self.write = take

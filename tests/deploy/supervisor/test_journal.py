@@ -1,12 +1,12 @@
-"""Logs: bounded, prefixed, and never in the way."""
+"""Logs: bounded, prefixed, and never blocking."""
 
 import os
 import subprocess
 import sys
 
 from deploy.local.options import ROOT
-from deploy.local.state import journal as journals
-from deploy.local.state.journal import Journal, Terminal
+from deploy.local.supervisor import journal as journals
+from deploy.local.supervisor.journal import Journal, Terminal
 
 
 def test_lines_are_prefixed_on_the_terminal_and_plain_in_the_files(tmp_path, capfd):
@@ -24,7 +24,7 @@ def test_lines_are_prefixed_on_the_terminal_and_plain_in_the_files(tmp_path, cap
 
 
 def test_files_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(journals, "LIMIT", 1000)
+    monkeypatch.setattr(journals, "MAX_LOG_BYTES", 1000)
     terminal = Terminal()
     log = Journal(tmp_path, terminal).log("part")
 
@@ -38,10 +38,10 @@ def test_files_are_bounded(tmp_path, monkeypatch):
     assert (tmp_path / "part.log").read_text().splitlines()[-1] == f"{199:099d}"
 
 
-def test_a_reader_that_stops_reading_holds_nothing_up():
+def test_a_reader_that_stops_reading_blocks_nothing():
     # A pipe holds 64 kB: the rest of a million lines must not wait for room in it.
     script = (
-        "from deploy.local.state.journal import Terminal\n"
+        "from deploy.local.supervisor.journal import Terminal\n"
         "terminal = Terminal()\n"
         "for number in range(1_000_000):\n    terminal.show('a line')\n"
         "import sys; print('through', file=sys.stderr)\n"

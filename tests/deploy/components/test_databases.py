@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 from chassis.storage import migrations
 from deploy.local.components.databases import Databases
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.state import credentials
 from services.order import tables
 
@@ -106,7 +106,7 @@ def test_a_role_that_may_not_make_roles_is_told_what_it_lacks(
 ) -> None:
     databases.provide("user")
     poor = Databases(databases.owner_url("user"), prefix, credentials.load(tmp_path / "s.json", SERVICES))
-    with pytest.raises(MeshFault, match=r"may create roles and databases \(ALTER ROLE … CREATEROLE CREATEDB\)"):
+    with pytest.raises(MeshError, match=r"may create roles and databases \(ALTER ROLE … CREATEROLE CREATEDB\)"):
         poor.provide("order")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.state import ports
 from deploy.local.state.ports import Ports
 
@@ -41,7 +41,7 @@ def test_a_taken_edge_port_is_said_with_the_remedy():
         other.listen()
         port = other.getsockname()[1]
 
-        with pytest.raises(MeshFault) as caught:
+        with pytest.raises(MeshError) as caught:
             ports.claim(port)
 
     remedy = f"stop that, or choose another, such as WEFT_EDGE_PORT={port + 1}."
@@ -55,7 +55,7 @@ def test_a_privileged_port_is_said_with_the_remedy(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
 
-    with pytest.raises(MeshFault) as caught:
+    with pytest.raises(MeshError) as caught:
         ports.claim(80)
 
     assert (

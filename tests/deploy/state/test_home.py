@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import pytest
 
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.options import ROOT
 from deploy.local.state import credentials
 from deploy.local.state.home import Home
@@ -45,7 +45,7 @@ def test_secrets_are_made_once(home):
 def test_a_second_mesh_is_told_of_the_first(home):
     home.lock()
 
-    with pytest.raises(MeshFault) as caught:
+    with pytest.raises(MeshError) as caught:
         Home(home.folder).lock()
 
     assert str(caught.value) == (
@@ -60,7 +60,7 @@ def test_a_second_mesh_is_told_of_the_first(home):
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: _Usage(1 << 40, 1 << 40, 5 << 20))
 
-    with pytest.raises(MeshFault, match=r"is full \(5 MB are free and 300 are needed\): make room"):
+    with pytest.raises(MeshError, match=r"is full \(5 MB are free and 300 are needed\): make room"):
         Home(tmp_path / "home").create()
 
 
@@ -68,9 +68,9 @@ def test_a_folder_that_may_not_be_written_is_said(tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom deploy.local.state.home import Home\nfrom deploy.local.failures import MeshFault\n"
+        "import os, sys\nfrom pathlib import Path\nfrom deploy.local.state.home import Home\nfrom deploy.local.failures import MeshError\n"
         "os.geteuid() or os.setresuid(65534, 65534, 65534)\n"
-        "try:\n    Home(Path(sys.argv[1])).create()\nexcept MeshFault as fault:\n    print(fault)\n"
+        "try:\n    Home(Path(sys.argv[1])).create()\nexcept MeshError as fault:\n    print(fault)\n"
     )
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(folder.stat().st_mode | 0o011)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.failures import MeshFault
+from deploy.local.failures import MeshError
 from deploy.local.supervisor import listening
-from deploy.local.supervisor.restarter import Keeper
+from deploy.local.supervisor.restarter import Restarter
 from deploy.local.supervisor.supervisor import Supervisor
 from tests.deploy.conftest import python_part
 from tests.servers import until
@@ -42,16 +42,16 @@ def test_a_port_that_nobody_has_has_no_holder():
     assert listening.taken([]) == ""
 
 
-async def test_a_part_that_lost_its_port_says_to_whom_each_time(journal, home, taken):
-    keeper = Keeper(python_part("import sys; sys.exit(1)", ports=(taken,)), journal, lambda: None)
+async def test_a_part_that_lost_its_port_names_the_holder_each_time(journal, home, taken):
+    restarter = Restarter(python_part("import sys; sys.exit(1)", ports=(taken,)), journal, lambda: None)
 
     async def died():
-        return keeper.deaths >= 1
+        return restarter.deaths >= 1
 
     await until(died, "a death")
-    await keeper.stop()
-    told = (home.logs / "mesh.log").read_text().splitlines()[0]
-    assert told.startswith(f"part ended with exit code 1, for port {taken} is taken by {me()}; it starts again in ")
+    await restarter.stop()
+    logged = (home.logs / "mesh.log").read_text().splitlines()[0]
+    assert logged.startswith(f"part ended with exit code 1, for port {taken} is taken by {me()}; it starts again in ")
 
 
 async def test_a_start_that_fails_for_a_port_says_who_has_it(journal, home, taken):
@@ -60,7 +60,7 @@ async def test_a_start_that_fails_for_a_port_says_who_has_it(journal, home, take
     async def never(_: int) -> bool:
         return False
 
-    with pytest.raises(MeshFault) as caught:
+    with pytest.raises(MeshError) as caught:
         await asyncio.wait_for(
             supervisor.start([python_part("import sys; sys.exit('no')", probe=never, ports=(taken,))]), 60
         )

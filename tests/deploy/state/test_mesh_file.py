@@ -4,18 +4,16 @@ import json
 from pathlib import Path
 
 from deploy.local import options
-from deploy.local.components.databases import Databases
-from deploy.local.components.edges import Edge
-from deploy.local.components.services import Surroundings
 from deploy.local.state import credentials
 from deploy.local.state.certificates import Certificates
+from deploy.local.state.endpoints import Edge, Endpoints
 from deploy.local.state.mesh_file import MeshFile
 
 
 def test_the_mesh_file_says_where_everything_is(home):
     secrets = credentials.load(home.folder / "secrets.json", ("order", "user"))
-    around = Surroundings(
-        databases=Databases("", "weft", secrets), redis_url="", otlp_endpoint="", smtp_url="",
+    endpoints = Endpoints(
+        redis_url="", otlp_endpoint="", smtp_url="",
         addresses={"order": ("127.0.0.1:1", "127.0.0.1:2")}, metrics={"order": ("127.0.0.1:3", "127.0.0.1:4")},
     )  # fmt: skip
     edges = [Edge(n, 8080 + n, 8443 + n, 9000 + n, 9100 + n, Path("access.log"), Path("admin.sock")) for n in (1, 2)]
@@ -23,7 +21,7 @@ def test_the_mesh_file_says_where_everything_is(home):
         home,
         options.read({"WEFT_TRACE_RATIO": "0.5"}),
         edges,
-        around,
+        endpoints,
         secrets,
         Certificates(home.certificates, ("order",)),
     )

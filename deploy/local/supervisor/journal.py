@@ -1,4 +1,4 @@
-"""What the parts say: to the terminal behind the part's name, and to bounded files."""
+"""The output of the parts: to the terminal behind the part's name, and to bounded files."""
 
 import errno
 import os
@@ -7,12 +7,12 @@ import threading
 from collections import deque
 from pathlib import Path
 
-LIMIT = 5 << 20
-"""Bytes of a log file before it becomes `<part>.log.1`, which replaces the one before."""
-WIDTH = 16
+MAX_LOG_BYTES = 5 << 20
+"""Size of a log file before it becomes `<part>.log.1`, which replaces the one before."""
+NAME_WIDTH = 16
 """Columns that the name of a part takes."""
-BACKLOG = 2000
-"""Lines that wait for a terminal that does not take them; then they are only in the files."""
+MAX_BACKLOG_LINES = 2000
+"""Lines that wait for a terminal that does not take them; further ones are only in the files."""
 
 
 class Terminal:
@@ -27,13 +27,13 @@ class Terminal:
         self._writer.start()
 
     def show(self, line: str) -> None:
-        """Print a line, soon."""
+        """Print a line without waiting for the terminal."""
         with self._changed:
-            if len(self._lines) >= BACKLOG:
+            if len(self._lines) >= MAX_BACKLOG_LINES:
                 self._lost += 1
                 return
             if self._lost:
-                self._lines.append(f"{'mesh':{WIDTH}}| {self._lost} lines are only in the log files")
+                self._lines.append(f"{'mesh':{NAME_WIDTH}}| {self._lost} lines are only in the log files")
                 self._lost = 0
             self._lines.append(line)
             self._changed.notify()
@@ -57,7 +57,7 @@ class Terminal:
             try:
                 os.write(sys.stdout.fileno(), text.encode(errors="replace"))
             except OSError:
-                return  # nobody reads any more; the files go on
+                return  # nobody reads any more; the files are still written
 
 
 class Journal:
@@ -67,9 +67,9 @@ class Journal:
         self._folder = folder
         self._terminal = terminal
         self._logs: dict[str, Log] = {}
-        self._told_full = False
+        self._reported_full = False
 
-    def tell(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """A line of the mesh's own."""
         self.log("mesh").write(text)
 
@@ -89,12 +89,12 @@ class Journal:
 
     def show(self, part: str, line: str) -> None:
         """To the terminal only."""
-        self._terminal.show(f"{part:{WIDTH}}| {line}")
+        self._terminal.show(f"{part:{NAME_WIDTH}}| {line}")
 
     def failed(self, error: OSError) -> None:
-        """A log file could not be written. Said once: the mesh serves without logs rather than not at all."""
-        if not self._told_full:
-            self._told_full = True
+        """A log file could not be written. Reported once: the mesh serves without logs rather than not at all."""
+        if not self._reported_full:
+            self._reported_full = True
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             cause = "the disk is full: make room" if full else f"{error.strerror}: look at {self._folder}"
             self.show("mesh", f"Logs are lost, {cause}.")
@@ -119,7 +119,7 @@ class Log:
                 self._journal.show(self._part, line)
         raw = (text if text.endswith("\n") else f"{text}\n").encode(errors="replace")
         try:
-            if self._descriptor < 0 or self._size > LIMIT:
+            if self._descriptor < 0 or self._size > MAX_LOG_BYTES:
                 self._open()
             self._size += os.write(self._descriptor, raw)
         except OSError as error:
@@ -129,7 +129,7 @@ class Log:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        if self._file.exists() and self._file.stat().st_size > LIMIT:
+        if self._file.exists() and self._file.stat().st_size > MAX_LOG_BYTES:
             self._file.replace(self._file.with_name(f"{self._file.name}.1"))
         self._descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._size = os.fstat(self._descriptor).st_size

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from deploy.local.state import certificates as module
-from deploy.local.state.certificates import LIFE, OVERLAP, RENEWAL, Certificates
+from deploy.local.state.certificates import LIFETIME, OVERLAP, RENEW_BEFORE, Certificates
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_what_is_good_stays(certificates):
 
 
 def test_what_ends_soon_is_renewed(certificates, monkeypatch):
-    monkeypatch.setattr("deploy.local.state.certificates.LIFE", RENEWAL - timedelta(days=1))
+    monkeypatch.setattr("deploy.local.state.certificates.LIFETIME", RENEW_BEFORE - timedelta(days=1))
     certificates.renew()
     monkeypatch.undo()
 
     assert certificates.ensure() == ["user", "order", "edge", "edge-server", "internal"]
-    assert read(certificates, "user").not_valid_after_utc - datetime.now(UTC) > RENEWAL
+    assert read(certificates, "user").not_valid_after_utc - datetime.now(UTC) > RENEW_BEFORE
 
 
 def trusted(certificates) -> list[x509.Certificate]:
@@ -161,7 +161,7 @@ def test_a_key_that_does_not_belong_to_the_authority_makes_a_new_one(certificate
 
 
 def test_an_authority_that_ends_soon_is_followed_by_another(certificates, monkeypatch):
-    monkeypatch.setattr(module, "AUTHORITY_LIFE", LIFE)
+    monkeypatch.setattr(module, "AUTHORITY_LIFETIME", LIFETIME)
     for name in ("ca.crt", "ca.key"):
         (certificates.folder / name).unlink()
 

@@ -79,8 +79,8 @@ async def test_spans_of_several_parts_make_one_tree(home, journal):
 
 
 def test_the_oldest_traces_go_and_a_flood_is_dropped_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(trace_receiver, "KEPT", 10)
-    monkeypatch.setattr(trace_receiver, "NEW_PER_SECOND", 0)
+    monkeypatch.setattr(trace_receiver, "MAX_TRACES", 10)
+    monkeypatch.setattr(trace_receiver, "MAX_NEW_TRACES_PER_S", 0)
     store = Store(tmp_path)
 
     for round_ in range(2):
@@ -91,7 +91,7 @@ def test_the_oldest_traces_go_and_a_flood_is_dropped_whole(tmp_path, monkeypatch
     kept = {file.stem: len(json.loads(file.read_text())["spans"]) for file in tmp_path.glob("*.json")}
     assert kept == {f"{number:032x}": 2 for number in range(5)}
 
-    monkeypatch.setattr(trace_receiver, "NEW_PER_SECOND", 1e9)
+    monkeypatch.setattr(trace_receiver, "MAX_NEW_TRACES_PER_S", 1e9)
     for number in range(100, 112):
         store.add(f"{number:032x}", {"span_id": "x"})
     store.write()

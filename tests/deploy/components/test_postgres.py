@@ -30,7 +30,7 @@ def elsewhere(monkeypatch):
     """Where data goes that does not find a place in the home."""
     with tempfile.TemporaryDirectory(prefix="weft elsewhere ") as folder:
         Path(folder).chmod(0o711)
-        monkeypatch.setattr(postgres_module, "ELSEWHERE", Path(folder) / "lib")
+        monkeypatch.setattr(postgres_module, "ROOT_DATA_FOLDER", Path(folder) / "lib")
         yield Path(folder) / "lib"
 
 
@@ -92,7 +92,7 @@ def test_its_files_and_process_belong_to_a_user_that_nothing_else_on_the_machine
     if os.geteuid() == 0:
         (mine,) = owners(server.data)
         assert mine[0] == mine[1] == ran.effective == ran.real
-        assert mine[0] in postgres_module.IDS
+        assert mine[0] in postgres_module.USER_IDS
         assert mine[0] not in {account.pw_uid for account in pwd.getpwall()}
         assert server.data.parent.stat().st_uid == mine[0]
     else:
