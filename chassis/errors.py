@@ -178,6 +178,10 @@ class ResourceBusy(Aborted):
     """Another call is changing what this one changes; nothing was changed, so try again."""
 
 
+class ReaderTooSlow(Unavailable):
+    """The stream was not read for too long; resume from its last cursor."""
+
+
 class Overloaded(Unavailable):
     """The service has too much to do just now."""
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
+import grpc
 from google.protobuf import descriptor_pool
 
+from chassis import errors
 from chassis.rpc import resource_ids
 from chassis.rpc.call import Call
 from chassis.rpc.requests.validation import message_class
@@ -19,6 +23,9 @@ from contract import Contract, Method
 
 MAX_HEADERS = 2_000
 """Bytes of an answer's own headers, far below what any part on the way takes."""
+
+STALL_S = 30.0
+"""Seconds without a message being read after which a stream ends."""
 
 log = logger("chain")
 
@@ -31,7 +38,7 @@ def handling(handler: Callable[[Any, Call], Any], method: Method) -> Next:
             # Ends with the call, and not when it is collected.
             async with aclosing(handler(call.request, call)) as messages:
                 async for message in messages:
-                    await call.context.write(message.SerializeToString())
+                    await _write(call, message.SerializeToString())
 
         return stream
 
@@ -40,6 +47,21 @@ def handling(handler: Callable[[Any, Call], Any], method: Method) -> Next:
         return reply if type(reply) is bytes else reply.SerializeToString()
 
     return run
+
+
+async def _write(call: Call, message: bytes) -> None:
+    """Send a message of a stream. While the caller reads nothing, this one waits here, and no other is made.
+
+    A status can follow a message only once that one is on its way: whoever reads on too late is told then. Whoever never
+    does keeps its place among its own streams, until its deadline or the age of its connection.
+    """
+    begun = time.monotonic()
+    try:
+        await call.context.write(message)
+    except grpc.aio.BaseError:
+        raise asyncio.CancelledError from None  # the caller has hung up; gRPC has not come to say so
+    if time.monotonic() - begun > STALL_S:
+        raise errors.ReaderTooSlow
 
 
 def answering(parts: Parts, method: Method, next_: Next) -> Next:

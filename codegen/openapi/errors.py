@@ -131,6 +131,8 @@ def implied(read: Contract, method: Method) -> list[str]:
         "HEADERS_TOO_LARGE": True,
         "HTTP_MALFORMED": True,
         "RATE_LIMITED": True,
+        "TOO_MANY_STREAMS": method.server_streaming,
+        "READER_TOO_SLOW": method.server_streaming,
         "OVERLOADED": True,
         "SERVICE_UNAVAILABLE": True,
         "DEADLINE_EXPIRED": True,

@@ -11,6 +11,7 @@ from weft.order.v1 import order_service_pb2 as pb
 
 import contract
 from chassis.app import App, server_options
+from chassis.rpc import response
 from chassis.rpc.call import Call
 from tests.harness import Harness, Refusal, Running, refusal
 from tests.servers import until
@@ -100,3 +101,44 @@ def test_a_connection_of_any_age_lets_every_call_come_to_its_end() -> None:
     read = contract.load()
     grace = dict(server_options(read))["grpc.max_connection_age_grace_ms"] / 1000
     assert [method.full_name for method in read.methods if method.deadline + 10 > grace] == []
+
+
+class Flood(Orders):
+    """More than any buffer on the way holds."""
+
+    made = 0
+
+    async def WatchOrders(self, request: Any, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
+        while True:
+            self.made += 1
+            yield pb.WatchOrdersResponse(cursor="x" * 100_000)
+
+
+async def test_who_reads_on_too_late_is_told_so(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "STALL_S", 0.0)  # whatever is not read at once is late
+
+    async def build(weft: App) -> None:
+        weft.serve("weft.order.v1.OrderService", Flood())
+
+    async with harness.running("order", build, work=False, stop_grace=0) as running:
+        stream = watch(running, harness.issuer.user(USERS[0]))
+        await stream.read()
+        assert await stream.code() == grpc.StatusCode.UNAVAILABLE
+        assert "READER_TOO_SLOW" in str(await stream.trailing_metadata())
+
+
+async def test_for_who_does_not_read_nothing_more_is_made(harness: Harness) -> None:
+    flood = Flood()
+
+    async def build(weft: App) -> None:
+        weft.serve("weft.order.v1.OrderService", flood)
+
+    async with harness.running("order", build, work=False, stop_grace=0) as running:
+        stream = watch(running, harness.issuer.user(USERS[0]))
+        await stream.read()
+        made = -1
+        while made != flood.made:  # until it stands still
+            made = flood.made
+            await asyncio.sleep(0.3)
+        assert made < 200, "what the windows on the way hold, and one message"
+        stream.cancel()

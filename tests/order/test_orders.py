@@ -339,7 +339,7 @@ async def test_a_statement_returns_no_more_than_a_page_can_hold(
     owner = Identity(user_id=quiet_shop.user_id, subject=quiet_shop.user_id)
     found = await orders.page(owner, 100, {})
     assert len(found) == 5
-    assert not repository.is_cut(found)
+    assert not repository.is_cut(found, repository.MOST_WEIGHT)
     # Never more than the message has: where a statement is cut, the page has ended before.
     assert 0 < found[-1].so_far <= sum(messages.order(row).ByteSize() for row in found)
     assert repository.MOST_WEIGHT > pagination.MAX_BYTES
@@ -348,6 +348,6 @@ async def test_a_statement_returns_no_more_than_a_page_can_hold(
     try:
         cut = await orders.page(owner, 100, {})
         assert [row.order_id for row in cut] == [row.order_id for row in found[:2]]
-        assert repository.is_cut(cut)
+        assert repository.is_cut(cut, repository.MOST_WEIGHT)
     finally:
         repository._list.cache_clear()

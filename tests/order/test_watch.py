@@ -14,6 +14,7 @@ from weft.order.v1.order_service_pb2 import WatchOrdersResponse
 from chassis import ids
 from chassis.app import App
 from services.order.__main__ import build
+from services.order.feed import feed
 from services.order.feed.cursor import Cursors, Position
 from tests.harness import Harness, refusal
 from tests.order.shop import Shop
@@ -226,3 +227,15 @@ async def test_a_silent_stream_gives_signs_of_life_whose_cursor_moves_on(harness
         async with watching(shop, cursor) as (stream, _):
             mine = await shop.order((ink, 1))
             assert seen(await changes(stream, 1)) == [(mine.order_id, PENDING, "1")]
+
+
+async def test_more_than_is_read_at_once_comes_whole_and_in_order(quiet_shop: Shop) -> None:
+    heavy = [await quiet_shop.product(title="W" * 200) for _ in range(20)]
+    async with watching(quiet_shop) as (_, begun):
+        pass
+    one = [(product, 1) for product in heavy]
+    weight = (await quiet_shop.order(*one)).ByteSize()
+    placed = [await quiet_shop.order(*one) for _ in range(feed.MOST_WEIGHT // weight + 5)]
+    async with watching(quiet_shop, begun) as (stream, _):
+        found = await changes(stream, len(placed) + 1)
+    assert [message.order.order_id for message in found[1:]] == [order.order_id for order in placed]

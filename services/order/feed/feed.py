@@ -32,6 +32,9 @@ READERS = 2
 MOST = 200
 """Changes that a watcher reads at once."""
 
+MOST_WEIGHT = 256 * 1024
+"""Bytes of the orders that a watcher reads at once, and holds while its caller does not read on."""
+
 _OWNED = {
     "customer": "c.customer_id = %(owner)s",
     "partner": "c.partner_id = %(owner)s AND c.partner_id <> ''",
@@ -51,6 +54,7 @@ _READ = {
             "AND c.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY c.xid, c.seq LIMIT %(most)s) c "
             f"JOIN orders o ON o.order_id = c.order_id {LINES}",
             "c.xid, c.seq",
+            MOST_WEIGHT,
         ),
         "read changes",
     )
@@ -132,7 +136,7 @@ class Feed:
         values = {"owner": owner_id, "xid": str(place.xid), "seq": place.seq, "most": MOST}
         async with self._readers:  # a crowd of watchers that wakes up at once leaves connections to others
             rows = await self._database.all(_READ[kind], **values)
-        return rows, len(rows) == MOST or is_cut(rows)
+        return rows, len(rows) == MOST or is_cut(rows, MOST_WEIGHT)
 
     @contextmanager
     def watch(self, owner: Owner) -> Iterator[Watcher]:

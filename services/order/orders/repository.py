@@ -35,20 +35,20 @@ MOST_WEIGHT = 2 * 1024 * 1024
 """Bytes of the orders that one statement returns, counted low; the first one comes whatever it weighs. More than a page has."""
 
 
-def within_weight(columns: str, rows: str, order: str) -> str:
-    """SQL for the first of some rows of orders `o` with lines `l`, up to `MOST_WEIGHT`; see `is_cut`."""
+def within_weight(columns: str, rows: str, order: str, most: int) -> str:
+    """SQL for the first of some rows of orders `o` with lines `l`, up to so many bytes; see `is_cut`."""
     weight = "l.weight + octet_length(o.note)"
     so_far = f"sum({weight}) OVER (ORDER BY {order})"
     bare = re.sub(r"\b[a-z]\.", "", columns), re.sub(r"\b[a-z]\.", "", order)
     return (
         f"SELECT {bare[0]}, so_far FROM (SELECT {columns}, {weight} AS own, {so_far} AS so_far FROM {rows}) found "  # noqa: S608
-        f"WHERE so_far - own < {MOST_WEIGHT} ORDER BY {bare[1]}"
+        f"WHERE so_far - own < {most} ORDER BY {bare[1]}"
     )
 
 
-def is_cut(rows: Sequence[Row]) -> bool:
+def is_cut(rows: Sequence[Row], most: int) -> bool:
     """Whether rows end where they do because of their weight: there may be more."""
-    return bool(rows) and rows[-1].so_far >= MOST_WEIGHT
+    return bool(rows) and rows[-1].so_far >= most
 
 
 _OWNED = {
@@ -83,7 +83,7 @@ def _list(owned: str, filters: frozenset[str]) -> Query:
     """One statement for each set of filters that is used, so that each has the plan that suits it."""
     where = " AND ".join([_OWNED[owned], *(_FILTERS[name] for name in sorted(filters))])
     found = f"SELECT {_STORED} FROM orders o WHERE {where} ORDER BY o.order_id DESC LIMIT %(size)s"  # noqa: S608
-    return Query(within_weight(COLUMNS, f"({found}) o {LINES}", "o.order_id DESC"), "list orders")
+    return Query(within_weight(COLUMNS, f"({found}) o {LINES}", "o.order_id DESC", MOST_WEIGHT), "list orders")
 
 
 _AGGREGATE = (

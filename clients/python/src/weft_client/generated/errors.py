@@ -360,6 +360,13 @@ class ProductNotFound(failures.NotFound):
         return self.metadata.get('product_id', '')
 
 
+class ReaderTooSlow(failures.Unavailable):
+    """The caller did not read its stream for 30 seconds; resume from the last cursor. No metadata."""
+
+    reason = 'READER_TOO_SLOW'
+    domain = 'weft.api.v1'
+
+
 class RefreshTokenInvalid(failures.Unauthenticated):
     """The refresh token is unknown, used, ended or revoked; sign in again. No metadata."""
 
@@ -557,6 +564,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'PRODUCT_INACTIVE'): ProductInactive,
     ('weft.order.v1', 'PRODUCT_NOT_FOUND'): ProductNotFound,
     ('weft.api.v1', 'RATE_LIMITED'): failures.RateLimited,
+    ('weft.api.v1', 'READER_TOO_SLOW'): ReaderTooSlow,
     ('weft.user.v1', 'REFRESH_TOKEN_INVALID'): RefreshTokenInvalid,
     ('weft.api.v1', 'REQUEST_INVALID'): RequestInvalid,
     ('weft.api.v1', 'RESOURCE_BUSY'): ResourceBusy,
@@ -614,6 +622,7 @@ __all__ = [
     'PaymentNotFound',
     'ProductInactive',
     'ProductNotFound',
+    'ReaderTooSlow',
     'RefreshTokenInvalid',
     'RequestInvalid',
     'ResourceBusy',

@@ -86,6 +86,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     RESOURCE_BUSY: _ErrorReason.ValueType  # 30
     """Another call has locked what this one changes; nothing was changed. No metadata; `RetryInfo` says when to come back."""
+    READER_TOO_SLOW: _ErrorReason.ValueType  # 31
+    """The caller did not read its stream for 30 seconds; resume from the last cursor. No metadata."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, where the cause is not of one domain. Found in `ErrorInfo.reason` with domain `weft.api.v1`."""
@@ -154,4 +156,6 @@ how many that is.
 """
 RESOURCE_BUSY: ErrorReason.ValueType  # 30
 """Another call has locked what this one changes; nothing was changed. No metadata; `RetryInfo` says when to come back."""
+READER_TOO_SLOW: ErrorReason.ValueType  # 31
+"""The caller did not read its stream for 30 seconds; resume from the last cursor. No metadata."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
