@@ -18,7 +18,7 @@ from deploy.local.state.certificates import Certificates
 from tests import servers
 from tests.harness import Harness, Issuer
 
-pytest_plugins = ["tests.mesh", "tests.reasons", "tests.logged", "tests.schedule"]
+pytest_plugins = ["tests.mesh", "tests.reasons", "tests.logged", "tests.schedule", "tests.blocking"]
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+import contract
 from chassis import settings as settings_module
 from chassis.app import App
 from chassis.clock import Clock
@@ -23,6 +24,7 @@ from chassis.telemetry.tracing import Tracer
 from deploy.local.state.certificates import Certificates
 
 ISSUER = "https://weft.test"
+_CONTRACT = contract.load()
 DATA_KEY = base64.b64encode(b"k" * 32).decode()
 
 
@@ -70,7 +72,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a failed call told: gRPC code, reason, domain, metadata, violations and seconds to wait."""
+    """What a failed call carries: gRPC code, reason, domain, metadata, violations and seconds to wait."""
 
     code: grpc.StatusCode
     reason: str
@@ -95,12 +97,32 @@ def refusal(error: grpc.RpcError) -> Refusal:
 
 
 async def refused(call: Awaitable[Any]) -> Refusal:
-    """Await a call that must fail; what it told."""
+    """Await a call that must fail; what it carries."""
     try:
         reply = await call
     except grpc.RpcError as error:
         return refusal(error)
     raise AssertionError(f"the call was answered: {reply!r}")
+
+
+def assert_refusal(found: Refusal, reason: str, /, violations: Iterable[str] | None = None, **metadata: str) -> Refusal:
+    """Hold a refusal against the contract, which gives its reason a gRPC code, and against what is named.
+
+    `violations` are the fields, in any order. Metadata, where any are named, must be exactly these.
+    """
+    declared = _CONTRACT.reasons.get((found.domain, found.reason))
+    assert declared is not None, f"{found} has no reason of the contract"
+    assert (found.reason, found.code.value[0]) == (reason, declared.code), found
+    assert violations is None or sorted(found.violations) == sorted(violations), found
+    assert not metadata or found.metadata == metadata, found
+    return found
+
+
+async def assert_refused(
+    call: Awaitable[Any], reason: str, /, violations: Iterable[str] | None = None, **metadata: str
+) -> Refusal:
+    """Await a call that must be refused for `reason`; see `assert_refusal`."""
+    return assert_refusal(await refused(call), reason, violations, **metadata)
 
 
 async def in_time(calls: Iterable[Awaitable[Any]]) -> list[Any]:

@@ -20,12 +20,12 @@ def show(home: Home, part: str, lines: int, follow: bool) -> None:
         raise MeshError(
             f"No part {part or 'at all'} has a log in {home.logs}: say one of {', '.join(known) or 'none'}."
         )
-    for file in files:
-        for line in tail(file, lines):
+    readers = {file: _Follower(file) for file in files}
+    for file, reader in readers.items():
+        for line in tail(file, lines, reader.start):
             _print(file, line)
     if not follow:
         return
-    readers = {file: _Follower(file) for file in files}
     while True:
         for file in _files(home, part):
             if file not in readers:
@@ -42,11 +42,12 @@ def _files(home: Home, part: str) -> list[Path]:
     return exact or [file for file in every if not part or file.stem.startswith(f"{part}-")]
 
 
-def tail(file: Path, lines: int) -> list[str]:
-    """The last lines of a file, from at most its last MiB."""
+def tail(file: Path, lines: int, end: int) -> list[str]:
+    """The last lines of the first `end` bytes of a file, from at most the last MiB of them."""
+    start = max(0, end - (1 << 20))
     with file.open("rb") as stream:
-        stream.seek(max(0, stream.seek(0, 2) - (1 << 20)))
-        return stream.read().decode(errors="replace").splitlines()[-lines:] if lines else []
+        stream.seek(start)
+        return stream.read(end - start).decode(errors="replace").splitlines()[-lines:] if lines else []
 
 
 def _print(file: Path, line: str) -> None:
@@ -59,8 +60,8 @@ class _Follower:
     def __init__(self, file: Path, from_start: bool = False) -> None:
         self._file = file
         self._stream = file.open("rb")
-        if not from_start:
-            self._stream.seek(0, 2)
+        self.start = self._stream.seek(0, os.SEEK_SET if from_start else os.SEEK_END)
+        """Where reading began, in bytes."""
         self._rest = b""
 
     def read(self) -> Iterator[str]:
