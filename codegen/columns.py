@@ -1,5 +1,5 @@
 """Part of `make lint`: SQL names its columns. With `*`, a prepared statement of a running process breaks on the day that
-a migration adds a column (docs/decisions/0103).
+a migration adds a column (docs/decisions/0066).
 """
 
 import ast

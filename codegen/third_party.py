@@ -82,7 +82,7 @@ def fetch(requirement: str, sha256: str) -> bytes:
     """The source distribution of `name==version`, as bytes; nothing of it is run. Raises `FetchError`.
 
     By pip's own client, which knows what this machine says about package indexes: its configuration files, `PIP_…`,
-    certificates, proxies, credentials, folders. Those modules are pip's private ones (docs/decisions/0106).
+    certificates, proxies, credentials, folders. Those modules are pip's private ones (docs/decisions/0068).
     """
     from pip._internal.commands import create_command
     from pip._internal.exceptions import PipError

@@ -2,10 +2,10 @@
 
 An item that comes alone is written at once. Where several came together, more are on their way: the next ones gather for
 a moment, in which the process answers those that are done. Bursts are what makes a busy mesh cheap, from the edge to the
-database (docs/decisions/0060).
+database (docs/decisions/0033).
 
 One batch is in flight at a time, unless it is slow: then the next one overtakes it. Items that wait for another's lock
-wait aside (`contention`), so that one row keeps nobody but those who want it (docs/decisions/0102).
+wait aside (`contention`), so that one row keeps nobody but those who want it (docs/decisions/0065).
 """
 
 import asyncio

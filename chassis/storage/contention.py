@@ -1,7 +1,7 @@
 """Where items wait whose rows somebody else keeps locked: here, and not in the lane that they came from.
 
 Nothing of the database is held meanwhile. Now and then it is asked which of their locks are still held, and by the same
-holder: a row that is merely busy passes from hand to hand, and keeps nobody out (docs/decisions/0102).
+holder: a row that is merely busy passes from hand to hand, and keeps nobody out (docs/decisions/0065).
 """
 
 import asyncio

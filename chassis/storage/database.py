@@ -3,7 +3,7 @@
 A `Query` is compiled when its module loads; running it costs what psycopg costs, with a prepared statement on a pooled
 connection. A single statement runs in autocommit, so it is one round trip and its own transaction.
 
-Waiting is bounded everywhere (docs/decisions/0102): for a lock, for a statement, for a silent server, for a connection.
+Waiting is bounded everywhere (docs/decisions/0065): for a lock, for a statement, for a silent server, for a connection.
 Writers, which can wait for locks, never take all connections: some are kept for those who only read.
 """
 

@@ -1,6 +1,6 @@
 """Migrations: a command that runs once, before the replicas of a release start, and beside those of the release before.
 
-Alembic's scripts, without its command line. What they may do in one step: docs/decisions/0103.
+Alembic's scripts, without its command line. What they may do in one step: docs/decisions/0066.
 """
 
 import re

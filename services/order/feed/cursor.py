@@ -4,7 +4,7 @@ The feed is sorted by transaction and, within one, by sequence. Transactions com
 of the oldest that still runs (`pg_snapshot_xmin`): everything before it is there to stay, and nothing is passed over.
 
 A position is always a change that was committed, never a number that a transaction was about to have: after a crash of
-PostgreSQL the numbers of transactions that left nothing behind are given again (docs/decisions/0101).
+PostgreSQL the numbers of transactions that left nothing behind are given again (docs/decisions/0064).
 """
 
 import base64
