@@ -20,7 +20,7 @@ from weft.user.v1 import oauth_service_pb2_grpc
 import contract
 from chassis.rpc import chain, stages
 from chassis.rpc.call import Call
-from chassis.security.tokens import Tokens
+from chassis.security.tokens import TokenVerifier
 from chassis.telemetry import tracing
 
 NIL = "0" * 26
@@ -104,10 +104,10 @@ def _chained(tracer: tracing.Tracer) -> grpc.aio.Server:
     async def keys() -> str:
         return os.environ["BENCH_JWKS"]
 
-    parts = stages.Parts(
+    parts = stages.ServerContext(
         contract=read,
         tracer=tracer,
-        tokens=Tokens("https://weft.local", keys),
+        tokens=TokenVerifier("https://weft.local", keys),
         replies=None,
         trusted_callers=frozenset(),
         max_concurrent_calls=256,

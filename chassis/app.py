@@ -1,7 +1,7 @@
 """What every service is built on: the parts of one process, its start and its end.
 
-async def build(weft: App) -> None:
-    weft.serve("weft.order.v1.OrderService", OrderHandlers(weft.database))
+async def build(app: App) -> None:
+    app.add_service("weft.order.v1.OrderService", OrderHandlers(app.database))
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from chassis.rpc.reflection import Reflection
 from chassis.rpc.stream_quota import StreamQuota
 from chassis.security import tls
 from chassis.security.encryption import Vault
-from chassis.security.tokens import Tokens
+from chassis.security.tokens import TokenVerifier
 from chassis.settings import Settings, SettingsError
 from chassis.storage import database, retention
 from chassis.storage.cache import Cache
@@ -93,9 +93,9 @@ class App:
         self.vault = Vault({key: value.get_secret_value() for key, value in settings.data_keys.items()})
         self.pages = Pages(self.vault.derive("page tokens"))
         self.clients = InternalWeft(settings.peers, tls=_client_tls(settings))
-        self.tokens = Tokens(settings.issuer, self._fetch_keys)
+        self.tokens = TokenVerifier(settings.issuer, self._fetch_keys)
         self.health: Health
-        self.parts: stages.Parts
+        self.server_context: stages.ServerContext
         self._migrations = migrations
         self._served: dict[str, object] = {}
         self._queues: list[Queue] = []
@@ -109,14 +109,14 @@ class App:
 
     def _add_chassis_tables(self) -> None:
         """Put to use what the service's metadata has of the chassis's tables."""
-        self.every(retention.INTERVAL_S, retention.Sweep(self.database, self.metadata, self.clock).run, "retention")
+        self.schedule(retention.INTERVAL_S, retention.Sweep(self.database, self.metadata, self.clock).run, "retention")
         self.replies: idempotency.Replies | None = None
         if "idempotency" in self.metadata.tables:
             self.replies = idempotency.Replies(self.database, self.clock, self.vault)
         if "outbox" in self.metadata.tables:
             self.outbox = Outbox(self.queue("outbox", **NEVER_GIVEN_UP))
             relay = Relay(lambda events: self.clients.events.publish_events(events=events), self.tracer)
-            self.work(workers.Worker(self.outbox.queue, relay, breakers=[relay.breaker]))
+            self.add_worker(workers.Worker(self.outbox.queue, relay, breakers=[relay.breaker]))
 
     async def _fetch_keys(self) -> str:
         # A client for this alone: no breaker and no pausing channel of other calls keeps the keys away.
@@ -135,7 +135,7 @@ class App:
 
         return connect(self.settings.redis_url.get_secret_value(), self.name)
 
-    def serve(self, service: str, handlers: object) -> None:
+    def add_service(self, service: str, handlers: object) -> None:
         """Serve a gRPC service with an object that has an async method for each RPC, named as in the proto."""
         missing = [m.name for m in self.contract.of_service(service) if not callable(getattr(handlers, m.name, None))]
         if missing or not self.contract.of_service(service):
@@ -148,14 +148,14 @@ class App:
         """A work queue on one of the service's tables; options as for `work.Queue`."""
         queue = Queue(self.database, self.metadata.tables[table], self.clock, **options)
         self._queues.append(queue)
-        self.every(15, queue.measure, f"measure {table}")
+        self.schedule(15, queue.measure, f"measure {table}")
         return queue
 
-    def work(self, worker: workers.Worker) -> None:
+    def add_worker(self, worker: workers.Worker) -> None:
         """Run a worker in this process, unless `WEFT_WORK` is off."""
         self._workers.append(worker)
 
-    def every(self, seconds: float, job: Job, name: str) -> None:
+    def schedule(self, seconds: float, job: Job, name: str) -> None:
         """Run a job again and again, unless `WEFT_WORK` is off. Replicas may run it at once."""
         self._jobs.append((seconds, job, name))
 
@@ -163,7 +163,7 @@ class App:
         """Call when the process begins to stop, before running calls are waited for: tell streams to end."""
         self._stops.append(end)
 
-    def background(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def run_in_background(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run something until the process ends."""
         self._tasks.add(asyncio.create_task(coroutine))
 
@@ -174,17 +174,17 @@ class App:
         await self.database.open()
         self.health = Health(self.database, self._migrations, list(self._served))
         port = await self._start_server() if self.settings.serve else 0
-        self.background(self.health.watch())
-        self.background(self._measure())
-        self.background(tracing.measure_loop())
+        self.run_in_background(self.health.watch())
+        self.run_in_background(self._measure())
+        self.run_in_background(tracing.measure_loop())
         if port:
-            self.background(self.tokens.fetch_first())
+            self.run_in_background(self.tokens.fetch_first())
         if self.settings.work:
-            self.background(workers.listen(self.database_url, self._queues))
+            self.run_in_background(workers.listen(self.database_url, self._queues))
             for worker in self._workers:
                 self._working.add(asyncio.create_task(worker.run()))
             for seconds, job, name in self._jobs:
-                self.background(_again(seconds, job, name))
+                self.run_in_background(_again(seconds, job, name))
         log.info("started", port=port)
         return port
 
@@ -220,12 +220,12 @@ class App:
         Until no call has come for a moment, at most for the time that the settings give.
         """
         end, seen = monotonic() + self.settings.drain, -1
-        while self._server is not None and self.parts.calls != seen and monotonic() < end:
-            seen = self.parts.calls
+        while self._server is not None and self.server_context.calls != seen and monotonic() < end:
+            seen = self.server_context.calls
             await asyncio.sleep(QUIET)
 
     async def _start_server(self) -> int:
-        self.parts = stages.Parts(
+        self.server_context = stages.ServerContext(
             contract=self.contract,
             tracer=self.tracer,
             tokens=self.tokens,
@@ -237,13 +237,14 @@ class App:
         server = self._server = grpc.aio.server(options=server_options(self.contract))
         for service, handlers in self._served.items():
             bound = {
-                m.name: chain.bind(self.parts, m, getattr(handlers, m.name)) for m in self.contract.of_service(service)
+                m.name: chain.bind(self.server_context, m, getattr(handlers, m.name))
+                for m in self.contract.of_service(service)
             }
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, bound),))
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
         names = [*self._served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
         every_service = {package.split(".")[1] for package in self.contract.packages}
-        Reflection(names, self.parts.trusted_callers | every_service).serve(server)
+        Reflection(names, self.server_context.trusted_callers | every_service).serve(server)
         try:
             if self.settings.tls == "on":
                 port = server.add_secure_port(self.settings.listen, tls.server(self.settings))
@@ -259,7 +260,7 @@ class App:
     async def _measure(self) -> None:
         while True:
             self.database.measure()
-            tracing.IN_FLIGHT.set(self.parts.in_flight if self._server else 0)
+            tracing.IN_FLIGHT.set(self.server_context.in_flight if self._server else 0)
             await asyncio.sleep(5)
 
 

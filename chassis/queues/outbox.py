@@ -71,9 +71,9 @@ class Outbox:
         """Write an event in the caller's transaction; call `wake` after the commit."""
         await self.queue.put(tx, kind=event.type, payload=event.SerializeToString(), traceparent=event.traceparent)
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         """After the commit: the relay has something to do."""
-        self.queue.wake()
+        self.queue.notify()
 
 
 class Relay:

@@ -170,7 +170,7 @@ class Queue:
         values = {"kind": kind, "key": key, "payload": payload, "traceparent": parent, "due": due}
         await tx.run(self._sql.insert, now=self._clock.now(), **values)
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         """Tell the workers, here and in other processes, that there is work. After the commit; never fails, never waits."""
         self._awake.set()
         self._unannounced = True
@@ -186,7 +186,7 @@ class Queue:
             with contextlib.suppress(Exception):  # the poll finds the work anyway
                 await self._database.run(self._sql.notify)
 
-    def awaken(self) -> None:
+    def on_notified(self) -> None:
         """Another process has put work."""
         self._awake.set()
 
@@ -253,7 +253,7 @@ class Queue:
     async def replay(self, ids: Sequence[int]) -> int:
         """Make dead or done jobs ready again; how many there were."""
         count = await self._database.run(self._sql.replay, ids=list(ids), now=self._clock.now())
-        self.wake()
+        self.notify()
         return count
 
     async def measure(self) -> int:

@@ -57,7 +57,7 @@ class Worker:
     def stop(self) -> None:
         """Lease no more; what is in hand is finished."""
         self._stopping.set()
-        self.queue.awaken()
+        self.queue.on_notified()
 
     async def _loop(self, step: Callable[[], Awaitable[int]], wait: Callable[[float], Awaitable[None]]) -> None:
         pause = 0.1
@@ -72,7 +72,7 @@ class Worker:
                 log.warning("worker_paused", queue=self.queue.name, cause=repr(error), seconds=pause)
                 await self._rest(pause)
                 pause = min(pause * 2, 5.0)
-        self.queue.awaken()  # the next loop of this queue stops too
+        self.queue.on_notified()  # the next loop of this queue stops too
 
     def _closed_for(self) -> float:
         """Seconds that a breaker asks for, 0 where work may go on."""
@@ -129,9 +129,9 @@ async def listen(url: str, queues: Sequence[Queue]) -> None:
                 for name in by_name:
                     await connection.execute(f"LISTEN {name}")
                 for queue in queues:
-                    queue.awaken()  # what was announced while nobody listened
+                    queue.on_notified()  # what was announced while nobody listened
                 async for notice in connection.notifies():
-                    by_name[notice.channel].awaken()
+                    by_name[notice.channel].on_notified()
         except psycopg.Error as error:
             log.warning("listener_lost", cause=type(error).__name__)
             await asyncio.sleep(1)

@@ -91,6 +91,6 @@ class Call:
         return self.key.record(reply) if self.key is not None else None
 
     @property
-    def span_context(self) -> str:
+    def outgoing_traceparent(self) -> str:
         """The `traceparent` of the call's own span, for what the call starts."""
         return tracing.write_traceparent(self.span)

@@ -8,40 +8,40 @@ from typing import Any
 import grpc
 
 from chassis.rpc.call import Call
-from chassis.rpc.response import answering, handling
+from chassis.rpc.response import handler_call, response
 from chassis.rpc.stages import (
-    Parts,
+    ServerContext,
     Stage,
-    allowing,
-    calling,
-    erring,
-    limiting,
-    repeating,
+    admission,
+    authentication,
+    authorization,
+    error_mapping,
+    idempotency,
     stream_quota,
-    tracing,
-    validating,
+    telemetry,
+    validation,
 )
 from contract import Method
 
 CHAIN: tuple[Stage, ...] = (
-    tracing,
-    erring,
-    limiting,
-    calling,
-    allowing,
+    telemetry,
+    error_mapping,
+    admission,
+    authentication,
+    authorization,
     stream_quota,
-    validating,
-    answering,
-    repeating,
+    validation,
+    response,
+    idempotency,
 )
 """Outermost first; the reason for each place is the first sentence of its stage."""
 
 
-def bind(parts: Parts, method: Method, handler: Callable[[Any, Call], Any]) -> grpc.RpcMethodHandler[Any, Any]:
+def bind(server: ServerContext, method: Method, handler: Callable[[Any, Call], Any]) -> grpc.RpcMethodHandler[Any, Any]:
     """The method handler of an RPC: the chain, composed around the handler. Requests come and replies leave as bytes."""
-    run = handling(handler, method)
+    run = handler_call(handler, method)
     for stage in reversed(CHAIN):
-        run = stage(parts, method, run)
+        run = stage(server, method, run)
 
     async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> bytes | None:
         return await run(Call(method, context, request))

@@ -17,7 +17,7 @@ from chassis import errors
 from chassis.rpc import resource_ids
 from chassis.rpc.call import Call
 from chassis.rpc.requests.validation import message_class
-from chassis.rpc.stages import Next, Parts
+from chassis.rpc.stages import Next, ServerContext
 from chassis.telemetry.logs import logger
 from contract import Contract, Method
 
@@ -30,7 +30,7 @@ STALL_S = 30.0
 log = logger("chain")
 
 
-def handling(handler: Callable[[Any, Call], Any], method: Method) -> Next:
+def handler_call(handler: Callable[[Any, Call], Any], method: Method) -> Next:
     """Innermost: the handler, and the reply on its way out."""
     if method.server_streaming:
 
@@ -64,7 +64,7 @@ async def _write(call: Call, message: bytes) -> None:
         raise errors.ReaderTooSlow
 
 
-def answering(parts: Parts, method: Method, next_: Next) -> Next:
+def response(server: ServerContext, method: Method, next_: Next) -> Next:
     """Around replay and handler alike: the HTTP status of success and the new resource's `location`."""
     if method.success == 200:
 
@@ -77,9 +77,9 @@ def answering(parts: Parts, method: Method, next_: Next) -> Next:
         return plain
     output = descriptor_pool.Default().FindMessageTypeByName(method.output)
     parse = message_class(method.output).FromString
-    template = _location(parts.contract, method, {f.name for f in output.fields}) if method.success == 201 else ""
+    template = _location(server.contract, method, {f.name for f in output.fields}) if method.success == 201 else ""
     status = ("x-http-status", str(method.success))
-    ids_of = resource_ids.of_reply(parts.contract, method)
+    ids_of = resource_ids.of_reply(server.contract, method)
 
     async def run(call: Call) -> bytes | None:
         reply = await next_(call)

@@ -25,30 +25,30 @@ import contract
 from chassis import errors
 from chassis.errors import WeftError
 from chassis.rpc import call as calls
-from chassis.rpc import idempotency, load_faults, resource_ids
+from chassis.rpc import load_faults, resource_ids
 from chassis.rpc.call import Call
 from chassis.rpc.deadlines import Bound
-from chassis.rpc.idempotency import Replies
-from chassis.rpc.requests import validation
+from chassis.rpc.idempotency import Replies, collided
+from chassis.rpc.requests import validation as request_validation
 from chassis.rpc.stream_quota import StreamQuota
 from chassis.security import identity
-from chassis.security.tokens import Tokens
+from chassis.security.tokens import TokenVerifier
 from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import CALLS, Tracer
 from contract import Caller, Contract, Key, Method
 
 Next = Callable[[Call], Awaitable[bytes | None]]
-Stage = Callable[["Parts", Method, Next], Next]
+Stage = Callable[["ServerContext", Method, Next], Next]
 log = logger("chain")
 
 
 @dataclass
-class Parts:
+class ServerContext:
     """What the stages of a process share."""
 
     contract: Contract
     tracer: Tracer
-    tokens: Tokens
+    tokens: TokenVerifier
     replies: Replies | None
     trusted_callers: frozenset[str]
     """Names in certificates that every internal RPC takes beside those that its policy lists: an operator's tools."""
@@ -59,16 +59,16 @@ class Parts:
     streams: int = 0
 
 
-def tracing(parts: Parts, method: Method, next_: Next) -> Next:
+def telemetry(server: ServerContext, method: Method, next_: Next) -> Next:
     """First, so that everything else happens within the span and is counted: span, metrics, request id."""
     name, attributes = method.path[1:], {"rpc.system.name": "grpc", "rpc.method": method.path[1:]}
     seconds = {code: CALLS.labels(method.full_name, code.name) for code in grpc.StatusCode}
-    start = parts.tracer.start
+    start = server.tracer.start
 
     async def run(call: Call) -> bytes | None:
         begun = time.perf_counter()
-        parts.calls += 1
-        parts.in_flight += 1
+        server.calls += 1
+        server.in_flight += 1
         span = call.span = start(name, call.traceparent, SpanKind.SERVER, attributes, call.client_traceparent)
         if span.is_recording():
             span.set_attribute("weft.request_id", call.request_id)
@@ -88,7 +88,7 @@ def tracing(parts: Parts, method: Method, next_: Next) -> Next:
                 if code in _FAULTS:
                     span.set_status(StatusCode.ERROR)
                 span.end()
-            parts.in_flight -= 1
+            server.in_flight -= 1
             seconds[code].observe(time.perf_counter() - begun)
 
     return run
@@ -102,7 +102,7 @@ class Refused(Exception):
         self.abort = abort
 
 
-def erring(_: Parts, method: Method, next_: Next) -> Next:
+def error_mapping(_: ServerContext, method: Method, next_: Next) -> Next:
     """Around everything that may raise: the one place where an exception becomes a status with details."""
 
     async def run(call: Call) -> bytes | None:
@@ -132,14 +132,14 @@ def erring(_: Parts, method: Method, next_: Next) -> Next:
     return run
 
 
-def limiting(parts: Parts, method: Method, next_: Next) -> Next:
+def admission(server: ServerContext, method: Method, next_: Next) -> Next:
     """Before any work is done: shed load while answering is still cheap, and bound the time that a call may take."""
-    most, longest, streaming = parts.max_concurrent_calls, method.deadline, method.server_streaming
+    most, longest, streaming = server.max_concurrent_calls, method.deadline, method.server_streaming
     bound = Bound(longest)
 
     async def run(call: Call) -> bytes | None:
         # An open stream does next to nothing: streams have a bound of their own and take no place of a call's.
-        if (parts.streams >= most) if streaming else (parts.in_flight - parts.streams > most):
+        if (server.streams >= most) if streaming else (server.in_flight - server.streams > most):
             raise errors.Overloaded(retry_after=timedelta(seconds=1))
         asked = call.context.time_remaining()
         left = longest if asked is None else min(asked, longest)
@@ -148,11 +148,11 @@ def limiting(parts: Parts, method: Method, next_: Next) -> Next:
         handed_on.authorization.set(call.authorization)
         handed_on.request_id.set(call.request_id)
         if streaming:  # it ends itself, with a last message that says so
-            parts.streams += 1
+            server.streams += 1
             try:
                 return await next_(call)
             finally:
-                parts.streams -= 1
+                server.streams -= 1
         if asked is not None and asked <= longest:  # a caller's own deadline is kept by grpc
             return await next_(call)
         return await bound.keep(next_(call))
@@ -160,10 +160,10 @@ def limiting(parts: Parts, method: Method, next_: Next) -> Next:
     return run
 
 
-def calling(parts: Parts, method: Method, next_: Next) -> Next:
+def authentication(server: ServerContext, method: Method, next_: Next) -> Next:
     """Before policy, which asks who calls: the verified token, or the verified certificate for internal methods."""
-    tokens, internal = parts.tokens, Caller.INTERNAL in method.callers
-    services = method.internal_callers | parts.trusted_callers
+    tokens, internal = server.tokens, Caller.INTERNAL in method.callers
+    services = method.internal_callers | server.trusted_callers
 
     async def run(call: Call) -> bytes | None:
         if internal:
@@ -178,7 +178,7 @@ def calling(parts: Parts, method: Method, next_: Next) -> Next:
     return run
 
 
-def allowing(_: Parts, method: Method, next_: Next) -> Next:
+def authorization(_: ServerContext, method: Method, next_: Next) -> Next:
     """Before the request is looked at: strangers learn nothing from validation."""
     callers, scope = method.callers, method.scope
     who = ", ".join(sorted(caller.name for caller in callers))
@@ -194,11 +194,11 @@ def allowing(_: Parts, method: Method, next_: Next) -> Next:
     return run
 
 
-def stream_quota(parts: Parts, method: Method, next_: Next) -> Next:
+def stream_quota(server: ServerContext, method: Method, next_: Next) -> Next:
     """After policy, as it counts by caller: the streams that are open at a time are shared, so that nobody has them all."""
     if not method.server_streaming:
         return next_
-    quota = parts.stream_quota
+    quota = server.stream_quota
 
     async def run(call: Call) -> bytes | None:
         with quota.place(call.caller):
@@ -207,9 +207,9 @@ def stream_quota(parts: Parts, method: Method, next_: Next) -> Next:
     return run
 
 
-def validating(parts: Parts, method: Method, next_: Next) -> Next:
+def validation(server: ServerContext, method: Method, next_: Next) -> Next:
     """Before the handler, which may rely on the contract's bounds. The request is bytes until here."""
-    read, ids_of = validation.reader(method, parts.contract), resource_ids.of_request(parts.contract, method)
+    read, ids_of = request_validation.reader(method, server.contract), resource_ids.of_request(server.contract, method)
     if method.client_streaming:
 
         async def run_stream(call: Call) -> bytes | None:
@@ -232,12 +232,12 @@ async def _each(requests: AsyncIterator[bytes], read: Callable[[bytes], Message]
         yield read(request)
 
 
-def repeating(parts: Parts, method: Method, next_: Next) -> Next:
+def idempotency(server: ServerContext, method: Method, next_: Next) -> Next:
     """Right around the handler: a key's second call gets the first one's reply, and only of a request that is valid."""
-    replies = parts.replies
+    replies = server.replies
     if method.key not in (Key.REQUIRED, Key.ACCEPTED) or replies is None:
         return next_
-    required, sealed = method.key is Key.REQUIRED, _sensitive(parts.contract, method.output)
+    required, sealed = method.key is Key.REQUIRED, _sensitive(server.contract, method.output)
 
     async def run(call: Call) -> bytes | None:
         if call.idempotency_key is None:
@@ -258,7 +258,7 @@ def repeating(parts: Parts, method: Method, next_: Next) -> Next:
             # A first call may have changed what this one failed on: its reply comes before any error.
             stored = await replies.find(key)
             if stored is None:
-                if idempotency.collided(error):
+                if collided(error):
                     raise errors.IdempotencyKeyInUse(retry_after=timedelta(seconds=1)) from error
                 raise
             call.set_header("idempotency-replayed", "true")

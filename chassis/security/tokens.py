@@ -33,7 +33,7 @@ Fetch = Callable[[], Awaitable[str]]
 log = logger("tokens")
 
 
-class Tokens:
+class TokenVerifier:
     """Turns an `authorization` header into an `Identity`; a token is verified once and then looked up."""
 
     def __init__(self, issuer: str, fetch: Fetch) -> None:

@@ -40,11 +40,11 @@ FAULTS: tuple[type[Exception], ...] = (
 """What a statement raises when one of its items is to blame, and not, say, the network."""
 
 
-class Inseparable(Exception):
+class NotBatchable(Exception):
     """Items that cannot be written together, though each could alone."""
 
 
-class Coalescer(Generic[Item, Result]):
+class BatchQueue(Generic[Item, Result]):
     """One lane of writes, or of looks. An item fails for its own faults only; a caller that goes away leaves the others alone."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Coalescer(Generic[Item, Result]):
         `locks` finds what stands in the way of items that waited for a lock in vain.
         """
         self._write = write
-        self._faults: tuple[type[Exception], ...] = (Inseparable, *faults)
+        self._faults: tuple[type[Exception], ...] = (NotBatchable, *faults)
         self._most = most
         self._waiting: list[Entry[Item, Result]] = []
         self._room = WaitingRoom[Item, Result](locks, self._take_back) if locks else None

@@ -10,7 +10,7 @@ import psycopg
 from opentelemetry.trace import SpanKind
 
 from chassis.storage import pg_arrays
-from chassis.storage.batching import Coalescer
+from chassis.storage.batching import BatchQueue
 from chassis.storage.database import SPAN, Database, Query, Row
 
 Key = tuple[str, ...]
@@ -27,19 +27,19 @@ class Lookup:
         self._query = query
         self._parts = parts
         # A text that cannot be stored is refused before it is sent, and is its own key's fault.
-        self._lane: Coalescer[Key, Row | None] = Coalescer(self._look, (psycopg.DataError,), MOST)
+        self._batches: BatchQueue[Key, Row | None] = BatchQueue(self._look, (psycopg.DataError,), MOST)
 
     async def find(self, *key: str) -> Row | None:
         """The row of a key, or None."""
         with self._database.tracer.span(self._query.name, kind=SpanKind.CLIENT, attributes=SPAN):
-            return await self._lane.put(key)
+            return await self._batches.put(key)
 
     async def find_all(self, keys: Sequence[Key]) -> list[Row | None]:
         """The same for several keys, in their order."""
         with self._database.tracer.span(self._query.name, kind=SpanKind.CLIENT, attributes=SPAN):
             if len(keys) == 1:  # most often: spares a task
-                return [await self._lane.put(keys[0])]
-            return await asyncio.gather(*(self._lane.put(key) for key in keys))
+                return [await self._batches.put(keys[0])]
+            return await asyncio.gather(*(self._batches.put(key) for key in keys))
 
     async def _look(self, keys: Sequence[Key]) -> list[Row | None]:
         columns = zip(self._parts, zip(*keys, strict=True), strict=True)

@@ -26,36 +26,36 @@ MAIL_ATTEMPTS = 30
 """With the backoff below, some three hours."""
 
 
-async def build(weft: App, observers: Observers = OBSERVERS) -> None:
+async def build(app: App, observers: Observers = OBSERVERS) -> None:
     """Wire the service."""
     templates = Templates()
-    observations = weft.queue("observations")
+    observations = app.queue("observations")
     # A lease holds the look-up, the code, and two tries at the mail server.
-    mails = weft.queue("mails", lease=45.0, max_attempts=MAIL_ATTEMPTS, backoff=Backoff(first=1.0, most=600.0))
-    events = EventRepository(weft.database, weft.clock, observers, observations, mails)
-    inbox = InboxRepository(weft.database)
-    weft.serve("weft.notification.v1.EventService", EventHandlers(events))
-    weft.serve("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, weft.pages, weft.clock))
-    weft.work(Worker(observations, EventWorker(events, observers, weft.tracer)))
-    _send_mails(weft, mails, templates)
+    mails = app.queue("mails", lease=45.0, max_attempts=MAIL_ATTEMPTS, backoff=Backoff(first=1.0, most=600.0))
+    events = EventRepository(app.database, app.clock, observers, observations, mails)
+    inbox = InboxRepository(app.database)
+    app.add_service("weft.notification.v1.EventService", EventHandlers(events))
+    app.add_service("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, app.pages, app.clock))
+    app.add_worker(Worker(observations, EventWorker(events, observers, app.tracer)))
+    _send_mails(app, mails, templates)
 
 
-def _send_mails(weft: App, mails: Queue, templates: Templates) -> None:
-    mailer = Mailer(server_of(weft.settings.smtp_url.get_secret_value()))
-    recipients = Recipients(weft.clients)
-    deliveries = DeliveryRepository(weft.database, mailer.name)
+def _send_mails(app: App, mails: Queue, templates: Templates) -> None:
+    mailer = Mailer(server_of(app.settings.smtp_url.get_secret_value()))
+    recipients = Recipients(app.clients)
+    deliveries = DeliveryRepository(app.database, mailer.name)
     worker = DeliveryWorker(
         deliveries,
         recipients,
-        Writer(templates, recipients, Sender.of(weft.settings.mail_from)),
+        Writer(templates, recipients, Sender.of(app.settings.mail_from)),
         mailer,
-        clock=weft.clock,
-        tracer=weft.tracer,
+        clock=app.clock,
+        tracer=app.tracer,
         max_attempts=MAIL_ATTEMPTS,
     )
-    weft.work(Worker(mails, worker, batch=8, concurrency=2, breakers=worker.breakers))
-    weft.background(mailer.keep())
-    weft.every(300, lambda: deliveries.fail_dead(weft.clock.now()), "fail dead deliveries")
+    app.add_worker(Worker(mails, worker, batch=8, concurrency=2, breakers=worker.breakers))
+    app.run_in_background(mailer.keep())
+    app.schedule(300, lambda: deliveries.fail_dead(app.clock.now()), "fail dead deliveries")
 
 
 if __name__ == "__main__":

@@ -28,24 +28,26 @@ from services.order.products.repository import ProductRepository
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-async def build(weft: App, heartbeat: float = HEARTBEAT) -> None:
+async def build(app: App, heartbeat: float = HEARTBEAT) -> None:
     """Wire the service. `heartbeat`: seconds of silence before a stream gives a sign of life."""
-    clock, outbox, pages = weft.clock, weft.outbox, weft.pages
-    products = ProductRepository(weft.database)
-    orders = OrderRepository(weft.database, clock)
-    payments = PaymentRepository(weft.database)
+    clock, outbox, pages = app.clock, app.outbox, app.pages
+    products = ProductRepository(app.database)
+    orders = OrderRepository(app.database, clock)
+    payments = PaymentRepository(app.database)
     # A payment's work ends with the payment: there is no number of tries after which money may be forgotten.
-    work = weft.queue("payment_work", **NEVER_GIVEN_UP, backoff=Backoff(first=0.5, most=60.0))
-    checkout = Checkout(Catalogue(products), Placement(weft.database, outbox, work, weft.tracer), clock)
-    feed = Feed(weft.database)
-    watching = Watching(feed, Cursors(weft.vault.derive("watch cursors")), clock, heartbeat)
-    customers = Customers(weft.clients)
-    weft.serve("weft.order.v1.ProductService", ProductHandlers(products, pages, clock))
-    weft.serve("weft.order.v1.OrderService", OrderHandlers(orders, checkout, customers, watching, pages, outbox, work))
-    weft.serve("weft.order.v1.PaymentService", PaymentHandlers(payments, pages))
-    weft.work(Worker(work, PaymentWorker(payments, orders, Sandbox(weft.database, clock), outbox, weft.tracer)))
-    weft.every(60, Expiry(orders, outbox, work, clock).run, "expire orders")
-    weft.on_stop(feed.stop)
+    work = app.queue("payment_work", **NEVER_GIVEN_UP, backoff=Backoff(first=0.5, most=60.0))
+    checkout = Checkout(Catalogue(products), Placement(app.database, outbox, work, app.tracer), clock)
+    feed = Feed(app.database)
+    watching = Watching(feed, Cursors(app.vault.derive("watch cursors")), clock, heartbeat)
+    customers = Customers(app.clients)
+    app.add_service("weft.order.v1.ProductService", ProductHandlers(products, pages, clock))
+    app.add_service(
+        "weft.order.v1.OrderService", OrderHandlers(orders, checkout, customers, watching, pages, outbox, work)
+    )
+    app.add_service("weft.order.v1.PaymentService", PaymentHandlers(payments, pages))
+    app.add_worker(Worker(work, PaymentWorker(payments, orders, Sandbox(app.database, clock), outbox, app.tracer)))
+    app.schedule(60, Expiry(orders, outbox, work, clock).run, "expire orders")
+    app.on_stop(feed.stop)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ def product_id(number: int) -> str:
     return "prd_" + ids.encode(_BIRTH << 80 | 0x7 << 76 | 0b10 << 62 | number + 1)
 
 
-async def bootstrap(weft: App) -> None:
+async def bootstrap(app: App) -> None:
     """Add the demo products that are not there yet; those that are stay as they are."""
-    products = ProductRepository(weft.database)
+    products = ProductRepository(app.database)
     for number, seed in enumerate(CATALOGUE):
-        await products.seed(product_id(number), seed.title, seed.price_minor, "EUR", seed.stock, weft.clock.now())
+        await products.seed(product_id(number), seed.title, seed.price_minor, "EUR", seed.stock, app.clock.now())

@@ -29,27 +29,27 @@ from services.user.users.repository import UserRepository
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-async def build(weft: App) -> None:
+async def build(app: App) -> None:
     """Wire the service."""
-    database, clock, vault = weft.database, weft.clock, weft.vault
+    database, clock, vault = app.database, app.clock, app.vault
     users, partners = UserRepository(database, vault), PartnerRepository(database, vault)
     sign_ups, held = SignUpRepository(database, vault), SessionRepository(database)
     passwords = Passwords()
     ring = KeyRing(database, KeyRepository(database, vault), clock)
-    issuer = Issuer(weft.settings.issuer, ring, clock)
-    accounts = Accounts(database, users, sign_ups, passwords, weft.outbox, clock)
-    sessions = Sessions(database, users, held, passwords, issuer, Tries(weft.cache, clock, CredentialsInvalid), clock)
-    mails = MailBudget(weft.cache, weft.settings.mails_of_network)
-    proofs = Tries(weft.cache, clock, VerificationCodeInvalid, "proofs.")
-    scopes = sorted({method.scope for method in weft.contract.methods if method.scope})
+    issuer = Issuer(app.settings.issuer, ring, clock)
+    accounts = Accounts(database, users, sign_ups, passwords, app.outbox, clock)
+    sessions = Sessions(database, users, held, passwords, issuer, Tries(app.cache, clock, CredentialsInvalid), clock)
+    mails = MailBudget(app.cache, app.settings.mails_of_network)
+    proofs = Tries(app.cache, clock, VerificationCodeInvalid, "proofs.")
+    scopes = sorted({method.scope for method in app.contract.methods if method.scope})
 
-    weft.tokens.use(ring.published)
-    weft.serve("weft.user.v1.AuthService", AuthHandlers(accounts, sessions, Origins(vault), mails, proofs))
-    weft.serve("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
-    weft.serve("weft.user.v1.PartnerService", PartnerHandlers(database, partners, weft.pages, clock, scopes))
-    weft.serve("weft.user.v1.UserService", UserHandlers(database, users, weft.outbox, weft.pages, clock))
+    app.tokens.use(ring.published)
+    app.add_service("weft.user.v1.AuthService", AuthHandlers(accounts, sessions, Origins(vault), mails, proofs))
+    app.add_service("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
+    app.add_service("weft.user.v1.PartnerService", PartnerHandlers(database, partners, app.pages, clock, scopes))
+    app.add_service("weft.user.v1.UserService", UserHandlers(database, users, app.outbox, app.pages, clock))
 
-    weft.every(600, ring.rotate, "rotate signing keys")
+    app.schedule(600, ring.rotate, "rotate signing keys")
 
 
 if __name__ == "__main__":

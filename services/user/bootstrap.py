@@ -19,23 +19,23 @@ PLAN = "premium"
 PARTNER_SCOPES = ("orders.read", "orders.write", "payments.read", "products.write", "users.read", "users.write")
 
 
-async def bootstrap(weft: App) -> None:
+async def bootstrap(app: App) -> None:
     """Make what is missing of signing key, operator and client, and bring what is there up to the environment."""
-    await KeyRing(weft.database, KeyRepository(weft.database, weft.vault), weft.clock).rotate()
-    settings = weft.settings
+    await KeyRing(app.database, KeyRepository(app.database, app.vault), app.clock).rotate()
+    settings = app.settings
     if settings.operator_email:
-        await _set_operator(weft, settings.operator_email, settings.operator_password.get_secret_value())
+        await _set_operator(app, settings.operator_email, settings.operator_password.get_secret_value())
     if settings.partner_client_id:
-        await _set_client(weft, settings.partner_client_id, settings.partner_client_secret.get_secret_value())
+        await _set_client(app, settings.partner_client_id, settings.partner_client_secret.get_secret_value())
 
 
-async def _set_operator(weft: App, email: str, password: str) -> None:
+async def _set_operator(app: App, email: str, password: str) -> None:
     if problem := addresses.problem(email):
         raise SettingsError(f"WEFT_OPERATOR_EMAIL: {problem}.")
     if not 12 <= len(password) <= 128:
         raise SettingsError("WEFT_OPERATOR_PASSWORD: 12 to 128 characters.")
-    users, passwords, now = UserRepository(weft.database, weft.vault), Passwords(), weft.clock.now()
-    async with weft.database.transaction() as tx:
+    users, passwords, now = UserRepository(app.database, app.vault), Passwords(), app.clock.now()
+    async with app.database.transaction() as tx:
         there = await users.lock_person(tx, email)
         known = there is not None and await passwords.verify(there.password_hash, password)
         wanted = User(
@@ -58,12 +58,12 @@ async def _set_operator(weft: App, email: str, password: str) -> None:
             await users.set_operator(tx, there.user_id, wanted)
 
 
-async def _set_client(weft: App, client_id: str, secret: str) -> None:
+async def _set_client(app: App, client_id: str, secret: str) -> None:
     if not secret:
         raise SettingsError("WEFT_PARTNER_CLIENT_SECRET: missing, while WEFT_PARTNER_CLIENT_ID is set.")
-    partners, now = PartnerRepository(weft.database, weft.vault), weft.clock.now()
+    partners, now = PartnerRepository(app.database, app.vault), app.clock.now()
     account = await partners.find_account(client_id, now)
-    async with weft.database.transaction() as tx:
+    async with app.database.transaction() as tx:
         if account is None:
             await _add_client(tx, partners, client_id, now)
         if account is None or partners.hash_secret(secret) not in account.secret_hashes:

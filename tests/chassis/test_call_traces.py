@@ -88,8 +88,8 @@ class Service:
 @pytest.fixture
 async def service(harness: Harness) -> AsyncIterator[Service]:
     async def build(weft: App) -> None:
-        weft.serve("weft.order.v1.ProductService", Products(weft.database))
-        weft.serve("weft.order.v1.OrderService", Orders())
+        weft.add_service("weft.order.v1.ProductService", Products(weft.database))
+        weft.add_service("weft.order.v1.OrderService", Orders())
 
     spans = Spans()
     tracer: Any = SpanTracer(spans)  # type: ignore[arg-type]  # a sender that sends nowhere

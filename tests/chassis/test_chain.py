@@ -112,8 +112,8 @@ async def service(harness: Harness) -> AsyncIterator[Fixture]:
 
     async def build(weft: App) -> None:
         kept.append(Products(weft))
-        weft.serve("weft.order.v1.ProductService", kept[0])
-        weft.serve("weft.order.v1.OrderService", Orders())
+        weft.add_service("weft.order.v1.ProductService", kept[0])
+        weft.add_service("weft.order.v1.OrderService", Orders())
 
     async with harness.running("order", build, work=False) as running:
         yield Fixture(running, kept[0], harness.issuer)
@@ -121,7 +121,8 @@ async def service(harness: Harness) -> AsyncIterator[Fixture]:
 
 def test_the_order_of_the_chain_is_the_one_that_its_reasons_ask_for() -> None:
     assert [stage.__name__ for stage in chain.CHAIN] == [
-        "tracing", "erring", "limiting", "calling", "allowing", "stream_quota", "validating", "answering", "repeating",
+        "telemetry", "error_mapping", "admission", "authentication", "authorization", "stream_quota", "validation", "response",
+        "idempotency",
     ]  # fmt: skip
 
 
@@ -242,7 +243,7 @@ async def test_a_required_key_is_asked_for_and_a_bad_one_refused(service: Fixtur
 
 async def test_load_beyond_the_bound_is_shed_at_once_with_a_time_to_come_back(harness: Harness) -> None:
     async def build(weft: App) -> None:
-        weft.serve("weft.order.v1.ProductService", Products(weft))
+        weft.add_service("weft.order.v1.ProductService", Products(weft))
 
     async with harness.running("order", build, work=False, max_concurrent_calls=2) as running:
         fixture = Fixture(running, Products(running.app), harness.issuer)
@@ -250,7 +251,7 @@ async def test_load_beyond_the_bound_is_shed_at_once_with_a_time_to_come_back(ha
         waiting = [fixture.call("ListProducts", request, product_service_pb2.ListProductsResponse) for _ in range(2)]
 
         async def is_full() -> bool:
-            return running.app.parts.in_flight == 2
+            return running.app.server_context.in_flight == 2
 
         await until(is_full, "two calls to run")
         found = await refused(fixture.call("ListProducts", request, product_service_pb2.ListProductsResponse))

@@ -8,7 +8,7 @@ import pytest
 
 from chassis.errors import ResourceBusy
 from chassis.storage import batching, contention
-from chassis.storage.batching import Coalescer
+from chassis.storage.batching import BatchQueue
 from tests.servers import until
 
 
@@ -38,7 +38,7 @@ class Paper:
 
 async def test_an_idle_lane_writes_one_at_once_and_a_busy_one_takes_all_that_waited() -> None:
     paper = Paper()
-    lane = Coalescer(paper.write, (Bad,))
+    lane = BatchQueue(paper.write, (Bad,))
     paper.gate.clear()
     calls = [asyncio.create_task(lane.put(n)) for n in range(1, 6)]
     await asyncio.sleep(0)
@@ -56,7 +56,7 @@ async def test_after_company_the_next_ones_gather(monkeypatch: pytest.MonkeyPatc
     for name, seconds in (("RECENT", 60.0), ("SHORTEST", 0.3), ("LONGEST", 0.3)):  # however slow the machine
         monkeypatch.setattr(batching, name, seconds)
     paper = Paper()
-    lane = Coalescer(paper.write, (Bad,))
+    lane = BatchQueue(paper.write, (Bad,))
     await asyncio.gather(lane.put(1), lane.put(2))
     one = asyncio.create_task(lane.put(3))
     for _ in range(5):
@@ -67,7 +67,7 @@ async def test_after_company_the_next_ones_gather(monkeypatch: pytest.MonkeyPatc
 
 async def test_a_bad_item_fails_alone() -> None:
     paper = Paper()
-    lane = Coalescer(paper.write, (Bad,))
+    lane = BatchQueue(paper.write, (Bad,))
     results = await asyncio.gather(*(lane.put(n if n != 17 else -1) for n in range(1, 65)), return_exceptions=True)
     assert [type(r) for r in results if not isinstance(r, int)] == [Bad]
     assert sorted(paper.written) == [n for n in range(1, 65) if n != 17]
@@ -76,7 +76,7 @@ async def test_a_bad_item_fails_alone() -> None:
 
 async def test_all_bad_items_fail_each_for_itself() -> None:
     paper = Paper()
-    lane = Coalescer(paper.write, (Bad,))
+    lane = BatchQueue(paper.write, (Bad,))
     results = await asyncio.gather(*(lane.put(-n) for n in range(1, 65)), return_exceptions=True)
     assert all(isinstance(r, Bad) for r in results)
     assert len(paper.batches) == 85
@@ -84,7 +84,7 @@ async def test_all_bad_items_fail_each_for_itself() -> None:
 
 async def test_what_is_no_items_fault_is_not_tried_again() -> None:
     paper = Paper()
-    lane = Coalescer(paper.write, (Bad,))
+    lane = BatchQueue(paper.write, (Bad,))
     results = await asyncio.gather(*(lane.put(n) for n in (1, 0, 2)), return_exceptions=True)
     assert all(isinstance(r, ConnectionError) for r in results)
     assert paper.batches == [[1, 0, 2]]
@@ -93,7 +93,7 @@ async def test_what_is_no_items_fault_is_not_tried_again() -> None:
 
 async def test_a_caller_that_goes_away_disturbs_nobody() -> None:
     paper = Paper()
-    lane = Coalescer(paper.write, (Bad,))
+    lane = BatchQueue(paper.write, (Bad,))
     paper.gate.clear()
     flying = [asyncio.create_task(lane.put(n)) for n in (1, 2)]
     await asyncio.sleep(0)
@@ -140,7 +140,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_an_item_that_waits_for_a_lock_keeps_no_other(patient: None) -> None:
     ledger = Ledger()
-    lane = Coalescer(ledger.write, locks=ledger.locks)
+    lane = BatchQueue(ledger.write, locks=ledger.locks)
     ledger.held[7] = "a"
     calls = {n: asyncio.create_task(lane.put(n)) for n in range(10)}
     assert await asyncio.gather(*(call for n, call in calls.items() if n != 7)) == [n for n in range(10) if n != 7]
@@ -154,7 +154,7 @@ async def test_an_item_that_waits_for_a_lock_keeps_no_other(patient: None) -> No
 
 async def test_a_row_that_passes_from_hand_to_hand_keeps_nobody_out(patient: None) -> None:
     ledger = Ledger()
-    lane = Coalescer(ledger.write, locks=ledger.locks)
+    lane = BatchQueue(ledger.write, locks=ledger.locks)
     ledger.held[7] = "a"
     call = asyncio.create_task(lane.put(7))
     await until(lambda: _holds(bool(ledger.batches)), "a try")
@@ -167,7 +167,7 @@ async def test_a_row_that_passes_from_hand_to_hand_keeps_nobody_out(patient: Non
 async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contention, "PATIENCE", 0.01)
     ledger = Ledger()
-    lane = Coalescer(ledger.write, locks=ledger.locks)
+    lane = BatchQueue(ledger.write, locks=ledger.locks)
     ledger.held[7] = "a"
     with pytest.raises(ResourceBusy):
         await lane.put(7)
@@ -177,7 +177,7 @@ async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_slow_batch_is_overtaken_by_so_many_and_no_more() -> None:
     ledger = Ledger()
     ledger.slow.clear()
-    lane = Coalescer(ledger.write)
+    lane = BatchQueue(ledger.write)
     calls = []
     for n in range(1, 6):
         calls.append(asyncio.create_task(lane.put(n)))

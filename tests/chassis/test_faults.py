@@ -69,7 +69,7 @@ async def test_a_part_in_trouble_is_told_to_the_caller_and_no_error_line(harness
     products = Products()
 
     async def build(weft: App) -> None:
-        weft.serve("weft.order.v1.ProductService", products)
+        weft.add_service("weft.order.v1.ProductService", products)
 
     async with harness.running("order", build, work=False) as running:
         get = running.channel.unary_unary(

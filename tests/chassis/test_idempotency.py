@@ -50,7 +50,7 @@ async def replica(harness: Harness, prefix: str) -> AsyncIterator[tuple[Running,
 
     async def build(weft: App) -> None:
         kept.append(Products(weft.database))
-        weft.serve("weft.order.v1.ProductService", kept[0])
+        weft.add_service("weft.order.v1.ProductService", kept[0])
 
     async with harness.running("order", build, prefix=prefix, work=False) as running:
         yield running, kept[0]

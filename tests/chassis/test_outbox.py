@@ -29,7 +29,7 @@ class Pair:
         async with self.sender.database.transaction() as tx:
             for event in made:
                 await self.sender.outbox.put(tx, event)
-        self.sender.outbox.wake()
+        self.sender.outbox.notify()
 
     async def rows(self) -> list[Row]:
         return await self.sender.database.all(

@@ -36,7 +36,7 @@ class Orders:
 @asynccontextmanager
 async def serving(harness: Harness, **settings: int) -> AsyncIterator[Running]:
     async def build(weft: App) -> None:
-        weft.serve("weft.order.v1.OrderService", Orders())
+        weft.add_service("weft.order.v1.OrderService", Orders())
 
     async with harness.running("order", build, work=False, stop_grace=0, **settings) as running:
         yield running
@@ -78,7 +78,7 @@ async def test_one_caller_with_all_its_streams_leaves_room_for_another(harness: 
         streams[0].cancel()  # room is made by closing one
 
         async def is_closed() -> bool:
-            return running.app.parts.streams == 3
+            return running.app.server_context.streams == 3
 
         await until(is_closed, "a stream to close")
         await opened(running, greedy)

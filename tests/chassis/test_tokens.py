@@ -7,7 +7,7 @@ from weft_client import context as handed_on
 
 from chassis.errors import TokenInvalid
 from chassis.security import tokens as module
-from chassis.security.tokens import Tokens
+from chassis.security.tokens import TokenVerifier
 from tests.harness import ISSUER, Issuer
 
 
@@ -15,7 +15,7 @@ async def test_a_remembered_token_is_worth_no_more_than_the_keys_it_was_verified
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     issuer = Issuer()
-    tokens = Tokens(ISSUER, issuer.jwks)
+    tokens = TokenVerifier(ISSUER, issuer.jwks)
     header = issuer.user("usr_1")
     known = await tokens.identify(header)
     assert tokens.remembered(header) is known
@@ -30,7 +30,7 @@ async def test_a_remembered_token_is_worth_no_more_than_the_keys_it_was_verified
 
 async def test_a_token_is_remembered_once_however_its_header_is_written() -> None:
     issuer = Issuer()
-    tokens = Tokens(ISSUER, issuer.jwks)
+    tokens = TokenVerifier(ISSUER, issuer.jwks)
     token = issuer.user("usr_1").removeprefix("Bearer ")
     known = await tokens.identify(f"Bearer {token}")
     for header in (f"bearer {token}", f"BEARER   {token}", f"bEaReR {token} "):
@@ -43,7 +43,7 @@ async def test_a_token_is_remembered_once_however_its_header_is_written() -> Non
 
 async def test_remembered_tokens_are_bounded_in_bytes_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
     issuer = Issuer()
-    tokens = Tokens(ISSUER, issuer.jwks)
+    tokens = TokenVerifier(ISSUER, issuer.jwks)
     headers = [issuer.user(f"usr_{n}") for n in range(5)]
     monkeypatch.setattr(module, "CACHE_BYTES", 3 * len(headers[0]))
     for header in headers:
@@ -59,7 +59,7 @@ async def test_the_shared_fetch_of_keys_is_nobodys_call() -> None:
         return await issuer.jwks()
 
     handed_on.deadline.set(time.monotonic())  # the first caller has no time left
-    await Tokens(ISSUER, fetch).identify(issuer.user("usr_1"))
+    await TokenVerifier(ISSUER, fetch).identify(issuer.user("usr_1"))
     assert seen == [None]
     handed_on.deadline.set(None)
 
@@ -74,7 +74,7 @@ async def test_the_first_keys_are_fetched_as_soon_as_they_are_there(monkeypatch:
             raise ConnectionError
         return await issuer.jwks()
 
-    tokens = Tokens(ISSUER, fetch)
+    tokens = TokenVerifier(ISSUER, fetch)
     await tokens.fetch_first()
     await tokens.identify(issuer.user("usr_1"))
     assert len(asked) == 5

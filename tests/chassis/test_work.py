@@ -296,7 +296,7 @@ async def test_a_worker_wakes_for_work_that_another_process_announces(database: 
     tasks = [asyncio.create_task(listen(database.url, [here])), asyncio.create_task(worker.run())]
     try:
         await put(database, there, "announced")
-        there.wake()
+        there.notify()
 
         async def is_done() -> bool:
             return done == ["announced"]

@@ -66,7 +66,7 @@ class Service:
             return (await self.app.database.one(waiting, now=self.app.clock.now(), still=still)).n == 0
 
         for queue in self.app._queues:
-            queue.wake()
+            queue.notify()
         await servers.until(nothing_waits, "the queues to be empty")
 
     async def states(self) -> list[tuple[str, str]]:

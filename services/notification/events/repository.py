@@ -102,7 +102,7 @@ class EventRepository:
                 kinds, keys, payloads, traceparents = arrays(jobs)
                 await tx.run(_OBSERVE, kinds=kinds, keys=keys, payloads=payloads, traceparents=traceparents, now=now)
         if jobs:
-            self._observations.wake()
+            self._observations.notify()
         return len(new)
 
     async def notify(self, observations: Sequence[Observation]) -> None:
@@ -116,7 +116,7 @@ class EventRepository:
         rows = [_row(*given, now) for given in zip(ordered, identifiers, moments, strict=True)]
         columns = dict(zip(_GIVEN, arrays(rows), strict=True))
         if await self._database.run(_NOTIFY, **columns, now=now):
-            self._mails.wake()
+            self._mails.notify()
 
 
 def _row(made: Observation, notification_id: str, happened: datetime, now: datetime) -> tuple[Any, ...]:

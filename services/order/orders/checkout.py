@@ -91,7 +91,7 @@ class Checkout:
         order_id = ids.new("ord", now)
         payment_id = _sibling(order_id, "pay")
         total = Money(amount_minor=priced.total_minor, currency=priced.currency)
-        traceparent = call.span_context
+        traceparent = call.outgoing_traceparent
         order = Order(
             order_id=order_id,
             customer_id=customer_id,

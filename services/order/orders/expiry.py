@@ -41,8 +41,8 @@ class Expiry:
                 else:
                     ended += result
         if ended:
-            self._outbox.wake()
-            self._payment_work.wake()
+            self._outbox.notify()
+            self._payment_work.notify()
         return ended
 
     async def _expire(self, order: Order) -> bool:

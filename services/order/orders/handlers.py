@@ -89,8 +89,8 @@ class OrderHandlers:
             await self._orders.save(order, tx)
             reply = messages.order(await self._orders.get_saved(tx, request.order_id))
             await call.remember(tx, reply)
-        self._outbox.wake()
-        self._payment_work.wake()
+        self._outbox.notify()
+        self._payment_work.notify()
         return reply
 
     async def WatchOrders(

@@ -15,7 +15,7 @@ from chassis.queues.outbox import Outbox
 from chassis.queues.queue import Queue
 from chassis.rpc.idempotency import Record
 from chassis.storage import pg_arrays
-from chassis.storage.batching import Coalescer, Inseparable
+from chassis.storage.batching import BatchQueue, NotBatchable
 from chassis.storage.database import Database, Query
 from chassis.telemetry.tracing import Tracer
 from services.order.domain.pricing import Line
@@ -116,17 +116,17 @@ class Placement:
         self._outbox = outbox
         self._payment_work = payment_work
         self._tracer = tracer
-        self._lane: Coalescer[Placed, None] = Coalescer(self._write, locks=self._locks)
+        self._batches: BatchQueue[Placed, None] = BatchQueue(self._write, locks=self._locks)
 
     async def place(self, order: Placed) -> None:
         """Write an order. Raises `CheckViolation` of `STOCK`, and `UniqueViolation` of `REFERENCE` or of the key."""
         with self._tracer.span("place order", kind=SpanKind.CLIENT, attributes={"db.system.name": "postgresql"}):
-            await self._lane.put(order)
+            await self._batches.put(order)
 
     async def _write(self, batch: Sequence[Placed]) -> list[None]:
         await self._database.run(_PLACE, **_needs(batch), **_orders(batch), **_lines(batch))
-        self._outbox.wake()
-        self._payment_work.wake()
+        self._outbox.notify()
+        self._payment_work.notify()
         return [None] * len(batch)
 
     async def _locks(self, batch: Sequence[Placed]) -> list[list[str]]:
@@ -137,7 +137,7 @@ class Placement:
 
 
 def _needs(batch: Sequence[Placed]) -> dict[str, str]:
-    """What the batch takes of each product. Raises `Inseparable` where its buyers were shown different versions."""
+    """What the batch takes of each product. Raises `NotBatchable` where its buyers were shown different versions."""
     needs: dict[str, int] = {}
     versions: dict[str, int] = {}
     for order in batch:
@@ -145,7 +145,7 @@ def _needs(batch: Sequence[Placed]) -> dict[str, str]:
             product_id = line.product_id
             needs[product_id] = needs.get(product_id, 0) + line.quantity
             if versions.setdefault(product_id, version) != version:
-                raise Inseparable
+                raise NotBatchable
     return {
         "product_ids": pg_arrays.names(needs),
         "needs": pg_arrays.numbers(needs.values()),

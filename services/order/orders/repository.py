@@ -9,7 +9,7 @@ from typing import Any
 from chassis import ids
 from chassis.clock import Clock
 from chassis.security.identity import Identity
-from chassis.storage.batching import Coalescer
+from chassis.storage.batching import BatchQueue
 from chassis.storage.database import Database, Query, Row, Transaction
 from chassis.storage.lookups import Lookup
 from chassis.telemetry import tracing
@@ -115,7 +115,7 @@ class OrderRepository:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
-        self._lane: Coalescer[Saving, bool] = Coalescer(self._save, locks=partial(update.find_locks, database))
+        self._batches: BatchQueue[Saving, bool] = BatchQueue(self._save, locks=partial(update.find_locks, database))
         self._by_id = Lookup(database, _GET, ("order_ids", "owned", "owners"))
 
     async def get(self, order_id: str, caller: Identity) -> Row | None:
@@ -159,7 +159,7 @@ class OrderRepository:
         """
         traceparent = tracing.current_traceparent()
         change = Saving(order, events.of(order, self._clock, traceparent), traceparent)
-        saved = (await self._save([change], tx))[0] if tx else await self._lane.put(change)
+        saved = (await self._save([change], tx))[0] if tx else await self._batches.put(change)
         if saved:
             order.events += len(change.told)
             order.facts.clear()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from weft.api.v1.event_pb2 import Event
 
 from chassis.storage import pg_arrays
-from chassis.storage.batching import Inseparable
+from chassis.storage.batching import NotBatchable
 from chassis.storage.database import Database, Query, Transaction
 from services.order.domain.order import Order
 
@@ -95,9 +95,9 @@ class Saving(NamedTuple):
 
 
 async def save(tx: Transaction | Database, changes: Sequence[Saving], now: datetime) -> set[str]:
-    """Write changes; the ids of the orders that had not changed in between. Raises `Inseparable` for two of one order."""
+    """Write changes; the ids of the orders that had not changed in between. Raises `NotBatchable` for two of one order."""
     if len({change.order.order_id for change in changes}) < len(changes):
-        raise Inseparable
+        raise NotBatchable
     # Who holds a transaction waits as long as any; who shares a statement with others holds them up for a moment only.
     patience = "400ms" if isinstance(tx, Database) else "3s"
     values = {**_orders([change.order for change in changes]), **_events(changes)}

@@ -71,7 +71,7 @@ class PaymentWorker:
                 job.retry(f"the provider says {charge.state}")
                 return
             if await self._orders.save(order):
-                self._outbox.wake()
+                self._outbox.notify()
             else:
                 (order,) = await self._orders.by_payments([order.payment.payment_id])
         job.retry("too many steps")
@@ -89,7 +89,7 @@ class PaymentWorker:
         except GatewayTimeout:
             order.wait(ACTOR)
             if await self._orders.save(order):
-                self._outbox.wake()  # for those who watch
+                self._outbox.notify()  # for those who watch
             raise
 
 

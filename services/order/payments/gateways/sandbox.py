@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from chassis.clock import Clock
 from chassis.storage import pg_arrays
-from chassis.storage.batching import Coalescer
+from chassis.storage.batching import BatchQueue
 from chassis.storage.database import Database, Query, Row
 from services.order.domain.payment import FailureCode, Payment
 from services.order.payments.gateways.gateway import Charge, ChargeState, GatewayTimeout
@@ -77,8 +77,8 @@ class Sandbox:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._authorising: Coalescer[Payment, Charge] = Coalescer(self._authorise)
-        self._capturing: Coalescer[Payment, Charge] = Coalescer(self._capture)
+        self._authorising: BatchQueue[Payment, Charge] = BatchQueue(self._authorise)
+        self._capturing: BatchQueue[Payment, Charge] = BatchQueue(self._capture)
 
     async def authorise(self, payment: Payment) -> Charge:
         """As the method's name says; a charge that has its key already is answered again."""

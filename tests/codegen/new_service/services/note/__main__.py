@@ -8,9 +8,9 @@ from services.note import tables
 from services.note.handlers import NoteHandlers
 
 
-async def build(weft: App) -> None:
+async def build(app: App) -> None:
     """Wire the service."""
-    weft.serve("weft.note.v1.NoteService", NoteHandlers(weft.database, weft.clock))
+    app.add_service("weft.note.v1.NoteService", NoteHandlers(app.database, app.clock))
 
 
 if __name__ == "__main__":
