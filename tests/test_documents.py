@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DECISIONS = ROOT / "docs" / "decisions"
+SETTINGS = ROOT / "chassis" / "settings.py"
 NUMBERED = sorted(DECISIONS.glob("[0-9]*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FOLDERS = ("bench", "chassis", "clients", "codegen", "contract", "deploy", "docs", "gen", "protos", "services", "tests")
@@ -39,6 +40,14 @@ def test_the_paths_that_a_page_names_exist(page: Path) -> None:
     assert [path for path in named if path not in NOT_THERE and not (ROOT / path).exists()] == []
 
 
+def test_the_constants_that_the_pages_name_are_those_of_the_code() -> None:
+    """Error reasons, states, options of the contract; a setting is the upper-case name of a field."""
+    named = {name for page in PAGES for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", page.read_text())}
+    known = set(_grep(r"[A-Z]+(_[A-Z]+)+", "chassis", "clients", "codegen", "deploy", "protos", "services", "tests"))
+    settings = {f"WEFT_{name.upper()}" for name in re.findall(r"^    (\w+):", SETTINGS.read_text(), re.MULTILINE)}
+    assert named - known - settings == set()
+
+
 @every_decision
 def test_a_decision_has_the_one_format(decision: Path) -> None:
     text = decision.read_text()
@@ -62,17 +71,19 @@ def test_the_index_lists_every_decision_by_its_title() -> None:
 
 
 def test_references_to_decisions_are_to_one_that_exists() -> None:
-    found = subprocess.run(
-        ["git", "grep", "-IhoE", r"[Dd]ecisions?[ /][0-9]{4}(( and |, )[0-9]{4})*", "--", ".", ":!gen"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    known = {d.name[:4] for d in NUMBERED}
-    assert set(re.findall(r"[0-9]{4}", found)) - known == set()
+    found = _grep(r"decisions?[ /][0-9]{4}(( and |, )[0-9]{4})*", ".", ":!gen")
+    assert set(re.findall(r"[0-9]{4}", " ".join(found))) - {d.name[:4] for d in NUMBERED} == set()
 
 
 def test_the_glossary_has_the_standard_terms() -> None:
     glossary = (ROOT / "docs" / "glossary.md").read_text()
     assert [term for term in TERMS if term not in glossary] == []
+
+
+def _grep(pattern: str, *paths: str) -> list[str]:
+    """What matches in the tracked files, as they are now."""
+    command = ["git", "grep", "-IhoE", pattern, "--", *paths]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
 def _index() -> str:
