@@ -1,4 +1,4 @@
-# The one face of the repository. CI calls these targets and nothing else.
+# The only entry point of the repository: CI calls these targets and nothing else.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -45,8 +45,8 @@ gen: .venv/ready ## Generate everything from the protos
 check-gen: .venv/ready ## Fail when what is generated differs from what is committed
 	@echo "generating in a copy …"; $(BIN)/python -m codegen.check_gen
 
-breaking: .venv/ready ## Fail when a contract breaks its users: against the last tag, or the commit before
-	@echo "comparing with the contract of before …"; $(BIN)/python -m codegen.breaking
+breaking: .venv/ready ## Fail when a contract breaks its users: against the last tag, or the previous commit
+	@echo "comparing with the previous contract …"; $(BIN)/python -m codegen.breaking
 
 wheel: .venv/ready ## Build the Python client's wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
