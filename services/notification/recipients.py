@@ -1,4 +1,4 @@
-"""Recipients, as the user service knows them at this moment."""
+"""Recipients, looked up in the user service when a mail is sent."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -6,61 +6,89 @@ from typing import NamedTuple
 
 from weft.user.v1.user_pb2 import User
 from weft_client import errors
+from weft_client.breaker import Breaker
 from weft_internal import InternalWeft
 
-from services.notification.deliveries.domain import Reason
+
+class UserServiceUnavailable(Exception):
+    """The user service answers nobody."""
 
 
-class Unreachable(Exception):
-    """The user service does not answer as it should; later it may."""
+class CodeNotIssued(Exception):
+    """The user service has issued no code for this sign-up; others may get theirs."""
 
 
-class Away(Unreachable):
-    """The user service does not answer at all, to nobody."""
-
-
-class NothingToSend(Exception):
-    """The mail has lost its purpose, for a `Reason`."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
+class SignUpEnded(Exception):
+    """The sign-up was completed or has expired."""
 
 
 class SignUp(NamedTuple):
-    """Whom a sign-up's mail goes to, and its one-time code: empty where the address has an account."""
+    """The recipient of a sign-up's mail. `code` is empty where the address already has an account."""
 
     email: str
     locale: str
     code: str
-    expires: datetime
+    expire_time: datetime
 
 
 class Recipients:
-    """Asks the user service; keeps nothing."""
+    """Asks the user service; stores nothing."""
 
     def __init__(self, clients: InternalWeft) -> None:
         self._clients = clients
+        self.breaker = Breaker("recipients", failures=1, first=0.5, most=5.0)
+        """Of the look-ups, which nearly every mail needs: while it is open, mails may wait together."""
+        self._code_breaker = Breaker("verification_codes", failures=3, first=0.5, most=5.0)
+        self._last_without_code = ""
 
-    async def look_up(self, user_ids: Iterable[str]) -> dict[str, User]:
-        """Those that exist, by id. Raises `Unreachable`."""
+    async def get(self, user_ids: Iterable[str]) -> dict[str, User]:
+        """Those that exist, by id. Raises `UserServiceUnavailable`."""
+        if self.breaker.enter():
+            raise UserServiceUnavailable("user service: circuit breaker open")
         try:
             reply = await self._clients.users.batch_get_users(user_ids=sorted(user_ids))
         except errors.WeftError as error:
-            raise Unreachable(_cause(error)) from None
+            self.breaker.failed()
+            raise UserServiceUnavailable(_cause(error)) from None
+        except BaseException:
+            self.breaker.left()
+            raise
+        self.breaker.succeeded()
         return {user.user_id: user for user in reply.users}
 
     async def issue_code(self, sign_up_id: str) -> SignUp:
-        """A fresh verification code; those before stop working. Raises `NothingToSend`, `Away` and `Unreachable`."""
+        """A new verification code; earlier ones stop working.
+
+        Raises `SignUpEnded`, `UserServiceUnavailable` and `CodeNotIssued`.
+        """
+        if self._code_breaker.enter():
+            raise UserServiceUnavailable("user service: circuit breaker open")
         try:
             reply = await self._clients.auth.issue_verification_code(sign_up_id=sign_up_id)
         except errors.SignUpNotFound:
-            raise NothingToSend(Reason.SIGN_UP_ENDED) from None
+            self._code_breaker.succeeded()
+            raise SignUpEnded from None
         except (errors.Unavailable, errors.DeadlineExceeded) as error:
-            raise Away(_cause(error)) from None
+            self._code_failed(sign_up_id)
+            # A call that takes too long may be this sign-up's own fault, so it counts as an attempt of its mail.
+            late = isinstance(error, errors.DeadlineExceeded)
+            raise (CodeNotIssued if late else UserServiceUnavailable)(_cause(error)) from None
         except errors.WeftError as error:
-            raise Unreachable(_cause(error)) from None
+            self._code_breaker.left()
+            raise CodeNotIssued(_cause(error)) from None
+        except BaseException:
+            self._code_breaker.left()
+            raise
+        self._code_breaker.succeeded()
         return SignUp(reply.email, reply.locale, reply.code, reply.expire_time.ToDatetime(UTC))
+
+    def _code_failed(self, sign_up_id: str) -> None:
+        """One sign-up that fails again and again does not open the breaker; different ones in a row do."""
+        if sign_up_id == self._last_without_code:
+            self._code_breaker.left()
+        else:
+            self._last_without_code = sign_up_id
+            self._code_breaker.failed()
 
 
 def _cause(error: errors.WeftError) -> str:

@@ -1,17 +1,19 @@
 """The tables of the notification service.
 
-No personal data: recipients are looked up when a mail is sent, and of what was rendered nothing is kept.
+No personal data: recipients are looked up when a mail is sent, and rendered text is not stored.
 
-Each noun has its own `tables`; this module gathers them, and has those that no noun owns.
+Each noun has its own `tables`; this module gathers them.
 """
 
 from services.notification.deliveries import tables as _deliveries
 from services.notification.events import tables as _events
 from services.notification.metadata import metadata
+from services.notification.notifications import tables as _notifications
 
 NOUNS = (
     _deliveries,
     _events,
+    _notifications,
 )
 """The modules whose tables `metadata` gathers."""
 

@@ -35,7 +35,7 @@ def test_the_trace_of_an_order_is_one_tree_from_the_edge_to_the_mail(scenario):
             "order: settle payment",
             "order: publish order.confirmed",
             "notification: process event",
-            "notification: observe tell_of_confirmation",
+            "notification: observe notify_order_confirmed",
             "notification: send mail",
         ]
     ]

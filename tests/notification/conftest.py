@@ -57,7 +57,7 @@ class Service:
         By a clock that stands still, what is due later is left: it would never come.
         """
         waiting = Query(
-            "SELECT count(*) AS n FROM (SELECT due, state FROM observations UNION ALL SELECT due, state FROM mails) q "
+            "SELECT count(*) AS n FROM (SELECT due, state FROM event_jobs UNION ALL SELECT due, state FROM email_jobs) q "
             "WHERE state = 'ready' AND (due <= %(now)s OR NOT %(still)s)"
         )
         still = isinstance(self.app.clock, FixedClock)

@@ -37,18 +37,18 @@ def placed(user_id: str, order_id: str = "", **more: Any) -> Event:
 
 def confirmed(user_id: str, order_id: str = "", **more: Any) -> Event:
     order_id = order_id or ids.new("ord")
-    fact = orders.OrderConfirmed(order_id=order_id, total=EUR)
-    return made("order.confirmed", fact, user_id=user_id, aggregate_id=order_id, **{"sequence": 2, **more})
+    payload = orders.OrderConfirmed(order_id=order_id, total=EUR)
+    return made("order.confirmed", payload, user_id=user_id, aggregate_id=order_id, **{"sequence": 2, **more})
 
 
 def signed_up(sign_up_id: str, **more: Any) -> Event:
-    fact = users.UserSignedUp(sign_up_id=sign_up_id)
-    return made("user.signed_up", fact, user_id="", aggregate_id=sign_up_id, **more)
+    payload = users.UserSignedUp(sign_up_id=sign_up_id)
+    return made("user.signed_up", payload, user_id="", aggregate_id=sign_up_id, **more)
 
 
 def verification_requested(sign_up_id: str, **more: Any) -> Event:
-    fact = users.VerificationRequested(sign_up_id=sign_up_id)
-    return made("user.verification_requested", fact, user_id="", aggregate_id=sign_up_id, **more)
+    payload = users.VerificationRequested(sign_up_id=sign_up_id)
+    return made("user.verification_requested", payload, user_id="", aggregate_id=sign_up_id, **more)
 
 
 def invited(user_id: str, **more: Any) -> Event:
@@ -59,8 +59,8 @@ def verified(user_id: str, **more: Any) -> Event:
     return made("user.verified", users.UserVerified(user_id=user_id), user_id=user_id, aggregate_id=user_id, **more)
 
 
-SOON = timedelta(minutes=15)
-"""Longer than any backoff."""
+MAX_BACKOFF = timedelta(minutes=15)
+"""Longer than the backoff of any queue."""
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -1,4 +1,4 @@
-"""A real SMTP server for tests, that can be told to misbehave."""
+"""A real SMTP server for tests, that can be made to misbehave."""
 
 import asyncio
 import ssl
@@ -11,19 +11,19 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 HANG_UP = "hang up"
-"""As an answer to DATA: the server takes the mail and closes the connection without a word."""
+"""As a response to DATA: the server accepts the mail and closes the connection without a response."""
 
 
 class Receiver:
-    """What came, and what to answer: the next of `answers`, `250` where there is none."""
+    """What arrived, and what to respond: the next of the responses, `250` where there is none."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.envelopes: list[tuple[str, list[str]]] = []
         self.secure: list[bool] = []
         self.users: list[str] = []
-        self.recipient_answers: list[str | bytes] = []
-        self.data_answers: list[str | bytes] = []
+        self.recipient_responses: list[str | bytes] = []
+        self.data_responses: list[str | bytes] = []
         self.connections: list[asyncio.Transport] = []
         self.closed = 0
         self.port = 0
@@ -31,8 +31,8 @@ class Receiver:
         self.waiting = 0
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> Any:
-        if self.recipient_answers:
-            return self.recipient_answers.pop(0)
+        if self.recipient_responses:
+            return self.recipient_responses.pop(0)
         envelope.rcpt_tos.append(address)
         return "250 ok"
 
@@ -44,11 +44,11 @@ class Receiver:
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
         self.envelopes.append((envelope.mail_from or "", list(envelope.rcpt_tos)))
         self.secure.append(session.ssl is not None)
-        answer = self.data_answers.pop(0) if self.data_answers else "250 taken"
-        if answer == HANG_UP:
+        response = self.data_responses.pop(0) if self.data_responses else "250 accepted"
+        if response == HANG_UP:
             server.transport.abort()
             return "250 unheard"
-        return answer
+        return response
 
     def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         self.users.append(data.login.decode())
@@ -77,7 +77,7 @@ class _Counted(SMTP):
     async def push(self, status: Any) -> None:
         if not isinstance(status, bytes):
             return await super().push(status)
-        self._writer.write(status + b"\r\n")  # as it is, be it no text at all
+        self._writer.write(status + b"\r\n")  # unchanged, even where it is no text
         return await self._writer.drain()
 
     def connection_made(self, transport: Any) -> None:

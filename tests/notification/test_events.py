@@ -25,8 +25,8 @@ async def test_a_batch_takes_effect_once(service: Service) -> None:
     assert await service.publish(*batch) == 0
     assert await service.publish(*batch, events.placed(ANN, "ord_2")) == 1
     await service.settled()
-    told = await service.rows("SELECT type, subject_id FROM notifications ORDER BY notification_id")
-    assert [tuple(row) for row in told] == [
+    rows = await service.rows("SELECT type, subject_id FROM notifications ORDER BY notification_id")
+    assert [tuple(row) for row in rows] == [
         ("order.placed", "ord_1"),
         ("order.confirmed", "ord_1"),
         ("order.placed", "ord_2"),
@@ -66,17 +66,17 @@ async def test_an_event_that_nobody_observes_is_taken_without_effect(service: Se
     event = events.made("moon.landed", Empty(), user_id=ANN, aggregate_id="moon")
     assert await service.publish(event) == 1
     assert await service.publish(event) == 0
-    assert await service.rows("SELECT 1 FROM observations") == []
+    assert await service.rows("SELECT 1 FROM event_jobs") == []
 
 
 async def test_an_observer_that_fails_is_retried_alone(start, clock) -> None:
     observers = OBSERVERS.copy()
-    tries = []
+    attempts = []
 
     @observers.observes("order.placed", orders.OrderPlaced)
-    def stumble_once(event, fact):
-        tries.append(event.event_id)
-        if len(tries) == 1:
+    def stumble_once(event, payload):
+        attempts.append(event.event_id)
+        if len(attempts) == 1:
             raise RuntimeError("a bad day")
         return
 
@@ -87,15 +87,15 @@ async def test_an_observer_that_fails_is_retried_alone(start, clock) -> None:
         await service.publish(events.placed(ANN, "ord_1", occurred=clock.now()))
         await service.settled()
         assert [row.type for row in await service.rows("SELECT type FROM notifications")] == ["order.placed"]
-        waiting = await service.rows("SELECT kind, state, attempts, error FROM observations ORDER BY kind")
+        waiting = await service.rows("SELECT kind, state, attempts, error FROM event_jobs ORDER BY kind")
         assert [tuple(row) for row in waiting] == [
+            ("notify_order_placed", "done", 1, ""),
             ("stumble_once", "ready", 1, "RuntimeError('a bad day')"),
-            ("tell_of_placing", "done", 1, ""),
         ]
-        clock.advance(events.SOON)
+        clock.advance(events.MAX_BACKOFF)
         await service.settled()
-        assert len(tries) == 2
-        states = await service.rows("SELECT state FROM observations")
+        assert len(attempts) == 2
+        states = await service.rows("SELECT state FROM event_jobs")
         assert {row.state for row in states} == {"done"}
         assert len(await service.rows("SELECT 1 FROM notifications")) == 1
 
@@ -106,8 +106,8 @@ async def test_a_notice_that_the_database_refuses_does_not_hold_up_the_others(se
     assert await service.publish(good[0], bad, *good[1:]) == 4
 
     async def retried() -> bool:
-        failed = await service.rows("SELECT kind FROM observations WHERE error = 'DataError'")
-        return [row.kind for row in failed] == ["tell_of_expiry"]
+        failed = await service.rows("SELECT kind FROM event_jobs WHERE error = 'DataError'")
+        return [row.kind for row in failed] == ["notify_order_expired"]
 
     await events.until(retried)
     assert len(await service.rows("SELECT 1 FROM notifications")) == 3
@@ -117,8 +117,8 @@ async def test_an_observer_that_comes_twice_to_an_event_notifies_once(service: S
     service.users.add(ANN)
     await service.publish(events.confirmed(ANN))
     await service.settled()
-    (queue,) = [queue for queue in service.app._queues if queue.name == "observations"]
-    assert await queue.replay([row.id for row in await service.rows("SELECT id FROM observations")]) == 1
+    (queue,) = [queue for queue in service.app._queues if queue.name == "event_jobs"]
+    assert await queue.replay([row.id for row in await service.rows("SELECT id FROM event_jobs")]) == 1
     await service.settled()
     assert len(await service.rows("SELECT 1 FROM notifications")) == 1
     assert len(service.receiver.mails) == 1
@@ -129,13 +129,13 @@ async def test_the_inbox_tells_what_happened_in_its_order_however_events_come(se
     now = service.app.clock.now()
     placed = events.placed(ANN, "ord_1", occurred=now, sequence=1)
     confirmed = events.confirmed(ANN, "ord_1", occurred=now, sequence=2)
-    late = events.placed(ANN, "ord_0", occurred=now - events.SOON)
+    late = events.placed(ANN, "ord_0", occurred=now - events.MAX_BACKOFF)
     await service.publish(confirmed, placed)
     await service.settled()
     await service.publish(late)
     await service.settled()
-    told = await service.rows("SELECT type, subject_id FROM notifications ORDER BY notification_id")
-    assert [tuple(row) for row in told] == [
+    rows = await service.rows("SELECT type, subject_id FROM notifications ORDER BY notification_id")
+    assert [tuple(row) for row in rows] == [
         ("order.placed", "ord_0"),
         ("order.placed", "ord_1"),
         ("order.confirmed", "ord_1"),
@@ -151,8 +151,8 @@ async def test_only_services_may_publish(service: Service) -> None:
         service.as_user(ANN),
         [("authorization", service.harness.issuer.operator(ANN, "users.admin"))],
     ):
-        told = await refused(stub.PublishEvents(request, metadata=metadata))
-        assert told.code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+        refusal = await refused(stub.PublishEvents(request, metadata=metadata))
+        assert refusal.code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
     await outside.close()
     assert await service.rows("SELECT 1 FROM seen") == []
 
@@ -160,6 +160,6 @@ async def test_only_services_may_publish(service: Service) -> None:
 @pytest.mark.parametrize("count", [0, 101])
 async def test_a_batch_has_bounds(service: Service, count: int) -> None:
     request = event_service_pb2.PublishEventsRequest(events=[events.placed(ANN)] * count)
-    told = await refused(service.events.PublishEvents(request))
-    assert (told.code, told.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID")
-    assert list(told.violations) == ["events"]
+    refusal = await refused(service.events.PublishEvents(request))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID")
+    assert list(refusal.violations) == ["events"]

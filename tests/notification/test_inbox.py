@@ -16,7 +16,7 @@ ANN, BOB = ids.new("usr"), ids.new("usr")
 
 
 async def fill(service: Service, user_id: str, count: int) -> list[str]:
-    """Give a user notices of so many orders, a second apart; the order ids, newest first."""
+    """Give a user notifications of so many orders, a second apart; the order ids, newest first."""
     now = service.app.clock.now()
     orders = [ids.new("ord") for _ in range(count)]
     await service.publish(
@@ -99,8 +99,8 @@ async def test_a_page_token_is_good_for_its_own_query_and_caller_alone(service: 
         (ListInboxRequest(page_size=1, page_token="x" + token), ANN),
         (ListInboxRequest(page_size=1, page_token="nonsense"), ANN),
     ]:
-        told = await refused(service.inbox.ListInbox(request, metadata=service.as_user(user)))
-        assert (told.code, told.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
+        refusal = await refused(service.inbox.ListInbox(request, metadata=service.as_user(user)))
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
 
 
 async def test_what_is_read_is_counted_and_listed_apart(service: Service) -> None:
@@ -183,8 +183,8 @@ async def test_only_signed_in_users_with_the_scope_have_an_inbox(service: Servic
         metadata = [("authorization", token)] if token else []
         path = f"/weft.notification.v1.InboxService/{call}"
         ask = outside.unary_unary(path, type(request_).SerializeToString, lambda reply: reply)
-        told = await refused(ask(request_, metadata=metadata))
-        assert (told.code, told.reason) == (code, reason)
+        refusal = await refused(ask(request_, metadata=metadata))
+        assert (refusal.code, refusal.reason) == (code, reason)
         await outside.close()
 
 
@@ -198,8 +198,8 @@ async def test_only_signed_in_users_with_the_scope_have_an_inbox(service: Servic
     ],
 )
 async def test_requests_have_bounds(service: Service, call: str, request_, field: str) -> None:
-    told = await refused(getattr(service.inbox, call)(request_, metadata=service.as_user(ANN)))
-    assert (told.code, told.reason, list(told.violations)) == (
+    refusal = await refused(getattr(service.inbox, call)(request_, metadata=service.as_user(ANN)))
+    assert (refusal.code, refusal.reason, list(refusal.violations)) == (
         grpc.StatusCode.INVALID_ARGUMENT,
         "REQUEST_INVALID",
         [field],

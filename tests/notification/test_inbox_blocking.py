@@ -33,7 +33,7 @@ def test_a_blocking_client_lists_counts_and_marks(grpc_channel: Any, grpc_stub: 
     def count() -> int:
         return int(grpc_stub.CountUnread(CountUnreadRequest(), metadata=as_ann).count)
 
-    servers.wait_until(lambda: count() == 2, "two notices")
+    servers.wait_until(lambda: count() == 2, "two notifications")
     items = grpc_stub.ListInbox(ListInboxRequest(), metadata=as_ann).items
     assert {item.title for item in items} == {"Order received", "Welcome to Weft"}
     _, call = grpc_stub.MarkRead.with_call(
@@ -46,5 +46,5 @@ def test_a_blocking_client_lists_counts_and_marks(grpc_channel: Any, grpc_stub: 
 def test_a_blocking_client_gets_typed_refusals(grpc_stub: Any) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         grpc_stub.ListInbox(ListInboxRequest())
-    told = refusal(caught.value)
-    assert (told.code, told.reason, told.domain) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING", "weft.api.v1")
+    error = refusal(caught.value)
+    assert (error.code, error.reason, error.domain) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING", "weft.api.v1")

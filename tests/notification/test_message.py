@@ -1,4 +1,4 @@
-"""No text that a person, a server or a partner chose can bend a mail."""
+"""No text that a person, a server or a partner chose can change the structure of a mail."""
 
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from chassis.plain_text import single_line
 from chassis.settings import SettingsError
 from services.notification.channels.email.message import (
-    LONGEST_NAME,
-    LONGEST_SUBJECT,
+    MAX_NAME_LENGTH,
+    MAX_SUBJECT_LENGTH,
     AddressUnusable,
     Sender,
     compose,
     message_id,
 )
-from services.notification.channels.email.smtp import redacted
-from services.notification.templates.rendering import Letter
+from services.notification.channels.email.smtp import redact
+from services.notification.templates.rendering import EmailContent
 
 WHEN = datetime(2026, 11, 24, tzinfo=UTC)
 HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Language"]
@@ -65,8 +65,8 @@ HOSTILE = st.one_of(st.just(INJECTION), st.text(max_size=300), st.lists(PIECES, 
 
 
 def composed(name: str = "Ann", subject: str = "Hello", address: str = "ann@example.com", text: str = "x\n") -> bytes:
-    letter = Letter(subject, text, "<p>html</p>", "en")
-    return compose(letter, sender=SENDER, address=address, name=name, delivery_id="dlv_1", created=WHEN).content
+    content = EmailContent(subject, text, "<p>html</p>", "en")
+    return compose(content, sender=SENDER, address=address, name=name, delivery_id="dlv_1", create_time=WHEN).content
 
 
 def read(content: bytes) -> EmailMessage:
@@ -74,7 +74,7 @@ def read(content: bytes) -> EmailMessage:
 
 
 @given(name=HOSTILE, subject=HOSTILE)
-def test_a_mail_has_its_own_headers_and_shows_name_and_subject_letter_by_letter(name: str, subject: str) -> None:
+def test_a_mail_has_its_own_headers_and_shows_name_and_subject_literally(name: str, subject: str) -> None:
     content = composed(name, subject)
     parsed = read(content)
     assert sorted(parsed.keys()) == sorted(HEADERS)
@@ -84,8 +84,10 @@ def test_a_mail_has_its_own_headers_and_shows_name_and_subject_letter_by_letter(
     assert parsed["Message-ID"] == "<dlv_1@weft.local>"
     # As any mail program reads them: the words of RFC 2047 are decoded once.
     raw = message_from_bytes(content)
-    assert shown(raw["Subject"]) == single_line(subject, LONGEST_SUBJECT)
-    assert shown(raw["To"].removesuffix("<ann@example.com>")) == (single_line(name, LONGEST_NAME) or "ann@example.com")
+    assert shown(raw["Subject"]) == single_line(subject, MAX_SUBJECT_LENGTH)
+    assert shown(raw["To"].removesuffix("<ann@example.com>")) == (
+        single_line(name, MAX_NAME_LENGTH) or "ann@example.com"
+    )
     assert all(len(line) <= 998 and line.isascii() for line in content.partition(b"\r\n\r\n")[0].decode().split("\r\n"))
 
 
@@ -131,11 +133,11 @@ def test_a_text_cannot_leave_its_part(text: str) -> None:
 
 
 @given(before=HOSTILE, local=st.from_regex(r"[a-z.+]{1,20}", fullmatch=True), after=HOSTILE)
-def test_a_kept_answer_never_holds_an_address(before: str, local: str, after: str) -> None:
-    kept = redacted(f"{before[:100]} <{local}@example.com> {after}")
-    assert f"{local}@example.com" not in kept
-    assert len(kept) <= 200
-    kept.encode()
+def test_a_stored_response_never_contains_an_address(before: str, local: str, after: str) -> None:
+    stored = redact(f"{before[:100]} <{local}@example.com> {after}")
+    assert f"{local}@example.com" not in stored
+    assert len(stored) <= 200
+    stored.encode()
 
 
 def test_a_message_id_ends_in_the_senders_domain() -> None:

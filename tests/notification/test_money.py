@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.notification import money
+from services.notification.templates import money
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from services.notification import money
     ],
 )
 def test_an_amount_is_written_with_its_currencys_places_and_its_readers_marks(amount, currency, locale, text):
-    assert money.written(amount, currency, locale) == text
+    assert money.format_amount(amount, currency, locale) == text

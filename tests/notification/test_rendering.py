@@ -1,4 +1,4 @@
-"""Templates: complete in every locale, strict, sandboxed, and escaped where they must be."""
+"""Templates: complete in every locale, strict, sandboxed, and escaped where necessary."""
 
 import time
 
@@ -8,13 +8,13 @@ from jinja2.exceptions import SecurityError
 
 from services.notification.observers import OBSERVERS
 from services.notification.observers.users import VERIFICATION
-from services.notification.templates.rendering import FOLDER, Templates
+from services.notification.templates.rendering import BUILTIN, Templates
 
 TEMPLATES = Templates()
-NAMES = sorted(path.stem for path in (FOLDER / "en").glob("*.jinja"))
+NAMES = sorted(path.stem for path in (BUILTIN / "en").glob("*.jinja"))
 NAMELESS = {"user.invited", "user.sign_up_repeated", VERIFICATION}
-"""Mails to addresses that may not be proven: no word of a stranger stands in them."""
-FACTS = {
+"""Mails to addresses that may not be proven: they contain no text of a stranger."""
+DATA = {
     "order_id": "ord_01",
     "total": {"amount_minor": 4200, "currency": "EUR"},
     "amount": {"amount_minor": 1700, "currency": "EUR"},
@@ -35,29 +35,29 @@ def test_every_template_is_there_in_every_locale_with_the_same_parts_and_renders
     assert parts == _parts("en", name)
     assert parts in ({"subject", "text", "html"}, {"title", "body"}, {"subject", "text", "html", "title", "body"})
     if "subject" in parts:
-        letter = TEMPLATES.letter(name, locale, FACTS)
-        assert letter.subject
-        assert "\n" not in letter.subject
-        assert ("Ann" in letter.text) == (name not in NAMELESS)
-        assert "<p>" in letter.html
-        assert letter.locale == locale
+        content = TEMPLATES.email(name, locale, DATA)
+        assert content.subject
+        assert "\n" not in content.subject
+        assert ("Ann" in content.text) == (name not in NAMELESS)
+        assert "<p>" in content.html
+        assert content.locale == locale
     if "title" in parts:
-        assert all(TEMPLATES.notice(name, locale, FACTS))
+        assert all(TEMPLATES.inbox_text(name, locale, DATA))
 
 
-def test_the_verification_mail_bears_the_code_and_its_end_in_both_parts_and_not_in_the_subject():
-    letter = TEMPLATES.letter(VERIFICATION, "en", FACTS)
-    for part in (letter.text, letter.html):
+def test_the_verification_mail_contains_the_code_and_its_expiry_in_both_parts_and_not_in_the_subject():
+    content = TEMPLATES.email(VERIFICATION, "en", DATA)
+    for part in (content.text, content.html):
         assert "12345678" in part
         assert "2026-11-24 12:00 UTC" in part
-    assert "12345678" not in letter.subject
+    assert "12345678" not in content.subject
 
 
-def test_a_locale_falls_back_from_the_particular_to_english():
+def test_a_locale_falls_back_to_its_language_and_then_to_english():
     for german in ("de", "DE", "de-AT", "de_AT", "de-AT-1996", "gsw", "de" + "-aa" * 80_000):
-        assert TEMPLATES.notice("user.verified", german, {}).title == "Willkommen bei Weft"
+        assert TEMPLATES.inbox_text("user.verified", german, {}).title == "Willkommen bei Weft"
     for english in ("en", "fr-CA", "", "../../etc", "a" * 240_000, "-" * 240_000):
-        assert TEMPLATES.notice("user.verified", english, {}).title == "Welcome to Weft"
+        assert TEMPLATES.inbox_text("user.verified", english, {}).title == "Welcome to Weft"
 
 
 def test_a_template_that_is_not_translated_yet_is_english(tmp_path):
@@ -66,34 +66,34 @@ def test_a_template_that_is_not_translated_yet_is_english(tmp_path):
     (tmp_path / "en" / "new.jinja").write_text(
         "{% block title %}{{ locale }}{% endblock %}{% block body %}{% endblock %}"
     )
-    assert Templates(tmp_path).notice("new", "de", {}).title == "en"
+    assert Templates(tmp_path).inbox_text("new", "de", {}).title == "en"
 
 
 def test_a_locale_of_any_length_costs_nothing():
     for locale in ("en" + "-aa" * 80_000, "a" * 240_000, "-" * 240_000):
         started = time.process_time()
-        TEMPLATES.letter("order.confirmed", locale, FACTS)
+        TEMPLATES.email("order.confirmed", locale, DATA)
         assert time.process_time() - started < 0.05
 
 
-def test_a_name_is_escaped_in_html_and_left_alone_in_text():
-    letter = TEMPLATES.letter("order.confirmed", "en", {**FACTS, "name": "<script>&co"})
-    assert "Hello <script>&co," in letter.text
-    assert "Hello &lt;script&gt;&amp;co," in letter.html
-    assert "<script>" not in letter.html
+def test_a_name_is_escaped_in_html_and_unchanged_in_text():
+    content = TEMPLATES.email("order.confirmed", "en", {**DATA, "name": "<script>&co"})
+    assert "Hello <script>&co," in content.text
+    assert "Hello &lt;script&gt;&amp;co," in content.html
+    assert "<script>" not in content.html
 
 
 def test_a_value_is_never_read_as_a_template():
-    assert "{{ code }}" in TEMPLATES.letter("order.confirmed", "en", {**FACTS, "name": "{{ code }}"}).text
+    assert "{{ code }}" in TEMPLATES.email("order.confirmed", "en", {**DATA, "name": "{{ code }}"}).text
 
 
 def test_a_missing_fact_or_template_is_an_error_and_not_a_gap():
     with pytest.raises(UndefinedError, match="total"):
-        TEMPLATES.letter("order.confirmed", "en", {"order_id": "ord_01", "name": ""})
+        TEMPLATES.email("order.confirmed", "en", {"order_id": "ord_01", "name": ""})
     with pytest.raises(TemplateNotFound):
-        TEMPLATES.letter("order.eaten", "de", {})
+        TEMPLATES.email("order.eaten", "de", {})
     with pytest.raises(TemplateNotFound, match="no block subject"):
-        TEMPLATES.letter("order.placed", "en", FACTS)
+        TEMPLATES.email("order.placed", "en", DATA)
 
 
 def test_a_template_cannot_leave_its_sandbox(tmp_path):
@@ -102,7 +102,7 @@ def test_a_template_cannot_leave_its_sandbox(tmp_path):
         "{% block title %}{{ ''.__class__.__mro__ }}{% endblock %}{% block body %}{% endblock %}"
     )
     with pytest.raises(SecurityError):
-        Templates(tmp_path).notice("escape", "en", {})
+        Templates(tmp_path).inbox_text("escape", "en", {})
 
 
 def test_every_type_that_an_observer_can_ask_for_has_its_template():

@@ -13,30 +13,35 @@ from cryptography.x509.oid import NameOID
 
 from chassis.settings import SettingsError
 from services.notification.channels.email.message import AddressUnusable, Sender, compose
-from services.notification.channels.email.smtp import Mailer, Server, redacted, server_of
-from services.notification.deliveries.domain import Outcome
-from services.notification.templates.rendering import Letter
+from services.notification.channels.email.smtp import Mailer, Server, parse_smtp_url, redact
+from services.notification.channels.outcome import Outcome
+from services.notification.templates.rendering import EmailContent
 from tests.notification.smtp import HANG_UP, receiving, until
 
-LETTER = Letter("A subject with ü", "Hello Ann,\n\n.a line with a dot\n", "<p>Hello Ann,</p>", "en")
+CONTENT = EmailContent("A subject with ü", "Hello Ann,\n\n.a line with a dot\n", "<p>Hello Ann,</p>", "en")
 SENDER = Sender.of("Weft <no-reply@weft.local>")
 WHEN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 def mail(delivery_id="dlv_1", address="ann@example.com", name="Ann"):
-    return compose(LETTER, sender=SENDER, address=address, name=name, delivery_id=delivery_id, created=WHEN)
+    return compose(CONTENT, sender=SENDER, address=address, name=name, delivery_id=delivery_id, create_time=WHEN)
 
 
 def mailer(receiver, **options):
-    wish = options.pop("starttls", "offered")
+    starttls = options.pop("starttls", "offered")
     login = options.pop("login", "")
-    return Mailer(server_of(f"smtp://{login}127.0.0.1:{receiver.port}?starttls={wish}"), **options)
+    return Mailer(parse_smtp_url(f"smtp://{login}127.0.0.1:{receiver.port}?starttls={starttls}"), **options)
 
 
 async def test_a_mail_arrives_whole():
     async with receiving() as receiver:
-        answer = await mailer(receiver).send(mail())
-        assert (answer.outcome, answer.code, answer.text, answer.serving) == (Outcome.ACCEPTED, 250, "taken", True)
+        response = await mailer(receiver).send(mail())
+        assert (response.outcome, response.code, response.text, response.provider_available) == (
+            Outcome.ACCEPTED,
+            250,
+            "accepted",
+            True,
+        )
         assert receiver.envelopes == [("no-reply@weft.local", ["ann@example.com"])]
         got = receiver.mails[0]
         assert {name: got[name] for name in ("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted")} == {
@@ -52,7 +57,7 @@ async def test_a_mail_arrives_whole():
         assert got.get_body(("html",)).get_content().strip() == "<p>Hello Ann,</p>"
 
 
-async def test_a_connection_is_used_again_and_left_with_a_word():
+async def test_a_connection_is_reused_and_closed_with_quit():
     async with receiving() as receiver:
         sending = mailer(receiver)
         for number in range(5):
@@ -65,14 +70,14 @@ async def test_a_connection_is_used_again_and_left_with_a_word():
 async def test_mails_share_a_bounded_number_of_connections():
     async with receiving() as receiver:
         sending = mailer(receiver, connections=3)
-        answers = await asyncio.gather(*(sending.send(mail(f"dlv_{n}")) for n in range(12)))
-        assert {answer.outcome for answer in answers} == {Outcome.ACCEPTED}
+        responses = await asyncio.gather(*(sending.send(mail(f"dlv_{n}")) for n in range(12)))
+        assert {response.outcome for response in responses} == {Outcome.ACCEPTED}
         assert sorted(receiver.ids) == sorted(f"<dlv_{n}@weft.local>" for n in range(12))
         assert len(receiver.connections) <= 3
         await sending.close()
 
 
-async def test_a_server_that_closed_idle_connections_is_connected_to_anew_without_an_attempt_lost():
+async def test_a_server_that_closed_idle_connections_is_connected_to_again_without_losing_an_attempt():
     async with receiving() as receiver:
         sending = mailer(receiver)
         await sending.send(mail("dlv_1"))
@@ -84,7 +89,7 @@ async def test_a_server_that_closed_idle_connections_is_connected_to_anew_withou
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome", "code", "text", "serving"),
+    ("response", "outcome", "code", "text", "available"),
     [
         ("450 4.2.1 mailbox busy", Outcome.DEFERRED, 450, "4.2.1 mailbox busy", True),
         ("550 5.1.1 <ann@example.com> unknown", Outcome.REFUSED, 550, "5.1.1 <…> unknown", True),
@@ -92,34 +97,34 @@ async def test_a_server_that_closed_idle_connections_is_connected_to_anew_withou
         ("530 5.7.0 authenticate first", Outcome.DEFERRED, 530, "5.7.0 authenticate first", False),
     ],
 )
-async def test_the_servers_word_on_the_recipient_decides(answer, outcome, code, text, serving):
+async def test_the_response_to_the_recipient_decides(response, outcome, code, text, available):
     async with receiving() as receiver:
-        receiver.recipient_answers = [answer]
+        receiver.recipient_responses = [response]
         sending = mailer(receiver)
         got = await sending.send(mail())
-        assert (got.outcome, got.code, got.text, got.serving) == (outcome, code, text, serving)
+        assert (got.outcome, got.code, got.text, got.provider_available) == (outcome, code, text, available)
         assert receiver.mails == []
         assert (await sending.send(mail())).outcome is Outcome.ACCEPTED
         await sending.close()
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome", "code", "serving"),
+    ("response", "outcome", "code", "available"),
     [
         ("451 4.3.2 later", Outcome.DEFERRED, 451, True),
         ("554 5.6.0 not this", Outcome.REFUSED, 554, True),
         (HANG_UP, Outcome.LOST, 0, False),
     ],
 )
-async def test_the_servers_word_on_the_content_decides(answer, outcome, code, serving):
+async def test_the_response_to_the_content_decides(response, outcome, code, available):
     async with receiving() as receiver:
-        receiver.data_answers = [answer]
+        receiver.data_responses = [response]
         got = await mailer(receiver).send(mail())
-        assert (got.outcome, got.code, got.serving) == (outcome, code, serving)
+        assert (got.outcome, got.code, got.provider_available) == (outcome, code, available)
 
 
-@pytest.mark.parametrize("stage", ["recipient_answers", "data_answers"])
-async def test_an_answer_in_broken_bytes_is_kept_as_text(stage):
+@pytest.mark.parametrize("stage", ["recipient_responses", "data_responses"])
+async def test_a_response_in_broken_bytes_is_stored_as_text(stage):
     async with receiving() as receiver:
         getattr(receiver, stage).append(b"550 gr\xfc\xdfe \x00\x1b[2J an ann@example.com " + b"x" * 400)
         sending = mailer(receiver)
@@ -130,19 +135,19 @@ async def test_an_answer_in_broken_bytes_is_kept_as_text(stage):
         await sending.close()
 
 
-async def test_silence_after_the_content_leaves_open_whether_it_was_sent():
+async def test_no_response_to_the_content_leaves_open_whether_it_was_sent():
     async with receiving() as receiver:
         receiver.stalled = asyncio.Event()
         got = await mailer(receiver, timeout=0.2).send(mail())
-        assert (got.outcome, got.text, got.serving) == (Outcome.LOST, "TimeoutError while data", False)
+        assert (got.outcome, got.text, got.provider_available) == (Outcome.LOST, "TimeoutError while data", False)
         receiver.stalled.set()
 
 
-async def test_a_server_that_is_not_there_surely_did_not_send():
+async def test_a_server_that_is_not_there_certainly_did_not_send():
     async with receiving() as receiver:
         sending = mailer(receiver)
     got = await sending.send(mail())
-    assert (got.outcome, got.code, got.serving) == (Outcome.DEFERRED, 0, False)
+    assert (got.outcome, got.code, got.provider_available) == (Outcome.DEFERRED, 0, False)
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # that is what is tested
@@ -153,7 +158,7 @@ async def test_a_login_is_used_and_a_wrong_one_is_not_the_mails_fault():
         assert receiver.users == ["weft"]
         await sending.close()
         got = await mailer(receiver, login="weft:wrong@").send(mail())
-        assert (got.outcome, got.code, got.serving) == (Outcome.DEFERRED, 535, False)
+        assert (got.outcome, got.code, got.provider_available) == (Outcome.DEFERRED, 535, False)
 
 
 @pytest.fixture(scope="module")
@@ -184,10 +189,10 @@ def certificate(tmp_path_factory):
     return server, ssl.create_default_context(cafile=pem)
 
 
-@pytest.mark.parametrize(("wish", "secure"), [("offered", True), ("required", True), ("off", False)])
-async def test_starttls_is_taken_as_the_setting_says(certificate, wish, secure):
+@pytest.mark.parametrize(("starttls", "secure"), [("offered", True), ("required", True), ("off", False)])
+async def test_starttls_is_used_as_the_setting_says(certificate, starttls, secure):
     async with receiving(tls=certificate[0]) as receiver:
-        sending = mailer(receiver, starttls=wish, tls=certificate[1])
+        sending = mailer(receiver, starttls=starttls, tls=certificate[1])
         assert (await sending.send(mail())).outcome is Outcome.ACCEPTED
         assert receiver.secure == [secure]
         await sending.close()
@@ -196,45 +201,45 @@ async def test_starttls_is_taken_as_the_setting_says(certificate, wish, secure):
 async def test_required_starttls_is_not_done_without():
     async with receiving() as receiver:
         got = await mailer(receiver, starttls="required").send(mail())
-        assert (got.outcome, got.serving) == (Outcome.DEFERRED, False)
+        assert (got.outcome, got.provider_available) == (Outcome.DEFERRED, False)
         assert receiver.mails == []
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(certificate):
+async def test_a_certificate_of_an_unknown_authority_is_not_trusted(certificate):
     async with receiving(tls=certificate[0]) as receiver:
         got = await mailer(receiver).send(mail())
-        assert (got.outcome, got.serving) == (Outcome.DEFERRED, False)
+        assert (got.outcome, got.provider_available) == (Outcome.DEFERRED, False)
         assert receiver.mails == []
 
 
-def test_a_url_says_where_and_how():
-    assert server_of("smtp://mail.test") == Server("mail.test", 25, None, None, False, None)
-    assert server_of("smtp://u:p%40ss@mail.test?starttls=required") == Server(
+def test_a_url_is_parsed():
+    assert parse_smtp_url("smtp://mail.test") == Server("mail.test", 25, None, None, False, None)
+    assert parse_smtp_url("smtp://u:p%40ss@mail.test?starttls=required") == Server(
         "mail.test", 587, "u", "p@ss", False, True
     )
-    assert server_of("smtps://mail.test") == Server("mail.test", 465, None, None, True, False)
-    assert "p@ss" not in repr(server_of("smtp://u:p%40ss@mail.test"))
+    assert parse_smtp_url("smtps://mail.test") == Server("mail.test", 465, None, None, True, False)
+    assert "p@ss" not in repr(parse_smtp_url("smtp://u:p%40ss@mail.test"))
 
 
 @pytest.mark.parametrize(
     "url", ["", "http://mail.test", "smtp://", "smtp://mail.test:99999", "smtp://h?starttls=maybe"]
 )
-def test_a_url_that_makes_no_sense_is_refused_with_the_remedy(url):
+def test_a_url_that_is_invalid_is_refused_with_the_remedy(url):
     with pytest.raises(SettingsError, match="WEFT_SMTP_URL: write smtp://"):
-        server_of(url)
+        parse_smtp_url(url)
 
 
 @pytest.mark.parametrize(
     "address",
     ["", "nobody", "a@b\r\nBcc: c@d", "ä@example.com", "a@b@c", "kim..x@docomo.example", "a@example.com, b@c"],
 )
-def test_an_address_that_cannot_stand_in_a_mail_is_refused(address):
+def test_an_address_that_cannot_be_in_a_mail_is_refused(address):
     with pytest.raises(AddressUnusable):
         mail(address=address)
 
 
-def test_answers_are_kept_without_addresses():
+def test_responses_are_stored_without_addresses():
     assert (
-        redacted("5.1.1 <ann@example.com>:\r\n no such user ann@example.com here") == "5.1.1 <…>: no such user <…> here"
+        redact("5.1.1 <ann@example.com>:\r\n no such user ann@example.com here") == "5.1.1 <…>: no such user <…> here"
     )
-    assert len(redacted("x" * 500)) == 200
+    assert len(redact("x" * 500)) == 200

@@ -13,7 +13,7 @@ from tests.notification import events
 from tests.notification.conftest import Service, Start
 
 Traced = Callable[[App], Awaitable[None]]
-OBSERVER = "observe tell_of_confirmation"
+OBSERVER = "observe notify_order_confirmed"
 
 
 class Spans:
@@ -96,6 +96,6 @@ async def test_an_event_whose_trace_is_not_sampled_leaves_no_spans(start: Start,
 async def test_spans_name_no_person(start: Start, traced: Traced, spans: Spans) -> None:
     async with start(traced) as service:
         await publish_one(service, context(7, 8), email="canary@example.com", display_name="Canary Name")
-    told = str([(span.name, span.attributes, span.message) for span in spans.ended])
-    assert "weft.delivery.state" in told
-    assert "canary" not in told.lower()
+    recorded = str([(span.name, span.attributes, span.message) for span in spans.ended])
+    assert "weft.delivery.state" in recorded
+    assert "canary" not in recorded.lower()

@@ -1,4 +1,4 @@
-"""A user service by contract: a real server with the user service's certificate, that knows a few users."""
+"""A user service by contract: a real server with the user service's certificate."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ EXPIRES = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.AuthServiceServicer):
-    """Who there is, which codes were made, and how often the two calls came."""
+    """Which users and sign-ups there are, which codes were issued, and which calls arrived."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, user_pb2.User] = {}
@@ -27,11 +27,13 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
         self.traceparents: list[str] = []
         self.down = False
         self.failing_codes = 0
+        self.late_codes: set[str] = set()
+        self.code_calls = 0
         self.address = ""
         self._numbers = count(10_000_001)
 
     def add(self, user_id: str, email: str = "", *, state: str = "ACTIVE", **fields: Any) -> str:
-        """Let a user be; returns the id."""
+        """Add a user; returns the id."""
         state_value = user_pb2.UserState.Value(f"USER_STATE_{state}")
         self.by_id[user_id] = user_pb2.User(
             user_id=user_id, email=email or f"{user_id}@example.com", state=state_value, **fields
@@ -39,7 +41,7 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
         return user_id
 
     def sign_up(self, sign_up_id: str, email: str = "", *, locale: str = "en", has_account: bool = False) -> str:
-        """Let a sign-up be pending; returns the id."""
+        """Add a pending sign-up; returns the id."""
         self.sign_ups[sign_up_id] = (email or f"{sign_up_id}@example.com", locale, has_account)
         return sign_up_id
 
@@ -51,7 +53,10 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
         return user_service_pb2.BatchGetUsersResponse(users=found)
 
     async def IssueVerificationCode(self, request: auth_service_pb2.IssueVerificationCodeRequest, context: Any) -> Any:
+        self.code_calls += 1
         await self._answer(context)
+        if request.sign_up_id in self.late_codes:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "as if it took too long")
         if self.failing_codes:
             self.failing_codes -= 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "for once")

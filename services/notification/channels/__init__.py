@@ -1,1 +1,1 @@
-"""The channels that deliveries leave by."""
+"""Channels: the ways by which notifications reach users."""

@@ -1,0 +1,1 @@
+"""Deliveries: notifications on their way by one channel."""

@@ -1,14 +1,16 @@
-"""What a delivery is, and what an attempt to send makes of it."""
+"""What a delivery is, and what an attempt makes of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from services.notification.channels.outcome import Outcome, ProviderResponse
+
 
 class DeliveryState(Enum):
-    """Where a delivery stands."""
+    """QUEUED → SENDING → SENT, FAILED, SKIPPED, or QUEUED again."""
 
     QUEUED = "QUEUED"
     SENDING = "SENDING"
@@ -25,90 +27,67 @@ class Reason(Enum):
     SIGN_UP_ENDED = "SIGN_UP_ENDED"
     ADDRESS_UNUSABLE = "ADDRESS_UNUSABLE"
     REFUSED = "REFUSED"
-    TRIED_TOO_OFTEN = "TRIED_TOO_OFTEN"
+    TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A delivery that is claimed, with what its mail is made of."""
+    """A delivery that is claimed under the lease of its job, with what its message is made of."""
 
     delivery_id: str
+    lease: int
     user_id: str
     type: str
-    facts: Mapping[str, Any]
+    data: Mapping[str, Any]
     create_time: datetime
 
 
-class Outcome(Enum):
-    """What an attempt came to. LOST: the server may have it, its answer never came."""
-
-    ACCEPTED = "ACCEPTED"
-    REFUSED = "REFUSED"
-    DEFERRED = "DEFERRED"
-    LOST = "LOST"
-
-
 @dataclass(frozen=True)
-class Answer:
-    """How a provider answered; `code` is the provider's own, 0 where none came. `text` holds no address.
+class DeliveryResult:
+    """What an attempt made of a delivery. `error` says why it is retried or has failed.
 
-    `serving` is false where the way to the provider failed, rather than this message; `presented` where the provider was
-    not even shown the message.
-    """
-
-    outcome: Outcome
-    code: int
-    text: str
-    latency_ms: int
-    serving: bool = True
-    presented: bool = True
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What becomes of a delivery. `error` says why it is tried again, or not any more.
-
-    `deferred` where the attempt does not count: what all deliveries need is away.
+    `deferred`: the attempt does not count, because what all deliveries need was away. `responses` are in order.
     """
 
     state: DeliveryState
     reason: Reason = Reason.NONE
     error: str = ""
     deferred: bool = False
+    responses: tuple[ProviderResponse, ...] = ()
 
 
-SENT = Verdict(DeliveryState.SENT)
+def skip(reason: Reason) -> DeliveryResult:
+    """There is nothing to send."""
+    return DeliveryResult(DeliveryState.SKIPPED, reason)
 
 
-def skipped(reason: Reason) -> Verdict:
-    """Nothing is to be sent, for good."""
-    return Verdict(DeliveryState.SKIPPED, reason)
+def fail(reason: Reason, error: str) -> DeliveryResult:
+    """It cannot be sent."""
+    return DeliveryResult(DeliveryState.FAILED, reason, error)
 
 
-def failed(reason: Reason, error: str) -> Verdict:
-    """It will not be sent, for good."""
-    return Verdict(DeliveryState.FAILED, reason, error)
+def defer(error: str) -> DeliveryResult:
+    """Retry as soon as what all deliveries need is back."""
+    return DeliveryResult(DeliveryState.QUEUED, Reason.NONE, error, deferred=True)
 
 
-def deferred(error: str) -> Verdict:
-    """Try again as soon as what all deliveries need is back."""
-    return Verdict(DeliveryState.QUEUED, Reason.NONE, error, deferred=True)
+def retry(error: str, attempts: int, max_attempts: int) -> DeliveryResult:
+    """Retry, or fail after the last attempt."""
+    if attempts >= max_attempts:
+        return fail(Reason.TOO_MANY_ATTEMPTS, error)
+    return DeliveryResult(DeliveryState.QUEUED, Reason.NONE, error)
 
 
-def unsent(error: str, tries: int, limit: int) -> Verdict:
-    """Try again, or give up after `limit` tries."""
-    if tries >= limit:
-        return failed(Reason.TRIED_TOO_OFTEN, error)
-    return Verdict(DeliveryState.QUEUED, Reason.NONE, error)
-
-
-def judge(answer: Answer, tries: int, limit: int) -> Verdict:
-    """What an answer makes of a delivery that was tried so often."""
-    if answer.outcome is Outcome.ACCEPTED:
-        return SENT
-    said = f"{answer.code} {answer.text}" if answer.code else answer.text
-    if answer.outcome is Outcome.REFUSED:
-        return failed(Reason.REFUSED, said)
-    if not answer.presented:
-        return deferred(said)
-    return unsent(said, tries, limit)
+def result_of(responses: Sequence[ProviderResponse], attempts: int, max_attempts: int) -> DeliveryResult:
+    """What the responses of one attempt, at least one, make of a delivery; the last one decides."""
+    last = responses[-1]
+    error = f"{last.code} {last.text}" if last.code else last.text
+    if last.outcome is Outcome.ACCEPTED:
+        result = DeliveryResult(DeliveryState.SENT)
+    elif last.outcome is Outcome.REFUSED:
+        result = fail(Reason.REFUSED, error)
+    elif not last.submitted:
+        result = defer(error)
+    else:
+        result = retry(error, attempts, max_attempts)
+    return replace(result, responses=tuple(responses))

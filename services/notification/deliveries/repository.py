@@ -1,85 +1,80 @@
 """Every query of deliveries."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.storage.database import Database, Query, arrays
-from services.notification.deliveries.domain import Answer, Delivery, Verdict
+from services.notification.deliveries.domain import Delivery, DeliveryResult
 
-# A mail that was sent and whose job came back, because its worker died or was late, is not claimed again.
+# A delivery that was sent and whose job came back, because its worker died or was late, is not claimed again.
 _CLAIM = Query(
     "UPDATE deliveries d SET state = 'SENDING', lease = c.lease, update_time = %(now)s FROM notifications n, "
     "unnest(%(ids)s::text[], %(leases)s::int[]) AS c(delivery_id, lease) "
     "WHERE d.delivery_id = c.delivery_id AND n.notification_id = d.notification_id "
-    "AND d.state NOT IN ('SENT', 'SKIPPED') RETURNING d.delivery_id, n.user_id, n.type, n.facts, d.create_time",
+    "AND d.state NOT IN ('SENT', 'SKIPPED') RETURNING d.delivery_id, d.lease, n.user_id, n.type, n.data, d.create_time",
     name="claim deliveries",
 )
 
-# State and lease: a late worker neither undoes what another has settled nor settles what another has claimed.
-_SETTLE = Query(
+# State and lease: a late worker neither overwrites another's result nor ends another's attempt.
+_UPDATE = Query(
     "UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s "
     "FROM unnest(%(ids)s::text[], %(leases)s::int[], %(states)s::text[], %(reasons)s::text[]) "
     "AS r(delivery_id, lease, state, reason) "
     "WHERE d.delivery_id = r.delivery_id AND d.lease = r.lease AND d.state = 'SENDING'",
-    name="settle deliveries",
+    name="update deliveries",
 )
-_KEEP_ATTEMPTS = Query(
-    "INSERT INTO attempts (delivery_id, number, provider, code, latency_ms, answer, create_time) "
+_INSERT_ATTEMPTS = Query(
+    "INSERT INTO attempts (delivery_id, number, provider, code, latency_ms, response, create_time) "
     "SELECT r.delivery_id, r.number + (SELECT count(*) FROM attempts a WHERE a.delivery_id = r.delivery_id), "
-    "%(provider)s, r.code, r.latency_ms, r.answer, %(now)s FROM unnest("
-    "%(ids)s::text[], %(numbers)s::int[], %(codes)s::int[], %(latencies)s::int[], %(answers)s::text[]"
-    ") AS r(delivery_id, number, code, latency_ms, answer) ON CONFLICT DO NOTHING",
-    name="keep attempts",
+    "%(provider)s, r.code, r.latency_ms, r.response, %(now)s FROM unnest("
+    "%(ids)s::text[], %(numbers)s::int[], %(codes)s::int[], %(latencies)s::int[], %(responses)s::text[]"
+    ") AS r(delivery_id, number, code, latency_ms, response) ON CONFLICT DO NOTHING",
+    name="insert attempts",
 )
 
 _FAIL_DEAD = Query(
-    "UPDATE deliveries d SET state = 'FAILED', reason = 'TRIED_TOO_OFTEN', update_time = %(now)s FROM mails m "
-    "WHERE m.state = 'dead' AND m.key = d.delivery_id AND d.state IN ('QUEUED', 'SENDING')",
+    "UPDATE deliveries d SET state = 'FAILED', reason = 'TOO_MANY_ATTEMPTS', update_time = %(now)s FROM email_jobs j "
+    "WHERE j.state = 'dead' AND j.key = d.delivery_id AND d.state IN ('QUEUED', 'SENDING')",
     name="fail dead deliveries",
 )
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What became of a delivery that was claimed with a lease, and the answers that it got on the way."""
-
-    delivery: Delivery
-    lease: int
-    verdict: Verdict
-    answers: tuple[Answer, ...] = ()
 
 
 class DeliveryRepository:
     """Deliveries in the database."""
 
     def __init__(self, database: Database, provider: str) -> None:
-        """`provider` stands in the attempts."""
+        """`provider` is stored with each attempt."""
         self._database = database
         self._provider = provider
 
-    async def claim(self, leases: Mapping[str, int], now: datetime) -> dict[str, Delivery]:
-        """Begin an attempt for those that are neither sent nor skipped; both by id."""
+    async def claim(self, leases: Mapping[str, int], now: datetime) -> list[Delivery]:
+        """Begin an attempt for those of the ids that are neither sent nor skipped."""
         rows = await self._database.all(_CLAIM, ids=list(leases), leases=list(leases.values()), now=now)
-        return {row.delivery_id: Delivery(*row) for row in rows}
+        return [Delivery(*row) for row in rows]
 
-    async def settle(self, settled: Sequence[Settled], now: datetime) -> None:
-        """Write down what became of an attempt of each."""
+    async def update(self, results: Sequence[tuple[Delivery, DeliveryResult]], now: datetime) -> None:
+        """Store the results of claimed deliveries, with the providers' responses."""
         ids, leases, states, reasons = arrays(
-            [(s.delivery.delivery_id, s.lease, s.verdict.state.value, s.verdict.reason.value) for s in settled]
+            [(delivery.delivery_id, delivery.lease, r.state.value, r.reason.value) for delivery, r in results]
         )
-        answers = [
-            (s.delivery.delivery_id, number, answer.code, answer.latency_ms, answer.text)
-            for s in settled
-            for number, answer in enumerate(s.answers, start=1)
+        attempts = [
+            (delivery.delivery_id, number, response.code, response.latency_ms, response.text)
+            for delivery, result in results
+            for number, response in enumerate(result.responses, start=1)
         ]
         async with self._database.transaction() as tx:
-            await tx.run(_SETTLE, ids=ids, leases=leases, states=states, reasons=reasons, now=now)
-            if answers:
-                ids, numbers, codes, latencies, texts = arrays(answers)
-                values = {"ids": ids, "numbers": numbers, "codes": codes, "latencies": latencies, "answers": texts}
-                await tx.run(_KEEP_ATTEMPTS, provider=self._provider, now=now, **values)
+            await tx.run(_UPDATE, ids=ids, leases=leases, states=states, reasons=reasons, now=now)
+            if attempts:
+                ids, numbers, codes, latencies, responses = arrays(attempts)
+                values = {
+                    "ids": ids,
+                    "numbers": numbers,
+                    "codes": codes,
+                    "latencies": latencies,
+                    "responses": responses,
+                }
+                await tx.run(_INSERT_ATTEMPTS, provider=self._provider, now=now, **values)
 
     async def fail_dead(self, now: datetime) -> int:
-        """Mark deliveries as failed whose jobs died without a worker that could tell; how many."""
+        """Fail deliveries whose jobs died without a worker that could store a result; returns their number."""
         return await self._database.run(_FAIL_DEAD, now=now)

@@ -1,56 +1,14 @@
 """Tables of deliveries."""
 
-from datetime import timedelta
-
-from sqlalchemy import (
-    Boolean,
-    CheckConstraint,
-    Column,
-    DateTime,
-    ForeignKey,
-    Index,
-    Integer,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Integer, Table, Text, UniqueConstraint
 
 from chassis.queues import queue
 from chassis.storage import retention
 from services.notification.deliveries.domain import DeliveryState
 from services.notification.metadata import metadata
 
-mails = queue.table("mails", metadata)
-"""Mails to send: `key` is the delivery."""
-
-notifications = Table(
-    "notifications",
-    metadata,
-    # Byte order is the order of time; a language's order would be slower and another.
-    Column("notification_id", Text(collation="C"), primary_key=True),
-    Column("event_id", Text, nullable=False),
-    Column("observer", Text, nullable=False),
-    Column("user_id", Text, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("subject_id", Text, nullable=False),
-    Column("facts", JSONB, nullable=False),
-    Column("in_inbox", Boolean, nullable=False),
-    Column("create_time", DateTime(timezone=True), nullable=False),
-    Column("read_time", DateTime(timezone=True)),
-    # An observer that runs twice notifies once.
-    UniqueConstraint("event_id", "observer", name="notifications_once"),
-    Index("notifications_inbox", "user_id", "notification_id", postgresql_where=text("in_inbox")),
-    Index(
-        "notifications_unread",
-        "user_id",
-        "notification_id",
-        postgresql_where=text("in_inbox AND read_time IS NULL"),
-    ),
-    info=retention.delete(retention.Expiry("notification_id", timedelta(days=365), id_prefix="ntf")),
-)
-"""What a user is told of: in the inbox, by deliveries, or both. `facts` is what the templates print."""
+email_jobs = queue.table("email_jobs", metadata)
+"""One row for each delivery by e-mail: `key` is the delivery."""
 
 deliveries = Table(
     "deliveries",
@@ -65,7 +23,7 @@ deliveries = Table(
     Column("channel", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
-    # The lease of the mail's job that claimed it last: only that one settles it.
+    # The lease of the job that claimed it last: only that one writes a result.
     Column("lease", Integer, nullable=False, server_default="0"),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("update_time", DateTime(timezone=True), nullable=False),
@@ -76,7 +34,6 @@ deliveries = Table(
     ),
     info=retention.keep("goes with its notification"),
 )
-"""A notification on its way by one channel."""
 
 attempts = Table(
     "attempts",
@@ -91,8 +48,8 @@ attempts = Table(
     Column("provider", Text, nullable=False),
     Column("code", Integer, nullable=False),
     Column("latency_ms", Integer, nullable=False),
-    Column("answer", Text, nullable=False),
+    Column("response", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     info=retention.keep("goes with its notification"),
 )
-"""What a provider answered, without addresses."""
+"""The provider's responses, without addresses."""

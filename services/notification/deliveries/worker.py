@@ -1,8 +1,8 @@
-"""Sends mails: the recipient is looked up and the words are found at the moment of sending, and forgotten after it."""
+"""Sends mails. The recipient is looked up and the mail composed when it is sent, and neither is stored."""
 
 import asyncio
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
@@ -14,208 +14,178 @@ from chassis.errors import Unavailable
 from chassis.queues.queue import Job
 from chassis.telemetry import logs
 from chassis.telemetry.tracing import Tracer
+from services.notification.channels.channel import Channel
 from services.notification.channels.email.message import AddressUnusable, Mail
 from services.notification.channels.email.smtp import Mailer
-from services.notification.channels.email.writer import Writer
+from services.notification.channels.outcome import Outcome, ProviderResponse
+from services.notification.deliveries.composer import Composer, NothingToSend
 from services.notification.deliveries.domain import (
-    Answer,
     Delivery,
+    DeliveryResult,
     DeliveryState,
-    Outcome,
     Reason,
-    Verdict,
-    deferred,
-    failed,
-    judge,
-    skipped,
-    unsent,
+    defer,
+    fail,
+    result_of,
+    retry,
+    skip,
 )
-from services.notification.deliveries.repository import DeliveryRepository, Settled
-from services.notification.observers.users import VERIFICATION
-from services.notification.recipients import Away, NothingToSend, Recipients, Unreachable
+from services.notification.deliveries.repository import DeliveryRepository
+from services.notification.recipients import CodeNotIssued, Recipients, UserServiceUnavailable
 
 log = logs.logger("deliveries")
 DELIVERIES = Counter(
     "weft_deliveries",
-    "Deliveries that were worked on, by channel, the state they came to, and why.",
+    "Delivery attempts, by channel and by the state and reason that they led to.",
     ["channel", "state", "reason"],
 )
 
-_PATIENCE = (0.2, 0.5, 1.0, 2.0, 3.0)
-"""Seconds between tries to write down what was sent."""
+_STORE_RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 3.0)
+_MAX_SUBMISSIONS = 2
+"""Of one attempt: a mail whose response was lost is submitted once more."""
 
 
 class DeliveryWorker:
-    """The handler of the mails queue."""
+    """The handler of the `email_jobs` queue."""
 
     def __init__(
         self,
         deliveries: DeliveryRepository,
         recipients: Recipients,
-        writer: Writer,
+        composer: Composer,
         mailer: Mailer,
         *,
         clock: Clock,
         tracer: Tracer,
         max_attempts: int,
     ) -> None:
-        """`max_attempts` is the queue's: the last one settles the delivery."""
+        """`max_attempts` is the queue's: after the last one the delivery has failed."""
         self._deliveries = deliveries
         self._recipients = recipients
-        self._writer = writer
+        self._composer = composer
         self._mailer = mailer
-        self._server = Breaker("smtp", failures=5, first=1.0, most=15.0)
-        self._look_ups = Breaker("recipients", failures=1, first=0.5, most=5.0)
-        self.breakers = (self._server, self._look_ups)
+        self._smtp_breaker = Breaker("smtp", failures=5, first=1.0, most=15.0)
+        self.breakers = (self._smtp_breaker, recipients.breaker)
         self._clock = clock
         self._tracer = tracer
         self._max_attempts = max_attempts
 
     async def __call__(self, jobs: Sequence[Job]) -> None:
-        """Send a batch, each mail within its own trace; a job whose delivery is settled is done."""
+        """Send a batch, each mail within its own trace. A job whose delivery is not claimed is done."""
         by_delivery = {str(job.key): job for job in jobs}
         leases = {delivery_id: job.lease for delivery_id, job in by_delivery.items()}
         claimed = await self._deliveries.claim(leases, self._clock.now())
         if not claimed:
             return
-        users = await self._look_up(claimed.values(), jobs)
-        settled = await asyncio.gather(*(self._deliver(d, by_delivery[d.delivery_id], users) for d in claimed.values()))
-        written = await self._settle(settled)
-        for one in settled:
-            if one.delivery.delivery_id not in written:
-                by_delivery[one.delivery.delivery_id].retry("could not be written down")
+        users = await self._get_users(claimed, jobs)
+        results = await asyncio.gather(*(self._deliver(d, by_delivery[d.delivery_id], users) for d in claimed))
+        stored = await self._store(list(zip(claimed, results, strict=True)))
+        for delivery, result in zip(claimed, results, strict=True):
+            job = by_delivery[delivery.delivery_id]
+            if delivery.delivery_id not in stored:
+                job.retry("the result could not be stored")
                 continue
-            job, verdict = by_delivery[one.delivery.delivery_id], one.verdict
-            DELIVERIES.labels("EMAIL", verdict.state.value, verdict.reason.value).inc()
-            if verdict.deferred:
-                job.defer(verdict.error)
-            elif verdict.state is DeliveryState.QUEUED:
-                job.retry(verdict.error)
-            elif verdict.state is DeliveryState.FAILED:
-                job.dead(verdict.error)
+            DELIVERIES.labels(Channel.EMAIL.value, result.state.value, result.reason.value).inc()
+            if result.deferred:
+                job.defer(result.error)
+            elif result.state is DeliveryState.QUEUED:
+                job.retry(result.error)
+            elif result.state is DeliveryState.FAILED:
+                job.dead(result.error)
 
-    async def _settle(self, settled: Sequence[Settled]) -> frozenset[str]:
-        """Write down what happened, waiting for a database that restarts: what is not written is sent again.
-
-        What the database refuses, it refuses alone: the ids of those that were written.
-        """
-        try:
-            await self._settle_together(settled)
-        except Unavailable:
-            raise
-        except Exception as error:
-            if len(settled) == 1:
-                log.error("delivery_unsettled", delivery_id=settled[0].delivery.delivery_id, cause=type(error).__name__)
-                return frozenset()
-            parts = [await self._settle([one]) for one in settled]
-            return frozenset().union(*parts)
-        return frozenset(one.delivery.delivery_id for one in settled)
-
-    async def _settle_together(self, settled: Sequence[Settled]) -> None:
-        for pause in _PATIENCE:
-            try:
-                return await self._deliveries.settle(settled, self._clock.now())
-            except Unavailable as error:
-                log.warning("settling_waits", seconds=pause, cause=repr(error))
-                await asyncio.sleep(pause)
-        return await self._deliveries.settle(settled, self._clock.now())
-
-    async def _look_up(self, claimed: Iterable[Delivery], jobs: Sequence[Job]) -> Mapping[str, User] | Unreachable:
+    async def _get_users(
+        self, claimed: Sequence[Delivery], jobs: Sequence[Job]
+    ) -> Mapping[str, User] | UserServiceUnavailable:
         """One call for the batch; it belongs to a trace where the batch has only one."""
-        wanted = {delivery.user_id for delivery in claimed if delivery.user_id}
-        if not wanted:
+        user_ids = {delivery.user_id for delivery in claimed if delivery.user_id}
+        if not user_ids:
             return {}
         traces = {job.traceparent for job in jobs}
         with self._tracer.span("look up recipients", parent=traces.pop() if len(traces) == 1 else ""):
-            if self._look_ups.enter():
-                return Unreachable("user service: left alone")
             try:
-                users = await self._recipients.look_up(wanted)
-            except Unreachable as error:
-                self._look_ups.failed()
+                return await self._recipients.get(user_ids)
+            except UserServiceUnavailable as error:
                 return error
-            except BaseException:
-                self._look_ups.left()
-                raise
-            self._look_ups.succeeded()
-            return users
 
-    async def _deliver(self, delivery: Delivery, job: Job, users: Mapping[str, User] | Unreachable) -> Settled:
-        """One mail, from its recipient to the server's answer. Never raises."""
+    async def _deliver(
+        self, delivery: Delivery, job: Job, users: Mapping[str, User] | UserServiceUnavailable
+    ) -> DeliveryResult:
+        """One attempt, in a span of its own. Never raises."""
         attributes = {"weft.delivery.id": delivery.delivery_id, "weft.notification.type": delivery.type}
         with self._tracer.span("send mail", job.traceparent, SpanKind.CLIENT, attributes) as span:
-            answers: list[Answer] = []
-            try:
-                if isinstance(users, Unreachable):
-                    verdict = deferred(str(users))
-                else:
-                    answers = await self._send(await self._write(delivery, users))
-                    verdict = self._judge(answers, job)
-            except NothingToSend as error:
-                verdict = skipped(error.reason)
-            except AddressUnusable as error:
-                verdict = failed(Reason.ADDRESS_UNUSABLE, str(error))
-            except Away as error:
-                verdict = deferred(str(error))
-            except Unreachable as error:
-                verdict = unsent(str(error), job.attempts, self._max_attempts)
-            except Exception as error:  # a template that is wrong, say: the others of the batch go on
-                where = traceback.extract_tb(error.__traceback__)[-1]  # never the words: they may name the recipient
-                log.error(
-                    "mail_unwritten",
-                    type=delivery.type,
-                    cause=type(error).__name__,
-                    where=f"{where.name}:{where.lineno}",
-                )
-                verdict = unsent(type(error).__name__, job.attempts, self._max_attempts)
+            result = await self._attempt(delivery, job.attempts, users)
             span.set_attributes(
-                {"weft.delivery.state": verdict.state.value, "weft.delivery.reason": verdict.reason.value}
+                {"weft.delivery.state": result.state.value, "weft.delivery.reason": result.reason.value}
             )
-        if verdict.error:
-            log.warning("mail_unsent", delivery_id=delivery.delivery_id, state=verdict.state.value, cause=verdict.error)
-        return Settled(delivery, job.lease, verdict, tuple(answers))
+        if result.error:
+            log.warning("mail_not_sent", delivery_id=delivery.delivery_id, state=result.state.value, cause=result.error)
+        return result
 
-    async def _write(self, delivery: Delivery, users: Mapping[str, User]) -> Mail:
-        if delivery.type == VERIFICATION:
-            return await self._write_to_sign_up(delivery)
-        user = users.get(delivery.user_id)
-        if user is None or not user.email:
-            raise NothingToSend(Reason.NO_ADDRESS)
-        return self._writer.write(delivery, user)
-
-    async def _write_to_sign_up(self, delivery: Delivery) -> Mail:
-        if self._look_ups.enter():
-            raise Away("user service: left alone")
+    async def _attempt(
+        self, delivery: Delivery, attempts: int, users: Mapping[str, User] | UserServiceUnavailable
+    ) -> DeliveryResult:
         try:
-            mail = await self._writer.write_to_sign_up(delivery)
-        except Away:
-            self._look_ups.failed()
-            raise
-        except NothingToSend:
-            self._look_ups.succeeded()
-            raise
-        except BaseException:
-            self._look_ups.left()
-            raise
-        self._look_ups.succeeded()
-        return mail
+            if isinstance(users, UserServiceUnavailable):
+                return defer(str(users))
+            responses = await self._send(await self._composer.compose(delivery, users))
+        except NothingToSend as error:
+            return skip(error.reason)
+        except AddressUnusable as error:
+            return fail(Reason.ADDRESS_UNUSABLE, str(error))
+        except UserServiceUnavailable as error:
+            return defer(str(error))
+        except CodeNotIssued as error:
+            return retry(str(error), attempts, self._max_attempts)
+        except Exception as error:  # such as a broken template: the others of the batch go on
+            at = traceback.extract_tb(error.__traceback__)[-1]  # never the message: it may name the recipient
+            log.error("mail_not_composed", type=delivery.type, cause=type(error).__name__, at=f"{at.name}:{at.lineno}")
+            return retry(type(error).__name__, attempts, self._max_attempts)
+        if not responses:
+            return defer("mail server: circuit breaker open")
+        return result_of(responses, attempts, self._max_attempts)
 
-    async def _send(self, mail: Mail) -> list[Answer]:
-        """Once, and at once again where the answer was lost: a later try would void the code that is on its way."""
-        answers: list[Answer] = []
-        while len(answers) < 2 and not self._server.enter():
+    async def _send(self, mail: Mail) -> list[ProviderResponse]:
+        """Submit a mail, once more where the response was lost: a later attempt would void the code that it contains."""
+        responses: list[ProviderResponse] = []
+        while len(responses) < _MAX_SUBMISSIONS and not self._smtp_breaker.enter():
             try:
-                answer = await self._mailer.send(mail)
+                response = await self._mailer.send(mail)
             except BaseException:
-                self._server.left()
+                self._smtp_breaker.left()
                 raise
-            (self._server.succeeded if answer.serving else self._server.failed)()
-            answers.append(answer)
-            if answer.outcome is not Outcome.LOST:
+            if response.provider_available:
+                self._smtp_breaker.succeeded()
+            else:
+                self._smtp_breaker.failed()
+            responses.append(response)
+            if response.outcome is not Outcome.LOST:
                 break
-        return answers
+        return responses
 
-    def _judge(self, answers: Sequence[Answer], job: Job) -> Verdict:
-        if not answers:
-            return deferred("the mail server fails and is left alone")
-        return judge(answers[-1], job.attempts, self._max_attempts)
+    async def _store(self, results: Sequence[tuple[Delivery, DeliveryResult]]) -> frozenset[str]:
+        """Store the results; returns the ids of the deliveries whose results were stored: the others are sent again.
+
+        A result that the database rejects does not hold up the others.
+        """
+        try:
+            await self._update(results)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(results) == 1:
+                ((delivery, _),) = results
+                log.error("result_not_stored", delivery_id=delivery.delivery_id, cause=type(error).__name__)
+                return frozenset()
+            parts = [await self._store([result]) for result in results]
+            return frozenset().union(*parts)
+        return frozenset(delivery.delivery_id for delivery, _ in results)
+
+    async def _update(self, results: Sequence[tuple[Delivery, DeliveryResult]]) -> None:
+        """Waits for a database that restarts, because what is not stored is sent again."""
+        for delay_s in _STORE_RETRY_DELAYS_S:
+            try:
+                return await self._deliveries.update(results, self._clock.now())
+            except Unavailable as error:
+                log.warning("store_retried", seconds=delay_s, cause=repr(error))
+                await asyncio.sleep(delay_s)
+        return await self._deliveries.update(results, self._clock.now())

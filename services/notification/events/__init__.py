@@ -1,0 +1,1 @@
+"""Events: received once from the outboxes of other services, then given to observers."""

@@ -1,4 +1,4 @@
-"""EventService: where the outboxes of the mesh are emptied into."""
+"""EventService: receives events from the outboxes of other services."""
 
 from weft.notification.v1 import event_service_pb2 as pb
 
@@ -7,11 +7,11 @@ from services.notification.events.repository import EventRepository
 
 
 class EventHandlers:
-    """Takes events."""
+    """weft.notification.v1.EventService."""
 
     def __init__(self, events: EventRepository) -> None:
         self._events = events
 
     async def PublishEvents(self, request: pb.PublishEventsRequest, _: Call) -> pb.PublishEventsResponse:
-        """Once by event id, however often a batch comes; what follows from an event happens after the reply."""
-        return pb.PublishEventsResponse(new_count=await self._events.take(request.events))
+        """Each event id is processed once; observers run after the response."""
+        return pb.PublishEventsResponse(new_count=await self._events.insert(request.events))

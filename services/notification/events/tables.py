@@ -3,8 +3,7 @@
 from chassis.queues import deduplication, queue
 from services.notification.metadata import metadata
 
-taken = deduplication.table(metadata)
-"""Which events were taken."""
+processed = deduplication.table(metadata)
 
-observations = queue.table("observations", metadata)
-"""Events to observe: one row for each event and observer. `kind` is the observer, `payload` the event."""
+event_jobs = queue.table("event_jobs", metadata)
+"""One row for each event and observer: `kind` is the observer, `payload` the event."""

@@ -1,0 +1,1 @@
+"""The inbox: notifications that their user reads."""

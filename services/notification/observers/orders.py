@@ -1,4 +1,4 @@
-"""What customers hear of their orders and payments."""
+"""Notifications of customers about their orders and payments."""
 
 from typing import Any
 
@@ -13,57 +13,59 @@ from weft.order.v1.events_pb2 import (
 )
 from weft.order.v1.money_pb2 import Money
 
-from services.notification.observers.registry import Channel, Notice, observes
+from services.notification.channels.channel import Channel
+from services.notification.notifications.notification import Notification
+from services.notification.observers.registry import observes
 
 _INBOX = frozenset({Channel.INBOX})
 _BOTH = frozenset({Channel.INBOX, Channel.EMAIL})
 
 
 @observes("order.placed", OrderPlaced)
-def tell_of_placing(event: Event, fact: OrderPlaced) -> Notice | None:
-    """The order exists; the mail waits for the payment."""
-    return _notice(event, fact.order_id, _INBOX, total=_money(fact.total))
+def notify_order_placed(event: Event, payload: OrderPlaced) -> Notification | None:
+    """Inbox only: the mail waits for the payment."""
+    return _notification(event, payload.order_id, _INBOX, total=_to_data(payload.total))
 
 
 @observes("order.confirmed", OrderConfirmed)
-def tell_of_confirmation(event: Event, fact: OrderConfirmed) -> Notice | None:
-    """Paid, or sure to be."""
-    return _notice(event, fact.order_id, _BOTH, total=_money(fact.total))
+def notify_order_confirmed(event: Event, payload: OrderConfirmed) -> Notification | None:
+    """Paid, or certain to be."""
+    return _notification(event, payload.order_id, _BOTH, total=_to_data(payload.total))
 
 
 @observes("order.cancelled", OrderCancelled)
-def tell_of_cancellation(event: Event, fact: OrderCancelled) -> Notice | None:
-    """Called off: a mail where a person did it, as the mail about the payment has said it where the platform did.
+def notify_order_cancelled(event: Event, payload: OrderCancelled) -> Notification | None:
+    """Mailed where a person cancelled; where the platform did, the mail about the payment has said it.
 
     The reason may be anyone's words, so it is not repeated.
     """
-    return _notice(event, fact.order_id, _INBOX if event.actor.startswith("service:") else _BOTH)
+    return _notification(event, payload.order_id, _INBOX if event.actor.startswith("service:") else _BOTH)
 
 
 @observes("order.expired", OrderExpired)
-def tell_of_expiry(event: Event, fact: OrderExpired) -> Notice | None:
+def notify_order_expired(event: Event, payload: OrderExpired) -> Notification | None:
     """Not paid in time."""
-    return _notice(event, fact.order_id, _BOTH)
+    return _notification(event, payload.order_id, _BOTH)
 
 
 @observes("payment.failed", PaymentFailed)
-def tell_of_failed_payment(event: Event, fact: PaymentFailed) -> Notice | None:
+def notify_payment_failed(event: Event, payload: PaymentFailed) -> Notification | None:
     """The provider refused."""
-    return _notice(event, fact.order_id, _BOTH)
+    return _notification(event, payload.order_id, _BOTH)
 
 
 @observes("payment.refunded", PaymentRefunded)
-def tell_of_refund(event: Event, fact: PaymentRefunded) -> Notice | None:
-    """Money went back."""
-    return _notice(event, fact.order_id, _BOTH, amount=_money(fact.amount))
+def notify_payment_refunded(event: Event, payload: PaymentRefunded) -> Notification | None:
+    """With the amount that was refunded."""
+    return _notification(event, payload.order_id, _BOTH, amount=_to_data(payload.amount))
 
 
-def _notice(event: Event, order_id: str, channels: frozenset[Channel], **facts: Any) -> Notice | None:
-    """A notice of the event's own type to its customer; none where there is no customer."""
+def _notification(event: Event, order_id: str, channels: frozenset[Channel], **data: Any) -> Notification | None:
+    """A notification of the event's own type to its customer; None where there is no customer."""
     if not event.user_id:
         return None
-    return Notice(event.type, event.user_id, order_id, channels, {"order_id": order_id, **facts})
+    return Notification(event.type, event.user_id, order_id, channels, {"order_id": order_id, **data})
 
 
-def _money(money: Money) -> dict[str, Any]:
+def _to_data(money: Money) -> dict[str, Any]:
     return {"amount_minor": money.amount_minor, "currency": money.currency}

@@ -1,32 +1,15 @@
-"""Who observes what."""
+"""Which observers there are, by event type and by name."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
 from google.protobuf.message import Message
 from weft.api.v1.event_pb2 import Event
 
-Fact = TypeVar("Fact", bound=Message)
+from services.notification.notifications.notification import Notification
 
-
-class Channel(Enum):
-    """A way to a user."""
-
-    EMAIL = "EMAIL"
-    INBOX = "INBOX"
-
-
-@dataclass(frozen=True)
-class Notice:
-    """What to tell whom. `type` names the template, `facts` is what it prints: JSON, without personal data."""
-
-    type: str
-    user_id: str
-    subject_id: str
-    channels: frozenset[Channel]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+Payload = TypeVar("Payload", bound=Message)
 
 
 class UnknownObserver(Exception):
@@ -41,35 +24,37 @@ class PayloadMismatch(Exception):
 class _Observer:
     name: str
     event_type: str
-    run: Callable[[Event], Notice | None]
+    run: Callable[[Event], Notification | None]
 
 
 class Observers:
-    """A set of observers, by event type and by name."""
+    """A set of observers."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, _Observer] = {}
 
     def observes(
-        self, event_type: str, fact: type[Fact]
-    ) -> Callable[[Callable[[Event, Fact], Notice | None]], Callable[[Event, Fact], Notice | None]]:
-        """Register a function for an event type, whose payload is a `fact`. Its name is its identity in the queue."""
+        self, event_type: str, payload: type[Payload]
+    ) -> Callable[[Callable[[Event, Payload], Notification | None]], Callable[[Event, Payload], Notification | None]]:
+        """Register a function for an event type with this type of payload. Its name identifies it in the queue."""
 
-        def register(function: Callable[[Event, Fact], Notice | None]) -> Callable[[Event, Fact], Notice | None]:
+        def register(
+            function: Callable[[Event, Payload], Notification | None],
+        ) -> Callable[[Event, Payload], Notification | None]:
             name = function.__name__
             if name in self._by_name:
                 raise ValueError(f"Two observers are called {name}: rename one.")
-            self._by_name[name] = _Observer(name, event_type, lambda event: function(event, _unpack(event, fact)))
+            self._by_name[name] = _Observer(name, event_type, lambda event: function(event, _unpack(event, payload)))
             return function
 
         return register
 
     def names_for(self, event_type: str) -> tuple[str, ...]:
-        """Who observes events of a type."""
+        """The names of the observers of an event type."""
         return tuple(o.name for o in self._by_name.values() if o.event_type == event_type)
 
-    def run(self, name: str, event: Event) -> Notice | None:
-        """What an observer says. Raises `UnknownObserver`, `PayloadMismatch` and what the observer raises."""
+    def run(self, name: str, event: Event) -> Notification | None:
+        """Run an observer. Raises `UnknownObserver`, `PayloadMismatch` and what the observer raises."""
         if name not in self._by_name:
             raise UnknownObserver(name)
         return self._by_name[name].run(event)
@@ -81,8 +66,8 @@ class Observers:
         return copied
 
 
-def _unpack(event: Event, fact: type[Fact]) -> Fact:
-    unpacked = fact()
+def _unpack(event: Event, payload: type[Payload]) -> Payload:
+    unpacked = payload()
     if not event.payload.Unpack(unpacked):
         raise PayloadMismatch(f"{event.type} came with {event.payload.TypeName() or 'nothing'}")
     return unpacked

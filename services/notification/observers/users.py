@@ -1,43 +1,48 @@
-"""What users hear of their accounts."""
+"""Notifications of users about their accounts."""
 
 from weft.api.v1.event_pb2 import Event
 from weft.user.v1.events_pb2 import UserInvited, UserSignedUp, UserVerified, VerificationRequested
 
-from services.notification.observers.registry import Channel, Notice, observes
+from services.notification.channels.channel import Channel
+from services.notification.notifications.notification import Notification
+from services.notification.observers.registry import observes
 
 VERIFICATION = "user.verification"
-"""The type whose mail goes to a pending sign-up: address, language and one-time code are asked for when it is sent."""
+"""The type that is mailed to a pending sign-up: address, language and one-time code are requested when it is sent."""
 ACCOUNT_EXISTS = "user.sign_up_repeated"
-"""The template of that mail where the address turns out to have an account."""
+"""The template of that mail where the address already has an account."""
 
-_MAIL = frozenset({Channel.EMAIL})
+_EMAIL = frozenset({Channel.EMAIL})
+_INBOX = frozenset({Channel.INBOX})
 
 
 @observes("user.signed_up", UserSignedUp)
-def mail_first_code(_: Event, fact: UserSignedUp) -> Notice | None:
-    """Whoever asked for an account has to prove the address."""
-    return _verification(fact.sign_up_id)
+def notify_user_signed_up(_: Event, payload: UserSignedUp) -> Notification | None:
+    """Whoever signs up has to prove the address."""
+    return _verification(payload.sign_up_id)
 
 
 @observes("user.verification_requested", VerificationRequested)
-def mail_new_code(_: Event, fact: VerificationRequested) -> Notice | None:
-    """The code was lost or is too old."""
-    return _verification(fact.sign_up_id)
+def notify_user_verification_requested(_: Event, payload: VerificationRequested) -> Notification | None:
+    """The code was lost or has expired."""
+    return _verification(payload.sign_up_id)
 
 
 @observes("user.invited", UserInvited)
-def invite(event: Event, fact: UserInvited) -> Notice:
-    """An operator has added a person, who is to choose a password."""
-    return Notice(event.type, fact.user_id, fact.user_id, _MAIL)
+def notify_user_invited(event: Event, payload: UserInvited) -> Notification:
+    """An operator has added a person, who has yet to choose a password."""
+    return Notification(event.type, payload.user_id, payload.user_id, _EMAIL)
 
 
 @observes("user.verified", UserVerified)
-def welcome(_: Event, fact: UserVerified) -> Notice:
+def notify_user_verified(event: Event, payload: UserVerified) -> Notification:
     """The account is open."""
-    return Notice("user.verified", fact.user_id, fact.user_id, frozenset({Channel.INBOX}))
+    return Notification(event.type, payload.user_id, payload.user_id, _INBOX)
 
 
-def _verification(sign_up_id: str) -> Notice | None:
-    # Nobody has an account yet, so the notice is no user's. The release before named a user here: whose code it was,
-    # can ask for another one.
-    return Notice(VERIFICATION, "", sign_up_id, _MAIL, {"sign_up_id": sign_up_id}) if sign_up_id else None
+def _verification(sign_up_id: str) -> Notification | None:
+    # Nobody has an account yet, so the notification belongs to no user. An event of an older release names no sign-up:
+    # its person can request another code.
+    if not sign_up_id:
+        return None
+    return Notification(VERIFICATION, "", sign_up_id, _EMAIL, {"sign_up_id": sign_up_id})

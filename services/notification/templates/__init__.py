@@ -1,1 +1,1 @@
-"""Templates and how they are rendered."""
+"""Templates and their rendering."""

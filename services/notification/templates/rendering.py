@@ -1,5 +1,5 @@
-"""Templates: files `templates/<locale>/<type>.jinja` with the blocks `subject`, `text` and `html` of a mail, and
-`title` and `body` of an inbox item. Sandboxed, strict about what is missing, and escaped in the `html` block alone.
+"""Renders the templates `builtin/<locale>/<type>.jinja`, with the blocks `subject`, `text` and `html` of a mail, and `title`
+and `body` of an inbox item. Sandboxed; a missing variable is an error; only the `html` block is escaped.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from chassis import locales
-from services.notification import money
+from services.notification.templates import money
 
-FOLDER = Path(__file__).parent / "builtin"
+BUILTIN = Path(__file__).parent / "builtin"
 DEFAULT_LOCALE = "en"
 
 
-class Letter(NamedTuple):
-    """The parts of a mail, and the locale that they turned out in."""
+class EmailContent(NamedTuple):
+    """The parts of a mail, and the locale that they were rendered in."""
 
     subject: str
     text: str
@@ -28,7 +28,7 @@ class Letter(NamedTuple):
     locale: str
 
 
-class Notice(NamedTuple):
+class InboxText(NamedTuple):
     """The parts of an inbox item."""
 
     title: str
@@ -38,42 +38,42 @@ class Notice(NamedTuple):
 class Templates:
     """The templates of a folder."""
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self, folder: Path = BUILTIN) -> None:
         self._folder = folder
         self._plain = _environment(folder, autoescape=False)
         self._markup = _environment(folder, autoescape=True)
 
     @cached_property
     def locales(self) -> frozenset[str]:
-        """Those that there are templates in."""
+        """Those with a folder of templates."""
         return frozenset(path.name for path in self._folder.iterdir() if path.is_dir())
 
-    def language(self, wanted: str) -> str:
-        """The locale that serves readers of `wanted`, whatever that holds."""
+    def match_locale(self, wanted: str) -> str:
+        """The locale that serves readers of `wanted`, a language tag or any other text."""
         return wanted if wanted in self.locales else locales.best(wanted, self.locales) or DEFAULT_LOCALE
 
-    def accepted(self, accept_language: str) -> str:
-        """The locale that serves best what a header asks for."""
+    def negotiate_locale(self, accept_language: str) -> str:
+        """The locale that fits an `accept-language` header best."""
         return locales.accept_language(accept_language, self.locales, DEFAULT_LOCALE)
 
-    def letter(self, type: str, locale: str, facts: Mapping[str, Any]) -> Letter:
-        """A mail. Raises `jinja2.TemplateError` where the template is missing or asks for a fact that is not given."""
+    def email(self, type: str, locale: str, data: Mapping[str, Any]) -> EmailContent:
+        """Render a mail. Raises `jinja2.TemplateError` where the template or a variable of it is missing."""
         plain, found = self._find(self._plain, type, locale)
         markup, _ = self._find(self._markup, type, locale)
-        values = {**facts, "locale": found}
+        values = {**data, "locale": found}
         subject = _block(plain, "subject", values)
         content = Markup(_block(markup, "html", values))  # noqa: S704 - escaped by its own environment
         html = self._markup.get_template("layout.html").render(content=content, subject=subject, locale=found)
-        return Letter(subject, _block(plain, "text", values) + "\n", html, found)
+        return EmailContent(subject, _block(plain, "text", values) + "\n", html, found)
 
-    def notice(self, type: str, locale: str, facts: Mapping[str, Any]) -> Notice:
-        """An inbox item. Raises as `letter` does."""
+    def inbox_text(self, type: str, locale: str, data: Mapping[str, Any]) -> InboxText:
+        """Render an inbox item. Raises as `email` does."""
         plain, found = self._find(self._plain, type, locale)
-        values = {**facts, "locale": found}
-        return Notice(_block(plain, "title", values), _block(plain, "body", values))
+        values = {**data, "locale": found}
+        return InboxText(_block(plain, "title", values), _block(plain, "body", values))
 
     def _find(self, environment: ImmutableSandboxedEnvironment, type: str, locale: str) -> tuple[Template, str]:
-        locale = self.language(locale)
+        locale = self.match_locale(locale)
         try:
             return environment.get_template(f"{locale}/{type}.jinja"), locale
         except TemplateNotFound:  # not translated yet
@@ -101,4 +101,4 @@ def _block(template: Template, name: str, values: Mapping[str, Any]) -> str:
 
 @pass_context
 def _money(context: Context, value: Mapping[str, Any]) -> str:
-    return money.written(int(value["amount_minor"]), str(value["currency"]), str(context["locale"]))
+    return money.format_amount(int(value["amount_minor"]), str(value["currency"]), str(context["locale"]))

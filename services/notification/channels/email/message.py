@@ -1,7 +1,7 @@
-"""A mail as it goes over the wire.
+"""A mail as it is sent over the wire.
 
-Headers are written here: the library's reads an encoded word in a name as what it encodes (`=?utf-8?b?…?=`), so a name
-could bring headers along. The parts of the body hold no one's headers, and are the library's.
+Headers are written here: the standard library decodes an encoded word in a name (`=?utf-8?b?…?=`), so a name could inject
+headers. The parts of the body contain nobody's headers, and are the library's.
 """
 
 import re
@@ -15,12 +15,12 @@ from email.utils import format_datetime, parseaddr
 from chassis import addresses
 from chassis.plain_text import single_line
 from chassis.settings import SettingsError
-from services.notification.templates.rendering import Letter
+from services.notification.templates.rendering import EmailContent
 
-LONGEST_NAME = 100
-LONGEST_SUBJECT = 200
+MAX_NAME_LENGTH = 100
+MAX_SUBJECT_LENGTH = 200
 _WORDS = re.compile(r"[A-Za-z0-9!#$%&'*+/^`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/^`{|}~-]+)*")
-"""A display name that needs neither quotes nor encoding (RFC 5322, 3.2.5); without `=` and `?`, which encoded words begin with."""
+"""A display name that needs neither quotes nor encoding (RFC 5322, 3.2.5); without `=` and `?`, which begin encoded words."""
 
 
 class AddressUnusable(Exception):
@@ -29,7 +29,7 @@ class AddressUnusable(Exception):
 
 @dataclass(frozen=True)
 class Sender:
-    """Whom mails come from."""
+    """The sender of mails: the envelope's address and the `From` header."""
 
     address: str
     header: str
@@ -52,38 +52,40 @@ class Mail:
     content: bytes
 
 
-def compose(letter: Letter, *, sender: Sender, address: str, name: str, delivery_id: str, created: datetime) -> Mail:
+def compose(
+    content: EmailContent, *, sender: Sender, address: str, name: str, delivery_id: str, create_time: datetime
+) -> Mail:
     """A multipart mail. Raises `AddressUnusable`.
 
-    The Message-ID follows from the delivery and stays the same over attempts, so that a mail that came twice is one
-    mail (RFC 5322, 3.6.4).
+    The Message-ID is the delivery's and the same in every attempt, so that a mail that arrives twice is one mail
+    (RFC 5322, 3.6.4).
     """
     if problem := addresses.problem(address):
         raise AddressUnusable(problem)
     headers = {
         "From": sender.header,
         "To": mailbox(name, address),
-        "Subject": unstructured("Subject", single_line(letter.subject, LONGEST_SUBJECT)),
-        "Date": format_datetime(created),
+        "Subject": unstructured("Subject", single_line(content.subject, MAX_SUBJECT_LENGTH)),
+        "Date": format_datetime(create_time),
         "Message-ID": message_id(delivery_id, sender),
         "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office notes in return
-        "Content-Language": letter.locale,
+        "Content-Language": content.locale,
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return Mail(sender.address, address, head.encode("ascii") + _body(letter))
+    return Mail(sender.address, address, head.encode("ascii") + _body(content))
 
 
-def _body(letter: Letter) -> bytes:
-    """The headers of the content (MIME-Version, Content-Type) and the content."""
+def _body(content: EmailContent) -> bytes:
+    """The MIME headers (MIME-Version, Content-Type) and the parts."""
     body = EmailMessage(policy=SMTP)
-    body.set_content(letter.text)
-    body.add_alternative(letter.html, subtype="html")
+    body.set_content(content.text)
+    body.add_alternative(content.html, subtype="html")
     return bytes(body)
 
 
 def mailbox(name: str, address: str) -> str:
-    """A name and an address as `To` and `From` have them; the name is shown letter by letter, whatever it holds."""
-    name = single_line(name, LONGEST_NAME)
+    """A name and an address as in `To` and `From`; the name is shown literally, even with encoded words in it."""
+    name = single_line(name, MAX_NAME_LENGTH)
     if not name:
         return address
     phrase = name if _WORDS.fullmatch(name) else _encoded("From", name)
@@ -91,7 +93,7 @@ def mailbox(name: str, address: str) -> str:
 
 
 def unstructured(header: str, text: str) -> str:
-    """Text as `Subject` has it."""
+    """Text as in `Subject`."""
     plain = text.isascii() and "=?" not in text and len(text) < 70
     return text if plain else _encoded(header, text)
 

@@ -1,4 +1,4 @@
-"""The e-mail channel: SMTP (RFC 5321) over connections that are used again.
+"""The e-mail channel: SMTP (RFC 5321) over pooled connections.
 
 `WEFT_SMTP_URL`: `smtp://[user:password@]host[:port][?starttls=offered|required|off]`, or `smtps://` for TLS from the
 start.
@@ -17,22 +17,23 @@ import aiosmtplib
 from chassis.plain_text import single_line
 from chassis.settings import SettingsError
 from services.notification.channels.email.message import Mail
-from services.notification.deliveries.domain import Answer, Outcome
+from services.notification.channels.outcome import Outcome, ProviderResponse
 
-TIMEOUT = 12.0
-"""Seconds for one message, connecting included; a worker's lease holds two."""
-IDLE = 20.0
-"""Seconds after which an unused connection is closed; servers commonly close after 60 or more."""
+SEND_TIMEOUT_S = 12.0
+"""For one message, connecting included; a job's lease is long enough for two."""
+MAX_IDLE_S = 20.0
+"""Unused connections are closed after this; servers commonly close them after 60 s or more."""
+_QUIT_TIMEOUT_S = 1.0
 
-_OURS = frozenset({421, 530, 534, 535, 538})
-"""Answers that are about us and the connection, at whatever point they come: closing, or asking for another login."""
+_CONNECTION_CODES = frozenset({421, 530, 534, 535, 538})
+"""Replies about the connection or the login and not about the message, at any stage."""
 
 _STARTTLS: dict[str, bool | None] = {"offered": None, "required": True, "off": False}
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where and how to hand mail in. `starttls`: True requires it, None takes it when offered, False does without."""
+    """The mail server. `starttls`: True requires it, None uses it when offered, False never uses it."""
 
     host: str
     port: int
@@ -42,15 +43,15 @@ class Server:
     starttls: bool | None
 
 
-def server_of(url: str) -> Server:
+def parse_smtp_url(url: str) -> Server:
     """Read `WEFT_SMTP_URL`. Raises `SettingsError`."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    wish = parse_qs(parts.query).get("starttls", ["offered"])[-1]
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or wish not in _STARTTLS:
+    starttls = parse_qs(parts.query).get("starttls", ["offered"])[-1]
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or starttls not in _STARTTLS:
         raise SettingsError(
             "WEFT_SMTP_URL: write smtp://[user:password@]host[:port][?starttls=offered|required|off], or smtps://."
         )
@@ -61,17 +62,22 @@ def server_of(url: str) -> Server:
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         tls=tls,
-        starttls=False if tls else _STARTTLS[wish],
+        starttls=False if tls else _STARTTLS[starttls],
     )
 
 
 class Mailer:
-    """Sends mails to one server, over at most `connections` at once."""
+    """Sends mails to one server, over up to `connections` at a time."""
 
     def __init__(
-        self, server: Server, *, connections: int = 16, timeout: float = TIMEOUT, tls: ssl.SSLContext | None = None
+        self,
+        server: Server,
+        *,
+        connections: int = 16,
+        timeout: float = SEND_TIMEOUT_S,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`tls` replaces the system's idea of whom to trust."""
+        """`tls` replaces the system's default context."""
         self.name = f"smtp:{server.host}"
         self._server = server
         self._timeout = timeout
@@ -79,8 +85,8 @@ class Mailer:
         self._slots = asyncio.Semaphore(connections)
         self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
 
-    async def send(self, mail: Mail) -> Answer:
-        """Hand one mail in. Never raises for what the server does; the answer tells whether it surely was not sent."""
+    async def send(self, mail: Mail) -> ProviderResponse:
+        """Send one mail. Never raises for what the server does: the response says it."""
         started = time.monotonic()
         attempt = _Attempt(mail)
         connection: aiosmtplib.SMTP | None = None
@@ -89,25 +95,26 @@ class Mailer:
                 connection = await self._begin(attempt)
                 code, text = await attempt.finish(connection)
                 self._idle.append((connection, time.monotonic()))
-                outcome, serving, presented, connection = Outcome.ACCEPTED, True, True, None
+                outcome, available, submitted, connection = Outcome.ACCEPTED, True, True, None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            outcome, serving, code, text = attempt.read(error)
-            presented = attempt.presented(code)
+            outcome, available, code, text = attempt.classify(error)
+            submitted = attempt.submitted(code)
         finally:
             if connection is not None:
                 connection.close()  # in an unknown state
-        return Answer(outcome, code, redacted(text), round((time.monotonic() - started) * 1000), serving, presented)
+        latency_ms = round((time.monotonic() - started) * 1000)
+        return ProviderResponse(outcome, code, redact(text), latency_ms, available, submitted)
 
     async def _begin(self, attempt: "_Attempt") -> aiosmtplib.SMTP:
-        """Open the envelope on a connection that is there, or on a new one when the old turns out to be closed."""
+        """Open the envelope on an idle connection, or on a new one where those turn out to be closed."""
         while self._idle:
             connection, _ = self._idle.pop()
             try:
                 await attempt.open(connection)
             except BaseException as error:
                 connection.close()
-                gone = isinstance(error, aiosmtplib.SMTPServerDisconnected | ConnectionError)
-                if not gone and getattr(error, "code", 0) != 421:  # closing, said at last
+                closed = isinstance(error, aiosmtplib.SMTPServerDisconnected | ConnectionError)
+                if not closed and getattr(error, "code", 0) != 421:  # 421: the server is closing the connection
                     raise
             else:
                 return connection
@@ -138,12 +145,12 @@ class Mailer:
             raise
         return connection
 
-    async def keep(self) -> None:
-        """Close connections that idle, until cancelled; then all."""
+    async def close_idle(self) -> None:
+        """Close connections that have been idle for too long, until cancelled; then all."""
         try:
             while True:
-                await asyncio.sleep(IDLE / 2)
-                oldest = time.monotonic() - IDLE
+                await asyncio.sleep(MAX_IDLE_S / 2)
+                oldest = time.monotonic() - MAX_IDLE_S
                 stale = [c for c, since in self._idle if since < oldest]
                 self._idle = [(c, since) for c, since in self._idle if since >= oldest]
                 for connection in stale:
@@ -152,22 +159,22 @@ class Mailer:
             await self.close()
 
     async def close(self) -> None:
-        """Take leave of the server."""
+        """Close all idle connections with QUIT."""
         idle, self._idle = self._idle, []
         for connection, _ in idle:
             await _quit(connection)
 
 
 class _Attempt:
-    """One mail through one SMTP transaction; knows how far it came."""
+    """One mail in one SMTP transaction, and the stage that it has reached."""
 
     def __init__(self, mail: Mail) -> None:
         self._mail = mail
         self._stage = "connecting"
 
-    def presented(self, code: int) -> bool:
-        """Whether the server was told of this mail before it failed with `code`."""
-        return self._stage == "data" or (self._stage == "envelope" and code not in _OURS)
+    def submitted(self, code: int) -> bool:
+        """Whether the server was given this mail before it failed with `code`."""
+        return self._stage == "data" or (self._stage == "envelope" and code not in _CONNECTION_CODES)
 
     async def open(self, connection: aiosmtplib.SMTP) -> None:
         self._stage = "envelope"
@@ -179,26 +186,26 @@ class _Attempt:
         response = await connection.data(self._mail.content)
         return response.code, response.message
 
-    def read(self, error: BaseException) -> tuple[Outcome, bool, int, str]:
-        """What an error says about the mail: outcome, whether the server serves us, code, words.
+    def classify(self, error: BaseException) -> tuple[Outcome, bool, int, str]:
+        """The outcome, whether the server is available, the code, and the text.
 
-        A 5xx to the envelope or the content is about this mail and final; one before that is about us. Silence after
-        DATA leaves open whether the mail was taken.
+        A 5xx to the envelope or the content is about this mail and final; one before that is about the connection. No
+        response after DATA leaves open whether the mail was accepted.
         """
         if isinstance(error, aiosmtplib.SMTPResponseException) and 400 <= error.code < 600:
-            serving = self._stage != "connecting" and error.code not in _OURS
-            final = serving and error.code >= 500
-            return Outcome.REFUSED if final else Outcome.DEFERRED, serving, error.code, error.message
+            available = self._stage != "connecting" and error.code not in _CONNECTION_CODES
+            final = available and error.code >= 500
+            return Outcome.REFUSED if final else Outcome.DEFERRED, available, error.code, error.message
         outcome = Outcome.LOST if self._stage == "data" else Outcome.DEFERRED
         return outcome, False, 0, f"{type(error).__name__} while {self._stage}"
 
 
 async def _quit(connection: aiosmtplib.SMTP) -> None:
     with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-        await connection.quit(timeout=1.0)
+        await connection.quit(timeout=_QUIT_TIMEOUT_S)
     connection.close()
 
 
-def redacted(text: str) -> str:
-    """A server's answer without addresses, on one line, at most 200 characters; whatever bytes it sent."""
+def redact(text: str) -> str:
+    """A server's response without addresses, on one line, up to 200 characters, even with unprintable bytes in it."""
     return re.sub(r"<?[^\s<>@]+@[^\s<>@]+>?", "<…>", single_line(text, 500))[:200]

@@ -1,0 +1,29 @@
+"""What came of handing one message to a provider; the same for every channel."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Outcome(Enum):
+    """LOST: the provider may have accepted the message, but its response never arrived."""
+
+    ACCEPTED = "ACCEPTED"
+    REFUSED = "REFUSED"
+    DEFERRED = "DEFERRED"
+    LOST = "LOST"
+
+
+@dataclass(frozen=True)
+class ProviderResponse:
+    """`code` is the provider's own, 0 where no response arrived. `text` contains no address.
+
+    `provider_available` is false where the connection or the login failed, rather than this message. `submitted` is false
+    where the provider was never given the message.
+    """
+
+    outcome: Outcome
+    code: int
+    text: str
+    latency_ms: int
+    provider_available: bool = True
+    submitted: bool = True

@@ -1,0 +1,92 @@
+"""Stores notifications, with the deliveries that follow from them."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from chassis import ids, times
+from chassis.clock import Clock
+from chassis.queues.queue import Queue
+from chassis.storage.database import Database, Query, arrays
+from services.notification.channels.channel import Channel
+from services.notification.event_order import by_time
+from services.notification.notifications.notification import NewNotification
+
+# One statement: a notification, its delivery and the delivery's job exist together, once for each event and observer.
+# Jobs are due by the database's time, as leases are, in case this process's clock is fast.
+_INSERT = Query(
+    "WITH given AS (SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, "
+    "delivery_id, traceparent FROM unnest("
+    "%(notification_ids)s::text[], %(event_ids)s::text[], %(observers)s::text[], %(user_ids)s::text[], "
+    "%(types)s::text[], %(subject_ids)s::text[], %(data)s::jsonb[], %(in_inbox)s::boolean[], "
+    "%(create_times)s::timestamptz[], %(delivery_ids)s::text[], %(traceparents)s::text[]"
+    ") AS g(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, delivery_id, "
+    "traceparent)), inserted AS ("
+    "INSERT INTO notifications "
+    "(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time) "
+    "SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time FROM given "
+    "ORDER BY event_id, observer ON CONFLICT (event_id, observer) DO NOTHING RETURNING notification_id"
+    "), delivered AS ("
+    "INSERT INTO deliveries (delivery_id, notification_id, channel, state, create_time, update_time) "
+    "SELECT g.delivery_id, g.notification_id, 'EMAIL', 'QUEUED', %(now)s, %(now)s "
+    "FROM given g JOIN inserted USING (notification_id) WHERE g.delivery_id <> ''"
+    ") INSERT INTO email_jobs (kind, key, payload, traceparent, due, created_at) "
+    "SELECT g.type, g.delivery_id, '', g.traceparent, LEAST(%(now)s, now()), %(now)s "
+    "FROM given g JOIN inserted USING (notification_id) WHERE g.delivery_id <> ''",
+    name="insert notifications",
+)
+
+_PARAMETERS = (
+    "notification_ids",
+    "event_ids",
+    "observers",
+    "user_ids",
+    "types",
+    "subject_ids",
+    "data",
+    "in_inbox",
+    "create_times",
+    "delivery_ids",
+    "traceparents",
+)
+"""The arrays of `_INSERT`, in the order of `_to_row`."""
+
+
+class NotificationRepository:
+    """Notifications in the database."""
+
+    def __init__(self, database: Database, clock: Clock, email_jobs: Queue) -> None:
+        self._database = database
+        self._clock = clock
+        self._email_jobs = email_jobs
+
+    async def insert(self, notifications: Sequence[NewNotification]) -> None:
+        """Store notifications with their deliveries; those whose event and observer have one already are ignored."""
+        now = self._clock.now()
+        ordered = sorted(notifications, key=lambda new: by_time(new.event))
+        # Dated by the event, so that the inbox shows what happened in its order even where events arrived in another;
+        # sorted ids keep the order within a millisecond.
+        create_times = [min(times.clamped(new.event.occur_time), now) for new in ordered]
+        notification_ids = sorted(ids.new("ntf", create_time) for create_time in create_times)
+        rows = [_to_row(*values, now) for values in zip(ordered, notification_ids, create_times, strict=True)]
+        parameters = dict(zip(_PARAMETERS, arrays(rows), strict=True))
+        if await self._database.run(_INSERT, **parameters, now=now):
+            self._email_jobs.notify()
+
+
+def _to_row(new: NewNotification, notification_id: str, create_time: datetime, now: datetime) -> tuple[Any, ...]:
+    notification = new.notification
+    return (
+        notification_id,
+        new.event.event_id,
+        new.observer,
+        notification.user_id,
+        notification.type,
+        notification.subject_id,
+        json.dumps(dict(notification.data)),
+        Channel.INBOX in notification.channels,
+        create_time,
+        ids.new("dlv", now) if Channel.EMAIL in notification.channels else "",
+        new.traceparent,
+    )

@@ -1,0 +1,36 @@
+"""The table of notifications."""
+
+from datetime import timedelta
+
+from sqlalchemy import Boolean, Column, DateTime, Index, Table, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chassis.storage import retention
+from services.notification.metadata import metadata
+
+notifications = Table(
+    "notifications",
+    metadata,
+    # Byte order is the order of time; a language's collation would be slower and order differently.
+    Column("notification_id", Text(collation="C"), primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("observer", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("in_inbox", Boolean, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("read_time", DateTime(timezone=True)),
+    # An observer that runs twice notifies once.
+    UniqueConstraint("event_id", "observer", name="notifications_once"),
+    Index("notifications_inbox", "user_id", "notification_id", postgresql_where=text("in_inbox")),
+    Index(
+        "notifications_unread",
+        "user_id",
+        "notification_id",
+        postgresql_where=text("in_inbox AND read_time IS NULL"),
+    ),
+    info=retention.delete(retention.Expiry("notification_id", timedelta(days=365), id_prefix="ntf")),
+)
+"""`data` holds the variables of the templates."""
