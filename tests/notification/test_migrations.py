@@ -1,12 +1,17 @@
 """The migrations make what the models say."""
 
+import secrets
+import shutil
+
 import psycopg
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from chassis.storage import database
+from chassis.storage import database, migrations
+from services.notification.__main__ import MIGRATIONS
 from services.notification.tables import metadata
 
 
@@ -22,3 +27,37 @@ def test_a_migrated_database_is_what_the_models_say(postgres_url, service_databa
         check = found.scalar_one()
     for state in ("QUEUED", "SENDING", "SENT", "FAILED", "SKIPPED"):
         assert state in check
+
+
+def test_rows_with_the_old_names_keep_what_makes_them_unique(postgres_url, tmp_path) -> None:
+    before = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, before)
+    (before / "versions" / "0003_names.py").unlink()
+    name = f"t{secrets.token_hex(4)}_notification"
+    url = make_conninfo(postgres_url, dbname=name)
+    migrations.migrate(url, before, metadata)
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO observations (kind, key, payload, due, created_at) "
+            "VALUES ('tell_of_expiry', 'evt_1/tell_of_expiry', '', now(), now())"
+        )
+        connection.execute(
+            "INSERT INTO notifications (notification_id, event_id, observer, user_id, type, subject_id, facts, in_inbox, "
+            "create_time) VALUES ('ntf_1', 'evt_1', 'tell_of_expiry', 'usr_1', 'order.expired', 'ord_1', '{\"a\": 1}', true, now())"
+        )
+        connection.execute(
+            "INSERT INTO deliveries (delivery_id, notification_id, channel, state, reason, create_time, update_time) "
+            "VALUES ('dlv_1', 'ntf_1', 'EMAIL', 'FAILED', 'TRIED_TOO_OFTEN', now(), now())"
+        )
+    migrations.migrate(url, MIGRATIONS, metadata)
+    with psycopg.connect(url) as connection:
+        jobs = connection.execute("SELECT kind, key FROM event_jobs").fetchall()
+        notifications = connection.execute("SELECT observer, data FROM notifications").fetchall()
+        deliveries = connection.execute("SELECT reason FROM deliveries").fetchall()
+        old = connection.execute("SELECT relname FROM pg_class WHERE relname ~ '^(observations|mails)'").fetchall()
+    with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    assert jobs == [("notify_order_expired", "evt_1/notify_order_expired")]
+    assert notifications == [("notify_order_expired", {"a": 1})]
+    assert deliveries == [("TOO_MANY_ATTEMPTS",)]
+    assert old == []

@@ -13,7 +13,7 @@ from weft_internal import methods
 
 
 class InternalEvents:
-    """Where the services' outboxes are emptied into."""
+    """Receives events from the outboxes of other services."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._publish_events = parts.AsyncUnary(connection, methods.EVENT_SERVICE_PUBLISH_EVENTS, auth)
@@ -24,10 +24,10 @@ class InternalEvents:
         events: Sequence[api_event_pb2.Event],
         timeout: float | None = None,
     ) -> notification_event_service_pb2.PublishEventsResponse:
-        """Takes a batch of events. An event that was taken before is taken again without effect.
+        """Publishes a batch of events. Events that were published before are ignored.
 
         Args:
-            events: In no order; `sequence` tells the order within an aggregate.
+            events: The events, in any order; `sequence` is the order within an aggregate.
             timeout: Seconds that the whole call may take; 10 where absent.
         """
         request = notification_event_service_pb2.PublishEventsRequest(

@@ -1,7 +1,7 @@
 """Names: `event_jobs`, `email_jobs`, `data`, `response`, `TOO_MANY_ATTEMPTS`, and observers called after their event.
 
 Before the first release: no older release serves beside this one, so the renames are done in one step. After it they would
-be an expansion and a contraction (docs/decisions/0103).
+be an expansion and a contraction (docs/decisions/0066).
 """
 
 import sqlalchemy as sa

@@ -23,11 +23,11 @@ class _ErrorReason:
 class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
-    """Not a reason. The calls there are so far fail only for the reasons of `weft.api.v1`."""
+    """Not a reason. All current calls fail only for reasons of `weft.api.v1`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why a call of the notification service failed. Found in `ErrorInfo.reason` with domain `weft.notification.v1`."""
+    """Why a call to the notification service failed. Found in `ErrorInfo.reason` with domain `weft.notification.v1`."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
-"""Not a reason. The calls there are so far fail only for the reasons of `weft.api.v1`."""
+"""Not a reason. All current calls fail only for reasons of `weft.api.v1`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

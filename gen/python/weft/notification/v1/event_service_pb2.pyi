@@ -21,14 +21,14 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class PublishEventsRequest(_message.Message):
-    """The events to take."""
+    """Request for PublishEvents."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
-        """In no order; `sequence` tells the order within an aggregate."""
+        """The events, in any order; `sequence` is the order within an aggregate."""
 
     def __init__(
         self,
@@ -45,13 +45,13 @@ Global___PublishEventsRequest: _TypeAlias = PublishEventsRequest  # noqa: Y015
 
 @_typing.final
 class PublishEventsResponse(_message.Message):
-    """What became of the batch."""
+    """Response for PublishEvents."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NEW_COUNT_FIELD_NUMBER: _builtins.int
     new_count: _builtins.int
-    """How many events were new."""
+    """The number of events that were new."""
     def __init__(
         self,
         *,

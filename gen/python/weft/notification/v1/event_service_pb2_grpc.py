@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Where the services' outboxes are emptied into.
+    """Receives events from the outboxes of other services.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,11 @@ class EventServiceStub:
 
 
 class EventServiceServicer:
-    """Where the services' outboxes are emptied into.
+    """Receives events from the outboxes of other services.
     """
 
     def PublishEvents(self, request, context):
-        """Takes a batch of events. An event that was taken before is taken again without effect.
+        """Publishes a batch of events. Events that were published before are ignored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,7 +70,7 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Where the services' outboxes are emptied into.
+    """Receives events from the outboxes of other services.
     """
 
     @staticmethod

@@ -13,14 +13,14 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EventServiceStub:
-    """Where the services' outboxes are emptied into."""
+    """Receives events from the outboxes of other services."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.PublishEventsRequest, _event_service_pb2.PublishEventsResponse]
-    """Takes a batch of events. An event that was taken before is taken again without effect."""
+    """Publishes a batch of events. Events that were published before are ignored."""
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Where the services' outboxes are emptied into."""
+    """Receives events from the outboxes of other services."""
 
     @_abc_1.abstractmethod
     def PublishEvents(
@@ -28,6 +28,6 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.PublishEventsRequest,
         context: _aio.ServicerContext[_event_service_pb2.PublishEventsRequest, _abc.Awaitable[_event_service_pb2.PublishEventsResponse]],
     ) -> _abc.Awaitable[_event_service_pb2.PublishEventsResponse]:
-        """Takes a batch of events. An event that was taken before is taken again without effect."""
+        """Publishes a batch of events. Events that were published before are ignored."""
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _aio.Server) -> None: ...

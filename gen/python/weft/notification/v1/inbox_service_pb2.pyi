@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ListInboxRequest(_message.Message):
-    """Which page of the inbox."""
+    """Request for ListInbox."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -29,11 +29,11 @@ class ListInboxRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     UNREAD_ONLY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most; 50 where 0, above 1000 means 1000."""
+    """The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000."""
     page_token: _builtins.str
-    """`next_page_token` of the page before."""
+    """Page token from a previous response."""
     unread_only: _builtins.bool
-    """Only notices that were not read."""
+    """Whether to return unread notifications only."""
     def __init__(
         self,
         *,
@@ -51,17 +51,17 @@ Global___ListInboxRequest: _TypeAlias = ListInboxRequest  # noqa: Y015
 
 @_typing.final
 class ListInboxResponse(_message.Message):
-    """A page of the inbox."""
+    """Response for ListInbox."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty on the last page."""
+    """Token for the next page; empty on the last page."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_inbox_pb2.InboxItem]:
-        """Newest first."""
+        """The notifications, newest first."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ Global___ListInboxResponse: _TypeAlias = ListInboxResponse  # noqa: Y015
 
 @_typing.final
 class CountUnreadRequest(_message.Message):
-    """Empty: the caller's own."""
+    """Request for CountUnread."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -96,13 +96,13 @@ Global___CountUnreadRequest: _TypeAlias = CountUnreadRequest  # noqa: Y015
 
 @_typing.final
 class CountUnreadResponse(_message.Message):
-    """How many notices wait."""
+    """Response for CountUnread."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNT_FIELD_NUMBER: _builtins.int
     count: _builtins.int
-    """Not read."""
+    """The number of unread notifications."""
     def __init__(
         self,
         *,
@@ -118,14 +118,14 @@ Global___CountUnreadResponse: _TypeAlias = CountUnreadResponse  # noqa: Y015
 
 @_typing.final
 class MarkReadRequest(_message.Message):
-    """The notices to mark."""
+    """Request for MarkRead."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTIFICATION_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def notification_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Prefix `ntf_`."""
+        """The ids of the notifications to mark. Prefix `ntf_`."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class InboxServiceStub:
-    """The notices of the signed-in user.
+    """The notifications of the signed-in user.
     """
 
     def __init__(self, channel):
@@ -54,25 +54,27 @@ class InboxServiceStub:
 
 
 class InboxServiceServicer:
-    """The notices of the signed-in user.
+    """The notifications of the signed-in user.
     """
 
     def ListInbox(self, request, context):
-        """Lists the caller's notices, newest first, in the language of `accept-language` where we have it.
+        """Lists the caller's notifications, newest first.
+
+        They are in the language that fits `accept-language` best, in English where none does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CountUnread(self, request, context):
-        """Counts the caller's notices that were not read.
+        """Counts the caller's unread notifications.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MarkRead(self, request, context):
-        """Marks notices as read. Those that were read already, or are not the caller's, are passed over.
+        """Marks notifications as read. Ids that are already read or are not the caller's are ignored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,7 +107,7 @@ def add_InboxServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InboxService:
-    """The notices of the signed-in user.
+    """The notifications of the signed-in user.
     """
 
     @staticmethod

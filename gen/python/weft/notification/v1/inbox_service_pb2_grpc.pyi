@@ -14,18 +14,21 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InboxServiceStub:
-    """The notices of the signed-in user."""
+    """The notifications of the signed-in user."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListInbox: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.ListInboxRequest, _inbox_service_pb2.ListInboxResponse]
-    """Lists the caller's notices, newest first, in the language of `accept-language` where we have it."""
+    """Lists the caller's notifications, newest first.
+
+    They are in the language that fits `accept-language` best, in English where none does.
+    """
     CountUnread: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.CountUnreadRequest, _inbox_service_pb2.CountUnreadResponse]
-    """Counts the caller's notices that were not read."""
+    """Counts the caller's unread notifications."""
     MarkRead: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.MarkReadRequest, _empty_pb2.Empty]
-    """Marks notices as read. Those that were read already, or are not the caller's, are passed over."""
+    """Marks notifications as read. Ids that are already read or are not the caller's are ignored."""
 
 class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The notices of the signed-in user."""
+    """The notifications of the signed-in user."""
 
     @_abc_1.abstractmethod
     def ListInbox(
@@ -33,7 +36,10 @@ class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inbox_service_pb2.ListInboxRequest,
         context: _aio.ServicerContext[_inbox_service_pb2.ListInboxRequest, _abc.Awaitable[_inbox_service_pb2.ListInboxResponse]],
     ) -> _abc.Awaitable[_inbox_service_pb2.ListInboxResponse]:
-        """Lists the caller's notices, newest first, in the language of `accept-language` where we have it."""
+        """Lists the caller's notifications, newest first.
+
+        They are in the language that fits `accept-language` best, in English where none does.
+        """
 
     @_abc_1.abstractmethod
     def CountUnread(
@@ -41,7 +47,7 @@ class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inbox_service_pb2.CountUnreadRequest,
         context: _aio.ServicerContext[_inbox_service_pb2.CountUnreadRequest, _abc.Awaitable[_inbox_service_pb2.CountUnreadResponse]],
     ) -> _abc.Awaitable[_inbox_service_pb2.CountUnreadResponse]:
-        """Counts the caller's notices that were not read."""
+        """Counts the caller's unread notifications."""
 
     @_abc_1.abstractmethod
     def MarkRead(
@@ -49,6 +55,6 @@ class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inbox_service_pb2.MarkReadRequest,
         context: _aio.ServicerContext[_inbox_service_pb2.MarkReadRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Marks notices as read. Those that were read already, or are not the caller's, are passed over."""
+        """Marks notifications as read. Ids that are already read or are not the caller's are ignored."""
 
 def add_InboxServiceServicer_to_server(servicer: InboxServiceServicer, server: _aio.Server) -> None: ...

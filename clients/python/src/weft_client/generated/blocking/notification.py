@@ -13,7 +13,7 @@ from weft_client.generated import methods
 
 
 class Inbox:
-    """The notices of the signed-in user."""
+    """The notifications of the signed-in user."""
 
     def __init__(self, connection: parts.Connection, auth: parts.Auth | None) -> None:
         self._list_inbox = parts.Unary(connection, methods.INBOX_SERVICE_LIST_INBOX, auth)
@@ -28,12 +28,14 @@ class Inbox:
         unread_only: bool | None = None,
         timeout: float | None = None,
     ) -> parts.Pages[notification_inbox_pb2.InboxItem, notification_inbox_service_pb2.ListInboxResponse]:
-        """Lists the caller's notices, newest first, in the language of `accept-language` where we have it.
+        """Lists the caller's notifications, newest first.
+
+        They are in the language that fits `accept-language` best, in English where none does.
 
         Args:
-            page_size: How many at most; 50 where 0, above 1000 means 1000.
-            page_token: `next_page_token` of the page before.
-            unread_only: Only notices that were not read.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
+            unread_only: Whether to return unread notifications only.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = notification_inbox_service_pb2.ListInboxRequest(
@@ -48,7 +50,7 @@ class Inbox:
         *,
         timeout: float | None = None,
     ) -> notification_inbox_service_pb2.CountUnreadResponse:
-        """Counts the caller's notices that were not read.
+        """Counts the caller's unread notifications.
 
         Args:
             timeout: Seconds that the whole call may take; 5 where absent.
@@ -63,10 +65,10 @@ class Inbox:
         notification_ids: Sequence[str],
         timeout: float | None = None,
     ) -> None:
-        """Marks notices as read. Those that were read already, or are not the caller's, are passed over.
+        """Marks notifications as read. Ids that are already read or are not the caller's are ignored.
 
         Args:
-            notification_ids: Prefix `ntf_`.
+            notification_ids: The ids of the notifications to mark. Prefix `ntf_`.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = notification_inbox_service_pb2.MarkReadRequest(

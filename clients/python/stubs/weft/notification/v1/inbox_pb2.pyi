@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class InboxItem(_message.Message):
-    """A notice in a user's inbox."""
+    """A notification in a user's inbox."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -33,20 +33,20 @@ class InboxItem(_message.Message):
     notification_id: _builtins.str
     """Prefix `ntf_`."""
     type: _builtins.str
-    """The kind of notice, such as `order.confirmed`."""
+    """The type of notification, such as `order.confirmed`."""
     title: _builtins.str
-    """A line to show."""
+    """The title, one line of plain text."""
     body: _builtins.str
-    """A few lines to show."""
+    """The text, a few lines of plain text."""
     subject_id: _builtins.str
-    """The resource that it is about, such as an order id."""
+    """The id of the resource that it is about, such as an order id."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When that which it tells of happened."""
+        """When the event that it is about occurred."""
 
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was read; absent while it was not."""
+        """When it was marked as read; absent while it is unread."""
 
     def __init__(
         self,
