@@ -1,16 +1,17 @@
-"""What an RPC is: the policy of its card as frozen values, and which policies make no sense."""
+"""What an RPC is: its policy as frozen values, and which policies are invalid."""
 
-import re
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 
 from google.protobuf.descriptor import Descriptor
 from weft.api.v1 import policy_pb2
 
+from contract.reasons import Reason
+from contract.routes import Route
+
 
 class ContractError(Exception):
-    """The contract says something that makes no sense; the message says what to write instead."""
+    """The contract is invalid; the message says what to write instead, one fault a line."""
 
 
 class Caller(Enum):
@@ -43,32 +44,12 @@ class RateClass(Enum):
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One error reason: its name, the package that it belongs to (`ErrorInfo.domain`), its gRPC code and its comment."""
-
-    name: str
-    domain: str
-    code: int
-    comment: str
-
-
-@dataclass(frozen=True)
-class Route:
-    """The HTTP side of a method, as in `google.api.http`: `body` is a field's name, `*` or empty."""
-
-    verb: str
-    path: str
-    body: str
-
-    @cached_property
-    def variables(self) -> tuple[str, ...]:
-        """The field paths in the template: `/v1/users/{user.user_id}` → `("user.user_id",)`."""
-        return tuple(re.findall(r"{([^}=]+)", self.path))
-
-
-@dataclass(frozen=True)
 class Method:
-    """What an RPC is. `path` is the gRPC path, `deadline` is in seconds, `errors` are the reasons of its own package."""
+    """What an RPC is.
+
+    `path` is the gRPC path, `scope` is as tokens write it, `deadline` is in seconds, `errors` are the reasons of its own
+    package. `location` is the path template of the resource that a success with 201 creates; otherwise empty.
+    """
 
     service: str
     name: str
@@ -88,6 +69,7 @@ class Method:
     key: Key
     keyless_because: str
     success: int
+    location: str
     errors: tuple[Reason, ...]
     comment: str
 
@@ -117,8 +99,8 @@ class Method:
         return Caller.PUBLIC in self.callers
 
 
-def nonsense(method: Method, request: Descriptor) -> list[str]:
-    """A sentence for each thing that makes no sense, with what to write instead."""
+def faults(method: Method, request: Descriptor) -> list[str]:
+    """A sentence for each thing that is invalid in a policy, with what to write instead."""
     rules = (_callers(method), _repetition(method), _answer(method), _route(method, request))
     return [f"{method.full_name} {sentence}." for part in rules for sentence, broken in part.items() if broken]
 
@@ -138,10 +120,10 @@ def _callers(method: Method) -> dict[str, bool]:
         "names internal callers and is not internal: drop `internal_callers`": (
             bool(method.internal_callers) and not method.internal
         ),
-        "needs a scope: its callers bear tokens": bool(tokens - {Caller.USER}) and not method.scope,
-        f"has the scope {method.scope!r}: write it as `orders.write`": (
-            bool(method.scope) and re.fullmatch(r"[a-z]+\.[a-z]+", method.scope) is None
-        ),
+        "needs a scope: its callers have tokens, so write `scope: SCOPE_ORDERS_READ` or another": bool(
+            tokens - {Caller.USER}
+        )
+        and not method.scope,
         "is public and has an owner: drop `owner`, as nobody is known": method.public and bool(method.owner),
         "has no deadline: write `deadline: {seconds: 5}` here or for the service": method.deadline <= 0,
         "can be called from outside and has no rate class: write `rate: RATE_CLASS_READ` or another": (
@@ -171,6 +153,8 @@ def _answer(method: Method) -> dict[str, bool]:
     empty = method.output == "google.protobuf.Empty"
     return {
         "succeeds with an unknown status: 200, 201, 202 or 204": method.success not in (200, 201, 202, 204),
+        f"succeeds with 201, and no GET of {method.package} that names its resource in its path returns {method.output}, so "
+        "that no `location` can be sent: add one, or drop `success`": method.success == 201 and not method.location,
         "answers 204 with a body: return google.protobuf.Empty": method.success == 204 and not empty,
         "answers nothing with 200: write `success: 204`, or 202 where the work goes on": (
             method.success in (200, 201) and empty and method.route is not None

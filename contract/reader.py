@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
 
-from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
-from google.rpc import code_pb2
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from weft.api.v1 import policy_pb2
 
-from contract.method import Caller, ContractError, Key, Method, RateClass, Reason, Route, nonsense
+from contract import reasons, routes, scopes
+from contract.method import Caller, ContractError, Key, Method, RateClass, faults
+from contract.reasons import Reason
+from contract.routes import Route
+from contract.scopes import Scope
 
 __all__ = [
     "Caller",
@@ -26,6 +28,7 @@ __all__ = [
     "RateClass",
     "Reason",
     "Route",
+    "Scope",
     "load",
     "sensitivity",
 ]
@@ -35,10 +38,10 @@ DESCRIPTORS = Path(__file__).resolve().parents[1] / "gen" / "descriptors.binpb"
 
 
 class Contract:
-    """All methods, reasons and plans of a descriptor set, with the descriptors and comments for those who generate."""
+    """All methods, reasons, scopes and plans of a descriptor set, with the descriptors and comments for those who generate."""
 
     def __init__(self, descriptors: descriptor_pb2.FileDescriptorSet) -> None:
-        """Raises `ContractError` with a line for each policy that makes no sense."""
+        """Raises `ContractError` with a line for each fault."""
         self.pool = descriptor_pool.DescriptorPool()
         for file in descriptors.file:
             self.pool.Add(file)  # pyright: ignore[reportDeprecated]
@@ -46,6 +49,10 @@ class Contract:
         self._comments = _comments(self._files)
         self._faults: list[str] = []
         self.reasons = {(r.domain, r.name): r for r in self._read_reasons()}
+        self._scopes = scopes.read(self.pool)
+        self.scopes = {scope.name: scope for scope in self._scopes.values()}
+        self.scopes_by_role = scopes.by_role(self._scopes)
+        self._faults += scopes.faults(self._scopes)
         self.methods = tuple(self._read_methods())
         if self._faults:
             raise ContractError("\n".join(self._faults))
@@ -90,20 +97,10 @@ class Contract:
         for file in self._files:
             for declared in file.enum_type:
                 if declared.name == "ErrorReason":
-                    yield from self._reasons_of(self.pool.FindEnumTypeByName(f"{file.package}.{declared.name}"))
-
-    def _reasons_of(self, enum: EnumDescriptor) -> Iterator[Reason]:
-        domain = enum.file.package
-        for value in enum.values:
-            if value.number == 0:
-                continue
-            options = descriptor_pb2.EnumValueOptions.FromString(value.GetOptions().SerializeToString())
-            code = options.Extensions[policy_pb2.code]
-            if code == code_pb2.OK:
-                self._faults.append(
-                    f"{enum.full_name}.{value.name} has no code: write [(weft.api.v1.code) = NOT_FOUND] or another."
-                )
-            yield Reason(value.name, domain, code, self.comment(f"{enum.full_name}.{value.name}"))
+                    enum = self.pool.FindEnumTypeByName(f"{file.package}.{declared.name}")
+                    for reason in reasons.read(enum, self.comment):
+                        self._faults += reasons.faults(reason)
+                        yield reason
 
     def _read_methods(self) -> Iterator[Method]:
         for service in self.services:
@@ -129,6 +126,9 @@ class Contract:
         policy.MergeFrom(own)
         level = options.idempotency_level
         read_only = level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+        # A scope is held by a token: where nobody needs one, a service's default does not apply.
+        tokenless = set(policy.callers) <= {policy_pb2.CALLER_PUBLIC, policy_pb2.CALLER_INTERNAL}
+        scope = None if tokenless else self._scopes.get(policy.scope)
         found = Method(
             service=method.containing_service.full_name,
             name=method.name,
@@ -136,13 +136,10 @@ class Contract:
             output=method.output_type.full_name,
             client_streaming=method.client_streaming,
             server_streaming=method.server_streaming,
-            route=_route(options.Extensions[annotations_pb2.http])
-            if options.HasExtension(annotations_pb2.http)
-            else None,
+            route=routes.read(method),
             callers=frozenset(Caller(c) for c in policy.callers if c != policy_pb2.CALLER_UNSPECIFIED),
             internal_callers=self._internal_callers(method, policy.internal_callers),
-            # A scope is held by a token: where nobody needs one, a service's default does not apply.
-            scope="" if set(policy.callers) <= {policy_pb2.CALLER_PUBLIC, policy_pb2.CALLER_INTERNAL} else policy.scope,
+            scope=scope.name if scope is not None else "",
             owner=policy.owner,
             rate=RateClass.NONE if set(policy.callers) == {policy_pb2.CALLER_INTERNAL} else RateClass(policy.rate),
             deadline=policy.deadline.seconds + policy.deadline.nanos / 1e9,
@@ -151,10 +148,13 @@ class Contract:
             key=Key(policy.key),
             keyless_because=policy.keyless_because,
             success=policy.success or 200,
+            location=routes.location(method, self.services) if policy.success == 201 else "",
             errors=tuple(self._declared(method, policy.errors)),
             comment=self.comment(method.full_name),
         )
-        self._faults += nonsense(found, method.input_type)
+        self._faults += faults(found, method.input_type)
+        if scope is not None:
+            self._faults += scopes.faults_of_method(found, scope)
         return found
 
     def _internal_callers(self, method: MethodDescriptor, names: Iterable[str]) -> frozenset[str]:
@@ -188,11 +188,6 @@ def sensitivity(field: FieldDescriptor) -> int:
     """A field's `Sensitivity`: personal, secret, or 0."""
     options = descriptor_pb2.FieldOptions.FromString(field.GetOptions().SerializeToString())
     return options.Extensions[policy_pb2.sensitivity]
-
-
-def _route(rule: http_pb2.HttpRule) -> Route:
-    verb = rule.WhichOneof("pattern") or ""
-    return Route(verb.upper(), getattr(rule, verb), rule.body)
 
 
 def _comments(files: list[descriptor_pb2.FileDescriptorProto]) -> dict[str, str]:

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 import grpc
-from google.protobuf import descriptor_pool
 
 from chassis import errors
 from chassis.rpc import resource_ids
@@ -19,7 +18,7 @@ from chassis.rpc.call import Call
 from chassis.rpc.requests.validation import message_class
 from chassis.rpc.stages import Next, ServerContext
 from chassis.telemetry.logs import logger
-from contract import Contract, Method
+from contract import Method
 
 MAX_HEADERS = 2_000
 """Bytes of an answer's own headers, far below what any part on the way takes."""
@@ -75,9 +74,8 @@ def response(server: ServerContext, method: Method, next_: Next) -> Next:
             return reply
 
         return plain
-    output = descriptor_pool.Default().FindMessageTypeByName(method.output)
     parse = message_class(method.output).FromString
-    template = _location(server.contract, method, {f.name for f in output.fields}) if method.success == 201 else ""
+    template = method.location
     status = ("x-http-status", str(method.success))
     ids_of = resource_ids.of_reply(server.contract, method)
 
@@ -107,13 +105,3 @@ def _sendable(headers: Sequence[tuple[str, str]], method: Method) -> tuple[tuple
         room -= size
         sent.append((name, value))
     return tuple(sent)
-
-
-def _location(read: Contract, method: Method, fields: set[str]) -> str:
-    """The route of the thing that was made: the creating route, and one variable more that the reply has a field for."""
-    assert method.route is not None
-    for other in read.of_service(method.service):
-        nested = other.route and re.fullmatch(re.escape(method.route.path) + r"/{\w+}", other.route.path)
-        if other.route and nested and set(other.route.variables) <= fields:
-            return other.route.path
-    return ""

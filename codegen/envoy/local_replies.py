@@ -29,13 +29,12 @@ OAUTH = "request.path.startsWith('/oauth2/') || request.headers['x-envoy-origina
 
 @dataclass(frozen=True)
 class Case:
-    """A reason and when it is given. `when`: CEL on the reply; `status`: HTTP's, 0 as it is; `retry`: come back."""
+    """A reason and when it is given. `when`: CEL on the reply; `status`: HTTP's, 0 as it is."""
 
     reason: str
     when: str
     status: int
     says: str
-    retry: bool = False
 
 
 REQUEST_ID = "%RESP(X-REQUEST-ID)%"
@@ -57,7 +56,7 @@ _LATE = f"{DETAILS} == 'request_overall_timeout' || {DETAILS} == 'request_header
 _FULL = f"{DETAILS}.contains('overflow') || {DETAILS}.contains('overload')"
 
 CASES = (
-    Case("RATE_LIMITED", _OFTEN, 429, "The client is over its limit.", retry=True),
+    Case("RATE_LIMITED", _OFTEN, 429, "The client is over its limit."),
     Case("TOKEN_MISSING", f"{DETAILS}.contains('Jwt_is_missing')", 401, "The call needs a bearer token."),
     Case("TOKEN_EXPIRED", f"{DETAILS}.contains('Jwt_is_expired')", 401, "The bearer token has expired."),
     Case(
@@ -65,10 +64,9 @@ CASES = (
         f"{_DENIED} && {_NO_KEYS}",
         503,
         "The keys to verify tokens with cannot be had now.",
-        retry=True,
     ),
     Case("TOKEN_INVALID", _DENIED, 401, "The bearer token is not valid."),
-    Case("OVERLOADED", _FULL, 503, "There is too much to do just now.", retry=True),
+    Case("OVERLOADED", _FULL, 503, "There is too much to do just now."),
     Case("DEADLINE_EXPIRED", _LATE, 408, "The request did not arrive in time."),
     Case(
         "JSON_MALFORMED",
@@ -89,7 +87,6 @@ CASES = (
         "response.code == 503 || response.code == 502",
         503,
         "A part that the call needs is out of reach just now.",
-        retry=True,
     ),
     Case("ROUTE_NOT_FOUND", "response.code == 404", 404, "There is no such path."),
     Case("METHOD_NOT_ALLOWED", "response.code == 405", 405, "The path takes other HTTP methods."),
@@ -117,7 +114,7 @@ def build(contract: Contract) -> Json:
     ]
     for case in CASES:
         reason = contract.reasons[DOMAIN, case.reason]
-        mappers += [_native(case, reason), _oauth(case), _rest(case, reason)]
+        mappers += [_native(case, reason), _oauth(case, reason), _rest(case, reason)]
     return {"mappers": mappers}
 
 
@@ -132,7 +129,7 @@ def details(reason: Reason, message: str, *more: Message) -> str:
 
 
 def _native(case: Case, reason: Reason) -> Json:
-    more = [error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=1))] if case.retry else []
+    more = [error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=1))] if reason.retry else []
     return {
         "filter": _cel(f"({case.when}) && {NATIVE}"),
         "body_format_override": {"text_format_source": {"inline_string": case.says}},
@@ -144,40 +141,40 @@ def _native(case: Case, reason: Reason) -> Json:
     }
 
 
-def _oauth(case: Case) -> Json:
+def _oauth(case: Case, reason: Reason) -> Json:
     """RFC 6749, section 5.2; the words for faults of ours are those of section 4.1.2.1."""
     word = "invalid_request"
-    if case.retry or case.status == 504:
+    if reason.retry or case.status == 504:
         word = "temporarily_unavailable"
     elif case.status >= 500 and case.reason != "HTTP_MALFORMED":
         word = "server_error"
     return {
         "filter": _cel(f"({case.when}) && ({OAUTH})"),
         "body_format_override": {"json_format": {"error": word, "error_description": case.says}},
-        **_answer(case),
+        **_answer(case, reason),
     }
 
 
 def _rest(case: Case, reason: Reason) -> Json:
     shown: list[Json] = [_detail("ErrorInfo", reason=reason.name, domain=reason.domain, metadata={})]
-    if case.retry:
+    if reason.retry:
         shown.append(_detail("RetryInfo", retryDelay="1s"))
     shown.append(_detail("RequestInfo", requestId=REQUEST_ID))
     return {
         "filter": _cel(case.when),
         "body_format_override": {"json_format": {"code": reason.code, "message": case.says, "details": shown}},
-        **_answer(case),
+        **_answer(case, reason),
     }
 
 
-def _answer(case: Case) -> Json:
+def _answer(case: Case, reason: Reason) -> Json:
     headers = [_ID]
     if case.status == 401:
         error = "" if case.reason == "TOKEN_MISSING" else ', error="invalid_token"'
         headers.append(header("www-authenticate", f'Bearer realm="weft"{error}'))
     if case.status == 405:
         headers.append(header("allow", "GET, HEAD"))
-    if case.retry and case.reason != "RATE_LIMITED":  # there the limit says it itself
+    if reason.retry and case.reason != "RATE_LIMITED":  # there the limit says it itself
         headers.append(header("retry-after", "1"))
     found: Json = {"headers_to_add": headers}
     return found | ({"status_code": case.status} if case.status else {})

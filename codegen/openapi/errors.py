@@ -1,6 +1,5 @@
 """The error side of every operation: `google.rpc.Status` with typed details, and the reasons of each HTTP status."""
 
-import re
 from collections import defaultdict
 from typing import Any
 
@@ -170,7 +169,7 @@ class Responses:
             "properties": {"details": {"contains": {"type": "object", **named}}},
         }
         return {
-            "description": "\n".join(f"- `{cause.name}` ({cause.domain}): {cause.comment}" for cause in causes),
+            "description": "\n".join(f"- `{cause.name}` ({cause.domain}): {cause.description}" for cause in causes),
             "headers": headers.of_error(status),
             "content": {"application/json": {"schema": schema, "examples": {c.name: self._example(c) for c in causes}}},
         }
@@ -183,25 +182,18 @@ class Responses:
 
 def example(reason: Reason) -> Json:
     """A `Status` as the edge answers it for this reason."""
-    sentence = re.split(r"(?<=\.) (?=Metadata|No metadata)", reason.comment)[0]
     details: list[Json] = [
         {
             "@type": f"{_TYPE}ErrorInfo",
             "reason": reason.name,
             "domain": reason.domain,
-            "metadata": {key: f"<{key}>" for key in metadata_keys(reason)},
+            "metadata": {key: f"<{key}>" for key in reason.metadata},
         }
     ]
     if reason.name in ("REQUEST_INVALID", "UNKNOWN_FIELD", "UNKNOWN_QUERY_PARAMETER"):
         violation = {"field": "pageSize", "description": "must be greater than or equal to 0"}
         details.append({"@type": f"{_TYPE}BadRequest", "fieldViolations": [violation]})
-    if "`RetryInfo`" in reason.comment:
+    if reason.retry:
         details.append({"@type": f"{_TYPE}RetryInfo", "retryDelay": "1s"})
     details.append({"@type": f"{_TYPE}RequestInfo", "requestId": headers.REQUEST_ID, "servingData": ""})
-    return {"code": reason.code, "message": sentence, "details": details}
-
-
-def metadata_keys(reason: Reason) -> list[str]:
-    """The keys that a reason's comment names after `Metadata:`."""
-    _, _, told = reason.comment.partition("Metadata:")
-    return re.findall(r"`(\w+)`", told)
+    return {"code": reason.code, "message": reason.comment, "details": details}

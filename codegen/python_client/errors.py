@@ -1,6 +1,5 @@
 """One exception for each error reason."""
 
-import re
 from collections import defaultdict
 
 from google.rpc import code_pb2
@@ -36,12 +35,6 @@ def base(reason: Reason) -> str:
     return _BASES.get(reason.code, "Internal")
 
 
-def keys(reason: Reason) -> list[str]:
-    """The metadata that the comment names."""
-    _, _, after = reason.comment.partition("Metadata:")
-    return re.findall(r"`([a-z_]+)`", after.split(". ")[0])
-
-
 def module(contract: Contract) -> str:
     """The classes by name; one class serves a name that several services use."""
     named: dict[str, list[Reason]] = defaultdict(list)
@@ -65,12 +58,12 @@ def _class(name: str, reasons: list[Reason]) -> str:
         domains = " and ".join(reason.domain for reason in reasons)
         raise ContractError(f"{reasons[0].name} has different codes in {domains}: one name is one class for callers.")
     first = reasons[0]
-    comments = list(dict.fromkeys(reason.comment for reason in reasons))
+    comments = list(dict.fromkeys(reason.description for reason in reasons))
     lines = [f"class {name}(failures.{base(first)}):", docstring("\n\n".join(comments), 4), ""]
     lines.append(f"    reason = {first.name!r}")
     if len(reasons) == 1:
         lines.append(f"    domain = {first.domain!r}")
-    for key in dict.fromkeys(key for reason in reasons for key in keys(reason)):
+    for key in dict.fromkeys(key for reason in reasons for key in reason.metadata):
         lines += ["", "    @property", f"    def {key}(self) -> str:"]
         lines.append(f'        """The metadata `{key}`; empty where the service left it out."""')
         lines.append(f"        return self.metadata.get({key!r}, '')")

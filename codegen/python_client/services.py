@@ -150,7 +150,7 @@ def _documentation(contract: Contract, rpc: Rpc, fields: list[FieldDescriptor]) 
     parts.append("Args:\n" + "\n".join(own))
     if rpc.method.errors:
         raised = [
-            f"    {errors.class_name(reason)}: {' '.join(reason.comment.split())}" for reason in rpc.method.errors
+            f"    {errors.class_name(reason)}: {' '.join(reason.description.split())}" for reason in rpc.method.errors
         ]
         parts.append("Raises:\n" + "\n".join(raised))
     return "\n\n".join(textwrap.dedent(part) for part in parts if part)

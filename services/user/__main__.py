@@ -36,17 +36,18 @@ async def build(app: App) -> None:
     sign_ups, held = SignUpRepository(database, vault), SessionRepository(database)
     passwords = Passwords()
     ring = KeyRing(database, KeyRepository(database, vault), clock)
-    issuer = Issuer(app.settings.issuer, ring, clock)
+    issuer = Issuer(app.settings.issuer, ring, clock, app.contract.scopes_by_role)
     accounts = Accounts(database, users, sign_ups, passwords, app.outbox, clock)
     sessions = Sessions(database, users, held, passwords, issuer, Tries(app.cache, clock, CredentialsInvalid), clock)
     mails = MailBudget(app.cache, app.settings.mails_of_network)
     proofs = Tries(app.cache, clock, VerificationCodeInvalid, "proofs.")
     scopes = sorted({method.scope for method in app.contract.methods if method.scope})
+    grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
 
     app.tokens.use(ring.published)
     app.add_service("weft.user.v1.AuthService", AuthHandlers(accounts, sessions, Origins(vault), mails, proofs))
     app.add_service("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
-    app.add_service("weft.user.v1.PartnerService", PartnerHandlers(database, partners, app.pages, clock, scopes))
+    app.add_service("weft.user.v1.PartnerService", PartnerHandlers(database, partners, app.pages, clock, grantable))
     app.add_service("weft.user.v1.UserService", UserHandlers(database, users, app.outbox, app.pages, clock))
 
     app.schedule(600, ring.rotate, "rotate signing keys")

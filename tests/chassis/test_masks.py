@@ -6,11 +6,11 @@ from google.protobuf import message_factory
 from chassis.errors import RequestInvalid
 from chassis.rpc.requests import masks
 from tests.contract.compiled import descriptors
-from tests.contract.test_nonsense import ROUTE, SENSE, service
+from tests.contract.test_invalid_policies import POLICY, ROUTE, service
 
 MESSAGES = message_factory.GetMessages(
     descriptors(
-        service(SENSE, ROUTE)
+        service(POLICY, ROUTE)
         + """
         message Thing {
           string thing_id = 1 [(google.api.field_behavior) = OUTPUT_ONLY];

@@ -79,6 +79,14 @@ def test_a_proto_that_does_not_compile_is_told_as_buf_says_it(tree: Path) -> Non
     assert "Traceback" not in said
 
 
+def test_a_scope_that_does_not_exist_is_refused_with_its_name(tree: Path) -> None:
+    edit(tree / ORDERS, "scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_ORDERS_WIRTE")
+    code, said = run(tree, "codegen.check")
+    assert code == 1
+    assert "SCOPE_ORDERS_WIRTE" in said
+    assert "Traceback" not in said
+
+
 def test_a_rule_that_the_document_would_lose_is_refused(tree: Path) -> None:
     edit(tree / ORDERS, "string.max_len = 500", "string.max_bytes = 500")
     assert run(tree, "codegen.check") == (
@@ -100,7 +108,7 @@ def test_every_kind_of_stale_file_is_named(tree: Path) -> None:
 
 
 def test_a_change_of_a_proto_shows_everywhere_before_it_is_generated(tree: Path) -> None:
-    edit(tree / ORDERS, 'scope: "orders.write"', 'scope: "orders.place"')
+    edit(tree / ORDERS, "scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_USERS_WRITE")
     assert {"gen/descriptors.binpb", "gen/openapi/openapi.json"} <= set(check_gen.differing(tree))
 
 

@@ -14,6 +14,7 @@ from codegen import check_gen, openapi
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDERS = Path("protos/weft/order/v1")
+SCOPES = Path("protos/weft/api/v1/scope.proto")
 PATH = "/weft.order.v1.OrderService/GetOrder"
 
 ENFORCED = f"""
@@ -39,9 +40,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("derivation") / "tree"
     check_gen.copy(ROOT, target)
     service = (target / ORDERS / "order_service.proto").read_text()
-    before, card, after = re.split(r"(rpc GetOrder[\s\S]+?\n  }\n)", service, maxsplit=1)
-    card = card.replace('"orders.read"', '"orders.see"').replace("{seconds: 5}", "{seconds: 3}")
-    (target / ORDERS / "order_service.proto").write_text(before + card + after)
+    before, policy, after = re.split(r"(rpc GetOrder[\s\S]+?\n  }\n)", service, maxsplit=1)
+    policy = policy.replace("SCOPE_ORDERS_READ", "SCOPE_ORDERS_SEE").replace("{seconds: 5}", "{seconds: 3}")
+    (target / ORDERS / "order_service.proto").write_text(before + policy + after)
+    scopes = (target / SCOPES).read_text()
+    see = "  // Sees orders.\n  SCOPE_ORDERS_SEE = 99 [(held_by) = {roles: [ROLE_CUSTOMER, ROLE_OPERATOR] partners: true}];\n}\n"
+    (target / SCOPES).write_text(scopes.rstrip().removesuffix("}") + see)
     messages = (target / ORDERS / "order.proto").read_text()
     (target / ORDERS / "order.proto").write_text(messages.replace("int32.lte = 1000", "int32.lte = 7"))
     check_gen.generate(target)
@@ -95,6 +99,7 @@ def test_only_what_is_generated_has_changed(tree: Path) -> None:
     changed = [name for name in check_gen.files(ROOT) if not filecmp.cmp(ROOT / name, tree / name, shallow=False)]
     generated = re.compile(r"gen/|clients/python/(src/\w+/generated|stubs)/|deploy/envoy/edge\.golden\.")
     assert [name for name in changed if not generated.match(name)] == [
+        str(SCOPES),
         str(ORDERS / "order.proto"),
         str(ORDERS / "order_service.proto"),
     ]

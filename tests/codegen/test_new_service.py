@@ -1,7 +1,7 @@
 """The recipe for a new service, followed: a fourth one in a copy of the tree, generated, started in the mesh and called.
 
-Nothing of the chassis, the edge, the generators, the clients or the mesh is edited: `new_service/` holds all there is. The
-tests run in order, on one mesh.
+Nothing of the chassis, the edge, the generators, the clients or the mesh is edited: `new_service/` and two scopes are all
+there is. The tests run in order, on one mesh.
 """
 
 import json
@@ -22,6 +22,12 @@ from codegen import check_gen, openapi
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = Path(__file__).parent / "new_service"
+SCOPES = """  // Reads the partner's notes.
+  SCOPE_NOTES_READ = 90 [(held_by) = {partners: true}];
+  // Writes the partner's notes.
+  SCOPE_NOTES_WRITE = 91 [(held_by) = {partners: true}];
+}
+"""
 pytestmark = pytest.mark.e2e
 
 CALLER = """
@@ -54,6 +60,8 @@ def tree(folder: Path) -> Path:
     target = folder / "fourth service"
     check_gen.copy(ROOT, target)
     shutil.copytree(SERVICE, target, dirs_exist_ok=True)
+    scopes = target / "protos" / "weft" / "api" / "v1" / "scope.proto"
+    scopes.write_text(scopes.read_text().rstrip().removesuffix("}") + SCOPES)
     check_gen.generate(target)
     return target
 

@@ -22,6 +22,7 @@ import "google/protobuf/empty.proto";
 import "google/protobuf/field_mask.proto";
 import "google/protobuf/timestamp.proto";
 import "weft/api/v1/policy.proto";
+import "weft/api/v1/reason.proto";
 """
 
 

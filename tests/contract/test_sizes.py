@@ -8,7 +8,7 @@ import contract as contracts
 from codegen import contract_checks
 from contract import Method, sizes
 from tests.contract.compiled import contract
-from tests.contract.test_nonsense import ROUTE, SENSE, service
+from tests.contract.test_invalid_policies import POLICY, ROUTE, service
 
 CONTRACT = contracts.load()
 MASK = "google.protobuf.FieldMask update_mask = 2;"
@@ -17,7 +17,9 @@ every_method = pytest.mark.parametrize("method", CONTRACT.methods, ids=lambda me
 
 def asking(fields: str, more: str = "") -> contracts.Contract:
     """A contract of one RPC whose request has these fields."""
-    return contract(service(SENSE, ROUTE).replace("message TryRequest {}", f"message TryRequest {{ {fields} }} {more}"))
+    return contract(
+        service(POLICY, ROUTE).replace("message TryRequest {}", f"message TryRequest {{ {fields} }} {more}")
+    )
 
 
 def bound(fields: str, more: str = "") -> int:
@@ -130,7 +132,7 @@ def test_a_request_within_itself_and_one_that_is_too_large_are_refused() -> None
 def test_a_field_that_an_update_takes_has_presence() -> None:
     part = "message Part { string try_id = 1 [(buf.validate.field).string.max_len = 9]; bool active = 2; optional bool on = 3; }"
     route = 'option (google.api.http) = {patch: "/v1/tries/{part.try_id}" body: "part"};'
-    text = service(SENSE, route).replace(
+    text = service(POLICY, route).replace(
         "message TryRequest {}", f"message TryRequest {{ Part part = 1; {MASK} }} {part}"
     )
     assert contract_checks.faults(contract(text)) == [

@@ -1,6 +1,7 @@
 """First data: what the environment names is there, however often it is asked for."""
 
 import pytest
+from weft.api.v1 import scope_pb2
 from weft.user.v1 import user_pb2
 from weft.user.v1.user_service_pb2 import GetUserRequest
 
@@ -77,7 +78,7 @@ async def test_someone_with_an_account_is_made_the_operator(world: World) -> Non
     person.tokens = await world.sign_in(person.email, person.password)
     me = await world.users.GetUser(GetUserRequest(user_id="me"), metadata=person.metadata)
     assert (me.user_id, me.state) == (person.user_id, user_pb2.USER_STATE_ACTIVE)
-    assert user_pb2.ROLE_OPERATOR in me.roles
+    assert scope_pb2.ROLE_OPERATOR in me.roles
 
 
 async def test_without_credentials_there_is_a_key_and_nobody(world: World) -> None:

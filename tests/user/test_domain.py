@@ -30,7 +30,7 @@ from services.user.partners.domain import (
     unknown_scopes,
 )
 from services.user.sign_ups.domain import make_code
-from services.user.users.domain import ADMIN, CUSTOMER, OPERATOR, SCOPES_OF_ROLE, User, fold
+from services.user.users.domain import CUSTOMER, User, fold
 
 NOW = datetime(2026, 11, 24, 12, 30, 40, 123, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -94,13 +94,6 @@ def test_secrets_are_never_the_same() -> None:
     for make in (make_secret, make_refresh_token):
         assert len({make() for _ in range(100)}) == 100
     assert all(len(make_code()) == 8 and make_code().isdigit() for _ in range(100))
-
-
-def test_roles_add_up() -> None:
-    customer, operator, admin = (set(SCOPES_OF_ROLE[role]) for role in (CUSTOMER, OPERATOR, ADMIN))
-    assert customer < operator < admin
-    assert admin - operator == {"users.admin", "partners.admin"}
-    assert replace(USER, roles=(OPERATOR, CUSTOMER)).scopes == tuple(sorted(operator))
 
 
 def test_a_user_is_shown_without_what_is_personal() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
+from weft.api.v1 import scope_pb2
 from weft.user.v1 import user_pb2, user_service_pb2_grpc
 from weft.user.v1.user_service_pb2 import (
     BatchGetUsersRequest,
@@ -50,7 +51,7 @@ async def test_a_partners_customer_is_active_at_once(world: World) -> None:
         state=user_pb2.USER_STATE_ACTIVE,
         partner_id=partner_id,
         external_reference="customer 7",
-        roles=[user_pb2.ROLE_CUSTOMER],
+        roles=[scope_pb2.ROLE_CUSTOMER],
         etag="1",
     )
     expected.create_time.FromDatetime(world.clock.now())
@@ -164,7 +165,7 @@ async def test_operators_see_everyone(world: World, operator: Metadata) -> None:
     customer = await create(world, acme, "ada")
     assert await world.users.GetUser(GetUserRequest(user_id=customer.user_id), metadata=operator) == customer
     me = await world.users.GetUser(GetUserRequest(user_id="me"), metadata=operator)
-    assert list(me.roles) == [user_pb2.ROLE_CUSTOMER, user_pb2.ROLE_OPERATOR, user_pb2.ROLE_ADMIN]
+    assert list(me.roles) == [scope_pb2.ROLE_CUSTOMER, scope_pb2.ROLE_OPERATOR, scope_pb2.ROLE_ADMIN]
 
 
 async def test_other_services_get_those_that_exist(world: World) -> None:

@@ -1,7 +1,7 @@
 """Access tokens: ES256 JWTs of type `at+jwt` (RFC 9068), fifteen minutes long."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -26,17 +26,22 @@ class AccessToken:
 class Issuer:
     """Issues access tokens to users and to partners' clients."""
 
-    def __init__(self, name: str, ring: KeyRing, clock: Clock) -> None:
-        """`name` is what tokens are issued in the name of: an https address."""
+    def __init__(self, name: str, ring: KeyRing, clock: Clock, scopes_by_role: Mapping[str, Iterable[str]]) -> None:
+        """`name` is the `iss` of tokens: an https address. `scopes_by_role` is `Contract.scopes_by_role`."""
         self.name = name
         self._ring = ring
         self._clock = clock
+        self._scopes_by_role = scopes_by_role
+
+    def scopes_of(self, user: User) -> tuple[str, ...]:
+        """The scopes that the user's roles hold, sorted."""
+        return tuple(sorted({scope for role in user.roles for scope in self._scopes_by_role[role]}))
 
     async def for_user(self, user: User, session_id: str, scopes: Iterable[str] | None = None) -> AccessToken:
         """A token of a session, with all that the user's roles allow or with less."""
         return await self._issue(
             user.user_id,
-            user.scopes if scopes is None else scopes,
+            self.scopes_of(user) if scopes is None else scopes,
             roles=list(user.roles),
             plan=user.plan,
             sid=session_id,

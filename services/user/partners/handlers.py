@@ -26,7 +26,7 @@ from services.user.partners.repository import PartnerRepository
 
 
 class PartnerHandlers:
-    """One method for each RPC, in the proto's order. `scopes` are all that the API has."""
+    """One method for each RPC, in the proto's order. `scopes` are those that partners may hold."""
 
     def __init__(
         self, database: Database, partners: PartnerRepository, pages: Pages, clock: Clock, scopes: Collection[str]
@@ -172,7 +172,9 @@ class PartnerHandlers:
         unknown = unknown_scopes(scopes, self._scopes)
         if unknown:
             raise RequestInvalid(
-                violations=[(f"{field}[{place}]", f"there is no scope {scope}") for place, scope in unknown]
+                violations=[
+                    (f"{field}[{place}]", f"partners cannot hold the scope {scope}") for place, scope in unknown
+                ]
             )
 
     def _own(self, call: Call, partner_id: str, otherwise: Exception) -> None:

@@ -76,7 +76,7 @@ class Sessions:
             if held and outcome is Refresh.REUSED:
                 await self._sessions.end_in(tx, held.session_id, now)
             if held and user and user.may_sign_in:
-                if scopes is not None and not set(scopes) <= set(user.scopes):
+                if scopes is not None and not set(scopes) <= set(self._issuer.scopes_of(user)):
                     raise ScopeNotHeld()
                 fresh = make_refresh_token()
                 await self._sessions.rotate(tx, held, fresh, now)

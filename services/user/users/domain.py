@@ -10,22 +10,6 @@ from chassis.errors import AlreadyExists, NotFound, RequestInvalid
 INITIAL, ACTIVE, INACTIVE = "INITIAL", "ACTIVE", "INACTIVE"
 CUSTOMER, OPERATOR, ADMIN = "customer", "operator", "admin"
 
-_CUSTOMER_SCOPES = ("users.read", "users.write", "orders.read", "orders.write", "payments.read", "inbox.read")
-_OPERATOR_SCOPES = (
-    *_CUSTOMER_SCOPES,
-    "products.write",
-    "orders.fulfil",
-    "payments.write",
-    "notifications.send",
-    "notifications.read",
-    "templates.write",
-)
-SCOPES_OF_ROLE = {
-    CUSTOMER: _CUSTOMER_SCOPES,
-    OPERATOR: _OPERATOR_SCOPES,
-    ADMIN: (*_OPERATOR_SCOPES, "users.admin", "partners.admin"),
-}
-
 
 class EmailTaken(AlreadyExists):
     """There is a user with this e-mail address already."""
@@ -62,11 +46,6 @@ class User:
     def may_sign_in(self) -> bool:
         """Whether the address is proven and the account open."""
         return self.state == ACTIVE
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """What the user's roles allow, sorted."""
-        return tuple(sorted({scope for role in self.roles for scope in SCOPES_OF_ROLE[role]}))
 
 
 def fold(email: str) -> str:

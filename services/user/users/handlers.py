@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from weft.api.v1 import scope_pb2
 from weft.user.v1 import events_pb2, user_pb2, user_service_pb2
 
 from chassis import ids
@@ -119,7 +120,7 @@ def as_message(user: User) -> user_pb2.User:
         state=user_pb2.UserState.Value(f"USER_STATE_{user.state}"),
         partner_id=user.partner_id,
         external_reference=user.external_reference,
-        roles=[user_pb2.Role.Value(f"ROLE_{role.upper()}") for role in user.roles],
+        roles=[scope_pb2.Role.Value(f"ROLE_{role.upper()}") for role in user.roles],
         etag=str(user.revision),
     )
     message.create_time.FromDatetime(user.created_at)

@@ -7,14 +7,14 @@ from weft_client import failures
 
 
 class BodyTooLarge(failures.InvalidArgument):
-    """The body is larger than any that the contract allows, or than the edge takes. No metadata."""
+    """The body is larger than any that the contract allows, or than the edge takes."""
 
     reason = 'BODY_TOO_LARGE'
     domain = 'weft.api.v1'
 
 
 class CallerNotAllowed(failures.PermissionDenied):
-    """This kind of caller may not make this call. Metadata: `callers`, those who may."""
+    """This kind of caller may not make this call; `callers` lists those who may. Metadata: `callers`."""
 
     reason = 'CALLER_NOT_ALLOWED'
     domain = 'weft.api.v1'
@@ -50,7 +50,7 @@ class ContentTypeUnsupported(failures.InvalidArgument):
 
 
 class CredentialsInvalid(failures.Unauthenticated):
-    """Address and password do not fit an account that may sign in. No metadata."""
+    """No account that may sign in has this address and password."""
 
     reason = 'CREDENTIALS_INVALID'
     domain = 'weft.user.v1'
@@ -69,7 +69,7 @@ class CurrencyMixed(failures.FailedPrecondition):
 
 
 class CursorInvalid(failures.InvalidArgument):
-    """The cursor is not one of this stream's. No metadata."""
+    """The cursor is not one of this stream's."""
 
     reason = 'CURSOR_INVALID'
     domain = 'weft.order.v1'
@@ -88,28 +88,28 @@ class CustomerNotFound(failures.NotFound):
 
 
 class CustomerRequired(failures.InvalidArgument):
-    """A partner says for which customer it orders. No metadata."""
+    """A partner says for which customer it orders."""
 
     reason = 'CUSTOMER_REQUIRED'
     domain = 'weft.order.v1'
 
 
 class DeadlineExpired(failures.DeadlineExceeded):
-    """The call's time ran out; a mutation may have happened, so repeat it with its key. No metadata."""
+    """The deadline expired. A mutation may have happened, so repeat it with its key."""
 
     reason = 'DEADLINE_EXPIRED'
     domain = 'weft.api.v1'
 
 
 class EmailTaken(failures.AlreadyExists):
-    """The partner has a user with this address already. No metadata."""
+    """The partner has a user with this address already."""
 
     reason = 'EMAIL_TAKEN'
     domain = 'weft.user.v1'
 
 
 class EtagMismatch(failures.Aborted):
-    """The resource changed since its `etag` was read. Metadata: `etag`, the current one."""
+    """The resource changed since its `etag` was read; the metadata has the current one. Metadata: `etag`."""
 
     reason = 'ETAG_MISMATCH'
     domain = 'weft.api.v1'
@@ -135,70 +135,70 @@ class ExternalReferenceTaken(failures.AlreadyExists):
 
 
 class HeadersTooLarge(failures.InvalidArgument):
-    """The headers are larger than the edge takes. No metadata."""
+    """The headers are larger than the edge takes."""
 
     reason = 'HEADERS_TOO_LARGE'
     domain = 'weft.api.v1'
 
 
 class HttpMalformed(failures.InvalidArgument):
-    """The request is not proper HTTP. No metadata."""
+    """The request is not valid HTTP."""
 
     reason = 'HTTP_MALFORMED'
     domain = 'weft.api.v1'
 
 
 class IdempotencyKeyInUse(failures.Aborted):
-    """A call with the same key is still running; come back. No metadata; `RetryInfo` says when."""
+    """A call with the same key is still running. `RetryInfo` says when to try again."""
 
     reason = 'IDEMPOTENCY_KEY_IN_USE'
     domain = 'weft.api.v1'
 
 
 class IdempotencyKeyInvalid(failures.InvalidArgument):
-    """An `idempotency-key` is 1 to 255 visible ASCII characters. No metadata."""
+    """An `idempotency-key` is 1 to 255 visible ASCII characters."""
 
     reason = 'IDEMPOTENCY_KEY_INVALID'
     domain = 'weft.api.v1'
 
 
 class IdempotencyKeyMissing(failures.InvalidArgument):
-    """The call needs an `idempotency-key`. No metadata."""
+    """The call needs an `idempotency-key`."""
 
     reason = 'IDEMPOTENCY_KEY_MISSING'
     domain = 'weft.api.v1'
 
 
 class IdempotencyKeyReused(failures.FailedPrecondition):
-    """The key was used with another request. No metadata."""
+    """The key was used with another request."""
 
     reason = 'IDEMPOTENCY_KEY_REUSED'
     domain = 'weft.api.v1'
 
 
 class InternalFault(failures.Internal):
-    """A fault of ours; quote the request id. No metadata."""
+    """Internal error. Quote the request id when you report it."""
 
     reason = 'INTERNAL_FAULT'
     domain = 'weft.api.v1'
 
 
 class JsonMalformed(failures.InvalidArgument):
-    """The body is not the JSON that the contract asks for. No metadata."""
+    """The body is not the JSON that the contract declares."""
 
     reason = 'JSON_MALFORMED'
     domain = 'weft.api.v1'
 
 
 class KeysUnavailable(failures.Unavailable):
-    """The keys to verify tokens with cannot be had now. No metadata."""
+    """Token verification keys are temporarily unavailable. `RetryInfo` says when to try again."""
 
     reason = 'KEYS_UNAVAILABLE'
     domain = 'weft.api.v1'
 
 
 class MessageMalformed(failures.InvalidArgument):
-    """Over native gRPC: the message is not the protobuf that the contract asks for. No metadata."""
+    """Over native gRPC: the message is not the protobuf message that the contract declares."""
 
     reason = 'MESSAGE_MALFORMED'
     domain = 'weft.api.v1'
@@ -268,14 +268,14 @@ class OutOfStock(failures.FailedPrecondition):
 
 
 class Overloaded(failures.Unavailable):
-    """The service sheds load; `RetryInfo` says when to come back. No metadata."""
+    """The service is overloaded; retry later. `RetryInfo` says when to try again."""
 
     reason = 'OVERLOADED'
     domain = 'weft.api.v1'
 
 
 class PageTokenInvalid(failures.InvalidArgument):
-    """The page token is not ours, or of another query. No metadata."""
+    """The page token is invalid, or belongs to another query."""
 
     reason = 'PAGE_TOKEN_INVALID'
     domain = 'weft.api.v1'
@@ -318,7 +318,7 @@ class PartnerNotSuspended(failures.FailedPrecondition):
 
 
 class PasswordTooCommon(failures.InvalidArgument):
-    """The password stands on the list of common ones. No metadata."""
+    """The password is on the list of common passwords."""
 
     reason = 'PASSWORD_TOO_COMMON'
     domain = 'weft.user.v1'
@@ -361,42 +361,42 @@ class ProductNotFound(failures.NotFound):
 
 
 class ReaderTooSlow(failures.Unavailable):
-    """The caller did not read its stream for 30 seconds; resume from the last cursor. No metadata."""
+    """The caller did not read its stream for 30 seconds; resume from the last cursor."""
 
     reason = 'READER_TOO_SLOW'
     domain = 'weft.api.v1'
 
 
 class RefreshTokenInvalid(failures.Unauthenticated):
-    """The refresh token is unknown, used, ended or revoked; sign in again. No metadata."""
+    """The refresh token is unknown, used, ended or revoked; sign in again."""
 
     reason = 'REFRESH_TOKEN_INVALID'
     domain = 'weft.user.v1'
 
 
 class RequestInvalid(failures.InvalidArgument):
-    """The request breaks the contract's bounds; `BadRequest` lists every field. No metadata."""
+    """The request violates the contract's bounds; `BadRequest` lists every field."""
 
     reason = 'REQUEST_INVALID'
     domain = 'weft.api.v1'
 
 
 class ResourceBusy(failures.Aborted):
-    """Another call has locked what this one changes; nothing was changed. No metadata; `RetryInfo` says when to come back."""
+    """Another call has locked what this one changes; nothing was changed. `RetryInfo` says when to try again."""
 
     reason = 'RESOURCE_BUSY'
     domain = 'weft.api.v1'
 
 
 class RouteNotFound(failures.NotFound):
-    """No such path. No metadata."""
+    """No such path."""
 
     reason = 'ROUTE_NOT_FOUND'
     domain = 'weft.api.v1'
 
 
 class ScopeMissing(failures.PermissionDenied):
-    """The token lacks the call's scope. Metadata: `scope`, the one that is needed."""
+    """The token lacks the scope that the call needs. Metadata: `scope`."""
 
     reason = 'SCOPE_MISSING'
     domain = 'weft.api.v1'
@@ -408,7 +408,7 @@ class ScopeMissing(failures.PermissionDenied):
 
 
 class ScopeNotGranted(failures.FailedPrecondition):
-    """A client may hold only scopes of its partner. Metadata: `scopes`, those it may not hold."""
+    """A client may hold only scopes of its partner; `scopes` lists those that the partner does not hold. Metadata: `scopes`."""
 
     reason = 'SCOPE_NOT_GRANTED'
     domain = 'weft.user.v1'
@@ -420,7 +420,7 @@ class ScopeNotGranted(failures.FailedPrecondition):
 
 
 class ServiceUnavailable(failures.Unavailable):
-    """A part that the call needs is down or out of reach. No metadata."""
+    """A dependency of the call is unavailable. `RetryInfo` says when to try again."""
 
     reason = 'SERVICE_UNAVAILABLE'
     domain = 'weft.api.v1'
@@ -439,30 +439,28 @@ class SignUpNotFound(failures.NotFound):
 
 
 class TokenExpired(failures.Unauthenticated):
-    """The token's time is over; get a new one. No metadata."""
+    """The token has expired; get a new one."""
 
     reason = 'TOKEN_EXPIRED'
     domain = 'weft.api.v1'
 
 
 class TokenInvalid(failures.Unauthenticated):
-    """The token is malformed, of another issuer or audience, or its signature does not hold. No metadata."""
+    """The token is malformed, has another issuer or audience, or its signature is invalid."""
 
     reason = 'TOKEN_INVALID'
     domain = 'weft.api.v1'
 
 
 class TokenMissing(failures.Unauthenticated):
-    """The call needs a bearer token and has none. No metadata."""
+    """The call needs a bearer token and has none."""
 
     reason = 'TOKEN_MISSING'
     domain = 'weft.api.v1'
 
 
 class TooManyStreams(failures.RateLimited):
-    """The caller, or its partner, has as many streams open as it may; `RetryInfo` says when to come back. Metadata: `limit`,
-    how many that is.
-    """
+    """The caller, or its partner, has opened the maximum number of streams, `limit`. Metadata: `limit`. `RetryInfo` says when to try again."""
 
     reason = 'TOO_MANY_STREAMS'
     domain = 'weft.api.v1'
@@ -474,7 +472,7 @@ class TooManyStreams(failures.RateLimited):
 
 
 class TooManyTries(failures.RateLimited):
-    """Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata."""
+    """Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again."""
 
     reason = 'TOO_MANY_TRIES'
     domain = 'weft.user.v1'
@@ -517,9 +515,7 @@ class UserNotFound(failures.NotFound):
 
 
 class VerificationCodeInvalid(failures.FailedPrecondition):
-    """No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for
-    a new one. No metadata.
-    """
+    """No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one."""
 
     reason = 'VERIFICATION_CODE_INVALID'
     domain = 'weft.user.v1'

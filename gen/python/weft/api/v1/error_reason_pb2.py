@@ -22,10 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
+from weft.api.v1 import reason_pb2 as weft_dot_api_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eweft/api/v1/error_reason.proto\x12\x0bweft.api.v1\x1a\x18weft/api/v1/policy.proto*\x99\x07\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x17\n\rTOKEN_MISSING\x10\x01\x1a\x04\x88\xe7\x18\x10\x12\x17\n\rTOKEN_INVALID\x10\x02\x1a\x04\x88\xe7\x18\x10\x12\x17\n\rTOKEN_EXPIRED\x10\x03\x1a\x04\x88\xe7\x18\x10\x12\x1a\n\x10KEYS_UNAVAILABLE\x10\x04\x1a\x04\x88\xe7\x18\x0e\x12\x1c\n\x12\x43\x41LLER_NOT_ALLOWED\x10\x05\x1a\x04\x88\xe7\x18\x07\x12\x17\n\rSCOPE_MISSING\x10\x06\x1a\x04\x88\xe7\x18\x07\x12\x19\n\x0fREQUEST_INVALID\x10\x07\x1a\x04\x88\xe7\x18\x03\x12\x17\n\rUNKNOWN_FIELD\x10\x08\x1a\x04\x88\xe7\x18\x03\x12!\n\x17UNKNOWN_QUERY_PARAMETER\x10\t\x1a\x04\x88\xe7\x18\x03\x12\x18\n\x0eJSON_MALFORMED\x10\n\x1a\x04\x88\xe7\x18\x03\x12\x1c\n\x12PAGE_TOKEN_INVALID\x10\x0b\x1a\x04\x88\xe7\x18\x03\x12!\n\x17IDEMPOTENCY_KEY_MISSING\x10\x0c\x1a\x04\x88\xe7\x18\x03\x12!\n\x17IDEMPOTENCY_KEY_INVALID\x10\r\x1a\x04\x88\xe7\x18\x03\x12 \n\x16IDEMPOTENCY_KEY_REUSED\x10\x0e\x1a\x04\x88\xe7\x18\t\x12 \n\x16IDEMPOTENCY_KEY_IN_USE\x10\x0f\x1a\x04\x88\xe7\x18\n\x12\x17\n\rETAG_MISMATCH\x10\x10\x1a\x04\x88\xe7\x18\n\x12\x19\n\x0fROUTE_NOT_FOUND\x10\x11\x1a\x04\x88\xe7\x18\x05\x12\x1c\n\x12METHOD_NOT_ALLOWED\x10\x12\x1a\x04\x88\xe7\x18\x0c\x12\"\n\x18\x43ONTENT_TYPE_UNSUPPORTED\x10\x13\x1a\x04\x88\xe7\x18\x03\x12\x18\n\x0e\x42ODY_TOO_LARGE\x10\x14\x1a\x04\x88\xe7\x18\x03\x12\x1b\n\x11HEADERS_TOO_LARGE\x10\x15\x1a\x04\x88\xe7\x18\x03\x12\x18\n\x0eHTTP_MALFORMED\x10\x16\x1a\x04\x88\xe7\x18\x03\x12\x16\n\x0cRATE_LIMITED\x10\x17\x1a\x04\x88\xe7\x18\x08\x12\x14\n\nOVERLOADED\x10\x18\x1a\x04\x88\xe7\x18\x0e\x12\x1d\n\x13SERVICE_UNAVAILABLE\x10\x19\x1a\x04\x88\xe7\x18\x0e\x12\x1a\n\x10\x44\x45\x41\x44LINE_EXPIRED\x10\x1a\x1a\x04\x88\xe7\x18\x04\x12\x18\n\x0eINTERNAL_FAULT\x10\x1b\x1a\x04\x88\xe7\x18\r\x12\x1b\n\x11MESSAGE_MALFORMED\x10\x1c\x1a\x04\x88\xe7\x18\x03\x12\x1a\n\x10TOO_MANY_STREAMS\x10\x1d\x1a\x04\x88\xe7\x18\x08\x12\x17\n\rRESOURCE_BUSY\x10\x1e\x1a\x04\x88\xe7\x18\n\x12\x19\n\x0fREADER_TOO_SLOW\x10\x1f\x1a\x04\x88\xe7\x18\x0e\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eweft/api/v1/error_reason.proto\x12\x0bweft.api.v1\x1a\x18weft/api/v1/reason.proto*\xa5\x08\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x19\n\rTOKEN_MISSING\x10\x01\x1a\x06\x8a\xe7\x18\x02\x08\x10\x12\x19\n\rTOKEN_INVALID\x10\x02\x1a\x06\x8a\xe7\x18\x02\x08\x10\x12\x19\n\rTOKEN_EXPIRED\x10\x03\x1a\x06\x8a\xe7\x18\x02\x08\x10\x12\x1e\n\x10KEYS_UNAVAILABLE\x10\x04\x1a\x08\x8a\xe7\x18\x04\x08\x0e\x18\x01\x12\'\n\x12\x43\x41LLER_NOT_ALLOWED\x10\x05\x1a\x0f\x8a\xe7\x18\x0b\x08\x07\x12\x07\x63\x61llers\x12 \n\rSCOPE_MISSING\x10\x06\x1a\r\x8a\xe7\x18\t\x08\x07\x12\x05scope\x12\x1b\n\x0fREQUEST_INVALID\x10\x07\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12 \n\rUNKNOWN_FIELD\x10\x08\x1a\r\x8a\xe7\x18\t\x08\x03\x12\x05\x66ield\x12.\n\x17UNKNOWN_QUERY_PARAMETER\x10\t\x1a\x11\x8a\xe7\x18\r\x08\x03\x12\tparameter\x12\x1a\n\x0eJSON_MALFORMED\x10\n\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12\x1e\n\x12PAGE_TOKEN_INVALID\x10\x0b\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12#\n\x17IDEMPOTENCY_KEY_MISSING\x10\x0c\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12#\n\x17IDEMPOTENCY_KEY_INVALID\x10\r\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12\"\n\x16IDEMPOTENCY_KEY_REUSED\x10\x0e\x1a\x06\x8a\xe7\x18\x02\x08\t\x12$\n\x16IDEMPOTENCY_KEY_IN_USE\x10\x0f\x1a\x08\x8a\xe7\x18\x04\x08\n\x18\x01\x12\x1f\n\rETAG_MISMATCH\x10\x10\x1a\x0c\x8a\xe7\x18\x08\x08\n\x12\x04\x65tag\x12\x1b\n\x0fROUTE_NOT_FOUND\x10\x11\x1a\x06\x8a\xe7\x18\x02\x08\x05\x12%\n\x12METHOD_NOT_ALLOWED\x10\x12\x1a\r\x8a\xe7\x18\t\x08\x0c\x12\x05\x61llow\x12.\n\x18\x43ONTENT_TYPE_UNSUPPORTED\x10\x13\x1a\x10\x8a\xe7\x18\x0c\x08\x03\x12\x08\x65xpected\x12\x1a\n\x0e\x42ODY_TOO_LARGE\x10\x14\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12\x1d\n\x11HEADERS_TOO_LARGE\x10\x15\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12\x1a\n\x0eHTTP_MALFORMED\x10\x16\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12\x1a\n\x0cRATE_LIMITED\x10\x17\x1a\x08\x8a\xe7\x18\x04\x08\x08\x18\x01\x12\x18\n\nOVERLOADED\x10\x18\x1a\x08\x8a\xe7\x18\x04\x08\x0e\x18\x01\x12!\n\x13SERVICE_UNAVAILABLE\x10\x19\x1a\x08\x8a\xe7\x18\x04\x08\x0e\x18\x01\x12\x1c\n\x10\x44\x45\x41\x44LINE_EXPIRED\x10\x1a\x1a\x06\x8a\xe7\x18\x02\x08\x04\x12\x1a\n\x0eINTERNAL_FAULT\x10\x1b\x1a\x06\x8a\xe7\x18\x02\x08\r\x12\x1d\n\x11MESSAGE_MALFORMED\x10\x1c\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12%\n\x10TOO_MANY_STREAMS\x10\x1d\x1a\x0f\x8a\xe7\x18\x0b\x08\x08\x12\x05limit\x18\x01\x12\x1b\n\rRESOURCE_BUSY\x10\x1e\x1a\x08\x8a\xe7\x18\x04\x08\n\x18\x01\x12\x1b\n\x0fREADER_TOO_SLOW\x10\x1f\x1a\x06\x8a\xe7\x18\x02\x08\x0e\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,67 +33,67 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.api.v1.error_reason_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["TOKEN_MISSING"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["TOKEN_MISSING"]._serialized_options = b'\210\347\030\020'
+  _globals['_ERRORREASON'].values_by_name["TOKEN_MISSING"]._serialized_options = b'\212\347\030\002\010\020'
   _globals['_ERRORREASON'].values_by_name["TOKEN_INVALID"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["TOKEN_INVALID"]._serialized_options = b'\210\347\030\020'
+  _globals['_ERRORREASON'].values_by_name["TOKEN_INVALID"]._serialized_options = b'\212\347\030\002\010\020'
   _globals['_ERRORREASON'].values_by_name["TOKEN_EXPIRED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["TOKEN_EXPIRED"]._serialized_options = b'\210\347\030\020'
+  _globals['_ERRORREASON'].values_by_name["TOKEN_EXPIRED"]._serialized_options = b'\212\347\030\002\010\020'
   _globals['_ERRORREASON'].values_by_name["KEYS_UNAVAILABLE"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["KEYS_UNAVAILABLE"]._serialized_options = b'\210\347\030\016'
+  _globals['_ERRORREASON'].values_by_name["KEYS_UNAVAILABLE"]._serialized_options = b'\212\347\030\004\010\016\030\001'
   _globals['_ERRORREASON'].values_by_name["CALLER_NOT_ALLOWED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["CALLER_NOT_ALLOWED"]._serialized_options = b'\210\347\030\007'
+  _globals['_ERRORREASON'].values_by_name["CALLER_NOT_ALLOWED"]._serialized_options = b'\212\347\030\013\010\007\022\007callers'
   _globals['_ERRORREASON'].values_by_name["SCOPE_MISSING"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["SCOPE_MISSING"]._serialized_options = b'\210\347\030\007'
+  _globals['_ERRORREASON'].values_by_name["SCOPE_MISSING"]._serialized_options = b'\212\347\030\t\010\007\022\005scope'
   _globals['_ERRORREASON'].values_by_name["REQUEST_INVALID"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["REQUEST_INVALID"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["REQUEST_INVALID"]._serialized_options = b'\212\347\030\002\010\003'
   _globals['_ERRORREASON'].values_by_name["UNKNOWN_FIELD"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["UNKNOWN_FIELD"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["UNKNOWN_FIELD"]._serialized_options = b'\212\347\030\t\010\003\022\005field'
   _globals['_ERRORREASON'].values_by_name["UNKNOWN_QUERY_PARAMETER"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["UNKNOWN_QUERY_PARAMETER"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["UNKNOWN_QUERY_PARAMETER"]._serialized_options = b'\212\347\030\r\010\003\022\tparameter'
   _globals['_ERRORREASON'].values_by_name["JSON_MALFORMED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["JSON_MALFORMED"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["JSON_MALFORMED"]._serialized_options = b'\212\347\030\002\010\003'
   _globals['_ERRORREASON'].values_by_name["PAGE_TOKEN_INVALID"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["PAGE_TOKEN_INVALID"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["PAGE_TOKEN_INVALID"]._serialized_options = b'\212\347\030\002\010\003'
   _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_MISSING"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_MISSING"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_MISSING"]._serialized_options = b'\212\347\030\002\010\003'
   _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_INVALID"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_INVALID"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_INVALID"]._serialized_options = b'\212\347\030\002\010\003'
   _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_REUSED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_REUSED"]._serialized_options = b'\210\347\030\t'
+  _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_REUSED"]._serialized_options = b'\212\347\030\002\010\t'
   _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_IN_USE"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_IN_USE"]._serialized_options = b'\210\347\030\n'
+  _globals['_ERRORREASON'].values_by_name["IDEMPOTENCY_KEY_IN_USE"]._serialized_options = b'\212\347\030\004\010\n\030\001'
   _globals['_ERRORREASON'].values_by_name["ETAG_MISMATCH"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["ETAG_MISMATCH"]._serialized_options = b'\210\347\030\n'
+  _globals['_ERRORREASON'].values_by_name["ETAG_MISMATCH"]._serialized_options = b'\212\347\030\010\010\n\022\004etag'
   _globals['_ERRORREASON'].values_by_name["ROUTE_NOT_FOUND"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["ROUTE_NOT_FOUND"]._serialized_options = b'\210\347\030\005'
+  _globals['_ERRORREASON'].values_by_name["ROUTE_NOT_FOUND"]._serialized_options = b'\212\347\030\002\010\005'
   _globals['_ERRORREASON'].values_by_name["METHOD_NOT_ALLOWED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["METHOD_NOT_ALLOWED"]._serialized_options = b'\210\347\030\014'
+  _globals['_ERRORREASON'].values_by_name["METHOD_NOT_ALLOWED"]._serialized_options = b'\212\347\030\t\010\014\022\005allow'
   _globals['_ERRORREASON'].values_by_name["CONTENT_TYPE_UNSUPPORTED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["CONTENT_TYPE_UNSUPPORTED"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["CONTENT_TYPE_UNSUPPORTED"]._serialized_options = b'\212\347\030\014\010\003\022\010expected'
   _globals['_ERRORREASON'].values_by_name["BODY_TOO_LARGE"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["BODY_TOO_LARGE"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["BODY_TOO_LARGE"]._serialized_options = b'\212\347\030\002\010\003'
   _globals['_ERRORREASON'].values_by_name["HEADERS_TOO_LARGE"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["HEADERS_TOO_LARGE"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["HEADERS_TOO_LARGE"]._serialized_options = b'\212\347\030\002\010\003'
   _globals['_ERRORREASON'].values_by_name["HTTP_MALFORMED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["HTTP_MALFORMED"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["HTTP_MALFORMED"]._serialized_options = b'\212\347\030\002\010\003'
   _globals['_ERRORREASON'].values_by_name["RATE_LIMITED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["RATE_LIMITED"]._serialized_options = b'\210\347\030\010'
+  _globals['_ERRORREASON'].values_by_name["RATE_LIMITED"]._serialized_options = b'\212\347\030\004\010\010\030\001'
   _globals['_ERRORREASON'].values_by_name["OVERLOADED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["OVERLOADED"]._serialized_options = b'\210\347\030\016'
+  _globals['_ERRORREASON'].values_by_name["OVERLOADED"]._serialized_options = b'\212\347\030\004\010\016\030\001'
   _globals['_ERRORREASON'].values_by_name["SERVICE_UNAVAILABLE"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["SERVICE_UNAVAILABLE"]._serialized_options = b'\210\347\030\016'
+  _globals['_ERRORREASON'].values_by_name["SERVICE_UNAVAILABLE"]._serialized_options = b'\212\347\030\004\010\016\030\001'
   _globals['_ERRORREASON'].values_by_name["DEADLINE_EXPIRED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["DEADLINE_EXPIRED"]._serialized_options = b'\210\347\030\004'
+  _globals['_ERRORREASON'].values_by_name["DEADLINE_EXPIRED"]._serialized_options = b'\212\347\030\002\010\004'
   _globals['_ERRORREASON'].values_by_name["INTERNAL_FAULT"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["INTERNAL_FAULT"]._serialized_options = b'\210\347\030\r'
+  _globals['_ERRORREASON'].values_by_name["INTERNAL_FAULT"]._serialized_options = b'\212\347\030\002\010\r'
   _globals['_ERRORREASON'].values_by_name["MESSAGE_MALFORMED"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["MESSAGE_MALFORMED"]._serialized_options = b'\210\347\030\003'
+  _globals['_ERRORREASON'].values_by_name["MESSAGE_MALFORMED"]._serialized_options = b'\212\347\030\002\010\003'
   _globals['_ERRORREASON'].values_by_name["TOO_MANY_STREAMS"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["TOO_MANY_STREAMS"]._serialized_options = b'\210\347\030\010'
+  _globals['_ERRORREASON'].values_by_name["TOO_MANY_STREAMS"]._serialized_options = b'\212\347\030\013\010\010\022\005limit\030\001'
   _globals['_ERRORREASON'].values_by_name["RESOURCE_BUSY"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["RESOURCE_BUSY"]._serialized_options = b'\210\347\030\n'
+  _globals['_ERRORREASON'].values_by_name["RESOURCE_BUSY"]._serialized_options = b'\212\347\030\004\010\n\030\001'
   _globals['_ERRORREASON'].values_by_name["READER_TOO_SLOW"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["READER_TOO_SLOW"]._serialized_options = b'\210\347\030\016'
+  _globals['_ERRORREASON'].values_by_name["READER_TOO_SLOW"]._serialized_options = b'\212\347\030\002\010\016'
   _globals['_ERRORREASON']._serialized_start=74
-  _globals['_ERRORREASON']._serialized_end=995
+  _globals['_ERRORREASON']._serialized_end=1135
 # @@protoc_insertion_point(module_scope)

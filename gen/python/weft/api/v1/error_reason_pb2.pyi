@@ -25,69 +25,67 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Not a reason."""
     TOKEN_MISSING: _ErrorReason.ValueType  # 1
-    """The call needs a bearer token and has none. No metadata."""
+    """The call needs a bearer token and has none."""
     TOKEN_INVALID: _ErrorReason.ValueType  # 2
-    """The token is malformed, of another issuer or audience, or its signature does not hold. No metadata."""
+    """The token is malformed, has another issuer or audience, or its signature is invalid."""
     TOKEN_EXPIRED: _ErrorReason.ValueType  # 3
-    """The token's time is over; get a new one. No metadata."""
+    """The token has expired; get a new one."""
     KEYS_UNAVAILABLE: _ErrorReason.ValueType  # 4
-    """The keys to verify tokens with cannot be had now. No metadata."""
+    """Token verification keys are temporarily unavailable."""
     CALLER_NOT_ALLOWED: _ErrorReason.ValueType  # 5
-    """This kind of caller may not make this call. Metadata: `callers`, those who may."""
+    """This kind of caller may not make this call; `callers` lists those who may."""
     SCOPE_MISSING: _ErrorReason.ValueType  # 6
-    """The token lacks the call's scope. Metadata: `scope`, the one that is needed."""
+    """The token lacks the scope that the call needs."""
     REQUEST_INVALID: _ErrorReason.ValueType  # 7
-    """The request breaks the contract's bounds; `BadRequest` lists every field. No metadata."""
+    """The request violates the contract's bounds; `BadRequest` lists every field."""
     UNKNOWN_FIELD: _ErrorReason.ValueType  # 8
-    """A body field is not in the contract. Metadata: `field`."""
+    """A body field is not in the contract."""
     UNKNOWN_QUERY_PARAMETER: _ErrorReason.ValueType  # 9
-    """A query parameter is not in the contract. Metadata: `parameter`."""
+    """A query parameter is not in the contract."""
     JSON_MALFORMED: _ErrorReason.ValueType  # 10
-    """The body is not the JSON that the contract asks for. No metadata."""
+    """The body is not the JSON that the contract declares."""
     PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 11
-    """The page token is not ours, or of another query. No metadata."""
+    """The page token is invalid, or belongs to another query."""
     IDEMPOTENCY_KEY_MISSING: _ErrorReason.ValueType  # 12
-    """The call needs an `idempotency-key`. No metadata."""
+    """The call needs an `idempotency-key`."""
     IDEMPOTENCY_KEY_INVALID: _ErrorReason.ValueType  # 13
-    """An `idempotency-key` is 1 to 255 visible ASCII characters. No metadata."""
+    """An `idempotency-key` is 1 to 255 visible ASCII characters."""
     IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 14
-    """The key was used with another request. No metadata."""
+    """The key was used with another request."""
     IDEMPOTENCY_KEY_IN_USE: _ErrorReason.ValueType  # 15
-    """A call with the same key is still running; come back. No metadata; `RetryInfo` says when."""
+    """A call with the same key is still running."""
     ETAG_MISMATCH: _ErrorReason.ValueType  # 16
-    """The resource changed since its `etag` was read. Metadata: `etag`, the current one."""
+    """The resource changed since its `etag` was read; the metadata has the current one."""
     ROUTE_NOT_FOUND: _ErrorReason.ValueType  # 17
-    """No such path. No metadata."""
+    """No such path."""
     METHOD_NOT_ALLOWED: _ErrorReason.ValueType  # 18
-    """The path takes other HTTP methods. Metadata: `allow`."""
+    """The path takes other HTTP methods."""
     CONTENT_TYPE_UNSUPPORTED: _ErrorReason.ValueType  # 19
-    """The body's content type is not the one that the path takes. Metadata: `expected`."""
+    """The body's content type is not the one that the path takes."""
     BODY_TOO_LARGE: _ErrorReason.ValueType  # 20
-    """The body is larger than any that the contract allows, or than the edge takes. No metadata."""
+    """The body is larger than any that the contract allows, or than the edge takes."""
     HEADERS_TOO_LARGE: _ErrorReason.ValueType  # 21
-    """The headers are larger than the edge takes. No metadata."""
+    """The headers are larger than the edge takes."""
     HTTP_MALFORMED: _ErrorReason.ValueType  # 22
-    """The request is not proper HTTP. No metadata."""
+    """The request is not valid HTTP."""
     RATE_LIMITED: _ErrorReason.ValueType  # 23
-    """The client is over its limit; `RetryInfo` says when to come back. No metadata."""
+    """The client is over its limit."""
     OVERLOADED: _ErrorReason.ValueType  # 24
-    """The service sheds load; `RetryInfo` says when to come back. No metadata."""
+    """The service is overloaded; retry later."""
     SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 25
-    """A part that the call needs is down or out of reach. No metadata."""
+    """A dependency of the call is unavailable."""
     DEADLINE_EXPIRED: _ErrorReason.ValueType  # 26
-    """The call's time ran out; a mutation may have happened, so repeat it with its key. No metadata."""
+    """The deadline expired. A mutation may have happened, so repeat it with its key."""
     INTERNAL_FAULT: _ErrorReason.ValueType  # 27
-    """A fault of ours; quote the request id. No metadata."""
+    """Internal error. Quote the request id when you report it."""
     MESSAGE_MALFORMED: _ErrorReason.ValueType  # 28
-    """Over native gRPC: the message is not the protobuf that the contract asks for. No metadata."""
+    """Over native gRPC: the message is not the protobuf message that the contract declares."""
     TOO_MANY_STREAMS: _ErrorReason.ValueType  # 29
-    """The caller, or its partner, has as many streams open as it may; `RetryInfo` says when to come back. Metadata: `limit`,
-    how many that is.
-    """
+    """The caller, or its partner, has opened the maximum number of streams, `limit`."""
     RESOURCE_BUSY: _ErrorReason.ValueType  # 30
-    """Another call has locked what this one changes; nothing was changed. No metadata; `RetryInfo` says when to come back."""
+    """Another call has locked what this one changes; nothing was changed."""
     READER_TOO_SLOW: _ErrorReason.ValueType  # 31
-    """The caller did not read its stream for 30 seconds; resume from the last cursor. No metadata."""
+    """The caller did not read its stream for 30 seconds; resume from the last cursor."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, where the cause is not of one domain. Found in `ErrorInfo.reason` with domain `weft.api.v1`."""
@@ -95,67 +93,65 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Not a reason."""
 TOKEN_MISSING: ErrorReason.ValueType  # 1
-"""The call needs a bearer token and has none. No metadata."""
+"""The call needs a bearer token and has none."""
 TOKEN_INVALID: ErrorReason.ValueType  # 2
-"""The token is malformed, of another issuer or audience, or its signature does not hold. No metadata."""
+"""The token is malformed, has another issuer or audience, or its signature is invalid."""
 TOKEN_EXPIRED: ErrorReason.ValueType  # 3
-"""The token's time is over; get a new one. No metadata."""
+"""The token has expired; get a new one."""
 KEYS_UNAVAILABLE: ErrorReason.ValueType  # 4
-"""The keys to verify tokens with cannot be had now. No metadata."""
+"""Token verification keys are temporarily unavailable."""
 CALLER_NOT_ALLOWED: ErrorReason.ValueType  # 5
-"""This kind of caller may not make this call. Metadata: `callers`, those who may."""
+"""This kind of caller may not make this call; `callers` lists those who may."""
 SCOPE_MISSING: ErrorReason.ValueType  # 6
-"""The token lacks the call's scope. Metadata: `scope`, the one that is needed."""
+"""The token lacks the scope that the call needs."""
 REQUEST_INVALID: ErrorReason.ValueType  # 7
-"""The request breaks the contract's bounds; `BadRequest` lists every field. No metadata."""
+"""The request violates the contract's bounds; `BadRequest` lists every field."""
 UNKNOWN_FIELD: ErrorReason.ValueType  # 8
-"""A body field is not in the contract. Metadata: `field`."""
+"""A body field is not in the contract."""
 UNKNOWN_QUERY_PARAMETER: ErrorReason.ValueType  # 9
-"""A query parameter is not in the contract. Metadata: `parameter`."""
+"""A query parameter is not in the contract."""
 JSON_MALFORMED: ErrorReason.ValueType  # 10
-"""The body is not the JSON that the contract asks for. No metadata."""
+"""The body is not the JSON that the contract declares."""
 PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 11
-"""The page token is not ours, or of another query. No metadata."""
+"""The page token is invalid, or belongs to another query."""
 IDEMPOTENCY_KEY_MISSING: ErrorReason.ValueType  # 12
-"""The call needs an `idempotency-key`. No metadata."""
+"""The call needs an `idempotency-key`."""
 IDEMPOTENCY_KEY_INVALID: ErrorReason.ValueType  # 13
-"""An `idempotency-key` is 1 to 255 visible ASCII characters. No metadata."""
+"""An `idempotency-key` is 1 to 255 visible ASCII characters."""
 IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 14
-"""The key was used with another request. No metadata."""
+"""The key was used with another request."""
 IDEMPOTENCY_KEY_IN_USE: ErrorReason.ValueType  # 15
-"""A call with the same key is still running; come back. No metadata; `RetryInfo` says when."""
+"""A call with the same key is still running."""
 ETAG_MISMATCH: ErrorReason.ValueType  # 16
-"""The resource changed since its `etag` was read. Metadata: `etag`, the current one."""
+"""The resource changed since its `etag` was read; the metadata has the current one."""
 ROUTE_NOT_FOUND: ErrorReason.ValueType  # 17
-"""No such path. No metadata."""
+"""No such path."""
 METHOD_NOT_ALLOWED: ErrorReason.ValueType  # 18
-"""The path takes other HTTP methods. Metadata: `allow`."""
+"""The path takes other HTTP methods."""
 CONTENT_TYPE_UNSUPPORTED: ErrorReason.ValueType  # 19
-"""The body's content type is not the one that the path takes. Metadata: `expected`."""
+"""The body's content type is not the one that the path takes."""
 BODY_TOO_LARGE: ErrorReason.ValueType  # 20
-"""The body is larger than any that the contract allows, or than the edge takes. No metadata."""
+"""The body is larger than any that the contract allows, or than the edge takes."""
 HEADERS_TOO_LARGE: ErrorReason.ValueType  # 21
-"""The headers are larger than the edge takes. No metadata."""
+"""The headers are larger than the edge takes."""
 HTTP_MALFORMED: ErrorReason.ValueType  # 22
-"""The request is not proper HTTP. No metadata."""
+"""The request is not valid HTTP."""
 RATE_LIMITED: ErrorReason.ValueType  # 23
-"""The client is over its limit; `RetryInfo` says when to come back. No metadata."""
+"""The client is over its limit."""
 OVERLOADED: ErrorReason.ValueType  # 24
-"""The service sheds load; `RetryInfo` says when to come back. No metadata."""
+"""The service is overloaded; retry later."""
 SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 25
-"""A part that the call needs is down or out of reach. No metadata."""
+"""A dependency of the call is unavailable."""
 DEADLINE_EXPIRED: ErrorReason.ValueType  # 26
-"""The call's time ran out; a mutation may have happened, so repeat it with its key. No metadata."""
+"""The deadline expired. A mutation may have happened, so repeat it with its key."""
 INTERNAL_FAULT: ErrorReason.ValueType  # 27
-"""A fault of ours; quote the request id. No metadata."""
+"""Internal error. Quote the request id when you report it."""
 MESSAGE_MALFORMED: ErrorReason.ValueType  # 28
-"""Over native gRPC: the message is not the protobuf that the contract asks for. No metadata."""
+"""Over native gRPC: the message is not the protobuf message that the contract declares."""
 TOO_MANY_STREAMS: ErrorReason.ValueType  # 29
-"""The caller, or its partner, has as many streams open as it may; `RetryInfo` says when to come back. Metadata: `limit`,
-how many that is.
-"""
+"""The caller, or its partner, has opened the maximum number of streams, `limit`."""
 RESOURCE_BUSY: ErrorReason.ValueType  # 30
-"""Another call has locked what this one changes; nothing was changed. No metadata; `RetryInfo` says when to come back."""
+"""Another call has locked what this one changes; nothing was changed."""
 READER_TOO_SLOW: ErrorReason.ValueType  # 31
-"""The caller did not read its stream for 30 seconds; resume from the last cursor. No metadata."""
+"""The caller did not read its stream for 30 seconds; resume from the last cursor."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

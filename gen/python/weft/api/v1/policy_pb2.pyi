@@ -11,7 +11,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
-from google.rpc import code_pb2 as _code_pb2
+from weft.api.v1 import scope_pb2 as _scope_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -145,7 +145,7 @@ Global___Sensitivity: _TypeAlias = Sensitivity  # noqa: Y015
 
 @_typing.final
 class MethodPolicy(_message.Message):
-    """What happens to a call of one RPC: the card that the server, the edge, OpenAPI, the clients and the tests are derived from."""
+    """What happens to a call of one RPC: the policy that the server, the edge, OpenAPI, the clients and the tests are derived from."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -159,8 +159,8 @@ class MethodPolicy(_message.Message):
     SUCCESS_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
     INTERNAL_CALLERS_FIELD_NUMBER: _builtins.int
-    scope: _builtins.str
-    """The scope that a user's, a partner's or an operator's token must hold, such as `orders.write`."""
+    scope: _scope_pb2.Scope.ValueType
+    """The scope that a user's, a partner's or an operator's token must hold."""
     owner: _builtins.str
     """What ties the call to its owner: the request field that names the owned thing, or `*` where a list is filtered by
     owner. Empty where nothing is owned.
@@ -172,7 +172,9 @@ class MethodPolicy(_message.Message):
     keyless_because: _builtins.str
     """Why a mutation that is neither IDEMPOTENT nor keyed is safe: the sentence stands in the documentation."""
     success: _builtins.int
-    """The HTTP status of success: 200 (the default), 201, 202 or 204."""
+    """The HTTP status of success: 200 (the default), 201, 202 or 204. With 201 goes the header `location`: the route of the GET
+    that returns the same message.
+    """
     @_builtins.property
     def callers(self) -> _containers.RepeatedScalarFieldContainer[Global___Caller.ValueType]:
         """Who may call. Callers that are all CALLER_INTERNAL keep the RPC off the edge."""
@@ -193,7 +195,7 @@ class MethodPolicy(_message.Message):
         self,
         *,
         callers: _abc.Iterable[Global___Caller.ValueType] | None = ...,
-        scope: _builtins.str = ...,
+        scope: _scope_pb2.Scope.ValueType = ...,
         owner: _builtins.str = ...,
         rate: Global___RateClass.ValueType = ...,
         deadline: _duration_pb2.Duration | None = ...,
@@ -242,7 +244,6 @@ METHOD_FIELD_NUMBER: _builtins.int
 SENSITIVITY_FIELD_NUMBER: _builtins.int
 MAX_BYTES_FIELD_NUMBER: _builtins.int
 FORMAT_FIELD_NUMBER: _builtins.int
-CODE_FIELD_NUMBER: _builtins.int
 LIMITS_FIELD_NUMBER: _builtins.int
 service: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, Global___MethodPolicy]
 """Defaults for every RPC of a service; an RPC's own policy wins field by field."""
@@ -254,7 +255,5 @@ max_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOption
 """The maximum size in bytes of a message that has no bounds of its own: google.api.HttpBody, google.protobuf.Any, Struct."""
 format: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
 """What the pattern of a text allows, in words that complete "must be …". Ids need none."""
-code: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _code_pb2.Code.ValueType]
-"""The gRPC code that an error reason is raised with."""
 limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___PlanLimits]
 """The request rates that a plan buys."""

@@ -25,27 +25,27 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Not a reason."""
     ORDER_NOT_FOUND: _ErrorReason.ValueType  # 1
-    """No such order, or not yours. Metadata: `order_id`."""
+    """No such order, or not yours."""
     PRODUCT_NOT_FOUND: _ErrorReason.ValueType  # 2
-    """No such product, or not yours. Metadata: `product_id`."""
+    """No such product, or not yours."""
     PRODUCT_INACTIVE: _ErrorReason.ValueType  # 3
-    """The product cannot be ordered now. Metadata: `product_id`."""
+    """The product cannot be ordered now."""
     CURRENCY_MIXED: _ErrorReason.ValueType  # 4
-    """The products of an order have prices in one currency. Metadata: `currencies`."""
+    """The products of an order have prices in one currency."""
     OUT_OF_STOCK: _ErrorReason.ValueType  # 5
-    """Fewer pieces are left than were asked for; nothing was changed. Metadata: `product_id`, `asked`, `left`."""
+    """Fewer pieces are left than were asked for; nothing was changed."""
     CUSTOMER_NOT_FOUND: _ErrorReason.ValueType  # 6
-    """No such customer, not active, or not yours. Metadata: `customer_id`."""
+    """No such customer, not active, or not yours."""
     CUSTOMER_REQUIRED: _ErrorReason.ValueType  # 7
-    """A partner says for which customer it orders. No metadata."""
+    """A partner says for which customer it orders."""
     EXTERNAL_REFERENCE_TAKEN: _ErrorReason.ValueType  # 8
-    """The partner has an order with this external reference already. Metadata: `external_reference`."""
+    """The partner has an order with this external reference already."""
     ORDER_NOT_CANCELLABLE: _ErrorReason.ValueType  # 9
-    """The order is past cancelling. Metadata: `order_id`, `state`."""
+    """The order is past cancelling."""
     PAYMENT_NOT_FOUND: _ErrorReason.ValueType  # 10
-    """No such payment, or not yours. Metadata: `payment_id`."""
+    """No such payment, or not yours."""
     CURSOR_INVALID: _ErrorReason.ValueType  # 11
-    """The cursor is not one of this stream's. No metadata."""
+    """The cursor is not one of this stream's."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the order service failed. Found in `ErrorInfo.reason` with domain `weft.order.v1`."""
@@ -53,25 +53,25 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Not a reason."""
 ORDER_NOT_FOUND: ErrorReason.ValueType  # 1
-"""No such order, or not yours. Metadata: `order_id`."""
+"""No such order, or not yours."""
 PRODUCT_NOT_FOUND: ErrorReason.ValueType  # 2
-"""No such product, or not yours. Metadata: `product_id`."""
+"""No such product, or not yours."""
 PRODUCT_INACTIVE: ErrorReason.ValueType  # 3
-"""The product cannot be ordered now. Metadata: `product_id`."""
+"""The product cannot be ordered now."""
 CURRENCY_MIXED: ErrorReason.ValueType  # 4
-"""The products of an order have prices in one currency. Metadata: `currencies`."""
+"""The products of an order have prices in one currency."""
 OUT_OF_STOCK: ErrorReason.ValueType  # 5
-"""Fewer pieces are left than were asked for; nothing was changed. Metadata: `product_id`, `asked`, `left`."""
+"""Fewer pieces are left than were asked for; nothing was changed."""
 CUSTOMER_NOT_FOUND: ErrorReason.ValueType  # 6
-"""No such customer, not active, or not yours. Metadata: `customer_id`."""
+"""No such customer, not active, or not yours."""
 CUSTOMER_REQUIRED: ErrorReason.ValueType  # 7
-"""A partner says for which customer it orders. No metadata."""
+"""A partner says for which customer it orders."""
 EXTERNAL_REFERENCE_TAKEN: ErrorReason.ValueType  # 8
-"""The partner has an order with this external reference already. Metadata: `external_reference`."""
+"""The partner has an order with this external reference already."""
 ORDER_NOT_CANCELLABLE: ErrorReason.ValueType  # 9
-"""The order is past cancelling. Metadata: `order_id`, `state`."""
+"""The order is past cancelling."""
 PAYMENT_NOT_FOUND: ErrorReason.ValueType  # 10
-"""No such payment, or not yours. Metadata: `payment_id`."""
+"""No such payment, or not yours."""
 CURSOR_INVALID: ErrorReason.ValueType  # 11
-"""The cursor is not one of this stream's. No metadata."""
+"""The cursor is not one of this stream's."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -30,7 +30,7 @@ from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
 from weft.order.v1 import payment_pb2 as weft_dot_order_dot_v1_dot_payment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/payment_service.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18weft/api/v1/policy.proto\x1a\x19weft/order/v1/order.proto\x1a\x1bweft/order/v1/payment.proto\"`\n\x11GetPaymentRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\"\xaa\x01\n\x13ListPaymentsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12\x44\n\x06states\x18\x03 \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\"r\n\x14ListPaymentsResponse\x12\x32\n\x08payments\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.PaymentR\x08payments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xbb\x02\n\x0ePaymentService\x12\x8f\x01\n\nGetPayment\x12 .weft.order.v1.GetPaymentRequest\x1a\x16.weft.order.v1.Payment\"G\x90\x02\x01\x8a\xe7\x18\x1f\x1a\npayment_idJ\x11PAYMENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/payments/{payment_id}\x12w\n\x0cListPayments\x12\".weft.order.v1.ListPaymentsRequest\x1a#.weft.order.v1.ListPaymentsResponse\"\x1e\x90\x02\x01\x8a\xe7\x18\x03\x1a\x01*\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/payments\x1a\x1e\x8a\xe7\x18\x1a\n\x03\x02\x03\x04\x12\rpayments.read \x01*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/payment_service.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18weft/api/v1/policy.proto\x1a\x19weft/order/v1/order.proto\x1a\x1bweft/order/v1/payment.proto\"`\n\x11GetPaymentRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\"\xaa\x01\n\x13ListPaymentsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12\x44\n\x06states\x18\x03 \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\"r\n\x14ListPaymentsResponse\x12\x32\n\x08payments\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.PaymentR\x08payments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xae\x02\n\x0ePaymentService\x12\x8f\x01\n\nGetPayment\x12 .weft.order.v1.GetPaymentRequest\x1a\x16.weft.order.v1.Payment\"G\x90\x02\x01\x8a\xe7\x18\x1f\x1a\npayment_idJ\x11PAYMENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/payments/{payment_id}\x12w\n\x0cListPayments\x12\".weft.order.v1.ListPaymentsRequest\x1a#.weft.order.v1.ListPaymentsResponse\"\x1e\x90\x02\x01\x8a\xe7\x18\x03\x1a\x01*\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/payments\x1a\x11\x8a\xe7\x18\r\n\x03\x02\x03\x04\x10\x08 \x01*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,7 +46,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPAYMENTSREQUEST'].fields_by_name['states']._loaded_options = None
   _globals['_LISTPAYMENTSREQUEST'].fields_by_name['states']._serialized_options = b'\272H\014\222\001\t\020\n\"\005\202\001\002\020\001'
   _globals['_PAYMENTSERVICE']._loaded_options = None
-  _globals['_PAYMENTSERVICE']._serialized_options = b'\212\347\030\032\n\003\002\003\004\022\rpayments.read \001*\002\010\005'
+  _globals['_PAYMENTSERVICE']._serialized_options = b'\212\347\030\r\n\003\002\003\004\020\010 \001*\002\010\005'
   _globals['_PAYMENTSERVICE'].methods_by_name['GetPayment']._loaded_options = None
   _globals['_PAYMENTSERVICE'].methods_by_name['GetPayment']._serialized_options = b'\220\002\001\212\347\030\037\032\npayment_idJ\021PAYMENT_NOT_FOUND\202\323\344\223\002\033\022\031/v1/payments/{payment_id}'
   _globals['_PAYMENTSERVICE'].methods_by_name['ListPayments']._loaded_options = None
@@ -58,5 +58,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPAYMENTSRESPONSE']._serialized_start=499
   _globals['_LISTPAYMENTSRESPONSE']._serialized_end=613
   _globals['_PAYMENTSERVICE']._serialized_start=616
-  _globals['_PAYMENTSERVICE']._serialized_end=931
+  _globals['_PAYMENTSERVICE']._serialized_end=918
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from weft.api.v1 import scope_pb2 as _scope_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -48,34 +49,6 @@ USER_STATE_INACTIVE: UserState.ValueType  # 3
 """Closed by an operator."""
 Global___UserState: _TypeAlias = UserState  # noqa: Y015
 
-class _Role:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    ROLE_UNSPECIFIED: _Role.ValueType  # 0
-    """Not a role."""
-    ROLE_CUSTOMER: _Role.ValueType  # 1
-    """Buys for themselves."""
-    ROLE_OPERATOR: _Role.ValueType  # 2
-    """Runs the platform day by day."""
-    ROLE_ADMIN: _Role.ValueType  # 3
-    """Runs the platform and its partners."""
-
-class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-    """What a user may do."""
-
-ROLE_UNSPECIFIED: Role.ValueType  # 0
-"""Not a role."""
-ROLE_CUSTOMER: Role.ValueType  # 1
-"""Buys for themselves."""
-ROLE_OPERATOR: Role.ValueType  # 2
-"""Runs the platform day by day."""
-ROLE_ADMIN: Role.ValueType  # 3
-"""Runs the platform and its partners."""
-Global___Role: _TypeAlias = Role  # noqa: Y015
-
 @_typing.final
 class User(_message.Message):
     """A person who can sign in, or a customer whom a partner manages."""
@@ -110,7 +83,7 @@ class User(_message.Message):
     etag: _builtins.str
     """Changes with every change of the user."""
     @_builtins.property
-    def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Role.ValueType]:
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_scope_pb2.Role.ValueType]:
         """What the user may do."""
 
     @_builtins.property
@@ -131,7 +104,7 @@ class User(_message.Message):
         state: Global___UserState.ValueType = ...,
         partner_id: _builtins.str = ...,
         external_reference: _builtins.str = ...,
-        roles: _abc.Iterable[Global___Role.ValueType] | None = ...,
+        roles: _abc.Iterable[_scope_pb2.Role.ValueType] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,

@@ -81,7 +81,7 @@ class AsyncOrders:
 
         Raises:
             CustomerNotFound: No such customer, not active, or not yours. Metadata: `customer_id`.
-            CustomerRequired: A partner says for which customer it orders. No metadata.
+            CustomerRequired: A partner says for which customer it orders.
             ProductNotFound: No such product, or not yours. Metadata: `product_id`.
             ProductInactive: The product cannot be ordered now. Metadata: `product_id`.
             CurrencyMixed: The products of an order have prices in one currency. Metadata: `currencies`.
@@ -194,7 +194,7 @@ class AsyncOrders:
             timeout: Seconds that the whole call may take; 300 where absent.
 
         Raises:
-            CursorInvalid: The cursor is not one of this stream's. No metadata.
+            CursorInvalid: The cursor is not one of this stream's.
         """
         request = order_order_service_pb2.WatchOrdersRequest(
             cursor=given.plain(cursor),

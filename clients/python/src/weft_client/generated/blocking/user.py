@@ -54,8 +54,8 @@ class Auth:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            PasswordTooCommon: The password stands on the list of common ones. No metadata.
-            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata.
+            PasswordTooCommon: The password is on the list of common passwords.
+            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.SignUpRequest(
             email=email,
@@ -86,8 +86,8 @@ class Auth:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            VerificationCodeInvalid: No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one. No metadata.
-            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata.
+            VerificationCodeInvalid: No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one.
+            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.VerifyEmailRequest(
             email=email,
@@ -112,7 +112,7 @@ class Auth:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata.
+            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.ResendVerificationRequest(
             email=email,
@@ -137,8 +137,8 @@ class Auth:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            CredentialsInvalid: Address and password do not fit an account that may sign in. No metadata.
-            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network; `RetryInfo` says when to come back. No metadata.
+            CredentialsInvalid: No account that may sign in has this address and password.
+            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.SignInRequest(
             email=email,
@@ -159,7 +159,7 @@ class Auth:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            RefreshTokenInvalid: The refresh token is unknown, used, ended or revoked; sign in again. No metadata.
+            RefreshTokenInvalid: The refresh token is unknown, used, ended or revoked; sign in again.
         """
         request = user_auth_service_pb2.RefreshRequest(
             refresh_token=refresh_token,
@@ -423,7 +423,7 @@ class Partners:
 
         Raises:
             PartnerNotFound: No such partner, or not yours. Metadata: `partner_id`.
-            ScopeNotGranted: A client may hold only scopes of its partner. Metadata: `scopes`, those it may not hold.
+            ScopeNotGranted: A client may hold only scopes of its partner; `scopes` lists those that the partner does not hold. Metadata: `scopes`.
         """
         request = user_partner_service_pb2.CreateClientRequest(
             partner_id=partner_id,
@@ -538,7 +538,7 @@ class Users:
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
         Raises:
-            EmailTaken: The partner has a user with this address already. No metadata.
+            EmailTaken: The partner has a user with this address already.
             ExternalReferenceTaken: The partner has a user with this external reference already. Metadata: `external_reference`.
         """
         request = user_user_service_pb2.CreateUserRequest(

@@ -1,4 +1,4 @@
-"""Policies that make no sense are refused with a sentence that says what to write instead."""
+"""Invalid policies are refused with a sentence that says what to write instead."""
 
 import re
 
@@ -7,8 +7,8 @@ import pytest
 from contract import ContractError
 from tests.contract.compiled import contract
 
-SENSE = (
-    'callers: [CALLER_USER] scope: "lab.write" rate: RATE_CLASS_WRITE deadline: {seconds: 5} '
+POLICY = (
+    "callers: [CALLER_USER] scope: SCOPE_ORDERS_WRITE rate: RATE_CLASS_WRITE deadline: {seconds: 5} "
     "key: IDEMPOTENCY_KEY_REQUIRED"
 )
 ROUTE = 'option (google.api.http) = {post: "/v1/tries" body: "*"};'
@@ -27,13 +27,13 @@ def service(policy: str, *options: str, request: str = "TryRequest", reply: str 
     """
 
 
-def test_a_sensible_policy_is_read() -> None:
-    (method,) = contract(service(SENSE, ROUTE)).methods
-    assert (method.full_name, method.scope, method.deadline) == ("weft.lab.v1.LabService.Try", "lab.write", 5.0)
+def test_a_valid_policy_is_read() -> None:
+    (method,) = contract(service(POLICY, ROUTE)).methods
+    assert (method.full_name, method.scope, method.deadline) == ("weft.lab.v1.LabService.Try", "orders.write", 5.0)
 
 
 def test_an_rpc_without_a_policy_is_refused_by_name_with_the_remedy() -> None:
-    text = service(SENSE, ROUTE).replace(f"option (weft.api.v1.method) = {{ {SENSE} }};", "")
+    text = service(POLICY, ROUTE).replace(f"option (weft.api.v1.method) = {{ {POLICY} }};", "")
     with pytest.raises(ContractError, match=r"^weft\.lab\.v1\.LabService\.Try has no policy: add `option \(weft"):
         contract(text)
 
@@ -43,7 +43,7 @@ def test_an_rpc_without_a_policy_is_refused_by_name_with_the_remedy() -> None:
     [
         (("callers: [CALLER_USER]", ""), (ROUTE,), "has no callers: list them"),
         (("[CALLER_USER]", "[CALLER_PUBLIC, CALLER_USER]"), (ROUTE,), "mixes CALLER_PUBLIC with others"),
-        (('[CALLER_USER] scope: "lab.write"', "[CALLER_PARTNER]"), (ROUTE,), "needs a scope"),
+        (("[CALLER_USER] scope: SCOPE_ORDERS_WRITE", "[CALLER_PARTNER]"), (ROUTE,), "needs a scope"),
         (("deadline: {seconds: 5}", ""), (ROUTE,), "has no deadline: write"),
         (("rate: RATE_CLASS_WRITE", ""), (ROUTE,), "can be called from outside and has no rate class: write"),
         (("", ""), (), "has callers outside and no route: add google.api.http"),
@@ -68,7 +68,6 @@ def test_an_rpc_without_a_policy_is_refused_by_name_with_the_remedy() -> None:
         (("", ""), ('option (google.api.http) = {get: "/v1/tries"};',), "is a GET with side effects: say"),
         (("[CALLER_USER]", "[CALLER_UNSPECIFIED]"), (ROUTE,), "has no callers: list them"),
         (("[CALLER_USER]", "[CALLER_USER, CALLER_INTERNAL]"), (ROUTE,), "mixes CALLER_INTERNAL with others"),
-        (('"lab.write"', '"Write"'), (ROUTE,), "has the scope 'Write': write it as `orders.write`"),
         (("[CALLER_USER]", '[CALLER_PUBLIC] owner: "*"'), (ROUTE,), "is public and has an owner: drop `owner`"),
         (("callers", 'owner: "thing_id" callers'), (ROUTE,), "names thing_id, which TryRequest does not have"),
         (("", ""), (ROUTE.replace("tries", "tries/{try_id}"),), "names try_id, which TryRequest does not have"),
@@ -83,29 +82,29 @@ def test_an_rpc_without_a_policy_is_refused_by_name_with_the_remedy() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_policy_without_sense_is_refused(change: tuple[str, str], options: tuple[str, ...], sentence: str) -> None:
+def test_an_invalid_policy_is_refused(change: tuple[str, str], options: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(ContractError, match=rf"^weft\.lab\.v1\.LabService\.Try {re.escape(sentence)}"):
-        contract(service(SENSE.replace(*change), *options))
+        contract(service(POLICY.replace(*change), *options))
 
 
 def test_nothing_is_answered_with_204() -> None:
     with pytest.raises(ContractError, match="answers nothing with 200: write `success: 204`, or 202"):
-        contract(service(SENSE, ROUTE, reply="google.protobuf.Empty"))
+        contract(service(POLICY, ROUTE, reply="google.protobuf.Empty"))
 
 
 def test_a_stream_that_takes_a_key_is_refused() -> None:
     with pytest.raises(ContractError, match="streams and takes a key, but a stream cannot be replayed: drop `key`"):
-        contract(service(SENSE, ROUTE, reply="stream TryResponse"))
+        contract(service(POLICY, ROUTE, reply="stream TryResponse"))
 
 
 def test_a_reason_that_is_declared_twice_is_refused() -> None:
-    reasons = "enum ErrorReason { ERROR_REASON_UNSPECIFIED = 0; GONE = 1 [(weft.api.v1.code) = NOT_FOUND]; }"
+    reasons = "enum ErrorReason { ERROR_REASON_UNSPECIFIED = 0; GONE = 1 [(weft.api.v1.reason) = {code: NOT_FOUND}]; }"
     with pytest.raises(ContractError, match="declares a reason twice: once is enough"):
-        contract(service(SENSE + ' errors: ["GONE", "GONE"]', ROUTE) + reasons)
+        contract(service(POLICY + ' errors: ["GONE", "GONE"]', ROUTE) + reasons)
 
 
 def test_a_stream_of_requests_over_rest_is_refused() -> None:
-    keyless = SENSE.replace("KEY_REQUIRED", 'KEY_NONE keyless_because: "So."')
+    keyless = POLICY.replace("KEY_REQUIRED", 'KEY_NONE keyless_because: "So."')
     with pytest.raises(ContractError, match="streams requests over REST, which JSON cannot"):
         contract(service(keyless, ROUTE, request="stream TryRequest"))
 
@@ -114,18 +113,46 @@ def test_a_reason_that_the_package_does_not_have_is_refused() -> None:
     with pytest.raises(
         ContractError, match=r"declares GONE_FISHING, which weft\.lab\.v1\.ErrorReason does not have: add"
     ):
-        contract(service(SENSE + ' errors: ["GONE_FISHING"]', ROUTE))
+        contract(service(POLICY + ' errors: ["GONE_FISHING"]', ROUTE))
 
 
-def test_a_reason_without_a_code_is_refused() -> None:
-    reasons = "enum ErrorReason { ERROR_REASON_UNSPECIFIED = 0; GONE_FISHING = 1; }"
-    with pytest.raises(ContractError, match=r"weft\.lab\.v1\.ErrorReason\.GONE_FISHING has no code: write"):
-        contract(service(SENSE, ROUTE) + reasons)
+def reason(option: str, comment: str = "It is gone.") -> str:
+    return f"enum ErrorReason {{ ERROR_REASON_UNSPECIFIED = 0;\n// {comment}\nGONE_FISHING = 1 {option}; }}"
+
+
+@pytest.mark.parametrize(
+    ("declared", "sentence"),
+    [
+        (reason(""), "has no code: write [(weft.api.v1.reason) = {code: NOT_FOUND}] or another."),
+        (
+            reason('[(weft.api.v1.reason) = {code: NOT_FOUND metadata: ["lab_id", "lab_id"]}]'),
+            "names the metadata key 'lab_id' twice: once is enough.",
+        ),
+        (
+            reason('[(weft.api.v1.reason) = {code: NOT_FOUND metadata: ["Lab"]}]'),
+            "has the metadata key 'Lab': write it as `order_id`.",
+        ),
+        (
+            reason("[(weft.api.v1.reason) = {code: NOT_FOUND}]", "It is gone. Metadata: `lab_id`."),
+            "lists metadata or `RetryInfo` in its comment: write `metadata` and `retry` in its option.",
+        ),
+    ],
+)
+def test_an_invalid_reason_is_refused(declared: str, sentence: str) -> None:
+    with pytest.raises(ContractError, match=rf"^weft\.lab\.v1\.ErrorReason\.GONE_FISHING {re.escape(sentence)}$"):
+        contract(service(POLICY, ROUTE) + declared)
+
+
+def test_a_reason_is_described_by_its_comment_its_metadata_and_its_retry() -> None:
+    option = '[(weft.api.v1.reason) = {code: ABORTED metadata: ["lab_id", "state"] retry: true}]'
+    read = contract(service(POLICY, ROUTE) + reason(option)).reasons["weft.lab.v1", "GONE_FISHING"]
+    assert (read.metadata, read.retry, read.comment) == (("lab_id", "state"), True, "It is gone.")
+    assert read.description == "It is gone. Metadata: `lab_id`, `state`. `RetryInfo` says when to try again."
 
 
 def test_an_rpc_overrides_the_defaults_of_its_service_field_by_field() -> None:
-    text = service('scope: "lab.admin"', ROUTE).replace(
-        "rpc Try", f"option (weft.api.v1.service) = {{ {SENSE} }}; rpc Try"
+    text = service("scope: SCOPE_PAYMENTS_READ", ROUTE).replace(
+        "rpc Try", f"option (weft.api.v1.service) = {{ {POLICY} }}; rpc Try"
     )
     (method,) = contract(text).methods
-    assert (method.scope, method.deadline, method.rate.name) == ("lab.admin", 5.0, "WRITE")
+    assert (method.scope, method.deadline, method.rate.name) == ("payments.read", 5.0, "WRITE")
