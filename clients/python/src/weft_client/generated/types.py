@@ -20,11 +20,11 @@ PlanName = Literal["FREE", "STANDARD", "PREMIUM"]
 
 
 OrderStateName = Literal["PENDING", "CONFIRMED", "COMPLETED", "CANCELLED", "EXPIRED"]
-"""Where an order stands."""
+"""State of an order."""
 
 
 PaymentStateName = Literal["PENDING", "ACTION_REQUIRED", "AUTHORIZED", "CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED", "FAILED", "VOIDED", "PROCESSING"]
-"""Where a payment stands."""
+"""State of a payment."""
 
 
 PartnerStateName = Literal["ACTIVE", "SUSPENDED"]
@@ -39,10 +39,10 @@ class MoneyDict(TypedDict, total=False):
     """An amount of money."""
 
     amount_minor: int
-    """In the currency's smallest unit as ISO 4217 counts it: cents for EUR, yen for JPY, fils for KWD."""
+    """In the minor unit of the currency as defined by ISO 4217: cents for EUR, yen for JPY, fils for KWD."""
 
     currency: str
-    """ISO 4217, such as `EUR`: a currency of today that people pay with. Others are refused, `XXX`, `XAU` and `CLF` among them."""
+    """ISO 4217 code of a currency in circulation, such as `EUR`. Other codes are refused, for example `XXX`, `XAU` and `CLF`."""
 
 
 class OrderLineInputDict(TypedDict, total=False):
@@ -52,7 +52,7 @@ class OrderLineInputDict(TypedDict, total=False):
     """Prefix `prd_`."""
 
     quantity: Required[int]
-    """How many pieces, 1 to 1000."""
+    """Number of units, 1 to 1000."""
 
 
 class ProductDict(TypedDict, total=False):
@@ -62,13 +62,13 @@ class ProductDict(TypedDict, total=False):
     """Prefix `prd_`."""
 
     title: str
-    """As buyers see it."""
+    """Display name."""
 
     price: MoneyDict | order_money_pb2.Money
-    """What one piece costs now; orders keep the price they were placed at."""
+    """Current price of one unit. Existing orders keep the price at which they were placed."""
 
     stock: int
-    """How many pieces can still be ordered."""
+    """Number of units in stock."""
 
     active: bool
     """Whether it can be ordered."""
@@ -77,10 +77,12 @@ class ProductDict(TypedDict, total=False):
     """When the product was created."""
 
     update_time: datetime | protobuf_timestamp_pb2.Timestamp
-    """When the product was last changed, stock aside."""
+    """When the product last changed, other than its stock."""
 
     etag: str
-    """Changes with every change but those of stock. An update that bears a stale one is refused; one that bears none is not."""
+    """Changes with every update of the product other than its stock. An update with a stale etag is refused; without one,
+    nothing is checked.
+    """
 
 
 class PartnerDict(TypedDict, total=False):

@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class OrderPlaced(_message.Message):
-    """`order.placed`: an order exists, its stock is reserved."""
+    """`order.placed`: an order was placed and its stock is reserved."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,7 +30,7 @@ class OrderPlaced(_message.Message):
     """Prefix `ord_`."""
     @_builtins.property
     def total(self) -> _money_pb2.Money:
-        """The sum."""
+        """Total of the order."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ Global___OrderPlaced: _TypeAlias = OrderPlaced  # noqa: Y015
 
 @_typing.final
 class OrderConfirmed(_message.Message):
-    """`order.confirmed`: the order is paid, or sure to be."""
+    """`order.confirmed`: the payment is authorized or captured."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -58,7 +58,7 @@ class OrderConfirmed(_message.Message):
     """Prefix `ord_`."""
     @_builtins.property
     def total(self) -> _money_pb2.Money:
-        """The sum."""
+        """Total of the order."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ Global___OrderConfirmed: _TypeAlias = OrderConfirmed  # noqa: Y015
 
 @_typing.final
 class OrderCancelled(_message.Message):
-    """`order.cancelled`: the order was called off, or its payment failed; its stock is released."""
+    """`order.cancelled`: the order was cancelled, or its payment failed; its stock is released."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -85,7 +85,7 @@ class OrderCancelled(_message.Message):
     order_id: _builtins.str
     """Prefix `ord_`."""
     reason: _builtins.str
-    """Why."""
+    """Why the order was cancelled."""
     def __init__(
         self,
         *,
@@ -137,7 +137,7 @@ class PaymentCaptured(_message.Message):
     """Prefix `ord_`."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """What was received."""
+        """Amount captured."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ Global___PaymentCaptured: _TypeAlias = PaymentCaptured  # noqa: Y015
 
 @_typing.final
 class PaymentFailed(_message.Message):
-    """`payment.failed`: the provider refused."""
+    """`payment.failed`: the provider declined the payment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -169,9 +169,9 @@ class PaymentFailed(_message.Message):
     order_id: _builtins.str
     """Prefix `ord_`."""
     reason: _builtins.str
-    """Why, in the provider's words."""
+    """Why the payment failed, in the provider's words."""
     failure_code: _payment_pb2.PaymentFailureCode.ValueType
-    """Why, as a code."""
+    """Why the payment failed, as a code."""
     def __init__(
         self,
         *,
@@ -190,7 +190,7 @@ Global___PaymentFailed: _TypeAlias = PaymentFailed  # noqa: Y015
 
 @_typing.final
 class PaymentRefunded(_message.Message):
-    """`payment.refunded`: money was given back."""
+    """`payment.refunded`: money was refunded."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -203,7 +203,7 @@ class PaymentRefunded(_message.Message):
     """Prefix `ord_`."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """What was given back."""
+        """Amount refunded."""
 
     def __init__(
         self,

@@ -28,31 +28,31 @@ class _OrderState:
 class _OrderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ORDER_STATE_UNSPECIFIED: _OrderState.ValueType  # 0
-    """Not a state."""
+    """Not used."""
     ORDER_STATE_PENDING: _OrderState.ValueType  # 1
-    """Placed, its stock reserved; the payment is under way."""
+    """Placed; its stock is reserved and its payment is in progress."""
     ORDER_STATE_CONFIRMED: _OrderState.ValueType  # 2
-    """Paid, or sure to be."""
+    """The payment is authorized or captured."""
     ORDER_STATE_COMPLETED: _OrderState.ValueType  # 3
-    """Delivered and done."""
+    """Delivered."""
     ORDER_STATE_CANCELLED: _OrderState.ValueType  # 4
-    """Called off; its stock is released."""
+    """Cancelled; its stock is released."""
     ORDER_STATE_EXPIRED: _OrderState.ValueType  # 5
     """Not paid in time; its stock is released."""
 
 class OrderState(_OrderState, metaclass=_OrderStateEnumTypeWrapper):
-    """Where an order stands."""
+    """State of an order."""
 
 ORDER_STATE_UNSPECIFIED: OrderState.ValueType  # 0
-"""Not a state."""
+"""Not used."""
 ORDER_STATE_PENDING: OrderState.ValueType  # 1
-"""Placed, its stock reserved; the payment is under way."""
+"""Placed; its stock is reserved and its payment is in progress."""
 ORDER_STATE_CONFIRMED: OrderState.ValueType  # 2
-"""Paid, or sure to be."""
+"""The payment is authorized or captured."""
 ORDER_STATE_COMPLETED: OrderState.ValueType  # 3
-"""Delivered and done."""
+"""Delivered."""
 ORDER_STATE_CANCELLED: OrderState.ValueType  # 4
-"""Called off; its stock is released."""
+"""Cancelled; its stock is released."""
 ORDER_STATE_EXPIRED: OrderState.ValueType  # 5
 """Not paid in time; its stock is released."""
 Global___OrderState: _TypeAlias = OrderState  # noqa: Y015
@@ -64,54 +64,54 @@ class _PaymentState:
 class _PaymentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PaymentState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     PAYMENT_STATE_UNSPECIFIED: _PaymentState.ValueType  # 0
-    """Not a state."""
+    """Not used."""
     PAYMENT_STATE_PENDING: _PaymentState.ValueType  # 1
-    """Not yet asked of the provider."""
+    """Not yet submitted to the provider."""
     PAYMENT_STATE_ACTION_REQUIRED: _PaymentState.ValueType  # 2
-    """The provider asks the payer for something more."""
+    """The provider requires an action of the payer."""
     PAYMENT_STATE_AUTHORIZED: _PaymentState.ValueType  # 3
-    """Promised by the provider."""
+    """Authorized by the provider; not captured yet."""
     PAYMENT_STATE_CAPTURED: _PaymentState.ValueType  # 4
-    """Received."""
+    """Captured: the money was received."""
     PAYMENT_STATE_PARTIALLY_REFUNDED: _PaymentState.ValueType  # 5
-    """Received, and a part given back."""
+    """Captured, and partially refunded."""
     PAYMENT_STATE_REFUNDED: _PaymentState.ValueType  # 6
-    """Given back."""
+    """Refunded in full."""
     PAYMENT_STATE_FAILED: _PaymentState.ValueType  # 7
-    """Refused by the provider."""
+    """Declined by the provider."""
     PAYMENT_STATE_VOIDED: _PaymentState.ValueType  # 8
-    """Called off before it was received."""
+    """Cancelled before it was captured."""
     PAYMENT_STATE_PROCESSING: _PaymentState.ValueType  # 9
-    """The provider did not answer; it is found out, never tried blindly again."""
+    """The provider did not respond. Its state is requested from the provider before anything is retried."""
 
 class PaymentState(_PaymentState, metaclass=_PaymentStateEnumTypeWrapper):
-    """Where a payment stands."""
+    """State of a payment."""
 
 PAYMENT_STATE_UNSPECIFIED: PaymentState.ValueType  # 0
-"""Not a state."""
+"""Not used."""
 PAYMENT_STATE_PENDING: PaymentState.ValueType  # 1
-"""Not yet asked of the provider."""
+"""Not yet submitted to the provider."""
 PAYMENT_STATE_ACTION_REQUIRED: PaymentState.ValueType  # 2
-"""The provider asks the payer for something more."""
+"""The provider requires an action of the payer."""
 PAYMENT_STATE_AUTHORIZED: PaymentState.ValueType  # 3
-"""Promised by the provider."""
+"""Authorized by the provider; not captured yet."""
 PAYMENT_STATE_CAPTURED: PaymentState.ValueType  # 4
-"""Received."""
+"""Captured: the money was received."""
 PAYMENT_STATE_PARTIALLY_REFUNDED: PaymentState.ValueType  # 5
-"""Received, and a part given back."""
+"""Captured, and partially refunded."""
 PAYMENT_STATE_REFUNDED: PaymentState.ValueType  # 6
-"""Given back."""
+"""Refunded in full."""
 PAYMENT_STATE_FAILED: PaymentState.ValueType  # 7
-"""Refused by the provider."""
+"""Declined by the provider."""
 PAYMENT_STATE_VOIDED: PaymentState.ValueType  # 8
-"""Called off before it was received."""
+"""Cancelled before it was captured."""
 PAYMENT_STATE_PROCESSING: PaymentState.ValueType  # 9
-"""The provider did not answer; it is found out, never tried blindly again."""
+"""The provider did not respond. Its state is requested from the provider before anything is retried."""
 Global___PaymentState: _TypeAlias = PaymentState  # noqa: Y015
 
 @_typing.final
 class Order(_message.Message):
-    """What a customer bought. State, payment and fulfilment change on their own axes."""
+    """An order of a customer. Its state and its payment state change independently."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -134,24 +134,24 @@ class Order(_message.Message):
     customer_id: _builtins.str
     """The user who buys."""
     partner_id: _builtins.str
-    """The partner through whom they buy; empty for people who buy themselves."""
+    """The partner that placed the order; empty for users who buy for themselves."""
     state: Global___OrderState.ValueType
-    """Where the order stands."""
+    """State of the order."""
     payment_state: Global___PaymentState.ValueType
-    """Where its payment stands."""
+    """State of the payment."""
     payment_id: _builtins.str
     """The payment. Prefix `pay_`."""
     external_reference: _builtins.str
-    """The caller's own name for the order; unique for a partner."""
+    """The caller's own identifier of the order. Unique among the orders of a partner."""
     note: _builtins.str
-    """A few words of the buyer's."""
+    """The buyer's note."""
     etag: _builtins.str
     """Changes with every change of the order."""
     reason: _builtins.str
-    """Why the order was cancelled or its payment failed; empty else."""
+    """Why the order was cancelled or its payment failed; otherwise empty."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderLine]:
-        """What was bought, at the prices of that moment; one line for each product."""
+        """The products at the prices when the order was placed; one line for each product."""
 
     @_builtins.property
     def total(self) -> _money_pb2.Money:
@@ -193,7 +193,7 @@ Global___Order: _TypeAlias = Order  # noqa: Y015
 
 @_typing.final
 class OrderLine(_message.Message):
-    """A product within an order."""
+    """A line of an order: a product and its quantity."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -204,12 +204,12 @@ class OrderLine(_message.Message):
     product_id: _builtins.str
     """Prefix `prd_`."""
     title: _builtins.str
-    """The title when the order was placed."""
+    """Display name when the order was placed."""
     quantity: _builtins.int
-    """How many pieces."""
+    """Number of units."""
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
-        """What one piece cost when the order was placed."""
+        """Price of one unit when the order was placed."""
 
     def __init__(
         self,
@@ -238,7 +238,7 @@ class OrderLineInput(_message.Message):
     product_id: _builtins.str
     """Prefix `prd_`."""
     quantity: _builtins.int
-    """How many pieces, 1 to 1000."""
+    """Number of units, 1 to 1000."""
     def __init__(
         self,
         *,

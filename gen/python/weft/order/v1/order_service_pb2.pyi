@@ -24,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class QuoteOrderRequest(_message.Message):
-    """What would be ordered."""
+    """Request for QuoteOrder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -48,7 +48,7 @@ Global___QuoteOrderRequest: _TypeAlias = QuoteOrderRequest  # noqa: Y015
 
 @_typing.final
 class QuoteOrderResponse(_message.Message):
-    """What it would cost."""
+    """Response for QuoteOrder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -56,14 +56,14 @@ class QuoteOrderResponse(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
     available: _builtins.bool
-    """Whether the stock would do now."""
+    """Whether every line is in stock now."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.OrderLine]:
         """The lines, merged and priced."""
 
     @_builtins.property
     def total(self) -> _money_pb2.Money:
-        """Their sum."""
+        """The sum of the lines."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ Global___QuoteOrderResponse: _TypeAlias = QuoteOrderResponse  # noqa: Y015
 
 @_typing.final
 class CreateOrderRequest(_message.Message):
-    """The order to place."""
+    """Request for CreateOrder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -92,13 +92,13 @@ class CreateOrderRequest(_message.Message):
     EXTERNAL_REFERENCE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """Who buys: a user of the partner. A signed-in user buys for themselves and leaves it empty, or says `me`."""
+    """The user who buys. A partner gives one of its own users; a signed-in user leaves it empty or gives `me`."""
     payment_method: _builtins.str
-    """A token of the payment provider's, such as `pm_sandbox_ok`. Never a card number."""
+    """A token from the payment provider, such as `pm_sandbox_ok`. Never a card number."""
     external_reference: _builtins.str
-    """The caller's own name for the order; unique for a partner."""
+    """The caller's own identifier of the order. Unique among the orders of a partner."""
     note: _builtins.str
-    """A few words to keep with the order."""
+    """A note to store with the order."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.OrderLineInput]:
         """The products; lines of the same product are merged."""
@@ -122,7 +122,7 @@ Global___CreateOrderRequest: _TypeAlias = CreateOrderRequest  # noqa: Y015
 
 @_typing.final
 class GetOrderRequest(_message.Message):
-    """Names the order."""
+    """Request for GetOrder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -144,7 +144,7 @@ Global___GetOrderRequest: _TypeAlias = GetOrderRequest  # noqa: Y015
 
 @_typing.final
 class ListOrdersRequest(_message.Message):
-    """Which orders, and which page of them."""
+    """Request for ListOrders."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -156,9 +156,9 @@ class ListOrdersRequest(_message.Message):
     CREATE_TIME_FROM_FIELD_NUMBER: _builtins.int
     CREATE_TIME_TO_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most; 50 where 0, above 1000 means 1000."""
+    """The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000."""
     page_token: _builtins.str
-    """`next_page_token` of the page before."""
+    """Page token from a previous response."""
     customer_id: _builtins.str
     """Only this customer's orders."""
     external_reference: _builtins.str
@@ -196,14 +196,14 @@ Global___ListOrdersRequest: _TypeAlias = ListOrdersRequest  # noqa: Y015
 
 @_typing.final
 class ListOrdersResponse(_message.Message):
-    """A page of orders."""
+    """Response for ListOrders."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty on the last page."""
+    """Page token of the next page; empty on the last page."""
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.Order]:
         """Newest first."""
@@ -224,7 +224,7 @@ Global___ListOrdersResponse: _TypeAlias = ListOrdersResponse  # noqa: Y015
 
 @_typing.final
 class CancelOrderRequest(_message.Message):
-    """The order to call off."""
+    """Request for CancelOrder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -233,7 +233,7 @@ class CancelOrderRequest(_message.Message):
     order_id: _builtins.str
     """Prefix `ord_`."""
     reason: _builtins.str
-    """Why, in a few words."""
+    """Why the order is cancelled."""
     def __init__(
         self,
         *,
@@ -250,13 +250,13 @@ Global___CancelOrderRequest: _TypeAlias = CancelOrderRequest  # noqa: Y015
 
 @_typing.final
 class WatchOrdersRequest(_message.Message):
-    """Where to watch from."""
+    """Request for WatchOrders."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """The cursor of the last message that was seen; from now on where empty."""
+    """The cursor of the last message received. If empty, the stream starts now."""
     def __init__(
         self,
         *,
@@ -272,13 +272,13 @@ Global___WatchOrdersRequest: _TypeAlias = WatchOrdersRequest  # noqa: Y015
 
 @_typing.final
 class WatchOrdersResponse(_message.Message):
-    """A change, a sign of life, or the end of a stream."""
+    """A change, a heartbeat, or the end of a stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
     class Heartbeat(_message.Message):
-        """A sign of life."""
+        """Shows that the stream is alive."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -303,18 +303,18 @@ class WatchOrdersResponse(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Resume from here."""
+    """The cursor to resume from."""
     @_builtins.property
     def order(self) -> _order_pb2.Order:
         """The order as it is after a change."""
 
     @_builtins.property
     def heartbeat(self) -> Global___WatchOrdersResponse.Heartbeat:
-        """Nothing happened for a while."""
+        """Sent when there was no change for a while."""
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Why the stream ends; the last message. `UNAVAILABLE` means: resume from the last cursor."""
+        """Why the stream ends, in its last message. `UNAVAILABLE` means: resume from the last cursor."""
 
     def __init__(
         self,

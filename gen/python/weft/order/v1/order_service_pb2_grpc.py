@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class OrderServiceStub:
-    """Orders, from the quote to the end.
+    """Quotes, places, reads, cancels and watches orders.
     """
 
     def __init__(self, channel):
@@ -69,11 +69,11 @@ class OrderServiceStub:
 
 
 class OrderServiceServicer:
-    """Orders, from the quote to the end.
+    """Quotes, places, reads, cancels and watches orders.
     """
 
     def QuoteOrder(self, request, context):
-        """Computes what CreateOrder would charge; nothing is stored or reserved.
+        """Computes what CreateOrder would charge. Nothing is stored or reserved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,7 +83,8 @@ class OrderServiceServicer:
         """Places an order.
 
         The server takes the prices from the catalogue, merges lines of the same product, and reserves the stock of all lines
-        or of none. Payment is taken after the answer: the order is PENDING and becomes CONFIRMED without further action.
+        or of none. The payment is processed after the response: the order is PENDING and becomes CONFIRMED without further
+        action.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,17 +105,17 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelOrder(self, request, context):
-        """Calls an order off: releases its stock, and voids or refunds its payment.
+        """Cancels an order: releases its stock, and voids or refunds its payment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchOrders(self, request, context):
-        """Streams orders as they change, from a cursor on or from now on.
+        """Streams orders as they change, from a cursor or from now.
 
-        Every message but the last bears the cursor to resume from. A stream that ends for a reason says so in its last
-        message, because an HTTP status cannot follow a body. The same change may come twice after a resume.
+        Every message except the last has the cursor to resume from. The last message has the error that ended the stream,
+        because an HTTP status cannot follow a body. The same change may be sent twice after a resume.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,7 +163,7 @@ def add_OrderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderService:
-    """Orders, from the quote to the end.
+    """Quotes, places, reads, cancels and watches orders.
     """
 
     @staticmethod

@@ -14,32 +14,33 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OrderServiceStub:
-    """Orders, from the quote to the end."""
+    """Quotes, places, reads, cancels and watches orders."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     QuoteOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.QuoteOrderRequest, _order_service_pb2.QuoteOrderResponse]
-    """Computes what CreateOrder would charge; nothing is stored or reserved."""
+    """Computes what CreateOrder would charge. Nothing is stored or reserved."""
     CreateOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.CreateOrderRequest, _order_pb2.Order]
     """Places an order.
 
     The server takes the prices from the catalogue, merges lines of the same product, and reserves the stock of all lines
-    or of none. Payment is taken after the answer: the order is PENDING and becomes CONFIRMED without further action.
+    or of none. The payment is processed after the response: the order is PENDING and becomes CONFIRMED without further
+    action.
     """
     GetOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.GetOrderRequest, _order_pb2.Order]
     """Returns one order."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ListOrdersRequest, _order_service_pb2.ListOrdersResponse]
     """Lists orders, newest first: users see their own, a partner its customers', an operator all."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.CancelOrderRequest, _order_pb2.Order]
-    """Calls an order off: releases its stock, and voids or refunds its payment."""
+    """Cancels an order: releases its stock, and voids or refunds its payment."""
     WatchOrders: _aio.UnaryStreamMultiCallable[_order_service_pb2.WatchOrdersRequest, _order_service_pb2.WatchOrdersResponse]
-    """Streams orders as they change, from a cursor on or from now on.
+    """Streams orders as they change, from a cursor or from now.
 
-    Every message but the last bears the cursor to resume from. A stream that ends for a reason says so in its last
-    message, because an HTTP status cannot follow a body. The same change may come twice after a resume.
+    Every message except the last has the cursor to resume from. The last message has the error that ended the stream,
+    because an HTTP status cannot follow a body. The same change may be sent twice after a resume.
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Orders, from the quote to the end."""
+    """Quotes, places, reads, cancels and watches orders."""
 
     @_abc_1.abstractmethod
     def QuoteOrder(
@@ -47,7 +48,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_service_pb2.QuoteOrderRequest,
         context: _aio.ServicerContext[_order_service_pb2.QuoteOrderRequest, _abc.Awaitable[_order_service_pb2.QuoteOrderResponse]],
     ) -> _abc.Awaitable[_order_service_pb2.QuoteOrderResponse]:
-        """Computes what CreateOrder would charge; nothing is stored or reserved."""
+        """Computes what CreateOrder would charge. Nothing is stored or reserved."""
 
     @_abc_1.abstractmethod
     def CreateOrder(
@@ -58,7 +59,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Places an order.
 
         The server takes the prices from the catalogue, merges lines of the same product, and reserves the stock of all lines
-        or of none. Payment is taken after the answer: the order is PENDING and becomes CONFIRMED without further action.
+        or of none. The payment is processed after the response: the order is PENDING and becomes CONFIRMED without further
+        action.
         """
 
     @_abc_1.abstractmethod
@@ -83,7 +85,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_service_pb2.CancelOrderRequest,
         context: _aio.ServicerContext[_order_service_pb2.CancelOrderRequest, _abc.Awaitable[_order_pb2.Order]],
     ) -> _abc.Awaitable[_order_pb2.Order]:
-        """Calls an order off: releases its stock, and voids or refunds its payment."""
+        """Cancels an order: releases its stock, and voids or refunds its payment."""
 
     @_abc_1.abstractmethod
     def WatchOrders(
@@ -91,10 +93,10 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_service_pb2.WatchOrdersRequest,
         context: _aio.ServicerContext[_order_service_pb2.WatchOrdersRequest, _abc.AsyncIterator[_order_service_pb2.WatchOrdersResponse]],
     ) -> _abc.AsyncIterator[_order_service_pb2.WatchOrdersResponse]:
-        """Streams orders as they change, from a cursor on or from now on.
+        """Streams orders as they change, from a cursor or from now.
 
-        Every message but the last bears the cursor to resume from. A stream that ends for a reason says so in its last
-        message, because an HTTP status cannot follow a body. The same change may come twice after a resume.
+        Every message except the last has the cursor to resume from. The last message has the error that ended the stream,
+        because an HTTP status cannot follow a body. The same change may be sent twice after a resume.
         """
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _aio.Server) -> None: ...

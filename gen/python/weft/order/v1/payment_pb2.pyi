@@ -27,23 +27,23 @@ class _PaymentFailureCode:
 class _PaymentFailureCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PaymentFailureCode.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     PAYMENT_FAILURE_CODE_UNSPECIFIED: _PaymentFailureCode.ValueType  # 0
-    """It has not failed, or it failed before there were codes."""
+    """The payment has not failed, or it failed before codes existed."""
     PAYMENT_FAILURE_CODE_INSUFFICIENT_FUNDS: _PaymentFailureCode.ValueType  # 1
-    """The payer's account does not hold the amount."""
+    """The balance of the payer's account is too low."""
     PAYMENT_FAILURE_CODE_METHOD_UNKNOWN: _PaymentFailureCode.ValueType  # 2
-    """The provider knows no such payment method."""
+    """The provider does not know the payment method."""
     PAYMENT_FAILURE_CODE_DECLINED: _PaymentFailureCode.ValueType  # 3
     """The provider refused for another reason; `failure_reason` may say which."""
 
 class PaymentFailureCode(_PaymentFailureCode, metaclass=_PaymentFailureCodeEnumTypeWrapper):
-    """Why a payment failed. More will come: take one that you do not know for `DECLINED`."""
+    """Why a payment failed. More values may be added: treat an unknown one as `DECLINED`."""
 
 PAYMENT_FAILURE_CODE_UNSPECIFIED: PaymentFailureCode.ValueType  # 0
-"""It has not failed, or it failed before there were codes."""
+"""The payment has not failed, or it failed before codes existed."""
 PAYMENT_FAILURE_CODE_INSUFFICIENT_FUNDS: PaymentFailureCode.ValueType  # 1
-"""The payer's account does not hold the amount."""
+"""The balance of the payer's account is too low."""
 PAYMENT_FAILURE_CODE_METHOD_UNKNOWN: PaymentFailureCode.ValueType  # 2
-"""The provider knows no such payment method."""
+"""The provider does not know the payment method."""
 PAYMENT_FAILURE_CODE_DECLINED: PaymentFailureCode.ValueType  # 3
 """The provider refused for another reason; `failure_reason` may say which."""
 Global___PaymentFailureCode: _TypeAlias = PaymentFailureCode  # noqa: Y015
@@ -67,20 +67,20 @@ class Payment(_message.Message):
     payment_id: _builtins.str
     """Prefix `pay_`."""
     order_id: _builtins.str
-    """The order that it pays."""
+    """The order that the payment is for. Prefix `ord_`."""
     state: _order_pb2.PaymentState.ValueType
-    """Where it stands."""
+    """State of the payment."""
     captured_minor: _builtins.int
-    """What was received so far, in the amount's currency."""
+    """Amount captured so far, in the currency of `amount`."""
     refunded_minor: _builtins.int
-    """What was given back so far, in the amount's currency."""
+    """Amount refunded so far, in the currency of `amount`."""
     failure_reason: _builtins.str
-    """Why it failed, in the provider's words, for people to read; empty else. Programs read `failure_code`."""
+    """Why the payment failed, in the provider's words, for people; otherwise empty. Programs read `failure_code`."""
     failure_code: Global___PaymentFailureCode.ValueType
-    """Why it failed; unspecified else."""
+    """Why the payment failed; otherwise unspecified."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """What is to be paid."""
+        """The amount to pay."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class PaymentServiceStub:
-    """The money side of orders.
+    """Reads the payments of orders.
     """
 
     def __init__(self, channel):
@@ -49,7 +49,7 @@ class PaymentServiceStub:
 
 
 class PaymentServiceServicer:
-    """The money side of orders.
+    """Reads the payments of orders.
     """
 
     def GetPayment(self, request, context):
@@ -88,7 +88,7 @@ def add_PaymentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PaymentService:
-    """The money side of orders.
+    """Reads the payments of orders.
     """
 
     @staticmethod

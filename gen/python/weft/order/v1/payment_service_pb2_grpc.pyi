@@ -14,7 +14,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PaymentServiceStub:
-    """The money side of orders."""
+    """Reads the payments of orders."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetPayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.GetPaymentRequest, _payment_pb2.Payment]
@@ -23,7 +23,7 @@ class PaymentServiceStub:
     """Lists payments, newest first: users see their own, a partner its customers', an operator all."""
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The money side of orders."""
+    """Reads the payments of orders."""
 
     @_abc_1.abstractmethod
     def GetPayment(

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class ProductServiceStub:
-    """The catalogue.
+    """Manages the catalogue.
     """
 
     def __init__(self, channel):
@@ -64,7 +64,7 @@ class ProductServiceStub:
 
 
 class ProductServiceServicer:
-    """The catalogue.
+    """Manages the catalogue.
     """
 
     def CreateProduct(self, request, context):
@@ -89,14 +89,14 @@ class ProductServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProduct(self, request, context):
-        """Changes title, price or whether the product can be ordered. Orders that are placed keep their price.
+        """Updates title, price or whether the product can be ordered. Existing orders keep their price.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AdjustStock(self, request, context):
-        """Adds to the stock, or takes from it. Stock never falls below zero.
+        """Increases or decreases the stock, which never falls below zero.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,7 +139,7 @@ def add_ProductServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProductService:
-    """The catalogue.
+    """Manages the catalogue.
     """
 
     @staticmethod

@@ -14,7 +14,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProductServiceStub:
-    """The catalogue."""
+    """Manages the catalogue."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.CreateProductRequest, _product_pb2.Product]
@@ -24,12 +24,12 @@ class ProductServiceStub:
     ListProducts: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ListProductsRequest, _product_service_pb2.ListProductsResponse]
     """Lists products, newest first."""
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_pb2.Product]
-    """Changes title, price or whether the product can be ordered. Orders that are placed keep their price."""
+    """Updates title, price or whether the product can be ordered. Existing orders keep their price."""
     AdjustStock: _aio.UnaryUnaryMultiCallable[_product_service_pb2.AdjustStockRequest, _product_pb2.Product]
-    """Adds to the stock, or takes from it. Stock never falls below zero."""
+    """Increases or decreases the stock, which never falls below zero."""
 
 class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The catalogue."""
+    """Manages the catalogue."""
 
     @_abc_1.abstractmethod
     def CreateProduct(
@@ -61,7 +61,7 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.UpdateProductRequest,
         context: _aio.ServicerContext[_product_service_pb2.UpdateProductRequest, _abc.Awaitable[_product_pb2.Product]],
     ) -> _abc.Awaitable[_product_pb2.Product]:
-        """Changes title, price or whether the product can be ordered. Orders that are placed keep their price."""
+        """Updates title, price or whether the product can be ordered. Existing orders keep their price."""
 
     @_abc_1.abstractmethod
     def AdjustStock(
@@ -69,6 +69,6 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.AdjustStockRequest,
         context: _aio.ServicerContext[_product_service_pb2.AdjustStockRequest, _abc.Awaitable[_product_pb2.Product]],
     ) -> _abc.Awaitable[_product_pb2.Product]:
-        """Adds to the stock, or takes from it. Stock never falls below zero."""
+        """Increases or decreases the stock, which never falls below zero."""
 
 def add_ProductServiceServicer_to_server(servicer: ProductServiceServicer, server: _aio.Server) -> None: ...

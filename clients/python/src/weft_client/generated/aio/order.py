@@ -22,7 +22,7 @@ from weft_client.generated import types
 
 
 class AsyncOrders:
-    """Orders, from the quote to the end."""
+    """Quotes, places, reads, cancels and watches orders."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._quote_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_QUOTE_ORDER, auth)
@@ -38,7 +38,7 @@ class AsyncOrders:
         lines: Sequence[types.OrderLineInputDict | order_order_pb2.OrderLineInput],
         timeout: float | None = None,
     ) -> order_order_service_pb2.QuoteOrderResponse:
-        """Computes what CreateOrder would charge; nothing is stored or reserved.
+        """Computes what CreateOrder would charge. Nothing is stored or reserved.
 
         Args:
             lines: The products; lines of the same product are merged.
@@ -68,14 +68,15 @@ class AsyncOrders:
         """Places an order.
 
         The server takes the prices from the catalogue, merges lines of the same product, and reserves the stock of all lines
-        or of none. Payment is taken after the answer: the order is PENDING and becomes CONFIRMED without further action.
+        or of none. The payment is processed after the response: the order is PENDING and becomes CONFIRMED without further
+        action.
 
         Args:
             lines: The products; lines of the same product are merged.
-            payment_method: A token of the payment provider's, such as `pm_sandbox_ok`. Never a card number.
-            customer_id: Who buys: a user of the partner. A signed-in user buys for themselves and leaves it empty, or says `me`.
-            external_reference: The caller's own name for the order; unique for a partner.
-            note: A few words to keep with the order.
+            payment_method: A token from the payment provider, such as `pm_sandbox_ok`. Never a card number.
+            customer_id: The user who buys. A partner gives one of its own users; a signed-in user leaves it empty or gives `me`.
+            external_reference: The caller's own identifier of the order. Unique among the orders of a partner.
+            note: A note to store with the order.
             timeout: Seconds that the whole call may take; 10 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
@@ -132,8 +133,8 @@ class AsyncOrders:
         """Lists orders, newest first: users see their own, a partner its customers', an operator all.
 
         Args:
-            page_size: How many at most; 50 where 0, above 1000 means 1000.
-            page_token: `next_page_token` of the page before.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
             states: Only orders in one of these states.
             customer_id: Only this customer's orders.
             external_reference: Only the order with this external reference.
@@ -160,11 +161,11 @@ class AsyncOrders:
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> order_order_pb2.Order:
-        """Calls an order off: releases its stock, and voids or refunds its payment.
+        """Cancels an order: releases its stock, and voids or refunds its payment.
 
         Args:
             order_id: Prefix `ord_`.
-            reason: Why, in a few words.
+            reason: Why the order is cancelled.
             timeout: Seconds that the whole call may take; 10 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
@@ -184,13 +185,13 @@ class AsyncOrders:
         cursor: str | None = None,
         timeout: float | None = None,
     ) -> parts.AsyncStream[order_order_service_pb2.WatchOrdersResponse]:
-        """Streams orders as they change, from a cursor on or from now on.
+        """Streams orders as they change, from a cursor or from now.
 
-        Every message but the last bears the cursor to resume from. A stream that ends for a reason says so in its last
-        message, because an HTTP status cannot follow a body. The same change may come twice after a resume.
+        Every message except the last has the cursor to resume from. The last message has the error that ended the stream,
+        because an HTTP status cannot follow a body. The same change may be sent twice after a resume.
 
         Args:
-            cursor: The cursor of the last message that was seen; from now on where empty.
+            cursor: The cursor of the last message received. If empty, the stream starts now.
             timeout: Seconds that the whole call may take; 300 where absent.
 
         Raises:
@@ -203,7 +204,7 @@ class AsyncOrders:
 
 
 class AsyncPayments:
-    """The money side of orders."""
+    """Reads the payments of orders."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._get_payment = parts.AsyncUnary(connection, methods.PAYMENT_SERVICE_GET_PAYMENT, auth)
@@ -240,8 +241,8 @@ class AsyncPayments:
         """Lists payments, newest first: users see their own, a partner its customers', an operator all.
 
         Args:
-            page_size: How many at most; 50 where 0, above 1000 means 1000.
-            page_token: `next_page_token` of the page before.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
             states: Only payments in one of these states.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
@@ -254,7 +255,7 @@ class AsyncPayments:
 
 
 class AsyncProducts:
-    """The catalogue."""
+    """Manages the catalogue."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._create_product = parts.AsyncUnary(connection, methods.PRODUCT_SERVICE_CREATE_PRODUCT, auth)
@@ -275,9 +276,9 @@ class AsyncProducts:
         """Adds a product to the catalogue.
 
         Args:
-            title: As buyers see it.
-            price: What one piece costs.
-            stock: How many pieces can be ordered.
+            title: Display name.
+            price: Price of one unit.
+            stock: Number of units in stock.
             timeout: Seconds that the whole call may take; 5 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
         """
@@ -318,8 +319,8 @@ class AsyncProducts:
         """Lists products, newest first.
 
         Args:
-            page_size: How many at most; 50 where 0, above 1000 means 1000.
-            page_token: `next_page_token` of the page before.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = order_product_service_pb2.ListProductsRequest(
@@ -335,11 +336,11 @@ class AsyncProducts:
         update_mask: Sequence[str] | protobuf_field_mask_pb2.FieldMask | None = None,
         timeout: float | None = None,
     ) -> order_product_pb2.Product:
-        """Changes title, price or whether the product can be ordered. Orders that are placed keep their price.
+        """Updates title, price or whether the product can be ordered. Existing orders keep their price.
 
         Args:
-            product: The new values.
-            update_mask: Which of `title`, `price` and `active` to change, or `*` for all of them. Without a mask, those that are present in the request.
+            product: The product with its new values.
+            update_mask: The fields to update: `title`, `price`, `active`, or `*` for all of them. Defaults to the fields present in `product`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
@@ -359,11 +360,11 @@ class AsyncProducts:
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> order_product_pb2.Product:
-        """Adds to the stock, or takes from it. Stock never falls below zero.
+        """Increases or decreases the stock, which never falls below zero.
 
         Args:
             product_id: Prefix `prd_`.
-            delta: Pieces to add; negative takes away.
+            delta: Number of units to add; negative to remove.
             timeout: Seconds that the whole call may take; 5 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 

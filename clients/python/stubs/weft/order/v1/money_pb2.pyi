@@ -25,9 +25,9 @@ class Money(_message.Message):
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     amount_minor: _builtins.int
-    """In the currency's smallest unit as ISO 4217 counts it: cents for EUR, yen for JPY, fils for KWD."""
+    """In the minor unit of the currency as defined by ISO 4217: cents for EUR, yen for JPY, fils for KWD."""
     currency: _builtins.str
-    """ISO 4217, such as `EUR`: a currency of today that people pay with. Others are refused, `XXX`, `XAU` and `CLF` among them."""
+    """ISO 4217 code of a currency in circulation, such as `EUR`. Other codes are refused, for example `XXX`, `XAU` and `CLF`."""
     def __init__(
         self,
         *,

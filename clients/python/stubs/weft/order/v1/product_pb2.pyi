@@ -35,16 +35,18 @@ class Product(_message.Message):
     product_id: _builtins.str
     """Prefix `prd_`."""
     title: _builtins.str
-    """As buyers see it."""
+    """Display name."""
     stock: _builtins.int
-    """How many pieces can still be ordered."""
+    """Number of units in stock."""
     active: _builtins.bool
     """Whether it can be ordered."""
     etag: _builtins.str
-    """Changes with every change but those of stock. An update that bears a stale one is refused; one that bears none is not."""
+    """Changes with every update of the product other than its stock. An update with a stale etag is refused; without one,
+    nothing is checked.
+    """
     @_builtins.property
     def price(self) -> _money_pb2.Money:
-        """What one piece costs now; orders keep the price they were placed at."""
+        """Current price of one unit. Existing orders keep the price at which they were placed."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -52,7 +54,7 @@ class Product(_message.Message):
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When the product was last changed, stock aside."""
+        """When the product last changed, other than its stock."""
 
     def __init__(
         self,

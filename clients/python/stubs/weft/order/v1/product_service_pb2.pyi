@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class CreateProductRequest(_message.Message):
-    """The product to add."""
+    """Request for CreateProduct."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,12 +31,12 @@ class CreateProductRequest(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     STOCK_FIELD_NUMBER: _builtins.int
     title: _builtins.str
-    """As buyers see it."""
+    """Display name."""
     stock: _builtins.int
-    """How many pieces can be ordered."""
+    """Number of units in stock."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
-        """What one piece costs."""
+        """Price of one unit."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ Global___CreateProductRequest: _TypeAlias = CreateProductRequest  # noqa: Y015
 
 @_typing.final
 class GetProductRequest(_message.Message):
-    """Names the product."""
+    """Request for GetProduct."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -77,16 +77,16 @@ Global___GetProductRequest: _TypeAlias = GetProductRequest  # noqa: Y015
 
 @_typing.final
 class ListProductsRequest(_message.Message):
-    """Which page of products."""
+    """Request for ListProducts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most; 50 where 0, above 1000 means 1000."""
+    """The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000."""
     page_token: _builtins.str
-    """`next_page_token` of the page before."""
+    """Page token from a previous response."""
     def __init__(
         self,
         *,
@@ -103,14 +103,14 @@ Global___ListProductsRequest: _TypeAlias = ListProductsRequest  # noqa: Y015
 
 @_typing.final
 class ListProductsResponse(_message.Message):
-    """A page of products."""
+    """Response for ListProducts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PRODUCTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty on the last page."""
+    """Page token of the next page; empty on the last page."""
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[_product_pb2.Product]:
         """Newest first."""
@@ -131,7 +131,7 @@ Global___ListProductsResponse: _TypeAlias = ListProductsResponse  # noqa: Y015
 
 @_typing.final
 class UpdateProductRequest(_message.Message):
-    """The change of a product."""
+    """Request for UpdateProduct."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -139,11 +139,11 @@ class UpdateProductRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def product(self) -> _product_pb2.Product:
-        """The new values."""
+        """The product with its new values."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which of `title`, `price` and `active` to change, or `*` for all of them. Without a mask, those that are present in the request."""
+        """The fields to update: `title`, `price`, `active`, or `*` for all of them. Defaults to the fields present in `product`."""
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ Global___UpdateProductRequest: _TypeAlias = UpdateProductRequest  # noqa: Y015
 
 @_typing.final
 class AdjustStockRequest(_message.Message):
-    """The change of a product's stock."""
+    """Request for AdjustStock."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -170,7 +170,7 @@ class AdjustStockRequest(_message.Message):
     product_id: _builtins.str
     """Prefix `prd_`."""
     delta: _builtins.int
-    """Pieces to add; negative takes away."""
+    """Number of units to add; negative to remove."""
     def __init__(
         self,
         *,
