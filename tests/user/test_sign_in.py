@@ -79,7 +79,7 @@ async def test_failed_tries_back_off_and_coming_back_when_told_works(world: Worl
     waits = []
     for _ in range(8):
         refusal = await refused(world.sign_in(person.email, WRONG))
-        assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_TRIES")
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_ATTEMPTS")
         assert refusal.retry_after is not None
         waits.append(refusal.retry_after)
         world.clock.advance(timedelta(seconds=refusal.retry_after))
@@ -96,7 +96,7 @@ async def test_failed_tries_back_off_and_coming_back_when_told_works(world: Worl
 async def test_an_account_that_does_not_exist_backs_off_alike(world: World) -> None:
     email = world.email("nobody")
     reasons = [(await refused(world.sign_in(email, WRONG))).reason for _ in range(7)]
-    assert reasons == ["CREDENTIALS_INVALID"] * 5 + ["TOO_MANY_TRIES"] * 2
+    assert reasons == ["CREDENTIALS_INVALID"] * 5 + ["TOO_MANY_ATTEMPTS"] * 2
 
 
 async def test_fifty_tries_at_once_are_five(world: World) -> None:
@@ -104,7 +104,7 @@ async def test_fifty_tries_at_once_are_five(world: World) -> None:
     answers = await asyncio.gather(*(refused(world.sign_in(person.email, WRONG)) for _ in range(50)))
     reasons = [answer.reason for answer in answers]
     assert reasons.count("CREDENTIALS_INVALID") == 5
-    assert reasons.count("TOO_MANY_TRIES") == 45
+    assert reasons.count("TOO_MANY_ATTEMPTS") == 45
 
 
 async def test_of_many_who_come_back_at_once_one_goes_on(world: World) -> None:
@@ -125,7 +125,7 @@ async def test_thirty_right_ones_at_once_all_come_in(world: World) -> None:
 async def test_a_stranger_who_guesses_locks_nobody_out(world: World) -> None:
     person = await world.person("ada")
     stranger = elsewhere()
-    while (await refused(world.sign_in(person.email, WRONG, stranger))).reason != "TOO_MANY_TRIES":
+    while (await refused(world.sign_in(person.email, WRONG, stranger))).reason != "TOO_MANY_ATTEMPTS":
         pass
     await world.sign_in(person.email, person.password)
     await world.sign_in(person.email, person.password, elsewhere())
@@ -141,7 +141,7 @@ async def test_an_account_under_attack_from_everywhere_still_opens_to_its_owner(
     # Each address has fewer tries now, and its owner, wherever they are, still has some.
     address = elsewhere()
     reasons = [(await refused(world.sign_in(person.email, WRONG, address))).reason for _ in range(4)]
-    assert reasons == ["CREDENTIALS_INVALID"] * 2 + ["TOO_MANY_TRIES"] * 2
+    assert reasons == ["CREDENTIALS_INVALID"] * 2 + ["TOO_MANY_ATTEMPTS"] * 2
     await world.sign_in(person.email, person.password, elsewhere())
 
 
@@ -150,7 +150,7 @@ async def test_an_address_that_fails_over_many_accounts_waits_but_those_it_knows
     for number in range(100):
         assert (await refused(world.sign_in(world.email(f"guess{number}"), WRONG))).reason == "CREDENTIALS_INVALID"
     refusal = await refused(world.sign_in(world.email("more"), WRONG))
-    assert (refusal.reason, refusal.retry_after) == ("TOO_MANY_TRIES", 1)
+    assert (refusal.reason, refusal.retry_after) == ("TOO_MANY_ATTEMPTS", 1)
     await world.sign_in(person.email, person.password)
 
 

@@ -115,7 +115,7 @@ async def test_one_network_asks_for_five_mails_an_hour_to_an_address(world: Worl
     for _ in range(5):
         await world.sign_up("ada")
     refusal = await refused(world.sign_up("ada"))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_TRIES")
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_ATTEMPTS")
     assert refusal.retry_after is not None and 3500 < refusal.retry_after <= 3600
     await world.sign_up("bob")
     assert len(await world.told()) == 6
@@ -129,7 +129,7 @@ async def test_a_mailbox_that_is_flooded_still_hears_of_its_owner_and_once_from_
     stranger = elsewhere()
     await world.sign_up("ada", "a password of a stranger", stranger)
     neighbour = stranger.replace("::9", ":1::9")
-    assert (await refused(world.sign_up("ada", "a password of a stranger", neighbour))).reason == "TOO_MANY_TRIES"
+    assert (await refused(world.sign_up("ada", "a password of a stranger", neighbour))).reason == "TOO_MANY_ATTEMPTS"
 
     owner = await world.sign_up("ada")
     await world.verify(owner.email, await world.code(owner))
@@ -141,7 +141,7 @@ async def test_a_sign_up_has_ten_mails_in_its_life(start) -> None:
         for _ in range(10):
             await world.sign_up("ada")
         refusal = await refused(world.sign_up("ada"))
-        assert (refusal.reason, refusal.retry_after) == ("TOO_MANY_TRIES", 24 * 3600)
+        assert (refusal.reason, refusal.retry_after) == ("TOO_MANY_ATTEMPTS", 24 * 3600)
         assert len(await world.told()) == 10
 
 
@@ -151,5 +151,5 @@ async def test_one_network_asks_for_a_hundred_mails_an_hour(world: World) -> Non
         await world.auth.ResendVerification(
             ResendVerificationRequest(email=world.email(f"u{number}")), metadata=world.at(mine)
         )
-    assert (await refused(world.sign_up("more", address=mine))).reason == "TOO_MANY_TRIES"
+    assert (await refused(world.sign_up("more", address=mine))).reason == "TOO_MANY_ATTEMPTS"
     await world.sign_up("more")

@@ -149,7 +149,7 @@ async def test_a_hundred_guesses_at_once_are_five(world: World) -> None:
     code = await world.code(person)
     guesses = [f"{(int(code) + step) % 10**8:08}" for step in range(1, 101)]
     answers = await asyncio.gather(*(refusal_of(world, person.email, guess) for guess in guesses))
-    assert [answer for _, answer in answers].count("TOO_MANY_TRIES") == 95
+    assert [answer for _, answer in answers].count("TOO_MANY_ATTEMPTS") == 95
     assert [tuple(row) for row in await world.rows("SELECT attempts FROM sign_ups")] == [(5,)]
     assert await refusal_of(world, person.email, code, address=elsewhere()) == INVALID
 
@@ -171,7 +171,7 @@ async def test_who_guesses_from_one_network_waits_and_the_owner_does_not(world: 
     for _ in range(5):
         await refusal_of(world, owner.email, wrong(code), STRANGERS, stranger)
     refusal = await refused(world.verify(owner.email, wrong(code), STRANGERS, stranger))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_TRIES")
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_ATTEMPTS")
     assert refusal.retry_after == 1
     await world.verify(owner.email, code)
 

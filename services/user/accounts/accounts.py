@@ -8,7 +8,7 @@ from chassis.clock import Clock
 from chassis.queues import outbox
 from chassis.queues.outbox import Outbox
 from chassis.storage.database import Database, Transaction
-from services.user.auth.domain import TooManyTries
+from services.user.auth.domain import TooManyAttempts
 from services.user.passwords.passwords import Passwords
 from services.user.sign_ups.domain import (
     LIFE,
@@ -52,14 +52,14 @@ class Accounts:
         return await self._passwords.hash(password, self._sign_ups.salt(email))
 
     async def sign_up(self, email: str, password: str, display_name: str, locale: str, network: bytes) -> None:
-        """Keep the wish for an account, and ask for the mail. Raises `TooManyTries` when it has had its mails."""
+        """Keep the wish for an account, and ask for the mail. Raises `TooManyAttempts` when it has had its mails."""
         password_hash = await self.hash(email, password)
         now = self._clock.now()
         sign_up = SignUp(ids.new("sgn", now), email, display_name, locale, password_hash, network)
         async with self._database.transaction() as tx:
             asked = await self._sign_ups.ask(tx, sign_up, now)
             if asked.mails > MAILS:
-                raise TooManyTries(retry_after=LIFE)
+                raise TooManyAttempts(retry_after=LIFE)
             fact = events_pb2.UserSignedUp(sign_up_id=asked.sign_up_id)
             await self._tell_of_sign_up(tx, "user.signed_up", asked, fact)
         self._events.notify()

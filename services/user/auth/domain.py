@@ -21,7 +21,7 @@ class CredentialsInvalid(Unauthenticated):
     """Address and password do not fit an account that may sign in."""
 
 
-class TooManyTries(ResourceExhausted):
+class TooManyAttempts(ResourceExhausted):
     """Too many failed tries or mails asked for; come back a little later."""
 
 

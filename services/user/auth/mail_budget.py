@@ -8,7 +8,7 @@ nothing; then the edge's limits stay, and the bound of each pending sign-up.
 from datetime import timedelta
 
 from chassis.storage.cache import Cache
-from services.user.auth.domain import TooManyTries
+from services.user.auth.domain import TooManyAttempts
 from services.user.auth.origins import Origin
 
 HOUR = 3600
@@ -27,7 +27,7 @@ class MailBudget:
         self._of_network = of_network
 
     async def spend(self, origin: Origin) -> None:
-        """Count one mail. Raises `TooManyTries` with the time to come back; that tells nothing of the address."""
+        """Count one mail. Raises `TooManyAttempts` with the time to come back; that tells nothing of the address."""
         await self._count(f"mails:{origin.pair}", TO_ADDRESS_FROM_NETWORK)
         await self._count(f"mails:{origin.address}", self._of_network)
         if await self._cache.increment(f"mails:{origin.account}", HOUR) > TO_ADDRESS:
@@ -35,4 +35,4 @@ class MailBudget:
 
     async def _count(self, key: str, most: int) -> None:
         if await self._cache.increment(key, HOUR) > most:
-            raise TooManyTries(retry_after=timedelta(seconds=max(1, await self._cache.ttl(key))))
+            raise TooManyAttempts(retry_after=timedelta(seconds=max(1, await self._cache.ttl(key))))

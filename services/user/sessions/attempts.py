@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from chassis.clock import Clock
 from chassis.errors import WeftError
 from chassis.storage.cache import Cache
-from services.user.auth.domain import TooManyTries
+from services.user.auth.domain import TooManyAttempts
 from services.user.auth.origins import Origin
 
 WINDOW = 900
@@ -44,7 +44,7 @@ class Tries:
 
     @asynccontextmanager
     async def one(self, origin: Origin) -> AsyncIterator[None]:
-        """Around a try. Raises `TooManyTries` with the time to come back."""
+        """Around a try. Raises `TooManyAttempts` with the time to come back."""
         # One after the other, so that many at once are counted like many in a row.
         turn = self._turns.setdefault(origin.pair, asyncio.Lock())
         async with turn:
@@ -66,7 +66,7 @@ class Tries:
             until = await self._cache.get(f"{self._prefix}until:{key}")
             left = float(until) - self._clock.now().timestamp() if until else 0.0
             if left > 0:
-                raise TooManyTries(retry_after=timedelta(seconds=math.ceil(left)))
+                raise TooManyAttempts(retry_after=timedelta(seconds=math.ceil(left)))
 
     async def _count(self, origin: Origin) -> None:
         attacked = await self._cache.increment(f"{self._prefix}tries:{origin.account}", WINDOW) > ATTACK

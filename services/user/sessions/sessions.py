@@ -50,7 +50,7 @@ class Sessions:
         self._clock = clock
 
     async def open(self, email: str, password: str, origin: Origin) -> Tokens:
-        """A new session. Raises `CredentialsInvalid` or `TooManyTries`, alike whether or not there is an account."""
+        """A new session. Raises `CredentialsInvalid` or `TooManyAttempts`, alike whether or not there is an account."""
         async with self._tries.one(origin):
             user = await self._users.find_person(email)
             good = await self._passwords.verify(user.password_hash if user else "", password)

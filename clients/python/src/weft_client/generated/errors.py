@@ -459,6 +459,13 @@ class TokenMissing(failures.Unauthenticated):
     domain = 'weft.api.v1'
 
 
+class TooManyAttempts(failures.RateLimited):
+    """Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again."""
+
+    reason = 'TOO_MANY_ATTEMPTS'
+    domain = 'weft.user.v1'
+
+
 class TooManyStreams(failures.RateLimited):
     """The caller, or its partner, has opened the maximum number of streams, `limit`. Metadata: `limit`. `RetryInfo` says when to try again."""
 
@@ -469,13 +476,6 @@ class TooManyStreams(failures.RateLimited):
     def limit(self) -> str:
         """The metadata `limit`; empty where the service left it out."""
         return self.metadata.get('limit', '')
-
-
-class TooManyTries(failures.RateLimited):
-    """Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again."""
-
-    reason = 'TOO_MANY_TRIES'
-    domain = 'weft.user.v1'
 
 
 class UnknownField(failures.InvalidArgument):
@@ -572,8 +572,8 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'TOKEN_EXPIRED'): TokenExpired,
     ('weft.api.v1', 'TOKEN_INVALID'): TokenInvalid,
     ('weft.api.v1', 'TOKEN_MISSING'): TokenMissing,
+    ('weft.user.v1', 'TOO_MANY_ATTEMPTS'): TooManyAttempts,
     ('weft.api.v1', 'TOO_MANY_STREAMS'): TooManyStreams,
-    ('weft.user.v1', 'TOO_MANY_TRIES'): TooManyTries,
     ('weft.api.v1', 'UNKNOWN_FIELD'): UnknownField,
     ('weft.api.v1', 'UNKNOWN_QUERY_PARAMETER'): UnknownQueryParameter,
     ('weft.user.v1', 'USER_NOT_FOUND'): UserNotFound,
@@ -630,8 +630,8 @@ __all__ = [
     'TokenExpired',
     'TokenInvalid',
     'TokenMissing',
+    'TooManyAttempts',
     'TooManyStreams',
-    'TooManyTries',
     'UnknownField',
     'UnknownQueryParameter',
     'UserNotFound',

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from weft.api.v1 import reason_pb2 as weft_dot_api_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/error_reason.proto\x12\x0cweft.user.v1\x1a\x18weft/api/v1/reason.proto*\xf2\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x0b\x45MAIL_TAKEN\x10\x01\x1a\x06\x8a\xe7\x18\x02\x08\x06\x12\x38\n\x18\x45XTERNAL_REFERENCE_TAKEN\x10\x02\x1a\x1a\x8a\xe7\x18\x16\x08\x06\x12\x12\x65xternal_reference\x12#\n\x0eUSER_NOT_FOUND\x10\x03\x1a\x0f\x8a\xe7\x18\x0b\x08\x05\x12\x07user_id\x12\x1f\n\x13PASSWORD_TOO_COMMON\x10\x05\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12%\n\x19VERIFICATION_CODE_INVALID\x10\x06\x1a\x06\x8a\xe7\x18\x02\x08\t\x12\x1f\n\x13\x43REDENTIALS_INVALID\x10\x07\x1a\x06\x8a\xe7\x18\x02\x08\x10\x12\x1c\n\x0eTOO_MANY_TRIES\x10\x08\x1a\x08\x8a\xe7\x18\x04\x08\x08\x18\x01\x12!\n\x15REFRESH_TOKEN_INVALID\x10\t\x1a\x06\x8a\xe7\x18\x02\x08\x10\x12)\n\x11PARTNER_NOT_FOUND\x10\n\x1a\x12\x8a\xe7\x18\x0e\x08\x05\x12\npartner_id\x12\x31\n\x19PARTNER_ALREADY_SUSPENDED\x10\x0b\x1a\x12\x8a\xe7\x18\x0e\x08\t\x12\npartner_id\x12-\n\x15PARTNER_NOT_SUSPENDED\x10\x0c\x1a\x12\x8a\xe7\x18\x0e\x08\t\x12\npartner_id\x12\'\n\x10\x43LIENT_NOT_FOUND\x10\r\x1a\x11\x8a\xe7\x18\r\x08\x05\x12\tclient_id\x12%\n\x11SCOPE_NOT_GRANTED\x10\x0e\x1a\x0e\x8a\xe7\x18\n\x08\t\x12\x06scopes\x12)\n\x11SIGN_UP_NOT_FOUND\x10\x0f\x1a\x12\x8a\xe7\x18\x0e\x08\x05\x12\nsign_up_id\"\x04\x08\x04\x10\x04*\x15USER_ALREADY_VERIFIEDb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/error_reason.proto\x12\x0cweft.user.v1\x1a\x18weft/api/v1/reason.proto*\xf5\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x0b\x45MAIL_TAKEN\x10\x01\x1a\x06\x8a\xe7\x18\x02\x08\x06\x12\x38\n\x18\x45XTERNAL_REFERENCE_TAKEN\x10\x02\x1a\x1a\x8a\xe7\x18\x16\x08\x06\x12\x12\x65xternal_reference\x12#\n\x0eUSER_NOT_FOUND\x10\x03\x1a\x0f\x8a\xe7\x18\x0b\x08\x05\x12\x07user_id\x12\x1f\n\x13PASSWORD_TOO_COMMON\x10\x05\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12%\n\x19VERIFICATION_CODE_INVALID\x10\x06\x1a\x06\x8a\xe7\x18\x02\x08\t\x12\x1f\n\x13\x43REDENTIALS_INVALID\x10\x07\x1a\x06\x8a\xe7\x18\x02\x08\x10\x12\x1f\n\x11TOO_MANY_ATTEMPTS\x10\x08\x1a\x08\x8a\xe7\x18\x04\x08\x08\x18\x01\x12!\n\x15REFRESH_TOKEN_INVALID\x10\t\x1a\x06\x8a\xe7\x18\x02\x08\x10\x12)\n\x11PARTNER_NOT_FOUND\x10\n\x1a\x12\x8a\xe7\x18\x0e\x08\x05\x12\npartner_id\x12\x31\n\x19PARTNER_ALREADY_SUSPENDED\x10\x0b\x1a\x12\x8a\xe7\x18\x0e\x08\t\x12\npartner_id\x12-\n\x15PARTNER_NOT_SUSPENDED\x10\x0c\x1a\x12\x8a\xe7\x18\x0e\x08\t\x12\npartner_id\x12\'\n\x10\x43LIENT_NOT_FOUND\x10\r\x1a\x11\x8a\xe7\x18\r\x08\x05\x12\tclient_id\x12%\n\x11SCOPE_NOT_GRANTED\x10\x0e\x1a\x0e\x8a\xe7\x18\n\x08\t\x12\x06scopes\x12)\n\x11SIGN_UP_NOT_FOUND\x10\x0f\x1a\x12\x8a\xe7\x18\x0e\x08\x05\x12\nsign_up_id\"\x04\x08\x04\x10\x04*\x15USER_ALREADY_VERIFIEDb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,8 +44,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERRORREASON'].values_by_name["VERIFICATION_CODE_INVALID"]._serialized_options = b'\212\347\030\002\010\t'
   _globals['_ERRORREASON'].values_by_name["CREDENTIALS_INVALID"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["CREDENTIALS_INVALID"]._serialized_options = b'\212\347\030\002\010\020'
-  _globals['_ERRORREASON'].values_by_name["TOO_MANY_TRIES"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["TOO_MANY_TRIES"]._serialized_options = b'\212\347\030\004\010\010\030\001'
+  _globals['_ERRORREASON'].values_by_name["TOO_MANY_ATTEMPTS"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["TOO_MANY_ATTEMPTS"]._serialized_options = b'\212\347\030\004\010\010\030\001'
   _globals['_ERRORREASON'].values_by_name["REFRESH_TOKEN_INVALID"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["REFRESH_TOKEN_INVALID"]._serialized_options = b'\212\347\030\002\010\020'
   _globals['_ERRORREASON'].values_by_name["PARTNER_NOT_FOUND"]._loaded_options = None
@@ -61,5 +61,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERRORREASON'].values_by_name["SIGN_UP_NOT_FOUND"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["SIGN_UP_NOT_FOUND"]._serialized_options = b'\212\347\030\016\010\005\022\nsign_up_id'
   _globals['_ERRORREASON']._serialized_start=76
-  _globals['_ERRORREASON']._serialized_end=702
+  _globals['_ERRORREASON']._serialized_end=705
 # @@protoc_insertion_point(module_scope)

@@ -36,7 +36,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one."""
     CREDENTIALS_INVALID: _ErrorReason.ValueType  # 7
     """No account that may sign in has this address and password."""
-    TOO_MANY_TRIES: _ErrorReason.ValueType  # 8
+    TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 8
     """Too many failed attempts, or mails asked for, from the caller's network."""
     REFRESH_TOKEN_INVALID: _ErrorReason.ValueType  # 9
     """The refresh token is unknown, used, ended or revoked; sign in again."""
@@ -70,7 +70,7 @@ VERIFICATION_CODE_INVALID: ErrorReason.ValueType  # 6
 """No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one."""
 CREDENTIALS_INVALID: ErrorReason.ValueType  # 7
 """No account that may sign in has this address and password."""
-TOO_MANY_TRIES: ErrorReason.ValueType  # 8
+TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 8
 """Too many failed attempts, or mails asked for, from the caller's network."""
 REFRESH_TOKEN_INVALID: ErrorReason.ValueType  # 9
 """The refresh token is unknown, used, ended or revoked; sign in again."""

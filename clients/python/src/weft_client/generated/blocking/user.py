@@ -55,7 +55,7 @@ class Auth:
 
         Raises:
             PasswordTooCommon: The password is on the list of common passwords.
-            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
+            TooManyAttempts: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.SignUpRequest(
             email=email,
@@ -87,7 +87,7 @@ class Auth:
 
         Raises:
             VerificationCodeInvalid: No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one.
-            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
+            TooManyAttempts: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.VerifyEmailRequest(
             email=email,
@@ -112,7 +112,7 @@ class Auth:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
+            TooManyAttempts: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.ResendVerificationRequest(
             email=email,
@@ -138,7 +138,7 @@ class Auth:
 
         Raises:
             CredentialsInvalid: No account that may sign in has this address and password.
-            TooManyTries: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
+            TooManyAttempts: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.SignInRequest(
             email=email,
