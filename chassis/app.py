@@ -42,12 +42,12 @@ from contract import Contract
 
 log = logs.logger("app")
 Job = Callable[[], Awaitable[Any]]
-NEVER_GIVEN_UP: dict[str, Any] = {"max_attempts": 1_000_000, "max_overruns": None}
+RETRY_FOREVER: dict[str, Any] = {"max_attempts": 1_000_000, "max_overruns": None}
 """Options of a queue whose jobs may not be lost to anything."""
-QUIET = 0.3
+DRAIN_IDLE_S = 0.3
 """Seconds without a call after which callers have noticed that the process is not serving any more."""
 
-STREAM_GRACE = 15
+STREAM_GRACE_S = 15
 """Seconds that a stream has past its deadline: for its last message, and for a peer whose timer is late."""
 
 
@@ -57,7 +57,7 @@ def server_options(read: Contract) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", 0),  # one process is one endpoint: a taken port is a fault, not a share
         ("grpc.max_connection_age_ms", 300_000),  # clients find new replicas
-        ("grpc.max_connection_age_grace_ms", int((longest + STREAM_GRACE) * 1000)),
+        ("grpc.max_connection_age_grace_ms", int((longest + STREAM_GRACE_S) * 1000)),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.max_receive_message_length", 4 * 1024 * 1024),
@@ -114,7 +114,7 @@ class App:
         if "idempotency" in self.metadata.tables:
             self.replies = idempotency.Replies(self.database, self.clock, self.vault)
         if "outbox" in self.metadata.tables:
-            self.outbox = Outbox(self.queue("outbox", **NEVER_GIVEN_UP))
+            self.outbox = Outbox(self.queue("outbox", **RETRY_FOREVER))
             relay = Relay(lambda events: self.clients.events.publish_events(events=events), self.tracer)
             self.add_worker(workers.Worker(self.outbox.queue, relay, breakers=[relay.breaker]))
 
@@ -222,7 +222,7 @@ class App:
         end, seen = monotonic() + self.settings.drain, -1
         while self._server is not None and self.server_context.calls != seen and monotonic() < end:
             seen = self.server_context.calls
-            await asyncio.sleep(QUIET)
+            await asyncio.sleep(DRAIN_IDLE_S)
 
     async def _start_server(self) -> int:
         self.server_context = stages.ServerContext(

@@ -12,12 +12,16 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 MAX_VIOLATIONS = 20
-MAX_MESSAGE = 400
+MAX_MESSAGE_BYTES = 400
 """Bytes of the message, percent-encoded as gRPC sends it."""
-MAX_STATUS = 2_500
+MAX_STATUS_BYTES = 2_500
 """Bytes of the serialized status; a header holds them in base64, a third more."""
-_METADATA, _FIELD, _DESCRIPTION = 800, 200, 400  # bytes: all values together, one field path, one description
-_LEFT_OUT = len(", and 4294967296 more.")
+_METADATA_BYTES, _FIELD_BYTES, _DESCRIPTION_BYTES = (
+    800,
+    200,
+    400,
+)  # bytes: all values together, one field path, one description
+_LEFT_OUT_BYTES = len(", and 4294967296 more.")
 
 
 def status(
@@ -31,7 +35,7 @@ def status(
 ) -> status_pb2.Status:
     """A status with its details. `cause`: reason, domain and metadata; `left_out`: violations that were left out already."""
     reason, domain, metadata = cause
-    share = _METADATA // max(1, len(metadata))
+    share = _METADATA_BYTES // max(1, len(metadata))
     short = {key: cut(value, share) for key, value in metadata.items()}
     info = error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=short)
     others: list[Message] = []
@@ -40,9 +44,11 @@ def status(
         delay.FromTimedelta(retry_after)
         others.append(error_details_pb2.RetryInfo(retry_delay=delay))
     others.append(error_details_pb2.RequestInfo(request_id=cut(request_id, 64)))
-    message = _cut_encoded(message, MAX_MESSAGE - _LEFT_OUT)
+    message = _cut_encoded(message, MAX_MESSAGE_BYTES - _LEFT_OUT_BYTES)
     answer = status_pb2.Status(code=code, message=message, details=_packed([info, *others]))
-    shown = _fitting(violations, MAX_STATUS - answer.ByteSize() - _LEFT_OUT - 100)  # the type's name, and lengths
+    shown = _fitting(
+        violations, MAX_STATUS_BYTES - answer.ByteSize() - _LEFT_OUT_BYTES - 100
+    )  # the type's name, and lengths
     left_out += len(violations) - len(shown)
     if left_out:
         answer.message = f"{message.rstrip('.')}, and {left_out} more."
@@ -62,7 +68,7 @@ def _fitting(violations: Sequence[tuple[str, str]], room: int) -> list[error_det
     shown = []
     for field, description in violations[:MAX_VIOLATIONS]:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=cut(field, _FIELD), description=cut(description, _DESCRIPTION)
+            field=cut(field, _FIELD_BYTES), description=cut(description, _DESCRIPTION_BYTES)
         )
         room -= violation.ByteSize() + 3
         if room < 0:

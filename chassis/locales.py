@@ -6,21 +6,21 @@ from collections.abc import Collection, Sequence
 import langcodes
 from langcodes import language_distance
 
-LONGEST = 35
+MAX_TAG_LENGTH = 35
 """Characters of a tag that every reader has to take (RFC 5646, 4.4.1); the bound of the contract."""
 
-_FURTHEST = 10
+_MAX_DISTANCE = 10
 """Of a match: Swiss German is served German (8), Ukrainian is not served Russian (24)."""
-_MOST_RANGES = 20
-_LONGEST_HEADER = 1000
-_KEPT = 2000
+_MAX_RANGES = 20
+_MAX_HEADER_LENGTH = 1000
+_MAX_CACHED_TAGS = 2000
 _WEIGHT = re.compile(r"[qQ]\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
 
 
 def normalise(tag: str) -> str:
     """`DE` is `de`, `de_at` is `de-AT`, `iw` is `he`. Raises `ValueError` for what is no language tag."""
-    if len(tag) > LONGEST:
-        raise ValueError(f"a language tag has at most {LONGEST} characters")
+    if len(tag) > MAX_TAG_LENGTH:
+        raise ValueError(f"a language tag has at most {MAX_TAG_LENGTH} characters")
     _forget()
     return langcodes.standardize_tag(tag)
 
@@ -30,11 +30,11 @@ def best(wanted: str, available: Collection[str]) -> str | None:
 
     Takes whatever was kept before there was a bound: of a long or broken tag the beginning counts.
     """
-    if len(wanted) > LONGEST:
-        wanted = wanted[: LONGEST + 1].rpartition("-")[0]
+    if len(wanted) > MAX_TAG_LENGTH:
+        wanted = wanted[: MAX_TAG_LENGTH + 1].rpartition("-")[0]
     for tag in (wanted, wanted.partition("-")[0]):
         try:
-            return langcodes.closest_supported_match(normalise(tag), sorted(available), _FURTHEST)
+            return langcodes.closest_supported_match(normalise(tag), sorted(available), _MAX_DISTANCE)
         except ValueError:
             continue
     return None
@@ -45,7 +45,7 @@ def accept_language(header: str, available: Collection[str], default: str) -> st
 
     Of a longer header the first 1,000 characters and 20 languages count.
     """
-    ranges = header[:_LONGEST_HEADER].split(",", _MOST_RANGES)[:_MOST_RANGES]
+    ranges = header[:_MAX_HEADER_LENGTH].split(",", _MAX_RANGES)[:_MAX_RANGES]
     weighed = [(_weight(parameters), tag.strip()) for tag, _, parameters in (part.partition(";") for part in ranges)]
     refused = {tag.lower() for weight, tag in weighed if weight == 0}
     offered = [tag for tag in available if tag.lower() not in refused]
@@ -74,7 +74,7 @@ def _weight(parameters: str) -> float:
 
 def _forget() -> None:
     # The library remembers every tag that it has ever seen, and strangers think of new ones.
-    if len(langcodes.Language._PARSE_CACHE) > _KEPT:
+    if len(langcodes.Language._PARSE_CACHE) > _MAX_CACHED_TAGS:
         langcodes.Language._PARSE_CACHE.clear()
         langcodes.Language._INSTANCES.clear()
         language_distance._DISTANCE_CACHE.clear()

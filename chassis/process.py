@@ -24,7 +24,7 @@ from chassis.telemetry import logs, tracing
 
 Build = Callable[[App], Awaitable[None]]
 log = logs.logger("process")
-_GIVE_UP_S = 3.0
+_ABORT_TIMEOUT_S = 3.0
 """Seconds to close what a failed start has opened, and for its tasks to end."""
 
 
@@ -152,12 +152,12 @@ async def _serve(make: Callable[[], App], build: Build) -> None:
 async def _give_up(weft: App, error: Exception) -> None:
     """Close what a failed start has opened, and end for certain: a task that will not be cancelled keeps the loop alive."""
     with contextlib.suppress(Exception):
-        async with asyncio.timeout(_GIVE_UP_S):
+        async with asyncio.timeout(_ABORT_TIMEOUT_S):
             await weft.close()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
-    if tasks and (await asyncio.wait(tasks, timeout=_GIVE_UP_S))[1]:
+    if tasks and (await asyncio.wait(tasks, timeout=_ABORT_TIMEOUT_S))[1]:
         sys.stderr.write(f"weft-{weft.name}: {_sentence(error) or repr(error)}\n")
         sys.stderr.flush()
         os._exit(1)

@@ -19,7 +19,7 @@ from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import Tracer
 
 log = logger("outbox")
-_ABOUT_THE_EVENTS = frozenset(
+_EVENT_FAULTS = frozenset(
     {
         StatusCode.INVALID_ARGUMENT,
         StatusCode.FAILED_PRECONDITION,
@@ -139,7 +139,7 @@ class Relay:
 
 def _away(error: WeftError) -> bool:
     """Whether the receiver or the way to it is to blame, and not what it was sent."""
-    return error.code not in _ABOUT_THE_EVENTS or (error.code is StatusCode.RESOURCE_EXHAUSTED and bool(error.reason))
+    return error.code not in _EVENT_FAULTS or (error.code is StatusCode.RESOURCE_EXHAUSTED and bool(error.reason))
 
 
 def _defer(events: Sequence[tuple[Job, event_pb2.Event]], why: str) -> None:

@@ -37,12 +37,12 @@ from chassis.telemetry import tracing
 from chassis.telemetry.logs import logger
 
 log = logger("work")
-KEEP_DONE = timedelta(hours=24)
-KEEP_DEAD = timedelta(days=90)
+DONE_RETENTION = timedelta(hours=24)
+DEAD_RETENTION = timedelta(days=90)
 """Time enough for someone to look at what failed, and to replay it."""
-SOON = 0.01
+NOTIFY_DEBOUNCE_S = 0.01
 """Seconds that the first announcement after a quiet time waits for company."""
-APART = 0.1
+NOTIFY_MIN_INTERVAL_S = 0.1
 """Seconds between two announcements at least: each is a commit of its own."""
 
 
@@ -71,8 +71,8 @@ def table(name: str, metadata: MetaData) -> Table:
         Index(f"{name}_due", "due", postgresql_where=text("state = 'ready'")),
         Index(f"{name}_finished", "finished_at", postgresql_where=text("state <> 'ready'")),
         info=retention.delete(
-            retention.Expiry("finished_at", KEEP_DONE, "state = 'done'"),
-            retention.Expiry("finished_at", KEEP_DEAD, "state = 'dead'"),
+            retention.Expiry("finished_at", DONE_RETENTION, "state = 'done'"),
+            retention.Expiry("finished_at", DEAD_RETENTION, "state = 'dead'"),
         ),
     )
 
@@ -181,7 +181,7 @@ class Queue:
     async def _announce(self) -> None:
         """Tell other processes; what comes meanwhile is told with the next time."""
         while self._unannounced:
-            await asyncio.sleep(max(SOON, self._announced + APART - monotonic()))
+            await asyncio.sleep(max(NOTIFY_DEBOUNCE_S, self._announced + NOTIFY_MIN_INTERVAL_S - monotonic()))
             self._unannounced, self._announced = False, monotonic()
             with contextlib.suppress(Exception):  # the poll finds the work anyway
                 await self._database.run(self._sql.notify)

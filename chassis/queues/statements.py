@@ -16,8 +16,8 @@ UPDATE {name} j SET leased_until = {now} + make_interval(secs => %(seconds)s), a
 ) due WHERE j.id = due.id
 RETURNING j.id, j.kind, j.key, j.payload, j.traceparent, j.attempts, j.excused, j.overruns
 """
-_UNSUSPECTED = "leased_until IS NULL AND overruns = 0"
-_SUSPECTED = "(leased_until < {now} OR (leased_until IS NULL AND overruns > 0))"
+_IS_NOT_SUSPECT = "leased_until IS NULL AND overruns = 0"
+_IS_SUSPECT = "(leased_until < {now} OR (leased_until IS NULL AND overruns > 0))"
 
 _FINISH = """
 UPDATE {name} j SET
@@ -64,8 +64,8 @@ def of(name: str, now: str) -> Statements:
 
     return Statements(
         insert=query("put", _INSERT),
-        lease=query("lease", _LEASE, _UNSUSPECTED),
-        lease_suspect=query("lease suspect", _LEASE, _SUSPECTED),
+        lease=query("lease", _LEASE, _IS_NOT_SUSPECT),
+        lease_suspect=query("lease suspect", _LEASE, _IS_SUSPECT),
         finish=query("finish", _FINISH),
         overran=query(
             "overran", "UPDATE {name} SET overruns = overruns + 1 WHERE id = ANY(%(ids)s) AND state = 'ready'"

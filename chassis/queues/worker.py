@@ -12,10 +12,10 @@ from chassis.queues.queue import Job, Queue
 from chassis.telemetry.logs import logger
 
 log = logger("worker")
-POLL = 5.0
+POLL_INTERVAL_S = 5.0
 """Seconds between two looks at a queue that nobody announced work for, at most: apart, one connection serves all workers."""
 
-AGAIN = 0.2
+BREAKER_CHECK_INTERVAL_S = 0.2
 """Seconds between two looks at a breaker that is open, at most."""
 
 Handler = Callable[[Sequence[Job]], Awaitable[None]]
@@ -64,9 +64,9 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 if closed := self._closed_for():
-                    await self._rest(min(closed, AGAIN))
+                    await self._rest(min(closed, BREAKER_CHECK_INTERVAL_S))
                 elif not await step():
-                    await wait(POLL * random.uniform(0.5, 1.0))  # noqa: S311
+                    await wait(POLL_INTERVAL_S * random.uniform(0.5, 1.0))  # noqa: S311
                 pause = 0.1
             except Exception as error:
                 log.warning("worker_paused", queue=self.queue.name, cause=repr(error), seconds=pause)

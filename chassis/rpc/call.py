@@ -19,7 +19,7 @@ from contract import Method
 
 current: ContextVar[Call | None] = ContextVar("weft_call", default=None)
 """The call that is being served here."""
-TWICE = "given twice"
+REPEATED = "given twice"
 """In the place of a header that came twice: valid for none of them."""
 
 
@@ -59,13 +59,13 @@ class Call:
         """Headers that must come once are no good when they come twice: a proxy may have looked at the other one."""
         for name, value in self.context.invocation_metadata() or ():
             if name == "authorization":
-                self.authorization = str(value) if not self.authorization else TWICE
+                self.authorization = str(value) if not self.authorization else REPEATED
             elif name == "traceparent":
-                self.traceparent = str(value) if not self.traceparent else TWICE
+                self.traceparent = str(value) if not self.traceparent else REPEATED
             elif name == "x-request-id":
                 self.request_id = self.request_id or str(value)[:64]
             elif name == "idempotency-key":
-                self.idempotency_key = str(value) if self.idempotency_key is None else TWICE
+                self.idempotency_key = str(value) if self.idempotency_key is None else REPEATED
             elif name == "x-weft-client-traceparent":
                 self.client_traceparent = str(value)
         if not self.request_id:

@@ -25,7 +25,7 @@ class _Running:
         self.expired = False
 
 
-class Bound:
+class TimeLimit:
     """At most `seconds` for each of any number of calls."""
 
     def __init__(self, seconds: float) -> None:

@@ -14,8 +14,8 @@ from chassis.storage.database import Database, Query
 from chassis.telemetry.logs import logger
 
 log = logger("health")
-INTERVAL = 2.0
-LATE = 2.0
+CHECK_INTERVAL_S = 2.0
+CHECK_TIMEOUT_S = 2.0
 """Seconds within which the database has to answer; a statement that hangs ends by itself (`connections`)."""
 _REVISION = Query("SELECT version_num FROM alembic_version", name="check revision")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -38,7 +38,7 @@ class Health:
         looking.add_done_callback(_forget)
         # Not cancelled when it is late: to cancel a statement, a silent server would have to answer too.
         try:
-            await asyncio.wait({looking}, timeout=LATE)
+            await asyncio.wait({looking}, timeout=CHECK_TIMEOUT_S)
         except asyncio.CancelledError:
             looking.cancel()  # the process ends
             raise
@@ -63,7 +63,7 @@ class Health:
             if now is not known and not self._stopping:
                 known = now
                 await self._set(_SERVING if now else _NOT_SERVING)
-            await asyncio.sleep(INTERVAL if now else 0.2)
+            await asyncio.sleep(CHECK_INTERVAL_S if now else 0.2)
 
     async def stop(self) -> None:
         """Not serving from now on: edges and clients go elsewhere."""

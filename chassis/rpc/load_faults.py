@@ -11,12 +11,12 @@ from weft_client import failures
 
 from chassis.errors import DeadlineExpired, Overloaded, ResourceBusy, ServiceUnavailable, WeftError
 
-SOON = timedelta(seconds=1)
+RETRY_AFTER = timedelta(seconds=1)
 _LATE = frozenset((grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED))
-_AWAY = frozenset((grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, *_LATE))
-_CONTENDED = frozenset(("40001", "40P01", "55P03"))
+_UNREACHABLE = frozenset((grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, *_LATE))
+_CONTENTION = frozenset(("40001", "40P01", "55P03"))
 """SQLSTATEs of a row that others hold: serialization failure, deadlock, lock time-out."""
-_TROUBLED = frozenset(("08", "53", "57", "58"))
+_SERVER_FAULTS = frozenset(("08", "53", "57", "58"))
 """SQLSTATE classes of a server that is away, full, stopping, or in trouble with its system."""
 
 
@@ -27,11 +27,11 @@ def passing(error: Exception) -> WeftError | None:
     if isinstance(error, psycopg.Error):
         return _of_database(error)
     if isinstance(error, failures.WeftError):
-        return ServiceUnavailable() if error.code in _AWAY else None
+        return ServiceUnavailable() if error.code in _UNREACHABLE else None
     if isinstance(error, grpc.aio.AioRpcError):
-        return ServiceUnavailable() if error.code() in _AWAY else None
+        return ServiceUnavailable() if error.code() in _UNREACHABLE else None
     if isinstance(error, MemoryError) or "can't start new thread" in str(error):
-        return Overloaded(retry_after=SOON)
+        return Overloaded(retry_after=RETRY_AFTER)
     return ServiceUnavailable() if isinstance(error, OSError) else None
 
 
@@ -39,9 +39,9 @@ def _of_database(error: psycopg.Error) -> WeftError | None:
     state = error.sqlstate or ""
     if state == "57014":  # query cancelled: by its statement_timeout
         return DeadlineExpired()
-    if state in _CONTENDED:
-        return ResourceBusy(retry_after=SOON)
-    if state[:2] in _TROUBLED or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if state in _CONTENTION:
+        return ResourceBusy(retry_after=RETRY_AFTER)
+    if state[:2] in _SERVER_FAULTS or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return ServiceUnavailable()
     # A transaction that the server has ended, or a server that is a standby just now.
     return ServiceUnavailable() if state in ("25P02", "25P03", "25P04", "25006") else None

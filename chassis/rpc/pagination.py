@@ -18,12 +18,12 @@ from chassis import errors
 
 Resource = TypeVar("Resource", bound=Message)
 
-DEFAULT = 50
-MOST = 1000
-MAX_BYTES = 1024 * 1024
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1000
+MAX_PAGE_BYTES = 1024 * 1024
 """Serialized bytes of a page, unless its first item alone has more. gRPC clients take 4 MiB; as JSON it may be seven times
 as much (control characters, field names), and the edge transcodes 8 MiB."""
-_MAC = 16
+_MAC_BYTES = 16
 
 
 class PageRequest(Protocol):
@@ -59,15 +59,15 @@ class Pages:
 
         Raises `PageTokenInvalid` for a token that is not ours or belongs to another query.
         """
-        size = min(request.page_size or DEFAULT, MOST)
-        digest = hashlib.sha256(json.dumps(query, sort_keys=True, default=str).encode()).digest()[:_MAC]
+        size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        digest = hashlib.sha256(json.dumps(query, sort_keys=True, default=str).encode()).digest()[:_MAC_BYTES]
         if not request.page_token:
             return Page(size, "", digest)
         try:
             raw = base64.urlsafe_b64decode(request.page_token + "=" * (-len(request.page_token) % 4))
         except ValueError:
             raise errors.PageTokenInvalid() from None
-        mac, body = raw[:_MAC], raw[_MAC:]
+        mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(digest, body)):
             raise errors.PageTokenInvalid()
         return Page(size, json.loads(body)[0], digest)
@@ -78,10 +78,10 @@ class Pages:
         """The messages of a page, and the token of the next one; it is empty on the last.
 
         `rows` are those found with `page.limit`; `key` is the attribute that they are ordered by. A page ends early where
-        it would have more than `MAX_BYTES`.
+        it would have more than `MAX_PAGE_BYTES`.
         """
         shown: list[Resource] = []
-        room = MAX_BYTES
+        room = MAX_PAGE_BYTES
         for row in rows[: page.size]:
             made = message(row)
             room -= made.ByteSize() + 6
@@ -96,4 +96,4 @@ class Pages:
         return base64.urlsafe_b64encode(self._mac(page.query, body) + body).rstrip(b"=").decode()
 
     def _mac(self, query: bytes, body: bytes) -> bytes:
-        return hmac.digest(self._key, query + body, "sha256")[:_MAC]
+        return hmac.digest(self._key, query + body, "sha256")[:_MAC_BYTES]

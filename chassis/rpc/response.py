@@ -20,10 +20,10 @@ from chassis.rpc.stages import Next, ServerContext
 from chassis.telemetry.logs import logger
 from contract import Method
 
-MAX_HEADERS = 2_000
+MAX_HEADER_BYTES = 2_000
 """Bytes of an answer's own headers, far below what any part on the way takes."""
 
-STALL_S = 30.0
+STALL_TIMEOUT_S = 30.0
 """Seconds without a message being read after which a stream ends."""
 
 log = logger("chain")
@@ -59,7 +59,7 @@ async def _write(call: Call, message: bytes) -> None:
         await call.context.write(message)
     except grpc.aio.BaseError:
         raise asyncio.CancelledError from None  # the caller has hung up; gRPC has not come to say so
-    if time.monotonic() - begun > STALL_S:
+    if time.monotonic() - begun > STALL_TIMEOUT_S:
         raise errors.ReaderTooSlow
 
 
@@ -96,7 +96,7 @@ def response(server: ServerContext, method: Method, next_: Next) -> Next:
 
 def _sendable(headers: Sequence[tuple[str, str]], method: Method) -> tuple[tuple[str, str], ...]:
     """The headers that fit: what is too large, or not ASCII, would end the call on its way to the caller."""
-    sent, room = [], MAX_HEADERS
+    sent, room = [], MAX_HEADER_BYTES
     for name, value in headers:
         size = len(name) + len(value) + 32  # as HTTP/2 counts them
         if size > room or not (value.isascii() and value.isprintable()):

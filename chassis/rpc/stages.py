@@ -27,7 +27,7 @@ from chassis.errors import WeftError
 from chassis.rpc import call as calls
 from chassis.rpc import load_faults, resource_ids
 from chassis.rpc.call import Call
-from chassis.rpc.deadlines import Bound
+from chassis.rpc.deadlines import TimeLimit
 from chassis.rpc.idempotency import Replies, collided
 from chassis.rpc.requests import validation as request_validation
 from chassis.rpc.stream_quota import StreamQuota
@@ -85,7 +85,7 @@ def telemetry(server: ServerContext, method: Method, next_: Next) -> Next:
         finally:
             if span.is_recording():
                 span.set_attribute("rpc.response.status_code", code.name)
-                if code in _FAULTS:
+                if code in _SPAN_ERRORS:
                     span.set_status(StatusCode.ERROR)
                 span.end()
             server.in_flight -= 1
@@ -135,7 +135,7 @@ def error_mapping(_: ServerContext, method: Method, next_: Next) -> Next:
 def admission(server: ServerContext, method: Method, next_: Next) -> Next:
     """Before any work is done: shed load while answering is still cheap, and bound the time that a call may take."""
     most, longest, streaming = server.max_concurrent_calls, method.deadline, method.server_streaming
-    bound = Bound(longest)
+    bound = TimeLimit(longest)
 
     async def run(call: Call) -> bytes | None:
         # An open stream does next to nothing: streams have a bound of their own and take no place of a call's.
@@ -281,7 +281,7 @@ def _sensitive(read: Contract, name: str, seen: frozenset[str] = frozenset()) ->
     return False
 
 
-_FAULTS = {
+_SPAN_ERRORS = {
     grpc.StatusCode.INTERNAL,
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.UNAVAILABLE,

@@ -17,18 +17,18 @@ from chassis.security.identity import Identity
 from chassis.telemetry.logs import logger
 
 AUDIENCE = "weft"
-SKEW = 60
+CLOCK_SKEW_S = 60
 """Seconds that clocks may differ by."""
-REFETCH = 10
+MIN_FETCH_INTERVAL_S = 10
 """The least number of seconds between two fetches of the keys, so that tokens with a made-up key id cost little."""
-KEEP = 300
+KEYS_TTL_S = 300
 """Seconds after which the keys are fetched anew, so that a retired key stops working."""
-CACHE_BYTES = 8 << 20
+MAX_CACHE_BYTES = 8 << 20
 """Of verified tokens that are remembered in a process: some 10,000."""
-FIRST_FETCH = 0.25
+FIRST_FETCH_INTERVAL_S = 0.25
 """Seconds between two attempts to fetch the first keys."""
 
-type_ = "at+jwt"
+_JWT_TYPE = "at+jwt"
 Fetch = Callable[[], Awaitable[str]]
 log = logger("tokens")
 
@@ -57,14 +57,14 @@ class TokenVerifier:
             try:
                 await self._refresh()
             except errors.KeysUnavailable:
-                await asyncio.sleep(FIRST_FETCH)
+                await asyncio.sleep(FIRST_FETCH_INTERVAL_S)
 
     def remembered(self, header: str) -> Identity | None:
         """The identity of a header that was verified with keys that still count, and has not ended; without waiting."""
-        if time.monotonic() - self._fetched > KEEP:
+        if time.monotonic() - self._fetched > KEYS_TTL_S:
             return None
         found = self._known.get(_token(header))
-        return found if found is not None and found.expires_at + SKEW > time.time() else None
+        return found if found is not None and found.expires_at + CLOCK_SKEW_S > time.time() else None
 
     async def identify(self, header: str) -> Identity:
         """The caller of an `authorization` header. Raises `TokenInvalid`, `TokenExpired` or `KeysUnavailable`."""
@@ -82,19 +82,19 @@ class TokenVerifier:
         if token not in self._known:
             self._known_bytes += len(token)
         self._known[token] = found
-        while self._known_bytes > CACHE_BYTES:
+        while self._known_bytes > MAX_CACHE_BYTES:
             oldest = next(iter(self._known))
             del self._known[oldest]
             self._known_bytes -= len(oldest)
 
     async def _verify(self, token: str) -> dict[str, Any]:
-        if self._keys is None or time.monotonic() - self._fetched > KEEP:
+        if self._keys is None or time.monotonic() - self._fetched > KEYS_TTL_S:
             await self._refresh()
         try:
             claims = self._decode(token)
         except JoseError:
             # An unknown key may be a new one.
-            if time.monotonic() - self._fetched < REFETCH:
+            if time.monotonic() - self._fetched < MIN_FETCH_INTERVAL_S:
                 raise errors.TokenInvalid() from None
             await self._refresh()
             try:
@@ -109,7 +109,7 @@ class TokenVerifier:
             decoded = jwt.decode(token, self._keys, algorithms=["ES256"])
         except ValueError:
             raise errors.TokenInvalid() from None
-        if decoded.header.get("typ") != type_:
+        if decoded.header.get("typ") != _JWT_TYPE:
             raise errors.TokenInvalid()
         return decoded.claims
 
@@ -121,9 +121,9 @@ class TokenVerifier:
             raise errors.TokenInvalid()
         if not isinstance(claims.get("exp"), int | float):
             raise errors.TokenInvalid()
-        if claims["exp"] + SKEW <= now:
+        if claims["exp"] + CLOCK_SKEW_S <= now:
             raise errors.TokenExpired()
-        if claims.get("nbf", 0) > now + SKEW:
+        if claims.get("nbf", 0) > now + CLOCK_SKEW_S:
             raise errors.TokenInvalid()
         return claims
 
@@ -145,7 +145,7 @@ class TokenVerifier:
             if self._keys is None:
                 raise errors.KeysUnavailable() from error
             # Old keys verify old tokens; the next call tries again.
-            self._fetched = time.monotonic() - KEEP + REFETCH
+            self._fetched = time.monotonic() - KEYS_TTL_S + MIN_FETCH_INTERVAL_S
             return
         self._keys = keys
         self._failing = False

@@ -21,16 +21,16 @@ from chassis.storage.contention import Entry, Locks, WaitingRoom
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-EACH, SHORTEST, LONGEST = 0.0002, 0.001, 0.003
+WINDOW_PER_ITEM_S, MIN_WINDOW_S, MAX_WINDOW_S = 0.0002, 0.001, 0.003
 """Seconds to gather: so many for each item of the batch before, which takes as long to answer; at least, and at most."""
-RECENT = 0.01
+WINDOW_EXPIRY_S = 0.01
 """Seconds after which a batch tells nothing of what comes."""
-SLOW = 0.05
+OVERTAKE_AFTER_S = 0.05
 """Seconds after which a batch is overtaken by the next one."""
-FLIGHTS = 3
+MAX_IN_FLIGHT = 3
 """Batches in flight at most."""
 
-FAULTS: tuple[type[Exception], ...] = (
+ITEM_FAULTS: tuple[type[Exception], ...] = (
     psycopg.IntegrityError,
     psycopg.DataError,
     psycopg.errors.CardinalityViolation,
@@ -50,7 +50,7 @@ class BatchQueue(Generic[Item, Result]):
     def __init__(
         self,
         write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
-        faults: tuple[type[Exception], ...] = FAULTS,
+        faults: tuple[type[Exception], ...] = ITEM_FAULTS,
         most: int = 64,
         locks: Locks[Item] | None = None,
     ) -> None:
@@ -76,7 +76,7 @@ class BatchQueue(Generic[Item, Result]):
 
     def _start(self) -> None:
         """Begin to take batches, where nobody else does."""
-        if self._waiting and self._moving is None and len(self._flights) < FLIGHTS:
+        if self._waiting and self._moving is None and len(self._flights) < MAX_IN_FLIGHT:
             self._moving = mine = object()
             # In a context of its own: the lane is nobody's call, so no caller's deadline or span may colour it.
             self._flights[mine] = asyncio.create_task(self._run(mine), context=Context())
@@ -94,16 +94,18 @@ class BatchQueue(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         try:
             while self._waiting and self._moving is mine:
-                if self._gather and monotonic() - self._ended < RECENT:
+                if self._gather and monotonic() - self._ended < WINDOW_EXPIRY_S:
                     await asyncio.sleep(self._gather)
                 batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-                timer = loop.call_later(SLOW, self._overtake, mine)
+                timer = loop.call_later(OVERTAKE_AFTER_S, self._overtake, mine)
                 try:
                     await self._settle(batch)
                 finally:
                     timer.cancel()
                 self._ended = monotonic()
-                self._gather = min(max(SHORTEST, len(batch) * EACH), LONGEST) if len(batch) > 1 else 0.0
+                self._gather = (
+                    min(max(MIN_WINDOW_S, len(batch) * WINDOW_PER_ITEM_S), MAX_WINDOW_S) if len(batch) > 1 else 0.0
+                )
         finally:
             del self._flights[mine]
             if self._moving is mine:

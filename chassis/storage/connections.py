@@ -14,9 +14,9 @@ from psycopg.abc import PQGen
 from chassis import errors
 
 Result = TypeVar("Result")
-SILENCE = 6.0
+RESPONSE_TIMEOUT_S = 6.0
 """Seconds after which a server that has not answered is taken for gone; longer than `statement_timeout`."""
-PATIENCE = 5.0
+WRITER_SLOT_TIMEOUT_S = 5.0
 """Seconds that a writer waits for a place."""
 
 
@@ -27,8 +27,8 @@ class Connection(psycopg.AsyncConnection[Any]):
     """
 
     async def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
-        """As the base class does, and no longer than `SILENCE`."""
-        timer = asyncio.get_running_loop().call_later(SILENCE, self._hang_up)
+        """As the base class does, and no longer than `RESPONSE_TIMEOUT_S`."""
+        timer = asyncio.get_running_loop().call_later(RESPONSE_TIMEOUT_S, self._hang_up)
         try:
             return await super().wait(gen, interval, timeout)
         finally:
@@ -40,7 +40,7 @@ class Connection(psycopg.AsyncConnection[Any]):
             own.shutdown(socket.SHUT_RDWR)
 
 
-class Places:
+class WriterSlots:
     """A context that so many may be in at once; the others wait, at most so many of them and for a bounded time."""
 
     def __init__(self, places: int, most_waiting: int) -> None:
@@ -57,7 +57,7 @@ class Places:
             raise errors.ServiceUnavailable
         self._waiting += 1
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(WRITER_SLOT_TIMEOUT_S):
                 await self._free.acquire()
         except TimeoutError:
             raise errors.ServiceUnavailable from None

@@ -22,9 +22,9 @@ Result = TypeVar("Result")
 Locks = Callable[[Sequence[Item]], Awaitable[Sequence[Collection[str]]]]
 """For each item, the locks of others that stand in its way now. A lock's name holds its row and its holder."""
 
-LOOK = 0.05
+CHECK_INTERVAL_S = 0.05
 """Seconds between two looks."""
-PATIENCE = 3.0
+MAX_LOCK_WAIT_S = 3.0
 """Seconds that an item waits in all before it fails."""
 
 
@@ -41,7 +41,7 @@ class Entry(Generic[Item, Result]):
     def is_patient(self) -> bool:
         """Whether it may go on waiting, for a lock that it has just met for the first time or again."""
         now = monotonic()
-        self.until = self.until or now + PATIENCE
+        self.until = self.until or now + MAX_LOCK_WAIT_S
         return now < self.until
 
     def fail(self, error: Exception) -> None:
@@ -92,7 +92,7 @@ class WaitingRoom(Generic[Item, Result]):
     async def _watch(self) -> None:
         try:
             while self._waiting:
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(CHECK_INTERVAL_S)
                 self._let_go()
                 try:
                     await self._look()

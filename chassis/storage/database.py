@@ -25,7 +25,7 @@ from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import postgresql
 
 from chassis import errors
-from chassis.storage.connections import Connection, Places
+from chassis.storage.connections import Connection, WriterSlots
 from chassis.telemetry import tracing
 from chassis.telemetry.tracing import Tracer
 
@@ -103,7 +103,7 @@ class Database:
     def __init__(self, url: str, pool_size: int, tracer: Tracer, name: str = "weft") -> None:
         """`url` names server, role and database."""
         self.tracer = tracer
-        self._places = Places(max(1, pool_size - max(1, pool_size // 4)), pool_size * 32)
+        self._writer_slots = WriterSlots(max(1, pool_size - max(1, pool_size // 4)), pool_size * 32)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             make_conninfo(url, application_name=name),
             connection_class=Connection,
@@ -149,8 +149,8 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Statements that take effect together, or not at all."""
-        with self.tracer.span("transaction", kind=trace.SpanKind.CLIENT, attributes=SPAN):
-            async with self._places, self._connection() as connection, connection.transaction():
+        with self.tracer.span("transaction", kind=trace.SpanKind.CLIENT, attributes=SPAN_ATTRIBUTES):
+            async with self._writer_slots, self._connection() as connection, connection.transaction():
                 yield Transaction(connection)
 
     @asynccontextmanager
@@ -160,13 +160,13 @@ class Database:
             async with connected() as connection:
                 yield Transaction(connection)
             return
-        with self.tracer.span(query.name, kind=trace.SpanKind.CLIENT, attributes=SPAN):
+        with self.tracer.span(query.name, kind=trace.SpanKind.CLIENT, attributes=SPAN_ATTRIBUTES):
             async with connected() as connection:
                 yield Transaction(connection)
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Connection]:
-        async with self._places, self._connection() as connection:
+        async with self._writer_slots, self._connection() as connection:
             yield connection
 
     @asynccontextmanager
@@ -206,7 +206,7 @@ class PoolState(NamedTuple):
     waiting: int
 
 
-SPAN: Mapping[str, str] = {"db.system.name": "postgresql"}
+SPAN_ATTRIBUTES: Mapping[str, str] = {"db.system.name": "postgresql"}
 """What the spans of statements bear."""
 
 

@@ -11,10 +11,10 @@ from opentelemetry.trace import SpanKind
 
 from chassis.storage import pg_arrays
 from chassis.storage.batching import BatchQueue
-from chassis.storage.database import SPAN, Database, Query, Row
+from chassis.storage.database import SPAN_ATTRIBUTES, Database, Query, Row
 
 Key = tuple[str, ...]
-MOST = 1000
+MAX_KEYS = 1000
 """Keys of one statement."""
 
 
@@ -27,16 +27,16 @@ class Lookup:
         self._query = query
         self._parts = parts
         # A text that cannot be stored is refused before it is sent, and is its own key's fault.
-        self._batches: BatchQueue[Key, Row | None] = BatchQueue(self._look, (psycopg.DataError,), MOST)
+        self._batches: BatchQueue[Key, Row | None] = BatchQueue(self._look, (psycopg.DataError,), MAX_KEYS)
 
     async def find(self, *key: str) -> Row | None:
         """The row of a key, or None."""
-        with self._database.tracer.span(self._query.name, kind=SpanKind.CLIENT, attributes=SPAN):
+        with self._database.tracer.span(self._query.name, kind=SpanKind.CLIENT, attributes=SPAN_ATTRIBUTES):
             return await self._batches.put(key)
 
     async def find_all(self, keys: Sequence[Key]) -> list[Row | None]:
         """The same for several keys, in their order."""
-        with self._database.tracer.span(self._query.name, kind=SpanKind.CLIENT, attributes=SPAN):
+        with self._database.tracer.span(self._query.name, kind=SpanKind.CLIENT, attributes=SPAN_ATTRIBUTES):
             if len(keys) == 1:  # most often: spares a task
                 return [await self._batches.put(keys[0])]
             return await asyncio.gather(*(self._batches.put(key) for key in keys))

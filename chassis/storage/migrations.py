@@ -22,12 +22,12 @@ from chassis.telemetry.logs import logger
 log = logger("migrations")
 _REVISION = re.compile(r'^revision(?:: str)? = "([^"]+)"', re.MULTILINE)
 _DOWN_REVISION = re.compile(r'^down_revision(?:: [^=]+)? = "([^"]+)"', re.MULTILINE)
-OLDEST = 15
+MIN_POSTGRES_VERSION = 15
 """The oldest PostgreSQL that the tests run the whole mesh against, beside the embedded one (docs/running.md)."""
-_CONNECT_S = 5
-_LOCK = 7_309_451_120_883
+_CONNECT_TIMEOUT_S = 5
+_ADVISORY_LOCK_KEY = 7_309_451_120_883
 """An arbitrary key: two that migrate or bootstrap one database at once take turns."""
-TRIES, PAUSE = 100, 0.2
+MAX_ATTEMPTS, RETRY_DELAY_S = 100, 0.2
 """How often a revision tries to lock its tables, and seconds in between."""
 
 
@@ -36,9 +36,9 @@ def migrate(url: str, folder: Path, metadata: MetaData) -> None:
     _create_database(url)
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK_KEY})
         connection.commit()
-        for _ in range(TRIES - 1):
+        for _ in range(MAX_ATTEMPTS - 1):
             try:
                 _upgrade(connection, folder, metadata)
                 break
@@ -47,7 +47,7 @@ def migrate(url: str, folder: Path, metadata: MetaData) -> None:
                     raise
                 connection.rollback()
                 log.info("migration_waits", cause=type(error.orig).__name__)
-                time.sleep(PAUSE)  # calls that queued up behind it go by
+                time.sleep(RETRY_DELAY_S)  # calls that queued up behind it go by
         else:
             _upgrade(connection, folder, metadata)
     log.info("migrated", revision=head(folder))
@@ -68,17 +68,19 @@ def grant(url: str, role: str) -> None:
 
 def check_version(version: int) -> None:
     """Raises `SettingsError` for a server (`server_version_num`) that is older than what the tests run against."""
-    if version < OLDEST * 10_000:
+    if version < MIN_POSTGRES_VERSION * 10_000:
         raise SettingsError(
-            f"WEFT_DATABASE_URL: the server is PostgreSQL {version // 10_000}; name one of {OLDEST} or newer."
+            f"WEFT_DATABASE_URL: the server is PostgreSQL {version // 10_000}; name one of {MIN_POSTGRES_VERSION} or newer."
         )
 
 
 @asynccontextmanager
 async def taking_turns(url: str) -> AsyncIterator[None]:
     """Around a command that two may run at once, such as `bootstrap`: the second waits for the first, however it ends."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=_CONNECT_S) as connection:
-        await connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+    async with await psycopg.AsyncConnection.connect(
+        url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S
+    ) as connection:
+        await connection.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK_KEY])
         yield
 
 

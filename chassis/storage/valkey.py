@@ -13,9 +13,9 @@ from weft_client.breaker import Breaker
 from chassis.storage.cache import Cache, NullCache
 from chassis.telemetry.logs import logger
 
-TIMEOUT = 0.25
+COMMAND_TIMEOUT_S = 0.25
 """Seconds for a command, with the connection where one has to be made."""
-FAILURES = 3
+BREAKER_FAILURES = 3
 """Commands in a row that fail before Valkey is left alone for a second, and then probed by one command at a time."""
 log = logger("cache")
 
@@ -27,8 +27,10 @@ class ValkeyCache(Cache):
         self._prefix = prefix
         # One more attempt where Valkey has closed a pooled connection; a command that got no answer is not repeated.
         retry = Retry(NoBackoff(), 1, supported_errors=(ConnectionLost,))
-        self._client: Redis = Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=retry)
-        self._breaker = Breaker("cache", failures=FAILURES)
+        self._client: Redis = Redis.from_url(
+            url, socket_timeout=COMMAND_TIMEOUT_S, socket_connect_timeout=COMMAND_TIMEOUT_S, retry=retry
+        )
+        self._breaker = Breaker("cache", failures=BREAKER_FAILURES)
 
     async def get(self, key: str) -> bytes | None:
         """The value, or None; None also where Valkey does not answer."""
@@ -67,7 +69,7 @@ class ValkeyCache(Cache):
         if self._breaker.enter():
             return otherwise
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
                 found = await command()
         except asyncio.CancelledError:
             self._breaker.left()

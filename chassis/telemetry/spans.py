@@ -25,11 +25,13 @@ from opentelemetry.util._decorator import _agnosticcontextmanager
 from opentelemetry.util.types import Attributes, AttributeValue
 from prometheus_client import Counter
 
-LOST = Counter("weft_spans_lost", "Spans that were not delivered: the buffer was full, or the receiver did not answer.")
-BUFFER = 8192
+SPANS_LOST = Counter(
+    "weft_spans_lost", "Spans that were not delivered: the buffer was full, or the receiver did not answer."
+)
+MAX_BUFFERED_SPANS = 8192
 """Spans that wait at most; more are lost, never waited for."""
-BATCH = 512
-INTERVAL = 1.0
+MAX_BATCH_SPANS = 512
+SEND_INTERVAL_S = 1.0
 """Seconds between two deliveries, at most: a whole batch goes at once."""
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
@@ -202,11 +204,11 @@ class Sender:
 
     def add(self, span: RecordedSpan) -> None:
         """Take an ended span; never waits."""
-        if len(self._waiting) >= BUFFER:
-            LOST.inc()
+        if len(self._waiting) >= MAX_BUFFERED_SPANS:
+            SPANS_LOST.inc()
             return
         self._waiting.append(span)
-        if len(self._waiting) >= BATCH:
+        if len(self._waiting) >= MAX_BATCH_SPANS:
             self._wake.set()
 
     def stop(self) -> None:
@@ -218,14 +220,14 @@ class Sender:
 
     def _run(self) -> None:
         while not self._stopping:
-            full = self._wake.wait(INTERVAL)
+            full = self._wake.wait(SEND_INTERVAL_S)
             self._wake.clear()
-            self._deliver(BATCH if full else 1)  # few at a time would cost more than they weigh
+            self._deliver(MAX_BATCH_SPANS if full else 1)  # few at a time would cost more than they weigh
         self._deliver(1)
 
     def _deliver(self, least: int) -> None:
         while len(self._waiting) >= least:
-            self._send([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+            self._send([self._waiting.popleft() for _ in range(min(MAX_BATCH_SPANS, len(self._waiting)))])
 
     def _send(self, spans: Sequence[RecordedSpan]) -> None:
         request = ExportTraceServiceRequest()
@@ -237,7 +239,7 @@ class Sender:
         try:
             self._export(request, timeout=2)
         except grpc.RpcError:
-            LOST.inc(len(spans))
+            SPANS_LOST.inc(len(spans))
 
 
 def encode(span: RecordedSpan) -> trace_pb2.Span:

@@ -33,7 +33,7 @@ LOOP_LAG = Histogram(
     "How much later than asked for the event loop came back: what kept it busy, or the process from a core.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-LOOP_PERIOD = 0.25
+LOOP_LAG_INTERVAL_S = 0.25
 """Seconds between two looks at the loop."""
 POOL_SIZE = Gauge("weft_database_pool_connections", "Connections of the database pool.", ["state"])
 POOL_WAITING = Gauge("weft_database_pool_waiting", "Requests that wait for a connection.")
@@ -155,8 +155,8 @@ async def measure_loop() -> None:
     """Look at the event loop's lag, until cancelled."""
     clock = asyncio.get_running_loop().time
     while True:
-        due = clock() + LOOP_PERIOD
-        await asyncio.sleep(LOOP_PERIOD)
+        due = clock() + LOOP_LAG_INTERVAL_S
+        await asyncio.sleep(LOOP_LAG_INTERVAL_S)
         LOOP_LAG.observe(max(0.0, clock() - due))
 
 

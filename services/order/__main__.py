@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from chassis import process
-from chassis.app import NEVER_GIVEN_UP, App
+from chassis.app import RETRY_FOREVER, App
 from chassis.queues.queue import Backoff
 from chassis.queues.worker import Worker
 from services.order import tables
@@ -35,7 +35,7 @@ async def build(app: App, heartbeat: float = HEARTBEAT) -> None:
     orders = OrderRepository(app.database, clock)
     payments = PaymentRepository(app.database)
     # A payment's work ends with the payment: there is no number of tries after which money may be forgotten.
-    work = app.queue("payment_work", **NEVER_GIVEN_UP, backoff=Backoff(first=0.5, most=60.0))
+    work = app.queue("payment_work", **RETRY_FOREVER, backoff=Backoff(first=0.5, most=60.0))
     checkout = Checkout(Catalogue(products), Placement(app.database, outbox, work, app.tracer), clock)
     feed = Feed(app.database)
     watching = Watching(feed, Cursors(app.vault.derive("watch cursors")), clock, heartbeat)

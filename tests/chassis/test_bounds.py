@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chassis.rpc.deadlines import Bound
+from chassis.rpc.deadlines import TimeLimit
 
 
 async def answer(after: asyncio.Event) -> str:
@@ -13,7 +13,7 @@ async def answer(after: asyncio.Event) -> str:
 
 
 async def test_a_call_in_time_is_answered_and_one_too_long_is_cancelled_and_told() -> None:
-    bound, soon, never = Bound(0.2), asyncio.Event(), asyncio.Event()
+    bound, soon, never = TimeLimit(0.2), asyncio.Event(), asyncio.Event()
     stuck = asyncio.create_task(bound.keep(answer(never)))
     quick = asyncio.create_task(bound.keep(answer(soon)))
     asyncio.get_running_loop().call_later(0.01, soon.set)
@@ -24,7 +24,7 @@ async def test_a_call_in_time_is_answered_and_one_too_long_is_cancelled_and_told
 
 
 async def test_each_call_has_its_whole_time() -> None:
-    loop, bound = asyncio.get_running_loop(), Bound(0.3)
+    loop, bound = asyncio.get_running_loop(), TimeLimit(0.3)
     ends: list[float] = []
 
     async def call() -> None:
@@ -35,7 +35,7 @@ async def test_each_call_has_its_whole_time() -> None:
 
     async def call_later() -> None:
         with pytest.raises(TimeoutError):
-            await Bound(0.1).keep(answer(asyncio.Event()))
+            await TimeLimit(0.1).keep(answer(asyncio.Event()))
         await call()
 
     await asyncio.gather(call(), call_later())
@@ -46,7 +46,7 @@ async def test_each_call_has_its_whole_time() -> None:
 
 
 async def test_a_caller_that_goes_away_is_no_timeout() -> None:
-    bound = Bound(30)
+    bound = TimeLimit(30)
     call = asyncio.create_task(bound.keep(answer(asyncio.Event())))
     await asyncio.sleep(0)
     call.cancel()
@@ -59,4 +59,4 @@ async def test_an_error_of_the_call_stays_its_own() -> None:
         raise LookupError("nothing there")
 
     with pytest.raises(LookupError, match="nothing there"):
-        await Bound(30).keep(fail())
+        await TimeLimit(30).keep(fail())

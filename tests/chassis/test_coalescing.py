@@ -134,8 +134,8 @@ class Ledger:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine."""
-    monkeypatch.setattr(contention, "PATIENCE", 60.0)
-    monkeypatch.setattr(contention, "LOOK", 0.001)
+    monkeypatch.setattr(contention, "MAX_LOCK_WAIT_S", 60.0)
+    monkeypatch.setattr(contention, "CHECK_INTERVAL_S", 0.001)
 
 
 async def test_an_item_that_waits_for_a_lock_keeps_no_other(patient: None) -> None:
@@ -165,7 +165,7 @@ async def test_a_row_that_passes_from_hand_to_hand_keeps_nobody_out(patient: Non
 
 
 async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contention, "PATIENCE", 0.01)
+    monkeypatch.setattr(contention, "MAX_LOCK_WAIT_S", 0.01)
     ledger = Ledger()
     lane = BatchQueue(ledger.write, locks=ledger.locks)
     ledger.held[7] = "a"
@@ -181,8 +181,10 @@ async def test_a_slow_batch_is_overtaken_by_so_many_and_no_more() -> None:
     calls = []
     for n in range(1, 6):
         calls.append(asyncio.create_task(lane.put(n)))
-        await until(lambda n=n: _holds(len(ledger.batches) >= min(n, batching.FLIGHTS)), "the next batch to take off")
-    await asyncio.sleep(batching.SLOW * 3)
+        await until(
+            lambda n=n: _holds(len(ledger.batches) >= min(n, batching.MAX_IN_FLIGHT)), "the next batch to take off"
+        )
+    await asyncio.sleep(batching.OVERTAKE_AFTER_S * 3)
     assert ledger.batches == [[1], [2], [3]]
     ledger.slow.set()
     assert await asyncio.gather(*calls) == [1, 2, 3, 4, 5]

@@ -18,7 +18,7 @@ import contract
 import services
 from chassis import errors
 from chassis.errors import WeftError
-from chassis.rpc.response import MAX_HEADERS, _sendable
+from chassis.rpc.response import MAX_HEADER_BYTES, _sendable
 from tests.harness import Harness
 
 MOST = 4096
@@ -79,10 +79,10 @@ def test_what_is_left_out_is_counted() -> None:
 def test_headers_that_would_end_the_call_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
     method = CONTRACT.methods[0]
     good = ("location", "/v1/orders/ord_1")
-    headers = [good, ("x-long", "x" * MAX_HEADERS), ("x-foreign", "é"), ("x-lines", "a\nb")]
+    headers = [good, ("x-long", "x" * MAX_HEADER_BYTES), ("x-foreign", "é"), ("x-lines", "a\nb")]
     assert _sendable(headers, method) == (good,)
     many = _sendable([(f"x-{n}", "v" * 100) for n in range(1_000)], method)
-    assert sum(len(name) + len(value) + 32 for name, value in many) <= MAX_HEADERS
+    assert sum(len(name) + len(value) + 32 for name, value in many) <= MAX_HEADER_BYTES
 
 
 async def test_a_hundred_bad_lines_reach_the_caller_as_violations(harness: Harness) -> None:

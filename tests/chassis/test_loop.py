@@ -18,7 +18,7 @@ def late() -> float:
 async def test_work_that_keeps_the_loop_busy_shows_in_its_lag() -> None:
     before, watching = late(), asyncio.create_task(tracing.measure_loop())
     await asyncio.sleep(0)
-    time.sleep(tracing.LOOP_PERIOD + 0.2)  # noqa: ASYNC251  # on purpose: nothing else runs meanwhile
+    time.sleep(tracing.LOOP_LAG_INTERVAL_S + 0.2)  # noqa: ASYNC251  # on purpose: nothing else runs meanwhile
     await asyncio.sleep(0.01)
     watching.cancel()
     assert late() == before + 1

@@ -57,7 +57,7 @@ def test_large_orders_come_in_pages_that_clients_and_the_edge_take() -> None:
 
 
 def test_an_item_that_is_larger_than_a_page_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pagination, "MAX_BYTES", 1_000)
+    monkeypatch.setattr(pagination, "MAX_PAGE_BYTES", 1_000)
     assert [len(page) for page in read([Row("a", 50), Row("b", 50), Row("c", 0), Row("d", 0)], 10)] == [1, 1, 2]
 
 

@@ -74,12 +74,12 @@ def test_a_tree_of_spans_keeps_its_shape_kinds_attributes_and_errors() -> None:
 
 
 def test_a_whole_batch_is_sent_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spans, "INTERVAL", 60.0)
+    monkeypatch.setattr(spans, "SEND_INTERVAL_S", 60.0)
     with receiving() as (receiver, sender):
-        for _ in range(spans.BATCH + 1):
+        for _ in range(spans.MAX_BATCH_SPANS + 1):
             SpanTracer(sender).start_span("one").end()
         wait_until(lambda: receiver.requests, "a batch")
-    assert [len(r.resource_spans[0].scope_spans[0].spans) for r in receiver.requests] == [spans.BATCH, 1]
+    assert [len(r.resource_spans[0].scope_spans[0].spans) for r in receiver.requests] == [spans.MAX_BATCH_SPANS, 1]
 
 
 def test_a_remote_parent_decides_whether_a_trace_is_kept() -> None:

@@ -35,8 +35,8 @@ class Orders:
 
 @asynccontextmanager
 async def serving(harness: Harness, **settings: int) -> AsyncIterator[Running]:
-    async def build(weft: App) -> None:
-        weft.add_service("weft.order.v1.OrderService", Orders())
+    async def build(app: App) -> None:
+        app.add_service("weft.order.v1.OrderService", Orders())
 
     async with harness.running("order", build, work=False, stop_grace=0, **settings) as running:
         yield running
@@ -115,10 +115,10 @@ class Flood(Orders):
 
 
 async def test_who_reads_on_too_late_is_told_so(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response, "STALL_S", 0.0)  # whatever is not read at once is late
+    monkeypatch.setattr(response, "STALL_TIMEOUT_S", 0.0)  # whatever is not read at once is late
 
-    async def build(weft: App) -> None:
-        weft.serve("weft.order.v1.OrderService", Flood())
+    async def build(app: App) -> None:
+        app.add_service("weft.order.v1.OrderService", Flood())
 
     async with harness.running("order", build, work=False, stop_grace=0) as running:
         stream = watch(running, harness.issuer.user(USERS[0]))
@@ -130,8 +130,8 @@ async def test_who_reads_on_too_late_is_told_so(harness: Harness, monkeypatch: p
 async def test_for_who_does_not_read_nothing_more_is_made(harness: Harness) -> None:
     flood = Flood()
 
-    async def build(weft: App) -> None:
-        weft.serve("weft.order.v1.OrderService", flood)
+    async def build(app: App) -> None:
+        app.add_service("weft.order.v1.OrderService", flood)
 
     async with harness.running("order", build, work=False, stop_grace=0) as running:
         stream = watch(running, harness.issuer.user(USERS[0]))

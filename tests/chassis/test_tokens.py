@@ -21,7 +21,7 @@ async def test_a_remembered_token_is_worth_no_more_than_the_keys_it_was_verified
     assert tokens.remembered(header) is known
 
     tokens.use(Issuer().jwks)  # the key is retired
-    monkeypatch.setattr(module, "KEEP", -1)  # and the time is over for which keys are kept
+    monkeypatch.setattr(module, "KEYS_TTL_S", -1)  # and the time is over for which keys are kept
 
     assert tokens.remembered(header) is None
     with pytest.raises(TokenInvalid):
@@ -45,7 +45,7 @@ async def test_remembered_tokens_are_bounded_in_bytes_and_the_oldest_go(monkeypa
     issuer = Issuer()
     tokens = TokenVerifier(ISSUER, issuer.jwks)
     headers = [issuer.user(f"usr_{n}") for n in range(5)]
-    monkeypatch.setattr(module, "CACHE_BYTES", 3 * len(headers[0]))
+    monkeypatch.setattr(module, "MAX_CACHE_BYTES", 3 * len(headers[0]))
     for header in headers:
         await tokens.identify(header)
     assert [tokens.remembered(header) is not None for header in headers] == [False, False, True, True, True]
@@ -66,7 +66,7 @@ async def test_the_shared_fetch_of_keys_is_nobodys_call() -> None:
 
 async def test_the_first_keys_are_fetched_as_soon_as_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     issuer, asked = Issuer(), []
-    monkeypatch.setattr(module, "FIRST_FETCH", 0)
+    monkeypatch.setattr(module, "FIRST_FETCH_INTERVAL_S", 0)
 
     async def fetch() -> str:
         asked.append(1)

@@ -11,7 +11,7 @@ from weft_client.breaker import Breaker
 
 from chassis.clock import Clock, FixedClock
 from chassis.queues.queue import Backoff, Job, Queue, table
-from chassis.queues.worker import POLL, Worker, listen
+from chassis.queues.worker import POLL_INTERVAL_S, Worker, listen
 from chassis.storage.database import Database, Query
 from chassis.storage.retention import Sweep
 from chassis.telemetry.tracing import Tracer
@@ -301,7 +301,7 @@ async def test_a_worker_wakes_for_work_that_another_process_announces(database: 
         async def is_done() -> bool:
             return done == ["announced"]
 
-        await servers.until(is_done, "the job", seconds=POLL - 1)
+        await servers.until(is_done, "the job", seconds=POLL_INTERVAL_S - 1)
     finally:
         worker.stop()
         await tasks[1]

@@ -58,7 +58,7 @@ async def test_a_locked_product_holds_up_its_own_orders_only(quiet_shop: Shop) -
 async def test_orders_that_wait_for_a_row_go_on_when_it_is_free(
     quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chassis.storage.contention.PATIENCE", 60.0)  # however slow the machine
+    monkeypatch.setattr("chassis.storage.contention.MAX_LOCK_WAIT_S", 60.0)  # however slow the machine
     ink = await quiet_shop.product()
     lane = quiet_shop.app.database
     async with locked(quiet_shop, "products", "product_id", ink):
@@ -161,8 +161,8 @@ async def behind_a_proxy(harness: Harness):
 
 
 async def test_connections_that_fall_silent_are_replaced(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "SILENCE", 1.5)
-    monkeypatch.setattr(health, "LATE", 0.3)
+    monkeypatch.setattr(connections, "RESPONSE_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_S", 0.3)
     async with behind_a_proxy(harness) as (running, between):
         shop = Shop(running, harness.issuer)
         ink = await shop.product(stock=1000)
@@ -184,7 +184,7 @@ async def test_connections_that_fall_silent_are_replaced(harness: Harness, monke
 
 
 async def test_orders_go_by_one_whose_connection_is_silent(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "SILENCE", 60.0)  # nothing comes to the rescue
+    monkeypatch.setattr(connections, "RESPONSE_TIMEOUT_S", 60.0)  # nothing comes to the rescue
     async with behind_a_proxy(harness) as (running, between):
         shop = Shop(running, harness.issuer)
         ink = await shop.product(stock=1000)

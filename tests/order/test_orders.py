@@ -223,7 +223,7 @@ async def test_a_page_ends_before_it_is_too_large_for_its_reader(
 ) -> None:
     ink = await quiet_shop.product()
     placed = [(await quiet_shop.order((ink, 1), note="<" * 500)).order_id for _ in range(5)]
-    monkeypatch.setattr(pagination, "MAX_BYTES", 1_500)
+    monkeypatch.setattr(pagination, "MAX_PAGE_BYTES", 1_500)
     found, sizes, token = [], [], ""
     while token or not found:
         request = ListOrdersRequest(page_size=1000, page_token=token)
@@ -342,7 +342,7 @@ async def test_a_statement_returns_no_more_than_a_page_can_hold(
     assert not repository.is_cut(found, repository.MOST_WEIGHT)
     # Never more than the message has: where a statement is cut, the page has ended before.
     assert 0 < found[-1].so_far <= sum(messages.order(row).ByteSize() for row in found)
-    assert repository.MOST_WEIGHT > pagination.MAX_BYTES
+    assert repository.MOST_WEIGHT > pagination.MAX_PAGE_BYTES
     monkeypatch.setattr(repository, "MOST_WEIGHT", int(found[-1].so_far) * 35 // 100)  # two orders' worth
     repository._list.cache_clear()
     try:
