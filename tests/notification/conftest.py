@@ -51,10 +51,10 @@ class Service:
         """Look into the database."""
         return await self.app.database.all(Query(sql))
 
-    async def settled(self) -> None:
-        """Until both queues have nothing left to do, retries included.
+    async def wait_until_idle(self) -> None:
+        """Wait until both queues have nothing left to do, retries included.
 
-        By a clock that stands still, what is due later is left: it would never come.
+        Under a clock of the test, only until nothing is due: what is due later waits for `advance`.
         """
         waiting = Query(
             "SELECT count(*) AS n FROM (SELECT due, state FROM event_jobs UNION ALL SELECT due, state FROM email_jobs) q "
@@ -68,6 +68,19 @@ class Service:
         for queue in self.app._queues:
             queue.notify()
         await servers.until(nothing_waits, "the queues to be empty")
+
+    async def attempts(self) -> list[tuple[int, int, str]]:
+        """Number, code and response of every attempt."""
+        rows = await self.rows("SELECT number, code, response FROM attempts ORDER BY delivery_id, number")
+        return [tuple(row) for row in rows]
+
+    async def jobs(self) -> list[tuple[str, int, str]]:
+        """State, attempts and error of every e-mail job, oldest first."""
+        return [tuple(row) for row in await self.rows("SELECT state, attempts, error FROM email_jobs ORDER BY id")]
+
+    async def counted_attempts(self) -> list[int]:
+        """The attempts that count against the maximum, of every e-mail job, oldest first."""
+        return [row.n for row in await self.rows("SELECT attempts - excused AS n FROM email_jobs ORDER BY id")]
 
     async def states(self) -> list[tuple[str, str]]:
         """State and reason of every delivery, oldest first."""

@@ -47,7 +47,7 @@ class Receiver:
         response = self.data_responses.pop(0) if self.data_responses else "250 accepted"
         if response == HANG_UP:
             server.transport.abort()
-            return "250 unheard"
+            return "250 never received"
         return response
 
     def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
@@ -94,7 +94,7 @@ class _Counted(SMTP):
 async def receiving(
     *, tls: ssl.SSLContext | None = None, login: bool = False, receiver: Receiver | None = None, port: int = 0
 ) -> AsyncIterator[Receiver]:
-    """Serve SMTP on 127.0.0.1; with STARTTLS where `tls` is given, asking for a login where `login` is set."""
+    """Serve SMTP on 127.0.0.1; with STARTTLS where `tls` is given, requiring a login where `login` is set."""
     receiver = receiver or Receiver()
 
     def made() -> SMTP:

@@ -1,4 +1,4 @@
-"""kill -9 of the service while it sends: every event takes effect once, and a mail that is there twice is one mail."""
+"""kill -9 of the service while it sends: every event takes effect once, and a mail that arrives twice has one Message-ID."""
 
 import json
 import os
@@ -55,9 +55,9 @@ async def process(harness: Harness, prefix: str, environment: dict[str, str]) ->
 
 def free_port() -> int:
     """A port of 127.0.0.1 that is free now."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
 
 
 async def publish(harness: Harness, address: str, batch: list) -> int:

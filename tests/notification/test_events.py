@@ -11,7 +11,7 @@ from weft.order.v1 import events_pb2 as orders
 from chassis import ids
 from services.notification.__main__ import build
 from services.notification.observers import OBSERVERS
-from tests.harness import refused
+from tests.harness import assert_refused, refused
 from tests.notification import events
 from tests.notification.conftest import Service
 
@@ -24,7 +24,7 @@ async def test_a_batch_takes_effect_once(service: Service) -> None:
     assert await service.publish(*batch) == 2
     assert await service.publish(*batch) == 0
     assert await service.publish(*batch, events.placed(ANN, "ord_2")) == 1
-    await service.settled()
+    await service.wait_until_idle()
     rows = await service.rows("SELECT type, subject_id FROM notifications ORDER BY notification_id")
     assert [tuple(row) for row in rows] == [
         ("order.placed", "ord_1"),
@@ -34,17 +34,17 @@ async def test_a_batch_takes_effect_once(service: Service) -> None:
     assert len(service.receiver.mails) == 1
 
 
-async def test_an_event_that_stands_twice_in_a_batch_is_one(service: Service) -> None:
+async def test_an_event_that_is_twice_in_a_batch_is_one(service: Service) -> None:
     event = events.placed(ANN)
     assert await service.publish(event, event) == 1
 
 
-async def test_a_batch_that_comes_many_times_at_once_in_any_order_takes_effect_once(service: Service) -> None:
+async def test_a_batch_that_comes_many_times_concurrently_in_any_order_takes_effect_once(service: Service) -> None:
     service.users.add(ANN)
     batch = [events.confirmed(ANN) for _ in range(20)]
     counts = await asyncio.gather(*(service.publish(*(batch[n:] + batch[:n])) for n in range(8)))
     assert sum(counts) == 20
-    await service.settled()
+    await service.wait_until_idle()
     assert len(await service.rows("SELECT 1 FROM notifications")) == 20
     assert sorted(service.receiver.ids) == sorted(set(service.receiver.ids))
     assert len(service.receiver.ids) == 20
@@ -57,12 +57,12 @@ async def test_two_replicas_share_the_work_and_do_it_once(service: Service, star
         batch = [events.confirmed(ANN) for _ in range(30)]
         counts = await asyncio.gather(service.publish(*batch), twin.publish(*reversed(batch)))
         assert sum(counts) == 30
-        await service.settled()
+        await service.wait_until_idle()
     assert sorted(service.receiver.ids) == sorted(set(service.receiver.ids))
     assert await service.states() == [("SENT", "")] * 30
 
 
-async def test_an_event_that_nobody_observes_is_taken_without_effect(service: Service) -> None:
+async def test_an_event_that_nobody_observes_has_no_effect(service: Service) -> None:
     event = events.made("moon.landed", Empty(), user_id=ANN, aggregate_id="moon")
     assert await service.publish(event) == 1
     assert await service.publish(event) == 0
@@ -80,12 +80,12 @@ async def test_an_observer_that_fails_is_retried_alone(start, clock) -> None:
             raise RuntimeError("a bad day")
         return
 
-    async def wired(weft):
-        await build(weft, observers)
+    async def wired(app):
+        await build(app, observers)
 
     async with start(wired, clock) as service:
         await service.publish(events.placed(ANN, "ord_1", occurred=clock.now()))
-        await service.settled()
+        await service.wait_until_idle()
         assert [row.type for row in await service.rows("SELECT type FROM notifications")] == ["order.placed"]
         waiting = await service.rows("SELECT kind, state, attempts, error FROM event_jobs ORDER BY kind")
         assert [tuple(row) for row in waiting] == [
@@ -93,14 +93,14 @@ async def test_an_observer_that_fails_is_retried_alone(start, clock) -> None:
             ("stumble_once", "ready", 1, "RuntimeError('a bad day')"),
         ]
         clock.advance(events.MAX_BACKOFF)
-        await service.settled()
+        await service.wait_until_idle()
         assert len(attempts) == 2
         states = await service.rows("SELECT state FROM event_jobs")
         assert {row.state for row in states} == {"done"}
         assert len(await service.rows("SELECT 1 FROM notifications")) == 1
 
 
-async def test_a_notice_that_the_database_refuses_does_not_hold_up_the_others(service: Service) -> None:
+async def test_a_notification_that_the_database_rejects_does_not_hold_up_the_others(service: Service) -> None:
     bad = events.made("order.expired", orders.OrderExpired(order_id="ord_\x00"), user_id=ANN, aggregate_id="ord_0")
     good = [events.placed(ANN, f"ord_{n}") for n in range(3)]
     assert await service.publish(good[0], bad, *good[1:]) == 4
@@ -116,24 +116,24 @@ async def test_a_notice_that_the_database_refuses_does_not_hold_up_the_others(se
 async def test_an_observer_that_comes_twice_to_an_event_notifies_once(service: Service) -> None:
     service.users.add(ANN)
     await service.publish(events.confirmed(ANN))
-    await service.settled()
+    await service.wait_until_idle()
     (queue,) = [queue for queue in service.app._queues if queue.name == "event_jobs"]
     assert await queue.replay([row.id for row in await service.rows("SELECT id FROM event_jobs")]) == 1
-    await service.settled()
+    await service.wait_until_idle()
     assert len(await service.rows("SELECT 1 FROM notifications")) == 1
     assert len(service.receiver.mails) == 1
 
 
-async def test_the_inbox_tells_what_happened_in_its_order_however_events_come(service: Service) -> None:
+async def test_notifications_are_in_the_order_of_events_even_when_events_arrive_in_another(service: Service) -> None:
     service.users.add(ANN)
     now = service.app.clock.now()
     placed = events.placed(ANN, "ord_1", occurred=now, sequence=1)
     confirmed = events.confirmed(ANN, "ord_1", occurred=now, sequence=2)
     late = events.placed(ANN, "ord_0", occurred=now - events.MAX_BACKOFF)
     await service.publish(confirmed, placed)
-    await service.settled()
+    await service.wait_until_idle()
     await service.publish(late)
-    await service.settled()
+    await service.wait_until_idle()
     rows = await service.rows("SELECT type, subject_id FROM notifications ORDER BY notification_id")
     assert [tuple(row) for row in rows] == [
         ("order.placed", "ord_0"),
@@ -158,8 +158,6 @@ async def test_only_services_may_publish(service: Service) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 101])
-async def test_a_batch_has_bounds(service: Service, count: int) -> None:
+async def test_a_batch_has_1_to_100_events(service: Service, count: int) -> None:
     request = event_service_pb2.PublishEventsRequest(events=[events.placed(ANN)] * count)
-    refusal = await refused(service.events.PublishEvents(request))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID")
-    assert list(refusal.violations) == ["events"]
+    await assert_refused(service.events.PublishEvents(request), "REQUEST_INVALID", ["events"])

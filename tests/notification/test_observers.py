@@ -1,4 +1,4 @@
-"""Which events give what; pure, without a database."""
+"""Which events make which notifications; pure, without a database."""
 
 import pytest
 from google.protobuf.empty_pb2 import Empty
@@ -76,7 +76,7 @@ def notifications_of(event):
         ),
     ],
 )
-def test_an_event_gives_its_notice(type, payload, notification):
+def test_an_event_makes_its_notification(type, payload, notification):
     assert notifications_of(event_of(type, payload)) == [notification]
 
 

@@ -106,7 +106,7 @@ def test_a_template_cannot_leave_its_sandbox(tmp_path):
 
 
 def test_every_type_that_an_observer_can_ask_for_has_its_template():
-    # The observers' own tests say which types they give; here none of the files is without use.
+    # The observers' own tests have the types; here every file is used.
     assert {VERIFICATION, "user.sign_up_repeated", "user.verified"} <= set(NAMES)
     orders = {name for name in NAMES if name.partition(".")[0] in ("order", "payment")}
     assert all(OBSERVERS.names_for(name) for name in orders)

@@ -17,7 +17,7 @@ OBSERVER = "observe notify_order_confirmed"
 
 
 class Spans:
-    """Takes the spans that end, in place of the sender."""
+    """Records ended spans, in place of the exporter."""
 
     def __init__(self) -> None:
         self.ended: list[RecordedSpan] = []
@@ -42,11 +42,11 @@ def spans() -> Spans:
 
 @pytest.fixture
 def traced(spans: Spans) -> Traced:
-    """The service's build, with spans that are kept."""
+    """The service's build, with spans that are recorded."""
 
-    async def wired(weft: App) -> None:
-        weft.tracer = Tracer(SpanTracer(spans), 1.0)
-        await build(weft)
+    async def wired(app: App) -> None:
+        app.tracer = Tracer(SpanTracer(spans), 1.0)
+        await build(app)
 
     return wired
 
@@ -58,7 +58,7 @@ def context(trace: int, span: int, flags: str = "01") -> str:
 async def publish_one(service: Service, traceparent: str, **user: str) -> None:
     ann = service.users.add(ids.new("usr"), **user)
     await service.publish(events.confirmed(ann, traceparent=traceparent))
-    await service.settled()
+    await service.wait_until_idle()
     assert len(service.receiver.mails) == 1
 
 
@@ -70,7 +70,7 @@ async def test_each_event_of_a_batch_goes_on_in_its_own_trace(start: Start, trac
             events.confirmed(user, traceparent=context(n, n + 100)) for n, user in zip(traces, people, strict=True)
         ]
         await service.publish(*batch)
-        await service.settled()
+        await service.wait_until_idle()
         assert len(service.receiver.mails) == len(traces)
     for n in traces:
         shape = [pair for pair in spans.parents(n) if pair[0] in ("process event", OBSERVER, "send mail")]

@@ -35,9 +35,9 @@ def notify_order_confirmed(event: Event, payload: OrderConfirmed) -> Notificatio
 
 @observes("order.cancelled", OrderCancelled)
 def notify_order_cancelled(event: Event, payload: OrderCancelled) -> Notification | None:
-    """Mailed where a person cancelled; where the platform did, the mail about the payment has said it.
+    """Mailed only where a person cancelled: where the platform did, the mail about the payment says so.
 
-    The reason may be anyone's words, so it is not repeated.
+    The reason is free text, so it is not repeated.
     """
     return _notification(event, payload.order_id, _INBOX if event.actor.startswith("service:") else _BOTH)
 
