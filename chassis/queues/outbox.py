@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from opentelemetry.trace import SpanKind
 from weft.api.v1 import event_pb2
-from weft_client.breaker import Breaker
+from weft_client.calls.breaker import Breaker
 from weft_client.errors import WeftError
 
 from chassis import ids

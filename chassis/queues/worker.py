@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 
 import psycopg
-from weft_client.breaker import Breaker
+from weft_client.calls.breaker import Breaker
 
 from chassis.queues.queue import Job, Queue
 from chassis.telemetry.logs import logger

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
-from weft_client.breaker import Breaker
+from weft_client.calls.breaker import Breaker
 
 from chassis.storage.cache import Cache, NullCache
 from chassis.telemetry.logs import logger

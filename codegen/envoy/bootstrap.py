@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codegen.envoy import bounds, callers, clusters, filters, listeners, secrets, strict_json, turns
+from codegen.envoy import bounds, clusters, filters, listeners, secrets
 from codegen.envoy.deployment import Deployment
+from codegen.envoy.limits import callers
+from codegen.envoy.lua import strict_json, time_slicing
 from codegen.envoy.typed import Json, extension, pipe, typed
 from contract import Contract
 
@@ -33,7 +35,7 @@ def build(contract: Contract, deployment: Deployment) -> Json:
 def files(contract: Contract, deployment: Deployment) -> dict[str, str]:
     """Name to text of everything that `deployment.folder` must hold: `edge.json` and its companions."""
     found = {name: _text(content) for name, content in secrets.files(deployment).items()}
-    found[filters.STRICT] = strict_json.door(contract, deployment) + turns.source(deployment)
+    found[filters.STRICT] = strict_json.headers(contract, deployment) + time_slicing.source(deployment)
     found[filters.BODIES] = strict_json.bodies(contract, deployment)
     found[CONFIG] = _text(build(contract, deployment))
     return found
@@ -96,7 +98,7 @@ def sample(contract: Contract) -> Deployment:
         trace_ratio=0.01,
         edges=2,
         cors_origins=("https://shop.example",),
-        turns=True,
+        time_slicing=True,
         concurrency=2,
     )
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from codegen.envoy import bounds, turns
+from codegen.envoy import bounds
 from codegen.envoy.deployment import Deployment
+from codegen.envoy.lua import time_slicing
 from codegen.envoy.secrets import upstream_tls
 from codegen.envoy.typed import Json, address, pipe, seconds, typed
 from contract import Contract, Method
@@ -46,11 +47,11 @@ def build(contract: Contract, deployment: Deployment) -> list[Json]:
 
 def _service(name: str, service: str, streams: bool, deployment: Deployment) -> Json:
     replicas = deployment.services[service]
-    at_work = 1 if deployment.turns and not streams else len(replicas)
+    at_work = 1 if deployment.time_slicing and not streams else len(replicas)
     room = at_work * (STREAMS_PER_REPLICA if streams else CALLS_PER_REPLICA)
     cluster = _plain(name, replicas)
     cluster |= {
-        **turns.balancer(deployment, streams=streams),
+        **time_slicing.balancer(deployment, streams=streams),
         "per_connection_buffer_limit_bytes": 1 << 20,
         "typed_extension_protocol_options": _http2(),
         "circuit_breakers": {

@@ -55,8 +55,8 @@ class Deployment:
     """How many edges share the callers; limits are divided by it."""
     cors_origins: tuple[str, ...] = ()
     """Origins that browsers may call from, exact, such as `https://shop.example`; none: only the edge's own."""
-    turns: bool = False
-    """The replicas of a service share cores, so take turns; else each call goes where fewest are in flight."""
+    time_slicing: bool = False
+    """The replicas of a service share cores, so are time-sliced; else each call goes where fewest are in flight."""
     trusted_hops: int = 0
     """Proxies in front of the edge whose `x-forwarded-for` is believed."""
     refusals: int = bounds.REFUSALS_OF_ADDRESS

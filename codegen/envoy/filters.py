@@ -1,7 +1,9 @@
 """The HTTP filters, in the order that a request meets them; a reply meets them backwards."""
 
-from codegen.envoy import callers, rate_limits, routes, tokens, turns
+from codegen.envoy import routes, tokens
 from codegen.envoy.deployment import Deployment
+from codegen.envoy.limits import callers, rate_limits
+from codegen.envoy.lua import time_slicing
 from codegen.envoy.typed import Json, header, http_filter
 from contract import Contract, sizes
 
@@ -28,7 +30,7 @@ def public(contract: Contract, deployment: Deployment, *, https: bool) -> list[J
         _buffer(),  # only now is a body waited for: whole and within the bound of its RPC, or nobody sees it
         _lua("bodies", deployment, BODIES),  # before the transcoder drops what it does not know
         transcoder(contract, deployment),
-        *turns.http_filters(deployment),
+        *time_slicing.http_filters(deployment),
         router(),
     ]
 

@@ -1,7 +1,8 @@
-"""Where the edge listens: HTTPS for everyone, plain HTTP on loopback, and a loopback door for its own key set."""
+"""Where the edge listens: HTTPS for everyone, plain HTTP on loopback, and a loopback listener for its own key set."""
 
-from codegen.envoy import bounds, callers, filters, local_replies, routes, telemetry
+from codegen.envoy import bounds, filters, local_replies, routes, telemetry
 from codegen.envoy.deployment import Deployment
+from codegen.envoy.limits import callers
 from codegen.envoy.secrets import downstream_tls
 from codegen.envoy.typed import Json, address, extension, header
 from contract import Contract

@@ -1,6 +1,6 @@
-"""What the edge answers by itself, in the one error shape: which reason, in which door's dress.
+"""What the edge answers by itself, in the one error shape: which reason, in which protocol's format.
 
-A reply has three dresses: `google.rpc.Status` as JSON, RFC 6749's JSON under /oauth2/, and for native gRPC the status
+A reply has three formats: `google.rpc.Status` as JSON, RFC 6749's JSON under /oauth2/, and for native gRPC the status
 with static `grpc-status-details-bin`. Envoy's own text is never printed: it tells of hosts, clusters and inner names.
 """
 
@@ -63,10 +63,10 @@ CASES = (
         "KEYS_UNAVAILABLE",
         f"{_DENIED} && {_NO_KEYS}",
         503,
-        "The keys to verify tokens with cannot be had now.",
+        "Token verification keys are temporarily unavailable.",
     ),
     Case("TOKEN_INVALID", _DENIED, 401, "The bearer token is not valid."),
-    Case("OVERLOADED", _FULL, 503, "There is too much to do just now."),
+    Case("OVERLOADED", _FULL, 503, "The edge is overloaded; retry later."),
     Case("DEADLINE_EXPIRED", _LATE, 408, "The request did not arrive in time."),
     Case(
         "JSON_MALFORMED",
@@ -86,7 +86,7 @@ CASES = (
         "SERVICE_UNAVAILABLE",
         "response.code == 503 || response.code == 502",
         503,
-        "A part that the call needs is out of reach just now.",
+        "A service that the call needs is temporarily unavailable.",
     ),
     Case("ROUTE_NOT_FOUND", "response.code == 404", 404, "There is no such path."),
     Case("METHOD_NOT_ALLOWED", "response.code == 405", 405, "The path takes other HTTP methods."),
@@ -95,7 +95,7 @@ CASES = (
     # Envoy's 426 would have to name an upgrade (RFC 9110, section 15.5.22), and its codec takes that header away.
     Case("HTTP_MALFORMED", "response.code == 426", 505, "The edge speaks HTTP/1.1 and HTTP/2."),
     Case("HTTP_MALFORMED", "response.code >= 400 && response.code < 500", 0, "The request is not proper HTTP."),
-    Case("INTERNAL_FAULT", "response.code >= 500", 500, "A fault of ours; quote the request id."),
+    Case("INTERNAL_FAULT", "response.code >= 500", 500, "Internal error. Quote the request id when you report it."),
 )
 """The first that holds is the answer."""
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from codegen.envoy import clusters, tokens, turns
+from codegen.envoy import clusters, tokens
 from codegen.envoy.deployment import Deployment
+from codegen.envoy.lua import time_slicing
 from codegen.envoy.typed import Json, header, seconds, typed
 from contract import Contract, Method, sizes
 
@@ -71,7 +72,7 @@ def edge(contract: Contract, deployment: Deployment) -> Json:
         "name": "edge",
         "domains": ["*"],
         "routes": [
-            *(_call(contract, method, turns.route(deployment)) for method in outside),
+            *(_call(contract, method, time_slicing.route(deployment)) for method in outside),
             *(_before(contract, method) for method in outside if method.route),
             *_static(deployment),
             _unknown(),

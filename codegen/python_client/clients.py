@@ -29,8 +29,8 @@ def internal(contract: Contract) -> str:
         "from collections.abc import Mapping",
         "from collections.abc import Sequence",
         "from weft_client.aio.client import AsyncMeshClient",
-        "from weft_client.retries import DEFAULT",
-        "from weft_client.retries import Retries",
+        "from weft_client.calls.retries import DEFAULT",
+        "from weft_client.calls.retries import Retries",
         "from weft_client.tls import MutualTls",
     }
     for service in services(contract, internal=False):

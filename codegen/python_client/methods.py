@@ -10,7 +10,7 @@ def module(contract: Contract, *, internal: bool) -> str:
     """One constant for each RPC."""
     found = services(contract, internal=internal)
     rpcs = [rpc for service in found for rpc in service.rpcs]
-    imports = {"from typing import Any", "from weft_client.method import Method"}
+    imports = {"from typing import Any", "from weft_client.calls.method import Method"}
     for rpc in rpcs:
         imports |= {import_of(rpc.request.file), import_of(rpc.reply.file)}
     names = "".join(f"    '{s.attribute}.{rpc.name}': {rpc.constant},\n" for s in found for rpc in s.rpcs)

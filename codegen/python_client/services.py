@@ -29,7 +29,7 @@ def _module(contract: Contract, package: str, found: list[Service], internal: bo
     imports = {
         *types.STANDARD,
         "from __future__ import annotations",
-        "from weft_client import given",
+        "from weft_client.calls import arguments",
         "from weft_client.aio import parts",
         "from weft_client.generated import types",
         "from weft_internal import methods" if internal else "from weft_client.generated import methods",
@@ -112,15 +112,15 @@ def _passed(field: FieldDescriptor) -> str:
 def _converted(field: FieldDescriptor, value: str) -> str:
     several = "s" if field.is_repeated else ""
     if field.enum_type is not None:
-        return f"given.enum{several}({field.enum_type.values[0].name.removesuffix('UNSPECIFIED')!r}, {value})"
+        return f"arguments.enum{several}({field.enum_type.values[0].name.removesuffix('UNSPECIFIED')!r}, {value})"
     message = field.message_type
     if message is None:
-        return value if types.required(field) else f"given.plain({value})"
+        return value if types.required(field) else f"arguments.plain({value})"
     if message.full_name == "google.protobuf.FieldMask":
-        return f"given.mask({value})"
+        return f"arguments.mask({value})"
     if types.is_map(field) or not types.dictable(message) or not _needs_care(message, set()):
-        return f"given.plain({value})"
-    return f"given.message{several}({types.alias(message)}.DESCRIPTOR, {value})"
+        return f"arguments.plain({value})"
+    return f"arguments.message{several}({types.alias(message)}.DESCRIPTOR, {value})"
 
 
 def _needs_care(message: Descriptor, seen: set[str]) -> bool:

@@ -1,7 +1,7 @@
 ;; Counts what each address holds of the edge: its open connections, and the bytes that its requests may make it keep.
 ;; What is above a bound is closed or refused; what ends is given back, however it ends. One instance for each worker.
 ;;
-;; codegen/envoy/callers.py replaces the numbers in braces. The host calls the functions exported here
+;; codegen/envoy/limits/callers.py replaces the numbers in braces. The host calls the functions exported here
 ;; (Proxy-Wasm ABI 0.2.1): for a connection before a byte of it is read, for a request once its headers are settled.
 (module
   (import "env" "proxy_get_property" (func $get_property (param i32 i32 i32 i32) (result i32)))

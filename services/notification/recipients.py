@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from weft.user.v1.user_pb2 import User
 from weft_client import errors
-from weft_client.breaker import Breaker
+from weft_client.calls.breaker import Breaker
 from weft_internal import InternalWeft
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from weft_client import breaker
-from weft_client.breaker import State
+from weft_client.calls import breaker
+from weft_client.calls.breaker import State
 
 from chassis.storage import valkey
 from chassis.storage.cache import Cache

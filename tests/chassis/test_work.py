@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 from sqlalchemy import MetaData, create_engine
-from weft_client.breaker import Breaker
+from weft_client.calls.breaker import Breaker
 
 from chassis.clock import Clock, FixedClock
 from chassis.queues.queue import Backoff, Job, Queue, table

@@ -9,8 +9,9 @@ from opentelemetry import metrics as otel
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from weft.order.v1 import order_pb2
-from weft_client import Retries, breaker, errors, telemetry, testing
-from weft_client.breaker import Breaker, State
+from weft_client import Retries, errors, testing
+from weft_client.calls import breaker, telemetry
+from weft_client.calls.breaker import Breaker, State
 
 from tests.servers import until
 

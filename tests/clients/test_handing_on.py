@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 from weft.order.v1 import order_pb2
 from weft.user.v1 import user_service_pb2
-from weft_client import Retries, context, errors, telemetry, testing
+from weft_client import Retries, context, errors, testing
+from weft_client.calls import telemetry
 from weft_internal import InternalWeft
 
 

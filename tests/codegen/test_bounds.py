@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 import contract as contracts
-from codegen.envoy import bounds, callers
+from codegen.envoy import bounds
 from codegen.envoy.bootstrap import sample
+from codegen.envoy.limits import callers
 from contract import sizes
 from tests.codegen.test_envoy import built, manager
 

@@ -11,8 +11,9 @@ import pytest
 
 import contract as contracts
 from codegen import envoy, explorer
-from codegen.envoy import local_replies, strict_json
+from codegen.envoy import local_replies
 from codegen.envoy.bootstrap import sample
+from codegen.envoy.lua import strict_json
 from codegen.envoy.typed import Json
 from contract import Caller, Contract, Method, RateClass, sizes
 from deploy.local.state.certificates import Certificates
@@ -216,7 +217,7 @@ def test_the_edge_itself_says_only_reasons_of_the_contract_and_never_what_envoy_
     printing = [mapper for mapper in config["mappers"] if "LOCAL_REPLY_BODY" in json.dumps(mapper)]
     assert len(printing) == 1
     assert local_replies.LUA in json.dumps(printing)
-    source = "".join(strict_json.written(*strict_json.DOOR, *strict_json.BODIES))
+    source = "".join(strict_json.written(*strict_json.HEADERS, *strict_json.BODIES))
     reasons = set(re.findall(r'reason = "([A-Z_]+)"', source))
     assert {("weft.api.v1", reason) for reason in reasons} <= set(CONTRACT.reasons)
 

@@ -69,10 +69,10 @@ def running(
 
 def admin(deployment: envoy.Deployment, verb: str, path: str) -> tuple[int, str]:
     """A request to the admin interface of an edge, at its socket: status and body."""
-    with socket.socket(socket.AF_UNIX) as door:
-        door.connect(str(deployment.admin_socket))
+    with socket.socket(socket.AF_UNIX) as protocol:
+        protocol.connect(str(deployment.admin_socket))
         connection = HTTPConnection("admin")
-        connection.sock = door
+        connection.sock = protocol
         connection.request(verb, path)
         reply = connection.getresponse()
         return reply.status, reply.read().decode()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.conftest import Edge
 
 PREFLIGHT = {
@@ -42,8 +42,8 @@ def test_another_origin_may_not(origin: str, edge: Edge) -> None:
 @pytest.mark.parametrize("version", [1, 2])
 def test_who_comes_to_the_front_is_told_where_to_go(version: int, edge: Edge) -> None:
     browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-    page = doors.rest(edge.url, version, "GET", "/", browser, {})
-    other = doors.rest(edge.url, version, "GET", "/", {"accept": "*/*"}, {})
+    page = protocols.rest(edge.url, version, "GET", "/", browser, {})
+    other = protocols.rest(edge.url, version, "GET", "/", {"accept": "*/*"}, {})
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert re.findall(r'<a href="([^"]+)"', page.text) == [
@@ -56,11 +56,11 @@ def test_who_comes_to_the_front_is_told_where_to_go(version: int, edge: Edge) ->
     assert {other.json()[name] for name in ("documentation", "health")} == {"/docs/", "/healthz"}
     assert (page.headers["vary"], other.headers["vary"]) == ("accept", "accept")
     for path, kind in (("/robots.txt", "text/plain; charset=utf-8"), ("/favicon.ico", "image/png")):
-        found = doors.rest(edge.url, version, "GET", path, {}, {})
+        found = protocols.rest(edge.url, version, "GET", path, {}, {})
         assert (found.status_code, found.headers["content-type"]) == (200, kind)
         assert found.headers["x-request-id"]
-    assert doors.rest(edge.url, version, "HEAD", "/", browser, {}).content == b""
-    assert doors.rest(edge.url, version, "POST", "/", {}, {"json": {}}).headers["allow"] == "GET, HEAD, OPTIONS"
+    assert protocols.rest(edge.url, version, "HEAD", "/", browser, {}).content == b""
+    assert protocols.rest(edge.url, version, "POST", "/", {}, {"json": {}}).headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_every_answer_bears_the_security_headers(edge: Edge) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from codegen.envoy import bounds
 from contract import Contract
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.conftest import Edge, deployed
-from tests.edge.halves import Halves, halves
+from tests.edge.raw_http2 import RawConnection, raw_connections
 from tests.edge.running import free_ports, running, stat, until
 
 
@@ -68,7 +68,7 @@ def test_an_address_has_its_share_of_the_connections_and_gets_it_back(edge: Edge
 def test_bodies_of_strangers_are_not_waited_for(edge: Edge) -> None:
     """Without a token the answer comes though the body never does; nothing of it is kept."""
     streams = bounds.REFUSALS_OF_ADDRESS // 5
-    with halves(edge.target, "127.0.0.21", 5) as connections:
+    with raw_connections(edge.target, "127.0.0.21", 5) as connections:
         for connection in connections:
             for _ in range(streams):
                 connection.begin("/v1/orders", sent=b"{" * 500)
@@ -82,7 +82,7 @@ def test_half_sent_bodies_of_an_address_end_at_its_share_of_the_memory(edge: Edg
     room = bounds.BYTES_OF_ADDRESS // (announced + bounds.LEAST_BYTES)
     count = room // bounds.STREAMS + 1
     wanted = min(count * bounds.STREAMS, room + 50)
-    with halves(edge.target, "127.0.0.13", count) as connections:
+    with raw_connections(edge.target, "127.0.0.13", count) as connections:
         for number in range(wanted):
             token = edge.mint(sub=f"cli_half_{number}")
             connections[number // bounds.STREAMS].begin("/v1/orders", token, announced)
@@ -94,7 +94,7 @@ def test_half_sent_bodies_of_an_address_end_at_its_share_of_the_memory(edge: Edg
 
 def test_an_address_has_its_share_of_the_streams(edge: Edge) -> None:
     room = bounds.BYTES_OF_ADDRESS // (bounds.STREAM_BYTES + bounds.LEAST_BYTES)
-    with halves(edge.target, "127.0.0.19", 2) as connections:
+    with raw_connections(edge.target, "127.0.0.19", 2) as connections:
         for number in range(room + 10):
             token = edge.mint(sub=f"cli_watch_{number}")
             connections[number // bounds.STREAMS].ask("/v1/orders:watch", token, **{"x-test-sleep": "1"})
@@ -102,13 +102,13 @@ def test_an_address_has_its_share_of_the_streams(edge: Edge) -> None:
         assert order(edge, "127.0.0.20").status_code == 201
 
 
-def refused(connections: list[Halves]) -> int:
+def refused(connections: list[RawConnection]) -> int:
     """How many streams have been told to come back later."""
     heard(connections)
     return sum(status == "429" for one in connections for status in one.statuses.values())
 
 
-def heard(connections: list[Halves]) -> int:
+def heard(connections: list[RawConnection]) -> int:
     """How many streams have been answered."""
     for connection in connections:
         connection.listen()
@@ -158,7 +158,7 @@ def test_who_is_refused_too_often_is_told_to_come_back_later(asked: dict[str, An
     with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.15"), base_url=strict.url) as client:
         until(lambda: client.get("/v1/products").status_code == 200, "a second without refusals")
         until(come_back_later, "the address is refused too often")
-        refusal = doors.of_response(told)
+        refusal = protocols.of_response(told)
         assert (refusal.info.reason, refusal.retry, told.headers["retry-after"]) == ("RATE_LIMITED", True, "1")
         assert order(strict, "127.0.0.16").status_code == 201
         until(lambda: client.get("/v1/products").status_code == 200, "the next second begins")
@@ -169,8 +169,8 @@ def test_native_grpc_is_refused_as_often_and_told_as_grpc_tells(strict: Edge) ->
 
     def come_back_later() -> bool:
         with pytest.raises(grpc.RpcError) as raised:
-            doors.native(strict.target, "/weft.order.v1.OrderService/GetOrder", b"", [])
-        reasons.add(doors.of_call(raised.value).info.reason)
+            protocols.native(strict.target, "/weft.order.v1.OrderService/GetOrder", b"", [])
+        reasons.add(protocols.of_call(raised.value).info.reason)
         return "RATE_LIMITED" in reasons
 
     until(come_back_later, "the address is refused too often")

@@ -1,4 +1,4 @@
-"""Every refusal of the edge, through every door that it can happen at: one reason, one shape."""
+"""Every refusal of the edge, through every protocol that it can happen at: one reason, one shape."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from contract import Contract
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.conftest import Edge, Mint, deployed
 from tests.edge.running import free_ports, running
 from tests.edge.test_telemetry import log_of
@@ -163,8 +163,10 @@ CASES = [
     Case("service is down", "SERVICE_UNAVAILABLE", 503, path="/v1/orders/ord_1", rpc=GET, edge="lonely_edge", answer=LATER, retry=True),
     Case("keys cannot be had", "KEYS_UNAVAILABLE", 503, path="/v1/orders/ord_1", rpc=GET, edge="keyless_edge", answer=LATER, retry=True),
 ]  # fmt: skip
-DOORS = ("HTTP/1.1", "HTTP/2", "gRPC")
-ASKED = [(case, door) for case in CASES for door in DOORS if (case.rpc if door == "gRPC" else case.path)]
+PROTOCOLS = ("HTTP/1.1", "HTTP/2", "gRPC")
+ASKED = [
+    (case, protocol) for case in CASES for protocol in PROTOCOLS if (case.rpc if protocol == "gRPC" else case.path)
+]
 Other = Callable[[str], Edge]
 
 
@@ -198,10 +200,12 @@ def test_there_are_thirty_cases_and_more() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
 
 
-@pytest.mark.parametrize(("case", "door"), ASKED, ids=[f"{case.name} · {door}" for case, door in ASKED])
-def test_a_refusal_has_its_reason_and_the_one_shape(case: Case, door: str, other: Other, contract: Contract) -> None:
+@pytest.mark.parametrize(("case", "protocol"), ASKED, ids=[f"{case.name} · {protocol}" for case, protocol in ASKED])
+def test_a_refusal_has_its_reason_and_the_one_shape(
+    case: Case, protocol: str, other: Other, contract: Contract
+) -> None:
     edge = other(case.edge)
-    refusal = ask(case, door, edge)
+    refusal = ask(case, protocol, edge)
     domain = "weft.api.v1" if ("weft.api.v1", case.reason) in contract.reasons else "weft.order.v1"
     assert (refusal.info.reason, refusal.info.domain) == (case.reason, domain)
     if not case.headers.get("x-test-error"):
@@ -209,7 +213,7 @@ def test_a_refusal_has_its_reason_and_the_one_shape(case: Case, door: str, other
     assert refusal.headers["x-content-type-options"] == "nosniff"
     assert refusal.headers["x-request-id"]
     assert refusal.retry == case.retry
-    if door == "gRPC":
+    if protocol == "gRPC":
         return
     assert refusal.status == case.status
     assert refusal.violations == ([case.violation] if case.violation else [])
@@ -217,17 +221,17 @@ def test_a_refusal_has_its_reason_and_the_one_shape(case: Case, door: str, other
     assert {name: refusal.headers.get(name) for name in case.answer} == case.answer
 
 
-def ask(case: Case, door: str, edge: Edge) -> doors.Refusal:
-    """Put the case to a door and read the refusal."""
+def ask(case: Case, protocol: str, edge: Edge) -> protocols.Refusal:
+    """Put the case to a protocol and read the refusal."""
     headers = dict(case.headers)
     token = edge.mint(**case.token) if isinstance(case.token, dict) else case.token
     if token:
         headers["authorization"] = f"Bearer {token}"
-    if door == "gRPC":
+    if protocol == "gRPC":
         with pytest.raises(grpc.RpcError) as raised:
-            doors.native(edge.target, case.rpc, case.request, list(headers.items()))
-        return doors.of_call(raised.value)
-    return doors.of_response(doors.rest(edge.url, int(door[5]), case.verb, case.path, headers, case.body))
+            protocols.native(edge.target, case.rpc, case.request, list(headers.items()))
+        return protocols.of_call(raised.value)
+    return protocols.of_response(protocols.rest(edge.url, int(protocol[5]), case.verb, case.path, headers, case.body))
 
 
 @pytest.mark.parametrize(
@@ -255,7 +259,7 @@ def test_bad_http_is_refused_in_the_one_shape(edge: Edge, request_: bytes, statu
     lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines[1:])
     response = httpx.Response(int(lines[0].split()[1]), headers=headers, content=body)
-    refusal = doors.of_response(response)
+    refusal = protocols.of_response(response)
     assert (refusal.status, refusal.info.reason) == (status, reason)
     assert log_of(edge, headers["x-request-id"])["status"] == status
 
@@ -287,4 +291,4 @@ def test_oauth_errors_have_the_shape_of_rfc_6749(edge: Edge) -> None:
 def test_an_http2_header_of_a_hundred_kilobytes_ends_the_stream(edge: Edge) -> None:
     """What cannot be shaped: Envoy resets the stream before there is a request to answer."""
     with pytest.raises(httpx.RemoteProtocolError):
-        doors.rest(edge.url, 2, "GET", "/v1/orders", {"a": "x" * 100_000}, {})
+        protocols.rest(edge.url, 2, "GET", "/v1/orders", {"a": "x" * 100_000}, {})

@@ -6,7 +6,7 @@ import grpc
 import httpx
 import pytest
 
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.conftest import Edge
 from tests.edge.test_errors import read_all
 
@@ -16,7 +16,7 @@ GET = "/weft.order.v1.OrderService/GetOrder"
 def over(edge: Edge, version: int, method: str, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
     """A call with a token over HTTP/1.1 or HTTP/2."""
     token = {"authorization": f"Bearer {edge.mint()}"}
-    return doors.rest(edge.url, version, method, path, token | (headers or {}), {})
+    return protocols.rest(edge.url, version, method, path, token | (headers or {}), {})
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
@@ -25,13 +25,13 @@ def test_the_scheme_of_a_token_is_written_as_one_likes(scheme: str, edge: Edge) 
     response = edge.call("GET", "/v1/orders/ord_1", token=None, headers={"authorization": authorization})
     assert response.status_code == 200, response.text
     assert edge.upstream.last[2]["authorization"].startswith("Bearer ey")
-    doors.native(edge.target, GET, b"", [("authorization", authorization)])
+    protocols.native(edge.target, GET, b"", [("authorization", authorization)])
     assert edge.upstream.last[2]["authorization"].startswith("Bearer ey")
 
 
 def test_another_scheme_is_no_token(edge: Edge) -> None:
     response = edge.call("GET", "/v1/orders/ord_1", token=None, headers={"authorization": f"Bearers {edge.mint()}"})
-    assert doors.of_response(response).info.reason == "TOKEN_MISSING"
+    assert protocols.of_response(response).info.reason == "TOKEN_MISSING"
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -94,7 +94,7 @@ def test_a_header_that_comes_twice_is_refused_by_name(name: str, edge: Edge) -> 
         head, _, body = read_all(connection).partition(b"\r\n\r\n")
     status, *rest = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in rest)
-    refusal = doors.of_response(httpx.Response(int(status.split()[1]), headers=headers, content=body))
+    refusal = protocols.of_response(httpx.Response(int(status.split()[1]), headers=headers, content=body))
     assert (refusal.status, refusal.info.reason, refusal.violations) == (400, "HTTP_MALFORMED", [name])
 
 
@@ -102,8 +102,8 @@ def test_a_header_that_comes_twice_is_refused_over_grpc_too(edge: Edge) -> None:
     twice = [("idempotency-key", "a"), ("idempotency-key", "b"), ("authorization", f"Bearer {edge.mint()}")]
     before = len(edge.upstream.calls)
     with pytest.raises(grpc.RpcError) as raised:
-        doors.native(edge.target, "/weft.order.v1.OrderService/CreateOrder", b"", twice)
-    refusal = doors.of_call(raised.value)
+        protocols.native(edge.target, "/weft.order.v1.OrderService/CreateOrder", b"", twice)
+    refusal = protocols.of_call(raised.value)
     assert (refusal.code, refusal.info.reason, refusal.violations) == (3, "HTTP_MALFORMED", ["idempotency-key"])
     assert refusal.message == "idempotency-key must be one line of visible ASCII."
     assert refusal.headers["x-request-id"]
@@ -112,7 +112,7 @@ def test_a_header_that_comes_twice_is_refused_over_grpc_too(edge: Edge) -> None:
 
 def test_a_key_that_is_not_ascii_is_refused_and_not_lost(edge: Edge) -> None:
     response = edge.call("POST", "/v1/orders", json={}, headers={"idempotency-key": b"\xd7\xf8"})
-    assert doors.of_response(response).violations == ["idempotency-key"]
+    assert protocols.of_response(response).violations == ["idempotency-key"]
 
 
 def test_a_header_that_is_not_ascii_does_not_reach_a_service(edge: Edge) -> None:
@@ -163,7 +163,7 @@ def test_violations_name_fields_as_the_caller_wrote_them(edge: Edge) -> None:
     query = edge.call("GET", "/v1/orders?page_size=1", headers={"x-test-violations": "page_size"})
     placed = edge.call("GET", "/v1/orders/kim", headers=wrong)
     inner = edge.call("PATCH", "/v1/products/prd_1", json={"price": {"amountMinor": "1"}}, headers=wrong)
-    named = [doors.of_response(reply).violations for reply in (camel, snake, query, placed, inner)]
+    named = [protocols.of_response(reply).violations for reply in (camel, snake, query, placed, inner)]
     assert named == [
         ["lines[1].productId", "product.price.amountMinor", "orderId"],
         ["lines[1].product_id", "product.price.amount_minor", "order_id"],

@@ -7,7 +7,7 @@ import grpc
 import httpx
 
 from contract import Contract, RateClass
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.conftest import Edge
 from tests.edge.running import until
 
@@ -43,7 +43,7 @@ def test_past_its_limit_a_client_is_told_when_to_come_back(edge: Edge, contract:
     assert limit <= counted[200] <= limit * (1 + took) + 1
     assert set(counted) == {200, 429}
     refused = next(answer for answer in answers if answer.status_code == 429)
-    refusal = doors.of_response(refused)
+    refusal = protocols.of_response(refused)
     assert (refusal.info.reason, refusal.retry) == ("RATE_LIMITED", True)
     assert (refused.headers["retry-after"], refused.headers["x-ratelimit-remaining"]) == ("1", "0")
     time.sleep(int(refused.headers["retry-after"]))  # what a well-behaved client does
@@ -77,9 +77,9 @@ def test_native_grpc_meets_the_same_limit(edge: Edge, contract: Contract) -> Non
     refused = []
     for _ in range(contract.plans["free"][RateClass.WRITE]):
         try:
-            doors.native(edge.target, "/weft.order.v1.OrderService/CreateOrder", b"", metadata)
+            protocols.native(edge.target, "/weft.order.v1.OrderService/CreateOrder", b"", metadata)
         except grpc.RpcError as error:
-            refused.append(doors.of_call(error))
+            refused.append(protocols.of_call(error))
     assert refused
     assert {(refusal.info.reason, refusal.code, refusal.retry) for refusal in refused} == {("RATE_LIMITED", 8, True)}
 

@@ -1,4 +1,4 @@
-"""The edge of the whole mesh: what services refuse has one reason through every door, and what is internal stays so."""
+"""The edge of the whole mesh: what services refuse has one reason through every protocol, and what is internal stays so."""
 
 import json
 import uuid
@@ -19,11 +19,11 @@ from weft.user.v1 import auth_service_pb2, partner_service_pb2, user_service_pb2
 
 import contract as contracts
 from contract import Method
-from tests.edge import doors
+from tests.edge import protocols
 
 pytestmark = pytest.mark.e2e
 METHODS = contracts.load().methods
-DOORS = ("HTTP/1.1", "HTTP/2", "gRPC", "HTTPS")
+PROTOCOLS = ("HTTP/1.1", "HTTP/2", "gRPC", "HTTPS")
 LINE = {"productId": "prd_01k4000000e008000000000001", "quantity": 1}
 ORDER = {"lines": [LINE], "paymentMethod": "pm_sandbox_ok", "customerId": "usr_01k40000000000000000000000"}
 ABSENT = "01k40000000000000000000000"
@@ -95,7 +95,7 @@ CASES = [
          auth_service_pb2.SignInRequest(email="nobody@example.com", password="wrong"), who="",
          body={"email": "nobody@example.com", "password": "wrong"}, domain="weft.user.v1"),
 ]  # fmt: skip
-ASKED = [(case, door) for case in CASES for door in DOORS]
+ASKED = [(case, protocol) for case in CASES for protocol in PROTOCOLS]
 
 
 @pytest.fixture(scope="module")
@@ -124,27 +124,27 @@ def tokens(mesh: dict[str, Any]) -> dict[str, str]:
         }
 
 
-@pytest.mark.parametrize(("case", "door"), ASKED, ids=[f"{case.name} · {door}" for case, door in ASKED])
-def test_a_service_refuses_with_one_reason_through_every_door(
-    case: Case, door: str, mesh: dict[str, Any], tokens: dict[str, str]
+@pytest.mark.parametrize(("case", "protocol"), ASKED, ids=[f"{case.name} · {protocol}" for case, protocol in ASKED])
+def test_a_service_refuses_with_one_reason_through_every_protocol(
+    case: Case, protocol: str, mesh: dict[str, Any], tokens: dict[str, str]
 ) -> None:
     headers = dict(case.headers)
     if case.who:
         headers["authorization"] = f"Bearer {tokens[case.who]}"
-    if door == "gRPC":
+    if protocol == "gRPC":
         target = mesh["edge"].removeprefix("http://")
         with pytest.raises(grpc.RpcError) as raised:
-            doors.native(target, case.rpc, case.message.SerializeToString(), list(headers.items()))
-        refusal = doors.of_call(raised.value)
+            protocols.native(target, case.rpc, case.message.SerializeToString(), list(headers.items()))
+        refusal = protocols.of_call(raised.value)
     else:
         body = {"json": case.body} if case.body is not None else {}
-        if door == "HTTPS":
+        if protocol == "HTTPS":
             response = httpx.request(
-                case.verb, mesh["edge_tls"] + case.path, headers=headers, verify=doors.trusting(mesh["ca"]), **body
+                case.verb, mesh["edge_tls"] + case.path, headers=headers, verify=protocols.trusting(mesh["ca"]), **body
             )
         else:
-            response = doors.rest(mesh["edge"], int(door[5]), case.verb, case.path, headers, body)
-        refusal = doors.of_response(response)
+            response = protocols.rest(mesh["edge"], int(protocol[5]), case.verb, case.path, headers, body)
+        refusal = protocols.of_response(response)
         assert refusal.status == case.status
         assert tuple(sorted(refusal.violations)) == case.violations
         if case.status == 401 and case.domain == "weft.api.v1":
@@ -183,8 +183,8 @@ def test_an_internal_rpc_is_for_named_services_alone(
     metadata = [("authorization", f"Bearer {tokens['operator']}")]
     for target in (edge.removeprefix("http://") for edge in mesh["edges"]):
         with pytest.raises(grpc.RpcError) as raised:
-            doors.native(target, method.path, b"", metadata)
-        assert doors.of_call(raised.value).info.reason == "ROUTE_NOT_FOUND"
+            protocols.native(target, method.path, b"", metadata)
+        assert protocols.of_call(raised.value).info.reason == "ROUTE_NOT_FOUND"
     assert httpx.post(mesh["edge"] + method.path, json={}, headers=dict(metadata)).status_code == 404
 
     assert asked_directly(mesh, method, "edge", metadata) == "CALLER_NOT_ALLOWED"
@@ -208,7 +208,7 @@ def asked_directly(mesh: dict[str, Any], method: Method, identity: str, metadata
         try:
             call(b"", metadata=metadata, timeout=20)
         except grpc.RpcError as error:
-            return str(doors.of_call(error).info.reason)
+            return str(protocols.of_call(error).info.reason)
     return ""
 
 
@@ -217,10 +217,10 @@ def asked_directly(mesh: dict[str, Any], method: Method, identity: str, metadata
 )
 def test_health_and_reflection_are_not_for_strangers(path: str, mesh: dict[str, Any], tokens: dict[str, str]) -> None:
     with pytest.raises(grpc.RpcError) as raised:
-        doors.native(
+        protocols.native(
             mesh["edge"].removeprefix("http://"), path, b"", [("authorization", f"Bearer {tokens['operator']}")]
         )
-    assert doors.of_call(raised.value).info.reason == "ROUTE_NOT_FOUND"
+    assert protocols.of_call(raised.value).info.reason == "ROUTE_NOT_FOUND"
 
 
 def test_reflection_is_for_internal_callers(mesh: dict[str, Any]) -> None:

@@ -12,9 +12,10 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey
 
-from codegen.envoy import clusters, turns
+from codegen.envoy import clusters
+from codegen.envoy.lua import time_slicing
 from contract import Contract
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.conftest import Edge, Mint, deployed
 from tests.edge.running import admin, free_ports, running, stat, until
 from tests.edge.upstream import Upstream
@@ -23,7 +24,7 @@ FEW = 2
 """Calls in a tenth of a second that are many here, so that a slow machine can show it."""
 
 
-@pytest.fixture(params=["least request", "turns"])
+@pytest.fixture(params=["least request", "time-slicing"])
 def pair(
     request: pytest.FixtureRequest,
     contract: Contract,
@@ -34,8 +35,8 @@ def pair(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[tuple[Edge, Upstream, Upstream]]:
     """An edge before two replicas of everything: with cores of their own, with shared ones, and with these in a busy time."""
-    if request.param == "busy turns":
-        monkeypatch.setattr(turns, "MANY", FEW)
+    if request.param == "busy time-slicing":
+        monkeypatch.setattr(time_slicing, "BUSY_CALLS", FEW)
     folder = tmp_path_factory.mktemp("pair")
     public = {"keys": [key.as_dict(private=False)]}
     with Upstream(contract, public) as one, Upstream(contract, public) as two:
@@ -45,7 +46,7 @@ def pair(
             contract, folder, dict.fromkeys(names, ""), (http, metrics, jwks), pages=edge.deployment.folder
         )
         both = dict.fromkeys(names, (one.address, two.address))
-        deployment = replace(single, services=both, turns="turns" in request.param)
+        deployment = replace(single, services=both, time_slicing="time-slicing" in request.param)
         with running(contract, deployment):
             until(lambda: stat(deployment, "http.edge.jwt_authn.jwks_fetch_success"), "the keys are fetched")
             until(lambda: stat(deployment, "cluster.order.membership_healthy") == 2, "both are healthy")
@@ -63,8 +64,8 @@ def test_calls_are_spread_and_go_on_when_a_replica_stops(pair: tuple[Edge, Upstr
         until(lambda: stat(edge.deployment, "cluster.order.membership_healthy") == 1, "the edge knows of it")
 
 
-@pytest.mark.parametrize("pair", ["busy turns"], indirect=True)
-def test_while_calls_are_many_replicas_take_turns(pair: tuple[Edge, Upstream, Upstream]) -> None:
+@pytest.mark.parametrize("pair", ["busy time-slicing"], indirect=True)
+def test_while_calls_are_many_replicas_are_time_sliced(pair: tuple[Edge, Upstream, Upstream]) -> None:
     edge, one, two = pair
     takers: list[Upstream] = []
     with httpx.Client(base_url=edge.url, headers={"authorization": f"Bearer {edge.mint()}"}) as client:
@@ -109,7 +110,7 @@ def test_load_beyond_the_room_is_shed_early_and_retryable(edge: Edge) -> None:
     counted = Counter(answer.status_code for answer in answers)
     assert counted[503] >= 30, counted
     assert counted[200] >= clusters.CALLS_PER_REPLICA // 2, counted
-    refusal = doors.of_response(next(answer for answer in answers if answer.status_code == 503))
+    refusal = protocols.of_response(next(answer for answer in answers if answer.status_code == 503))
     assert (refusal.info.reason, refusal.retry, refusal.headers["retry-after"]) == ("OVERLOADED", True, "1")
 
 

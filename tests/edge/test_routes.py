@@ -7,7 +7,7 @@ import pytest
 
 import contract as contracts
 from contract import Method
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.conftest import Edge
 
 METHODS = contracts.load().methods
@@ -43,25 +43,25 @@ def test_every_rpc_is_reached_over_native_grpc(method: Method, edge: Edge) -> No
             replies = list(stream(b"", metadata=[("authorization", f"Bearer {edge.mint()}")], timeout=10))
         assert len(replies) == 3
     else:
-        doors.native(edge.target, method.path, b"", [("authorization", f"Bearer {edge.mint()}")])
+        protocols.native(edge.target, method.path, b"", [("authorization", f"Bearer {edge.mint()}")])
 
 
 @pytest.mark.parametrize("method", [m for m in OUTSIDE if not m.public], ids=lambda method: method.full_name)
 def test_no_protected_rpc_answers_without_a_token(method: Method, edge: Edge) -> None:
     verb, path, body = arguments(method)
     before = len(edge.upstream.calls)
-    refusal = doors.of_response(edge.call(verb, path, token=None, **body))
+    refusal = protocols.of_response(edge.call(verb, path, token=None, **body))
     with pytest.raises(grpc.RpcError) as raised:
-        doors.native(edge.target, method.path, b"", [])
-    assert refusal.info.reason == doors.of_call(raised.value).info.reason == "TOKEN_MISSING"
+        protocols.native(edge.target, method.path, b"", [])
+    assert refusal.info.reason == protocols.of_call(raised.value).info.reason == "TOKEN_MISSING"
     assert edge.upstream.calls[before:] == []
 
 
 @pytest.mark.parametrize("method", INSIDE, ids=lambda method: method.full_name)
 def test_an_internal_rpc_is_out_of_reach(method: Method, edge: Edge) -> None:
     with pytest.raises(grpc.RpcError) as raised:
-        doors.native(edge.target, method.path, b"", [("authorization", f"Bearer {edge.mint()}")])
-    assert doors.of_call(raised.value).info.reason == "ROUTE_NOT_FOUND"
+        protocols.native(edge.target, method.path, b"", [("authorization", f"Bearer {edge.mint()}")])
+    assert protocols.of_call(raised.value).info.reason == "ROUTE_NOT_FOUND"
     for path in (method.path, f"/v1{method.path}", f"/oauth2/{method.name.lower()}"):
         for verb in ("GET", "POST"):
             assert edge.call(verb, path).status_code == 404
@@ -72,7 +72,7 @@ def test_what_only_looks_like_grpc_reaches_no_rpc(kind: str, edge: Edge) -> None
     response = edge.call(
         "POST", "/weft.order.v1.OrderService/GetOrder", content=b"\0\0\0\0\0", headers={"content-type": kind}
     )
-    assert doors.of_response(response).info.reason == "ROUTE_NOT_FOUND"
+    assert protocols.of_response(response).info.reason == "ROUTE_NOT_FOUND"
 
 
 def test_a_get_is_never_a_call(edge: Edge) -> None:

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi import checks
 
 import contract
 from codegen import openapi
-from tests.edge.inhabited import Inhabited, Operation, inhabited, real
+from tests.edge.populated_mesh import Operation, PopulatedMesh, populated_mesh, real
 from tests.mesh import Mesh
 
 pytestmark = pytest.mark.e2e
@@ -53,10 +53,10 @@ KEYED = [o for o in OPERATIONS if o.definition.raw["x-weft"]["idempotencyKey"] i
 
 
 @pytest.fixture(scope="module")
-def world(folder: Path) -> Iterator[Inhabited]:
+def world(folder: Path) -> Iterator[PopulatedMesh]:
     """A mesh of our own with one of everything in it."""
     mesh = Mesh(folder / "driven").start()
-    with inhabited(mesh.content) as found:
+    with populated_mesh(mesh.content) as found:
         yield found
     mesh.stop()
 
@@ -76,7 +76,7 @@ def _drive(strategy: st.SearchStrategy[Any], judge: Callable[..., None], callers
 
 @_parametrised([o for o in OPERATIONS if o not in STREAMS])
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
-def test_every_answer_is_one_of_the_document(operation: Operation, mode: GenerationMode, world: Inhabited) -> None:
+def test_every_answer_is_one_of_the_document(operation: Operation, mode: GenerationMode, world: PopulatedMesh) -> None:
     answered = set()
     refusal = [checks.negative_data_rejection] if mode is GenerationMode.NEGATIVE else []
 
@@ -112,7 +112,7 @@ def _example(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]
 
 
 @_parametrised(OPERATIONS)
-def test_every_path_and_method_answers_at_the_edge(operation: Operation, world: Inhabited) -> None:
+def test_every_path_and_method_answers_at_the_edge(operation: Operation, world: PopulatedMesh) -> None:
     path, query, body = _example(operation)
     headers = world.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
     method, url = operation.method.upper(), world.edge + path
@@ -127,7 +127,7 @@ def test_every_path_and_method_answers_at_the_edge(operation: Operation, world: 
 
 @_parametrised(KEYED)
 def test_a_repeated_call_with_its_key_changes_nothing_and_gets_the_first_answer(
-    operation: Operation, world: Inhabited
+    operation: Operation, world: PopulatedMesh
 ) -> None:
     ids, headers = world.fresh(), world.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
     shown = operation.definition.raw["requestBody"]["content"]["application/json"]["example"]

@@ -9,35 +9,35 @@ import pytest
 from chassis.app import server_options
 from codegen.envoy import bounds
 from contract import Contract
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.conftest import Edge
 
 GET = "/weft.order.v1.OrderService/GetOrder"
-DOORS = ("HTTP/1.1", "HTTP/2", "gRPC")
+PROTOCOLS = ("HTTP/1.1", "HTTP/2", "gRPC")
 
 
-def ask(edge: Edge, door: str, headers: dict[str, str]) -> str:
+def ask(edge: Edge, protocol: str, headers: dict[str, str]) -> str:
     """Read an order; the HTTP status, or gRPC's reason."""
     headers = {"authorization": f"Bearer {edge.mint()}", **headers}
-    if door != "gRPC":
+    if protocol != "gRPC":
         try:
-            return str(doors.rest(edge.url, int(door[5]), "GET", "/v1/orders/ord_1", headers, {}).status_code)
+            return str(protocols.rest(edge.url, int(protocol[5]), "GET", "/v1/orders/ord_1", headers, {}).status_code)
         except httpx.RemoteProtocolError:
             return "more headers than this client reads"
     try:
-        doors.native(edge.target, GET, b"", list(headers.items()))
+        protocols.native(edge.target, GET, b"", list(headers.items()))
     except grpc.RpcError as error:
-        return str(doors.of_call(error).info.reason)
+        return str(protocols.of_call(error).info.reason)
     return "200"
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("pieces", [1, 80])
-def test_headers_up_to_the_promise_are_served_every_time(door: str, pieces: int, edge: Edge) -> None:
+def test_headers_up_to_the_promise_are_served_every_time(protocol: str, pieces: int, edge: Edge) -> None:
     room = bounds.HEADER_BYTES - 1024  # the token, the path, and what the caller's library says
     for size in (16_000, room):
         headers = {f"a{number:02}": "x" * (size // pieces - 3) for number in range(pieces)}
-        assert [ask(edge, door, headers) for _ in range(20)] == ["200"] * 20
+        assert [ask(edge, protocol, headers) for _ in range(20)] == ["200"] * 20
 
 
 def test_a_service_takes_whatever_headers_the_edge_lets_pass(contract: Contract) -> None:

@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from contract import Contract
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.conftest import Edge, deployed
 from tests.edge.running import admin, free_ports, running, stat, until
 
@@ -140,7 +140,7 @@ def test_what_is_no_id_is_in_no_span(traced: tuple[Edge, Receiver]) -> None:
         assert [tag.value.string_value for tag in span.attributes if tag.key == "http.url"] == [url]
         assert "kim" not in str(span)
     with pytest.raises(grpc.RpcError):
-        doors.native(edge.target, "/kim@example.org/x", b"", [])
+        protocols.native(edge.target, "/kim@example.org/x", b"", [])
     receiver.of(edge, edge.call("GET", "/v1/orders"))  # whose span comes behind that of the call before
     assert "kim" not in str(receiver.spans)
 
@@ -247,7 +247,7 @@ def test_a_malformed_trace_is_dropped_and_the_call_is_traced(sent: str, traced: 
 def test_a_callers_trace_comes_to_the_services_from_an_edge_without_traces_too(edge: Edge) -> None:
     for call in (
         lambda: edge.call("GET", "/v1/orders/ord_1", headers={"traceparent": PARENT}),
-        lambda: doors.native(
+        lambda: protocols.native(
             edge.target,
             "/weft.order.v1.OrderService/GetOrder",
             b"",

@@ -13,7 +13,7 @@ from cryptography import x509
 
 from contract import Contract
 from deploy.local.state.certificates import Certificates
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.conftest import Edge, Mint, deployed
 from tests.edge.running import free_ports, running, stat, until
 from tests.edge.upstream import Upstream
@@ -72,7 +72,7 @@ def tls_edge(
 def test_https_answers_with_hsts_over_both_versions_of_http(tls_edge: Edge, own: Certificates) -> None:
     for number in (1, 2):
         with httpx.Client(
-            base_url=tls_edge.url, verify=doors.trusting(own.ca), http1=number == 1, http2=number == 2
+            base_url=tls_edge.url, verify=protocols.trusting(own.ca), http1=number == 1, http2=number == 2
         ) as client:
             response = client.get("/v1/orders/ord_1", headers={"authorization": f"Bearer {tls_edge.mint()}"})
         assert (response.status_code, response.http_version) == (200, f"HTTP/{number}" if number == 2 else "HTTP/1.1")
@@ -87,20 +87,20 @@ def test_native_grpc_comes_in_over_tls(tls_edge: Edge, own: Certificates) -> Non
 
 
 def test_old_tls_is_refused(tls_edge: Edge, own: Certificates) -> None:
-    old = doors.trusting(own.ca)
+    old = protocols.trusting(own.ca)
     old.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{tls_edge.url}/healthz", verify=old)
-    assert httpx.get(f"{tls_edge.url}/healthz", verify=doors.trusting(own.ca)).status_code == 200
+    assert httpx.get(f"{tls_edge.url}/healthz", verify=protocols.trusting(own.ca)).status_code == 200
 
 
 def test_a_service_with_anothers_name_gets_no_call(tls_edge: Edge, own: Certificates) -> None:
     before = len(tls_edge.upstream.calls)
     headers = {"authorization": f"Bearer {tls_edge.mint()}"}
-    response = httpx.get(f"{tls_edge.url}/v1/inbox", verify=doors.trusting(own.ca), headers=headers, timeout=20)
-    assert doors.of_response(response).info.reason == "SERVICE_UNAVAILABLE"
+    response = httpx.get(f"{tls_edge.url}/v1/inbox", verify=protocols.trusting(own.ca), headers=headers, timeout=20)
+    assert protocols.of_response(response).info.reason == "SERVICE_UNAVAILABLE"
     assert len(tls_edge.upstream.calls) == before
     assert stat(tls_edge.deployment, "cluster.notification.ssl.fail_verify_san") > 0
 
@@ -112,7 +112,7 @@ def test_new_certificates_are_taken_up_without_a_dropped_call(
     headers = {"authorization": f"Bearer {tls_edge.mint()}"}
     shutil.copy(own.ca, tmp_path / "ca.crt")
     before = served(port)
-    with httpx.Client(base_url=tls_edge.url, verify=doors.trusting(own.ca), headers=headers) as client:
+    with httpx.Client(base_url=tls_edge.url, verify=protocols.trusting(own.ca), headers=headers) as client:
         assert client.get("/v1/orders/ord_1").status_code == 200
         own.renew()
 
@@ -126,7 +126,8 @@ def test_new_certificates_are_taken_up_without_a_dropped_call(
         "so behind",
     )
     assert (
-        httpx.get(f"{tls_edge.url}/v1/orders/ord_1", verify=doors.trusting(own.ca), headers=headers).status_code == 200
+        httpx.get(f"{tls_edge.url}/v1/orders/ord_1", verify=protocols.trusting(own.ca), headers=headers).status_code
+        == 200
     )
 
 

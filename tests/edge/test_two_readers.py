@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.laboratory import FIELDS, Laboratory
 from tests.edge.odd_json import INNER, OTHERS, TOKENS, WHOLE
 
@@ -52,7 +52,7 @@ def disagreement(lab: Laboratory, text: bytes) -> str:
     """How the edge and json_format differ about a body; empty where they do not, or the edge refuses by name."""
     response, _, arrived = lab.ask("POST", "/v1/everything", content=text, headers=JSON)
     if arrived is None:
-        refusal = doors.of_response(response)
+        refusal = protocols.of_response(response)
         said = (
             refusal.violations
             or not is_json(text)

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.edge import doors
+from tests.edge import protocols
 from tests.edge.laboratory import RPCS, Laboratory
 from tests.edge.odd_json import NUMBERS, TEXTS
 from tests.edge.test_two_readers import fields
@@ -54,7 +54,7 @@ def test_every_kind_of_value_in_every_query_parameter(lab: Laboratory) -> None:
         for text in texts:
             response, _, arrived = lab.ask("GET", f"/v1/everything?{quote(name)}={quote(text)}")
             if arrived is None:
-                refusal = doors.of_response(response)
+                refusal = protocols.of_response(response)
                 if refusal.violations != [name] or response.status_code != 400:
                     differing.append(f"{name}={text}: refused as {refusal}")
                 continue
@@ -103,7 +103,7 @@ QUERIES = [
 def test_queries_of_every_shape(query: str, lab: Laboratory) -> None:
     response, _, arrived = lab.ask("GET", f"/v1/everything?{query}")
     if arrived is None:
-        assert doors.of_response(response).info.reason in (
+        assert protocols.of_response(response).info.reason in (
             "REQUEST_INVALID",
             "UNKNOWN_QUERY_PARAMETER",
             "HTTP_MALFORMED",
@@ -143,7 +143,11 @@ def test_a_path_is_one_rpc_to_all_who_read_it(verb: str, parts: list[str], plain
     body = {"json": {}} if verb in ("POST", "PATCH") else {}
     response, reached, arrived = lab.ask(verb, path, **body)
     if arrived is None:
-        assert doors.of_response(response).info.reason in ("ROUTE_NOT_FOUND", "METHOD_NOT_ALLOWED", "HTTP_MALFORMED")
+        assert protocols.of_response(response).info.reason in (
+            "ROUTE_NOT_FOUND",
+            "METHOD_NOT_ALLOWED",
+            "HTTP_MALFORMED",
+        )
         return
     seen = httpx.URL(f"http://edge{path}").raw_path.decode()  # as the client sends it
     found = [(name, template.match(seen)) for (of, template), name in TEMPLATES.items() if of == verb]

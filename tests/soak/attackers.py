@@ -12,7 +12,7 @@ from itertools import count
 
 import httpx
 
-from tests.edge.halves import Halves
+from tests.edge.raw_http2 import RawConnection
 
 ADDRESS = "127.0.0.2"
 """Where attackers come from; the innocent come from 127.0.0.1."""
@@ -64,10 +64,10 @@ def half_sent_bodies(url: str, token: str) -> None:
     """Five HTTP/2 connections of bodies that do not end; as soon as they are answered, five more."""
     target = url.removeprefix("http://").replace("localhost", "127.0.0.1")
     while True:
-        opened: list[Halves] = []
+        opened: list[RawConnection] = []
         with suppress(OSError):
             for _ in range(5):
-                opened.append(Halves(target, ADDRESS))
+                opened.append(RawConnection(target, ADDRESS))
                 for _ in range(100):
                     opened[-1].begin("/v1/orders", token, sent=b'{"note":"' + b"x" * 500)
                 opened[-1].listen(0.01)
@@ -102,10 +102,10 @@ def all_the_streams(url: str, token: str) -> None:
     """256 watches of one user, opened again as they are refused."""
     target = url.removeprefix("http://").replace("localhost", "127.0.0.1")
     while True:
-        opened: list[Halves] = []
+        opened: list[RawConnection] = []
         with suppress(OSError):
             for _ in range(3):
-                opened.append(Halves(target, ADDRESS))
+                opened.append(RawConnection(target, ADDRESS))
                 for _ in range(86):
                     opened[-1].ask("/v1/orders:watch", token)
             for one in opened:

@@ -14,7 +14,7 @@ local function as_written(text, noted, body)
   end))
 end
 
--- an error of a service in the shape of its door; gRPC's own errors come without details
+-- an error of a service in the format of its protocol; gRPC's own errors come without details
 local function complete(handle, status, noted)
   local body = handle:body()
   local headers = handle:headers()

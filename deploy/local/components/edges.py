@@ -59,7 +59,7 @@ def part(
         otlp=_otlp(endpoints.otlp_endpoint),
         trace_ratio=options.trace_ratio,
         edges=options.edges,
-        turns=options.replicas > 1 and len(os.sched_getaffinity(0)) <= CORES_PER_REPLICA,
+        time_slicing=options.replicas > 1 and len(os.sched_getaffinity(0)) <= CORES_PER_REPLICA,
         access_log=edge.access_log,
         refusals=options.refusals,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from weft.notification.v1 import event_service_pb2 as notification_event_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
-from weft_client.method import Method
+from weft_client.calls.method import Method
 
 
 EVENT_SERVICE_PUBLISH_EVENTS = Method('/weft.notification.v1.EventService/PublishEvents', 'notification', notification_event_service_pb2.PublishEventsRequest, notification_event_service_pb2.PublishEventsResponse, 10.0, repeatable=True)

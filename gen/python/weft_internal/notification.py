@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weft.api.v1 import event_pb2 as api_event_pb2
 from weft.notification.v1 import event_service_pb2 as notification_event_service_pb2
-from weft_client import given
 from weft_client.aio import parts
+from weft_client.calls import arguments
 from weft_internal import methods
 
 
@@ -31,6 +31,6 @@ class InternalEvents:
             timeout: Seconds that the whole call may take; 10 where absent.
         """
         request = notification_event_service_pb2.PublishEventsRequest(
-            events=given.plain(events),
+            events=arguments.plain(events),
         )
         return await self._publish_events(request, timeout)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 from weft.user.v1.user_pb2 import User
-from weft_client.breaker import Breaker
+from weft_client.calls.breaker import Breaker
 
 from chassis.clock import Clock
 from chassis.errors import Unavailable

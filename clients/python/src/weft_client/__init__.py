@@ -7,10 +7,10 @@
 """
 
 from weft_client import errors, types
+from weft_client.calls.retries import Retries
 from weft_client.credentials import Bearer, ClientCredentials, Password
 from weft_client.generated.aio.weft import AsyncWeft
 from weft_client.generated.blocking.weft import Weft
-from weft_client.retries import Retries
 from weft_client.tls import MutualTls, Plaintext, Tls
 
 __all__ = [

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from google.api import httpbody_pb2
 
+from weft_client.calls.method import Method
 from weft_client.failures import Unauthenticated
 from weft_client.generated import methods
-from weft_client.method import Method
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,11 @@ from google.protobuf import empty_pb2
 from google.protobuf.message import Message
 
 from weft_client import failures
+from weft_client.calls.method import Method
 from weft_client.credentials import Bearer
 from weft_client.generated import methods
 from weft_client.generated.aio.weft import AsyncWeft
 from weft_client.generated.blocking.weft import Weft
-from weft_client.method import Method
 from weft_client.tls import Plaintext
 
 Answer = Callable[[Any], Any]

@@ -45,7 +45,7 @@ class AsyncFixed:
         return False
 
 
-class AsyncTokens:
+class AsyncTokenSource:
     """Tokens that are got by calls over the client's own connection."""
 
     def __init__(self, connection: AsyncConnection, credentials: Credentials) -> None:
@@ -107,4 +107,4 @@ def auth(connection: AsyncConnection, credentials: Credentials | Bearer | None) 
     """What serves these credentials."""
     if credentials is None:
         return None
-    return AsyncFixed(credentials) if isinstance(credentials, Bearer) else AsyncTokens(connection, credentials)
+    return AsyncFixed(credentials) if isinstance(credentials, Bearer) else AsyncTokenSource(connection, credentials)

@@ -7,8 +7,8 @@ from typing import Self
 
 from weft_client.aio.auth import auth as serving
 from weft_client.aio.connection import AsyncConnection
+from weft_client.calls.retries import DEFAULT, Retries
 from weft_client.credentials import Bearer, Credentials
-from weft_client.retries import DEFAULT, Retries
 from weft_client.target import addresses_of
 from weft_client.tls import MutualTls, Plaintext, Tls
 

@@ -9,8 +9,8 @@ import grpc
 from weft_client import context
 from weft_client.aio.connection import AsyncConnection, opened
 from weft_client.aio.platform import Channel, sleep
-from weft_client.call import Call
-from weft_client.method import Method, Reply, Request
+from weft_client.calls.call import Call
+from weft_client.calls.method import Method, Reply, Request
 
 if TYPE_CHECKING:
     from weft_client.aio.auth import AsyncAuth  # which makes its own calls

@@ -19,7 +19,7 @@ from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
-from weft_client.method import Method
+from weft_client.calls.method import Method
 
 
 INBOX_SERVICE_LIST_INBOX = Method('/weft.notification.v1.InboxService/ListInbox', 'notification', notification_inbox_service_pb2.ListInboxRequest, notification_inbox_service_pb2.ListInboxResponse, 5.0, repeatable=True)

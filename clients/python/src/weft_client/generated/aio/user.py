@@ -14,8 +14,8 @@ from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
-from weft_client import given
 from weft_client.aio import parts
+from weft_client.calls import arguments
 from weft_client.generated import methods
 from weft_client.generated import types
 
@@ -60,8 +60,8 @@ class AsyncAuth:
         request = user_auth_service_pb2.SignUpRequest(
             email=email,
             password=password,
-            display_name=given.plain(display_name),
-            locale=given.plain(locale),
+            display_name=arguments.plain(display_name),
+            locale=arguments.plain(locale),
         )
         await self._sign_up(request, timeout)
 
@@ -116,7 +116,7 @@ class AsyncAuth:
         """
         request = user_auth_service_pb2.ResendVerificationRequest(
             email=email,
-            password=given.plain(password),
+            password=arguments.plain(password),
         )
         await self._resend_verification(request, timeout)
 
@@ -206,7 +206,7 @@ class AsyncOauth:
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = user_oauth_service_pb2.TokenRequest(
-            form=given.plain(form),
+            form=arguments.plain(form),
         )
         return await self._token(request, timeout)
 
@@ -223,7 +223,7 @@ class AsyncOauth:
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = user_oauth_service_pb2.RevokeRequest(
-            form=given.plain(form),
+            form=arguments.plain(form),
         )
         return await self._revoke(request, timeout)
 
@@ -291,7 +291,7 @@ class AsyncPartners:
         """
         request = user_partner_service_pb2.CreatePartnerRequest(
             display_name=display_name,
-            plan=given.enum('PLAN_', plan),
+            plan=arguments.enum('PLAN_', plan),
             scopes=scopes,
         )
         return await self._create_partner(request, timeout, idempotency_key)
@@ -331,8 +331,8 @@ class AsyncPartners:
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = user_partner_service_pb2.ListPartnersRequest(
-            page_size=given.plain(page_size),
-            page_token=given.plain(page_token),
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
         )
         return parts.AsyncPages(self._list_partners, request, 'partners', timeout)
 
@@ -354,8 +354,8 @@ class AsyncPartners:
             PartnerNotFound: No such partner, or not yours. Metadata: `partner_id`.
         """
         request = user_partner_service_pb2.UpdatePartnerRequest(
-            partner=given.message(user_partner_pb2.Partner.DESCRIPTOR, partner),
-            update_mask=given.mask(update_mask),
+            partner=arguments.message(user_partner_pb2.Partner.DESCRIPTOR, partner),
+            update_mask=arguments.mask(update_mask),
         )
         return await self._update_partner(request, timeout)
 
@@ -453,8 +453,8 @@ class AsyncPartners:
         """
         request = user_partner_service_pb2.ListClientsRequest(
             partner_id=partner_id,
-            page_size=given.plain(page_size),
-            page_token=given.plain(page_token),
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
         )
         return parts.AsyncPages(self._list_clients, request, 'clients', timeout)
 
@@ -543,9 +543,9 @@ class AsyncUsers:
         """
         request = user_user_service_pb2.CreateUserRequest(
             email=email,
-            display_name=given.plain(display_name),
-            locale=given.plain(locale),
-            external_reference=given.plain(external_reference),
+            display_name=arguments.plain(display_name),
+            locale=arguments.plain(locale),
+            external_reference=arguments.plain(external_reference),
         )
         return await self._create_user(request, timeout, idempotency_key)
 
@@ -590,10 +590,10 @@ class AsyncUsers:
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = user_user_service_pb2.ListUsersRequest(
-            page_size=given.plain(page_size),
-            page_token=given.plain(page_token),
-            states=given.enums('USER_STATE_', states),
-            email=given.plain(email),
-            external_reference=given.plain(external_reference),
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+            states=arguments.enums('USER_STATE_', states),
+            email=arguments.plain(email),
+            external_reference=arguments.plain(external_reference),
         )
         return parts.AsyncPages(self._list_users, request, 'users', timeout)

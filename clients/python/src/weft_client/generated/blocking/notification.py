@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weft.notification.v1 import inbox_pb2 as notification_inbox_pb2
 from weft.notification.v1 import inbox_service_pb2 as notification_inbox_service_pb2
-from weft_client import given
 from weft_client.generated.runtime import parts
+from weft_client.calls import arguments
 from weft_client.generated import methods
 
 
@@ -39,9 +39,9 @@ class Inbox:
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = notification_inbox_service_pb2.ListInboxRequest(
-            page_size=given.plain(page_size),
-            page_token=given.plain(page_token),
-            unread_only=given.plain(unread_only),
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+            unread_only=arguments.plain(unread_only),
         )
         return parts.Pages(self._list_inbox, request, 'items', timeout)
 

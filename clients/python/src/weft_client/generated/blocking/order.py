@@ -15,8 +15,8 @@ from weft.order.v1 import payment_pb2 as order_payment_pb2
 from weft.order.v1 import payment_service_pb2 as order_payment_service_pb2
 from weft.order.v1 import product_pb2 as order_product_pb2
 from weft.order.v1 import product_service_pb2 as order_product_service_pb2
-from weft_client import given
 from weft_client.generated.runtime import parts
+from weft_client.calls import arguments
 from weft_client.generated import methods
 from weft_client.generated import types
 
@@ -50,7 +50,7 @@ class Orders:
             CurrencyMixed: The products of an order have prices in one currency. Metadata: `currencies`.
         """
         request = order_order_service_pb2.QuoteOrderRequest(
-            lines=given.plain(lines),
+            lines=arguments.plain(lines),
         )
         return self._quote_order(request, timeout)
 
@@ -90,11 +90,11 @@ class Orders:
             ExternalReferenceTaken: The partner has an order with this external reference already. Metadata: `external_reference`.
         """
         request = order_order_service_pb2.CreateOrderRequest(
-            customer_id=given.plain(customer_id),
-            lines=given.plain(lines),
+            customer_id=arguments.plain(customer_id),
+            lines=arguments.plain(lines),
             payment_method=payment_method,
-            external_reference=given.plain(external_reference),
-            note=given.plain(note),
+            external_reference=arguments.plain(external_reference),
+            note=arguments.plain(note),
         )
         return self._create_order(request, timeout, idempotency_key)
 
@@ -143,13 +143,13 @@ class Orders:
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = order_order_service_pb2.ListOrdersRequest(
-            page_size=given.plain(page_size),
-            page_token=given.plain(page_token),
-            states=given.enums('ORDER_STATE_', states),
-            customer_id=given.plain(customer_id),
-            external_reference=given.plain(external_reference),
-            create_time_from=given.plain(create_time_from),
-            create_time_to=given.plain(create_time_to),
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+            states=arguments.enums('ORDER_STATE_', states),
+            customer_id=arguments.plain(customer_id),
+            external_reference=arguments.plain(external_reference),
+            create_time_from=arguments.plain(create_time_from),
+            create_time_to=arguments.plain(create_time_to),
         )
         return parts.Pages(self._list_orders, request, 'orders', timeout)
 
@@ -175,7 +175,7 @@ class Orders:
         """
         request = order_order_service_pb2.CancelOrderRequest(
             order_id=order_id,
-            reason=given.plain(reason),
+            reason=arguments.plain(reason),
         )
         return self._cancel_order(request, timeout, idempotency_key)
 
@@ -198,7 +198,7 @@ class Orders:
             CursorInvalid: The cursor is not one of this stream's.
         """
         request = order_order_service_pb2.WatchOrdersRequest(
-            cursor=given.plain(cursor),
+            cursor=arguments.plain(cursor),
         )
         return self._watch_orders(request, timeout)
 
@@ -247,9 +247,9 @@ class Payments:
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = order_payment_service_pb2.ListPaymentsRequest(
-            page_size=given.plain(page_size),
-            page_token=given.plain(page_token),
-            states=given.enums('PAYMENT_STATE_', states),
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+            states=arguments.enums('PAYMENT_STATE_', states),
         )
         return parts.Pages(self._list_payments, request, 'payments', timeout)
 
@@ -284,8 +284,8 @@ class Products:
         """
         request = order_product_service_pb2.CreateProductRequest(
             title=title,
-            price=given.plain(price),
-            stock=given.plain(stock),
+            price=arguments.plain(price),
+            stock=arguments.plain(stock),
         )
         return self._create_product(request, timeout, idempotency_key)
 
@@ -324,8 +324,8 @@ class Products:
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = order_product_service_pb2.ListProductsRequest(
-            page_size=given.plain(page_size),
-            page_token=given.plain(page_token),
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
         )
         return parts.Pages(self._list_products, request, 'products', timeout)
 
@@ -347,8 +347,8 @@ class Products:
             ProductNotFound: No such product, or not yours. Metadata: `product_id`.
         """
         request = order_product_service_pb2.UpdateProductRequest(
-            product=given.plain(product),
-            update_mask=given.mask(update_mask),
+            product=arguments.plain(product),
+            update_mask=arguments.mask(update_mask),
         )
         return self._update_product(request, timeout)
 

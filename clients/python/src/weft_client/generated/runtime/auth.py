@@ -48,7 +48,7 @@ class Fixed:
         return False
 
 
-class Tokens:
+class TokenSource:
     """Tokens that are got by calls over the client's own connection."""
 
     def __init__(self, connection: Connection, credentials: Credentials) -> None:
@@ -110,4 +110,4 @@ def auth(connection: Connection, credentials: Credentials | Bearer | None) -> Au
     """What serves these credentials."""
     if credentials is None:
         return None
-    return Fixed(credentials) if isinstance(credentials, Bearer) else Tokens(connection, credentials)
+    return Fixed(credentials) if isinstance(credentials, Bearer) else TokenSource(connection, credentials)

@@ -10,8 +10,8 @@ from typing import Self
 
 from weft_client.generated.runtime.auth import auth as serving
 from weft_client.generated.runtime.connection import Connection
+from weft_client.calls.retries import DEFAULT, Retries
 from weft_client.credentials import Bearer, Credentials
-from weft_client.retries import DEFAULT, Retries
 from weft_client.target import addresses_of
 from weft_client.tls import MutualTls, Plaintext, Tls
 

@@ -11,8 +11,8 @@ from time import monotonic
 from typing import Any, Protocol
 
 from weft_client.blocking import Channel, Ending, connect, retire
-from weft_client.link import Link
-from weft_client.retries import Retries
+from weft_client.calls.link import Link
+from weft_client.calls.retries import Retries
 from weft_client.target import OPTIONS, proxy, target
 from weft_client.tls import MutualTls, Tls
 

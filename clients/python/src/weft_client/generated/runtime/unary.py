@@ -12,8 +12,8 @@ import grpc
 from weft_client import context
 from weft_client.generated.runtime.connection import Connection, opened
 from weft_client.blocking import Channel, sleep
-from weft_client.call import Call
-from weft_client.method import Method, Reply, Request
+from weft_client.calls.call import Call
+from weft_client.calls.method import Method, Reply, Request
 
 if TYPE_CHECKING:
     from weft_client.generated.runtime.auth import Auth  # which makes its own calls

@@ -10,11 +10,11 @@ from google.rpc import error_details_pb2
 
 from codegen.envoy import bounds, local_replies
 from codegen.envoy.deployment import Deployment
-from codegen.envoy.lua import Raw, lua
+from codegen.envoy.lua.literals import Raw, lua
 from contract import Contract, ContractError, Method, sizes
 
-BASE = Path(__file__).resolve().parents[2] / "deploy" / "envoy" / "strict"
-DOOR = ("values", "refusals", "paths", "requests", "replies")
+BASE = Path(__file__).resolve().parents[3] / "deploy" / "envoy" / "strict"
+HEADERS = ("values", "refusals", "paths", "requests", "replies")
 BODIES = ("values", "refusals", "json", "bodies")
 _F = FieldDescriptor
 
@@ -61,9 +61,9 @@ ONE_LINE = "must be one line of visible ASCII"
 HTTP_BODY = "google.api.HttpBody"
 
 
-def door(contract: Contract, deployment: Deployment) -> str:
+def headers(contract: Contract, deployment: Deployment) -> str:
     """The Lua that looks at a request's headers: tables first, then what is written by hand."""
-    return "\n".join([tables(contract, deployment), *written(*DOOR)])
+    return "\n".join([tables(contract, deployment), *written(*HEADERS)])
 
 
 def bodies(contract: Contract, deployment: Deployment) -> str:

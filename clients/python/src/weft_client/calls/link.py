@@ -1,7 +1,7 @@
 """What a client knows about one service from the calls it made: breaker, retry budget, and how to try again."""
 
-from weft_client.breaker import Breaker
-from weft_client.retries import Budget, Retries
+from weft_client.calls.breaker import Breaker
+from weft_client.calls.retries import Budget, Retries
 
 
 class Link:

@@ -14,9 +14,10 @@ from typing import Any
 
 import grpc
 
-from weft_client import context, failures, telemetry
-from weft_client.link import Link
-from weft_client.method import Method
+from weft_client import context, failures
+from weft_client.calls import telemetry
+from weft_client.calls.link import Link
+from weft_client.calls.method import Method
 
 log = logging.getLogger("weft_client.call")
 

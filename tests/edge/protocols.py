@@ -1,4 +1,4 @@
-"""The three doors of the edge, and what a refusal looks like behind each."""
+"""The three protocols of the edge, and what a refusal looks like behind each."""
 
 import re
 import ssl

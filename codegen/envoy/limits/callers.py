@@ -12,7 +12,7 @@ from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, extension, http_filter
 
 FILE = "callers.wasm"
-_SOURCE = Path(__file__).resolve().parents[2] / "deploy" / "envoy" / "callers.wat"
+_SOURCE = Path(__file__).resolve().parents[3] / "deploy" / "envoy" / "callers.wat"
 
 
 def module(deployment: Deployment) -> bytes:

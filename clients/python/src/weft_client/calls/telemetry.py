@@ -9,8 +9,8 @@ from typing import Any
 from opentelemetry import metrics, trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, StatusCode
 
+from weft_client.calls.method import Method
 from weft_client.failures import WeftError
-from weft_client.method import Method
 
 _tracer = trace.get_tracer("weft_client")
 

@@ -8,7 +8,7 @@ from h2.connection import H2Connection
 from h2.events import ResponseReceived, StreamReset
 
 
-class Halves:
+class RawConnection:
     """One HTTP/2 connection from an address of this machine. `statuses` has what each stream was answered so far."""
 
     def __init__(self, target: str, address: str) -> None:
@@ -71,7 +71,7 @@ class Halves:
 
 
 @contextmanager
-def halves(target: str, address: str, count: int) -> Iterator[list[Halves]]:
+def raw_connections(target: str, address: str, count: int) -> Iterator[list[RawConnection]]:
     """So many connections, closed at the end."""
     with ExitStack() as stack:
-        yield [stack.enter_context(closing(Halves(target, address))) for _ in range(count)]
+        yield [stack.enter_context(closing(RawConnection(target, address))) for _ in range(count)]

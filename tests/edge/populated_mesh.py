@@ -12,7 +12,7 @@ Operation = Any
 """An operation of schemathesis."""
 
 
-class Inhabited:
+class PopulatedMesh:
     """The edge of a mesh, tokens by kind of caller, and `ids` of things that exist by the name of their field."""
 
     def __init__(self, edge: httpx.Client, mesh: dict[str, Any]) -> None:
@@ -67,10 +67,10 @@ class Inhabited:
 
 
 @contextmanager
-def inhabited(mesh: dict[str, Any]) -> Iterator[Inhabited]:
+def populated_mesh(mesh: dict[str, Any]) -> Iterator[PopulatedMesh]:
     """Fill a mesh, given the content of its mesh file."""
     with httpx.Client(base_url=mesh["edge"], timeout=20) as edge:
-        yield Inhabited(edge, mesh)
+        yield PopulatedMesh(edge, mesh)
 
 
 def real(node: Any, ids: dict[str, str]) -> Any:

@@ -1,0 +1,1 @@
+"""What callers may use: calls a second by client, connections and bytes by address."""
