@@ -17,7 +17,7 @@ from weft.order.v1.product_service_pb2 import (
 
 from chassis import ids
 from chassis.storage.database import Query
-from tests.harness import refused
+from tests.harness import assert_refused, refused
 from tests.order.shop import Shop, metadata
 
 NOBODYS = ids.new("prd")
@@ -71,11 +71,8 @@ async def test_products_are_listed_newest_first_in_pages(quiet_shop: Shop) -> No
 
 
 async def test_what_is_not_there_is_not_found(quiet_shop: Shop) -> None:
-    found = await refused(quiet_shop.products.GetProduct(GetProductRequest(product_id=NOBODYS)))
-    assert (found.code, found.reason, found.metadata) == (
-        StatusCode.NOT_FOUND,
-        "PRODUCT_NOT_FOUND",
-        {"product_id": NOBODYS},
+    await assert_refused(
+        quiet_shop.products.GetProduct(GetProductRequest(product_id=NOBODYS)), "PRODUCT_NOT_FOUND", product_id=NOBODYS
     )
 
 
@@ -119,8 +116,7 @@ async def test_a_price_alone_can_be_changed(quiet_shop: Shop) -> None:
 async def test_an_update_of_what_has_changed_meanwhile_is_refused(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product()
     await update(quiet_shop, product_id=product_id, title="Second")
-    found = await refused(update(quiet_shop, product_id=product_id, title="Third", etag="1"))
-    assert (found.code, found.reason, found.metadata) == (StatusCode.ABORTED, "ETAG_MISMATCH", {"etag": "2"})
+    await assert_refused(update(quiet_shop, product_id=product_id, title="Third", etag="1"), "ETAG_MISMATCH", etag="2")
 
 
 async def test_an_update_of_the_wrong_fields_is_refused_by_name(quiet_shop: Shop) -> None:
@@ -139,8 +135,7 @@ async def test_products_of_others_are_not_there_to_change(quiet_shop: Shop) -> N
             update(quiet_shop, token, product_id=product_id, title="x"),
             adjust(quiet_shop, product_id, 1, token),
         ):
-            found = await refused(call)
-            assert (found.reason, found.metadata) == ("PRODUCT_NOT_FOUND", {"product_id": product_id})
+            await assert_refused(call, "PRODUCT_NOT_FOUND", product_id=product_id)
     assert (await update(quiet_shop, mine, product_id=own, title="Mine")).title == "Mine"
     assert (await adjust(quiet_shop, own, -5, mine)).stock == 0
     assert (await adjust(quiet_shop, own, 2)).stock == 2, "an operator may change all"
@@ -150,12 +145,7 @@ async def test_stock_moves_and_never_falls_below_zero(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product(stock=3)
     assert (await adjust(quiet_shop, product_id, 4, key="k")).stock == 7
     assert (await adjust(quiet_shop, product_id, 4, key="k")).stock == 7, "the same key adds once"
-    found = await refused(adjust(quiet_shop, product_id, -8))
-    assert (found.code, found.reason, found.metadata) == (
-        StatusCode.FAILED_PRECONDITION,
-        "OUT_OF_STOCK",
-        {"product_id": product_id, "asked": "8", "left": "7"},
-    )
+    await assert_refused(adjust(quiet_shop, product_id, -8), "OUT_OF_STOCK", product_id=product_id, asked="8", left="7")
     moved = await adjust(quiet_shop, product_id, -7)
     assert (moved.stock, moved.etag) == (0, "1"), "stock does not change the etag"
 
@@ -167,16 +157,20 @@ async def test_customers_do_not_touch_the_catalogue(quiet_shop: Shop) -> None:
         update(quiet_shop, quiet_shop.user, product_id=product_id),
     ):
         assert (await refused(call)).reason in ("CALLER_NOT_ALLOWED", "SCOPE_MISSING")
-    assert (await refused(quiet_shop.products.UpdateProduct(UpdateProductRequest()))).reason == "TOKEN_MISSING"
+    await assert_refused(quiet_shop.products.UpdateProduct(UpdateProductRequest()), "TOKEN_MISSING")
 
 
 async def test_text_that_cannot_be_stored_is_refused_by_name(quiet_shop: Shop) -> None:
     request = CreateProductRequest(title="a\0b", price=Money(amount_minor=1, currency="EUR"))
-    found = await refused(quiet_shop.products.CreateProduct(request, metadata=metadata(quiet_shop.operator)))
-    assert (found.reason, list(found.violations)) == ("REQUEST_INVALID", ["title"])
+    await assert_refused(
+        quiet_shop.products.CreateProduct(request, metadata=metadata(quiet_shop.operator)),
+        "REQUEST_INVALID",
+        violations=["title"],
+    )
     product_id = await quiet_shop.product()
-    found = await refused(update(quiet_shop, product_id=product_id, title="a\0b"))
-    assert (found.reason, list(found.violations)) == ("REQUEST_INVALID", ["product.title"])
+    await assert_refused(
+        update(quiet_shop, product_id=product_id, title="a\0b"), "REQUEST_INVALID", violations=["product.title"]
+    )
     assert (await quiet_shop.database.one(Query("SELECT title FROM products"))).title == "Ink"
 
 

@@ -8,7 +8,7 @@ from weft.user.v1.user_service_pb2 import GetUserRequest
 from chassis.app import App
 from chassis.settings import SettingsError
 from services.user.bootstrap import PARTNER_SCOPES, bootstrap
-from tests.harness import refused
+from tests.harness import assert_refused
 from tests.user.world import World
 
 CLIENT = "cli_01k00000000000000000000000"
@@ -62,8 +62,9 @@ async def test_new_credentials_replace_the_old_ones(world: World) -> None:
         world, **{**operator, "operator_password": "the second word of it", "partner_client_secret": "another secret"}
     )
     await world.sign_in(operator["operator_email"], "the second word of it")
-    wrong = await refused(world.sign_in(operator["operator_email"], operator["operator_password"]))
-    assert wrong.reason == "CREDENTIALS_INVALID"
+    await assert_refused(
+        world.sign_in(operator["operator_email"], operator["operator_password"]), "CREDENTIALS_INVALID"
+    )
     statuses = [
         (await world.token((CLIENT, secret), grant_type="client_credentials")).status
         for secret in (operator["partner_client_secret"], "another secret")

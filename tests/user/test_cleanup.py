@@ -7,7 +7,7 @@ from weft.user.v1.auth_service_pb2 import RefreshRequest, SignOutRequest
 from weft.user.v1.partner_service_pb2 import RotateClientSecretRequest
 from weft.user.v1.user_service_pb2 import CreateUserRequest
 
-from tests.harness import refused
+from tests.harness import assert_refused, refused
 from tests.user.world import World
 
 
@@ -27,7 +27,7 @@ async def test_a_sign_up_that_nobody_proves_ends_with_its_code(world: World, swe
     world.clock.advance(timedelta(hours=1))
     await sweep()
     assert await world.rows("SELECT 1 FROM sign_ups UNION ALL SELECT 1 FROM users") == []
-    assert (await refused(world.code(unmailed))).reason == "SIGN_UP_NOT_FOUND"
+    await assert_refused(world.code(unmailed), "SIGN_UP_NOT_FOUND")
 
 
 async def test_an_account_that_an_older_release_opened_without_a_proof_goes(world: World, sweep) -> None:

@@ -12,7 +12,7 @@ from weft.user.v1 import oauth_service_pb2, partner_pb2
 from weft.user.v1.oauth_service_pb2 import GetJwksRequest, GetMetadataRequest, TokenRequest
 from weft.user.v1.user_service_pb2 import ListUsersRequest
 
-from tests.harness import refused
+from tests.harness import assert_refused
 from tests.user.world import Answer, World
 
 CREDENTIALS = "client_credentials"
@@ -260,8 +260,7 @@ async def test_an_outage_is_not_a_wrong_secret(world: World, client: partner_pb2
     form = oauth_service_pb2.TokenRequest()
     form.form.content_type = "application/x-www-form-urlencoded"
     form.form.data = f"grant_type={CREDENTIALS}&client_id={client.client_id}&client_secret={client.secret}".encode()
-    refusal = await refused(world.oauth.Token(form, timeout=5))
-    assert refusal.reason == "SERVICE_UNAVAILABLE"
+    await assert_refused(world.oauth.Token(form, timeout=5), "SERVICE_UNAVAILABLE")
 
 
 async def test_a_token_outlives_its_clients_secret_by_a_quarter_of_an_hour(

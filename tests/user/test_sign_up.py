@@ -3,12 +3,11 @@
 import asyncio
 import secrets
 
-import grpc
 import pytest
 from weft.user.v1.auth_service_pb2 import IssueVerificationCodeRequest, ResendVerificationRequest, SignUpRequest
 from weft.user.v1.events_pb2 import UserSignedUp
 
-from tests.harness import refused
+from tests.harness import assert_refused, refused
 from tests.user.world import PASSWORD, World
 
 
@@ -52,16 +51,17 @@ async def test_nothing_personal_and_no_password_stands_in_the_open(world: World)
     "password", ["password1234", "P@ssw0rd2024!!", "123456789012", "Qwertyuiop12", "aaaaaaaaaaaa", "LetMeIn12345"]
 )
 async def test_a_common_password_is_refused_by_name(world: World, password: str) -> None:
-    refusal = await refused(world.sign_up("ada", password))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PASSWORD_TOO_COMMON")
+    await assert_refused(world.sign_up("ada", password), "PASSWORD_TOO_COMMON")
     assert await world.rows("SELECT 1 FROM sign_ups") == []
 
 
 @pytest.mark.parametrize("email", ["kim..x@docomo.example", "kim@b..example", "kim@b.invalid", "kim@localhost"])
 async def test_an_address_that_no_mail_reaches_is_refused(world: World, email: str) -> None:
-    refusal = await refused(world.auth.SignUp(SignUpRequest(email=email, password=PASSWORD), metadata=world.at()))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID")
-    assert list(refusal.violations) == ["email"]
+    await assert_refused(
+        world.auth.SignUp(SignUpRequest(email=email, password=PASSWORD), metadata=world.at()),
+        "REQUEST_INVALID",
+        violations=["email"],
+    )
 
 
 async def test_a_taken_address_gets_the_same_answer_and_its_owner_a_mail_without_a_code(world: World) -> None:
@@ -114,8 +114,7 @@ async def test_sign_ups_of_one_person_at_once_are_one(world: World) -> None:
 async def test_one_network_asks_for_five_mails_an_hour_to_an_address(world: World) -> None:
     for _ in range(5):
         await world.sign_up("ada")
-    refusal = await refused(world.sign_up("ada"))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_ATTEMPTS")
+    refusal = await assert_refused(world.sign_up("ada"), "TOO_MANY_ATTEMPTS")
     assert refusal.retry_after is not None and 3500 < refusal.retry_after <= 3600
     await world.sign_up("bob")
     assert len(await world.told()) == 6
@@ -129,7 +128,7 @@ async def test_a_mailbox_that_is_flooded_still_hears_of_its_owner_and_once_from_
     stranger = elsewhere()
     await world.sign_up("ada", "a password of a stranger", stranger)
     neighbour = stranger.replace("::9", ":1::9")
-    assert (await refused(world.sign_up("ada", "a password of a stranger", neighbour))).reason == "TOO_MANY_ATTEMPTS"
+    await assert_refused(world.sign_up("ada", "a password of a stranger", neighbour), "TOO_MANY_ATTEMPTS")
 
     owner = await world.sign_up("ada")
     await world.verify(owner.email, await world.code(owner))
@@ -151,5 +150,5 @@ async def test_one_network_asks_for_a_hundred_mails_an_hour(world: World) -> Non
         await world.auth.ResendVerification(
             ResendVerificationRequest(email=world.email(f"u{number}")), metadata=world.at(mine)
         )
-    assert (await refused(world.sign_up("more", address=mine))).reason == "TOO_MANY_ATTEMPTS"
+    await assert_refused(world.sign_up("more", address=mine), "TOO_MANY_ATTEMPTS")
     await world.sign_up("more")

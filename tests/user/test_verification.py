@@ -14,7 +14,7 @@ from weft.user.v1.auth_service_pb2 import (
 )
 
 from chassis import ids
-from tests.harness import Refusal, refused
+from tests.harness import Refusal, assert_refused, refused
 from tests.user.test_sign_up import elsewhere
 from tests.user.world import PASSWORD, Person, World
 
@@ -75,7 +75,7 @@ async def test_whatever_codes_come_and_in_whichever_order_only_the_owners_passwo
 
         assert opened == [2]  # the newest code of the owner's own sign-up
         await world.sign_in(owner.email, owner.password)
-        assert (await refused(world.sign_in(owner.email, STRANGERS))).reason == "CREDENTIALS_INVALID"
+        await assert_refused(world.sign_in(owner.email, STRANGERS), "CREDENTIALS_INVALID")
 
 
 async def opens(world: World, person: Person, code: str) -> bool:
@@ -103,7 +103,7 @@ async def test_what_is_proven_ends_the_others_of_the_address_and_no_more(world: 
 
     assert [row.sign_up_id for row in await world.rows("SELECT sign_up_id FROM sign_ups")] == [bob.sign_up_id]
     assert await refusal_of(world, owner.email, code, STRANGERS) == INVALID
-    assert (await refused(world.code(stranger))).reason == "SIGN_UP_NOT_FOUND"
+    await assert_refused(world.code(stranger), "SIGN_UP_NOT_FOUND")
 
 
 async def test_of_two_who_prove_one_address_at_once_one_has_the_account(world: World) -> None:
@@ -123,7 +123,7 @@ async def test_of_two_who_prove_one_address_at_once_one_has_the_account(world: W
             if person in opened:
                 await signed_in
             else:
-                assert (await refused(signed_in)).reason == "CREDENTIALS_INVALID"
+                await assert_refused(signed_in, "CREDENTIALS_INVALID")
 
 
 async def test_the_sixth_attempt_is_refused_though_it_is_right(world: World) -> None:
@@ -170,8 +170,7 @@ async def test_who_guesses_from_one_network_waits_and_the_owner_does_not(world: 
     code, stranger = await world.code(owner), elsewhere()
     for _ in range(5):
         await refusal_of(world, owner.email, wrong(code), STRANGERS, stranger)
-    refusal = await refused(world.verify(owner.email, wrong(code), STRANGERS, stranger))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_ATTEMPTS")
+    refusal = await assert_refused(world.verify(owner.email, wrong(code), STRANGERS, stranger), "TOO_MANY_ATTEMPTS")
     assert refusal.retry_after == 1
     await world.verify(owner.email, code)
 
@@ -211,9 +210,11 @@ async def test_an_unknown_address_a_wrong_password_and_a_wrong_code_are_told_ali
 
 async def test_codes_are_made_for_sign_ups_that_wait_only(world: World) -> None:
     nobody = ids.new("sgn")
-    unknown = await refused(world.auth.IssueVerificationCode(IssueVerificationCodeRequest(sign_up_id=nobody)))
-    assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "SIGN_UP_NOT_FOUND")
-    assert unknown.metadata == {"sign_up_id": nobody}
+    await assert_refused(
+        world.auth.IssueVerificationCode(IssueVerificationCodeRequest(sign_up_id=nobody)),
+        "SIGN_UP_NOT_FOUND",
+        sign_up_id=nobody,
+    )
 
 
 async def test_the_edge_cannot_have_codes_made(world: World) -> None:
@@ -267,10 +268,12 @@ async def test_strangers_who_ask_again_and_again_leave_the_owner_their_mails(wor
 @pytest.mark.parametrize("code", ["1234567", "123456789", "1234567a", ""])
 async def test_what_is_no_code_is_refused_by_the_contract(world: World, code: str) -> None:
     request = VerifyEmailRequest(email=world.email("ada"), code=code, password=PASSWORD)
-    refusal = await refused(world.auth.VerifyEmail(request))
-    assert (refusal.reason, list(refusal.violations)) == ("REQUEST_INVALID", ["code"])
+    await assert_refused(world.auth.VerifyEmail(request), "REQUEST_INVALID", violations=["code"])
 
 
 async def test_a_proof_needs_a_password(world: World) -> None:
-    refusal = await refused(world.auth.VerifyEmail(VerifyEmailRequest(email=world.email("ada"), code="12345678")))
-    assert (refusal.reason, list(refusal.violations)) == ("REQUEST_INVALID", ["password"])
+    await assert_refused(
+        world.auth.VerifyEmail(VerifyEmailRequest(email=world.email("ada"), code="12345678")),
+        "REQUEST_INVALID",
+        violations=["password"],
+    )
