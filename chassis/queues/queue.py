@@ -124,6 +124,10 @@ class Job:
         self.state, self.error = "dead", error
 
 
+_announcing: set[asyncio.Task[None]] = set()
+"""Event loops hold tasks weakly: a queue that nobody uses any more still says what it has to."""
+
+
 class Queue:
     """One queue. Any number of processes may put and lease."""
 
@@ -177,6 +181,8 @@ class Queue:
         if self._notifying is None or self._notifying.done():
             # In a context of its own: what it announces is many calls' work, so no call's trace or deadline holds it.
             self._notifying = asyncio.create_task(self._announce(), context=Context())
+            _announcing.add(self._notifying)
+            self._notifying.add_done_callback(_announcing.discard)
 
     async def _announce(self) -> None:
         """Tell other processes; what comes meanwhile is told with the next time."""

@@ -1,5 +1,6 @@
 """The commands beside a running mesh: what they show, and that each says what it does."""
 
+import contextlib
 import os
 import re
 import signal
@@ -174,7 +175,8 @@ def test_stop_ends_the_mesh_and_afterwards_every_command_says_that_none_runs(own
 def test_a_demo_on_a_mesh_that_was_killed_says_so_at_once(own_mesh):
     killed = own_mesh.processes()
     for process in killed:  # the init first, or it would start another
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # its parts end with it
+            process.kill()
     psutil.wait_procs(killed, timeout=20)
     own_mesh.process.wait(20)
     assert (own_mesh.home / "mesh.json").exists()

@@ -45,7 +45,8 @@ def test_a_partner_gets_from_a_client_id_to_a_paid_order(shell: dict[str, str]) 
     token, customer, product, order, paid, error = COMMANDS
     shell["TOKEN"] = _run(token, shell)["access_token"]
     shell["CUSTOMER_ID"] = _run(customer, shell)["userId"]
-    shell["PRODUCT_ID"] = _run(product, shell)["products"][0]["productId"]
+    products = _run(product, shell)["products"]
+    shell["PRODUCT_ID"] = next(p["productId"] for p in products if p["active"] and int(p["stock"]))
     placed = _run(order, shell)
     assert placed["state"] == "ORDER_STATE_PENDING"
     assert _run(order, shell) == placed  # the same key, the same answer

@@ -107,6 +107,8 @@ def deployed(
     """Services at addresses by name, without TLS and traces; `pages` holds `openapi.json` and `docs`."""
     http, metrics, jwks = ports
     pages = pages or folder
+    if not (pages / "front").exists():
+        front(pages / "front")
     return envoy.Deployment(
         folder=folder,
         services={name: (address,) for name, address in addresses.items()},

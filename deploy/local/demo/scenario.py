@@ -83,7 +83,8 @@ class Scenario:
     def products(self) -> list[dict[str, Any]]:
         """What can be bought."""
         self._report("The catalogue")
-        found: list[dict[str, Any]] = self.call("GET", "/v1/products?pageSize=5").json()["products"]
+        found: list[dict[str, Any]] = self.call("GET", "/v1/products?pageSize=50").json()["products"]
+        found = [product for product in found if product["active"] and int(product["stock"])]
         if not found:
             raise ScenarioError("The catalogue is empty: `make run` should have filled it.")
         return found
