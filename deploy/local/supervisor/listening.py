@@ -1,7 +1,8 @@
 """Who listens where on this machine, as /proc tells it (proc(5), Linux)."""
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _LISTEN = "0A"
@@ -52,14 +53,20 @@ def _pids() -> list[int]:
 def _sockets(pid: int) -> set[str]:
     """Inodes of a process's sockets; none where it is gone or not ours to look at."""
     found = set()
-    try:
-        for descriptor in os.listdir(f"/proc/{pid}/fd"):
-            link = os.readlink(f"/proc/{pid}/fd/{descriptor}")
-            if link.startswith("socket:["):
-                found.add(link[8:-1])
-    except OSError:
-        pass
+    for link in _links(Path(f"/proc/{pid}/fd")):
+        if link.startswith("socket:["):
+            found.add(link[8:-1])
     return found
+
+
+def _links(folder: Path) -> Iterator[str]:
+    try:
+        descriptors = os.listdir(folder)
+    except OSError:
+        return
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):  # closed since it was listed, as the one that listed it is
+            yield os.readlink(folder / descriptor)
 
 
 def _name(pid: int) -> str:
