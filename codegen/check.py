@@ -1,16 +1,17 @@
-"""Part of `make lint`: reads the contract as the protos say it now, and prints everything in it that makes no sense.
+"""Part of `make lint`: reads the contract as the protos are now, and prints every fault with what to write.
 
-Then the SQL of the services (`columns`).
+Then what the services' code must agree with it about: their error classes (`error_classes`) and their SQL (`columns`).
 """
 
 import sys
 import tempfile
 from pathlib import Path
 
-import contract
-from codegen import buf, columns, contract_checks
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from codegen import buf, columns, error_classes
 from codegen.openapi import document
-from contract import rules
+from contract import Contract, checks, rules
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,11 +22,11 @@ def check(root: Path) -> str:
         built = Path(folder) / "descriptors.binpb"
         try:
             buf.run("build", "--as-file-descriptor-set", "-o", str(built), cwd=root)
-            read = contract.load(built)
-            found = contract_checks.faults(read)
+            read = Contract(FileDescriptorSet.FromString(built.read_bytes()), tolerant=True)
+            found = [*read.faults, *checks.faults(read), *error_classes.faults(read, root)]
             if not found:
                 document(read)
-        except (buf.Failed, contract.ContractError, rules.UntranslatedRule) as error:
+        except (buf.Failed, rules.UntranslatedRule) as error:
             return str(error)
     return "\n".join(found)
 

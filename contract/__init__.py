@@ -4,6 +4,7 @@
     method   the frozen values: `Method`, `Caller`, `Key`, `RateClass`; `routes`, `reasons` and `scopes` have their own
     rules    the bounds and behaviours of fields, for documents and checks
     sizes    the largest body of each RPC, added up from the bounds
+    checks   what every contract keeps to; `make lint` prints each fault with what to write
 
 docs/contract.md describes the options and what is derived from them.
 """

@@ -13,8 +13,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from weft.api.v1 import policy_pb2
 
+from contract import method as methods
 from contract import reasons, routes, scopes
-from contract.method import Caller, ContractError, Key, Method, RateClass, faults
+from contract.method import Caller, ContractError, Key, Method, RateClass
 from contract.reasons import Reason
 from contract.routes import Route
 from contract.scopes import Scope
@@ -40,22 +41,22 @@ DESCRIPTORS = Path(__file__).resolve().parents[1] / "gen" / "descriptors.binpb"
 class Contract:
     """All methods, reasons, scopes and plans of a descriptor set, with the descriptors and comments for those who generate."""
 
-    def __init__(self, descriptors: descriptor_pb2.FileDescriptorSet) -> None:
-        """Raises `ContractError` with a line for each fault."""
+    def __init__(self, descriptors: descriptor_pb2.FileDescriptorSet, *, tolerant: bool = False) -> None:
+        """Raises `ContractError` with a line for each fault; if `tolerant`, they are in `faults`, and what is valid is read."""
         self.pool = descriptor_pool.DescriptorPool()
         for file in descriptors.file:
             self.pool.Add(file)  # pyright: ignore[reportDeprecated]
         self._files = [f for f in descriptors.file if f.package.startswith("weft.") or f.service]
         self._comments = _comments(self._files)
-        self._faults: list[str] = []
+        self.faults: list[str] = []
         self.reasons = {(r.domain, r.name): r for r in self._read_reasons()}
         self._scopes = scopes.read(self.pool)
         self.scopes = {scope.name: scope for scope in self._scopes.values()}
         self.scopes_by_role = scopes.by_role(self._scopes)
-        self._faults += scopes.faults(self._scopes)
+        self.faults += scopes.faults(self._scopes)
         self.methods = tuple(self._read_methods())
-        if self._faults:
-            raise ContractError("\n".join(self._faults))
+        if self.faults and not tolerant:
+            raise ContractError("\n".join(self.faults))
         self.by_path = {method.path: method for method in self.methods}
 
     def comment(self, full_name: str) -> str:
@@ -99,7 +100,7 @@ class Contract:
                 if declared.name == "ErrorReason":
                     enum = self.pool.FindEnumTypeByName(f"{file.package}.{declared.name}")
                     for reason in reasons.read(enum, self.comment):
-                        self._faults += reasons.faults(reason)
+                        self.faults += reasons.faults(reason)
                         yield reason
 
     def _read_methods(self) -> Iterator[Method]:
@@ -113,7 +114,7 @@ class Contract:
     def _read_method(self, method: MethodDescriptor, defaults: policy_pb2.MethodPolicy) -> Method | None:
         options = descriptor_pb2.MethodOptions.FromString(method.GetOptions().SerializeToString())
         if not options.HasExtension(policy_pb2.method):
-            self._faults.append(
+            self.faults.append(
                 f"{method.full_name} has no policy: add `option (weft.api.v1.method) = {{...}};` with its callers, scope, "
                 "rate and errors (protos/weft/api/v1/policy.proto explains each)."
             )
@@ -152,14 +153,14 @@ class Contract:
             errors=tuple(self._declared(method, policy.errors)),
             comment=self.comment(method.full_name),
         )
-        self._faults += faults(found, method.input_type)
+        self.faults += methods.faults(found, method.input_type)
         if scope is not None:
-            self._faults += scopes.faults_of_method(found, scope)
+            self.faults += scopes.faults_of_method(found, scope)
         return found
 
     def _internal_callers(self, method: MethodDescriptor, names: Iterable[str]) -> frozenset[str]:
         services = {file.package.split(".")[1] for file in self._files if file.service}
-        self._faults += [
+        self.faults += [
             f"{method.full_name} names the internal caller {name!r}, which is no service: "
             f"write one of {', '.join(sorted(services))}."
             for name in names
@@ -173,7 +174,7 @@ class Contract:
             if (domain, name) in self.reasons:
                 yield self.reasons[domain, name]
             else:
-                self._faults.append(
+                self.faults.append(
                     f"{method.full_name} declares {name}, which {domain}.ErrorReason does not have: add it there."
                 )
 

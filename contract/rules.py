@@ -5,12 +5,14 @@ The server enforces the same rules with protovalidate; here they become JSON Sch
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from buf.validate import validate_pb2
 from google.api import field_behavior_pb2
 from google.protobuf import descriptor_pb2
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from weft.api.v1 import policy_pb2
 
 from contract.sizes import rules as rules
 
@@ -20,6 +22,7 @@ _FORMATS = {"uri_ref": "uri-reference"} | {name: name for name in ("email", "uui
 _ITEMS = {"min_items": "minItems", "max_items": "maxItems", "unique": "uniqueItems"}
 _PAIRS = {"min_pairs": "minProperties", "max_pairs": "maxProperties"}
 _FLOATS = ("float", "double")
+_ID = re.compile(r"\^(?:\$\|\^)?\(?(me\|)?([a-z]+_)\[0-7\]\[0-9a-hjkmnp-tv-z\]\{25\}\)?\$")
 _WIDE = ("int64", "uint64", "sint64", "fixed64", "sfixed64")
 
 
@@ -40,6 +43,41 @@ def required(field: FieldDescriptor) -> bool:
     return "REQUIRED" in behaviours(field) or bool(rules(field).required)
 
 
+@cache
+def updatable(resource: Descriptor) -> dict[str, bool]:
+    """The fields that an update may name, in the proto's order, and whether it may clear them (OPTIONAL).
+
+    Every field that is not OUTPUT_ONLY, `etag` aside.
+    """
+    found = {field.name: behaviours(field) for field in resource.fields if field.name != "etag"}
+    return {name: "OPTIONAL" in said for name, said in found.items() if "OUTPUT_ONLY" not in said}
+
+
+def words_of_pattern(field: FieldDescriptor) -> str:
+    """What the pattern of a text allows, to complete "must be …": `(weft.api.v1.format)`, or an id. Empty where neither."""
+    options = descriptor_pb2.FieldOptions.FromString(field.GetOptions().SerializeToString())
+    said = options.Extensions[policy_pb2.format]
+    if said:
+        return said
+    pattern = items(field).string.pattern
+    found = _ID.fullmatch(pattern)
+    if not found:
+        return ""
+    me, prefix = found.groups()
+    forms = [
+        f"`{prefix}` and 26 characters",
+        *(["`me`"] if me else []),
+        *(["empty"] if pattern.startswith("^$") else []),
+    ]
+    return "an id: " + " or ".join(forms)
+
+
+def items(field: FieldDescriptor) -> validate_pb2.FieldRules:
+    """The rules of a field's value, or of the values in a list."""
+    said = rules(field)
+    return said.repeated.items if field.is_repeated else said
+
+
 def ignores_zero(field: FieldDescriptor) -> bool:
     """Whether the rules do not apply to the field's zero value."""
     return bool(rules(field).ignore == validate_pb2.IGNORE_IF_ZERO_VALUE)
@@ -56,7 +94,13 @@ def refuses_zero(field: FieldDescriptor) -> bool:
         return field.enum_type.values[0].name not in said.get("enum", [field.enum_type.values[0].name])
     zero = "0" if "x-minimum" in said or "x-maximum" in said else ""
     matches = re.search(said.get("pattern", ""), zero) is not None
-    return not matches or bool(said.get("minLength")) or "format" in said or said.get("minimum", 0) > 0
+    return (
+        not matches
+        or bool(said.get("minLength"))
+        or "format" in said
+        or said.get("minimum", 0) > 0
+        or 0 in said.get("not", {}).get("enum", ())
+    )
 
 
 def keywords(found: validate_pb2.FieldRules, enum: EnumDescriptor | None = None) -> dict[str, Any]:

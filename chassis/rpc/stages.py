@@ -35,7 +35,7 @@ from chassis.security import identity
 from chassis.security.tokens import TokenVerifier
 from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import CALLS, Tracer
-from contract import Caller, Contract, Key, Method
+from contract import Caller, Contract, Key, Method, Reason
 
 Next = Callable[[Call], Awaitable[bytes | None]]
 Stage = Callable[["ServerContext", Method, Next], Next]
@@ -102,8 +102,10 @@ class Refused(Exception):
         self.abort = abort
 
 
-def error_mapping(_: ServerContext, method: Method, next_: Next) -> Next:
+def error_mapping(server: ServerContext, method: Method, next_: Next) -> Next:
     """Around everything that may raise: the one place where an exception becomes a status with details."""
+    shared = [reason for reason in server.contract.reasons.values() if reason.domain == WeftError.domain]
+    declared = {(reason.domain, reason.name): reason for reason in (*shared, *method.errors)}
 
     async def run(call: Call) -> bytes | None:
         try:
@@ -118,6 +120,7 @@ def error_mapping(_: ServerContext, method: Method, next_: Next) -> Next:
                 cause = getattr(error, "sqlstate", None) or type(error).__name__
                 log.warning("call_broken_off", method=method.full_name, reason=passing.reason, cause=cause)
             raised = passing or errors.InternalFault()
+        _log_undeclared(method, raised, declared.get((raised.domain, raised.reason)))
         if errors.observer is not None:
             errors.observer(method.full_name, raised.reason)
         status = raised.status(call.request_id)
@@ -130,6 +133,16 @@ def error_mapping(_: ServerContext, method: Method, next_: Next) -> Next:
         raise AssertionError("abort returned")
 
     return run
+
+
+def _log_undeclared(method: Method, raised: WeftError, reason: Reason | None) -> None:
+    """The caller gets the error all the same: it is the contract that has to declare it."""
+    if reason is None:
+        log.error("undeclared_reason", method=method.full_name, domain=raised.domain, reason=raised.reason)
+    elif undeclared := sorted(raised.metadata.keys() - set(reason.metadata)):
+        log.error("undeclared_metadata", method=method.full_name, reason=raised.reason, keys=undeclared)
+    elif raised.retry_after is not None and not reason.retry:
+        log.error("undeclared_retry", method=method.full_name, reason=raised.reason)
 
 
 def admission(server: ServerContext, method: Method, next_: Next) -> Next:

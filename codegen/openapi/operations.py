@@ -5,7 +5,6 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from chassis.rpc.requests import masks
 from codegen.openapi import errors, headers, standards
 from codegen.openapi.examples import Samples
 from codegen.openapi.schemas import WELL_KNOWN, Schemas
@@ -197,7 +196,7 @@ def _security(method: Method) -> list[Json]:
 def _mask(resource: FieldDescriptor) -> Json:
     """What a mask may name: the fields of the resource that a caller sets, `etag` aside."""
     assert resource.message_type is not None
-    named = masks.updatable(resource.message_type)
+    named = rules.updatable(resource.message_type)
     names = "|".join(field.json_name for field in resource.message_type.fields if field.name in named)
     return {"pattern": rf"^(\*|({names})(,({names}))*)$"}
 

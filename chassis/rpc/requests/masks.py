@@ -4,25 +4,10 @@ What can be updated follows from the resource: every field that is not OUTPUT_ON
 that each of them has presence, so that `false`, `0` and an empty text are values like others.
 """
 
-from functools import cache
 from typing import Any
 
-from google.api import field_behavior_pb2
-from google.protobuf import descriptor_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
-
 from chassis.errors import RequestInvalid
-
-
-@cache
-def updatable(resource: Descriptor) -> dict[str, bool]:
-    """The fields that an update may name, in the proto's order, and whether it may clear them (OPTIONAL)."""
-    found = {field.name: _behaviours(field) for field in resource.fields if field.name != "etag"}
-    return {
-        name: field_behavior_pb2.OPTIONAL in said
-        for name, said in found.items()
-        if field_behavior_pb2.OUTPUT_ONLY not in said
-    }
+from contract.rules import updatable
 
 
 def fields(request: Any, resource: str) -> frozenset[str]:
@@ -45,8 +30,3 @@ def fields(request: Any, resource: str) -> frozenset[str]:
     if missing:
         raise RequestInvalid(violations=[(f"{resource}.{name}", "must be given, as it is updated") for name in missing])
     return frozenset(named)
-
-
-def _behaviours(field: FieldDescriptor) -> list[int]:
-    options = descriptor_pb2.FieldOptions.FromString(field.GetOptions().SerializeToString())
-    return list(options.Extensions[field_behavior_pb2.field_behavior])

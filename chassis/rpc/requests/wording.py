@@ -1,47 +1,17 @@
 """What a field allows, in words for its callers: the sentence of a violation, without a regular expression in it."""
 
-import re
-
 import protovalidate
 from buf.validate import validate_pb2
-from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from weft.api.v1 import policy_pb2
 
 from contract import sizes
-
-_ID = re.compile(r"\^(?:\$\|\^)?\(?(me\|)?([a-z]+_)\[0-7\]\[0-9a-hjkmnp-tv-z\]\{25\}\)?\$")
-
-
-def allowed(field: FieldDescriptor) -> str:
-    """What the pattern of a text allows, to complete "must be …": `(weft.api.v1.format)`, or an id. Empty where neither."""
-    options = descriptor_pb2.FieldOptions.FromString(field.GetOptions().SerializeToString())
-    said = options.Extensions[policy_pb2.format]
-    if said:
-        return said
-    pattern = items(field).string.pattern
-    found = _ID.fullmatch(pattern)
-    if not found:
-        return ""
-    me, prefix = found.groups()
-    forms = [
-        f"`{prefix}` and 26 characters",
-        *(["`me`"] if me else []),
-        *(["empty"] if pattern.startswith("^$") else []),
-    ]
-    return "an id: " + " or ".join(forms)
-
-
-def items(field: FieldDescriptor) -> validate_pb2.FieldRules:
-    """The rules of a field's value, or of the values in a list."""
-    said = sizes.rules(field)
-    return said.repeated.items if field.is_repeated else said
+from contract.rules import items, words_of_pattern
 
 
 def length(field: FieldDescriptor, said: validate_pb2.FieldRules) -> str:
     """The sentence for a text that is too long."""
     most, written = sizes.max_length(said), said.string.HasField("max_len") or said.string.HasField("len")
-    in_words = "" if written else allowed(field)
+    in_words = "" if written else words_of_pattern(field)
     return f"must be {in_words}" if in_words else f"must be at most {most} characters"
 
 
@@ -55,7 +25,7 @@ def sentence(violation: protovalidate.Violation, request: Descriptor) -> str:
             return text
         if field.enum_type is not None:
             return f"must be one of {', '.join(names(field))}"
-        said = allowed(field)
+        said = words_of_pattern(field)
         return f"must be {said}" if said else text
     return _PLAIN.get(rule, text)
 

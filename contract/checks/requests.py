@@ -1,12 +1,11 @@
-"""What the contract must say about every field of a request, so that nothing a caller sends is without a bound."""
+"""The bounds of every field of a request, so that nothing a caller sends is without one."""
 
 from collections.abc import Iterator
 
 from buf.validate.validate_pb2 import FieldRules
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from chassis.rpc.requests import masks, wording
-from contract import Contract, Method, sizes
+from contract import Contract, Method, rules, sizes
 
 
 def faults(read: Contract) -> list[str]:
@@ -33,7 +32,7 @@ def _update(method: Method, request: Descriptor) -> Iterator[str]:
     resource = request.fields_by_name.get(method.route.body) if method.route else None
     if "update_mask" not in request.fields_by_name or resource is None or resource.message_type is None:
         return
-    for name in masks.updatable(resource.message_type):
+    for name in rules.updatable(resource.message_type):
         field = resource.message_type.fields_by_name[name]
         if not (field.has_presence or field.is_repeated):
             yield f"{field.full_name} can be updated and has no presence: write `optional`, or OUTPUT_ONLY."
@@ -61,7 +60,7 @@ def _field(field: FieldDescriptor, within: tuple[str, ...]) -> Iterator[str]:
             return
         said = said.repeated.items
     yield from _value(field, field.full_name, said, "repeated.items." if field.is_repeated else "", within)
-    if said.string.HasField("pattern") and not wording.allowed(field):
+    if said.string.HasField("pattern") and not rules.words_of_pattern(field):
         yield (
             f'{field.full_name} has a pattern and no words for it: write `(weft.api.v1.format) = "eight digits"`, to complete '
             '"must be …" for callers.'
