@@ -8,7 +8,7 @@ import pytest
 from chassis import ids
 from tests.notification import events
 from tests.notification.conftest import Service, Start
-from tests.notification.test_message import HEADERS, INJECTION
+from tests.notification.deliveries.test_message import HEADERS, INJECTION
 
 ANN = ids.new("usr")
 SIGN_UP = ids.new("sgn")

@@ -14,8 +14,8 @@ from chassis.security.identity import Identity
 from services.order import messages
 from services.order.orders import repository
 from tests.harness import assert_refused
+from tests.order.products.test_products import update
 from tests.order.shop import LINE, Shop, metadata
-from tests.order.test_products import update
 from tests.order.users import Users
 
 NOBODYS = ids.new("ord")

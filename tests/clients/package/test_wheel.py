@@ -18,9 +18,9 @@ from weft.user.v1 import user_pb2
 from weft_client import testing
 
 from deploy.local.state.certificates import Certificates
-from tests.clients.examples import EXAMPLES, program
+from tests.clients.package.examples import EXAMPLES, program
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 FIRST_EXAMPLE = """
 import asyncio, sys, weft_client

@@ -15,7 +15,7 @@ from weft.user.v1.auth_service_pb2 import (
 
 from chassis import ids
 from tests.harness import Refusal, assert_refused, refused
-from tests.user.test_sign_up import elsewhere
+from tests.user.accounts.test_sign_up import elsewhere
 from tests.user.world import PASSWORD, Person, World
 
 INVALID = (grpc.StatusCode.FAILED_PRECONDITION, "VERIFICATION_CODE_INVALID")

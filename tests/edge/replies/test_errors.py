@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey
 from contract import Contract
 from tests.edge import protocols
 from tests.edge.conftest import Edge, Mint, deployed
+from tests.edge.replies.test_telemetry import log_of
 from tests.edge.running import free_ports, running
-from tests.edge.test_telemetry import log_of
 from tests.edge.upstream import Upstream
 
 GET = "/weft.order.v1.OrderService/GetOrder"

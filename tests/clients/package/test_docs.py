@@ -13,7 +13,7 @@ from weft.order.v1 import order_pb2, order_service_pb2, product_pb2
 from weft_client import errors, testing
 
 from deploy.local.state.certificates import Certificates
-from tests.clients.examples import EXAMPLES, PAGE
+from tests.clients.package.examples import EXAMPLES, PAGE
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import contract
-from tests.clients import usage
+from tests.clients.package import usage
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def _checked(folder: Path, program: str) -> list[dict[str, Any]]:

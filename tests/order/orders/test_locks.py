@@ -19,8 +19,8 @@ from services.order.orders.expiry import AGE, Expiry
 from services.order.orders.repository import OrderRepository
 from tests import proxy, servers
 from tests.harness import Harness, assert_refused
+from tests.order.orders.test_contention import all_of, outcome
 from tests.order.shop import LINE, Shop, metadata
-from tests.order.test_contention import all_of, outcome
 from tests.order.users import Users
 
 PENDING, CONFIRMED, EXPIRED = (

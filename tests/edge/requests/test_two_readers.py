@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.edge import protocols
 from tests.edge.laboratory import FIELDS, Laboratory
-from tests.edge.odd_json import INNER, OTHERS, TOKENS, WHOLE
+from tests.edge.requests.odd_json import INNER, OTHERS, TOKENS, WHOLE
 
 JSON = {"content-type": "application/json"}
 LIKE_OTHERS = {

@@ -17,8 +17,8 @@ from services.order.__main__ import build
 from services.order.feed import feed
 from services.order.feed.cursor import Cursors, Position
 from tests.harness import Harness, assert_refusal, refusal
+from tests.order.orders.test_contention import all_of
 from tests.order.shop import Shop
-from tests.order.test_contention import all_of
 from tests.order.users import Users
 
 PENDING, CONFIRMED, CANCELLED = (

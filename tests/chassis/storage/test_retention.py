@@ -18,7 +18,7 @@ from chassis.storage.retention import Expiry, Sweep
 from chassis.telemetry.tracing import Tracer
 
 SERVICES = sorted({package.split(".")[1] for package in contract.load().packages})
-RUNNING_MD = Path(__file__).parents[2] / "docs" / "running.md"
+RUNNING_MD = Path(__file__).parents[3] / "docs" / "running.md"
 METADATA = MetaData()
 Table(
     "notes",

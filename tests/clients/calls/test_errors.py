@@ -7,7 +7,7 @@ from weft_client import errors, failures
 from weft_client.errors import WeftError
 
 import contract
-from codegen.python_client.errors import class_name, keys
+from codegen.python_client.errors import class_name
 from contract import Reason
 
 REASONS = list(contract.load().reasons.values())
@@ -15,7 +15,7 @@ REASONS = list(contract.load().reasons.values())
 
 @pytest.mark.parametrize("reason", REASONS, ids=lambda reason: f"{reason.domain}/{reason.name}")
 def test_every_reason_is_an_exception_with_its_metadata(reason: Reason) -> None:
-    metadata = {key: f"the {key}" for key in keys(reason)}
+    metadata = {key: f"the {key}" for key in reason.metadata}
     status = status_pb2.Status(code=reason.code, message="Because.")
     info = error_details_pb2.ErrorInfo(reason=reason.name, domain=reason.domain, metadata=metadata)
     status.details.add().Pack(info)
