@@ -36,6 +36,7 @@ from chassis.security.tokens import TokenVerifier
 from chassis.settings import Settings, SettingsError
 from chassis.storage import database, retention
 from chassis.storage.cache import Cache
+from chassis.storage.listener import listen
 from chassis.telemetry import logs, tracing
 from chassis.telemetry.tracing import Tracer
 from contract import Contract
@@ -180,7 +181,7 @@ class App:
         if port:
             self.run_in_background(self.tokens.fetch_first())
         if self.settings.work:
-            self.run_in_background(workers.listen(self.database_url, self._queues))
+            self.run_in_background(listen(self.database_url, {queue.name: queue.on_notified for queue in self._queues}))
             for worker in self._workers:
                 self._working.add(asyncio.create_task(worker.run()))
             for seconds, job, name in self._jobs:

@@ -16,7 +16,7 @@ from chassis import error_details
 
 
 class WeftError(Exception):
-    """An error that a caller is told about. Keyword arguments are the metadata of `ErrorInfo`."""
+    """An error that is returned to the caller. Keyword arguments are the metadata of `ErrorInfo`."""
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
     reason: ClassVar[str] = ""
@@ -47,7 +47,7 @@ class WeftError(Exception):
         super().__init__(sentence.format(**metadata))
 
     def status(self, request_id: str) -> status_pb2.Status:
-        """The error as callers get it, small enough for every part on the way."""
+        """The error as a `google.rpc.Status` that fits the header limits of every hop."""
         cause = self.reason, self.domain, self.metadata
         return error_details.status(
             self.code.value[0], str(self), cause, self.violations, self.left_out, self.retry_after, request_id
@@ -55,67 +55,67 @@ class WeftError(Exception):
 
 
 class InvalidArgument(WeftError):
-    """The request is wrong, whatever the state."""
+    """The request is invalid, regardless of the state of the system."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
 
 
 class NotFound(WeftError):
-    """No such thing, or not the caller's."""
+    """The resource does not exist, or is not the caller's."""
 
     code = grpc.StatusCode.NOT_FOUND
 
 
 class AlreadyExists(WeftError):
-    """Something unique is taken."""
+    """A unique value is already in use."""
 
     code = grpc.StatusCode.ALREADY_EXISTS
 
 
 class FailedPrecondition(WeftError):
-    """The state does not allow it."""
+    """The resource's state does not allow the operation."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class Aborted(WeftError):
-    """Something else came in between; the caller may begin again."""
+    """A concurrent change came first; the caller may retry from the start."""
 
     code = grpc.StatusCode.ABORTED
 
 
 class PermissionDenied(WeftError):
-    """The caller may not."""
+    """The caller is authenticated and not allowed to do this."""
 
     code = grpc.StatusCode.PERMISSION_DENIED
 
 
 class Unauthenticated(WeftError):
-    """The caller is not known."""
+    """The caller has no valid credentials."""
 
     code = grpc.StatusCode.UNAUTHENTICATED
 
 
 class ResourceExhausted(WeftError):
-    """Too much."""
+    """A quota is used up."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class Unavailable(WeftError):
-    """Not now."""
+    """A temporary condition; the caller may retry."""
 
     code = grpc.StatusCode.UNAVAILABLE
 
 
 class DeadlineExceeded(WeftError):
-    """Too late."""
+    """The deadline passed before the call ended."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 class TokenMissing(Unauthenticated):
-    """The call needs a bearer token."""
+    """The call requires a bearer token."""
 
 
 class TokenInvalid(Unauthenticated):
@@ -127,11 +127,11 @@ class TokenExpired(Unauthenticated):
 
 
 class KeysUnavailable(Unavailable):
-    """The keys to verify tokens with cannot be had now."""
+    """Token verification keys are temporarily unavailable."""
 
 
 class CallerNotAllowed(PermissionDenied):
-    """This call is open to: {callers}."""
+    """Only these callers may make this call: {callers}."""
 
 
 class ScopeMissing(PermissionDenied):
@@ -151,11 +151,11 @@ class BodyTooLarge(InvalidArgument):
 
 
 class PageTokenInvalid(InvalidArgument):
-    """The page token is not one of this query's."""
+    """The page token is not valid for this query."""
 
 
 class IdempotencyKeyMissing(InvalidArgument):
-    """The call needs an idempotency-key."""
+    """The call requires an idempotency-key."""
 
 
 class IdempotencyKeyInvalid(InvalidArgument):
@@ -175,34 +175,34 @@ class EtagMismatch(Aborted):
 
 
 class ResourceBusy(Aborted):
-    """Another call is changing what this one changes; nothing was changed, so try again."""
+    """Another call holds the lock; nothing was changed, retry later."""
 
 
 class ReaderTooSlow(Unavailable):
-    """The stream was not read for too long; resume from its last cursor."""
+    """The stream was not read in time; resume from its last cursor."""
 
 
 class Overloaded(Unavailable):
-    """The service has too much to do just now."""
+    """The service is overloaded; retry later."""
 
 
 class TooManyStreams(ResourceExhausted):
-    """The caller, or its partner, has {limit} streams open already; close one, or come back."""
+    """The caller or its partner already has {limit} open streams; close one or retry later."""
 
 
 class ServiceUnavailable(Unavailable):
-    """A part that the call needs is out of reach just now."""
+    """A service that the call needs is temporarily unavailable."""
 
 
 class DeadlineExpired(DeadlineExceeded):
-    """The call's time ran out."""
+    """The deadline of the call expired."""
 
 
 class InternalFault(WeftError):
-    """A fault of ours; quote the request id."""
+    """Internal error. Quote the request id when you report it."""
 
     code = grpc.StatusCode.INTERNAL
 
 
 observer: Callable[[str, str], None] | None = None
-"""Told of each `(method full name, reason)` that is answered, when set; for the tests that compare with the contract."""
+"""Called with each `(method full name, reason)` that is answered, when set: tests compare them with the contract."""

@@ -24,7 +24,7 @@ _EVENT_FAULTS = frozenset(
         StatusCode.INVALID_ARGUMENT,
         StatusCode.FAILED_PRECONDITION,
         StatusCode.OUT_OF_RANGE,
-        StatusCode.INTERNAL,  # one event may trip what the others do not
+        StatusCode.INTERNAL,  # one event may trigger a fault that the others do not
         StatusCode.UNKNOWN,
         StatusCode.RESOURCE_EXHAUSTED,  # without a reason: a message that is too large
     }
@@ -44,7 +44,7 @@ def event(
     partner_id: str = "",
     traceparent: str | None = None,
 ) -> event_pb2.Event:
-    """An event of now. `type` is a past fact such as `order.placed`; `sequence` counts the aggregate's events from 1."""
+    """A new event. `type` is in the past tense, as `order.placed`; `sequence` counts the aggregate's events from 1."""
     now = clock.now()
     made = event_pb2.Event(
         event_id=ids.new("evt", now),
@@ -62,25 +62,25 @@ def event(
 
 
 class Outbox:
-    """Where a service puts its events."""
+    """The transactional outbox of a service."""
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
 
     async def put(self, tx: Transaction, event: event_pb2.Event) -> None:
-        """Write an event in the caller's transaction; call `wake` after the commit."""
+        """Write an event in the caller's transaction, whose commit notifies the relay."""
         await self.queue.put(tx, kind=event.type, payload=event.SerializeToString(), traceparent=event.traceparent)
 
     def notify(self) -> None:
-        """After the commit: the relay has something to do."""
+        """Notify the relay, after statements of your own have inserted events."""
         self.queue.notify()
 
 
 class Relay:
-    """Publishes leased events in batches. The receiver drops what it has seen, so a batch may be sent twice.
+    """Publishes leased events in batches. The receiver de-duplicates, so a batch may be sent twice.
 
-    A batch that is refused is divided, until the event that is to blame stands alone: that one backs off, and is never
-    given up. While the receiver is away the breaker is open, and no event waits longer than that.
+    A rejected batch is bisected until the event at fault is alone: that one is retried with backoff, and never given up.
+    While the receiver is unavailable the breaker is open, and events are deferred until it closes.
     """
 
     def __init__(self, publish: Publish, tracer: Tracer) -> None:
@@ -89,13 +89,13 @@ class Relay:
         self.breaker = Breaker("event relay", failures=1, first=0.5, most=5.0)
 
     async def __call__(self, jobs: Sequence[Job]) -> None:
-        """Send a batch. Each event gets a span in its own trace, and hands that on as its parent."""
+        """Publish a batch. Each event gets a span in its own trace, which becomes the parent of its processing."""
         spans, events = [], []
         for job in jobs:
             try:
                 event = event_pb2.Event.FromString(job.payload)
             except DecodeError:
-                job.dead("the payload is no event")
+                job.dead("the payload is not an event")
                 continue
             span = self._tracer.start(f"publish {event.type}", job.traceparent, SpanKind.PRODUCER)
             event.traceparent = tracing.write_traceparent(span)
@@ -111,11 +111,11 @@ class Relay:
         if not events:
             return None
         if self.breaker.enter():
-            return _defer(events, "the receiver is away")
+            return _defer(events, "the receiver is unavailable")
         try:
             await self._publish([event for _, event in events])
         except WeftError as error:
-            if _away(error):
+            if _is_unavailable(error):
                 self.breaker.failed()
                 return _defer(events, error.reason or error.code.name)
             self.breaker.succeeded()
@@ -126,7 +126,7 @@ class Relay:
             else:
                 ((job, event),) = events
                 log.error(
-                    "event_refused", event_id=event.event_id, type=event.type, cause=error.reason or error.code.name
+                    "event_rejected", event_id=event.event_id, type=event.type, cause=error.reason or error.code.name
                 )
                 job.retry(error.reason or error.code.name)
         except BaseException:
@@ -137,8 +137,8 @@ class Relay:
         return None
 
 
-def _away(error: WeftError) -> bool:
-    """Whether the receiver or the way to it is to blame, and not what it was sent."""
+def _is_unavailable(error: WeftError) -> bool:
+    """Whether the receiver or the network is at fault, and not the events."""
     return error.code not in _EVENT_FAULTS or (error.code is StatusCode.RESOURCE_EXHAUSTED and bool(error.reason))
 
 

@@ -1,7 +1,8 @@
-"""Work queues are tables: leased in batches with `FOR UPDATE SKIP LOCKED`, retried with backoff, dead after too many.
+"""Job queues in PostgreSQL tables: leased in batches with `FOR UPDATE SKIP LOCKED`, retried with backoff, then dead letters.
 
-Delivery is at least once: a worker that dies leaves its lease to run out, and the job is leased again. The time of leases
-is the database's, and each lease has its number, which every write of a result names. SKIP LOCKED reorders. `NOTIFY` comes after the commit (inside a transaction it serialises commits), with a slow poll as safety net.
+Delivery is at least once: the lease of a worker that dies expires, and the job is leased again. Leases use the database's
+clock, and every write of a result names its lease's number (a fencing token). SKIP LOCKED does not keep the order.
+NOTIFY is sent after the commit (inside a transaction it serialises commits), with a slow poll as safety net.
 """
 
 import asyncio
@@ -36,18 +37,18 @@ from chassis.storage.database import Database, Query, Transaction
 from chassis.telemetry import tracing
 from chassis.telemetry.logs import logger
 
-log = logger("work")
+log = logger("queue")
 DONE_RETENTION = timedelta(hours=24)
 DEAD_RETENTION = timedelta(days=90)
-"""Time enough for someone to look at what failed, and to replay it."""
+"""Dead letters are kept long enough to be inspected and replayed."""
 NOTIFY_DEBOUNCE_S = 0.01
-"""Seconds that the first announcement after a quiet time waits for company."""
+"""Seconds that the first NOTIFY after an idle time waits, so that concurrent puts share it."""
 NOTIFY_MIN_INTERVAL_S = 0.1
-"""Seconds between two announcements at least: each is a commit of its own."""
+"""Minimum seconds between two NOTIFYs: each is a commit of its own."""
 
 
 def table(name: str, metadata: MetaData) -> Table:
-    """The table of a queue. `key`, where given, is unique: the same work is put once."""
+    """The table of a queue. `key`, where given, is unique: a job with the same key is put once."""
     return Table(
         name,
         metadata,
@@ -56,11 +57,11 @@ def table(name: str, metadata: MetaData) -> Table:
         Column("key", Text, unique=True),
         Column("payload", LargeBinary, nullable=False),
         Column("traceparent", Text, nullable=False, server_default=""),
-        # Counts the leases, and never goes back: the number tells one lease from the next.
+        # The number of leases, never reset: it identifies the current lease.
         Column("attempts", Integer, nullable=False, server_default="0"),
-        # Leases that do not count as attempts: handed back, or failed because something that all jobs need was away.
+        # Leases that do not count as attempts: released, or deferred because a dependency was unavailable.
         Column("excused", Integer, nullable=False, server_default="0"),
-        # How often a handler took longer than its time.
+        # How often a handler overran its lease.
         Column("overruns", Integer, nullable=False, server_default="0"),
         Column("due", DateTime(timezone=True), nullable=False),
         Column("leased_until", DateTime(timezone=True)),
@@ -78,20 +79,20 @@ def table(name: str, metadata: MetaData) -> Table:
 
 
 class Backoff(NamedTuple):
-    """Waiting times between tries, in seconds: doubled from `first` up to `most`, each with jitter of half its length."""
+    """Exponential backoff in seconds: doubled from `first` up to `most`, each delay with a jitter of half its length."""
 
     first: float = 0.5
     most: float = 300.0
 
     def delay(self, attempts: int) -> timedelta:
-        """How long to wait after the given number of tries."""
+        """The delay after the given number of attempts."""
         whole = min(self.most, self.first * 2 ** min(max(attempts, 1) - 1, 32))
         return timedelta(seconds=whole * random.uniform(0.5, 1.0))  # noqa: S311
 
 
 @dataclass(slots=True)
 class Job:
-    """A leased piece of work. What the handler says nothing of is done. `lease` is the number of the lease."""
+    """A leased job. It is done unless the handler says otherwise. `lease` is the number of the lease."""
 
     id: int
     kind: str
@@ -108,28 +109,28 @@ class Job:
 
     @property
     def attempts(self) -> int:
-        """Counts this one."""
+        """Including this one."""
         return self.lease - self.excused
 
     def retry(self, error: str, after: timedelta | None = None) -> None:
-        """Try again, after the queue's backoff or after a given time."""
+        """Retry after the queue's backoff, or after a given time."""
         self.state, self.error, self.wait = "ready", error, after
 
     def defer(self, error: str) -> None:
-        """Try again soon, and do not count this attempt: something that all jobs need is away (see `Worker.breakers`)."""
+        """Retry soon without counting the attempt: a dependency of all jobs is unavailable (see `Worker.breakers`)."""
         self.state, self.error, self.deferred = "ready", error, True
 
     def dead(self, error: str) -> None:
-        """Give up; the job is kept for `replay`."""
+        """Dead-letter the job; it is kept for `replay`."""
         self.state, self.error = "dead", error
 
 
-_announcing: set[asyncio.Task[None]] = set()
-"""Event loops hold tasks weakly: a queue that nobody uses any more still says what it has to."""
+_announcements: set[asyncio.Task[None]] = set()
+"""Event loops hold tasks weakly: a queue that is no longer referenced still sends its last NOTIFY."""
 
 
 class Queue:
-    """One queue. Any number of processes may put and lease."""
+    """One queue; any number of processes may put and lease jobs."""
 
     def __init__(
         self,
@@ -142,9 +143,9 @@ class Queue:
         max_overruns: int | None = 2,
         backoff: Backoff = Backoff(),  # noqa: B008
     ) -> None:
-        """`lease`: seconds after which a worker that did not finish is taken for dead.
+        """`lease`: seconds after which a worker that has not finished is presumed dead.
 
-        A job that took longer than its time `max_overruns` times is set aside; None: it is tried on, alone.
+        A job that has overrun its lease `max_overruns` times becomes dead; with None it is retried for ever, alone.
         """
         self.name = jobs.name
         self.lease_time = lease
@@ -153,8 +154,8 @@ class Queue:
         self._max_attempts = max_attempts
         self._max_overruns = max_overruns
         self._backoff = backoff
-        self._awake = asyncio.Event()
-        self._notifying: asyncio.Task[None] | None = None
+        self._notified = asyncio.Event()
+        self._announcing: asyncio.Task[None] | None = None
         self._unannounced = False
         self._announced = 0.0
         self._sql = statements.of(jobs.name, clock.sql)
@@ -169,60 +170,64 @@ class Queue:
         traceparent: str | None = None,
         due: datetime | None = None,
     ) -> None:
-        """Add a job inside the caller's transaction; call `wake` after the commit. Work with a known key is put once."""
+        """Add a job in the caller's transaction, whose commit notifies the workers. A job whose key exists is not added."""
         parent = tracing.current_traceparent() if traceparent is None else traceparent
         values = {"kind": kind, "key": key, "payload": payload, "traceparent": parent, "due": due}
         await tx.run(self._sql.insert, now=self._clock.now(), **values)
+        tx.after_commit(self.notify)
 
     def notify(self) -> None:
-        """Tell the workers, here and in other processes, that there is work. After the commit; never fails, never waits."""
-        self._awake.set()
+        """Notify the workers, here and in other processes, of new jobs. Never fails, never waits.
+
+        `put` does this by itself; call it after statements of your own have inserted jobs.
+        """
+        self._notified.set()
         self._unannounced = True
-        if self._notifying is None or self._notifying.done():
-            # In a context of its own: what it announces is many calls' work, so no call's trace or deadline holds it.
-            self._notifying = asyncio.create_task(self._announce(), context=Context())
-            _announcing.add(self._notifying)
-            self._notifying.add_done_callback(_announcing.discard)
+        if self._announcing is None or self._announcing.done():
+            # An empty context: one NOTIFY serves many calls, so it must not inherit one call's trace or deadline.
+            self._announcing = asyncio.create_task(self._announce(), context=Context())
+            _announcements.add(self._announcing)
+            self._announcing.add_done_callback(_announcements.discard)
 
     async def _announce(self) -> None:
-        """Tell other processes; what comes meanwhile is told with the next time."""
+        """Send NOTIFY, debounced: jobs that are put meanwhile share the next one."""
         while self._unannounced:
             await asyncio.sleep(max(NOTIFY_DEBOUNCE_S, self._announced + NOTIFY_MIN_INTERVAL_S - monotonic()))
             self._unannounced, self._announced = False, monotonic()
-            with contextlib.suppress(Exception):  # the poll finds the work anyway
+            with contextlib.suppress(Exception):  # the poll finds the jobs anyway
                 await self._database.run(self._sql.notify)
 
     def on_notified(self) -> None:
-        """Another process has put work."""
-        self._awake.set()
+        """Wake the workers of this process: a notification has arrived."""
+        self._notified.set()
 
     async def wait(self, timeout: float) -> None:
-        """Until there may be work, or for `timeout` seconds."""
+        """Wait for a notification, for at most `timeout` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self._awake.wait()
-        self._awake.clear()
+                await self._notified.wait()
+        self._notified.clear()
 
-    async def lease(self, most: int) -> list[Job]:
-        """Jobs that are due, at most so many, ours for the lease time."""
-        return await self._leased(self._sql.lease, most)
+    async def lease(self, limit: int) -> list[Job]:
+        """Lease up to `limit` jobs that are due."""
+        return await self._leased(self._sql.lease, limit)
 
     async def lease_suspect(self) -> list[Job]:
-        """A job that a worker took too long for or died with, to be tried alone; at most one."""
+        """Lease at most one job whose last attempt overran its lease or crashed its worker, to be retried alone."""
         return await self._leased(self._sql.lease_suspect, 1)
 
-    async def _leased(self, query: Query, most: int) -> list[Job]:
-        rows = await self._database.all(query, now=self._clock.now(), seconds=self.lease_time, most=most)
+    async def _leased(self, query: Query, limit: int) -> list[Job]:
+        rows = await self._database.all(query, now=self._clock.now(), seconds=self.lease_time, limit=limit)
         return [Job(*row) for row in rows]
 
-    def verdict_on(self, suspect: Job) -> str:
-        """Why a suspect is not tried any more; empty where it is."""
+    def give_up_reason(self, suspect: Job) -> str:
+        """Why a suspect job is given up; empty where it may be retried."""
         if self._max_overruns is not None and suspect.overruns >= self._max_overruns:
-            return f"took longer than its time {suspect.overruns} times"
-        return "ended its worker in its last attempt" if suspect.attempts > self._max_attempts else ""
+            return f"overran its lease {suspect.overruns} times"
+        return "crashed its worker in its last attempt" if suspect.attempts > self._max_attempts else ""
 
     async def finish(self, jobs: Sequence[Job]) -> None:
-        """Write down what became of leased jobs; a lease that ran out and was taken by another is the other's to finish."""
+        """Store the results of leased jobs. Skips jobs whose lease has expired and been taken by another worker."""
         for job in jobs:
             if job.state == "ready" and job.attempts >= self._max_attempts and not job.deferred:
                 job.state = "dead"
@@ -243,27 +248,27 @@ class Queue:
                 log.error("job_dead", queue=self.name, job=job.id, kind=job.kind, cause=single_line(job.error, 500))
 
     def _wait(self, job: Job) -> timedelta:
-        # A breaker holds the worker while what was missing is away; afterwards the job is wanted at once.
+        # The breaker pauses the worker while the dependency is unavailable; afterwards the job should run immediately.
         if job.wait is not None:
             return job.wait
         return self._backoff.delay(min(1 + job.excused, 3) if job.deferred else job.attempts)
 
     async def overran(self, jobs: Sequence[Job]) -> None:
-        """Note that a handler took longer than its time. A fact and no result: it holds whoever has the lease by now."""
+        """Count an overrun of each job, whoever holds its lease now."""
         await self._database.run(self._sql.overran, ids=[job.id for job in jobs])
 
     async def release(self, jobs: Sequence[Job]) -> None:
-        """Hand leases back untouched: another process may have them at once."""
+        """Release leases without an attempt: another worker may lease the jobs immediately."""
         await self._database.run(self._sql.release, ids=[job.id for job in jobs], leases=[job.lease for job in jobs])
 
     async def replay(self, ids: Sequence[int]) -> int:
-        """Make dead or done jobs ready again; how many there were."""
+        """Make dead or done jobs ready again; returns how many."""
         count = await self._database.run(self._sql.replay, ids=list(ids), now=self._clock.now())
         self.notify()
         return count
 
     async def measure(self) -> int:
-        """Count what waits, for the metrics."""
+        """Update the metrics of depth and lag; returns the depth."""
         row = await self._database.one(self._sql.measure, now=self._clock.now())
         tracing.QUEUE_DEPTH.labels(self.name).set(row.ready)
         tracing.QUEUE_LAG.labels(self.name).set(max(0.0, float(row.lag)))

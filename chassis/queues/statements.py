@@ -1,4 +1,4 @@
-"""The statements of a queue (`work.py`). `{now}` is the database's own time, or a test's."""
+"""The statements of a queue (`queue.py`). `{now}` is the database's clock, or a test's."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ INSERT INTO {name} (kind, key, payload, traceparent, due, created_at) VALUES
 _LEASE = """
 UPDATE {name} j SET leased_until = {now} + make_interval(secs => %(seconds)s), attempts = attempts + 1 FROM (
   SELECT id FROM {name} WHERE state = 'ready' AND due <= {now} AND {which}
-  ORDER BY due LIMIT %(most)s FOR UPDATE SKIP LOCKED
+  ORDER BY due LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) due WHERE j.id = due.id
 RETURNING j.id, j.kind, j.key, j.payload, j.traceparent, j.attempts, j.excused, j.overruns
 """
@@ -43,7 +43,7 @@ WHERE id = ANY(%(ids)s) AND state <> 'ready'
 
 
 class Statements(NamedTuple):
-    """Of one queue."""
+    """The statements of one queue."""
 
     insert: Query
     lease: Query
@@ -57,7 +57,7 @@ class Statements(NamedTuple):
 
 
 def of(name: str, now: str) -> Statements:
-    """The statements of the table `name`, where `now` says the present."""
+    """The statements of the table `name`, with `now` as the current time."""
 
     def query(verb: str, sql: str, which: str = "") -> Query:
         return Query(sql.format(name=name, now=now, which=which.format(now=now)), name=f"{verb} {name}")

@@ -1,4 +1,4 @@
-"""One call of an RPC, as the chain and the handlers see it."""
+"""One call of an RPC: its request headers, its caller, and its response headers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from chassis.telemetry import tracing
 from contract import Method
 
 current: ContextVar[Call | None] = ContextVar("weft_call", default=None)
-"""The call that is being served here."""
-REPEATED = "given twice"
-"""In the place of a header that came twice: valid for none of them."""
+"""The call that the current task serves."""
+REPEATED = "sent twice"
+"""Replaces the value of a header that was sent twice; it is valid for none of them."""
 
 
 class Call:
-    """A call: what came with it, who makes it, and what goes back beside the reply."""
+    """A call. Handlers read `caller` and `header`, and may set response headers."""
 
     __slots__ = (
         "authorization",
@@ -52,11 +52,11 @@ class Call:
         self.deadline = 0.0
         self.headers: list[tuple[str, str]] | None = None
         self.authorization = self.request_id = self.traceparent = self.client_traceparent = ""
-        self.idempotency_key: str | None = None  # an empty one is a fault of the caller's, not the lack of one
+        self.idempotency_key: str | None = None  # an empty key is invalid, not absent
         self._read_metadata()
 
     def _read_metadata(self) -> None:
-        """Headers that must come once are no good when they come twice: a proxy may have looked at the other one."""
+        """A header that must be unique is invalid when it is repeated: a proxy may have checked the other value."""
         for name, value in self.context.invocation_metadata() or ():
             if name == "authorization":
                 self.authorization = str(value) if not self.authorization else REPEATED
@@ -71,23 +71,37 @@ class Call:
         if not self.request_id:
             self.request_id = f"{random.getrandbits(128):032x}"
 
+    def header(self, name: str) -> str:
+        """A request header by its lower-case name; empty where it is absent, the first value where it is repeated."""
+        return next((str(value) for key, value in self.context.invocation_metadata() or () if key == name), "")
+
+    @property
+    def client_address(self) -> str:
+        """The IP address of the client as the edge reports it, or that of the direct peer; empty where there is none."""
+        if address := self.header("x-envoy-external-address"):
+            return address
+        kind, _, rest = self.context.peer().partition(":")
+        return (
+            rest.rpartition(":")[0].strip("[]").replace("%5B", "").replace("%5D", "") if kind.startswith("ipv") else ""
+        )
+
     def remaining(self) -> float:
-        """Seconds that are left of the call's deadline."""
+        """Seconds until the call's deadline."""
         return max(0.0, self.deadline - time.monotonic())
 
     def set_header(self, name: str, value: str) -> None:
-        """Send a header (initial metadata) with the reply."""
+        """Add a response header (initial metadata)."""
         if self.headers is None:
             self.headers = []
         self.headers.append((name, value))
 
     async def remember(self, tx: Transaction, reply: Message) -> None:
-        """Store the reply under the call's idempotency key, in the transaction of the effect; without a key, nothing."""
+        """Store the reply under the call's idempotency key, in the transaction of the effect. Does nothing without a key."""
         if self.key is not None:
             await self.key.remember(tx, reply)
 
     def record(self, reply: bytes) -> Record | None:
-        """The row of the idempotency table for handlers that write it in their own statement; None without a key."""
+        """The row of the idempotency table, for handlers that insert it in a statement of their own; None without a key."""
         return self.key.record(reply) if self.key is not None else None
 
     @property

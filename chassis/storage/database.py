@@ -10,7 +10,7 @@ Writers, which can wait for locks, never take all connections: some are kept for
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple, cast
@@ -55,8 +55,8 @@ class Query:
         self.writes = _WRITES.search(self.sql) is not None
 
 
-class Transaction:
-    """Statements that take effect together."""
+class Session:
+    """A connection in use: each statement is its own transaction (autocommit)."""
 
     __slots__ = ("_connection",)
 
@@ -64,22 +64,22 @@ class Transaction:
         self._connection = connection
 
     async def all(self, query: Query, **values: Any) -> list[Row]:
-        """Every row."""
+        """Fetch all rows."""
         return await (await self._execute(query, values)).fetchall()
 
     async def first(self, query: Query, **values: Any) -> Row | None:
-        """The first row, or None."""
+        """Fetch the first row, or None."""
         return await (await self._execute(query, values)).fetchone()
 
     async def one(self, query: Query, **values: Any) -> Row:
-        """The row that there is. Raises `LookupError` where there is none."""
+        """Fetch the first row. Raises `LookupError` where there is none."""
         row = await self.first(query, **values)
         if row is None:
             raise LookupError(f"{query.name} found nothing")
         return row
 
     async def run(self, query: Query, **values: Any) -> int:
-        """How many rows were touched."""
+        """Execute; returns the number of affected rows."""
         return (await self._execute(query, values)).rowcount
 
     async def _execute(self, query: Query, values: Mapping[str, Any]) -> psycopg.AsyncCursor[Row]:
@@ -95,6 +95,25 @@ class Transaction:
                 raise errors.ServiceUnavailable(retry_after=timedelta()) from error
             await self._connection.execute("DEALLOCATE ALL", prepare=False)
             return await self._connection.execute(cast("Any", query.sql), parameters or None)
+
+
+class Transaction(Session):
+    """Statements that are committed together, or not at all."""
+
+    __slots__ = ("_after_commit",)
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._after_commit: dict[Callable[[], None], None] = {}
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once after the commit, however often it is registered; never after a rollback."""
+        self._after_commit[callback] = None
+
+    def committed(self) -> None:
+        """Run the callbacks. `Database.transaction` calls this once the connection is back in the pool."""
+        for callback in self._after_commit:
+            callback()
 
 
 class Database:
@@ -127,42 +146,44 @@ class Database:
         await self._pool.close()
 
     async def all(self, query: Query, **values: Any) -> list[Row]:
-        """Every row of one statement, run on its own."""
-        async with self._run(query) as tx:
-            return await tx.all(query, **values)
+        """Fetch all rows of one statement, in a transaction of its own."""
+        async with self._session(query) as session:
+            return await session.all(query, **values)
 
     async def first(self, query: Query, **values: Any) -> Row | None:
-        """The first row of one statement, run on its own, or None."""
-        async with self._run(query) as tx:
-            return await tx.first(query, **values)
+        """Fetch the first row of one statement, in a transaction of its own, or None."""
+        async with self._session(query) as session:
+            return await session.first(query, **values)
 
     async def one(self, query: Query, **values: Any) -> Row:
-        """The row that there is. Raises `LookupError` where there is none."""
-        async with self._run(query) as tx:
-            return await tx.one(query, **values)
+        """Fetch the first row of one statement, in a transaction of its own. Raises `LookupError` where there is none."""
+        async with self._session(query) as session:
+            return await session.one(query, **values)
 
     async def run(self, query: Query, **values: Any) -> int:
-        """How many rows one statement, run on its own, touched."""
-        async with self._run(query) as tx:
-            return await tx.run(query, **values)
+        """Execute one statement in a transaction of its own; returns the number of affected rows."""
+        async with self._session(query) as session:
+            return await session.run(query, **values)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Statements that take effect together, or not at all."""
+        """Statements that are committed together, or not at all; then the callbacks of `Transaction.after_commit`."""
         with self.tracer.span("transaction", kind=trace.SpanKind.CLIENT, attributes=SPAN_ATTRIBUTES):
             async with self._writer_slots, self._connection() as connection, connection.transaction():
-                yield Transaction(connection)
+                tx = Transaction(connection)
+                yield tx
+        tx.committed()
 
     @asynccontextmanager
-    async def _run(self, query: Query) -> AsyncIterator[Transaction]:
+    async def _session(self, query: Query) -> AsyncIterator[Session]:
         connected = self._writing if query.writes else self._connection
         if not trace.get_current_span().is_recording():
             async with connected() as connection:
-                yield Transaction(connection)
+                yield Session(connection)
             return
         with self.tracer.span(query.name, kind=trace.SpanKind.CLIENT, attributes=SPAN_ATTRIBUTES):
             async with connected() as connection:
-                yield Transaction(connection)
+                yield Session(connection)
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Connection]:
@@ -207,7 +228,7 @@ class PoolState(NamedTuple):
 
 
 SPAN_ATTRIBUTES: Mapping[str, str] = {"db.system.name": "postgresql"}
-"""What the spans of statements bear."""
+"""The attributes of every statement's span."""
 
 
 async def _configure(connection: Connection) -> None:

@@ -37,7 +37,7 @@ class EventWorker:
                 try:
                     event = Event.FromString(job.payload)
                 except DecodeError:
-                    job.dead("the payload is no event")
+                    job.dead("the payload is not an event")
                     continue
                 span = self._start_span(job, event)
                 spans.append(span)

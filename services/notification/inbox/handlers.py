@@ -29,7 +29,7 @@ class InboxHandlers:
         owner, unread_only = call.caller.user_id, request.unread_only
         page = self._pages.read(request, query={"owner": owner, "unread_only": unread_only})
         rows = await self._inbox.list(owner, page.limit, page.after, unread_only=unread_only)
-        locale = self._templates.negotiate_locale(_header(call, "accept-language"))
+        locale = self._templates.negotiate_locale(call.header("accept-language"))
         items, token = self._pages.split(
             page, rows, lambda item: to_message(item, self._render(item, locale)), key="notification_id"
         )
@@ -65,7 +65,3 @@ def to_message(item: InboxItem, text: InboxText) -> inbox_pb2.InboxItem:
     if item.read_time is not None:
         message.read_time.FromDatetime(item.read_time)
     return message
-
-
-def _header(call: Call, wanted: str) -> str:
-    return next((str(value) for name, value in call.context.invocation_metadata() or () if name == wanted), "")

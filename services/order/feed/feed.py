@@ -9,9 +9,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-import psycopg
-
 from chassis.storage.database import Database, Query, Row
+from chassis.storage.listener import listen
 from chassis.telemetry.logs import logger
 from services.order.feed import cursor
 from services.order.feed.cursor import START, Position
@@ -144,7 +143,10 @@ class Feed:
         watcher = Watcher(owner)
         self._watchers.setdefault(owner, set()).add(watcher)
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._tail()), asyncio.create_task(self._listen())]
+            self._tasks = [
+                asyncio.create_task(self._tail()),
+                asyncio.create_task(listen(self._database.url, {CHANNEL: self._changed.set})),
+            ]
         self._changed.set()
         try:
             yield watcher
@@ -202,16 +204,3 @@ class Feed:
         if len(rows) == 1000:
             return 0.0
         return UNSETTLED if rows[0].unsettled else POLL
-
-    async def _listen(self) -> None:
-        while True:
-            try:
-                connected = await psycopg.AsyncConnection.connect(self._database.url, autocommit=True)
-                async with connected as connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
-                    self._changed.set()
-                    async for _ in connection.notifies():
-                        self._changed.set()
-            except psycopg.Error as error:
-                log.warning("listener_lost", cause=type(error).__name__)
-                await asyncio.sleep(POLL)

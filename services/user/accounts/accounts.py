@@ -62,7 +62,6 @@ class Accounts:
                 raise TooManyAttempts(retry_after=LIFE)
             fact = events_pb2.UserSignedUp(sign_up_id=asked.sign_up_id)
             await self._tell_of_sign_up(tx, "user.signed_up", asked, fact)
-        self._events.notify()
 
     async def request_verification(self, email: str, password: str, network: bytes) -> None:
         """Ask for a mail with a new code: for the sign-up with the password, or else the newest from the network."""
@@ -72,7 +71,6 @@ class Accounts:
             if asked is not None:
                 fact = events_pb2.VerificationRequested(sign_up_id=asked.sign_up_id)
                 await self._tell_of_sign_up(tx, "user.verification_requested", asked, fact)
-        self._events.notify()
 
     async def verify(self, email: str, password_hash: str, code: str, actor: str) -> None:
         """Open the account to whose password and code these are. Raises `VerificationCodeInvalid`."""
@@ -97,7 +95,6 @@ class Accounts:
                 user_id=user_id,
             )
             await self._events.put(tx, event)
-        self._events.notify()
 
     async def _open(self, tx: Transaction, sign_up: SignUp) -> str | None:
         """The account of a proven sign-up: a new one, or one that waited for a proof; None where it is open already."""

@@ -30,21 +30,12 @@ class Origins:
 
     def of(self, email: str, call: Call) -> Origin:
         """The origin of a call that names an e-mail address."""
-        address = caller_address(call)
+        address = call.client_address
         return Origin(
             self._vault.lookup(fold(email), "tries.account").hex()[:32],
             self._vault.lookup(network(address), "tries.address").hex()[:32],
             self._vault.lookup(neighbourhood(address), "tries.neighbourhood").hex()[:32],
         )
-
-
-def caller_address(call: Call) -> str:
-    """The network address of the outside caller, as the edge writes it anew on each request; else the peer's own."""
-    for name, value in call.context.invocation_metadata() or ():
-        if name == "x-envoy-external-address":
-            return str(value)
-    kind, _, rest = call.context.peer().partition(":")
-    return rest.rpartition(":")[0].strip("[]").replace("%5B", "").replace("%5D", "") if kind.startswith("ipv") else ""
 
 
 def network(address: str) -> str:

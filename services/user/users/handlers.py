@@ -69,7 +69,6 @@ class UserHandlers:
                 )
                 await self._events.put(tx, event)
             await call.remember(tx, reply)
-        self._events.notify()
         return reply
 
     async def GetUser(self, request: user_service_pb2.GetUserRequest, call: Call) -> user_pb2.User:

@@ -29,7 +29,6 @@ class Pair:
         async with self.sender.database.transaction() as tx:
             for event in made:
                 await self.sender.outbox.put(tx, event)
-        self.sender.outbox.notify()
 
     async def rows(self) -> list[Row]:
         return await self.sender.database.all(
@@ -62,7 +61,7 @@ def poison() -> Event:
     return made
 
 
-@pytest.mark.logs_errors("event_refused")
+@pytest.mark.logs_errors("event_rejected")
 async def test_an_event_that_is_refused_backs_off_alone_and_the_others_of_its_batch_arrive(pair: Pair, capfd) -> None:
     batch = [events.confirmed(ids.new("usr")) for _ in range(20)]
     batch.insert(7, poison())
@@ -76,7 +75,7 @@ async def test_an_event_that_is_refused_backs_off_alone_and_the_others_of_its_ba
     refused = (await pair.rows())[7]
     assert refused.error == "REQUEST_INVALID"
     assert refused.excused == 0
-    assert "event_refused" in capfd.readouterr().out
+    assert "event_rejected" in capfd.readouterr().out
 
 
 @pytest.mark.logs_errors("job_dead")
@@ -88,7 +87,7 @@ async def test_a_payload_that_is_no_event_is_set_aside(pair: Pair) -> None:
 
     async def written() -> bool:
         return [(row.state, row.error) for row in await pair.rows()] == [
-            ("dead", "the payload is no event"),
+            ("dead", "the payload is not an event"),
             ("done", ""),
         ]
 

@@ -11,8 +11,9 @@ from weft_client.calls.breaker import Breaker
 
 from chassis.clock import Clock, FixedClock
 from chassis.queues.queue import Backoff, Job, Queue, table
-from chassis.queues.worker import POLL_INTERVAL_S, Worker, listen
+from chassis.queues.worker import POLL_INTERVAL_S, Worker
 from chassis.storage.database import Database, Query
+from chassis.storage.listener import listen
 from chassis.storage.retention import Sweep
 from chassis.telemetry.tracing import Tracer
 from tests import servers
@@ -43,6 +44,30 @@ async def put(database: Database, queue: Queue, *kinds: str, key: str | None = N
     async with database.transaction() as tx:
         for kind in kinds:
             await queue.put(tx, kind=kind, payload=b"", key=key)
+
+
+async def test_a_commit_notifies_the_queues_that_were_put_to_and_a_rollback_does_not(
+    database: Database, clock: FixedClock
+) -> None:
+    queue = Queue(database, JOBS, clock)
+    notified: list[str] = []
+    queue.notify = lambda: notified.append("queue")  # type: ignore[method-assign]
+
+    async def fail() -> None:
+        async with database.transaction() as tx:
+            await queue.put(tx, kind="a", payload=b"")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert notified == []
+    async with database.transaction() as tx:
+        callback = queue.notify
+        tx.after_commit(callback)
+        tx.after_commit(callback)
+        await queue.put(tx, kind="a", payload=b"")
+        assert notified == []
+    assert notified == ["queue"]
 
 
 async def test_two_workers_never_hold_the_same_job(database: Database, clock: FixedClock) -> None:
@@ -157,7 +182,7 @@ async def test_a_job_that_exceeds_its_time_is_tried_alone_and_set_aside_the_seco
     assert sorted(map(sorted, handled)) == [["endless"], ["endless", "innocent"], ["innocent"]]
     assert [tuple(row) for row in await database.all(ALL)] == [
         ("innocent", "done", 2, ""),
-        ("endless", "dead", 3, "took longer than its time 2 times"),
+        ("endless", "dead", 3, "overran its lease 2 times"),
     ]
 
 
@@ -171,7 +196,7 @@ async def test_overruns_count_whoever_has_the_lease_by_then(database: Database, 
     await queue.overran(second)
     clock.advance(timedelta(seconds=31))
     (third,) = await queue.lease_suspect()
-    assert queue.verdict_on(third) == "took longer than its time 2 times"
+    assert queue.give_up_reason(third) == "overran its lease 2 times"
 
 
 async def test_a_queue_that_gives_nothing_up_tries_on(database: Database, clock: FixedClock) -> None:
@@ -182,7 +207,7 @@ async def test_a_queue_that_gives_nothing_up_tries_on(database: Database, clock:
         await queue.overran(leased)
         clock.advance(timedelta(seconds=31))
         leased = await queue.lease_suspect()
-        assert queue.verdict_on(leased[0]) == ""
+        assert queue.give_up_reason(leased[0]) == ""
 
 
 async def test_a_job_that_ends_its_workers_is_set_aside_after_its_last_attempt(
@@ -201,7 +226,7 @@ async def test_a_job_that_ends_its_workers_is_set_aside_after_its_last_attempt(
 
     assert await Worker(queue, handle).once_suspect() == 1
     assert [tuple(row) for row in await database.all(ALL)] == [
-        ("deadly", "dead", 4, "ended its worker in its last attempt")
+        ("deadly", "dead", 4, "crashed its worker in its last attempt")
     ]
 
 
@@ -285,7 +310,9 @@ async def test_the_same_key_is_put_once(database: Database, clock: FixedClock) -
     assert [row.kind for row in await database.all(ALL)] == ["a"]
 
 
-async def test_a_worker_wakes_for_work_that_another_process_announces(database: Database, clock: FixedClock) -> None:
+async def test_the_commit_of_a_put_notifies_the_workers_of_other_processes(
+    database: Database, clock: FixedClock
+) -> None:
     here, there = Queue(database, JOBS, clock), Queue(database, JOBS, clock)
     done: list[str] = []
 
@@ -293,10 +320,12 @@ async def test_a_worker_wakes_for_work_that_another_process_announces(database: 
         done.extend(job.kind for job in jobs)
 
     worker = Worker(here, handle)
-    tasks = [asyncio.create_task(listen(database.url, [here])), asyncio.create_task(worker.run())]
+    tasks = [
+        asyncio.create_task(listen(database.url, {here.name: here.on_notified})),
+        asyncio.create_task(worker.run()),
+    ]
     try:
         await put(database, there, "announced")
-        there.notify()
 
         async def is_done() -> bool:
             return done == ["announced"]
