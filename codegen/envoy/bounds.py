@@ -18,6 +18,8 @@ which all callers share. Services keep theirs below 4 KiB."""
 CONNECTIONS = HEAP // 2 // (READ_HEADER_KIB << 10)
 """Connections, each of which may hold headers that are not whole yet."""
 CONNECTIONS_OF_ADDRESS = CONNECTIONS // 16
+SILENT_S = 10
+"""Seconds after which a connection that has sent nothing is closed; one that has sent a request may be idle for 60."""
 STREAMS = 100
 """Requests at a time in an HTTP/2 connection."""
 

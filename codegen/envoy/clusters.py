@@ -5,7 +5,7 @@ from typing import Any
 from codegen.envoy import bounds
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.lua import time_slicing
-from codegen.envoy.secrets import upstream_tls
+from codegen.envoy.secrets import receiver_tls, upstream_tls
 from codegen.envoy.typed import Json, address, pipe, seconds, typed
 from contract import Contract, Method
 
@@ -41,8 +41,17 @@ def build(contract: Contract, deployment: Deployment) -> list[Json]:
     if deployment.metrics_port:
         clusters.append(_plain(ADMIN, [f"unix:{deployment.admin_socket}"]))
     if deployment.otlp:
-        clusters.append({**_plain(OTLP, [deployment.otlp]), "typed_extension_protocol_options": _http2()})
+        clusters.append(_receiver(deployment))
     return clusters
+
+
+def _receiver(deployment: Deployment) -> Json:
+    """The trace receiver, over TLS where its address says so."""
+    scheme, _, target = deployment.otlp.rpartition("://")
+    cluster = {**_plain(OTLP, [target]), "typed_extension_protocol_options": _http2()}
+    if scheme == "https":
+        cluster["transport_socket"] = receiver_tls(target.rpartition(":")[0].strip("[]"), deployment)
+    return cluster
 
 
 def _service(name: str, service: str, streams: bool, deployment: Deployment) -> Json:

@@ -48,7 +48,9 @@ class Deployment:
     https_address: str = "127.0.0.1"
     issuer: str = "https://weft.local"
     otlp: str = ""
-    """`host:port` of an OTLP gRPC receiver, or `unix:/path`; empty for no traces."""
+    """`host:port` of an OTLP gRPC receiver, `https://host:port` of one with TLS, or `unix:/path`; empty for no traces."""
+    otlp_ca: Path | None = None
+    """The authorities that the receiver's certificate is checked against, as PEM; none: those of gRPC itself."""
     trace_ratio: float = 1.0
     """Share of calls that are traced where the caller did not decide, 0 to 1."""
     edges: int = 1

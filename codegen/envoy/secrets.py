@@ -5,11 +5,15 @@ A secret file names PEM files; when one is renamed into its folder, Envoy reads 
 
 from pathlib import Path
 
+import grpc
+
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, extension, typed
 
 SERVER, CLIENT, AUTHORITY = "server", "client", "authority"
 TRANSPORT = "extensions.transport_sockets.tls.v3"
+GRPC_ROOTS = Path(grpc.__file__).parent / "_cython" / "_credentials" / "roots.pem"
+"""The authorities that gRPC trusts by itself, so that the edge trusts the same receivers as the services."""
 
 
 def files(deployment: Deployment) -> dict[str, Json]:
@@ -42,6 +46,25 @@ def upstream_tls(service: str, deployment: Deployment) -> Json:
             "combined_validation_context": {
                 "default_validation_context": {"match_typed_subject_alt_names": [san]},
                 "validation_context_sds_secret_config": _reference(AUTHORITY, deployment),
+            },
+        },
+    )
+
+
+def receiver_tls(host: str, deployment: Deployment) -> Json:
+    """TLS to the trace receiver, whose certificate must have the host's name or address."""
+    literal = ":" in host or host.replace(".", "").isdigit()
+    san = {"san_type": "IP_ADDRESS" if literal else "DNS", "matcher": {"exact": host}}
+    return extension(
+        "envoy.transport_sockets.tls",
+        f"{TRANSPORT}.UpstreamTlsContext",
+        **({} if literal else {"sni": host}),
+        common_tls_context={
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
+            "alpn_protocols": ["h2"],
+            "validation_context": {
+                "trusted_ca": {"filename": str(deployment.otlp_ca or GRPC_ROOTS)},
+                "match_typed_subject_alt_names": [san],
             },
         },
     )

@@ -39,7 +39,11 @@ def test_the_module_has_a_place_for_all_that_can_be_open() -> None:
     places = 262_144
     assert f"(global $last_place i32 (i32.const {places - 1}))" in text
     assert places > bounds.CONNECTIONS + bounds.BYTES // bounds.LEAST_BYTES
-    behind = 589_824 + places * 16
+    queue, queued = 589_824 + places * 16, 16_384
+    assert f"(global $queue i32 (i32.const {queue}))" in text
+    assert f"(global $last_queued i32 (i32.const {queued - 1}))" in text
+    assert queued > bounds.CONNECTIONS
+    behind = queue + queued * 8
     assert f'(memory (export "memory") {-(-behind // 65536)})' in text
 
 

@@ -1,6 +1,7 @@
 """TLS before and behind the edge: versions, names, and certificates that change while it runs."""
 
 import shutil
+import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,8 @@ import httpx
 import pytest
 from cryptography import x509
 
+from codegen.envoy import bounds
+from codegen.explorer import front
 from contract import Contract
 from deploy.local.state.certificates import Certificates
 from tests.edge import protocols
@@ -47,6 +50,7 @@ def tls_edge(
     (folder / "docs").mkdir()
     (folder / "openapi.json").write_text("{}")
     (folder / "docs" / "index.html").write_text("")
+    front(folder / "front")
     public = {"keys": [key.as_dict(private=False)]}  # type: ignore[attr-defined]
     with (
         Upstream(contract, public, serving(own, "order")) as order,
@@ -94,6 +98,20 @@ def test_old_tls_is_refused(tls_edge: Edge, own: Certificates) -> None:
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{tls_edge.url}/healthz", verify=old)
     assert httpx.get(f"{tls_edge.url}/healthz", verify=protocols.trusting(own.ca)).status_code == 200
+
+
+def test_a_connection_that_says_nothing_is_closed_before_and_behind_its_handshake(
+    tls_edge: Edge, own: Certificates
+) -> None:
+    address = ("localhost", int(tls_edge.url.rpartition(":")[2]))
+    with (
+        socket.create_connection(address, timeout=bounds.SILENT_S + 5) as bare,
+        protocols.trusting(own.ca).wrap_socket(
+            socket.create_connection(address, timeout=bounds.SILENT_S + 5), server_hostname="localhost"
+        ) as secured,
+    ):
+        assert bare.recv(1) == b""
+        assert secured.recv(1) == b""
 
 
 def test_a_service_with_anothers_name_gets_no_call(tls_edge: Edge, own: Certificates) -> None:

@@ -26,6 +26,7 @@ def text(deployment: Deployment) -> str:
         "CONNECTIONS": bounds.CONNECTIONS_OF_ADDRESS,
         "ADDRESS_BYTES": bounds.BYTES_OF_ADDRESS,
         "BYTES": bounds.BYTES // deployment.concurrency,
+        "SILENT_S": bounds.SILENT_S,
     }
     found = _SOURCE.read_text()
     for name, number in numbers.items():
@@ -34,7 +35,7 @@ def text(deployment: Deployment) -> str:
 
 
 def connection_filters(deployment: Deployment) -> list[Json]:
-    """Closes connections above an address's bound. Behind proxies all have a proxy's address, so it is theirs to do."""
+    """Closes connections above an address's bound, and those that send nothing. Behind proxies all have a proxy's address, so it is theirs to do."""
     if deployment.trusted_hops:
         return []
     return [

@@ -35,10 +35,11 @@ for name in pairs(ONCE) do WATCHED[name] = true end
 local HEADER = { reason = "HTTP_MALFORMED", text = "must be one line of visible ASCII" }
 
 -- What HTTP lets a caller put into headers and gRPC does not, or takes for its own: the services would break the call off.
+-- gRPC decodes headers named `-bin` before a service sees them, and answers what is no base64 without a reason; none is read.
 local function is_foreign(name, text, native)
   if find(name, "[^a-z0-9_.:-]") then return true end
   if byte(name) ~= 58 and find(text, "[^\32-\126]") then return true end
-  return not native and (sub(name, -4) == "-bin" or name == "grpc-encoding")
+  return sub(name, -4) == "-bin" or not native and name == "grpc-encoding"
 end
 
 -- Takes foreign headers away. Returns those that matter here, or nil where there are more than is promised, the name of one
@@ -55,7 +56,7 @@ local function tidy(headers, native)
   end
   local all_names, all_texts = table.concat(names, " ") .. " ", table.concat(texts)
   if find(all_names, "[^a-z0-9_.: -]") or find(all_texts, "[^\32-\126]")
-    or not native and (find(all_names, "-bin ", 1, true) or find(all_names, "grpc-encoding ", 1, true)) then
+    or find(all_names, "-bin ", 1, true) or not native and find(all_names, "grpc-encoding ", 1, true) then
     for place, name in ipairs(names) do
       if is_foreign(name, texts[place], native) then
         if ONCE[name] then broken = broken or name else headers:remove(name) end

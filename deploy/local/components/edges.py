@@ -84,4 +84,6 @@ def part(
 
 def _otlp(endpoint: str) -> str:
     scheme, _, address = endpoint.partition("://")
+    if scheme == "https":
+        return endpoint.rstrip("/")
     return f"unix:{address}" if scheme == "unix" else address.rstrip("/")

@@ -65,6 +65,17 @@ def test_an_address_has_its_share_of_the_connections_and_gets_it_back(edge: Edge
         until(are_gone, "the closed connections are counted off")
 
 
+def test_a_connection_without_a_request_is_closed_early_and_one_that_is_kept_alive_is_not(edge: Edge) -> None:
+    request = f"GET /v1/orders/ord_1 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {edge.mint()}\r\n\r\n".encode()
+    with connected(edge, "127.0.0.31") as silent, connected(edge, "127.0.0.31") as alive:
+        alive.sendall(request)
+        assert alive.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        silent.settimeout(bounds.SILENT_S + 5)
+        assert silent.recv(1) == b""
+        alive.sendall(request)
+        assert alive.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_bodies_of_strangers_are_not_waited_for(edge: Edge) -> None:
     """Without a token the answer comes though the body never does; nothing of it is kept."""
     streams = bounds.REFUSALS_OF_ADDRESS // 5

@@ -55,6 +55,14 @@ def test_head_fails_as_get_does(version: int, edge: Edge) -> None:
     assert (failed.status_code, failed.content) == (404, b"")
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_head_of_a_stream_is_refused_with_the_methods_that_there_are(version: int, edge: Edge) -> None:
+    before = len(edge.upstream.calls)
+    refused = over(edge, version, "HEAD", "/v1/orders:watch")
+    assert (refused.status_code, refused.headers["allow"], refused.content) == (405, "GET, OPTIONS", b"")
+    assert edge.upstream.calls[before:] == []
+
+
 def test_a_connection_goes_on_after_head(edge: Edge) -> None:
     with httpx.Client(base_url=edge.url, headers={"authorization": f"Bearer {edge.mint()}"}) as client:
         for _ in range(3):

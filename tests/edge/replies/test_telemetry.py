@@ -13,6 +13,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from contract import Contract
+from deploy.local.state.certificates import Certificates
 from tests.edge import protocols
 from tests.edge.conftest import Edge, deployed
 from tests.edge.running import admin, free_ports, running, stat, until
@@ -58,6 +59,30 @@ def traced(edge: Edge, contract: Contract, tmp_path_factory: pytest.TempPathFact
         until(lambda: stat(deployment, "http.edge.jwt_authn.jwks_fetch_success"), "the keys are fetched")
         until(lambda: stat(deployment, "cluster.order.membership_healthy"), "order is healthy")
         yield Edge(f"http://127.0.0.1:{http}", deployment, edge.upstream, edge.mint), receiver
+    server.stop(0).wait()
+
+
+def test_spans_go_over_tls_to_a_receiver_that_asks_for_it(
+    edge: Edge, contract: Contract, certificates: Certificates, tmp_path: Path
+) -> None:
+    receiver = Receiver()
+    pair = (certificates.key("edge-server").read_bytes(), certificates.certificate("edge-server").read_bytes())
+    server = grpc.server(futures.ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    server.start()
+    http, metrics, jwks = free_ports(3)
+    addresses = {package.split(".")[1]: edge.upstream.address for package in contract.packages}
+    deployment = replace(
+        deployed(contract, tmp_path, addresses, (http, metrics, jwks), pages=edge.deployment.folder),
+        otlp=f"https://127.0.0.1:{port}",
+        otlp_ca=certificates.ca,
+    )
+    with running(contract, deployment):
+        until(lambda: stat(deployment, "cluster.order.membership_healthy"), "order is healthy")
+        traced = Edge(f"http://127.0.0.1:{http}", deployment, edge.upstream, edge.mint)
+        span = receiver.of(traced, traced.call("GET", "/v1/products", token=None))
+    assert span.name == "order.v1.ProductService.ListProducts"
     server.stop(0).wait()
 
 
