@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from opentelemetry.trace import SpanKind
 from weft.api.v1 import event_pb2
-from weft_client.calls.breaker import Breaker
+from weft_client.calls.breaker import Breaker, BreakerOpen
 from weft_client.errors import WeftError
 
 from chassis import ids
@@ -86,7 +86,7 @@ class Relay:
     def __init__(self, publish: Publish, tracer: Tracer) -> None:
         self._publish = publish
         self._tracer = tracer
-        self.breaker = Breaker("event relay", failures=1, first=0.5, most=5.0)
+        self.breaker = Breaker("event relay", failures=1, first_pause_s=0.5)
 
     async def __call__(self, jobs: Sequence[Job]) -> None:
         """Publish a batch. Each event gets a span in its own trace, which becomes the parent of its processing."""
@@ -110,7 +110,9 @@ class Relay:
     async def _send(self, events: Sequence[tuple[Job, event_pb2.Event]]) -> None:
         if not events:
             return None
-        if self.breaker.enter():
+        try:
+            self.breaker.acquire()
+        except BreakerOpen:
             return _defer(events, "the receiver is unavailable")
         try:
             await self._publish([event for _, event in events])
@@ -130,7 +132,7 @@ class Relay:
                 )
                 job.retry(error.reason or error.code.name)
         except BaseException:
-            self.breaker.left()
+            self.breaker.cancelled()
             raise
         else:
             self.breaker.succeeded()

@@ -8,24 +8,24 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
-from weft_client.calls.breaker import Breaker
+from weft_client.calls.breaker import Breaker, BreakerOpen
 
 from chassis.storage.cache import Cache, NullCache
 from chassis.telemetry.logs import logger
 
 COMMAND_TIMEOUT_S = 0.25
-"""Seconds for a command, with the connection where one has to be made."""
+"""For a command, including the connection where one has to be made."""
 BREAKER_FAILURES = 3
-"""Commands in a row that fail before Valkey is left alone for a second, and then probed by one command at a time."""
+"""Consecutive failed commands that open the circuit breaker for a second."""
 log = logger("cache")
 
 
 class ValkeyCache(Cache):
-    """Valkey, shared by all replicas of all services; `prefix` keeps the services apart."""
+    """Valkey, shared by all replicas of all services; `prefix` separates the services."""
 
     def __init__(self, url: str, prefix: str) -> None:
         self._prefix = prefix
-        # One more attempt where Valkey has closed a pooled connection; a command that got no answer is not repeated.
+        # One retry where Valkey has closed a pooled connection; a command that timed out is not retried.
         retry = Retry(NoBackoff(), 1, supported_errors=(ConnectionLost,))
         self._client: Redis = Redis.from_url(
             url, socket_timeout=COMMAND_TIMEOUT_S, socket_connect_timeout=COMMAND_TIMEOUT_S, retry=retry
@@ -65,14 +65,16 @@ class ValkeyCache(Cache):
         await self._client.aclose()
 
     async def _ask(self, command: Callable[[], Awaitable[Any]], otherwise: Any) -> Any:
-        """What a command gives; `otherwise` where Valkey fails, in whatever way, or has failed again and again."""
-        if self._breaker.enter():
+        """The result of a command; `otherwise` where Valkey fails in any way, or the circuit breaker is open."""
+        try:
+            self._breaker.acquire()
+        except BreakerOpen:
             return otherwise
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT_S):
                 found = await command()
         except asyncio.CancelledError:
-            self._breaker.left()
+            self._breaker.cancelled()
             raise
         except Exception as error:
             log.warning("cache_unavailable", error=type(error).__name__)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from weft.user.v1.user_pb2 import User
 from weft_client import errors
-from weft_client.calls.breaker import Breaker
+from weft_client.calls.breaker import Breaker, BreakerOpen
 from weft_internal import InternalWeft
 
 
@@ -36,22 +36,24 @@ class Recipients:
 
     def __init__(self, clients: InternalWeft) -> None:
         self._clients = clients
-        self.breaker = Breaker("recipients", failures=1, first=0.5, most=5.0)
+        self.breaker = Breaker("recipients", failures=1, first_pause_s=0.5)
         """Of the look-ups, which nearly every mail needs: while it is open, mails may wait together."""
-        self._code_breaker = Breaker("verification_codes", failures=3, first=0.5, most=5.0)
+        self._code_breaker = Breaker("verification_codes", failures=3, first_pause_s=0.5)
         self._last_without_code = ""
 
     async def get(self, user_ids: Iterable[str]) -> dict[str, User]:
         """Those that exist, by id. Raises `UserServiceUnavailable`."""
-        if self.breaker.enter():
-            raise UserServiceUnavailable("user service: circuit breaker open")
+        try:
+            self.breaker.acquire()
+        except BreakerOpen:
+            raise UserServiceUnavailable("user service: circuit breaker open") from None
         try:
             reply = await self._clients.users.batch_get_users(user_ids=sorted(user_ids))
         except errors.WeftError as error:
             self.breaker.failed()
             raise UserServiceUnavailable(_cause(error)) from None
         except BaseException:
-            self.breaker.left()
+            self.breaker.cancelled()
             raise
         self.breaker.succeeded()
         return {user.user_id: user for user in reply.users}
@@ -61,8 +63,10 @@ class Recipients:
 
         Raises `SignUpEnded`, `UserServiceUnavailable` and `CodeNotIssued`.
         """
-        if self._code_breaker.enter():
-            raise UserServiceUnavailable("user service: circuit breaker open")
+        try:
+            self._code_breaker.acquire()
+        except BreakerOpen:
+            raise UserServiceUnavailable("user service: circuit breaker open") from None
         try:
             reply = await self._clients.auth.issue_verification_code(sign_up_id=sign_up_id)
         except errors.SignUpNotFound:
@@ -74,10 +78,10 @@ class Recipients:
             late = isinstance(error, errors.DeadlineExceeded)
             raise (CodeNotIssued if late else UserServiceUnavailable)(_cause(error)) from None
         except errors.WeftError as error:
-            self._code_breaker.left()
+            self._code_breaker.cancelled()
             raise CodeNotIssued(_cause(error)) from None
         except BaseException:
-            self._code_breaker.left()
+            self._code_breaker.cancelled()
             raise
         self._code_breaker.succeeded()
         return SignUp(reply.email, reply.locale, reply.code, reply.expire_time.ToDatetime(UTC))
@@ -85,7 +89,7 @@ class Recipients:
     def _code_failed(self, sign_up_id: str) -> None:
         """One sign-up that fails again and again does not open the breaker; different ones in a row do."""
         if sign_up_id == self._last_without_code:
-            self._code_breaker.left()
+            self._code_breaker.cancelled()
         else:
             self._last_without_code = sign_up_id
             self._code_breaker.failed()

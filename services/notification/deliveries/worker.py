@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 from weft.user.v1.user_pb2 import User
-from weft_client.calls.breaker import Breaker
+from weft_client.calls.breaker import Breaker, BreakerOpen
 
 from chassis.clock import Clock
 from chassis.errors import Unavailable
@@ -64,7 +64,7 @@ class DeliveryWorker:
         self._recipients = recipients
         self._composer = composer
         self._mailer = mailer
-        self._smtp_breaker = Breaker("smtp", failures=5, first=1.0, most=15.0)
+        self._smtp_breaker = Breaker("smtp", failures=5, max_pause_s=15.0)
         self.breakers = (self._smtp_breaker, recipients.breaker)
         self._clock = clock
         self._tracer = tracer
@@ -147,11 +147,15 @@ class DeliveryWorker:
     async def _send(self, mail: Mail) -> list[ProviderResponse]:
         """Submit a mail, once more where the response was lost: a later attempt would void the code that it contains."""
         responses: list[ProviderResponse] = []
-        while len(responses) < _MAX_SUBMISSIONS and not self._smtp_breaker.enter():
+        while len(responses) < _MAX_SUBMISSIONS:
+            try:
+                self._smtp_breaker.acquire()
+            except BreakerOpen:
+                break
             try:
                 response = await self._mailer.send(mail)
             except BaseException:
-                self._smtp_breaker.left()
+                self._smtp_breaker.cancelled()
                 raise
             if response.provider_available:
                 self._smtp_breaker.succeeded()

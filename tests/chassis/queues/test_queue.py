@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 from sqlalchemy import MetaData, create_engine
-from weft_client.calls.breaker import Breaker
+from weft_client.calls.breaker import Breaker, BreakerOpen
 
 from chassis.clock import Clock, FixedClock
 from chassis.queues.queue import Backoff, Job, Queue, table
@@ -232,16 +232,19 @@ async def test_a_job_that_ends_its_workers_is_set_aside_after_its_last_attempt(
 
 async def test_an_open_breaker_pauses_the_worker_and_its_closing_lets_everything_through(database: Database) -> None:
     queue = Queue(database, JOBS, Clock(), max_attempts=1)
-    breaker = Breaker("test", failures=1, first=0.1, most=0.1)
+    breaker = Breaker("test", failures=1, first_pause_s=0.1, max_pause_s=0.1)
     down, handled, done = True, 0, 0
 
     async def handle(jobs: Sequence[Job]) -> None:
         nonlocal handled, done
         handled += 1
         for job in jobs:
-            if breaker.enter():
+            try:
+                breaker.acquire()
+            except BreakerOpen:
                 job.defer("away")
-            elif down:
+                continue
+            if down:
                 breaker.failed()
                 job.defer("away")
             else:

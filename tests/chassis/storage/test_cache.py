@@ -62,7 +62,7 @@ async def test_a_silent_server_is_asked_a_few_times_and_then_left_alone(monkeypa
 async def test_one_command_at_a_time_probes_a_server_that_was_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(valkey, "COMMAND_TIMEOUT_S", 0.05)
     async with hung() as (silent, cache):
-        cache._breaker = breaker.Breaker("cache", failures=1, first=0.0, most=0.0)
+        cache._breaker = breaker.Breaker("cache", failures=1, first_pause_s=0.0, max_pause_s=0.0)
         await cache.get("a")
         asked = silent.connections
         await asyncio.gather(*(cache.get("a") for _ in range(50)))
@@ -71,7 +71,7 @@ async def test_one_command_at_a_time_probes_a_server_that_was_silent(monkeypatch
 
 async def test_a_server_that_comes_back_is_used_again(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = connect(valkey_url, "test_back")
-    cache._breaker = breaker.Breaker("cache", failures=1, first=0.05)
+    cache._breaker = breaker.Breaker("cache", failures=1, first_pause_s=0.05)
     cache._breaker.failed()
     assert await cache.increment("n", 60) == 0
 

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from weft.order.v1 import order_pb2
 from weft_client import Retries, errors, testing
 from weft_client.calls import breaker, telemetry
-from weft_client.calls.breaker import Breaker, State
+from weft_client.calls.breaker import Breaker, BreakerOpen, State
 
 from tests.servers import until
 
@@ -31,44 +31,53 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return Time(monkeypatch)
 
 
+def retry_after(watched: Breaker) -> float:
+    """What `acquire` asks for; 0 where it admits the call."""
+    try:
+        watched.acquire()
+    except BreakerOpen as opened:
+        return opened.retry_after
+    return 0.0
+
+
 @pytest.mark.usefixtures("time")
 def test_it_opens_after_five_failures_in_a_row() -> None:
     watched = Breaker("order")
     for _ in range(4):
-        assert watched.enter() == 0
+        watched.acquire()
         watched.failed()
-    assert watched.enter() == 0
+    watched.acquire()
     watched.succeeded()
     for _ in range(5):
-        assert watched.enter() == 0
+        watched.acquire()
         watched.failed()
-    assert (watched.state, watched.enter()) == (State.OPEN, 1.0)
+    assert (watched.state, retry_after(watched)) == (State.OPEN, 1.0)
 
 
 def test_one_probe_at_a_time_and_longer_pauses_up_to_the_most(time: Time) -> None:
     watched = Breaker("order", failures=1)
-    watched.enter()
+    watched.acquire()
     watched.failed()
     for pause in (1, 2, 4, 5, 5):
         time.now += pause - 0.01
-        assert watched.enter() == pytest.approx(0.01, abs=0.1)
+        assert retry_after(watched) == pytest.approx(0.01, abs=0.1)
         time.now += 0.01
-        assert [watched.enter() for _ in range(20)].count(0) == 1
+        assert [retry_after(watched) for _ in range(20)].count(0) == 1
         watched.failed()
     time.now += 5
-    assert watched.enter() == 0
+    watched.acquire()
     watched.succeeded()
-    assert (watched.state, watched.enter()) == (State.CLOSED, 0)
+    assert (watched.state, retry_after(watched)) == (State.CLOSED, 0)
 
 
 def test_a_probe_that_was_called_off_leaves_the_place_to_the_next(time: Time) -> None:
     watched = Breaker("order", failures=1)
-    watched.enter()
+    watched.acquire()
     watched.failed()
     time.now += 1
-    assert watched.enter() == 0
-    watched.left()
-    assert watched.enter() == 0
+    watched.acquire()
+    watched.cancelled()
+    watched.acquire()
 
 
 async def test_an_open_breaker_sends_nothing_and_closes_by_one_probe(connect: Any, fakes: testing.Fakes) -> None:
@@ -151,7 +160,7 @@ def test_its_state_is_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     meter = MeterProvider([reader]).get_meter("weft_client")
     meter.create_observable_gauge("weft.client.breaker.state", [breaker._observe])
     watched = Breaker("metered", failures=1)
-    watched.enter()
+    watched.acquire()
     watched.failed()
     data = reader.get_metrics_data()
     assert data is not None

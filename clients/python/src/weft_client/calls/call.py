@@ -16,6 +16,7 @@ import grpc
 
 from weft_client import context, failures
 from weft_client.calls import telemetry
+from weft_client.calls.breaker import BreakerOpen
 from weft_client.calls.link import Link
 from weft_client.calls.method import Method
 
@@ -98,17 +99,17 @@ class Call:
         if left <= 0:
             late = "The time for the call was over before it could be sent."
             raise self.given_up(failures.DeadlineExceeded(late, request_id=self.request_id, attempts=self.attempts))
-        wait = self._link.breaker.enter()
-        if wait:
-            service = self._method.service
+        try:
+            self._link.breaker.acquire()
+        except BreakerOpen as opened:
             raise self.given_up(
                 failures.CircuitOpen(
-                    f"The {service} service failed again and again; it is tried again in {wait:.1f} s.",
+                    f"The {self._method.service} service keeps failing; retry in {opened.retry_after:.1f} s.",
                     request_id=self.request_id,
-                    retry_after=wait,
+                    retry_after=opened.retry_after,
                     attempts=self.attempts,
                 )
-            )
+            ) from None
         self._entered = True
         self.attempts += 1
         self._fruitless += 1
@@ -158,7 +159,7 @@ class Call:
         """The call is over, in whichever way."""
         if self._entered:
             self._entered = False
-            self._link.breaker.left()
+            self._link.breaker.cancelled()
         telemetry.end(self._span, self._method, self._code, self.attempts, monotonic() - self._started, self._error)
 
     def _read(self, error: grpc.RpcError) -> failures.WeftError:
@@ -175,7 +176,7 @@ class Call:
         if code in UNHEALTHY and type(found) is not failures.ResourceExhausted:  # which is a message's own fault
             self._link.breaker.failed()
         elif code is grpc.StatusCode.CANCELLED:
-            self._link.breaker.left()
+            self._link.breaker.cancelled()
         else:
             self._link.breaker.succeeded()
 
