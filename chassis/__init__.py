@@ -4,13 +4,14 @@
     process     the command line of a service: serve, migrate, bootstrap
     settings    what a process may be told, all as `WEFT_…`
     errors      the exceptions that become error reasons; `error_details` puts them into `google.rpc.Status`
+    ttl_cache   an in-process cache whose entries expire
     clock, ids, times, locales, addresses, currencies, plain_text
                 values that everything may use
 
     rpc/        a call, in and out: the interceptor chain, validation, idempotency, pagination, deadlines, health
     queues/     work that outlives a call: queues, workers with retry and dead letters, the outbox, deduplication
     storage/    PostgreSQL and Valkey: statements, migrations, batching, batched reads, cache, retention
-    security/   authentication: identity, tokens, TLS; encryption at rest
+    security/   authentication: identity, tokens, TLS; signed tokens; encryption at rest
     telemetry/  traces, metrics, logs
 
 docs/architecture.md follows a call, an event and a token through these files.

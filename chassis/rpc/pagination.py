@@ -1,13 +1,11 @@
-"""Keyset pages (AIP-158): opaque signed tokens that hold the last key seen and belong to one query of one caller.
+"""Keyset pagination (AIP-158): opaque signed tokens with the last key, valid for one query of one caller.
 
 page = pages.read(request, query={"list": "orders", "owner": owner})
-rows = await repository.page(owner, page.limit, page.after)
-orders, token = pages.split(page, rows, message, key="order_id")
+rows = await repository.list(owner, page.limit, page.after)
+orders, token = pages.split(page, rows, to_message, key="order_id")
 """
 
-import base64
 import hashlib
-import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -15,19 +13,19 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from chassis import errors
+from chassis.security.signed_token import SignedToken
 
 Resource = TypeVar("Resource", bound=Message)
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 MAX_PAGE_BYTES = 1024 * 1024
-"""Serialized bytes of a page, unless its first item alone has more. gRPC clients take 4 MiB; as JSON it may be seven times
-as much (control characters, field names), and the edge transcodes 8 MiB."""
-_MAC_BYTES = 16
+"""Of the serialized items of a page, unless the first item alone is larger. gRPC clients accept 4 MiB; the JSON may have
+seven times as many bytes (control characters, field names), and the edge transcodes up to 8 MiB."""
 
 
 class PageRequest(Protocol):
-    """A request that asks for a page; negative sizes are refused by the contract's bounds."""
+    """A request for a page; the contract's bounds refuse negative sizes."""
 
     @property
     def page_size(self) -> int: ...
@@ -36,7 +34,7 @@ class PageRequest(Protocol):
 
 
 class Page(NamedTuple):
-    """The page of `size` items behind the key `after`, which is empty on the first page. `query` ties tokens to their query."""
+    """A page of `size` items after the key `after`, which is empty on the first page. `query` binds its token to its query."""
 
     size: int
     after: str
@@ -44,7 +42,7 @@ class Page(NamedTuple):
 
     @property
     def limit(self) -> int:
-        """How many rows to look for: one more tells that there is a next page."""
+        """The number of rows to read: one more than `size` shows that there is a next page."""
         return self.size + 1
 
 
@@ -52,33 +50,30 @@ class Pages:
     """Reads and writes page tokens with one key."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._tokens = SignedToken(key)
 
     def read(self, request: PageRequest, query: Mapping[str, object]) -> Page:
-        """The page asked for. `query` is everything else that shapes the list, the owner included.
+        """The requested page. `query` has everything else that determines the list, including the owner.
 
-        Raises `PageTokenInvalid` for a token that is not ours or belongs to another query.
+        Raises `PageTokenInvalid` for a token that is malformed or belongs to another query.
         """
         size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-        digest = hashlib.sha256(json.dumps(query, sort_keys=True, default=str).encode()).digest()[:_MAC_BYTES]
+        digest = hashlib.sha256(json.dumps(query, sort_keys=True, default=str).encode()).digest()
         if not request.page_token:
             return Page(size, "", digest)
         try:
-            raw = base64.urlsafe_b64decode(request.page_token + "=" * (-len(request.page_token) % 4))
+            payload = self._tokens.read(request.page_token, digest)
         except ValueError:
             raise errors.PageTokenInvalid() from None
-        mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(digest, body)):
-            raise errors.PageTokenInvalid()
-        return Page(size, json.loads(body)[0], digest)
+        return Page(size, json.loads(payload)[0], digest)
 
     def split(
         self, page: Page, rows: Sequence[Any], message: Callable[[Any], Resource], key: str
     ) -> tuple[list[Resource], str]:
-        """The messages of a page, and the token of the next one; it is empty on the last.
+        """The messages of a page, and the token of the next page, which is empty on the last.
 
-        `rows` are those found with `page.limit`; `key` is the attribute that they are ordered by. A page ends early where
-        it would have more than `MAX_PAGE_BYTES`.
+        `rows` were read with `page.limit`; `key` is the attribute that they are ordered by. A page ends early where it
+        would have more than `MAX_PAGE_BYTES`.
         """
         shown: list[Resource] = []
         room = MAX_PAGE_BYTES
@@ -92,8 +87,4 @@ class Pages:
         return shown, self._token(page, getattr(rows[len(shown) - 1], key)) if more else ""
 
     def _token(self, page: Page, last: str) -> str:
-        body = json.dumps([last], separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(self._mac(page.query, body) + body).rstrip(b"=").decode()
-
-    def _mac(self, query: bytes, body: bytes) -> bytes:
-        return hmac.digest(self._key, query + body, "sha256")[:_MAC_BYTES]
+        return self._tokens.write(json.dumps([last], separators=(",", ":")).encode(), page.query)
