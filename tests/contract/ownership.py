@@ -1,0 +1,195 @@
+"""Who may see what: every RPC with an `owner`, called by its owner, by strangers and by nobody."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+
+from chassis import ids
+from contract import Caller, Method
+from tests.contract.requests import CONTRACT, SAMPLES, empty
+from tests.harness import Running, refusal
+
+OWNED = [method for method in CONTRACT.methods if method.owner]
+Ids = Mapping[str, str]
+"""By the names of fields: `{"order_id": "ord_…"}`."""
+_UNSET = ("etag", "external_reference", "page_token", "cursor")
+"""Fields of a mutation's sample that would be refused, or be refused the second time."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Someone who calls. What two actors of one `group` own belongs to both: a partner and its customer."""
+
+    name: str
+    kind: Caller | None
+    group: str
+    token: str = field(default="", repr=False)
+
+    def may_call(self, method: Method) -> bool:
+        """An operator is a user, too, who owns nothing."""
+        return self.kind in method.callers or (self.kind is Caller.OPERATOR and Caller.USER in method.callers)
+
+    def sees_all(self, method: Method) -> bool:
+        """Operators see what is anybody's, where they may call as operators."""
+        return self.kind is Caller.OPERATOR and Caller.OPERATOR in method.callers
+
+
+@dataclass(frozen=True)
+class World:
+    """A running service, those who call it, and what makes a new thing of a group's."""
+
+    running: Running
+    actors: tuple[Actor, ...]
+    create: Callable[[str], Awaitable[Ids]]
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups that own things."""
+        return sorted({actor.group for actor in self.actors if actor.group})
+
+
+def owned_by_field(package: str) -> list[Method]:
+    """The methods of a package whose `owner` names a field."""
+    return [method for method in OWNED if method.package == package and method.owner != "*"]
+
+
+def filtered(package: str) -> list[Method]:
+    """The methods of a package that return what is the caller's."""
+    return [method for method in OWNED if method.package == package and method.owner == "*"]
+
+
+async def check_field(world: World, method: Method) -> None:
+    """The owner and an operator are answered, strangers learn nothing: the same as of what does not exist."""
+    for group in world.groups:
+        for actor in world.actors:
+            case = f"{actor.name} calls {method.full_name} with what belongs to {group}"
+            reason = await _reason(world, method, actor, request(method, await world.create(group)))
+            if actor.kind is None:
+                assert reason == "TOKEN_MISSING", case
+            elif not actor.may_call(method):
+                assert reason == "CALLER_NOT_ALLOWED", case
+            elif actor.group == group or actor.sees_all(method):
+                assert reason == "", case
+            else:
+                assert reason.endswith("_NOT_FOUND"), case
+                missing = request(method, _missing(method, await world.create(group)))
+                assert reason == await _reason(world, method, actor, missing), case
+                await _check_mixed(world, method, actor, group)
+
+
+async def _check_mixed(world: World, method: Method, actor: Actor, group: str) -> None:
+    """A stranger's own owner does not open the way to another's thing."""
+    if method.route is None or len(method.route.variables) < 2 or not actor.group:
+        return
+    mixed = {**await world.create(group), method.owner: (await world.create(actor.group))[method.owner]}
+    reason = await _reason(world, method, actor, request(method, mixed))
+    assert reason.endswith("_NOT_FOUND"), (actor.name, method.full_name)
+
+
+async def check_list(world: World, method: Method) -> None:
+    """Everyone sees what is their own, operators everything; nobody else is answered."""
+    made = {group: await world.create(group) for group in world.groups}
+    for actor in world.actors:
+        if await _refused(world, method, actor):
+            continue
+        reply = await _call(world, method, actor, empty(method).SerializeToString())
+        assert _seen(reply, made) == _visible(actor, method, made), (actor.name, method.full_name)
+
+
+async def check_stream(world: World, method: Method) -> None:
+    """The same of a stream: all have one open while things are made; each reads up to the last that is theirs."""
+    allowed = [actor for actor in world.actors if not await _refused(world, method, actor)]
+    calls = {actor.name: _open(world, method, actor) for actor in allowed}
+    for call in calls.values():
+        await asyncio.wait_for(call.read(), 10)  # it has begun
+    made = {group: await world.create(group) for group in world.groups}
+    # Whoever sees what is not theirs sees it before what is made last.
+    ends = {group: await world.create(group) for group in world.groups}
+    for actor in allowed:
+        last = actor.group or world.groups[-1]
+        end = {last: {name: value for name, value in ends[last].items() if value != made[last][name]}}
+        seen: set[str] = set()
+        async with asyncio.timeout(10):
+            while not _seen(raw := await calls[actor.name].read(), end):
+                seen |= _seen(raw, made)
+        assert seen == _visible(actor, method, made), (actor.name, method.full_name)
+    for call in calls.values():
+        call.cancel()
+
+
+def request(method: Method, known: Ids) -> bytes:
+    """A request that names these ids wherever it has a field for them; for a mutation, with samples beside them."""
+    found: Any = empty(method)
+    if not method.read_only:
+        sample = SAMPLES.message(found.DESCRIPTOR, request=True)
+        json_format.ParseDict(sample, found, ignore_unknown_fields=True)
+    _put(found, known, every=not method.read_only)
+    return found.SerializeToString()
+
+
+def _put(message: Any, known: Ids, every: bool) -> None:
+    for described in message.DESCRIPTOR.fields:
+        name, value = described.name, getattr(message, described.name)
+        if name in known and not described.is_repeated and (every or name in message.DESCRIPTOR.fields_by_name):
+            setattr(message, name, known[name])
+        elif name in _UNSET:
+            message.ClearField(name)
+        elif described.message_type is not None and described.message_type.full_name.startswith("weft."):
+            parts = value if described.is_repeated else [value] if message.HasField(name) else []
+            for part in parts:
+                _put(part, known, every)
+
+
+def _missing(method: Method, known: Ids) -> Ids:
+    """The same, with an owner that does not exist."""
+    name = method.owner.rpartition(".")[2]
+    return {**known, name: ids.new(known[name].partition("_")[0])}
+
+
+def _seen(reply: bytes, made: Mapping[str, Ids]) -> set[str]:
+    return {group for group, known in made.items() if any(value.encode() in reply for value in known.values())}
+
+
+def _visible(actor: Actor, method: Method, made: Mapping[str, Ids]) -> set[str]:
+    return set(made) if actor.sees_all(method) else {actor.group} - {""}
+
+
+async def _refused(world: World, method: Method, actor: Actor) -> bool:
+    """Whether the actor is none of those who may call; then the call was refused as such."""
+    if actor.may_call(method):
+        return False
+    expected = "TOKEN_MISSING" if actor.kind is None else "CALLER_NOT_ALLOWED"
+    assert await _reason(world, method, actor, empty(method).SerializeToString()) == expected
+    return True
+
+
+async def _reason(world: World, method: Method, actor: Actor, data: bytes) -> str:
+    try:
+        await _call(world, method, actor, data)
+    except grpc.RpcError as error:
+        return refusal(error).reason
+    return ""
+
+
+async def _call(world: World, method: Method, actor: Actor, data: bytes) -> bytes:
+    metadata = [("idempotency-key", secrets.token_hex(8)), *_authorization(actor)]
+    if method.server_streaming:
+        call = world.running.channel.unary_stream(method.path)(data, metadata=_authorization(actor), timeout=20)
+        reply = await call.read()
+        call.cancel()
+        return bytes(reply)
+    return bytes(await world.running.channel.unary_unary(method.path)(data, metadata=metadata, timeout=20))
+
+
+def _open(world: World, method: Method, actor: Actor) -> Any:
+    data = empty(method).SerializeToString()
+    return world.running.channel.unary_stream(method.path)(data, metadata=_authorization(actor), timeout=20)
+
+
+def _authorization(actor: Actor) -> list[tuple[str, str]]:
+    return [("authorization", actor.token)] if actor.token else []

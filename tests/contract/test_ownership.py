@@ -1,0 +1,174 @@
+"""The ownership matrix: derived from `owner`, over the wire, of every service; a new RPC is in it without being named."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any
+
+import pytest
+from weft.api.v1 import plan_pb2
+from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc, inbox_service_pb2, inbox_service_pb2_grpc
+from weft.user.v1 import partner_service_pb2, partner_service_pb2_grpc, user_service_pb2, user_service_pb2_grpc
+
+from chassis import ids
+from chassis.app import App
+from contract import Caller, Method
+from tests.contract import ownership
+from tests.contract.ownership import CONTRACT, OWNED, Actor, Ids, World
+from tests.harness import Harness
+from tests.notification import events
+from tests.order import shop as shops
+from tests.order import users as order_users
+from tests.servers import until
+
+ORDER, USER, NOTIFICATION = "weft.order.v1", "weft.user.v1", "weft.notification.v1"
+COUNTED = {"weft.notification.v1.InboxService.CountUnread", "weft.notification.v1.InboxService.MarkRead"}
+"""They answer without the id of anything; a test of their own counts."""
+SCOPES = " ".join(CONTRACT.scopes)
+
+
+def actors(harness: Harness, **owners: tuple[str, str]) -> tuple[Actor, ...]:
+    """Owners by group: the id of a user and that of a partner, either of them empty; an operator, and nobody."""
+    found = [
+        Actor("nobody", None, ""),
+        Actor("an operator", Caller.OPERATOR, "", harness.issuer.operator(ids.new("usr"), SCOPES)),
+    ]
+    for group, (user, partner) in owners.items():
+        if user:
+            found.append(Actor(f"the user of {group}", Caller.USER, group, harness.issuer.user(user, SCOPES)))
+        if partner:
+            found.append(
+                Actor(f"the partner of {group}", Caller.PARTNER, group, harness.issuer.partner(partner, SCOPES))
+            )
+    return tuple(found)
+
+
+@asynccontextmanager
+async def order_world(harness: Harness) -> AsyncIterator[World]:
+    """Orders that partners' customers place, and one who buys by himself."""
+    users, partners = ({name: ids.new(prefix) for name in ("acme", "zenith")} for prefix in ("usr", "prt"))
+    known = order_users.Users()
+    for group, user in users.items():
+        known.add(user, partners[group])
+    owners = {group: (users[group], partners[group]) for group in users} | {"ann": (ids.new("usr"), "")}
+    async with (
+        order_users.serving(known, harness.certificates) as known.address,
+        harness.running("order", peers={"user": [known.address]}, work=False) as running,
+    ):
+        shop = shops.Shop(running, harness.issuer)
+
+        async def create(group: str) -> Ids:
+            user, partner = owners[group]
+            token = shop.partner(partner) if partner else harness.issuer.user(user, SCOPES)
+            product = await shop.product(token=shop.partner(partner) if partner else "")
+            order = await shop.order((product, 1), token=token, customer_id=user)
+            made = {"order_id": order.order_id, "payment_id": order.payment_id, "customer_id": user}
+            return made | {"product_id": product}
+
+        yield World(running, actors(harness, **owners), create)
+
+
+@asynccontextmanager
+async def user_world(harness: Harness) -> AsyncIterator[World]:
+    """Two partners with a customer and a client each."""
+
+    async def build(app: App) -> None:
+        await import_module("services.user.__main__").build(app)
+        app.tokens.use(harness.issuer.jwks)  # the user service's own keys are not ours
+
+    async with harness.running("user", build, work=False) as running:
+        partner_rpc: Any = partner_service_pb2_grpc.PartnerServiceStub(running.channel)
+        user_rpc: Any = user_service_pb2_grpc.UserServiceStub(running.channel)
+        operator = [("authorization", harness.issuer.operator(ids.new("usr"), SCOPES))]
+        granted = sorted(scope.name for scope in CONTRACT.scopes.values() if scope.partners)
+        owners: dict[str, tuple[str, str]] = {}
+        for group in ("acme", "zenith"):
+            new = partner_service_pb2.CreatePartnerRequest(
+                display_name=group, plan=plan_pb2.PLAN_STANDARD, scopes=granted
+            )
+            partner = (await partner_rpc.CreatePartner(new, metadata=operator)).partner_id
+            token = [("authorization", harness.issuer.partner(partner, SCOPES))]
+            user = await user_rpc.CreateUser(
+                user_service_pb2.CreateUserRequest(email=f"{group}@example.com"), metadata=token
+            )
+            owners[group] = (user.user_id, partner)
+
+        async def create(group: str) -> Ids:
+            user, partner = owners[group]
+            new = partner_service_pb2.CreateClientRequest(partner_id=partner, display_name="Shop", scopes=granted)
+            client = await partner_rpc.CreateClient(new, metadata=operator)
+            return {"user_id": user, "partner_id": partner, "client_id": client.client_id}
+
+        yield World(running, actors(harness, **owners), create)
+
+
+@asynccontextmanager
+async def notification_world(harness: Harness) -> AsyncIterator[World]:
+    """Two people with notifications."""
+    owners = {group: (ids.new("usr"), "") for group in ("ann", "bob")}
+    async with harness.running("notification") as running:
+        rpc: Any = event_service_pb2_grpc.EventServiceStub(running.channel)
+        inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(running.channel)
+
+        async def create(group: str) -> Ids:
+            user, order = owners[group][0], ids.new("ord")
+            await rpc.PublishEvents(event_service_pb2.PublishEventsRequest(events=[events.placed(user, order)]))
+            token = [("authorization", harness.issuer.user(user, SCOPES))]
+            found: list[str] = []
+
+            async def arrived() -> bool:
+                reply = await inbox.ListInbox(inbox_service_pb2.ListInboxRequest(), metadata=token)
+                found[:] = [item.notification_id for item in reply.items if item.subject_id == order]
+                return bool(found)
+
+            await until(arrived, "the notification to arrive")
+            return {"notification_id": found[0]}
+
+        yield World(running, actors(harness, **owners), create)
+
+
+WORLDS = {ORDER: order_world, USER: user_world, NOTIFICATION: notification_world}
+
+
+def test_every_service_whose_rpcs_have_owners_has_a_world() -> None:
+    assert {method.package for method in OWNED} == set(WORLDS)
+    assert {method.full_name for method in OWNED} >= COUNTED
+
+
+@pytest.mark.parametrize("package", WORLDS)
+async def test_strangers_learn_nothing_of_what_a_request_names(harness: Harness, package: str) -> None:
+    methods = ownership.owned_by_field(package)
+    if methods:
+        async with WORLDS[package](harness) as world:
+            for method in methods:
+                await ownership.check_field(world, method)
+
+
+@pytest.mark.parametrize("package", WORLDS)
+async def test_lists_and_streams_hold_what_is_the_callers(harness: Harness, package: str) -> None:
+    async with WORLDS[package](harness) as world:
+        for method in ownership.filtered(package):
+            if method.full_name not in COUNTED:
+                await (ownership.check_stream if method.server_streaming else ownership.check_list)(world, method)
+
+
+async def test_an_inbox_counts_and_marks_what_is_the_callers(harness: Harness) -> None:
+    async with notification_world(harness) as world:
+        inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(world.running.channel)
+        tokens = {actor.group: [("authorization", actor.token)] for actor in world.actors if actor.group}
+
+        async def unread(group: str) -> int:
+            return (await inbox.CountUnread(inbox_service_pb2.CountUnreadRequest(), metadata=tokens[group])).count
+
+        made = [await world.create(group) for group in ("ann", "ann", "bob")]
+        assert (await unread("ann"), await unread("bob")) == (2, 1)
+        everything = inbox_service_pb2.MarkReadRequest(notification_ids=[one["notification_id"] for one in made])
+        await inbox.MarkRead(everything, metadata=tokens["bob"])
+        assert (await unread("ann"), await unread("bob")) == (2, 0)
+
+
+def test_the_matrix_knows_every_rpc_with_an_owner() -> None:
+    covered: list[Method] = []
+    for package in WORLDS:
+        covered += [*ownership.owned_by_field(package), *ownership.filtered(package)]
+    assert sorted(method.full_name for method in covered) == sorted(method.full_name for method in OWNED)
