@@ -1,4 +1,4 @@
-"""The user service: people, sessions, partners, and the tokens that all of them call with."""
+"""The user service: users, sessions, partners, and the access tokens of all callers."""
 
 from pathlib import Path
 
@@ -6,11 +6,9 @@ from chassis import process
 from chassis.app import App
 from services.user import tables
 from services.user.accounts.accounts import Accounts
-from services.user.auth.domain import CredentialsInvalid
+from services.user.accounts.domain import VerificationCodeInvalid
+from services.user.accounts.repository import SignUpRepository
 from services.user.auth.handlers import AuthHandlers
-from services.user.auth.mail_budget import MailBudget
-from services.user.auth.origins import Origins
-from services.user.auth.repository import SessionRepository
 from services.user.bootstrap import bootstrap
 from services.user.keys.issuer import Issuer
 from services.user.keys.repository import KeyRepository
@@ -19,10 +17,12 @@ from services.user.oauth.handlers import OAuthHandlers
 from services.user.partners.handlers import PartnerHandlers
 from services.user.partners.repository import PartnerRepository
 from services.user.passwords.passwords import Passwords
-from services.user.sessions.attempts import Tries
+from services.user.sessions.domain import CredentialsInvalid
+from services.user.sessions.repository import SessionRepository
 from services.user.sessions.sessions import Sessions
-from services.user.sign_ups.domain import VerificationCodeInvalid
-from services.user.sign_ups.repository import SignUpRepository
+from services.user.throttling.attempts import AttemptLimiter
+from services.user.throttling.mail_budget import MailBudget
+from services.user.throttling.origins import Origins
 from services.user.users.handlers import UserHandlers
 from services.user.users.repository import UserRepository
 
@@ -33,19 +33,19 @@ async def build(app: App) -> None:
     """Wire the service."""
     database, clock, vault = app.database, app.clock, app.vault
     users, partners = UserRepository(database, vault), PartnerRepository(database, vault)
-    sign_ups, held = SignUpRepository(database, vault), SessionRepository(database)
-    passwords = Passwords()
+    sign_ups, passwords = SignUpRepository(database, vault), Passwords()
     ring = KeyRing(database, KeyRepository(database, vault), clock)
     issuer = Issuer(app.settings.issuer, ring, clock, app.contract.scopes_by_role)
     accounts = Accounts(database, users, sign_ups, passwords, app.outbox, clock)
-    sessions = Sessions(database, users, held, passwords, issuer, Tries(app.cache, clock, CredentialsInvalid), clock)
+    sign_ins = AttemptLimiter(app.cache, clock, CredentialsInvalid)
+    verifications = AttemptLimiter(app.cache, clock, VerificationCodeInvalid, "verify.")
+    sessions = Sessions(database, users, SessionRepository(database), passwords, issuer, sign_ins, clock)
     mails = MailBudget(app.cache, app.settings.mails_of_network)
-    proofs = Tries(app.cache, clock, VerificationCodeInvalid, "proofs.")
     scopes = sorted({method.scope for method in app.contract.methods if method.scope})
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
 
     app.tokens.use(ring.published)
-    app.add_service("weft.user.v1.AuthService", AuthHandlers(accounts, sessions, Origins(vault), mails, proofs))
+    app.add_service("weft.user.v1.AuthService", AuthHandlers(accounts, sessions, Origins(vault), mails, verifications))
     app.add_service("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
     app.add_service("weft.user.v1.PartnerService", PartnerHandlers(database, partners, app.pages, clock, grantable))
     app.add_service("weft.user.v1.UserService", UserHandlers(database, users, app.outbox, app.pages, clock))

@@ -1,4 +1,4 @@
-"""First data: an operator and a partner's client with credentials of the environment. Runs again without effect."""
+"""First data: an operator and a partner's client, with credentials from the environment. Repeating it changes nothing."""
 
 from datetime import datetime
 
@@ -20,7 +20,7 @@ PARTNER_SCOPES = ("orders.read", "orders.write", "payments.read", "products.writ
 
 
 async def bootstrap(app: App) -> None:
-    """Make what is missing of signing key, operator and client, and bring what is there up to the environment."""
+    """Create signing key, operator and client if missing, and update existing ones to match the environment."""
     await KeyRing(app.database, KeyRepository(app.database, app.vault), app.clock).rotate()
     settings = app.settings
     if settings.operator_email:
@@ -36,10 +36,10 @@ async def _set_operator(app: App, email: str, password: str) -> None:
         raise SettingsError("WEFT_OPERATOR_PASSWORD: 12 to 128 characters.")
     users, passwords, now = UserRepository(app.database, app.vault), Passwords(), app.clock.now()
     async with app.database.transaction() as tx:
-        there = await users.lock_person(tx, email)
-        known = there is not None and await passwords.verify(there.password_hash, password)
-        wanted = User(
-            user_id=there.user_id if there else ids.new("usr", now),
+        existing = await users.lock_person(tx, email)
+        unchanged = existing is not None and await passwords.verify(existing.password_hash, password)
+        operator = User(
+            user_id=existing.user_id if existing else ids.new("usr", now),
             partner_id="",
             email=email,
             display_name="Operator",
@@ -50,27 +50,27 @@ async def _set_operator(app: App, email: str, password: str) -> None:
             plan=PLAN,
             created_at=now,
             updated_at=now,
-            password_hash=there.password_hash if there and known else await passwords.hash(password),
+            password_hash=existing.password_hash if existing and unchanged else await passwords.hash(password),
         )
-        if there is None:
-            await users.add(tx, wanted)
-        elif not known or (there.roles, there.plan, there.state) != (wanted.roles, PLAN, ACTIVE):
-            await users.set_operator(tx, there.user_id, wanted)
+        if existing is None:
+            await users.insert(tx, operator)
+        elif not unchanged or (existing.roles, existing.plan, existing.state) != (operator.roles, PLAN, ACTIVE):
+            await users.update_operator(tx, existing.user_id, operator)
 
 
 async def _set_client(app: App, client_id: str, secret: str) -> None:
     if not secret:
         raise SettingsError("WEFT_PARTNER_CLIENT_SECRET: missing, while WEFT_PARTNER_CLIENT_ID is set.")
     partners, now = PartnerRepository(app.database, app.vault), app.clock.now()
-    account = await partners.find_account(client_id, now)
+    account = await partners.get_account(client_id, now)
     async with app.database.transaction() as tx:
         if account is None:
-            await _add_client(tx, partners, client_id, now)
+            await _create_client(tx, partners, client_id, now)
         if account is None or partners.hash_secret(secret) not in account.secret_hashes:
-            await partners.set_secret(tx, client_id, secret, now)
+            await partners.replace_secrets(tx, client_id, secret, now)
 
 
-async def _add_client(tx: Transaction, partners: PartnerRepository, client_id: str, now: datetime) -> None:
+async def _create_client(tx: Transaction, partners: PartnerRepository, client_id: str, now: datetime) -> None:
     partner = Partner(
         partner_id=ids.new("prt", now),
         display_name="First partner",
@@ -80,5 +80,5 @@ async def _add_client(tx: Transaction, partners: PartnerRepository, client_id: s
         created_at=now,
         updated_at=now,
     )
-    await partners.add(tx, partner)
-    await partners.add_client(tx, Client(client_id, partner.partner_id, "First client", PARTNER_SCOPES, now))
+    await partners.insert(tx, partner)
+    await partners.insert_client(tx, Client(client_id, partner.partner_id, "First client", PARTNER_SCOPES, now))

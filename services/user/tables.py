@@ -1,6 +1,6 @@
-"""Tables of the user service. Personal data is sealed; secrets are hashed; `*_lookup` columns are keyed hashes.
+"""Tables of the user service. `*_sealed` columns are encrypted; secrets are hashed; `*_lookup` columns are keyed hashes.
 
-Each noun has its own `tables`; this module gathers them, and has those that no noun owns.
+Each noun has its own `tables`; this module gathers them, and has those that belong to no noun.
 """
 
 from chassis.queues import queue

@@ -44,7 +44,7 @@ def test_the_trace_of_an_order_is_one_tree_from_the_edge_to_the_mail(scenario):
         "order: place order",  # the database
         "order: weft.user.v1.UserService/BatchGetUsers",  # whose customer is it: a call to the user service
         "user: weft.user.v1.UserService/BatchGetUsers",
-        "user: find users",  # its database
+        "user: get users",  # its database
         "order: publish order.placed",  # the relay
     }
     assert all(span["status"] != "error" for span in trace.spans)

@@ -1,1 +1,1 @@
-"""Accounts from sign-up to the proof of an address."""
+"""Pending sign-ups, their verification codes, and the accounts that they become."""

@@ -1,34 +1,34 @@
-"""Accounts in the making: sign-up, the proof of an address, and the mails that go with them."""
+"""Opening accounts: sign-up, verification of the address, and the mails in between."""
 
 from google.protobuf.message import Message
-from weft.user.v1 import events_pb2
+from weft.user.v1 import events_pb2 as pb
 
 from chassis import ids
 from chassis.clock import Clock
 from chassis.queues import outbox
 from chassis.queues.outbox import Outbox
 from chassis.storage.database import Database, Transaction
-from services.user.auth.domain import TooManyAttempts
-from services.user.passwords.passwords import Passwords
-from services.user.sign_ups.domain import (
-    LIFE,
-    MAILS,
-    Letter,
+from services.user.accounts.domain import (
+    MAX_MAILS,
+    SIGN_UP_LIFETIME,
     SignUp,
     SignUpNotFound,
     VerificationCodeInvalid,
+    VerificationMail,
     make_code,
 )
-from services.user.sign_ups.repository import Asked, SignUpRepository
+from services.user.accounts.repository import RequestedMail, SignUpRepository
+from services.user.passwords.passwords import Passwords
+from services.user.throttling.domain import TooManyAttempts
 from services.user.users.domain import ACTIVE, CUSTOMER, INITIAL, User
 from services.user.users.repository import UserRepository
 
 
 class Accounts:
-    """Opens accounts to who proves an address. Who asks never learns what there was before; the mail does.
+    """Opens an account for whoever verifies the address. Callers never learn whether there was one; the mail says so.
 
-    Asking for an account looks at no account: whether the address has one is found when the mail is written, so neither
-    answer nor time can tell.
+    A sign-up reads no account: whether the address has one is looked up when the mail is written, so neither the response
+    nor its duration can reveal it.
     """
 
     def __init__(
@@ -48,56 +48,56 @@ class Accounts:
         self._clock = clock
 
     async def hash(self, email: str, password: str) -> str:
-        """The hash that a pending sign-up is found by: the same for the same address and password."""
+        """The hash that identifies a pending sign-up: the same for the same address and password."""
         return await self._passwords.hash(password, self._sign_ups.salt(email))
 
     async def sign_up(self, email: str, password: str, display_name: str, locale: str, network: bytes) -> None:
-        """Keep the wish for an account, and ask for the mail. Raises `TooManyAttempts` when it has had its mails."""
+        """Store a pending sign-up and request its mail. Raises `TooManyAttempts` when it has had its mails."""
         password_hash = await self.hash(email, password)
         now = self._clock.now()
         sign_up = SignUp(ids.new("sgn", now), email, display_name, locale, password_hash, network)
         async with self._database.transaction() as tx:
-            asked = await self._sign_ups.ask(tx, sign_up, now)
-            if asked.mails > MAILS:
-                raise TooManyAttempts(retry_after=LIFE)
-            fact = events_pb2.UserSignedUp(sign_up_id=asked.sign_up_id)
-            await self._tell_of_sign_up(tx, "user.signed_up", asked, fact)
+            requested = await self._sign_ups.upsert(tx, sign_up, now)
+            if requested.mails > MAX_MAILS:
+                raise TooManyAttempts(retry_after=SIGN_UP_LIFETIME)
+            payload = pb.UserSignedUp(sign_up_id=requested.sign_up_id)
+            await self._put_event(tx, "user.signed_up", requested, payload)
 
     async def request_verification(self, email: str, password: str, network: bytes) -> None:
-        """Ask for a mail with a new code: for the sign-up with the password, or else the newest from the network."""
+        """Request a mail with a new code: for the sign-up with the password, or without one the newest from the network."""
         password_hash = await self.hash(email, password) if password else ""
         async with self._database.transaction() as tx:
-            asked = await self._sign_ups.ask_again(tx, email, password_hash, network, self._clock.now())
-            if asked is not None:
-                fact = events_pb2.VerificationRequested(sign_up_id=asked.sign_up_id)
-                await self._tell_of_sign_up(tx, "user.verification_requested", asked, fact)
+            requested = await self._sign_ups.count_mail(tx, email, password_hash, network, self._clock.now())
+            if requested is not None:
+                payload = pb.VerificationRequested(sign_up_id=requested.sign_up_id)
+                await self._put_event(tx, "user.verification_requested", requested, payload)
 
     async def verify(self, email: str, password_hash: str, code: str, actor: str) -> None:
-        """Open the account to whose password and code these are. Raises `VerificationCodeInvalid`."""
+        """Open the account of the sign-up with this password and code. Raises `VerificationCodeInvalid`."""
         now = self._clock.now()
-        right = await self._sign_ups.try_code(email, password_hash, code, now)
-        if right is None:
+        verified = await self._sign_ups.check_code(email, password_hash, code, now)
+        if verified is None:
             raise VerificationCodeInvalid()
-        sign_up, code_hash = right
+        sign_up, code_hash = verified
         async with self._database.transaction() as tx:
-            # The person's row comes first: of two who prove one address at once, the second waits here.
+            # The user's row comes first: of two concurrent verifications of one address the second waits here.
             user_id = await self._open(tx, sign_up)
-            if user_id is None or not await self._sign_ups.take(tx, sign_up.sign_up_id, code_hash):
+            if user_id is None or not await self._sign_ups.delete(tx, sign_up.sign_up_id, code_hash):
                 raise VerificationCodeInvalid()
-            await self._sign_ups.end_others(tx, email)
+            await self._sign_ups.delete_all(tx, email)
             event = outbox.event(
                 self._clock,
                 type="user.verified",
                 aggregate_id=user_id,
-                sequence=await self._users.count_event(tx, user_id),
-                payload=events_pb2.UserVerified(user_id=user_id),
+                sequence=await self._users.next_sequence(tx, user_id),
+                payload=pb.UserVerified(user_id=user_id),
                 actor=actor,
                 user_id=user_id,
             )
             await self._events.put(tx, event)
 
     async def _open(self, tx: Transaction, sign_up: SignUp) -> str | None:
-        """The account of a proven sign-up: a new one, or one that waited for a proof; None where it is open already."""
+        """The account of a verified sign-up: a new one or an invited user's; None if it is open already."""
         now = self._clock.now()
         user = User(
             user_id=ids.new("usr", now),
@@ -113,34 +113,34 @@ class Accounts:
             updated_at=now,
             password_hash=sign_up.password_hash,
         )
-        if await self._users.add_if_free(tx, user):
+        if await self._users.insert_if_absent(tx, user):
             return user.user_id
-        there = await self._users.lock_person(tx, sign_up.email)
-        if there is None or there.state != INITIAL:
+        existing = await self._users.lock_person(tx, sign_up.email)
+        if existing is None or existing.state != INITIAL:
             return None
-        await self._users.open(tx, there.user_id, user)
-        return there.user_id
+        await self._users.activate(tx, existing.user_id, user)
+        return existing.user_id
 
-    async def issue_code(self, sign_up_id: str) -> Letter:
-        """What the mail of a pending sign-up says; the code before is void. Raises `SignUpNotFound`."""
+    async def issue_code(self, sign_up_id: str) -> VerificationMail:
+        """The mail of a pending sign-up, with a new code that replaces the previous one. Raises `SignUpNotFound`."""
         now = self._clock.now()
-        found = await self._sign_ups.addressee(sign_up_id, now)
+        found = await self._sign_ups.get_recipient(sign_up_id, now)
         if found is None:
             raise SignUpNotFound(sign_up_id=sign_up_id)
-        letter, has_account = found
+        mail, has_account = found
         if has_account:
-            return letter
-        code, expires_at = make_code(), now + LIFE
-        if not await self._sign_ups.put_code(sign_up_id, code, expires_at):
+            return mail
+        code, expires_at = make_code(), now + SIGN_UP_LIFETIME
+        if not await self._sign_ups.update_code(sign_up_id, code, expires_at):
             raise SignUpNotFound(sign_up_id=sign_up_id)
-        return Letter(letter.email, letter.locale, code, expires_at)
+        return VerificationMail(mail.email, mail.locale, code, expires_at)
 
-    async def _tell_of_sign_up(self, tx: Transaction, kind: str, asked: Asked, payload: Message) -> None:
+    async def _put_event(self, tx: Transaction, kind: str, requested: RequestedMail, payload: Message) -> None:
         event = outbox.event(
             self._clock,
             type=kind,
-            aggregate_id=asked.sign_up_id,
-            sequence=asked.mails,
+            aggregate_id=requested.sign_up_id,
+            sequence=requested.mails,
             payload=payload,
             actor="anonymous",
         )

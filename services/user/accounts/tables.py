@@ -1,4 +1,4 @@
-"""Tables of accounts."""
+"""Tables of pending sign-ups and their codes."""
 
 from sqlalchemy import (
     Column,
@@ -32,13 +32,13 @@ sign_ups = Table(
     Column("attempts", Integer, nullable=False),
     Column("created_at", _TIME, nullable=False),
     Column("expires_at", _TIME, nullable=False),
-    # One for an address and a password: strangers' sign-ups with an address leave its owner's alone.
+    # One for each address and password: other people's sign-ups with an address do not touch its owner's.
     Index("sign_ups_once", "email_lookup", "password_hash", unique=True),
     Index("sign_ups_expiry", "expires_at"),
     info=retention.delete(retention.Expiry("expires_at")),
 )
 
-# Written by the release before, which kept its codes here; a release after this one drops it.
+# Written by the previous release, which stored its codes here; a later release drops it.
 verification_codes = Table(
     "verification_codes",
     metadata,

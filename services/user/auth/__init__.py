@@ -1,0 +1,1 @@
+"""AuthService: sign-up, verification, sign-in and sign-out, over `accounts` and `sessions`."""

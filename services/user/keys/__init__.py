@@ -1,0 +1,1 @@
+"""Signing keys, their rotation, and the access tokens that they sign."""

@@ -1,7 +1,7 @@
 """When a signing key signs and how long it is published. Pure: times in, decisions out.
 
-A key is published `LEAD` before it signs, so that every verifier knows it by then, and `TAIL` after its last signature,
-so that every token that it signed can be verified to its end. In between JWKS holds two keys.
+A key is published `PUBLISH_LEAD` before it signs, so that every verifier has it by then, and `RETIRE_DELAY` after its last
+signature, so that every token that it signed can be verified until it expires. In between the JWKS has two keys.
 """
 
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-PERIOD = timedelta(days=30)
+SIGNING_PERIOD = timedelta(days=30)
 """How long a key signs."""
-LEAD = timedelta(hours=1)
-"""Longer than any verifier keeps a key set."""
-TAIL = timedelta(hours=1)
-"""Longer than an access token lives, with the clocks' skew."""
+PUBLISH_LEAD = timedelta(hours=1)
+"""Longer than any verifier caches the key set."""
+RETIRE_DELAY = timedelta(hours=1)
+"""Longer than the lifetime of an access token, with clock skew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +27,31 @@ class SigningKey:
 
 
 def signer(keys: Sequence[SigningKey], now: datetime) -> SigningKey:
-    """The key that signs now: the newest whose time has come. Raises `LookupError` where there is none."""
-    ready = [key for key in keys if key.signs_from <= now]
-    if not ready:
+    """The key that signs now: the newest whose time has come, or the first to come if the clock was set back before it.
+
+    Raises `LookupError` if there are no keys.
+    """
+    if not keys:
         raise LookupError("no signing key")
-    return max(ready, key=lambda key: (key.signs_from, key.kid))
+    ordered = sorted(keys, key=_order)
+    due = [key for key in ordered if key.signs_from <= now]
+    return due[-1] if due else ordered[0]
 
 
 def next_start(keys: Sequence[SigningKey], now: datetime) -> datetime | None:
-    """When a key that is to be made now should begin to sign; None while none is needed."""
+    """When a key that is made now should begin to sign; None while none is needed."""
     if not keys:
         return now
     newest = max(key.signs_from for key in keys)
-    if newest + PERIOD - LEAD > now:
+    if newest + SIGNING_PERIOD - PUBLISH_LEAD > now:
         return None
-    return now + LEAD
+    return now + PUBLISH_LEAD
 
 
 def retired(keys: Sequence[SigningKey], now: datetime) -> list[SigningKey]:
-    """Keys whose last token has ended: those that a successor replaced longer than `TAIL` ago."""
-    ordered = sorted(keys, key=lambda key: (key.signs_from, key.kid))
-    return [key for key, successor in pairwise(ordered) if successor.signs_from + TAIL <= now]
+    """Keys whose last token has expired: those that a successor replaced longer than `RETIRE_DELAY` ago."""
+    return [key for key, successor in pairwise(sorted(keys, key=_order)) if successor.signs_from + RETIRE_DELAY <= now]
+
+
+def _order(key: SigningKey) -> tuple[datetime, str]:
+    return key.signs_from, key.kid

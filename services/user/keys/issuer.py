@@ -1,4 +1,4 @@
-"""Access tokens: ES256 JWTs of type `at+jwt` (RFC 9068), fifteen minutes long."""
+"""Access tokens: ES256 JWTs of type `at+jwt` (RFC 9068), valid for fifteen minutes."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -10,13 +10,13 @@ from chassis.security.tokens import AUDIENCE
 from services.user.keys.ring import KeyRing
 from services.user.users.domain import User
 
-LIFE = timedelta(minutes=15)
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
 LIVE = "LIVE"
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A token, what it allows and when it ends."""
+    """A signed token, its scopes and when it expires."""
 
     value: str = field(repr=False)
     scopes: tuple[str, ...]
@@ -38,7 +38,7 @@ class Issuer:
         return tuple(sorted({scope for role in user.roles for scope in self._scopes_by_role[role]}))
 
     async def for_user(self, user: User, session_id: str, scopes: Iterable[str] | None = None) -> AccessToken:
-        """A token of a session, with all that the user's roles allow or with less."""
+        """A token of a session, with all scopes of the user's roles or with the given ones."""
         return await self._issue(
             user.user_id,
             self.scopes_of(user) if scopes is None else scopes,
@@ -48,12 +48,12 @@ class Issuer:
         )
 
     async def for_client(self, client_id: str, partner_id: str, plan: str, scopes: Iterable[str]) -> AccessToken:
-        """A token of a partner's client."""
+        """A token of a partner's client; `client_id` is its subject."""
         return await self._issue(client_id, scopes, client_id=client_id, partner=partner_id, plan=plan)
 
     async def _issue(self, subject: str, scopes: Iterable[str], **own: object) -> AccessToken:
         now = self._clock.now()
-        expires_at = datetime.fromtimestamp(int((now + LIFE).timestamp()), now.tzinfo)
+        expires_at = datetime.fromtimestamp(int((now + ACCESS_TOKEN_LIFETIME).timestamp()), now.tzinfo)
         granted = tuple(sorted(scopes))
         claims: dict[str, object] = {
             "iss": self.name,

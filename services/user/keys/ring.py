@@ -1,4 +1,4 @@
-"""The keys in hand: signs with the one whose turn it is, publishes all, rotates in time."""
+"""The key ring: signs with the current key, publishes all keys, rotates them in time."""
 
 import json
 import time
@@ -13,8 +13,8 @@ from services.user.keys import domain
 from services.user.keys.domain import SigningKey
 from services.user.keys.repository import KeyRepository
 
-FRESH = 60.0
-"""Seconds until the keys are read anew: far less than `domain.LEAD`, so that no replica misses a rotation."""
+CACHE_TTL_S = 60.0
+"""How long a replica caches the keys: far less than `domain.PUBLISH_LEAD`, so that none misses a rotation."""
 log = logger("keys")
 
 
@@ -25,9 +25,9 @@ class KeyRing:
         self._database = database
         self._keys = keys
         self._clock = clock
-        self._held: list[SigningKey] = []
+        self._cached: list[SigningKey] = []
         self._imported: dict[str, ECKey] = {}
-        self._read_at = 0.0
+        self._cached_at = 0.0
 
     async def sign(self, claims: dict[str, object]) -> str:
         """A JWT of type `at+jwt` (RFC 9068) with these claims."""
@@ -41,30 +41,30 @@ class KeyRing:
         return json.dumps({"keys": public})
 
     async def rotate(self) -> None:
-        """Make the next key when it is time, and drop those that nothing valid is signed with; replicas take turns."""
+        """Make the next key when it is due, and delete retired keys; replicas do so one after the other."""
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            held = await self._keys.lock_all(tx)
-            start = domain.next_start(held, now)
+            keys = list(await self._keys.lock(tx))
+            start = domain.next_start(keys, now)
             if start is not None:
                 made = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
                 key = SigningKey(made.kid or "", json.dumps(made.as_dict(private=True)), start)
-                await self._keys.add(tx, key, now)
-                held.append(key)
+                await self._keys.insert(tx, key, now)
+                keys.append(key)
                 log.info("signing_key_made", kid=key.kid, signs_from=start.isoformat())
-            gone = {key.kid for key in domain.retired(held, now)}
-            if gone:
-                await self._keys.delete(tx, sorted(gone))
-                log.info("signing_keys_retired", kids=sorted(gone))
-        self._hold([key for key in held if key.kid not in gone])
+            retired = {key.kid for key in domain.retired(keys, now)}
+            if retired:
+                await self._keys.delete(tx, sorted(retired))
+                log.info("signing_keys_retired", kids=sorted(retired))
+        self._cache([key for key in keys if key.kid not in retired])
 
     async def _current(self) -> list[SigningKey]:
-        if time.monotonic() - self._read_at > FRESH:
-            self._hold(await self._keys.all())
-        if not self._held:
+        if time.monotonic() - self._cached_at > CACHE_TTL_S:
+            self._cache(await self._keys.list())
+        if not self._cached:
             await self.rotate()
-        return self._held
+        return self._cached
 
-    def _hold(self, keys: list[SigningKey]) -> None:
+    def _cache(self, keys: list[SigningKey]) -> None:
         imported = {key.kid: self._imported.get(key.kid) or ECKey.import_key(json.loads(key.private)) for key in keys}
-        self._held, self._imported, self._read_at = keys, imported, time.monotonic()
+        self._cached, self._imported, self._cached_at = keys, imported, time.monotonic()

@@ -1,4 +1,4 @@
-"""Tables of keys."""
+"""Table of signing keys."""
 
 from sqlalchemy import (
     Column,

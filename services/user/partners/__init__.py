@@ -1,0 +1,1 @@
+"""PartnerService: partners, their clients, and the clients' secrets."""

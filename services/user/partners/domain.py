@@ -1,4 +1,4 @@
-"""Partners and their clients: states, scopes and secrets."""
+"""The rules of partners and their clients: states, scopes and secrets."""
 
 import secrets
 from collections.abc import Collection, Iterable
@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from chassis.errors import EtagMismatch, FailedPrecondition, NotFound
 
 ACTIVE, SUSPENDED = "ACTIVE", "SUSPENDED"
-OVERLAP = timedelta(hours=24)
-"""How long a replaced secret still works."""
+SECRET_OVERLAP = timedelta(hours=24)
+"""How long a replaced secret keeps working."""
 
 
 class PartnerNotFound(NotFound):
@@ -17,7 +17,7 @@ class PartnerNotFound(NotFound):
 
 
 class PartnerAlreadySuspended(FailedPrecondition):
-    """The partner {partner_id} is suspended already."""
+    """The partner {partner_id} is already suspended."""
 
 
 class PartnerNotSuspended(FailedPrecondition):
@@ -29,12 +29,12 @@ class ClientNotFound(NotFound):
 
 
 class ScopeNotGranted(FailedPrecondition):
-    """The partner does not hold: {scopes}."""
+    """The partner does not have the scopes {scopes}."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """A company that integrates. `revision` counts its changes; each method returns the partner as it is afterwards."""
+    """A company that integrates with the platform. Immutable: methods that change it return the changed partner."""
 
     partner_id: str
     display_name: str
@@ -47,7 +47,7 @@ class Partner:
 
     @property
     def etag(self) -> str:
-        """Another one after every change."""
+        """Changes with every change of the partner."""
         return str(self.revision)
 
     def suspend(self, now: datetime) -> "Partner":
@@ -63,7 +63,7 @@ class Partner:
         return self._changed(now, state=ACTIVE)
 
     def update(self, now: datetime, etag: str, changes: dict[str, object]) -> "Partner":
-        """New values by field; itself where it has them already. Raises `EtagMismatch` for a stale etag."""
+        """Set fields by name; returns the partner itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
         if etag and etag != self.etag:
             raise EtagMismatch(etag=self.etag)
         if all(getattr(self, name) == value for name, value in changes.items()):
@@ -71,7 +71,7 @@ class Partner:
         return self._changed(now, **changes)
 
     def require(self, scopes: Iterable[str]) -> None:
-        """Raise `ScopeNotGranted` for scopes that the partner does not hold."""
+        """Raise `ScopeNotGranted` for scopes that the partner does not have."""
         missing = sorted(set(scopes) - set(self.scopes))
         if missing:
             raise ScopeNotGranted(scopes=" ".join(missing))
@@ -82,7 +82,7 @@ class Partner:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A program of a partner's."""
+    """A program of a partner, with credentials of its own."""
 
     client_id: str
     partner_id: str
@@ -94,15 +94,15 @@ class Client:
 
 
 def make_secret() -> str:
-    """256 random bits; the prefix lets leak scanners know it."""
+    """256 random bits; the prefix makes it recognisable to secret scanners."""
     return f"wcs_{secrets.token_urlsafe(32)}"
 
 
 def unknown_scopes(scopes: Iterable[str], known: Collection[str]) -> list[tuple[int, str]]:
-    """Place and name of those that the API does not have."""
-    return [(place, scope) for place, scope in enumerate(scopes) if scope not in known]
+    """Index and name of the scopes that are not known."""
+    return [(index, scope) for index, scope in enumerate(scopes) if scope not in known]
 
 
 def minute(now: datetime) -> datetime:
-    """The minute that a time is in."""
+    """A time, truncated to the minute."""
     return now.replace(second=0, microsecond=0)

@@ -1,10 +1,11 @@
-"""PartnerService: partners, their plans and their clients."""
+"""The RPCs of PartnerService."""
 
 from collections.abc import Callable, Collection
 
 from google.protobuf.empty_pb2 import Empty
 from weft.api.v1 import plan_pb2
-from weft.user.v1 import partner_pb2, partner_service_pb2
+from weft.user.v1 import partner_pb2
+from weft.user.v1 import partner_service_pb2 as pb
 
 from chassis import ids
 from chassis.clock import Clock
@@ -26,7 +27,7 @@ from services.user.partners.repository import PartnerRepository
 
 
 class PartnerHandlers:
-    """One method for each RPC, in the proto's order. `scopes` are those that partners may hold."""
+    """weft.user.v1.PartnerService. `scopes` are those that partners may have."""
 
     def __init__(
         self, database: Database, partners: PartnerRepository, pages: Pages, clock: Clock, scopes: Collection[str]
@@ -37,8 +38,8 @@ class PartnerHandlers:
         self._clock = clock
         self._scopes = frozenset(scopes)
 
-    async def CreatePartner(self, request: partner_service_pb2.CreatePartnerRequest, call: Call) -> partner_pb2.Partner:
-        """Active at once; it has no clients yet."""
+    async def CreatePartner(self, request: pb.CreatePartnerRequest, call: Call) -> partner_pb2.Partner:
+        """The partner is active immediately, and has no clients yet."""
         self._refuse_unknown(request.scopes, "scopes")
         now = self._clock.now()
         partner = Partner(
@@ -50,51 +51,45 @@ class PartnerHandlers:
             created_at=now,
             updated_at=now,
         )
-        reply = as_message(partner)
+        reply = to_message(partner)
         async with self._database.transaction() as tx:
-            await self._partners.add(tx, partner)
+            await self._partners.insert(tx, partner)
             await call.remember(tx, reply)
         return reply
 
-    async def GetPartner(self, request: partner_service_pb2.GetPartnerRequest, _: Call) -> partner_pb2.Partner:
-        """One partner."""
-        partner = await self._partners.find(request.partner_id)
+    async def GetPartner(self, request: pb.GetPartnerRequest, _: Call) -> partner_pb2.Partner:
+        """One partner, for operators."""
+        partner = await self._partners.get(request.partner_id)
         if partner is None:
             raise PartnerNotFound(partner_id=request.partner_id)
-        return as_message(partner)
+        return to_message(partner)
 
-    async def ListPartners(
-        self, request: partner_service_pb2.ListPartnersRequest, _: Call
-    ) -> partner_service_pb2.ListPartnersResponse:
-        """All, newest first."""
+    async def ListPartners(self, request: pb.ListPartnersRequest, _: Call) -> pb.ListPartnersResponse:
+        """All partners, newest first."""
         page = self._pages.read(request, {"list": "partners"})
         found = await self._partners.list(page.limit, page.after)
-        partners, token = self._pages.split(page, found, as_message, key="partner_id")
-        return partner_service_pb2.ListPartnersResponse(partners=partners, next_page_token=token)
+        partners, token = self._pages.split(page, found, to_message, key="partner_id")
+        return pb.ListPartnersResponse(partners=partners, next_page_token=token)
 
-    async def UpdatePartner(self, request: partner_service_pb2.UpdatePartnerRequest, call: Call) -> partner_pb2.Partner:
-        """What the mask names, or what is set; a client keeps only scopes that its partner has, at its next token."""
+    async def UpdatePartner(self, request: pb.UpdatePartnerRequest, call: Call) -> partner_pb2.Partner:
+        """Updates the fields of the mask, or those that are set. From its next token on a client has only scopes of its partner."""
         changes = self._read_changes(request)
         now, etag = self._clock.now(), request.partner.etag
         return await self._change(request.partner.partner_id, call, lambda p: p.update(now, etag, changes))
 
-    async def SuspendPartner(
-        self, request: partner_service_pb2.SuspendPartnerRequest, call: Call
-    ) -> partner_pb2.Partner:
-        """No more tokens for its clients."""
+    async def SuspendPartner(self, request: pb.SuspendPartnerRequest, call: Call) -> partner_pb2.Partner:
+        """The partner's clients get no more tokens."""
         now = self._clock.now()
         return await self._change(request.partner_id, call, lambda partner: partner.suspend(now))
 
-    async def ReinstatePartner(
-        self, request: partner_service_pb2.ReinstatePartnerRequest, call: Call
-    ) -> partner_pb2.Partner:
-        """Tokens again."""
+    async def ReinstatePartner(self, request: pb.ReinstatePartnerRequest, call: Call) -> partner_pb2.Partner:
+        """The partner's clients get tokens again."""
         now = self._clock.now()
         return await self._change(request.partner_id, call, lambda partner: partner.reinstate(now))
 
-    async def CreateClient(self, request: partner_service_pb2.CreateClientRequest, call: Call) -> partner_pb2.Client:
-        """The only time that the first secret is seen."""
-        self._own(call, request.partner_id, PartnerNotFound(partner_id=request.partner_id))
+    async def CreateClient(self, request: pb.CreateClientRequest, call: Call) -> partner_pb2.Client:
+        """The only response with the first secret."""
+        self._refuse_other_partner(call, request.partner_id, PartnerNotFound(partner_id=request.partner_id))
         now = self._clock.now()
         client = Client(
             client_id=ids.new("cli", now),
@@ -109,38 +104,34 @@ class PartnerHandlers:
             if partner is None:
                 raise PartnerNotFound(partner_id=request.partner_id)
             partner.require(request.scopes)
-            await self._partners.add_client(tx, client)
-            await self._partners.add_secret(tx, client.client_id, secret, now)
-        return client_message(client, secret)
+            await self._partners.insert_client(tx, client)
+            await self._partners.insert_secret(tx, client.client_id, secret, now)
+        return to_client_message(client, secret)
 
-    async def ListClients(
-        self, request: partner_service_pb2.ListClientsRequest, call: Call
-    ) -> partner_service_pb2.ListClientsResponse:
-        """Newest first, the revoked ones too."""
-        self._own(call, request.partner_id, PartnerNotFound(partner_id=request.partner_id))
-        if await self._partners.find(request.partner_id) is None:
+    async def ListClients(self, request: pb.ListClientsRequest, call: Call) -> pb.ListClientsResponse:
+        """Newest first, including revoked clients."""
+        self._refuse_other_partner(call, request.partner_id, PartnerNotFound(partner_id=request.partner_id))
+        if await self._partners.get(request.partner_id) is None:
             raise PartnerNotFound(partner_id=request.partner_id)
         page = self._pages.read(request, {"list": "clients", "partner_id": request.partner_id})
         found = await self._partners.list_clients(request.partner_id, page.limit, page.after)
-        clients, token = self._pages.split(page, found, client_message, key="client_id")
-        return partner_service_pb2.ListClientsResponse(clients=clients, next_page_token=token)
+        clients, token = self._pages.split(page, found, to_client_message, key="client_id")
+        return pb.ListClientsResponse(clients=clients, next_page_token=token)
 
-    async def RotateClientSecret(
-        self, request: partner_service_pb2.RotateClientSecretRequest, call: Call
-    ) -> partner_pb2.Client:
-        """The only time that the new secret is seen; a revoked client gets none."""
-        self._own(call, request.partner_id, ClientNotFound(client_id=request.client_id))
+    async def RotateClientSecret(self, request: pb.RotateClientSecretRequest, call: Call) -> partner_pb2.Client:
+        """The only response with the new secret; a revoked client is not found."""
+        self._refuse_other_partner(call, request.partner_id, ClientNotFound(client_id=request.client_id))
         now, secret = self._clock.now(), make_secret()
         async with self._database.transaction() as tx:
             client = await self._partners.lock_client(tx, request.partner_id, request.client_id)
             if client is None or client.revoked_at is not None:
                 raise ClientNotFound(client_id=request.client_id)
-            await self._partners.add_secret(tx, client.client_id, secret, now)
-        return client_message(client, secret)
+            await self._partners.insert_secret(tx, client.client_id, secret, now)
+        return to_client_message(client, secret)
 
-    async def RevokeClient(self, request: partner_service_pb2.RevokeClientRequest, call: Call) -> Empty:
-        """For good."""
-        self._own(call, request.partner_id, ClientNotFound(client_id=request.client_id))
+    async def RevokeClient(self, request: pb.RevokeClientRequest, call: Call) -> Empty:
+        """Cannot be undone."""
+        self._refuse_other_partner(call, request.partner_id, ClientNotFound(client_id=request.client_id))
         if not await self._partners.revoke_client(request.partner_id, request.client_id, self._clock.now()):
             raise ClientNotFound(client_id=request.client_id)
         return Empty()
@@ -152,12 +143,12 @@ class PartnerHandlers:
                 raise PartnerNotFound(partner_id=partner_id)
             changed = change(partner)
             if changed is not partner:
-                await self._partners.save(tx, changed)
-            reply = as_message(changed)
+                await self._partners.update(tx, changed)
+            reply = to_message(changed)
             await call.remember(tx, reply)
         return reply
 
-    def _read_changes(self, request: partner_service_pb2.UpdatePartnerRequest) -> dict[str, object]:
+    def _read_changes(self, request: pb.UpdatePartnerRequest) -> dict[str, object]:
         partner, paths = request.partner, masks.fields(request, "partner")
         if "scopes" in paths:
             self._refuse_unknown(partner.scopes, "partner.scopes")
@@ -177,14 +168,14 @@ class PartnerHandlers:
                 ]
             )
 
-    def _own(self, call: Call, partner_id: str, otherwise: Exception) -> None:
-        """A partner's client sees its own partner and no other."""
+    def _refuse_other_partner(self, call: Call, partner_id: str, error: Exception) -> None:
+        """Raise `error` if the caller is a client of another partner."""
         if call.caller.is_partner and call.caller.partner_id != partner_id:
-            raise otherwise
+            raise error
 
 
-def as_message(partner: Partner) -> partner_pb2.Partner:
-    """A partner as callers see it."""
+def to_message(partner: Partner) -> partner_pb2.Partner:
+    """The message of a partner."""
     message = partner_pb2.Partner(
         partner_id=partner.partner_id,
         display_name=partner.display_name,
@@ -198,8 +189,8 @@ def as_message(partner: Partner) -> partner_pb2.Partner:
     return message
 
 
-def client_message(client: Client, secret: str = "") -> partner_pb2.Client:
-    """A client as callers see it; with its secret where it was made just now."""
+def to_client_message(client: Client, secret: str = "") -> partner_pb2.Client:
+    """The message of a client, with its secret if that was just made."""
     message = partner_pb2.Client(
         client_id=client.client_id,
         partner_id=client.partner_id,

@@ -1,4 +1,4 @@
-"""Tables of partners."""
+"""Tables of partners, their clients and the clients' secrets."""
 
 from sqlalchemy import (
     ARRAY,
@@ -31,7 +31,7 @@ partners = Table(
     Column("created_at", _TIME, nullable=False),
     Column("updated_at", _TIME, nullable=False),
     CheckConstraint("state IN ('ACTIVE', 'SUSPENDED')", name="partners_state"),
-    info=retention.keep("lasts as long as the contract with the partner"),
+    info=retention.keep("kept as long as the contract with the partner"),
 )
 
 clients = Table(
@@ -45,7 +45,7 @@ clients = Table(
     Column("created_at", _TIME, nullable=False),
     Column("revoked_at", _TIME),
     Index("clients_of_partner", "partner_id", "client_id"),
-    info=retention.keep("revoked clients stay known, so that an audit can name them"),
+    info=retention.keep("revoked clients are kept, so that an audit can name them"),
 )
 
 client_secrets = Table(

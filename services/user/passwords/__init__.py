@@ -1,1 +1,1 @@
-"""Password hashing and the passwords that are refused."""
+"""Password hashing, and the passwords that are too common."""

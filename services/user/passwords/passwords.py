@@ -1,4 +1,4 @@
-"""Passwords: hashed with Argon2id in threads, few at a time, so that a wave of sign-ins cannot starve the rest."""
+"""Passwords: hashed with Argon2id in a few threads, so that a burst of sign-ins cannot starve other calls."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import Argon2Error, InvalidHashError, VerificationError
+from argon2.low_level import error_to_str
 
 from chassis.errors import InvalidArgument, Overloaded
 
@@ -21,63 +22,73 @@ _COMMON = Path(__file__).with_name("common_passwords.txt")
 _DISGUISES = str.maketrans("013457@$!", "oleastasi")
 _M_MMAP_THRESHOLD = -3
 """From glibc's malloc.h."""
-_WAITING = 64
-"""Hashes that may wait for a thread; the next caller is told to come back."""
+_MAX_WAITING = 64
+"""Hashes that may wait for a thread; above that, calls are refused as `Overloaded`."""
+_RETRY_AFTER = timedelta(seconds=1)
+_OUT_OF_RESOURCES = {error_to_str(-22), error_to_str(-33)}
+"""ARGON2_MEMORY_ALLOCATION_ERROR and ARGON2_THREAD_FAIL of argon2.h; the exceptions carry only the text."""
 
 
 class PasswordTooCommon(InvalidArgument):
-    """The password is one of those that are tried first; choose another."""
+    """The password is on the list of common passwords; choose another."""
 
 
 class Passwords:
-    """Hashes and verifies. Parameters: OWASP's for Argon2id, 19 MiB, two passes, one lane (about 20 ms)."""
+    """Hashes and verifies. The parameters are OWASP's for Argon2id: 19 MiB, two passes, one lane (about 20 ms)."""
 
     def __init__(self, *, memory_kib: int = 19 * 1024, passes: int = 2, threads: int = 0) -> None:
-        _give_memory_back()
+        _return_freed_memory()
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1, type=Type.ID)
         self._free = asyncio.Semaphore(threads or max(2, os.cpu_count() or 1))
         self._waiting = 0
-        # Verified where there is no account, so that its absence takes as long as a wrong password.
-        self._nobody = self._hasher.hash(os.urandom(16))
+        # Verified if there is no account, so that this takes as long as a wrong password.
+        self._no_account = self._hasher.hash(os.urandom(16))
 
     async def hash(self, password: str, salt: bytes = b"") -> str:
-        """The encoded hash, with a salt of its own unless one is given. Raises `Overloaded` when too many wait."""
+        """The encoded hash, with a random salt unless one is given. Raises `Overloaded` if too many calls wait or memory is short."""
         return await self._in_thread(functools.partial(self._hasher.hash, salt=salt or None), _bytes(password))
 
     async def verify(self, encoded: str, password: str) -> bool:
-        """Whether the password is the hash's; against an empty hash it takes as long and is not."""
-        good = await self._in_thread(self._matches, encoded or self._nobody, _bytes(password))
-        return good and bool(encoded)
+        """Whether the password has this hash; an empty hash matches none, and takes as long. Raises `Overloaded` like `hash`."""
+        correct = await self._in_thread(self._matches, encoded or self._no_account, _bytes(password))
+        return correct and bool(encoded)
 
     def outdated(self, encoded: str) -> bool:
-        """Whether a hash was made with other parameters than today's."""
+        """Whether a hash was made with other than the current parameters."""
         return self._hasher.check_needs_rehash(encoded)
 
     def _matches(self, encoded: str, password: bytes) -> bool:
         try:
             return self._hasher.verify(encoded, password)
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHashError) as error:
+            if str(error) in _OUT_OF_RESOURCES:
+                raise
             return False
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
-        if self._waiting >= _WAITING:
-            raise Overloaded(retry_after=timedelta(seconds=1))
+        if self._waiting >= _MAX_WAITING:
+            raise Overloaded(retry_after=_RETRY_AFTER)
         self._waiting += 1
         try:
             async with self._free:
                 return await asyncio.to_thread(work, *arguments)
+        except Argon2Error as error:
+            if str(error) in _OUT_OF_RESOURCES:
+                raise Overloaded(retry_after=_RETRY_AFTER) from error
+            raise
         finally:
             self._waiting -= 1
 
 
-def _give_memory_back() -> None:
-    # glibc raises this threshold with each large block that is freed, and from then on keeps what was hashed in (40 MB).
+def _return_freed_memory() -> None:
+    # glibc raises this threshold with each large block that is freed, and from then on does not return the 40 MB that
+    # hashing used.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
 
 
 def refuse_common(password: str) -> None:
-    """Raise `PasswordTooCommon` for listed ones, also in disguise (`P@ssw0rd2024!!`), and for next to no variety."""
+    """Raise `PasswordTooCommon` for listed passwords, also disguised (`P@ssw0rd2024!!`), and for under four characters that differ."""
     folded = unicodedata.normalize("NFKC", password).casefold()
     bare = folded.strip("0123456789 .,;:!?@#$%^&*()-_=+")
     candidates = {folded, bare, folded.translate(_DISGUISES), bare.translate(_DISGUISES)}
@@ -91,5 +102,5 @@ def _common() -> frozenset[str]:
 
 
 def _bytes(password: str) -> bytes:
-    # What looks the same is the same, however the keyboard composed it (RFC 8265, OpaqueString).
+    # Passwords that look the same are the same, regardless of how the keyboard composed them (RFC 8265, OpaqueString).
     return unicodedata.normalize("NFKC", password).encode()

@@ -1,1 +1,1 @@
-"""Signed-in sessions, their refresh tokens, and how failed attempts back off."""
+"""Sessions and their refresh tokens."""

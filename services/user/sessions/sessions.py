@@ -1,4 +1,4 @@
-"""Sessions of signed-in people: opened by a password, kept by refresh tokens that rotate."""
+"""Sessions of signed-in users: opened by a password, continued by refresh tokens that rotate."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -6,22 +6,24 @@ from dataclasses import dataclass, field
 from chassis import ids
 from chassis.clock import Clock
 from chassis.storage.database import Database
-from services.user.auth.domain import CredentialsInvalid, Refresh, RefreshTokenInvalid, make_refresh_token
-from services.user.auth.origins import Origin
-from services.user.auth.repository import SessionRepository
 from services.user.keys.issuer import AccessToken, Issuer
 from services.user.passwords.passwords import Passwords
-from services.user.sessions.attempts import Tries
+from services.user.sessions.domain import (
+    CredentialsInvalid,
+    RefreshOutcome,
+    RefreshTokenInvalid,
+    ScopeNotHeld,
+    make_refresh_token,
+)
+from services.user.sessions.repository import SessionRepository
+from services.user.throttling.attempts import AttemptLimiter
+from services.user.throttling.origins import Origin
 from services.user.users.repository import UserRepository
 
 
-class ScopeNotHeld(Exception):
-    """A refresh asked for more than the user's roles allow; nothing was used up."""
-
-
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """What a signed-in person gets."""
+class TokenPair:
+    """The access token and the refresh token of a session."""
 
     access: AccessToken
     refresh: str = field(repr=False)
@@ -29,7 +31,7 @@ class Tokens:
 
 
 class Sessions:
-    """Opens, keeps and ends sessions."""
+    """Opens, refreshes and ends sessions."""
 
     def __init__(
         self,
@@ -38,7 +40,7 @@ class Sessions:
         sessions: SessionRepository,
         passwords: Passwords,
         issuer: Issuer,
-        tries: Tries,
+        attempts: AttemptLimiter,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -46,49 +48,51 @@ class Sessions:
         self._sessions = sessions
         self._passwords = passwords
         self._issuer = issuer
-        self._tries = tries
+        self._attempts = attempts
         self._clock = clock
 
-    async def open(self, email: str, password: str, origin: Origin) -> Tokens:
-        """A new session. Raises `CredentialsInvalid` or `TooManyAttempts`, alike whether or not there is an account."""
-        async with self._tries.one(origin):
-            user = await self._users.find_person(email)
-            good = await self._passwords.verify(user.password_hash if user else "", password)
-            if user is None or not good or not user.may_sign_in:
+    async def open(self, email: str, password: str, origin: Origin) -> TokenPair:
+        """Open a session. Raises `CredentialsInvalid` or `TooManyAttempts`, regardless of whether there is an account."""
+        async with self._attempts.attempt(origin):
+            user = await self._users.get_person(email)
+            correct = await self._passwords.verify(user.password_hash if user else "", password)
+            if user is None or not correct or not user.may_sign_in:
                 raise CredentialsInvalid()
         if self._passwords.outdated(user.password_hash):
-            await self._users.set_password(user.user_id, await self._passwords.hash(password))
+            await self._users.update_password(user.user_id, await self._passwords.hash(password))
         now = self._clock.now()
         session_id, refresh = ids.new("ses", now), make_refresh_token()
-        await self._sessions.open(session_id, user.user_id, refresh, now)
-        return Tokens(await self._issuer.for_user(user, session_id), refresh, user.user_id)
+        await self._sessions.insert(session_id, user.user_id, refresh, now)
+        return TokenPair(await self._issuer.for_user(user, session_id), refresh, user.user_id)
 
-    async def refresh(self, token: str, scopes: Collection[str] | None = None) -> Tokens:
-        """New tokens for a refresh token, with fewer scopes where asked. A used one ends its session.
+    async def refresh(self, token: str, scopes: Collection[str] | None = None) -> TokenPair:
+        """Exchange a refresh token for a new pair, with fewer scopes if given. A reused token ends its session.
 
-        Raises `RefreshTokenInvalid`, and `ScopeNotHeld` for scopes that the user's roles do not allow.
+        Raises `RefreshTokenInvalid`, and `ScopeNotHeld` for scopes that the user's roles do not have.
         """
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            held = await self._sessions.lock(tx, token)
-            outcome = held.present(now) if held else Refresh.REFUSED
-            user = await self._users.find_in(tx, held.user_id) if held and outcome is Refresh.ROTATED else None
-            if held and outcome is Refresh.REUSED:
-                await self._sessions.end_in(tx, held.session_id, now)
-            if held and user and user.may_sign_in:
+            stored = await self._sessions.lock(tx, token)
+            outcome = stored.present(now) if stored else RefreshOutcome.REFUSED
+            user = (
+                await self._users.get_in(tx, stored.user_id) if stored and outcome is RefreshOutcome.ROTATED else None
+            )
+            if stored and outcome is RefreshOutcome.REUSED:
+                await self._sessions.end_in(tx, stored.session_id, now)
+            if stored and user and user.may_sign_in:
                 if scopes is not None and not set(scopes) <= set(self._issuer.scopes_of(user)):
                     raise ScopeNotHeld()
                 fresh = make_refresh_token()
-                await self._sessions.rotate(tx, held, fresh, now)
-        # Raised out here: what was ended stays ended.
-        if held is None or user is None or not user.may_sign_in:
+                await self._sessions.rotate(tx, stored, fresh, now)
+        # Raised outside of the transaction: the end of a session has to be committed.
+        if stored is None or user is None or not user.may_sign_in:
             raise RefreshTokenInvalid()
-        return Tokens(await self._issuer.for_user(user, held.session_id, scopes), fresh, user.user_id)
+        return TokenPair(await self._issuer.for_user(user, stored.session_id, scopes), fresh, user.user_id)
 
     async def end(self, session_id: str) -> None:
         """End a session."""
         await self._sessions.end(session_id, self._clock.now())
 
-    async def end_of(self, token: str) -> None:
-        """End the session of a refresh token; for an unknown one, nothing."""
-        await self._sessions.end_of(token, self._clock.now())
+    async def end_by_token(self, token: str) -> None:
+        """End the session of a refresh token; does nothing for an unknown token."""
+        await self._sessions.end_by_token(token, self._clock.now())

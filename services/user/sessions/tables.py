@@ -1,4 +1,4 @@
-"""Tables of sessions."""
+"""Tables of sessions and refresh tokens."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ sessions = Table(
     Index("sessions_open", "user_id", "session_id", postgresql_where=text("ended_at IS NULL")),
     Index("sessions_expiry", "expires_at"),
     Index("sessions_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
-    # An ended session is kept for a while: until then a used refresh token is known as one.
+    # An ended session is kept for a week, so that reuse of its refresh tokens is recognised.
     info=retention.delete(retention.Expiry("expires_at"), retention.Expiry("ended_at", timedelta(days=7))),
 )
 
@@ -49,6 +49,6 @@ refresh_tokens = Table(
     Column("used_at", _TIME),
     Index("refresh_tokens_of_session", "session_id"),
     Index("refresh_tokens_expiry", "expires_at"),
-    # Before that it goes with its session.
+    # A token whose session is deleted is deleted with it.
     info=retention.delete(retention.Expiry("expires_at")),
 )

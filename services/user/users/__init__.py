@@ -1,0 +1,1 @@
+"""UserService: users of all kinds, with their personal data encrypted."""

@@ -1,4 +1,4 @@
-"""What a user is, and which rules hold for one."""
+"""The rules of users."""
 
 import unicodedata
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ CUSTOMER, OPERATOR, ADMIN = "customer", "operator", "admin"
 
 
 class EmailTaken(AlreadyExists):
-    """There is a user with this e-mail address already."""
+    """There is already a user with this e-mail address."""
 
 
 class ExternalReferenceTaken(AlreadyExists):
-    """There is a user with the external reference {external_reference} already."""
+    """There is already a user with the external reference {external_reference}."""
 
 
 class UserNotFound(NotFound):
@@ -25,7 +25,7 @@ class UserNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person, or a partner's customer: persons have no `partner_id`. `events` counts what was told of the user."""
+    """A person who signs in, without a `partner_id`, or a partner's customer. `events` is the sequence of the last event."""
 
     user_id: str
     partner_id: str
@@ -44,23 +44,23 @@ class User:
 
     @property
     def may_sign_in(self) -> bool:
-        """Whether the address is proven and the account open."""
+        """Whether the address is verified and the account open."""
         return self.state == ACTIVE
 
 
 def fold(email: str) -> str:
-    """The form of an address that uniqueness goes by: letters of any case and any Unicode composition are one."""
+    """The form in which addresses are compared: without differences of case and Unicode composition."""
     return unicodedata.normalize("NFKC", email).casefold()
 
 
 def refuse_unmailable(email: str) -> None:
-    """Raise `RequestInvalid` for an address that no mail can be sent to."""
+    """Raise `RequestInvalid` for an address that mail cannot be sent to."""
     if problem := addresses.problem(email):
         raise RequestInvalid(violations=[("email", problem)])
 
 
 def normal_locale(tag: str) -> str:
-    """The one spelling of a language tag, `en` where there is none. Raises `RequestInvalid`."""
+    """The canonical form of a language tag; `en` if empty. Raises `RequestInvalid`."""
     try:
         return locales.normalise(tag) if tag else "en"
     except ValueError:

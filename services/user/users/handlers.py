@@ -1,9 +1,10 @@
-"""UserService: users as partners, operators, other services and they themselves see them."""
+"""The RPCs of UserService."""
 
 from typing import Any
 
 from weft.api.v1 import scope_pb2
-from weft.user.v1 import events_pb2, user_pb2, user_service_pb2
+from weft.user.v1 import events_pb2, user_pb2
+from weft.user.v1 import user_service_pb2 as pb
 
 from chassis import ids
 from chassis.clock import Clock
@@ -25,7 +26,7 @@ from services.user.users.repository import UserRepository
 
 
 class UserHandlers:
-    """One method for each RPC, in the proto's order."""
+    """weft.user.v1.UserService."""
 
     def __init__(self, database: Database, users: UserRepository, events: Outbox, pages: Pages, clock: Clock) -> None:
         self._database = database
@@ -34,8 +35,8 @@ class UserHandlers:
         self._pages = pages
         self._clock = clock
 
-    async def CreateUser(self, request: user_service_pb2.CreateUserRequest, call: Call) -> user_pb2.User:
-        """A partner's customer is active at once; a person whom an operator adds is told to sign up."""
+    async def CreateUser(self, request: pb.CreateUserRequest, call: Call) -> user_pb2.User:
+        """A partner's customer is active immediately; a person whom an operator adds is invited to sign up."""
         refuse_unmailable(request.email)
         now = self._clock.now()
         partner_id = call.caller.partner_id
@@ -53,9 +54,9 @@ class UserHandlers:
             updated_at=now,
             events=0 if partner_id else 1,
         )
-        reply = as_message(user)
+        reply = to_message(user)
         async with self._database.transaction() as tx:
-            await self._users.add(tx, user)
+            await self._users.insert(tx, user)
             if not partner_id:
                 invited = events_pb2.UserInvited(user_id=user.user_id)
                 event = outbox.event(
@@ -71,27 +72,23 @@ class UserHandlers:
             await call.remember(tx, reply)
         return reply
 
-    async def GetUser(self, request: user_service_pb2.GetUserRequest, call: Call) -> user_pb2.User:
-        """Users see themselves, partners their own, operators everyone; the rest is not there."""
+    async def GetUser(self, request: pb.GetUserRequest, call: Call) -> user_pb2.User:
+        """Users see themselves, partners their own users, operators all; any other user is not found."""
         caller = call.caller
         user_id = caller.user_id if request.user_id == "me" else request.user_id
         allowed = bool(user_id) and (caller.is_partner or caller.is_operator or user_id == caller.user_id)
-        user = await self._users.find(user_id) if allowed else None
+        user = await self._users.get(user_id) if allowed else None
         if user is None or (caller.is_partner and user.partner_id != caller.partner_id):
             raise UserNotFound(user_id=request.user_id)
-        return as_message(user)
+        return to_message(user)
 
-    async def BatchGetUsers(
-        self, request: user_service_pb2.BatchGetUsersRequest, _: Call
-    ) -> user_service_pb2.BatchGetUsersResponse:
-        """Whoever exists, for other services."""
-        found = await self._users.find_all(request.user_ids)
-        return user_service_pb2.BatchGetUsersResponse(users=[as_message(user) for user in found])
+    async def BatchGetUsers(self, request: pb.BatchGetUsersRequest, _: Call) -> pb.BatchGetUsersResponse:
+        """The users that exist, for other services."""
+        found = await self._users.get_many(request.user_ids)
+        return pb.BatchGetUsersResponse(users=[to_message(user) for user in found])
 
-    async def ListUsers(
-        self, request: user_service_pb2.ListUsersRequest, call: Call
-    ) -> user_service_pb2.ListUsersResponse:
-        """A partner's own; an operator's are all."""
+    async def ListUsers(self, request: pb.ListUsersRequest, call: Call) -> pb.ListUsersResponse:
+        """A partner's own users; all for an operator."""
         filters: dict[str, Any] = {}
         if call.caller.is_partner:
             filters["partner_id"] = call.caller.partner_id
@@ -102,15 +99,13 @@ class UserHandlers:
         if request.external_reference:
             filters["external_reference"] = request.external_reference
         page = self._pages.read(request, {"list": "users", **filters})
-        if page.after:
-            filters["after"] = page.after
-        found = await self._users.list(page.limit, filters)
-        users, token = self._pages.split(page, found, as_message, key="user_id")
-        return user_service_pb2.ListUsersResponse(users=users, next_page_token=token)
+        found = await self._users.list(page.limit, page.after, filters)
+        users, token = self._pages.split(page, found, to_message, key="user_id")
+        return pb.ListUsersResponse(users=users, next_page_token=token)
 
 
-def as_message(user: User) -> user_pb2.User:
-    """A user as callers see it."""
+def to_message(user: User) -> user_pb2.User:
+    """The message of a user."""
     message = user_pb2.User(
         user_id=user.user_id,
         email=user.email,

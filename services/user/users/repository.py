@@ -1,4 +1,4 @@
-"""Every query on users. Addresses and names are sealed on the way in and opened on the way out."""
+"""Every query on users. Addresses and names are encrypted when written and decrypted when read."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,25 +17,28 @@ from services.user.users.tables import users
 EMAIL, DISPLAY_NAME = "user.email", "user.display_name"
 
 _u = users.c
-_ADD = insert(users).values({column.name: bindparam(column.name) for column in users.columns})
-ADD = Query(_ADD, name="add user")
-ADD_IF_FREE = Query(_ADD.on_conflict_do_nothing(index_elements=["partner_id", "email_lookup"]), name="add user if free")
-BY_ID = Query(select(users).where(_u.user_id == bindparam("user_id")), name="find user")
+_insert = insert(users).values({column.name: bindparam(column.name) for column in users.columns})
+_INSERT = Query(_insert, name="insert user")
+_INSERT_IF_ABSENT = Query(
+    _insert.on_conflict_do_nothing(index_elements=["partner_id", "email_lookup"]), name="insert user if absent"
+)
+_get = select(users).where(_u.user_id == bindparam("user_id"))
+_GET = Query(_get, name="get user")
+_LOCK = Query(_get.with_for_update(), name="lock user")
 _ids = func.unnest(bindparam("user_ids", type_=ARRAY(Text)))
 _wanted = _ids.table_valued("user_id", with_ordinality="n").render_derived("wanted")
-BY_IDS = Query(
+_GET_MANY = Query(
     select(_wanted.c.n, users).join_from(_wanted, users, _u.user_id == _wanted.c.user_id),
-    name="find users",
+    name="get users",
 )
-_PERSON = select(users).where(_u.email_lookup == bindparam("email_lookup"), _u.partner_id.is_(None))
-PERSON = Query(_PERSON, name="find person")
-LOCK_PERSON = Query(_PERSON.with_for_update(), name="lock person")
-LOCK_BY_ID = Query(select(users).where(_u.user_id == bindparam("user_id")).with_for_update(), name="lock user")
-COUNT_EVENT = Query(
+_get_person = select(users).where(_u.email_lookup == bindparam("email_lookup"), _u.partner_id.is_(None))
+_GET_PERSON = Query(_get_person, name="get person")
+_LOCK_PERSON = Query(_get_person.with_for_update(), name="lock person")
+_NEXT_SEQUENCE = Query(
     update(users).where(_u.user_id == bindparam("id")).values(events=_u.events + 1).returning(_u.events),
-    name="count event",
+    name="next sequence of user",
 )
-OPEN = Query(
+_ACTIVATE = Query(
     update(users)
     .where(_u.user_id == bindparam("id"))
     .values(
@@ -46,13 +49,13 @@ OPEN = Query(
         revision=_u.revision + 1,
         updated_at=bindparam("now"),
     ),
-    name="open account",
+    name="activate user",
 )
-SET_PASSWORD = Query(
+_UPDATE_PASSWORD = Query(
     update(users).where(_u.user_id == bindparam("id")).values(password_hash=bindparam("password_hash")),
-    name="set password",
+    name="update password",
 )
-SET_OPERATOR = Query(
+_UPDATE_OPERATOR = Query(
     update(users)
     .where(_u.user_id == bindparam("id"))
     .values(
@@ -63,7 +66,7 @@ SET_OPERATOR = Query(
         revision=_u.revision + 1,
         updated_at=bindparam("now"),
     ),
-    name="set operator",
+    name="update operator",
 )
 _FILTERS = {
     "partner_id": _u.partner_id == bindparam("partner_id"),
@@ -75,28 +78,30 @@ _FILTERS = {
 
 
 @cache
-def _listing(names: frozenset[str]) -> Query:
-    """A page, newest first, by the filters that are asked for: each combination keeps a plan of its own."""
-    wanted = [_FILTERS[name] for name in sorted(names)]
-    return Query(select(users).where(*wanted).order_by(_u.user_id.desc()).limit(bindparam("most")), name="list users")
+def _list(names: frozenset[str]) -> Query:
+    """A page by the given filters, newest first; each combination is a query of its own, with its own plan."""
+    conditions = [_FILTERS[name] for name in sorted(names)]
+    return Query(
+        select(users).where(*conditions).order_by(_u.user_id.desc()).limit(bindparam("limit")), name="list users"
+    )
 
 
 class UserRepository:
-    """Users, as tables keep them."""
+    """Users of all kinds."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
-        self._by_id = Lookup(database, BY_IDS, ("user_ids",))
+        self._by_id = Lookup(database, _GET_MANY, ("user_ids",))
 
     def lookup(self, email: str) -> bytes:
-        """The keyed hash that an address is found by."""
+        """The keyed hash by which an address is looked up."""
         return self._vault.lookup(fold(email), EMAIL)
 
-    async def add(self, tx: Transaction, user: User) -> None:
-        """Insert. Raises `EmailTaken` or `ExternalReferenceTaken`, whoever else inserts at once."""
+    async def insert(self, tx: Transaction, user: User) -> None:
+        """Insert. Raises `EmailTaken` or `ExternalReferenceTaken`, also against concurrent inserts."""
         try:
-            await tx.run(ADD, **self._values(user))
+            await tx.run(_INSERT, **self._values(user))
         except psycopg.errors.UniqueViolation as error:
             if violated(error) == "users_email":
                 raise EmailTaken() from None
@@ -104,65 +109,65 @@ class UserRepository:
                 raise ExternalReferenceTaken(external_reference=user.external_reference) from None
             raise
 
-    async def add_if_free(self, tx: Transaction, user: User) -> bool:
-        """Insert, unless the address is taken; whether it was free."""
-        return await tx.run(ADD_IF_FREE, **self._values(user)) == 1
+    async def insert_if_absent(self, tx: Transaction, user: User) -> bool:
+        """Insert, unless the address is taken; returns whether it was inserted."""
+        return await tx.run(_INSERT_IF_ABSENT, **self._values(user)) == 1
 
-    async def find(self, user_id: str) -> User | None:
-        """One user."""
+    async def get(self, user_id: str) -> User | None:
+        """A user; reads of concurrent calls are batched."""
         return self._user(await self._by_id.find(user_id))
 
-    async def find_in(self, tx: Transaction, user_id: str) -> User | None:
-        """One user, as the transaction sees it."""
-        return self._user(await tx.first(BY_ID, user_id=user_id))
+    async def get_in(self, tx: Transaction, user_id: str) -> User | None:
+        """A user, as the transaction sees it."""
+        return self._user(await tx.first(_GET, user_id=user_id))
 
-    async def find_all(self, user_ids: Sequence[str]) -> list[User]:
-        """Those that exist."""
+    async def get_many(self, user_ids: Sequence[str]) -> list[User]:
+        """The users that exist, in no order."""
         rows = await self._by_id.find_all([(user_id,) for user_id in sorted(set(user_ids))])
         return [self._open(row) for row in rows if row is not None]
 
-    async def find_person(self, email: str) -> User | None:
-        """The one who signed up with an address."""
-        return self._user(await self._database.first(PERSON, email_lookup=self.lookup(email)))
+    async def get_person(self, email: str) -> User | None:
+        """The user with an address who belongs to no partner."""
+        return self._user(await self._database.first(_GET_PERSON, email_lookup=self.lookup(email)))
 
     async def lock_person(self, tx: Transaction, email: str) -> User | None:
-        """The one who signed up with an address, until the transaction ends."""
-        return self._user(await tx.first(LOCK_PERSON, email_lookup=self.lookup(email)))
+        """The user with an address who belongs to no partner, locked until the transaction ends."""
+        return self._user(await tx.first(_LOCK_PERSON, email_lookup=self.lookup(email)))
 
     async def lock(self, tx: Transaction, user_id: str) -> User | None:
-        """One user, until the transaction ends."""
-        return self._user(await tx.first(LOCK_BY_ID, user_id=user_id))
+        """A user, locked until the transaction ends."""
+        return self._user(await tx.first(_LOCK, user_id=user_id))
 
-    async def list(self, most: int, filters: dict[str, Any]) -> list[User]:
-        """At most so many, newest first; `filters` by name: partner_id, states, email, external_reference, after."""
-        values = dict(filters)
+    async def list(self, limit: int, after: str, filters: dict[str, Any]) -> list[User]:
+        """Up to `limit` users older than `after`, newest first; filters: partner_id, states, email, external_reference."""
+        values = {**filters, "after": after} if after else dict(filters)
         if "email" in values:
             values["email_lookup"] = self.lookup(values.pop("email"))
-        return [self._open(row) for row in await self._database.all(_listing(frozenset(values)), most=most, **values)]
+        return [self._open(row) for row in await self._database.all(_list(frozenset(values)), limit=limit, **values)]
 
-    async def count_event(self, tx: Transaction, user_id: str) -> int:
+    async def next_sequence(self, tx: Transaction, user_id: str) -> int:
         """The sequence number of the user's next event."""
-        return int((await tx.one(COUNT_EVENT, id=user_id)).events)
+        return int((await tx.one(_NEXT_SEQUENCE, id=user_id)).events)
 
-    async def open(self, tx: Transaction, user_id: str, proven: User) -> None:
-        """Give an account that waited for it to who has proven the address: their password, their name."""
-        values = self._values(proven)
-        kept = {name: values[name] for name in ("email_sealed", "display_name_sealed", "password_hash")}
-        await tx.run(OPEN, id=user_id, now=proven.updated_at, **kept)
+    async def activate(self, tx: Transaction, user_id: str, verified: User) -> None:
+        """Open an invited user's account, with the password and the name of the verified sign-up."""
+        values = self._values(verified)
+        changed = {name: values[name] for name in ("email_sealed", "display_name_sealed", "password_hash")}
+        await tx.run(_ACTIVATE, id=user_id, now=verified.updated_at, **changed)
 
-    async def set_password(self, user_id: str, password_hash: str) -> None:
-        """Write a hash of the same password with newer parameters."""
-        await self._database.run(SET_PASSWORD, id=user_id, password_hash=password_hash)
+    async def update_password(self, user_id: str, password_hash: str) -> None:
+        """Store a hash of the same password with the current parameters."""
+        await self._database.run(_UPDATE_PASSWORD, id=user_id, password_hash=password_hash)
 
-    async def set_operator(self, tx: Transaction, user_id: str, wanted: User) -> None:
-        """Make an account what `wanted` says of roles, plan and password, and open it."""
+    async def update_operator(self, tx: Transaction, user_id: str, operator: User) -> None:
+        """Set roles, plan and password to those of `operator`, and the state to active."""
         await tx.run(
-            SET_OPERATOR,
+            _UPDATE_OPERATOR,
             id=user_id,
-            roles=list(wanted.roles),
-            plan=wanted.plan,
-            password_hash=wanted.password_hash,
-            now=wanted.updated_at,
+            roles=list(operator.roles),
+            plan=operator.plan,
+            password_hash=operator.password_hash,
+            now=operator.updated_at,
         )
 
     def _values(self, user: User) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables of users."""
+"""Table of users."""
 
 from datetime import timedelta
 
@@ -40,7 +40,7 @@ users = Table(
     Column("created_at", _TIME, nullable=False),
     Column("updated_at", _TIME, nullable=False),
     CheckConstraint("state IN ('INITIAL', 'ACTIVE', 'INACTIVE')", name="users_state"),
-    # People who signed up themselves have no partner, and are unique among one another.
+    # Users without a partner are unique among one another.
     Index("users_email", "partner_id", "email_lookup", unique=True, postgresql_nulls_not_distinct=True),
     Index(
         "users_external_reference",
@@ -52,7 +52,7 @@ users = Table(
     ),
     Index("users_of_partner", "partner_id", "user_id"),
     Index("users_unproven", "created_at", postgresql_where=text("state = 'INITIAL'")),
-    # Accounts stay until they are erased, but for those that the release before opened without a proof.
+    # Accounts are kept until they are erased, except those that the previous release opened without verification.
     info=retention.delete(
         retention.Expiry(
             "created_at",

@@ -1,6 +1,8 @@
-"""Passwords: which are too common, and how many are hashed at once."""
+"""Passwords: which are too common, and how many are hashed concurrently."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -70,11 +72,48 @@ async def test_no_more_hashes_run_than_there_are_threads(monkeypatch) -> None:
     assert 1 <= most <= 2
 
 
-async def test_a_wave_is_told_to_come_back() -> None:
+async def test_a_burst_is_refused_as_overload() -> None:
     hasher = Passwords(memory_kib=64, passes=1, threads=1)
     answers = await asyncio.gather(
-        *(hasher.verify("", "word") for _ in range(passwords._WAITING + 10)), return_exceptions=True
+        *(hasher.verify("", "word") for _ in range(passwords._MAX_WAITING + 10)), return_exceptions=True
     )
     assert sum(isinstance(answer, Overloaded) for answer in answers) == 10
-    assert answers.count(False) == passwords._WAITING
+    assert answers.count(False) == passwords._MAX_WAITING
     assert await hasher.verify(await hasher.hash("word"), "word")
+
+
+_SHORT_OF_MEMORY = """
+import asyncio, resource
+from chassis.errors import Overloaded
+from services.user.passwords.passwords import Passwords
+
+async def outcome(work):
+    try:
+        return await work
+    except Overloaded as error:
+        return type(error).__name__, error.retry_after.total_seconds()
+
+async def main():
+    hasher = Passwords(memory_kib=64, passes=1)
+    encoded = await hasher.hash("word")
+    greedy = Passwords(memory_kib=2**18, passes=1)
+    print(await hasher.verify(encoded, "word"))
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**27, resource.RLIM_INFINITY))
+    print(await outcome(greedy.verify(encoded.replace("m=64", f"m={2**18}"), "word")))
+    print(await outcome(greedy.hash("word")))
+    print(await hasher.verify(encoded, "word"), await hasher.verify(encoded, "another"))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_shortage_of_memory_is_an_overload_and_no_wrong_password() -> None:
+    # A limit of its own needs a process of its own.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _SHORT_OF_MEMORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, err = await process.communicate()
+    assert out.decode().splitlines() == ["True", "('Overloaded', 1.0)", "('Overloaded', 1.0)", "True False"], (
+        err.decode()
+    )

@@ -1,4 +1,4 @@
-"""The rules by themselves: no socket, no database."""
+"""The domain rules, without socket or database."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import EtagMismatch
-from services.user.auth.domain import (
-    HeldToken,
-    Refresh,
-    make_refresh_token,
-    refresh_token_end,
-)
-from services.user.auth.origins import neighbourhood, network
-from services.user.oauth.domain import FORM, OAuthError, fits, read_credentials, read_form, read_scopes
+from services.user.accounts.domain import make_code
+from services.user.oauth.domain import FORM, OAuthError, matches_any, read_credentials, read_form, read_scopes
 from services.user.partners.domain import (
     ACTIVE,
     SUSPENDED,
@@ -29,13 +23,14 @@ from services.user.partners.domain import (
     minute,
     unknown_scopes,
 )
-from services.user.sign_ups.domain import make_code
+from services.user.sessions.domain import RefreshOutcome, RefreshToken, make_refresh_token, refresh_token_expiry
+from services.user.throttling.origins import neighbourhood, network
 from services.user.users.domain import CUSTOMER, User, fold
 
 NOW = datetime(2026, 11, 24, 12, 30, 40, 123, tzinfo=UTC)
 DAY = timedelta(days=1)
 PARTNER = Partner("prt_1", "Acme", "free", ("a.read", "b.read"), ACTIVE, NOW, NOW)
-HELD = HeldToken(b"h", "ses_1", "usr_1", NOW + DAY, None, NOW + 2 * DAY, None)
+STORED = RefreshToken(b"h", "ses_1", "usr_1", NOW + DAY, None, NOW + 2 * DAY, None)
 USER = User("usr_1", "", "a@example.com", "Ada", "en", "ACTIVE", "", (CUSTOMER,), "free", NOW, NOW, "hash")
 
 
@@ -58,45 +53,45 @@ def test_a_partner_changes_its_etag_with_every_change_and_only_then() -> None:
     assert stale.value.metadata == {"etag": "2"}
 
 
-def test_a_partner_grants_what_it_holds() -> None:
+def test_a_partner_grants_the_scopes_that_it_has() -> None:
     PARTNER.require(["a.read"])
     with pytest.raises(ScopeNotGranted) as missing:
         PARTNER.require(["c.read", "a.read", "b.write"])
     assert missing.value.metadata == {"scopes": "b.write c.read"}
 
 
-def test_unknown_scopes_are_named_by_place() -> None:
+def test_unknown_scopes_are_named_by_index() -> None:
     assert unknown_scopes(["a.read", "x", "b.read", "y"], {"a.read", "b.read"}) == [(1, "x"), (3, "y")]
 
 
 @pytest.mark.parametrize(
-    ("held", "outcome"),
+    ("stored", "outcome"),
     [
-        (HELD, Refresh.ROTATED),
-        (replace(HELD, used_at=NOW), Refresh.REUSED),
-        (replace(HELD, expires_at=NOW), Refresh.REFUSED),
-        (replace(HELD, session_expires_at=NOW), Refresh.REFUSED),
-        (replace(HELD, session_ended_at=NOW - DAY), Refresh.REFUSED),
-        (replace(HELD, session_ended_at=NOW - DAY, used_at=NOW - DAY), Refresh.REFUSED),
-        (replace(HELD, expires_at=NOW, used_at=NOW - DAY), Refresh.REFUSED),
+        (STORED, RefreshOutcome.ROTATED),
+        (replace(STORED, used_at=NOW), RefreshOutcome.REUSED),
+        (replace(STORED, expires_at=NOW), RefreshOutcome.REFUSED),
+        (replace(STORED, session_expires_at=NOW), RefreshOutcome.REFUSED),
+        (replace(STORED, session_ended_at=NOW - DAY), RefreshOutcome.REFUSED),
+        (replace(STORED, session_ended_at=NOW - DAY, used_at=NOW - DAY), RefreshOutcome.REFUSED),
+        (replace(STORED, expires_at=NOW, used_at=NOW - DAY), RefreshOutcome.REFUSED),
     ],
 )
-def test_a_refresh_token_is_rotated_once(held: HeldToken, outcome: Refresh) -> None:
-    assert held.present(NOW) is outcome
+def test_a_refresh_token_is_rotated_once(stored: RefreshToken, outcome: RefreshOutcome) -> None:
+    assert stored.present(NOW) is outcome
 
 
-def test_a_refresh_token_ends_with_its_session_at_the_latest() -> None:
-    assert refresh_token_end(NOW, NOW + 90 * DAY) == NOW + 30 * DAY
-    assert refresh_token_end(NOW, NOW + 5 * DAY) == NOW + 5 * DAY
+def test_a_refresh_token_expires_with_its_session_at_the_latest() -> None:
+    assert refresh_token_expiry(NOW, NOW + 90 * DAY) == NOW + 30 * DAY
+    assert refresh_token_expiry(NOW, NOW + 5 * DAY) == NOW + 5 * DAY
 
 
-def test_secrets_are_never_the_same() -> None:
+def test_secrets_differ() -> None:
     for make in (make_secret, make_refresh_token):
         assert len({make() for _ in range(100)}) == 100
     assert all(len(make_code()) == 8 and make_code().isdigit() for _ in range(100))
 
 
-def test_a_user_is_shown_without_what_is_personal() -> None:
+def test_the_repr_of_a_user_has_no_personal_data() -> None:
     shown = repr(USER)
     assert not any(secret in shown for secret in (USER.email, USER.display_name, USER.password_hash))
 
@@ -104,7 +99,7 @@ def test_a_user_is_shown_without_what_is_personal() -> None:
 @pytest.mark.parametrize(
     ("one", "other"), [("Ada@Example.COM", "ada@example.com"), ("stra\u00dfe@x.de", "STRASSE@X.DE")]
 )
-def test_addresses_are_alike_whatever_their_case(one: str, other: str) -> None:
+def test_addresses_are_equal_regardless_of_case(one: str, other: str) -> None:
     assert fold(one) == fold(other)
 
 
@@ -119,7 +114,7 @@ def test_addresses_are_alike_whatever_their_case(one: str, other: str) -> None:
         ("", ""),
     ],
 )
-def test_one_address_is_one_host_or_one_ipv6_network(address: str, counted: str) -> None:
+def test_a_network_is_one_ipv4_address_or_one_ipv6_network(address: str, counted: str) -> None:
     assert network(address) == counted
 
 
@@ -132,16 +127,16 @@ def test_one_address_is_one_host_or_one_ipv6_network(address: str, counted: str)
         ("unknown", ""),
     ],
 )
-def test_a_neighbourhood_is_what_one_owner_easily_has(address: str, counted: str) -> None:
+def test_a_neighbourhood_is_a_block_that_one_attacker_easily_controls(address: str, counted: str) -> None:
     assert neighbourhood(address) == counted
 
 
-def test_a_last_use_is_a_minute() -> None:
+def test_a_last_use_is_truncated_to_the_minute() -> None:
     assert minute(NOW) == datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 
 
 def error_of(read: Callable[..., object], *arguments: object) -> str:
-    """The protocol's name for what is wrong; empty where nothing is."""
+    """The error code of the protocol; empty if there is no error."""
     try:
         read(*arguments)
     except OAuthError as error:
@@ -168,13 +163,13 @@ def test_any_header_is_read_or_refused(header: str, form: dict[str, str]) -> Non
         assert error_of(read_credentials, authorization, form) in ("", "invalid_request", "invalid_client")
 
 
-def test_a_secret_fits_in_either_reading() -> None:
-    assert fits([b"a", b"b"], [b"x", b"b"])
-    assert not fits([b"a"], [b"x"])
-    assert not fits([], [b"x"])
+def test_a_secret_matches_in_either_decoding() -> None:
+    assert matches_any([b"a", b"b"], [b"x", b"b"])
+    assert not matches_any([b"a"], [b"x"])
+    assert not matches_any([], [b"x"])
 
 
-def test_scopes_that_are_not_asked_for_are_all() -> None:
+def test_no_requested_scopes_are_all_scopes() -> None:
     assert read_scopes({}, ["a", "b"]) is None
     assert read_scopes({"scope": " b  a b "}, ["a", "b", "c"]) == ("a", "b")
     with pytest.raises(OAuthError, match="unknown or not granted"):

@@ -1,4 +1,4 @@
-"""Where a call comes from, as far as counting goes: keyed hashes, so that the cache holds no addresses."""
+"""Where a call comes from, for counting: keyed hashes, so that the cache contains no addresses."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from services.user.users.domain import fold
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Keyed hashes of an account's e-mail address, of the network address that names it, and of what is around that."""
+    """Keyed hashes of the e-mail address that a call names, and of the caller's network and neighbourhood."""
 
     account: str
     address: str
@@ -18,12 +18,12 @@ class Origin:
 
     @property
     def pair(self) -> str:
-        """Account and network address."""
+        """Account and network."""
         return f"{self.account}:{self.address}"
 
 
 class Origins:
-    """Tells where calls come from."""
+    """Computes the origins of calls."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -32,19 +32,19 @@ class Origins:
         """The origin of a call that names an e-mail address."""
         address = call.client_address
         return Origin(
-            self._vault.lookup(fold(email), "tries.account").hex()[:32],
-            self._vault.lookup(network(address), "tries.address").hex()[:32],
-            self._vault.lookup(neighbourhood(address), "tries.neighbourhood").hex()[:32],
+            self._vault.lookup(fold(email), "attempts.account").hex()[:32],
+            self._vault.lookup(network(address), "attempts.address").hex()[:32],
+            self._vault.lookup(neighbourhood(address), "attempts.neighbourhood").hex()[:32],
         )
 
 
 def network(address: str) -> str:
-    """What counts as one address: an IPv4 address, the /64 of an IPv6 one; empty for what is neither."""
+    """What counts as one caller: an IPv4 address or an IPv6 /64; empty for anything else."""
     return _block(address, 32, 64)
 
 
 def neighbourhood(address: str) -> str:
-    """What one owner easily has many addresses of: an IPv4 /24, an IPv6 /48; empty for what is neither."""
+    """The block that one attacker easily controls: an IPv4 /24 or an IPv6 /48; empty for anything else."""
     return _block(address, 24, 48)
 
 

@@ -1,4 +1,4 @@
-"""What a pending sign-up is: an address that someone asked an account for and has yet to prove."""
+"""The rules of pending sign-ups: an account was requested for an address that is not verified yet."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 
 from chassis.errors import FailedPrecondition, NotFound
 
-LIFE = timedelta(hours=24)
-"""Of a pending sign-up from the last time that it was asked for, and of a code from its mail."""
-CODE_ATTEMPTS = 5
-MAILS = 10
-"""For one pending sign-up, in all its life."""
+SIGN_UP_LIFETIME = timedelta(hours=24)
+"""Of a pending sign-up from its last request, and of a code from its mail."""
+MAX_CODE_ATTEMPTS = 5
+MAX_MAILS = 10
+"""Of one pending sign-up in its whole life."""
 
 
 class VerificationCodeInvalid(FailedPrecondition):
-    """No pending sign-up has this address, password and code, or the code is used, too old or was tried too often."""
+    """No pending sign-up has this address, password and code, or the code is used, expired or out of attempts."""
 
 
 class SignUpNotFound(NotFound):
@@ -23,7 +23,7 @@ class SignUpNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class SignUp:
-    """One person's wish for an account. `network` is a keyed hash of where it came from."""
+    """A pending sign-up. `network` is a keyed hash of the caller's network."""
 
     sign_up_id: str
     email: str = field(repr=False)
@@ -34,8 +34,8 @@ class SignUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """Where a sign-up's mail goes, and the code in it: none where the address has an account."""
+class VerificationMail:
+    """The recipient of a sign-up's mail, and its code; there is no code if the address has an account."""
 
     email: str = field(repr=False)
     locale: str

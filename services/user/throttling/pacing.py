@@ -1,4 +1,4 @@
-"""Answers that take the same time, whatever was found."""
+"""Responses of equal duration, whatever was found."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def at_least(seconds: float) -> AsyncIterator[None]:
-    """Let a block, also one that raises, take no less than so long."""
+    """Make the block take at least `seconds`, also when it raises."""
     clock = asyncio.get_running_loop().time
     end = clock() + seconds
     try:

@@ -1,0 +1,66 @@
+"""The rules of sessions and refresh tokens."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from chassis.errors import Unauthenticated
+
+SESSION_LIFETIME = timedelta(days=90)
+"""From sign-in, however often the session is refreshed."""
+REFRESH_TOKEN_LIFETIME = timedelta(days=30)
+"""How long a session may go without a refresh."""
+MAX_OPEN_SESSIONS = 50
+"""Of a user; one more ends the oldest."""
+MAX_STORED_TOKENS = 300
+"""Of a session. Used refresh tokens are stored to recognise reuse: months of daily use, days of constant use."""
+
+
+class CredentialsInvalid(Unauthenticated):
+    """No account that may sign in has this address and password."""
+
+
+class RefreshTokenInvalid(Unauthenticated):
+    """The refresh token is unknown, used, expired or revoked; sign in again."""
+
+
+class ScopeNotHeld(Exception):
+    """A refresh requested scopes that the user's roles do not have; the refresh token is not used up."""
+
+
+class RefreshOutcome(Enum):
+    """What a presented refresh token leads to."""
+
+    ROTATED = auto()
+    REUSED = auto()
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """An issued refresh token, with its session."""
+
+    token_hash: bytes = field(repr=False)
+    session_id: str
+    user_id: str
+    expires_at: datetime
+    used_at: datetime | None
+    session_expires_at: datetime
+    session_ended_at: datetime | None
+
+    def present(self, now: datetime) -> RefreshOutcome:
+        """The outcome of presenting the token. A token presented twice indicates theft: one of two holders is not the user."""
+        if self.session_ended_at is not None or now >= min(self.expires_at, self.session_expires_at):
+            return RefreshOutcome.REFUSED
+        return RefreshOutcome.ROTATED if self.used_at is None else RefreshOutcome.REUSED
+
+
+def make_refresh_token() -> str:
+    """256 random bits; the prefix makes it recognisable to secret scanners."""
+    return f"wrt_{secrets.token_urlsafe(32)}"
+
+
+def refresh_token_expiry(now: datetime, session_expires_at: datetime) -> datetime:
+    """When a refresh token issued now expires: with its session at the latest."""
+    return min(now + REFRESH_TOKEN_LIFETIME, session_expires_at)

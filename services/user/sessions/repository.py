@@ -1,0 +1,152 @@
+"""Every query on sessions and refresh tokens. Tokens are stored as hashes only."""
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.storage.database import Database, Query, Transaction
+from services.user.sessions.domain import (
+    MAX_OPEN_SESSIONS,
+    MAX_STORED_TOKENS,
+    SESSION_LIFETIME,
+    RefreshToken,
+    refresh_token_expiry,
+)
+from services.user.sessions.tables import refresh_tokens, sessions
+from services.user.users.tables import users
+
+_s, _r = sessions.c, refresh_tokens.c
+
+# Sign-ins of one user run one after the other, so that the number of open sessions stays within its limit.
+_LOCK_USER = Query(
+    select(users.c.user_id).where(users.c.user_id == bindparam("user_id")).with_for_update(key_share=True),
+    name="lock user for sign-in",
+)
+_surplus_sessions = (
+    select(_s.session_id)
+    .where(_s.user_id == bindparam("user_id"), _s.ended_at.is_(None), _s.expires_at > bindparam("now"))
+    .order_by(_s.session_id.desc())
+    .offset(MAX_OPEN_SESSIONS - 1)
+    .limit(1000)
+)
+_END_SURPLUS = Query(
+    update(sessions).where(_s.session_id.in_(_surplus_sessions)).values(ended_at=bindparam("now")),
+    name="end oldest sessions",
+)
+_INSERT = Query(
+    insert(sessions).values(
+        session_id=bindparam("session_id"),
+        user_id=bindparam("user_id"),
+        created_at=bindparam("now"),
+        expires_at=bindparam("expires_at"),
+    ),
+    name="insert session",
+)
+_END = Query(
+    update(sessions).where(_s.session_id == bindparam("id"), _s.ended_at.is_(None)).values(ended_at=bindparam("now")),
+    name="end session",
+)
+_INSERT_TOKEN = Query(
+    insert(refresh_tokens).values(
+        token_hash=bindparam("token_hash"),
+        session_id=bindparam("session_id"),
+        created_at=bindparam("now"),
+        expires_at=bindparam("expires_at"),
+    ),
+    name="insert refresh token",
+)
+# The session's row is the lock: of two concurrent refreshes the second sees that the first has used the token.
+_LOCK = Query(
+    select(_s.session_id)
+    .where(_s.session_id == select(_r.session_id).where(_r.token_hash == bindparam("token_hash")).scalar_subquery())
+    .with_for_update(),
+    name="lock session",
+)
+_GET_TOKEN = Query(
+    select(
+        _r.token_hash,
+        _r.session_id,
+        _s.user_id,
+        _r.expires_at,
+        _r.used_at,
+        _s.expires_at.label("session_expires_at"),
+        _s.ended_at.label("session_ended_at"),
+    )
+    .join_from(refresh_tokens, sessions, _s.session_id == _r.session_id)
+    .where(_r.token_hash == bindparam("token_hash")),
+    name="get refresh token",
+)
+_USE_TOKEN = Query(
+    update(refresh_tokens).where(_r.token_hash == bindparam("hash")).values(used_at=bindparam("now")),
+    name="use refresh token",
+)
+_surplus_tokens = (
+    select(_r.token_hash)
+    .where(_r.session_id == bindparam("id"))
+    .order_by(_r.created_at.desc())
+    .offset(MAX_STORED_TOKENS)
+    .limit(1000)
+)
+_DELETE_TOKENS = Query(
+    delete(refresh_tokens).where(_r.token_hash.in_(_surplus_tokens)), name="delete oldest refresh tokens"
+)
+
+
+class SessionRepository:
+    """Sessions and their refresh tokens."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(self, session_id: str, user_id: str, token: str, now: datetime) -> None:
+        """Insert a session with its first refresh token; ends the oldest one above `MAX_OPEN_SESSIONS`."""
+        expires_at = now + SESSION_LIFETIME
+        async with self._database.transaction() as tx:
+            await tx.first(_LOCK_USER, user_id=user_id)
+            await tx.run(_END_SURPLUS, user_id=user_id, now=now)
+            await tx.run(_INSERT, session_id=session_id, user_id=user_id, now=now, expires_at=expires_at)
+            await self._insert_token(tx, session_id, token, now, expires_at)
+
+    async def lock(self, tx: Transaction, token: str) -> RefreshToken | None:
+        """An issued refresh token, its session locked until the transaction ends."""
+        if await tx.first(_LOCK, token_hash=_digest(token)) is None:
+            return None
+        return RefreshToken(*await tx.one(_GET_TOKEN, token_hash=_digest(token)))
+
+    async def rotate(self, tx: Transaction, used: RefreshToken, token: str, now: datetime) -> None:
+        """Mark a locked token as used, and insert `token` as its successor."""
+        await tx.run(_USE_TOKEN, hash=used.token_hash, now=now)
+        await self._insert_token(tx, used.session_id, token, now, used.session_expires_at)
+        await tx.run(_DELETE_TOKENS, id=used.session_id)
+
+    async def end_in(self, tx: Transaction, session_id: str, now: datetime) -> None:
+        """End a session in a transaction."""
+        await tx.run(_END, id=session_id, now=now)
+
+    async def end(self, session_id: str, now: datetime) -> None:
+        """End a session; one that has ended keeps its time."""
+        await self._database.run(_END, id=session_id, now=now)
+
+    async def end_by_token(self, token: str, now: datetime) -> None:
+        """End the session of a refresh token, if there is one."""
+        row = await self._database.first(_GET_TOKEN, token_hash=_digest(token))
+        if row is not None:
+            await self.end(row.session_id, now)
+
+    async def _insert_token(
+        self, tx: Transaction, session_id: str, token: str, now: datetime, session_expires_at: datetime
+    ) -> None:
+        await tx.run(
+            _INSERT_TOKEN,
+            token_hash=_digest(token),
+            session_id=session_id,
+            now=now,
+            expires_at=refresh_token_expiry(now, session_expires_at),
+        )
+
+
+def _digest(token: str) -> bytes:
+    # 256 random bits need no slow hash.
+    return hashlib.sha256(token.encode()).digest()
