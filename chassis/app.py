@@ -1,4 +1,4 @@
-"""What every service is built on: the parts of one process, its start and its end.
+"""One process of a service: its parts, its start and its stop.
 
 async def build(app: App) -> None:
     app.add_service("weft.order.v1.OrderService", OrderHandlers(app.database))
@@ -44,25 +44,25 @@ from contract import Contract
 log = logs.logger("app")
 Job = Callable[[], Awaitable[Any]]
 RETRY_FOREVER: dict[str, Any] = {"max_attempts": 1_000_000, "max_overruns": None}
-"""Options of a queue whose jobs may not be lost to anything."""
+"""Options of a queue whose jobs must never become dead letters."""
 DRAIN_IDLE_S = 0.3
-"""Seconds without a call after which callers have noticed that the process is not serving any more."""
+"""Seconds without a call after which clients have noticed that the process is stopping."""
 
 STREAM_GRACE_S = 15
-"""Seconds that a stream has past its deadline: for its last message, and for a peer whose timer is late."""
+"""Added to the deadline of a stream: for its last message, and for a peer whose timer is late."""
 
 
 def server_options(read: Contract) -> list[tuple[str, int]]:
-    """gRPC's options. A connection that has reached its age lets its longest stream come to its own end."""
+    """gRPC's options. A connection that reaches its maximum age lets its longest stream end by itself."""
     longest = max(method.deadline for method in read.methods)
     return [
-        ("grpc.so_reuseport", 0),  # one process is one endpoint: a taken port is a fault, not a share
+        ("grpc.so_reuseport", 0),  # one process is one endpoint: a port in use is an error
         ("grpc.max_connection_age_ms", 300_000),  # clients find new replicas
         ("grpc.max_connection_age_grace_ms", int((longest + STREAM_GRACE_S) * 1000)),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.max_receive_message_length", 4 * 1024 * 1024),
-        # Twice what the edge lets pass; between a soft and a hard limit gRPC refuses by chance.
+        # Twice the limit of the edge; between a soft and a hard limit gRPC rejects at random.
         ("grpc.max_metadata_size", 64 * 1024),
         ("grpc.absolute_max_metadata_size", 64 * 1024),
         ("grpc.max_concurrent_streams", 1000),
@@ -70,7 +70,7 @@ def server_options(read: Contract) -> list[tuple[str, int]]:
 
 
 class App:
-    """The parts of a service's process. `build` adds handlers and workers; `start` and `stop` bracket its life."""
+    """The parts of a service's process. `build` adds handlers and workers; then `start` and `stop` are called once."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class App:
         self._add_chassis_tables()
 
     def _add_chassis_tables(self) -> None:
-        """Put to use what the service's metadata has of the chassis's tables."""
+        """Set up retention, and idempotency and the outbox where the service has their tables."""
         self.schedule(retention.INTERVAL_S, retention.Sweep(self.database, self.metadata, self.clock).run, "retention")
         self.replies: idempotency.Replies | None = None
         if "idempotency" in self.metadata.tables:
@@ -120,7 +120,7 @@ class App:
             self.add_worker(workers.Worker(self.outbox.queue, relay, breakers=[relay.breaker]))
 
     async def _fetch_keys(self) -> str:
-        # A client for this alone: no breaker and no pausing channel of other calls keeps the keys away.
+        # A separate client: the circuit breaker and channel of other calls must not block the keys.
         clients = InternalWeft(self.settings.peers, tls=_client_tls(self.settings))
         try:
             return str((await clients.oauth.get_jwks()).data, "utf-8")
@@ -131,7 +131,7 @@ class App:
 
     @cached_property
     def cache(self) -> Cache:
-        """The shared cache. A service that does not ask for it has neither its connections nor its library."""
+        """The shared cache, connected on first use: its library takes memory in every process that imports it."""
         from chassis.storage.valkey import connect  # its library takes 8 MB
 
         return connect(self.settings.redis_url.get_secret_value(), self.name)
@@ -146,7 +146,7 @@ class App:
         self._served[service] = handlers
 
     def queue(self, table: str, **options: Any) -> Queue:
-        """A work queue on one of the service's tables; options as for `work.Queue`."""
+        """A work queue on one of the service's tables; options as for `Queue`."""
         queue = Queue(self.database, self.metadata.tables[table], self.clock, **options)
         self._queues.append(queue)
         self.schedule(15, queue.measure, f"measure {table}")
@@ -157,21 +157,21 @@ class App:
         self._workers.append(worker)
 
     def schedule(self, seconds: float, job: Job, name: str) -> None:
-        """Run a job again and again, unless `WEFT_WORK` is off. Replicas may run it at once."""
+        """Run a job periodically, unless `WEFT_WORK` is off. Replicas may run it concurrently."""
         self._jobs.append((seconds, job, name))
 
     def on_stop(self, end: Job) -> None:
-        """Call when the process begins to stop, before running calls are waited for: tell streams to end."""
+        """Call `end` when the process begins to stop, before it waits for running calls: to end streams."""
         self._stops.append(end)
 
     def run_in_background(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run something until the process ends."""
+        """Run a coroutine until the process stops."""
         self._tasks.add(asyncio.create_task(coroutine))
 
     # Life
 
     async def start(self) -> int:
-        """Open everything and serve; the port, 0 where nothing is served."""
+        """Connect and serve; returns the port, 0 where nothing is served."""
         await self.database.open()
         self.health = Health(self.database, self._migrations, list(self._served))
         port = await self._start_server() if self.settings.serve else 0
@@ -185,12 +185,12 @@ class App:
             for worker in self._workers:
                 self._working.add(asyncio.create_task(worker.run()))
             for seconds, job, name in self._jobs:
-                self.run_in_background(_again(seconds, job, name))
+                self.run_in_background(_run_periodically(seconds, job, name))
         log.info("started", port=port)
         return port
 
     async def stop(self) -> None:
-        """Not serving; callers gone; streams told to end; running calls finished; leases handed back; everything closed."""
+        """Report not serving, wait for clients to leave, end streams, finish calls and jobs, close connections."""
         log.info("stopping")
         await self.health.stop()
         for worker in self._workers:
@@ -209,16 +209,16 @@ class App:
         log.info("stopped")
 
     async def close(self) -> None:
-        """Disconnect from everything."""
+        """Close all connections."""
         await self.clients.close()
         if "cache" in vars(self):
             await self.cache.close()
         await self.database.close()
 
     async def _drain(self) -> None:
-        """Serve on until callers have gone elsewhere: a server that closes breaks off what arrives at that moment.
+        """Serve until no call has arrived for `DRAIN_IDLE_S`, at most for `WEFT_DRAIN` seconds.
 
-        Until no call has come for a moment, at most for the time that the settings give.
+        A server that closes at once would break off the calls that arrive at that moment.
         """
         end, seen = monotonic() + self.settings.drain, -1
         while self._server is not None and self.server_context.calls != seen and monotonic() < end:
@@ -253,7 +253,7 @@ class App:
                 port = server.add_insecure_port(self.settings.listen)
         except RuntimeError:
             raise SettingsError(
-                f"WEFT_LISTEN: {self.settings.listen} is taken or not ours; name another address."
+                f"WEFT_LISTEN: {self.settings.listen} is in use or not an address of this host; set another one."
             ) from None
         await server.start()
         return port
@@ -265,8 +265,8 @@ class App:
             await asyncio.sleep(5)
 
 
-async def _again(seconds: float, job: Job, name: str) -> None:
-    """Run a job every so many seconds, replicas apart from one another; a failure waits for the next time."""
+async def _run_periodically(seconds: float, job: Job, name: str) -> None:
+    """Run a job about every `seconds`, with jitter to spread replicas; a failure is logged."""
     while True:
         await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311
         try:

@@ -25,7 +25,7 @@ from chassis.telemetry import logs, tracing
 Build = Callable[[App], Awaitable[None]]
 log = logs.logger("process")
 _ABORT_TIMEOUT_S = 3.0
-"""Seconds to close what a failed start has opened, and for its tasks to end."""
+"""To close what a failed start has opened, and for its tasks to end."""
 
 
 def main(
@@ -53,7 +53,7 @@ def main(
             uvloop.run(_serve(lambda: App(name, read, metadata=metadata, migrations=migrations, tracer=tracer), build))
             tracing.stop()
         else:
-            sys.exit(f"weft-{name}: there is no command {command!r}; say serve, migrate or bootstrap.")
+            sys.exit(f"weft-{name}: there is no command {command!r}; use serve, migrate or bootstrap.")
     except Exception as error:
         if not (sentence := _sentence(error)):
             raise
@@ -61,7 +61,7 @@ def main(
 
 
 def _sentence(error: BaseException) -> str:
-    """What is wrong and what to do about it; empty for what nobody has foreseen, which is shown as it is."""
+    """What is wrong and what to do about it; empty for unexpected errors, which are raised."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig  # what SQLAlchemy wraps
     if isinstance(error, SettingsError):
@@ -72,12 +72,12 @@ def _sentence(error: BaseException) -> str:
         return database_fault(error)
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
-        return f"it cannot go on: {error.strerror or error}{where}; see to that and start it again."
+        return f"it cannot start: {error.strerror or error}{where}; fix that and start it again."
     return ""
 
 
 def database_fault(error: BaseException) -> str:
-    """What the server said, and what to do about it. The server names roles and databases, never a password."""
+    """The server's message, and what to do about it. It may name roles and databases, never a password."""
     said = str(error).strip().split("\n\t")[0]
     if "FATAL:" in said or isinstance(error, psycopg.errors.InsufficientPrivilege):
         reason = f"refuses ({said.rpartition('FATAL:')[2].strip().splitlines()[0]})"
@@ -99,7 +99,7 @@ def _start_telemetry(name: str, read: Settings) -> tracing.Tracer:
         return tracing.start(name, read.otlp_endpoint, read.trace_ratio, read.metrics_listen)
     except OSError as error:
         raise SettingsError(
-            f"WEFT_METRICS_LISTEN: {read.metrics_listen} is taken or not ours ({error.strerror}); name another address."
+            f"WEFT_METRICS_LISTEN: {read.metrics_listen} is in use or not an address of this host ({error.strerror}); set another one."
         ) from None
 
 
@@ -113,20 +113,20 @@ def _migrate(name: str, read: Settings, metadata: MetaData, folder: Path) -> Non
 async def _bootstrap(make: Callable[[], App], bootstrap: Callable[[App], Awaitable[None]] | None) -> None:
     if bootstrap is None:
         return
-    weft = make()
-    # Its connection comes before the pool's, which would try again in silence: it says what the server answers.
-    async with migrating.taking_turns(weft.database_url):
-        await weft.database.open()
+    app = make()
+    # Connects before the pool, which retries silently: this connection reports the server's error.
+    async with migrating.advisory_lock(app.database_url):
+        await app.database.open()
         try:
-            await bootstrap(weft)
+            await bootstrap(app)
         finally:
-            await weft.close()
+            await app.close()
 
 
 async def _serve(make: Callable[[], App], build: Build) -> None:
-    """Until SIGTERM or SIGINT, and then to a graceful end; a second signal ends at once."""
-    weft = make()
-    if observed := weft.settings.record_reasons:
+    """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal exits immediately."""
+    app = make()
+    if observed := app.settings.record_reasons:
         _record_reasons(observed)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -139,32 +139,32 @@ async def _serve(make: Callable[[], App], build: Build) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     try:
-        await build(weft)
-        await weft.start()
+        await build(app)
+        await app.start()
     except Exception as error:
-        await _give_up(weft, error)
+        await _abort_start(app, error)
         raise
-    _spare_the_collector()
+    _tune_garbage_collection()
     await stopping.wait()
-    await weft.stop()
+    await app.stop()
 
 
-async def _give_up(weft: App, error: Exception) -> None:
-    """Close what a failed start has opened, and end for certain: a task that will not be cancelled keeps the loop alive."""
+async def _abort_start(app: App, error: Exception) -> None:
+    """Close what a failed start has opened, and exit even if a task ignores its cancellation."""
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_ABORT_TIMEOUT_S):
-            await weft.close()
+            await app.close()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     if tasks and (await asyncio.wait(tasks, timeout=_ABORT_TIMEOUT_S))[1]:
-        sys.stderr.write(f"weft-{weft.name}: {_sentence(error) or repr(error)}\n")
+        sys.stderr.write(f"weft-{app.name}: {_sentence(error) or repr(error)}\n")
         sys.stderr.flush()
         os._exit(1)
 
 
-def _spare_the_collector() -> None:
-    """What lives as long as the process is looked at no more, and calls, which free what they use, trigger fewer looks.
+def _tune_garbage_collection() -> None:
+    """Exclude what lives as long as the process from collections, and collect less often: calls free what they use.
 
     Collections took 5 % of the order service's CPU; generation 0 now holds some tens of calls.
     """

@@ -1,7 +1,7 @@
-"""The time that calls of a method may take, kept for all of them by one timer.
+"""The deadline of a method's calls, enforced for all of them by one timer.
 
-`asyncio.timeout` makes a timer for each: 4 µs a call, as much as a span. Here all calls have the same time, so those that
-began first are due first.
+`asyncio.timeout` makes a timer for each call: 4 µs, as much as a span. Here all calls have the same time limit, so the
+first to start is the first to expire.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class _Running:
-    """A call within its bound; `task` is None once it has ended."""
+    """A running call; `task` is None once it has ended."""
 
     __slots__ = ("due", "expired", "task")
 
@@ -26,15 +26,15 @@ class _Running:
 
 
 class TimeLimit:
-    """At most `seconds` for each of any number of calls."""
+    """A time limit of `seconds` for each of any number of concurrent calls."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._running: deque[_Running] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def keep(self, call: Awaitable[Result]) -> Result:
-        """What `call` gives. Raises `TimeoutError` where that takes too long, after cancelling it."""
+    async def enforce(self, call: Awaitable[Result]) -> Result:
+        """Await `call`. Cancels it and raises `TimeoutError` when the time limit is over."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         running = _Running(task, loop.time() + self._seconds)
@@ -44,7 +44,7 @@ class TimeLimit:
         try:
             return await call
         except asyncio.CancelledError as cancelled:
-            # Of two who cancelled it, the other one's cancellation goes on.
+            # If somebody else cancelled it too, their cancellation is passed on.
             if running.expired and task is not None and not task.uncancel():
                 raise TimeoutError from cancelled
             raise
@@ -54,7 +54,7 @@ class TimeLimit:
                 self._running.popleft()
 
     def _expire(self) -> None:
-        """Cancel what is due, and look again when the next one is."""
+        """Cancel the calls that are due, and set the timer for the next one."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         while self._running and (self._running[0].task is None or self._running[0].due <= now):

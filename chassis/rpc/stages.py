@@ -44,7 +44,7 @@ log = logger("chain")
 
 @dataclass
 class ServerContext:
-    """What the stages of a process share."""
+    """What the stages of all methods share."""
 
     contract: Contract
     tracer: Tracer
@@ -95,7 +95,7 @@ def telemetry(server: ServerContext, method: Method, next_: Next) -> Next:
 
 
 class Refused(Exception):
-    """A call that was answered with an error: its code, and grpc's own signal to end the call."""
+    """A call that was answered with an error: its code, and the exception by which grpc ends the call."""
 
     def __init__(self, code: grpc.StatusCode, abort: BaseException) -> None:
         self.code = code
@@ -118,7 +118,7 @@ def error_mapping(server: ServerContext, method: Method, next_: Next) -> Next:
                 log.exception("call_failed", method=method.full_name)
             elif not isinstance(error, TimeoutError):
                 cause = getattr(error, "sqlstate", None) or type(error).__name__
-                log.warning("call_broken_off", method=method.full_name, reason=passing.reason, cause=cause)
+                log.warning("call_interrupted", method=method.full_name, reason=passing.reason, cause=cause)
             raised = passing or errors.InternalFault()
         _log_undeclared(method, raised, declared.get((raised.domain, raised.reason)))
         if errors.observer is not None:
@@ -146,35 +146,35 @@ def _log_undeclared(method: Method, raised: WeftError, reason: Reason | None) ->
 
 
 def admission(server: ServerContext, method: Method, next_: Next) -> Next:
-    """Before any work is done: shed load while answering is still cheap, and bound the time that a call may take."""
+    """Before any work is done: shed load while a refusal is cheap, and limit the time of a call."""
     most, longest, streaming = server.max_concurrent_calls, method.deadline, method.server_streaming
-    bound = TimeLimit(longest)
+    limit = TimeLimit(longest)
 
     async def run(call: Call) -> bytes | None:
-        # An open stream does next to nothing: streams have a bound of their own and take no place of a call's.
+        # An open stream is mostly idle: streams have a limit of their own and do not count as calls.
         if (server.streams >= most) if streaming else (server.in_flight - server.streams > most):
             raise errors.Overloaded(retry_after=timedelta(seconds=1))
-        asked = call.context.time_remaining()
-        left = longest if asked is None else min(asked, longest)
+        caller_left = call.context.time_remaining()
+        left = longest if caller_left is None else min(caller_left, longest)
         call.deadline = time.monotonic() + left
         handed_on.deadline.set(call.deadline)
         handed_on.authorization.set(call.authorization)
         handed_on.request_id.set(call.request_id)
-        if streaming:  # it ends itself, with a last message that says so
+        if streaming:  # a stream ends itself, with a last message that says why
             server.streams += 1
             try:
                 return await next_(call)
             finally:
                 server.streams -= 1
-        if asked is not None and asked <= longest:  # a caller's own deadline is kept by grpc
+        if caller_left is not None and caller_left <= longest:  # grpc enforces the caller's own deadline
             return await next_(call)
-        return await bound.keep(next_(call))
+        return await limit.enforce(next_(call))
 
     return run
 
 
 def authentication(server: ServerContext, method: Method, next_: Next) -> Next:
-    """Before policy, which asks who calls: the verified token, or the verified certificate for internal methods."""
+    """Before authorization, which needs the caller: the verified token, or the verified certificate for internal methods."""
     tokens, internal = server.tokens, Caller.INTERNAL in method.callers
     services = method.internal_callers | server.trusted_callers
 
@@ -192,7 +192,7 @@ def authentication(server: ServerContext, method: Method, next_: Next) -> Next:
 
 
 def authorization(_: ServerContext, method: Method, next_: Next) -> Next:
-    """Before the request is looked at: strangers learn nothing from validation."""
+    """Before the request is looked at: callers without permission learn nothing from validation."""
     callers, scope = method.callers, method.scope
     who = ", ".join(sorted(caller.name for caller in callers))
 
@@ -208,7 +208,7 @@ def authorization(_: ServerContext, method: Method, next_: Next) -> Next:
 
 
 def stream_quota(server: ServerContext, method: Method, next_: Next) -> Next:
-    """After policy, as it counts by caller: the streams that are open at a time are shared, so that nobody has them all."""
+    """After authorization, because it counts by caller: open streams are limited, so that no caller takes all of them."""
     if not method.server_streaming:
         return next_
     quota = server.stream_quota
@@ -268,7 +268,7 @@ def idempotency(server: ServerContext, method: Method, next_: Next) -> Next:
             call.key = key
             return await next_(call)
         except (WeftError, psycopg.Error) as error:
-            # A first call may have changed what this one failed on: its reply comes before any error.
+            # The first call may have caused this error: its stored reply takes precedence.
             stored = await replies.find(key)
             if stored is None:
                 if collided(error):

@@ -1,4 +1,4 @@
-"""The shared cache: Valkey, or nothing. A cache that is down is a cache that is empty: callers never fail because of it."""
+"""The shared cache: Valkey, or none. When it is unavailable it acts as if it were empty: callers never fail because of it."""
 
 from abc import ABC, abstractmethod
 
@@ -12,19 +12,19 @@ class Cache(ABC):
 
     @abstractmethod
     async def set(self, key: str, value: bytes, ttl: int) -> None:
-        """Keep a value."""
+        """Store a value for `ttl` seconds."""
 
     @abstractmethod
     async def delete(self, key: str) -> None:
-        """Forget a value."""
+        """Delete a value."""
 
     @abstractmethod
     async def increment(self, key: str, ttl: int) -> int:
-        """Count one more and return the count; the first one starts the time to live. 0 where nothing counts."""
+        """Add 1 and return the count; the first call starts the time to live. 0 where the cache is unavailable."""
 
     @abstractmethod
     async def ttl(self, key: str) -> int:
-        """Seconds that a value has left; 0 where there is none."""
+        """Seconds until a value expires; 0 where there is none."""
 
     async def close(self) -> None:
         """Disconnect."""
@@ -32,22 +32,19 @@ class Cache(ABC):
 
 
 class NullCache(Cache):
-    """Forgets everything."""
+    """Stores nothing."""
 
     async def get(self, key: str) -> bytes | None:  # noqa: ARG002
-        """None."""
         return None
 
     async def set(self, key: str, value: bytes, ttl: int) -> None:
-        """Nothing."""
+        pass
 
     async def delete(self, key: str) -> None:
-        """Nothing."""
+        pass
 
     async def increment(self, key: str, ttl: int) -> int:  # noqa: ARG002
-        """0."""
         return 0
 
     async def ttl(self, key: str) -> int:  # noqa: ARG002
-        """0."""
         return 0

@@ -1,4 +1,4 @@
-"""Connections that do not wait for ever, and the places that writers may take of a pool."""
+"""Connections with a response time-out, and the share of a pool that writers may use."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from chassis import errors
 
 Result = TypeVar("Result")
 RESPONSE_TIMEOUT_S = 6.0
-"""Seconds after which a server that has not answered is taken for gone; longer than `statement_timeout`."""
+"""Seconds after which a silent server is presumed lost; longer than `statement_timeout`."""
 WRITER_SLOT_TIMEOUT_S = 5.0
-"""Seconds that a writer waits for a place."""
+"""Seconds that a writer waits for a slot."""
 
 
 class Connection(psycopg.AsyncConnection[Any]):
-    """Hangs up on a server that does not answer, which then looks like any lost connection: the pool makes a new one.
+    """Closes the socket of a server that does not answer; the pool then replaces it like any lost connection.
 
-    `tcp_user_timeout` notices a network that is gone, and not a peer or a proxy that takes everything and says nothing.
+    `tcp_user_timeout` detects a lost network, but not a peer or a proxy that accepts everything and never answers.
     """
 
     async def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
-        """As the base class does, and no longer than `RESPONSE_TIMEOUT_S`."""
-        timer = asyncio.get_running_loop().call_later(RESPONSE_TIMEOUT_S, self._hang_up)
+        """As in the base class, for at most `RESPONSE_TIMEOUT_S` seconds."""
+        timer = asyncio.get_running_loop().call_later(RESPONSE_TIMEOUT_S, self._shut_down)
         try:
             return await super().wait(gen, interval, timeout)
         finally:
             timer.cancel()
 
-    def _hang_up(self) -> None:
-        # Shut down and not closed: whoever waits for the socket reads its end, and cleans up after itself.
+    def _shut_down(self) -> None:
+        # Shut down and not closed: the reader of the socket sees its end, and cleans up.
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.pgconn.socket)) as own:
             own.shutdown(socket.SHUT_RDWR)
 
 
 class WriterSlots:
-    """A context that so many may be in at once; the others wait, at most so many of them and for a bounded time."""
+    """A semaphore with a bounded queue and a bounded wait."""
 
-    def __init__(self, places: int, most_waiting: int) -> None:
-        self._free = asyncio.Semaphore(places)
-        self._most_waiting = most_waiting
+    def __init__(self, slots: int, max_waiting: int) -> None:
+        self._free = asyncio.Semaphore(slots)
+        self._max_waiting = max_waiting
         self._waiting = 0
 
     async def __aenter__(self) -> None:
-        """Raises `ServiceUnavailable` where no place becomes free in time."""
+        """Raises `ServiceUnavailable` where no slot becomes free in time, or too many are waiting."""
         if not self._free.locked():
             await self._free.acquire()
             return
-        if self._waiting >= self._most_waiting:
+        if self._waiting >= self._max_waiting:
             raise errors.ServiceUnavailable
         self._waiting += 1
         try:

@@ -1,7 +1,7 @@
-"""Where items wait whose rows somebody else keeps locked: here, and not in the lane that they came from.
+"""Items that are blocked by other transactions' locks wait here, outside the batch queue that they came from.
 
-Nothing of the database is held meanwhile. Now and then it is asked which of their locks are still held, and by the same
-holder: a row that is merely busy passes from hand to hand, and keeps nobody out (docs/decisions/0065).
+They hold no connection meanwhile. The database is polled for which of their locks are still held by the same holder: a
+row that is merely busy changes its holder, and blocks nobody for long (docs/decisions/0065).
 """
 
 import asyncio
@@ -20,56 +20,56 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Locks = Callable[[Sequence[Item]], Awaitable[Sequence[Collection[str]]]]
-"""For each item, the locks of others that stand in its way now. A lock's name holds its row and its holder."""
+"""For each item, the locks that block it now. The name of a lock contains its row and its holder."""
 
 CHECK_INTERVAL_S = 0.05
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 MAX_LOCK_WAIT_S = 3.0
-"""Seconds that an item waits in all before it fails."""
+"""Total seconds that an item waits before it fails."""
 
 
 @dataclass(slots=True, eq=False)
 class Entry(Generic[Item, Result]):
-    """An item on its way, and its caller's future."""
+    """An item in the queue, and its caller's future."""
 
     item: Item
     written: asyncio.Future[Result]
     until: float = field(default=0.0)
-    """When its patience ends; 0 before it first met a lock."""
+    """When it fails; 0 before it was first blocked."""
     locks: set[str] = field(default_factory=set)
 
-    def is_patient(self) -> bool:
-        """Whether it may go on waiting, for a lock that it has just met for the first time or again."""
+    def may_wait(self) -> bool:
+        """Whether it may wait for a lock; the first call starts its time limit."""
         now = monotonic()
         self.until = self.until or now + MAX_LOCK_WAIT_S
         return now < self.until
 
     def fail(self, error: Exception) -> None:
-        """Tell its caller, who may have gone away."""
+        """Raise `error` to its caller, unless that was cancelled."""
         if not self.written.done():
             self.written.set_exception(error)
 
 
-class WaitingRoom(Generic[Item, Result]):
-    """Keeps entries until their locks are gone, and gives them back to their lane."""
+class LockWaiters(Generic[Item, Result]):
+    """Holds entries until their locks are released, and then returns them to their queue."""
 
-    def __init__(self, locks: Locks[Item], give_back: Callable[[list[Entry[Item, Result]]], None]) -> None:
+    def __init__(self, locks: Locks[Item], requeue: Callable[[list[Entry[Item, Result]]], None]) -> None:
         self._locks = locks
-        self._give_back = give_back
+        self._requeue = requeue
         self._waiting: set[Entry[Item, Result]] = set()
         self._known: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
 
     def __bool__(self) -> bool:
-        """Whether anybody waits: then those who come are looked at before they meet the same lock."""
+        """Whether entries are waiting: then new ones are checked before they run into the same lock."""
         return bool(self._waiting)
 
-    async def admit(self, batch: list[Entry[Item, Result]]) -> list[Entry[Item, Result]]:
-        """Keep those that a lock stands in the way of; the others."""
+    async def hold(self, batch: list[Entry[Item, Result]]) -> list[Entry[Item, Result]]:
+        """Hold the entries that are blocked; returns the others."""
         return self._keep(batch, await self._find(batch))
 
-    async def sift(self, batch: list[Entry[Item, Result]]) -> list[Entry[Item, Result]]:
-        """Keep those that meet a lock for which somebody waits already; the others."""
+    async def hold_known(self, batch: list[Entry[Item, Result]]) -> list[Entry[Item, Result]]:
+        """Hold the entries that are blocked by a lock for which others wait already; returns the others."""
         return self._keep(batch, [locks & self._known for locks in await self._find(batch)])
 
     def _keep(self, batch: list[Entry[Item, Result]], found: list[set[str]]) -> list[Entry[Item, Result]]:
@@ -78,7 +78,7 @@ class WaitingRoom(Generic[Item, Result]):
             if not locks:
                 others.append(entry)
                 continue
-            entry.is_patient()
+            entry.may_wait()
             entry.locks = locks
             self._waiting.add(entry)
             self._known |= locks
@@ -93,22 +93,22 @@ class WaitingRoom(Generic[Item, Result]):
         try:
             while self._waiting:
                 await asyncio.sleep(CHECK_INTERVAL_S)
-                self._let_go()
+                self._expire()
                 try:
-                    await self._look()
+                    await self._check()
                 except Exception as error:
-                    log.warning("look_failed", cause=repr(error))  # those who wait lose patience in time
+                    log.warning("lock_check_failed", cause=repr(error))  # those who wait fail when their time is over
         finally:
             self._watching = None
 
-    def _let_go(self) -> None:
-        """Of those whose caller has gone away or whose patience has ended."""
+    def _expire(self) -> None:
+        """Drop entries whose caller was cancelled, and fail those whose time is over."""
         now = monotonic()
         for entry in [entry for entry in self._waiting if entry.written.done() or entry.until <= now]:
             self._waiting.discard(entry)
             entry.fail(ResourceBusy(retry_after=timedelta(seconds=1)))
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         waiting = list(self._waiting)
         if not waiting:
             return
@@ -120,4 +120,4 @@ class WaitingRoom(Generic[Item, Result]):
                 free.append(entry)
         self._known = {lock for entry in self._waiting for lock in entry.locks}
         if free:
-            self._give_back(free)
+            self._requeue(free)

@@ -26,9 +26,9 @@ MIN_POSTGRES_VERSION = 15
 """The oldest PostgreSQL that the tests run the whole mesh against, beside the embedded one (docs/running.md)."""
 _CONNECT_TIMEOUT_S = 5
 _ADVISORY_LOCK_KEY = 7_309_451_120_883
-"""An arbitrary key: two that migrate or bootstrap one database at once take turns."""
+"""An arbitrary key: concurrent migrations and bootstraps of one database run one after another."""
 MAX_ATTEMPTS, RETRY_DELAY_S = 100, 0.2
-"""How often a revision tries to lock its tables, and seconds in between."""
+"""Of a revision to lock its tables."""
 
 
 def migrate(url: str, folder: Path, metadata: MetaData) -> None:
@@ -47,7 +47,7 @@ def migrate(url: str, folder: Path, metadata: MetaData) -> None:
                     raise
                 connection.rollback()
                 log.info("migration_waits", cause=type(error.orig).__name__)
-                time.sleep(RETRY_DELAY_S)  # calls that queued up behind it go by
+                time.sleep(RETRY_DELAY_S)  # the calls that queued up behind it proceed
         else:
             _upgrade(connection, folder, metadata)
     log.info("migrated", revision=head(folder))
@@ -75,8 +75,8 @@ def check_version(version: int) -> None:
 
 
 @asynccontextmanager
-async def taking_turns(url: str) -> AsyncIterator[None]:
-    """Around a command that two may run at once, such as `bootstrap`: the second waits for the first, however it ends."""
+async def advisory_lock(url: str) -> AsyncIterator[None]:
+    """Serialise a command that may be run concurrently, such as `bootstrap`. Released also when the process dies."""
     async with await psycopg.AsyncConnection.connect(
         url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S
     ) as connection:

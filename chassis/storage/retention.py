@@ -26,12 +26,12 @@ log = logger("retention")
 INTERVAL_S = 60.0
 BATCH_ROWS = 1000
 PAUSE_S = 0.05
-"""Between two batches: the statements of callers come first."""
+"""Between two batches: the statements of calls have priority."""
 BUDGET_S = 10.0
-"""For one rule in one sweep, so that a table with a backlog does not keep the others waiting."""
+"""For one rule in one sweep, so that a table with a backlog does not delay the others."""
 
-DELETED = Counter("weft_retention_deleted_rows", "Rows that were deleted because their time was over.", ["table"])
-BEHIND = Counter("weft_retention_behind", "Sweeps that ran out of time with rows left to delete.", ["table"])
+DELETED = Counter("weft_retention_deleted_rows", "Rows that were deleted because they had expired.", ["table"])
+BEHIND = Counter("weft_retention_behind", "Sweeps that ended with expired rows left.", ["table"])
 
 _KEY = "retention"
 
@@ -56,7 +56,7 @@ class Expiry:
 
 @dataclass(frozen=True)
 class Kept:
-    """The sweep leaves the table alone, for a reason."""
+    """The sweep does not touch the table, for a reason."""
 
     reason: str
 
@@ -94,7 +94,7 @@ def query(table: Table, rule: Expiry, limit: int = BATCH_ROWS) -> Query:
 
 
 class Sweep:
-    """Deletes what is past its time from all tables of a service. Any number of replicas may sweep at once."""
+    """Deletes the expired rows of all tables of a service. Replicas may sweep concurrently."""
 
     def __init__(
         self, database: Database, metadata: MetaData, clock: Clock, *, batch: int = BATCH_ROWS, budget: float = BUDGET_S
@@ -111,7 +111,7 @@ class Sweep:
         ]
 
     async def run(self) -> Mapping[str, int]:
-        """Sweep once; how many rows went, by table. A table that fails does not stop the others."""
+        """Sweep once; returns the number of deleted rows by table. A table that fails does not stop the others."""
         deleted: dict[str, int] = {}
         for table, rule, statement in self._rules:
             try:

@@ -33,20 +33,20 @@ class ValkeyCache(Cache):
         self._breaker = Breaker("cache", failures=BREAKER_FAILURES)
 
     async def get(self, key: str) -> bytes | None:
-        """The value, or None; None also where Valkey does not answer."""
+        """The value, or None; also None where Valkey does not answer."""
         value = await self._ask(lambda: self._client.get(f"{self._prefix}:{key}"), None)
         return value if isinstance(value, bytes) else None
 
     async def set(self, key: str, value: bytes, ttl: int) -> None:
-        """Keep a value, if Valkey answers."""
+        """Store a value; does nothing where Valkey does not answer."""
         await self._ask(lambda: self._client.set(f"{self._prefix}:{key}", value, ex=ttl), None)
 
     async def delete(self, key: str) -> None:
-        """Forget a value, if Valkey answers."""
+        """Delete a value; does nothing where Valkey does not answer."""
         await self._ask(lambda: self._client.delete(f"{self._prefix}:{key}"), 0)
 
     async def increment(self, key: str, ttl: int) -> int:
-        """Count one more; 0 where Valkey does not answer."""
+        """Add 1 and return the count; 0 where Valkey does not answer."""
 
         async def count() -> int:
             async with self._client.pipeline(transaction=True) as pipe:
@@ -57,7 +57,7 @@ class ValkeyCache(Cache):
         return int(await self._ask(count, 0))
 
     async def ttl(self, key: str) -> int:
-        """Seconds left; 0 where there is no value, or no answer."""
+        """Seconds until a value expires; 0 where there is none, or no answer."""
         return max(0, int(await self._ask(lambda: self._client.ttl(f"{self._prefix}:{key}"), 0)))
 
     async def close(self) -> None:
@@ -85,5 +85,5 @@ class ValkeyCache(Cache):
 
 
 def connect(url: str, prefix: str) -> Cache:
-    """The cache of a URL; the one that forgets everything where there is none."""
+    """The cache at a URL; a `NullCache` where the URL is empty."""
     return ValkeyCache(url, prefix) if url else NullCache()

@@ -57,15 +57,15 @@ def test_a_taken_port_ends_the_process(run, setting):
 
         sentence = said(run("serve", **{setting: address}))
 
-    assert sentence.startswith(f"weft-order: {setting}: {address} is taken or not ours")
-    assert sentence.endswith("; name another address.")
+    assert sentence.startswith(f"weft-order: {setting}: {address} is in use or not an address of this host")
+    assert sentence.endswith("; set another one.")
 
 
 def test_a_certificate_that_is_not_there_ends_the_process(run):
     sentence = said(run("serve", WEFT_TLS_CERT="/nowhere/order.crt"))
 
     assert sentence == (
-        "weft-order: it cannot go on: No such file or directory (/nowhere/order.crt); see to that and start it again."
+        "weft-order: it cannot start: No such file or directory (/nowhere/order.crt); fix that and start it again."
     )
 
 

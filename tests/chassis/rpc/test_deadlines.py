@@ -13,9 +13,9 @@ async def answer(after: asyncio.Event) -> str:
 
 
 async def test_a_call_in_time_is_answered_and_one_too_long_is_cancelled_and_told() -> None:
-    bound, soon, never = TimeLimit(0.2), asyncio.Event(), asyncio.Event()
-    stuck = asyncio.create_task(bound.keep(answer(never)))
-    quick = asyncio.create_task(bound.keep(answer(soon)))
+    limit, soon, never = TimeLimit(0.2), asyncio.Event(), asyncio.Event()
+    stuck = asyncio.create_task(limit.enforce(answer(never)))
+    quick = asyncio.create_task(limit.enforce(answer(soon)))
     asyncio.get_running_loop().call_later(0.01, soon.set)
     assert await quick == "answered"
     with pytest.raises(TimeoutError):
@@ -24,30 +24,30 @@ async def test_a_call_in_time_is_answered_and_one_too_long_is_cancelled_and_told
 
 
 async def test_each_call_has_its_whole_time() -> None:
-    loop, bound = asyncio.get_running_loop(), TimeLimit(0.3)
+    loop, limit = asyncio.get_running_loop(), TimeLimit(0.3)
     ends: list[float] = []
 
     async def call() -> None:
         began = loop.time()
         with pytest.raises(TimeoutError):
-            await bound.keep(answer(asyncio.Event()))
+            await limit.enforce(answer(asyncio.Event()))
         ends.append(loop.time() - began)
 
     async def call_later() -> None:
         with pytest.raises(TimeoutError):
-            await TimeLimit(0.1).keep(answer(asyncio.Event()))
+            await TimeLimit(0.1).enforce(answer(asyncio.Event()))
         await call()
 
     await asyncio.gather(call(), call_later())
     assert len(ends) == 2 and min(ends) >= 0.3
 
     with pytest.raises(TimeoutError):  # and the timer is set anew after a quiet time
-        await bound.keep(answer(asyncio.Event()))
+        await limit.enforce(answer(asyncio.Event()))
 
 
 async def test_a_caller_that_goes_away_is_no_timeout() -> None:
-    bound = TimeLimit(30)
-    call = asyncio.create_task(bound.keep(answer(asyncio.Event())))
+    limit = TimeLimit(30)
+    call = asyncio.create_task(limit.enforce(answer(asyncio.Event())))
     await asyncio.sleep(0)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -59,4 +59,4 @@ async def test_an_error_of_the_call_stays_its_own() -> None:
         raise LookupError("nothing there")
 
     with pytest.raises(LookupError, match="nothing there"):
-        await TimeLimit(30).keep(fail())
+        await TimeLimit(30).enforce(fail())
