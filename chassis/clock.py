@@ -18,7 +18,7 @@ class Clock:
 
 
 class FixedClock(Clock):
-    """A clock that stands still until it is moved; for tests. Statements get its time as their parameter `now`."""
+    """A clock that only moves when told to; for tests. Statements get its time as their parameter `now`."""
 
     sql = "%(now)s::timestamptz"
 

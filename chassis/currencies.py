@@ -8,10 +8,10 @@ EXPONENTS: dict[str, int] = {c.code: c.exponent for c in Currency if c.exponent 
 """Decimal places by code. Metals, tests (`XTS`) and the lack of a currency (`XXX`) have none, and are left out."""
 
 _UNITS_OF_ACCOUNT = {"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW", "XAD"}
-"""On the list, with decimal places, and in nobody's purse."""
+"""Codes of units of account: in ISO 4217, but not means of payment."""
 
 ACCEPTED = frozenset(EXPONENTS.keys() - _UNITS_OF_ACCOUNT)
-"""What a price may be in."""
+"""The codes that prices may have."""
 
 
 def require(field: str, code: str) -> None:

@@ -1,4 +1,4 @@
-"""Language tags (BCP 47), normalised, and the best of the languages that there are. `langcodes` knows the registry."""
+"""Language tags (BCP 47): normalisation and matching, with the registry of `langcodes`."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -7,7 +7,7 @@ import langcodes
 from langcodes import language_distance
 
 MAX_TAG_LENGTH = 35
-"""Characters of a tag that every reader has to take (RFC 5646, 4.4.1); the bound of the contract."""
+"""The tag length that every implementation must support (RFC 5646, 4.4.1), and the bound of the contract."""
 
 _MAX_DISTANCE = 10
 """Of a match: Swiss German is served German (8), Ukrainian is not served Russian (24)."""

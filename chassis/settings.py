@@ -1,4 +1,4 @@
-"""A process's settings, from the environment (`WEFT_…`). A setting loosens; what is not set is the safe way."""
+"""A process's settings, from the environment (`WEFT_…`). Every default is the safe choice."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """Everything that a service may be told. Addresses are `host:port`; times are seconds."""
+    """The settings of a service. Addresses are `host:port`; times are seconds."""
 
     model_config = SettingsConfigDict(env_prefix="WEFT_", frozen=True, extra="ignore")
 
@@ -52,7 +52,7 @@ class Settings(BaseSettings):
 
 
 def read(**overrides: Any) -> Settings:
-    """The settings of this process. Raises `SettingsError`, one sentence for all that is wrong."""
+    """The settings of this process. Raises `SettingsError`, with one message for all faults."""
     try:
         settings = Settings(**overrides)
     except ValidationError as error:

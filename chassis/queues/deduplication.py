@@ -1,4 +1,4 @@
-"""De-duplication marks: delivery is at least once, its effect is once."""
+"""De-duplication of events: they are delivered at least once, and take effect once."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ _MARK = Query(
 
 
 def table(metadata: MetaData) -> Table:
-    """Which consumer has taken which event."""
+    """The events that each consumer has processed."""
     return Table(
         "seen",
         metadata,
@@ -24,12 +24,12 @@ def table(metadata: MetaData) -> Table:
         Column("event_id", Text, primary_key=True),
         Column("seen_at", DateTime(timezone=True), nullable=False),
         Index("seen_at", "seen_at"),
-        # Longer than any queue keeps trying.
+        # Longer than any queue retries.
         info=retention.delete(retention.Expiry("seen_at", timedelta(days=7))),
     )
 
 
 async def mark(tx: Transaction, consumer: str, ids: Sequence[str], now: datetime) -> set[str]:
-    """Mark events as taken in the transaction that takes them; those that are new. Sorted, so that two never deadlock."""
+    """Mark events as processed, in the transaction that processes them; returns the new ones. Sorted to avoid deadlocks."""
     rows = await tx.all(_MARK, consumer=consumer, ids=sorted(set(ids)), now=now)
     return {row.event_id for row in rows}

@@ -1,4 +1,4 @@
-"""The chain that every call runs through, composed once for each RPC when the server starts."""
+"""The interceptor chain of every call, composed once for each RPC when the server starts."""
 
 from __future__ import annotations
 

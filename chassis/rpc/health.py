@@ -16,7 +16,7 @@ from chassis.telemetry.logs import logger
 log = logger("health")
 CHECK_INTERVAL_S = 2.0
 CHECK_TIMEOUT_S = 2.0
-"""Seconds within which the database has to answer; a statement that hangs ends by itself (`connections`)."""
+"""For the database to answer; a statement that hangs ends by itself (`connections`)."""
 _REVISION = Query("SELECT version_num FROM alembic_version", name="check revision")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -33,20 +33,20 @@ class Health:
         self._stopping = False
 
     async def ready(self) -> bool:
-        """Whether the database answers and has the newest migration that this process knows, or a newer one."""
-        looking = asyncio.ensure_future(self._database.first(_REVISION))
-        looking.add_done_callback(_forget)
-        # Not cancelled when it is late: to cancel a statement, a silent server would have to answer too.
+        """Whether the database answers and has at least the newest migration that this process knows."""
+        check = asyncio.ensure_future(self._database.first(_REVISION))
+        check.add_done_callback(_ignore_exception)
+        # Not cancelled when it is late: cancelling a statement needs an answer of the same server.
         try:
-            await asyncio.wait({looking}, timeout=CHECK_TIMEOUT_S)
+            await asyncio.wait({check}, timeout=CHECK_TIMEOUT_S)
         except asyncio.CancelledError:
-            looking.cancel()  # the process ends
+            check.cancel()  # the process ends
             raise
-        if not looking.done():
-            log.warning("not_ready", cause="late")
+        if not check.done():
+            log.warning("not_ready", cause="timeout")
             return False
         try:
-            row = looking.result()
+            row = check.result()
         except WeftError as error:
             log.warning("not_ready", cause=type(error).__name__)
             return False
@@ -56,7 +56,7 @@ class Health:
         return row is not None and row.version_num >= self._head
 
     async def watch(self) -> None:
-        """Look every few seconds, until cancelled; health traffic itself never waits for the database."""
+        """Check periodically, until cancelled; health requests never wait for the database."""
         known: bool | None = None
         while not self._stopping:
             now = await self.ready()
@@ -66,7 +66,7 @@ class Health:
             await asyncio.sleep(CHECK_INTERVAL_S if now else 0.2)
 
     async def stop(self) -> None:
-        """Not serving from now on: edges and clients go elsewhere."""
+        """Report NOT_SERVING from now on: edges and clients choose another replica."""
         self._stopping = True
         await self.servicer.enter_graceful_shutdown()
 
@@ -75,7 +75,7 @@ class Health:
             await self.servicer.set(service, status)
 
 
-def _forget(looking: "asyncio.Future[Any]") -> None:
-    """What it raises is no news where nobody waits for it any more."""
-    if not looking.cancelled():
-        looking.exception()
+def _ignore_exception(check: "asyncio.Future[Any]") -> None:
+    """Retrieve its exception, which nobody waits for any more."""
+    if not check.cancelled():
+        check.exception()

@@ -1,8 +1,8 @@
-"""Idempotency keys: one effect and one answer for a key, whatever is sent twice, late, or at once.
+"""Idempotency keys: one effect and one response for each key, even when it is sent twice, late, or concurrently.
 
 The record is written in the transaction of the effect, so one exists if and only if the other does. Only successes are
-stored. A call that comes while the first one runs waits for it: in the same process for its end, across processes on
-the unique index, bounded by `lock_timeout`.
+stored. A second call that arrives while the first one runs waits for it: in the same process for its end, in another
+process on the unique index, for at most `lock_timeout`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from chassis.storage.database import Database, Query, Transaction, violated
 RETENTION = timedelta(hours=24)
 TABLE = "idempotency"
 CONSTRAINT = f"{TABLE}_pkey"
-"""What a second writer of the same key breaks."""
+"""Violated by a second writer of the same key."""
 
 _INSERT = Query(
     "INSERT INTO idempotency (id, fingerprint, reply, created_at) VALUES (%(id)s, %(fingerprint)s, %(reply)s, %(created_at)s)",
@@ -50,7 +50,7 @@ def table(metadata: MetaData) -> Table:
 
 
 class Record(NamedTuple):
-    """A row of the table, for handlers whose one statement writes it."""
+    """A row of the table, for handlers that insert it in a statement of their own."""
 
     id: bytes
     fingerprint: bytes
@@ -69,7 +69,7 @@ class IdempotencyKey:
     recorded: bool = field(default=False)
 
     def record(self, reply: bytes) -> Record:
-        """The row to insert with the effect; a reply that holds something sensitive is sealed."""
+        """The row to insert with the effect; a reply with sensitive fields is encrypted."""
         self.recorded = True
         stored = self.vault.seal(reply, "idempotency") if self.vault else reply
         return Record(self.id, self.fingerprint, stored, self.clock.now())
@@ -80,7 +80,7 @@ class IdempotencyKey:
 
 
 class Replies:
-    """Finds stored replies, and lets calls with one key in one process take turns."""
+    """Finds stored replies, and serialises calls of one process that have the same key."""
 
     def __init__(self, database: Database, clock: Clock, vault: Vault) -> None:
         self._database = database
@@ -89,20 +89,20 @@ class Replies:
         self._running: dict[bytes, asyncio.Future[None]] = {}
 
     def key(self, caller: str, method: str, key: str, request: Message, sealed: bool) -> IdempotencyKey:
-        """The key of a call: what it is stored under, and the fingerprint of its request."""
+        """The key of a call: its id in the table, and the fingerprint of its request."""
         scope = hashlib.blake2b(f"{caller}\n{method}\n{key}".encode(), digest_size=16).digest()
         print_ = hashlib.blake2b(request.SerializeToString(deterministic=True), digest_size=16).digest()
         return IdempotencyKey(scope, print_, self._clock, self._vault if sealed else None)
 
     async def turn(self, key: IdempotencyKey) -> asyncio.Future[None]:
-        """Wait until no other call of this process has the key; then it is ours until the future is done."""
+        """Wait until no other call of this process holds the key. The caller holds it until it calls `end`."""
         while (other := self._running.get(key.id)) is not None:
             await asyncio.shield(other)
         mine = self._running[key.id] = asyncio.get_running_loop().create_future()
         return mine
 
     def end(self, key: IdempotencyKey, turn: asyncio.Future[None]) -> None:
-        """Let the next one go on."""
+        """Release the key for the next call."""
         self._running.pop(key.id, None)
         if not turn.done():
             turn.set_result(None)
@@ -118,9 +118,9 @@ class Replies:
 
 
 def collided(error: Exception) -> bool:
-    """Whether an error says that another call with the same key was faster, or still holds the key.
+    """Whether the error means that another call with the same key has been stored, or still holds the key.
 
-    PostgreSQL names what a time-out waited for only in the error's context: "while inserting index tuple … in relation …".
+    PostgreSQL names what a lock time-out waited for only in the error's context: "while inserting index tuple … in relation …".
     """
     if isinstance(error, psycopg.errors.UniqueViolation):
         return violated(error) == CONSTRAINT

@@ -1,6 +1,6 @@
-"""What an exception that is not one of ours says of the moment: a part that the call needs was late, full or away.
+"""Classifies exceptions from libraries: temporary conditions, such as an unavailable database, are not internal errors.
 
-An INTERNAL_FAULT is a fault of the program, which the same call meets again. What passes by itself never is one.
+An INTERNAL_FAULT is a bug, which the same call would hit again.
 """
 
 from datetime import timedelta
@@ -15,13 +15,13 @@ RETRY_AFTER = timedelta(seconds=1)
 _LATE = frozenset((grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED))
 _UNREACHABLE = frozenset((grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, *_LATE))
 _CONTENTION = frozenset(("40001", "40P01", "55P03"))
-"""SQLSTATEs of a row that others hold: serialization failure, deadlock, lock time-out."""
+"""SQLSTATEs of lock conflicts: serialization failure, deadlock, lock time-out."""
 _SERVER_FAULTS = frozenset(("08", "53", "57", "58"))
-"""SQLSTATE classes of a server that is away, full, stopping, or in trouble with its system."""
+"""SQLSTATE classes of connection errors, insufficient resources, operator intervention and system errors."""
 
 
 def passing(error: Exception) -> WeftError | None:
-    """The error to answer with where the cause passes by itself; None for a fault of the program."""
+    """The error to answer with where the cause is temporary; None for a bug."""
     if isinstance(error, TimeoutError):
         return DeadlineExpired()
     if isinstance(error, psycopg.Error):
@@ -43,5 +43,5 @@ def _of_database(error: psycopg.Error) -> WeftError | None:
         return ResourceBusy(retry_after=RETRY_AFTER)
     if state[:2] in _SERVER_FAULTS or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return ServiceUnavailable()
-    # A transaction that the server has ended, or a server that is a standby just now.
+    # A transaction that the server has aborted, or a server that is a standby.
     return ServiceUnavailable() if state in ("25P02", "25P03", "25P04", "25006") else None

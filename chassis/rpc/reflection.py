@@ -1,4 +1,4 @@
-"""Reflection (`grpc.reflection.v1alpha`) for internal callers: what the edge does not route, its certificate does not open."""
+"""Reflection (`grpc.reflection.v1alpha`) for internal callers. The edge neither routes it nor has a certificate that allows it."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -14,14 +14,14 @@ _Stock: Any = reflection.aio.ReflectionServicer  # typed as a coroutine, though 
 
 
 class Reflection(_Stock):  # type: ignore[misc]
-    """The stock servicer, which asks first who calls."""
+    """The stock servicer, which authorizes the caller first."""
 
     def __init__(self, services: Sequence[str], internal_callers: Collection[str]) -> None:
         super().__init__([*services, reflection.SERVICE_NAME], descriptor_pool.Default())
         self._internal_callers = internal_callers
 
     async def ServerReflectionInfo(self, requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """What is served, described."""
+        """Describes the served services. Answers PERMISSION_DENIED to callers outside the mesh."""
         if not identity.of_certificate(context.auth_context(), self._internal_callers).is_internal:
             refused = errors.CallerNotAllowed(callers="INTERNAL")
             await context.abort(refused.code, str(refused))
@@ -29,6 +29,6 @@ class Reflection(_Stock):  # type: ignore[misc]
             yield reply
 
     def serve(self, server: grpc.aio.Server) -> None:
-        """Answer on a server."""
+        """Add it to a server."""
         add: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server  # whose types do not know it
         add(self, server)

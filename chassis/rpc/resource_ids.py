@@ -1,7 +1,7 @@
 """The ids of the resources that a call is about, as attributes of its span: `weft.order_id` and the like.
 
-Found in the contract: the fields that the route or the owner names, and every other field called `…_id`. A value counts
-only where it has the form of an id, so that nothing else that a caller writes into such a field gets into a trace.
+From the contract: the fields that the route or the owner names, and every other field called `…_id`. A value is taken
+only if it has the form of an id, so that no other input of a caller gets into a trace.
 """
 
 import re

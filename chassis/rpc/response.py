@@ -1,4 +1,4 @@
-"""The end of the chain: the handler, and its reply on the way out."""
+"""The end of the chain: the handler, its reply and the response headers."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from chassis.telemetry.logs import logger
 from contract import Method
 
 MAX_HEADER_BYTES = 2_000
-"""Bytes of an answer's own headers, far below what any part on the way takes."""
+"""Of a response's own headers: far below the limit of every hop."""
 
 STALL_TIMEOUT_S = 30.0
-"""Seconds without a message being read after which a stream ends."""
+"""A stream ends when its reader accepts no message for so long."""
 
 log = logger("chain")
 
 
 def handler_call(handler: Callable[[Any, Call], Any], method: Method) -> Next:
-    """Innermost: the handler, and the reply on its way out."""
+    """Innermost: calls the handler and serializes its reply."""
     if method.server_streaming:
 
         async def stream(call: Call) -> None:
-            # Ends with the call, and not when it is collected.
+            # Closed when the call ends, not when it is garbage-collected.
             async with aclosing(handler(call.request, call)) as messages:
                 async for message in messages:
                     await _write(call, message.SerializeToString())
@@ -49,16 +49,16 @@ def handler_call(handler: Callable[[Any, Call], Any], method: Method) -> Next:
 
 
 async def _write(call: Call, message: bytes) -> None:
-    """Send a message of a stream. While the caller reads nothing, this one waits here, and no other is made.
+    """Send a message of a stream. Waits while the reader accepts nothing (flow control), so no further one is made.
 
-    A status can follow a message only once that one is on its way: whoever reads on too late is told then. Whoever never
-    does keeps its place among its own streams, until its deadline or the age of its connection.
+    A status can follow a message only once that has been sent: a reader that resumes too late gets the error then. One
+    that never does keeps its place in its stream quota until its deadline, or the maximum age of its connection.
     """
     begun = time.monotonic()
     try:
         await call.context.write(message)
     except grpc.aio.BaseError:
-        raise asyncio.CancelledError from None  # the caller has hung up; gRPC has not come to say so
+        raise asyncio.CancelledError from None  # the caller has disconnected; gRPC has not reported it yet
     if time.monotonic() - begun > STALL_TIMEOUT_S:
         raise errors.ReaderTooSlow
 
@@ -95,12 +95,12 @@ def response(server: ServerContext, method: Method, next_: Next) -> Next:
 
 
 def _sendable(headers: Sequence[tuple[str, str]], method: Method) -> tuple[tuple[str, str], ...]:
-    """The headers that fit: what is too large, or not ASCII, would end the call on its way to the caller."""
+    """The headers that may be sent: one that is too large or not ASCII would break the call."""
     sent, room = [], MAX_HEADER_BYTES
     for name, value in headers:
         size = len(name) + len(value) + 32  # as HTTP/2 counts them
         if size > room or not (value.isascii() and value.isprintable()):
-            log.error("header_left_out", method=method.full_name, header=name, size=size)
+            log.error("header_dropped", method=method.full_name, header=name, size=size)
             continue
         room -= size
         sent.append((name, value))

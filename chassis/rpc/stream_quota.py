@@ -1,4 +1,4 @@
-"""How many streams one caller, and one partner with all its clients, may have open in a process at a time."""
+"""The maximum number of open streams of one caller, and of one partner with all its clients, in a process."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class StreamQuota:
 
     @contextmanager
     def place(self, caller: Identity) -> Iterator[None]:
-        """Around an open stream. Raises `TooManyStreams`; other services of the mesh have no bound."""
+        """Hold a place for an open stream. Raises `TooManyStreams`; other services of the mesh have no quota."""
         if caller.is_internal:
             yield
             return

@@ -1,4 +1,4 @@
-"""Personal data at rest: AES-256-GCM with key ids, and keyed hashes to look it up by.
+"""Encryption of personal data at rest: AES-256-GCM with key ids, and keyed hashes for look-ups.
 
 A sealed value is `version byte, length of key id, key id, 12 random bytes, ciphertext`; its context (such as
 `user.email`) is authenticated with it, so that a value cannot be moved to another column.
@@ -21,7 +21,7 @@ _VERSION = 1
 
 
 class Vault:
-    """Seals with the newest key, opens with any. The first key is also the root of the derived ones and must stay."""
+    """Encrypts with the newest key, decrypts with any. Derived keys come from the first key, which must never be removed."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         """`keys`: id → 32 bytes in base 64, the newest last. Raises `SettingsError` for a key of another size."""
@@ -31,14 +31,14 @@ class Vault:
         self._root = next(iter(raw.values()))
 
     def seal(self, value: bytes, context: str) -> bytes:
-        """Encrypt."""
+        """Encrypt a value; `open` needs the same context."""
         name = self._current.encode()
         nonce = os.urandom(12)
         sealed = self._ciphers[self._current].encrypt(nonce, value, context.encode())
         return bytes([_VERSION, len(name)]) + name + nonce + sealed
 
     def open(self, sealed: bytes, context: str) -> bytes:
-        """Decrypt. Raises `ValueError` for what was not sealed by this vault in this context."""
+        """Decrypt. Raises `ValueError` for a value that was not encrypted with these keys in this context."""
         end = 2 + sealed[1] if len(sealed) > 1 else 2
         cipher = self._ciphers.get(sealed[2:end].decode(errors="replace"))
         if len(sealed) < end + 28 or sealed[0] != _VERSION or cipher is None:
@@ -49,11 +49,11 @@ class Vault:
             raise ValueError("not sealed by this vault") from None
 
     def lookup(self, value: str, context: str) -> bytes:
-        """A keyed hash to find a sealed value by: 32 bytes, the same for the same value and context."""
+        """A keyed hash (32 bytes) for look-ups: the same for the same value and context."""
         return hmac.digest(self.derive(f"lookup {context}"), value.encode(), hashlib.sha256)
 
     def derive(self, purpose: str) -> bytes:
-        """A key of 32 bytes for another purpose, which tells nothing of the others (HKDF, RFC 5869)."""
+        """A key of 32 bytes for another purpose, independent of the others (HKDF, RFC 5869)."""
         return HKDFExpand(algorithm=SHA256(), length=32, info=purpose.encode()).derive(self._root)
 
 

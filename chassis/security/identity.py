@@ -1,4 +1,4 @@
-"""Who calls: read from a verified token or a verified certificate, never from what the caller says of itself."""
+"""The identity of a caller, from a verified token or a verified certificate only."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class Identity:
 
     @property
     def actor(self) -> str:
-        """How events and timelines name the caller."""
+        """The name of the caller in events and timelines."""
         return self.subject or "anonymous"
 
 
@@ -85,7 +85,7 @@ def of_service(name: str) -> Identity:
 
 
 def of_certificate(presented: Mapping[str, Iterable[bytes]], names: Collection[str]) -> Identity:
-    """The service whose certificate a peer has shown (grpc's `auth_context`), where it is one of `names`; else nobody."""
+    """The service whose certificate a peer has shown (grpc's `auth_context`), if it is one of `names`; otherwise `ANONYMOUS`."""
     for value in presented.get("peer_spiffe_id", ()):
         name = value.decode().removeprefix("spiffe://weft/")
         if name in names:

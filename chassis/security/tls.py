@@ -1,4 +1,4 @@
-"""mTLS of the server, with certificates that are read anew when their files change."""
+"""mTLS of the server, with certificates that are reloaded when their files change."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -8,16 +8,16 @@ import grpc
 from chassis.settings import Settings
 from chassis.telemetry.logs import logger
 
-log = logger("credentials")
+log = logger("tls")
 
 
 def server(settings: Settings) -> grpc.ServerCredentials:
-    """Credentials that ask every client for a certificate of our authority; new connections use the newest files."""
+    """Credentials that require a client certificate of our authority; new connections use the newest files."""
     assert settings.tls_cert and settings.tls_key and settings.tls_ca
     files = _Files(settings.tls_cert, settings.tls_key, settings.tls_ca)
     return grpc.dynamic_ssl_server_credentials(
         files.read(),
-        cast("Any", files.newer),  # None, which the stubs do not know, keeps what is in use
+        cast("Any", files.newer),  # None, which the stubs do not know, keeps the current certificates
         require_client_authentication=True,
     )
 
@@ -35,13 +35,13 @@ class _Files:
         return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=ca)
 
     def newer(self) -> grpc.ServerCertificateConfiguration | None:
-        """Called by grpc for each handshake: None keeps what is in use."""
+        """Called by grpc for each handshake; None keeps the current certificates."""
         try:
             stamp = self._stamps()
             if stamp == self._stamp:
                 return None
             found = self.read()
-        except OSError as error:  # in the midst of a rotation
+        except OSError as error:  # during a rotation
             log.warning("certificate_unreadable", cause=type(error).__name__)
             return None
         self._stamp = stamp

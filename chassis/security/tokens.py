@@ -18,13 +18,13 @@ from chassis.telemetry.logs import logger
 
 AUDIENCE = "weft"
 CLOCK_SKEW_S = 60
-"""Seconds that clocks may differ by."""
+"""Tolerated difference of clocks."""
 MIN_FETCH_INTERVAL_S = 10
-"""The least number of seconds between two fetches of the keys, so that tokens with a made-up key id cost little."""
+"""Minimum seconds between two fetches of the keys, so that tokens with unknown key ids cost little."""
 KEYS_TTL_S = 300
-"""Seconds after which the keys are fetched anew, so that a retired key stops working."""
+"""Seconds after which the keys are fetched again, so that a retired key stops working."""
 MAX_CACHE_BYTES = 8 << 20
-"""Of verified tokens that are remembered in a process: some 10,000."""
+"""Of cached verified tokens in a process: about 10,000 tokens."""
 FIRST_FETCH_INTERVAL_S = 0.25
 """Seconds between two attempts to fetch the first keys."""
 
@@ -34,7 +34,7 @@ log = logger("tokens")
 
 
 class TokenVerifier:
-    """Turns an `authorization` header into an `Identity`; a token is verified once and then looked up."""
+    """Turns an `authorization` header into an `Identity`; verified tokens are cached."""
 
     def __init__(self, issuer: str, fetch: Fetch) -> None:
         """`fetch` returns a JSON Web Key Set as text."""
@@ -44,15 +44,15 @@ class TokenVerifier:
         self._fetched = 0.0
         self._failing = False
         self._fetching: asyncio.Task[None] | None = None
-        self._known: dict[str, Identity] = {}  # by token, the one first seen first
-        self._known_bytes = 0
+        self._cached: dict[str, Identity] = {}  # by token, the oldest first
+        self._cached_bytes = 0
 
     def use(self, fetch: Fetch) -> None:
-        """Take the keys from elsewhere: the issuer itself has them in its own database."""
+        """Replace the source of the keys: the issuer itself reads them from its own database."""
         self._fetch = fetch
 
     async def fetch_first(self) -> None:
-        """Fetch keys until there are some, so that the issuer's start is waited for once, and by no call."""
+        """Fetch keys until there are some, so that no call has to wait for the issuer to start."""
         while self._keys is None:
             try:
                 await self._refresh()
@@ -60,10 +60,10 @@ class TokenVerifier:
                 await asyncio.sleep(FIRST_FETCH_INTERVAL_S)
 
     def remembered(self, header: str) -> Identity | None:
-        """The identity of a header that was verified with keys that still count, and has not ended; without waiting."""
+        """The identity of a cached token that has not expired and whose keys are fresh, or None; never waits."""
         if time.monotonic() - self._fetched > KEYS_TTL_S:
             return None
-        found = self._known.get(_token(header))
+        found = self._cached.get(_token(header))
         return found if found is not None and found.expires_at + CLOCK_SKEW_S > time.time() else None
 
     async def identify(self, header: str) -> Identity:
@@ -79,13 +79,13 @@ class TokenVerifier:
         return found
 
     def _remember(self, token: str, found: Identity) -> None:
-        if token not in self._known:
-            self._known_bytes += len(token)
-        self._known[token] = found
-        while self._known_bytes > MAX_CACHE_BYTES:
-            oldest = next(iter(self._known))
-            del self._known[oldest]
-            self._known_bytes -= len(oldest)
+        if token not in self._cached:
+            self._cached_bytes += len(token)
+        self._cached[token] = found
+        while self._cached_bytes > MAX_CACHE_BYTES:
+            oldest = next(iter(self._cached))
+            del self._cached[oldest]
+            self._cached_bytes -= len(oldest)
 
     async def _verify(self, token: str) -> dict[str, Any]:
         if self._keys is None or time.monotonic() - self._fetched > KEYS_TTL_S:
@@ -128,11 +128,11 @@ class TokenVerifier:
         return claims
 
     async def _refresh(self) -> None:
-        """Fetch the keys: many callers, one fetch."""
+        """Fetch the keys; concurrent callers share one fetch."""
         if self._fetching is None or self._fetching.done():
-            # In a context of its own: the fetch is nobody's call, so no caller's deadline or span may colour it.
+            # An empty context: the fetch serves many calls, so it must not inherit one call's deadline or span.
             self._fetching = asyncio.create_task(self._load(), context=Context())
-            self._fetching.add_done_callback(_look_at)
+            self._fetching.add_done_callback(_ignore_exception)
         await asyncio.shield(self._fetching)
 
     async def _load(self) -> None:
@@ -144,18 +144,18 @@ class TokenVerifier:
             self._failing = True
             if self._keys is None:
                 raise errors.KeysUnavailable() from error
-            # Old keys verify old tokens; the next call tries again.
+            # The old keys stay in use; a later call retries.
             self._fetched = time.monotonic() - KEYS_TTL_S + MIN_FETCH_INTERVAL_S
             return
         self._keys = keys
         self._failing = False
         self._fetched = time.monotonic()
-        self._known.clear()
-        self._known_bytes = 0
+        self._cached.clear()
+        self._cached_bytes = 0
 
 
-def _look_at(task: asyncio.Task[None]) -> None:
-    """Whoever waited for it may have gone away; what it raised is in the log."""
+def _ignore_exception(task: asyncio.Task[None]) -> None:
+    """Retrieve its exception, which is in the log: the callers that waited may have been cancelled."""
     if not task.cancelled():
         task.exception()
 

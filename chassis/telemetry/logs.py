@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the trace that it belongs to and without what must not be seen."""
+"""Structured logs: one JSON object a line, with trace and request id, and with sensitive values redacted."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ _HIDDEN = ("password", "secret", "token", "authorization", "code_value", "email"
 
 
 def configure(service: str, level: str) -> None:
-    """Set up logging for the process: ours and the libraries', to standard error."""
+    """Set up logging of the process and its libraries to standard error."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -41,16 +41,16 @@ def configure(service: str, level: str) -> None:
 
 
 def uncaught(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
-    """`sys.excepthook`: what ends the process is a line like the others."""
+    """`sys.excepthook`: logs the exception that ends the process."""
     logger("process").critical("process_failed", exc_info=(kind, error, traceback))
 
 
-def not_by_strangers(record: logging.LogRecord) -> bool:
-    """Whether a line of gRPC's is kept: bytes in a header that are no text are their sender's fault, and not to be shown."""
+def is_not_client_input(record: logging.LogRecord) -> bool:
+    """A filter of gRPC's logs: headers that are not text are the client's fault, and must not be logged."""
     return not str(record.msg).startswith("Invalid encoding on")
 
 
-logging.getLogger("grpc._cython.cygrpc").addFilter(not_by_strangers)
+logging.getLogger("grpc._cython.cygrpc").addFilter(is_not_client_input)
 
 
 def logger(name: str) -> Any:
@@ -67,7 +67,7 @@ def _service(service: str) -> Any:
 
 
 def add_call(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """The trace and the request that the line belongs to."""
+    """Add the trace id and the request id."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = f"{context.trace_id:032x}"

@@ -1,4 +1,4 @@
-"""Spans behind OpenTelemetry's API, recorded and sent by a few lines of ours.
+"""An implementation of OpenTelemetry's tracing API: records spans and exports them over OTLP.
 
 The SDK's span costs about 22 µs to record and 20 µs to encode, on calls that take some hundred: too much for a hot path
 (docs/decisions/0009). What reads spans, the API and OTLP, is the same; so is everything built on the API.
@@ -25,14 +25,12 @@ from opentelemetry.util._decorator import _agnosticcontextmanager
 from opentelemetry.util.types import Attributes, AttributeValue
 from prometheus_client import Counter
 
-SPANS_LOST = Counter(
-    "weft_spans_lost", "Spans that were not delivered: the buffer was full, or the receiver did not answer."
-)
+SPANS_LOST = Counter("weft_spans_lost", "Spans that were dropped: the buffer was full, or the receiver did not answer.")
 MAX_BUFFERED_SPANS = 8192
-"""Spans that wait at most; more are lost, never waited for."""
+"""When the buffer is full, further spans are dropped: calls never wait."""
 MAX_BATCH_SPANS = 512
 SEND_INTERVAL_S = 1.0
-"""Seconds between two deliveries, at most: a whole batch goes at once."""
+"""Maximum seconds between two exports; a full batch is sent immediately."""
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _getrandbits = random.getrandbits
@@ -94,12 +92,12 @@ class RecordedSpan(Span):
         self.attributes = {**self.attributes, **attributes}
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-        """How it went: an error, or well."""
+        """Set the status."""
         code = status.status_code if isinstance(status, Status) else status
         self.status, self.message = code.value, description or ""
 
     def update_name(self, name: str) -> None:
-        """Call it otherwise."""
+        """Rename the span."""
         self.name = name
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
@@ -112,18 +110,18 @@ class RecordedSpan(Span):
         timestamp: int | None = None,
         escaped: bool = False,
     ) -> None:
-        """The kind of an exception; its text may hold what must not be seen."""
+        """Records the type only: the message may have sensitive values."""
         self.set_attribute("exception.type", type(exception).__name__)
 
     def end(self, end_time: int | None = None) -> None:
-        """Hand it over to be sent. A second end changes nothing."""
+        """End the span and queue it for export. Further calls have no effect."""
         if not self.ended:
             self.ended = end_time or time_ns()
             self._sink.add(self)
 
 
 class SpanTracer(trace.Tracer):
-    """Makes spans below the one that is current."""
+    """Starts spans under the current one."""
 
     def __init__(self, sink: "Sender") -> None:
         self._sink = sink
@@ -139,7 +137,7 @@ class SpanTracer(trace.Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> Span:
-        """A span under the one of `context`; one that is not sampled has no recorded ones below it."""
+        """A span under that of `context`; under an unsampled span it is not recorded."""
         above = trace.get_current_span(context)
         parent = above.get_span_context()
         if not parent.is_valid:
@@ -161,29 +159,29 @@ class SpanTracer(trace.Tracer):
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
     ) -> Iterator[Span]:
-        """The same, current for the length of a block."""
+        """The same as a context manager, current inside the block."""
         span = self.start_span(name, context, kind, attributes, links)
         with trace.use_span(span, end_on_exit, record_exception, set_status_on_exception):
             yield span
 
 
 class SpanTracerProvider(trace.TracerProvider):
-    """What OpenTelemetry's API asks for tracers, in the name of whichever library."""
+    """OpenTelemetry's provider of tracers."""
 
     def __init__(self, sender: "Sender") -> None:
         self._sender = sender
 
     def get_tracer(self, *args: Any, **options: Any) -> trace.Tracer:
-        """A tracer; they are all alike."""
+        """A tracer; its arguments have no effect."""
         return SpanTracer(self._sender)
 
     def shutdown(self) -> None:
-        """Send what waits."""
+        """Export the remaining spans and stop."""
         self._sender.stop()
 
 
 class Sender:
-    """Sends spans over OTLP from a thread of its own. What cannot be delivered is counted and let go."""
+    """Exports spans over OTLP from a thread of its own. Spans that cannot be delivered are counted and dropped."""
 
     def __init__(self, endpoint: str, resource: Resource) -> None:
         """`endpoint`: `http://host:port` without TLS, `https://` with, `unix:///path` for a socket."""
@@ -203,7 +201,7 @@ class Sender:
         self._thread.start()
 
     def add(self, span: RecordedSpan) -> None:
-        """Take an ended span; never waits."""
+        """Queue an ended span; never waits."""
         if len(self._waiting) >= MAX_BUFFERED_SPANS:
             SPANS_LOST.inc()
             return
@@ -212,7 +210,7 @@ class Sender:
             self._wake.set()
 
     def stop(self) -> None:
-        """Send what waits, for at most a few seconds."""
+        """Export the remaining spans; takes at most 3 seconds."""
         self._stopping = True
         self._wake.set()
         self._thread.join(3)
@@ -243,7 +241,7 @@ class Sender:
 
 
 def encode(span: RecordedSpan) -> trace_pb2.Span:
-    """A span as OTLP has it."""
+    """A span in OTLP's format."""
     context = span.get_span_context()
     made = trace_pb2.Span(
         trace_id=context.trace_id.to_bytes(16),
@@ -268,7 +266,7 @@ def _key_value(key: str, value: Any) -> KeyValue:
 
 @lru_cache(maxsize=1024)
 def _text(key: str, value: str) -> KeyValue:
-    """Most attributes say the same for every call."""
+    """Cached: most attributes have the same value in every call."""
     return KeyValue(key=key, value=AnyValue(string_value=value))
 
 

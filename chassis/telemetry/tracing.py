@@ -27,19 +27,19 @@ CALLS = Histogram(
     ["method", "code"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-IN_FLIGHT = Gauge("weft_rpc_server_in_flight", "RPCs that are being served.")
+IN_FLIGHT = Gauge("weft_rpc_server_in_flight", "RPCs in flight.")
 LOOP_LAG = Histogram(
     "weft_event_loop_lag_seconds",
-    "How much later than asked for the event loop came back: what kept it busy, or the process from a core.",
+    "Delay of the event loop's timers: the loop was busy, or the process had no core.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 LOOP_LAG_INTERVAL_S = 0.25
-"""Seconds between two looks at the loop."""
+"""Seconds between two measurements."""
 POOL_SIZE = Gauge("weft_database_pool_connections", "Connections of the database pool.", ["state"])
-POOL_WAITING = Gauge("weft_database_pool_waiting", "Requests that wait for a connection.")
+POOL_WAITING = Gauge("weft_database_pool_waiting", "Calls waiting for a connection.")
 QUEUE_JOBS = Counter("weft_queue_jobs", "Jobs by outcome.", ["queue", "outcome"])
-QUEUE_DEPTH = Gauge("weft_queue_ready", "Jobs that wait, when last counted.", ["queue"])
-QUEUE_LAG = Gauge("weft_queue_oldest_seconds", "Age of the oldest job that is due, when last looked.", ["queue"])
+QUEUE_DEPTH = Gauge("weft_queue_ready", "Jobs ready, when last counted.", ["queue"])
+QUEUE_LAG = Gauge("weft_queue_oldest_seconds", "Age of the oldest due job, when last counted.", ["queue"])
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)
@@ -48,7 +48,7 @@ _TRACEPARENT = re.compile(r"((?!ff)[0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([
 
 
 class Tracer:
-    """Starts spans that continue a W3C context. Without an OTLP address every span is a no-op that hands its context on."""
+    """Starts spans that continue a W3C context. Without an OTLP address every span is a no-op that propagates its context."""
 
     def __init__(self, tracer: trace.Tracer | None, ratio: float) -> None:
         self._tracer = tracer
@@ -62,9 +62,9 @@ class Tracer:
         attributes: Mapping[str, AttributeValue] | None = None,
         link: str = "",
     ) -> Span:
-        """A span under `parent` (a `traceparent`), or under none: then the ratio decides whether the trace is kept.
+        """A span under `parent` (a `traceparent`), or a root span, which is sampled by the ratio.
 
-        `link`: the `traceparent` of a caller outside, whose trace is pointed at and never written into.
+        `link`: the `traceparent` of an external caller, whose trace is linked and never continued.
         """
         remote = read_traceparent(parent)
         if remote is None:
@@ -88,7 +88,7 @@ class Tracer:
         kind: SpanKind = SpanKind.INTERNAL,
         attributes: Mapping[str, AttributeValue] | None = None,
     ) -> Iterator[Span]:
-        """A span around a block: under `parent` (a `traceparent`), or under the current span. Errors mark it and go on."""
+        """A span around a block: under `parent` (a `traceparent`), or under the current span. Errors are recorded and raised."""
         if parent is None:
             current = trace.get_current_span()
             if not current.is_recording() or self._tracer is None:
@@ -152,7 +152,7 @@ def start(service: str, otlp_endpoint: str, ratio: float, metrics_listen: str) -
 
 
 async def measure_loop() -> None:
-    """Look at the event loop's lag, until cancelled."""
+    """Measure the event loop's lag, until cancelled."""
     clock = asyncio.get_running_loop().time
     while True:
         due = clock() + LOOP_LAG_INTERVAL_S
@@ -161,7 +161,7 @@ async def measure_loop() -> None:
 
 
 def stop() -> None:
-    """Send what is left; at most a few seconds."""
+    """Send the remaining spans; takes at most a few seconds."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, SpanTracerProvider):
         provider.shutdown()

@@ -75,7 +75,7 @@ def test_what_is_left_out_is_counted() -> None:
     assert status.message == "The request is not valid; see the field violations, and 280 more."
 
 
-@pytest.mark.logs_errors("header_left_out")
+@pytest.mark.logs_errors("header_dropped")
 def test_headers_that_would_end_the_call_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
     method = CONTRACT.methods[0]
     good = ("location", "/v1/orders/ord_1")
