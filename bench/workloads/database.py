@@ -18,7 +18,7 @@ from bench.rows import Row
 
 VALUES = {
     "product_ids": "ARRAY['prd_' || lpad((:a)::text, 26, '0'), 'prd_' || lpad((:b)::text, 26, '0')]",
-    "needs": "'{1,2}'",
+    "units": "'{1,2}'",
     "versions": "'{1,1}'",
     "keys": "ARRAY[decode(md5((:n)::text), 'hex')]",
     "fingerprints": "ARRAY[decode(md5((:a)::text), 'hex')]",
@@ -28,6 +28,10 @@ VALUES = {
     "partners": "ARRAY['prt_00000000000000000000000001']",
     "currencies": "'{EUR}'",
     "totals": "'{3600}'",
+    "states": "'{PENDING}'",
+    "order_versions": "'{1}'",
+    "payment_states": "'{PENDING}'",
+    "kinds": "'{order.placed}'",
     "payment_ids": "ARRAY['pay_' || lpad((:n)::text, 26, '0')]",
     "methods": "'{pm_sandbox_ok}'",
     "references": "ARRAY['']",
@@ -73,7 +77,7 @@ def ceiling(bench: Bench) -> Iterator[Row]:
 def _script() -> str:
     from services.order.orders import insert
 
-    statement = re.sub(r"%\((\w+)\)s", lambda name: VALUES[name[1]], insert._PLACE.sql)
+    statement = re.sub(r"%\((\w+)\)s", lambda name: VALUES[name[1]], insert._INSERT.sql)
     return (
         f"\\set a random(1, {HALF})\n\\set b random({HALF + 1}, {2 * HALF})\n"
         f"\\set n random(1, 9000000000000000000)\n{statement.strip()};\n"

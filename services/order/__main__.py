@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from weft_client.calls.breaker import Breaker
+
 from chassis import process
 from chassis.app import RETRY_FOREVER, App
 from chassis.queues.queue import Backoff
@@ -10,12 +12,11 @@ from services.order import tables
 from services.order.bootstrap import bootstrap
 from services.order.feed.cursor import Cursors
 from services.order.feed.feed import Feed
-from services.order.feed.stream import HEARTBEAT, Watching
+from services.order.feed.stream import HEARTBEAT_INTERVAL_S, OrderStreams
 from services.order.orders.checkout import Checkout
 from services.order.orders.customers import Customers
 from services.order.orders.expiry import Expiry
 from services.order.orders.handlers import OrderHandlers
-from services.order.orders.insert import Placement
 from services.order.orders.repository import OrderRepository
 from services.order.payments.gateways.sandbox import Sandbox
 from services.order.payments.handlers import PaymentHandlers
@@ -28,25 +29,25 @@ from services.order.products.repository import ProductRepository
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-async def build(app: App, heartbeat: float = HEARTBEAT) -> None:
-    """Wire the service. `heartbeat`: seconds of silence before a stream gives a sign of life."""
-    clock, outbox, pages = app.clock, app.outbox, app.pages
-    products = ProductRepository(app.database)
-    orders = OrderRepository(app.database, clock)
-    payments = PaymentRepository(app.database)
-    # A payment's work ends with the payment: there is no number of tries after which money may be forgotten.
+async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> None:
+    """Wire the service. `heartbeat_interval`: seconds without a change before a stream sends a heartbeat."""
+    database, clock, pages = app.database, app.clock, app.pages
+    # A payment job ends with its payment: money must not be forgotten after a number of attempts.
     work = app.queue("payment_work", **RETRY_FOREVER, backoff=Backoff(first=0.5, most=60.0))
-    checkout = Checkout(Catalogue(products), Placement(app.database, outbox, work, app.tracer), clock)
-    feed = Feed(app.database)
-    watching = Watching(feed, Cursors(app.vault.derive("watch cursors")), clock, heartbeat)
+    products = ProductRepository(database)
+    orders = OrderRepository(database, clock, app.outbox, work, app.tracer)
+    payments = PaymentRepository(database)
+    checkout = Checkout(Catalogue(products), orders, clock)
+    feed = Feed(database)
+    streams = OrderStreams(feed, Cursors(app.vault.derive("watch cursors")), clock, heartbeat_interval)
     customers = Customers(app.clients)
-    app.add_service("weft.order.v1.ProductService", ProductHandlers(products, pages, clock))
-    app.add_service(
-        "weft.order.v1.OrderService", OrderHandlers(orders, checkout, customers, watching, pages, outbox, work)
-    )
+    app.add_service("weft.order.v1.ProductService", ProductHandlers(database, products, pages, clock))
+    app.add_service("weft.order.v1.OrderService", OrderHandlers(database, orders, checkout, customers, streams, pages))
     app.add_service("weft.order.v1.PaymentService", PaymentHandlers(payments, pages))
-    app.add_worker(Worker(work, PaymentWorker(payments, orders, Sandbox(app.database, clock), outbox, app.tracer)))
-    app.schedule(60, Expiry(orders, outbox, work, clock).run, "expire orders")
+    provider = Breaker("payment provider", failures=5, first_pause_s=1.0, max_pause_s=30.0)
+    worker = PaymentWorker(payments, orders, Sandbox(database, clock), provider, app.tracer)
+    app.add_worker(Worker(work, worker, breakers=[provider]))
+    app.schedule(60, Expiry(orders, clock).run, "expire orders")
     app.on_stop(feed.stop)
 
 

@@ -1,4 +1,4 @@
-"""The demo catalogue: a small bookbinder's shop, the same ids on every machine."""
+"""The demo catalogue, with the same ids on every machine."""
 
 from typing import NamedTuple
 
@@ -23,17 +23,19 @@ CATALOGUE = (
     _Seed("Desk lamp, brass", 12900, 1_000_000),
     _Seed("Hand-bound atlas, numbered", 48000, 3),  # little stock, to see an order refused
 )
-_BIRTH = 0x01_99_00_00_00_00
-"""The millisecond that the ids bear: a fixed one, in 2025."""
+_ID_TIME_MS = 0x01_99_00_00_00_00
+"""The time in the ids: a fixed one, in 2025."""
 
 
 def product_id(number: int) -> str:
-    """The id of the catalogue's n-th product, from 0."""
-    return "prd_" + ids.encode(_BIRTH << 80 | 0x7 << 76 | 0b10 << 62 | number + 1)
+    """The id of a product by its index in `CATALOGUE`."""
+    return "prd_" + ids.encode(_ID_TIME_MS << 80 | 0x7 << 76 | 0b10 << 62 | number + 1)
 
 
 async def bootstrap(app: App) -> None:
-    """Add the demo products that are not there yet; those that are stay as they are."""
+    """Insert the demo products that do not exist yet."""
     products = ProductRepository(app.database)
     for number, seed in enumerate(CATALOGUE):
-        await products.seed(product_id(number), seed.title, seed.price_minor, "EUR", seed.stock, app.clock.now())
+        await products.insert_if_absent(
+            product_id(number), seed.title, seed.price_minor, "EUR", seed.stock, app.clock.now()
+        )

@@ -1,4 +1,4 @@
-"""The one metadata that every table of the order service belongs to."""
+"""The metadata of every table of the order service."""
 
 from sqlalchemy import MetaData
 

@@ -1,9 +1,9 @@
 """The tables of the order service.
 
-No foreign keys: an order, its lines, its payment and its first change are born in one statement and are never deleted,
-so a key could only ever confirm what the statement says (docs/decisions/0034).
+No foreign keys: an order, its lines, its payment and its first change are inserted in one statement and never deleted, so
+a foreign key would only repeat what the statement ensures (docs/decisions/0034).
 
-Each noun has its own `tables`; this module gathers them, and has those that no noun owns.
+Each noun has its own `tables`; this module imports them all, and has the tables that belong to no noun.
 """
 
 from chassis.queues import queue
@@ -26,6 +26,6 @@ NOUNS = (
     _payments_gateways,
     _products,
 )
-"""The modules whose tables `metadata` gathers."""
+"""The modules whose tables `metadata` has."""
 
 __all__ = ["NOUNS", "idempotency_records", "metadata", "outbox"]

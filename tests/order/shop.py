@@ -1,4 +1,4 @@
-"""Talks to a running order service as its callers do."""
+"""Calls a running order service as its clients do."""
 
 import asyncio
 import secrets
@@ -20,6 +20,7 @@ from weft.order.v1 import (
 
 from chassis import ids
 from chassis.storage.database import Query
+from services.order.orders.repository import OrderRepository
 from tests.harness import Issuer, Running
 
 SCOPES = "orders.read orders.write payments.read products.write"
@@ -41,6 +42,12 @@ class Shop:
         self.user = issuer.user(self.user_id)
         self.operator = issuer.operator(ids.new("usr"), SCOPES)
 
+    @property
+    def repository(self) -> OrderRepository:
+        """Orders in the service's database."""
+        app = self.app
+        return OrderRepository(app.database, app.clock, app.outbox, app.queue("payment_work"), app.tracer)
+
     def partner(self, partner_id: str) -> str:
         """The token of a partner's client."""
         return self.issuer.partner(partner_id, SCOPES)
@@ -48,7 +55,7 @@ class Shop:
     async def product(
         self, price: int = 1000, stock: int = 100, currency: str = "EUR", token: str = "", title: str = "Ink"
     ) -> str:
-        """A new product of the house, or of the token's partner; its id."""
+        """A new platform-owned product, or one of the token's partner; its id."""
         made = await self.products.CreateProduct(
             product_service_pb2.CreateProductRequest(
                 title=title, price=money_pb2.Money(amount_minor=price, currency=currency), stock=stock
@@ -78,7 +85,7 @@ class Shop:
         return self.payments.GetPayment(request, metadata=metadata(token or self.user))
 
     def cancel(self, order_id: str, token: str = "", key: str = "", reason: str = "") -> Any:
-        """Call an order off; awaitable."""
+        """Cancel an order; awaitable."""
         request = order_service_pb2.CancelOrderRequest(order_id=order_id, reason=reason)
         return self.orders.CancelOrder(request, metadata=metadata(token or self.user, key))
 
@@ -88,7 +95,7 @@ class Shop:
         return self.orders.WatchOrders(request, metadata=metadata(token or self.user), timeout=timeout)
 
     async def stock(self, product_id: str) -> int:
-        """How many pieces are left."""
+        """The units in stock."""
         found: product_pb2.Product = await self.products.GetProduct(
             product_service_pb2.GetProductRequest(product_id=product_id)
         )
@@ -104,7 +111,7 @@ class Shop:
             assert time.monotonic() < end, f"still {found}"
             await asyncio.sleep(0.02)
 
-    async def told(self, order_id: str) -> list[Event]:
+    async def emitted(self, order_id: str) -> list[Event]:
         """Every event of an order."""
         rows = await self.database.all(Query("SELECT payload FROM outbox"))
         events = [Event.FromString(row.payload) for row in rows]
@@ -112,7 +119,7 @@ class Shop:
 
     async def events(self, order_id: str) -> list[tuple[int, str]]:
         """The sequence and the type of every event of an order, in order."""
-        return sorted((e.sequence, e.type) for e in await self.told(order_id))
+        return sorted((e.sequence, e.type) for e in await self.emitted(order_id))
 
     async def count(self, sql: str, **values: Any) -> int:
         """The number that a statement says."""

@@ -11,7 +11,7 @@ class PaymentNotFound(NotFound):
 
 
 class PaymentState(StrEnum):
-    """Where a payment stands; the contract's names without their prefix."""
+    """The contract's names without their prefix."""
 
     PENDING = "PENDING"
     ACTION_REQUIRED = "ACTION_REQUIRED"
@@ -33,7 +33,7 @@ class FailureCode(StrEnum):
 
 
 _P = PaymentState
-_MOVES: dict[PaymentState, set[PaymentState]] = {
+_TRANSITIONS: dict[PaymentState, set[PaymentState]] = {
     _P.PENDING: {_P.ACTION_REQUIRED, _P.PROCESSING, _P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.REFUNDED},
     _P.ACTION_REQUIRED: {_P.PROCESSING, _P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.REFUNDED},
     _P.PROCESSING: {_P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.REFUNDED},
@@ -44,17 +44,20 @@ _MOVES: dict[PaymentState, set[PaymentState]] = {
     _P.FAILED: set(),
     _P.VOIDED: set(),
 }
-"""From each state, where it may go. The provider is asked before a move is written, so a payment whose order is called
-off goes straight to what the provider did, even where a capture in between was never written down."""
+"""From each state, the states that may follow. The provider is called before a state is written, so the payment of a
+cancelled order goes straight to what the provider did, even if the capture in between was never written."""
 
 
 class PaymentMoveRefused(Exception):
-    """A payment cannot go back; raised for code that tries to, never for a caller."""
+    """A payment cannot go back. Raised for code that tries to, never for a caller."""
 
 
 @dataclass(slots=True)
 class Payment:
-    """The payment of one order. `asked`: a call to the provider may have been made. Amounts are in the smallest unit."""
+    """The payment of one order. Amounts are in the currency's smallest unit.
+
+    `provider_contacted`: a call to the provider may have been made. `attempt` counts the attempts with a method.
+    """
 
     payment_id: str
     method: str
@@ -62,21 +65,21 @@ class Payment:
     currency: str
     state: PaymentState = PaymentState.PENDING
     attempt: int = 1
-    asked: bool = False
+    provider_contacted: bool = False
     captured_minor: int = 0
     refunded_minor: int = 0
     failure_reason: str = ""
     failure_code: str = ""
 
     @property
-    def key(self) -> str:
-        """What the provider recognises a repeated call by."""
+    def idempotency_key(self) -> str:
+        """The key by which the provider recognises a repeated call."""
         return f"{self.payment_id}/{self.attempt}"
 
     @property
-    def over(self) -> bool:
-        """Whether nothing can happen to it any more."""
-        return not _MOVES[self.state]
+    def ended(self) -> bool:
+        """Whether no state can follow."""
+        return not _TRANSITIONS[self.state]
 
     def capture(self) -> None:
         """The whole amount was received."""
@@ -84,19 +87,19 @@ class Payment:
         self.captured_minor = self.amount_minor
 
     def fail(self, reason: str, code: FailureCode) -> None:
-        """The provider refused, and said why: in words, and as a code."""
+        """The provider declined. `reason` is for people, `code` for programs."""
         self.move(PaymentState.FAILED)
         self.failure_reason, self.failure_code = reason, code
 
     def refund(self) -> int:
-        """All that was received was given back; how much that was now."""
+        """Everything captured was refunded; the amount refunded by this step."""
         self.move(PaymentState.REFUNDED)
         self.captured_minor = self.captured_minor or self.amount_minor
-        given, self.refunded_minor = self.captured_minor - self.refunded_minor, self.captured_minor
-        return given
+        amount, self.refunded_minor = self.captured_minor - self.refunded_minor, self.captured_minor
+        return amount
 
     def move(self, to: PaymentState) -> None:
-        """Go to a state. Raises `PaymentMoveRefused` where no way leads there."""
-        if to not in _MOVES[self.state]:
+        """Change the state. Raises `PaymentMoveRefused` if `to` cannot follow the current one."""
+        if to not in _TRANSITIONS[self.state]:
             raise PaymentMoveRefused(f"{self.payment_id} is {self.state} and cannot become {to}")
         self.state = to

@@ -1,4 +1,4 @@
-"""What an order costs. Prices come from the catalogue; amounts are integers of the smallest unit, so nothing is rounded."""
+"""The price of an order. Prices come from the catalogue; amounts are integers in the smallest unit, so nothing is rounded."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
@@ -6,16 +6,16 @@ from typing import NamedTuple, Protocol
 from chassis.errors import FailedPrecondition, RequestInvalid
 from services.order.domain.product import OutOfStock, Product, ProductInactive, ProductNotFound
 
-MOST_PIECES = 1000
-"""Of one product in one order. 100 lines of 1,000 pieces at 10^12 each stay below 2^63."""
+MAX_UNITS_PER_PRODUCT = 1000
+"""In one order. 100 lines of 1,000 units at 10^12 each stay below 2^63."""
 
 
 class CurrencyMixed(FailedPrecondition):
     """The products have prices in more than one currency: {currencies}."""
 
 
-class Wanted(Protocol):
-    """A line that is asked for."""
+class RequestedLine(Protocol):
+    """A product and how many units of it."""
 
     @property
     def product_id(self) -> str: ...
@@ -24,7 +24,7 @@ class Wanted(Protocol):
 
 
 class Line(NamedTuple):
-    """A priced line: one for each product."""
+    """A priced line; one for each product."""
 
     product_id: str
     title: str
@@ -33,36 +33,36 @@ class Line(NamedTuple):
 
 
 class Price(NamedTuple):
-    """What an order costs: its lines in the order asked for, and their sum."""
+    """The lines in the order requested, and their sum."""
 
     lines: list[Line]
     total_minor: int
     currency: str
 
 
-def merge(lines: Iterable[Wanted]) -> dict[str, int]:
-    """Pieces by product, in the order asked for. Raises `RequestInvalid` where a product's sum is too large."""
-    wanted: dict[str, int] = {}
+def merge(lines: Iterable[RequestedLine]) -> dict[str, int]:
+    """Units by product, in the order requested. Raises `RequestInvalid` if the sum for a product is too large."""
+    quantities: dict[str, int] = {}
     violations = []
     for index, line in enumerate(lines):
         product_id = line.product_id
-        pieces = wanted[product_id] = wanted.get(product_id, 0) + line.quantity
-        if pieces > MOST_PIECES:
+        quantity = quantities[product_id] = quantities.get(product_id, 0) + line.quantity
+        if quantity > MAX_UNITS_PER_PRODUCT:
             violations.append(
                 (
                     f"lines[{index}].quantity",
-                    f"the lines of {product_id} add up to {pieces}; at most {MOST_PIECES} are allowed",
+                    f"the lines of {product_id} add up to {quantity}; at most {MAX_UNITS_PER_PRODUCT} are allowed",
                 )
             )
     if violations:
         raise RequestInvalid(violations=violations)
-    return wanted
+    return quantities
 
 
-def price(wanted: Mapping[str, int], catalogue: Mapping[str, Product]) -> Price:
-    """Price what is wanted. Raises `ProductNotFound`, `ProductInactive` or `CurrencyMixed`."""
+def price(quantities: Mapping[str, int], catalogue: Mapping[str, Product]) -> Price:
+    """Raises `ProductNotFound`, `ProductInactive` or `CurrencyMixed`."""
     lines, total, currency = [], 0, ""
-    for product_id, quantity in wanted.items():
+    for product_id, quantity in quantities.items():
         product = catalogue.get(product_id)
         if product is None:
             raise ProductNotFound(product_id=product_id)
@@ -71,7 +71,7 @@ def price(wanted: Mapping[str, int], catalogue: Mapping[str, Product]) -> Price:
         if product.currency != currency:
             if currency:
                 raise CurrencyMixed(
-                    currencies=", ".join(sorted({catalogue[p].currency for p in wanted if p in catalogue}))
+                    currencies=", ".join(sorted({catalogue[p].currency for p in quantities if p in catalogue}))
                 )
             currency = product.currency
         unit = product.price_minor
@@ -80,9 +80,9 @@ def price(wanted: Mapping[str, int], catalogue: Mapping[str, Product]) -> Price:
     return Price(lines, total, currency)
 
 
-def refuse_shortage(wanted: Mapping[str, int], catalogue: Mapping[str, Product]) -> None:
-    """Raise `OutOfStock` for the first product of which too few are left."""
-    for product_id, quantity in wanted.items():
+def refuse_shortage(quantities: Mapping[str, int], catalogue: Mapping[str, Product]) -> None:
+    """Raise `OutOfStock` for the first product with too few units in stock."""
+    for product_id, quantity in quantities.items():
         left = catalogue[product_id].stock
         if left < quantity:
             raise OutOfStock(product_id=product_id, asked=str(quantity), left=str(left))

@@ -1,4 +1,4 @@
-"""The rules of the catalogue."""
+"""The rules of products."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ class ProductInactive(FailedPrecondition):
 
 
 class OutOfStock(FailedPrecondition):
-    """Only {left} of {product_id} are left and {asked} were asked for."""
+    """Only {left} of {product_id} are in stock and {asked} were requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product of the catalogue. Amounts are in the currency's smallest unit; `version` counts changes but those of stock."""
+    """Amounts are in the currency's smallest unit. `version` counts changes other than those of stock."""
 
     product_id: str
     partner_id: str
@@ -36,11 +36,11 @@ class Product:
 
     @property
     def etag(self) -> str:
-        """Changes with every change but those of stock."""
+        """Changes with every update of the product other than its stock."""
         return str(self.version)
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Product":
-        """New values by attribute. Raises `EtagMismatch` where the caller saw another version."""
+        """`changes`: new values by attribute. Raises `EtagMismatch` if the caller saw another version."""
         if etag and etag != self.etag:
             raise EtagMismatch(etag=self.etag)
         if not changes:

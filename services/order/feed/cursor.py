@@ -1,10 +1,10 @@
-"""Where a watcher stands in the feed of changes, and the cursor that says it.
+"""Positions in the feed of changes, and the cursors that hold them.
 
-The feed is sorted by transaction and, within one, by sequence. Transactions commit out of order, so readers stop short
-of the oldest that still runs (`pg_snapshot_xmin`): everything before it is there to stay, and nothing is passed over.
+The feed is sorted by transaction and, within one, by sequence. Transactions commit out of order, so readers stop before
+the oldest one that still runs (`pg_snapshot_xmin`): everything before it is final, and nothing is missed.
 
-A position is always a change that was committed, never a number that a transaction was about to have: after a crash of
-PostgreSQL the numbers of transactions that left nothing behind are given again (docs/decisions/0064).
+A position is always a committed change, never a number that a transaction was about to have: after a crash of PostgreSQL
+the numbers of transactions that wrote nothing are used again (docs/decisions/0064).
 """
 
 import base64
@@ -15,16 +15,17 @@ from typing import NamedTuple
 
 from services.order.domain.order import CursorInvalid
 
-_MAC = 8
+_MAC_BYTES = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_PLACE = struct.Struct(">QQQ")
+_FORMAT = struct.Struct(">QQQ")
 
 
 class Position(NamedTuple):
-    """Behind change `seq` of transaction `xid`, which was made `at` so many microseconds after 1970.
+    """After change `seq` of transaction `xid`, which was made `at` microseconds after 1970.
 
-    The time tells the change from another one that has its numbers, in a database that was put back to an earlier time.
+    The time distinguishes the change from another one with the same numbers, in a database that was restored to an earlier
+    time.
     """
 
     xid: int
@@ -33,12 +34,11 @@ class Position(NamedTuple):
 
     @property
     def time(self) -> datetime:
-        """When the change was made."""
         return _EPOCH + self.at * _MICROSECOND
 
 
-def behind(xid: str, seq: int, changed_at: datetime) -> Position:
-    """The position of a row of the feed."""
+def after(xid: str, seq: int, changed_at: datetime) -> Position:
+    """The position after a row of the feed."""
     return Position(int(xid), seq, (changed_at - _EPOCH) // _MICROSECOND)
 
 
@@ -47,26 +47,25 @@ START = Position(0, 0, 0)
 
 
 class Cursors:
-    """Writes positions as opaque words that hold for one owner, so that a mixed-up cursor is noticed."""
+    """Writes positions as opaque signed text, valid for one owner."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def write(self, position: Position, owner: tuple[str, str]) -> str:
-        """The cursor of a position."""
-        place = _PLACE.pack(*position)
-        return base64.urlsafe_b64encode(self._mac(place, owner) + place).decode()
+        packed = _FORMAT.pack(*position)
+        return base64.urlsafe_b64encode(self._mac(packed, owner) + packed).decode()
 
     def read(self, cursor: str, owner: tuple[str, str]) -> Position:
-        """The position of a cursor. Raises `CursorInvalid` for one that is not ours or not this owner's."""
+        """Raises `CursorInvalid` for a cursor that was not written by us, or not for this owner."""
         try:
             raw = base64.b64decode(cursor, altchars=b"-_", validate=True)
         except ValueError:
             raise CursorInvalid() from None
-        mac, place = raw[:_MAC], raw[_MAC:]
-        if len(place) != _PLACE.size or not hmac.compare_digest(mac, self._mac(place, owner)):
+        mac, packed = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        if len(packed) != _FORMAT.size or not hmac.compare_digest(mac, self._mac(packed, owner)):
             raise CursorInvalid()
-        return Position(*_PLACE.unpack(place))
+        return Position(*_FORMAT.unpack(packed))
 
-    def _mac(self, place: bytes, owner: tuple[str, str]) -> bytes:
-        return hmac.digest(self._key, "\n".join(owner).encode() + b"\n" + place, "sha256")[:_MAC]
+    def _mac(self, packed: bytes, owner: tuple[str, str]) -> bytes:
+        return hmac.digest(self._key, "\n".join(owner).encode() + b"\n" + packed, "sha256")[:_MAC_BYTES]

@@ -1,8 +1,8 @@
-"""The feed of order changes: who follows it is woken when there is something of theirs to read.
+"""The feed of order changes. Watchers are notified when there are changes for them to read.
 
-One tail in a process reads what is new, once for all who watch, and only while somebody does. It hands nothing over: it
-wakes the watchers whose orders changed, and each reads its own. So nothing queues up for a slow one, and a watcher that
-misses a wake-up still finds everything behind its position.
+One tail per process reads new changes, once for all watchers, and only while there are any. It passes nothing on: it
+notifies the watchers whose orders changed, and each reads its own. So nothing is buffered for a slow watcher, and one that
+misses a notification still finds everything after its position.
 """
 
 import asyncio
@@ -14,25 +14,26 @@ from chassis.storage.listener import listen
 from chassis.telemetry.logs import logger
 from services.order.feed import cursor
 from services.order.feed.cursor import START, Position
-from services.order.orders.repository import LINES, is_cut, within_weight
+from services.order.order_rows import LINES, is_cut, within_bytes
 
 log = logger("feed")
 Owner = tuple[str, str]
-"""A kind (`customer`, `partner` or `anyone`) and an id, as from `repository.ownership`."""
+"""A kind (`customer`, `partner` or `anyone`) and an id, as from `ownership`."""
 
 CHANNEL = "outbox"
-"""Every change of an order wakes the outbox after its commit, with or without an event: that is the feed's signal too."""
-POLL = 1.0
-"""Seconds between two looks when nothing was announced."""
-UNSETTLED = 0.02
-"""Seconds until the next look while a change waits for an older transaction to end."""
-READERS = 2
-"""Watchers of a process that read at once."""
-MOST = 200
-"""Changes that a watcher reads at once."""
-
-MOST_WEIGHT = 256 * 1024
-"""Bytes of the orders that a watcher reads at once, and holds while its caller does not read on."""
+"""Every change of an order notifies the outbox after its commit, with or without an event, and so the feed."""
+POLL_INTERVAL_S = 1.0
+"""Between two reads of the tail without a notification."""
+UNSETTLED_INTERVAL_S = 0.02
+"""Until the next read of the tail while a change waits for an older transaction to end."""
+MAX_CONCURRENT_READS = 2
+"""Of the watchers of a process."""
+MAX_CHANGES = 200
+"""Changes in one read of a watcher."""
+MAX_READ_BYTES = 256 * 1024
+"""Of the orders in one read of a watcher, which are in memory until its caller has received them."""
+_MAX_TAIL = 1000
+"""Changes in one read of the tail."""
 
 _OWNED = {
     "customer": "c.customer_id = %(owner)s",
@@ -46,30 +47,30 @@ _COLUMNS = (
 )
 _READ = {
     kind: Query(
-        within_weight(
+        within_bytes(
             _COLUMNS,
             "(SELECT c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.reason, c.changed_at AS updated_at "  # noqa: S608
             f"FROM order_changes c WHERE {owned} AND (c.xid, c.seq) > (%(xid)s::xid8, %(seq)s::bigint) "
-            "AND c.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY c.xid, c.seq LIMIT %(most)s) c "
+            "AND c.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY c.xid, c.seq LIMIT %(limit)s) c "
             f"JOIN orders o ON o.order_id = c.order_id {LINES}",
             "c.xid, c.seq",
-            MOST_WEIGHT,
+            MAX_READ_BYTES,
         ),
         "read changes",
     )
     for kind, owned in _OWNED.items()
 }
-_NEWEST = Query(
+_GET_NEWEST = Query(
     "SELECT xid::text, seq, changed_at FROM order_changes WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
     "ORDER BY xid DESC, seq DESC LIMIT 1",
-    "read newest change",
+    "get newest change",
 )
-_KNOWN = Query(
+_EXISTS = Query(
     "SELECT true FROM order_changes WHERE xid = %(xid)s::xid8 AND seq = %(seq)s AND changed_at = %(at)s",
     "find change",
 )
 _TAIL = Query(
-    """
+    f"""
 WITH now AS MATERIALIZED (
   SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
          (SELECT xid FROM order_changes ORDER BY xid DESC, seq DESC LIMIT 1) AS newest)
@@ -77,65 +78,65 @@ SELECT coalesce(now.newest >= now.horizon, false) AS unsettled,
        c.xid::text, c.seq, c.changed_at, c.customer_id, c.partner_id
   FROM now LEFT JOIN LATERAL (
     SELECT xid, seq, changed_at, customer_id, partner_id FROM order_changes
-     WHERE (xid, seq) > (%(xid)s::xid8, %(seq)s::bigint) AND xid < now.horizon ORDER BY xid, seq LIMIT 1000) c ON true
+     WHERE (xid, seq) > (%(xid)s::xid8, %(seq)s::bigint) AND xid < now.horizon ORDER BY xid, seq LIMIT {_MAX_TAIL}) c ON true
  ORDER BY c.xid, c.seq
-""",
+""",  # noqa: S608
     "tail changes",
 )
 
 
 class Watcher:
-    """One who follows the feed; woken when there may be something to read, or when the feed stops."""
+    """Follows the feed for an owner; notified when there may be changes to read, or when the feed stops."""
 
     def __init__(self, owner: Owner) -> None:
         self.owner = owner
-        self._awake = asyncio.Event()
+        self._notified = asyncio.Event()
 
-    def wake(self) -> None:
-        """There may be something."""
-        self._awake.set()
+    def notify(self) -> None:
+        """End `wait`."""
+        self._notified.set()
 
-    def sleep_again(self) -> None:
-        """Before reading, so that what comes while reading wakes again."""
-        self._awake.clear()
+    def reset(self) -> None:
+        """Call it before reading, so that a change during the read notifies again."""
+        self._notified.clear()
 
     async def wait(self, seconds: float) -> None:
-        """Until woken, or for so long."""
+        """Until notified, for `seconds` at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds)):
-                await self._awake.wait()
+                await self._notified.wait()
 
 
 class Feed:
-    """Reads changes, and wakes those who watch."""
+    """Reads changes, and notifies the watchers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._watchers: dict[Owner, set[Watcher]] = {}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._readers = asyncio.Semaphore(READERS)
+        self._readers = asyncio.Semaphore(MAX_CONCURRENT_READS)
         self.head: Position | None = None
-        """How far the tail has read: whoever was not woken has nothing to read up to here."""
+        """How far the tail has read: a watcher that was not notified has nothing to read up to here."""
         self.stopping = False
 
     async def now(self) -> Position:
-        """Where the feed begins for someone who asks for what comes."""
-        row = await self._database.first(_NEWEST)
-        return cursor.behind(row.xid, row.seq, row.changed_at) if row else START
+        """The position after the newest change."""
+        row = await self._database.first(_GET_NEWEST)
+        return cursor.after(row.xid, row.seq, row.changed_at) if row else START
 
-    async def knows(self, place: Position) -> bool:
-        """Whether a position is one of this feed's: its change is there."""
-        found = await self._database.first(_KNOWN, xid=str(place.xid), seq=place.seq, at=place.time)
-        return place == START or found is not None
+    async def has(self, position: Position) -> bool:
+        """Whether the change of a position exists in this database."""
+        found = await self._database.first(_EXISTS, xid=str(position.xid), seq=position.seq, at=position.time)
+        return position == START or found is not None
 
-    async def read(self, owner: Owner, place: Position) -> tuple[list[Row], bool]:
-        """The next changes behind a position, each a row of the order as it was after the change; whether there may be more."""
+    async def read(self, owner: Owner, position: Position) -> tuple[list[Row], bool]:
+        """The next changes after a position, each a row of the order as it was after the change; whether there may be more."""
         kind, owner_id = owner
-        values = {"owner": owner_id, "xid": str(place.xid), "seq": place.seq, "most": MOST}
-        async with self._readers:  # a crowd of watchers that wakes up at once leaves connections to others
+        values = {"owner": owner_id, "xid": str(position.xid), "seq": position.seq, "limit": MAX_CHANGES}
+        async with self._readers:  # many watchers notified together must not use up the connection pool
             rows = await self._database.all(_READ[kind], **values)
-        return rows, len(rows) == MOST or is_cut(rows, MOST_WEIGHT)
+        return rows, len(rows) == MAX_CHANGES or is_cut(rows, MAX_READ_BYTES)
 
     @contextmanager
     def watch(self, owner: Owner) -> Iterator[Watcher]:
@@ -157,40 +158,40 @@ class Feed:
                 del self._watchers[owner]
 
     async def stop(self) -> None:
-        """Tell all who watch that it ends."""
+        """End the watchers' streams."""
         self.stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for watchers in self._watchers.values():
             for watcher in watchers:
-                watcher.wake()
+                watcher.notify()
 
     async def _tail(self) -> None:
-        pause = POLL
+        pause = POLL_INTERVAL_S
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause if self._watchers else None):
                     await self._changed.wait()
             self._changed.clear()
             if not self._watchers:
-                self.head = None  # whoever comes next begins from then
+                self.head = None  # begins again with the next watcher
                 continue
             try:
-                pause = await self._look()
+                pause = await self._read_tail()
             except Exception as error:
-                # Watchers find out by themselves when they read.
+                # Watchers notice the error when they read.
                 log.warning("tail_paused", cause=repr(error))
-                pause = POLL
-                await asyncio.sleep(POLL)
+                pause = POLL_INTERVAL_S
+                await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def _look(self) -> float:
-        """Wake the owners of what is new; how long to wait before the next look."""
+    async def _read_tail(self) -> float:
+        """Notify the owners of new changes; seconds until the next read."""
         if self.head is None:
             self.head = await self.now()
             for watchers in self._watchers.values():
                 for watcher in watchers:
-                    watcher.wake()  # what came before the tail knew where to begin
+                    watcher.notify()  # of changes before the tail began
         rows = await self._database.all(_TAIL, xid=str(self.head.xid), seq=self.head.seq)
         owners: set[Owner] = set()
         for row in rows:
@@ -198,9 +199,9 @@ class Feed:
                 owners |= {("customer", row.customer_id), ("partner", row.partner_id), ("anyone", "")}
         for owner in owners & self._watchers.keys():
             for watcher in self._watchers[owner]:
-                watcher.wake()
+                watcher.notify()
         if rows[-1].xid is not None:
-            self.head = cursor.behind(rows[-1].xid, rows[-1].seq, rows[-1].changed_at)
-        if len(rows) == 1000:
+            self.head = cursor.after(rows[-1].xid, rows[-1].seq, rows[-1].changed_at)
+        if len(rows) == _MAX_TAIL:
             return 0.0
-        return UNSETTLED if rows[0].unsettled else POLL
+        return UNSETTLED_INTERVAL_S if rows[0].unsettled else POLL_INTERVAL_S

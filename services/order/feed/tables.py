@@ -1,4 +1,4 @@
-"""Tables of feed."""
+"""Tables of the feed."""
 
 from sqlalchemy import (
     BigInteger,
@@ -36,8 +36,8 @@ order_changes = Table(
     metadata,
     Column("order_id", Text, primary_key=True),
     Column("version", Integer, primary_key=True),
-    # Where the change stands in the feed. Transactions commit out of order, so a reader stops short of the oldest that
-    # still runs: what it has passed is complete (docs/decisions/0036).
+    # The position of the change in the feed. Transactions commit out of order, so a reader stops before the oldest one
+    # that still runs: what it has read is complete (docs/decisions/0036).
     Column("xid", TransactionId, nullable=False, server_default=text("pg_current_xact_id()")),
     Column("seq", BigInteger, Identity(always=True)),
     Column("customer_id", Text, nullable=False),

@@ -1,155 +1,78 @@
-"""From what is wanted to an order that is placed: price it, write it, and begin again if the catalogue has moved."""
+"""Checkout: price what is ordered, insert the order, and repeat if the catalogue has changed in between."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import psycopg
-from google.protobuf.any_pb2 import Any
-from weft.api.v1.event_pb2 import Event
-from weft.order.v1 import events_pb2, order_service_pb2
-from weft.order.v1.money_pb2 import Money
-from weft.order.v1.order_pb2 import ORDER_STATE_PENDING, PAYMENT_STATE_PENDING, Order
 
 from chassis import ids
 from chassis.clock import Clock
 from chassis.errors import Overloaded, WeftError
-from chassis.rpc.call import Call
+from chassis.rpc.idempotency import Record
 from chassis.storage.database import violated
-from services.order import messages
-from services.order.domain.order import ExternalReferenceTaken
+from services.order.domain.order import ExternalReferenceTaken, NewOrder, OrderDraft
 from services.order.domain.pricing import Price, price, refuse_shortage
 from services.order.domain.product import Product
 from services.order.orders import insert
-from services.order.orders.insert import Placed, Placement
+from services.order.orders.repository import OrderRepository
 from services.order.products.catalogue import Catalogue
 
-TRIES = 5
-"""Writes that meet a change made a moment ago before the caller is asked to come back."""
+MAX_ATTEMPTS = 5
+"""Inserts that meet a concurrent change of the catalogue before the caller is asked to retry later."""
 
 
 class Checkout:
     """Prices and places orders."""
 
-    def __init__(self, catalogue: Catalogue, placement: Placement, clock: Clock) -> None:
+    def __init__(self, catalogue: Catalogue, orders: OrderRepository, clock: Clock) -> None:
         self._catalogue = catalogue
-        self._placement = placement
+        self._orders = orders
         self._clock = clock
 
-    async def quote(self, wanted: Mapping[str, int]) -> tuple[Price, bool]:
-        """What it would cost now, and whether the stock would do."""
-        catalogue = await self._catalogue.refresh(list(wanted))
-        priced = price(wanted, catalogue)
-        return priced, all(catalogue[product_id].stock >= pieces for product_id, pieces in wanted.items())
+    async def quote(self, quantities: Mapping[str, int]) -> tuple[Price, bool]:
+        """The current price, and whether every line is in stock."""
+        catalogue = await self._catalogue.refresh(list(quantities))
+        priced = price(quantities, catalogue)
+        return priced, all(catalogue[product_id].stock >= quantity for product_id, quantity in quantities.items())
 
-    async def place(
-        self, call: Call, request: order_service_pb2.CreateOrderRequest, customer_id: str, wanted: Mapping[str, int]
-    ) -> bytes:
-        """Place an order; the reply, serialised, as it is stored under the call's key.
+    async def place(self, draft: OrderDraft, traceparent: str, record: Callable[[NewOrder], Record]) -> Record:
+        """Place an order. `record` makes the idempotency record of the call from the order; the one stored is returned.
 
-        Raises the errors of `pricing`, `ExternalReferenceTaken`, and `UniqueViolation` where the key was used already.
+        Raises the errors of `pricing`, `ExternalReferenceTaken`, and `UniqueViolation` if the key was used before.
         """
-        catalogue, priced = await self._price(wanted)
-        for _ in range(TRIES):
-            order = self._draft(call, request, customer_id, priced, catalogue)
+        catalogue, priced = await self._price(draft.quantities)
+        for _ in range(MAX_ATTEMPTS):
+            order = self._new_order(draft, priced, catalogue)
+            recorded = record(order)
             try:
-                await self._placement.place(order)
+                await self._orders.insert(order, recorded, traceparent)
             except psycopg.errors.UniqueViolation as error:
-                if violated(error) == insert.REFERENCE:
-                    raise ExternalReferenceTaken(external_reference=request.external_reference) from error
+                if violated(error) == insert.REFERENCE_CONSTRAINT:
+                    raise ExternalReferenceTaken(external_reference=draft.external_reference) from error
                 raise
             except psycopg.errors.DeadlockDetected:
-                continue  # two replicas with the same keys in another order; the other one has gone through
+                continue  # with another replica that inserts the same keys in another order; that one has committed
             except psycopg.errors.CheckViolation as error:
-                if violated(error) != insert.STOCK:
+                if violated(error) != insert.STOCK_CONSTRAINT:
                     raise
-                catalogue = await self._catalogue.refresh(list(wanted))
-                priced = price(wanted, catalogue)
-                refuse_shortage(wanted, catalogue)
+                catalogue = await self._catalogue.refresh(list(draft.quantities))
+                priced = price(draft.quantities, catalogue)
+                refuse_shortage(draft.quantities, catalogue)
             else:
-                return order.reply
+                return recorded
         raise Overloaded(retry_after=timedelta(seconds=1))
 
-    async def _price(self, wanted: Mapping[str, int]) -> tuple[Mapping[str, Product], Price]:
-        catalogue = await self._catalogue.get(list(wanted))
+    async def _price(self, quantities: Mapping[str, int]) -> tuple[Mapping[str, Product], Price]:
+        catalogue = await self._catalogue.get(list(quantities))
         try:
-            return catalogue, price(wanted, catalogue)
-        except WeftError:  # for what was true a moment ago, nobody is refused
-            catalogue = await self._catalogue.refresh(list(wanted))
-            return catalogue, price(wanted, catalogue)
+            return catalogue, price(quantities, catalogue)
+        except WeftError:  # the cache may be out of date: nobody is refused because of it
+            catalogue = await self._catalogue.refresh(list(quantities))
+            return catalogue, price(quantities, catalogue)
 
-    def _draft(
-        self,
-        call: Call,
-        request: order_service_pb2.CreateOrderRequest,
-        customer_id: str,
-        priced: Price,
-        catalogue: Mapping[str, Product],
-    ) -> Placed:
+    def _new_order(self, draft: OrderDraft, priced: Price, catalogue: Mapping[str, Product]) -> NewOrder:
         now = self._clock.now()
-        caller, time = call.caller, messages.timestamp(now)
-        partner_id = caller.partner_id if caller.is_partner else ""
         order_id = ids.new("ord", now)
-        payment_id = _sibling(order_id, "pay")
-        total = Money(amount_minor=priced.total_minor, currency=priced.currency)
-        traceparent = call.outgoing_traceparent
-        order = Order(
-            order_id=order_id,
-            customer_id=customer_id,
-            partner_id=partner_id,
-            lines=messages.lines(priced.lines, priced.currency),
-            total=total,
-            state=ORDER_STATE_PENDING,
-            payment_state=PAYMENT_STATE_PENDING,
-            payment_id=payment_id,
-            external_reference=request.external_reference,
-            note=request.note,
-            create_time=time,
-            update_time=time,
-            etag=messages.etag(1),
-        )
-        reply = order.SerializeToString()
-        record = call.record(reply)
-        assert record is not None, "CreateOrder takes no call without a key"
-        return Placed(
-            record=record,
-            reply=reply,
-            order_id=order_id,
-            customer_id=customer_id,
-            partner_id=partner_id,
-            currency=priced.currency,
-            total_minor=priced.total_minor,
-            payment_id=payment_id,
-            method=request.payment_method,
-            external_reference=request.external_reference,
-            note=request.note,
-            actor=caller.actor,
-            event=_event(order, caller.actor, traceparent).SerializeToString(),
-            traceparent=traceparent,
-            now=now,
-            lines=priced.lines,
-            versions=[catalogue[line.product_id].version for line in priced.lines],
-        )
-
-
-_ORDER_PLACED = f"type.googleapis.com/{events_pb2.OrderPlaced.DESCRIPTOR.full_name}"
-
-
-def _sibling(order_id: str, prefix: str) -> str:
-    """What is born together bears one number: an order, its payment and its first event."""
-    return f"{prefix}{order_id.removeprefix('ord')}"
-
-
-def _event(order: Order, actor: str, traceparent: str) -> Event:
-    placed = events_pb2.OrderPlaced(order_id=order.order_id, total=order.total)
-    return Event(
-        event_id=_sibling(order.order_id, "evt"),
-        type="order.placed",
-        aggregate_id=order.order_id,
-        sequence=1,
-        occur_time=order.create_time,
-        actor=actor,
-        user_id=order.customer_id,
-        partner_id=order.partner_id,
-        traceparent=traceparent,
-        payload=Any(type_url=_ORDER_PLACED, value=placed.SerializeToString()),
-    )
+        payment_id = f"pay{order_id.removeprefix('ord')}"
+        versions = [catalogue[line.product_id].version for line in priced.lines]
+        return NewOrder.place(order_id, payment_id, draft, priced, versions, now)

@@ -1,4 +1,4 @@
-"""For whom an order is placed."""
+"""The customer of an order: who buys, and whether the caller may order for them."""
 
 import time
 
@@ -10,45 +10,44 @@ from chassis.errors import ServiceUnavailable
 from chassis.security.identity import Identity
 from services.order.domain.order import CustomerNotFound, CustomerRequired
 
-KEEP = 30.0
-"""Seconds that a customer is taken for active after the user service said so."""
-MOST = 10_000
-"""Customers that are remembered."""
+CACHE_TTL_S = 30.0
+"""How long an active customer is cached."""
+MAX_CACHED_CUSTOMERS = 10_000
 
 
 class Customers:
-    """Asks the user service whose customers are whose. Only a yes is remembered: who was just created is found at once."""
+    """Asks the user service for the partner of a customer. Only active customers are cached: a new one is found immediately."""
 
     def __init__(self, clients: InternalWeft) -> None:
         self._clients = clients
-        self._known: dict[str, tuple[float, str]] = {}
+        self._cache: dict[str, tuple[float, str]] = {}
 
-    async def buyer(self, caller: Identity, asked: str) -> str:
-        """The user who buys. Raises `CustomerRequired`, `CustomerNotFound`, or `ServiceUnavailable` where nobody can say."""
+    async def resolve(self, caller: Identity, customer_id: str) -> str:
+        """The user who buys. Raises `CustomerRequired`, `CustomerNotFound`, or `ServiceUnavailable` if the user service fails."""
         if not caller.is_partner:
-            if asked in ("", "me", caller.user_id):
+            if customer_id in ("", "me", caller.user_id):
                 return caller.user_id
-            raise CustomerNotFound(customer_id=asked)
-        if not asked:
+            raise CustomerNotFound(customer_id=customer_id)
+        if not customer_id:
             raise CustomerRequired()
-        if asked == "me" or not caller.partner_id or await self._partner_of(asked) != caller.partner_id:
-            raise CustomerNotFound(customer_id=asked)
-        return asked
+        if customer_id == "me" or not caller.partner_id or await self._partner_of(customer_id) != caller.partner_id:
+            raise CustomerNotFound(customer_id=customer_id)
+        return customer_id
 
     async def _partner_of(self, user_id: str) -> str | None:
-        """The partner of an active user; None where there is no such user."""
-        known, now = self._known.get(user_id), time.monotonic()
-        if known is not None and known[0] > now:
-            return known[1]
+        """The partner of an active user; None if there is no such user."""
+        cached, now = self._cache.get(user_id), time.monotonic()
+        if cached is not None and cached[0] > now:
+            return cached[1]
         try:
             found = await self._clients.users.batch_get_users(user_ids=[user_id])
         except client_errors.WeftError as error:
             raise ServiceUnavailable() from error
         for user in found.users:
             if user.user_id == user_id and user.state == USER_STATE_ACTIVE:
-                if len(self._known) >= MOST:
-                    self._known.clear()
-                self._known[user_id] = (now + KEEP, user.partner_id)
+                if len(self._cache) >= MAX_CACHED_CUSTOMERS:
+                    self._cache.clear()
+                self._cache[user_id] = (now + CACHE_TTL_S, user.partner_id)
                 return user.partner_id
-        self._known.pop(user_id, None)
+        self._cache.pop(user_id, None)
         return None

@@ -1,58 +1,78 @@
-"""What an order tells the world: facts of the domain as events of the contract."""
+"""Events of the contract from domain events."""
 
 from collections.abc import Callable
 
+from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from weft.api.v1.event_pb2 import Event
-from weft.order.v1 import events_pb2
+from weft.order.v1 import events_pb2 as pb
 from weft.order.v1.money_pb2 import Money
 
 from chassis.clock import Clock
 from chassis.queues import outbox
 from services.order import messages
-from services.order.domain.order import Fact, Order
+from services.order.domain.order import DomainEvent, NewOrder, Order
+
+_PLACED_URL = f"type.googleapis.com/{pb.OrderPlaced.DESCRIPTOR.full_name}"
 
 
-def _total(order: Order) -> Money:
+def _total(order: Order | NewOrder) -> Money:
     return Money(amount_minor=order.total_minor, currency=order.currency)
 
 
-def _moved(order: Order, fact: Fact) -> Money:
-    return Money(amount_minor=fact.amount_minor, currency=order.currency)
+def _amount(order: Order, event: DomainEvent) -> Money:
+    return Money(amount_minor=event.amount_minor, currency=order.currency)
 
 
-_PAYLOADS: dict[str, Callable[[Order, Fact], Message]] = {
-    "order.confirmed": lambda o, _: events_pb2.OrderConfirmed(order_id=o.order_id, total=_total(o)),
-    "order.cancelled": lambda o, f: events_pb2.OrderCancelled(order_id=o.order_id, reason=f.reason),
-    "order.expired": lambda o, _: events_pb2.OrderExpired(order_id=o.order_id),
-    "payment.captured": lambda o, f: events_pb2.PaymentCaptured(
-        payment_id=o.payment.payment_id, order_id=o.order_id, amount=_moved(o, f)
+_PAYLOADS: dict[str, Callable[[Order, DomainEvent], Message]] = {
+    "order.confirmed": lambda o, _: pb.OrderConfirmed(order_id=o.order_id, total=_total(o)),
+    "order.cancelled": lambda o, e: pb.OrderCancelled(order_id=o.order_id, reason=e.reason),
+    "order.expired": lambda o, _: pb.OrderExpired(order_id=o.order_id),
+    "payment.captured": lambda o, e: pb.PaymentCaptured(
+        payment_id=o.payment.payment_id, order_id=o.order_id, amount=_amount(o, e)
     ),
-    "payment.failed": lambda o, f: events_pb2.PaymentFailed(
+    "payment.failed": lambda o, e: pb.PaymentFailed(
         payment_id=o.payment.payment_id,
         order_id=o.order_id,
-        reason=f.reason,
-        failure_code=messages.FAILURE_CODES[f.code],
+        reason=e.reason,
+        failure_code=messages.FAILURE_CODES[e.code],
     ),
-    "payment.refunded": lambda o, f: events_pb2.PaymentRefunded(
-        payment_id=o.payment.payment_id, order_id=o.order_id, amount=_moved(o, f)
+    "payment.refunded": lambda o, e: pb.PaymentRefunded(
+        payment_id=o.payment.payment_id, order_id=o.order_id, amount=_amount(o, e)
     ),
 }
 
 
+def of_new(order: NewOrder, traceparent: str) -> Event:
+    """The first event of an order, `order.placed`. Its id has the number of the order's."""
+    payload = pb.OrderPlaced(order_id=order.order_id, total=_total(order))
+    return Event(
+        event_id=f"evt{order.order_id.removeprefix('ord')}",
+        type=order.domain_event.type,
+        aggregate_id=order.order_id,
+        sequence=1,
+        occur_time=messages.timestamp(order.placed_at),
+        actor=order.actor,
+        user_id=order.customer_id,
+        partner_id=order.partner_id,
+        traceparent=traceparent,
+        payload=Any(type_url=_PLACED_URL, value=payload.SerializeToString()),
+    )
+
+
 def of(order: Order, clock: Clock, traceparent: str) -> list[Event]:
-    """The events of an order's unsaved facts, numbered on from those it has had."""
+    """The events of a changed order, numbered after those emitted before."""
     return [
         outbox.event(
             clock,
-            type=fact.type,
+            type=event.type,
             aggregate_id=order.order_id,
-            sequence=order.events + number,
-            payload=_PAYLOADS[fact.type](order, fact),
+            sequence=order.event_count + number,
+            payload=_PAYLOADS[event.type](order, event),
             actor=order.actor,
             user_id=order.customer_id,
             partner_id=order.partner_id,
             traceparent=traceparent,
         )
-        for number, fact in enumerate(order.facts, start=1)
+        for number, event in enumerate(order.domain_events, start=1)
     ]

@@ -3,18 +3,19 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from weft.order.v1 import order_pb2, order_service_pb2
+from weft.order.v1 import order_pb2
+from weft.order.v1 import order_service_pb2 as pb
 from weft.order.v1.money_pb2 import Money
 
 from chassis import times
-from chassis.queues.outbox import Outbox
-from chassis.queues.queue import Queue
 from chassis.rpc.call import Call
+from chassis.rpc.idempotency import Record
 from chassis.rpc.pagination import Pages
+from chassis.storage.database import Database
 from services.order import messages
 from services.order.domain import pricing
-from services.order.domain.order import OrderNotFound
-from services.order.feed.stream import Watching
+from services.order.domain.order import NewOrder, OrderDraft, OrderNotFound
+from services.order.feed.stream import OrderStreams
 from services.order.orders.checkout import Checkout
 from services.order.orders.customers import Customers
 from services.order.orders.repository import OrderRepository, ownership
@@ -27,81 +28,82 @@ class OrderHandlers:
 
     def __init__(
         self,
+        database: Database,
         orders: OrderRepository,
         checkout: Checkout,
         customers: Customers,
-        watching: Watching,
+        streams: OrderStreams,
         pages: Pages,
-        outbox: Outbox,
-        payment_work: Queue,
     ) -> None:
+        self._database = database
         self._orders = orders
         self._checkout = checkout
         self._customers = customers
-        self._watching = watching
+        self._streams = streams
         self._pages = pages
-        self._outbox = outbox
-        self._payment_work = payment_work
 
-    async def QuoteOrder(
-        self, request: order_service_pb2.QuoteOrderRequest, _: Call
-    ) -> order_service_pb2.QuoteOrderResponse:
-        """Prices as of now."""
+    async def QuoteOrder(self, request: pb.QuoteOrderRequest, _: Call) -> pb.QuoteOrderResponse:
         priced, available = await self._checkout.quote(pricing.merge(request.lines))
-        return order_service_pb2.QuoteOrderResponse(
-            lines=messages.lines(priced.lines, priced.currency),
+        return pb.QuoteOrderResponse(
+            lines=messages.lines_to_messages(priced.lines, priced.currency),
             total=Money(amount_minor=priced.total_minor, currency=priced.currency),
             available=available,
         )
 
-    async def CreateOrder(self, request: order_service_pb2.CreateOrderRequest, call: Call) -> bytes:
-        """The reply is serialised once, for the caller and for the key's record."""
-        wanted = pricing.merge(request.lines)
-        customer_id = await self._customers.buyer(call.caller, request.customer_id)
-        return await self._checkout.place(call, request, customer_id, wanted)
+    async def CreateOrder(self, request: pb.CreateOrderRequest, call: Call) -> bytes:
+        """The reply is serialised once, for the caller and for the idempotency record."""
 
-    async def GetOrder(self, request: order_service_pb2.GetOrderRequest, call: Call) -> order_pb2.Order:
-        """The caller's own."""
+        def record(order: NewOrder) -> Record:
+            made = call.record(messages.new_to_message(order).SerializeToString())
+            assert made is not None, "CreateOrder requires an idempotency key"
+            return made
+
+        caller = call.caller
+        quantities = pricing.merge(request.lines)
+        draft = OrderDraft(
+            customer_id=await self._customers.resolve(caller, request.customer_id),
+            partner_id=caller.partner_id if caller.is_partner else "",
+            quantities=quantities,
+            payment_method=request.payment_method,
+            external_reference=request.external_reference,
+            note=request.note,
+            actor=caller.actor,
+        )
+        return (await self._checkout.place(draft, call.outgoing_traceparent, record)).reply
+
+    async def GetOrder(self, request: pb.GetOrderRequest, call: Call) -> order_pb2.Order:
         row = await self._orders.get(request.order_id, call.caller)
         if row is None:
             raise OrderNotFound(order_id=request.order_id)
-        return messages.order(row)
+        return messages.to_message(row)
 
-    async def ListOrders(
-        self, request: order_service_pb2.ListOrdersRequest, call: Call
-    ) -> order_service_pb2.ListOrdersResponse:
-        """The caller's own, newest first."""
+    async def ListOrders(self, request: pb.ListOrdersRequest, call: Call) -> pb.ListOrdersResponse:
         filters = _filters(request, call)
         page = self._pages.read(request, query={"list": "orders", "owner": ownership(call.caller), **filters})
         if page.after:
             filters["after"] = page.after
-        rows = await self._orders.page(call.caller, page.limit, filters)
-        orders, token = self._pages.split(page, rows, messages.order, key="order_id")
-        return order_service_pb2.ListOrdersResponse(orders=orders, next_page_token=token)
+        rows = await self._orders.list(call.caller, page.limit, filters)
+        orders, token = self._pages.split(page, rows, messages.to_message, key="order_id")
+        return pb.ListOrdersResponse(orders=orders, next_page_token=token)
 
-    async def CancelOrder(self, request: order_service_pb2.CancelOrderRequest, call: Call) -> order_pb2.Order:
-        """What the provider holds of the money is given back afterwards, by the payment queue."""
-        async with self._orders.database.transaction() as tx:
+    async def CancelOrder(self, request: pb.CancelOrderRequest, call: Call) -> order_pb2.Order:
+        """The payment is reversed afterwards, by the payment worker."""
+        async with self._database.transaction() as tx:
             order = await self._orders.lock(tx, request.order_id, call.caller)
             if order is None:
                 raise OrderNotFound(order_id=request.order_id)
             order.cancel(request.reason or "cancelled on request", call.caller.actor)
-            await self._orders.save(order, tx)
-            reply = messages.order(await self._orders.get_saved(tx, request.order_id))
+            await self._orders.update(order, tx)
+            reply = messages.to_message(await self._orders.get_updated(tx, request.order_id))
             await call.remember(tx, reply)
-        self._outbox.notify()
-        self._payment_work.notify()
         return reply
 
-    async def WatchOrders(
-        self, request: order_service_pb2.WatchOrdersRequest, call: Call
-    ) -> AsyncIterator[order_service_pb2.WatchOrdersResponse]:
-        """The caller's own, as they change."""
-        async for message in self._watching.stream(request.cursor, ownership(call.caller), call):
+    async def WatchOrders(self, request: pb.WatchOrdersRequest, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
+        async for message in self._streams.open(request.cursor, ownership(call.caller), call):
             yield message
 
 
-def _filters(request: order_service_pb2.ListOrdersRequest, call: Call) -> dict[str, Any]:
+def _filters(request: pb.ListOrdersRequest, call: Call) -> dict[str, Any]:
     """The filters of `OrderRepository.list` that a request sets."""
     filters: dict[str, Any] = {}
     if states := sorted({_STATES[state] for state in request.states if state}):

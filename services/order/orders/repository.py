@@ -1,55 +1,38 @@
-"""Every query of orders but the writes (`insert`, `update`) and those of the feed (`feed`)."""
+"""Orders in the database. The two statements that write them are in `insert` and `update`."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
+from opentelemetry.trace import SpanKind
+
 from chassis import ids
 from chassis.clock import Clock
+from chassis.queues.outbox import Outbox
+from chassis.queues.queue import Queue
+from chassis.rpc.idempotency import Record
 from chassis.security.identity import Identity
 from chassis.storage.batching import BatchQueue
 from chassis.storage.database import Database, Query, Row, Transaction
 from chassis.storage.lookups import Lookup
 from chassis.telemetry import tracing
-from services.order.domain.order import Order, OrderState
+from chassis.telemetry.tracing import Tracer
+from services.order.domain.order import NewOrder, Order, OrderState
 from services.order.domain.payment import Payment, PaymentState
-from services.order.orders import events, update
-from services.order.orders.update import Saving
+from services.order.order_rows import LINES, within_bytes
+from services.order.orders import events, insert, update
+from services.order.orders.insert import OrderInsert
+from services.order.orders.update import OrderUpdate
 
-LINES = (
-    "CROSS JOIN LATERAL (SELECT array_agg(product_id ORDER BY line) AS product_ids, array_agg(title ORDER BY line) AS titles, "
-    "array_agg(quantity ORDER BY line) AS quantities, array_agg(unit_price_minor ORDER BY line) AS unit_prices, "
-    "sum(octet_length(title) + 40) AS weight "
-    "FROM order_lines WHERE order_lines.order_id = o.order_id) l"
-)
-"""Joins an order `o` with its lines, as arrays."""
 _STORED = (
     "o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
     "o.external_reference, o.note, o.reason, o.version, o.created_at, o.updated_at"
 )
 COLUMNS = f"{_STORED}, l.product_ids, l.titles, l.quantities, l.unit_prices"
-"""What callers see of an order `o` with its lines `l`."""
-MOST_WEIGHT = 2 * 1024 * 1024
-"""Bytes of the orders that one statement returns, counted low; the first one comes whatever it weighs. More than a page has."""
-
-
-def within_weight(columns: str, rows: str, order: str, most: int) -> str:
-    """SQL for the first of some rows of orders `o` with lines `l`, up to so many bytes; see `is_cut`."""
-    weight = "l.weight + octet_length(o.note)"
-    so_far = f"sum({weight}) OVER (ORDER BY {order})"
-    bare = re.sub(r"\b[a-z]\.", "", columns), re.sub(r"\b[a-z]\.", "", order)
-    return (
-        f"SELECT {bare[0]}, so_far FROM (SELECT {columns}, {weight} AS own, {so_far} AS so_far FROM {rows}) found "  # noqa: S608
-        f"WHERE so_far - own < {most} ORDER BY {bare[1]}"
-    )
-
-
-def is_cut(rows: Sequence[Row], most: int) -> bool:
-    """Whether rows end where they do because of their weight: there may be more."""
-    return bool(rows) and rows[-1].so_far >= most
-
+"""The columns of `messages.to_message`, of an order `o` with its lines `l`."""
+MAX_LIST_BYTES = 2 * 1024 * 1024
+"""Of the orders that one statement returns, estimated low; the first one always comes. More than a page has."""
 
 _OWNED = {
     "customer": "o.customer_id = %(owner)s",
@@ -60,9 +43,9 @@ _FILTERS = {
     "after": "o.order_id < %(after)s",
     "states": "o.state = ANY(%(states)s::text[])",
     "customer_id": "o.customer_id = %(customer_id)s",
-    # The second half is what the index asks for.
+    # The second half matches the condition of the index.
     "external_reference": "o.external_reference = %(external_reference)s AND o.external_reference <> ''",
-    # Ids are made of times: the index walks no further than it must.
+    # Ids begin with a time, which bounds the scan of the index.
     "created_from": "o.created_at >= %(created_from)s AND o.order_id >= %(first_id)s",
     "created_to": "o.created_at < %(created_to)s AND o.order_id < %(last_id)s",
 }
@@ -75,29 +58,30 @@ _GET = Query(
     f"{LINES}",
     "get order",
 )
-_GET_SAVED = Query(f"SELECT {COLUMNS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s", "get order")  # noqa: S608
+_GET_UPDATED = Query(f"SELECT {COLUMNS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s", "get order")  # noqa: S608
 
 
 @cache
 def _list(owned: str, filters: frozenset[str]) -> Query:
-    """One statement for each set of filters that is used, so that each has the plan that suits it."""
+    """One statement for each set of filters in use, so that each has its own plan."""
     where = " AND ".join([_OWNED[owned], *(_FILTERS[name] for name in sorted(filters))])
-    found = f"SELECT {_STORED} FROM orders o WHERE {where} ORDER BY o.order_id DESC LIMIT %(size)s"  # noqa: S608
-    return Query(within_weight(COLUMNS, f"({found}) o {LINES}", "o.order_id DESC", MOST_WEIGHT), "list orders")
+    found = f"SELECT {_STORED} FROM orders o WHERE {where} ORDER BY o.order_id DESC LIMIT %(limit)s"  # noqa: S608
+    return Query(within_bytes(COLUMNS, f"({found}) o {LINES}", "o.order_id DESC", MAX_LIST_BYTES), "list orders")
 
 
 _AGGREGATE = (
     "SELECT o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.reason, o.version, o.events, "
-    "p.payment_id, p.method, p.state AS payment_state, p.attempt, p.asked, p.captured_minor, p.refunded_minor, p.failure_reason, p.failure_code "
+    "p.payment_id, p.method, p.state AS payment_state, p.attempt, p.provider_contacted, "
+    "p.captured_minor, p.refunded_minor, p.failure_reason, p.failure_code "
     "FROM orders o JOIN payments p ON p.payment_id = o.payment_id AND p.order_id = o.order_id"
 )
-_BY_PAYMENTS = Query(
+_LIST_BY_PAYMENTS = Query(
     f"{_AGGREGATE} WHERE p.payment_id = ANY(%(payment_ids)s::text[])",
-    "read orders",
+    "list orders by payments",
 )
-_OVERDUE = Query(
-    "SELECT payment_id FROM orders WHERE state = 'PENDING' AND created_at < %(before)s ORDER BY created_at LIMIT %(most)s",
-    "find overdue orders",
+_LIST_OVERDUE = Query(
+    "SELECT payment_id FROM orders WHERE state = 'PENDING' AND created_at < %(before)s ORDER BY created_at LIMIT %(limit)s",
+    "list overdue orders",
 )
 
 
@@ -112,63 +96,101 @@ def _lock(owned: str) -> Query:
 class OrderRepository:
     """Orders in the database. Readers name the caller: users see what they buy, partners what is bought through them."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self.database = database
+    def __init__(self, database: Database, clock: Clock, outbox: Outbox, payment_work: Queue, tracer: Tracer) -> None:
+        self._database = database
         self._clock = clock
-        self._batches: BatchQueue[Saving, bool] = BatchQueue(self._save, locks=partial(update.find_locks, database))
+        self._outbox = outbox
+        self._payment_work = payment_work
+        self._tracer = tracer
+        self._inserts: BatchQueue[OrderInsert, None] = BatchQueue(
+            self._insert, locks=partial(insert.find_locks, database)
+        )
+        self._updates: BatchQueue[OrderUpdate, bool] = BatchQueue(
+            self._update, locks=partial(update.find_locks, database)
+        )
         self._by_id = Lookup(database, _GET, ("order_ids", "owned", "owners"))
 
     async def get(self, order_id: str, caller: Identity) -> Row | None:
         """An order with its lines, if it is the caller's."""
         return await self._by_id.find(order_id, *ownership(caller))
 
-    async def get_saved(self, tx: Transaction, order_id: str) -> Row:
-        """An order with its lines, as a transaction that has changed it sees it."""
-        return await tx.one(_GET_SAVED, order_id=order_id)
+    async def get_updated(self, tx: Transaction, order_id: str) -> Row:
+        """An order with its lines, as seen by a transaction that has changed it."""
+        return await tx.one(_GET_UPDATED, order_id=order_id)
 
-    async def page(self, caller: Identity, size: int, filters: dict[str, Any]) -> list[Row]:
-        """The caller's orders with their lines, newest first, `size` of them or fewer (see `is_cut`). `filters`: `after` (an id), `states`, `customer_id`,
-        `external_reference`, `created_from` and `created_to` (times)."""
+    async def list(self, caller: Identity, limit: int, filters: Mapping[str, Any]) -> Sequence[Row]:
+        """The caller's orders with their lines, newest first; `limit` of them or fewer (see `is_cut`).
+
+        `filters`: `after` (an id), `states`, `customer_id`, `external_reference`, `created_from`, `created_to` (times).
+        """
         owned, owner = ownership(caller)
-        values = {**filters, "size": size, "owner": owner}
+        values = {**filters, "limit": limit, "owner": owner}
         if "created_from" in filters:
             values["first_id"] = _id_at(filters["created_from"] - timedelta(milliseconds=1))
         if "created_to" in filters:
             values["last_id"] = _id_at(filters["created_to"] + timedelta(milliseconds=2))
-        return await self.database.all(_list(owned, frozenset(filters)), **values)
+        return await self._database.all(_list(owned, frozenset(filters)), **values)
 
-    async def lock(self, tx: Transaction, order_id: str, caller: Identity | None) -> Order | None:
-        """The caller's order and its payment, locked until the transaction ends; any order where the caller is None."""
-        owned, owner = ownership(caller) if caller else ("anyone", "")
+    async def list_by_payments(self, payment_ids: Collection[str]) -> Sequence[Order]:
+        """The orders of payments, not locked: an update follows the version that was read."""
+        rows = await self._database.all(_LIST_BY_PAYMENTS, payment_ids=[*payment_ids])
+        return [_order(row) for row in rows]
+
+    async def list_overdue(self, placed_before: datetime, limit: int) -> Sequence[str]:
+        """The payments of orders that are still PENDING, the oldest first."""
+        rows = await self._database.all(_LIST_OVERDUE, before=placed_before, limit=limit)
+        return [row.payment_id for row in rows]
+
+    async def lock(self, tx: Transaction, order_id: str, caller: Identity) -> Order | None:
+        """The caller's order and its payment, locked until the transaction ends."""
+        owned, owner = ownership(caller)
         row = await tx.first(_lock(owned), order_id=order_id, owner=owner)
         return _order(row) if row else None
 
-    async def by_payments(self, payment_ids: Sequence[str]) -> list[Order]:
-        """The orders of payments, unlocked: whoever changes one follows its version."""
-        return [_order(row) for row in await self.database.all(_BY_PAYMENTS, payment_ids=list(payment_ids))]
+    async def insert(self, order: NewOrder, record: Record, traceparent: str) -> None:
+        """Insert an order with its effects, in one statement with the orders that are inserted concurrently.
 
-    async def overdue(self, before: datetime, most: int) -> list[str]:
-        """The payments of orders that were placed before a time and are still PENDING, the oldest first."""
-        return [row.payment_id for row in await self.database.all(_OVERDUE, before=before, most=most)]
+        Raises `CheckViolation` of `insert.STOCK_CONSTRAINT`, and `UniqueViolation` of `insert.REFERENCE_CONSTRAINT` or of
+        the record's key.
+        """
+        with self._tracer.span("place order", kind=SpanKind.CLIENT, attributes={"db.system.name": "postgresql"}):
+            await self._inserts.put(OrderInsert(order, record, events.of_new(order, traceparent), traceparent))
 
-    async def save(self, order: Order, tx: Transaction | None = None) -> bool:
-        """Write one change of an order with all that follows from it; False where another change came in between.
+    async def update(self, order: Order, tx: Transaction | None = None) -> bool:
+        """Write one change of an order with its effects; False if another change came in between.
 
-        In a transaction, or on its own: then together with what else is saved at the moment. After the commit, wake the
-        outbox, and the payment queue where the order has ended.
+        Without a transaction it shares a statement with concurrent updates. The commit notifies the workers.
         """
         traceparent = tracing.current_traceparent()
-        change = Saving(order, events.of(order, self._clock, traceparent), traceparent)
-        saved = (await self._save([change], tx))[0] if tx else await self._batches.put(change)
-        if saved:
-            order.events += len(change.told)
-            order.facts.clear()
-            order.releases = False
-        return saved
+        item = OrderUpdate(order, events.of(order, self._clock, traceparent), traceparent)
+        if tx:
+            updated = order.order_id in await update.update(tx, [item], self._clock.now())
+            for queue in self._notified_by([item]):
+                tx.after_commit(queue.notify)
+        else:
+            updated = await self._updates.put(item)
+        if updated:
+            order.event_count += len(item.events)
+            order.domain_events.clear()
+            order.releases_stock = False
+        return updated
 
-    async def _save(self, changes: Sequence[Saving], tx: Transaction | None = None) -> list[bool]:
-        saved = await update.save(tx or self.database, changes, self._clock.now())
-        return [change.order.order_id in saved for change in changes]
+    async def _insert(self, batch: Sequence[OrderInsert]) -> Sequence[None]:
+        await insert.insert(self._database, batch)
+        self._outbox.notify()
+        self._payment_work.notify()
+        return [None] * len(batch)
+
+    async def _update(self, batch: Sequence[OrderUpdate]) -> Sequence[bool]:
+        updated = await update.update(self._database, batch, self._clock.now())
+        for queue in self._notified_by(batch):
+            queue.notify()
+        return [item.order.order_id in updated for item in batch]
+
+    def _notified_by(self, batch: Sequence[OrderUpdate]) -> Sequence[Outbox | Queue]:
+        """The outbox by every change, for the feed too; the payment queue by an order that has ended."""
+        ended = any(item.order.releases_stock for item in batch)
+        return [self._outbox, self._payment_work] if ended else [self._outbox]
 
 
 def ownership(caller: Identity) -> tuple[str, str]:
@@ -193,7 +215,7 @@ def _order(row: Row) -> Order:
         currency=row.currency,
         state=PaymentState(row.payment_state),
         attempt=row.attempt,
-        asked=row.asked,
+        provider_contacted=row.provider_contacted,
         captured_minor=row.captured_minor,
         refunded_minor=row.refunded_minor,
         failure_reason=row.failure_reason,
@@ -208,6 +230,6 @@ def _order(row: Row) -> Order:
         state=OrderState(row.state),
         reason=row.reason,
         version=row.version,
-        events=row.events,
+        event_count=row.events,
         payment=payment,
     )

@@ -24,7 +24,7 @@ orders = Table(
     metadata,
     Column("order_id", Text, primary_key=True),
     Column("customer_id", Text, nullable=False),
-    # The partner through whom they buy; empty for people who buy themselves.
+    # The partner that placed the order; empty for users who buy for themselves.
     Column("partner_id", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("total_minor", BigInteger, nullable=False),
@@ -34,15 +34,15 @@ orders = Table(
     Column("external_reference", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
-    # Counts the changes of the order and of its payment; every write names the version that it follows.
+    # Counts the changes of the order and of its payment; every update follows the version that was read.
     Column("version", Integer, nullable=False, server_default="1"),
-    # Counts the events, which are fewer than the changes.
+    # Counts the events: not every change emits one.
     Column("events", Integer, nullable=False, server_default="1"),
     _time("created_at"),
     _time("updated_at"),
     Index("orders_customer", "customer_id", "order_id"),
     Index("orders_partner", "partner_id", "order_id", postgresql_where=text("partner_id <> ''")),
-    # Unique for a partner; whoever buys without one may call their orders what they like.
+    # Unique for a partner; not unique for users without one.
     Index(
         "orders_external_reference",
         "external_reference",

@@ -1,4 +1,4 @@
-"""The write of a change: one statement for any number of orders, with all that follows from each change."""
+"""The update of orders: one statement for all changes of a batch, with the effects of each change."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,30 +11,30 @@ from chassis.storage.batching import NotBatchable
 from chassis.storage.database import Database, Query, Transaction
 from services.order.domain.order import Order
 
-# A change follows the version that was read: where another change was faster, `moved` lacks the order, and with it all
-# the rest. Rows are locked in the order of their ids, as everywhere: two statements never wait for each other.
-# `patience` is read before the first row is locked: how long the statement waits for a lock.
-_SAVE = Query(
+# A change follows the version that was read: if another change came first, `moved` lacks the order, and all effects of the
+# change are left out. Rows are locked in the order of their ids, as everywhere: two statements never deadlock.
+# `settings` is evaluated before the first row is locked: how long the statement waits for a lock.
+_UPDATE = Query(
     """
-WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', %(patience)s, true)),
+WITH settings AS MATERIALIZED (SELECT set_config('lock_timeout', %(lock_timeout)s, true)),
 new AS MATERIALIZED (
-  SELECT order_id, state, payment_state, reason, version, facts, actor, payment_id, captured, refunded, failure, code,
-         releases, settles, traceparent
-    FROM patience CROSS JOIN unnest(
+  SELECT order_id, state, payment_state, reason, version, new_events, actor, payment_id, captured, refunded, failure, code,
+         releases, reverses, traceparent
+    FROM settings CROSS JOIN unnest(
     %(order_ids)s::text[], %(states)s::text[], %(payment_states)s::text[], %(reasons)s::text[], %(versions)s::int[],
-    %(facts)s::int[], %(actors)s::text[], %(payment_ids)s::text[], %(captured)s::bigint[], %(refunded)s::bigint[],
-    %(failures)s::text[], %(codes)s::text[], %(releases)s::bool[], %(settles)s::bool[], %(traceparents)s::text[]
-  ) AS t(order_id, state, payment_state, reason, version, facts, actor, payment_id, captured, refunded, failure, code,
-         releases, settles, traceparent)),
+    %(new_events)s::int[], %(actors)s::text[], %(payment_ids)s::text[], %(captured)s::bigint[], %(refunded)s::bigint[],
+    %(failures)s::text[], %(codes)s::text[], %(releases)s::bool[], %(reverses)s::bool[], %(traceparents)s::text[]
+  ) AS t(order_id, state, payment_state, reason, version, new_events, actor, payment_id, captured, refunded, failure, code,
+         releases, reverses, traceparent)),
 locked AS MATERIALIZED (
-  SELECT o.order_id FROM patience CROSS JOIN orders o WHERE o.order_id = ANY(%(order_ids)s::text[])
+  SELECT o.order_id FROM settings CROSS JOIN orders o WHERE o.order_id = ANY(%(order_ids)s::text[])
    ORDER BY o.order_id FOR NO KEY UPDATE OF o),
 moved AS (
   UPDATE orders o SET state = new.state, payment_state = new.payment_state, reason = new.reason, version = new.version,
-         events = o.events + new.facts, updated_at = %(now)s
+         events = o.events + new.new_events, updated_at = %(now)s
     FROM locked JOIN new USING (order_id) WHERE o.order_id = locked.order_id AND o.version = new.version - 1
   RETURNING new.order_id, new.state, new.payment_state, new.reason, new.version, new.actor, new.payment_id, new.captured,
-            new.refunded, new.failure, new.code, new.releases, new.settles, new.traceparent, o.customer_id, o.partner_id),
+            new.refunded, new.failure, new.code, new.releases, new.reverses, new.traceparent, o.customer_id, o.partner_id),
 paid AS (
   UPDATE payments p SET state = moved.payment_state, captured_minor = moved.captured, refunded_minor = moved.refunded,
          failure_reason = moved.failure, failure_code = moved.code, updated_at = %(now)s
@@ -42,27 +42,27 @@ paid AS (
 changed AS (
   INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at)
   SELECT order_id, version, customer_id, partner_id, state, payment_state, reason, actor, %(now)s FROM moved),
-told AS (
+emitted AS (
   INSERT INTO outbox (kind, payload, traceparent, due, created_at)
   SELECT e.kind, e.payload, moved.traceparent, LEAST(%(now)s, now()), %(now)s
     FROM unnest(%(event_orders)s::text[], %(kinds)s::text[], %(payloads)s::bytea[]) WITH ORDINALITY
          AS e(order_id, kind, payload, n) JOIN moved USING (order_id) ORDER BY e.n),
 freed AS MATERIALIZED (
-  SELECT product_id, sum(quantity) AS pieces FROM order_lines JOIN moved USING (order_id) WHERE releases GROUP BY product_id),
-shelved AS MATERIALIZED (
+  SELECT product_id, sum(quantity) AS units FROM order_lines JOIN moved USING (order_id) WHERE releases GROUP BY product_id),
+locked_products AS MATERIALIZED (
   SELECT product_id FROM products WHERE product_id IN (SELECT product_id FROM freed) ORDER BY product_id FOR NO KEY UPDATE),
 released AS (
-  UPDATE products p SET stock = p.stock + freed.pieces
-    FROM shelved JOIN freed USING (product_id) WHERE p.product_id = shelved.product_id),
-settling AS (
+  UPDATE products p SET stock = p.stock + freed.units
+    FROM locked_products JOIN freed USING (product_id) WHERE p.product_id = locked_products.product_id),
+job AS (
   INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
-  SELECT 'settle', convert_to(payment_id, 'UTF8'), traceparent, LEAST(%(now)s, now()), %(now)s FROM moved WHERE settles)
+  SELECT 'settle', convert_to(payment_id, 'UTF8'), traceparent, LEAST(%(now)s, now()), %(now)s FROM moved WHERE reverses)
 SELECT order_id FROM moved
 """,
-    "save orders",
+    "update orders",
 )
-# The locks of others that stand in a change's way: of its order, its payment, and the products whose stock it releases.
-_LOCKED = Query(
+# The locks of other transactions on an order, its payment, and the products whose stock it releases.
+_FIND_LOCKS = Query(
     """
 WITH free_orders AS MATERIALIZED (
   SELECT order_id FROM orders WHERE order_id = ANY(%(order_ids)s::text[]) ORDER BY order_id FOR NO KEY UPDATE SKIP LOCKED),
@@ -86,32 +86,35 @@ SELECT freed.order_id, p.product_id || ' ' || p.xmax::text FROM freed JOIN produ
 )
 
 
-class Saving(NamedTuple):
-    """One change of an order, and the events that tell of it."""
+class OrderUpdate(NamedTuple):
+    """One change of an order, and the events that it emits."""
 
     order: Order
-    told: list[Event]
+    events: list[Event]
     traceparent: str
 
 
-async def save(tx: Transaction | Database, changes: Sequence[Saving], now: datetime) -> set[str]:
-    """Write changes; the ids of the orders that had not changed in between. Raises `NotBatchable` for two of one order."""
-    if len({change.order.order_id for change in changes}) < len(changes):
+async def update(tx: Transaction | Database, batch: Sequence[OrderUpdate], now: datetime) -> set[str]:
+    """The ids of the orders that were updated: those that had not changed in between.
+
+    Raises `NotBatchable` for two changes of one order.
+    """
+    if len({item.order.order_id for item in batch}) < len(batch):
         raise NotBatchable
-    # Who holds a transaction waits as long as any; who shares a statement with others holds them up for a moment only.
-    patience = "400ms" if isinstance(tx, Database) else "3s"
-    values = {**_orders([change.order for change in changes]), **_events(changes)}
-    return {row.order_id for row in await tx.all(_SAVE, now=now, patience=patience, **values)}
+    # A transaction waits for a lock as long as any; a batch shares its statement, so it delays the others only briefly.
+    lock_timeout = "400ms" if isinstance(tx, Database) else "3s"
+    values = {**_orders([item.order for item in batch]), **_events(batch)}
+    return {row.order_id for row in await tx.all(_UPDATE, now=now, lock_timeout=lock_timeout, **values)}
 
 
-async def find_locks(database: Database, changes: Sequence[Saving]) -> list[set[str]]:
-    """For each change, the locks of others that stand in its way."""
-    orders = [change.order for change in changes]
+async def find_locks(database: Database, batch: Sequence[OrderUpdate]) -> list[set[str]]:
+    """For each change, the locks of other transactions that it waits for."""
+    orders = [item.order for item in batch]
     rows = await database.all(
-        _LOCKED,
+        _FIND_LOCKS,
         order_ids=pg_arrays.names([o.order_id for o in orders]),
         payment_ids=pg_arrays.names([o.payment.payment_id for o in orders]),
-        releasing=pg_arrays.names([o.order_id for o in orders if o.releases]),
+        releasing=pg_arrays.names([o.order_id for o in orders if o.releases_stock]),
     )
     return [{row.lock for row in rows if row.order_id == order.order_id} for order in orders]
 
@@ -124,22 +127,22 @@ def _orders(orders: Sequence[Order]) -> dict[str, str]:
         "payment_states": pg_arrays.names([p.state.value for p in payments]),
         "reasons": pg_arrays.texts([o.reason for o in orders]),
         "versions": pg_arrays.numbers([o.version for o in orders]),
-        "facts": pg_arrays.numbers([len(o.facts) for o in orders]),
+        "new_events": pg_arrays.numbers([len(o.domain_events) for o in orders]),
         "actors": pg_arrays.texts([o.actor for o in orders]),
         "payment_ids": pg_arrays.names([p.payment_id for p in payments]),
         "captured": pg_arrays.numbers([p.captured_minor for p in payments]),
         "refunded": pg_arrays.numbers([p.refunded_minor for p in payments]),
         "failures": pg_arrays.texts([p.failure_reason for p in payments]),
         "codes": pg_arrays.texts([p.failure_code for p in payments]),
-        "releases": pg_arrays.names(["t" if o.releases else "f" for o in orders]),
-        "settles": pg_arrays.names(["t" if o.releases and not o.payment.over else "f" for o in orders]),
+        "releases": pg_arrays.names(["t" if o.releases_stock else "f" for o in orders]),
+        "reverses": pg_arrays.names(["t" if o.releases_stock and not o.payment.ended else "f" for o in orders]),
     }
 
 
-def _events(changes: Sequence[Saving]) -> dict[str, str]:
-    events = [event for change in changes for event in change.told]
+def _events(batch: Sequence[OrderUpdate]) -> dict[str, str]:
+    events = [event for item in batch for event in item.events]
     return {
-        "traceparents": pg_arrays.texts([change.traceparent for change in changes]),
+        "traceparents": pg_arrays.texts([item.traceparent for item in batch]),
         "event_orders": pg_arrays.names([event.aggregate_id for event in events]),
         "kinds": pg_arrays.names([event.type for event in events]),
         "payloads": pg_arrays.blobs([event.SerializeToString() for event in events]),

@@ -1,6 +1,7 @@
 """The RPCs of payments."""
 
-from weft.order.v1 import payment_pb2, payment_service_pb2
+from weft.order.v1 import payment_pb2
+from weft.order.v1 import payment_service_pb2 as pb
 from weft.order.v1.money_pb2 import Money
 
 from chassis.rpc.call import Call
@@ -21,30 +22,25 @@ class PaymentHandlers:
         self._payments = payments
         self._pages = pages
 
-    async def GetPayment(self, request: payment_service_pb2.GetPaymentRequest, call: Call) -> payment_pb2.Payment:
-        """The caller's own."""
+    async def GetPayment(self, request: pb.GetPaymentRequest, call: Call) -> payment_pb2.Payment:
         row = await self._payments.get(request.payment_id, call.caller)
         if row is None:
             raise PaymentNotFound(payment_id=request.payment_id)
-        return message(row)
+        return to_message(row)
 
-    async def ListPayments(
-        self, request: payment_service_pb2.ListPaymentsRequest, call: Call
-    ) -> payment_service_pb2.ListPaymentsResponse:
-        """The caller's own, newest first."""
+    async def ListPayments(self, request: pb.ListPaymentsRequest, call: Call) -> pb.ListPaymentsResponse:
         states = sorted({_NAMES[state] for state in request.states if state})
         owner = ownership(call.caller)
         page = self._pages.read(request, query={"list": "payments", "owner": owner, "states": states})
         filters: dict[str, object] = {"states": states} if states else {}
         if page.after:
             filters["after"] = page.after
-        rows = await self._payments.page(call.caller, page.limit, filters)
-        payments, token = self._pages.split(page, rows, message, key="order_id")
-        return payment_service_pb2.ListPaymentsResponse(payments=payments, next_page_token=token)
+        rows = await self._payments.list(call.caller, page.limit, filters)
+        payments, token = self._pages.split(page, rows, to_message, key="order_id")
+        return pb.ListPaymentsResponse(payments=payments, next_page_token=token)
 
 
-def message(row: Row) -> payment_pb2.Payment:
-    """A payment as callers see it."""
+def to_message(row: Row) -> payment_pb2.Payment:
     return payment_pb2.Payment(
         payment_id=row.payment_id,
         order_id=row.order_id,

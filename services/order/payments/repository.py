@@ -1,6 +1,6 @@
-"""Every query of payments; they change together with their orders, in `orders.repository`."""
+"""Payments in the database. They change together with their orders, in `orders.repository`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
 from chassis.security.identity import Identity
@@ -14,17 +14,18 @@ _OWNED = {
 }
 _FILTERS = {"after": "o.order_id < %(after)s", "states": "o.payment_state = ANY(%(states)s::text[])"}
 
-# Waits for nobody: what somebody else is changing, the order or its payment, is left out.
-_ASK = Query(
+# Never waits for a lock: a payment that is locked by another transaction, or whose order is, is left out.
+_MARK_CONTACTED = Query(
     """
 WITH free AS MATERIALIZED (
-  SELECT p.payment_id, p.state, p.asked FROM payments p JOIN orders o ON o.order_id = p.order_id
+  SELECT p.payment_id, p.state, p.provider_contacted FROM payments p JOIN orders o ON o.order_id = p.order_id
    WHERE p.payment_id = ANY(%(payment_ids)s::text[]) ORDER BY p.payment_id FOR NO KEY UPDATE SKIP LOCKED),
-asked AS (
-  UPDATE payments p SET asked = true FROM free WHERE p.payment_id = free.payment_id AND free.state = 'PENDING' AND NOT free.asked)
+marked AS (
+  UPDATE payments p SET provider_contacted = true FROM free
+   WHERE p.payment_id = free.payment_id AND free.state = 'PENDING' AND NOT free.provider_contacted)
 SELECT payment_id FROM free
 """,
-    "ask for payments",
+    "mark payments as contacted",
 )
 _COLUMNS = (
     "p.payment_id, p.order_id, p.amount_minor, p.currency, p.state, p.captured_minor, p.refunded_minor, p.failure_reason, "
@@ -43,10 +44,10 @@ def _get(owned: str) -> Query:
 
 @cache
 def _list(owned: str, filters: frozenset[str]) -> Query:
-    """A payment is as old as its order and has its owner: the orders' indexes serve both."""
+    """A payment has the age and the owner of its order, so the indexes of orders serve both."""
     where = " AND ".join([_OWNED[owned], *(_FILTERS[name] for name in sorted(filters))])
     return Query(
-        f"SELECT {_COLUMNS} FROM (SELECT order_id, payment_id FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(size)s) o "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM (SELECT order_id, payment_id FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(limit)s) o "  # noqa: S608
         "JOIN payments p ON p.payment_id = o.payment_id ORDER BY o.order_id DESC",
         "list payments",
     )
@@ -63,13 +64,16 @@ class PaymentRepository:
         owned, owner = ownership(caller)
         return await self._database.first(_get(owned), payment_id=payment_id, owner=owner)
 
-    async def page(self, caller: Identity, size: int, filters: dict[str, object]) -> list[Row]:
+    async def list(self, caller: Identity, limit: int, filters: Mapping[str, object]) -> Sequence[Row]:
         """The caller's payments, newest first. `filters`: `after` (an order's id) and `states`."""
         owned, owner = ownership(caller)
-        return await self._database.all(_list(owned, frozenset(filters)), owner=owner, size=size, **filters)
+        return await self._database.all(_list(owned, frozenset(filters)), owner=owner, limit=limit, **filters)
 
-    async def ask(self, payment_ids: Sequence[str]) -> set[str]:
-        """Note, before the provider is called, that it may have been: from then on only the provider can say what became
-        of these payments. Those that were called off in the meantime stay as they are. Returns those that nobody else has
-        locked; nothing was noted of the others."""
-        return {row.payment_id for row in await self._database.all(_ASK, payment_ids=list(payment_ids))}
+    async def mark_contacted(self, payment_ids: Collection[str]) -> set[str]:
+        """Store, before the provider is called, that it may have been: from then on only the provider knows the outcome.
+
+        Payments that were cancelled in the meantime stay as they are. Returns those that no other transaction has locked;
+        the others are unchanged.
+        """
+        rows = await self._database.all(_MARK_CONTACTED, payment_ids=[*payment_ids])
+        return {row.payment_id for row in rows}

@@ -29,10 +29,10 @@ payments = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     Column("state", Text, nullable=False),
-    # Counts the tries with a method; part of the key that the provider recognises a repeated call by.
+    # Counts the attempts with a method; part of the idempotency key of the calls to the provider.
     Column("attempt", Integer, nullable=False, server_default="1"),
-    # Whether a call to the provider may have been made: before it, calling off needs nobody's consent.
-    Column("asked", Boolean, nullable=False, server_default="false"),
+    # Whether a call to the provider may have been made: before it, an order is cancelled without the provider.
+    Column("provider_contacted", Boolean, nullable=False, server_default="false"),
     Column("captured_minor", BigInteger, nullable=False, server_default="0"),
     Column("refunded_minor", BigInteger, nullable=False, server_default="0"),
     Column("failure_reason", Text, nullable=False, server_default=""),

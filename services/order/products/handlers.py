@@ -1,8 +1,8 @@
 """The RPCs of the catalogue."""
 
 import psycopg
-from google.protobuf.timestamp_pb2 import Timestamp
-from weft.order.v1 import money_pb2, product_pb2, product_service_pb2
+from weft.order.v1 import money_pb2, product_pb2
+from weft.order.v1 import product_service_pb2 as pb
 
 from chassis import currencies, ids
 from chassis.clock import Clock
@@ -10,21 +10,23 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from chassis.security.identity import Identity
-from chassis.storage.database import violated
+from chassis.storage.database import Database, violated
 from services.order.domain.product import OutOfStock, Product, ProductNotFound
+from services.order.messages import timestamp
 from services.order.products.repository import ProductRepository
 
 
 class ProductHandlers:
     """weft.order.v1.ProductService."""
 
-    def __init__(self, products: ProductRepository, pages: Pages, clock: Clock) -> None:
+    def __init__(self, database: Database, products: ProductRepository, pages: Pages, clock: Clock) -> None:
+        self._database = database
         self._products = products
         self._pages = pages
         self._clock = clock
 
-    async def CreateProduct(self, request: product_service_pb2.CreateProductRequest, call: Call) -> product_pb2.Product:
-        """A partner's product belongs to the partner, an operator's to the house."""
+    async def CreateProduct(self, request: pb.CreateProductRequest, call: Call) -> product_pb2.Product:
+        """The product of a partner is the partner's; that of an operator is platform-owned."""
         currencies.require("price.currency", request.price.currency)
         now = self._clock.now()
         product = Product(
@@ -39,49 +41,45 @@ class ProductHandlers:
             created_at=now,
             updated_at=now,
         )
-        reply = message(product)
-        async with self._products.database.transaction() as tx:
-            await self._products.add(tx, product)
+        reply = to_message(product)
+        async with self._database.transaction() as tx:
+            await self._products.insert(tx, product)
             await call.remember(tx, reply)
         return reply
 
-    async def GetProduct(self, request: product_service_pb2.GetProductRequest, _: Call) -> product_pb2.Product:
-        """Public."""
+    async def GetProduct(self, request: pb.GetProductRequest, _: Call) -> product_pb2.Product:
         product = await self._products.get(request.product_id)
         if product is None:
             raise ProductNotFound(product_id=request.product_id)
-        return message(product)
+        return to_message(product)
 
-    async def ListProducts(
-        self, request: product_service_pb2.ListProductsRequest, _: Call
-    ) -> product_service_pb2.ListProductsResponse:
-        """Public."""
+    async def ListProducts(self, request: pb.ListProductsRequest, _: Call) -> pb.ListProductsResponse:
         page = self._pages.read(request, query={"list": "products"})
-        found = await self._products.page(page.limit, page.after)
-        products, token = self._pages.split(page, found, message, key="product_id")
-        return product_service_pb2.ListProductsResponse(products=products, next_page_token=token)
+        found = await self._products.list(page.limit, page.after)
+        products, token = self._pages.split(page, found, to_message, key="product_id")
+        return pb.ListProductsResponse(products=products, next_page_token=token)
 
-    async def UpdateProduct(self, request: product_service_pb2.UpdateProductRequest, call: Call) -> product_pb2.Product:
-        """The row is locked between the etag's check and the write."""
-        asked, changes = request.product, _changes(request)
-        async with self._products.database.transaction() as tx:
-            product = await self._products.lock(tx, asked.product_id, _owner(call.caller))
+    async def UpdateProduct(self, request: pb.UpdateProductRequest, call: Call) -> product_pb2.Product:
+        """The row is locked between the check of the etag and the update."""
+        requested, changes = request.product, _changes(request)
+        async with self._database.transaction() as tx:
+            product = await self._products.lock(tx, requested.product_id, _owner(call.caller))
             if product is None:
-                raise ProductNotFound(product_id=asked.product_id)
-            changed = product.update(self._clock.now(), asked.etag, changes)
+                raise ProductNotFound(product_id=requested.product_id)
+            changed = product.update(self._clock.now(), requested.etag, changes)
             await self._products.update(tx, changed)
-        return message(changed)
+        return to_message(changed)
 
-    async def AdjustStock(self, request: product_service_pb2.AdjustStockRequest, call: Call) -> product_pb2.Product:
-        """The check that stock is not negative stands in the table, so orders and adjustments race safely."""
+    async def AdjustStock(self, request: pb.AdjustStockRequest, call: Call) -> product_pb2.Product:
+        """The table has the check that stock is not negative, so concurrent orders and adjustments are safe."""
         left = 0
         try:
-            async with self._products.database.transaction() as tx:
+            async with self._database.transaction() as tx:
                 product = await self._products.lock(tx, request.product_id, _owner(call.caller))
                 if product is None:
                     raise ProductNotFound(product_id=request.product_id)
                 left = product.stock
-                reply = message(await self._products.adjust(tx, request.product_id, request.delta))
+                reply = to_message(await self._products.adjust_stock(tx, request.product_id, request.delta))
                 await call.remember(tx, reply)
         except psycopg.errors.CheckViolation as error:
             if violated(error) != "products_stock_not_negative":
@@ -90,33 +88,30 @@ class ProductHandlers:
         return reply
 
 
-def _changes(request: product_service_pb2.UpdateProductRequest) -> dict[str, object]:
+def _changes(request: pb.UpdateProductRequest) -> dict[str, object]:
     """What an update changes, by the names of `Product`."""
-    fields, asked = masks.fields(request, "product"), request.product
-    changes: dict[str, object] = {name: getattr(asked, name) for name in fields & {"title", "active"}}
+    fields, product = masks.fields(request, "product"), request.product
+    changes: dict[str, object] = {name: getattr(product, name) for name in fields & {"title", "active"}}
     if "price" in fields:
-        currencies.require("product.price.currency", asked.price.currency)
-        changes |= {"price_minor": asked.price.amount_minor, "currency": asked.price.currency}
+        currencies.require("product.price.currency", product.price.currency)
+        changes |= {"price_minor": product.price.amount_minor, "currency": product.price.currency}
     return changes
 
 
 def _owner(caller: Identity) -> str | None:
-    """Whose products the caller may change; None: everybody's."""
-    return None if caller.is_operator else caller.partner_id or "nobody"  # the house's products have no partner
+    """Whose products the caller may change; None: all."""
+    return None if caller.is_operator else caller.partner_id or "nobody"  # platform-owned products have no partner
 
 
-def message(product: Product) -> product_pb2.Product:
-    """A product as callers see it."""
-    made, changed = Timestamp(), Timestamp()
-    made.FromDatetime(product.created_at)
-    changed.FromDatetime(product.updated_at)
+def to_message(product: Product) -> product_pb2.Product:
+    """The message of a product."""
     return product_pb2.Product(
         product_id=product.product_id,
         title=product.title,
         price=money_pb2.Money(amount_minor=product.price_minor, currency=product.currency),
         stock=product.stock,
         active=product.active,
-        create_time=made,
-        update_time=changed,
+        create_time=timestamp(product.created_at),
+        update_time=timestamp(product.updated_at),
         etag=product.etag,
     )

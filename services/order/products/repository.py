@@ -1,6 +1,6 @@
-"""Every query of the catalogue."""
+"""Products in the database."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ARRAY, Select, Text, bindparam, func, insert, select, update
@@ -14,23 +14,23 @@ _COLUMNS = [column.name for column in products.columns]
 
 
 def _owned(statement: Select[object]) -> Select[object]:
-    # An operator's owner is NULL: all products. A partner sees its own.
+    # The owner of an operator's call is NULL: all products.
     owner = bindparam("owner", type_=Text)
     return statement.where(func.coalesce(owner, products.c.partner_id) == products.c.partner_id)
 
 
-_BY_ID = Query(_ALL.where(products.c.product_id == bindparam("product_id")), "get product")
-_BY_IDS = Query(
-    _ALL.where(products.c.product_id == func.any(bindparam("product_ids", type_=ARRAY(Text)))), "get products"
+_GET = Query(_ALL.where(products.c.product_id == bindparam("product_id")), "get product")
+_LIST_BY_IDS = Query(
+    _ALL.where(products.c.product_id == func.any(bindparam("product_ids", type_=ARRAY(Text)))), "list products by ids"
 )
 _LOCK = Query(_owned(_ALL.where(products.c.product_id == bindparam("product_id"))).with_for_update(), "lock product")
 _LIST = Query(
-    _ALL.where(products.c.product_id < bindparam("before"))
+    _ALL.where(products.c.product_id < bindparam("after"))
     .order_by(products.c.product_id.desc())
-    .limit(bindparam("size")),
+    .limit(bindparam("limit")),
     "list products",
 )
-_INSERT = Query(insert(products).values({name: bindparam(name) for name in _COLUMNS}), "add product")
+_INSERT = Query(insert(products).values({name: bindparam(name) for name in _COLUMNS}), "insert product")
 _UPDATE = Query(
     update(products)
     .where(products.c.product_id == bindparam("id"))
@@ -39,54 +39,53 @@ _UPDATE = Query(
     ),
     "update product",
 )
-_ADJUST = Query(
+_ADJUST_STOCK = Query(
     update(products)
     .where(products.c.product_id == bindparam("id"))
     .values(stock=products.c.stock + bindparam("delta"))
     .returning(products),
     "adjust stock",
 )
-_SEED = Query(
+_INSERT_IF_ABSENT = Query(
     "INSERT INTO products (product_id, partner_id, title, price_minor, currency, stock, active, version, created_at, updated_at) "
     "VALUES (%(product_id)s, '', %(title)s, %(price_minor)s, %(currency)s, %(stock)s, true, 1, %(now)s, %(now)s) "
     "ON CONFLICT (product_id) DO NOTHING",
-    "seed product",
+    "insert product if absent",
 )
-_LAST = "prd_~"
-"""Behind every id."""
+_NEWEST = "prd_~"
+"""Greater than every id."""
 
 
 class ProductRepository:
-    """The catalogue in the database. `owner`: a partner's id, or None for an operator, who may touch all products."""
+    """`owner`: a partner's id, or None for an operator, who may change all products."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
+        self._database = database
 
     async def get(self, product_id: str) -> Product | None:
-        """One product, whoever asks: the catalogue is public."""
-        row = await self.database.first(_BY_ID, product_id=product_id)
+        """The catalogue is public: it has no owner's condition."""
+        row = await self._database.first(_GET, product_id=product_id)
         return Product(*row) if row else None
 
-    async def get_all(self, product_ids: Collection[str]) -> list[Product]:
+    async def list_by_ids(self, product_ids: Collection[str]) -> Sequence[Product]:
         """Those that exist, in no order."""
-        return [Product(*row) for row in await self.database.all(_BY_IDS, product_ids=list(product_ids))]
+        return [Product(*row) for row in await self._database.all(_LIST_BY_IDS, product_ids=[*product_ids])]
 
-    async def page(self, size: int, before: str) -> list[Product]:
-        """Newest first, behind the id `before`; from the newest on where it is empty."""
-        rows = await self.database.all(_LIST, before=before or _LAST, size=size)
+    async def list(self, limit: int, after: str) -> Sequence[Product]:
+        """Newest first, after the id `after`; from the newest if it is empty."""
+        rows = await self._database.all(_LIST, after=after or _NEWEST, limit=limit)
         return [Product(*row) for row in rows]
 
     async def lock(self, tx: Transaction, product_id: str, owner: str | None) -> Product | None:
-        """The owner's product, its row locked until the transaction ends."""
+        """The owner's product, locked until the transaction ends."""
         row = await tx.first(_LOCK, product_id=product_id, owner=owner)
         return Product(*row) if row else None
 
-    async def add(self, tx: Transaction, product: Product) -> None:
-        """A new product."""
+    async def insert(self, tx: Transaction, product: Product) -> None:
         await tx.run(_INSERT, **{name: getattr(product, name) for name in _COLUMNS})
 
     async def update(self, tx: Transaction, product: Product) -> None:
-        """All but the stock, which only moves by differences."""
+        """Everything except the stock, which only changes by differences."""
         await tx.run(
             _UPDATE,
             id=product.product_id,
@@ -98,13 +97,13 @@ class ProductRepository:
             updated_at=product.updated_at,
         )
 
-    async def adjust(self, tx: Transaction, product_id: str, delta: int) -> Product:
-        """Move the stock of a product that the transaction has locked. Raises `CheckViolation` where it would fall below 0."""
-        return Product(*await tx.one(_ADJUST, id=product_id, delta=delta))
+    async def adjust_stock(self, tx: Transaction, product_id: str, delta: int) -> Product:
+        """Of a product that the transaction has locked. Raises `CheckViolation` if the stock would fall below 0."""
+        return Product(*await tx.one(_ADJUST_STOCK, id=product_id, delta=delta))
 
-    async def seed(
+    async def insert_if_absent(
         self, product_id: str, title: str, price_minor: int, currency: str, stock: int, now: datetime
     ) -> None:
-        """A product of the house, if it is not there yet."""
+        """A platform-owned product, unless it exists."""
         values = {"title": title, "price_minor": price_minor, "currency": currency, "stock": stock, "now": now}
-        await self.database.run(_SEED, product_id=product_id, **values)
+        await self._database.run(_INSERT_IF_ABSENT, product_id=product_id, **values)

@@ -22,19 +22,19 @@ products = Table(
     "products",
     metadata,
     Column("product_id", Text, primary_key=True),
-    # The partner whose product it is; empty for the house's own.
+    # The partner whose product it is; empty for platform-owned products.
     Column("partner_id", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("price_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     Column("stock", BigInteger, nullable=False),
     Column("active", Boolean, nullable=False),
-    # Counts the changes other than those of stock: what a buyer was shown is what they pay, or the write fails.
+    # Counts changes other than those of stock. An order has the version that its buyer was shown, or its insert fails.
     Column("version", BigInteger, nullable=False),
     _time("created_at"),
     _time("updated_at"),
     CheckConstraint("stock >= 0", name="products_stock_not_negative"),
-    # Stock changes with every order: room on the page keeps those updates away from the indexes.
+    # Stock changes with every order: free space on the page allows updates without index writes (HOT).
     postgresql_with={"fillfactor": "50"},
     info=retention.keep("the catalogue; orders refer to it"),
 )

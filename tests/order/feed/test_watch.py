@@ -199,7 +199,7 @@ async def read_to_end(stream) -> list[WatchOrdersResponse]:
 
 def lively(app: App):
     """The service, with a pulse that a test can wait for."""
-    return build(app, heartbeat=0.1)
+    return build(app, heartbeat_interval=0.1)
 
 
 async def test_a_database_that_goes_away_ends_the_stream_with_a_message(harness: Harness) -> None:
@@ -234,7 +234,7 @@ async def test_more_than_is_read_at_once_comes_whole_and_in_order(quiet_shop: Sh
         pass
     one = [(product, 1) for product in heavy]
     weight = (await quiet_shop.order(*one)).ByteSize()
-    placed = [await quiet_shop.order(*one) for _ in range(feed.MOST_WEIGHT // weight + 5)]
+    placed = [await quiet_shop.order(*one) for _ in range(feed.MAX_READ_BYTES // weight + 5)]
     async with watching(quiet_shop, begun) as (stream, _):
         found = await changes(stream, len(placed) + 1)
     assert [message.order.order_id for message in found[1:]] == [order.order_id for order in placed]

@@ -15,8 +15,7 @@ from chassis.clock import FixedClock
 from chassis.rpc import health
 from chassis.storage import connections
 from chassis.storage.connections import Connection
-from services.order.orders.expiry import AGE, Expiry
-from services.order.orders.repository import OrderRepository
+from services.order.orders.expiry import MAX_PENDING_TIME, Expiry
 from tests import proxy, servers
 from tests.harness import Harness, assert_refused
 from tests.order.orders.test_contention import all_of, outcome
@@ -120,9 +119,8 @@ async def test_a_locked_order_keeps_no_other_from_expiring(harness: Harness, clo
         shop = Shop(running, harness.issuer)
         ink = await shop.product()
         orders = [await shop.order((ink, 1)) for _ in range(4)]
-        clock.advance(AGE + timedelta(seconds=1))
-        app = running.app
-        expiry = Expiry(OrderRepository(app.database, clock), app.outbox, app.queue("payment_work"), clock)
+        clock.advance(MAX_PENDING_TIME + timedelta(seconds=1))
+        expiry = Expiry(shop.repository, clock)
         async with locked(shop, "orders", "order_id", orders[0].order_id):
             assert await expiry.run() == 3
             assert (await shop.get(orders[0].order_id)).state == PENDING

@@ -1,44 +1,66 @@
-"""How an order and its payment move, without a database."""
+"""The state changes of an order and its payment, without a database."""
+
+from datetime import UTC, datetime
 
 import pytest
 
-from services.order.domain.order import Order, OrderMoveRefused, OrderNotCancellable, OrderState, Step
+from services.order.domain.order import (
+    NewOrder,
+    Order,
+    OrderDraft,
+    OrderMoveRefused,
+    OrderNotCancellable,
+    OrderState,
+    Step,
+)
 from services.order.domain.payment import FailureCode, Payment, PaymentMoveRefused, PaymentState
+from services.order.domain.pricing import Line, Price
 
 P, O = PaymentState, OrderState  # noqa: E741
 
 
-def order(state: OrderState = O.PENDING, payment_state: PaymentState = P.PENDING, asked: bool = True) -> Order:
+def order(state: OrderState = O.PENDING, payment_state: PaymentState = P.PENDING, contacted: bool = True) -> Order:
     captured = 500 if payment_state in (P.CAPTURED, P.PARTIALLY_REFUNDED, P.REFUNDED) else 0
-    payment = Payment("pay_1", "pm_sandbox_ok", 500, "EUR", payment_state, asked=asked, captured_minor=captured)
+    payment = Payment(
+        "pay_1", "pm_sandbox_ok", 500, "EUR", payment_state, provider_contacted=contacted, captured_minor=captured
+    )
     return Order("ord_1", "usr_1", "", "EUR", 500, state, "", 1, 1, payment)
 
 
-def facts(of: Order) -> list[tuple[str, str, int]]:
-    return [(fact.type, fact.reason, fact.amount_minor) for fact in of.facts]
+def emitted(of: Order) -> list[tuple[str, str, int]]:
+    return [(event.type, event.reason, event.amount_minor) for event in of.domain_events]
 
 
-def test_the_straight_way_is_authorise_confirm_capture() -> None:
+def test_a_new_order_is_pending_and_emits_order_placed() -> None:
+    draft = OrderDraft("usr_1", "", {"prd_1": 2}, "pm_sandbox_ok", "ref", "note", "usr_1")
+    price = Price([Line("prd_1", "Ink", 2, 250)], 500, "EUR")
+    new = NewOrder.place("ord_1", "pay_1", draft, price, [7], datetime(2026, 1, 1, tzinfo=UTC))
+    assert (new.state, new.version, new.domain_event.type) == (O.PENDING, 1, "order.placed")
+    assert new.payment == Payment("pay_1", "pm_sandbox_ok", 500, "EUR")
+    assert (new.payment.state, new.payment.provider_contacted) == (P.PENDING, False)
+
+
+def test_a_payment_is_authorized_confirmed_and_captured() -> None:
     one = order()
-    assert one.next_step() is Step.AUTHORISE
+    assert one.next_step() is Step.AUTHORIZE
     one.confirm("service:order")
     assert (one.state, one.payment.state, one.version, one.next_step()) == (O.CONFIRMED, P.AUTHORIZED, 2, Step.CAPTURE)
     one.capture("service:order")
     assert (one.payment.state, one.payment.captured_minor, one.version) == (P.CAPTURED, 500, 3)
-    assert one.next_step() is Step.NOTHING
-    assert facts(one) == [("order.confirmed", "", 0), ("payment.captured", "", 500)]
+    assert one.next_step() is Step.NONE
+    assert emitted(one) == [("order.confirmed", "", 0), ("payment.captured", "", 500)]
 
 
-def test_a_refusal_calls_the_order_off() -> None:
+def test_a_declined_payment_cancels_the_order() -> None:
     one = order()
     one.fail("insufficient funds", FailureCode.INSUFFICIENT_FUNDS, "service:order")
     assert (one.state, one.payment.state, one.reason) == (O.CANCELLED, P.FAILED, "insufficient funds")
-    assert one.releases
-    assert one.next_step() is Step.NOTHING
-    assert facts(one) == [("payment.failed", "insufficient funds", 0), ("order.cancelled", "insufficient funds", 0)]
+    assert one.releases_stock
+    assert one.next_step() is Step.NONE
+    assert emitted(one) == [("payment.failed", "insufficient funds", 0), ("order.cancelled", "insufficient funds", 0)]
 
 
-def test_a_provider_that_is_silent_is_asked_what_became_of_it_never_told_again() -> None:
+def test_a_charge_without_a_response_is_looked_up_and_not_authorized_again() -> None:
     one = order()
     one.wait("service:order")
     assert (one.payment.state, one.next_step()) == (P.PROCESSING, Step.FIND)
@@ -46,29 +68,29 @@ def test_a_provider_that_is_silent_is_asked_what_became_of_it_never_told_again()
     assert one.next_step() is Step.CAPTURE
 
 
-def test_an_order_that_nobody_was_asked_to_pay_is_void_at_once() -> None:
-    one = order(asked=False)
+def test_a_payment_that_the_provider_does_not_know_is_voided_immediately() -> None:
+    one = order(contacted=False)
     one.cancel("too slow", "usr_1")
-    assert (one.state, one.payment.state, one.next_step(), one.actor) == (O.CANCELLED, P.VOIDED, Step.NOTHING, "usr_1")
-    assert facts(one) == [("order.cancelled", "too slow", 0)]
+    assert (one.state, one.payment.state, one.next_step(), one.actor) == (O.CANCELLED, P.VOIDED, Step.NONE, "usr_1")
+    assert emitted(one) == [("order.cancelled", "too slow", 0)]
 
 
 @pytest.mark.parametrize("state", [P.PENDING, P.PROCESSING, P.AUTHORIZED, P.CAPTURED])
-def test_what_the_provider_may_hold_is_given_back(state: PaymentState) -> None:
+def test_the_payment_of_a_cancelled_order_is_reversed(state: PaymentState) -> None:
     one = order(O.PENDING if state in (P.PENDING, P.PROCESSING) else O.CONFIRMED, state)
     one.cancel("", "usr_1")
-    assert (one.payment.state, one.next_step(), one.releases) == (state, Step.GIVE_BACK, True)
+    assert (one.payment.state, one.next_step(), one.releases_stock) == (state, Step.REVERSE, True)
     one.refund("service:order")
     assert (one.payment.state, one.payment.captured_minor, one.payment.refunded_minor) == (P.REFUNDED, 500, 500)
-    assert facts(one)[-1] == ("payment.refunded", "", 500)
-    assert one.next_step() is Step.NOTHING
+    assert emitted(one)[-1] == ("payment.refunded", "", 500)
+    assert one.next_step() is Step.NONE
 
 
-def test_a_promise_is_let_go() -> None:
+def test_an_authorized_payment_is_voided() -> None:
     one = order(O.CONFIRMED, P.AUTHORIZED)
     one.cancel("", "usr_1")
     one.void("service:order")
-    assert (one.payment.state, one.payment.captured_minor, one.next_step()) == (P.VOIDED, 0, Step.NOTHING)
+    assert (one.payment.state, one.payment.captured_minor, one.next_step()) == (P.VOIDED, 0, Step.NONE)
 
 
 @pytest.mark.parametrize("state", [O.COMPLETED, O.CANCELLED, O.EXPIRED])
@@ -79,15 +101,20 @@ def test_an_order_that_has_ended_cannot_be_cancelled(state: OrderState) -> None:
 
 
 def test_only_a_pending_order_expires() -> None:
-    one = order(asked=False)
+    one = order(contacted=False)
     one.expire("service:order")
-    assert (one.state, one.payment.state, one.reason, one.releases) == (O.EXPIRED, P.VOIDED, "not paid in time", True)
+    assert (one.state, one.payment.state, one.reason, one.releases_stock) == (
+        O.EXPIRED,
+        P.VOIDED,
+        "not paid in time",
+        True,
+    )
     for state in (O.CONFIRMED, O.COMPLETED, O.CANCELLED, O.EXPIRED):
         with pytest.raises(OrderMoveRefused):
             order(state).expire("service:order")
 
 
-def test_answers_that_come_late_move_nothing() -> None:
+def test_late_responses_change_nothing() -> None:
     for move in (
         lambda one: one.confirm("x"),
         lambda one: one.capture("x"),
@@ -97,7 +124,7 @@ def test_answers_that_come_late_move_nothing() -> None:
         late = order(O.CANCELLED, P.AUTHORIZED)
         with pytest.raises(OrderMoveRefused):
             move(late)
-        assert (late.version, late.facts) == (1, [])
+        assert (late.version, late.domain_events) == (1, [])
 
 
 @pytest.mark.parametrize("state", list(P))

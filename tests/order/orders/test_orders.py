@@ -11,7 +11,7 @@ from weft.user.v1 import user_pb2
 from chassis import ids
 from chassis.rpc import pagination
 from chassis.security.identity import Identity
-from services.order import messages
+from services.order import messages, order_rows
 from services.order.orders import repository
 from tests.harness import assert_refused
 from tests.order.products.test_products import update
@@ -305,19 +305,19 @@ async def test_a_statement_returns_no_more_than_a_page_can_hold(
     heavy = [await quiet_shop.product(title="W" * 200) for _ in range(20)]
     for _ in range(5):
         await quiet_shop.order(*((product, 1) for product in heavy))
-    orders = repository.OrderRepository(quiet_shop.database, quiet_shop.app.clock)
+    orders = quiet_shop.repository
     owner = Identity(user_id=quiet_shop.user_id, subject=quiet_shop.user_id)
-    found = await orders.page(owner, 100, {})
+    found = await orders.list(owner, 100, {})
     assert len(found) == 5
-    assert not repository.is_cut(found, repository.MOST_WEIGHT)
+    assert not order_rows.is_cut(found, repository.MAX_LIST_BYTES)
     # Never more than the message has: where a statement is cut, the page has ended before.
-    assert 0 < found[-1].so_far <= sum(messages.order(row).ByteSize() for row in found)
-    assert repository.MOST_WEIGHT > pagination.MAX_PAGE_BYTES
-    monkeypatch.setattr(repository, "MOST_WEIGHT", int(found[-1].so_far) * 35 // 100)  # two orders' worth
+    assert 0 < found[-1].so_far <= sum(messages.to_message(row).ByteSize() for row in found)
+    assert repository.MAX_LIST_BYTES > pagination.MAX_PAGE_BYTES
+    monkeypatch.setattr(repository, "MAX_LIST_BYTES", int(found[-1].so_far) * 35 // 100)  # two orders' worth
     repository._list.cache_clear()
     try:
-        cut = await orders.page(owner, 100, {})
+        cut = await orders.list(owner, 100, {})
         assert [row.order_id for row in cut] == [row.order_id for row in found[:2]]
-        assert repository.is_cut(cut, repository.MOST_WEIGHT)
+        assert order_rows.is_cut(cut, repository.MAX_LIST_BYTES)
     finally:
         repository._list.cache_clear()

@@ -1,4 +1,4 @@
-"""Payments: the saga's ways, and that money moves once whatever dies in between."""
+"""Payments: the outcomes of the saga, and that money moves once even if a worker dies in between."""
 
 import asyncio
 from datetime import timedelta
@@ -8,16 +8,17 @@ from weft.order.v1 import order_pb2
 from weft.order.v1.events_pb2 import PaymentFailed
 from weft.order.v1.payment_pb2 import PaymentFailureCode
 from weft.order.v1.payment_service_pb2 import ListPaymentsRequest
+from weft_client.calls.breaker import Breaker, State
 
 from chassis import ids
 from chassis.clock import FixedClock
 from chassis.queues.queue import Queue
 from chassis.storage.database import Query
 from services.order.domain.payment import Payment
-from services.order.orders.expiry import AGE, Expiry
+from services.order.orders.expiry import MAX_PENDING_TIME, Expiry
 from services.order.orders.repository import OrderRepository
-from services.order.payments.gateways.gateway import Charge, ChargeState
-from services.order.payments.gateways.sandbox import SETTLES, Sandbox
+from services.order.payments.gateways.gateway import Charge, ChargeState, GatewayUnavailable
+from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY, Sandbox
 from services.order.payments.repository import PaymentRepository
 from services.order.payments.worker import PaymentWorker
 from tests.harness import Harness
@@ -48,17 +49,21 @@ class Mortal(Sandbox):
     """The sandbox, and a process that dies before or after one of its calls."""
 
     dies = ""
+    away = False
 
-    async def authorise(self, payment: Payment) -> Charge:
-        return await self._die_around("authorise", super().authorise(payment))
+    async def authorize(self, payment: Payment) -> Charge:
+        return await self._die_around("authorize", super().authorize(payment))
 
     async def capture(self, payment: Payment) -> Charge:
         return await self._die_around("capture", super().capture(payment))
 
-    async def give_back(self, payment: Payment) -> Charge:
-        return await self._die_around("give_back", super().give_back(payment))
+    async def reverse(self, payment: Payment) -> Charge:
+        return await self._die_around("reverse", super().reverse(payment))
 
     async def _die_around(self, name: str, call) -> Charge:
+        if self.away:
+            call.close()
+            raise GatewayUnavailable
         if self.dies == f"before {name}":
             call.close()
             raise Killed
@@ -74,12 +79,13 @@ class Till:
     def __init__(self, shop: Shop) -> None:
         app = shop.app
         self.shop = shop
-        self.orders = OrderRepository(app.database, app.clock)
         self.sandbox = Mortal(app.database, app.clock)
-        payments = PaymentRepository(app.database)
         self.queue = Queue(app.database, app.metadata.tables["payment_work"], app.clock, lease=30)
-        self.worker = PaymentWorker(payments, self.orders, self.sandbox, app.outbox, app.tracer)
-        self.expiry = Expiry(self.orders, app.outbox, self.queue, app.clock)
+        self.orders = OrderRepository(app.database, app.clock, app.outbox, self.queue, app.tracer)
+        self.breaker = Breaker("payment provider", failures=2, first_pause_s=0.0)
+        payments = PaymentRepository(app.database)
+        self.worker = PaymentWorker(payments, self.orders, self.sandbox, self.breaker, app.tracer)
+        self.expiry = Expiry(self.orders, app.clock)
 
     async def run(self) -> int:
         """Everything that is due, once."""
@@ -129,7 +135,7 @@ async def states(till: Till, order: order_pb2.Order) -> tuple[int, int]:
         ("pm_stolen", "unknown payment method", PaymentFailureCode.PAYMENT_FAILURE_CODE_METHOD_UNKNOWN),
     ],
 )
-async def test_a_refused_payment_calls_the_order_off(till: Till, method: str, reason: str, code: int) -> None:
+async def test_a_declined_payment_cancels_the_order(till: Till, method: str, reason: str, code: int) -> None:
     ink = await till.shop.product(stock=5)
     placed = await till.shop.order((ink, 5), method=method)
     assert await till.run() == 1
@@ -138,9 +144,9 @@ async def test_a_refused_payment_calls_the_order_off(till: Till, method: str, re
     payment = await till.shop.payment(placed.payment_id)
     assert (payment.state, payment.failure_reason, payment.failure_code) == (FAILED, reason, code)
     assert payment.captured_minor == 0
-    (told,) = [e for e in await till.shop.told(placed.order_id) if e.type == "payment.failed"]
-    fact = PaymentFailed.FromString(told.payload.value)
-    assert (fact.reason, fact.failure_code) == (reason, code)
+    (event,) = [e for e in await till.shop.emitted(placed.order_id) if e.type == "payment.failed"]
+    payload = PaymentFailed.FromString(event.payload.value)
+    assert (payload.reason, payload.failure_code) == (reason, code)
     assert await till.shop.stock(ink) == 5
     assert await till.shop.events(placed.order_id) == [
         (1, "order.placed"),
@@ -150,14 +156,14 @@ async def test_a_refused_payment_calls_the_order_off(till: Till, method: str, re
     assert await till.run() == 0
 
 
-async def test_a_provider_that_does_not_answer_is_reconciled_and_charges_once(till: Till) -> None:
+async def test_a_provider_that_does_not_respond_is_reconciled_and_charges_once(till: Till) -> None:
     placed = await till.shop.order((await till.shop.product(), 1), method="pm_sandbox_timeout")
     await till.run()
     assert await states(till, placed) == (PENDING, PROCESSING)
     clock_of(till).advance(timedelta(seconds=1))
     await till.run()
-    assert await states(till, placed) == (PENDING, PROCESSING), "asked, not decided, not asked for again"
-    clock_of(till).advance(SETTLES)
+    assert await states(till, placed) == (PENDING, PROCESSING), "found UNSETTLED, and not authorized again"
+    clock_of(till).advance(SETTLEMENT_DELAY)
     await till.run()
     assert await states(till, placed) == (CONFIRMED, CAPTURED)
     assert await till.charges() == ["CAPTURED"]
@@ -168,8 +174,8 @@ async def test_a_provider_that_does_not_answer_is_reconciled_and_charges_once(ti
     ]
 
 
-@pytest.mark.parametrize("where", ["before authorise", "after authorise", "before capture", "after capture"])
-async def test_a_worker_that_dies_anywhere_is_taken_over_from(till: Till, where: str) -> None:
+@pytest.mark.parametrize("where", ["before authorize", "after authorize", "before capture", "after capture"])
+async def test_another_worker_resumes_where_one_died(till: Till, where: str) -> None:
     ink = await till.shop.product(stock=5)
     placed = await till.shop.order((ink, 1))
     await till.die(where)
@@ -188,8 +194,8 @@ async def test_a_worker_that_dies_anywhere_is_taken_over_from(till: Till, where:
     assert await till.shop.stock(ink) == 4
 
 
-@pytest.mark.parametrize("where", ["before authorise", "after authorise", "before capture", "after capture"])
-async def test_an_order_cancelled_behind_a_dead_worker_keeps_nobodys_money(till: Till, where: str) -> None:
+@pytest.mark.parametrize("where", ["before authorize", "after authorize", "before capture", "after capture"])
+async def test_the_payment_of_an_order_cancelled_after_a_worker_died_is_reversed(till: Till, where: str) -> None:
     ink = await till.shop.product(stock=5)
     placed = await till.shop.order((ink, 1))
     await till.die(where)
@@ -197,17 +203,17 @@ async def test_an_order_cancelled_behind_a_dead_worker_keeps_nobodys_money(till:
     assert cancelled.state == CANCELLED
     clock_of(till).advance(timedelta(seconds=31))
     await till.run()
-    taken = where == "after capture"
-    assert await states(till, placed) == (CANCELLED, REFUNDED if taken else VOIDED)
-    assert await till.charges() == ["REFUNDED" if taken else "VOIDED"]
+    captured = where == "after capture"
+    assert await states(till, placed) == (CANCELLED, REFUNDED if captured else VOIDED)
+    assert await till.charges() == ["REFUNDED" if captured else "VOIDED"]
     assert await till.shop.stock(ink) == 5
-    told = [kind for _, kind in await till.shop.events(placed.order_id)]
-    assert ("payment.refunded" in told) == taken
-    assert told.count("order.cancelled") == 1
+    emitted = [kind for _, kind in await till.shop.events(placed.order_id)]
+    assert ("payment.refunded" in emitted) == captured
+    assert emitted.count("order.cancelled") == 1
 
 
-@pytest.mark.parametrize("where", ["before give_back", "after give_back"])
-async def test_money_is_given_back_once_although_the_worker_dies(till: Till, where: str) -> None:
+@pytest.mark.parametrize("where", ["before reverse", "after reverse"])
+async def test_money_is_refunded_once_although_the_worker_dies(till: Till, where: str) -> None:
     placed = await till.shop.order((await till.shop.product(price=700), 1))
     await till.run()
     assert (await till.shop.cancel(placed.order_id)).payment_state == CAPTURED
@@ -226,7 +232,7 @@ async def test_money_is_given_back_once_although_the_worker_dies(till: Till, whe
     ]
 
 
-async def test_a_job_that_is_delivered_again_and_again_at_once_changes_nothing(till: Till) -> None:
+async def test_a_job_that_is_delivered_repeatedly_and_concurrently_takes_effect_once(till: Till) -> None:
     shop = till.shop
     ink = await shop.product()
     placed = [await shop.order((ink, 1), method=m) for m in ("pm_sandbox_ok", "pm_sandbox_declined", "pm_sandbox_ok")]
@@ -245,7 +251,7 @@ async def test_a_job_that_is_delivered_again_and_again_at_once_changes_nothing(t
     assert await shop.stock(ink) == 98
 
 
-async def test_cancelling_while_the_payment_is_under_way_ends_in_one_of_two_ways(till: Till) -> None:
+async def test_cancelling_while_the_payment_is_in_progress_voids_or_refunds_it(till: Till) -> None:
     shop = till.shop
     ink = await shop.product(stock=100)
     placed = [await shop.order((ink, 1)) for _ in range(20)]
@@ -274,7 +280,7 @@ async def test_an_order_that_is_not_paid_in_time_expires(till: Till) -> None:
     )
     await till.run()
     assert await till.expiry.run() == 0
-    clock_of(till).advance(AGE + timedelta(seconds=1))
+    clock_of(till).advance(MAX_PENDING_TIME + timedelta(seconds=1))
     assert await till.expiry.run() == 2
     assert await till.expiry.run() == 0
     assert await states(till, unpaid) == (EXPIRED, VOIDED)
@@ -289,12 +295,32 @@ async def test_an_order_that_is_not_paid_in_time_expires(till: Till) -> None:
     assert found.reason == "not paid in time"
 
 
-async def test_a_charge_that_arrives_after_it_was_given_back_finds_the_door_shut(till: Till) -> None:
+async def test_a_charge_that_arrives_after_its_reversal_is_refused(till: Till) -> None:
     payment = Payment("pay_1", "pm_sandbox_ok", 100, "EUR")
     assert await till.sandbox.find(payment) == Charge(ChargeState.UNKNOWN)
-    assert await till.sandbox.give_back(payment) == Charge(ChargeState.VOIDED)
-    assert await till.sandbox.authorise(payment) == Charge(ChargeState.VOIDED)
+    assert await till.sandbox.reverse(payment) == Charge(ChargeState.VOIDED)
+    assert await till.sandbox.authorize(payment) == Charge(ChargeState.VOIDED)
     assert await till.sandbox.capture(payment) == Charge(ChargeState.VOIDED)
+
+
+async def test_an_unavailable_provider_costs_no_attempt_and_is_left_alone(till: Till) -> None:
+    ink = await till.shop.product(stock=10)
+    placed = [await till.shop.order((ink, 1)) for _ in range(3)]
+    till.sandbox.away = True
+    jobs = await till.queue.lease(100)
+    await till.worker(jobs)
+    assert till.breaker.state is State.OPEN
+    assert [job.deferred for job in jobs] == [True, True, True]
+    await till.queue.finish(jobs)
+    assert await till.shop.count("SELECT sum(attempts - excused) FROM payment_work") == 0
+    assert [await states(till, order) for order in placed] == [(PENDING, NOT_ASKED)] * 3
+    till.sandbox.away = False
+    while await till.shop.count("SELECT count(*) FROM payment_work WHERE state = 'ready'"):
+        clock_of(till).advance(timedelta(seconds=61))
+        await till.run()
+    assert till.breaker.state is State.CLOSED
+    assert [await states(till, order) for order in placed] == [(CONFIRMED, CAPTURED)] * 3
+    assert await till.charges() == ["CAPTURED"] * 3
 
 
 async def test_payments_are_listed_newest_first_in_pages_and_by_state(till: Till) -> None:

@@ -1,4 +1,4 @@
-"""What a payment provider does for us, whoever it is. Each call bears a key: the provider honours a repeated one once."""
+"""The interface to a payment provider. Each call has an idempotency key: a repeated call takes effect once."""
 
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -7,11 +7,11 @@ from services.order.domain.payment import FailureCode, Payment
 
 
 class ChargeState(StrEnum):
-    """Where a charge stands at the provider."""
+    """The state of a charge at the provider."""
 
-    UNKNOWN = "UNKNOWN"  # never heard of it
-    UNSETTLED = "UNSETTLED"  # heard of it, not decided
-    AUTHORISED = "AUTHORISED"
+    UNKNOWN = "UNKNOWN"  # the provider has no such charge
+    UNSETTLED = "UNSETTLED"  # received, not decided
+    AUTHORIZED = "AUTHORIZED"
     DECLINED = "DECLINED"
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
@@ -19,7 +19,7 @@ class ChargeState(StrEnum):
 
 
 class Charge(NamedTuple):
-    """The provider's answer; `reason` and `code` say why a charge was declined."""
+    """A charge as the provider returns it; `reason` and `code` say why it was declined."""
 
     state: ChargeState
     reason: str = ""
@@ -27,24 +27,28 @@ class Charge(NamedTuple):
 
 
 class GatewayTimeout(Exception):
-    """The provider did not answer: the call may have taken effect, or may yet."""
+    """The provider did not respond: the call may have taken effect, or may yet."""
+
+
+class GatewayUnavailable(Exception):
+    """The provider cannot be reached or does not serve: the call had no effect."""
 
 
 class Gateway(Protocol):
-    """A provider. Every method may raise `GatewayTimeout`, and answers with the charge as it is afterwards."""
+    """A provider. Every method returns the charge as it is afterwards, or raises `GatewayTimeout` or `GatewayUnavailable`."""
 
-    async def authorise(self, payment: Payment) -> Charge:
-        """Ask for the promise of the money."""
+    async def authorize(self, payment: Payment) -> Charge:
+        """Reserve the amount."""
         ...
 
     async def find(self, payment: Payment) -> Charge:
-        """Ask how it stands; changes nothing."""
+        """The current charge; changes nothing."""
         ...
 
     async def capture(self, payment: Payment) -> Charge:
-        """Take the money that was promised."""
+        """Collect the authorized amount."""
         ...
 
-    async def give_back(self, payment: Payment) -> Charge:
-        """Let go of what was promised, give back what was taken, and refuse what arrives late."""
+    async def reverse(self, payment: Payment) -> Charge:
+        """Void what is authorized, refund what is captured, and refuse a later `authorize`."""
         ...

@@ -1,13 +1,13 @@
-"""The sandbox provider: what it decides stands in the payment method's name.
+"""The sandbox provider: the name of the payment method decides the outcome.
 
 | method | outcome |
 |---|---|
-| `pm_sandbox_ok` | authorised |
+| `pm_sandbox_ok` | authorized |
 | `pm_sandbox_declined` | declined: insufficient funds |
-| `pm_sandbox_timeout` | no answer; authorised two seconds later |
+| `pm_sandbox_timeout` | no response; authorized two seconds later |
 | any other | declined: unknown payment method |
 
-Its books are a table, so that it knows a key again after any crash, as a real provider does.
+Its charges are a table, so that it recognises a key after any crash, as a real provider does.
 """
 
 from collections.abc import Sequence
@@ -20,80 +20,80 @@ from chassis.storage.database import Database, Query, Row
 from services.order.domain.payment import FailureCode, Payment
 from services.order.payments.gateways.gateway import Charge, ChargeState, GatewayTimeout
 
-SETTLES = timedelta(seconds=2)
+SETTLEMENT_DELAY = timedelta(seconds=2)
 """How long a charge that timed out stays undecided."""
 
 _OUTCOMES = {
-    "pm_sandbox_ok": (Charge(ChargeState.AUTHORISED), timedelta()),
+    "pm_sandbox_ok": (Charge(ChargeState.AUTHORIZED), timedelta()),
     "pm_sandbox_declined": (
         Charge(ChargeState.DECLINED, "insufficient funds", FailureCode.INSUFFICIENT_FUNDS),
         timedelta(),
     ),
-    "pm_sandbox_timeout": (Charge(ChargeState.AUTHORISED), SETTLES),
+    "pm_sandbox_timeout": (Charge(ChargeState.AUTHORIZED), SETTLEMENT_DELAY),
 }
 _OTHER = (Charge(ChargeState.DECLINED, "unknown payment method", FailureCode.METHOD_UNKNOWN), timedelta())
 
 _COLUMNS = "key, method, amount_minor, currency, state, reason, code, settles_at, created_at"
-# A charge that is there already is read, not touched. One that another call makes just now is not seen yet: no answer.
-_AUTHORISE = Query(
+# An existing charge is read, not changed. One that a concurrent call inserts is not visible yet: no response.
+_AUTHORIZE = Query(
     f"""
-WITH asked AS MATERIALIZED (
+WITH requested AS MATERIALIZED (
   SELECT key, method, amount_minor, currency, state, reason, code, settles_at FROM unnest(
     %(keys)s::text[], %(methods)s::text[], %(amounts)s::bigint[], %(currencies)s::text[], %(states)s::text[],
     %(reasons)s::text[], %(codes)s::text[], %(settle)s::timestamptz[]
   ) AS t(key, method, amount_minor, currency, state, reason, code, settles_at)),
-made AS (
+inserted AS (
   INSERT INTO sandbox_charges ({_COLUMNS})
-  SELECT key, method, amount_minor, currency, state, reason, code, settles_at, %(now)s FROM asked ORDER BY key
+  SELECT key, method, amount_minor, currency, state, reason, code, settles_at, %(now)s FROM requested ORDER BY key
   ON CONFLICT (key) DO NOTHING RETURNING key, state, reason, code, settles_at)
-SELECT key, state, reason, code, settles_at FROM made
+SELECT key, state, reason, code, settles_at FROM inserted
 UNION ALL
 SELECT key, state, reason, code, settles_at FROM sandbox_charges WHERE key = ANY(%(keys)s::text[])
 """,  # noqa: S608
-    "sandbox authorise",
+    "sandbox authorize",
 )
 _FIND = Query("SELECT state, reason, code, settles_at FROM sandbox_charges WHERE key = %(key)s", "sandbox find")
 _CAPTURE = Query(
-    "UPDATE sandbox_charges c SET state = CASE c.state WHEN 'AUTHORISED' THEN 'CAPTURED' ELSE c.state END FROM ("
+    "UPDATE sandbox_charges c SET state = CASE c.state WHEN 'AUTHORIZED' THEN 'CAPTURED' ELSE c.state END FROM ("
     "SELECT key FROM sandbox_charges WHERE key = ANY(%(keys)s::text[]) AND settles_at <= %(now)s ORDER BY key FOR UPDATE SKIP LOCKED"
     ") found WHERE c.key = found.key RETURNING c.key, c.state, c.reason, c.code",
     "sandbox capture",
 )
-_GIVE_BACK = Query(
+_REVERSE = Query(
     f"INSERT INTO sandbox_charges ({_COLUMNS}) "  # noqa: S608
     "VALUES (%(key)s, %(method)s, %(amount_minor)s, %(currency)s, 'VOIDED', '', '', %(now)s, %(now)s) "
     "ON CONFLICT (key) DO UPDATE SET state = CASE sandbox_charges.state "
-    "WHEN 'AUTHORISED' THEN 'VOIDED' WHEN 'CAPTURED' THEN 'REFUNDED' ELSE sandbox_charges.state END "
+    "WHEN 'AUTHORIZED' THEN 'VOIDED' WHEN 'CAPTURED' THEN 'REFUNDED' ELSE sandbox_charges.state END "
     "RETURNING state, reason, code",
-    "sandbox give back",
+    "sandbox reverse",
 )
 _UNKNOWN = Charge(ChargeState.UNKNOWN)
 _UNSETTLED = Charge(ChargeState.UNSETTLED)
 
 
 class Sandbox:
-    """A `Gateway` that moves no money. Calls that come at once share a statement; each is answered for itself."""
+    """A `Gateway` that moves no money. Concurrent calls share a statement."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._authorising: BatchQueue[Payment, Charge] = BatchQueue(self._authorise)
-        self._capturing: BatchQueue[Payment, Charge] = BatchQueue(self._capture)
+        self._authorizations: BatchQueue[Payment, Charge] = BatchQueue(self._authorize)
+        self._captures: BatchQueue[Payment, Charge] = BatchQueue(self._capture)
 
-    async def authorise(self, payment: Payment) -> Charge:
-        """As the method's name says; a charge that has its key already is answered again."""
-        charge = await self._authorising.put(payment)
+    async def authorize(self, payment: Payment) -> Charge:
+        """Decided by the name of the method; an existing charge with the same key is returned."""
+        charge = await self._authorizations.put(payment)
         if charge.state is ChargeState.UNSETTLED:
             raise GatewayTimeout
         return charge
 
-    async def _authorise(self, payments: Sequence[Payment]) -> list[Charge]:
+    async def _authorize(self, payments: Sequence[Payment]) -> list[Charge]:
         now = self._clock.now()
         outcomes = [_OUTCOMES.get(payment.method, _OTHER) for payment in payments]
         rows = await self._database.all(
-            _AUTHORISE,
+            _AUTHORIZE,
             now=now,
-            keys=pg_arrays.names([p.key for p in payments]),
+            keys=pg_arrays.names([p.idempotency_key for p in payments]),
             methods=pg_arrays.names([p.method for p in payments]),
             amounts=pg_arrays.numbers([p.amount_minor for p in payments]),
             currencies=pg_arrays.names([p.currency for p in payments]),
@@ -103,41 +103,41 @@ class Sandbox:
             settle=pg_arrays.names([(now + delay).isoformat() for _, delay in outcomes]),
         )
         found = {row.key: _charge(row, now) for row in rows}
-        return [found.get(payment.key, _UNSETTLED) for payment in payments]
+        return [found.get(payment.idempotency_key, _UNSETTLED) for payment in payments]
 
     async def find(self, payment: Payment) -> Charge:
-        """Undecided until it settles."""
-        row = await self._database.first(_FIND, key=payment.key)
+        """UNSETTLED until `settles_at`."""
+        row = await self._database.first(_FIND, key=payment.idempotency_key)
         return _charge(row, self._clock.now()) if row else _UNKNOWN
 
     async def capture(self, payment: Payment) -> Charge:
-        """Once, however often it is asked."""
-        return await self._capturing.put(payment)
+        """Captures once, even with repeated calls."""
+        return await self._captures.put(payment)
 
     async def _capture(self, payments: Sequence[Payment]) -> list[Charge]:
-        keys = pg_arrays.names([payment.key for payment in payments])
+        keys = pg_arrays.names([payment.idempotency_key for payment in payments])
         rows = await self._database.all(_CAPTURE, keys=keys, now=self._clock.now())
-        found = {row.key: _made(row) for row in rows}
-        return [found.get(payment.key, _UNKNOWN) for payment in payments]
+        found = {row.key: _decided(row) for row in rows}
+        return [found.get(payment.idempotency_key, _UNKNOWN) for payment in payments]
 
-    async def give_back(self, payment: Payment) -> Charge:
-        """A charge that it does not know is noted as void, so that one on its way finds the door shut."""
+    async def reverse(self, payment: Payment) -> Charge:
+        """An unknown charge is stored as VOIDED, so that an `authorize` that arrives later is refused."""
         row = await self._database.one(
-            _GIVE_BACK,
-            key=payment.key,
+            _REVERSE,
+            key=payment.idempotency_key,
             method=payment.method,
             amount_minor=payment.amount_minor,
             currency=payment.currency,
             now=self._clock.now(),
         )
-        return _made(row)
+        return _decided(row)
 
 
 def _charge(row: Row, now: datetime) -> Charge:
-    if row.settles_at > now and row.state == ChargeState.AUTHORISED:
+    if row.settles_at > now and row.state == ChargeState.AUTHORIZED:
         return _UNSETTLED
-    return _made(row)
+    return _decided(row)
 
 
-def _made(row: Row) -> Charge:
+def _decided(row: Row) -> Charge:
     return Charge(ChargeState(row.state), row.reason, FailureCode(row.code or FailureCode.DECLINED))

@@ -16,7 +16,7 @@ def _time(name: str) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False)
 
 
-# The sandbox provider's own books. It stands in for a party outside, so nothing of ours joins with it.
+# The sandbox provider's own state. It replaces an external party, so no query of ours joins with it.
 sandbox_charges = Table(
     "sandbox_charges",
     metadata,
@@ -27,8 +27,8 @@ sandbox_charges = Table(
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("code", Text, nullable=False, server_default=""),
-    # When a charge that timed out becomes known.
+    # When a charge that timed out is decided.
     _time("settles_at"),
     _time("created_at"),
-    info=retention.keep("the sandbox provider's books; a refund may come at any time"),
+    info=retention.keep("the sandbox provider's state; a refund may come at any time"),
 )
