@@ -14,7 +14,7 @@ from weft_internal import methods
 
 
 class InternalAuth(AsyncAuth):
-    """How people come in: sign-up, verification, sign-in and sessions."""
+    """Signs users up, verifies their addresses, and signs them in and out."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         super().__init__(connection, auth)
@@ -26,17 +26,16 @@ class InternalAuth(AsyncAuth):
         sign_up_id: str,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.IssueVerificationCodeResponse:
-        """Makes the one-time code that a sign-up's mail carries, at the moment the mail is sent, and says where it goes.
+        """Issues the verification code of a pending sign-up when its mail is sent, and returns the recipient.
 
-        The codes made before for the same sign-up stop working, so that its newest mail is the one that counts. Where the
-        address has an account there is no code: the mail says so instead.
+        Previous codes of the sign-up stop working. If the address has an account there is no code, and the mail says so.
 
         Args:
             sign_up_id: Prefix `sgn_`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            SignUpNotFound: There is no such pending sign-up: it was proven, or it has ended. Metadata: `sign_up_id`.
+            SignUpNotFound: No such pending sign-up: its address is verified, or it has expired. Metadata: `sign_up_id`.
         """
         request = user_auth_service_pb2.IssueVerificationCodeRequest(
             sign_up_id=sign_up_id,
@@ -45,7 +44,7 @@ class InternalAuth(AsyncAuth):
 
 
 class InternalUsers(AsyncUsers):
-    """Users as partners, operators, other services and they themselves see them."""
+    """Manages users."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         super().__init__(connection, auth)
@@ -57,7 +56,7 @@ class InternalUsers(AsyncUsers):
         user_ids: Sequence[str],
         timeout: float | None = None,
     ) -> user_user_service_pb2.BatchGetUsersResponse:
-        """Returns the users of the ids that exist, in no order; ids that do not exist are left out.
+        """Returns the users with the given IDs, in no order. IDs that do not exist are omitted.
 
         Args:
             user_ids: Prefix `usr_`.

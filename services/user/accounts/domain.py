@@ -14,7 +14,7 @@ MAX_MAILS = 10
 
 
 class VerificationCodeInvalid(FailedPrecondition):
-    """No pending sign-up has this address, password and code, or the code is used, expired or out of attempts."""
+    """No pending sign-up has this address, password and code, or the code is used, expired or out of attempts; request a new one."""
 
 
 class SignUpNotFound(NotFound):

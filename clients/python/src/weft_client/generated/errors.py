@@ -102,7 +102,7 @@ class DeadlineExpired(failures.DeadlineExceeded):
 
 
 class EmailTaken(failures.AlreadyExists):
-    """The partner has a user with this address already."""
+    """The partner already has a user with this address."""
 
     reason = 'EMAIL_TAKEN'
     domain = 'weft.user.v1'
@@ -123,7 +123,7 @@ class EtagMismatch(failures.Aborted):
 class ExternalReferenceTaken(failures.AlreadyExists):
     """The partner has an order with this external reference already. Metadata: `external_reference`.
 
-    The partner has a user with this external reference already. Metadata: `external_reference`.
+    The partner already has a user with this external reference. Metadata: `external_reference`.
     """
 
     reason = 'EXTERNAL_REFERENCE_TAKEN'
@@ -282,7 +282,7 @@ class PageTokenInvalid(failures.InvalidArgument):
 
 
 class PartnerAlreadySuspended(failures.FailedPrecondition):
-    """The partner is suspended already. Metadata: `partner_id`."""
+    """The partner is already suspended. Metadata: `partner_id`."""
 
     reason = 'PARTNER_ALREADY_SUSPENDED'
     domain = 'weft.user.v1'
@@ -368,7 +368,7 @@ class ReaderTooSlow(failures.Unavailable):
 
 
 class RefreshTokenInvalid(failures.Unauthenticated):
-    """The refresh token is unknown, used, ended or revoked; sign in again."""
+    """The refresh token is unknown, used, expired or revoked; sign in again."""
 
     reason = 'REFRESH_TOKEN_INVALID'
     domain = 'weft.user.v1'
@@ -408,7 +408,7 @@ class ScopeMissing(failures.PermissionDenied):
 
 
 class ScopeNotGranted(failures.FailedPrecondition):
-    """A client may hold only scopes of its partner; `scopes` lists those that the partner does not hold. Metadata: `scopes`."""
+    """A client can have only scopes of its partner; `scopes` lists those that the partner does not have. Metadata: `scopes`."""
 
     reason = 'SCOPE_NOT_GRANTED'
     domain = 'weft.user.v1'
@@ -427,7 +427,7 @@ class ServiceUnavailable(failures.Unavailable):
 
 
 class SignUpNotFound(failures.NotFound):
-    """There is no such pending sign-up: it was proven, or it has ended. Metadata: `sign_up_id`."""
+    """No such pending sign-up: its address is verified, or it has expired. Metadata: `sign_up_id`."""
 
     reason = 'SIGN_UP_NOT_FOUND'
     domain = 'weft.user.v1'
@@ -460,7 +460,7 @@ class TokenMissing(failures.Unauthenticated):
 
 
 class TooManyAttempts(failures.RateLimited):
-    """Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again."""
+    """Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again."""
 
     reason = 'TOO_MANY_ATTEMPTS'
     domain = 'weft.user.v1'
@@ -515,7 +515,7 @@ class UserNotFound(failures.NotFound):
 
 
 class VerificationCodeInvalid(failures.FailedPrecondition):
-    """No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one."""
+    """No pending sign-up has this address, password and code, or the code is used, expired or out of attempts; request a new one."""
 
     reason = 'VERIFICATION_CODE_INVALID'
     domain = 'weft.user.v1'

@@ -28,11 +28,11 @@ PaymentStateName = Literal["PENDING", "ACTION_REQUIRED", "AUTHORIZED", "CAPTURED
 
 
 PartnerStateName = Literal["ACTIVE", "SUSPENDED"]
-"""Whether a partner is served."""
+"""State of a partner."""
 
 
 UserStateName = Literal["INITIAL", "ACTIVE", "INACTIVE"]
-"""The life of an account."""
+"""State of an account."""
 
 
 class MoneyDict(TypedDict, total=False):
@@ -86,31 +86,31 @@ class ProductDict(TypedDict, total=False):
 
 
 class PartnerDict(TypedDict, total=False):
-    """A company that integrates with us."""
+    """A company that integrates with the platform."""
 
     partner_id: str
     """Prefix `prt_`."""
 
     display_name: str
-    """As people call it."""
+    """Display name."""
 
     plan: PlanName | api_plan_pb2.Plan.ValueType
-    """How much its clients may ask for."""
+    """Plan, which determines the rate limits of the partner's clients."""
 
     scopes: Sequence[str]
-    """The most that its clients may be allowed, such as `orders.read`."""
+    """The scopes that its clients can have, such as `orders.read`."""
 
     state: PartnerStateName | user_partner_pb2.PartnerState.ValueType
-    """Whether its clients are served."""
+    """Whether its clients get tokens."""
 
     create_time: datetime | protobuf_timestamp_pb2.Timestamp
     """When the partner was created."""
 
     update_time: datetime | protobuf_timestamp_pb2.Timestamp
-    """When the partner was last changed."""
+    """When the partner was last updated."""
 
     etag: str
-    """Changes with every change of the partner. An update that bears a stale one is refused; one that bears none is not."""
+    """Changes with every update of the partner. An update with a stale etag is refused; an update without one is not."""
 
 
 __all__ = [

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """How people come in: sign-up, verification, sign-in and sessions.
+    """Signs users up, verifies their addresses, and signs them in and out.
     """
 
     def __init__(self, channel):
@@ -74,50 +74,51 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """How people come in: sign-up, verification, sign-in and sessions.
+    """Signs users up, verifies their addresses, and signs them in and out.
     """
 
     def SignUp(self, request, context):
-        """Asks for an account.
+        """Requests an account.
 
-        The sign-up is pending until VerifyEmail proves the address with the code that is mailed and the password that was
-        given here. Each password has a pending sign-up and codes of its own, so that nobody opens an account with the
-        password of somebody else. The answer is the same whether or not the address is taken; the mail tells the difference.
+        The sign-up is pending until VerifyEmail verifies the address with the mailed code and the password of this request.
+        Each password has its own pending sign-up and codes, so that nobody opens an account with someone else's password.
+        The response is the same whether or not the address has an account; only the mail differs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyEmail(self, request, context):
-        """Opens the account: proves the address with the code that was mailed to it, and the sign-up with its password.
+        """Verifies the address of a pending sign-up with the mailed code and the password, and opens the account.
 
-        A code works once, for 24 hours and for five attempts, and only with the password of the sign-up that it was mailed
-        for. A wrong address, a wrong password and a wrong code get one and the same answer. The other pending sign-ups of
-        the address end.
+        A code works once, for 24 hours and for five attempts, and only with the password of its sign-up. The response is the
+        same for a wrong address, a wrong password and a wrong code. Other pending sign-ups of the address end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResendVerification(self, request, context):
-        """Mails a new verification code for a pending sign-up: the one with the password, or the newest one that was asked for
-        from the caller's network. Sign-ups of others are left alone; the answer is the same if there is none.
+        """Mails a new verification code for a pending sign-up.
+
+        The sign-up is the one with the password, or without a password the newest one from the caller's network. The response
+        is the same if there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SignIn(self, request, context):
-        """Exchanges an address and a password for tokens.
+        """Signs in with an address and a password, and opens a session.
 
-        A wrong address, a wrong password and an address that is not verified get one and the same answer, in the same time.
+        The response and its duration are the same for a wrong address, a wrong password and an unverified address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Refresh(self, request, context):
-        """Exchanges a refresh token for new tokens. A refresh token that is used twice ends its session.
+        """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,10 +132,9 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def IssueVerificationCode(self, request, context):
-        """Makes the one-time code that a sign-up's mail carries, at the moment the mail is sent, and says where it goes.
+        """Issues the verification code of a pending sign-up when its mail is sent, and returns the recipient.
 
-        The codes made before for the same sign-up stop working, so that its newest mail is the one that counts. Where the
-        address has an account there is no code: the mail says so instead.
+        Previous codes of the sign-up stop working. If the address has an account there is no code, and the mail says so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,7 +187,7 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """How people come in: sign-up, verification, sign-in and sessions.
+    """Signs users up, verifies their addresses, and signs them in and out.
     """
 
     @staticmethod

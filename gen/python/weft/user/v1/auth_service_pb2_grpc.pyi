@@ -14,45 +14,45 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """How people come in: sign-up, verification, sign-in and sessions."""
+    """Signs users up, verifies their addresses, and signs them in and out."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SignUp: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignUpRequest, _empty_pb2.Empty]
-    """Asks for an account.
+    """Requests an account.
 
-    The sign-up is pending until VerifyEmail proves the address with the code that is mailed and the password that was
-    given here. Each password has a pending sign-up and codes of its own, so that nobody opens an account with the
-    password of somebody else. The answer is the same whether or not the address is taken; the mail tells the difference.
+    The sign-up is pending until VerifyEmail verifies the address with the mailed code and the password of this request.
+    Each password has its own pending sign-up and codes, so that nobody opens an account with someone else's password.
+    The response is the same whether or not the address has an account; only the mail differs.
     """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyEmailRequest, _empty_pb2.Empty]
-    """Opens the account: proves the address with the code that was mailed to it, and the sign-up with its password.
+    """Verifies the address of a pending sign-up with the mailed code and the password, and opens the account.
 
-    A code works once, for 24 hours and for five attempts, and only with the password of the sign-up that it was mailed
-    for. A wrong address, a wrong password and a wrong code get one and the same answer. The other pending sign-ups of
-    the address end.
+    A code works once, for 24 hours and for five attempts, and only with the password of its sign-up. The response is the
+    same for a wrong address, a wrong password and a wrong code. Other pending sign-ups of the address end.
     """
     ResendVerification: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ResendVerificationRequest, _empty_pb2.Empty]
-    """Mails a new verification code for a pending sign-up: the one with the password, or the newest one that was asked for
-    from the caller's network. Sign-ups of others are left alone; the answer is the same if there is none.
+    """Mails a new verification code for a pending sign-up.
+
+    The sign-up is the one with the password, or without a password the newest one from the caller's network. The response
+    is the same if there is none.
     """
     SignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignInRequest, _auth_service_pb2.TokenPair]
-    """Exchanges an address and a password for tokens.
+    """Signs in with an address and a password, and opens a session.
 
-    A wrong address, a wrong password and an address that is not verified get one and the same answer, in the same time.
+    The response and its duration are the same for a wrong address, a wrong password and an unverified address.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshRequest, _auth_service_pb2.TokenPair]
-    """Exchanges a refresh token for new tokens. A refresh token that is used twice ends its session."""
+    """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session."""
     SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _empty_pb2.Empty]
     """Ends the session that the access token belongs to."""
     IssueVerificationCode: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.IssueVerificationCodeRequest, _auth_service_pb2.IssueVerificationCodeResponse]
-    """Makes the one-time code that a sign-up's mail carries, at the moment the mail is sent, and says where it goes.
+    """Issues the verification code of a pending sign-up when its mail is sent, and returns the recipient.
 
-    The codes made before for the same sign-up stop working, so that its newest mail is the one that counts. Where the
-    address has an account there is no code: the mail says so instead.
+    Previous codes of the sign-up stop working. If the address has an account there is no code, and the mail says so.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """How people come in: sign-up, verification, sign-in and sessions."""
+    """Signs users up, verifies their addresses, and signs them in and out."""
 
     @_abc_1.abstractmethod
     def SignUp(
@@ -60,11 +60,11 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.SignUpRequest,
         context: _aio.ServicerContext[_auth_service_pb2.SignUpRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Asks for an account.
+        """Requests an account.
 
-        The sign-up is pending until VerifyEmail proves the address with the code that is mailed and the password that was
-        given here. Each password has a pending sign-up and codes of its own, so that nobody opens an account with the
-        password of somebody else. The answer is the same whether or not the address is taken; the mail tells the difference.
+        The sign-up is pending until VerifyEmail verifies the address with the mailed code and the password of this request.
+        Each password has its own pending sign-up and codes, so that nobody opens an account with someone else's password.
+        The response is the same whether or not the address has an account; only the mail differs.
         """
 
     @_abc_1.abstractmethod
@@ -73,11 +73,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.VerifyEmailRequest,
         context: _aio.ServicerContext[_auth_service_pb2.VerifyEmailRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Opens the account: proves the address with the code that was mailed to it, and the sign-up with its password.
+        """Verifies the address of a pending sign-up with the mailed code and the password, and opens the account.
 
-        A code works once, for 24 hours and for five attempts, and only with the password of the sign-up that it was mailed
-        for. A wrong address, a wrong password and a wrong code get one and the same answer. The other pending sign-ups of
-        the address end.
+        A code works once, for 24 hours and for five attempts, and only with the password of its sign-up. The response is the
+        same for a wrong address, a wrong password and a wrong code. Other pending sign-ups of the address end.
         """
 
     @_abc_1.abstractmethod
@@ -86,8 +85,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.ResendVerificationRequest,
         context: _aio.ServicerContext[_auth_service_pb2.ResendVerificationRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Mails a new verification code for a pending sign-up: the one with the password, or the newest one that was asked for
-        from the caller's network. Sign-ups of others are left alone; the answer is the same if there is none.
+        """Mails a new verification code for a pending sign-up.
+
+        The sign-up is the one with the password, or without a password the newest one from the caller's network. The response
+        is the same if there is none.
         """
 
     @_abc_1.abstractmethod
@@ -96,9 +97,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.SignInRequest,
         context: _aio.ServicerContext[_auth_service_pb2.SignInRequest, _abc.Awaitable[_auth_service_pb2.TokenPair]],
     ) -> _abc.Awaitable[_auth_service_pb2.TokenPair]:
-        """Exchanges an address and a password for tokens.
+        """Signs in with an address and a password, and opens a session.
 
-        A wrong address, a wrong password and an address that is not verified get one and the same answer, in the same time.
+        The response and its duration are the same for a wrong address, a wrong password and an unverified address.
         """
 
     @_abc_1.abstractmethod
@@ -107,7 +108,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.RefreshRequest,
         context: _aio.ServicerContext[_auth_service_pb2.RefreshRequest, _abc.Awaitable[_auth_service_pb2.TokenPair]],
     ) -> _abc.Awaitable[_auth_service_pb2.TokenPair]:
-        """Exchanges a refresh token for new tokens. A refresh token that is used twice ends its session."""
+        """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session."""
 
     @_abc_1.abstractmethod
     def SignOut(
@@ -123,10 +124,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.IssueVerificationCodeRequest,
         context: _aio.ServicerContext[_auth_service_pb2.IssueVerificationCodeRequest, _abc.Awaitable[_auth_service_pb2.IssueVerificationCodeResponse]],
     ) -> _abc.Awaitable[_auth_service_pb2.IssueVerificationCodeResponse]:
-        """Makes the one-time code that a sign-up's mail carries, at the moment the mail is sent, and says where it goes.
+        """Issues the verification code of a pending sign-up when its mail is sent, and returns the recipient.
 
-        The codes made before for the same sign-up stop working, so that its newest mail is the one that counts. Where the
-        address has an account there is no code: the mail says so instead.
+        Previous codes of the sign-up stop working. If the address has an account there is no code, and the mail says so.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _aio.Server) -> None: ...

@@ -25,33 +25,33 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Not a reason."""
     EMAIL_TAKEN: _ErrorReason.ValueType  # 1
-    """The partner has a user with this address already."""
+    """The partner already has a user with this address."""
     EXTERNAL_REFERENCE_TAKEN: _ErrorReason.ValueType  # 2
-    """The partner has a user with this external reference already."""
+    """The partner already has a user with this external reference."""
     USER_NOT_FOUND: _ErrorReason.ValueType  # 3
     """No such user, or not yours."""
     PASSWORD_TOO_COMMON: _ErrorReason.ValueType  # 5
     """The password is on the list of common passwords."""
     VERIFICATION_CODE_INVALID: _ErrorReason.ValueType  # 6
-    """No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one."""
+    """No pending sign-up has this address, password and code, or the code is used, expired or out of attempts; request a new one."""
     CREDENTIALS_INVALID: _ErrorReason.ValueType  # 7
     """No account that may sign in has this address and password."""
     TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 8
-    """Too many failed attempts, or mails asked for, from the caller's network."""
+    """Too many failed attempts or requested mails from the caller's network; retry later."""
     REFRESH_TOKEN_INVALID: _ErrorReason.ValueType  # 9
-    """The refresh token is unknown, used, ended or revoked; sign in again."""
+    """The refresh token is unknown, used, expired or revoked; sign in again."""
     PARTNER_NOT_FOUND: _ErrorReason.ValueType  # 10
     """No such partner, or not yours."""
     PARTNER_ALREADY_SUSPENDED: _ErrorReason.ValueType  # 11
-    """The partner is suspended already."""
+    """The partner is already suspended."""
     PARTNER_NOT_SUSPENDED: _ErrorReason.ValueType  # 12
     """The partner is not suspended."""
     CLIENT_NOT_FOUND: _ErrorReason.ValueType  # 13
     """No such client, or not yours."""
     SCOPE_NOT_GRANTED: _ErrorReason.ValueType  # 14
-    """A client may hold only scopes of its partner; `scopes` lists those that the partner does not hold."""
+    """A client can have only scopes of its partner; `scopes` lists those that the partner does not have."""
     SIGN_UP_NOT_FOUND: _ErrorReason.ValueType  # 15
-    """There is no such pending sign-up: it was proven, or it has ended."""
+    """No such pending sign-up: its address is verified, or it has expired."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -59,31 +59,31 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Not a reason."""
 EMAIL_TAKEN: ErrorReason.ValueType  # 1
-"""The partner has a user with this address already."""
+"""The partner already has a user with this address."""
 EXTERNAL_REFERENCE_TAKEN: ErrorReason.ValueType  # 2
-"""The partner has a user with this external reference already."""
+"""The partner already has a user with this external reference."""
 USER_NOT_FOUND: ErrorReason.ValueType  # 3
 """No such user, or not yours."""
 PASSWORD_TOO_COMMON: ErrorReason.ValueType  # 5
 """The password is on the list of common passwords."""
 VERIFICATION_CODE_INVALID: ErrorReason.ValueType  # 6
-"""No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one."""
+"""No pending sign-up has this address, password and code, or the code is used, expired or out of attempts; request a new one."""
 CREDENTIALS_INVALID: ErrorReason.ValueType  # 7
 """No account that may sign in has this address and password."""
 TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 8
-"""Too many failed attempts, or mails asked for, from the caller's network."""
+"""Too many failed attempts or requested mails from the caller's network; retry later."""
 REFRESH_TOKEN_INVALID: ErrorReason.ValueType  # 9
-"""The refresh token is unknown, used, ended or revoked; sign in again."""
+"""The refresh token is unknown, used, expired or revoked; sign in again."""
 PARTNER_NOT_FOUND: ErrorReason.ValueType  # 10
 """No such partner, or not yours."""
 PARTNER_ALREADY_SUSPENDED: ErrorReason.ValueType  # 11
-"""The partner is suspended already."""
+"""The partner is already suspended."""
 PARTNER_NOT_SUSPENDED: ErrorReason.ValueType  # 12
 """The partner is not suspended."""
 CLIENT_NOT_FOUND: ErrorReason.ValueType  # 13
 """No such client, or not yours."""
 SCOPE_NOT_GRANTED: ErrorReason.ValueType  # 14
-"""A client may hold only scopes of its partner; `scopes` lists those that the partner does not hold."""
+"""A client can have only scopes of its partner; `scopes` lists those that the partner does not have."""
 SIGN_UP_NOT_FOUND: ErrorReason.ValueType  # 15
-"""There is no such pending sign-up: it was proven, or it has ended."""
+"""No such pending sign-up: its address is verified, or it has expired."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

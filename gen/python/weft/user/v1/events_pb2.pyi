@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class UserSignedUp(_message.Message):
-    """`user.signed_up`: someone asked for an account and has to prove the address. There may be one already."""
+    """`user.signed_up`: an account was requested, and the address has to be verified. It may have an account already."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -40,7 +40,7 @@ Global___UserSignedUp: _TypeAlias = UserSignedUp  # noqa: Y015
 
 @_typing.final
 class VerificationRequested(_message.Message):
-    """`user.verification_requested`: a pending sign-up asked for a new mail."""
+    """`user.verification_requested`: a new mail was requested for a pending sign-up."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -62,7 +62,7 @@ Global___VerificationRequested: _TypeAlias = VerificationRequested  # noqa: Y015
 
 @_typing.final
 class UserInvited(_message.Message):
-    """`user.invited`: an operator added a person, who opens the account by signing up with the address."""
+    """`user.invited`: an operator created a user, who opens the account by signing up with the address."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -84,7 +84,7 @@ Global___UserInvited: _TypeAlias = UserInvited  # noqa: Y015
 
 @_typing.final
 class UserVerified(_message.Message):
-    """`user.verified`: the address was proven, and the account is open."""
+    """`user.verified`: the address was verified, and the account is open."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

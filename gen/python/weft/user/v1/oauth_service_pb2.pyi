@@ -19,14 +19,14 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TokenRequest(_message.Message):
-    """A token request."""
+    """Request for Token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FORM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def form(self) -> _httpbody_pb2.HttpBody:
-        """`application/x-www-form-urlencoded`."""
+        """Form of the type `application/x-www-form-urlencoded`."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ Global___TokenRequest: _TypeAlias = TokenRequest  # noqa: Y015
 
 @_typing.final
 class RevokeRequest(_message.Message):
-    """A revocation request."""
+    """Request for Revoke."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FORM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def form(self) -> _httpbody_pb2.HttpBody:
-        """`application/x-www-form-urlencoded`."""
+        """Form of the type `application/x-www-form-urlencoded`."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ Global___RevokeRequest: _TypeAlias = RevokeRequest  # noqa: Y015
 
 @_typing.final
 class GetJwksRequest(_message.Message):
-    """Empty."""
+    """Request for GetJwks."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -84,7 +84,7 @@ Global___GetJwksRequest: _TypeAlias = GetJwksRequest  # noqa: Y015
 
 @_typing.final
 class GetMetadataRequest(_message.Message):
-    """Empty."""
+    """Request for GetMetadata."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

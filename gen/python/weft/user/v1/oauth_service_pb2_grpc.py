@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class OAuthServiceStub:
-    """OAuth 2.0 for partners' clients, as stock OAuth 2.0 libraries speak it.
+    """OAuth 2.0 endpoints for partners' clients, compatible with standard OAuth 2.0 libraries.
     """
 
     def __init__(self, channel):
@@ -59,35 +59,35 @@ class OAuthServiceStub:
 
 
 class OAuthServiceServicer:
-    """OAuth 2.0 for partners' clients, as stock OAuth 2.0 libraries speak it.
+    """OAuth 2.0 endpoints for partners' clients, compatible with standard OAuth 2.0 libraries.
     """
 
     def Token(self, request, context):
-        """The token endpoint of RFC 6749: grant type `client_credentials`, over a form body.
+        """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials` and `refresh_token`.
 
-        The client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form. Errors have the shape
-        of RFC 6749, section 5.2.
+        A client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form; `refresh_token` is for
+        sessions of users and needs no client. Errors have the format of RFC 6749, section 5.2.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Revoke(self, request, context):
-        """The revocation endpoint of RFC 7009 for refresh tokens, over a form body. Unknown tokens are answered with success.
+        """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetJwks(self, request, context):
-        """The keys that access tokens are verified with, as a JSON Web Key Set (RFC 7517).
+        """Returns the keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetMetadata(self, request, context):
-        """What this authorization server offers (RFC 8414).
+        """Returns the metadata of the authorization server (RFC 8414).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,7 +125,7 @@ def add_OAuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OAuthService:
-    """OAuth 2.0 for partners' clients, as stock OAuth 2.0 libraries speak it.
+    """OAuth 2.0 endpoints for partners' clients, compatible with standard OAuth 2.0 libraries.
     """
 
     @staticmethod

@@ -14,24 +14,24 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OAuthServiceStub:
-    """OAuth 2.0 for partners' clients, as stock OAuth 2.0 libraries speak it."""
+    """OAuth 2.0 endpoints for partners' clients, compatible with standard OAuth 2.0 libraries."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Token: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.TokenRequest, _httpbody_pb2.HttpBody]
-    """The token endpoint of RFC 6749: grant type `client_credentials`, over a form body.
+    """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials` and `refresh_token`.
 
-    The client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form. Errors have the shape
-    of RFC 6749, section 5.2.
+    A client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form; `refresh_token` is for
+    sessions of users and needs no client. Errors have the format of RFC 6749, section 5.2.
     """
     Revoke: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.RevokeRequest, _httpbody_pb2.HttpBody]
-    """The revocation endpoint of RFC 7009 for refresh tokens, over a form body. Unknown tokens are answered with success."""
+    """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens."""
     GetJwks: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.GetJwksRequest, _httpbody_pb2.HttpBody]
-    """The keys that access tokens are verified with, as a JSON Web Key Set (RFC 7517)."""
+    """Returns the keys that verify access tokens, as a JSON Web Key Set (RFC 7517)."""
     GetMetadata: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.GetMetadataRequest, _httpbody_pb2.HttpBody]
-    """What this authorization server offers (RFC 8414)."""
+    """Returns the metadata of the authorization server (RFC 8414)."""
 
 class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """OAuth 2.0 for partners' clients, as stock OAuth 2.0 libraries speak it."""
+    """OAuth 2.0 endpoints for partners' clients, compatible with standard OAuth 2.0 libraries."""
 
     @_abc_1.abstractmethod
     def Token(
@@ -39,10 +39,10 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _oauth_service_pb2.TokenRequest,
         context: _aio.ServicerContext[_oauth_service_pb2.TokenRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """The token endpoint of RFC 6749: grant type `client_credentials`, over a form body.
+        """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials` and `refresh_token`.
 
-        The client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form. Errors have the shape
-        of RFC 6749, section 5.2.
+        A client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form; `refresh_token` is for
+        sessions of users and needs no client. Errors have the format of RFC 6749, section 5.2.
         """
 
     @_abc_1.abstractmethod
@@ -51,7 +51,7 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _oauth_service_pb2.RevokeRequest,
         context: _aio.ServicerContext[_oauth_service_pb2.RevokeRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """The revocation endpoint of RFC 7009 for refresh tokens, over a form body. Unknown tokens are answered with success."""
+        """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens."""
 
     @_abc_1.abstractmethod
     def GetJwks(
@@ -59,7 +59,7 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _oauth_service_pb2.GetJwksRequest,
         context: _aio.ServicerContext[_oauth_service_pb2.GetJwksRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """The keys that access tokens are verified with, as a JSON Web Key Set (RFC 7517)."""
+        """Returns the keys that verify access tokens, as a JSON Web Key Set (RFC 7517)."""
 
     @_abc_1.abstractmethod
     def GetMetadata(
@@ -67,6 +67,6 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _oauth_service_pb2.GetMetadataRequest,
         context: _aio.ServicerContext[_oauth_service_pb2.GetMetadataRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """What this authorization server offers (RFC 8414)."""
+        """Returns the metadata of the authorization server (RFC 8414)."""
 
 def add_OAuthServiceServicer_to_server(servicer: OAuthServiceServicer, server: _aio.Server) -> None: ...

@@ -28,7 +28,7 @@ if _version_not_supported:
 
 
 class PartnerServiceStub:
-    """Partners, their plans and their clients.
+    """Manages partners and their clients.
     """
 
     def __init__(self, channel):
@@ -90,7 +90,7 @@ class PartnerServiceStub:
 
 
 class PartnerServiceServicer:
-    """Partners, their plans and their clients.
+    """Manages partners and their clients.
     """
 
     def CreatePartner(self, request, context):
@@ -115,28 +115,28 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdatePartner(self, request, context):
-        """Changes a partner's name, plan or scopes. Scopes that are taken away leave its clients at their next token.
+        """Updates a partner's name, plan or scopes. Its clients lose removed scopes with their next token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SuspendPartner(self, request, context):
-        """Stops serving a partner: its clients get no more tokens.
+        """Suspends a partner. Its clients get no more tokens; issued ones stay valid until they expire.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReinstatePartner(self, request, context):
-        """Serves a suspended partner again.
+        """Reinstates a suspended partner. Its clients get tokens again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateClient(self, request, context):
-        """Creates a client and shows its secret, this once.
+        """Creates a client. The response is the only one with its secret.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,14 +150,14 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateClientSecret(self, request, context):
-        """Gives a client a new secret and shows it, this once. The old one works for 24 hours more.
+        """Creates a new secret of a client. The response is the only one with it. The old secret works for another 24 hours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeClient(self, request, context):
-        """Revokes a client: it gets no more tokens.
+        """Revokes a client. It gets no more tokens; issued ones stay valid until they expire.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,7 +225,7 @@ def add_PartnerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PartnerService:
-    """Partners, their plans and their clients.
+    """Manages partners and their clients.
     """
 
     @staticmethod

@@ -15,7 +15,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PartnerServiceStub:
-    """Partners, their plans and their clients."""
+    """Manages partners and their clients."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreatePartner: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.CreatePartnerRequest, _partner_pb2.Partner]
@@ -25,22 +25,22 @@ class PartnerServiceStub:
     ListPartners: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.ListPartnersRequest, _partner_service_pb2.ListPartnersResponse]
     """Lists partners, newest first."""
     UpdatePartner: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.UpdatePartnerRequest, _partner_pb2.Partner]
-    """Changes a partner's name, plan or scopes. Scopes that are taken away leave its clients at their next token."""
+    """Updates a partner's name, plan or scopes. Its clients lose removed scopes with their next token."""
     SuspendPartner: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.SuspendPartnerRequest, _partner_pb2.Partner]
-    """Stops serving a partner: its clients get no more tokens."""
+    """Suspends a partner. Its clients get no more tokens; issued ones stay valid until they expire."""
     ReinstatePartner: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.ReinstatePartnerRequest, _partner_pb2.Partner]
-    """Serves a suspended partner again."""
+    """Reinstates a suspended partner. Its clients get tokens again."""
     CreateClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.CreateClientRequest, _partner_pb2.Client]
-    """Creates a client and shows its secret, this once."""
+    """Creates a client. The response is the only one with its secret."""
     ListClients: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.ListClientsRequest, _partner_service_pb2.ListClientsResponse]
     """Lists a partner's clients, newest first."""
     RotateClientSecret: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.RotateClientSecretRequest, _partner_pb2.Client]
-    """Gives a client a new secret and shows it, this once. The old one works for 24 hours more."""
+    """Creates a new secret of a client. The response is the only one with it. The old secret works for another 24 hours."""
     RevokeClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.RevokeClientRequest, _empty_pb2.Empty]
-    """Revokes a client: it gets no more tokens."""
+    """Revokes a client. It gets no more tokens; issued ones stay valid until they expire."""
 
 class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Partners, their plans and their clients."""
+    """Manages partners and their clients."""
 
     @_abc_1.abstractmethod
     def CreatePartner(
@@ -72,7 +72,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.UpdatePartnerRequest,
         context: _aio.ServicerContext[_partner_service_pb2.UpdatePartnerRequest, _abc.Awaitable[_partner_pb2.Partner]],
     ) -> _abc.Awaitable[_partner_pb2.Partner]:
-        """Changes a partner's name, plan or scopes. Scopes that are taken away leave its clients at their next token."""
+        """Updates a partner's name, plan or scopes. Its clients lose removed scopes with their next token."""
 
     @_abc_1.abstractmethod
     def SuspendPartner(
@@ -80,7 +80,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.SuspendPartnerRequest,
         context: _aio.ServicerContext[_partner_service_pb2.SuspendPartnerRequest, _abc.Awaitable[_partner_pb2.Partner]],
     ) -> _abc.Awaitable[_partner_pb2.Partner]:
-        """Stops serving a partner: its clients get no more tokens."""
+        """Suspends a partner. Its clients get no more tokens; issued ones stay valid until they expire."""
 
     @_abc_1.abstractmethod
     def ReinstatePartner(
@@ -88,7 +88,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.ReinstatePartnerRequest,
         context: _aio.ServicerContext[_partner_service_pb2.ReinstatePartnerRequest, _abc.Awaitable[_partner_pb2.Partner]],
     ) -> _abc.Awaitable[_partner_pb2.Partner]:
-        """Serves a suspended partner again."""
+        """Reinstates a suspended partner. Its clients get tokens again."""
 
     @_abc_1.abstractmethod
     def CreateClient(
@@ -96,7 +96,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.CreateClientRequest,
         context: _aio.ServicerContext[_partner_service_pb2.CreateClientRequest, _abc.Awaitable[_partner_pb2.Client]],
     ) -> _abc.Awaitable[_partner_pb2.Client]:
-        """Creates a client and shows its secret, this once."""
+        """Creates a client. The response is the only one with its secret."""
 
     @_abc_1.abstractmethod
     def ListClients(
@@ -112,7 +112,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.RotateClientSecretRequest,
         context: _aio.ServicerContext[_partner_service_pb2.RotateClientSecretRequest, _abc.Awaitable[_partner_pb2.Client]],
     ) -> _abc.Awaitable[_partner_pb2.Client]:
-        """Gives a client a new secret and shows it, this once. The old one works for 24 hours more."""
+        """Creates a new secret of a client. The response is the only one with it. The old secret works for another 24 hours."""
 
     @_abc_1.abstractmethod
     def RevokeClient(
@@ -120,6 +120,6 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.RevokeClientRequest,
         context: _aio.ServicerContext[_partner_service_pb2.RevokeClientRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Revokes a client: it gets no more tokens."""
+        """Revokes a client. It gets no more tokens; issued ones stay valid until they expire."""
 
 def add_PartnerServiceServicer_to_server(servicer: PartnerServiceServicer, server: _aio.Server) -> None: ...

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class UserServiceStub:
-    """Users as partners, operators, other services and they themselves see them.
+    """Manages users.
     """
 
     def __init__(self, channel):
@@ -59,36 +59,36 @@ class UserServiceStub:
 
 
 class UserServiceServicer:
-    """Users as partners, operators, other services and they themselves see them.
+    """Manages users.
     """
 
     def CreateUser(self, request, context):
         """Creates a user.
 
-        A user whom a partner creates belongs to that partner and needs no verification. A person whom an operator adds is
-        told by mail, and opens the account by signing up with the address and proving it. An e-mail address or external
-        reference that the partner has used already is refused.
+        A user created by a partner belongs to that partner and needs no verification. A user created by an operator is
+        invited by mail, and opens the account by signing up with the address and verifying it. An e-mail address or external
+        reference that the partner already uses is refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUser(self, request, context):
-        """Returns one user. `me` stands for the caller.
+        """Returns one user. The ID `me` is the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetUsers(self, request, context):
-        """Returns the users of the ids that exist, in no order; ids that do not exist are left out.
+        """Returns the users with the given IDs, in no order. IDs that do not exist are omitted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListUsers(self, request, context):
-        """Lists users, newest first: a partner sees its own, an operator all.
+        """Lists users, newest first. A partner sees its own users, an operator all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,7 +126,7 @@ def add_UserServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserService:
-    """Users as partners, operators, other services and they themselves see them.
+    """Manages users.
     """
 
     @staticmethod

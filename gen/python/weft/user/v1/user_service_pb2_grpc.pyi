@@ -14,25 +14,25 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UserServiceStub:
-    """Users as partners, operators, other services and they themselves see them."""
+    """Manages users."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.CreateUserRequest, _user_pb2.User]
     """Creates a user.
 
-    A user whom a partner creates belongs to that partner and needs no verification. A person whom an operator adds is
-    told by mail, and opens the account by signing up with the address and proving it. An e-mail address or external
-    reference that the partner has used already is refused.
+    A user created by a partner belongs to that partner and needs no verification. A user created by an operator is
+    invited by mail, and opens the account by signing up with the address and verifying it. An e-mail address or external
+    reference that the partner already uses is refused.
     """
     GetUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.GetUserRequest, _user_pb2.User]
-    """Returns one user. `me` stands for the caller."""
+    """Returns one user. The ID `me` is the caller."""
     BatchGetUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.BatchGetUsersRequest, _user_service_pb2.BatchGetUsersResponse]
-    """Returns the users of the ids that exist, in no order; ids that do not exist are left out."""
+    """Returns the users with the given IDs, in no order. IDs that do not exist are omitted."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
-    """Lists users, newest first: a partner sees its own, an operator all."""
+    """Lists users, newest first. A partner sees its own users, an operator all."""
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Users as partners, operators, other services and they themselves see them."""
+    """Manages users."""
 
     @_abc_1.abstractmethod
     def CreateUser(
@@ -42,9 +42,9 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_user_pb2.User]:
         """Creates a user.
 
-        A user whom a partner creates belongs to that partner and needs no verification. A person whom an operator adds is
-        told by mail, and opens the account by signing up with the address and proving it. An e-mail address or external
-        reference that the partner has used already is refused.
+        A user created by a partner belongs to that partner and needs no verification. A user created by an operator is
+        invited by mail, and opens the account by signing up with the address and verifying it. An e-mail address or external
+        reference that the partner already uses is refused.
         """
 
     @_abc_1.abstractmethod
@@ -53,7 +53,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.GetUserRequest,
         context: _aio.ServicerContext[_user_service_pb2.GetUserRequest, _abc.Awaitable[_user_pb2.User]],
     ) -> _abc.Awaitable[_user_pb2.User]:
-        """Returns one user. `me` stands for the caller."""
+        """Returns one user. The ID `me` is the caller."""
 
     @_abc_1.abstractmethod
     def BatchGetUsers(
@@ -61,7 +61,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.BatchGetUsersRequest,
         context: _aio.ServicerContext[_user_service_pb2.BatchGetUsersRequest, _abc.Awaitable[_user_service_pb2.BatchGetUsersResponse]],
     ) -> _abc.Awaitable[_user_service_pb2.BatchGetUsersResponse]:
-        """Returns the users of the ids that exist, in no order; ids that do not exist are left out."""
+        """Returns the users with the given IDs, in no order. IDs that do not exist are omitted."""
 
     @_abc_1.abstractmethod
     def ListUsers(
@@ -69,6 +69,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.ListUsersRequest,
         context: _aio.ServicerContext[_user_service_pb2.ListUsersRequest, _abc.Awaitable[_user_service_pb2.ListUsersResponse]],
     ) -> _abc.Awaitable[_user_service_pb2.ListUsersResponse]:
-        """Lists users, newest first: a partner sees its own, an operator all."""
+        """Lists users, newest first. A partner sees its own users, an operator all."""
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _aio.Server) -> None: ...

@@ -21,7 +21,7 @@ from weft_client.generated import types
 
 
 class AsyncAuth:
-    """How people come in: sign-up, verification, sign-in and sessions."""
+    """Signs users up, verifies their addresses, and signs them in and out."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._sign_up = parts.AsyncUnary(connection, methods.AUTH_SERVICE_SIGN_UP, auth)
@@ -40,22 +40,22 @@ class AsyncAuth:
         locale: str | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Asks for an account.
+        """Requests an account.
 
-        The sign-up is pending until VerifyEmail proves the address with the code that is mailed and the password that was
-        given here. Each password has a pending sign-up and codes of its own, so that nobody opens an account with the
-        password of somebody else. The answer is the same whether or not the address is taken; the mail tells the difference.
+        The sign-up is pending until VerifyEmail verifies the address with the mailed code and the password of this request.
+        Each password has its own pending sign-up and codes, so that nobody opens an account with someone else's password.
+        The response is the same whether or not the address has an account; only the mail differs.
 
         Args:
-            email: Where mail goes. ASCII, as a mail server takes it: `a..b@c.example` is refused.
-            password: 12 to 128 characters, not a common one.
-            display_name: As the person wants to be addressed.
-            locale: The language of mails, a BCP 47 tag in any case; `en` where empty.
+            email: E-mail address. ASCII, in the form that mail servers accept: `a..b@c.example` is refused.
+            password: Password of 12 to 128 characters that is not on the list of common passwords.
+            display_name: Display name.
+            locale: Language of mails, a BCP 47 tag in any case. Defaults to `en`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
             PasswordTooCommon: The password is on the list of common passwords.
-            TooManyAttempts: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.SignUpRequest(
             email=email,
@@ -73,21 +73,20 @@ class AsyncAuth:
         password: str,
         timeout: float | None = None,
     ) -> None:
-        """Opens the account: proves the address with the code that was mailed to it, and the sign-up with its password.
+        """Verifies the address of a pending sign-up with the mailed code and the password, and opens the account.
 
-        A code works once, for 24 hours and for five attempts, and only with the password of the sign-up that it was mailed
-        for. A wrong address, a wrong password and a wrong code get one and the same answer. The other pending sign-ups of
-        the address end.
+        A code works once, for 24 hours and for five attempts, and only with the password of its sign-up. The response is the
+        same for a wrong address, a wrong password and a wrong code. Other pending sign-ups of the address end.
 
         Args:
-            email: The address.
-            code: The eight digits from the mail.
-            password: The password of the sign-up.
+            email: E-mail address.
+            code: Verification code from the mail, eight digits.
+            password: Password of the sign-up.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            VerificationCodeInvalid: No pending sign-up has this address, password and code, or the code is used, too old or was tried too often; ask for a new one.
-            TooManyAttempts: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
+            VerificationCodeInvalid: No pending sign-up has this address, password and code, or the code is used, expired or out of attempts; request a new one.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.VerifyEmailRequest(
             email=email,
@@ -103,16 +102,18 @@ class AsyncAuth:
         password: str | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Mails a new verification code for a pending sign-up: the one with the password, or the newest one that was asked for
-        from the caller's network. Sign-ups of others are left alone; the answer is the same if there is none.
+        """Mails a new verification code for a pending sign-up.
+
+        The sign-up is the one with the password, or without a password the newest one from the caller's network. The response
+        is the same if there is none.
 
         Args:
-            email: The address.
-            password: The password of the sign-up. Without it, only a sign-up from the caller's own network is found.
+            email: E-mail address.
+            password: Password of the sign-up. Without it, only sign-ups from the caller's network are found.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            TooManyAttempts: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.ResendVerificationRequest(
             email=email,
@@ -127,18 +128,18 @@ class AsyncAuth:
         password: str,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.TokenPair:
-        """Exchanges an address and a password for tokens.
+        """Signs in with an address and a password, and opens a session.
 
-        A wrong address, a wrong password and an address that is not verified get one and the same answer, in the same time.
+        The response and its duration are the same for a wrong address, a wrong password and an unverified address.
 
         Args:
-            email: The address.
-            password: The password.
+            email: E-mail address.
+            password: Password.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
             CredentialsInvalid: No account that may sign in has this address and password.
-            TooManyAttempts: Too many failed attempts, or mails asked for, from the caller's network. `RetryInfo` says when to try again.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.SignInRequest(
             email=email,
@@ -152,14 +153,14 @@ class AsyncAuth:
         refresh_token: str,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.TokenPair:
-        """Exchanges a refresh token for new tokens. A refresh token that is used twice ends its session.
+        """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session.
 
         Args:
-            refresh_token: As it came with the last token pair.
+            refresh_token: Refresh token of the latest token pair.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            RefreshTokenInvalid: The refresh token is unknown, used, ended or revoked; sign in again.
+            RefreshTokenInvalid: The refresh token is unknown, used, expired or revoked; sign in again.
         """
         request = user_auth_service_pb2.RefreshRequest(
             refresh_token=refresh_token,
@@ -182,7 +183,7 @@ class AsyncAuth:
 
 
 class AsyncOauth:
-    """OAuth 2.0 for partners' clients, as stock OAuth 2.0 libraries speak it."""
+    """OAuth 2.0 endpoints for partners' clients, compatible with standard OAuth 2.0 libraries."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._token = parts.AsyncUnary(connection, methods.OAUTH_SERVICE_TOKEN, auth)
@@ -196,13 +197,13 @@ class AsyncOauth:
         form: api_httpbody_pb2.HttpBody,
         timeout: float | None = None,
     ) -> api_httpbody_pb2.HttpBody:
-        """The token endpoint of RFC 6749: grant type `client_credentials`, over a form body.
+        """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials` and `refresh_token`.
 
-        The client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form. Errors have the shape
-        of RFC 6749, section 5.2.
+        A client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form; `refresh_token` is for
+        sessions of users and needs no client. Errors have the format of RFC 6749, section 5.2.
 
         Args:
-            form: `application/x-www-form-urlencoded`.
+            form: Form of the type `application/x-www-form-urlencoded`.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = user_oauth_service_pb2.TokenRequest(
@@ -216,10 +217,10 @@ class AsyncOauth:
         form: api_httpbody_pb2.HttpBody,
         timeout: float | None = None,
     ) -> api_httpbody_pb2.HttpBody:
-        """The revocation endpoint of RFC 7009 for refresh tokens, over a form body. Unknown tokens are answered with success.
+        """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens.
 
         Args:
-            form: `application/x-www-form-urlencoded`.
+            form: Form of the type `application/x-www-form-urlencoded`.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = user_oauth_service_pb2.RevokeRequest(
@@ -232,7 +233,7 @@ class AsyncOauth:
         *,
         timeout: float | None = None,
     ) -> api_httpbody_pb2.HttpBody:
-        """The keys that access tokens are verified with, as a JSON Web Key Set (RFC 7517).
+        """Returns the keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
 
         Args:
             timeout: Seconds that the whole call may take; 5 where absent.
@@ -246,7 +247,7 @@ class AsyncOauth:
         *,
         timeout: float | None = None,
     ) -> api_httpbody_pb2.HttpBody:
-        """What this authorization server offers (RFC 8414).
+        """Returns the metadata of the authorization server (RFC 8414).
 
         Args:
             timeout: Seconds that the whole call may take; 5 where absent.
@@ -257,7 +258,7 @@ class AsyncOauth:
 
 
 class AsyncPartners:
-    """Partners, their plans and their clients."""
+    """Manages partners and their clients."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._create_partner = parts.AsyncUnary(connection, methods.PARTNER_SERVICE_CREATE_PARTNER, auth)
@@ -283,9 +284,9 @@ class AsyncPartners:
         """Creates a partner.
 
         Args:
-            display_name: As people call it.
-            plan: How much its clients may ask for.
-            scopes: The most that its clients may be allowed, such as `orders.read`.
+            display_name: Display name.
+            plan: Plan, which determines the rate limits of the partner's clients.
+            scopes: The scopes that its clients can have, such as `orders.read`.
             timeout: Seconds that the whole call may take; 5 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
         """
@@ -326,8 +327,8 @@ class AsyncPartners:
         """Lists partners, newest first.
 
         Args:
-            page_size: How many at most; 50 where 0, above 1000 means 1000.
-            page_token: `next_page_token` of the page before.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = user_partner_service_pb2.ListPartnersRequest(
@@ -343,11 +344,11 @@ class AsyncPartners:
         update_mask: Sequence[str] | protobuf_field_mask_pb2.FieldMask | None = None,
         timeout: float | None = None,
     ) -> user_partner_pb2.Partner:
-        """Changes a partner's name, plan or scopes. Scopes that are taken away leave its clients at their next token.
+        """Updates a partner's name, plan or scopes. Its clients lose removed scopes with their next token.
 
         Args:
-            partner: The new values.
-            update_mask: Which of `display_name`, `plan` and `scopes` to change, or `*` for all of them. Without a mask, those that are present in the request.
+            partner: The partner with its new values.
+            update_mask: The fields to update: `display_name`, `plan`, `scopes`, or `*` for all of them. Defaults to the fields present in `partner`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
@@ -366,7 +367,7 @@ class AsyncPartners:
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> user_partner_pb2.Partner:
-        """Stops serving a partner: its clients get no more tokens.
+        """Suspends a partner. Its clients get no more tokens; issued ones stay valid until they expire.
 
         Args:
             partner_id: Prefix `prt_`.
@@ -375,7 +376,7 @@ class AsyncPartners:
 
         Raises:
             PartnerNotFound: No such partner, or not yours. Metadata: `partner_id`.
-            PartnerAlreadySuspended: The partner is suspended already. Metadata: `partner_id`.
+            PartnerAlreadySuspended: The partner is already suspended. Metadata: `partner_id`.
         """
         request = user_partner_service_pb2.SuspendPartnerRequest(
             partner_id=partner_id,
@@ -389,7 +390,7 @@ class AsyncPartners:
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> user_partner_pb2.Partner:
-        """Serves a suspended partner again.
+        """Reinstates a suspended partner. Its clients get tokens again.
 
         Args:
             partner_id: Prefix `prt_`.
@@ -413,17 +414,17 @@ class AsyncPartners:
         scopes: Sequence[str],
         timeout: float | None = None,
     ) -> user_partner_pb2.Client:
-        """Creates a client and shows its secret, this once.
+        """Creates a client. The response is the only one with its secret.
 
         Args:
             partner_id: Prefix `prt_`.
-            display_name: As people call it.
-            scopes: A part of the partner's scopes, such as `orders.read`.
+            display_name: Display name.
+            scopes: A subset of the partner's scopes, such as `orders.read`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
             PartnerNotFound: No such partner, or not yours. Metadata: `partner_id`.
-            ScopeNotGranted: A client may hold only scopes of its partner; `scopes` lists those that the partner does not hold. Metadata: `scopes`.
+            ScopeNotGranted: A client can have only scopes of its partner; `scopes` lists those that the partner does not have. Metadata: `scopes`.
         """
         request = user_partner_service_pb2.CreateClientRequest(
             partner_id=partner_id,
@@ -444,8 +445,8 @@ class AsyncPartners:
 
         Args:
             partner_id: Prefix `prt_`.
-            page_size: How many at most; 50 where 0, above 1000 means 1000.
-            page_token: `next_page_token` of the page before.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
@@ -465,7 +466,7 @@ class AsyncPartners:
         client_id: str,
         timeout: float | None = None,
     ) -> user_partner_pb2.Client:
-        """Gives a client a new secret and shows it, this once. The old one works for 24 hours more.
+        """Creates a new secret of a client. The response is the only one with it. The old secret works for another 24 hours.
 
         Args:
             partner_id: Prefix `prt_`.
@@ -488,7 +489,7 @@ class AsyncPartners:
         client_id: str,
         timeout: float | None = None,
     ) -> None:
-        """Revokes a client: it gets no more tokens.
+        """Revokes a client. It gets no more tokens; issued ones stay valid until they expire.
 
         Args:
             partner_id: Prefix `prt_`.
@@ -506,7 +507,7 @@ class AsyncPartners:
 
 
 class AsyncUsers:
-    """Users as partners, operators, other services and they themselves see them."""
+    """Manages users."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._create_user = parts.AsyncUnary(connection, methods.USER_SERVICE_CREATE_USER, auth)
@@ -525,21 +526,21 @@ class AsyncUsers:
     ) -> user_user_pb2.User:
         """Creates a user.
 
-        A user whom a partner creates belongs to that partner and needs no verification. A person whom an operator adds is
-        told by mail, and opens the account by signing up with the address and proving it. An e-mail address or external
-        reference that the partner has used already is refused.
+        A user created by a partner belongs to that partner and needs no verification. A user created by an operator is
+        invited by mail, and opens the account by signing up with the address and verifying it. An e-mail address or external
+        reference that the partner already uses is refused.
 
         Args:
-            email: Where mail goes. ASCII, as a mail server takes it: `a..b@c.example` is refused.
-            display_name: As the person wants to be addressed.
-            locale: A BCP 47 tag in any case; `en` where empty.
-            external_reference: The partner's own name for the user; unique for that partner.
+            email: E-mail address. ASCII, in the form that mail servers accept: `a..b@c.example` is refused.
+            display_name: Display name.
+            locale: Language, a BCP 47 tag in any case. Defaults to `en`.
+            external_reference: The partner's own ID of the user; unique among the users of the partner.
             timeout: Seconds that the whole call may take; 5 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
         Raises:
-            EmailTaken: The partner has a user with this address already.
-            ExternalReferenceTaken: The partner has a user with this external reference already. Metadata: `external_reference`.
+            EmailTaken: The partner already has a user with this address.
+            ExternalReferenceTaken: The partner already has a user with this external reference. Metadata: `external_reference`.
         """
         request = user_user_service_pb2.CreateUserRequest(
             email=email,
@@ -555,7 +556,7 @@ class AsyncUsers:
         user_id: str,
         timeout: float | None = None,
     ) -> user_user_pb2.User:
-        """Returns one user. `me` stands for the caller.
+        """Returns one user. The ID `me` is the caller.
 
         Args:
             user_id: Prefix `usr_`, or `me`.
@@ -579,11 +580,11 @@ class AsyncUsers:
         external_reference: str | None = None,
         timeout: float | None = None,
     ) -> parts.AsyncPages[user_user_pb2.User, user_user_service_pb2.ListUsersResponse]:
-        """Lists users, newest first: a partner sees its own, an operator all.
+        """Lists users, newest first. A partner sees its own users, an operator all.
 
         Args:
-            page_size: How many at most; 50 where 0, above 1000 means 1000.
-            page_token: `next_page_token` of the page before.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
             states: Only users in one of these states.
             email: Only the user with this address.
             external_reference: Only the user with this external reference.

@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class SignUpRequest(_message.Message):
-    """The account to open."""
+    """Request for SignUp."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -28,13 +28,13 @@ class SignUpRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Where mail goes. ASCII, as a mail server takes it: `a..b@c.example` is refused."""
+    """E-mail address. ASCII, in the form that mail servers accept: `a..b@c.example` is refused."""
     password: _builtins.str
-    """12 to 128 characters, not a common one."""
+    """Password of 12 to 128 characters that is not on the list of common passwords."""
     display_name: _builtins.str
-    """As the person wants to be addressed."""
+    """Display name."""
     locale: _builtins.str
-    """The language of mails, a BCP 47 tag in any case; `en` where empty."""
+    """Language of mails, a BCP 47 tag in any case. Defaults to `en`."""
     def __init__(
         self,
         *,
@@ -53,7 +53,7 @@ Global___SignUpRequest: _TypeAlias = SignUpRequest  # noqa: Y015
 
 @_typing.final
 class VerifyEmailRequest(_message.Message):
-    """The proof that an address and a sign-up are the caller's."""
+    """Request for VerifyEmail."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -61,11 +61,11 @@ class VerifyEmailRequest(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """The address."""
+    """E-mail address."""
     code: _builtins.str
-    """The eight digits from the mail."""
+    """Verification code from the mail, eight digits."""
     password: _builtins.str
-    """The password of the sign-up."""
+    """Password of the sign-up."""
     def __init__(
         self,
         *,
@@ -83,16 +83,16 @@ Global___VerifyEmailRequest: _TypeAlias = VerifyEmailRequest  # noqa: Y015
 
 @_typing.final
 class ResendVerificationRequest(_message.Message):
-    """The address that waits for a mail."""
+    """Request for ResendVerification."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EMAIL_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """The address."""
+    """E-mail address."""
     password: _builtins.str
-    """The password of the sign-up. Without it, only a sign-up from the caller's own network is found."""
+    """Password of the sign-up. Without it, only sign-ups from the caller's network are found."""
     def __init__(
         self,
         *,
@@ -109,16 +109,16 @@ Global___ResendVerificationRequest: _TypeAlias = ResendVerificationRequest  # no
 
 @_typing.final
 class SignInRequest(_message.Message):
-    """The credentials of a person."""
+    """Request for SignIn."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EMAIL_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """The address."""
+    """E-mail address."""
     password: _builtins.str
-    """The password."""
+    """Password."""
     def __init__(
         self,
         *,
@@ -135,13 +135,13 @@ Global___SignInRequest: _TypeAlias = SignInRequest  # noqa: Y015
 
 @_typing.final
 class RefreshRequest(_message.Message):
-    """The refresh token to exchange."""
+    """Request for Refresh."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """As it came with the last token pair."""
+    """Refresh token of the latest token pair."""
     def __init__(
         self,
         *,
@@ -157,7 +157,7 @@ Global___RefreshRequest: _TypeAlias = RefreshRequest  # noqa: Y015
 
 @_typing.final
 class SignOutRequest(_message.Message):
-    """Empty: the access token says which session."""
+    """Request for SignOut. Ends the session of the access token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -174,7 +174,7 @@ Global___SignOutRequest: _TypeAlias = SignOutRequest  # noqa: Y015
 
 @_typing.final
 class TokenPair(_message.Message):
-    """Tokens of a session."""
+    """The access token and the refresh token of a session."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -183,14 +183,14 @@ class TokenPair(_message.Message):
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
-    """A JWT for the `authorization` header."""
+    """JWT for the `authorization` header, sent as `Bearer`."""
     refresh_token: _builtins.str
-    """Good for one Refresh."""
+    """Refresh token; works for one Refresh."""
     user_id: _builtins.str
-    """The signed-in user."""
+    """ID of the signed-in user, with the prefix `usr_`."""
     @_builtins.property
     def access_token_expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When the access token ends."""
+        """When the access token expires."""
 
     def __init__(
         self,

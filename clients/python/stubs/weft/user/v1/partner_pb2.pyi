@@ -30,24 +30,24 @@ class _PartnerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PartnerS
     PARTNER_STATE_UNSPECIFIED: _PartnerState.ValueType  # 0
     """Not a state."""
     PARTNER_STATE_ACTIVE: _PartnerState.ValueType  # 1
-    """Served."""
+    """Its clients get tokens."""
     PARTNER_STATE_SUSPENDED: _PartnerState.ValueType  # 2
     """Its clients get no tokens."""
 
 class PartnerState(_PartnerState, metaclass=_PartnerStateEnumTypeWrapper):
-    """Whether a partner is served."""
+    """State of a partner."""
 
 PARTNER_STATE_UNSPECIFIED: PartnerState.ValueType  # 0
 """Not a state."""
 PARTNER_STATE_ACTIVE: PartnerState.ValueType  # 1
-"""Served."""
+"""Its clients get tokens."""
 PARTNER_STATE_SUSPENDED: PartnerState.ValueType  # 2
 """Its clients get no tokens."""
 Global___PartnerState: _TypeAlias = PartnerState  # noqa: Y015
 
 @_typing.final
 class Partner(_message.Message):
-    """A company that integrates with us."""
+    """A company that integrates with the platform."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -62,16 +62,16 @@ class Partner(_message.Message):
     partner_id: _builtins.str
     """Prefix `prt_`."""
     display_name: _builtins.str
-    """As people call it."""
+    """Display name."""
     plan: _plan_pb2.Plan.ValueType
-    """How much its clients may ask for."""
+    """Plan, which determines the rate limits of the partner's clients."""
     state: Global___PartnerState.ValueType
-    """Whether its clients are served."""
+    """Whether its clients get tokens."""
     etag: _builtins.str
-    """Changes with every change of the partner. An update that bears a stale one is refused; one that bears none is not."""
+    """Changes with every update of the partner. An update with a stale etag is refused; an update without one is not."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The most that its clients may be allowed, such as `orders.read`."""
+        """The scopes that its clients can have, such as `orders.read`."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -79,7 +79,7 @@ class Partner(_message.Message):
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When the partner was last changed."""
+        """When the partner was last updated."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ Global___Partner: _TypeAlias = Partner  # noqa: Y015
 
 @_typing.final
 class Client(_message.Message):
-    """A program of a partner's that calls us."""
+    """A program of a partner that calls the API."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -123,20 +123,20 @@ class Client(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
-    """Prefix `cli_`; the OAuth 2.0 client id."""
+    """Prefix `cli_`. The `client_id` of OAuth 2.0."""
     partner_id: _builtins.str
-    """The partner it acts for."""
+    """ID of its partner, with the prefix `prt_`."""
     display_name: _builtins.str
-    """As people call it."""
+    """Display name."""
     secret: _builtins.str
-    """Shown once, in the answer to CreateClient and RotateClientSecret; only its hash is kept."""
+    """Returned only by CreateClient and RotateClientSecret; only a hash is stored."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What its tokens may hold, such as `orders.read`."""
+        """The scopes that its tokens can have, such as `orders.read`."""
 
     @_builtins.property
     def last_use_time(self) -> _timestamp_pb2.Timestamp:
-        """When it last got a token, to the minute; absent where it never did."""
+        """When the client last got a token, to the minute; absent if it never did."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -144,7 +144,7 @@ class Client(_message.Message):
 
     @_builtins.property
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
-        """When the client was revoked; absent while it works."""
+        """When the client was revoked; absent if it is not."""
 
     def __init__(
         self,

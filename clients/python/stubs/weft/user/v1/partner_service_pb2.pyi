@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class CreatePartnerRequest(_message.Message):
-    """The partner to create."""
+    """Request for CreatePartner."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,12 +31,12 @@ class CreatePartnerRequest(_message.Message):
     PLAN_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
-    """As people call it."""
+    """Display name."""
     plan: _plan_pb2.Plan.ValueType
-    """How much its clients may ask for."""
+    """Plan, which determines the rate limits of the partner's clients."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The most that its clients may be allowed, such as `orders.read`."""
+        """The scopes that its clients can have, such as `orders.read`."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ Global___CreatePartnerRequest: _TypeAlias = CreatePartnerRequest  # noqa: Y015
 
 @_typing.final
 class GetPartnerRequest(_message.Message):
-    """Names the partner."""
+    """Request for GetPartner."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -77,16 +77,16 @@ Global___GetPartnerRequest: _TypeAlias = GetPartnerRequest  # noqa: Y015
 
 @_typing.final
 class ListPartnersRequest(_message.Message):
-    """Which page of partners."""
+    """Request for ListPartners."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most; 50 where 0, above 1000 means 1000."""
+    """The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000."""
     page_token: _builtins.str
-    """`next_page_token` of the page before."""
+    """Page token from a previous response."""
     def __init__(
         self,
         *,
@@ -103,14 +103,14 @@ Global___ListPartnersRequest: _TypeAlias = ListPartnersRequest  # noqa: Y015
 
 @_typing.final
 class ListPartnersResponse(_message.Message):
-    """A page of partners."""
+    """Response for ListPartners."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTNERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty on the last page."""
+    """Page token of the next page; empty on the last page."""
     @_builtins.property
     def partners(self) -> _containers.RepeatedCompositeFieldContainer[_partner_pb2.Partner]:
         """Newest first."""
@@ -131,7 +131,7 @@ Global___ListPartnersResponse: _TypeAlias = ListPartnersResponse  # noqa: Y015
 
 @_typing.final
 class UpdatePartnerRequest(_message.Message):
-    """The change of a partner."""
+    """Request for UpdatePartner."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -139,11 +139,11 @@ class UpdatePartnerRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def partner(self) -> _partner_pb2.Partner:
-        """The new values."""
+        """The partner with its new values."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which of `display_name`, `plan` and `scopes` to change, or `*` for all of them. Without a mask, those that are present in the request."""
+        """The fields to update: `display_name`, `plan`, `scopes`, or `*` for all of them. Defaults to the fields present in `partner`."""
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ Global___UpdatePartnerRequest: _TypeAlias = UpdatePartnerRequest  # noqa: Y015
 
 @_typing.final
 class SuspendPartnerRequest(_message.Message):
-    """Names the partner."""
+    """Request for SuspendPartner."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -183,7 +183,7 @@ Global___SuspendPartnerRequest: _TypeAlias = SuspendPartnerRequest  # noqa: Y015
 
 @_typing.final
 class ReinstatePartnerRequest(_message.Message):
-    """Names the partner."""
+    """Request for ReinstatePartner."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -205,7 +205,7 @@ Global___ReinstatePartnerRequest: _TypeAlias = ReinstatePartnerRequest  # noqa: 
 
 @_typing.final
 class CreateClientRequest(_message.Message):
-    """The client to create."""
+    """Request for CreateClient."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -215,10 +215,10 @@ class CreateClientRequest(_message.Message):
     partner_id: _builtins.str
     """Prefix `prt_`."""
     display_name: _builtins.str
-    """As people call it."""
+    """Display name."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """A part of the partner's scopes, such as `orders.read`."""
+        """A subset of the partner's scopes, such as `orders.read`."""
 
     def __init__(
         self,
@@ -237,7 +237,7 @@ Global___CreateClientRequest: _TypeAlias = CreateClientRequest  # noqa: Y015
 
 @_typing.final
 class ListClientsRequest(_message.Message):
-    """Whose clients, and which page of them."""
+    """Request for ListClients."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -247,9 +247,9 @@ class ListClientsRequest(_message.Message):
     partner_id: _builtins.str
     """Prefix `prt_`."""
     page_size: _builtins.int
-    """How many at most; 50 where 0, above 1000 means 1000."""
+    """The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000."""
     page_token: _builtins.str
-    """`next_page_token` of the page before."""
+    """Page token from a previous response."""
     def __init__(
         self,
         *,
@@ -267,14 +267,14 @@ Global___ListClientsRequest: _TypeAlias = ListClientsRequest  # noqa: Y015
 
 @_typing.final
 class ListClientsResponse(_message.Message):
-    """A page of clients."""
+    """Response for ListClients."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty on the last page."""
+    """Page token of the next page; empty on the last page."""
     @_builtins.property
     def clients(self) -> _containers.RepeatedCompositeFieldContainer[_partner_pb2.Client]:
         """Newest first, without their secrets."""
@@ -295,7 +295,7 @@ Global___ListClientsResponse: _TypeAlias = ListClientsResponse  # noqa: Y015
 
 @_typing.final
 class RotateClientSecretRequest(_message.Message):
-    """Names the client."""
+    """Request for RotateClientSecret."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -321,7 +321,7 @@ Global___RotateClientSecretRequest: _TypeAlias = RotateClientSecretRequest  # no
 
 @_typing.final
 class RevokeClientRequest(_message.Message):
-    """Names the client."""
+    """Request for RevokeClient."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -30,28 +30,28 @@ class _UserStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserState.V
     USER_STATE_UNSPECIFIED: _UserState.ValueType  # 0
     """Not a state."""
     USER_STATE_INITIAL: _UserState.ValueType  # 1
-    """Signed up, address not yet verified."""
+    """The address is not verified yet."""
     USER_STATE_ACTIVE: _UserState.ValueType  # 2
-    """In use."""
+    """The address is verified; the account can be used."""
     USER_STATE_INACTIVE: _UserState.ValueType  # 3
     """Closed by an operator."""
 
 class UserState(_UserState, metaclass=_UserStateEnumTypeWrapper):
-    """The life of an account."""
+    """State of an account."""
 
 USER_STATE_UNSPECIFIED: UserState.ValueType  # 0
 """Not a state."""
 USER_STATE_INITIAL: UserState.ValueType  # 1
-"""Signed up, address not yet verified."""
+"""The address is not verified yet."""
 USER_STATE_ACTIVE: UserState.ValueType  # 2
-"""In use."""
+"""The address is verified; the account can be used."""
 USER_STATE_INACTIVE: UserState.ValueType  # 3
 """Closed by an operator."""
 Global___UserState: _TypeAlias = UserState  # noqa: Y015
 
 @_typing.final
 class User(_message.Message):
-    """A person who can sign in, or a customer whom a partner manages."""
+    """A person who can sign in, or a customer managed by a partner."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -69,22 +69,22 @@ class User(_message.Message):
     user_id: _builtins.str
     """Prefix `usr_`."""
     email: _builtins.str
-    """Where mail goes; unique among the users of one partner, or of none."""
+    """E-mail address; unique among the users of a partner, and among the users without a partner."""
     display_name: _builtins.str
-    """As the person wants to be addressed."""
+    """Display name."""
     locale: _builtins.str
-    """A BCP 47 tag, such as `en` or `de-AT`."""
+    """Language, a BCP 47 tag such as `en` or `de-AT`."""
     state: Global___UserState.ValueType
-    """The life of the account."""
+    """State of the account."""
     partner_id: _builtins.str
-    """The partner who created the user; empty for people who signed up themselves."""
+    """ID of the partner that created the user; otherwise empty."""
     external_reference: _builtins.str
-    """The partner's own name for the user; unique for that partner."""
+    """The partner's own ID of the user; unique among the users of the partner."""
     etag: _builtins.str
-    """Changes with every change of the user."""
+    """Changes with every update of the user."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_scope_pb2.Role.ValueType]:
-        """What the user may do."""
+        """Roles of the user, which determine its scopes."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -92,7 +92,7 @@ class User(_message.Message):
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When the user was last changed."""
+        """When the user was last updated."""
 
     def __init__(
         self,

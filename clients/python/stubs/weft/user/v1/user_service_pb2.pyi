@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class CreateUserRequest(_message.Message):
-    """The user to create."""
+    """Request for CreateUser."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,13 +30,13 @@ class CreateUserRequest(_message.Message):
     LOCALE_FIELD_NUMBER: _builtins.int
     EXTERNAL_REFERENCE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Where mail goes. ASCII, as a mail server takes it: `a..b@c.example` is refused."""
+    """E-mail address. ASCII, in the form that mail servers accept: `a..b@c.example` is refused."""
     display_name: _builtins.str
-    """As the person wants to be addressed."""
+    """Display name."""
     locale: _builtins.str
-    """A BCP 47 tag in any case; `en` where empty."""
+    """Language, a BCP 47 tag in any case. Defaults to `en`."""
     external_reference: _builtins.str
-    """The partner's own name for the user; unique for that partner."""
+    """The partner's own ID of the user; unique among the users of the partner."""
     def __init__(
         self,
         *,
@@ -55,7 +55,7 @@ Global___CreateUserRequest: _TypeAlias = CreateUserRequest  # noqa: Y015
 
 @_typing.final
 class GetUserRequest(_message.Message):
-    """Names the user."""
+    """Request for GetUser."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -77,7 +77,7 @@ Global___GetUserRequest: _TypeAlias = GetUserRequest  # noqa: Y015
 
 @_typing.final
 class ListUsersRequest(_message.Message):
-    """Which users, and which page of them."""
+    """Request for ListUsers."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -87,9 +87,9 @@ class ListUsersRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     EXTERNAL_REFERENCE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most; 50 where 0, above 1000 means 1000."""
+    """The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000."""
     page_token: _builtins.str
-    """`next_page_token` of the page before."""
+    """Page token from a previous response."""
     email: _builtins.str
     """Only the user with this address."""
     external_reference: _builtins.str
@@ -117,14 +117,14 @@ Global___ListUsersRequest: _TypeAlias = ListUsersRequest  # noqa: Y015
 
 @_typing.final
 class ListUsersResponse(_message.Message):
-    """A page of users."""
+    """Response for ListUsers."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty on the last page."""
+    """Page token of the next page; empty on the last page."""
     @_builtins.property
     def users(self) -> _containers.RepeatedCompositeFieldContainer[_user_pb2.User]:
         """Newest first."""
