@@ -42,7 +42,7 @@ async def shop_of(harness: Harness, server: CrashingPostgres) -> AsyncIterator[S
 
 
 def roll_back(server: CrashingPostgres, times: int) -> None:
-    """Transactions that have numbers and leave nothing behind."""
+    """Transactions that have numbers and write nothing."""
     with psycopg.connect(database.of_service(server.url, PREFIX, "order")) as connection:
         for _ in range(times):
             connection.execute("SELECT pg_current_xact_id()")
@@ -50,7 +50,7 @@ def roll_back(server: CrashingPostgres, times: int) -> None:
 
 
 async def placed(shop: Shop, product_id: str, key: str) -> str:
-    """An order that was acknowledged, however often the database has to be asked; its id."""
+    """The id of an order that was acknowledged, retried while the database is down."""
     async with asyncio.timeout(60):
         while True:
             try:
@@ -62,7 +62,7 @@ async def placed(shop: Shop, product_id: str, key: str) -> str:
 
 
 class Resuming:
-    """A watcher that comes back with its last cursor whenever its stream ends. `seen`: the orders that it was told of."""
+    """A watcher that resumes from its last cursor whenever its stream ends. `seen`: the orders that it received."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
@@ -80,15 +80,15 @@ class Resuming:
                     raise
                 await asyncio.sleep(0.05)
 
-    async def told(self, orders: list[str]) -> None:
-        """Follow until all of these orders were told."""
+    async def received(self, orders: list[str]) -> None:
+        """Follow until all of these orders were received."""
         following = asyncio.create_task(self.follow())
 
         async def done() -> bool:
             return following.done() or set(orders) <= set(self.seen)
 
         try:
-            await until(done, "every order to be told", 60)
+            await until(done, "every order to be received", 60)
         finally:
             following.cancel()
             with suppress(asyncio.CancelledError):

@@ -6,7 +6,7 @@ from services.order.bootstrap import CATALOGUE, bootstrap, product_id
 from tests.order.shop import Shop
 
 
-async def test_the_catalogue_is_the_same_however_often_it_is_laid_out(quiet_shop: Shop) -> None:
+async def test_bootstrap_is_repeatable(quiet_shop: Shop) -> None:
     await bootstrap(quiet_shop.app)
     atlas = product_id(len(CATALOGUE) - 1)
     await quiet_shop.order((atlas, 2))

@@ -1,4 +1,4 @@
-"""PostgreSQL crashes: what was acknowledged is told to whoever watches, and every cursor holds."""
+"""PostgreSQL crashes: watchers receive every acknowledged order, and every cursor stays valid."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,16 +18,18 @@ def server(folder: Path) -> Iterator[CrashingPostgres]:
         yield running
 
 
-async def test_numbers_that_are_given_again_hide_no_order(harness: Harness, server: CrashingPostgres) -> None:
-    """Transactions that left nothing behind give their numbers back at a crash; a cursor must not stand on one."""
+async def test_transaction_numbers_that_are_used_again_hide_no_order(
+    harness: Harness, server: CrashingPostgres
+) -> None:
+    """The numbers of transactions that wrote nothing are used again after a crash; a cursor must not be one of them."""
     async with crashing.shop_of(harness, server) as shop:
         ink = await shop.product(stock=1000)
         watcher = crashing.Resuming(shop)
         expected: list[str] = []
         for crash in range(2):
             crashing.roll_back(server, 50)
-            await watcher.begin()  # a cursor of now, with 50 numbers that nobody has
+            await watcher.begin()  # a cursor of now, after 50 unused numbers
             await asyncio.to_thread(server.crash)
             expected += [await crashing.placed(shop, ink, f"{crash}-{n}") for n in range(3)]
-            await watcher.told(expected)
+            await watcher.received(expected)
         assert watcher.seen == expected, "once each, in the order of their commits"

@@ -32,7 +32,7 @@ class Spans:
         return {span.name: names.get(span.parent_id, "caller") for span in mine}
 
 
-async def test_orders_that_are_written_together_keep_their_own_traces(harness: Harness) -> None:
+async def test_orders_inserted_in_one_batch_keep_their_own_traces(harness: Harness) -> None:
     spans = Spans()
 
     async def traced(weft: App) -> None:
@@ -60,11 +60,11 @@ async def test_orders_that_are_written_together_keep_their_own_traces(harness: H
             "place order": served,
             "settle payment": served,
         }
-        told = [event.traceparent.split("-")[1] for event in events if event.aggregate_id == one.order_id]
-        assert told == [f"{trace:032x}"] * 3
+        traces = [event.traceparent.split("-")[1] for event in events if event.aggregate_id == one.order_id]
+        assert traces == [f"{trace:032x}"] * 3
 
 
-async def test_an_order_its_payment_and_its_first_event_bear_one_number(quiet_shop: Shop) -> None:
+async def test_an_order_its_payment_and_its_first_event_have_one_number(quiet_shop: Shop) -> None:
     placed = await quiet_shop.order((await quiet_shop.product(), 1))
     row = await quiet_shop.database.one(Query("SELECT payload FROM outbox"))
     number = placed.order_id.removeprefix("ord")

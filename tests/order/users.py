@@ -12,10 +12,10 @@ from deploy.local.state.certificates import Certificates
 
 @dataclass
 class Users(user_service_pb2_grpc.UserServiceServicer):
-    """Knows the users that a test gives it, by id, and counts how often it is asked."""
+    """Knows the users that a test gives it, by id, and counts its calls."""
 
     known: dict[str, user_pb2.User] = field(default_factory=dict)
-    asked: int = 0
+    calls: int = 0
     down: bool = False
     address: str = ""
 
@@ -27,7 +27,7 @@ class Users(user_service_pb2_grpc.UserServiceServicer):
 
     async def BatchGetUsers(self, request, context):
         """Those that are known."""
-        self.asked += 1
+        self.calls += 1
         if self.down:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "down")
         found = [self.known[user_id] for user_id in request.user_ids if user_id in self.known]

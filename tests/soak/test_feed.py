@@ -43,6 +43,6 @@ async def test_nothing_is_missed_and_every_cursor_is_taken(harness: Harness, ser
         await asyncio.gather(*callers)
         following.cancel()
         await asyncio.wait({following})
-        await watcher.told(acknowledged)
+        await watcher.received(acknowledged)
         print(f"{CRASHES} crashes, {len(acknowledged)} orders acknowledged, {len(watcher.seen)} changes told")
         assert len(watcher.seen) == len(set(watcher.seen)), "each once"

@@ -1,13 +1,12 @@
 """The customer of an order: who buys, and whether the caller may order for them."""
 
-import time
-
 from weft.user.v1.user_pb2 import USER_STATE_ACTIVE
 from weft_client import errors as client_errors
 from weft_internal import InternalWeft
 
 from chassis.errors import ServiceUnavailable
 from chassis.security.identity import Identity
+from chassis.ttl_cache import TtlCache
 from services.order.domain.order import CustomerNotFound, CustomerRequired
 
 CACHE_TTL_S = 30.0
@@ -20,7 +19,7 @@ class Customers:
 
     def __init__(self, clients: InternalWeft) -> None:
         self._clients = clients
-        self._cache: dict[str, tuple[float, str]] = {}
+        self._partners: TtlCache[str, str] = TtlCache(CACHE_TTL_S, MAX_CACHED_CUSTOMERS)
 
     async def resolve(self, caller: Identity, customer_id: str) -> str:
         """The user who buys. Raises `CustomerRequired`, `CustomerNotFound`, or `ServiceUnavailable` if the user service fails."""
@@ -36,18 +35,15 @@ class Customers:
 
     async def _partner_of(self, user_id: str) -> str | None:
         """The partner of an active user; None if there is no such user."""
-        cached, now = self._cache.get(user_id), time.monotonic()
-        if cached is not None and cached[0] > now:
-            return cached[1]
+        cached = self._partners.get(user_id)
+        if cached is not None:
+            return cached
         try:
             found = await self._clients.users.batch_get_users(user_ids=[user_id])
         except client_errors.WeftError as error:
             raise ServiceUnavailable() from error
         for user in found.users:
             if user.user_id == user_id and user.state == USER_STATE_ACTIVE:
-                if len(self._cache) >= MAX_CACHED_CUSTOMERS:
-                    self._cache.clear()
-                self._cache[user_id] = (now + CACHE_TTL_S, user.partner_id)
+                self._partners.put(user_id, user.partner_id)
                 return user.partner_id
-        self._cache.pop(user_id, None)
         return None

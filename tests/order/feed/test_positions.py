@@ -20,7 +20,7 @@ def test_a_cursor_is_read_as_it_was_written(xid: int, seq: int, at: int) -> None
 
 
 @given(st.text(max_size=60))
-def test_other_words_are_no_cursors(word: str) -> None:
+def test_other_text_is_not_a_cursor(word: str) -> None:
     with pytest.raises(CursorInvalid):
         Cursors(b"k" * 32).read(word, OWNER)
 

@@ -1,4 +1,4 @@
-"""WatchOrders: every change once seen, from any cursor, and the end told."""
+"""WatchOrders: every change is received, from any cursor, and the last message says why the stream ends."""
 
 import asyncio
 import base64
@@ -56,7 +56,7 @@ def seen(messages: list[WatchOrdersResponse]) -> list[tuple[str, int, str]]:
     return [(m.order.order_id, m.order.state, m.order.etag) for m in messages]
 
 
-async def test_each_change_comes_as_the_order_was_after_it(shop: Shop) -> None:
+async def test_each_change_has_the_order_as_it_was_after_it(shop: Shop) -> None:
     ink = await shop.product()
     async with watching(shop) as (stream, _):
         placed = await shop.order((ink, 2), note="hello")
@@ -70,7 +70,7 @@ async def test_each_change_comes_as_the_order_was_after_it(shop: Shop) -> None:
     assert found[2].order == await shop.get(placed.order_id)
 
 
-async def test_a_stream_resumes_behind_its_cursor(quiet_shop: Shop) -> None:
+async def test_a_stream_resumes_after_its_cursor(quiet_shop: Shop) -> None:
     ink = await quiet_shop.product()
     async with watching(quiet_shop) as (stream, begun):
         placed = [await quiet_shop.order((ink, 1)) for _ in range(4)]
@@ -124,7 +124,7 @@ async def test_nothing_is_lost_when_transactions_commit_out_of_order(quiet_shop:
     assert [m[0] for m in seen(found)[1:]] == [order.order_id for order in later]
 
 
-async def test_a_crowd_of_changes_reaches_a_watcher_whole_across_resumptions(harness: Harness, users: Users) -> None:
+async def test_a_watcher_receives_every_change_across_resumptions(harness: Harness, users: Users) -> None:
     prefix = harness.service_database("order")
     async with (
         harness.running("order", prefix=prefix) as first,
@@ -152,7 +152,7 @@ async def test_a_crowd_of_changes_reaches_a_watcher_whole_across_resumptions(har
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "AAAA", base64.urlsafe_b64encode(b"x" * 24).decode(), "ü" * 10])
-async def test_a_cursor_that_is_not_ours_is_refused(quiet_shop: Shop, cursor: str) -> None:
+async def test_a_forged_cursor_is_refused(quiet_shop: Shop, cursor: str) -> None:
     with pytest.raises(Exception) as caught:
         await quiet_shop.watch(cursor).read()
     assert_refusal(refusal(caught.value), "CURSOR_INVALID")
@@ -169,7 +169,7 @@ async def test_a_cursor_of_another_owner_or_of_the_future_is_refused(quiet_shop:
         assert_refusal(refusal(caught.value), "CURSOR_INVALID")
 
 
-async def test_the_deadline_is_told_as_the_last_message(quiet_shop: Shop) -> None:
+async def test_the_deadline_is_the_last_message(quiet_shop: Shop) -> None:
     messages = [message async for message in quiet_shop.watch(timeout=1.0)]
     assert [m.WhichOneof("event") for m in messages] == ["heartbeat", "error"]
     assert messages[1].error.code == StatusCode.UNAVAILABLE.value[0]
@@ -177,7 +177,7 @@ async def test_the_deadline_is_told_as_the_last_message(quiet_shop: Shop) -> Non
     assert messages[1].cursor == ""
 
 
-async def test_a_process_that_stops_tells_its_streams(harness: Harness) -> None:
+async def test_a_process_that_stops_ends_its_streams_with_a_message(harness: Harness) -> None:
     async with harness.running("order", work=False) as running:
         shop = Shop(running, harness.issuer)
         streams = [shop.watch() for _ in range(5)]
@@ -202,7 +202,7 @@ def lively(app: App):
     return build(app, heartbeat_interval=0.1)
 
 
-async def test_a_database_that_goes_away_ends_the_stream_with_a_message(harness: Harness) -> None:
+async def test_a_database_that_becomes_unavailable_ends_the_stream_with_a_message(harness: Harness) -> None:
     async with harness.running("order", lively, work=False) as running:
         stream = Shop(running, harness.issuer).watch()
         await stream.read()
@@ -211,7 +211,7 @@ async def test_a_database_that_goes_away_ends_the_stream_with_a_message(harness:
         assert messages[-1].error.code == StatusCode.UNAVAILABLE.value[0]
 
 
-async def test_a_silent_stream_gives_signs_of_life_whose_cursor_moves_on(harness: Harness) -> None:
+async def test_a_stream_without_changes_sends_heartbeats_whose_cursor_advances(harness: Harness) -> None:
     async with harness.running("order", lively, work=False) as running:
         shop = Shop(running, harness.issuer)
         ink = await shop.product()
@@ -228,7 +228,7 @@ async def test_a_silent_stream_gives_signs_of_life_whose_cursor_moves_on(harness
             assert seen(await changes(stream, 1)) == [(mine.order_id, PENDING, "1")]
 
 
-async def test_more_than_is_read_at_once_comes_whole_and_in_order(quiet_shop: Shop) -> None:
+async def test_more_changes_than_one_read_has_arrive_complete_and_in_order(quiet_shop: Shop) -> None:
     heavy = [await quiet_shop.product(title="W" * 200) for _ in range(20)]
     async with watching(quiet_shop) as (_, begun):
         pass

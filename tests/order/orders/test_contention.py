@@ -1,4 +1,4 @@
-"""Many orders at once."""
+"""Concurrent orders."""
 
 import asyncio
 
@@ -89,7 +89,7 @@ async def test_bad_orders_among_good_ones_fail_alone(quiet_shop: Shop) -> None:
     assert await quiet_shop.stock(ink) == 1000 - 31
 
 
-async def test_a_price_that_changes_under_a_crowd_is_paid_by_all_who_come_after(quiet_shop: Shop) -> None:
+async def test_a_price_that_changes_during_many_orders_is_paid_by_all_later_ones(quiet_shop: Shop) -> None:
     ink = await quiet_shop.product(price=100, stock=1000)
     await quiet_shop.order((ink, 1))
 
@@ -104,7 +104,7 @@ async def test_a_price_that_changes_under_a_crowd_is_paid_by_all_who_come_after(
     assert await quiet_shop.count(wrong) == 0
 
 
-async def test_a_caller_that_hangs_up_leaves_the_batch_alone(quiet_shop: Shop) -> None:
+async def test_a_caller_that_disconnects_does_not_affect_its_batch(quiet_shop: Shop) -> None:
     ink = await quiet_shop.product(stock=1000)
     staying = [quiet_shop.order((ink, 1)) for _ in range(10)]
     leaving = [quiet_shop.order((ink, 1), key=f"gone-{n}") for n in range(10)]

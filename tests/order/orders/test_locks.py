@@ -1,4 +1,4 @@
-"""Rows that somebody else keeps locked, and a database that says nothing: who waits, and who does not."""
+"""Rows that another transaction has locked, and a database that does not respond: which calls wait, and which do not."""
 
 import asyncio
 import re
@@ -39,7 +39,7 @@ async def locked(shop: Shop, table: str, column: str, value: str):
         await other.rollback()
 
 
-async def test_a_locked_product_holds_up_its_own_orders_only(quiet_shop: Shop) -> None:
+async def test_a_locked_product_delays_only_its_own_orders(quiet_shop: Shop) -> None:
     ink, paper = await quiet_shop.product(), await quiet_shop.product()
     before = await quiet_shop.order((ink, 1), (paper, 1))
     async with locked(quiet_shop, "products", "product_id", ink):
@@ -48,26 +48,26 @@ async def test_a_locked_product_holds_up_its_own_orders_only(quiet_shop: Shop) -
             reads = [quiet_shop.get(before.order_id) for _ in range(8)]
             placed, failed = await all_of([*(quiet_shop.order((paper, 1)) for _ in range(8)), *reads])
             assert (len(placed), failed) == (16, [])
-        refusals = await waiting  # nobody let go of the row in time
+        refusals = await waiting  # the row was not unlocked in time
         assert {(r.code, r.reason, r.retry_after) for r in refusals} == {(StatusCode.ABORTED, "RESOURCE_BUSY", 1.0)}
     await quiet_shop.order((ink, 1), (paper, 1))
     assert [await quiet_shop.stock(ink), await quiet_shop.stock(paper)] == [98, 74]
 
 
-async def test_orders_that_wait_for_a_row_go_on_when_it_is_free(
+async def test_orders_that_wait_for_a_row_continue_when_it_is_unlocked(
     quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chassis.storage.contention.MAX_LOCK_WAIT_S", 60.0)  # however slow the machine
     ink = await quiet_shop.product()
-    lane = quiet_shop.app.database
+    database = quiet_shop.app.database
     async with locked(quiet_shop, "products", "product_id", ink):
         waiting = asyncio.gather(*(outcome(quiet_shop.order((ink, 1))) for _ in range(6)))
-        asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%SKIP LOCKED%%' AND datname = current_database() AND pid <> pg_backend_pid()"
-        await servers.until(lambda: quiet_shop.count(asked), "somebody to look who holds the row")
+        looking = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%SKIP LOCKED%%' AND datname = current_database() AND pid <> pg_backend_pid()"
+        await servers.until(lambda: quiet_shop.count(looking), "a query for the locks")
     placed = await waiting
     assert len({order.order_id for order in placed}) == 6
     assert await quiet_shop.stock(ink) == 94
-    assert lane.measure().waiting == 0
+    assert database.measure().waiting == 0
 
 
 async def test_writers_that_wait_leave_connections_to_readers(quiet_shop: Shop) -> None:
@@ -114,7 +114,7 @@ async def test_a_locked_payment_delays_no_other(harness: Harness, users: Users, 
             await shop.reaches(held.order_id, CONFIRMED, CAPTURED)
 
 
-async def test_a_locked_order_keeps_no_other_from_expiring(harness: Harness, clock: FixedClock) -> None:
+async def test_a_locked_order_does_not_delay_the_expiry_of_others(harness: Harness, clock: FixedClock) -> None:
     async with harness.running("order", clock=clock, work=False) as running:
         shop = Shop(running, harness.issuer)
         ink = await shop.product()
@@ -128,7 +128,7 @@ async def test_a_locked_order_keeps_no_other_from_expiring(harness: Harness, clo
         assert [(await shop.get(order.order_id)).state for order in orders] == [EXPIRED] * 4
 
 
-async def test_only_the_keys_own_index_says_that_the_key_is_in_use(quiet_shop: Shop) -> None:
+async def test_only_a_lock_on_the_key_itself_means_that_the_key_is_in_use(quiet_shop: Shop) -> None:
     ink = await quiet_shop.product()
     placed = await quiet_shop.order((ink, 1))
     replies = quiet_shop.app.replies
@@ -158,7 +158,7 @@ async def behind_a_proxy(harness: Harness):
             yield running, between
 
 
-async def test_connections_that_fall_silent_are_replaced(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_that_do_not_respond_are_replaced(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "RESPONSE_TIMEOUT_S", 1.5)
     monkeypatch.setattr(health, "CHECK_TIMEOUT_S", 0.3)
     async with behind_a_proxy(harness) as (running, between):
@@ -170,18 +170,20 @@ async def test_connections_that_fall_silent_are_replaced(harness: Harness, monke
         calls = [(f"k{n}", shop.order((ink, 1), key=f"k{n}")) for n in range(12)]
         reads = [shop.get(first.order_id) for _ in range(12)]
         outcomes = await asyncio.gather(*(outcome(call) for call in (*(call for _, call in calls), *reads)))
-        told = {(o.code, o.reason) for o in outcomes if not isinstance(o, order_pb2.Order)}
-        assert told <= {
+        outcomes_seen = {(o.code, o.reason) for o in outcomes if not isinstance(o, order_pb2.Order)}
+        assert outcomes_seen <= {
             (StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE"),
             (StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXPIRED"),
         }
         await servers.until(running.app.health.ready, "a database that answers")
         again = await asyncio.gather(*(shop.order((ink, 1), key=key) for key, _ in calls))
         assert len({order.order_id for order in again}) == 12
-        assert await shop.stock(ink) == 1000 - 13, "whoever came back with the key has one order"
+        assert await shop.stock(ink) == 1000 - 13, "a retry with the same key makes no second order"
 
 
-async def test_orders_go_by_one_whose_connection_is_silent(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_orders_overtake_one_whose_connection_does_not_respond(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connections, "RESPONSE_TIMEOUT_S", 60.0)  # nothing comes to the rescue
     async with behind_a_proxy(harness) as (running, between):
         shop = Shop(running, harness.issuer)

@@ -55,7 +55,7 @@ async def test_a_quote_and_an_order_are_refused_for_the_same_faults(quiet_shop: 
     assert await quiet_shop.count("SELECT count(*) FROM orders") == 0
 
 
-async def test_more_than_the_stock_changes_nothing_and_says_what_is_left(quiet_shop: Shop) -> None:
+async def test_an_order_beyond_the_stock_changes_nothing_and_says_what_is_left(quiet_shop: Shop) -> None:
     plenty, few = await quiet_shop.product(stock=100), await quiet_shop.product(stock=2)
     await assert_refused(quiet_shop.order((plenty, 1), (few, 3)), "OUT_OF_STOCK", product_id=few, asked="3", left="2")
     assert [await quiet_shop.stock(plenty), await quiet_shop.stock(few)] == [100, 2]
@@ -105,16 +105,16 @@ async def test_partners_order_for_customers_of_their_own(quiet_shop: Shop, users
     await assert_refused(quiet_shop.order((ink, 1), token=partner), "CUSTOMER_REQUIRED")
 
 
-async def test_a_customer_is_looked_up_once_in_a_while_and_a_new_one_at_once(quiet_shop: Shop, users: Users) -> None:
+async def test_a_customer_is_cached_and_a_new_one_is_found_immediately(quiet_shop: Shop, users: Users) -> None:
     ink, partner, late = await quiet_shop.product(), quiet_shop.partner("prt_a"), ids.new("usr")
     await assert_refused(quiet_shop.order((ink, 1), token=partner, customer_id=late), "CUSTOMER_NOT_FOUND")
     users.add(late, "prt_a")
     for _ in range(3):
         await quiet_shop.order((ink, 1), token=partner, customer_id=late)
-    assert users.asked == 2
+    assert users.calls == 2
 
 
-async def test_an_order_waits_for_no_user_service_that_is_down(quiet_shop: Shop, users: Users) -> None:
+async def test_an_order_does_not_wait_for_a_user_service_that_is_down(quiet_shop: Shop, users: Users) -> None:
     users.down = True
     ink = await quiet_shop.product()
     await assert_refused(
@@ -163,7 +163,7 @@ def order_request(product_id: str):
     return CreateOrderRequest(lines=[LINE(product_id=product_id, quantity=1)], payment_method="pm_sandbox_ok")
 
 
-async def test_what_is_not_yours_is_not_there(quiet_shop: Shop, users: Users) -> None:
+async def test_orders_and_payments_of_others_are_not_found(quiet_shop: Shop, users: Users) -> None:
     ink, customer = await quiet_shop.product(), ids.new("usr")
     users.add(customer, "prt_a")
     partner, other = quiet_shop.partner("prt_a"), quiet_shop.partner("prt_b")
@@ -280,7 +280,7 @@ async def test_text_that_cannot_be_stored_is_refused_by_name(quiet_shop: Shop) -
     await assert_refused(quiet_shop.cancel(placed.order_id, reason="\0"), "REQUEST_INVALID", violations=["reason"])
 
 
-async def test_cancelling_releases_the_stock_once_and_tells(quiet_shop: Shop) -> None:
+async def test_cancelling_releases_the_stock_once_and_emits_an_event(quiet_shop: Shop) -> None:
     ink, paper = await quiet_shop.product(stock=10), await quiet_shop.product(stock=5)
     placed = await quiet_shop.order((ink, 4), (paper, 5))
     cancelled = await quiet_shop.cancel(placed.order_id, key="c", reason="wrong colour")

@@ -24,7 +24,7 @@ def lines(*pairs: tuple[str, int]) -> list[OrderLineInput]:
     return [OrderLineInput(product_id=p, quantity=q) for p, q in pairs]
 
 
-def test_lines_of_one_product_are_merged_where_the_first_stood() -> None:
+def test_lines_of_one_product_are_merged_at_the_position_of_the_first() -> None:
     assert list(merge(lines(("b", 1), ("a", 2), ("b", 3))).items()) == [("b", 4), ("a", 2)]
 
 

@@ -70,13 +70,13 @@ async def test_products_are_listed_newest_first_in_pages(quiet_shop: Shop) -> No
     assert listed == sorted(made, reverse=True)
 
 
-async def test_what_is_not_there_is_not_found(quiet_shop: Shop) -> None:
+async def test_an_unknown_product_is_not_found(quiet_shop: Shop) -> None:
     await assert_refused(
         quiet_shop.products.GetProduct(GetProductRequest(product_id=NOBODYS)), "PRODUCT_NOT_FOUND", product_id=NOBODYS
     )
 
 
-async def test_an_update_takes_what_its_mask_names(quiet_shop: Shop) -> None:
+async def test_an_update_changes_the_fields_of_its_mask(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product(price=100)
     changed = await update(
         quiet_shop,
@@ -96,7 +96,7 @@ async def test_an_update_takes_what_its_mask_names(quiet_shop: Shop) -> None:
     assert await update(quiet_shop, product_id=product_id) == changed, "nothing was named, nothing changes"
 
 
-async def test_without_a_mask_an_update_takes_what_is_present_false_included(quiet_shop: Shop) -> None:
+async def test_without_a_mask_an_update_changes_the_fields_present_false_included(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product(price=100)
     changed = await update(quiet_shop, product_id=product_id, active=False)
     assert (changed.title, changed.price.amount_minor, changed.active) == ("Ink", 100, False)
@@ -113,7 +113,7 @@ async def test_a_price_alone_can_be_changed(quiet_shop: Shop) -> None:
     assert (changed.title, changed.price.amount_minor) == ("Ink", 7)
 
 
-async def test_an_update_of_what_has_changed_meanwhile_is_refused(quiet_shop: Shop) -> None:
+async def test_an_update_with_a_stale_etag_is_refused(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product()
     await update(quiet_shop, product_id=product_id, title="Second")
     await assert_refused(update(quiet_shop, product_id=product_id, title="Third", etag="1"), "ETAG_MISMATCH", etag="2")
@@ -127,7 +127,7 @@ async def test_an_update_of_the_wrong_fields_is_refused_by_name(quiet_shop: Shop
     assert found.violations == {"product.price": "must be given, as it is updated"}
 
 
-async def test_products_of_others_are_not_there_to_change(quiet_shop: Shop) -> None:
+async def test_products_of_others_are_not_found_by_changes(quiet_shop: Shop) -> None:
     mine, other = quiet_shop.partner("prt_a"), quiet_shop.partner("prt_b")
     own, house = await quiet_shop.product(token=mine, stock=5), await quiet_shop.product()
     for token, product_id in ((other, own), (mine, house), (quiet_shop.operator, NOBODYS)):
@@ -141,7 +141,7 @@ async def test_products_of_others_are_not_there_to_change(quiet_shop: Shop) -> N
     assert (await adjust(quiet_shop, own, 2)).stock == 2, "an operator may change all"
 
 
-async def test_stock_moves_and_never_falls_below_zero(quiet_shop: Shop) -> None:
+async def test_stock_is_adjusted_and_never_falls_below_zero(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product(stock=3)
     assert (await adjust(quiet_shop, product_id, 4, key="k")).stock == 7
     assert (await adjust(quiet_shop, product_id, 4, key="k")).stock == 7, "the same key adds once"
@@ -150,7 +150,7 @@ async def test_stock_moves_and_never_falls_below_zero(quiet_shop: Shop) -> None:
     assert (moved.stock, moved.etag) == (0, "1"), "stock does not change the etag"
 
 
-async def test_customers_do_not_touch_the_catalogue(quiet_shop: Shop) -> None:
+async def test_customers_may_not_change_the_catalogue(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product()
     for call in (
         adjust(quiet_shop, product_id, 1, quiet_shop.user),
@@ -175,7 +175,7 @@ async def test_text_that_cannot_be_stored_is_refused_by_name(quiet_shop: Shop) -
 
 
 @pytest.mark.parametrize("code", ["ZZZ", "XXX", "XTS", "XAU", "DEM", "CLF", "XDR"])
-async def test_a_price_is_in_a_currency_that_there_is(quiet_shop: Shop, code: str) -> None:
+async def test_a_price_in_an_unknown_currency_is_refused(quiet_shop: Shop, code: str) -> None:
     price = Money(amount_minor=1, currency=code)
     ink = await quiet_shop.product()
     create = CreateProductRequest(title="Ink", price=price)
@@ -190,6 +190,6 @@ async def test_a_price_is_in_a_currency_that_there_is(quiet_shop: Shop, code: st
     assert await quiet_shop.count("SELECT count(*) FROM products WHERE currency <> 'EUR'") == 0
 
 
-async def test_every_currency_of_today_is_taken(quiet_shop: Shop) -> None:
+async def test_every_current_currency_is_accepted(quiet_shop: Shop) -> None:
     for code in ("EUR", "JPY", "KWD", "XOF", "XCG", "CHF"):
         await quiet_shop.product(currency=code)

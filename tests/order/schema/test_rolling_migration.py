@@ -94,7 +94,7 @@ def calls(shop: Shop, product_id: str, other: str) -> dict[str, Callable[[], Awa
     }
 
 
-async def test_the_release_before_serves_on(harness: Harness, users: Users, tmp_path: Path) -> None:
+async def test_the_previous_release_serves_during_a_migration(harness: Harness, users: Users, tmp_path: Path) -> None:
     shutil.copytree(MIGRATIONS, tmp_path / "next")
     write_next(tmp_path / "next")
     async with harness.running("order", peers={"user": [users.address]}) as running:
@@ -149,7 +149,7 @@ async def widen(database: Database) -> None:
         await other.execute("ALTER TABLE wide ALTER COLUMN n TYPE bigint")
 
 
-async def test_a_plan_that_changed_is_made_again(widened: Database) -> None:
+async def test_a_plan_that_changed_is_prepared_again(widened: Database) -> None:
     for _ in range(2):
         assert (await widened.one(READ)).n == 1
     await widen(widened)
@@ -157,7 +157,7 @@ async def test_a_plan_that_changed_is_made_again(widened: Database) -> None:
         assert (await widened.one(READ)).n == 1
 
 
-async def test_a_transaction_that_meets_a_changed_plan_is_undone_and_may_be_repeated(widened: Database) -> None:
+async def test_a_transaction_with_a_changed_plan_is_rolled_back_and_may_be_repeated(widened: Database) -> None:
     async def counted() -> int:
         async with widened.transaction() as tx:
             await tx.run(Query("INSERT INTO wide VALUES (10)"))

@@ -57,7 +57,7 @@ class CredentialsInvalid(failures.Unauthenticated):
 
 
 class CurrencyMixed(failures.FailedPrecondition):
-    """The products of an order have prices in one currency. Metadata: `currencies`."""
+    """The products have prices in more than one currency. Metadata: `currencies`."""
 
     reason = 'CURRENCY_MIXED'
     domain = 'weft.order.v1'
@@ -69,14 +69,14 @@ class CurrencyMixed(failures.FailedPrecondition):
 
 
 class CursorInvalid(failures.InvalidArgument):
-    """The cursor is not one of this stream's."""
+    """The cursor does not belong to this stream."""
 
     reason = 'CURSOR_INVALID'
     domain = 'weft.order.v1'
 
 
 class CustomerNotFound(failures.NotFound):
-    """No such customer, not active, or not yours. Metadata: `customer_id`."""
+    """The customer does not exist, is not active, or is not the caller's. Metadata: `customer_id`."""
 
     reason = 'CUSTOMER_NOT_FOUND'
     domain = 'weft.order.v1'
@@ -88,7 +88,7 @@ class CustomerNotFound(failures.NotFound):
 
 
 class CustomerRequired(failures.InvalidArgument):
-    """A partner says for which customer it orders."""
+    """A partner must give the customer of an order."""
 
     reason = 'CUSTOMER_REQUIRED'
     domain = 'weft.order.v1'
@@ -121,7 +121,7 @@ class EtagMismatch(failures.Aborted):
 
 
 class ExternalReferenceTaken(failures.AlreadyExists):
-    """The partner has an order with this external reference already. Metadata: `external_reference`.
+    """The partner already has an order with this external reference. Metadata: `external_reference`.
 
     The partner already has a user with this external reference. Metadata: `external_reference`.
     """
@@ -217,7 +217,7 @@ class MethodNotAllowed(failures.Unimplemented):
 
 
 class OrderNotCancellable(failures.FailedPrecondition):
-    """The order is past cancelling. Metadata: `order_id`, `state`."""
+    """The order cannot be cancelled in its state. Metadata: `order_id`, `state`."""
 
     reason = 'ORDER_NOT_CANCELLABLE'
     domain = 'weft.order.v1'
@@ -234,7 +234,7 @@ class OrderNotCancellable(failures.FailedPrecondition):
 
 
 class OrderNotFound(failures.NotFound):
-    """No such order, or not yours. Metadata: `order_id`."""
+    """The order does not exist, or is not the caller's. Metadata: `order_id`."""
 
     reason = 'ORDER_NOT_FOUND'
     domain = 'weft.order.v1'
@@ -246,7 +246,7 @@ class OrderNotFound(failures.NotFound):
 
 
 class OutOfStock(failures.FailedPrecondition):
-    """Fewer pieces are left than were asked for; nothing was changed. Metadata: `product_id`, `asked`, `left`."""
+    """Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `asked`, `left`."""
 
     reason = 'OUT_OF_STOCK'
     domain = 'weft.order.v1'
@@ -325,7 +325,7 @@ class PasswordTooCommon(failures.InvalidArgument):
 
 
 class PaymentNotFound(failures.NotFound):
-    """No such payment, or not yours. Metadata: `payment_id`."""
+    """The payment does not exist, or is not the caller's. Metadata: `payment_id`."""
 
     reason = 'PAYMENT_NOT_FOUND'
     domain = 'weft.order.v1'
@@ -349,7 +349,7 @@ class ProductInactive(failures.FailedPrecondition):
 
 
 class ProductNotFound(failures.NotFound):
-    """No such product, or not yours. Metadata: `product_id`."""
+    """The product does not exist, or is not the caller's. Metadata: `product_id`."""
 
     reason = 'PRODUCT_NOT_FOUND'
     domain = 'weft.order.v1'

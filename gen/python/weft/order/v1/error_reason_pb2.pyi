@@ -23,55 +23,55 @@ class _ErrorReason:
 class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
-    """Not a reason."""
+    """Not used."""
     ORDER_NOT_FOUND: _ErrorReason.ValueType  # 1
-    """No such order, or not yours."""
+    """The order does not exist, or is not the caller's."""
     PRODUCT_NOT_FOUND: _ErrorReason.ValueType  # 2
-    """No such product, or not yours."""
+    """The product does not exist, or is not the caller's."""
     PRODUCT_INACTIVE: _ErrorReason.ValueType  # 3
     """The product cannot be ordered now."""
     CURRENCY_MIXED: _ErrorReason.ValueType  # 4
-    """The products of an order have prices in one currency."""
+    """The products have prices in more than one currency."""
     OUT_OF_STOCK: _ErrorReason.ValueType  # 5
-    """Fewer pieces are left than were asked for; nothing was changed."""
+    """Fewer units are in stock than were requested; nothing was changed."""
     CUSTOMER_NOT_FOUND: _ErrorReason.ValueType  # 6
-    """No such customer, not active, or not yours."""
+    """The customer does not exist, is not active, or is not the caller's."""
     CUSTOMER_REQUIRED: _ErrorReason.ValueType  # 7
-    """A partner says for which customer it orders."""
+    """A partner must give the customer of an order."""
     EXTERNAL_REFERENCE_TAKEN: _ErrorReason.ValueType  # 8
-    """The partner has an order with this external reference already."""
+    """The partner already has an order with this external reference."""
     ORDER_NOT_CANCELLABLE: _ErrorReason.ValueType  # 9
-    """The order is past cancelling."""
+    """The order cannot be cancelled in its state."""
     PAYMENT_NOT_FOUND: _ErrorReason.ValueType  # 10
-    """No such payment, or not yours."""
+    """The payment does not exist, or is not the caller's."""
     CURSOR_INVALID: _ErrorReason.ValueType  # 11
-    """The cursor is not one of this stream's."""
+    """The cursor does not belong to this stream."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why a call of the order service failed. Found in `ErrorInfo.reason` with domain `weft.order.v1`."""
+    """Why a call of the order service failed. In `ErrorInfo.reason` with domain `weft.order.v1`."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
-"""Not a reason."""
+"""Not used."""
 ORDER_NOT_FOUND: ErrorReason.ValueType  # 1
-"""No such order, or not yours."""
+"""The order does not exist, or is not the caller's."""
 PRODUCT_NOT_FOUND: ErrorReason.ValueType  # 2
-"""No such product, or not yours."""
+"""The product does not exist, or is not the caller's."""
 PRODUCT_INACTIVE: ErrorReason.ValueType  # 3
 """The product cannot be ordered now."""
 CURRENCY_MIXED: ErrorReason.ValueType  # 4
-"""The products of an order have prices in one currency."""
+"""The products have prices in more than one currency."""
 OUT_OF_STOCK: ErrorReason.ValueType  # 5
-"""Fewer pieces are left than were asked for; nothing was changed."""
+"""Fewer units are in stock than were requested; nothing was changed."""
 CUSTOMER_NOT_FOUND: ErrorReason.ValueType  # 6
-"""No such customer, not active, or not yours."""
+"""The customer does not exist, is not active, or is not the caller's."""
 CUSTOMER_REQUIRED: ErrorReason.ValueType  # 7
-"""A partner says for which customer it orders."""
+"""A partner must give the customer of an order."""
 EXTERNAL_REFERENCE_TAKEN: ErrorReason.ValueType  # 8
-"""The partner has an order with this external reference already."""
+"""The partner already has an order with this external reference."""
 ORDER_NOT_CANCELLABLE: ErrorReason.ValueType  # 9
-"""The order is past cancelling."""
+"""The order cannot be cancelled in its state."""
 PAYMENT_NOT_FOUND: ErrorReason.ValueType  # 10
-"""No such payment, or not yours."""
+"""The payment does not exist, or is not the caller's."""
 CURSOR_INVALID: ErrorReason.ValueType  # 11
-"""The cursor is not one of this stream's."""
+"""The cursor does not belong to this stream."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -45,9 +45,9 @@ class Orders:
             timeout: Seconds that the whole call may take; 10 where absent.
 
         Raises:
-            ProductNotFound: No such product, or not yours. Metadata: `product_id`.
+            ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
             ProductInactive: The product cannot be ordered now. Metadata: `product_id`.
-            CurrencyMixed: The products of an order have prices in one currency. Metadata: `currencies`.
+            CurrencyMixed: The products have prices in more than one currency. Metadata: `currencies`.
         """
         request = order_order_service_pb2.QuoteOrderRequest(
             lines=arguments.plain(lines),
@@ -81,13 +81,13 @@ class Orders:
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
         Raises:
-            CustomerNotFound: No such customer, not active, or not yours. Metadata: `customer_id`.
-            CustomerRequired: A partner says for which customer it orders.
-            ProductNotFound: No such product, or not yours. Metadata: `product_id`.
+            CustomerNotFound: The customer does not exist, is not active, or is not the caller's. Metadata: `customer_id`.
+            CustomerRequired: A partner must give the customer of an order.
+            ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
             ProductInactive: The product cannot be ordered now. Metadata: `product_id`.
-            CurrencyMixed: The products of an order have prices in one currency. Metadata: `currencies`.
-            OutOfStock: Fewer pieces are left than were asked for; nothing was changed. Metadata: `product_id`, `asked`, `left`.
-            ExternalReferenceTaken: The partner has an order with this external reference already. Metadata: `external_reference`.
+            CurrencyMixed: The products have prices in more than one currency. Metadata: `currencies`.
+            OutOfStock: Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `asked`, `left`.
+            ExternalReferenceTaken: The partner already has an order with this external reference. Metadata: `external_reference`.
         """
         request = order_order_service_pb2.CreateOrderRequest(
             customer_id=arguments.plain(customer_id),
@@ -111,7 +111,7 @@ class Orders:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            OrderNotFound: No such order, or not yours. Metadata: `order_id`.
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
         """
         request = order_order_service_pb2.GetOrderRequest(
             order_id=order_id,
@@ -170,8 +170,8 @@ class Orders:
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
         Raises:
-            OrderNotFound: No such order, or not yours. Metadata: `order_id`.
-            OrderNotCancellable: The order is past cancelling. Metadata: `order_id`, `state`.
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
+            OrderNotCancellable: The order cannot be cancelled in its state. Metadata: `order_id`, `state`.
         """
         request = order_order_service_pb2.CancelOrderRequest(
             order_id=order_id,
@@ -195,7 +195,7 @@ class Orders:
             timeout: Seconds that the whole call may take; 300 where absent.
 
         Raises:
-            CursorInvalid: The cursor is not one of this stream's.
+            CursorInvalid: The cursor does not belong to this stream.
         """
         request = order_order_service_pb2.WatchOrdersRequest(
             cursor=arguments.plain(cursor),
@@ -223,7 +223,7 @@ class Payments:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            PaymentNotFound: No such payment, or not yours. Metadata: `payment_id`.
+            PaymentNotFound: The payment does not exist, or is not the caller's. Metadata: `payment_id`.
         """
         request = order_payment_service_pb2.GetPaymentRequest(
             payment_id=payment_id,
@@ -302,7 +302,7 @@ class Products:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            ProductNotFound: No such product, or not yours. Metadata: `product_id`.
+            ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
         """
         request = order_product_service_pb2.GetProductRequest(
             product_id=product_id,
@@ -344,7 +344,7 @@ class Products:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            ProductNotFound: No such product, or not yours. Metadata: `product_id`.
+            ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
         """
         request = order_product_service_pb2.UpdateProductRequest(
             product=arguments.plain(product),
@@ -369,8 +369,8 @@ class Products:
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
         Raises:
-            ProductNotFound: No such product, or not yours. Metadata: `product_id`.
-            OutOfStock: Fewer pieces are left than were asked for; nothing was changed. Metadata: `product_id`, `asked`, `left`.
+            ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
+            OutOfStock: Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `asked`, `left`.
         """
         request = order_product_service_pb2.AdjustStockRequest(
             product_id=product_id,
