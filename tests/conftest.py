@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import psycopg
@@ -16,7 +17,7 @@ from chassis.clock import FixedClock
 from chassis.storage import database, migrations
 from deploy.local.state.certificates import Certificates
 from tests import servers
-from tests.harness import Harness, Issuer
+from tests.harness import Harness, Issuer, package
 
 pytest_plugins = ["tests.mesh", "tests.reasons", "tests.logged", "tests.schedule", "tests.blocking"]
 
@@ -46,10 +47,10 @@ def valkey_url(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def certificates(folder: Path) -> Certificates:
-    """Certificates of every service, of the edge and of `internal`."""
+    """Certificates of every service, of the chassis's probe, of the edge and of `internal`."""
     path = folder / "certs"
     path.mkdir()
-    made = Certificates(path, sorted({package.split(".")[1] for package in contract.load().packages}))
+    made = Certificates(path, sorted({name.split(".")[1] for name in contract.load().packages} | {"probe"}))
     made.ensure()
     return made
 
@@ -69,8 +70,8 @@ def template(postgres_url: str) -> Callable[[str], str]:
         if service not in made:
             prefix = f"template_{secrets.token_hex(3)}"
             url = database.of_service(postgres_url, prefix, service)
-            module = __import__(f"services.{service}.tables", fromlist=["metadata"])
-            folder = Path(module.__file__).parent / "migrations"
+            module = import_module(f"{package(service)}.tables")
+            folder = Path(str(module.__file__)).parent / "migrations"
             migrations.migrate(url, folder, module.metadata)
             made[service] = f"{prefix}_{service}"
         return made[service]

@@ -11,17 +11,17 @@ from urllib.parse import quote
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from weft.order.v1 import order_pb2, order_service_pb2
-from weft.order.v1.order_service_pb2_grpc import OrderServiceStub
 
 import contract
 import services
 from chassis import errors
 from chassis.errors import WeftError
 from chassis.rpc.response import MAX_HEADER_BYTES, _sendable
-from tests.harness import Harness
+from tests.chassis.probe import contract as pb
+from tests.chassis.probe.service import USER, Items, serving, unary
+from tests.harness import Harness, assert_refused
 
-MOST = 4096
+MAX_TRAILER_BYTES = 4096
 CONTRACT = contract.load()
 
 
@@ -58,7 +58,7 @@ def test_the_worst_error_of_every_kind_fits(kind: type[WeftError], letter: str) 
     metadata = dict.fromkeys(keys, letter * 5_000)
     violations = [(letter * 500, letter * 2_000)] * 1_000
     error = kind(retry_after=timedelta(days=1), violations=violations, left_out=10**6, **metadata)
-    assert sent(error) < MOST
+    assert sent(error) < MAX_TRAILER_BYTES
 
 
 def test_what_fits_is_told_in_full() -> None:
@@ -85,26 +85,21 @@ def test_headers_that_would_end_the_call_are_left_out(caplog: pytest.LogCaptureF
     assert sum(len(name) + len(value) + 32 for name, value in many) <= MAX_HEADER_BYTES
 
 
-async def test_a_hundred_bad_lines_reach_the_caller_as_violations(harness: Harness) -> None:
-    request = order_service_pb2.CreateOrderRequest(payment_method="pm_x", lines=[order_pb2.OrderLineInput()] * 100)
-    headers = (("authorization", harness.issuer.user("usr_01k00000000000000000000000")), ("idempotency-key", "k"))
-    async with harness.running("order", work=False) as order:
+async def test_a_hundred_invalid_parts_reach_the_caller_as_violations(harness: Harness) -> None:
+    headers = (("authorization", harness.issuer.operator(USER, "products.write")),)
+    async with serving(harness, Items()) as probe:
+        create = unary(probe, "CreateItem")
         with pytest.raises(grpc.RpcError) as caught:
-            await OrderServiceStub(order.channel).CreateOrder(request, metadata=headers)
+            await create(pb.CreateItemRequest(title="Tea", parts=[pb.Part()] * 100), metadata=headers)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert caught.value.details() == "The request is not valid; see the field violations, and 180 more."
-        request = order_service_pb2.CreateOrderRequest(lines=[order_pb2.OrderLineInput()] * 10_000)
         with pytest.raises(grpc.RpcError) as caught:
-            await OrderServiceStub(order.channel).CreateOrder(request, metadata=headers)
+            await create(pb.CreateItemRequest(parts=[pb.Part()] * 10_000), metadata=headers)
         assert b"must have at most 100 items" in dict(caught.value.trailing_metadata())["grpc-status-details-bin"]
 
 
-async def test_bytes_that_are_no_message_are_malformed_in_our_shape(harness: Harness) -> None:
-    headers = (("authorization", harness.issuer.user("usr_01k00000000000000000000000")),)
-    async with harness.running("order", work=False) as order:
-        call = order.channel.unary_unary("/weft.order.v1.OrderService/GetOrder")
-        for data, reason in ((b"\xff\xff", "MESSAGE_MALFORMED"), (b"\xff" * 6_000, "BODY_TOO_LARGE")):
-            with pytest.raises(grpc.RpcError) as caught:
-                await call(data, metadata=headers)
-            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-            assert reason.encode() in dict(caught.value.trailing_metadata())["grpc-status-details-bin"]
+@pytest.mark.parametrize(("data", "reason"), [(b"\xff\xff", "MESSAGE_MALFORMED"), (b"\xff" * 6_000, "BODY_TOO_LARGE")])
+async def test_bytes_that_are_no_message_are_malformed_in_our_shape(harness: Harness, data: bytes, reason: str) -> None:
+    async with serving(harness, Items()) as probe:
+        found = await assert_refused(probe.channel.unary_unary(f"/{pb.SERVICE}/PeekItem")(data), reason)
+        assert found.code is grpc.StatusCode.INVALID_ARGUMENT

@@ -5,17 +5,17 @@ import asyncio
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.order.__main__ import build
+from tests.chassis.probe.service import Items, serve
 from tests.harness import Harness, refused
 from tests.servers import until
 
 
 async def test_a_process_that_stops_serves_on_until_its_callers_have_gone(harness: Harness) -> None:
-    app = harness.app("order", drain=60)
+    app = harness.app("probe", drain=60)
     app.tokens.use(harness.issuer.jwks)
-    await build(app)
-    async with harness.channel("order", f"127.0.0.1:{await app.start()}") as channel:
-        get = channel.unary_unary("/weft.order.v1.OrderService/GetOrder")
+    await serve(app, Items())
+    async with harness.channel("probe", f"127.0.0.1:{await app.start()}") as channel:
+        get = channel.unary_unary("/weft.lab.v1.ItemService/GetItem")
         health = health_pb2_grpc.HealthStub(channel)
         answers: list[grpc.StatusCode] = []
         gone = asyncio.Event()

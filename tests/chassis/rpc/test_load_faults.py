@@ -6,13 +6,13 @@ from typing import Any
 import grpc
 import psycopg
 import pytest
-from weft.order.v1 import product_pb2, product_service_pb2
 from weft_client import failures
 
-from chassis.app import App
 from chassis.rpc import load_faults
 from chassis.rpc.call import Call
-from tests.harness import Harness, Refusal, refused
+from tests.chassis.probe import contract as pb
+from tests.chassis.probe.service import ITEM, Items, serving, unary
+from tests.harness import Harness, Refusal, assert_refused, refused
 
 PASSING = [
     (TimeoutError(), "DEADLINE_EXPIRED"),
@@ -54,31 +54,21 @@ def test_what_the_same_call_meets_again_is_a_fault(error: Exception) -> None:
     assert load_faults.passing(error) is None
 
 
-class Products:
+class Failing(Items):
     """Fails as it is told."""
 
     error: Exception
 
-    async def GetProduct(self, request: Any, call: Call) -> product_pb2.Product:
+    async def PeekItem(self, request: Any, call: Call) -> Any:
         raise self.error
-
-    CreateProduct = ListProducts = UpdateProduct = AdjustStock = GetProduct
 
 
 async def test_a_part_in_trouble_is_told_to_the_caller_and_no_error_line(harness: Harness) -> None:
-    products = Products()
-
-    async def build(weft: App) -> None:
-        weft.add_service("weft.order.v1.ProductService", products)
-
-    async with harness.running("order", build, work=False) as running:
-        get = running.channel.unary_unary(
-            "/weft.order.v1.ProductService/GetProduct",
-            request_serializer=product_service_pb2.GetProductRequest.SerializeToString,
-        )
-        request = product_service_pb2.GetProductRequest(product_id="prd_01k00000000000000000000000")
-        products.error = psycopg.errors.DeadlockDetected()
+    handlers = Failing()
+    async with serving(harness, handlers) as running:
+        peek, request = unary(running, "PeekItem"), pb.GetItemRequest(item_id=ITEM)
+        handlers.error = psycopg.errors.DeadlockDetected()
         contended = Refusal(grpc.StatusCode.ABORTED, "RESOURCE_BUSY", "weft.api.v1", {}, {}, 1.0)
-        assert await refused(get(request, timeout=10)) == contended
-        products.error = failures.Unavailable("away")
-        assert (await refused(get(request, timeout=10))).reason == "SERVICE_UNAVAILABLE"
+        assert await refused(peek(request, timeout=10)) == contended
+        handlers.error = failures.Unavailable("away")
+        await assert_refused(peek(request, timeout=10), "SERVICE_UNAVAILABLE")

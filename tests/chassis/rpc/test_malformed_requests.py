@@ -1,4 +1,4 @@
-"""Bytes that no gRPC client sends: a stranger gets a refusal, and the service's log no error line."""
+"""Bytes that no gRPC client sends: they are refused, and the service logs no error."""
 
 import asyncio
 import subprocess
@@ -10,10 +10,11 @@ from h2.connection import H2Connection
 from h2.events import StreamEnded, StreamReset
 
 from deploy.local.options import ROOT
+from tests.chassis.probe.service import Items, serving
 from tests.harness import Harness
 
 EMPTY = b"\0\0\0\0\0"
-STRANGE = {
+MALFORMED = {
     "value": ([(b"x-foo", b"\xd7\xf8\x9b")], EMPTY),
     "known header": ([(b"x-request-id", b"\xff\xfe")], EMPTY),
     "token": ([(b"authorization", b"Bearer \xff.\xff.\xff")], EMPTY),
@@ -21,18 +22,18 @@ STRANGE = {
     "base 64": ([(b"x-foo-bin", b"!!!")], EMPTY),
     "time": ([(b"grpc-timeout", b"soon")], EMPTY),
     "message": ([], b"\0\0\0\0\3\xff\xff\xff"),
-    "compression": ([(b"grpc-encoding", b"nonsense")], b"\1\0\0\0\3abc"),
+    "compression": ([(b"grpc-encoding", b"unknown")], b"\1\0\0\0\3abc"),
 }
 
 
 async def send(address: str, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    """One call of GetProduct, until the server has ended it."""
+    """One call of PeekItem, until the server has ended it."""
     host, _, port = address.partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     h2 = H2Connection(H2Configuration(header_encoding=None, validate_outbound_headers=False))
     h2.initiate_connection()
-    path = b"/weft.order.v1.ProductService/GetProduct"
-    head = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"order")]
+    path = b"/weft.lab.v1.ItemService/PeekItem"
+    head = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"probe")]
     h2.send_headers(1, [*head, (b"te", b"trailers"), (b"content-type", b"application/grpc"), *headers])
     h2.send_data(1, body, end_stream=True)
     writer.write(h2.data_to_send())
@@ -45,18 +46,18 @@ async def send(address: str, headers: list[tuple[bytes, bytes]], body: bytes) ->
     writer.close()
 
 
-@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
-async def test_no_stranger_makes_an_error_line(
-    harness: Harness, strange: tuple[list[tuple[bytes, bytes]], bytes]
+@pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
+async def test_no_malformed_request_logs_an_error(
+    harness: Harness, malformed: tuple[list[tuple[bytes, bytes]], bytes]
 ) -> None:
     # Judged by the plugin, as in every test: an error that was logged fails it.
-    async with harness.running("order", work=False, tls="off") as running:
-        await send(running.address, *strange)
+    async with serving(harness, Items(), tls="off") as running:
+        await send(running.address, *malformed)
 
 
 def test_a_process_of_ours_writes_nothing_but_json() -> None:
     program = (
-        "import sys; from chassis.telemetry import logs; from chassis import process; sys.argv = ['order', 'nonsense'];\n"
+        "import sys; from chassis.telemetry import logs; from chassis import process; sys.argv = ['order', 'unknown'];\n"
         "import os; from pathlib import Path; from sqlalchemy import MetaData\n"
         "try: process.main('order', None, metadata=MetaData(), migrations=Path())\n"
         "except SystemExit: pass\n"

@@ -1,18 +1,17 @@
 """Pages end by count and by bytes, and every row is on exactly one of them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from google.protobuf import json_format
-from weft.order.v1 import order_pb2, order_service_pb2
 
 from chassis import errors
 from chassis.rpc import pagination
 from chassis.rpc.pagination import Pages
+from tests.chassis.probe import contract as pb
 
-WHOLE_LINES = [
-    order_pb2.OrderLine(product_id="prd_" + "7" * 26, title="<" * 200, quantity=1000, unit_price={"currency": "EUR"})
-] * 100
+PARTS = [pb.Part(part_id="prt_" + "7" * 26, title="<" * 200, quantity=1000)] * 100
 
 
 @dataclass(frozen=True)
@@ -21,18 +20,18 @@ class Row:
     size: int
 
 
-def order(row: Row) -> order_pb2.Order:
-    return order_pb2.Order(order_id=row.id, lines=WHOLE_LINES[: row.size])
+def item(row: Row) -> Any:
+    return pb.Item(item_id=row.id, parts=PARTS[: row.size])
 
 
-def read(rows: list[Row], size: int) -> list[list[order_pb2.Order]]:
+def read(rows: list[Row], size: int) -> list[list[Any]]:
     """Every page of a list, by its tokens."""
     kept, found, token = Pages(b"k" * 32), [], ""
     while True:
-        request = order_service_pb2.ListOrdersRequest(page_size=size, page_token=token)
-        page = kept.read(request, {"list": "orders"})
+        request = pb.ListItemsRequest(page_size=size, page_token=token)
+        page = kept.read(request, {"list": "items"})
         looked = [row for row in rows if row.id > page.after][: page.limit]
-        shown, token = kept.split(page, looked, order, key="id")
+        shown, token = kept.split(page, looked, item, key="id")
         found.append(shown)
         if not token:
             return found
@@ -43,13 +42,13 @@ def test_pages_end_by_count(count: int, expected: list[int]) -> None:
     assert [len(page) for page in read([Row(f"{n:04}", 1) for n in range(count)], 2)] == expected
 
 
-def test_large_orders_come_in_pages_that_clients_and_the_edge_take() -> None:
+def test_large_items_come_in_pages_that_clients_and_the_edge_take() -> None:
     rows = [Row(f"{n:04}", 100 if n % 3 else 0) for n in range(200)]
     found = read(rows, 1000)
-    assert [made.order_id for page in found for made in page] == [row.id for row in rows]
+    assert [made.item_id for page in found for made in page] == [row.id for row in rows]
     assert len(found) > 3
     for page in found:
-        reply = order_service_pb2.ListOrdersResponse(orders=page, next_page_token="t" * 100)
+        reply = pb.ListItemsResponse(items=page, next_page_token="t" * 100)
         assert reply.ByteSize() < 3 * 1024 * 1024
         # Envoy writes `<` as six bytes, and every field.
         text = json_format.MessageToJson(reply, always_print_fields_with_no_presence=True, indent=None)
@@ -63,9 +62,9 @@ def test_an_item_that_is_larger_than_a_page_stands_alone(monkeypatch: pytest.Mon
 
 def test_a_token_of_another_query_or_another_key_is_refused() -> None:
     kept = Pages(b"k" * 32)
-    first = kept.read(order_service_pb2.ListOrdersRequest(page_size=1), {"owner": "ann"})
-    _, token = kept.split(first, [Row("a", 0), Row("b", 0)], order, key="id")
-    request = order_service_pb2.ListOrdersRequest(page_size=1, page_token=token)
+    first = kept.read(pb.ListItemsRequest(page_size=1), {"owner": "ann"})
+    _, token = kept.split(first, [Row("a", 0), Row("b", 0)], item, key="id")
+    request = pb.ListItemsRequest(page_size=1, page_token=token)
     assert kept.read(request, {"owner": "ann"}).after == "a"
     for other, query in ((kept, {"owner": "bob"}), (Pages(b"l" * 32), {"owner": "ann"})):
         with pytest.raises(errors.PageTokenInvalid):

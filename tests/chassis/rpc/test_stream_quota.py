@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import pytest
-from weft.order.v1 import order_service_pb2 as pb
 
 import contract
-from chassis.app import App, server_options
+from chassis.app import server_options
 from chassis.rpc import response
 from chassis.rpc.call import Call
+from tests.chassis.probe import contract as pb
+from tests.chassis.probe.service import Items, serving, stream
 from tests.harness import Harness, Refusal, Running, refusal
 from tests.servers import until
 
@@ -20,42 +20,23 @@ USERS = ("usr_01k00000000000000000000000", "usr_01m00000000000000000000000")
 PARTNERS = ("ptn_01k00000000000000000000000", "ptn_01m00000000000000000000000")
 
 
-class Orders:
-    """Streams that say one word and stay."""
+class Quiet(Items):
+    """Streams that send one message and stay open."""
 
-    async def WatchOrders(self, request: Any, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
-        yield pb.WatchOrdersResponse(cursor="here")
+    async def WatchItems(self, request: Any, call: Call) -> AsyncIterator[Any]:
+        yield pb.WatchItemsResponse(cursor="here")
         await asyncio.Event().wait()
-
-    async def _none(self, request: Any, call: Call) -> None:
-        raise AssertionError("not called")
-
-    QuoteOrder = CreateOrder = ListOrders = CancelOrder = GetOrder = _none
-
-
-@asynccontextmanager
-async def serving(harness: Harness, **settings: int) -> AsyncIterator[Running]:
-    async def build(app: App) -> None:
-        app.add_service("weft.order.v1.OrderService", Orders())
-
-    async with harness.running("order", build, work=False, stop_grace=0, **settings) as running:
-        yield running
 
 
 def watch(running: Running, authorization: str) -> Any:
-    call = running.channel.unary_stream(
-        "/weft.order.v1.OrderService/WatchOrders",
-        request_serializer=pb.WatchOrdersRequest.SerializeToString,
-        response_deserializer=pb.WatchOrdersResponse.FromString,
-    )
-    return call(pb.WatchOrdersRequest(), metadata=[("authorization", authorization)], timeout=60)
+    return stream(running)(pb.WatchItemsRequest(), metadata=[("authorization", authorization)], timeout=60)
 
 
 async def opened(running: Running, authorization: str) -> Any:
-    """A stream that has said its word."""
-    stream = watch(running, authorization)
-    assert (await stream.read()).cursor == "here"
-    return stream
+    """A stream that has sent its message."""
+    found = watch(running, authorization)
+    assert (await found.read()).cursor == "here"
+    return found
 
 
 async def refused_stream(running: Running, authorization: str) -> Refusal:
@@ -66,7 +47,7 @@ async def refused_stream(running: Running, authorization: str) -> Refusal:
 
 async def test_one_caller_with_all_its_streams_leaves_room_for_another(harness: Harness) -> None:
     greedy, innocent = (harness.issuer.user(user) for user in USERS)
-    async with serving(harness, max_streams_per_caller=3, max_concurrent_calls=4) as running:
+    async with serving(harness, Quiet(), stop_grace=0, max_streams_per_caller=3, max_concurrent_calls=4) as running:
         streams = [await opened(running, greedy) for _ in range(3)]
         found = await refused_stream(running, greedy)
         expected = Refusal(
@@ -89,7 +70,7 @@ async def test_a_partner_has_one_bound_for_all_its_clients(harness: Harness) -> 
     def client(partner: str, number: int) -> str:
         return harness.issuer.partner(partner, "orders.read", f"cli_01k0000000000000000000000{number}")
 
-    async with serving(harness, max_streams_per_caller=2, max_streams_per_partner=3) as running:
+    async with serving(harness, Quiet(), stop_grace=0, max_streams_per_caller=2, max_streams_per_partner=3) as running:
         for number in (1, 1, 2):
             await opened(running, client(PARTNERS[0], number))
         found = await refused_stream(running, client(PARTNERS[0], 3))
@@ -103,42 +84,35 @@ def test_a_connection_of_any_age_lets_every_call_come_to_its_end() -> None:
     assert [method.full_name for method in read.methods if method.deadline + 10 > grace] == []
 
 
-class Flood(Orders):
+class Flood(Items):
     """More than any buffer on the way holds."""
 
     made = 0
 
-    async def WatchOrders(self, request: Any, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
+    async def WatchItems(self, request: Any, call: Call) -> AsyncIterator[Any]:
         while True:
             self.made += 1
-            yield pb.WatchOrdersResponse(cursor="x" * 100_000)
+            yield pb.WatchItemsResponse(cursor="x" * 100_000)
 
 
 async def test_who_reads_on_too_late_is_told_so(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(response, "STALL_TIMEOUT_S", 0.0)  # whatever is not read at once is late
 
-    async def build(app: App) -> None:
-        app.add_service("weft.order.v1.OrderService", Flood())
-
-    async with harness.running("order", build, work=False, stop_grace=0) as running:
-        stream = watch(running, harness.issuer.user(USERS[0]))
-        await stream.read()
-        assert await stream.code() == grpc.StatusCode.UNAVAILABLE
-        assert "READER_TOO_SLOW" in str(await stream.trailing_metadata())
+    async with serving(harness, Flood(), stop_grace=0) as running:
+        found = watch(running, harness.issuer.user(USERS[0]))
+        await found.read()
+        assert await found.code() == grpc.StatusCode.UNAVAILABLE
+        assert "READER_TOO_SLOW" in str(await found.trailing_metadata())
 
 
 async def test_for_who_does_not_read_nothing_more_is_made(harness: Harness) -> None:
     flood = Flood()
-
-    async def build(app: App) -> None:
-        app.add_service("weft.order.v1.OrderService", flood)
-
-    async with harness.running("order", build, work=False, stop_grace=0) as running:
-        stream = watch(running, harness.issuer.user(USERS[0]))
-        await stream.read()
+    async with serving(harness, flood, stop_grace=0) as running:
+        found = watch(running, harness.issuer.user(USERS[0]))
+        await found.read()
         made = -1
         while made != flood.made:  # until it stands still
             made = flood.made
             await asyncio.sleep(0.3)
         assert made < 200, "what the windows on the way hold, and one message"
-        stream.cancel()
+        found.cancel()

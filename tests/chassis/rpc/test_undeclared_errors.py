@@ -5,21 +5,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from weft.order.v1 import product_pb2, product_service_pb2
 
 from chassis import errors
-from chassis.app import App
 from chassis.errors import WeftError
 from chassis.rpc.call import Call
+from tests.chassis.probe import contract as pb
+from tests.chassis.probe.service import ITEM, Items, serving, unary
 from tests.harness import Harness, refused
 
-REQUEST = product_service_pb2.GetProductRequest(product_id="prd_01k00000000000000000000000")
 
+class ItemNotFound(errors.NotFound):
+    """There is no item {item_id}."""
 
-class ProductNotFound(errors.NotFound):
-    """There is no product {product_id}."""
-
-    domain = "weft.order.v1"
+    domain = "weft.lab.v1"
 
 
 class OutOfStock(errors.FailedPrecondition):
@@ -28,31 +26,22 @@ class OutOfStock(errors.FailedPrecondition):
     domain = "weft.user.v1"
 
 
-class Products:
+class Failing(Items):
     """Raises what it is told to."""
 
     error: WeftError
 
-    async def GetProduct(self, request: Any, call: Call) -> product_pb2.Product:
+    async def PeekItem(self, request: Any, call: Call) -> Any:
         raise self.error
-
-    CreateProduct = ListProducts = UpdateProduct = AdjustStock = GetProduct
 
 
 async def logged(harness: Harness, capfd: pytest.CaptureFixture[str], error: WeftError) -> list[str]:
     """The error events of a call that answers with `error`; the caller gets it in every case."""
-    products = Products()
-    products.error = error
-
-    async def build(app: App) -> None:
-        app.add_service("weft.order.v1.ProductService", products)
-
-    async with harness.running("order", build, work=False) as running:
-        get = running.channel.unary_unary(
-            "/weft.order.v1.ProductService/GetProduct",
-            request_serializer=product_service_pb2.GetProductRequest.SerializeToString,
-        )
-        assert (await refused(get(REQUEST, timeout=10))).reason == error.reason
+    handlers = Failing()
+    handlers.error = error
+    async with serving(harness, handlers) as running:
+        peek = unary(running, "PeekItem")
+        assert (await refused(peek(pb.GetItemRequest(item_id=ITEM), timeout=10))).reason == error.reason
     lines = [line for line in capfd.readouterr().out.splitlines() if '"level": "error"' in line]
     return re.findall(r'"event": "(\w+)"', "\n".join(lines))
 
@@ -60,7 +49,7 @@ async def logged(harness: Harness, capfd: pytest.CaptureFixture[str], error: Wef
 @pytest.mark.parametrize(
     "error",
     [
-        ProductNotFound(product_id="prd_1"),
+        ItemNotFound(item_id="itm_1"),
         errors.EtagMismatch(etag="1"),
         errors.Overloaded(retry_after=timedelta(seconds=1)),
     ],
@@ -76,7 +65,7 @@ async def test_what_is_declared_logs_nothing(
 async def test_metadata_that_the_reason_does_not_declare_is_logged(
     harness: Harness, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    error = ProductNotFound(product_id="prd_1", shelf="7")
+    error = ItemNotFound(item_id="itm_1", shelf="7")
     assert await logged(harness, capfd, error) == ["undeclared_metadata"]
 
 
@@ -84,7 +73,7 @@ async def test_metadata_that_the_reason_does_not_declare_is_logged(
 async def test_a_retry_that_the_reason_does_not_declare_is_logged(
     harness: Harness, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    error = ProductNotFound(product_id="prd_1", retry_after=timedelta(seconds=1))
+    error = ItemNotFound(item_id="itm_1", retry_after=timedelta(seconds=1))
     assert await logged(harness, capfd, error) == ["undeclared_retry"]
 
 
