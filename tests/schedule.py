@@ -19,10 +19,10 @@ KNOWN_FILE_S = {
     "tests/codegen/test_new_service.py": 120.0,
     "tests/edge/requests/test_schemathesis.py": 90.0,
     "tests/clients/package/test_wheel.py": 60.0,
-    "tests/e2e/test_crash.py": 60.0,
-    "tests/e2e/test_stop.py": 60.0,
-    "tests/e2e/test_memory.py": 40.0,
-    "tests/e2e/test_own_parts.py": 40.0,
+    "tests/e2e/lifecycle/test_crash.py": 60.0,
+    "tests/e2e/lifecycle/test_stop.py": 60.0,
+    "tests/e2e/lifecycle/test_memory.py": 40.0,
+    "tests/e2e/lifecycle/test_own_parts.py": 40.0,
     "tests/deploy/supervisor/test_restarter.py": 40.0,
 }
 _CACHE = "weft/seconds"

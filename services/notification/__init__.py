@@ -1,0 +1,1 @@
+"""The notification service: events in; inbox, mail and other channels out."""

@@ -1,0 +1,1 @@
+"""Payments of orders, and the gateways that carry them out."""

@@ -13,8 +13,8 @@ from weft.user.v1 import partner_service_pb2, partner_service_pb2_grpc, user_ser
 from chassis import ids
 from chassis.app import App
 from contract import Caller, Method
-from tests.contract import ownership
-from tests.contract.ownership import CONTRACT, OWNED, Actor, Ids, World
+from tests.contract.ownership import ownership
+from tests.contract.ownership.ownership import CONTRACT, OWNED, Actor, Ids, World
 from tests.harness import Harness
 from tests.notification import events
 from tests.order import shop as shops

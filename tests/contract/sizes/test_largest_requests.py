@@ -12,8 +12,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis import errors, times
 from chassis.rpc.requests import size_limits, validation
 from contract import Method, sizes
-from tests.contract import requests
-from tests.contract.requests import CONTRACT
+from tests.contract.sizes import requests
+from tests.contract.sizes.requests import CONTRACT
 
 MOST_S = 0.05
 every_method = pytest.mark.parametrize("method", CONTRACT.methods, ids=lambda method: method.full_name)

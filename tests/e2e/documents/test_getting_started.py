@@ -15,7 +15,7 @@ import pytest
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.e2e
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "getting-started.md").read_text(), re.DOTALL)
 
 
@@ -23,7 +23,9 @@ COMMANDS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "getting-started.md")
 def shell(request: pytest.FixtureRequest, mesh: dict[str, Any], tmp_path: Path) -> dict[str, str]:
     """The environment of the page's commands: with the machine's curl where it has one, and with the tests' own."""
     if request.param == "stand-in" or shutil.which("curl") is None:
-        (tmp_path / "curl").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/e2e/curl.py" "$@"\n')
+        (tmp_path / "curl").write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/e2e/documents/curl.py" "$@"\n'
+        )
         (tmp_path / "curl").chmod(0o755)
     return {
         **os.environ,

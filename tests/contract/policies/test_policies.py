@@ -8,7 +8,7 @@ import contract
 from contract import Method, checks
 
 CONTRACT = contract.load()
-ROUTES = Path(__file__).parent / "routes.txt"
+ROUTES = Path(__file__).parents[1] / "routes.txt"
 every_method = pytest.mark.parametrize("method", CONTRACT.methods, ids=lambda method: method.full_name)
 
 

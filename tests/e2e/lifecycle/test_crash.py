@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.e2e.traffic import Traffic
+from tests.e2e.lifecycle.traffic import Traffic
 from tests.mesh import Mesh
 from tests.servers import wait_until
 

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 
 from chassis import ids
 from contract import Caller, Method
-from tests.contract.requests import CONTRACT, SAMPLES, empty
+from tests.contract.sizes.requests import CONTRACT, SAMPLES, empty
 from tests.harness import Running, refusal
 
 OWNED = [method for method in CONTRACT.methods if method.owner]

@@ -13,8 +13,8 @@ import pytest
 
 from chassis.app import App
 from contract import Caller, Method
-from tests.contract import requests
-from tests.contract.requests import CONTRACT
+from tests.contract.sizes import requests
+from tests.contract.sizes.requests import CONTRACT
 from tests.harness import Harness, Issuer, Running, refusal
 
 MOST_S = 0.05

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.e2e
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "partners.md").read_text(), re.DOTALL)
 
 
@@ -21,7 +21,9 @@ COMMANDS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "partners.md").read_t
 def shell(mesh: dict[str, Any], tmp_path: Path) -> dict[str, str]:
     """The environment of the page's commands; with the tests' own curl where the machine has none."""
     if shutil.which("curl") is None:
-        (tmp_path / "curl").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/e2e/curl.py" "$@"\n')
+        (tmp_path / "curl").write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/e2e/documents/curl.py" "$@"\n'
+        )
         (tmp_path / "curl").chmod(0o755)
     return {
         **os.environ,
