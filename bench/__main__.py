@@ -8,9 +8,10 @@ import time
 import traceback
 from pathlib import Path
 
-from bench import machine, report, workloads
+from bench import machine, workloads
 from bench.bench import FULL, QUICK, Bench
-from bench.rows import Row
+from bench.measurements.rows import Row
+from bench.reports import report
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -65,7 +66,7 @@ def main() -> int:
 
 
 def _measure(bench: Bench, name: str, rows: list[Row]) -> str:
-    """Measures a workload into `rows`; what stood in the way, or nothing. The other rows go on."""
+    """Measures a workload into `rows`; why it failed, or nothing. The other rows go on."""
     try:
         rows.extend(workloads.ALL[name](bench))
     except Exception as error:

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import proxy
-from bench import weft as meshes
-from bench.accounts import Groups
 from bench.load.plan import Plan
-from bench.measure import run
+from bench.measurements.accounts import Groups
+from bench.measurements.measure import run
+from bench.measurements.rows import Row, Side, alternate
 from bench.peers import stack
-from bench.postgres import Postgres
-from bench.processes import Process, free_address
-from bench.rows import Row, Side, alternate
-from bench.weft import Weft
+from bench.stacks import proxy
+from bench.stacks import weft as meshes
+from bench.stacks.postgres import Postgres
+from bench.stacks.processes import Process, free_address
+from bench.stacks.weft import Weft
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Bench:
         """`host:port` of the trace receiver that all sides send to."""
         if self._receiver is None:
             address = free_address()
-            process = Process.python("bench.receiver", address, log=self.folder / "receiver.log")
+            process = Process.python("bench.stacks.receiver", address, log=self.folder / "receiver.log")
             process.wait_for(address)
             self._receiver = address, process
         return self._receiver[0]
@@ -136,10 +136,10 @@ class Bench:
         """A plan of this run's length."""
         more = {"seconds": self.length.seconds, "warm_up": self.length.warm_up, **more}
         module = "callers" if transport == "client" else "requests"
-        return Plan(transport, targets, f"bench.{module}:{source}", arguments, **more)
+        return Plan(transport, targets, f"bench.load.{module}:{source}", arguments, **more)
 
     def compare(self, row: Row, sides: Sequence[Side], rounds: int | None = None) -> Row:
-        """Fills the row: settles each side that has not had such load yet, then measures them in turn."""
+        """Fills the row: settles each side that has not had such load yet, then measures them one after another."""
         for side in sides:
             known = (side.plan.source, *side.plan.targets)
             if known not in self._settled:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Failed(Exception):
-    """buf refused, or is not there; the message is what to tell."""
+    """buf failed or is not installed; the message says which."""
 
 
 def run(*arguments: str, cwd: Path) -> str:

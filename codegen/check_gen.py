@@ -1,7 +1,7 @@
-"""`make check-gen`: generates in a copy of the tree and fails where anything differs from what lies here.
+"""`make check-gen`: generates in a copy of the tree and fails where anything differs from what is in the tree.
 
 The copy holds what git would: tracked files and new ones that are not ignored. `gen/` is not copied, so that what no
-generator writes any more shows as well.
+generator writes any more is shown too.
 """
 
 import filecmp
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_SHOWN = 20
+_MAX_SHOWN_PATHS = 20
 _SKIPPED = {"third_party", "__pycache__", "build", "dist"}
 
 
@@ -46,7 +46,7 @@ def environment(tree: Path) -> dict[str, str]:
 
 
 def differing(root: Path) -> list[str]:
-    """The paths, relative to `root`, that generating anew would write, change or remove."""
+    """The paths, relative to `root`, that generating again would write, change or remove."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         copy(root, tree, without="gen/")
@@ -67,8 +67,12 @@ def main() -> None:
     except subprocess.CalledProcessError as error:
         sys.exit(f"make gen fails:\n{error.stdout}{error.stderr}")
     if found:
-        more = f"\n… and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        sys.exit("Generated files are not what the protos say; run `make gen`:\n" + "\n".join(found[:_SHOWN]) + more)
+        more = f"\n… and {len(found) - _MAX_SHOWN_PATHS} more" if len(found) > _MAX_SHOWN_PATHS else ""
+        sys.exit(
+            "Generated files are not what the protos say; run `make gen`:\n"
+            + "\n".join(found[:_MAX_SHOWN_PATHS])
+            + more
+        )
 
 
 def files(root: Path) -> list[str]:

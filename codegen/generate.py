@@ -1,4 +1,4 @@
-"""`make gen`: everything that is derived from the protos, written anew.
+"""`make gen`: writes everything that is derived from the protos.
 
 buf writes messages, stubs and the descriptor set; each generator then derives its own part from the `Contract`.
 """
@@ -15,13 +15,13 @@ GENERATORS = ("codegen.python_client", "codegen.envoy", "codegen.openapi")
 
 
 def main() -> None:
-    """Generate into the tree that this file lies in."""
+    """Generate into the tree that contains this file."""
     try:
         generate(ROOT)
     except buf.Failed as failed:
         sys.exit(str(failed))
     except subprocess.CalledProcessError as failed:
-        sys.exit(failed.returncode)  # it has said why
+        sys.exit(failed.returncode)  # it has printed why
 
 
 def generate(root: Path) -> None:

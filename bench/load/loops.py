@@ -98,7 +98,7 @@ async def open_(plan: Plan, senders: Sequence[Send], tally: Tally, mark: Callabl
 
 
 async def _window(plan: Plan, tally: Tally, mark: Callable[[str], None], failed: asyncio.Future[list[None]]) -> float:
-    """Warms up, opens the window for its seconds, closes it; a worker's failure ends it at once."""
+    """Warms up, opens the window for its seconds, closes it; a worker's failure ends it immediately."""
     await _unless(failed, plan.warm_up)
     mark("begin")
     tally.open = True

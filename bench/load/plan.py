@@ -12,7 +12,7 @@ class Plan:
     `source` names a function `module:name` that is called with `arguments` and gives the requests (see `bench.load.http`
     and `bench.load.rpc`). With `rate` (requests a second) the loop is open: latency counts from the moment at which a
     request was due, so that a stalled server cannot hide its stall (no coordinated omission). Without it the loop is
-    closed: `concurrency` requests at once, each followed by the next.
+    closed: `concurrency` requests concurrently, each followed by the next.
     """
 
     transport: str

@@ -51,7 +51,7 @@ async def place(
 ) -> Reply:
     """Places the order, or replays what the same key was answered with. Raises `Refused`.
 
-    The key's record is inserted with the order and asked for only when something went wrong: a first attempt, which
+    The key's record is inserted with the order and read only when something went wrong: a first attempt, which
     nearly all are, spares the look-up.
     """
     try:

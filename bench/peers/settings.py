@@ -1,4 +1,4 @@
-"""What a peer's process is told, from the environment (`PEER_…`)."""
+"""A peer's settings, from the environment (`PEER_…`)."""
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 

@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import dataset, tokens
 from bench.peers import database
-from bench.processes import Process, free_address
+from bench.stacks import dataset, tokens
+from bench.stacks.processes import Process, free_address
 from chassis import ids
 
 SCOPES = "orders.read orders.write users.read"

@@ -26,7 +26,7 @@ class InvalidToken(Exception):
 
 
 class Verifier:
-    """Tells from a bearer token who calls."""
+    """Authenticates a caller by its bearer token."""
 
     def __init__(self, settings: Settings) -> None:
         self._key = load_pem_public_key(settings.jwt_public_key.encode())

@@ -6,7 +6,7 @@ Streams and webhooks join here when they exist: a module with its functions, and
 from collections.abc import Callable, Iterable
 
 from bench.bench import Bench
-from bench.rows import Row
+from bench.measurements.rows import Row
 from bench.workloads import chain, clients, database, edge, growth, lifecycle, mail, orders, users
 
 Workload = Callable[[Bench], Iterable[Row]]

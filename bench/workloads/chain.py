@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from joserfc.jwk import ECKey
 from weft.order.v1 import order_service_pb2
 
-from bench import tokens
 from bench.bench import Bench
-from bench.processes import Process
-from bench.rows import Comparison, Row, Side
+from bench.measurements.rows import Comparison, Row, Side
+from bench.stacks import tokens
+from bench.stacks.processes import Process
 from chassis import ids
 
 METHOD = "/weft.order.v1.OrderService/GetOrder"
@@ -17,7 +17,7 @@ METHOD = "/weft.order.v1.OrderService/GetOrder"
 
 def echo(bench: Bench) -> tuple[str, Process]:
     """A bare grpc.aio server on uvloop that answers a fixed order."""
-    return bench.serve("bench.servers", "bare")
+    return bench.serve("bench.stacks.servers", "bare")
 
 
 def chain(bench: Bench) -> Iterator[Row]:
@@ -36,7 +36,9 @@ def chain(bench: Bench) -> Iterator[Row]:
     }
     sides = []
     for name, (kind, env) in kinds.items():
-        address, process = bench.serve("bench.servers", kind, env={"BENCH_OTLP": bench.otlp, "BENCH_JWKS": keys, **env})
+        address, process = bench.serve(
+            "bench.stacks.servers", kind, env={"BENCH_OTLP": bench.otlp, "BENCH_JWKS": keys, **env}
+        )
         arguments = {"method": METHOD, "token": token, "message": message}
         plan = bench.plan("grpc", [address], "same_message", arguments, expected="OK", concurrency=32)
         sides.append(Side(name, plan, {"server": [process.pid]}))

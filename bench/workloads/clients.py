@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from bench.bench import Bench
-from bench.rows import Comparison, Row, Side
+from bench.measurements.rows import Comparison, Row, Side
 from bench.workloads.chain import echo
 from chassis import ids
 
 
 def client(bench: Bench) -> Iterator[Row]:
-    """`GetOrder` at a bare echo, 32 at once: deadline, retry budget, breaker, metrics and spans are the difference."""
+    """`GetOrder` at a bare echo, 32 concurrently: deadline, retry budget, breaker, metrics and spans are the difference."""
     address, process = echo(bench)
     order_id = {"order_id": ids.new("ord")}
     groups = {"server": [process.pid]}

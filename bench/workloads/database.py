@@ -9,12 +9,12 @@ from pathlib import Path
 
 import psycopg
 
-from bench import accounts
 from bench.bench import Bench
+from bench.measurements import accounts
+from bench.measurements.rows import Row
 from bench.numbers import Spread
-from bench.postgres import Postgres
-from bench.processes import SOURCES, Process
-from bench.rows import Row
+from bench.stacks.postgres import Postgres
+from bench.stacks.processes import SOURCES, Process
 
 VALUES = {
     "product_ids": "ARRAY['prd_' || lpad((:a)::text, 26, '0'), 'prd_' || lpad((:b)::text, 26, '0')]",
@@ -47,7 +47,7 @@ VALUES = {
     "line_quantities": "'{1,2}'",
     "line_prices": "'{1200,1200}'",
 }
-"""What stands for each parameter: one order of two lines, different each time."""
+"""The value of each parameter: one order of two lines, different each time."""
 
 HALF = 500
 

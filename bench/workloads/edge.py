@@ -8,10 +8,10 @@ from typing import Any
 from joserfc.jwk import ECKey
 
 import contract
-from bench import dataset, tokens
 from bench.bench import Bench
-from bench.processes import ROOT, Process, free_port
-from bench.rows import Comparison, Row, Side
+from bench.measurements.rows import Comparison, Row, Side
+from bench.stacks import dataset, tokens
+from bench.stacks.processes import ROOT, Process, free_port
 from chassis import ids
 from codegen import envoy
 from codegen.envoy import routes
@@ -24,17 +24,17 @@ PARTS = {
         *("compressor", "header_mutation", "cors"),
     ),
 }
-"""What to take out: filters whose names hold one of these words. Without `lua` nobody says which RPC is asked for."""
+"""What to take out: filters whose names hold one of these words. Without `lua` the requested RPC is unknown."""
 UNLIMITED = 100_000_000
 """Calls a second: an echo answers one client faster than any plan allows."""
 
 
 def edge(bench: Bench) -> Iterator[Row]:
-    """`POST /v1/orders` through Envoy at a bare echo, 64 at once."""
+    """`POST /v1/orders` through Envoy at a bare echo, 64 concurrently."""
     signer = tokens.Signer()
     key = ECKey.import_key(signer.public_key).as_dict(private=False)
     keys = json.dumps({"keys": [{**key, "kid": "bench", "use": "sig", "alg": "ES256"}]})
-    upstream, echo = bench.serve("bench.servers", "edge", env={"BENCH_JWKS": keys})
+    upstream, echo = bench.serve("bench.stacks.servers", "edge", env={"BENCH_JWKS": keys})
     token = signer.token(ids.new("cli"), "orders.write", ids.new("prt"))
     customers, products = [ids.new("usr")], [str(row["product_id"]) for row in dataset.products(10)]
     arguments = {"host": "localhost", "token": token, "customers": customers, "products": products}

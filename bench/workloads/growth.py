@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import psycopg
 
 from bench.bench import Bench
-from bench.rows import Comparison, Row, Side
-from bench.weft import Weft
+from bench.measurements.rows import Comparison, Row, Side
+from bench.stacks.weft import Weft
 from bench.workloads.orders import creating, reading_one
 
 FILL = """
@@ -95,7 +95,7 @@ def _pages(bench: Bench, mesh: Weft, size: int) -> Row:
 
 
 def _walk(mesh: Weft, orders: int) -> str:
-    """The token of the page that begins after so many orders."""
+    """The token of the page that begins after `orders` orders."""
     token = ""
     while orders > 0:
         query = urllib.parse.urlencode({"pageSize": min(orders, 1000), "pageToken": token})
@@ -109,7 +109,7 @@ def _walk(mesh: Weft, orders: int) -> str:
 
 
 def _fill(bench: Bench, mesh: Weft, have: int, size: int) -> int:
-    """Puts stored orders in until there are so many: how many there are."""
+    """Puts stored orders in until there are `size`: how many there are."""
     if size <= have:
         return have
     bench.say(f"  storing {size - have:,} orders")
@@ -140,7 +140,7 @@ def replicas(bench: Bench) -> Iterator[Row]:
             for count in counts
             if count > 1
         ]
-        note = "The same 64 requests. On two cores or one replicas take turns, see docs/decisions/0016."
+        note = "The same 64 requests. On two cores or one replicas are time-sliced, see docs/decisions/0016."
         row = Row("replicas", "REST create order with replicas", note, comparisons=comparisons)
         yield bench.compare(row, sides, bench.length.few)
     finally:

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from bench import accounts, weft
 from bench.bench import Bench
+from bench.measurements import accounts
+from bench.measurements.rows import Row
 from bench.numbers import Spread
-from bench.rows import Row
+from bench.stacks import weft
 
 
 def lifecycle(bench: Bench) -> Iterator[Row]:
-    """The mesh from nothing, again on the same data, its end, and what lies in memory when idle."""
+    """The mesh from nothing, again on the same data, its end, and the memory used when idle."""
     home = bench.folder / "lifecycle"
     row = Row("lifecycle", "Start-up and memory", "Seconds until `ready`; MiB with shared pages divided (PSS).")
     first, seconds = weft.start(home, otlp=bench.otlp, ratio=bench.ratio, work=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 
 from bench.bench import Bench
+from bench.measurements.rows import Row
 from bench.numbers import Spread, percentile
-from bench.rows import Row
-from bench.weft import Weft
+from bench.stacks.weft import Weft
 from deploy.local.demo import mailbox
 
 WAIT = 20.0

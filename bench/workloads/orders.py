@@ -5,9 +5,9 @@ import urllib.request
 from collections.abc import Iterator
 
 from bench.bench import Bench
+from bench.measurements.rows import Comparison, Row, Side
 from bench.peers.stack import Peer
-from bench.rows import Comparison, Row, Side
-from bench.weft import Weft
+from bench.stacks.weft import Weft
 from bench.workloads.chain import echo
 
 PEER_A, PEER_B, PROXIED = "peer (a)", "peer (b)", "peer (a) behind Envoy"
@@ -17,7 +17,7 @@ READABLE = 500
 
 
 def create(bench: Bench) -> Iterator[Row]:
-    """`POST /v1/orders`, 64 at once: the ceiling."""
+    """`POST /v1/orders`, 64 concurrently: the ceiling."""
     mesh, peer, proxied = bench.weft, bench.peer("fastapi_sqlalchemy"), bench.proxied_peer()
     sides = [
         creating(bench, "weft", mesh.edges, mesh),
@@ -80,7 +80,7 @@ def _both(bench: Bench) -> list[tuple[Side, Side]]:
 
 
 def get(bench: Bench) -> Iterator[Row]:
-    """`GET /v1/orders/{order_id}`, 64 at once."""
+    """`GET /v1/orders/{order_id}`, 64 concurrently."""
     comparisons = [
         Comparison("reads/s, Weft over peer (a)", "weft", PEER_A, "rate", at_least=3),
         Comparison("CPU per read, peer (a) over Weft", PEER_A, "weft", "cpu"),
@@ -93,7 +93,7 @@ def get(bench: Bench) -> Iterator[Row]:
 
 
 def mix(bench: Bench) -> Iterator[Row]:
-    """Four reads to one new order, 64 at once."""
+    """Four reads to one new order, 64 concurrently."""
     comparisons = [
         Comparison("requests/s, Weft over peer (a)", "weft", PEER_A, "rate"),
         Comparison("CPU per request, peer (a) over Weft", PEER_A, "weft", "cpu"),
@@ -104,7 +104,7 @@ def mix(bench: Bench) -> Iterator[Row]:
 
 
 def list_(bench: Bench) -> Iterator[Row]:
-    """`GET /v1/orders?pageSize=50`, 16 at once."""
+    """`GET /v1/orders?pageSize=50`, 16 concurrently."""
     mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
     sides = []
     for name, targets, who in (("weft", mesh.edges, mesh), (PEER_A, peer.targets, peer)):
@@ -119,7 +119,7 @@ def list_(bench: Bench) -> Iterator[Row]:
 
 
 def create_grpc(bench: Bench) -> Iterator[Row]:
-    """`CreateOrder` over gRPC, 64 at once, straight at the services; the bare echo answers a fixed order."""
+    """`CreateOrder` over gRPC, 64 concurrently, straight at the services; the bare echo answers a fixed order."""
     mesh, peer = bench.weft, bench.peer("grpc_bare")
     address, process = echo(bench)
     arguments = {"method": METHOD, "token": mesh.token, "customers": mesh.customers, "products": mesh.products}

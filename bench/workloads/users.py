@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from bench.bench import Bench
-from bench.rows import Comparison, Row, Side
+from bench.measurements.rows import Comparison, Row, Side
 
 PEER_A = "peer (a)"
 
 
 def lookup(bench: Bench) -> Iterator[Row]:
-    """One user, 32 at once: the generated client over mutual TLS against httpx → FastAPI."""
+    """One user, 32 concurrently: the generated client over mutual TLS against httpx → FastAPI."""
     mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
     common = {"otlp": bench.otlp, "ratio": bench.ratio}
     ours = {**common, "customers": mesh.customers}

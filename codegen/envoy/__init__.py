@@ -4,8 +4,8 @@
     write(contract.load(), deployment)         # edge.json, *.lua, *.secret.json in deployment.folder
     subprocess.Popen(command(deployment))      # SIGTERM ends it; POST /drain_listeners?graceful before, for a soft end
 
-Ready when `GET http://127.0.0.1:{metrics_port}/ready` says LIVE, whether or not the services are there yet. What changes
-an edge is asked of its admin interface, at the socket `{folder}/admin.sock`, which only its own user may open.
+Ready when `GET http://127.0.0.1:{metrics_port}/ready` says LIVE, whether or not the services are there yet. Commands
+go to its admin interface, at the socket `{folder}/admin.sock`, which only its own user may open.
 """
 
 from codegen.envoy.bootstrap import build, command, files, generate, write

@@ -104,15 +104,17 @@ def sample(contract: Contract) -> Deployment:
 
 
 def _overload() -> Json:
-    """Under memory pressure give back, shorten what waits, end the largest streams, then refuse; and bound the connections."""
+    """Under memory pressure release heap, shorten timeouts, end the largest streams, then refuse; and limit connections."""
     heap = "envoy.resource_monitors.fixed_heap"
     downstream = "envoy.resource_monitors.global_downstream_max_connections"
     monitors = [
-        extension(heap, "extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=bounds.HEAP),
+        extension(
+            heap, "extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=bounds.HEAP_BYTES
+        ),
         extension(
             downstream,
             "extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-            max_active_downstream_connections=bounds.CONNECTIONS,
+            max_active_downstream_connections=bounds.MAX_CONNECTIONS,
         ),
     ]
     return {
@@ -122,7 +124,7 @@ def _overload() -> Json:
             _action("shrink_heap", heap, threshold={"value": 0.8}),
             _action("disable_http_keepalive", heap, threshold={"value": 0.85}),
             _action("reduce_timeouts", heap, _scaled(0.75, 0.95), _shorter()),
-            # The streams that hold most go first: who does not read what it asked for.
+            # The streams that hold most go first: callers that do not read their answers.
             _action("reset_high_memory_stream", heap, _scaled(0.85, 0.97)),
             _action("reject_incoming_connections", heap, threshold={"value": 0.95}),
             _action("stop_accepting_requests", heap, threshold={"value": 0.97}),
@@ -158,7 +160,7 @@ def _text(content: Json) -> str:
 
 
 def _laid_out(content: Any, indent: str) -> str:
-    """JSON in which whatever fits on a line stands on one, so that a difference is read with its surroundings."""
+    """JSON with one line for whatever fits into 120 characters, so that diffs are readable."""
     line = json.dumps(content, ensure_ascii=False)
     if len(indent) + len(line) <= 120 or not isinstance(content, dict | list) or not content:
         return line

@@ -23,7 +23,7 @@ class Deployment:
     https_port: int
     """TLS 1.2 and later, on `https_address`; 0 for none."""
     metrics_port: int
-    """/stats/prometheus and /ready for whoever asks, on 127.0.0.1 only; 0 for none."""
+    """/stats/prometheus and /ready, on 127.0.0.1 only; 0 for none."""
     jwks_port: int
     """Where this edge serves the key set to itself, on 127.0.0.1 only."""
     descriptors: Path
@@ -60,9 +60,9 @@ class Deployment:
     time_slicing: bool = False
     """The replicas of a service share cores, so are time-sliced; else each call goes where fewest are in flight."""
     trusted_hops: int = 0
-    """Proxies in front of the edge whose `x-forwarded-for` is believed."""
-    refusals: int = bounds.REFUSALS_OF_ADDRESS
-    """Requests of one address in a second that the edge refuses by itself before it tells it to come back later."""
+    """Proxies in front of the edge whose `x-forwarded-for` is trusted."""
+    refusals: int = bounds.MAX_REFUSALS_PER_ADDRESS
+    """Requests of one address in a second that the edge refuses by itself before that address gets 429."""
     access_log: Path | None = None
     """A file of JSON lines; none: standard output."""
     concurrency: int = 1

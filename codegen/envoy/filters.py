@@ -7,17 +7,17 @@ from codegen.envoy.lua import time_slicing
 from codegen.envoy.typed import Json, header, http_filter
 from contract import Contract, sizes
 
-ANSWER_LIMIT = 8 << 20
+MAX_ANSWER_BYTES = 8 << 20
 """Bytes of a transcoded reply, which is held until it is whole."""
 STRICT = "edge.lua"
 BODIES = "bodies.lua"
 COMPRESSED = ("application/json", "text/html", "text/css", "text/javascript", "image/svg+xml")
-"""Not `text/event-stream`, which has to arrive at once."""
+"""Not `text/event-stream`, whose events must arrive immediately."""
 GZIP = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"
 
 
 def public(contract: Contract, deployment: Deployment, *, https: bool) -> list[Json]:
-    """The filters of the public listeners, each at its place for the reason beside it."""
+    """The filters of the public listeners, each with the reason for its place."""
     return [
         _answer_headers(https=https),  # first, so that every reply passes it last
         _health(),  # load balancers are answered whatever comes later
@@ -51,7 +51,7 @@ def transcoder(contract: Contract, deployment: Deployment) -> Json:
         },
         query_param_unescape_plus=True,
         max_request_body_size=sizes.MAX_BODY,
-        max_response_body_size=ANSWER_LIMIT,
+        max_response_body_size=MAX_ANSWER_BYTES,
     )
 
 
@@ -67,7 +67,7 @@ def _answer_headers(*, https: bool) -> Json:
         header("referrer-policy", "no-referrer"),
         # The trace that the call belongs to (W3C Trace Context, level 2), as the tracer handed it on.
         header("traceresponse", "%REQ(traceparent)%"),
-        # Answers hold tokens and people's orders; what may be kept says so itself.
+        # Answers hold tokens and people's orders; cacheable answers say so themselves.
         header("cache-control", "no-store") | {"append_action": "ADD_IF_ABSENT"},
     ]
     if https:

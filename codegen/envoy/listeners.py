@@ -34,7 +34,7 @@ def _listener(name: str, host: str, port: int, *network_filters: Json) -> Json:
         "name": name,
         "address": address(host, port),
         # A stream may hold one body or one transcoded reply.
-        "per_connection_buffer_limit_bytes": filters.ANSWER_LIMIT,
+        "per_connection_buffer_limit_bytes": filters.MAX_ANSWER_BYTES,
         "filter_chains": [{"filters": list(network_filters)}],
     }
 
@@ -91,7 +91,7 @@ def _manager(prefix: str, **fields: object) -> Json:
             "headers_with_underscores_action": "REJECT_REQUEST",
         },
         http2_protocol_options={
-            "max_concurrent_streams": bounds.STREAMS,
+            "max_concurrent_streams": bounds.MAX_STREAMS_PER_CONNECTION,
             "max_header_field_size_kb": bounds.READ_HEADER_KIB,
             "initial_stream_window_size": 262_144,
             "initial_connection_window_size": 2_097_152,
@@ -102,7 +102,7 @@ def _manager(prefix: str, **fields: object) -> Json:
 
 
 def _strip() -> Json:
-    """What the edge itself says to the services, nobody may say to the edge; a caller's trace is told apart from ours."""
+    """Headers that the edge sets for the services are removed from callers' requests; a caller's trace is kept apart from ours."""
     forged = [
         {"remove_on_match": {"key_matcher": {"prefix": "x-weft-"}}},
         # Before the tracer looks: else callers would decide what is traced, and write into the traces of others.

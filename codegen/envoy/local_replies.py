@@ -1,7 +1,7 @@
-"""What the edge answers by itself, in the one error shape: which reason, in which protocol's format.
+"""What the edge answers by itself, in the one error format: which reason, in which protocol's format.
 
 A reply has three formats: `google.rpc.Status` as JSON, RFC 6749's JSON under /oauth2/, and for native gRPC the status
-with static `grpc-status-details-bin`. Envoy's own text is never printed: it tells of hosts, clusters and inner names.
+with static `grpc-status-details-bin`. Envoy's own text is never printed: it names hosts, clusters and internals.
 """
 
 import base64
@@ -103,7 +103,7 @@ CASES = (
 def build(contract: Contract) -> Json:
     """The `local_reply_config`. Raises `KeyError` where a case names a reason that the contract does not have."""
     mappers: list[Json] = [
-        # Said by deploy/envoy/strict/requests.lua, in shape already.
+        # Said by deploy/envoy/strict/requests.lua, already formatted.
         {
             "filter": _cel(f"response.code_details == '{LUA}' && response.code != 429 && !({NATIVE})"),
             "body_format_override": {

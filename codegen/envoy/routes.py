@@ -9,18 +9,18 @@ from codegen.envoy.typed import Json, header, seconds, typed
 from contract import Contract, Method, sizes
 
 METADATA = "weft"
-"""Where routes say what other filters ask: `rate`, the rate class, and `operation`."""
+"""Where other filters read from routes: `rate`, the rate class, and `operation`."""
 TIMEOUT = "x-weft-timeout"
 """The header that holds a stream's `grpc-timeout` while Envoy looks."""
 RPC = "x-weft-rpc"
-"""The header in which the edge's Lua says which RPC a request asks for, by its headers alone; its value is a gRPC path."""
+"""The header that holds the requested RPC, set by the edge's Lua from the headers alone; its value is a gRPC path."""
 HOLDS = "x-weft-holds"
-"""The header in which it says how many bytes the request may make the edge hold."""
+"""The header that holds the number of bytes that the edge may have to hold for the request."""
 SERVED = "x-weft-served"
 """The header of an answer that came from a service, not from the edge itself; it stays inside."""
-GRACE = 0.5
+ANSWER_GRACE_S = 0.5
 """Seconds that a service has, past its deadline, to answer for itself before the edge does."""
-STREAM_GRACE = 10.0
+STREAM_GRACE_S = 10.0
 
 RETRIES = {
     # Only what never reached a server: who repeats the rest is the caller, who knows the key and the deadline.
@@ -100,7 +100,7 @@ def metrics(deployment: Deployment) -> Json:
 
 
 def _call(contract: Contract, method: Method, balanced: Json) -> Json:
-    """Where a call goes, once it has the gRPC path of the RPC that its token and its limit were looked at for."""
+    """Where a call goes, once it has the gRPC path of the RPC for which its token and limit were checked."""
     route = _trusted(method, balanced)
     route["match"]["headers"].append(_exactly(RPC, method.path))
     return route | {
@@ -147,10 +147,10 @@ def _described(method: Method) -> Json:
 def _trusted(method: Method, balanced: Json | None = None) -> Json:
     action: Json = {"cluster": clusters.cluster_of(method), "retry_policy": RETRIES, **(balanced or {})}
     if method.server_streaming:
-        longest = seconds(method.deadline + STREAM_GRACE)
+        longest = seconds(method.deadline + STREAM_GRACE_S)
         action |= {"timeout": "0s", "idle_timeout": "60s", "max_stream_duration": {"max_stream_duration": longest}}
     else:
-        action |= {"timeout": seconds(method.deadline + GRACE)}
+        action |= {"timeout": seconds(method.deadline + ANSWER_GRACE_S)}
     streamed: Json = {}
     if method.server_streaming:
         streamed = {
@@ -170,7 +170,7 @@ def _trusted(method: Method, balanced: Json | None = None) -> Json:
 
 
 def _unknown() -> Json:
-    """What leads nowhere, and what the Lua has not looked at yet. Its body is not waited for."""
+    """What leads nowhere, and what the Lua has not read yet. Its body is not waited for."""
     counted = {METADATA: {"rate": "read"}}
     # Not `FilterConfig`: that takes the filter out for good, and this is every request's first route.
     refused = {"envoy.filters.http.buffer": typed("extensions.filters.http.buffer.v3.BufferPerRoute", disabled=True)}
@@ -198,7 +198,7 @@ def _static(deployment: Deployment) -> list[Json]:
 
 
 def _front(folder: Path) -> list[Json]:
-    """A page for browsers, the same in JSON for programs, and what is asked of every site."""
+    """A page for browsers, the same in JSON for programs, and the files that every site has."""
     page, data = _file("/", folder / "front.html"), _file("/", folder / "front.json")
     page["match"]["headers"].append({"name": "accept", "string_match": {"contains": "text/html"}})
     for route in (page, data):

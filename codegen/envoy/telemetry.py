@@ -1,4 +1,4 @@
-"""What the edge tells: a log without secrets, spans that join the services', metrics by route and kind of client."""
+"""What the edge reports: a log without secrets, spans that join the services', metrics by route and kind of client."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ PATH = "%DYNAMIC_METADATA(weft:path)%"
 """As the contract writes it, with ids where they have an id's form (strict/paths.lua): the rest may be anyone's address."""
 _URLS = [{"command": "DYNAMIC_METADATA", "param": "weft:path"}, {"command": "ROUTE_NAME"}]
 URL = f"%COALESCE({json.dumps({'operators': _URLS})})%"
-"""In the place of Envoy's own tags, which have whatever was asked for; they would come back where this were empty."""
+"""Replaces Envoy's own tags, which have the requested URL; an empty value would bring them back."""
 
 LINE = {
     "time": "%START_TIME%",

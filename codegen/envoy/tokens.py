@@ -14,7 +14,7 @@ JWKS_PATH = "/.well-known/jwks.json"
 _HELD: Json = {"provider_name": PROVIDER}
 REQUIREMENTS: Json = {
     "held": _HELD,
-    # Who shows a token where none is asked for is counted by it; one that fails does not shut them out.
+    # A token on a public RPC identifies the client; an invalid one counts as none.
     "welcome": {"requires_any": {"requirements": [_HELD, {"allow_missing_or_failed": {}}]}},
 }
 

@@ -1,4 +1,4 @@
-"""Small shapes that Envoy's configuration repeats."""
+"""Parts that Envoy's configuration repeats."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def extension(name: str, kind: str, **fields: Any) -> Json:
 
 
 def http_filter(name: str, kind: str, **fields: Any) -> Json:
-    """An HTTP filter; `name` and `kind` stand behind `envoy.filters.http.` and `extensions.filters.http.`."""
+    """An HTTP filter; `name` and `kind` follow `envoy.filters.http.` and `extensions.filters.http.`."""
     return extension(f"envoy.filters.http.{name}", f"extensions.filters.http.{kind}", **fields)
 
 

@@ -1,7 +1,7 @@
 """The edge's own pages: the API explorer and the partners' guide behind `/docs/`, and the front page.
 
 The explorer is Swagger UI from the `swagger-ui-py` wheel, and a page that reads `/openapi.json`. Nothing is loaded from
-another host: everything that the pages need lies in one folder, which the edge serves.
+another host: everything that the pages need is in one folder, which the edge serves.
 """
 
 import re

@@ -21,7 +21,7 @@ which is also what the server enforces.
 - JSON is protojson: lowerCamelCase, 64-bit integers as strings, enums by name, zero values printed.
 - Unknown body fields and unknown query parameters are refused.
 - Every error is a `google.rpc.Status`, with the cause as `reason` of its `ErrorInfo`; under `/oauth2/` errors have the
-  shape of RFC 6749.
+  format of RFC 6749.
 - A call that takes an `Idempotency-Key` is safe to repeat with the same key.
 - Lists answer in pages: pass `nextPageToken` on as `pageToken` until it is empty.
 """
@@ -80,7 +80,7 @@ def generate(read: Contract, root: Path) -> None:
 
 def _security_schemes(read: Contract) -> Json:
     scopes = sorted({method.scope for method in read.methods if method.scope})
-    told = {scope: ", ".join(m.name for m in read.methods if m.scope == scope and m.route) for scope in scopes}
+    lines = {scope: ", ".join(m.name for m in read.methods if m.scope == scope and m.route) for scope in scopes}
     return {
         "bearer": {
             "type": "http",
@@ -91,7 +91,7 @@ def _security_schemes(read: Contract) -> Json:
         "oauth2": {
             "type": "oauth2",
             "description": "Partners' clients.",
-            "flows": {"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": told}},
+            "flows": {"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": lines}},
         },
         "client": {"type": "http", "scheme": "basic", "description": "The client's id and secret (RFC 6749)."},
     }

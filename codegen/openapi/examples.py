@@ -81,7 +81,7 @@ class Samples:
         return _number(field, bounds)
 
     def _text(self, field: FieldDescriptor, bounds: dict[str, Any]) -> str:
-        if not bounds and not self.tells(field):
+        if not bounds and not self.has_sample(field):
             kin = self._kin(field.name)
             if kin is not None:
                 return self._text(kin, rules.keywords(rules.rules(kin)))
@@ -101,18 +101,18 @@ class Samples:
             text += f" {text}"
         return text[: bounds.get("maxLength", len(text))]
 
-    def tells(self, field: FieldDescriptor) -> bool:
+    def has_sample(self, field: FieldDescriptor) -> bool:
         """Whether the field itself says what its text looks like, in its rules or its comment."""
         found = rules.rules(field)
         bounds = rules.keywords(found.repeated.items if field.is_repeated else found, field.enum_type)
-        told = re.search(r"such as `|[Pp]refix `", self._contract.comment(field.full_name))
-        return told is not None or not bounds.keys() <= {"minLength", "maxLength"}
+        sample = re.search(r"such as `|[Pp]refix `", self._contract.comment(field.full_name))
+        return sample is not None or not bounds.keys() <= {"minLength", "maxLength"}
 
     def _kin(self, name: str) -> FieldDescriptor | None:
-        """A request's field of the same name that does say: a reply's fields often bear no rules."""
+        """A request's field of the same name that does say: a reply's fields often have no rules."""
         for method in self._contract.methods:
             field = self._contract.pool.FindMessageTypeByName(method.input).fields_by_name.get(name)
-            if field is not None and not field.is_repeated and self.tells(field):
+            if field is not None and not field.is_repeated and self.has_sample(field):
                 return field
         return None
 

@@ -92,7 +92,7 @@ class Operations:
             "schema": schema,
         }
         # An opaque value has no example: whoever tries the page out with one is refused.
-        opaque = field.type == FieldDescriptor.TYPE_STRING and not self._samples.tells(field)
+        opaque = field.type == FieldDescriptor.TYPE_STRING and not self._samples.has_sample(field)
         yield said if opaque else said | {"example": self._samples.field(field, request=True)}
 
     def _body(self, method: Method, message: Descriptor) -> Json:
@@ -137,7 +137,7 @@ class Operations:
         return said | ({"content": content} if content else {})
 
     def _events(self, message: Descriptor) -> Json:
-        """OpenAPI 3.1 describes a stream as one text; what each event's `data` holds stands in `contentSchema`."""
+        """OpenAPI 3.1 describes a stream as one text; what each event's `data` holds is in `contentSchema`."""
         return {
             "schema": {
                 "type": "string",
@@ -211,7 +211,7 @@ def _leaf(message: Descriptor, path: str) -> FieldDescriptor:
 
 
 def _named_like(read: Contract, field: FieldDescriptor) -> Json:
-    """A path variable within a resource bears no rules of its own: those of a request's field of the same name hold."""
+    """A path variable within a resource has no rules of its own: those of a request's field of the same name hold."""
     if rules.keywords(rules.rules(field), field.enum_type):
         return {}
     for method in read.methods:

@@ -122,10 +122,10 @@ class Schemas:
 
     def _enum(self, enum: EnumDescriptor) -> Json:
         if enum.full_name not in self.components:
-            told = [f"- `{v.name}`: {self._contract.comment(f'{enum.full_name}.{v.name}')}" for v in enum.values]
+            lines = [f"- `{v.name}`: {self._contract.comment(f'{enum.full_name}.{v.name}')}" for v in enum.values]
             self.components[enum.full_name] = {
                 "type": "string",
-                "description": "\n".join([self._contract.comment(enum.full_name), "", *told]),
+                "description": "\n".join([self._contract.comment(enum.full_name), "", *lines]),
                 "enum": [value.name for value in enum.values],
             }
         return _reference(enum.full_name)
@@ -169,7 +169,7 @@ def _reference(name: str) -> Json:
 
 
 def _joined(schema: Json, bounds: Json) -> Json:
-    """The schema within its bounds. An enumeration that allows only some names stands in place of the reference."""
+    """The schema within its bounds. An enumeration that allows only some names replaces the reference."""
     if "enum" in bounds:
         return {"type": schema.get("type", "string"), **bounds}
     return schema | bounds

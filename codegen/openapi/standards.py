@@ -1,6 +1,6 @@
 """Endpoints whose bodies are not protojson but another standard's: OAuth 2.0 and JSON Web Keys.
 
-In the contract they are `google.api.HttpBody`, because stock OAuth 2.0 libraries speak forms and their own error shape.
+In the contract they are `google.api.HttpBody`, because stock OAuth 2.0 libraries speak forms and their own error format.
 """
 
 from typing import Any
@@ -190,12 +190,12 @@ def reply(method: Method) -> Json | None:
 
 
 def speaks_oauth(method: Method) -> bool:
-    """Whether errors have the shape of RFC 6749 instead of `google.rpc.Status`."""
+    """Whether errors have the format of RFC 6749 instead of `google.rpc.Status`."""
     return method.route is not None and method.route.path.startswith("/oauth2/")
 
 
 def error(status: int) -> tuple[str, Json]:
-    """The description and the content of an error in RFC 6749's shape."""
+    """The description and the content of an error in RFC 6749's format."""
     return _SENTENCES.get(status, "The server cannot answer now."), {"application/json": _content("oauth2.Error")}
 
 

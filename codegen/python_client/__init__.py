@@ -20,7 +20,7 @@ PACKAGE = f'"""{HEADER}"""\n'
 
 
 def generate(contract: Contract, root: Path) -> None:
-    """Write everything anew; what is no longer in the contract goes."""
+    """Write all files; those of RPCs that are no longer in the contract are removed."""
     client = root / "clients" / "python"
     generated = client / "src" / "weft_client" / "generated"
     internal = root / "gen" / "python" / "weft_internal"

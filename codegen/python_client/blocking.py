@@ -1,6 +1,6 @@
 """The blocking flavour, derived from the asyncio one: the same code without `async` and `await`.
 
-What cannot be had by that lies in `weft_client.aio.platform` and its hand-written twin `weft_client.blocking`.
+What cannot be derived is in `weft_client.aio.platform` and its hand-written twin `weft_client.blocking`.
 """
 
 import re

@@ -32,7 +32,7 @@ def plural(noun: str) -> str:
 
 
 def docstring(text: str, indent: int) -> str:
-    """A docstring with its quotes, indented by so many spaces."""
+    """A docstring with its quotes, indented by `indent` spaces."""
     lines = text.replace("\\", "\\\\").replace('"""', "'''").strip().splitlines() or [""]
     if len(lines) == 1 and not lines[0].endswith('"'):
         return f'{" " * indent}"""{lines[0]}"""'

@@ -1,5 +1,5 @@
-;; Counts what each address holds of the edge: its open connections, and the bytes that its requests may make it keep.
-;; What is above a bound is closed or refused; what ends is given back, however it ends. A connection that sends nothing is
+;; Counts what each address holds of the edge: its open connections, and the bytes of its requests.
+;; What is above a bound is closed or refused; what ends is no longer counted, however it ends. A connection that sends nothing is
 ;; closed after {SILENT_S} seconds. One instance for each worker.
 ;;
 ;; codegen/envoy/limits/callers.py replaces the numbers in braces. The host calls the functions exported here
@@ -173,7 +173,7 @@
     (if (i32.ge_u (local.get $counter) (global.get $bytes))
       (then (global.set $total (i32.add (global.get $total) (local.get $amount))))))
 
-  ;; Places: open addressing by number. There are more than can be open at once.
+  ;; Places: open addressing by number. There are more than can be open at a time.
   (func $place (param $index i32) (result i32)
     (i32.add
       (global.get $places)

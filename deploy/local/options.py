@@ -48,7 +48,9 @@ def read(env: Mapping[str, str] = os.environ) -> Options:
         redis_url=env.get("WEFT_REDIS_URL", ""),
         otlp_endpoint=env.get("WEFT_OTLP_ENDPOINT", ""),
         trace_ratio=_ratio(env),
-        refusals=_number(env, "WEFT_REFUSALS", bounds.REFUSALS_OF_ADDRESS, bounds.REFUSALS_OF_ADDRESS, 1_000_000),
+        refusals=_number(
+            env, "WEFT_REFUSALS", bounds.MAX_REFUSALS_PER_ADDRESS, bounds.MAX_REFUSALS_PER_ADDRESS, 1_000_000
+        ),
         issuer=(env.get("WEFT_ISSUER") or f"http://localhost:{edge_port}").rstrip("/"),
     )
 

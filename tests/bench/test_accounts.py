@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from bench import accounts
+from bench.measurements import accounts
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
 NEST = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN!r}])\nprint('done', flush=True)\nsys.stdin.read()\n"

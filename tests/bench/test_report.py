@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from bench import report
 from bench.load.plan import Outcome
-from bench.measure import Sample
-from bench.rows import Comparison, Row
+from bench.measurements.measure import Sample
+from bench.measurements.rows import Comparison, Row
+from bench.reports import report
 
 LATENCY = {"p50": 1.0, "p90": 2.0, "p99": 3.0, "p99.9": 4.0, "max": 5.0}
 MACHINE = {

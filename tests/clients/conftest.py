@@ -14,7 +14,7 @@ Connect = Callable[..., Any]
 
 @pytest.fixture
 def fakes() -> Iterator[testing.Fakes]:
-    """A server that is told how to answer."""
+    """A server of fakes."""
     with testing.Fakes() as served:
         yield served
 

@@ -20,7 +20,7 @@ class Asyncio:
     async def items(
         self, name: str, most: int = 1_000_000, seen: Callable[[], object] = bool, **arguments: Any
     ) -> list[Any]:
-        """The items of a list, or the messages of a stream, of which at most so many; `seen` is called for each."""
+        """The items of a list, or the messages of a stream, of which at most `most`; `seen` is called for each."""
         found = []
         walked = _method(self.client, name)(**arguments)
         async for item in walked:
@@ -47,7 +47,7 @@ class Blocking:
     async def items(
         self, name: str, most: int = 1_000_000, seen: Callable[[], object] = bool, **arguments: Any
     ) -> list[Any]:
-        """The items of a list, or the messages of a stream, of which at most so many; `seen` is called for each."""
+        """The items of a list, or the messages of a stream, of which at most `most`; `seen` is called for each."""
 
         def walk() -> list[Any]:
             found = []

@@ -75,7 +75,7 @@ def test_errors_of_service_and_edge_are_typed(mesh: dict[str, Any]) -> None:
             weft.orders.get_order(order_id="ord_01k00000000000000000000000")
         assert missing.value.order_id == "ord_01k00000000000000000000000"
         with pytest.raises(errors.RequestInvalid) as invalid:
-            weft.orders.get_order(order_id="nonsense")
+            weft.orders.get_order(order_id="malformed")
         assert [violation.field for violation in invalid.value.violations] == ["order_id"]
         with pytest.raises(errors.CallerNotAllowed):
             weft.partners.list_partners().page()

@@ -19,14 +19,14 @@ def test_connections_and_requests_together_stay_below_the_heap() -> None:
     config = built()
     heap, connections = (monitor["typed_config"] for monitor in config["overload_manager"]["resource_monitors"])
     unread = connections["max_active_downstream_connections"] * manager(config)["max_request_headers_kb"] * 1024
-    assert unread + bounds.BYTES <= heap["max_heap_size_bytes"] * 3 / 4
+    assert unread + bounds.MAX_REQUEST_BYTES <= heap["max_heap_size_bytes"] * 3 / 4
 
 
 def test_one_address_cannot_take_what_others_need() -> None:
-    assert bounds.CONNECTIONS_OF_ADDRESS * 16 <= bounds.CONNECTIONS
-    assert bounds.BYTES_OF_ADDRESS * 8 <= bounds.BYTES
-    whole = LARGEST + bounds.HEADER_BYTES + bounds.OWN_HEADER_BYTES + bounds.FRAME
-    assert 50 * whole <= bounds.BYTES_OF_ADDRESS, "an address may always send what the contract allows"
+    assert bounds.MAX_CONNECTIONS_PER_ADDRESS * 16 <= bounds.MAX_CONNECTIONS
+    assert bounds.MAX_REQUEST_BYTES_PER_ADDRESS * 8 <= bounds.MAX_REQUEST_BYTES
+    whole = LARGEST + bounds.MAX_HEADER_BYTES + bounds.OWN_HEADER_BYTES + bounds.FRAME_BYTES
+    assert 50 * whole <= bounds.MAX_REQUEST_BYTES_PER_ADDRESS, "an address may always send what the contract allows"
 
 
 def test_the_streams_that_are_ended_first_are_not_requests_within_their_bounds() -> None:
@@ -38,11 +38,11 @@ def test_the_module_has_a_place_for_all_that_can_be_open() -> None:
     text = callers.text(sample(CONTRACT))
     places = 262_144
     assert f"(global $last_place i32 (i32.const {places - 1}))" in text
-    assert places > bounds.CONNECTIONS + bounds.BYTES // bounds.LEAST_BYTES
+    assert places > bounds.MAX_CONNECTIONS + bounds.MAX_REQUEST_BYTES // bounds.MIN_REQUEST_BYTES
     queue, queued = 589_824 + places * 16, 16_384
     assert f"(global $queue i32 (i32.const {queue}))" in text
     assert f"(global $last_queued i32 (i32.const {queued - 1}))" in text
-    assert queued > bounds.CONNECTIONS
+    assert queued > bounds.MAX_CONNECTIONS
     behind = queue + queued * 8
     assert f'(memory (export "memory") {-(-behind // 65536)})' in text
 
@@ -51,7 +51,7 @@ def test_the_module_has_a_place_for_all_that_can_be_open() -> None:
 def test_workers_share_the_bytes(concurrency: int) -> None:
     deployment = dataclasses.replace(sample(CONTRACT), concurrency=concurrency)
     text = callers.text(deployment)
-    assert f"(i32.const {bounds.BYTES // concurrency})" in text
+    assert f"(i32.const {bounds.MAX_REQUEST_BYTES // concurrency})" in text
     assert "{" not in text
     assert callers.module(deployment).startswith(b"\0asm")
 

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.e2e
 CALLER = """
 import asyncio, faulthandler, json, sys, weft_client
 
-faulthandler.dump_traceback_later(25, exit=True)  # says where it stands, should it ever hang
+faulthandler.dump_traceback_later(25, exit=True)  # prints the stacks, should it ever hang
 
 async def main(target, ca, client_id, client_secret):
     credentials = weft_client.ClientCredentials(client_id, client_secret)
@@ -56,7 +56,7 @@ asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 20))
 
 @pytest.fixture(scope="module")
 def tree(folder: Path) -> Path:
-    """A copy of the repository with the new service in it, generated anew."""
+    """A copy of the repository with the new service in it, generated again."""
     target = folder / "fourth service"
     check_gen.copy(ROOT, target)
     shutil.copytree(SERVICE, target, dirs_exist_ok=True)
@@ -140,7 +140,7 @@ def test_it_answers_over_rest(partner: httpx.Client) -> None:
     assert json.loads(event.removeprefix("data: ")) == {"cursor": note["noteId"], "note": note}
 
 
-def test_its_policy_is_enforced_and_its_errors_have_the_one_shape(mesh: dict[str, Any], partner: httpx.Client) -> None:
+def test_its_policy_is_enforced_and_its_errors_have_the_one_format(mesh: dict[str, Any], partner: httpx.Client) -> None:
     def reason(answer: httpx.Response) -> tuple[int, str, str]:
         info = answer.json()["details"][0]
         return answer.status_code, info["domain"], info["reason"]

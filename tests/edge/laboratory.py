@@ -58,7 +58,7 @@ FIELDS = [
     "optional int32 maybe_number",
 ]
 _BODY = "\n".join(f"{field} = {number};" for number, field in enumerate(FIELDS, 10))
-_CARD = "callers: CALLER_PUBLIC rate: RATE_CLASS_READ deadline: {seconds: 5}"
+_POLICY = "callers: CALLER_PUBLIC rate: RATE_CLASS_READ deadline: {seconds: 5}"
 RPCS = {
     "PutEverything": ("Everything", "Thing", 'post: "/v1/everything" body: "*"'),
     "FindEverything": ("Everything", "Thing", 'get: "/v1/everything"'),
@@ -73,7 +73,7 @@ RPCS = {
 _SERVICE = "\n".join(
     f"rpc {name}({asked}) returns ({answered}) {{ option (google.api.http) = {{{route}}};"
     + (" option idempotency_level = NO_SIDE_EFFECTS;" if "get:" in route else "")
-    + f" option (weft.api.v1.method) = {{{_CARD}"
+    + f" option (weft.api.v1.method) = {{{_POLICY}"
     + ("" if "get:" in route else ' key: IDEMPOTENCY_KEY_NONE keyless_because: "nothing is kept"')
     + "}; }"
     for name, (asked, answered, route) in RPCS.items()
@@ -147,6 +147,6 @@ def laboratory(folder: Path) -> Iterator[Laboratory]:
 def _unlimited(config: Any) -> None:
     for listener in config["static_resources"]["listeners"]:
         chain = listener["filter_chains"][0]
-        chain["filters"] = chain["filters"][-1:]  # what stands before the manager counts connections
+        chain["filters"] = chain["filters"][-1:]  # what comes before the manager counts connections
         manager = chain["filters"][0]["typed_config"]
         manager["http_filters"] = [one for one in manager["http_filters"] if "ratelimit" not in one["name"]]

@@ -36,7 +36,7 @@ class Refusal:
 
 
 def of_response(response: httpx.Response) -> Refusal:
-    """Read an HTTP error and hold it to the one shape."""
+    """Read an HTTP error and hold it to the one format."""
     assert response.headers["content-type"] == "application/json", response.headers
     assert not LEAKS.search(response.text), response.text
     body = response.json()

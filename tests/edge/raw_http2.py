@@ -43,7 +43,7 @@ class RawConnection:
         self._flush()
 
     def listen(self, seconds: float = 0.05) -> None:
-        """Take in what has been said, until nothing comes for so long."""
+        """Take in what has been said, until nothing comes for `seconds`."""
         self._socket.settimeout(seconds)
         try:
             while not self.closed:
@@ -72,6 +72,6 @@ class RawConnection:
 
 @contextmanager
 def raw_connections(target: str, address: str, count: int) -> Iterator[list[RawConnection]]:
-    """So many connections, closed at the end."""
+    """`count` connections, closed at the end."""
     with ExitStack() as stack:
         yield [stack.enter_context(closing(RawConnection(target, address))) for _ in range(count)]

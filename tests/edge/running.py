@@ -25,7 +25,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def until(condition: object, what: str, seconds: float = 15) -> None:
-    """Ask again and again, at most for so long, until a condition holds; an HTTP error counts as not yet."""
+    """Ask again and again, at most for `seconds`, until a condition holds; an HTTP error counts as not yet."""
     assert callable(condition)
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -100,7 +100,7 @@ ASKED = [(case, protocol) for case in CASES for protocol in PROTOCOLS]
 
 @pytest.fixture(scope="module")
 def tokens(mesh: dict[str, Any]) -> dict[str, str]:
-    """Bearer tokens by who bears them; `reader` is a partner's client with one scope."""
+    """Bearer tokens by kind of caller; `reader` is a partner's client with one scope."""
     with httpx.Client(base_url=mesh["edge"], timeout=20) as edge:
         operator = edge.post("/v1/auth:signIn", json=mesh["operator"]).json()["accessToken"]
         edge.headers["authorization"] = f"Bearer {operator}"

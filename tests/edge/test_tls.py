@@ -32,7 +32,7 @@ def own(tmp_path_factory: pytest.TempPathFactory, contract: Contract) -> Certifi
 
 
 def serving(certificates: Certificates, name: str) -> grpc.ServerCredentials:
-    """A service's credentials, asking callers for theirs; read anew for each handshake."""
+    """A service's credentials, asking callers for theirs; read again for each handshake."""
 
     def read() -> grpc.ServerCertificateConfiguration:
         pair = (certificates.key(name).read_bytes(), certificates.certificate(name).read_bytes())
@@ -105,9 +105,9 @@ def test_a_connection_that_says_nothing_is_closed_before_and_behind_its_handshak
 ) -> None:
     address = ("localhost", int(tls_edge.url.rpartition(":")[2]))
     with (
-        socket.create_connection(address, timeout=bounds.SILENT_S + 5) as bare,
+        socket.create_connection(address, timeout=bounds.SILENT_TIMEOUT_S + 5) as bare,
         protocols.trusting(own.ca).wrap_socket(
-            socket.create_connection(address, timeout=bounds.SILENT_S + 5), server_hostname="localhost"
+            socket.create_connection(address, timeout=bounds.SILENT_TIMEOUT_S + 5), server_hostname="localhost"
         ) as secured,
     ):
         assert bare.recv(1) == b""

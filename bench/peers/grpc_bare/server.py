@@ -21,7 +21,7 @@ Context = grpc.aio.ServicerContext
 
 
 class Gate:
-    """Tells who calls and whether the message keeps its bounds; aborts the call otherwise."""
+    """Authenticates the caller and checks the message's bounds; aborts the call where either fails."""
 
     def __init__(self, settings: Settings) -> None:
         self._verifier = Verifier(settings)

@@ -1,6 +1,6 @@
-"""What one address may hold of the edge, counted by a small module that Envoy runs, because no filter of its own does.
+"""Limits on what one address may hold of the edge, in a small Wasm module, because no filter of Envoy's has them.
 
-The module is `deploy/envoy/callers.wat`. It stands before each connection and, behind token and limit, before each body.
+The module is `deploy/envoy/callers.wat`. It runs before each connection and, behind token and limit, before each body.
 """
 
 from pathlib import Path
@@ -23,10 +23,10 @@ def module(deployment: Deployment) -> bytes:
 def text(deployment: Deployment) -> str:
     """The module with the numbers of a deployment: each worker counts for itself, and has its share of the whole."""
     numbers = {
-        "CONNECTIONS": bounds.CONNECTIONS_OF_ADDRESS,
-        "ADDRESS_BYTES": bounds.BYTES_OF_ADDRESS,
-        "BYTES": bounds.BYTES // deployment.concurrency,
-        "SILENT_S": bounds.SILENT_S,
+        "CONNECTIONS": bounds.MAX_CONNECTIONS_PER_ADDRESS,
+        "ADDRESS_BYTES": bounds.MAX_REQUEST_BYTES_PER_ADDRESS,
+        "BYTES": bounds.MAX_REQUEST_BYTES // deployment.concurrency,
+        "SILENT_S": bounds.SILENT_TIMEOUT_S,
     }
     found = _SOURCE.read_text()
     for name, number in numbers.items():
@@ -35,7 +35,7 @@ def text(deployment: Deployment) -> str:
 
 
 def connection_filters(deployment: Deployment) -> list[Json]:
-    """Closes connections above an address's bound, and those that send nothing. Behind proxies all have a proxy's address, so it is theirs to do."""
+    """Closes connections above an address's bound, and those that send nothing. Behind proxies all have a proxy's address, so it is the proxies' task."""
     if deployment.trusted_hops:
         return []
     return [

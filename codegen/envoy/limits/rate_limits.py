@@ -10,10 +10,10 @@ from codegen.envoy.tokens import CLAIMS, NAMESPACE
 from codegen.envoy.typed import Json, http_filter
 from contract import Contract, RateClass
 
-BY_ADDRESS = {RateClass.SIGN_IN: 50, RateClass.SIGN_UP: 20}
-"""Calls a second from one address that guess at a secret or send mail; others without a token have the least plan."""
-CLIENTS = 20_000
-"""Buckets kept for each descriptor; the next client takes the place of the one that was silent longest."""
+CALLS_PER_ADDRESS_S = {RateClass.SIGN_IN: 50, RateClass.SIGN_UP: 20}
+"""Calls a second from one address that could guess a secret or send mail; other calls without a token have the smallest plan."""
+MAX_BUCKETS = 20_000
+"""Buckets for each descriptor; a new client replaces the least recently used one."""
 
 
 def build(contract: Contract, deployment: Deployment) -> Json:
@@ -40,7 +40,7 @@ def build(contract: Contract, deployment: Deployment) -> Json:
         enable_x_ratelimit_headers="DRAFT_VERSION_03",
         enable_retry_after_header=True,
         rate_limited_as_resource_exhausted=True,
-        max_dynamic_descriptors=CLIENTS,
+        max_dynamic_descriptors=MAX_BUCKETS,
         rate_limits=[{"actions": by_client}, {"actions": by_address}],
         descriptors=_descriptors(contract),
         **sharing,
@@ -53,7 +53,7 @@ def _descriptors(contract: Contract) -> list[Json]:
         for rate, each in limits.items():
             entries = [("class", rate.name.lower()), ("plan", plan), ("sub", "")]
             found.append({"entries": _entries(entries), "token_bucket": _bucket(each)})
-    for rate, each in (contract.plans[_least(contract)] | BY_ADDRESS).items():
+    for rate, each in (contract.plans[_least(contract)] | CALLS_PER_ADDRESS_S).items():
         entries = [("class", rate.name.lower()), ("holder", "anonymous"), ("remote_address", "")]
         found.append({"entries": _entries(entries), "token_bucket": _bucket(each)})
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Raw(str):
-    """Lua code that stands for itself."""
+    """Lua code, written as it is."""
 
 
 def lua(value: Any) -> str:

@@ -62,12 +62,12 @@ HTTP_BODY = "google.api.HttpBody"
 
 
 def headers(contract: Contract, deployment: Deployment) -> str:
-    """The Lua that looks at a request's headers: tables first, then what is written by hand."""
+    """The Lua that checks a request's headers: the tables, then the hand-written parts."""
     return "\n".join([tables(contract, deployment), *written(*HEADERS)])
 
 
 def bodies(contract: Contract, deployment: Deployment) -> str:
-    """The Lua that looks at a request's body, where its headers, its token and its limit let it come so far."""
+    """The Lua that checks a request's body, behind headers, token and limit."""
     return "\n".join([tables(contract, deployment), *written(*BODIES)])
 
 
@@ -87,9 +87,9 @@ def tables(contract: Contract, deployment: Deployment) -> str:
         static["/docs"] = False
     if deployment.web:
         static["/app"] = False
-    largest, most = bounds.HEADER_BYTES + bounds.OWN_HEADER_BYTES, bounds.HEADERS + bounds.OWN_HEADERS
-    numbers = f"local HEADER_BYTES, HEADERS = {largest}, {most}\n"
-    numbers += f"local LEAST_BYTES, FRAME, REFUSALS = {bounds.LEAST_BYTES}, {bounds.FRAME}, {deployment.refusals}\n"
+    max_bytes, max_headers = bounds.MAX_HEADER_BYTES + bounds.OWN_HEADER_BYTES, bounds.MAX_HEADERS + bounds.OWN_HEADERS
+    numbers = f"local HEADER_BYTES, HEADERS = {max_bytes}, {max_headers}\n"
+    numbers += f"local MIN_REQUEST_BYTES, FRAME_BYTES, REFUSALS = {bounds.MIN_REQUEST_BYTES}, {bounds.FRAME_BYTES}, {deployment.refusals}\n"
     outside = {m.path: sizes.largest_body(m, contract) for m in contract.methods if not m.internal}
     streams = {m.path: bounds.STREAM_BYTES for m in contract.methods if m.server_streaming and not m.internal}
     found = {"STATIC": static, "ONCE": once(contract), "LARGEST": outside, "STREAMS": streams}
@@ -247,7 +247,7 @@ class Tables:
 
 
 def _variables(method: Method) -> dict[str, Any]:
-    """Where the path's variables stand: which part of the path, from 1, by the variable as the template writes it."""
+    """The places of the path's variables: which part of the path, from 1, by the variable as the template writes it."""
     assert method.route
     parts = method.route.path.strip("/").split("/")
     found = {part.partition("}")[0] + "}": number for number, part in enumerate(parts, 1) if part.startswith("{")}

@@ -1,4 +1,4 @@
--- Bodies: whether one keeps to the rule of the RPC that the headers asked for. It is whole, and within its bound.
+-- Bodies: checks one against the rule of the requested RPC. It is whole, and within its bound.
 
 local BY_RPC = {}
 for _, rule in pairs(R) do BY_RPC[rule.rpc] = rule end

@@ -1,7 +1,7 @@
 -- JSON. Each function returns the index behind what it read, or nil, the fault, and the path to it from here.
 
 local DEEPEST = 32
-local SOUND -- whether the whole body is UTF-8; else each string is looked at, so that the broken one is named
+local SOUND -- whether the whole body is UTF-8; else each string is checked, so that the broken one is named
 
 local MEANS = { ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
 

@@ -45,7 +45,7 @@ end
 
 local ID = "^%l+_[0-7]" .. string.rep("[0-9a-hjkmnp-tv-z]", 25) .. "$"
 
--- the path for logs and spans: an id where one stands, else the name of its place, as anything may have been put there
+-- the path for logs and spans: ids as they are, other values replaced by the variable's name, because they may be anything
 local function shown(rule, parts)
   local variables = rule.variables
   if not variables then return rule.path end

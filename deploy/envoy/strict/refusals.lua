@@ -1,6 +1,6 @@
--- Refusals: how the edge says no, in the one error shape, or in that of RFC 6749; and to whom it says so too often.
+-- Refusals: errors of the edge itself, in the one error format, or in that of RFC 6749; and the count of them by address.
 
--- what the edge refused of each address in this second
+-- refusals by address in this second
 local second, refused = 0, {}
 
 local function address_of(handle)
@@ -18,8 +18,8 @@ local function count_refusal(handle)
   refused[address] = (refused[address] or 0) + 1
 end
 
-local function quoted(text, most)
-  text = gsub(sub(text, 1, most or 200), "[\128-\255]", "?")
+local function quoted(text, max)
+  text = gsub(sub(text, 1, max or 200), "[\128-\255]", "?")
   return (gsub(gsub(text, '[\\"]', "\\%0"), "%c", " "))
 end
 

@@ -19,29 +19,29 @@ local function complete(handle, status, noted)
   local body = handle:body()
   local headers = handle:headers()
   local text = body and body:getBytes(0, body:length()) or ""
-  local code, shaped = match(text, '"code":(%d+)'), text
+  local code, formatted = match(text, '"code":(%d+)'), text
   if code then handle:streamInfo():dynamicMetadata():set("weft", "grpc_status", code) end
   if find(text, '^{"error"') then
-    shaped = text
+    formatted = text
   elseif handle:metadata():get("oauth") then
     local message = match(text, '"message":"([^"\\]*)') or "The request could not be answered."
     local later = status == "429" or status == "503" or status == "504"
     local word = later and "temporarily_unavailable" or status >= "500" and "server_error" or "invalid_request"
-    shaped = '{"error":"' .. word .. '","error_description":"' .. message .. '"}'
+    formatted = '{"error":"' .. word .. '","error_description":"' .. message .. '"}'
   elseif find(text, '"fieldViolations"', 1, true) then
-    if not noted.refused then shaped = as_written(text, noted, handle:metadata():get("body")) end
+    if not noted.refused then formatted = as_written(text, noted, handle:metadata():get("body")) end
   elseif not find(text, "google.rpc.ErrorInfo", 1, true) then
     code = code or "13"
-    shaped = '{"code":' .. code .. ',"message":"The call could not be answered.","details":[' .. TYPE .. 'ErrorInfo","reason":"'
+    formatted = '{"code":' .. code .. ',"message":"The call could not be answered.","details":[' .. TYPE .. 'ErrorInfo","reason":"'
       .. (BARE_REASON[code] or "INTERNAL_FAULT") .. '","domain":"weft.api.v1","metadata":{}}]}'
   end
   if (status == "429" or status == "503") and not headers:get("retry-after") then
     local delay = match(text, '"retryDelay":"(%d+)')
     headers:add("retry-after", delay and delay ~= "0" and delay or "1")
   end
-  if shaped ~= text then
+  if formatted ~= text then
     headers:replace("content-type", "application/json")
-    headers:replace("content-length", tostring(body and body:setBytes(shaped) or #shaped))
+    headers:replace("content-length", tostring(body and body:setBytes(formatted) or #formatted))
   end
 end
 

@@ -1,5 +1,5 @@
--- Requests: which RPC the headers ask for, and whether they, path, query and announced length keep to its rule. Nothing here
--- waits for a body: who may not call is refused before it comes.
+-- Requests: finds the requested RPC, and checks headers, path, query and announced length against its rule. Nothing here
+-- waits for a body: a caller without permission is refused before it comes.
 
 local function check_query(query, allowed)
   local seen = {}
@@ -43,7 +43,7 @@ local function is_foreign(name, text, native)
 end
 
 -- Takes foreign headers away. Returns those that matter here, or nil where there are more than is promised, the name of one
--- that may come once and did not, and the bytes of all. They are looked at one by one only where one of them is foreign.
+-- that may come once and did not, and the bytes of all. They are checked one by one only where one of them is foreign.
 local function tidy(headers, native)
   local names, texts, known, count, broken = {}, {}, {}, 0, nil
   for name, text in pairs(headers) do
@@ -82,13 +82,13 @@ local function put_right(headers, known, native)
   if timeout and not native and not (#timeout < 10 and find(timeout, "^%d+[HMSmun]$")) then headers:remove("grpc-timeout") end
 end
 
--- Says which RPC is asked for: token, limit, bound of the body and the way on are chosen by it, and by it alone. And how
--- many bytes the request may make the edge hold.
+-- Sets the requested RPC, which alone decides about token, limit, bound of the body and route, and the number of bytes that
+-- the edge may have to hold for the request.
 local function settle(handle, headers, rpc, bytes, length)
   local largest = LARGEST[rpc]
   if not largest then return end
   headers:replace("x-weft-rpc", rpc)
-  headers:replace("x-weft-holds", tostring(math.max(bytes, LEAST_BYTES) + (STREAMS[rpc] or length or largest + FRAME)))
+  headers:replace("x-weft-holds", tostring(math.max(bytes, MIN_REQUEST_BYTES) + (STREAMS[rpc] or length or largest + FRAME_BYTES)))
   local timeout = STREAMS[rpc] and headers:get("grpc-timeout")
   if timeout then
     headers:replace("x-weft-timeout", timeout)
@@ -122,7 +122,7 @@ local function methods_of(rules)
   return table.concat(names, ", ")
 end
 
--- what is said about the path's methods where the one that is asked for is none of them
+-- the answer for a method that the path does not have
 local function other_method(handle, path, rules, method)
   local allow = methods_of(rules)
   if method == "OPTIONS" then return handle:respond({ [":status"] = "204", ["allow"] = allow }) end

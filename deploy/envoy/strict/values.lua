@@ -1,9 +1,9 @@
 -- What Envoy's transcoder lets pass, refused: unknown paths, methods, query parameters, content types and body fields.
--- What it cannot say, said: success codes, and one error shape. On transcoded requests only; native gRPC is only tidied.
+-- What it cannot say, said: success codes, and one error format. On transcoded requests only; native gRPC is only tidied.
 --
 -- Two sources: edge.lua of values, refusals, paths, requests, replies, and bodies.lua of values, refusals, json, bodies. The
 -- generator puts tables before each: R (rules), EXACT and TREE (path to HTTP method to rule), VERBS, STATIC, STREAMS, ONCE
--- (headers), HEADER_BYTES and HEADERS (the most of a request's).
+-- (headers), HEADER_BYTES and HEADERS (a request's maxima).
 -- A rule is {rpc = gRPC path, largest = bytes, path = template, verb = "", variables = {["{name}"] = k}, query = {name = node},
 -- body = node or "raw", bound = {name = k}, streams = true}: the body's field `name`, and the template's `{name}`, is the
 -- path's k-th part; a "raw" body (google.api.HttpBody) passes untouched.

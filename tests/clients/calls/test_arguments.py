@@ -74,7 +74,7 @@ async def test_what_is_too_large_is_no_rate_limit_and_leaves_the_breaker_closed(
     connect: Any, fakes: testing.Fakes
 ) -> None:
     fakes.reply("orders.get_order", order_pb2.Order(note="x" * 17 * 1024 * 1024))
-    client = connect(fakes.address, retries=Retries(first=0.01))
+    client = connect(fakes.address, retries=Retries(first_pause_s=0.01))
     for _ in range(6):  # one more than opens a breaker
         with pytest.raises(errors.ResourceExhausted) as raised:
             await client.call("orders.get_order", order_id="ord_1")

@@ -1,4 +1,4 @@
-"""The breaker leaves a failing service alone, probes it by one call, and counts only what tells of its health. Metrics of calls."""
+"""The breaker leaves a failing service alone, probes it by one call, and counts only what says something about its health. Metrics of calls."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ ONCE = Retries(attempts=1)
 
 
 class Time:
-    """Stands until it is advanced."""
+    """A clock that only moves when it is advanced."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0

@@ -15,7 +15,7 @@ from weft_client import Retries, errors, testing
 from tests.clients.wire import free_port, wire_to
 
 LINES = [{"product_id": "prd_1", "quantity": 1}]
-QUICK = Retries(first=0.01, most=0.05)
+QUICK = Retries(first_pause_s=0.01, max_pause_s=0.05)
 
 
 class Shop:
@@ -53,7 +53,7 @@ def held(fakes: testing.Fakes) -> Iterator[threading.Event]:
 
 
 async def test_a_refused_connection_is_tried_again_and_told_as_unavailable(connect: Any) -> None:
-    client = connect(f"127.0.0.1:{free_port()}", retries=Retries(attempts=3, first=0.01))
+    client = connect(f"127.0.0.1:{free_port()}", retries=Retries(attempts=3, first_pause_s=0.01))
     with pytest.raises(errors.Unavailable) as raised:
         await client.call("orders.get_order", order_id="ord_1")
     assert raised.value.attempts == 3
@@ -124,7 +124,7 @@ async def test_unavailable_twice_then_an_answer(connect: Any, fakes: testing.Fak
 
 async def test_unavailable_for_long_ends_after_the_attempts(connect: Any, fakes: testing.Fakes, shop: Shop) -> None:
     fakes.fail("orders.create_order", errors.ServiceUnavailable("down"), times=9)
-    client = connect(fakes.address, retries=Retries(attempts=4, first=0.01))
+    client = connect(fakes.address, retries=Retries(attempts=4, first_pause_s=0.01))
     with pytest.raises(errors.ServiceUnavailable) as raised:
         await client.call("orders.create_order", lines=LINES, payment_method="pm_sandbox_ok")
     assert (raised.value.attempts, len(fakes.calls("orders.create_order")), shop.placed) == (4, 4, 0)

@@ -83,7 +83,7 @@ async def test_a_call_is_a_span_under_the_current_one_and_its_context_travels(
     fakes.reply("orders.get_order", order_pb2.Order())
     fakes.fail("orders.get_order", errors.Unavailable("restarting"))
     outer = TracerProvider().get_tracer("test").start_span("outer")
-    async with fakes.async_weft(retries=Retries(first=0.01)) as weft:
+    async with fakes.async_weft(retries=Retries(first_pause_s=0.01)) as weft:
         with trace.use_span(outer):
             await weft.orders.get_order(order_id="ord_1")
     span = _only(spans)
@@ -138,7 +138,7 @@ async def test_logs_tell_of_retries_and_hold_no_secret(
     caplog.set_level("DEBUG", "weft_client")
     fakes.reply("orders.create_order", order_pb2.Order())
     fakes.fail("orders.create_order", errors.Unavailable("restarting"))
-    client = connect(fakes.address, retries=Retries(first=0.01))
+    client = connect(fakes.address, retries=Retries(first_pause_s=0.01))
     line = {"product_id": "canary", "quantity": 1}
     await client.call("orders.create_order", lines=[line], payment_method="pm_canary", note="canary")
     assert "CreateOrder: attempt 1 failed with UNAVAILABLE" in caplog.text

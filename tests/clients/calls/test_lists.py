@@ -37,7 +37,7 @@ async def test_a_list_walks_over_all_pages_with_its_filters(connect: Any, orders
 
 
 async def test_each_page_is_retried_by_itself(connect: Any, orders: testing.Fakes) -> None:
-    client = connect(orders.address, retries=Retries(first=0.01))
+    client = connect(orders.address, retries=Retries(first_pause_s=0.01))
     orders.fail("orders.list_orders", errors.Unavailable("restarting"))
     assert len(await client.items("orders.list_orders")) == 3
     assert len(orders.calls("orders.list_orders")) == 4

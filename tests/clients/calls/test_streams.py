@@ -12,7 +12,7 @@ from weft_client import ClientCredentials, Retries, errors, failures, testing
 
 from tests.clients.wire import wire_to
 
-QUICK = Retries(first=0.01, most=0.05)
+QUICK = Retries(first_pause_s=0.01, max_pause_s=0.05)
 
 
 def _change(number: int) -> Change:

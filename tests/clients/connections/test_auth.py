@@ -1,4 +1,4 @@
-"""Tokens: fetched once for all, renewed in time, fetched anew when refused, never shown."""
+"""Tokens: fetched once for all, renewed in time, fetched again when refused, never shown."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from weft.order.v1 import order_pb2
 from weft.user.v1 import auth_service_pb2
 from weft_client import Bearer, ClientCredentials, Password, Retries, errors, testing
 
-QUICK = Retries(first=0.01, most=0.05)
+QUICK = Retries(first_pause_s=0.01, max_pause_s=0.05)
 CLIENT = ClientCredentials("cli_1", "hush hush", scope="orders.read")
 
 

@@ -33,7 +33,7 @@ async def _wires(stack: AsyncExitStack, replicas: list[testing.Fakes]) -> list[W
 
 
 async def _reach_all(client: Any, replicas: list[testing.Fakes]) -> None:
-    """Call until every replica was reached, so that all connections stand."""
+    """Call until every replica was reached, so that all connections are open."""
 
     async def reached() -> bool:
         await client.call("orders.get_order", order_id="ord_1")

@@ -50,7 +50,7 @@ def all_of(*connections: socket.socket) -> Iterator[None]:
 
 
 def test_an_address_has_its_share_of_the_connections_and_gets_it_back(edge: Edge) -> None:
-    most = bounds.CONNECTIONS_OF_ADDRESS
+    most = bounds.MAX_CONNECTIONS_PER_ADDRESS
     for _ in range(2):  # what is closed may be opened again
         opened = [connected(edge, "127.0.0.11") for _ in range(most + 20)]
         with all_of(*opened):
@@ -70,7 +70,7 @@ def test_a_connection_without_a_request_is_closed_early_and_one_that_is_kept_ali
     with connected(edge, "127.0.0.31") as silent, connected(edge, "127.0.0.31") as alive:
         alive.sendall(request)
         assert alive.recv(65536).startswith(b"HTTP/1.1 200 OK")
-        silent.settimeout(bounds.SILENT_S + 5)
+        silent.settimeout(bounds.SILENT_TIMEOUT_S + 5)
         assert silent.recv(1) == b""
         alive.sendall(request)
         assert alive.recv(65536).startswith(b"HTTP/1.1 200 OK")
@@ -78,7 +78,7 @@ def test_a_connection_without_a_request_is_closed_early_and_one_that_is_kept_ali
 
 def test_bodies_of_strangers_are_not_waited_for(edge: Edge) -> None:
     """Without a token the answer comes though the body never does; nothing of it is kept."""
-    streams = bounds.REFUSALS_OF_ADDRESS // 5
+    streams = bounds.MAX_REFUSALS_PER_ADDRESS // 5
     with raw_connections(edge.target, "127.0.0.21", 5) as connections:
         for connection in connections:
             for _ in range(streams):
@@ -90,13 +90,13 @@ def test_bodies_of_strangers_are_not_waited_for(edge: Edge) -> None:
 
 def test_half_sent_bodies_of_an_address_end_at_its_share_of_the_memory(edge: Edge) -> None:
     announced = 37_000
-    room = bounds.BYTES_OF_ADDRESS // (announced + bounds.LEAST_BYTES)
-    count = room // bounds.STREAMS + 1
-    wanted = min(count * bounds.STREAMS, room + 50)
+    room = bounds.MAX_REQUEST_BYTES_PER_ADDRESS // (announced + bounds.MIN_REQUEST_BYTES)
+    count = room // bounds.MAX_STREAMS_PER_CONNECTION + 1
+    wanted = min(count * bounds.MAX_STREAMS_PER_CONNECTION, room + 50)
     with raw_connections(edge.target, "127.0.0.13", count) as connections:
         for number in range(wanted):
             token = edge.mint(sub=f"cli_half_{number}")
-            connections[number // bounds.STREAMS].begin("/v1/orders", token, announced)
+            connections[number // bounds.MAX_STREAMS_PER_CONNECTION].begin("/v1/orders", token, announced)
         until(lambda: heard(connections) == wanted - room, "what is above the share is refused")
         assert {status for one in connections for status in one.statuses.values()} == {"429"}
         assert order(edge, "127.0.0.14").status_code == 201
@@ -104,11 +104,13 @@ def test_half_sent_bodies_of_an_address_end_at_its_share_of_the_memory(edge: Edg
 
 
 def test_an_address_has_its_share_of_the_streams(edge: Edge) -> None:
-    room = bounds.BYTES_OF_ADDRESS // (bounds.STREAM_BYTES + bounds.LEAST_BYTES)
+    room = bounds.MAX_REQUEST_BYTES_PER_ADDRESS // (bounds.STREAM_BYTES + bounds.MIN_REQUEST_BYTES)
     with raw_connections(edge.target, "127.0.0.19", 2) as connections:
         for number in range(room + 10):
             token = edge.mint(sub=f"cli_watch_{number}")
-            connections[number // bounds.STREAMS].ask("/v1/orders:watch", token, **{"x-test-sleep": "1"})
+            connections[number // bounds.MAX_STREAMS_PER_CONNECTION].ask(
+                "/v1/orders:watch", token, **{"x-test-sleep": "1"}
+            )
         until(lambda: refused(connections) == 10, "what is above the share is refused")
         assert order(edge, "127.0.0.20").status_code == 201
 

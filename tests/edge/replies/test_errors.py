@@ -1,4 +1,4 @@
-"""Every refusal of the edge, through every protocol that it can happen at: one reason, one shape."""
+"""Every refusal of the edge, through every protocol that it can happen at: one reason, one format."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -161,7 +161,7 @@ CASES = [
     Case("service is slow", "DEADLINE_EXPIRED", 504, path="/v1/products/prd_1", token=None,
          rpc="/weft.order.v1.ProductService/GetProduct", headers={"x-test-sleep": "20"}),
     Case("service is down", "SERVICE_UNAVAILABLE", 503, path="/v1/orders/ord_1", rpc=GET, edge="lonely_edge", answer=LATER, retry=True),
-    Case("keys cannot be had", "KEYS_UNAVAILABLE", 503, path="/v1/orders/ord_1", rpc=GET, edge="keyless_edge", answer=LATER, retry=True),
+    Case("keys unavailable", "KEYS_UNAVAILABLE", 503, path="/v1/orders/ord_1", rpc=GET, edge="keyless_edge", answer=LATER, retry=True),
 ]  # fmt: skip
 PROTOCOLS = ("HTTP/1.1", "HTTP/2", "gRPC")
 ASKED = [
@@ -201,7 +201,7 @@ def test_there_are_thirty_cases_and_more() -> None:
 
 
 @pytest.mark.parametrize(("case", "protocol"), ASKED, ids=[f"{case.name} · {protocol}" for case, protocol in ASKED])
-def test_a_refusal_has_its_reason_and_the_one_shape(
+def test_a_refusal_has_its_reason_and_the_one_format(
     case: Case, protocol: str, other: Other, contract: Contract
 ) -> None:
     edge = other(case.edge)
@@ -251,7 +251,7 @@ def ask(case: Case, protocol: str, edge: Edge) -> protocols.Refusal:
     ],
     ids=["bad header", "bad version", "no host", "smuggling", "underscore", "long header", "many headers"],
 )
-def test_bad_http_is_refused_in_the_one_shape(edge: Edge, request_: bytes, status: int, reason: str) -> None:
+def test_bad_http_is_refused_in_the_one_format(edge: Edge, request_: bytes, status: int, reason: str) -> None:
     host, port = edge.target.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(request_)
@@ -272,7 +272,7 @@ def read_all(connection: socket.socket) -> bytes:
     return found
 
 
-def test_oauth_errors_have_the_shape_of_rfc_6749(edge: Edge) -> None:
+def test_oauth_errors_have_the_format_of_rfc_6749(edge: Edge) -> None:
     unknown = edge.call("POST", "/oauth2/nothing", data={"a": "b"}, token=None)
     wrong = edge.call("GET", "/oauth2/token", token=None)
     failed = edge.call("POST", "/oauth2/token", data={"a": "b"}, token=None, headers={"x-test-error": "UNAVAILABLE"})

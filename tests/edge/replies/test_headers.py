@@ -1,4 +1,4 @@
-"""HTTP as others speak it: methods, schemes, headers that come twice, and what every reply bears."""
+"""HTTP as others speak it: methods, schemes, headers that come twice, and what every reply has."""
 
 import socket
 
@@ -137,7 +137,7 @@ def test_streams_are_not_held_back_by_proxies(edge: Edge) -> None:
 
 
 def test_a_caller_may_end_a_stream_early(edge: Edge) -> None:
-    """The service does, which the edge tells of the caller's deadline; the edge itself could only cut."""
+    """The service ends it, because the edge forwards the caller's deadline; the edge itself could only cut."""
     token = f"Bearer {edge.mint()}"
     headers = {"authorization": token, "grpc-timeout": "2S", "x-test-hold": "20"}
     for version in (1, 2):

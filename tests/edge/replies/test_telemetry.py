@@ -1,4 +1,4 @@
-"""What the edge tells: its log, its metrics and its spans; and what it keeps to itself."""
+"""What the edge reports: its log, its metrics and its spans; and what it keeps to itself."""
 
 import json
 from collections.abc import Iterator

@@ -34,7 +34,7 @@ def ask(edge: Edge, protocol: str, headers: dict[str, str]) -> str:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("pieces", [1, 80])
 def test_headers_up_to_the_promise_are_served_every_time(protocol: str, pieces: int, edge: Edge) -> None:
-    room = bounds.HEADER_BYTES - 1024  # the token, the path, and what the caller's library says
+    room = bounds.MAX_HEADER_BYTES - 1024  # the token, the path, and what the caller's library says
     for size in (16_000, room):
         headers = {f"a{number:02}": "x" * (size // pieces - 3) for number in range(pieces)}
         assert [ask(edge, protocol, headers) for _ in range(20)] == ["200"] * 20
@@ -43,8 +43,8 @@ def test_headers_up_to_the_promise_are_served_every_time(protocol: str, pieces: 
 def test_a_service_takes_whatever_headers_the_edge_lets_pass(contract: Contract) -> None:
     options = dict(server_options(contract))
     soft, hard = (options[f"grpc.{name}"] for name in ("max_metadata_size", "absolute_max_metadata_size"))
-    overhead = 32 * (bounds.HEADERS + bounds.OWN_HEADERS + 16)  # RFC 9113, 6.5.2: 32 bytes for each
-    assert bounds.HEADER_BYTES + bounds.OWN_HEADER_BYTES + overhead < int(soft)
+    overhead = 32 * (bounds.MAX_HEADERS + bounds.OWN_HEADERS + 16)  # RFC 9113, 6.5.2: 32 bytes for each
+    assert bounds.MAX_HEADER_BYTES + bounds.OWN_HEADER_BYTES + overhead < int(soft)
     assert soft == hard, "between the two gRPC refuses by chance"
 
 

@@ -97,7 +97,7 @@ def spelt(name: str) -> st.SearchStrategy[str]:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Objects with some of the fields, whatever stands in them, with white space, and sometimes cut or broken."""
+    """Objects with some of the fields, with any values, with white space, and sometimes cut or broken."""
     chosen = draw(st.lists(st.sampled_from(KNOWN), max_size=4))
     pairs = [f'"{draw(spelt(name))}":'.encode() + draw(st.sampled_from(LIKELY[name])) for name in chosen]
     space = draw(st.sampled_from([b"", b" ", b"\r\n\t"]))

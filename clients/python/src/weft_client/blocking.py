@@ -23,7 +23,7 @@ def connect(target: str, credentials: grpc.ChannelCredentials | None, options: l
 
 
 def retire(channel: Channel, seconds: float) -> Ending:
-    """Close a channel after so many seconds, when its running calls are done."""
+    """Close a channel after `seconds`, when its running calls are done."""
     timer = threading.Timer(seconds, channel.close)
     timer.daemon = True
     timer.start()

@@ -61,7 +61,7 @@ class InvalidArgument(WeftError):
 
 
 class Unauthenticated(WeftError):
-    """No credentials, or such that do not hold."""
+    """No credentials, or invalid ones."""
 
     code = grpc.StatusCode.UNAUTHENTICATED
 
@@ -95,7 +95,7 @@ class Aborted(Conflict):
 
 
 class FailedPrecondition(WeftError):
-    """The state of things does not allow it now."""
+    """The current state does not allow it."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
 
@@ -134,7 +134,7 @@ class DeadlineExceeded(WeftError):
 
 
 class Cancelled(WeftError):
-    """The call was called off on the way."""
+    """The call was cancelled."""
 
     code = grpc.StatusCode.CANCELLED
 
@@ -146,7 +146,7 @@ class Unimplemented(WeftError):
 
 
 class Internal(WeftError):
-    """A fault of the service's; quote `request_id`."""
+    """Internal error of the service; quote `request_id`."""
 
     code = grpc.StatusCode.INTERNAL
 

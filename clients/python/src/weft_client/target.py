@@ -28,7 +28,7 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
 
 
 def addresses_of(given: str | Sequence[str], secure: bool) -> list[str]:
-    """`host:port` for each address of the edge; an `https://` or `http://` before it may stand where it says the truth.
+    """`host:port` for each address of the edge; an `https://` or `http://` before it must match the client's `tls`.
 
     Raises `ValueError` for `http://` where the client speaks TLS, and for `https://` where it does not.
     """

@@ -58,7 +58,7 @@ class Received:
 
 
 class Fakes:
-    """A server with a fake for each call that was told how to answer. Calls are named `orders.create_order`."""
+    """A server with a fake for each call that has an answer. Calls are named `orders.create_order`."""
 
     def __init__(
         self, *, known: Mapping[str, Method[Any, Any]] | None = None, credentials: grpc.ServerCredentials | None = None
@@ -112,11 +112,11 @@ class Fakes:
 
     def fail(self, name: str, error: failures.WeftError, times: int = 1) -> None:
         """Let the next attempts of a call fail. Raises `ValueError` for a reason that the contract does not give it."""
-        self._refuse_strange(name, error)
+        self._refuse_undeclared(name, error)
         self._faults[name] += [error] * times
 
     def delay(self, name: str, seconds: float, times: int = 1) -> None:
-        """Let the next attempts of a call wait so long before they are answered."""
+        """Delay the answers to the next attempts of a call by `seconds`."""
         self._method(name)
         self._faults[name] += [seconds] * times
 
@@ -154,7 +154,7 @@ class Fakes:
             raise ValueError(f"There is no call {name}; it would read like orders.create_order.")
         return self._known[name]
 
-    def _refuse_strange(self, name: str, error: failures.WeftError) -> None:
+    def _refuse_undeclared(self, name: str, error: failures.WeftError) -> None:
         declared = self._method(name).errors
         domain = error.domain or next((d.partition("/")[0] for d in declared if d.endswith(f"/{error.reason}")), "")
         if error.reason and domain != _IMPLIED and f"{domain}/{error.reason}" not in declared:
@@ -221,7 +221,7 @@ class Fakes:
         raise failures.Unimplemented(f"No fake answers {name}: say how with reply() or on().")
 
     def _abort(self, name: str, error: failures.WeftError, context: grpc.ServicerContext) -> Any:
-        self._refuse_strange(name, error)
+        self._refuse_undeclared(name, error)
         status = failures.to_status(error)
         if status.details:
             context.set_trailing_metadata(((_STATUS, status.SerializeToString()),))

@@ -14,7 +14,7 @@ class AsyncAuth(Protocol):
     """What a call asks for its `authorization` header."""
 
     def current(self) -> str | None:
-        """The header to send now; None where `fetch` must be asked."""
+        """The header to send now; None where `fetch` must be called."""
         ...
 
     async def fetch(self) -> str:
@@ -46,7 +46,7 @@ class AsyncFixed:
 
 
 class AsyncTokenSource:
-    """Tokens that are got by calls over the client's own connection."""
+    """Fetches tokens by calls over the client's own connection."""
 
     def __init__(self, connection: AsyncConnection, credentials: Credentials) -> None:
         self._connection, self._credentials = connection, credentials
@@ -99,7 +99,7 @@ class AsyncTokenSource:
         except Unauthenticated:
             if last is None or not last.refresh:
                 raise
-            return await self._next(None)  # the session is over: sign in anew
+            return await self._next(None)  # the session is over: sign in again
         return self._credentials.read(reply)
 
 

@@ -80,7 +80,7 @@ class AsyncMeshClient(AsyncClient):
         self._by_service: dict[str, AsyncConnection] = {}
 
     def _peer(self, service: str) -> AsyncConnection:
-        """The connection to a service, whose certificate must bear its name in the mesh."""
+        """The connection to a service, whose certificate must have its name in the mesh."""
         if service not in self._by_service:
             connection = AsyncConnection(
                 self._peers.get(service, ()),

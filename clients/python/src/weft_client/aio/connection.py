@@ -15,10 +15,10 @@ from weft_client.tls import MutualTls, Tls
 
 log = logging.getLogger("weft_client.connection")
 
-_LOOK = 1.0
-"""Seconds between two looks at the certificate files."""
-_GRACE = 600.0
-"""Seconds that running calls have on a channel that was swapped: more than the contract gives any stream."""
+_CERTIFICATE_CHECK_INTERVAL_S = 1.0
+"""How often the certificate files are checked for change."""
+_RETIRE_GRACE_S = 600.0
+"""How long running calls may use a replaced channel: longer than the contract gives any stream."""
 
 
 class Bound(Protocol):
@@ -91,10 +91,10 @@ class AsyncConnection:
             if self._channel is None:
                 self._use(self._open(), marks)
             elif marks not in (self._loaded, ()) and marks == self._seen:
-                # Certificate and key are renamed one after the other: a pair is taken when it stood still for one look.
+                # Certificate and key are renamed one after the other: a pair is taken when it did not change between two checks.
                 self._swap(marks)
             self._seen = marks
-            self.due = now + _LOOK if files else float("inf")
+            self.due = now + _CERTIFICATE_CHECK_INTERVAL_S if files else float("inf")
 
     async def close(self) -> None:
         """Close the channel; calls that still run end as cancelled."""
@@ -112,9 +112,9 @@ class AsyncConnection:
         except OSError as error:
             log.warning("the new certificates for %s cannot be read, the old ones stay: %s", self._name, error)
             return
-        log.info("certificates changed; connecting to %s anew", self._name)
+        log.info("certificates changed; reconnecting to %s", self._name)
         if old is not None:
-            self._retired.append((old, retire(old, _GRACE)))
+            self._retired.append((old, retire(old, _RETIRE_GRACE_S)))
 
     def _open(self) -> Channel:
         if not self._addresses:

@@ -18,7 +18,7 @@ class AsyncPages(Generic[Item, Page]):
         self._call, self._request, self._items, self._timeout = call, request, items, timeout
 
     async def page(self) -> Page:
-        """The page that was asked for, with its `next_page_token`. Raises `WeftError`."""
+        """The requested page, with its `next_page_token`. Raises `WeftError`."""
         return await self._call(self._request, self._timeout)
 
     async def pages(self) -> AsyncIterator[Page]:

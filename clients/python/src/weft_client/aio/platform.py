@@ -22,5 +22,5 @@ def connect(target: str, credentials: grpc.ChannelCredentials | None, options: l
 
 
 def retire(channel: Channel, seconds: float) -> Ending:
-    """Close a channel once its running calls are done, at the latest after so many seconds."""
+    """Close a channel once its running calls are done, at the latest after `seconds`."""
     return asyncio.get_running_loop().create_task(channel.close(grace=seconds))

@@ -18,8 +18,8 @@ from weft_client.calls.method import Method, Reply, Request
 if TYPE_CHECKING:
     from weft_client.aio.auth import AsyncAuth
 
-_PATIENCE = 60.0
-"""Seconds without a message for which a stream that can resume keeps trying."""
+_RESUME_TIMEOUT_S = 60.0
+"""How long a stream that can resume keeps trying without a message."""
 
 
 class AsyncStreaming(Generic[Request, Reply]):
@@ -48,9 +48,9 @@ class AsyncStreaming(Generic[Request, Reply]):
 class AsyncStream(Generic[Reply]):
     """Messages as they come. Close it, or use it as a context manager, when leaving it before its end.
 
-    A stream whose messages bear a cursor resumes from the last one when the connection breaks or the service ends it for
-    the time being; heartbeats are passed over. Messages may come twice after that. `cursor` is the last one seen, to be
-    kept by who wants to go on later.
+    A stream whose messages have a cursor resumes from the last one when the connection breaks or the service ends it
+    temporarily; heartbeats are passed over. Messages may come twice after that. `cursor` is the last one seen, to be
+    stored by callers that resume later.
     """
 
     def __init__(self, streaming: AsyncStreaming[Any, Reply], request: Any, timeout: float | None) -> None:
@@ -136,7 +136,7 @@ class AsyncStream(Generic[Reply]):
         renew = auth.refused if auth is not None else None
         try:
             if self._resumes:
-                return self._opened.broke(error, renew, patient=monotonic() - self._quiet_since < _PATIENCE)
+                return self._opened.broke(error, renew, patient=monotonic() - self._quiet_since < _RESUME_TIMEOUT_S)
             if self._begun or isinstance(error, failures.WeftError):
                 return self._opened.broke(error, None, patient=False)
             return self._opened.failed(error, renew)

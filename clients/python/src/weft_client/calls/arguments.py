@@ -22,7 +22,7 @@ def enum(prefix: str, value: str | int | None) -> Any:
 
 
 def enums(prefix: str, values: Iterable[str | int] | None) -> Any:
-    """Each of them."""
+    """Each value."""
     return None if values is None else [enum(prefix, value) for value in values]
 
 
@@ -39,7 +39,7 @@ def message(kind: Descriptor, value: Any) -> Any:
 
 
 def messages(kind: Descriptor, values: Iterable[Any] | None) -> Any:
-    """Each of them."""
+    """Each value."""
     return None if values is None else [message(kind, value) for value in values]
 
 

@@ -1,7 +1,7 @@
-"""The one choke point: every call of every flavour is a `Call`, which decides all that is to be decided.
+"""Every call of every flavour is a `Call`, which makes all decisions.
 
-It sends nothing and waits for nothing; the flavours do that, and ask here what to send, whether to try again, and what
-to raise. So deadlines, retries, keys, breaker, spans and metrics are the same for all.
+It sends nothing and waits for nothing; the flavours do that, and ask it what to send, whether to retry, and what to
+raise. So deadlines, retries, keys, breaker, spans and metrics are the same for all.
 """
 
 import logging
@@ -25,13 +25,13 @@ log = logging.getLogger("weft_client.call")
 UNHEALTHY = frozenset(
     (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 )
-"""The codes that the breaker counts; any other answer, be it an error, is that of a service in health."""
+"""The codes that the breaker counts; any other answer, even an error, is that of a healthy service."""
 
 Renew = Callable[[str], bool]
-"""Told of a refused `authorization`, says whether another can be had."""
+"""Takes a refused `authorization`; returns whether another can be fetched."""
 
-_NEVER = float("inf")
-_LONGEST = 365 * 86_400.0
+_NO_TIMEOUT_S = float("inf")
+_MAX_DEADLINE_S = 365 * 86_400.0
 """Seconds of the longest deadline that is sent: gRPC refuses an endless one."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -68,7 +68,7 @@ class Call:
             raise ValueError(f"idempotency_key must be 1 to 255 visible ASCII characters without spaces: {key!r}.")
         self._started = now = monotonic()
         if timeout is None:
-            timeout = _NEVER if method.streaming else method.deadline
+            timeout = _NO_TIMEOUT_S if method.streaming else method.deadline
         end = now + timeout
         outer = context.deadline.get()
         self._end = end if outer is None or end < outer else outer
@@ -113,7 +113,7 @@ class Call:
         self._entered = True
         self.attempts += 1
         self._fruitless += 1
-        return min(left, self._method.deadline) if self._method.streaming else min(left, _LONGEST)
+        return min(left, self._method.deadline) if self._method.streaming else min(left, _MAX_DEADLINE_S)
 
     def succeeded(self) -> None:
         """The attempt was answered to its end."""
@@ -121,7 +121,7 @@ class Call:
         self.progressed()
 
     def progressed(self) -> None:
-        """The attempt was answered, be it with the first message of several."""
+        """The attempt was answered, even with only the first message of several."""
         if self._entered:
             self._entered = False
             self._link.breaker.succeeded()
@@ -156,7 +156,7 @@ class Call:
         return found
 
     def end(self) -> None:
-        """The call is over, in whichever way."""
+        """The call is over, regardless of outcome."""
         if self._entered:
             self._entered = False
             self._link.breaker.cancelled()

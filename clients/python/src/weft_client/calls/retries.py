@@ -6,42 +6,42 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often and how soon. Attempt n waits a random time up to `first * 2**(n-1)` seconds, at most `most`.
+    """How often and how soon. Attempt n waits a random time up to `first_pause_s * 2**(n-1)`, up to `max_pause_s`.
 
     Full jitter, as in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): it spreads a crowd of clients
-    best for the least work. `attempts` counts the first one, so 1 turns retries off.
+    best for the least work. `attempts` counts the first one, so 1 disables retries.
     """
 
     attempts: int = 5
-    first: float = 0.1
-    most: float = 2.0
+    first_pause_s: float = 0.1
+    max_pause_s: float = 2.0
 
     def pause(self, attempts: int) -> float:
-        """Seconds to wait after so many attempts."""
-        return random.uniform(0, min(self.most, self.first * 2 ** (attempts - 1)))  # noqa: S311
+        """Seconds to wait after `attempts` attempts."""
+        return random.uniform(0, min(self.max_pause_s, self.first_pause_s * 2 ** (attempts - 1)))  # noqa: S311
 
 
 DEFAULT = Retries()
 
 
 class Budget:
-    """Retries that may be spent: each costs one token, each success earns a tenth, ten are the most.
+    """Retries that may be spent: each costs one token, each success earns a tenth, up to ten.
 
     The scheme of gRPC's retry throttling (gRFC A6): a short fault is retried freely, a long one adds at most a tenth to
     the load.
     """
 
     __slots__ = ("tokens",)
-    MOST = 10.0
-    EARNED = 0.1
+    MAX_TOKENS = 10.0
+    TOKENS_PER_SUCCESS = 0.1
 
     def __init__(self) -> None:
-        self.tokens = self.MOST
+        self.tokens = self.MAX_TOKENS
 
     def earn(self) -> None:
         """A call succeeded."""
-        if self.tokens < self.MOST:
-            self.tokens = min(self.MOST, self.tokens + self.EARNED)
+        if self.tokens < self.MAX_TOKENS:
+            self.tokens = min(self.MAX_TOKENS, self.tokens + self.TOKENS_PER_SUCCESS)
 
     def spend(self) -> bool:
         """Whether one more retry may be made; if so, it is paid."""

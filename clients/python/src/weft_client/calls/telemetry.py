@@ -63,7 +63,7 @@ def end(
 
 
 def retried(span: Span, code: str, pause: float) -> None:
-    """An attempt failed and another follows after so many seconds."""
+    """An attempt failed and another follows after `pause` seconds."""
     if span.is_recording():
         span.add_event("retry", {"rpc.response.status_code": code, "weft.pause": pause})
 

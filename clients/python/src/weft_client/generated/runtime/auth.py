@@ -17,7 +17,7 @@ class Auth(Protocol):
     """What a call asks for its `authorization` header."""
 
     def current(self) -> str | None:
-        """The header to send now; None where `fetch` must be asked."""
+        """The header to send now; None where `fetch` must be called."""
         ...
 
     def fetch(self) -> str:
@@ -49,7 +49,7 @@ class Fixed:
 
 
 class TokenSource:
-    """Tokens that are got by calls over the client's own connection."""
+    """Fetches tokens by calls over the client's own connection."""
 
     def __init__(self, connection: Connection, credentials: Credentials) -> None:
         self._connection, self._credentials = connection, credentials
@@ -102,7 +102,7 @@ class TokenSource:
         except Unauthenticated:
             if last is None or not last.refresh:
                 raise
-            return self._next(None)  # the session is over: sign in anew
+            return self._next(None)  # the session is over: sign in again
         return self._credentials.read(reply)
 
 

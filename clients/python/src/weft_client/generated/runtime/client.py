@@ -83,7 +83,7 @@ class MeshClient(Client):
         self._by_service: dict[str, Connection] = {}
 
     def _peer(self, service: str) -> Connection:
-        """The connection to a service, whose certificate must bear its name in the mesh."""
+        """The connection to a service, whose certificate must have its name in the mesh."""
         if service not in self._by_service:
             connection = Connection(
                 self._peers.get(service, ()),

@@ -21,7 +21,7 @@ class Pages(Generic[Item, Page]):
         self._call, self._request, self._items, self._timeout = call, request, items, timeout
 
     def page(self) -> Page:
-        """The page that was asked for, with its `next_page_token`. Raises `WeftError`."""
+        """The requested page, with its `next_page_token`. Raises `WeftError`."""
         return self._call(self._request, self._timeout)
 
     def pages(self) -> Iterator[Page]:

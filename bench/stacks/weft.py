@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from bench import dataset
-from bench.processes import NotReady, Process, free_port
+from bench.stacks import dataset
+from bench.stacks.processes import NotReady, Process, free_port
 
 START_SECONDS = 120
 

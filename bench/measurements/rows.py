@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bench.accounts import Groups
 from bench.load.plan import Plan
-from bench.measure import Sample, run
+from bench.measurements.accounts import Groups
+from bench.measurements.measure import Sample, run
 from bench.numbers import Spread
 
 
@@ -126,7 +126,7 @@ class Row:
 
 
 def alternate(sides: Sequence[Side], rounds: int, say: Callable[[str], None]) -> dict[str, list[Sample]]:
-    """The sides in turn, `rounds` times, each second round backwards so that drift favours none."""
+    """The sides one after another, `rounds` times, each second round backwards so that drift favours none."""
     samples: dict[str, list[Sample]] = {side.name: [] for side in sides}
     for number in range(rounds):
         for side in sides if number % 2 == 0 else list(reversed(sides)):

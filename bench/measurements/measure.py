@@ -6,10 +6,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from bench import accounts
-from bench.accounts import Groups
 from bench.load.plan import Outcome, Plan
-from bench.processes import ROOT, SOURCES
+from bench.measurements import accounts
+from bench.measurements.accounts import Groups
+from bench.stacks.processes import ROOT, SOURCES
 
 
 class LoadFailed(Exception):

@@ -82,7 +82,7 @@ class _Closing:
 
 
 async def weft_orders(plan: Plan) -> tuple[list[Send], Kept]:
-    """`GetOrder` by the generated client, in plain text, tracing as told."""
+    """`GetOrder` by the generated client, in plain text, with the plan's tracing."""
     _traced(plan)
     client = InternalWeft({"order": plan.targets})
     order_id = plan.arguments["order_id"]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.processes import Process, free_port
+from bench.stacks.processes import Process, free_port
 from codegen import envoy
 
 _TYPE = "type.googleapis.com/envoy.extensions"

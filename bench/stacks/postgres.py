@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench.processes import NotReady, free_port
+from bench.stacks.processes import NotReady, free_port
 from deploy.local.components import postgres
 from deploy.local.state import home as homes
 
@@ -15,7 +15,7 @@ CONNECTIONS = 200
 
 
 class Postgres:
-    """A running server with no databases of ours yet; its data lies below `folder`."""
+    """A running server with no databases of ours yet; its data is below `folder`."""
 
     def __init__(self, folder: Path) -> None:
         home = homes.Home(folder)

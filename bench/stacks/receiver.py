@@ -1,4 +1,4 @@
-"""A trace receiver that counts: `python -m bench.receiver host:port`. The same for every side of a comparison."""
+"""A trace receiver that counts: `python -m bench.stacks.receiver host:port`. The same for every side of a comparison."""
 
 import asyncio
 import signal

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import plots
+from bench.reports import plots
 
 Report = Mapping[str, Any]
 """`machine`, `terms` (what all sides had in common) and `rows` as `Row.as_dict` gives them."""

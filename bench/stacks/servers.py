@@ -1,4 +1,4 @@
-"""Smallest servers, for limits and for what the chain adds: `python -m bench.servers bare|stock|chain host:port`.
+"""Smallest servers, for limits and for what the chain adds: `python -m bench.stacks.servers bare|stock|chain host:port`.
 
 All answer `OrderService.GetOrder` and `CreateOrder` with one fixed order, from typed messages, and ask no database.
 `bare` is grpc.aio as it comes, `stock` has OpenTelemetry's interceptor, `chain` is the chassis's chain, and `edge` is
@@ -47,7 +47,7 @@ ORDER = order_pb2.Order(
 
 
 class Bare(order_service_pb2_grpc.OrderServiceServicer):
-    """Answers at once."""
+    """Answers immediately."""
 
     async def GetOrder(self, request, context):
         """The one order."""
@@ -75,7 +75,7 @@ class Chained:
 
 
 async def build(kind: str) -> grpc.aio.Server:
-    """The server of a kind; what it is told comes from `BENCH_OTLP`, `BENCH_RATIO`, `BENCH_JWKS`."""
+    """The server of a kind; its settings come from `BENCH_OTLP`, `BENCH_RATIO`, `BENCH_JWKS`."""
     otlp, ratio = os.environ.get("BENCH_OTLP", ""), float(os.environ.get("BENCH_RATIO", "1"))
     if kind == "chain":
         return _chained(tracing.start("chain", otlp, ratio, ""))

@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [ROOT, ROOT / "gen/python", ROOT / "clients/python/src", ROOT / "third_party/python"]
 
 
 class NotReady(Exception):
-    """A process ended or stayed silent instead of answering; the message bears the end of its log."""
+    """A process ended or stayed silent instead of answering; the message has the end of its log."""
 
 
 def free_port() -> int:
@@ -73,7 +73,7 @@ class Process:
         raise NotReady(f"{self._popen.args} does not answer at {address}:\n{self.tail()}")
 
     def wait_until_logged(self, words: str, times: int, seconds: float = 60.0) -> None:
-        """Returns once the log bears the words that often. Raises `NotReady`."""
+        """Returns once the log has `words` `times` times. Raises `NotReady`."""
         began = time.monotonic()
         while self.log.read_text(errors="replace").count(words) < times:
             if self._popen.poll() is not None or time.monotonic() - began > seconds:

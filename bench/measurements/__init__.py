@@ -1,0 +1,1 @@
+"""Measurements: load against processes, their CPU accounts, and the rows of the table."""
