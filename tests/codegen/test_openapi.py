@@ -198,7 +198,7 @@ def test_secrets_are_passwords_and_personal_data_is_marked() -> None:
         "type": "string",
         "minLength": 12,
         "maxLength": 128,
-        "description": "12 to 128 characters, not a common one.",
+        "description": "Password of 12 to 128 characters that is not on the list of common passwords.",
         "x-sensitivity": "secret",
         "format": "password",
         "writeOnly": True,
