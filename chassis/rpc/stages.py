@@ -147,15 +147,15 @@ def _log_undeclared(method: Method, raised: WeftError, reason: Reason | None) ->
 
 def admission(server: ServerContext, method: Method, next_: Next) -> Next:
     """Before any work is done: shed load while a refusal is cheap, and limit the time of a call."""
-    most, longest, streaming = server.max_concurrent_calls, method.deadline, method.server_streaming
-    limit = TimeLimit(longest)
+    max_calls, max_time, streaming = server.max_concurrent_calls, method.deadline, method.server_streaming
+    limit = TimeLimit(max_time)
 
     async def run(call: Call) -> bytes | None:
         # An open stream is mostly idle: streams have a limit of their own and do not count as calls.
-        if (server.streams >= most) if streaming else (server.in_flight - server.streams > most):
+        if (server.streams >= max_calls) if streaming else (server.in_flight - server.streams > max_calls):
             raise errors.Overloaded(retry_after=timedelta(seconds=1))
         caller_left = call.context.time_remaining()
-        left = longest if caller_left is None else min(caller_left, longest)
+        left = max_time if caller_left is None else min(caller_left, max_time)
         call.deadline = time.monotonic() + left
         handed_on.deadline.set(call.deadline)
         handed_on.authorization.set(call.authorization)
@@ -166,7 +166,7 @@ def admission(server: ServerContext, method: Method, next_: Next) -> Next:
                 return await next_(call)
             finally:
                 server.streams -= 1
-        if caller_left is not None and caller_left <= longest:  # grpc enforces the caller's own deadline
+        if caller_left is not None and caller_left <= max_time:  # grpc enforces the caller's own deadline
             return await next_(call)
         return await limit.enforce(next_(call))
 

@@ -24,7 +24,7 @@ DURATION = "must be at most 10,000 years"
 
 
 def compiled(message: Descriptor, within: tuple[str, ...] = ()) -> Check | None:
-    """The check of a message; None where nothing in it can be too long. A message within itself is looked at once."""
+    """The check of a message; None where nothing in it can be too long. A recursive message is checked one level deep."""
     if message.full_name in within:
         return None
     inside = (*within, message.full_name)
@@ -56,11 +56,11 @@ def _field(field: FieldDescriptor, within: tuple[str, ...]) -> Check | None:
 
 
 def _list(field: FieldDescriptor, within: tuple[str, ...]) -> Check | None:
-    most, check = sizes.max_items(field), _value(field, sizes.rules(field).repeated.items, within)
+    limit, check = sizes.max_items(field), _value(field, sizes.rules(field).repeated.items, within)
 
     def check_list(entries: Any) -> Found | None:
-        if most is not None and len(entries) > most:
-            return [], f"must have at most {most} items"
+        if limit is not None and len(entries) > limit:
+            return [], f"must have at most {limit} items"
         if check is not None:
             for place, entry in enumerate(entries):
                 found = check(entry)
@@ -69,18 +69,18 @@ def _list(field: FieldDescriptor, within: tuple[str, ...]) -> Check | None:
                     return found
         return None
 
-    return None if most is None and check is None else check_list
+    return None if limit is None and check is None else check_list
 
 
 def _map(field: FieldDescriptor, within: tuple[str, ...]) -> Check | None:
-    most, said = sizes.max_items(field), sizes.rules(field).map
+    limit, said = sizes.max_items(field), sizes.rules(field).map
     assert field.message_type is not None
     of = field.message_type.fields_by_name
     checks = _value(of["key"], said.keys, within), _value(of["value"], said.values, within)
 
     def check_map(entries: Any) -> Found | None:
-        if most is not None and len(entries) > most:
-            return [], f"must have at most {most} entries"
+        if limit is not None and len(entries) > limit:
+            return [], f"must have at most {limit} entries"
         for entry in entries.items() if any(checks) else ():
             for part, check in zip(entry, checks, strict=True):
                 found = check(part) if check else None
@@ -89,15 +89,15 @@ def _map(field: FieldDescriptor, within: tuple[str, ...]) -> Check | None:
                     return found
         return None
 
-    return None if most is None and not any(checks) else check_map
+    return None if limit is None and not any(checks) else check_map
 
 
 def _value(field: FieldDescriptor, said: validate_pb2.FieldRules, within: tuple[str, ...]) -> Check | None:
     if field.type == FieldDescriptor.TYPE_STRING:
         return _text(field, said)
     if field.type == FieldDescriptor.TYPE_BYTES:
-        most = sizes.max_length(said)
-        return _most(len, most, "bytes") if most is not None else None
+        limit = sizes.max_length(said)
+        return _max_size(len, limit, "bytes") if limit is not None else None
     if field.message_type is None:
         return None
     kind = field.message_type.full_name
@@ -108,19 +108,19 @@ def _value(field: FieldDescriptor, said: validate_pb2.FieldRules, within: tuple[
         return (lambda message: check(message.value)) if check else None
     if kind in sizes.OPAQUE:
         size = sizes.max_bytes(field)
-        return _most(lambda message: int(message.ByteSize()), size, "bytes") if size else None
+        return _max_size(lambda message: int(message.ByteSize()), size, "bytes") if size else None
     return compiled(field.message_type, within)
 
 
-def _most(size: Callable[[Any], int], most: int, unit: str) -> Check:
-    return lambda value: ([], f"must have at most {most} {unit}") if size(value) > most else None
+def _max_size(size: Callable[[Any], int], limit: int, unit: str) -> Check:
+    return lambda value: ([], f"must have at most {limit} {unit}") if size(value) > limit else None
 
 
 def _text(field: FieldDescriptor, said: validate_pb2.FieldRules) -> Check:
-    most, allowed = sizes.max_length(said), wording.length(field, said)
+    limit, allowed = sizes.max_length(said), wording.length(field, said)
 
     def check_text(value: str) -> Found | None:
-        if most is not None and len(value) > most:
+        if limit is not None and len(value) > limit:
             return [], allowed
         if "\0" in value:
             return [], NUL

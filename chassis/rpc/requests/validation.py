@@ -27,12 +27,12 @@ def reader(method: Method, contract: Contract) -> Callable[[bytes], Message]:
 
     What it returns raises `BodyTooLarge`, `MessageMalformed` or `RequestInvalid`.
     """
-    kind, most = message_class(method.input), sizes.largest_body(method, contract)
+    kind, max_bytes = message_class(method.input), sizes.largest_body(method, contract)
     descriptor = descriptor_pool.Default().FindMessageTypeByName(method.input)
     too_long = size_limits.compiled(descriptor) or (lambda _: None)
 
     def read(data: bytes) -> Message:
-        if len(data) > most:
+        if len(data) > max_bytes:
             raise errors.BodyTooLarge()
         try:
             request = kind.FromString(data)

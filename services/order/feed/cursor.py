@@ -7,15 +7,13 @@ A position is always a committed change, never a number that a transaction was a
 the numbers of transactions that wrote nothing are used again (docs/decisions/0064).
 """
 
-import base64
-import hmac
 import struct
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from chassis.security.signed_token import SignedToken
 from services.order.domain.order import CursorInvalid
 
-_MAC_BYTES = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FORMAT = struct.Struct(">QQQ")
@@ -50,22 +48,20 @@ class Cursors:
     """Writes positions as opaque signed text, valid for one owner."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._tokens = SignedToken(key)
 
     def write(self, position: Position, owner: tuple[str, str]) -> str:
         packed = _FORMAT.pack(*position)
-        return base64.urlsafe_b64encode(self._mac(packed, owner) + packed).decode()
+        return self._tokens.write(packed, _context(owner))
 
     def read(self, cursor: str, owner: tuple[str, str]) -> Position:
         """Raises `CursorInvalid` for a cursor that was not written by us, or not for this owner."""
         try:
-            raw = base64.b64decode(cursor, altchars=b"-_", validate=True)
+            packed = self._tokens.read(cursor, _context(owner))
         except ValueError:
             raise CursorInvalid() from None
-        mac, packed = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if len(packed) != _FORMAT.size or not hmac.compare_digest(mac, self._mac(packed, owner)):
-            raise CursorInvalid()
         return Position(*_FORMAT.unpack(packed))
 
-    def _mac(self, packed: bytes, owner: tuple[str, str]) -> bytes:
-        return hmac.digest(self._key, "\n".join(owner).encode() + b"\n" + packed, "sha256")[:_MAC_BYTES]
+
+def _context(owner: tuple[str, str]) -> bytes:
+    return "\n".join(owner).encode()
