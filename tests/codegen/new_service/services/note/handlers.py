@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from sqlalchemy import bindparam, insert, select
-from app.note.v1 import note_service_pb2 as pb
+from weft.note.v1 import note_service_pb2 as pb
 
 from chassis import ids
 from chassis.rpc.call import Call
