@@ -21,7 +21,7 @@ Z = 3.3
 async def test_the_time_of_a_sign_up_does_not_tell_whether_the_address_has_an_account(harness: Harness, clock) -> None:
     async with harness.running("user", build, clock, work=False, mails_of_network=10_000) as running:
         world = World(running, harness, clock)
-        owners = [(await world.proven(f"owner{number}")).email for number in range(ROUNDS // 4)]
+        owners = [(await world.registered(f"owner{number}")).email for number in range(ROUNDS // 4)]
 
         async def seconds(email: str) -> float:
             request = SignUpRequest(email=email, password="another password of mine")

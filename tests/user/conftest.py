@@ -1,4 +1,4 @@
-"""The user service on a real socket, with people, operators and clients who come in by its own doors."""
+"""The user service on a real socket, with people, operators and clients who use its own RPCs."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

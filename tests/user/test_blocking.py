@@ -33,7 +33,7 @@ def email() -> str:
 
 @pytest.fixture(scope="module")
 def tokens(grpc_stub: Any, grpc_server: Running, loop: Loop, email: str) -> auth_service_pb2.TokenPair:
-    """Of someone who signed up, proved the address and signed in."""
+    """Of someone who signed up, verified the address and signed in."""
     grpc_stub.SignUp(auth_service_pb2.SignUpRequest(email=email, password=PASSWORD, display_name="Ada"))
     pending = loop.run(grpc_server.app.database.one(Query("SELECT sign_up_id FROM sign_ups")))
     asked = auth_service_pb2.IssueVerificationCodeRequest(sign_up_id=pending.sign_up_id)
@@ -42,7 +42,7 @@ def tokens(grpc_stub: Any, grpc_server: Running, loop: Loop, email: str) -> auth
     return grpc_stub.SignIn(auth_service_pb2.SignInRequest(email=email, password=PASSWORD))
 
 
-def test_a_blocking_client_comes_in_and_sees_itself(grpc_channel: Any, tokens: Any, email: str) -> None:
+def test_a_blocking_client_signs_in_and_sees_itself(grpc_channel: Any, tokens: Any, email: str) -> None:
     stub = user_service_pb2_grpc.UserServiceStub(grpc_channel)
     metadata = [("authorization", f"Bearer {tokens.access_token}")]
     me = stub.GetUser(user_service_pb2.GetUserRequest(user_id="me"), metadata=metadata)

@@ -1,4 +1,4 @@
-"""First data: what the environment names is there, however often it is asked for."""
+"""First data: operator and client of the environment exist, however often the bootstrap is repeated."""
 
 import pytest
 from weft.api.v1 import scope_pb2
@@ -31,7 +31,7 @@ async def given(world: World, **settings: str) -> None:
         await app.database.close()
 
 
-async def test_operator_and_client_come_in(world: World) -> None:
+async def test_operator_and_client_sign_in(world: World) -> None:
     operator = {"operator_email": world.email("operator"), **GIVEN}
     await given(world, **operator)
     tokens = await world.sign_in(operator["operator_email"], operator["operator_password"])
@@ -74,7 +74,7 @@ async def test_new_credentials_replace_the_old_ones(world: World) -> None:
 
 
 async def test_someone_with_an_account_is_made_the_operator(world: World) -> None:
-    person = await world.proven("ada")
+    person = await world.registered("ada")
     await given(world, operator_email=person.email, operator_password=person.password)
     person.tokens = await world.sign_in(person.email, person.password)
     me = await world.users.GetUser(GetUserRequest(user_id="me"), metadata=person.metadata)
@@ -82,7 +82,7 @@ async def test_someone_with_an_account_is_made_the_operator(world: World) -> Non
     assert scope_pb2.ROLE_OPERATOR in me.roles
 
 
-async def test_without_credentials_there_is_a_key_and_nobody(world: World) -> None:
+async def test_without_credentials_only_a_key_is_made(world: World) -> None:
     await given(world)
     counts = "SELECT (SELECT count(*) FROM users) AS u, (SELECT count(*) FROM clients) AS c, (SELECT count(*) FROM signing_keys) AS k"
     assert [tuple(row) for row in await world.rows(counts)] == [(0, 0, 1)]

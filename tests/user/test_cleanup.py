@@ -17,7 +17,7 @@ def sweep(world: World):
     return next(job for _, job, name in world.app._jobs if name == "retention")
 
 
-async def test_a_sign_up_that_nobody_proves_ends_with_its_code(world: World, sweep) -> None:
+async def test_an_unverified_sign_up_expires_with_its_code(world: World, sweep) -> None:
     mailed, unmailed = await world.sign_up("ada"), await world.sign_up("bob")
     world.clock.advance(timedelta(hours=1))
     await world.code(mailed)
@@ -30,7 +30,7 @@ async def test_a_sign_up_that_nobody_proves_ends_with_its_code(world: World, swe
     await assert_refused(world.code(unmailed), "SIGN_UP_NOT_FOUND")
 
 
-async def test_an_account_that_an_older_release_opened_without_a_proof_goes(world: World, sweep) -> None:
+async def test_an_unverified_account_of_an_older_release_is_deleted(world: World, sweep) -> None:
     operator, invited = await world.operator(), "ada"
     request = CreateUserRequest(email=world.email(invited))
     await world.users.CreateUser(request, metadata=operator.metadata)

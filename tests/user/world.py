@@ -1,4 +1,4 @@
-"""Whoever calls the user service: people who sign up, an operator, partners' clients, other services."""
+"""The callers of the user service: people who sign up, an operator, partners' clients, other services."""
 
 import base64
 import json
@@ -88,7 +88,7 @@ class World:
             event_pb2.Event.FromString(row.payload) for row in await self.rows("SELECT payload FROM outbox ORDER BY id")
         ]
 
-    async def told(self) -> list[tuple[str, str, int]]:
+    async def emitted(self) -> list[tuple[str, str, int]]:
         """Type, aggregate and sequence of the events."""
         return [(event.type, event.aggregate_id, event.sequence) for event in await self.events()]
 
@@ -97,7 +97,7 @@ class World:
         return [("x-envoy-external-address", address or self.address)]
 
     async def sign_up(self, name: str, password: str = PASSWORD, address: str = "", **more: str) -> Person:
-        """Someone who has yet to prove the address."""
+        """Someone whose address is not verified yet."""
         request = auth_service_pb2.SignUpRequest(
             email=self.email(name), password=password, **{"display_name": name.title(), **more}
         )
@@ -110,11 +110,11 @@ class World:
         return (await self.auth.IssueVerificationCode(request)).code
 
     async def verify(self, email: str, code: str, password: str = PASSWORD, address: str = "") -> None:
-        """Prove an address and a sign-up."""
+        """Verify the address of a sign-up."""
         request = auth_service_pb2.VerifyEmailRequest(email=email, code=code, password=password)
         await self.auth.VerifyEmail(request, metadata=self.at(address))
 
-    async def proven(self, name: str, password: str = PASSWORD) -> Person:
+    async def registered(self, name: str, password: str = PASSWORD) -> Person:
         """Someone with an account."""
         person = await self.sign_up(name, password)
         await self.verify(person.email, await self.code(person), password)
@@ -128,7 +128,7 @@ class World:
 
     async def person(self, name: str) -> Person:
         """Someone who is signed in."""
-        person = await self.proven(name)
+        person = await self.registered(name)
         person.tokens = await self.sign_in(person.email, person.password)
         return person
 
@@ -171,11 +171,11 @@ class World:
         return [("authorization", f"Bearer {answer.body['access_token']}")]
 
     async def token(self, basic: tuple[str, str] | None = None, **form: str) -> Answer:
-        """Ask the token endpoint, with a form and perhaps HTTP Basic."""
+        """Call the token endpoint, with a form and perhaps HTTP Basic."""
         return await self.post(self.oauth.Token, oauth_service_pb2.TokenRequest, urlencode(form).encode(), basic)
 
     async def revoke(self, basic: tuple[str, str] | None = None, **form: str) -> Answer:
-        """Ask the revocation endpoint."""
+        """Call the revocation endpoint."""
         return await self.post(self.oauth.Revoke, oauth_service_pb2.RevokeRequest, urlencode(form).encode(), basic)
 
     async def post(
@@ -206,8 +206,8 @@ class World:
         return self.harness.channel("user", self.running.address, identity)
 
 
-async def ask(world: World, client: partner_pb2.Client) -> Answer:
-    """Ask for a token with a client's secret."""
+async def request_token(world: World, client: partner_pb2.Client) -> Answer:
+    """Request a token with a client's secret."""
     return await world.token((client.client_id, client.secret), grant_type="client_credentials")
 
 

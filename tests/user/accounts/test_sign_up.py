@@ -1,4 +1,4 @@
-"""Sign-up: one answer for everyone, after the same work, and a pending sign-up for each who asks."""
+"""Sign-up: the same response for everyone, after the same work, and a pending sign-up for each address and password."""
 
 import asyncio
 import secrets
@@ -16,7 +16,7 @@ def elsewhere() -> str:
     return f"2001:{secrets.token_hex(2)}:{secrets.token_hex(2)}::9"
 
 
-async def test_a_sign_up_waits_for_its_proof_and_a_mail_is_asked_for(world: World) -> None:
+async def test_a_sign_up_is_pending_and_requests_a_mail(world: World) -> None:
     person = await world.sign_up("ada", locale="DE-at")
 
     assert await world.rows("SELECT 1 FROM users") == []
@@ -37,12 +37,12 @@ async def test_the_answer_is_accepted(world: World) -> None:
 
 
 async def test_nothing_personal_and_no_password_stands_in_the_open(world: World) -> None:
-    person, proven = await world.sign_up("ada"), await world.person("bob")
+    person, registered = await world.sign_up("ada"), await world.person("bob")
     code = await world.code(person)
     tables = ("users", "outbox", "sign_ups")
     # Bytes are shown in hexadecimal.
     everything = str([await world.rows(f"SELECT {table}::text FROM {table}") for table in tables])
-    for secret in (person.email, proven.email, "Ada", "Bob", person.password, code):
+    for secret in (person.email, registered.email, "Ada", "Bob", person.password, code):
         assert secret not in everything
         assert secret.encode().hex() not in everything
 
@@ -64,21 +64,21 @@ async def test_an_address_that_no_mail_reaches_is_refused(world: World, email: s
     )
 
 
-async def test_a_taken_address_gets_the_same_answer_and_its_owner_a_mail_without_a_code(world: World) -> None:
+async def test_a_taken_address_gets_the_same_response_and_its_owner_a_mail_without_a_code(world: World) -> None:
     owner = await world.person("ada")
     request = SignUpRequest(email=owner.email.upper(), password="another password of mine", locale="de")
     await world.auth.SignUp(request, metadata=world.at(elsewhere()))
 
     asked = (await world.events())[-1]
     assert (asked.type, asked.user_id) == ("user.signed_up", "")
-    letter = await world.auth.IssueVerificationCode(IssueVerificationCodeRequest(sign_up_id=asked.aggregate_id))
-    assert (letter.code, letter.email, letter.locale) == ("", owner.email.upper(), "en")
+    mail = await world.auth.IssueVerificationCode(IssueVerificationCodeRequest(sign_up_id=asked.aggregate_id))
+    assert (mail.code, mail.email, mail.locale) == ("", owner.email.upper(), "en")
     assert len(await world.rows("SELECT 1 FROM users")) == 1
     await world.sign_in(owner.email, owner.password)
 
 
 async def test_a_sign_up_does_the_same_whether_or_not_the_address_has_an_account(start) -> None:
-    """Not one row of `users` is looked at: neither its answer nor its time can tell."""
+    """No row of `users` is read: neither the response nor its duration can reveal an account."""
     async with start(pool_size=1) as world:
         owner = await world.person("ada")
 
@@ -103,21 +103,21 @@ async def touches(world: World) -> dict[str, int]:
     return {row.relname: row.count for row in rows}
 
 
-async def test_sign_ups_of_one_person_at_once_are_one(world: World) -> None:
+async def test_concurrent_sign_ups_of_one_person_are_one(world: World) -> None:
     await asyncio.gather(*(world.sign_up("ada", address=elsewhere()) for _ in range(5)))
     assert [row.mails for row in await world.rows("SELECT mails FROM sign_ups")] == [5]
-    told = await world.told()
-    assert {kind for kind, _, _ in told} == {"user.signed_up"}
-    assert sorted(sequence for _, _, sequence in told) == list(range(1, 6))
+    emitted = await world.emitted()
+    assert {kind for kind, _, _ in emitted} == {"user.signed_up"}
+    assert sorted(sequence for _, _, sequence in emitted) == list(range(1, 6))
 
 
-async def test_one_network_asks_for_five_mails_an_hour_to_an_address(world: World) -> None:
+async def test_one_network_may_request_five_mails_an_hour_to_an_address(world: World) -> None:
     for _ in range(5):
         await world.sign_up("ada")
     refusal = await assert_refused(world.sign_up("ada"), "TOO_MANY_ATTEMPTS")
     assert refusal.retry_after is not None and 3500 < refusal.retry_after <= 3600
     await world.sign_up("bob")
-    assert len(await world.told()) == 6
+    assert len(await world.emitted()) == 6
 
 
 async def test_a_mailbox_that_is_flooded_still_hears_of_its_owner_and_once_from_each_neighbourhood(
@@ -141,10 +141,10 @@ async def test_a_sign_up_has_ten_mails_in_its_life(start) -> None:
             await world.sign_up("ada")
         refusal = await refused(world.sign_up("ada"))
         assert (refusal.reason, refusal.retry_after) == ("TOO_MANY_ATTEMPTS", 24 * 3600)
-        assert len(await world.told()) == 10
+        assert len(await world.emitted()) == 10
 
 
-async def test_one_network_asks_for_a_hundred_mails_an_hour(world: World) -> None:
+async def test_one_network_may_request_a_hundred_mails_an_hour(world: World) -> None:
     mine = f"{secrets.randbelow(100)}.{secrets.randbelow(256)}.{secrets.randbelow(256)}.7"
     for number in range(100):
         await world.auth.ResendVerification(

@@ -1,4 +1,4 @@
-"""The proof of an address: codes that work once, for a day, for five attempts, and with the password that asked for them."""
+"""Verification of an address: codes work once, for a day, for five attempts, and only with the password of their sign-up."""
 
 import asyncio
 from datetime import timedelta
@@ -38,13 +38,13 @@ async def resend(world: World, email: str, password: str = "", address: str = ""
     await world.auth.ResendVerification(request, metadata=world.at(address))
 
 
-async def test_the_right_code_opens_the_account_and_is_told(world: World) -> None:
+async def test_the_right_code_opens_the_account_and_emits_an_event(world: World) -> None:
     person = await world.sign_up("ada", locale="de-AT")
     await world.verify(person.email.upper(), await world.code(person))
 
     (row,) = await world.rows("SELECT user_id, state, roles, plan, partner_id, locale FROM users")
     assert tuple(row)[1:] == ("ACTIVE", ["customer"], "free", None, "de-AT")
-    assert (await world.told())[-1] == ("user.verified", row.user_id, 1)
+    assert (await world.emitted())[-1] == ("user.verified", row.user_id, 1)
     assert await world.rows("SELECT 1 FROM sign_ups") == []
     assert (await world.sign_in(person.email, person.password)).user_id == row.user_id
 
@@ -56,13 +56,13 @@ async def test_a_code_works_once(world: World) -> None:
     assert await refusal_of(world, person.email, code) == INVALID
 
 
-async def test_a_code_that_is_sent_ten_times_at_once_works_once(world: World) -> None:
+async def test_a_code_in_ten_concurrent_calls_works_once(world: World) -> None:
     person = await world.sign_up("ada")
     code = await world.code(person)
     calls = [world.verify(person.email, code, address=elsewhere()) for _ in range(10)]
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(answer is None for answer in answers) == 1
-    assert [kind for kind, _, _ in await world.told()].count("user.verified") == 1
+    assert [kind for kind, _, _ in await world.emitted()].count("user.verified") == 1
 
 
 async def test_whatever_codes_come_and_in_whichever_order_only_the_owners_password_opens(world: World) -> None:
@@ -95,7 +95,7 @@ async def test_the_owners_name_is_the_owners(world: World) -> None:
     assert me.display_name == "Ada"
 
 
-async def test_what_is_proven_ends_the_others_of_the_address_and_no_more(world: World) -> None:
+async def test_a_verification_ends_only_the_other_sign_ups_of_its_address(world: World) -> None:
     owner, bob = await world.sign_up("ada"), await world.sign_up("bob")
     stranger = await world.sign_up("ada", STRANGERS, elsewhere())
     code = await world.code(stranger)
@@ -106,7 +106,7 @@ async def test_what_is_proven_ends_the_others_of_the_address_and_no_more(world: 
     await assert_refused(world.code(stranger), "SIGN_UP_NOT_FOUND")
 
 
-async def test_of_two_who_prove_one_address_at_once_one_has_the_account(world: World) -> None:
+async def test_of_two_concurrent_verifications_of_one_address_one_gets_the_account(world: World) -> None:
     for number in range(5):
         name = f"ada{number}"
         people = [await world.sign_up(name, f"the password of person {n}", elsewhere()) for n in range(4)]
@@ -144,7 +144,7 @@ async def test_the_fifth_attempt_still_works(world: World) -> None:
     await world.verify(person.email, code)
 
 
-async def test_a_hundred_guesses_at_once_are_five(world: World) -> None:
+async def test_a_hundred_concurrent_guesses_count_as_five(world: World) -> None:
     person = await world.sign_up("ada")
     code = await world.code(person)
     guesses = [f"{(int(code) + step) % 10**8:08}" for step in range(1, 101)]
@@ -197,7 +197,7 @@ async def test_a_code_is_no_other_persons(world: World) -> None:
     assert await refusal_of(world, bob.email, code) == INVALID
 
 
-async def test_an_unknown_address_a_wrong_password_and_a_wrong_code_are_told_alike(world: World) -> None:
+async def test_an_unknown_address_a_wrong_password_and_a_wrong_code_get_the_same_response(world: World) -> None:
     person = await world.sign_up("ada")
     code = await world.code(person)
     answers = [
@@ -226,42 +226,42 @@ async def test_the_edge_cannot_have_codes_made(world: World) -> None:
     assert refusal.reason == "CALLER_NOT_ALLOWED"
 
 
-async def asked_again(world: World) -> list[str]:
-    """The sign-ups that a mail was asked for once more."""
-    return [subject for kind, subject, _ in await world.told() if kind == "user.verification_requested"]
+async def mails_requested_again(world: World) -> list[str]:
+    """The sign-ups that another mail was requested for."""
+    return [subject for kind, subject, _ in await world.emitted() if kind == "user.verification_requested"]
 
 
-async def test_asking_again_finds_the_sign_up_of_the_password_from_anywhere(world: World) -> None:
+async def test_a_resend_with_a_password_finds_its_sign_up_from_any_network(world: World) -> None:
     owner: Person = await world.sign_up("ada")
     stranger = await world.sign_up("ada", STRANGERS, elsewhere())
     await resend(world, owner.email, owner.password, elsewhere())
     await resend(world, owner.email, STRANGERS, elsewhere())
     await resend(world, owner.email, "the password of nobody at all")
-    assert await asked_again(world) == [owner.sign_up_id, stranger.sign_up_id]
-    assert (await world.told())[-2:] == [
+    assert await mails_requested_again(world) == [owner.sign_up_id, stranger.sign_up_id]
+    assert (await world.emitted())[-2:] == [
         ("user.verification_requested", owner.sign_up_id, 2),
         ("user.verification_requested", stranger.sign_up_id, 2),
     ]
 
 
-async def test_asking_again_without_a_password_finds_the_callers_own_and_leaves_others_alone(world: World) -> None:
+async def test_a_resend_without_a_password_finds_only_sign_ups_of_the_callers_network(world: World) -> None:
     owner, other = await world.sign_up("ada"), await world.person("bob")
     await world.sign_up("ada", STRANGERS, elsewhere())
     for email, address in ((owner.email, elsewhere()), (other.email, ""), (world.email("nobody"), "")):
         await resend(world, email, address=address)
-    assert await asked_again(world) == []
+    assert await mails_requested_again(world) == []
     await resend(world, owner.email)
-    assert await asked_again(world) == [owner.sign_up_id]
+    assert await mails_requested_again(world) == [owner.sign_up_id]
 
 
-async def test_strangers_who_ask_again_and_again_leave_the_owner_their_mails(world: World) -> None:
+async def test_resends_of_strangers_leave_the_owner_their_mails(world: World) -> None:
     owner = await world.sign_up("ada")
     for _ in range(4):
         stranger = elsewhere()
         calls = [resend(world, owner.email, address=stranger) for _ in range(6)]
         assert any(await asyncio.gather(*calls, return_exceptions=True))
     await resend(world, owner.email)
-    assert await asked_again(world) == [owner.sign_up_id]
+    assert await mails_requested_again(world) == [owner.sign_up_id]
     await world.verify(owner.email, await world.code(owner))
 
 
@@ -271,7 +271,7 @@ async def test_what_is_no_code_is_refused_by_the_contract(world: World, code: st
     await assert_refused(world.auth.VerifyEmail(request), "REQUEST_INVALID", violations=["code"])
 
 
-async def test_a_proof_needs_a_password(world: World) -> None:
+async def test_a_verification_needs_a_password(world: World) -> None:
     await assert_refused(
         world.auth.VerifyEmail(VerifyEmailRequest(email=world.email("ada"), code="12345678")),
         "REQUEST_INVALID",

@@ -87,7 +87,7 @@ async def test_a_charset_beside_the_content_type_is_fine(world: World, client: p
 
 
 @pytest.mark.parametrize("named", ["wrong secret", "unknown client", "old secret", "no secret", "revoked"])
-async def test_clients_that_cannot_prove_themselves_are_told_alike(
+async def test_all_failed_client_authentications_get_the_same_response(
     world: World, client: partner_pb2.Client, named: str
 ) -> None:
     credentials = {
@@ -138,7 +138,7 @@ FORMS: list[tuple[str, int, str]] = [
 
 
 @pytest.mark.parametrize(("form", "status", "error"), FORMS)
-async def test_wrong_requests_are_told_as_the_rfc_says(
+async def test_invalid_requests_get_the_errors_of_the_rfc(
     world: World, client: partner_pb2.Client, form: str, status: int, error: str
 ) -> None:
     data = form.replace("{id}", client.client_id).replace("{secret}", client.secret).encode()

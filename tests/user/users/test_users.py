@@ -35,7 +35,7 @@ async def create(world: World, metadata: Metadata, name: str, **more: Any) -> us
     return await world.users.CreateUser(CreateUserRequest(email=world.email(name), **more), metadata=metadata)
 
 
-async def test_a_partners_customer_is_active_at_once(world: World) -> None:
+async def test_a_partners_customer_is_active_immediately(world: World) -> None:
     partner_id, metadata = await shop(world)
     request = CreateUserRequest(
         email=world.email("Cus"), display_name="Cus", locale="de-AT", external_reference="customer 7"
@@ -60,17 +60,17 @@ async def test_a_partners_customer_is_active_at_once(world: World) -> None:
     assert ("location", f"/v1/users/{user.user_id}") in headers
     assert ("x-http-status", "201") in headers
     assert await world.users.GetUser(GetUserRequest(user_id=user.user_id), metadata=metadata) == user
-    assert await world.told() == []
+    assert await world.emitted() == []
 
 
 async def test_a_person_whom_an_operator_adds_is_invited_and_signs_up(world: World, operator: Metadata) -> None:
     user = await create(world, operator, "ada")
     assert (user.state, user.partner_id, user.locale) == (user_pb2.USER_STATE_INITIAL, "", "en")
-    assert await world.told() == [("user.invited", user.user_id, 1)]
+    assert await world.emitted() == [("user.invited", user.user_id, 1)]
     assert (await world.events())[0].actor.startswith("usr_")
 
-    person = await world.proven("ada")
-    assert (await world.told())[-1] == ("user.verified", user.user_id, 2)
+    person = await world.registered("ada")
+    assert (await world.emitted())[-1] == ("user.verified", user.user_id, 2)
     assert (await world.sign_in(person.email, person.password)).user_id == user.user_id
 
 
@@ -98,7 +98,7 @@ async def test_an_address_is_taken_for_one_partner_and_free_for_another(world: W
     await create(world, acme, "ada")
     await assert_refused(create(world, acme, "ADA"), "EMAIL_TAKEN")
     await create(world, other, "ada")
-    await world.proven("ada")
+    await world.registered("ada")
 
 
 async def test_an_external_reference_is_taken_for_one_partner(world: World) -> None:
@@ -113,7 +113,7 @@ async def test_an_external_reference_is_taken_for_one_partner(world: World) -> N
     await create(world, acme, "dan")
 
 
-async def test_of_twenty_at_once_with_one_address_one_is_made(world: World) -> None:
+async def test_of_twenty_concurrent_users_with_one_address_one_is_created(world: World) -> None:
     _, metadata = await shop(world)
     answers = await asyncio.gather(*(create(world, metadata, "ada") for _ in range(20)), return_exceptions=True)
     assert sum(isinstance(answer, user_pb2.User) for answer in answers) == 1
@@ -131,7 +131,7 @@ async def test_a_key_makes_one_user_and_one_answer(world: World) -> None:
     assert world.email("ada").encode().hex() not in stored
 
 
-async def test_people_see_themselves_and_nobody_else(world: World) -> None:
+async def test_users_see_only_themselves(world: World) -> None:
     ada, bob = await world.person("ada"), await world.person("bob")
     for user_id in ("me", ada.user_id):
         assert (await world.users.GetUser(GetUserRequest(user_id=user_id), metadata=ada.metadata)).email == ada.email

@@ -46,7 +46,7 @@ async def test_the_right_password_opens_a_session(world: World) -> None:
     assert (me.user_id, me.email) == (person.user_id, person.email)
 
 
-async def test_no_token_and_no_password_is_kept(world: World) -> None:
+async def test_no_token_and_no_password_is_stored(world: World) -> None:
     person = await world.person("ada")
     tables = ("users", "sessions", "refresh_tokens", "signing_keys")
     everything = str([await world.rows(f"SELECT {table}::text FROM {table}") for table in tables])
@@ -55,7 +55,7 @@ async def test_no_token_and_no_password_is_kept(world: World) -> None:
         assert secret.encode().hex() not in everything
 
 
-async def test_wrong_address_wrong_password_and_unproven_address_are_told_alike(world: World) -> None:
+async def test_wrong_address_wrong_password_and_unverified_address_get_the_same_response(world: World) -> None:
     person, waiting = await world.person("ada"), await world.sign_up("bob")
     answers: list[Refusal] = [
         await refused(world.sign_in(world.email("nobody"), PASSWORD)),
@@ -67,11 +67,11 @@ async def test_wrong_address_wrong_password_and_unproven_address_are_told_alike(
 
 
 async def test_a_password_is_the_same_however_its_letters_were_composed(world: World) -> None:
-    person = await world.proven("ada", "ein café in Graz")
+    person = await world.registered("ada", "ein café in Graz")
     await world.sign_in(person.email, "ein café in Graz")
 
 
-async def test_failed_tries_back_off_and_coming_back_when_told_works(world: World) -> None:
+async def test_failed_attempts_back_off_and_a_retry_after_the_delay_works(world: World) -> None:
     person = await world.person("ada")
     for _ in range(5):
         await assert_refused(world.sign_in(person.email, WRONG), "CREDENTIALS_INVALID")
@@ -87,18 +87,18 @@ async def test_failed_tries_back_off_and_coming_back_when_told_works(world: Worl
 
     world.clock.advance(timedelta(seconds=60))
     await world.sign_in(person.email, person.password)
-    # And the count begins anew.
+    # And counting starts again.
     await assert_refused(world.sign_in(person.email, WRONG), "CREDENTIALS_INVALID")
     await world.sign_in(person.email, person.password)
 
 
-async def test_an_account_that_does_not_exist_backs_off_alike(world: World) -> None:
+async def test_an_account_that_does_not_exist_backs_off_the_same_way(world: World) -> None:
     email = world.email("nobody")
     reasons = [(await refused(world.sign_in(email, WRONG))).reason for _ in range(7)]
     assert reasons == ["CREDENTIALS_INVALID"] * 5 + ["TOO_MANY_ATTEMPTS"] * 2
 
 
-async def test_fifty_tries_at_once_are_five(world: World) -> None:
+async def test_fifty_concurrent_attempts_count_as_five(world: World) -> None:
     person = await world.person("ada")
     answers = await asyncio.gather(*(refused(world.sign_in(person.email, WRONG)) for _ in range(50)))
     reasons = [answer.reason for answer in answers]
@@ -106,7 +106,7 @@ async def test_fifty_tries_at_once_are_five(world: World) -> None:
     assert reasons.count("TOO_MANY_ATTEMPTS") == 45
 
 
-async def test_of_many_who_come_back_at_once_one_goes_on(world: World) -> None:
+async def test_of_many_concurrent_retries_one_is_admitted(world: World) -> None:
     person = await world.person("ada")
     for _ in range(5):
         await refused(world.sign_in(person.email, WRONG))
@@ -115,13 +115,13 @@ async def test_of_many_who_come_back_at_once_one_goes_on(world: World) -> None:
     assert [answer.reason for answer in answers].count("CREDENTIALS_INVALID") == 1
 
 
-async def test_thirty_right_ones_at_once_all_come_in(world: World) -> None:
+async def test_thirty_concurrent_sign_ins_with_the_right_password_succeed(world: World) -> None:
     person = await world.person("ada")
     pairs = await in_time(world.sign_in(person.email, person.password) for _ in range(30))
     assert len({pair.refresh_token for pair in pairs}) == len(pairs) > 0
 
 
-async def test_a_stranger_who_guesses_locks_nobody_out(world: World) -> None:
+async def test_a_stranger_who_guesses_does_not_lock_the_owner_out(world: World) -> None:
     person = await world.person("ada")
     stranger = elsewhere()
     while (await refused(world.sign_in(person.email, WRONG, stranger))).reason != "TOO_MANY_ATTEMPTS":
@@ -137,7 +137,7 @@ async def test_an_account_under_attack_from_everywhere_still_opens_to_its_owner(
         for _ in range(5):
             await refused(world.sign_in(person.email, WRONG, address))
 
-    # Each address has fewer tries now, and its owner, wherever they are, still has some.
+    # Each network has fewer free attempts now, and the owner still has some from any network.
     address = elsewhere()
     reasons = [(await refused(world.sign_in(person.email, WRONG, address))).reason for _ in range(4)]
     assert reasons == ["CREDENTIALS_INVALID"] * 2 + ["TOO_MANY_ATTEMPTS"] * 2

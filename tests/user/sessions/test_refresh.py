@@ -49,7 +49,7 @@ async def test_other_sessions_go_on(world: World) -> None:
     await refresh(world, other.refresh_token)
 
 
-async def test_of_ten_refreshes_at_once_one_succeeds_and_the_session_ends(world: World) -> None:
+async def test_of_ten_concurrent_refreshes_one_succeeds_and_the_session_ends(world: World) -> None:
     person = await world.person("ada")
     answers = await asyncio.gather(
         *(refresh(world, person.tokens.refresh_token) for _ in range(10)), return_exceptions=True

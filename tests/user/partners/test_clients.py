@@ -15,10 +15,10 @@ from weft.user.v1.partner_service_pb2 import (
 )
 
 from tests.harness import assert_refused
-from tests.user.world import Person, World, ask, change
+from tests.user.world import Person, World, change, request_token
 
 
-async def test_a_secret_is_seen_once_and_kept_as_a_hash(world: World, operator: Person) -> None:
+async def test_a_secret_is_returned_once_and_stored_as_a_hash(world: World, operator: Person) -> None:
     partner = await world.partner(operator)
     client = await world.client(operator, partner)
     assert len(client.secret) > 40
@@ -28,9 +28,9 @@ async def test_a_secret_is_seen_once_and_kept_as_a_hash(world: World, operator: 
     secret = client.secret
     client.ClearField("secret")
     assert shown == client
-    kept = str(await world.rows("SELECT client_secrets::text, clients::text FROM client_secrets, clients"))
-    assert secret not in kept
-    assert secret.encode().hex() not in kept
+    stored = str(await world.rows("SELECT client_secrets::text, clients::text FROM client_secrets, clients"))
+    assert secret not in stored
+    assert secret.encode().hex() not in stored
 
 
 async def clients_of(world: World, operator: Person, partner: partner_pb2.Partner, **page: Any) -> Any:
@@ -67,13 +67,13 @@ async def test_a_client_holds_no_more_than_its_partner(world: World, operator: P
 async def test_scopes_that_a_partner_loses_its_clients_lose_at_the_next_token(world: World, operator: Person) -> None:
     partner = await world.partner(operator, scopes="orders.read users.read")
     client = await world.client(operator, partner)
-    assert (await ask(world, client)).body["scope"] == "orders.read users.read"
+    assert (await request_token(world, client)).body["scope"] == "orders.read users.read"
     await change(world, operator, partner, scopes=["orders.read", "orders.write"], plan=plan_pb2.PLAN_PREMIUM)
-    answer = await ask(world, client)
+    answer = await request_token(world, client)
     assert answer.body["scope"] == "orders.read"
     assert (await world.claims(answer.body["access_token"]))["plan"] == "premium"
     await change(world, operator, partner, scopes=["payments.read"])
-    answer = await ask(world, client)
+    answer = await request_token(world, client)
     assert (answer.status, answer.body["error"]) == (400, "invalid_scope")
 
 
@@ -85,9 +85,9 @@ async def test_a_rotated_secret_works_for_a_day_more(world: World, operator: Per
     assert rotated.secret not in ("", client.secret)
 
     world.clock.advance(timedelta(hours=23, minutes=59))
-    assert [(await ask(world, c)).status for c in (client, rotated)] == [200, 200]
+    assert [(await request_token(world, c)).status for c in (client, rotated)] == [200, 200]
     world.clock.advance(timedelta(minutes=1))
-    assert [(await ask(world, c)).status for c in (client, rotated)] == [401, 200]
+    assert [(await request_token(world, c)).status for c in (client, rotated)] == [401, 200]
 
 
 async def test_a_revoked_client_gets_no_tokens_and_stays_revoked(world: World, operator: Person) -> None:
@@ -103,7 +103,7 @@ async def test_a_revoked_client_gets_no_tokens_and_stays_revoked(world: World, o
 
     (shown,) = await clients_of(world, operator, partner)
     assert shown.revoke_time.ToDatetime(revoked_at.tzinfo) == revoked_at
-    answer = await ask(world, client)
+    answer = await request_token(world, client)
     assert (answer.status, answer.body["error"]) == (401, "invalid_client")
     rotation = world.partners.RotateClientSecret(RotateClientSecretRequest(**named), metadata=operator.metadata)
     await assert_refused(rotation, "CLIENT_NOT_FOUND")
@@ -118,7 +118,7 @@ async def test_a_client_of_another_partner_is_not_found(world: World, operator: 
         world.partners.RevokeClient(RevokeClientRequest(**named), metadata=operator.metadata),
     ):
         await assert_refused(call, "CLIENT_NOT_FOUND", client_id=client.client_id)
-    assert (await ask(world, client)).status == 200
+    assert (await request_token(world, client)).status == 200
 
 
 async def test_the_last_use_is_known_to_the_minute(world: World, operator: Person) -> None:
@@ -126,12 +126,12 @@ async def test_the_last_use_is_known_to_the_minute(world: World, operator: Perso
     client = await world.client(operator, partner)
     (shown,) = await clients_of(world, operator, partner)
     assert not shown.HasField("last_use_time")
-    await ask(world, client)
+    await request_token(world, client)
     minute = int(world.clock.now().timestamp()) // 60 * 60
     (shown,) = await clients_of(world, operator, partner)
     assert (shown.last_use_time.seconds, shown.last_use_time.nanos) == (minute, 0)
     world.clock.advance(timedelta(minutes=5))
-    await ask(world, client)
+    await request_token(world, client)
     (shown,) = await clients_of(world, operator, partner)
     assert shown.last_use_time.seconds == minute + 300
 
@@ -165,4 +165,4 @@ async def test_a_client_that_may_looks_after_its_own_partner_and_no_other(world:
     }
     for call, reason in calls.items():
         await assert_refused(call, reason)
-    assert (await ask(world, theirs)).status == 200
+    assert (await request_token(world, theirs)).status == 200

@@ -21,7 +21,7 @@ from weft.user.v1.partner_service_pb2 import (
 
 from chassis import ids
 from tests.harness import assert_refused, refused
-from tests.user.world import Person, World, ask, change
+from tests.user.world import Person, World, change, request_token
 
 
 async def test_a_partner_is_made_active(world: World, operator: Person) -> None:
@@ -80,7 +80,7 @@ async def test_partners_are_listed_newest_first(world: World, operator: Person) 
     assert (found, token) == (wanted, "")
 
 
-async def test_an_update_takes_what_is_set_or_what_the_mask_names(world: World, operator: Person) -> None:
+async def test_an_update_changes_the_fields_of_the_mask_or_those_that_are_set(world: World, operator: Person) -> None:
     partner = await world.partner(operator)
     world.clock.advance(timedelta(minutes=1))
     renamed = await change(world, operator, partner, display_name="New")
@@ -104,7 +104,7 @@ async def test_a_stale_etag_is_refused_with_the_current_one(world: World, operat
     )
 
 
-async def test_of_ten_updates_at_once_with_one_etag_one_is_taken(world: World, operator: Person) -> None:
+async def test_of_ten_concurrent_updates_with_one_etag_one_succeeds(world: World, operator: Person) -> None:
     partner = await world.partner(operator)
     changes = [change(world, operator, partner, display_name=f"N{n}", etag=partner.etag) for n in range(10)]
     answers = await asyncio.gather(*changes, return_exceptions=True)
@@ -146,14 +146,14 @@ async def test_a_suspended_partner_gets_no_tokens_until_it_is_reinstated(world: 
 
     suspended = await world.partners.SuspendPartner(SuspendPartnerRequest(**named), metadata=operator.metadata)
     assert (suspended.state, suspended.etag) == (partner_pb2.PARTNER_STATE_SUSPENDED, "2")
-    answer = await ask(world, client)
+    answer = await request_token(world, client)
     assert (answer.status, answer.body["error"]) == (400, "unauthorized_client")
     refusal = await refused(world.partners.SuspendPartner(SuspendPartnerRequest(**named), metadata=operator.metadata))
     assert (refusal.reason, refusal.metadata) == ("PARTNER_ALREADY_SUSPENDED", named)
 
     reinstated = await world.partners.ReinstatePartner(ReinstatePartnerRequest(**named), metadata=operator.metadata)
     assert (reinstated.state, reinstated.etag) == (partner_pb2.PARTNER_STATE_ACTIVE, "3")
-    assert (await ask(world, client)).status == 200
+    assert (await request_token(world, client)).status == 200
 
 
 async def test_a_partner_that_is_not_there_is_not_found_by_any_call(world: World, operator: Person) -> None:

@@ -42,7 +42,7 @@ def test_a_clock_that_is_set_back_before_the_first_key_does_not_stop_signing() -
 
 
 async def test_tokens_are_signed_after_the_clock_is_set_back(world: World) -> None:
-    person = await world.proven("ada")
+    person = await world.registered("ada")
     await kids(world)
     world.clock.advance(timedelta(minutes=-5))
     tokens = await world.sign_in(person.email, person.password)
