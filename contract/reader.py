@@ -192,13 +192,14 @@ def sensitivity(field: FieldDescriptor) -> int:
 
 
 def _comments(files: list[descriptor_pb2.FileDescriptorProto]) -> dict[str, str]:
-    """Leading comments by full name, their lines stripped of the one space behind the slashes."""
+    """Leading comments by full name, without the one space behind the slashes and without directives to buf."""
     found: dict[str, str] = {}
     for file in files:
         for location in file.source_code_info.location:
             if location.leading_comments:
                 name = _named(file, list(location.path))
-                found[name] = re.sub(r"(?m)^ ", "", location.leading_comments).strip()
+                text = re.sub(r"(?m)^ *buf:lint:.*\n?", "", location.leading_comments)
+                found[name] = re.sub(r"(?m)^ ", "", text).strip()
     return found
 
 

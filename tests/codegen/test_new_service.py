@@ -5,7 +5,6 @@ there is. The tests run in order, on one mesh.
 """
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,15 +18,9 @@ import httpx
 import pytest
 
 from codegen import check_gen, openapi
+from tests.codegen.recipes import add_service
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICE = Path(__file__).parent / "new_service"
-SCOPES = """  // Reads the partner's notes.
-  SCOPE_NOTES_READ = 90 [(held_by) = {partners: true}];
-  // Writes the partner's notes.
-  SCOPE_NOTES_WRITE = 91 [(held_by) = {partners: true}];
-}
-"""
 pytestmark = pytest.mark.e2e
 
 CALLER = """
@@ -56,12 +49,10 @@ asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 20))
 
 @pytest.fixture(scope="module")
 def tree(folder: Path) -> Path:
-    """A copy of the repository with the new service in it, generated again."""
+    """A copy of the repository with the new service in it, generated."""
     target = folder / "fourth service"
     check_gen.copy(ROOT, target)
-    shutil.copytree(SERVICE, target, dirs_exist_ok=True)
-    scopes = target / "protos" / "weft" / "api" / "v1" / "scope.proto"
-    scopes.write_text(scopes.read_text().rstrip().removesuffix("}") + SCOPES)
+    add_service(target)
     check_gen.generate(target)
     return target
 

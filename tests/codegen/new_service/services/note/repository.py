@@ -1,0 +1,35 @@
+"""Every query of the note service."""
+
+from sqlalchemy import bindparam, insert, select
+
+from chassis.storage.database import Database, Query, Row, Transaction
+from services.note.tables import notes
+
+_INSERT = Query(insert(notes))
+_GET = Query(
+    select(notes).where(notes.c.note_id == bindparam("note_id"), notes.c.partner_id == bindparam("partner_id"))
+)
+_LIST = Query(
+    select(notes)
+    .where(notes.c.partner_id == bindparam("partner_id"), notes.c.note_id > bindparam("after"))
+    .order_by(notes.c.note_id)
+)
+
+
+class NoteRepository:
+    """The notes of partners; each is seen by its own partner only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, note_id: str, partner_id: str) -> Row | None:
+        """The partner's note; None where it has none of that id."""
+        return await self._database.first(_GET, note_id=note_id, partner_id=partner_id)
+
+    async def list(self, partner_id: str, after: str) -> list[Row]:
+        """The partner's notes whose id is greater than `after`, oldest first."""
+        return await self._database.all(_LIST, partner_id=partner_id, after=after)
+
+    async def insert(self, tx: Transaction, **values: object) -> None:
+        """Insert a row with the columns of the table."""
+        await tx.run(_INSERT, **values)
