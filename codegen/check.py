@@ -1,6 +1,7 @@
 """Part of `make lint`: reads the contract as the protos are now, and prints every fault with what to write.
 
-Then what the services' code must agree with it about: their error classes (`error_classes`) and their SQL (`columns`).
+Then the services' code: their error classes (`error_classes`), the owners of what they read (`owned_tables`) and the columns
+in their SQL (`columns`).
 """
 
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from codegen import buf, columns, error_classes
+from codegen import buf, columns, error_classes, owned_tables
 from codegen.openapi import document
 from contract import Contract, checks, rules
 
@@ -33,7 +34,9 @@ def check(root: Path) -> str:
 
 def main() -> None:
     """Exit 1 with the sentences, if there are any."""
-    sys.exit(check(ROOT) or columns.check(ROOT / "services") or 0)
+    services = ROOT / "services"
+    found = [check(ROOT), *owned_tables.faults(services), columns.check(services)]
+    sys.exit("\n".join(filter(None, found)) or 0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from chassis.storage.database import Database, Query, arrays
 from services.notification.deliveries.domain import Delivery, DeliveryResult
 
 # A delivery that was sent and whose job came back, because its worker died or was late, is not claimed again.
+# any owner: the worker delivers everybody's notifications.
 _CLAIM = Query(
     "UPDATE deliveries d SET state = 'SENDING', lease = c.lease, update_time = %(now)s FROM notifications n, "
     "unnest(%(ids)s::text[], %(leases)s::int[]) AS c(delivery_id, lease) "

@@ -31,6 +31,9 @@ notifications = Table(
         "notification_id",
         postgresql_where=text("in_inbox AND read_time IS NULL"),
     ),
-    info=retention.delete(retention.Expiry("notification_id", timedelta(days=365), id_prefix="ntf")),
+    info={
+        "owner": ("user_id",),
+        **retention.delete(retention.Expiry("notification_id", timedelta(days=365), id_prefix="ntf")),
+    },
 )
 """`data` holds the variables of the templates."""
