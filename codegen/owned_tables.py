@@ -28,7 +28,7 @@ class _Module:
     place: str
     tree: ast.Module
     lines: list[str]
-    names: dict[str, ast.stmt] = field(default_factory=dict)
+    names: dict[str, ast.AST] = field(default_factory=dict)
     imports: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -76,28 +76,33 @@ def _module(folder: Path, file: Path) -> _Module:
     text = file.read_text()
     module = _Module(str(file.relative_to(folder.parent)), ast.parse(text), text.splitlines())
     for statement in module.tree.body:
-        for target in _targets(statement):
-            module.names[target] = statement
+        module.names.update(_definitions(statement))
         if isinstance(statement, ast.ImportFrom) and statement.module and statement.module.startswith(folder.name):
             for alias in statement.names:
                 module.imports[alias.asname or alias.name] = (statement.module, alias.name)
     return module
 
 
-def _targets(statement: ast.stmt) -> Iterator[str]:
+def _definitions(statement: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
+    """The names that a statement defines, with what each stands for."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield statement.name
-    elif isinstance(statement, ast.Assign | ast.AnnAssign):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        yield from (node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
+        yield statement.name, statement
+    elif isinstance(statement, ast.AnnAssign) and statement.value and isinstance(statement.target, ast.Name):
+        yield statement.target.id, statement.value
+    elif isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            if isinstance(target, ast.Name):
+                yield target.id, statement.value
+            elif isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
+                pairs = zip(target.elts, statement.value.elts, strict=False)
+                yield from ((name.id, value) for name, value in pairs if isinstance(name, ast.Name))
 
 
 def _tables(module: _Module) -> Iterator[tuple[str, str, ast.Call]]:
     """The tables that a module defines: the variable, the name and the call."""
-    for statement in module.tree.body:
-        call = statement.value if isinstance(statement, ast.Assign) else None
+    for name, call in module.names.items():
         if isinstance(call, ast.Call) and _called(call) == "Table" and isinstance(call.args[0], ast.Constant):
-            yield next(iter(_targets(statement))), str(call.args[0].value), call
+            yield name, str(call.args[0].value), call
 
 
 def _owned_tables(module: _Module) -> Iterator[str]:

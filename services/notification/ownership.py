@@ -1,7 +1,8 @@
 """Whose notifications a caller may read: their own."""
 
-from sqlalchemy import bindparam
+from sqlalchemy import ColumnElement, Table, bindparam
 
-from services.notification.notifications.tables import notifications
 
-OF_USER = notifications.c.user_id == bindparam("user_id")
+def of_user(table: Table) -> ColumnElement[bool]:
+    """The rows of the user `user_id`."""
+    return table.c.user_id == bindparam("user_id")

@@ -76,6 +76,7 @@ def test_a_query_that_reads_everybodys_rows_is_refused(tmp_path: Path, query: st
         "_ADD = Query(insert(things).values(name=bindparam('name')))",
         '_ADD = Query("INSERT INTO things (name) VALUES (%(name)s)")',
         "_GET = Query(select(colours))",
+        "_c, _u = colours.c, things.c\n_GET = Query(select(_c.name))",
         '_GET = Query("SELECT name FROM colours")',
     ],
 )

@@ -9,9 +9,9 @@ from sqlalchemy import ARRAY, Text, any_, bindparam, func, select, update
 
 from chassis.storage.database import Database, Query
 from services.notification.notifications.tables import notifications
-from services.notification.ownership import OF_USER
+from services.notification.ownership import of_user
 
-_OWNED = OF_USER & notifications.c.in_inbox
+_OWNED = of_user(notifications) & notifications.c.in_inbox
 _UNREAD = notifications.c.read_time.is_(None)
 _PAGE = (
     select(

@@ -62,6 +62,7 @@ _COUNT_MAIL = Query(
     .returning(_s.sign_up_id, _s.mails),
     name="count mail of sign-up",
 )
+# any owner: the mail goes to the address of the sign-up, whoever has it
 _GET_RECIPIENT = Query(
     select(_s.email_sealed, _s.locale, _u.state, _u.locale.label("locale_of_user"))
     .join_from(sign_ups, users, and_(_u.email_lookup == _s.email_lookup, _u.partner_id.is_(None)), isouter=True)

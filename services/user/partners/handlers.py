@@ -14,6 +14,7 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from chassis.storage.database import Database
+from services.user import ownership
 from services.user.partners.domain import (
     ACTIVE,
     Client,
@@ -170,7 +171,7 @@ class PartnerHandlers:
 
     def _refuse_other_partner(self, call: Call, partner_id: str, error: Exception) -> None:
         """Raise `error` if the caller is a client of another partner."""
-        if call.caller.is_partner and call.caller.partner_id != partner_id:
+        if not ownership.may_manage_partner(call.caller, partner_id):
             raise error
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction
+from services.user.ownership import of_partner
 from services.user.partners.domain import SECRET_OVERLAP, Client, Partner, minute
 from services.user.partners.tables import client_secrets, clients, partners
 
@@ -34,18 +35,19 @@ _UPDATE = Query(
     .values({name: bindparam(name) for name in ("display_name", "plan", "scopes", "state", "revision", "updated_at")}),
     name="update partner",
 )
-_of_partner = (_c.client_id == bindparam("client_id"), _c.partner_id == bindparam("partner_id"))
+_get_client = select(clients).where(_c.client_id == bindparam("client_id"), of_partner(clients))
 _INSERT_CLIENT = Query(
     insert(clients).values({c.name: bindparam(c.name) for c in clients.columns}), name="insert client"
 )
-_LOCK_CLIENT = Query(select(clients).where(*_of_partner).with_for_update(), name="lock client")
-_LIST_CLIENTS = {after: _page(_c.client_id, after, _c.partner_id == bindparam("partner_id")) for after in (False, True)}
+_LOCK_CLIENT = Query(_get_client.with_for_update(), name="lock client")
+_LIST_CLIENTS = {after: _page(_c.client_id, after, of_partner(clients)) for after in (False, True)}
 _REVOKE_CLIENT = Query(
     update(clients)
-    .where(_c.client_id == bindparam("id"), _c.partner_id == bindparam("owner"))
+    .where(_c.client_id == bindparam("id"), of_partner(clients))
     .values(revoked_at=func.coalesce(_c.revoked_at, bindparam("now"))),
     name="revoke client",
 )
+# any owner: of a client that has just proven its secret
 _UPDATE_LAST_USE = Query(
     update(clients).where(_c.client_id == bindparam("id")).values(last_used_at=bindparam("minute")),
     name="update last use",
@@ -68,6 +70,7 @@ _secrets = (
     .where(_s.client_id == _c.client_id, _s.expires_at.is_(None) | (_s.expires_at > bindparam("now")))
     .scalar_subquery()
 )
+# any owner: the token endpoint authenticates the client itself
 _GET_ACCOUNT = Query(
     select(
         clients,
@@ -150,7 +153,7 @@ class PartnerRepository:
 
     async def revoke_client(self, partner_id: str, client_id: str, now: datetime) -> bool:
         """Returns whether there is such a client. One that is revoked already keeps its time."""
-        return await self._database.run(_REVOKE_CLIENT, id=client_id, owner=partner_id, now=now) == 1
+        return await self._database.run(_REVOKE_CLIENT, id=client_id, partner_id=partner_id, now=now) == 1
 
     async def insert_secret(self, tx: Transaction, client_id: str, secret: str, now: datetime) -> None:
         """Insert a secret; previous ones work until `SECRET_OVERLAP` ends."""

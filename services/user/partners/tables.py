@@ -45,7 +45,7 @@ clients = Table(
     Column("created_at", _TIME, nullable=False),
     Column("revoked_at", _TIME),
     Index("clients_of_partner", "partner_id", "client_id"),
-    info=retention.keep("revoked clients are kept, so that an audit can name them"),
+    info={"owner": ("partner_id",), **retention.keep("revoked clients are kept, so that an audit can name them")},
 )
 
 client_secrets = Table(

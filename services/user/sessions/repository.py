@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.storage.database import Database, Query, Transaction
+from services.user.ownership import of_user
 from services.user.sessions.domain import (
     MAX_OPEN_SESSIONS,
     MAX_STORED_TOKENS,
@@ -21,12 +22,12 @@ _s, _r = sessions.c, refresh_tokens.c
 
 # Sign-ins of one user run one after the other, so that the number of open sessions stays within its limit.
 _LOCK_USER = Query(
-    select(users.c.user_id).where(users.c.user_id == bindparam("user_id")).with_for_update(key_share=True),
+    select(users.c.user_id).where(of_user(users)).with_for_update(key_share=True),
     name="lock user for sign-in",
 )
 _surplus_sessions = (
     select(_s.session_id)
-    .where(_s.user_id == bindparam("user_id"), _s.ended_at.is_(None), _s.expires_at > bindparam("now"))
+    .where(of_user(sessions), _s.ended_at.is_(None), _s.expires_at > bindparam("now"))
     .order_by(_s.session_id.desc())
     .offset(MAX_OPEN_SESSIONS - 1)
     .limit(1000)
@@ -44,6 +45,7 @@ _INSERT = Query(
     ),
     name="insert session",
 )
+# any owner: the token that is presented names the session
 _END = Query(
     update(sessions).where(_s.session_id == bindparam("id"), _s.ended_at.is_(None)).values(ended_at=bindparam("now")),
     name="end session",
@@ -57,6 +59,7 @@ _INSERT_TOKEN = Query(
     ),
     name="insert refresh token",
 )
+# any owner: the refresh token that is presented names the session
 # The session's row is the lock: of two concurrent refreshes the second sees that the first has used the token.
 _LOCK = Query(
     select(_s.session_id)
@@ -64,6 +67,7 @@ _LOCK = Query(
     .with_for_update(),
     name="lock session",
 )
+# any owner: the refresh token is presented
 _GET_TOKEN = Query(
     select(
         _r.token_hash,

@@ -31,7 +31,10 @@ sessions = Table(
     Index("sessions_expiry", "expires_at"),
     Index("sessions_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     # An ended session is kept for a week, so that reuse of its refresh tokens is recognised.
-    info=retention.delete(retention.Expiry("expires_at"), retention.Expiry("ended_at", timedelta(days=7))),
+    info={
+        "owner": ("user_id",),
+        **retention.delete(retention.Expiry("expires_at"), retention.Expiry("ended_at", timedelta(days=7))),
+    },
 )
 
 refresh_tokens = Table(

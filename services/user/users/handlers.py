@@ -13,6 +13,7 @@ from chassis.queues.outbox import Outbox
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Database
+from services.user import ownership
 from services.user.users.domain import (
     ACTIVE,
     CUSTOMER,
@@ -76,9 +77,8 @@ class UserHandlers:
         """Users see themselves, partners their own users, operators all; any other user is not found."""
         caller = call.caller
         user_id = caller.user_id if request.user_id == "me" else request.user_id
-        allowed = bool(user_id) and (caller.is_partner or caller.is_operator or user_id == caller.user_id)
-        user = await self._users.get(user_id) if allowed else None
-        if user is None or (caller.is_partner and user.partner_id != caller.partner_id):
+        user = await self._users.get(user_id) if user_id else None
+        if user is None or not ownership.may_see_user(caller, user.user_id, user.partner_id):
             raise UserNotFound(user_id=request.user_id)
         return to_message(user)
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction, violated
 from chassis.storage.lookups import Lookup
+from services.user.ownership import of_partner
 from services.user.users.domain import ACTIVE, EmailTaken, ExternalReferenceTaken, User, fold
 from services.user.users.tables import users
 
@@ -23,21 +24,28 @@ _INSERT_IF_ABSENT = Query(
     _insert.on_conflict_do_nothing(index_elements=["partner_id", "email_lookup"]), name="insert user if absent"
 )
 _get = select(users).where(_u.user_id == bindparam("user_id"))
+# any owner: the caller's session or refresh token names the user
 _GET = Query(_get, name="get user")
+# any owner: a verified sign-up names the user
 _LOCK = Query(_get.with_for_update(), name="lock user")
 _ids = func.unnest(bindparam("user_ids", type_=ARRAY(Text)))
 _wanted = _ids.table_valued("user_id", with_ordinality="n").render_derived("wanted")
+# any owner: reads of all callers are batched; GetUser asks `ownership.may_see_user`, BatchGetUsers is internal
 _GET_MANY = Query(
     select(_wanted.c.n, users).join_from(_wanted, users, _u.user_id == _wanted.c.user_id),
     name="get users",
 )
 _get_person = select(users).where(_u.email_lookup == bindparam("email_lookup"), _u.partner_id.is_(None))
+# any owner: by the address of a person who signs in or up
 _GET_PERSON = Query(_get_person, name="get person")
+# any owner: by the address of a person who signs up, or of the operator
 _LOCK_PERSON = Query(_get_person.with_for_update(), name="lock person")
+# any owner: of a user whom the transaction has inserted or locked
 _NEXT_SEQUENCE = Query(
     update(users).where(_u.user_id == bindparam("id")).values(events=_u.events + 1).returning(_u.events),
     name="next sequence of user",
 )
+# any owner: of a user whom the transaction has locked
 _ACTIVATE = Query(
     update(users)
     .where(_u.user_id == bindparam("id"))
@@ -51,10 +59,12 @@ _ACTIVATE = Query(
     ),
     name="activate user",
 )
+# any owner: of a user who has just given the password
 _UPDATE_PASSWORD = Query(
     update(users).where(_u.user_id == bindparam("id")).values(password_hash=bindparam("password_hash")),
     name="update password",
 )
+# any owner: the operator is configured by the environment
 _UPDATE_OPERATOR = Query(
     update(users)
     .where(_u.user_id == bindparam("id"))
@@ -69,7 +79,7 @@ _UPDATE_OPERATOR = Query(
     name="update operator",
 )
 _FILTERS = {
-    "partner_id": _u.partner_id == bindparam("partner_id"),
+    "partner_id": of_partner(users),
     "states": _u.state == any_(bindparam("states", type_=ARRAY(Text))),
     "email_lookup": _u.email_lookup == bindparam("email_lookup"),
     "external_reference": _u.external_reference == bindparam("external_reference"),

@@ -53,11 +53,14 @@ users = Table(
     Index("users_of_partner", "partner_id", "user_id"),
     Index("users_unproven", "created_at", postgresql_where=text("state = 'INITIAL'")),
     # Accounts are kept until they are erased, except those that the previous release opened without verification.
-    info=retention.delete(
-        retention.Expiry(
-            "created_at",
-            timedelta(hours=25),
-            "state = 'INITIAL' AND partner_id IS NULL AND password_hash IS NOT NULL",
-        )
-    ),
+    info={
+        "owner": ("partner_id", "user_id"),
+        **retention.delete(
+            retention.Expiry(
+                "created_at",
+                timedelta(hours=25),
+                "state = 'INITIAL' AND partner_id IS NULL AND password_hash IS NOT NULL",
+            )
+        ),
+    },
 )
