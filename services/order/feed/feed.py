@@ -15,10 +15,9 @@ from chassis.telemetry.logs import logger
 from services.order.feed import cursor
 from services.order.feed.cursor import START, Position
 from services.order.order_rows import LINES, is_cut, within_bytes
+from services.order.ownership import KINDS, Owner, of_owner
 
 log = logger("feed")
-Owner = tuple[str, str]
-"""A kind (`customer`, `partner` or `anyone`) and an id, as from `ownership`."""
 
 CHANNEL = "outbox"
 """Every change of an order notifies the outbox after its commit, with or without an event, and so the feed."""
@@ -35,11 +34,6 @@ MAX_READ_BYTES = 256 * 1024
 _MAX_TAIL = 1000
 """Changes in one read of the tail."""
 
-_OWNED = {
-    "customer": "c.customer_id = %(owner)s",
-    "partner": "c.partner_id = %(owner)s AND c.partner_id <> ''",
-    "anyone": "true",
-}
 _COLUMNS = (
     "c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.reason, c.updated_at, o.customer_id, o.partner_id, "
     "o.currency, o.total_minor, o.payment_id, o.external_reference, o.note, o.created_at, "
@@ -50,7 +44,7 @@ _READ = {
         within_bytes(
             _COLUMNS,
             "(SELECT c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.reason, c.changed_at AS updated_at "  # noqa: S608
-            f"FROM order_changes c WHERE {owned} AND (c.xid, c.seq) > (%(xid)s::xid8, %(seq)s::bigint) "
+            f"FROM order_changes c WHERE {of_owner(kind, 'c')} AND (c.xid, c.seq) > (%(xid)s::xid8, %(seq)s::bigint) "
             "AND c.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY c.xid, c.seq LIMIT %(limit)s) c "
             f"JOIN orders o ON o.order_id = c.order_id {LINES}",
             "c.xid, c.seq",
@@ -58,17 +52,20 @@ _READ = {
         ),
         "read changes",
     )
-    for kind, owned in _OWNED.items()
+    for kind in KINDS
 }
+# any owner: a position says nothing of the change
 _GET_NEWEST = Query(
     "SELECT xid::text, seq, changed_at FROM order_changes WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
     "ORDER BY xid DESC, seq DESC LIMIT 1",
     "get newest change",
 )
+# any owner: a cursor is signed for its owner
 _EXISTS = Query(
     "SELECT true FROM order_changes WHERE xid = %(xid)s::xid8 AND seq = %(seq)s AND changed_at = %(at)s",
     "find change",
 )
+# any owner: the tail only notifies watchers, who read their own
 _TAIL = Query(
     f"""
 WITH now AS MATERIALIZED (

@@ -15,7 +15,8 @@ from chassis.telemetry.logs import logger
 from services.order import messages
 from services.order.domain.order import CursorInvalid
 from services.order.feed.cursor import Cursors, Position, after
-from services.order.feed.feed import Feed, Owner
+from services.order.feed.feed import Feed
+from services.order.ownership import Owner
 
 log = logger("watching")
 HEARTBEAT_INTERVAL_S = 15.0

@@ -50,5 +50,8 @@ order_changes = Table(
     Index("order_changes_feed", "xid", "seq"),
     Index("order_changes_customer", "customer_id", "xid", "seq"),
     Index("order_changes_partner", "partner_id", "xid", "seq", postgresql_where=text("partner_id <> ''")),
-    info=retention.keep("the history of an order; WatchOrders reads it from any cursor"),
+    info={
+        "owner": ("customer_id", "partner_id"),
+        **retention.keep("the history of an order; WatchOrders reads it from any cursor"),
+    },
 )

@@ -18,7 +18,8 @@ from services.order.domain.order import NewOrder, OrderDraft, OrderNotFound
 from services.order.feed.stream import OrderStreams
 from services.order.orders.checkout import Checkout
 from services.order.orders.customers import Customers
-from services.order.orders.repository import OrderRepository, ownership
+from services.order.orders.repository import OrderRepository
+from services.order.ownership import owner_of
 
 _STATES = {number: name for name, number in messages.STATES.items()}
 
@@ -79,7 +80,7 @@ class OrderHandlers:
 
     async def ListOrders(self, request: pb.ListOrdersRequest, call: Call) -> pb.ListOrdersResponse:
         filters = _filters(request, call)
-        page = self._pages.read(request, query={"list": "orders", "owner": ownership(call.caller), **filters})
+        page = self._pages.read(request, query={"list": "orders", "owner": owner_of(call.caller), **filters})
         if page.after:
             filters["after"] = page.after
         rows = await self._orders.list(call.caller, page.limit, filters)
@@ -99,7 +100,7 @@ class OrderHandlers:
         return reply
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
-        async for message in self._streams.open(request.cursor, ownership(call.caller), call):
+        async for message in self._streams.open(request.cursor, owner_of(call.caller), call):
             yield message
 
 

@@ -24,6 +24,7 @@ REFERENCE_CONSTRAINT = "orders_external_reference"
 # PostgreSQL runs the data-modifying parts in reverse order of writing, so products, which orders contend for, are locked
 # last and for the shortest time; in the order of their ids, so that two statements never deadlock.
 # Everything is read from `new`, so `settings` is evaluated first: a batch waits for a lock for 400 ms at most.
+# any owner: anyone may order any product; the handler decides for which customer
 _INSERT = Query(
     """
 WITH settings AS MATERIALIZED (SELECT set_config('lock_timeout', '400ms', true)),
@@ -70,6 +71,7 @@ SELECT kind, event, traceparent, LEAST(now, now()), now FROM new
     "insert orders",
 )
 # Which products are locked by other transactions, and by which: `xmax` of a row is the one that holds it.
+# any owner: it only says which rows are locked
 _FIND_LOCKS = Query(
     """
 WITH free AS MATERIALIZED (

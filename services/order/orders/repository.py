@@ -24,6 +24,7 @@ from services.order.order_rows import LINES, within_bytes
 from services.order.orders import events, insert, update
 from services.order.orders.insert import OrderInsert
 from services.order.orders.update import OrderUpdate
+from services.order.ownership import OF_BATCH, of_owner, owner_of
 
 _STORED = (
     "o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
@@ -34,11 +35,6 @@ COLUMNS = f"{_STORED}, l.product_ids, l.titles, l.quantities, l.unit_prices"
 MAX_LIST_BYTES = 2 * 1024 * 1024
 """Of the orders that one statement returns, estimated low; the first one always comes. More than a page has."""
 
-_OWNED = {
-    "customer": "o.customer_id = %(owner)s",
-    "partner": "o.partner_id = %(owner)s",
-    "anyone": "true",
-}
 _FILTERS = {
     "after": "o.order_id < %(after)s",
     "states": "o.state = ANY(%(states)s::text[])",
@@ -53,18 +49,17 @@ _FILTERS = {
 
 _GET = Query(
     f"SELECT w.n, {COLUMNS} FROM unnest(%(order_ids)s::text[], %(owned)s::text[], %(owners)s::text[]) "  # noqa: S608
-    "WITH ORDINALITY AS w(order_id, owned, owner, n) JOIN orders o ON o.order_id = w.order_id AND CASE w.owned "
-    "WHEN 'customer' THEN o.customer_id = w.owner WHEN 'partner' THEN o.partner_id = w.owner ELSE w.owned = 'anyone' END "
-    f"{LINES}",
+    f"WITH ORDINALITY AS w(order_id, owned, owner, n) JOIN orders o ON o.order_id = w.order_id AND {OF_BATCH} {LINES}",
     "get order",
 )
+# any owner: of an order that the transaction has locked for its owner
 _GET_UPDATED = Query(f"SELECT {COLUMNS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s", "get order")  # noqa: S608
 
 
 @cache
-def _list(owned: str, filters: frozenset[str]) -> Query:
+def _list(kind: str, filters: frozenset[str]) -> Query:
     """One statement for each set of filters in use, so that each has its own plan."""
-    where = " AND ".join([_OWNED[owned], *(_FILTERS[name] for name in sorted(filters))])
+    where = " AND ".join([of_owner(kind, "o"), *(_FILTERS[name] for name in sorted(filters))])
     found = f"SELECT {_STORED} FROM orders o WHERE {where} ORDER BY o.order_id DESC LIMIT %(limit)s"  # noqa: S608
     return Query(within_bytes(COLUMNS, f"({found}) o {LINES}", "o.order_id DESC", MAX_LIST_BYTES), "list orders")
 
@@ -75,10 +70,12 @@ _AGGREGATE = (
     "p.captured_minor, p.refunded_minor, p.failure_reason, p.failure_code "
     "FROM orders o JOIN payments p ON p.payment_id = o.payment_id AND p.order_id = o.order_id"
 )
+# any owner: for the payment worker
 _LIST_BY_PAYMENTS = Query(
     f"{_AGGREGATE} WHERE p.payment_id = ANY(%(payment_ids)s::text[])",
     "list orders by payments",
 )
+# any owner: for the worker that expires orders
 _LIST_OVERDUE = Query(
     "SELECT payment_id FROM orders WHERE state = 'PENDING' AND created_at < %(before)s ORDER BY created_at LIMIT %(limit)s",
     "list overdue orders",
@@ -86,9 +83,9 @@ _LIST_OVERDUE = Query(
 
 
 @cache
-def _lock(owned: str) -> Query:
+def _lock(kind: str) -> Query:
     return Query(
-        f"{_AGGREGATE} WHERE o.order_id = %(order_id)s AND {_OWNED[owned]} FOR UPDATE OF o, p",
+        f"{_AGGREGATE} WHERE o.order_id = %(order_id)s AND {of_owner(kind, 'o')} FOR UPDATE OF o, p",
         "lock order",
     )
 
@@ -112,7 +109,7 @@ class OrderRepository:
 
     async def get(self, order_id: str, caller: Identity) -> Row | None:
         """An order with its lines, if it is the caller's."""
-        return await self._by_id.find(order_id, *ownership(caller))
+        return await self._by_id.find(order_id, *owner_of(caller))
 
     async def get_updated(self, tx: Transaction, order_id: str) -> Row:
         """An order with its lines, as seen by a transaction that has changed it."""
@@ -123,13 +120,13 @@ class OrderRepository:
 
         `filters`: `after` (an id), `states`, `customer_id`, `external_reference`, `created_from`, `created_to` (times).
         """
-        owned, owner = ownership(caller)
+        kind, owner = owner_of(caller)
         values = {**filters, "limit": limit, "owner": owner}
         if "created_from" in filters:
             values["first_id"] = _id_at(filters["created_from"] - timedelta(milliseconds=1))
         if "created_to" in filters:
             values["last_id"] = _id_at(filters["created_to"] + timedelta(milliseconds=2))
-        return await self._database.all(_list(owned, frozenset(filters)), **values)
+        return await self._database.all(_list(kind, frozenset(filters)), **values)
 
     async def list_by_payments(self, payment_ids: Collection[str]) -> Sequence[Order]:
         """The orders of payments, not locked: an update follows the version that was read."""
@@ -143,8 +140,8 @@ class OrderRepository:
 
     async def lock(self, tx: Transaction, order_id: str, caller: Identity) -> Order | None:
         """The caller's order and its payment, locked until the transaction ends."""
-        owned, owner = ownership(caller)
-        row = await tx.first(_lock(owned), order_id=order_id, owner=owner)
+        kind, owner = owner_of(caller)
+        row = await tx.first(_lock(kind), order_id=order_id, owner=owner)
         return _order(row) if row else None
 
     async def insert(self, order: NewOrder, record: Record, traceparent: str) -> None:
@@ -191,15 +188,6 @@ class OrderRepository:
         """The outbox by every change, for the feed too; the payment queue by an order that has ended."""
         ended = any(item.order.releases_stock for item in batch)
         return [self._outbox, self._payment_work] if ended else [self._outbox]
-
-
-def ownership(caller: Identity) -> tuple[str, str]:
-    """Whose orders a caller sees: a kind of `_OWNED`, and the owner's id."""
-    if caller.is_operator:
-        return "anyone", ""
-    if caller.is_partner:
-        return "partner", caller.partner_id or "nobody"
-    return "customer", caller.user_id
 
 
 def _id_at(time: datetime) -> str:

@@ -52,7 +52,7 @@ orders = Table(
     ),
     Index("orders_pending", "created_at", postgresql_where=text("state = 'PENDING'")),
     postgresql_with={"fillfactor": "80"},
-    info=retention.keep("business records"),
+    info={"owner": ("customer_id", "partner_id"), **retention.keep("business records")},
 )
 
 order_lines = Table(
@@ -64,5 +64,5 @@ order_lines = Table(
     Column("title", Text, nullable=False),
     Column("quantity", Integer, nullable=False),
     Column("unit_price_minor", BigInteger, nullable=False),
-    info=retention.keep("business records"),
+    info={"owner": ("order_id",), **retention.keep("business records")},
 )

@@ -14,6 +14,7 @@ from services.order.domain.order import Order
 # A change follows the version that was read: if another change came first, `moved` lacks the order, and all effects of the
 # change are left out. Rows are locked in the order of their ids, as everywhere: two statements never deadlock.
 # `settings` is evaluated before the first row is locked: how long the statement waits for a lock.
+# any owner: of orders that were read for their owner, or by a worker
 _UPDATE = Query(
     """
 WITH settings AS MATERIALIZED (SELECT set_config('lock_timeout', %(lock_timeout)s, true)),
@@ -62,6 +63,7 @@ SELECT order_id FROM moved
     "update orders",
 )
 # The locks of other transactions on an order, its payment, and the products whose stock it releases.
+# any owner: it only says which rows are locked
 _FIND_LOCKS = Query(
     """
 WITH free_orders AS MATERIALIZED (

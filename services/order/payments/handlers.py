@@ -9,7 +9,7 @@ from chassis.rpc.pagination import Pages
 from chassis.storage.database import Row
 from services.order.domain.payment import PaymentNotFound
 from services.order.messages import FAILURE_CODES, PAYMENT_STATES, timestamp
-from services.order.orders.repository import ownership
+from services.order.ownership import owner_of
 from services.order.payments.repository import PaymentRepository
 
 _NAMES = {number: name for name, number in PAYMENT_STATES.items()}
@@ -30,7 +30,7 @@ class PaymentHandlers:
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, call: Call) -> pb.ListPaymentsResponse:
         states = sorted({_NAMES[state] for state in request.states if state})
-        owner = ownership(call.caller)
+        owner = owner_of(call.caller)
         page = self._pages.read(request, query={"list": "payments", "owner": owner, "states": states})
         filters: dict[str, object] = {"states": states} if states else {}
         if page.after:

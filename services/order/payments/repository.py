@@ -5,15 +5,11 @@ from functools import cache
 
 from chassis.security.identity import Identity
 from chassis.storage.database import Database, Query, Row
-from services.order.orders.repository import ownership
+from services.order.ownership import of_owner, owner_of
 
-_OWNED = {
-    "customer": "o.customer_id = %(owner)s",
-    "partner": "o.partner_id = %(owner)s",
-    "anyone": "true",
-}
 _FILTERS = {"after": "o.order_id < %(after)s", "states": "o.payment_state = ANY(%(states)s::text[])"}
 
+# any owner: for the payment worker
 # Never waits for a lock: a payment that is locked by another transaction, or whose order is, is left out.
 _MARK_CONTACTED = Query(
     """
@@ -34,18 +30,18 @@ _COLUMNS = (
 
 
 @cache
-def _get(owned: str) -> Query:
+def _get(kind: str) -> Query:
     return Query(
         f"SELECT {_COLUMNS} FROM payments p JOIN orders o ON o.order_id = p.order_id "  # noqa: S608
-        f"WHERE p.payment_id = %(payment_id)s AND {_OWNED[owned]}",
+        f"WHERE p.payment_id = %(payment_id)s AND {of_owner(kind, 'o')}",
         "get payment",
     )
 
 
 @cache
-def _list(owned: str, filters: frozenset[str]) -> Query:
+def _list(kind: str, filters: frozenset[str]) -> Query:
     """A payment has the age and the owner of its order, so the indexes of orders serve both."""
-    where = " AND ".join([_OWNED[owned], *(_FILTERS[name] for name in sorted(filters))])
+    where = " AND ".join([of_owner(kind, "o"), *(_FILTERS[name] for name in sorted(filters))])
     return Query(
         f"SELECT {_COLUMNS} FROM (SELECT order_id, payment_id FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(limit)s) o "  # noqa: S608
         "JOIN payments p ON p.payment_id = o.payment_id ORDER BY o.order_id DESC",
@@ -61,13 +57,13 @@ class PaymentRepository:
 
     async def get(self, payment_id: str, caller: Identity) -> Row | None:
         """A payment, if it is the caller's."""
-        owned, owner = ownership(caller)
-        return await self._database.first(_get(owned), payment_id=payment_id, owner=owner)
+        kind, owner = owner_of(caller)
+        return await self._database.first(_get(kind), payment_id=payment_id, owner=owner)
 
     async def list(self, caller: Identity, limit: int, filters: Mapping[str, object]) -> Sequence[Row]:
         """The caller's payments, newest first. `filters`: `after` (an order's id) and `states`."""
-        owned, owner = ownership(caller)
-        return await self._database.all(_list(owned, frozenset(filters)), owner=owner, limit=limit, **filters)
+        kind, owner = owner_of(caller)
+        return await self._database.all(_list(kind, frozenset(filters)), owner=owner, limit=limit, **filters)
 
     async def mark_contacted(self, payment_ids: Collection[str]) -> set[str]:
         """Store, before the provider is called, that it may have been: from then on only the provider knows the outcome.

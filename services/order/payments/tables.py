@@ -44,7 +44,7 @@ payments = Table(
         name="payments_amounts_in_order",
     ),
     postgresql_with={"fillfactor": "80"},
-    info=retention.keep("business records"),
+    info={"owner": ("order_id",), **retention.keep("business records")},
 )
 
 payment_work = queue.table("payment_work", metadata)

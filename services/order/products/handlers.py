@@ -9,10 +9,10 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
-from chassis.security.identity import Identity
 from chassis.storage.database import Database, violated
 from services.order.domain.product import OutOfStock, Product, ProductNotFound
 from services.order.messages import timestamp
+from services.order.ownership import product_owner
 from services.order.products.repository import ProductRepository
 
 
@@ -63,7 +63,7 @@ class ProductHandlers:
         """The row is locked between the check of the etag and the update."""
         requested, changes = request.product, _changes(request)
         async with self._database.transaction() as tx:
-            product = await self._products.lock(tx, requested.product_id, _owner(call.caller))
+            product = await self._products.lock(tx, requested.product_id, product_owner(call.caller))
             if product is None:
                 raise ProductNotFound(product_id=requested.product_id)
             changed = product.update(self._clock.now(), requested.etag, changes)
@@ -75,7 +75,7 @@ class ProductHandlers:
         left = 0
         try:
             async with self._database.transaction() as tx:
-                product = await self._products.lock(tx, request.product_id, _owner(call.caller))
+                product = await self._products.lock(tx, request.product_id, product_owner(call.caller))
                 if product is None:
                     raise ProductNotFound(product_id=request.product_id)
                 left = product.stock
@@ -96,11 +96,6 @@ def _changes(request: pb.UpdateProductRequest) -> dict[str, object]:
         currencies.require("product.price.currency", product.price.currency)
         changes |= {"price_minor": product.price.amount_minor, "currency": product.price.currency}
     return changes
-
-
-def _owner(caller: Identity) -> str | None:
-    """Whose products the caller may change; None: all."""
-    return None if caller.is_operator else caller.partner_id or "nobody"  # platform-owned products have no partner
 
 
 def to_message(product: Product) -> product_pb2.Product:

@@ -3,27 +3,27 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ARRAY, Select, Text, bindparam, func, insert, select, update
+from sqlalchemy import ARRAY, Text, bindparam, func, insert, select, update
 
 from chassis.storage.database import Database, Query, Transaction
 from services.order.domain.product import Product
+from services.order.ownership import of_product_owner
 from services.order.products.tables import products
 
 _ALL = select(products)
 _COLUMNS = [column.name for column in products.columns]
 
-
-def _owned(statement: Select[object]) -> Select[object]:
-    # The owner of an operator's call is NULL: all products.
-    owner = bindparam("owner", type_=Text)
-    return statement.where(func.coalesce(owner, products.c.partner_id) == products.c.partner_id)
-
-
+# any owner: the catalogue is public
 _GET = Query(_ALL.where(products.c.product_id == bindparam("product_id")), "get product")
+# any owner: the catalogue is public
 _LIST_BY_IDS = Query(
     _ALL.where(products.c.product_id == func.any(bindparam("product_ids", type_=ARRAY(Text)))), "list products by ids"
 )
-_LOCK = Query(_owned(_ALL.where(products.c.product_id == bindparam("product_id"))).with_for_update(), "lock product")
+_LOCK = Query(
+    _ALL.where(products.c.product_id == bindparam("product_id"), of_product_owner(products)).with_for_update(),
+    "lock product",
+)
+# any owner: the catalogue is public
 _LIST = Query(
     _ALL.where(products.c.product_id < bindparam("after"))
     .order_by(products.c.product_id.desc())
@@ -31,6 +31,7 @@ _LIST = Query(
     "list products",
 )
 _INSERT = Query(insert(products).values({name: bindparam(name) for name in _COLUMNS}), "insert product")
+# any owner: of a product that the transaction has locked for its owner
 _UPDATE = Query(
     update(products)
     .where(products.c.product_id == bindparam("id"))
@@ -39,6 +40,7 @@ _UPDATE = Query(
     ),
     "update product",
 )
+# any owner: of a product that the transaction has locked for its owner
 _ADJUST_STOCK = Query(
     update(products)
     .where(products.c.product_id == bindparam("id"))

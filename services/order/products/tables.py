@@ -36,5 +36,5 @@ products = Table(
     CheckConstraint("stock >= 0", name="products_stock_not_negative"),
     # Stock changes with every order: free space on the page allows updates without index writes (HOT).
     postgresql_with={"fillfactor": "50"},
-    info=retention.keep("the catalogue; orders refer to it"),
+    info={"owner": ("partner_id",), **retention.keep("the catalogue; orders refer to it")},
 )
