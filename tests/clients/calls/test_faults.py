@@ -106,10 +106,8 @@ async def test_a_hung_server_costs_the_deadline_and_one_attempt(
     connect: Any, fakes: testing.Fakes, held: threading.Event
 ) -> None:
     client = connect(fakes.address, retries=QUICK)
-    begun = time.monotonic()
     with pytest.raises(errors.DeadlineExceeded) as raised:
         await client.call("orders.get_order", order_id="ord_1", timeout=0.3)
-    assert 0.25 < time.monotonic() - begun < 3
     assert (raised.value.attempts, len(fakes.calls("orders.get_order"))) == (1, 1)
 
 
@@ -139,14 +137,12 @@ async def test_retry_info_is_waited_for(connect: Any, fakes: testing.Fakes, shop
     assert (len(fakes.calls("orders.create_order")), shop.placed) == (2, 1)
 
 
-async def test_retry_info_past_the_deadline_is_told_at_once(connect: Any, fakes: testing.Fakes) -> None:
-    fakes.fail("orders.get_order", errors.RateLimited("slow down", retry_after=60))
+async def test_retry_info_past_the_deadline_is_not_waited_for(connect: Any, fakes: testing.Fakes) -> None:
+    fakes.fail("orders.get_order", errors.RateLimited("slow down", retry_after=7200))
     client = connect(fakes.address)
-    begun = time.monotonic()
     with pytest.raises(errors.RateLimited) as raised:
-        await client.call("orders.get_order", order_id="ord_1")
-    assert time.monotonic() - begun < 3
-    assert (raised.value.retry_after, raised.value.attempts) == (60, 1)
+        await client.call("orders.get_order", order_id="ord_1", timeout=3600)  # a client that waits hangs here
+    assert (raised.value.retry_after, raised.value.attempts) == (7200, 1)
 
 
 async def test_exhausted_without_retry_info_is_not_repeated(connect: Any, fakes: testing.Fakes) -> None:

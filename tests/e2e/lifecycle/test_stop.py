@@ -1,7 +1,6 @@
-"""The end of a mesh: in time, with nothing left, and with all data there at the next start."""
+"""The end of a mesh: with nothing left, and with all data there at the next start. How long it takes: tests/soak."""
 
 import signal
-import time
 
 import psutil
 import pytest
@@ -12,14 +11,13 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_mesh_ends_in_time_leaves_nothing_and_starts_again_on_the_same_data(own_mesh, number):
+def test_a_mesh_ends_leaves_nothing_and_starts_again_on_the_same_data(own_mesh, number):
     scenario = Scenario(own_mesh.content)
     customer = scenario.sign_up()
     order_id = scenario.place_order(customer, scenario.products()[-1]).order["orderId"]
     scenario.wait_until_paid(customer, order_id)
     processes = own_mesh.processes()
     assert {process.pid for process in processes} >= {own_mesh.content["pids"]["mesh"]}
-    began = time.monotonic()
 
     if number is signal.SIGTERM:
         psutil.Process(own_mesh.content["pids"]["mesh"]).send_signal(number)
@@ -28,7 +26,6 @@ def test_a_mesh_ends_in_time_leaves_nothing_and_starts_again_on_the_same_data(ow
         code = own_mesh.stop(number)
 
     assert code == 0
-    assert time.monotonic() - began < 10
     assert psutil.wait_procs(processes, timeout=1)[1] == []
     assert not (own_mesh.home / "mesh.json").exists()
 

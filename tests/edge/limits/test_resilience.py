@@ -64,6 +64,7 @@ def test_calls_are_spread_and_go_on_when_a_replica_stops(pair: tuple[Edge, Upstr
         until(lambda: stat(edge.deployment, "cluster.order.membership_healthy") == 1, "the edge knows of it")
 
 
+@pytest.mark.soak  # counts changes in time
 @pytest.mark.parametrize("pair", ["busy time-slicing"], indirect=True)
 def test_while_calls_are_many_replicas_are_time_sliced(pair: tuple[Edge, Upstream, Upstream]) -> None:
     edge, one, two = pair
