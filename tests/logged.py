@@ -101,11 +101,11 @@ def _shown(item: pytest.Item, sought: set[str]) -> Iterator[str]:
         sources.append((f"{file.parents[1].name}/{file.name}", [_parsed(line) for line in raw.splitlines()]))
     traces = {line["trace_id"] for _, lines in sources for line in lines if "trace_id" in line and _names(line, sought)}
     for name, lines in sources:
-        told = lines[-TAIL:]
+        last = lines[-TAIL:]
         point = [line for line in lines[:-TAIL] if _names(line, sought | traces) or _is_trouble(line)]
-        if told:
+        if last:
             yield f"--- {name}"
-            yield from map(_text, [*point[-TAIL:], *told])
+            yield from map(_text, [*point[-TAIL:], *last])
 
 
 def _names(line: dict[str, Any], sought: Iterable[str]) -> bool:

@@ -24,7 +24,7 @@ from tests.servers import wait_until
 START = 150
 """Seconds that a first start may take on a busy machine."""
 PLACE = "WEFT_TEST_MESH"
-"""Where the run's mesh lies; set by the first process of the run, and so known to all its workers."""
+"""Where the run's mesh is; set by the first process of the run, and so known to all its workers."""
 
 _homes: set[Path] = set()
 """Of the meshes that this process has started."""

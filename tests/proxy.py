@@ -16,7 +16,7 @@ class Proxy:
         self.port = 0
 
     def mute(self, most: int = 1000) -> None:
-        """From now on the connections that are open pass nothing on, or so many of them."""
+        """From now on the open connections pass nothing on, or only the given number of them does so."""
         for speaking in self._open[:most]:
             speaking.clear()
 

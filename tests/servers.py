@@ -75,7 +75,7 @@ for line in sys.stdin:
 
 
 class CrashingPostgres:
-    """A PostgreSQL server of one test's own, which crashes when it is told to, and comes back with its data."""
+    """A PostgreSQL server of one test's own, which crashes on demand, and comes back with its data."""
 
     def __init__(self, folder: Path) -> None:
         home = Home(folder)
@@ -107,7 +107,7 @@ class CrashingPostgres:
         os.kill(pid, signal.SIGSTOP)  # no more children
         children = _children(pid)
         os.kill(pid, signal.SIGKILL)
-        # They notice by themselves, and until then hold the memory that a new server wants.
+        # They notice by themselves, and until then hold the memory that a new server needs.
         wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), "the back ends to end")
         self._start()
 

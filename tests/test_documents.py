@@ -18,7 +18,7 @@ NOT_THERE = {
     "protos/weft/note/v1/note_service.proto",
     "services/note/",
 }
-"""What is made by a command, and what a recipe tells the reader to make."""
+"""What is made by a command, and what a recipe asks the reader to make."""
 TERMS = (
     "authentication", "authorization", "circuit breaker", "dead letter", "deadline", "idempotency", "interceptor",
     "outbox", "pagination", "rate limit", "retry",

@@ -71,13 +71,13 @@ def test_a_certificate_that_is_not_there_ends_the_process(run):
 
 def test_what_the_database_server_says_is_said(run, postgres_url):
     wrong = said(run("migrate", WEFT_DATABASE_URL=postgres_url.replace(":test@", ":wrong@")))
-    stranger = said(run("migrate", WEFT_DATABASE_URL=postgres_url.replace("weft:test@", "stranger:test@")))
+    unknown = said(run("migrate", WEFT_DATABASE_URL=postgres_url.replace("weft:test@", "stranger:test@")))
     missing = said(run("bootstrap", WEFT_DATABASE_PREFIX="nowhere"))
     silent = said(run("migrate", WEFT_DATABASE_URL="postgresql://weft:test@127.0.0.1:1"))
 
     remedy = "; check WEFT_DATABASE_URL and the server."
     assert wrong == f'weft-order: the database refuses (password authentication failed for user "weft"){remedy}'
-    assert stranger == f'weft-order: the database refuses (password authentication failed for user "stranger"){remedy}'
+    assert unknown == f'weft-order: the database refuses (password authentication failed for user "stranger"){remedy}'
     assert missing == f'weft-order: the database refuses (database "nowhere_order" does not exist){remedy}'
     assert silent == f"weft-order: the database does not answer (Connection refused){remedy}"
 
@@ -101,6 +101,6 @@ def test_a_server_that_is_too_old_is_refused(postgres_url, monkeypatch):
 
 
 def test_an_address_that_is_none_is_said(run):
-    sentence = said(run("migrate", WEFT_DATABASE_URL="postgresql:/nonsense"))
+    sentence = said(run("migrate", WEFT_DATABASE_URL="postgresql:/malformed"))
 
     assert sentence == "weft-order: WEFT_DATABASE_URL: write postgresql://role:password@host:port."

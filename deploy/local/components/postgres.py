@@ -142,10 +142,10 @@ class Postgres:
             )
             shutil.copytree(package.with_name(f"{package.name}.libs"), draft / f"{package.name}.libs")
             draft.rename(copy)
-        tried = self._call([binaries / "postgres", "--version"])
-        if tried.returncode:
+        test_run = self._call([binaries / "postgres", "--version"])
+        if test_run.returncode:
             raise MeshError(
-                f"PostgreSQL's program cannot be run from {binaries}: {_last_line(tried.stderr)}; "
+                f"PostgreSQL's program cannot be run from {binaries}: {_last_line(test_run.stderr)}; "
                 "choose a folder on another disk with WEFT_HOME, or set WEFT_DATABASE_URL."
             )
         return binaries

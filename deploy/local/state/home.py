@@ -117,7 +117,7 @@ class Home:
 
 
 def _locked(descriptor: int, how: int) -> bool:
-    """Whether the lock could be had; tried for a moment, for one that only looks holds it no longer."""
+    """Whether the lock was taken; retried briefly, as a process that only looks holds it no longer than that."""
     for _ in range(5):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Who listens where on this machine, as /proc tells it (proc(5), Linux)."""
+"""Who listens where on this machine, as /proc shows it (proc(5), Linux)."""
 
 import contextlib
 import os

@@ -86,7 +86,7 @@ async def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_one_changes
     (late,) = await queue.lease(1)
     assert await queue.lease(1) == []
     clock.advance(timedelta(seconds=31))
-    assert await queue.lease(1) == []  # it may end this worker too: it is tried alone
+    assert await queue.lease(1) == []  # it may end this worker too: it is run alone
     (second,) = await queue.lease_suspect()
     late.dead("too late to say so")
     await queue.finish([late])

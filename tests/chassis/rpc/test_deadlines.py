@@ -1,4 +1,4 @@
-"""The time that calls may take: kept for each, by one timer for all, and told from other cancellations."""
+"""The time that calls may take: kept for each, by one timer for all, and distinguished from other cancellations."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ async def test_each_call_has_its_whole_time() -> None:
     await asyncio.gather(call(), call_later())
     assert len(ends) == 2 and min(ends) >= 0.3
 
-    with pytest.raises(TimeoutError):  # and the timer is set anew after a quiet time
+    with pytest.raises(TimeoutError):  # and the timer is set again after a quiet time
         await limit.enforce(answer(asyncio.Event()))
 
 

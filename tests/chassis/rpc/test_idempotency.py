@@ -1,4 +1,4 @@
-"""Waiting for a lock: a call is told that its key is in use where it waited for its key, and nowhere else."""
+"""Waiting for a lock: IDEMPOTENCY_KEY_IN_USE is answered where a call waited for its key, and nowhere else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ async def create(harness: Harness, running: Running, title: str, key: str | None
     return await unary(running, "CreateItem")(pb.CreateItemRequest(title=title), metadata=metadata, timeout=20)
 
 
-async def test_only_who_waited_for_its_key_is_told_that_the_key_is_in_use(harness: Harness) -> None:
+async def test_only_a_call_that_waited_for_its_key_is_refused_for_the_key(harness: Harness) -> None:
     prefix = harness.service_database("probe")
     async with replica(harness, prefix) as (one, first), replica(harness, prefix) as (two, second):
         second.released.set()

@@ -1,4 +1,4 @@
-"""What passes by itself is never called a fault of the program."""
+"""Transient failures are never reported as a fault of the program."""
 
 import errno
 from typing import Any
@@ -55,7 +55,7 @@ def test_what_the_same_call_meets_again_is_a_fault(error: Exception) -> None:
 
 
 class Failing(Items):
-    """Fails as it is told."""
+    """Fails with the given error."""
 
     error: Exception
 
@@ -63,7 +63,7 @@ class Failing(Items):
         raise self.error
 
 
-async def test_a_part_in_trouble_is_told_to_the_caller_and_no_error_line(harness: Harness) -> None:
+async def test_a_part_in_trouble_is_reported_to_the_caller_and_logs_no_error(harness: Harness) -> None:
     handlers = Failing()
     async with serving(harness, handlers) as running:
         peek, request = unary(running, "PeekItem"), pb.GetItemRequest(item_id=ITEM)

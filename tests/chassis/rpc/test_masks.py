@@ -43,7 +43,7 @@ def test_a_mask_takes_what_it_names_and_clears_what_is_optional() -> None:
     assert taken(["*"], title="a", active=False, tags=["b"]) == {"title", "active", "tags", "note"}
 
 
-@pytest.mark.parametrize("path", ["thing_id", "etag", "nonsense", "title.inner", "", "Title"])
+@pytest.mark.parametrize("path", ["thing_id", "etag", "unknown", "title.inner", "", "Title"])
 def test_a_mask_names_only_what_can_be_updated(path: str) -> None:
     with pytest.raises(RequestInvalid) as caught:
         taken(["title", path], title="a")

@@ -111,7 +111,7 @@ async def test_for_who_does_not_read_nothing_more_is_made(harness: Harness) -> N
         found = watch(running, harness.issuer.user(USERS[0]))
         await found.read()
         made = -1
-        while made != flood.made:  # until it stands still
+        while made != flood.made:  # until nothing more is made
             made = flood.made
             await asyncio.sleep(0.3)
         assert made < 200, "what the windows on the way hold, and one message"

@@ -27,7 +27,7 @@ class OutOfStock(errors.FailedPrecondition):
 
 
 class Failing(Items):
-    """Raises what it is told to."""
+    """Raises the given error."""
 
     error: WeftError
 

@@ -54,7 +54,7 @@ async def test_mail_is_kept_and_found_by_address(home, port):
 
 
 async def test_who_does_not_know_the_password_leaves_nothing(home, port):
-    def strangers() -> list[int]:
+    def without_password() -> list[int]:
         codes = []
         with smtplib.SMTP("127.0.0.1", port) as client:
             client.ehlo()
@@ -73,7 +73,7 @@ async def test_who_does_not_know_the_password_leaves_nothing(home, port):
                 pass
         return codes
 
-    assert await asyncio.to_thread(strangers) == [530, 535, 530]
+    assert await asyncio.to_thread(without_password) == [530, 535, 530]
     assert list(home.mail.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Who listens where is told from /proc."""
+"""Who listens where is read from /proc."""
 
 import asyncio
 import os

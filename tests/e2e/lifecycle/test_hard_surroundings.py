@@ -1,4 +1,4 @@
-"""A mesh where little is as it expects: an old PostgreSQL, proxies, a long path, no traces; and the demo still tells its story."""
+"""A mesh in a hostile environment: an old PostgreSQL, proxies, a long path, no traces. The demo still runs."""
 
 import os
 import subprocess

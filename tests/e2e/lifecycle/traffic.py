@@ -105,7 +105,7 @@ class Traffic:
         return sum(len(shopper.acknowledged) for shopper in self.shoppers)
 
     def flow(self, more: int, seconds: float = 60) -> None:
-        """Wait until so many more orders are acknowledged."""
+        """Wait until `more` orders are acknowledged."""
         goal = self.count + more
 
         def reached() -> bool:
