@@ -45,7 +45,7 @@ gen: .venv/ready ## Generate everything from the protos
 check-gen: .venv/ready ## Fail when what is generated differs from what is committed
 	@echo "generating in a copy …"; $(BIN)/python -m codegen.check_gen
 
-breaking: .venv/ready ## Fail when a contract breaks its users: against the last tag, or the previous commit
+breaking: .venv/ready ## Fail when a contract breaks its users: against the last tag, or the baseline
 	@echo "comparing with the previous contract …"; $(BIN)/python -m codegen.breaking
 
 wheel: .venv/ready ## Build the Python client's wheel into dist/

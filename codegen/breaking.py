@@ -1,4 +1,4 @@
-"""`make breaking`: compares the contract with that of the last release tag or, without one, of the previous commit."""
+"""`make breaking`: compares the contract with that of the last release tag or, without one, of the baseline."""
 
 import io
 import shutil
@@ -11,16 +11,21 @@ from pathlib import Path
 from codegen import buf
 
 ROOT = Path(__file__).resolve().parent.parent
+BASELINE = Path(__file__).with_name("breaking_baseline.txt")
+"""The commit that the contract is compared with before the first release tag, and why that one."""
 
 
 def before(root: Path) -> str:
-    """The commit to compare with: the last tag's, else the previous; empty in a clone that holds neither."""
-    tag = _git(root, "describe", "--tags", "--abbrev=0", "--match", "v*")
-    return (
-        _git(root, "rev-parse", "--verify", "--quiet", f"{tag.decode().strip() or 'HEAD~1'}^{{commit}}")
-        .decode()
-        .strip()
-    )
+    """The commit to compare with: the last tag's, else the baseline, else the previous; empty in a clone without any."""
+    tag = _git(root, "describe", "--tags", "--abbrev=0", "--match", "v*").decode().strip()
+    baseline = BASELINE.read_text().split()[0]
+    found = (_commit(root, candidate) for candidate in (tag, baseline, "HEAD~1") if candidate)
+    return next((commit for commit in found if commit), "")
+
+
+def _commit(root: Path, name: str) -> str:
+    """The id of a commit that the clone holds; else empty."""
+    return _git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
 
 
 def breaks(root: Path, commit: str) -> str:

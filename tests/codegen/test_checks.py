@@ -145,6 +145,17 @@ def test_the_last_release_counts_rather_than_the_commit_before(tree: Path) -> No
     assert run(tree, "codegen.breaking")[0] == 1
 
 
+def test_before_the_first_release_the_baseline_counts(tree: Path) -> None:
+    commit(tree)
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tree, capture_output=True, text=True, check=True)
+    (tree / "codegen" / "breaking_baseline.txt").write_text(f"{done.stdout.strip()}\nFor the test.\n")
+    edit(tree / ORDERS, "string note = 5", "string remark = 5")
+    commit(tree)
+    (tree / "another").touch()
+    commit(tree)
+    assert run(tree, "codegen.breaking")[0] == 1
+
+
 def test_a_shallow_clone_has_nothing_to_compare_with(tree: Path, tmp_path: Path) -> None:
     commit(tree)
     (tree / "another").touch()
