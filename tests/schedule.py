@@ -16,8 +16,8 @@ SPLIT_FROM_S = 45.0
 DEFAULT_TEST_S = 0.7
 """Of a test of which nothing is known."""
 KNOWN_FILE_S = {
-    "tests/codegen/test_new_service.py": 120.0,
-    "tests/codegen/test_recipes.py": 100.0,
+    "tests/codegen/recipes/test_new_service.py": 120.0,
+    "tests/codegen/recipes/test_recipes.py": 100.0,
     "tests/edge/requests/test_schemathesis.py": 90.0,
     "tests/clients/package/test_wheel.py": 60.0,
     "tests/e2e/lifecycle/test_crash.py": 60.0,

@@ -130,3 +130,11 @@ def metadata(token: str = "", key: str = "") -> list[tuple[str, str]]:
     """Call metadata."""
     found = [("authorization", token)] if token else []
     return [*found, ("idempotency-key", key)] if key else found
+
+
+async def listed(shop: Shop, token: str = "", **filters) -> list[str]:
+    """The ids of the first page of orders."""
+    reply = await shop.orders.ListOrders(
+        order_service_pb2.ListOrdersRequest(**filters), metadata=metadata(token or shop.user)
+    )
+    return [order.order_id for order in reply.orders]

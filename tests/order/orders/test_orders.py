@@ -1,21 +1,14 @@
 """The RPCs of orders: who may order what, for whom, and see what."""
 
-import asyncio
-
 import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
 from weft.order.v1 import order_pb2
-from weft.order.v1.order_service_pb2 import ListOrdersRequest, QuoteOrderRequest
+from weft.order.v1.order_service_pb2 import QuoteOrderRequest
 from weft.user.v1 import user_pb2
 
 from chassis import ids
-from chassis.rpc import pagination
-from chassis.security.identity import Identity
-from services.order import messages, order_rows
-from services.order.orders import repository
 from tests.harness import assert_refused
 from tests.order.products.test_products import update
-from tests.order.shop import LINE, Shop, metadata
+from tests.order.shop import LINE, Shop, listed, metadata
 from tests.order.users import Users
 
 NOBODYS = ids.new("ord")
@@ -24,11 +17,6 @@ NOBODYS = ids.new("ord")
 def quote(shop: Shop, *lines: tuple[str, int]):
     request = QuoteOrderRequest(lines=[LINE(product_id=p, quantity=q) for p, q in lines])
     return shop.orders.QuoteOrder(request, metadata=metadata(shop.user))
-
-
-async def listed(shop: Shop, token: str = "", **filters) -> list[str]:
-    reply = await shop.orders.ListOrders(ListOrdersRequest(**filters), metadata=metadata(token or shop.user))
-    return [order.order_id for order in reply.orders]
 
 
 async def test_a_quote_is_what_the_order_costs_and_changes_nothing(quiet_shop: Shop) -> None:
@@ -41,18 +29,34 @@ async def test_a_quote_is_what_the_order_costs_and_changes_nothing(quiet_shop: S
     assert (placed.lines, placed.total) == (quoted.lines, quoted.total)
 
 
-async def test_a_quote_and_an_order_are_refused_for_the_same_faults(quiet_shop: Shop) -> None:
-    ink, francs = await quiet_shop.product(), await quiet_shop.product(currency="CHF")
-    gone, unknown = await quiet_shop.product(), ids.new("prd")
-    await update(quiet_shop, mask=["active"], product_id=gone, active=False)
-    for call in (quote, Shop.order):
-        await assert_refused(call(quiet_shop, (ink, 1), (unknown, 1)), "PRODUCT_NOT_FOUND", product_id=unknown)
-        await assert_refused(call(quiet_shop, (ink, 1), (gone, 1)), "PRODUCT_INACTIVE", product_id=gone)
-        await assert_refused(call(quiet_shop, (ink, 1), (francs, 1)), "CURRENCY_MIXED", currencies="CHF, EUR")
-        await assert_refused(
-            call(quiet_shop, (ink, 600), (ink, 600)), "REQUEST_INVALID", violations=["lines[1].quantity"]
-        )
+@pytest.mark.parametrize("call", [quote, Shop.order], ids=["quote", "order"])
+@pytest.mark.parametrize(
+    ("fault", "reason", "expected"),
+    [
+        ("unknown", "PRODUCT_NOT_FOUND", lambda product: {"product_id": product}),
+        ("inactive", "PRODUCT_INACTIVE", lambda product: {"product_id": product}),
+        ("francs", "CURRENCY_MIXED", lambda _: {"currencies": "CHF, EUR"}),
+    ],
+)
+async def test_a_quote_and_an_order_are_refused_for_the_same_products(
+    quiet_shop: Shop, call, fault: str, reason: str, expected
+) -> None:
+    ink = await quiet_shop.product()
+    product = (
+        ids.new("prd")
+        if fault == "unknown"
+        else await quiet_shop.product(currency="CHF" if fault == "francs" else "EUR")
+    )
+    if fault == "inactive":
+        await update(quiet_shop, mask=["active"], product_id=product, active=False)
+    await assert_refused(call(quiet_shop, (ink, 1), (product, 1)), reason, **expected(product))
     assert await quiet_shop.count("SELECT count(*) FROM orders") == 0
+
+
+@pytest.mark.parametrize("call", [quote, Shop.order], ids=["quote", "order"])
+async def test_the_lines_of_one_product_are_bounded_together(quiet_shop: Shop, call) -> None:
+    ink = await quiet_shop.product()
+    await assert_refused(call(quiet_shop, (ink, 600), (ink, 600)), "REQUEST_INVALID", violations=["lines[1].quantity"])
 
 
 async def test_an_order_beyond_the_stock_changes_nothing_and_says_what_is_left(quiet_shop: Shop) -> None:
@@ -190,85 +194,6 @@ async def test_orders_and_payments_of_others_are_not_found(quiet_shop: Shop, use
     await assert_refused(quiet_shop.get(NOBODYS, quiet_shop.operator), "ORDER_NOT_FOUND")
 
 
-async def test_a_page_ends_before_it_is_too_large_for_its_reader(
-    quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ink = await quiet_shop.product()
-    placed = [(await quiet_shop.order((ink, 1), note="<" * 500)).order_id for _ in range(5)]
-    monkeypatch.setattr(pagination, "MAX_PAGE_BYTES", 1_500)
-    found, sizes, token = [], [], ""
-    while token or not found:
-        request = ListOrdersRequest(page_size=1000, page_token=token)
-        page = await quiet_shop.orders.ListOrders(request, metadata=metadata(quiet_shop.user))
-        found += [order.order_id for order in page.orders]
-        sizes.append(len(page.orders))
-        token = page.next_page_token
-    assert (found, sizes) == (sorted(placed, reverse=True), [2, 2, 1])
-
-
-async def test_orders_are_listed_newest_first_in_pages(quiet_shop: Shop) -> None:
-    ink = await quiet_shop.product()
-    placed = [(await quiet_shop.order((ink, 1), (ink, n))).order_id for n in range(1, 6)]
-    found, token = [], ""
-    while True:
-        page = await quiet_shop.orders.ListOrders(
-            ListOrdersRequest(page_size=2, page_token=token), metadata=metadata(quiet_shop.user)
-        )
-        found += [order.order_id for order in page.orders]
-        token = page.next_page_token
-        if not token:
-            break
-    assert found == sorted(placed, reverse=True)
-    first = await quiet_shop.orders.ListOrders(ListOrdersRequest(page_size=2), metadata=metadata(quiet_shop.user))
-    stolen = ListOrdersRequest(page_size=2, page_token=first.next_page_token)
-    other = quiet_shop.issuer.user(ids.new("usr"))
-    await assert_refused(quiet_shop.orders.ListOrders(stolen, metadata=metadata(other)), "PAGE_TOKEN_INVALID")
-    stolen.states.append(order_pb2.ORDER_STATE_PENDING)
-    await assert_refused(quiet_shop.orders.ListOrders(stolen, metadata=metadata(quiet_shop.user)), "PAGE_TOKEN_INVALID")
-
-
-async def test_orders_are_filtered_by_state_customer_and_time(quiet_shop: Shop, users: Users) -> None:
-    ink, one, two = await quiet_shop.product(), ids.new("usr"), ids.new("usr")
-    users.add(one, "prt_a")
-    users.add(two, "prt_a")
-    partner = quiet_shop.partner("prt_a")
-    first = await quiet_shop.order((ink, 1), token=partner, customer_id=one)
-    await asyncio.sleep(0.002)  # times are filtered to the microsecond, but two orders may share one
-    second = await quiet_shop.order((ink, 1), token=partner, customer_id=two)
-    await quiet_shop.cancel(first.order_id, partner)
-    assert await listed(quiet_shop, partner, states=[order_pb2.ORDER_STATE_CANCELLED]) == [first.order_id]
-    both = [order_pb2.ORDER_STATE_CANCELLED, order_pb2.ORDER_STATE_PENDING]
-    assert await listed(quiet_shop, partner, states=both) == [second.order_id, first.order_id]
-    assert await listed(quiet_shop, partner, customer_id=two) == [second.order_id]
-    assert await listed(quiet_shop, quiet_shop.issuer.user(two), customer_id="me") == [second.order_id]
-    assert await listed(quiet_shop, quiet_shop.issuer.user(two), customer_id=one) == []
-    assert await listed(quiet_shop, partner, create_time_from=second.create_time) == [second.order_id]
-    assert await listed(quiet_shop, partner, create_time_to=second.create_time) == [first.order_id]
-    assert (
-        await listed(quiet_shop, partner, create_time_from=Timestamp(seconds=1), create_time_to=Timestamp(seconds=2))
-        == []
-    )
-
-
-@pytest.mark.parametrize("seconds", [-62135596800, 253402300799])
-async def test_the_first_and_the_last_moment_are_times_like_others(quiet_shop: Shop, seconds: int) -> None:
-    ink = await quiet_shop.product()
-    placed = (await quiet_shop.order((ink, 1))).order_id
-    time = Timestamp(seconds=seconds)
-    assert await listed(quiet_shop, create_time_from=time) == ([placed] if seconds < 0 else [])
-    assert await listed(quiet_shop, create_time_to=time) == ([] if seconds < 0 else [placed])
-
-
-@pytest.mark.parametrize("seconds", [-(10**12), 10**12])
-async def test_a_time_beyond_the_calendar_is_refused_by_name(quiet_shop: Shop, seconds: int) -> None:
-    request = ListOrdersRequest(create_time_from=Timestamp(seconds=seconds))
-    await assert_refused(
-        quiet_shop.orders.ListOrders(request, metadata=metadata(quiet_shop.user)),
-        "REQUEST_INVALID",
-        violations=["create_time_from"],
-    )
-
-
 async def test_text_that_cannot_be_stored_is_refused_by_name(quiet_shop: Shop) -> None:
     ink = await quiet_shop.product()
     await assert_refused(
@@ -297,27 +222,3 @@ async def test_cancelling_releases_the_stock_once_and_emits_an_event(quiet_shop:
     assert [await quiet_shop.stock(ink), await quiet_shop.stock(paper)] == [10, 5]
     assert await quiet_shop.events(placed.order_id) == [(1, "order.placed"), (2, "order.cancelled")]
     assert await quiet_shop.get(placed.order_id) == cancelled
-
-
-async def test_a_statement_returns_no_more_than_a_page_can_hold(
-    quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    heavy = [await quiet_shop.product(title="W" * 200) for _ in range(20)]
-    for _ in range(5):
-        await quiet_shop.order(*((product, 1) for product in heavy))
-    orders = quiet_shop.repository
-    owner = Identity(user_id=quiet_shop.user_id, subject=quiet_shop.user_id)
-    found = await orders.list(owner, 100, {})
-    assert len(found) == 5
-    assert not order_rows.is_cut(found, repository.MAX_LIST_BYTES)
-    # Never more than the message has: where a statement is cut, the page has ended before.
-    assert 0 < found[-1].so_far <= sum(messages.to_message(row).ByteSize() for row in found)
-    assert repository.MAX_LIST_BYTES > pagination.MAX_PAGE_BYTES
-    monkeypatch.setattr(repository, "MAX_LIST_BYTES", int(found[-1].so_far) * 35 // 100)  # two orders' worth
-    repository._list.cache_clear()
-    try:
-        cut = await orders.list(owner, 100, {})
-        assert [row.order_id for row in cut] == [row.order_id for row in found[:2]]
-        assert order_rows.is_cut(cut, repository.MAX_LIST_BYTES)
-    finally:
-        repository._list.cache_clear()

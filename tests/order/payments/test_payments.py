@@ -8,108 +8,30 @@ from weft.order.v1 import order_pb2
 from weft.order.v1.events_pb2 import PaymentFailed
 from weft.order.v1.payment_pb2 import PaymentFailureCode
 from weft.order.v1.payment_service_pb2 import ListPaymentsRequest
-from weft_client.calls.breaker import Breaker, State
+from weft_client.calls.breaker import State
 
 from chassis import ids
 from chassis.clock import FixedClock
-from chassis.queues.queue import Queue
 from chassis.storage.database import Query
 from services.order.domain.payment import Payment
-from services.order.orders.expiry import MAX_PENDING_TIME, Expiry
-from services.order.orders.repository import OrderRepository
-from services.order.payments.gateways.gateway import Charge, ChargeState, GatewayUnavailable
-from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY, Sandbox
-from services.order.payments.repository import PaymentRepository
-from services.order.payments.worker import PaymentWorker
+from services.order.orders.expiry import MAX_PENDING_TIME
+from services.order.payments.gateways.gateway import Charge, ChargeState
+from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY
 from tests.harness import Harness
+from tests.order.payments.till import (
+    CANCELLED,
+    CAPTURED,
+    CONFIRMED,
+    EXPIRED,
+    FAILED,
+    NOT_ASKED,
+    PENDING,
+    PROCESSING,
+    REFUNDED,
+    VOIDED,
+    Till,
+)
 from tests.order.shop import Shop, metadata
-
-PENDING, CONFIRMED, CANCELLED, EXPIRED = (
-    order_pb2.ORDER_STATE_PENDING,
-    order_pb2.ORDER_STATE_CONFIRMED,
-    order_pb2.ORDER_STATE_CANCELLED,
-    order_pb2.ORDER_STATE_EXPIRED,
-)
-NOT_ASKED, CAPTURED, REFUNDED, FAILED, VOIDED, PROCESSING, AUTHORIZED = (
-    order_pb2.PAYMENT_STATE_PENDING,
-    order_pb2.PAYMENT_STATE_CAPTURED,
-    order_pb2.PAYMENT_STATE_REFUNDED,
-    order_pb2.PAYMENT_STATE_FAILED,
-    order_pb2.PAYMENT_STATE_VOIDED,
-    order_pb2.PAYMENT_STATE_PROCESSING,
-    order_pb2.PAYMENT_STATE_AUTHORIZED,
-)
-
-
-class Killed(BaseException):
-    """A process ends here, as with kill -9: no handler sees it."""
-
-
-class Mortal(Sandbox):
-    """The sandbox, and a process that dies before or after one of its calls."""
-
-    dies = ""
-    away = False
-
-    async def authorize(self, payment: Payment) -> Charge:
-        return await self._die_around("authorize", super().authorize(payment))
-
-    async def capture(self, payment: Payment) -> Charge:
-        return await self._die_around("capture", super().capture(payment))
-
-    async def reverse(self, payment: Payment) -> Charge:
-        return await self._die_around("reverse", super().reverse(payment))
-
-    async def _die_around(self, name: str, call) -> Charge:
-        if self.away:
-            call.close()
-            raise GatewayUnavailable
-        if self.dies == f"before {name}":
-            call.close()
-            raise Killed
-        charge = await call
-        if self.dies == f"after {name}":
-            raise Killed
-        return charge
-
-
-class Till:
-    """The payment worker of a quiet shop, run by hand."""
-
-    def __init__(self, shop: Shop) -> None:
-        app = shop.app
-        self.shop = shop
-        self.sandbox = Mortal(app.database, app.clock)
-        self.queue = Queue(app.database, app.metadata.tables["payment_work"], app.clock, lease=30)
-        self.orders = OrderRepository(app.database, app.clock, app.outbox, self.queue, app.tracer)
-        self.breaker = Breaker("payment provider", failures=2, first_pause_s=0.0)
-        payments = PaymentRepository(app.database)
-        self.worker = PaymentWorker(payments, self.orders, self.sandbox, self.breaker, app.tracer)
-        self.expiry = Expiry(self.orders, app.clock)
-
-    async def run(self) -> int:
-        """Everything that is due, once."""
-        done = 0
-        for lease in (lambda: self.queue.lease(100), self.queue.lease_suspect):
-            while jobs := await lease():
-                await self.worker(jobs)
-                await self.queue.finish(jobs)
-                done += len(jobs)
-        return done
-
-    async def die(self, where: str) -> None:
-        """Run until the process ends at a place; its leases stay behind."""
-        self.sandbox.dies = where
-        jobs = await self.queue.lease(100)
-        with pytest.raises(Killed):
-            await self.worker(jobs)
-        self.sandbox.dies = ""
-
-    async def charges(self) -> list[str]:
-        """The states of all charges at the provider."""
-        return [
-            row.state for row in await self.shop.database.all(Query("SELECT state FROM sandbox_charges ORDER BY key"))
-        ]
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from codegen import check_gen
-from tests.codegen.recipes import add_rpc, add_service
+from tests.codegen.recipes.written import add_rpc, add_service
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.e2e
 
 CHECK = (sys.executable, "-m", "codegen.check")

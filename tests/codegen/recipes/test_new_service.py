@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from codegen import check_gen, openapi
-from tests.codegen.recipes import add_service
+from tests.codegen.recipes.written import add_service
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.e2e
 
 CALLER = """
