@@ -12,13 +12,14 @@ _STAR = re.compile(r"\b(?:SELECT(?: DISTINCT)?|RETURNING)\s+\*|,\s*\*\s*(?:FROM\
 
 
 def check(folder: Path) -> str:
-    """The sentence to print about the first `*` in the SQL under `folder`; empty where there is none."""
-    for file in sorted(folder.rglob("*.py")):
-        for line, text in _texts(ast.parse(file.read_text())):
-            if _SQL.search(text) and (star := _STAR.search(text)):
-                place = f"{file.relative_to(folder.parent)}:{line}"
-                return f"{place}: name the columns instead of `{star[0].strip()}`; a new column breaks what was prepared before."
-    return ""
+    """A sentence to print about each `*` in the SQL under `folder`, one a line; empty where there is none."""
+    return "\n".join(
+        f"{file.relative_to(folder.parent)}:{line}: name the columns instead of `{star[0].strip()}`; "
+        "a new column breaks what was prepared before."
+        for file in sorted(folder.rglob("*.py"))
+        for line, text in _texts(ast.parse(file.read_text()))
+        if _SQL.search(text) and (star := _STAR.search(text))
+    )
 
 
 def _texts(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -65,6 +65,13 @@ FAULTS = {
         {HANDLERS: 'QUERY = "SELECT * FROM notes"\n'},
         "name the columns instead of `SELECT *`",
     ),
+    "a query of owned rows without their owner": (
+        CHECK,
+        {
+            "services/note/repository.py": '_GET_ANY = Query(select(notes).where(notes.c.note_id == bindparam("note_id")))\n'
+        },
+        "reads notes without an owner",
+    ),
     "a text without a bound": (
         CHECK,
         {

@@ -3,17 +3,12 @@
 from sqlalchemy import bindparam, insert, select
 
 from chassis.storage.database import Database, Query, Row, Transaction
+from services.note.ownership import of_partner
 from services.note.tables import notes
 
 _INSERT = Query(insert(notes))
-_GET = Query(
-    select(notes).where(notes.c.note_id == bindparam("note_id"), notes.c.partner_id == bindparam("partner_id"))
-)
-_LIST = Query(
-    select(notes)
-    .where(notes.c.partner_id == bindparam("partner_id"), notes.c.note_id > bindparam("after"))
-    .order_by(notes.c.note_id)
-)
+_GET = Query(select(notes).where(of_partner(notes), notes.c.note_id == bindparam("note_id")))
+_LIST = Query(select(notes).where(of_partner(notes), notes.c.note_id > bindparam("after")).order_by(notes.c.note_id))
 
 
 class NoteRepository:

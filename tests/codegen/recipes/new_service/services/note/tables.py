@@ -14,5 +14,5 @@ notes = Table(
     Column("partner_id", Text, nullable=False, index=True),
     Column("text", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
-    info=retention.keep("notes stay until their partner deletes them"),
+    info={"owner": ("partner_id",), **retention.keep("notes stay until their partner deletes them")},
 )
