@@ -18,7 +18,7 @@ from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc
 from chassis import ids
 from tests import servers
 from tests.harness import DATA_KEY, ISSUER, Harness
-from tests.notification import events
+from tests.notification import sample_events as events
 from tests.notification.smtp import Receiver, until
 from tests.notification.users import Users
 

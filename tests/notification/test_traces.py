@@ -9,7 +9,7 @@ from chassis.app import App
 from chassis.telemetry.spans import RecordedSpan, SpanTracer
 from chassis.telemetry.tracing import Tracer
 from services.notification.__main__ import build
-from tests.notification import events
+from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
 
 Traced = Callable[[App], Awaitable[None]]

@@ -11,7 +11,7 @@ from chassis.app import App
 from chassis.storage.database import Query, Row
 from tests import servers
 from tests.harness import Harness, Running
-from tests.notification import events
+from tests.notification import sample_events as events
 
 
 async def nothing(_: App) -> None:

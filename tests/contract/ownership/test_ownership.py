@@ -16,7 +16,7 @@ from contract import Caller, Method
 from tests.contract.ownership import ownership
 from tests.contract.ownership.ownership import CONTRACT, OWNED, Actor, Ids, World
 from tests.harness import Harness
-from tests.notification import events
+from tests.notification import sample_events as events
 from tests.order import shop as shops
 from tests.order import users as order_users
 from tests.servers import until

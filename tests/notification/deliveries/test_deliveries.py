@@ -15,7 +15,7 @@ from chassis.storage.database import Query
 from services.notification.__main__ import MAX_EMAIL_ATTEMPTS
 from services.notification.deliveries.domain import DeliveryResult, DeliveryState, Reason, fail
 from services.notification.deliveries.repository import DeliveryRepository
-from tests.notification import events
+from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
 from tests.notification.smtp import HANG_UP, receiving, until
 

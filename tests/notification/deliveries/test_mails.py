@@ -6,7 +6,7 @@ import time
 import pytest
 
 from chassis import ids
-from tests.notification import events
+from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
 from tests.notification.deliveries.test_message import HEADERS, INJECTION
 

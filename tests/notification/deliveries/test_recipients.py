@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from chassis import ids
-from tests.notification import events
+from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
 
 ANN = ids.new("usr")

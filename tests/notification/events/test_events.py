@@ -12,7 +12,7 @@ from chassis import ids
 from services.notification.__main__ import build
 from services.notification.observers import OBSERVERS
 from tests.harness import assert_refused, refused
-from tests.notification import events
+from tests.notification import sample_events as events
 from tests.notification.conftest import Service
 
 ANN = ids.new("usr")

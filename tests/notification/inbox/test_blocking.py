@@ -10,7 +10,7 @@ from weft.notification.v1.inbox_service_pb2 import CountUnreadRequest, ListInbox
 from chassis import ids
 from tests import servers
 from tests.harness import Issuer, assert_refusal, refusal
-from tests.notification import events
+from tests.notification import sample_events as events
 
 SERVICE = "notification"
 STUB = inbox_service_pb2_grpc.InboxServiceStub

@@ -8,7 +8,7 @@ from weft.notification.v1.inbox_service_pb2 import CountUnreadRequest, ListInbox
 
 from chassis import ids
 from tests.harness import assert_refused
-from tests.notification import events
+from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
 
 ANN, BOB = ids.new("usr"), ids.new("usr")
