@@ -20,6 +20,7 @@ from weft.user.v1 import oauth_service_pb2_grpc
 import contract
 from chassis.rpc import chain, stages
 from chassis.rpc.call import Call
+from chassis.rpc.stream_quota import StreamQuota
 from chassis.security.tokens import TokenVerifier
 from chassis.telemetry import tracing
 
@@ -111,6 +112,7 @@ def _chained(tracer: tracing.Tracer) -> grpc.aio.Server:
         replies=None,
         trusted_callers=frozenset(),
         max_concurrent_calls=256,
+        stream_quota=StreamQuota(16, 64),
     )
     bound = {"GetOrder": chain.bind(parts, read.by_path["/weft.order.v1.OrderService/GetOrder"], Chained().get)}
     server = grpc.aio.server()
