@@ -1,7 +1,7 @@
 """One process of a service: its parts, its start and its stop.
 
 async def build(app: App) -> None:
-    app.add_service("weft.order.v1.OrderService", OrderHandlers(app.database))
+    app.add_service("weft.order.v1.OrderService", OrderHandlers(app.database), ReturnHandlers(app.database))
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from chassis.queues import worker as workers
 from chassis.queues.outbox import Outbox, Relay
 from chassis.queues.queue import Queue
 from chassis.rpc import chain, idempotency, stages
+from chassis.rpc.call import Call
 from chassis.rpc.health import Health
 from chassis.rpc.pagination import Pages
 from chassis.rpc.reflection import Reflection
@@ -98,7 +99,7 @@ class App:
         self.health: Health
         self.server_context: stages.ServerContext
         self._migrations = migrations
-        self._served: dict[str, object] = {}
+        self._served: dict[str, dict[str, Callable[[Any, Call], Any]]] = {}
         self._queues: list[Queue] = []
         self._workers: list[workers.Worker] = []
         self._jobs: list[tuple[float, Job, str]] = []
@@ -136,14 +137,18 @@ class App:
 
         return connect(self.settings.redis_url.get_secret_value(), self.name)
 
-    def add_service(self, service: str, handlers: object) -> None:
-        """Serve a gRPC service with an object that has an async method for each RPC, named as in the proto."""
-        missing = [m.name for m in self.contract.of_service(service) if not callable(getattr(handlers, m.name, None))]
-        if missing or not self.contract.of_service(service):
-            raise SettingsError(
-                f"{type(handlers).__name__} does not serve {', '.join(missing) or 'any RPC'} of {service}."
-            )
-        self._served[service] = handlers
+    def add_service(self, service: str, *handlers: object) -> None:
+        """Serve a gRPC service with objects that together have one async method for each RPC, named as in the proto."""
+        names = [method.name for method in self.contract.of_service(service)]
+        found = {name: [each for each in handlers if callable(getattr(each, name, None))] for name in names}
+        missing = [name for name, having in found.items() if not having]
+        if missing or not names:
+            whose = " and ".join(type(each).__name__ for each in handlers)
+            raise SettingsError(f"{whose} does not serve {', '.join(missing) or 'any RPC'} of {service}.")
+        twice = [name for name, having in found.items() if len(having) > 1]
+        if twice:
+            raise SettingsError(f"More than one object serves {', '.join(twice)} of {service}.")
+        self._served[service] = {name: getattr(having[0], name) for name, having in found.items()}
 
     def queue(self, table: str, **options: Any) -> Queue:
         """A work queue on one of the service's tables; options as for `Queue`."""
@@ -236,10 +241,9 @@ class App:
             stream_quota=StreamQuota(self.settings.max_streams_per_caller, self.settings.max_streams_per_partner),
         )
         server = self._server = grpc.aio.server(options=server_options(self.contract))
-        for service, handlers in self._served.items():
+        for service, methods in self._served.items():
             bound = {
-                m.name: chain.bind(self.server_context, m, getattr(handlers, m.name))
-                for m in self.contract.of_service(service)
+                m.name: chain.bind(self.server_context, m, methods[m.name]) for m in self.contract.of_service(service)
             }
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, bound),))
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
