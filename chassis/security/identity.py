@@ -9,7 +9,10 @@ from contract import Caller
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A caller. `subject` is a user id, a client id, or a service's SPIFFE id; empty for callers without a token."""
+    """A caller. `subject` is a user id, a client id, or a service's SPIFFE id; empty for callers without a token.
+
+    `authenticated_at` is when a user signed in, in seconds since 1970, and `methods` is how (RFC 8176).
+    """
 
     subject: str = ""
     user_id: str = ""
@@ -22,6 +25,8 @@ class Identity:
     plan: str = ""
     mode: str = "LIVE"
     expires_at: float = 0.0
+    authenticated_at: float = 0.0
+    methods: frozenset[str] = frozenset()
     kinds: frozenset[Caller] = field(default=frozenset({Caller.PUBLIC}))
 
     @property
@@ -75,6 +80,8 @@ def from_claims(claims: Mapping[str, Any]) -> Identity:
         plan=str(claims.get("plan", "")),
         mode=str(claims.get("mode", "LIVE")),
         expires_at=float(claims["exp"]),
+        authenticated_at=float(claims.get("auth_time", 0)),
+        methods=frozenset(map(str, claims.get("amr", ()))),
         kinds=frozenset({Caller.PUBLIC, *kinds}),
     )
 

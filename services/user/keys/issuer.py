@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from chassis.clock import Clock
 from chassis.security.tokens import AUDIENCE
+from services.user.keys.authentication import Authentication
 from services.user.keys.ring import KeyRing
 from services.user.users.domain import User
 
@@ -37,7 +38,9 @@ class Issuer:
         """The scopes that the user's roles hold, sorted."""
         return tuple(sorted({scope for role in user.roles for scope in self._scopes_by_role[role]}))
 
-    async def for_user(self, user: User, session_id: str, scopes: Iterable[str] | None = None) -> AccessToken:
+    async def for_user(
+        self, user: User, session_id: str, authentication: Authentication, scopes: Iterable[str] | None = None
+    ) -> AccessToken:
         """A token of a session, with all scopes of the user's roles or with the given ones."""
         return await self._issue(
             user.user_id,
@@ -45,6 +48,9 @@ class Issuer:
             roles=list(user.roles),
             plan=user.plan,
             sid=session_id,
+            auth_time=int(authentication.at.timestamp()),
+            amr=list(authentication.methods),
+            acr=authentication.level,
         )
 
     async def for_client(self, client_id: str, partner_id: str, plan: str, scopes: Iterable[str]) -> AccessToken:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from chassis.errors import Unauthenticated
+from services.user.keys.authentication import Authentication
 
 SESSION_LIFETIME = timedelta(days=90)
 """From sign-in, however often the session is refreshed."""
@@ -48,6 +49,7 @@ class RefreshToken:
     used_at: datetime | None
     session_expires_at: datetime
     session_ended_at: datetime | None
+    authentication: Authentication
 
     def present(self, now: datetime) -> RefreshOutcome:
         """The outcome of presenting the token. A token presented twice indicates theft: one of two holders is not the user."""

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.storage.database import Database, Query, Transaction
+from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.ownership import of_user
 from services.user.sessions.domain import (
     MAX_OPEN_SESSIONS,
@@ -42,6 +43,8 @@ _INSERT = Query(
         user_id=bindparam("user_id"),
         created_at=bindparam("now"),
         expires_at=bindparam("expires_at"),
+        amr=bindparam("amr"),
+        authenticated_at=bindparam("authenticated_at"),
     ),
     name="insert session",
 )
@@ -77,6 +80,9 @@ _GET_TOKEN = Query(
         _r.used_at,
         _s.expires_at.label("session_expires_at"),
         _s.ended_at.label("session_ended_at"),
+        _s.created_at,
+        _s.amr,
+        _s.authenticated_at,
     )
     .join_from(refresh_tokens, sessions, _s.session_id == _r.session_id)
     .where(_r.token_hash == bindparam("token_hash")),
@@ -104,20 +110,40 @@ class SessionRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert(self, session_id: str, user_id: str, token: str, now: datetime) -> None:
+    async def insert(
+        self, tx: Transaction, session_id: str, user_id: str, token: str, authentication: Authentication
+    ) -> None:
         """Insert a session with its first refresh token; ends the oldest one above `MAX_OPEN_SESSIONS`."""
+        now = authentication.at
         expires_at = now + SESSION_LIFETIME
-        async with self._database.transaction() as tx:
-            await tx.first(_LOCK_USER, user_id=user_id)
-            await tx.run(_END_SURPLUS, user_id=user_id, now=now)
-            await tx.run(_INSERT, session_id=session_id, user_id=user_id, now=now, expires_at=expires_at)
-            await self._insert_token(tx, session_id, token, now, expires_at)
+        await tx.first(_LOCK_USER, user_id=user_id)
+        await tx.run(_END_SURPLUS, user_id=user_id, now=now)
+        await tx.run(
+            _INSERT,
+            session_id=session_id,
+            user_id=user_id,
+            now=now,
+            expires_at=expires_at,
+            amr=list(authentication.methods),
+            authenticated_at=now,
+        )
+        await self._insert_token(tx, session_id, token, now, expires_at)
 
     async def lock(self, tx: Transaction, token: str) -> RefreshToken | None:
         """An issued refresh token, its session locked until the transaction ends."""
         if await tx.first(_LOCK, token_hash=_digest(token)) is None:
             return None
-        return RefreshToken(*await tx.one(_GET_TOKEN, token_hash=_digest(token)))
+        row = await tx.one(_GET_TOKEN, token_hash=_digest(token))
+        return RefreshToken(
+            token_hash=row.token_hash,
+            session_id=row.session_id,
+            user_id=row.user_id,
+            expires_at=row.expires_at,
+            used_at=row.used_at,
+            session_expires_at=row.session_expires_at,
+            session_ended_at=row.session_ended_at,
+            authentication=Authentication(tuple(row.amr or (PASSWORD,)), row.authenticated_at or row.created_at),
+        )
 
     async def rotate(self, tx: Transaction, used: RefreshToken, token: str, now: datetime) -> None:
         """Mark a locked token as used, and insert `token` as its successor."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from chassis import ids
 from chassis.clock import Clock
-from chassis.storage.database import Database
+from chassis.storage.database import Database, Transaction
+from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.keys.issuer import AccessToken, Issuer
 from services.user.passwords.passwords import Passwords
 from services.user.sessions.domain import (
@@ -18,6 +19,7 @@ from services.user.sessions.domain import (
 from services.user.sessions.repository import SessionRepository
 from services.user.throttling.attempts import AttemptLimiter
 from services.user.throttling.origins import Origin
+from services.user.users.domain import User
 from services.user.users.repository import UserRepository
 
 
@@ -28,6 +30,16 @@ class TokenPair:
     access: AccessToken
     refresh: str = field(repr=False)
     user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that a transaction has inserted, and whose."""
+
+    user: User
+    session_id: str
+    refresh: str = field(repr=False)
+    authentication: Authentication
 
 
 class Sessions:
@@ -60,10 +72,21 @@ class Sessions:
                 raise CredentialsInvalid()
         if self._passwords.outdated(user.password_hash):
             await self._users.update_password(user.user_id, await self._passwords.hash(password))
-        now = self._clock.now()
-        session_id, refresh = ids.new("ses", now), make_refresh_token()
-        await self._sessions.insert(session_id, user.user_id, refresh, now)
-        return TokenPair(await self._issuer.for_user(user, session_id), refresh, user.user_id)
+        async with self._database.transaction() as tx:
+            opened = await self.begin(tx, user, (PASSWORD,))
+        return await self.issue(opened)
+
+    async def begin(self, tx: Transaction, user: User, methods: tuple[str, ...]) -> Opened:
+        """Insert a session of a user who has just been authenticated by these methods; `issue` then makes its tokens."""
+        authentication = Authentication(methods, self._clock.now())
+        session_id, refresh = ids.new("ses", authentication.at), make_refresh_token()
+        await self._sessions.insert(tx, session_id, user.user_id, refresh, authentication)
+        return Opened(user, session_id, refresh, authentication)
+
+    async def issue(self, opened: Opened) -> TokenPair:
+        """The tokens of a session that was begun and committed."""
+        access = await self._issuer.for_user(opened.user, opened.session_id, opened.authentication)
+        return TokenPair(access, opened.refresh, opened.user.user_id)
 
     async def refresh(self, token: str, scopes: Collection[str] | None = None) -> TokenPair:
         """Exchange a refresh token for a new pair, with fewer scopes if given. A reused token ends its session.
@@ -87,7 +110,8 @@ class Sessions:
         # Raised outside of the transaction: the end of a session has to be committed.
         if stored is None or user is None or not user.may_sign_in:
             raise RefreshTokenInvalid()
-        return TokenPair(await self._issuer.for_user(user, stored.session_id, scopes), fresh, user.user_id)
+        access = await self._issuer.for_user(user, stored.session_id, stored.authentication, scopes)
+        return TokenPair(access, fresh, user.user_id)
 
     async def end(self, session_id: str) -> None:
         """End a session."""

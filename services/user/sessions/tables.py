@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from sqlalchemy import (
+    ARRAY,
     Column,
     DateTime,
     ForeignKey,
@@ -26,6 +27,9 @@ sessions = Table(
     Column("created_at", _TIME, nullable=False),
     Column("expires_at", _TIME, nullable=False),
     Column("ended_at", _TIME),
+    # How and when the user was authenticated; absent where the release before opened the session.
+    Column("amr", ARRAY(Text)),
+    Column("authenticated_at", _TIME),
     Index("sessions_of_user", "user_id", "session_id"),
     Index("sessions_open", "user_id", "session_id", postgresql_where=text("ended_at IS NULL")),
     Index("sessions_expiry", "expires_at"),

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.sessions.domain import RefreshOutcome, RefreshToken, refresh_token_expiry
 
 NOW = datetime(2026, 11, 24, 12, 30, 40, 123, tzinfo=UTC)
 DAY = timedelta(days=1)
-STORED = RefreshToken(b"h", "ses_1", "usr_1", NOW + DAY, None, NOW + 2 * DAY, None)
+STORED = RefreshToken(b"h", "ses_1", "usr_1", NOW + DAY, None, NOW + 2 * DAY, None, Authentication((PASSWORD,), NOW))
 
 
 @pytest.mark.parametrize(

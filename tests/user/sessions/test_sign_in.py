@@ -37,6 +37,9 @@ async def test_the_right_password_opens_a_session(world: World) -> None:
         "plan": "free",
         "mode": "LIVE",
         "sid": session,
+        "auth_time": now,
+        "amr": ["pwd"],
+        "acr": "aal1",
         "iat": now,
         "exp": now + 900,
     }
