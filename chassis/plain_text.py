@@ -1,6 +1,7 @@
-"""Text from outside, made fit to be shown on a line, kept in a row, or sent in a header: controls go, letters stay."""
+"""Text from outside, made fit to be shown on a line, kept in a row, sent in a header, or compared."""
 
 import re
+import unicodedata
 
 _CONTROLS = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 """Runs of ASCII spaces and of what moves a cursor or ends a line. Other spaces, such as the ideographic one, are letters."""
@@ -15,3 +16,13 @@ def single_line(text: str, limit: int) -> str:
     text = text[: limit * 4]
     text = _BIDI_OVERRIDES.sub("", _SURROGATES.sub("\ufffd", text))
     return _CONTROLS.sub(" ", text)[: limit + 1].strip(" ")[:limit].rstrip(" ")
+
+
+def composed(text: str) -> str:
+    """The form in which texts that look the same are the same (NFKC); every space of Unicode is the ASCII one."""
+    return unicodedata.normalize("NFKC", text).replace("\u1680", " ")  # the one space that NFKC leaves
+
+
+def folded(text: str) -> str:
+    """`composed`, without differences of case."""
+    return composed(text).casefold()

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from chassis import addresses, ids
 from chassis.app import App
+from chassis.errors import RequestInvalid
 from chassis.settings import SettingsError
 from chassis.storage.database import Transaction
 from services.user.keys.repository import KeyRepository
@@ -12,6 +13,7 @@ from services.user.partners import domain as partnership
 from services.user.partners.domain import Client, Partner
 from services.user.partners.repository import PartnerRepository
 from services.user.passwords.passwords import Passwords
+from services.user.passwords.rules import PasswordTooCommon, refuse_weak
 from services.user.users.domain import ACTIVE, ADMIN, CUSTOMER, OPERATOR, User
 from services.user.users.repository import UserRepository
 
@@ -32,8 +34,12 @@ async def bootstrap(app: App) -> None:
 async def _set_operator(app: App, email: str, password: str) -> None:
     if problem := addresses.problem(email):
         raise SettingsError(f"WEFT_OPERATOR_EMAIL: {problem}.")
-    if not 12 <= len(password) <= 128:
-        raise SettingsError("WEFT_OPERATOR_PASSWORD: 12 to 128 characters.")
+    try:
+        refuse_weak(password, "password", (email,))
+    except (RequestInvalid, PasswordTooCommon):
+        password = ""
+    if not password or len(password) > 128:
+        raise SettingsError("WEFT_OPERATOR_PASSWORD: 12 to 128 characters, and none that is easily guessed.")
     users, passwords, now = UserRepository(app.database, app.vault), Passwords(), app.clock.now()
     async with app.database.transaction() as tx:
         existing = await users.lock_person(tx, email)

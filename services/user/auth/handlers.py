@@ -5,7 +5,7 @@ from weft.user.v1 import auth_service_pb2 as pb
 
 from chassis.rpc.call import Call
 from services.user.accounts.accounts import Accounts
-from services.user.passwords.passwords import refuse_common
+from services.user.passwords.rules import refuse_weak
 from services.user.sessions.sessions import Sessions, TokenPair
 from services.user.throttling import pacing
 from services.user.throttling.attempts import AttemptLimiter
@@ -33,7 +33,7 @@ class AuthHandlers:
     async def SignUp(self, request: pb.SignUpRequest, call: Call) -> Empty:
         """The same response, after the same work, whether or not the address has an account."""
         refuse_unmailable(request.email)
-        refuse_common(request.password)
+        refuse_weak(request.password, "password", (request.email, request.display_name))
         locale, origin = normal_locale(request.locale), self._origins.of(request.email, call)
         await self._mails.spend(origin)
         name, network = request.display_name, bytes.fromhex(origin.address)

@@ -5,21 +5,18 @@ import contextlib
 import ctypes
 import functools
 import os
-import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import Argon2Error, InvalidHashError, VerificationError
 from argon2.low_level import error_to_str
 
-from chassis.errors import InvalidArgument, Overloaded
+from chassis.errors import Overloaded
+from chassis.plain_text import composed
 
 T = TypeVar("T")
-_COMMON = Path(__file__).with_name("common_passwords.txt")
-_DISGUISES = str.maketrans("013457@$!", "oleastasi")
 _M_MMAP_THRESHOLD = -3
 """From glibc's malloc.h."""
 _MAX_WAITING = 64
@@ -27,10 +24,6 @@ _MAX_WAITING = 64
 _RETRY_AFTER = timedelta(seconds=1)
 _OUT_OF_RESOURCES = {error_to_str(-22), error_to_str(-33)}
 """ARGON2_MEMORY_ALLOCATION_ERROR and ARGON2_THREAD_FAIL of argon2.h; the exceptions carry only the text."""
-
-
-class PasswordTooCommon(InvalidArgument):
-    """The password is on the list of common passwords; choose another."""
 
 
 class Passwords:
@@ -87,20 +80,6 @@ def _return_freed_memory() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
 
 
-def refuse_common(password: str) -> None:
-    """Raise `PasswordTooCommon` for listed passwords, also disguised (`P@ssw0rd2024!!`), and for under four characters that differ."""
-    folded = unicodedata.normalize("NFKC", password).casefold()
-    bare = folded.strip("0123456789 .,;:!?@#$%^&*()-_=+")
-    candidates = {folded, bare, folded.translate(_DISGUISES), bare.translate(_DISGUISES)}
-    if candidates & _common() or len(set(folded)) < 4:
-        raise PasswordTooCommon()
-
-
-@functools.cache
-def _common() -> frozenset[str]:
-    return frozenset(line for line in _COMMON.read_text().split("\n") if line and not line.startswith("#"))
-
-
 def _bytes(password: str) -> bytes:
     # Passwords that look the same are the same, regardless of how the keyboard composed them (RFC 8265, OpaqueString).
-    return unicodedata.normalize("NFKC", password).encode()
+    return composed(password).encode()

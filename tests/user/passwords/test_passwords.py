@@ -7,37 +7,66 @@ import threading
 
 import pytest
 
-from chassis.errors import Overloaded
-from services.user.passwords import passwords
-from services.user.passwords.passwords import Passwords, PasswordTooCommon, refuse_common
+from chassis.errors import Overloaded, RequestInvalid
+from services.user.passwords import passwords, rules
+from services.user.passwords.passwords import Passwords
+from services.user.passwords.rules import PasswordTooCommon, refuse_weak
 
 COMMON = [
-    "password",
+    "password 2024",
     "PASSWORD1234",
     "p4ssw0rd!2024",
     "123456789012",
     "abcabcabcabc",
     "  letmein 12345",
-    "ｐａｓｓｗｏｒｄ１２３",
+    "ｐａｓｓｗｏｒｄ１２３４",
+    # Of breaches alone:
+    "correcthorsebatterystaple",
+    "CorrectHorseBatteryStaple",
+    "!alfonso921!",
+    "Basketball12345",
+    # The owner's own:
+    "Ada.Lovelace@example.com",
+    "ada.lovelace1843!",
+    "Ada Byron-King",
 ]
 FINE = [
     "a quiet morning in Graz",
     "correct-horse-battery",
     "passwords are a nuisance",
+    "8273645182736",  # without its digits nothing is left, and a name may be empty
+    "\U0001f600\U0001f601\U0001f602\U0001f603" * 3,
     "Tr0ub4dor&3 and more",
     "密码密码密码很好记住它吧",
 ]
+NAMES = ("ada.lovelace@example.com", "Ada Byron-King", "")
 
 
 @pytest.mark.parametrize("password", COMMON)
 def test_common_ones_are_refused_also_in_disguise(password: str) -> None:
-    with pytest.raises(PasswordTooCommon):
-        refuse_common(password)
+    with pytest.raises(PasswordTooCommon) as caught:
+        refuse_weak(password, "new_password", NAMES)
+    assert [field for field, _ in caught.value.violations] == ["new_password"]
 
 
 @pytest.mark.parametrize("password", FINE)
 def test_others_are_not(password: str) -> None:
-    refuse_common(password)
+    refuse_weak(password, "new_password", NAMES)
+
+
+@pytest.mark.parametrize("password", ["eleven char", "e\u0301" * 8 + "abc"])
+def test_characters_are_counted_as_they_are_hashed(password: str) -> None:
+    with pytest.raises(RequestInvalid) as caught:
+        refuse_weak(password, "new_password")
+    assert caught.value.violations == (("new_password", "must have at least 12 characters"),)
+
+
+async def test_spaces_and_letters_that_look_the_same_are_the_same() -> None:
+    hasher = Passwords(memory_kib=64, passes=1)
+    encoded = await hasher.hash("ein cafe\u0301 in Graz")
+    for same in ("ein\u00a0caf\u00e9\u3000in\u1680Graz", "ein caf\u00e9 in Graz"):
+        assert await hasher.verify(encoded, same)
+    assert not await hasher.verify(encoded, "ein caf\u00e9 in graz")
 
 
 async def test_a_hash_is_argon2id_and_salted() -> None:
@@ -117,3 +146,7 @@ async def test_a_shortage_of_memory_is_an_overload_and_no_wrong_password() -> No
     assert out.decode().splitlines() == ["True", "('Overloaded', 1.0)", "('Overloaded', 1.0)", "True False"], (
         err.decode()
     )
+
+
+def test_the_list_of_breached_passwords_is_large() -> None:
+    assert len(rules._breached()) > 1_000_000

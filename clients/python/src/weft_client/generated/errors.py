@@ -318,7 +318,7 @@ class PartnerNotSuspended(failures.FailedPrecondition):
 
 
 class PasswordTooCommon(failures.InvalidArgument):
-    """The password is on the list of common passwords."""
+    """The password is in a list of common or breached passwords, or is your own name or address; choose another."""
 
     reason = 'PASSWORD_TOO_COMMON'
     domain = 'weft.user.v1'

@@ -31,7 +31,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     USER_NOT_FOUND: _ErrorReason.ValueType  # 3
     """No such user, or not yours."""
     PASSWORD_TOO_COMMON: _ErrorReason.ValueType  # 5
-    """The password is on the list of common passwords."""
+    """The password is in a list of common or breached passwords, or is your own name or address; choose another."""
     VERIFICATION_CODE_INVALID: _ErrorReason.ValueType  # 6
     """No pending sign-up has this address, password and code, or the code is used, expired or out of attempts; request a new one."""
     CREDENTIALS_INVALID: _ErrorReason.ValueType  # 7
@@ -65,7 +65,7 @@ EXTERNAL_REFERENCE_TAKEN: ErrorReason.ValueType  # 2
 USER_NOT_FOUND: ErrorReason.ValueType  # 3
 """No such user, or not yours."""
 PASSWORD_TOO_COMMON: ErrorReason.ValueType  # 5
-"""The password is on the list of common passwords."""
+"""The password is in a list of common or breached passwords, or is your own name or address; choose another."""
 VERIFICATION_CODE_INVALID: ErrorReason.ValueType  # 6
 """No pending sign-up has this address, password and code, or the code is used, expired or out of attempts; request a new one."""
 CREDENTIALS_INVALID: ErrorReason.ValueType  # 7

@@ -48,13 +48,13 @@ class Auth:
 
         Args:
             email: E-mail address. ASCII, in the form that mail servers accept: `a..b@c.example` is refused.
-            password: Password of 12 to 128 characters that is not on the list of common passwords.
+            password: Password of 12 to 128 characters, any of Unicode. Refused: passwords that attackers know, however they are disguised, and one's own name or address.
             display_name: Display name.
             locale: Language of mails, a BCP 47 tag in any case. Defaults to `en`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
-            PasswordTooCommon: The password is on the list of common passwords.
+            PasswordTooCommon: The password is in a list of common or breached passwords, or is your own name or address; choose another.
             TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.SignUpRequest(

@@ -30,7 +30,9 @@ class SignUpRequest(_message.Message):
     email: _builtins.str
     """E-mail address. ASCII, in the form that mail servers accept: `a..b@c.example` is refused."""
     password: _builtins.str
-    """Password of 12 to 128 characters that is not on the list of common passwords."""
+    """Password of 12 to 128 characters, any of Unicode. Refused: passwords that attackers know, however they are disguised, and
+    one's own name or address.
+    """
     display_name: _builtins.str
     """Display name."""
     locale: _builtins.str
