@@ -107,7 +107,7 @@ def _migrate(name: str, read: Settings, metadata: MetaData, folder: Path) -> Non
     url = database.of_service(read.database_url.get_secret_value(), read.database_prefix, name)
     migrating.migrate(url, folder, metadata)
     if read.serving_role:
-        migrating.grant(url, read.serving_role)
+        migrating.grant(url, read.serving_role, metadata)
 
 
 async def _bootstrap(make: Callable[[], App], bootstrap: Callable[[App], Awaitable[None]] | None) -> None:

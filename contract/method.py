@@ -48,7 +48,7 @@ class Method:
     """What an RPC is.
 
     `path` is the gRPC path, `scope` is as tokens write it, `deadline` is in seconds, `errors` are the reasons of its own
-    package. `location` is the path template of the resource that a success with 201 creates; otherwise empty.
+    package, `audit` the actions that it may write to the audit trail. `location` is the path template of the resource that a success with 201 creates; otherwise empty.
     """
 
     service: str
@@ -71,6 +71,8 @@ class Method:
     success: int
     location: str
     errors: tuple[Reason, ...]
+    audit: tuple[str, ...]
+    unaudited_because: str
     comment: str
 
     @property

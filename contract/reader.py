@@ -151,6 +151,8 @@ class Contract:
             success=policy.success or 200,
             location=routes.location(method, self.services) if policy.success == 201 else "",
             errors=tuple(self._declared(method, policy.errors)),
+            audit=tuple(policy.audit),
+            unaudited_because=policy.unaudited_because,
             comment=self.comment(method.full_name),
         )
         self.faults += methods.faults(found, method.input_type)

@@ -1,5 +1,7 @@
 """A pytest plugin: records every `(method, reason)` that any test provokes and holds them against the contract.
 
+The audit trail reports its `(method, action)` in the same way; the service itself refuses undeclared ones.
+
 Each reason that is raised has to be declared for its RPC (those of `weft.api.v1` are implied); after a full run that
 passed, each reason that is declared has to have been provoked. Services in processes of their own append to the same
 file, which they find in `WEFT_RECORD_REASONS`.
@@ -29,17 +31,18 @@ def undeclared(read: Contract, provoked: Iterable[tuple[str, str]]) -> list[str]
     return sorted(
         f"{name} answered {reason}, which its policy does not declare under `errors`"
         for name, reason in provoked
-        if name in methods and reason not in implied | {own.name for own in methods[name].errors}
+        if name in methods
+        and reason not in implied | {own.name for own in methods[name].errors} | {*methods[name].audit}
     )
 
 
 def unprovoked(read: Contract, provoked: Provoked) -> list[str]:
-    """What is declared and was answered in no test."""
+    """What is declared and was answered, or written to the audit trail, in no test."""
     return sorted(
-        f"{method.full_name} declares {reason.name}, which no test provokes"
+        f"{method.full_name} declares {name}, which no test provokes"
         for method in read.methods
-        for reason in method.errors
-        if (method.full_name, reason.name) not in provoked
+        for name in (*(reason.name for reason in method.errors), *method.audit)
+        if (method.full_name, name) not in provoked
     )
 
 

@@ -27,6 +27,8 @@ MIN_POSTGRES_VERSION = 15
 _CONNECT_TIMEOUT_S = 5
 _ADVISORY_LOCK_KEY = 7_309_451_120_883
 """An arbitrary key: concurrent migrations and bootstraps of one database run one after another."""
+APPEND_ONLY = {"append_only": True}
+"""In the `info` of a table whose rows the role that serves may read and add, and never change or delete."""
 MAX_ATTEMPTS, RETRY_DELAY_S = 100, 0.2
 """Of a revision to lock its tables."""
 
@@ -53,8 +55,11 @@ def migrate(url: str, folder: Path, metadata: MetaData) -> None:
     log.info("migrated", revision=head(folder))
 
 
-def grant(url: str, role: str) -> None:
-    """Let the role that serves read and change rows, of these tables and of those to come, and nothing else."""
+def grant(url: str, role: str, metadata: MetaData) -> None:
+    """Let the role that serves read and change rows, of these tables and of those to come, and nothing else.
+
+    Tables that are `APPEND_ONLY` it may not change: at no moment, since grant and revocation are one transaction.
+    """
     to = sql.Identifier(role)
     with psycopg.connect(url) as connection:
         name = sql.Identifier(str(connection.info.dbname))
@@ -64,6 +69,10 @@ def grant(url: str, role: str) -> None:
             granted = sql.SQL(f"GRANT {rights} ON {{}} {kind} {{}} TO {{}}")
             connection.execute(granted.format(sql.SQL("ALL"), sql.SQL("IN SCHEMA public"), to))
             connection.execute(sql.SQL("ALTER DEFAULT PRIVILEGES ") + granted.format(sql.SQL(""), sql.SQL(""), to))
+        for table in metadata.sorted_tables:
+            if table.info.keys() & APPEND_ONLY.keys():
+                revoked = sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}")
+                connection.execute(revoked.format(sql.Identifier(table.name), to))
 
 
 def check_version(version: int) -> None:

@@ -55,6 +55,21 @@ class Expiry:
 
 
 @dataclass(frozen=True)
+class ExpiredBy:
+    """A function of the database deletes up to a number of rows that are `age` old, with the rights of the owner.
+
+    For a table that the role that serves may not delete from; the function keeps to the age by itself.
+    """
+
+    function: str
+    age: timedelta
+    column: str
+
+    def __str__(self) -> str:
+        return f"{_span(self.age)} after `{self.column}`, by the function `{self.function}`"
+
+
+@dataclass(frozen=True)
 class Kept:
     """The sweep does not touch the table, for a reason."""
 
@@ -69,21 +84,28 @@ def delete(*rules: Expiry) -> dict[str, Any]:
     return {_KEY: rules}
 
 
+def delete_by(function: str, age: timedelta, column: str) -> dict[str, Any]:
+    """The `info` of a table whose rows a function of the database deletes; see `ExpiredBy`."""
+    return {_KEY: (ExpiredBy(function, age, column),)}
+
+
 def keep(reason: str) -> dict[str, Any]:
     """The `info` of a table whose rows stay, or end in another way: `reason` says so."""
     return {_KEY: Kept(reason)}
 
 
-def of(table: Table) -> tuple[Expiry, ...] | Kept:
+def of(table: Table) -> tuple[Expiry | ExpiredBy, ...] | Kept:
     """What a table says. Raises `ValueError` where it says nothing."""
     if _KEY not in table.info:
         raise ValueError(f"Say how long rows of {table.name} are kept: info=retention.delete(…) or retention.keep(…).")
-    said: tuple[Expiry, ...] | Kept = table.info[_KEY]
+    said: tuple[Expiry | ExpiredBy, ...] | Kept = table.info[_KEY]
     return said
 
 
-def query(table: Table, rule: Expiry, limit: int = BATCH_ROWS) -> Query:
-    """Deletes a batch; its parameter is `before`."""
+def query(table: Table, rule: Expiry | ExpiredBy, limit: int = BATCH_ROWS) -> Query:
+    """Deletes a batch; its parameter is `before`, which a function does not look at."""
+    if isinstance(rule, ExpiredBy):
+        return Query(f"SELECT {rule.function}({limit}) AS deleted", name=f"expire {table.name}")  # our own
     condition = f" AND {rule.where}" if rule.where else ""
     # Names of our own tables and columns only.
     return Query(
@@ -125,12 +147,10 @@ class Sweep:
             log.info("retention_deleted", **deleted)
         return deleted
 
-    async def _delete(self, table: str, rule: Expiry, statement: Query) -> int:
-        cutoff = self._clock.now() - rule.age
-        before = ids.new(rule.id_prefix, cutoff) if rule.id_prefix else cutoff
+    async def _delete(self, table: str, rule: Expiry | ExpiredBy, statement: Query) -> int:
         end, total = monotonic() + self._budget, 0
         while True:
-            count = await self._database.run(statement, before=before)
+            count = await self._delete_batch(rule, statement)
             DELETED.labels(table).inc(count)
             total += count
             if count < self._batch:
@@ -140,8 +160,15 @@ class Sweep:
                 return total
             await asyncio.sleep(PAUSE_S)
 
+    async def _delete_batch(self, rule: Expiry | ExpiredBy, statement: Query) -> int:
+        if isinstance(rule, ExpiredBy):
+            return int((await self._database.one(statement)).deleted)
+        cutoff = self._clock.now() - rule.age
+        before = ids.new(rule.id_prefix, cutoff) if rule.id_prefix else cutoff
+        return await self._database.run(statement, before=before)
 
-def _rules(said: tuple[Expiry, ...] | Kept) -> tuple[Expiry, ...]:
+
+def _rules(said: tuple[Expiry | ExpiredBy, ...] | Kept) -> tuple[Expiry | ExpiredBy, ...]:
     return () if isinstance(said, Kept) else said
 
 

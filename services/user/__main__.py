@@ -8,6 +8,8 @@ from services.user import tables
 from services.user.accounts.accounts import Accounts
 from services.user.accounts.domain import VerificationCodeInvalid
 from services.user.accounts.repository import SignUpRepository
+from services.user.audit.audit import Audit
+from services.user.audit.repository import AuditRepository
 from services.user.auth.handlers import AuthHandlers
 from services.user.bootstrap import bootstrap
 from services.user.keys.issuer import Issuer
@@ -33,13 +35,14 @@ async def build(app: App) -> None:
     """Wire the service."""
     database, clock, vault = app.database, app.clock, app.vault
     users, partners = UserRepository(database, vault), PartnerRepository(database, vault)
+    audit = Audit(AuditRepository(vault), clock)
     sign_ups, passwords = SignUpRepository(database, vault), Passwords()
     ring = KeyRing(database, KeyRepository(database, vault), clock)
     issuer = Issuer(app.settings.issuer, ring, clock, app.contract.scopes_by_role)
-    accounts = Accounts(database, users, sign_ups, passwords, app.outbox, clock)
+    accounts = Accounts(database, users, sign_ups, passwords, app.outbox, audit, clock)
     sign_ins = AttemptLimiter(app.cache, clock, CredentialsInvalid)
     verifications = AttemptLimiter(app.cache, clock, VerificationCodeInvalid, "verify.")
-    sessions = Sessions(database, users, SessionRepository(database), passwords, issuer, sign_ins, clock)
+    sessions = Sessions(database, users, SessionRepository(), passwords, issuer, sign_ins, audit, clock)
     mails = MailBudget(app.cache, app.settings.mails_of_network)
     scopes = sorted({method.scope for method in app.contract.methods if method.scope})
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
@@ -47,8 +50,10 @@ async def build(app: App) -> None:
     app.tokens.use(ring.published)
     app.add_service("weft.user.v1.AuthService", AuthHandlers(accounts, sessions, Origins(vault), mails, verifications))
     app.add_service("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
-    app.add_service("weft.user.v1.PartnerService", PartnerHandlers(database, partners, app.pages, clock, grantable))
-    app.add_service("weft.user.v1.UserService", UserHandlers(database, users, app.outbox, app.pages, clock))
+    app.add_service(
+        "weft.user.v1.PartnerService", PartnerHandlers(database, partners, app.pages, audit, clock, grantable)
+    )
+    app.add_service("weft.user.v1.UserService", UserHandlers(database, users, app.outbox, app.pages, audit, clock))
 
     app.schedule(600, ring.rotate, "rotate signing keys")
 

@@ -7,6 +7,9 @@ from chassis.app import App
 from chassis.errors import RequestInvalid
 from chassis.settings import SettingsError
 from chassis.storage.database import Transaction
+from services.user.audit.audit import Audit
+from services.user.audit.domain import changed_fields
+from services.user.audit.repository import AuditRepository
 from services.user.keys.repository import KeyRepository
 from services.user.keys.ring import KeyRing
 from services.user.partners import domain as partnership
@@ -58,22 +61,31 @@ async def _set_operator(app: App, email: str, password: str) -> None:
             updated_at=now,
             password_hash=existing.password_hash if existing and unchanged else await passwords.hash(password),
         )
+        audit = Audit(AuditRepository(app.vault), app.clock)
         if existing is None:
             await users.insert(tx, operator)
+            await audit.record_command(tx, "bootstrap", "user.created", subject=operator.user_id)
         elif not unchanged or (existing.roles, existing.plan, existing.state) != (operator.roles, PLAN, ACTIVE):
             await users.update_operator(tx, existing.user_id, operator)
+            changed = changed_fields(existing, operator)
+            await audit.record_command(
+                tx, "bootstrap", "user.operator_updated", subject=existing.user_id, fields=changed
+            )
 
 
 async def _set_client(app: App, client_id: str, secret: str) -> None:
     if not secret:
         raise SettingsError("WEFT_PARTNER_CLIENT_SECRET: missing, while WEFT_PARTNER_CLIENT_ID is set.")
     partners, now = PartnerRepository(app.database, app.vault), app.clock.now()
+    audit = Audit(AuditRepository(app.vault), app.clock)
     account = await partners.get_account(client_id, now)
     async with app.database.transaction() as tx:
         if account is None:
             await _create_client(tx, partners, client_id, now)
+            await audit.record_command(tx, "bootstrap", "client.created", subject=client_id)
         if account is None or partners.hash_secret(secret) not in account.secret_hashes:
             await partners.replace_secrets(tx, client_id, secret, now)
+            await audit.record_command(tx, "bootstrap", "client.secrets_replaced", subject=client_id)
 
 
 async def _create_client(tx: Transaction, partners: PartnerRepository, client_id: str, now: datetime) -> None:

@@ -6,6 +6,7 @@ Each noun has its own `tables`; this module gathers them, and has those that bel
 from chassis.queues import queue
 from chassis.rpc import idempotency
 from services.user.accounts import tables as _accounts
+from services.user.audit import tables as _audit
 from services.user.keys import tables as _keys
 from services.user.metadata import metadata
 from services.user.partners import tables as _partners
@@ -18,6 +19,7 @@ idempotency_records = idempotency.table(metadata)
 
 NOUNS = (
     _accounts,
+    _audit,
     _keys,
     _partners,
     _sessions,

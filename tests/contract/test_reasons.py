@@ -25,10 +25,14 @@ def test_methods_of_tests_own_contracts_are_left_alone() -> None:
 
 def test_what_no_test_provokes_is_told() -> None:
     declared = {(method.full_name, reason.name) for method in CONTRACT.methods for reason in method.errors}
+    declared |= {(method.full_name, action) for method in CONTRACT.methods for action in method.audit}
     assert reasons.unprovoked(CONTRACT, declared) == []
     assert reasons.unprovoked(CONTRACT, declared - {(GET, "ORDER_NOT_FOUND")}) == [
         "weft.order.v1.OrderService.GetOrder declares ORDER_NOT_FOUND, which no test provokes"
     ]
+    assert reasons.unprovoked(
+        CONTRACT, declared - {("weft.user.v1.PartnerService.SuspendPartner", "partner.suspended")}
+    ) == ["weft.user.v1.PartnerService.SuspendPartner declares partner.suspended, which no test provokes"]
 
 
 def test_a_line_that_a_killed_process_left_is_passed_over(tmp_path: Path) -> None:

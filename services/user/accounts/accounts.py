@@ -7,6 +7,7 @@ from chassis import ids
 from chassis.clock import Clock
 from chassis.queues import outbox
 from chassis.queues.outbox import Outbox
+from chassis.rpc.call import Call
 from chassis.storage.database import Database, Transaction
 from services.user.accounts.domain import (
     MAX_MAILS,
@@ -18,6 +19,7 @@ from services.user.accounts.domain import (
     make_code,
 )
 from services.user.accounts.repository import RequestedMail, SignUpRepository
+from services.user.audit.audit import Audit
 from services.user.passwords.passwords import Passwords
 from services.user.throttling.domain import TooManyAttempts
 from services.user.users.domain import ACTIVE, CUSTOMER, INITIAL, User
@@ -38,6 +40,7 @@ class Accounts:
         sign_ups: SignUpRepository,
         passwords: Passwords,
         events: Outbox,
+        audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -45,13 +48,16 @@ class Accounts:
         self._sign_ups = sign_ups
         self._passwords = passwords
         self._events = events
+        self._audit = audit
         self._clock = clock
 
     async def hash(self, email: str, password: str) -> str:
         """The hash that identifies a pending sign-up: the same for the same address and password."""
         return await self._passwords.hash(password, self._sign_ups.salt(email))
 
-    async def sign_up(self, email: str, password: str, display_name: str, locale: str, network: bytes) -> None:
+    async def sign_up(
+        self, call: Call, email: str, password: str, display_name: str, locale: str, network: bytes
+    ) -> None:
         """Store a pending sign-up and request its mail. Raises `TooManyAttempts` when it has had its mails."""
         password_hash = await self.hash(email, password)
         now = self._clock.now()
@@ -62,8 +68,9 @@ class Accounts:
                 raise TooManyAttempts(retry_after=SIGN_UP_LIFETIME)
             payload = pb.UserSignedUp(sign_up_id=requested.sign_up_id)
             await self._put_event(tx, "user.signed_up", requested, payload)
+            await self._audit.record(tx, call, "sign_up.requested", subject=requested.sign_up_id)
 
-    async def request_verification(self, email: str, password: str, network: bytes) -> None:
+    async def request_verification(self, call: Call, email: str, password: str, network: bytes) -> None:
         """Request a mail with a new code: for the sign-up with the password, or without one the newest from the network."""
         password_hash = await self.hash(email, password) if password else ""
         async with self._database.transaction() as tx:
@@ -71,8 +78,9 @@ class Accounts:
             if requested is not None:
                 payload = pb.VerificationRequested(sign_up_id=requested.sign_up_id)
                 await self._put_event(tx, "user.verification_requested", requested, payload)
+                await self._audit.record(tx, call, "sign_up.mailed", subject=requested.sign_up_id)
 
-    async def verify(self, email: str, password_hash: str, code: str, actor: str) -> None:
+    async def verify(self, call: Call, email: str, password_hash: str, code: str) -> None:
         """Open the account of the sign-up with this password and code. Raises `VerificationCodeInvalid`."""
         now = self._clock.now()
         verified = await self._sign_ups.check_code(email, password_hash, code, now)
@@ -91,10 +99,11 @@ class Accounts:
                 aggregate_id=user_id,
                 sequence=await self._users.next_sequence(tx, user_id),
                 payload=pb.UserVerified(user_id=user_id),
-                actor=actor,
+                actor=call.caller.actor,
                 user_id=user_id,
             )
             await self._events.put(tx, event)
+            await self._audit.record(tx, call, "user.verified", subject=user_id, fields=("state",), actor=user_id)
 
     async def _open(self, tx: Transaction, sign_up: SignUp) -> str | None:
         """The account of a verified sign-up: a new one or an invited user's; None if it is open already."""

@@ -37,7 +37,7 @@ class AuthHandlers:
         locale, origin = normal_locale(request.locale), self._origins.of(request.email, call)
         await self._mails.spend(origin)
         name, network = request.display_name, bytes.fromhex(origin.address)
-        await self._accounts.sign_up(request.email, request.password, name, locale, network)
+        await self._accounts.sign_up(call, request.email, request.password, name, locale, network)
         return Empty()
 
     async def VerifyEmail(self, request: pb.VerifyEmailRequest, call: Call) -> Empty:
@@ -45,7 +45,7 @@ class AuthHandlers:
         async with self._verifications.attempt(self._origins.of(request.email, call)):
             password_hash = await self._accounts.hash(request.email, request.password)
             async with pacing.at_least(MIN_RESPONSE_TIME_S):
-                await self._accounts.verify(request.email, password_hash, request.code, call.caller.actor)
+                await self._accounts.verify(call, request.email, password_hash, request.code)
         return Empty()
 
     async def ResendVerification(self, request: pb.ResendVerificationRequest, call: Call) -> Empty:
@@ -54,21 +54,21 @@ class AuthHandlers:
         await self._mails.spend(origin)
         async with pacing.at_least(MIN_RESPONSE_TIME_S):
             network = bytes.fromhex(origin.address)
-            await self._accounts.request_verification(request.email, request.password, network)
+            await self._accounts.request_verification(call, request.email, request.password, network)
         return Empty()
 
     async def SignIn(self, request: pb.SignInRequest, call: Call) -> pb.TokenPair:
         """Failed attempts back off; see `throttling/attempts.py`."""
         origin = self._origins.of(request.email, call)
-        return to_message(await self._sessions.open(request.email, request.password, origin))
+        return to_message(await self._sessions.open(call, request.email, request.password, origin))
 
-    async def Refresh(self, request: pb.RefreshRequest, _: Call) -> pb.TokenPair:
+    async def Refresh(self, request: pb.RefreshRequest, call: Call) -> pb.TokenPair:
         """Uses up the refresh token."""
-        return to_message(await self._sessions.refresh(request.refresh_token))
+        return to_message(await self._sessions.refresh(call, request.refresh_token))
 
     async def SignOut(self, _: pb.SignOutRequest, call: Call) -> Empty:
         """Ends the session of the call's access token."""
-        await self._sessions.end(call.caller.session_id)
+        await self._sessions.end(call)
         return Empty()
 
     async def IssueVerificationCode(

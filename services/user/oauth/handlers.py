@@ -61,7 +61,7 @@ class OAuthHandlers:
                 raise OAuthError(
                     "unsupported_token_type", "Access tokens cannot be revoked; they expire within fifteen minutes."
                 )
-            await self._sessions.end_by_token(form["token"])
+            await self._sessions.end_by_token(call, form["token"])
             return _respond(call, None)
         except OAuthError as error:
             return _refuse(call, error)
@@ -84,7 +84,7 @@ class OAuthHandlers:
         if grant == "client_credentials":
             return await self._grant_to_client(form, account)
         if grant == "refresh_token":
-            return await self._grant_refresh(form, account)
+            return await self._grant_refresh(form, account, call)
         raise OAuthError("unsupported_grant_type", "Grant types are client_credentials and refresh_token.")
 
     async def _authenticate(self, form: dict[str, str], call: Call) -> ClientAccount | None:
@@ -115,7 +115,9 @@ class OAuthHandlers:
         await self._partners.update_last_use(client, self._clock.now())
         return _bearer(token.value, token.scopes)
 
-    async def _grant_refresh(self, form: dict[str, str], account: ClientAccount | None) -> dict[str, object]:
+    async def _grant_refresh(
+        self, form: dict[str, str], account: ClientAccount | None, call: Call
+    ) -> dict[str, object]:
         if "refresh_token" not in form:
             raise OAuthError("invalid_request", "The parameter refresh_token is missing.")
         if account is not None:
@@ -123,7 +125,7 @@ class OAuthHandlers:
             raise OAuthError("invalid_grant", "The refresh token was not issued to this client.")
         requested = form["scope"].split() if "scope" in form else None
         try:
-            tokens = await self._sessions.refresh(form["refresh_token"], requested)
+            tokens = await self._sessions.refresh(call, form["refresh_token"], requested)
         except RefreshTokenInvalid as error:
             raise OAuthError("invalid_grant", str(error).rstrip(".")) from None
         except ScopeNotHeld:

@@ -15,6 +15,8 @@ from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from chassis.storage.database import Database
 from services.user import ownership
+from services.user.audit.audit import Audit
+from services.user.audit.domain import changed_fields
 from services.user.partners.domain import (
     ACTIVE,
     Client,
@@ -31,11 +33,18 @@ class PartnerHandlers:
     """weft.user.v1.PartnerService. `scopes` are those that partners may have."""
 
     def __init__(
-        self, database: Database, partners: PartnerRepository, pages: Pages, clock: Clock, scopes: Collection[str]
+        self,
+        database: Database,
+        partners: PartnerRepository,
+        pages: Pages,
+        audit: Audit,
+        clock: Clock,
+        scopes: Collection[str],
     ) -> None:
         self._database = database
         self._partners = partners
         self._pages = pages
+        self._audit = audit
         self._clock = clock
         self._scopes = frozenset(scopes)
 
@@ -55,6 +64,7 @@ class PartnerHandlers:
         reply = to_message(partner)
         async with self._database.transaction() as tx:
             await self._partners.insert(tx, partner)
+            await self._audit.record(tx, call, "partner.created", subject=partner.partner_id)
             await call.remember(tx, reply)
         return reply
 
@@ -76,17 +86,19 @@ class PartnerHandlers:
         """Updates the fields of the mask, or those that are set. From its next token on a client has only scopes of its partner."""
         changes = self._read_changes(request)
         now, etag = self._clock.now(), request.partner.etag
-        return await self._change(request.partner.partner_id, call, lambda p: p.update(now, etag, changes))
+        return await self._change(
+            request.partner.partner_id, call, "partner.updated", lambda p: p.update(now, etag, changes)
+        )
 
     async def SuspendPartner(self, request: pb.SuspendPartnerRequest, call: Call) -> partner_pb2.Partner:
         """The partner's clients get no more tokens."""
         now = self._clock.now()
-        return await self._change(request.partner_id, call, lambda partner: partner.suspend(now))
+        return await self._change(request.partner_id, call, "partner.suspended", lambda p: p.suspend(now))
 
     async def ReinstatePartner(self, request: pb.ReinstatePartnerRequest, call: Call) -> partner_pb2.Partner:
         """The partner's clients get tokens again."""
         now = self._clock.now()
-        return await self._change(request.partner_id, call, lambda partner: partner.reinstate(now))
+        return await self._change(request.partner_id, call, "partner.reinstated", lambda p: p.reinstate(now))
 
     async def CreateClient(self, request: pb.CreateClientRequest, call: Call) -> partner_pb2.Client:
         """The only response with the first secret."""
@@ -107,6 +119,7 @@ class PartnerHandlers:
             partner.require(request.scopes)
             await self._partners.insert_client(tx, client)
             await self._partners.insert_secret(tx, client.client_id, secret, now)
+            await self._audit.record(tx, call, "client.created", subject=client.client_id)
         return to_client_message(client, secret)
 
     async def ListClients(self, request: pb.ListClientsRequest, call: Call) -> pb.ListClientsResponse:
@@ -128,16 +141,24 @@ class PartnerHandlers:
             if client is None or client.revoked_at is not None:
                 raise ClientNotFound(client_id=request.client_id)
             await self._partners.insert_secret(tx, client.client_id, secret, now)
+            await self._audit.record(tx, call, "client.secret_rotated", subject=client.client_id)
         return to_client_message(client, secret)
 
     async def RevokeClient(self, request: pb.RevokeClientRequest, call: Call) -> Empty:
         """Cannot be undone."""
         self._refuse_other_partner(call, request.partner_id, ClientNotFound(client_id=request.client_id))
-        if not await self._partners.revoke_client(request.partner_id, request.client_id, self._clock.now()):
-            raise ClientNotFound(client_id=request.client_id)
+        async with self._database.transaction() as tx:
+            client = await self._partners.lock_client(tx, request.partner_id, request.client_id)
+            if client is None:
+                raise ClientNotFound(client_id=request.client_id)
+            if client.revoked_at is None:
+                await self._partners.revoke_client(tx, request.partner_id, request.client_id, self._clock.now())
+                await self._audit.record(tx, call, "client.revoked", subject=client.client_id)
         return Empty()
 
-    async def _change(self, partner_id: str, call: Call, change: Callable[[Partner], Partner]) -> partner_pb2.Partner:
+    async def _change(
+        self, partner_id: str, call: Call, action: str, change: Callable[[Partner], Partner]
+    ) -> partner_pb2.Partner:
         async with self._database.transaction() as tx:
             partner = await self._partners.lock(tx, partner_id)
             if partner is None:
@@ -145,6 +166,8 @@ class PartnerHandlers:
             changed = change(partner)
             if changed is not partner:
                 await self._partners.update(tx, changed)
+                fields = changed_fields(partner, changed)
+                await self._audit.record(tx, call, action, subject=partner_id, fields=fields)
             reply = to_message(changed)
             await call.remember(tx, reply)
         return reply

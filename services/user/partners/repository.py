@@ -151,9 +151,9 @@ class PartnerRepository:
             values["after"] = after
         return [_open_client(row) for row in await self._database.all(_LIST_CLIENTS[bool(after)], **values)]
 
-    async def revoke_client(self, partner_id: str, client_id: str, now: datetime) -> bool:
-        """Returns whether there is such a client. One that is revoked already keeps its time."""
-        return await self._database.run(_REVOKE_CLIENT, id=client_id, partner_id=partner_id, now=now) == 1
+    async def revoke_client(self, tx: Transaction, partner_id: str, client_id: str, now: datetime) -> None:
+        """Revoke a locked client. One that is revoked already keeps its time."""
+        await tx.run(_REVOKE_CLIENT, id=client_id, partner_id=partner_id, now=now)
 
     async def insert_secret(self, tx: Transaction, client_id: str, secret: str, now: datetime) -> None:
         """Insert a secret; previous ones work until `SECRET_OVERLAP` ends."""

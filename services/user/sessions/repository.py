@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.storage.database import Database, Query, Transaction
+from chassis.storage.database import Query, Transaction
 from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.ownership import of_user
 from services.user.sessions.domain import (
@@ -107,9 +107,6 @@ _DELETE_TOKENS = Query(
 class SessionRepository:
     """Sessions and their refresh tokens."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
     async def insert(
         self, tx: Transaction, session_id: str, user_id: str, token: str, authentication: Authentication
     ) -> None:
@@ -151,19 +148,9 @@ class SessionRepository:
         await self._insert_token(tx, used.session_id, token, now, used.session_expires_at)
         await tx.run(_DELETE_TOKENS, id=used.session_id)
 
-    async def end_in(self, tx: Transaction, session_id: str, now: datetime) -> None:
-        """End a session in a transaction."""
-        await tx.run(_END, id=session_id, now=now)
-
-    async def end(self, session_id: str, now: datetime) -> None:
-        """End a session; one that has ended keeps its time."""
-        await self._database.run(_END, id=session_id, now=now)
-
-    async def end_by_token(self, token: str, now: datetime) -> None:
-        """End the session of a refresh token, if there is one."""
-        row = await self._database.first(_GET_TOKEN, token_hash=_digest(token))
-        if row is not None:
-            await self.end(row.session_id, now)
+    async def end_in(self, tx: Transaction, session_id: str, now: datetime) -> bool:
+        """End a session; returns whether it was open. One that has ended keeps its time."""
+        return await tx.run(_END, id=session_id, now=now) == 1
 
     async def _insert_token(
         self, tx: Transaction, session_id: str, token: str, now: datetime, session_expires_at: datetime

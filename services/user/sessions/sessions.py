@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from chassis import ids
 from chassis.clock import Clock
+from chassis.rpc.call import Call
 from chassis.storage.database import Database, Transaction
+from services.user.audit.audit import Audit
 from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.keys.issuer import AccessToken, Issuer
 from services.user.passwords.passwords import Passwords
@@ -53,6 +55,7 @@ class Sessions:
         passwords: Passwords,
         issuer: Issuer,
         attempts: AttemptLimiter,
+        audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -61,9 +64,10 @@ class Sessions:
         self._passwords = passwords
         self._issuer = issuer
         self._attempts = attempts
+        self._audit = audit
         self._clock = clock
 
-    async def open(self, email: str, password: str, origin: Origin) -> TokenPair:
+    async def open(self, call: Call, email: str, password: str, origin: Origin) -> TokenPair:
         """Open a session. Raises `CredentialsInvalid` or `TooManyAttempts`, regardless of whether there is an account."""
         async with self._attempts.attempt(origin):
             user = await self._users.get_person(email)
@@ -73,14 +77,17 @@ class Sessions:
         if self._passwords.outdated(user.password_hash):
             await self._users.update_password(user.user_id, await self._passwords.hash(password))
         async with self._database.transaction() as tx:
-            opened = await self.begin(tx, user, (PASSWORD,))
+            opened = await self.begin(tx, call, user, (PASSWORD,))
         return await self.issue(opened)
 
-    async def begin(self, tx: Transaction, user: User, methods: tuple[str, ...]) -> Opened:
+    async def begin(self, tx: Transaction, call: Call, user: User, methods: tuple[str, ...]) -> Opened:
         """Insert a session of a user who has just been authenticated by these methods; `issue` then makes its tokens."""
         authentication = Authentication(methods, self._clock.now())
         session_id, refresh = ids.new("ses", authentication.at), make_refresh_token()
         await self._sessions.insert(tx, session_id, user.user_id, refresh, authentication)
+        await self._audit.record(
+            tx, call, "session.opened", subject=user.user_id, actor=user.user_id, session_id=session_id
+        )
         return Opened(user, session_id, refresh, authentication)
 
     async def issue(self, opened: Opened) -> TokenPair:
@@ -88,7 +95,7 @@ class Sessions:
         access = await self._issuer.for_user(opened.user, opened.session_id, opened.authentication)
         return TokenPair(access, opened.refresh, opened.user.user_id)
 
-    async def refresh(self, token: str, scopes: Collection[str] | None = None) -> TokenPair:
+    async def refresh(self, call: Call, token: str, scopes: Collection[str] | None = None) -> TokenPair:
         """Exchange a refresh token for a new pair, with fewer scopes if given. A reused token ends its session.
 
         Raises `RefreshTokenInvalid`, and `ScopeNotHeld` for scopes that the user's roles do not have.
@@ -102,6 +109,9 @@ class Sessions:
             )
             if stored and outcome is RefreshOutcome.REUSED:
                 await self._sessions.end_in(tx, stored.session_id, now)
+                await self._audit.record(
+                    tx, call, "session.reused", subject=stored.user_id, session_id=stored.session_id
+                )
             if stored and user and user.may_sign_in:
                 if scopes is not None and not set(scopes) <= set(self._issuer.scopes_of(user)):
                     raise ScopeNotHeld()
@@ -113,10 +123,19 @@ class Sessions:
         access = await self._issuer.for_user(user, stored.session_id, stored.authentication, scopes)
         return TokenPair(access, fresh, user.user_id)
 
-    async def end(self, session_id: str) -> None:
-        """End a session."""
-        await self._sessions.end(session_id, self._clock.now())
+    async def end(self, call: Call) -> None:
+        """End the session of the caller."""
+        caller = call.caller
+        async with self._database.transaction() as tx:
+            if await self._sessions.end_in(tx, caller.session_id, self._clock.now()):
+                await self._audit.record(tx, call, "session.ended", subject=caller.user_id)
 
-    async def end_by_token(self, token: str) -> None:
+    async def end_by_token(self, call: Call, token: str) -> None:
         """End the session of a refresh token; does nothing for an unknown token."""
-        await self._sessions.end_by_token(token, self._clock.now())
+        async with self._database.transaction() as tx:
+            stored = await self._sessions.lock(tx, token)
+            if stored and await self._sessions.end_in(tx, stored.session_id, self._clock.now()):
+                user_id, session_id = stored.user_id, stored.session_id
+                await self._audit.record(
+                    tx, call, "session.ended", subject=user_id, actor=user_id, session_id=session_id
+                )

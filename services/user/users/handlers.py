@@ -14,6 +14,7 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Database
 from services.user import ownership
+from services.user.audit.audit import Audit
 from services.user.users.domain import (
     ACTIVE,
     CUSTOMER,
@@ -29,11 +30,20 @@ from services.user.users.repository import UserRepository
 class UserHandlers:
     """weft.user.v1.UserService."""
 
-    def __init__(self, database: Database, users: UserRepository, events: Outbox, pages: Pages, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        users: UserRepository,
+        events: Outbox,
+        pages: Pages,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._users = users
         self._events = events
         self._pages = pages
+        self._audit = audit
         self._clock = clock
 
     async def CreateUser(self, request: pb.CreateUserRequest, call: Call) -> user_pb2.User:
@@ -70,6 +80,7 @@ class UserHandlers:
                     user_id=user.user_id,
                 )
                 await self._events.put(tx, event)
+            await self._audit.record(tx, call, "user.created", subject=user.user_id)
             await call.remember(tx, reply)
         return reply
 

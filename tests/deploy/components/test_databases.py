@@ -43,7 +43,7 @@ def _migrated(databases: Databases) -> tuple[str, str]:
         databases.provide(service)
     owner = make_conninfo(databases.owner_url("order"), dbname=name)
     migrations.migrate(owner, FOLDER, tables.metadata)
-    migrations.grant(owner, name)
+    migrations.grant(owner, name, tables.metadata)
     return owner, make_conninfo(databases.serving_url("order"), dbname=name)
 
 

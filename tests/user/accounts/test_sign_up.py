@@ -90,7 +90,7 @@ async def test_a_sign_up_does_the_same_whether_or_not_the_address_has_an_account
 
         taken, free = await touched(owner.email), await touched(world.email("bob"))
         assert taken == free
-        assert set(taken) == {"outbox", "sign_ups"}
+        assert set(taken) == {"audit_events", "outbox", "sign_ups"}
 
 
 async def touches(world: World) -> dict[str, int]:

@@ -159,6 +159,8 @@ class MethodPolicy(_message.Message):
     SUCCESS_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
     INTERNAL_CALLERS_FIELD_NUMBER: _builtins.int
+    AUDIT_FIELD_NUMBER: _builtins.int
+    UNAUDITED_BECAUSE_FIELD_NUMBER: _builtins.int
     scope: _scope_pb2.Scope.ValueType
     """The scope that a user's, a partner's or an operator's token must hold."""
     owner: _builtins.str
@@ -175,6 +177,8 @@ class MethodPolicy(_message.Message):
     """The HTTP status of success: 200 (the default), 201, 202 or 204. With 201 goes the header `location`: the route of the GET
     that returns the same message.
     """
+    unaudited_because: _builtins.str
+    """Why a mutation writes nothing to the audit trail: a whole sentence."""
     @_builtins.property
     def callers(self) -> _containers.RepeatedScalarFieldContainer[Global___Caller.ValueType]:
         """Who may call. Callers that are all CALLER_INTERNAL keep the RPC off the edge."""
@@ -191,6 +195,12 @@ class MethodPolicy(_message.Message):
     def internal_callers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The services that may call an RPC of CALLER_INTERNAL, by the name in their certificate, such as `order`."""
 
+    @_builtins.property
+    def audit(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The actions that the call may write to the audit trail, such as `partner.suspended`. In a package that has an audit
+        trail, every mutation has some, or says why not.
+        """
+
     def __init__(
         self,
         *,
@@ -204,10 +214,12 @@ class MethodPolicy(_message.Message):
         success: _builtins.int = ...,
         errors: _abc.Iterable[_builtins.str] | None = ...,
         internal_callers: _abc.Iterable[_builtins.str] | None = ...,
+        audit: _abc.Iterable[_builtins.str] | None = ...,
+        unaudited_because: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callers", b"callers", "deadline", b"deadline", "errors", b"errors", "internal_callers", b"internal_callers", "key", b"key", "keyless_because", b"keyless_because", "owner", b"owner", "rate", b"rate", "scope", b"scope", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "callers", b"callers", "deadline", b"deadline", "errors", b"errors", "internal_callers", b"internal_callers", "key", b"key", "keyless_because", b"keyless_because", "owner", b"owner", "rate", b"rate", "scope", b"scope", "success", b"success", "unaudited_because", b"unaudited_because"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

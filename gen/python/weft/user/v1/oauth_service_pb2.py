@@ -28,7 +28,7 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/user/v1/oauth_service.proto\x12\x0cweft.user.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x18weft/api/v1/policy.proto\"J\n\x0cTokenRequest\x12:\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x10\x80\x01\x01\xe2\x41\x01\x02\x88\xe7\x18\x02\x90\xe7\x18\x80@R\x04\x66orm\"K\n\rRevokeRequest\x12:\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x10\x80\x01\x01\xe2\x41\x01\x02\x88\xe7\x18\x02\x90\xe7\x18\x80@R\x04\x66orm\"\x10\n\x0eGetJwksRequest\"\x14\n\x12GetMetadataRequest2\xfd\x03\n\x0cOAuthService\x12\x92\x01\n\x05Token\x12\x1a.weft.user.v1.TokenRequest\x1a\x14.google.api.HttpBody\"W\x8a\xe7\x18\x38\x30\x03:4A repeated call issues another token, which expires.\x82\xd3\xe4\x93\x02\x15\"\r/oauth2/token:\x04\x66orm\x12`\n\x06Revoke\x12\x1b.weft.user.v1.RevokeRequest\x1a\x14.google.api.HttpBody\"#\x90\x02\x02\x8a\xe7\x18\x00\x82\xd3\xe4\x93\x02\x16\"\x0e/oauth2/revoke:\x04\x66orm\x12\x66\n\x07GetJwks\x12\x1c.weft.user.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"\'\x90\x02\x01\x8a\xe7\x18\x02 \x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12\x7f\n\x0bGetMetadata\x12 .weft.user.v1.GetMetadataRequest\x1a\x14.google.api.HttpBody\"8\x90\x02\x01\x8a\xe7\x18\x02 \x01\x82\xd3\xe4\x93\x02)\x12\'/.well-known/oauth-authorization-server\x1a\r\x8a\xe7\x18\t\n\x01\x01 \x03*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/user/v1/oauth_service.proto\x12\x0cweft.user.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x18weft/api/v1/policy.proto\"J\n\x0cTokenRequest\x12:\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x10\x80\x01\x01\xe2\x41\x01\x02\x88\xe7\x18\x02\x90\xe7\x18\x80@R\x04\x66orm\"K\n\rRevokeRequest\x12:\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x10\x80\x01\x01\xe2\x41\x01\x02\x88\xe7\x18\x02\x90\xe7\x18\x80@R\x04\x66orm\"\x10\n\x0eGetJwksRequest\"\x14\n\x12GetMetadataRequest2\x9c\x04\n\x0cOAuthService\x12\xa2\x01\n\x05Token\x12\x1a.weft.user.v1.TokenRequest\x1a\x14.google.api.HttpBody\"g\x8a\xe7\x18H0\x03:4A repeated call issues another token, which expires.Z\x0esession.reused\x82\xd3\xe4\x93\x02\x15\"\r/oauth2/token:\x04\x66orm\x12o\n\x06Revoke\x12\x1b.weft.user.v1.RevokeRequest\x1a\x14.google.api.HttpBody\"2\x90\x02\x02\x8a\xe7\x18\x0fZ\rsession.ended\x82\xd3\xe4\x93\x02\x16\"\x0e/oauth2/revoke:\x04\x66orm\x12\x66\n\x07GetJwks\x12\x1c.weft.user.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"\'\x90\x02\x01\x8a\xe7\x18\x02 \x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12\x7f\n\x0bGetMetadata\x12 .weft.user.v1.GetMetadataRequest\x1a\x14.google.api.HttpBody\"8\x90\x02\x01\x8a\xe7\x18\x02 \x01\x82\xd3\xe4\x93\x02)\x12\'/.well-known/oauth-authorization-server\x1a\r\x8a\xe7\x18\t\n\x01\x01 \x03*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,9 +42,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OAUTHSERVICE']._loaded_options = None
   _globals['_OAUTHSERVICE']._serialized_options = b'\212\347\030\t\n\001\001 \003*\002\010\005'
   _globals['_OAUTHSERVICE'].methods_by_name['Token']._loaded_options = None
-  _globals['_OAUTHSERVICE'].methods_by_name['Token']._serialized_options = b'\212\347\03080\003:4A repeated call issues another token, which expires.\202\323\344\223\002\025\"\r/oauth2/token:\004form'
+  _globals['_OAUTHSERVICE'].methods_by_name['Token']._serialized_options = b'\212\347\030H0\003:4A repeated call issues another token, which expires.Z\016session.reused\202\323\344\223\002\025\"\r/oauth2/token:\004form'
   _globals['_OAUTHSERVICE'].methods_by_name['Revoke']._loaded_options = None
-  _globals['_OAUTHSERVICE'].methods_by_name['Revoke']._serialized_options = b'\220\002\002\212\347\030\000\202\323\344\223\002\026\"\016/oauth2/revoke:\004form'
+  _globals['_OAUTHSERVICE'].methods_by_name['Revoke']._serialized_options = b'\220\002\002\212\347\030\017Z\rsession.ended\202\323\344\223\002\026\"\016/oauth2/revoke:\004form'
   _globals['_OAUTHSERVICE'].methods_by_name['GetJwks']._loaded_options = None
   _globals['_OAUTHSERVICE'].methods_by_name['GetJwks']._serialized_options = b'\220\002\001\212\347\030\002 \001\202\323\344\223\002\030\022\026/.well-known/jwks.json'
   _globals['_OAUTHSERVICE'].methods_by_name['GetMetadata']._loaded_options = None
@@ -58,5 +58,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMETADATAREQUEST']._serialized_start=337
   _globals['_GETMETADATAREQUEST']._serialized_end=357
   _globals['_OAUTHSERVICE']._serialized_start=360
-  _globals['_OAUTHSERVICE']._serialized_end=869
+  _globals['_OAUTHSERVICE']._serialized_end=900
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,1 @@
+"""The audit trail: who changed what, for whom, from where. Append-only in the database itself."""
