@@ -22,6 +22,15 @@ def texts(values: Iterable[str]) -> str:
     return "{" + ",".join(['"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values]) + "}"
 
 
+def nullable_texts(values: Iterable[str | None]) -> str:
+    """An array of any text; None is NULL."""
+    return (
+        "{"
+        + ",".join(["NULL" if v is None else '"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values])
+        + "}"
+    )
+
+
 def blobs(values: Iterable[bytes]) -> str:
     """An array of bytea."""
     return "{" + ",".join(['"\\\\x' + v.hex() + '"' for v in values]) + "}"

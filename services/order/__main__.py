@@ -13,6 +13,7 @@ from services.order.bootstrap import bootstrap
 from services.order.feed.cursor import Cursors
 from services.order.feed.feed import Feed
 from services.order.feed.stream import HEARTBEAT_INTERVAL_S, OrderStreams
+from services.order.fulfilment.handlers import FulfilmentHandlers
 from services.order.orders.checkout import Checkout
 from services.order.orders.customers import Customers
 from services.order.orders.expiry import Expiry
@@ -25,6 +26,8 @@ from services.order.payments.worker import PaymentWorker
 from services.order.products.catalogue import Catalogue
 from services.order.products.handlers import ProductHandlers
 from services.order.products.repository import ProductRepository
+from services.order.timeline.handlers import TimelineHandlers
+from services.order.timeline.repository import TimelineRepository
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -42,7 +45,12 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     streams = OrderStreams(feed, Cursors(app.vault.derive("watch cursors")), clock, heartbeat_interval)
     customers = Customers(app.clients)
     app.add_service("weft.order.v1.ProductService", ProductHandlers(database, products, pages, clock))
-    app.add_service("weft.order.v1.OrderService", OrderHandlers(database, orders, checkout, customers, streams, pages))
+    app.add_service(
+        "weft.order.v1.OrderService",
+        OrderHandlers(database, orders, checkout, customers, streams, pages),
+        FulfilmentHandlers(database, orders, clock),
+        TimelineHandlers(TimelineRepository(database), pages),
+    )
     app.add_service("weft.order.v1.PaymentService", PaymentHandlers(payments, pages))
     provider = Breaker("payment provider", failures=5, first_pause_s=1.0, max_pause_s=30.0)
     worker = PaymentWorker(payments, orders, Sandbox(database, clock), provider, app.tracer)

@@ -1,15 +1,18 @@
 """Orders, lines and times as messages of the contract."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from weft.order.v1 import fulfilment_pb2
 from weft.order.v1 import order_pb2 as pb
 from weft.order.v1.money_pb2 import Money
 from weft.order.v1.payment_pb2 import PaymentFailureCode
 
-from services.order.domain.order import NewOrder
+from services.order.domain import states
+from services.order.domain.new_order import NewOrder
 from services.order.domain.pricing import Line
 
 STATES = {name.removeprefix("ORDER_STATE_"): number for name, number in pb.OrderState.items()}
@@ -17,11 +20,19 @@ STATES = {name.removeprefix("ORDER_STATE_"): number for name, number in pb.Order
 PAYMENT_STATES = {name.removeprefix("PAYMENT_STATE_"): number for name, number in pb.PaymentState.items()}
 """Payment states of the contract by their names in rows."""
 
+FULFILMENT_STATES = {
+    name.removeprefix("FULFILMENT_STATE_"): number for name, number in fulfilment_pb2.FulfilmentState.items()
+}
+"""Fulfilment states of the contract by their names in rows."""
+_DISPLAY_STATES = {name.removeprefix("ORDER_DISPLAY_STATE_"): number for name, number in pb.OrderDisplayState.items()}
+
 FAILURE_CODES = {name.removeprefix("PAYMENT_FAILURE_CODE_"): number for name, number in PaymentFailureCode.items()} | {
     "": PaymentFailureCode.PAYMENT_FAILURE_CODE_UNSPECIFIED
 }
 """Failure codes of the contract by their names in rows; empty for a payment that has not failed."""
 
+_UNFULFILLED = FULFILMENT_STATES["UNFULFILLED"]
+_AWAITING_PAYMENT = _DISPLAY_STATES["AWAITING_PAYMENT"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -62,6 +73,8 @@ def new_to_message(order: NewOrder) -> pb.Order:
         create_time=time,
         update_time=time,
         etag=str(order.version),
+        fulfilment_state=_UNFULFILLED,
+        display_state=_AWAITING_PAYMENT,
     )
 
 
@@ -69,7 +82,7 @@ def to_message(row: Any) -> pb.Order:
     """An order from a row of `OrderRepository` or of the feed."""
     currency = row.currency
     lines = zip(row.product_ids, row.titles, row.quantities, row.unit_prices, strict=True)
-    return pb.Order(
+    order = pb.Order(
         order_id=row.order_id,
         customer_id=row.customer_id,
         partner_id=row.partner_id,
@@ -84,4 +97,45 @@ def to_message(row: Any) -> pb.Order:
         update_time=timestamp(row.updated_at),
         etag=str(row.version),
         reason=row.reason,
+        fulfilment_state=FULFILMENT_STATES[row.fulfilment_state],
+        display_state=_display(row.state, row.payment_state, row.fulfilment_state),
     )
+    if row.fulfilment:
+        _add_fulfilment(order, row.fulfilment)
+    return order
+
+
+@cache
+def _display(state: str, payment_state: str, fulfilment_state: str) -> "pb.OrderDisplayState.ValueType":
+    return _DISPLAY_STATES[
+        states.display(
+            states.OrderState(state), states.PaymentState(payment_state), states.FulfilmentState(fulfilment_state)
+        )
+    ]
+
+
+def _add_fulfilment(order: pb.Order, stored: Mapping[str, Any]) -> None:
+    """Shipments, and how far the lines are, from the stored document (orders/document.py)."""
+    lines = {line.product_id: line for line in order.lines}
+    for shipment in stored["shipments"]:
+        order.shipments.append(shipment_to_message(shipment))
+        for product_id, quantity, delivered in shipment["lines"]:
+            lines[product_id].shipped_quantity += quantity
+            lines[product_id].delivered_quantity += delivered
+
+
+def shipment_to_message(stored: Mapping[str, Any]) -> fulfilment_pb2.Shipment:
+    """A shipment of the stored document."""
+    message = fulfilment_pb2.Shipment(
+        shipment_id=stored["id"],
+        carrier=stored["carrier"],
+        tracking_number=stored["tracking"],
+        ship_time=timestamp(datetime.fromisoformat(stored["at"])),
+        lines=[
+            fulfilment_pb2.ShipmentLine(product_id=product_id, quantity=quantity, delivered_quantity=delivered)
+            for product_id, quantity, delivered in stored["lines"]
+        ],
+    )
+    if stored["delivered_at"]:
+        message.deliver_time.CopyFrom(timestamp(datetime.fromisoformat(stored["delivered_at"])))
+    return message

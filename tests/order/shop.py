@@ -23,7 +23,7 @@ from chassis.storage.database import Query
 from services.order.orders.repository import OrderRepository
 from tests.harness import Issuer, Running
 
-SCOPES = "orders.read orders.write payments.read products.write"
+SCOPES = "orders.read orders.write orders.fulfil payments.read payments.write products.write"
 LINE = order_pb2.OrderLineInput
 
 
@@ -40,7 +40,8 @@ class Shop:
         self.payments = payment_service_pb2_grpc.PaymentServiceStub(running.channel)
         self.user_id = ids.new("usr")
         self.user = issuer.user(self.user_id)
-        self.operator = issuer.operator(ids.new("usr"), SCOPES)
+        self.operator_id = ids.new("usr")
+        self.operator = issuer.operator(self.operator_id, SCOPES)
 
     @property
     def repository(self) -> OrderRepository:

@@ -3,25 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chassis.errors import NotFound
-
-
-class PaymentNotFound(NotFound):
-    """There is no payment {payment_id}."""
-
-
-class PaymentState(StrEnum):
-    """The contract's names without their prefix."""
-
-    PENDING = "PENDING"
-    ACTION_REQUIRED = "ACTION_REQUIRED"
-    AUTHORIZED = "AUTHORIZED"
-    CAPTURED = "CAPTURED"
-    PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
-    REFUNDED = "REFUNDED"
-    FAILED = "FAILED"
-    VOIDED = "VOIDED"
-    PROCESSING = "PROCESSING"
+from services.order.domain.states import PAYMENT_MOVES, PaymentState, move
 
 
 class FailureCode(StrEnum):
@@ -30,26 +12,6 @@ class FailureCode(StrEnum):
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
     METHOD_UNKNOWN = "METHOD_UNKNOWN"
     DECLINED = "DECLINED"
-
-
-_P = PaymentState
-_TRANSITIONS: dict[PaymentState, set[PaymentState]] = {
-    _P.PENDING: {_P.ACTION_REQUIRED, _P.PROCESSING, _P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.REFUNDED},
-    _P.ACTION_REQUIRED: {_P.PROCESSING, _P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.REFUNDED},
-    _P.PROCESSING: {_P.AUTHORIZED, _P.CAPTURED, _P.FAILED, _P.VOIDED, _P.REFUNDED},
-    _P.AUTHORIZED: {_P.CAPTURED, _P.FAILED, _P.VOIDED, _P.REFUNDED},
-    _P.CAPTURED: {_P.PARTIALLY_REFUNDED, _P.REFUNDED},
-    _P.PARTIALLY_REFUNDED: {_P.PARTIALLY_REFUNDED, _P.REFUNDED},
-    _P.REFUNDED: set(),
-    _P.FAILED: set(),
-    _P.VOIDED: set(),
-}
-"""From each state, the states that may follow. The provider is called before a state is written, so the payment of a
-cancelled order goes straight to what the provider did, even if the capture in between was never written."""
-
-
-class PaymentMoveRefused(Exception):
-    """A payment cannot go back. Raised for code that tries to, never for a caller."""
 
 
 @dataclass(slots=True)
@@ -78,8 +40,8 @@ class Payment:
 
     @property
     def ended(self) -> bool:
-        """Whether no state can follow."""
-        return not _TRANSITIONS[self.state]
+        """Whether no state can follow in this attempt."""
+        return not PAYMENT_MOVES[self.state] or self.state is PaymentState.FAILED
 
     def capture(self) -> None:
         """The whole amount was received."""
@@ -99,7 +61,5 @@ class Payment:
         return amount
 
     def move(self, to: PaymentState) -> None:
-        """Change the state. Raises `PaymentMoveRefused` if `to` cannot follow the current one."""
-        if to not in _TRANSITIONS[self.state]:
-            raise PaymentMoveRefused(f"{self.payment_id} is {self.state} and cannot become {to}")
-        self.state = to
+        """Change the state. Raises `MoveRefused` if `to` cannot follow the current one."""
+        self.state = move(PAYMENT_MOVES, self.state, to, self.payment_id)

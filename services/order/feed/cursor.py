@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from chassis.security.signed_token import SignedToken
-from services.order.domain.order import CursorInvalid
+from services.order.domain.refusals import CursorInvalid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -35,7 +35,8 @@ _MAX_TAIL = 1000
 """Changes in one read of the tail."""
 
 _COLUMNS = (
-    "c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.reason, c.updated_at, o.customer_id, o.partner_id, "
+    "c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.fulfilment_state, c.reason, c.updated_at, o.fulfilment, "
+    "o.customer_id, o.partner_id, "
     "o.currency, o.total_minor, o.payment_id, o.external_reference, o.note, o.created_at, "
     "l.product_ids, l.titles, l.quantities, l.unit_prices"
 )
@@ -43,7 +44,7 @@ _READ = {
     kind: Query(
         within_bytes(
             _COLUMNS,
-            "(SELECT c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.reason, c.changed_at AS updated_at "  # noqa: S608
+            "(SELECT c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.fulfilment_state, c.reason, c.changed_at AS updated_at "  # noqa: S608
             f"FROM order_changes c WHERE {of_owner(kind, 'c')} AND (c.xid, c.seq) > (%(xid)s::xid8, %(seq)s::bigint) "
             "AND c.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY c.xid, c.seq LIMIT %(limit)s) c "
             f"JOIN orders o ON o.order_id = c.order_id {LINES}",

@@ -13,7 +13,7 @@ from chassis.rpc import load_faults
 from chassis.rpc.call import Call
 from chassis.telemetry.logs import logger
 from services.order import messages
-from services.order.domain.order import CursorInvalid
+from services.order.domain.refusals import CursorInvalid
 from services.order.feed.cursor import Cursors, Position, after
 from services.order.feed.feed import Feed
 from services.order.ownership import Owner

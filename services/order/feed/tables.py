@@ -47,6 +47,10 @@ order_changes = Table(
     Column("reason", Text, nullable=False),
     Column("actor", Text, nullable=False),
     _time("changed_at"),
+    Column("fulfilment_state", Text, nullable=False, server_default="UNFULFILLED"),
+    # What happened, such as `order.shipped`, and why; empty for changes made before these columns existed.
+    Column("change", Text, nullable=False, server_default=""),
+    Column("cause", Text, nullable=False, server_default=""),
     Index("order_changes_feed", "xid", "seq"),
     Index("order_changes_customer", "customer_id", "xid", "seq"),
     Index("order_changes_partner", "partner_id", "xid", "seq", postgresql_where=text("partner_id <> ''")),

@@ -10,9 +10,10 @@ from chassis.clock import Clock
 from chassis.errors import Overloaded, WeftError
 from chassis.rpc.idempotency import Record
 from chassis.storage.database import violated
-from services.order.domain.order import ExternalReferenceTaken, NewOrder, OrderDraft
+from services.order.domain.new_order import NewOrder, OrderDraft
 from services.order.domain.pricing import Price, price, refuse_shortage
 from services.order.domain.product import Product
+from services.order.domain.refusals import ExternalReferenceTaken
 from services.order.orders import insert
 from services.order.orders.repository import OrderRepository
 from services.order.products.catalogue import Catalogue

@@ -7,7 +7,7 @@ from weft_internal import InternalWeft
 from chassis.errors import ServiceUnavailable
 from chassis.security.identity import Identity
 from chassis.ttl_cache import TtlCache
-from services.order.domain.order import CustomerNotFound, CustomerRequired
+from services.order.domain.refusals import CustomerNotFound, CustomerRequired
 
 CACHE_TTL_S = 30.0
 """How long an active customer is cached."""

@@ -6,12 +6,16 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from weft.api.v1.event_pb2 import Event
 from weft.order.v1 import events_pb2 as pb
+from weft.order.v1.fulfilment_pb2 import ShipmentLine
 from weft.order.v1.money_pb2 import Money
 
 from chassis.clock import Clock
 from chassis.queues import outbox
 from services.order import messages
-from services.order.domain.order import DomainEvent, NewOrder, Order
+from services.order.domain.new_order import NewOrder
+from services.order.domain.order import DomainEvent, Order
+from services.order.domain.states import FulfilmentState
+from services.order.orders import document
 
 _PLACED_URL = f"type.googleapis.com/{pb.OrderPlaced.DESCRIPTOR.full_name}"
 
@@ -24,10 +28,31 @@ def _amount(order: Order, event: DomainEvent) -> Money:
     return Money(amount_minor=event.amount_minor, currency=order.currency)
 
 
+def _shipped(order: Order, event: DomainEvent) -> Message:
+    assert event.shipment is not None
+    return pb.OrderShipped(
+        order_id=order.order_id,
+        shipment=messages.shipment_to_message(document.shipment_to_json(event.shipment)),
+        complete=order.fulfilment_state is not FulfilmentState.PARTIALLY_SHIPPED,
+    )
+
+
+def _delivered(order: Order, event: DomainEvent) -> Message:
+    lines = [
+        ShipmentLine(product_id=product, quantity=units, delivered_quantity=units)
+        for product, units in event.units.items()
+    ]
+    complete = order.fulfilment_state not in (FulfilmentState.PARTIALLY_SHIPPED, FulfilmentState.SHIPPED)
+    return pb.OrderDelivered(order_id=order.order_id, lines=lines, complete=complete)
+
+
 _PAYLOADS: dict[str, Callable[[Order, DomainEvent], Message]] = {
     "order.confirmed": lambda o, _: pb.OrderConfirmed(order_id=o.order_id, total=_total(o)),
     "order.cancelled": lambda o, e: pb.OrderCancelled(order_id=o.order_id, reason=e.reason),
     "order.expired": lambda o, _: pb.OrderExpired(order_id=o.order_id),
+    "order.shipped": _shipped,
+    "order.delivered": _delivered,
+    "order.completed": lambda o, _: pb.OrderCompleted(order_id=o.order_id, total=_total(o)),
     "payment.captured": lambda o, e: pb.PaymentCaptured(
         payment_id=o.payment.payment_id, order_id=o.order_id, amount=_amount(o, e)
     ),

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from chassis.clock import Clock
 from chassis.telemetry.logs import logger
-from services.order.domain.order import Order, OrderState
+from services.order.domain.order import Order
+from services.order.domain.states import OrderState
 from services.order.orders.repository import OrderRepository
 
 log = logger("expiry")

@@ -14,7 +14,8 @@ from chassis.rpc.pagination import Pages
 from chassis.storage.database import Database
 from services.order import messages
 from services.order.domain import pricing
-from services.order.domain.order import NewOrder, OrderDraft, OrderNotFound
+from services.order.domain.new_order import NewOrder, OrderDraft
+from services.order.domain.refusals import OrderNotFound
 from services.order.feed.stream import OrderStreams
 from services.order.orders.checkout import Checkout
 from services.order.orders.customers import Customers
@@ -22,6 +23,8 @@ from services.order.orders.repository import OrderRepository
 from services.order.ownership import owner_of
 
 _STATES = {number: name for name, number in messages.STATES.items()}
+_PAYMENT_STATES = {number: name for name, number in messages.PAYMENT_STATES.items()}
+_FULFILMENT_STATES = {number: name for name, number in messages.FULFILMENT_STATES.items()}
 
 
 class OrderHandlers:
@@ -109,6 +112,10 @@ def _filters(request: pb.ListOrdersRequest, call: Call) -> dict[str, Any]:
     filters: dict[str, Any] = {}
     if states := sorted({_STATES[state] for state in request.states if state}):
         filters["states"] = states
+    if payment_states := sorted({_PAYMENT_STATES[state] for state in request.payment_states if state}):
+        filters["payment_states"] = payment_states
+    if fulfilment_states := sorted({_FULFILMENT_STATES[state] for state in request.fulfilment_states if state}):
+        filters["fulfilment_states"] = fulfilment_states
     if request.customer_id:
         filters["customer_id"] = call.caller.user_id if request.customer_id == "me" else request.customer_id
     if request.external_reference:

@@ -14,7 +14,7 @@ from chassis.rpc.idempotency import Record
 from chassis.storage import pg_arrays
 from chassis.storage.batching import NotBatchable
 from chassis.storage.database import Database, Query
-from services.order.domain.order import NewOrder
+from services.order.domain.new_order import NewOrder
 
 STOCK_CONSTRAINT = "products_stock_not_negative"
 """Violated by an order when a product is out of stock, inactive or changed."""
@@ -60,8 +60,8 @@ payment AS (
   INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, created_at, updated_at)
   SELECT payment_id, order_id, method, total, currency, payment_state, now, now FROM new),
 change AS (
-  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at)
-  SELECT order_id, version, customer_id, partner_id, state, payment_state, '', actor, now FROM new),
+  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, change, changed_at)
+  SELECT order_id, version, customer_id, partner_id, state, payment_state, '', actor, kind, now FROM new),
 job AS (
   INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
   SELECT 'pay', convert_to(payment_id, 'UTF8'), traceparent, LEAST(now, now()), now FROM new)

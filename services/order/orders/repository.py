@@ -18,19 +18,22 @@ from chassis.storage.database import Database, Query, Row, Transaction
 from chassis.storage.lookups import Lookup
 from chassis.telemetry import tracing
 from chassis.telemetry.tracing import Tracer
-from services.order.domain.order import NewOrder, Order, OrderState
-from services.order.domain.payment import Payment, PaymentState
+from services.order.domain.new_order import NewOrder
+from services.order.domain.order import Order
+from services.order.domain.payment import Payment
+from services.order.domain.states import FulfilmentState, OrderState, PaymentState
 from services.order.order_rows import LINES, within_bytes
-from services.order.orders import events, insert, update
+from services.order.orders import document, events, insert, update
 from services.order.orders.insert import OrderInsert
 from services.order.orders.update import OrderUpdate
 from services.order.ownership import OF_BATCH, of_owner, owner_of
 
 _STORED = (
     "o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
-    "o.external_reference, o.note, o.reason, o.version, o.created_at, o.updated_at"
+    "o.external_reference, o.note, o.reason, o.version, o.created_at, o.updated_at, o.fulfilment_state, o.fulfilment"
 )
-COLUMNS = f"{_STORED}, l.product_ids, l.titles, l.quantities, l.unit_prices"
+UNITS = "l.product_ids, l.titles, l.quantities, l.unit_prices"
+COLUMNS = f"{_STORED}, {UNITS}"
 """The columns of `messages.to_message`, of an order `o` with its lines `l`."""
 MAX_LIST_BYTES = 2 * 1024 * 1024
 """Of the orders that one statement returns, estimated low; the first one always comes. More than a page has."""
@@ -38,6 +41,8 @@ MAX_LIST_BYTES = 2 * 1024 * 1024
 _FILTERS = {
     "after": "o.order_id < %(after)s",
     "states": "o.state = ANY(%(states)s::text[])",
+    "payment_states": "o.payment_state = ANY(%(payment_states)s::text[])",
+    "fulfilment_states": "o.fulfilment_state = ANY(%(fulfilment_states)s::text[])",
     "customer_id": "o.customer_id = %(customer_id)s",
     # The second half matches the condition of the index.
     "external_reference": "o.external_reference = %(external_reference)s AND o.external_reference <> ''",
@@ -66,6 +71,7 @@ def _list(kind: str, filters: frozenset[str]) -> Query:
 
 _AGGREGATE = (
     "SELECT o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.reason, o.version, o.events, "
+    "o.fulfilment_state, "
     "p.payment_id, p.method, p.state AS payment_state, p.attempt, p.provider_contacted, "
     "p.captured_minor, p.refunded_minor, p.failure_reason, p.failure_code "
     "FROM orders o JOIN payments p ON p.payment_id = o.payment_id AND p.order_id = o.order_id"
@@ -79,6 +85,13 @@ _LIST_BY_PAYMENTS = Query(
 _LIST_OVERDUE = Query(
     "SELECT payment_id FROM orders WHERE state = 'PENDING' AND created_at < %(before)s ORDER BY created_at LIMIT %(limit)s",
     "list overdue orders",
+)
+
+
+# any owner: of an order that the transaction has locked for its owner
+_GET_UNITS = Query(
+    f"SELECT o.fulfilment, {UNITS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s",  # noqa: S608
+    "get units",
 )
 
 
@@ -118,7 +131,7 @@ class OrderRepository:
     async def list(self, caller: Identity, limit: int, filters: Mapping[str, Any]) -> Sequence[Row]:
         """The caller's orders with their lines, newest first; `limit` of them or fewer (see `is_cut`).
 
-        `filters`: `after` (an id), `states`, `customer_id`, `external_reference`, `created_from`, `created_to` (times).
+        `filters`: `after` (an id), `states`, `payment_states`, `fulfilment_states`, `customer_id`, `external_reference`, `created_from`, `created_to` (times).
         """
         kind, owner = owner_of(caller)
         values = {**filters, "limit": limit, "owner": owner}
@@ -143,6 +156,13 @@ class OrderRepository:
         kind, owner = owner_of(caller)
         row = await tx.first(_lock(kind), order_id=order_id, owner=owner)
         return _order(row) if row else None
+
+    async def lock_units(self, tx: Transaction, order_id: str, caller: Identity) -> Order | None:
+        """As `lock`, with what happened to the order's units."""
+        order = await self.lock(tx, order_id, caller)
+        if order is not None:
+            order.fulfilment = document.read(order_id, await tx.one(_GET_UNITS, order_id=order_id))
+        return order
 
     async def insert(self, order: NewOrder, record: Record, traceparent: str) -> None:
         """Insert an order with its effects, in one statement with the orders that are inserted concurrently.
@@ -220,4 +240,5 @@ def _order(row: Row) -> Order:
         version=row.version,
         event_count=row.events,
         payment=payment,
+        fulfilment_state=FulfilmentState(row.fulfilment_state),
     )

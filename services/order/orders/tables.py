@@ -10,6 +10,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.storage import retention
 from services.order.metadata import metadata
@@ -40,6 +41,9 @@ orders = Table(
     Column("events", Integer, nullable=False, server_default="1"),
     _time("created_at"),
     _time("updated_at"),
+    Column("fulfilment_state", Text, nullable=False, server_default="UNFULFILLED"),
+    # What happened to its units (orders/document.py); null until something has.
+    Column("fulfilment", JSONB),
     Index("orders_customer", "customer_id", "order_id"),
     Index("orders_partner", "partner_id", "order_id", postgresql_where=text("partner_id <> ''")),
     # Unique for a partner; not unique for users without one.

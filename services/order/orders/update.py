@@ -10,6 +10,7 @@ from chassis.storage import pg_arrays
 from chassis.storage.batching import NotBatchable
 from chassis.storage.database import Database, Query, Transaction
 from services.order.domain.order import Order
+from services.order.orders import document
 
 # A change follows the version that was read: if another change came first, `moved` lacks the order, and all effects of the
 # change are left out. Rows are locked in the order of their ids, as everywhere: two statements never deadlock.
@@ -19,30 +20,34 @@ _UPDATE = Query(
     """
 WITH settings AS MATERIALIZED (SELECT set_config('lock_timeout', %(lock_timeout)s, true)),
 new AS MATERIALIZED (
-  SELECT order_id, state, payment_state, reason, version, new_events, actor, payment_id, captured, refunded, failure, code,
-         releases, reverses, traceparent
+  SELECT order_id, state, payment_state, fulfilment_state, fulfilment, reason, version, new_events, actor, change, cause,
+         payment_id, captured, refunded, failure, code, releases, reverses, traceparent
     FROM settings CROSS JOIN unnest(
-    %(order_ids)s::text[], %(states)s::text[], %(payment_states)s::text[], %(reasons)s::text[], %(versions)s::int[],
-    %(new_events)s::int[], %(actors)s::text[], %(payment_ids)s::text[], %(captured)s::bigint[], %(refunded)s::bigint[],
+    %(order_ids)s::text[], %(states)s::text[], %(payment_states)s::text[], %(fulfilment_states)s::text[],
+    %(fulfilments)s::jsonb[], %(reasons)s::text[], %(versions)s::int[], %(new_events)s::int[], %(actors)s::text[],
+    %(changes)s::text[], %(causes)s::text[], %(payment_ids)s::text[], %(captured)s::bigint[], %(refunded)s::bigint[],
     %(failures)s::text[], %(codes)s::text[], %(releases)s::bool[], %(reverses)s::bool[], %(traceparents)s::text[]
-  ) AS t(order_id, state, payment_state, reason, version, new_events, actor, payment_id, captured, refunded, failure, code,
-         releases, reverses, traceparent)),
+  ) AS t(order_id, state, payment_state, fulfilment_state, fulfilment, reason, version, new_events, actor, change, cause,
+         payment_id, captured, refunded, failure, code, releases, reverses, traceparent)),
 locked AS MATERIALIZED (
   SELECT o.order_id FROM settings CROSS JOIN orders o WHERE o.order_id = ANY(%(order_ids)s::text[])
    ORDER BY o.order_id FOR NO KEY UPDATE OF o),
 moved AS (
-  UPDATE orders o SET state = new.state, payment_state = new.payment_state, reason = new.reason, version = new.version,
+  UPDATE orders o SET state = new.state, payment_state = new.payment_state, fulfilment_state = new.fulfilment_state,
+         fulfilment = COALESCE(new.fulfilment, o.fulfilment), reason = new.reason, version = new.version,
          events = o.events + new.new_events, updated_at = %(now)s
     FROM locked JOIN new USING (order_id) WHERE o.order_id = locked.order_id AND o.version = new.version - 1
-  RETURNING new.order_id, new.state, new.payment_state, new.reason, new.version, new.actor, new.payment_id, new.captured,
-            new.refunded, new.failure, new.code, new.releases, new.reverses, new.traceparent, o.customer_id, o.partner_id),
+  RETURNING new.order_id, new.state, new.payment_state, new.fulfilment_state, new.reason, new.version, new.actor, new.change,
+            new.cause, new.payment_id, new.captured, new.refunded, new.failure, new.code, new.releases, new.reverses, new.traceparent, o.customer_id, o.partner_id),
 paid AS (
   UPDATE payments p SET state = moved.payment_state, captured_minor = moved.captured, refunded_minor = moved.refunded,
          failure_reason = moved.failure, failure_code = moved.code, updated_at = %(now)s
     FROM moved WHERE p.payment_id = moved.payment_id AND p.state <> moved.payment_state),
 changed AS (
-  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at)
-  SELECT order_id, version, customer_id, partner_id, state, payment_state, reason, actor, %(now)s FROM moved),
+  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, fulfilment_state, reason, actor,
+                             change, cause, changed_at)
+  SELECT order_id, version, customer_id, partner_id, state, payment_state, fulfilment_state, reason, actor, change, cause, %(now)s
+    FROM moved),
 emitted AS (
   INSERT INTO outbox (kind, payload, traceparent, due, created_at)
   SELECT e.kind, e.payload, moved.traceparent, LEAST(%(now)s, now()), %(now)s
@@ -127,10 +132,14 @@ def _orders(orders: Sequence[Order]) -> dict[str, str]:
         "order_ids": pg_arrays.names([o.order_id for o in orders]),
         "states": pg_arrays.names([o.state.value for o in orders]),
         "payment_states": pg_arrays.names([p.state.value for p in payments]),
+        "fulfilment_states": pg_arrays.names([o.fulfilment_state.value for o in orders]),
+        "fulfilments": pg_arrays.nullable_texts([document.write(o.fulfilment) for o in orders]),
         "reasons": pg_arrays.texts([o.reason for o in orders]),
         "versions": pg_arrays.numbers([o.version for o in orders]),
         "new_events": pg_arrays.numbers([len(o.domain_events) for o in orders]),
         "actors": pg_arrays.texts([o.actor for o in orders]),
+        "changes": pg_arrays.texts([o.change for o in orders]),
+        "causes": pg_arrays.texts([o.cause for o in orders]),
         "payment_ids": pg_arrays.names([p.payment_id for p in payments]),
         "captured": pg_arrays.numbers([p.captured_minor for p in payments]),
         "refunded": pg_arrays.numbers([p.refunded_minor for p in payments]),

@@ -7,7 +7,7 @@ from weft.order.v1.money_pb2 import Money
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Row
-from services.order.domain.payment import PaymentNotFound
+from services.order.domain.refusals import PaymentNotFound
 from services.order.messages import FAILURE_CODES, PAYMENT_STATES, timestamp
 from services.order.ownership import owner_of
 from services.order.payments.repository import PaymentRepository

@@ -14,8 +14,9 @@ from weft_client.calls.breaker import Breaker, BreakerOpen
 from chassis.queues.queue import Job
 from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import Tracer
-from services.order.domain.order import Order, OrderState, Step
-from services.order.domain.payment import Payment, PaymentState
+from services.order.domain.order import Order, Step
+from services.order.domain.payment import Payment
+from services.order.domain.states import OrderState, PaymentState
 from services.order.orders.repository import OrderRepository
 from services.order.payments.gateways.gateway import (
     Charge,

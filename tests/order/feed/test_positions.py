@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.order.domain.order import CursorInvalid
+from services.order.domain.refusals import CursorInvalid
 from services.order.feed.cursor import Cursors, Position
 
 OWNER = ("customer", "usr_1")

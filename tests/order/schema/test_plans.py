@@ -10,6 +10,7 @@ from chassis.storage.database import Query
 from services.order.feed import feed
 from services.order.orders import repository, update
 from services.order.payments import repository as payments
+from services.order.timeline import repository as timeline
 
 FILL = """
 INSERT INTO orders (order_id, customer_id, partner_id, currency, total_minor, state, payment_id, payment_state,
@@ -29,7 +30,7 @@ VALUES = {
     "owner": "usr_7", "order_ids": ["ord_00010000"], "owned": ["customer"], "owners": ["usr_7"], "order_id": "ord_00010000", "payment_id": "pay_00010000", "payment_ids": ["pay_00010000"], "releasing": ["ord_00010000"],
     "after": "ord_00010000", "states": ["CONFIRMED"], "customer_id": "usr_7", "external_reference": "ref 10000",
     "created_from": "2026-01-01", "first_id": "ord_00000000", "created_to": "2036-01-01", "last_id": "ord_99999999",
-    "limit": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "before": "2020-01-01",
+    "after_version": 0, "limit": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "before": "2020-01-01",
 }  # fmt: skip
 KINDS = ("customer", "partner", "anyone")
 QUERIES: dict[str, Query] = {
@@ -42,6 +43,8 @@ QUERIES: dict[str, Query] = {
     "exists": feed._EXISTS,
     "get": repository._GET,
     "get updated": repository._GET_UPDATED,
+    "units": repository._GET_UNITS,
+    **{f"timeline {k}": timeline._list(k) for k in KINDS},
     **{f"lock {k}": repository._lock(k) for k in KINDS},
     **{f"list {k}": repository._list(k, frozenset()) for k in KINDS},
     **{f"list {k} after": repository._list(k, frozenset({"after"})) for k in KINDS},

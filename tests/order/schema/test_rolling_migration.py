@@ -9,7 +9,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from weft.order.v1 import money_pb2, order_service_pb2, payment_service_pb2, product_pb2, product_service_pb2
+from weft.order.v1 import (
+    money_pb2,
+    order_event_pb2,
+    order_service_pb2,
+    payment_service_pb2,
+    product_pb2,
+    product_service_pb2,
+)
 
 from chassis.errors import ServiceUnavailable
 from chassis.storage import migrations
@@ -68,6 +75,8 @@ def calls(shop: Shop, product_id: str, other: str) -> dict[str, Callable[[], Awa
     async def read_back() -> object:
         placed = await shop.order((product_id, 1))
         await shop.payment(placed.payment_id)
+        request = order_event_pb2.ListOrderEventsRequest(order_id=placed.order_id)
+        await shop.orders.ListOrderEvents(request, metadata=mine)
         return await shop.get(placed.order_id)
 
     price = money_pb2.Money(amount_minor=5, currency="EUR")

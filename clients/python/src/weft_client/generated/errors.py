@@ -101,6 +101,28 @@ class DeadlineExpired(failures.DeadlineExceeded):
     domain = 'weft.api.v1'
 
 
+class DeliveryExceedsShipment(failures.FailedPrecondition):
+    """Fewer units of the product are on their way. Metadata: `product_id`, `asked`, `left`."""
+
+    reason = 'DELIVERY_EXCEEDS_SHIPMENT'
+    domain = 'weft.order.v1'
+
+    @property
+    def product_id(self) -> str:
+        """The metadata `product_id`; empty where the service left it out."""
+        return self.metadata.get('product_id', '')
+
+    @property
+    def asked(self) -> str:
+        """The metadata `asked`; empty where the service left it out."""
+        return self.metadata.get('asked', '')
+
+    @property
+    def left(self) -> str:
+        """The metadata `left`; empty where the service left it out."""
+        return self.metadata.get('left', '')
+
+
 class EmailTaken(failures.AlreadyExists):
     """The partner already has a user with this address."""
 
@@ -216,6 +238,47 @@ class MethodNotAllowed(failures.Unimplemented):
         return self.metadata.get('allow', '')
 
 
+class OrderAlreadyDelivered(failures.FailedPrecondition):
+    """Everything that was shipped has been delivered. Metadata: `order_id`."""
+
+    reason = 'ORDER_ALREADY_DELIVERED'
+    domain = 'weft.order.v1'
+
+    @property
+    def order_id(self) -> str:
+        """The metadata `order_id`; empty where the service left it out."""
+        return self.metadata.get('order_id', '')
+
+
+class OrderAlreadyShipped(failures.FailedPrecondition):
+    """Units of the order have been shipped, so it is too late. Metadata: `order_id`."""
+
+    reason = 'ORDER_ALREADY_SHIPPED'
+    domain = 'weft.order.v1'
+
+    @property
+    def order_id(self) -> str:
+        """The metadata `order_id`; empty where the service left it out."""
+        return self.metadata.get('order_id', '')
+
+
+class OrderLineNotFound(failures.NotFound):
+    """The order has no line of the product. Metadata: `order_id`, `product_id`."""
+
+    reason = 'ORDER_LINE_NOT_FOUND'
+    domain = 'weft.order.v1'
+
+    @property
+    def order_id(self) -> str:
+        """The metadata `order_id`; empty where the service left it out."""
+        return self.metadata.get('order_id', '')
+
+    @property
+    def product_id(self) -> str:
+        """The metadata `product_id`; empty where the service left it out."""
+        return self.metadata.get('product_id', '')
+
+
 class OrderNotCancellable(failures.FailedPrecondition):
     """The order cannot be cancelled in its state. Metadata: `order_id`, `state`."""
 
@@ -237,6 +300,40 @@ class OrderNotFound(failures.NotFound):
     """The order does not exist, or is not the caller's. Metadata: `order_id`."""
 
     reason = 'ORDER_NOT_FOUND'
+    domain = 'weft.order.v1'
+
+    @property
+    def order_id(self) -> str:
+        """The metadata `order_id`; empty where the service left it out."""
+        return self.metadata.get('order_id', '')
+
+
+class OrderNotShippable(failures.FailedPrecondition):
+    """The order cannot be shipped in its state, or with its payment in its state. Metadata: `order_id`, `state`, `payment_state`."""
+
+    reason = 'ORDER_NOT_SHIPPABLE'
+    domain = 'weft.order.v1'
+
+    @property
+    def order_id(self) -> str:
+        """The metadata `order_id`; empty where the service left it out."""
+        return self.metadata.get('order_id', '')
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
+
+    @property
+    def payment_state(self) -> str:
+        """The metadata `payment_state`; empty where the service left it out."""
+        return self.metadata.get('payment_state', '')
+
+
+class OrderNotShipped(failures.FailedPrecondition):
+    """Nothing of the order has been shipped. Metadata: `order_id`."""
+
+    reason = 'ORDER_NOT_SHIPPED'
     domain = 'weft.order.v1'
 
     @property
@@ -426,6 +523,40 @@ class ServiceUnavailable(failures.Unavailable):
     domain = 'weft.api.v1'
 
 
+class ShipmentExceedsOrder(failures.FailedPrecondition):
+    """Fewer units of the product remain to be shipped. Metadata: `product_id`, `asked`, `left`."""
+
+    reason = 'SHIPMENT_EXCEEDS_ORDER'
+    domain = 'weft.order.v1'
+
+    @property
+    def product_id(self) -> str:
+        """The metadata `product_id`; empty where the service left it out."""
+        return self.metadata.get('product_id', '')
+
+    @property
+    def asked(self) -> str:
+        """The metadata `asked`; empty where the service left it out."""
+        return self.metadata.get('asked', '')
+
+    @property
+    def left(self) -> str:
+        """The metadata `left`; empty where the service left it out."""
+        return self.metadata.get('left', '')
+
+
+class ShipmentNotFound(failures.NotFound):
+    """The order has no such shipment. Metadata: `shipment_id`."""
+
+    reason = 'SHIPMENT_NOT_FOUND'
+    domain = 'weft.order.v1'
+
+    @property
+    def shipment_id(self) -> str:
+        """The metadata `shipment_id`; empty where the service left it out."""
+        return self.metadata.get('shipment_id', '')
+
+
 class SignUpNotFound(failures.NotFound):
     """No such pending sign-up: its address is verified, or it has expired. Metadata: `sign_up_id`."""
 
@@ -464,6 +595,18 @@ class TooManyAttempts(failures.RateLimited):
 
     reason = 'TOO_MANY_ATTEMPTS'
     domain = 'weft.user.v1'
+
+
+class TooManyShipments(failures.FailedPrecondition):
+    """The order has as many shipments as an order may have. Metadata: `limit`."""
+
+    reason = 'TOO_MANY_SHIPMENTS'
+    domain = 'weft.order.v1'
+
+    @property
+    def limit(self) -> str:
+        """The metadata `limit`; empty where the service left it out."""
+        return self.metadata.get('limit', '')
 
 
 class TooManyStreams(failures.RateLimited):
@@ -532,6 +675,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'CUSTOMER_NOT_FOUND'): CustomerNotFound,
     ('weft.order.v1', 'CUSTOMER_REQUIRED'): CustomerRequired,
     ('weft.api.v1', 'DEADLINE_EXPIRED'): DeadlineExpired,
+    ('weft.order.v1', 'DELIVERY_EXCEEDS_SHIPMENT'): DeliveryExceedsShipment,
     ('weft.user.v1', 'EMAIL_TAKEN'): EmailTaken,
     ('weft.api.v1', 'ETAG_MISMATCH'): EtagMismatch,
     ('weft.order.v1', 'EXTERNAL_REFERENCE_TAKEN'): ExternalReferenceTaken,
@@ -547,8 +691,13 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'KEYS_UNAVAILABLE'): KeysUnavailable,
     ('weft.api.v1', 'MESSAGE_MALFORMED'): MessageMalformed,
     ('weft.api.v1', 'METHOD_NOT_ALLOWED'): MethodNotAllowed,
+    ('weft.order.v1', 'ORDER_ALREADY_DELIVERED'): OrderAlreadyDelivered,
+    ('weft.order.v1', 'ORDER_ALREADY_SHIPPED'): OrderAlreadyShipped,
+    ('weft.order.v1', 'ORDER_LINE_NOT_FOUND'): OrderLineNotFound,
     ('weft.order.v1', 'ORDER_NOT_CANCELLABLE'): OrderNotCancellable,
     ('weft.order.v1', 'ORDER_NOT_FOUND'): OrderNotFound,
+    ('weft.order.v1', 'ORDER_NOT_SHIPPABLE'): OrderNotShippable,
+    ('weft.order.v1', 'ORDER_NOT_SHIPPED'): OrderNotShipped,
     ('weft.order.v1', 'OUT_OF_STOCK'): OutOfStock,
     ('weft.api.v1', 'OVERLOADED'): Overloaded,
     ('weft.api.v1', 'PAGE_TOKEN_INVALID'): PageTokenInvalid,
@@ -568,11 +717,14 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'SCOPE_MISSING'): ScopeMissing,
     ('weft.user.v1', 'SCOPE_NOT_GRANTED'): ScopeNotGranted,
     ('weft.api.v1', 'SERVICE_UNAVAILABLE'): ServiceUnavailable,
+    ('weft.order.v1', 'SHIPMENT_EXCEEDS_ORDER'): ShipmentExceedsOrder,
+    ('weft.order.v1', 'SHIPMENT_NOT_FOUND'): ShipmentNotFound,
     ('weft.user.v1', 'SIGN_UP_NOT_FOUND'): SignUpNotFound,
     ('weft.api.v1', 'TOKEN_EXPIRED'): TokenExpired,
     ('weft.api.v1', 'TOKEN_INVALID'): TokenInvalid,
     ('weft.api.v1', 'TOKEN_MISSING'): TokenMissing,
     ('weft.user.v1', 'TOO_MANY_ATTEMPTS'): TooManyAttempts,
+    ('weft.order.v1', 'TOO_MANY_SHIPMENTS'): TooManyShipments,
     ('weft.api.v1', 'TOO_MANY_STREAMS'): TooManyStreams,
     ('weft.api.v1', 'UNKNOWN_FIELD'): UnknownField,
     ('weft.api.v1', 'UNKNOWN_QUERY_PARAMETER'): UnknownQueryParameter,
@@ -592,6 +744,7 @@ __all__ = [
     'CustomerNotFound',
     'CustomerRequired',
     'DeadlineExpired',
+    'DeliveryExceedsShipment',
     'EmailTaken',
     'EtagMismatch',
     'ExternalReferenceTaken',
@@ -606,8 +759,13 @@ __all__ = [
     'KeysUnavailable',
     'MessageMalformed',
     'MethodNotAllowed',
+    'OrderAlreadyDelivered',
+    'OrderAlreadyShipped',
+    'OrderLineNotFound',
     'OrderNotCancellable',
     'OrderNotFound',
+    'OrderNotShippable',
+    'OrderNotShipped',
     'OutOfStock',
     'Overloaded',
     'PageTokenInvalid',
@@ -626,11 +784,14 @@ __all__ = [
     'ScopeMissing',
     'ScopeNotGranted',
     'ServiceUnavailable',
+    'ShipmentExceedsOrder',
+    'ShipmentNotFound',
     'SignUpNotFound',
     'TokenExpired',
     'TokenInvalid',
     'TokenMissing',
     'TooManyAttempts',
+    'TooManyShipments',
     'TooManyStreams',
     'UnknownField',
     'UnknownQueryParameter',

@@ -7,6 +7,8 @@ from google.api import httpbody_pb2 as api_httpbody_pb2
 from google.protobuf import empty_pb2 as protobuf_empty_pb2
 from typing import Any
 from weft.notification.v1 import inbox_service_pb2 as notification_inbox_service_pb2
+from weft.order.v1 import fulfilment_pb2 as order_fulfilment_pb2
+from weft.order.v1 import order_event_pb2 as order_order_event_pb2
 from weft.order.v1 import order_pb2 as order_order_pb2
 from weft.order.v1 import order_service_pb2 as order_order_service_pb2
 from weft.order.v1 import payment_pb2 as order_payment_pb2
@@ -29,7 +31,10 @@ ORDER_SERVICE_QUOTE_ORDER = Method('/weft.order.v1.OrderService/QuoteOrder', 'or
 ORDER_SERVICE_CREATE_ORDER = Method('/weft.order.v1.OrderService/CreateOrder', 'order', order_order_service_pb2.CreateOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/CUSTOMER_NOT_FOUND', 'weft.order.v1/CUSTOMER_REQUIRED', 'weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/PRODUCT_INACTIVE', 'weft.order.v1/CURRENCY_MIXED', 'weft.order.v1/OUT_OF_STOCK', 'weft.order.v1/EXTERNAL_REFERENCE_TAKEN'))
 ORDER_SERVICE_GET_ORDER = Method('/weft.order.v1.OrderService/GetOrder', 'order', order_order_service_pb2.GetOrderRequest, order_order_pb2.Order, 5.0, repeatable=True, errors=('weft.order.v1/ORDER_NOT_FOUND',))
 ORDER_SERVICE_LIST_ORDERS = Method('/weft.order.v1.OrderService/ListOrders', 'order', order_order_service_pb2.ListOrdersRequest, order_order_service_pb2.ListOrdersResponse, 5.0, repeatable=True)
-ORDER_SERVICE_CANCEL_ORDER = Method('/weft.order.v1.OrderService/CancelOrder', 'order', order_order_service_pb2.CancelOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_CANCELLABLE'))
+ORDER_SERVICE_CANCEL_ORDER = Method('/weft.order.v1.OrderService/CancelOrder', 'order', order_order_service_pb2.CancelOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_CANCELLABLE', 'weft.order.v1/ORDER_ALREADY_SHIPPED'))
+ORDER_SERVICE_SHIP_ORDER = Method('/weft.order.v1.OrderService/ShipOrder', 'order', order_fulfilment_pb2.ShipOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_SHIPPABLE', 'weft.order.v1/ORDER_ALREADY_SHIPPED', 'weft.order.v1/ORDER_LINE_NOT_FOUND', 'weft.order.v1/SHIPMENT_EXCEEDS_ORDER', 'weft.order.v1/TOO_MANY_SHIPMENTS'))
+ORDER_SERVICE_DELIVER_ORDER = Method('/weft.order.v1.OrderService/DeliverOrder', 'order', order_fulfilment_pb2.DeliverOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_SHIPPED', 'weft.order.v1/ORDER_ALREADY_DELIVERED', 'weft.order.v1/ORDER_LINE_NOT_FOUND', 'weft.order.v1/SHIPMENT_NOT_FOUND', 'weft.order.v1/DELIVERY_EXCEEDS_SHIPMENT'))
+ORDER_SERVICE_LIST_ORDER_EVENTS = Method('/weft.order.v1.OrderService/ListOrderEvents', 'order', order_order_event_pb2.ListOrderEventsRequest, order_order_event_pb2.ListOrderEventsResponse, 5.0, repeatable=True, errors=('weft.order.v1/ORDER_NOT_FOUND',))
 ORDER_SERVICE_WATCH_ORDERS = Method('/weft.order.v1.OrderService/WatchOrders', 'order', order_order_service_pb2.WatchOrdersRequest, order_order_service_pb2.WatchOrdersResponse, 300.0, repeatable=True, streaming=True, errors=('weft.order.v1/CURSOR_INVALID',))
 PAYMENT_SERVICE_GET_PAYMENT = Method('/weft.order.v1.PaymentService/GetPayment', 'order', order_payment_service_pb2.GetPaymentRequest, order_payment_pb2.Payment, 5.0, repeatable=True, errors=('weft.order.v1/PAYMENT_NOT_FOUND',))
 PAYMENT_SERVICE_LIST_PAYMENTS = Method('/weft.order.v1.PaymentService/ListPayments', 'order', order_payment_service_pb2.ListPaymentsRequest, order_payment_service_pb2.ListPaymentsResponse, 5.0, repeatable=True)
@@ -72,6 +77,9 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'orders.get_order': ORDER_SERVICE_GET_ORDER,
     'orders.list_orders': ORDER_SERVICE_LIST_ORDERS,
     'orders.cancel_order': ORDER_SERVICE_CANCEL_ORDER,
+    'orders.ship_order': ORDER_SERVICE_SHIP_ORDER,
+    'orders.deliver_order': ORDER_SERVICE_DELIVER_ORDER,
+    'orders.list_order_events': ORDER_SERVICE_LIST_ORDER_EVENTS,
     'orders.watch_orders': ORDER_SERVICE_WATCH_ORDERS,
     'payments.get_payment': PAYMENT_SERVICE_GET_PAYMENT,
     'payments.list_payments': PAYMENT_SERVICE_LIST_PAYMENTS,

@@ -19,11 +19,15 @@ PlanName = Literal["FREE", "STANDARD", "PREMIUM"]
 """What a caller may ask for in a second. A token carries the lower-case name without its prefix in the claim `plan`."""
 
 
+FulfilmentStateName = Literal["UNFULFILLED", "PARTIALLY_SHIPPED", "SHIPPED", "DELIVERED", "PARTIALLY_RETURNED", "RETURNED"]
+"""State of the fulfilment of an order."""
+
+
 OrderStateName = Literal["PENDING", "CONFIRMED", "COMPLETED", "CANCELLED", "EXPIRED"]
 """State of an order."""
 
 
-PaymentStateName = Literal["PENDING", "ACTION_REQUIRED", "AUTHORIZED", "CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED", "FAILED", "VOIDED", "PROCESSING"]
+PaymentStateName = Literal["PENDING", "ACTION_REQUIRED", "AUTHORIZED", "CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED", "FAILED", "VOIDED", "PROCESSING", "CHARGED_BACK"]
 """State of a payment."""
 
 
@@ -33,6 +37,16 @@ PartnerStateName = Literal["ACTIVE", "SUSPENDED"]
 
 UserStateName = Literal["INITIAL", "ACTIVE", "INACTIVE"]
 """State of an account."""
+
+
+class FulfilmentLineInputDict(TypedDict, total=False):
+    """Units of one of the order's products."""
+
+    product_id: Required[str]
+    """Prefix `prd_`."""
+
+    quantity: Required[int]
+    """Number of units, 1 to 1000."""
 
 
 class MoneyDict(TypedDict, total=False):
@@ -114,6 +128,8 @@ class PartnerDict(TypedDict, total=False):
 
 
 __all__ = [
+    'FulfilmentLineInputDict',
+    'FulfilmentStateName',
     'MoneyDict',
     'OrderLineInputDict',
     'OrderStateName',

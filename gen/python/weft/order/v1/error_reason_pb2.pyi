@@ -46,6 +46,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The payment does not exist, or is not the caller's."""
     CURSOR_INVALID: _ErrorReason.ValueType  # 11
     """The cursor does not belong to this stream."""
+    ORDER_ALREADY_SHIPPED: _ErrorReason.ValueType  # 12
+    """Units of the order have been shipped, so it is too late."""
+    ORDER_NOT_SHIPPABLE: _ErrorReason.ValueType  # 13
+    """The order cannot be shipped in its state, or with its payment in its state."""
+    ORDER_LINE_NOT_FOUND: _ErrorReason.ValueType  # 14
+    """The order has no line of the product."""
+    SHIPMENT_EXCEEDS_ORDER: _ErrorReason.ValueType  # 15
+    """Fewer units of the product remain to be shipped."""
+    TOO_MANY_SHIPMENTS: _ErrorReason.ValueType  # 16
+    """The order has as many shipments as an order may have."""
+    ORDER_NOT_SHIPPED: _ErrorReason.ValueType  # 17
+    """Nothing of the order has been shipped."""
+    ORDER_ALREADY_DELIVERED: _ErrorReason.ValueType  # 18
+    """Everything that was shipped has been delivered."""
+    SHIPMENT_NOT_FOUND: _ErrorReason.ValueType  # 19
+    """The order has no such shipment."""
+    DELIVERY_EXCEEDS_SHIPMENT: _ErrorReason.ValueType  # 20
+    """Fewer units of the product are on their way."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the order service failed. In `ErrorInfo.reason` with domain `weft.order.v1`."""
@@ -74,4 +92,22 @@ PAYMENT_NOT_FOUND: ErrorReason.ValueType  # 10
 """The payment does not exist, or is not the caller's."""
 CURSOR_INVALID: ErrorReason.ValueType  # 11
 """The cursor does not belong to this stream."""
+ORDER_ALREADY_SHIPPED: ErrorReason.ValueType  # 12
+"""Units of the order have been shipped, so it is too late."""
+ORDER_NOT_SHIPPABLE: ErrorReason.ValueType  # 13
+"""The order cannot be shipped in its state, or with its payment in its state."""
+ORDER_LINE_NOT_FOUND: ErrorReason.ValueType  # 14
+"""The order has no line of the product."""
+SHIPMENT_EXCEEDS_ORDER: ErrorReason.ValueType  # 15
+"""Fewer units of the product remain to be shipped."""
+TOO_MANY_SHIPMENTS: ErrorReason.ValueType  # 16
+"""The order has as many shipments as an order may have."""
+ORDER_NOT_SHIPPED: ErrorReason.ValueType  # 17
+"""Nothing of the order has been shipped."""
+ORDER_ALREADY_DELIVERED: ErrorReason.ValueType  # 18
+"""Everything that was shipped has been delivered."""
+SHIPMENT_NOT_FOUND: ErrorReason.ValueType  # 19
+"""The order has no such shipment."""
+DELIVERY_EXCEEDS_SHIPMENT: ErrorReason.ValueType  # 20
+"""Fewer units of the product are on their way."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -34,7 +35,7 @@ class _OrderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderState
     ORDER_STATE_CONFIRMED: _OrderState.ValueType  # 2
     """The payment is authorized or captured."""
     ORDER_STATE_COMPLETED: _OrderState.ValueType  # 3
-    """Delivered."""
+    """Delivered and paid. What is returned later does not change it."""
     ORDER_STATE_CANCELLED: _OrderState.ValueType  # 4
     """Cancelled; its stock is released."""
     ORDER_STATE_EXPIRED: _OrderState.ValueType  # 5
@@ -50,7 +51,7 @@ ORDER_STATE_PENDING: OrderState.ValueType  # 1
 ORDER_STATE_CONFIRMED: OrderState.ValueType  # 2
 """The payment is authorized or captured."""
 ORDER_STATE_COMPLETED: OrderState.ValueType  # 3
-"""Delivered."""
+"""Delivered and paid. What is returned later does not change it."""
 ORDER_STATE_CANCELLED: OrderState.ValueType  # 4
 """Cancelled; its stock is released."""
 ORDER_STATE_EXPIRED: OrderState.ValueType  # 5
@@ -83,6 +84,8 @@ class _PaymentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PaymentS
     """Cancelled before it was captured."""
     PAYMENT_STATE_PROCESSING: _PaymentState.ValueType  # 9
     """The provider did not respond. Its state is requested from the provider before anything is retried."""
+    PAYMENT_STATE_CHARGED_BACK: _PaymentState.ValueType  # 10
+    """The payer's bank has taken the money back. The provider may decide otherwise later."""
 
 class PaymentState(_PaymentState, metaclass=_PaymentStateEnumTypeWrapper):
     """State of a payment."""
@@ -107,11 +110,81 @@ PAYMENT_STATE_VOIDED: PaymentState.ValueType  # 8
 """Cancelled before it was captured."""
 PAYMENT_STATE_PROCESSING: PaymentState.ValueType  # 9
 """The provider did not respond. Its state is requested from the provider before anything is retried."""
+PAYMENT_STATE_CHARGED_BACK: PaymentState.ValueType  # 10
+"""The payer's bank has taken the money back. The provider may decide otherwise later."""
 Global___PaymentState: _TypeAlias = PaymentState  # noqa: Y015
+
+class _OrderDisplayState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OrderDisplayStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderDisplayState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ORDER_DISPLAY_STATE_UNSPECIFIED: _OrderDisplayState.ValueType  # 0
+    """Not used."""
+    ORDER_DISPLAY_STATE_AWAITING_PAYMENT: _OrderDisplayState.ValueType  # 1
+    """Placed; the payment is in progress."""
+    ORDER_DISPLAY_STATE_ACTION_REQUIRED: _OrderDisplayState.ValueType  # 2
+    """The payer must act, for example confirm the payment with their bank."""
+    ORDER_DISPLAY_STATE_PAYMENT_FAILED: _OrderDisplayState.ValueType  # 3
+    """The payment was declined."""
+    ORDER_DISPLAY_STATE_CONFIRMED: _OrderDisplayState.ValueType  # 4
+    """The payment is certain; nothing has been shipped."""
+    ORDER_DISPLAY_STATE_PARTIALLY_SHIPPED: _OrderDisplayState.ValueType  # 5
+    """Some units have been shipped."""
+    ORDER_DISPLAY_STATE_SHIPPED: _OrderDisplayState.ValueType  # 6
+    """Every unit has been shipped."""
+    ORDER_DISPLAY_STATE_DELIVERED: _OrderDisplayState.ValueType  # 7
+    """Every unit has been delivered."""
+    ORDER_DISPLAY_STATE_PARTIALLY_RETURNED: _OrderDisplayState.ValueType  # 8
+    """Some units have come back."""
+    ORDER_DISPLAY_STATE_RETURNED: _OrderDisplayState.ValueType  # 9
+    """Every unit has come back."""
+    ORDER_DISPLAY_STATE_REFUNDED: _OrderDisplayState.ValueType  # 10
+    """Refunded in full before anything was shipped."""
+    ORDER_DISPLAY_STATE_CHARGED_BACK: _OrderDisplayState.ValueType  # 11
+    """The payer's bank has taken the money back."""
+    ORDER_DISPLAY_STATE_CANCELLED: _OrderDisplayState.ValueType  # 12
+    """Cancelled."""
+    ORDER_DISPLAY_STATE_EXPIRED: _OrderDisplayState.ValueType  # 13
+    """Not paid in time."""
+
+class OrderDisplayState(_OrderDisplayState, metaclass=_OrderDisplayStateEnumTypeWrapper):
+    """The state of an order to show to people. It follows from the order's, the payment's and the fulfilment's states alone."""
+
+ORDER_DISPLAY_STATE_UNSPECIFIED: OrderDisplayState.ValueType  # 0
+"""Not used."""
+ORDER_DISPLAY_STATE_AWAITING_PAYMENT: OrderDisplayState.ValueType  # 1
+"""Placed; the payment is in progress."""
+ORDER_DISPLAY_STATE_ACTION_REQUIRED: OrderDisplayState.ValueType  # 2
+"""The payer must act, for example confirm the payment with their bank."""
+ORDER_DISPLAY_STATE_PAYMENT_FAILED: OrderDisplayState.ValueType  # 3
+"""The payment was declined."""
+ORDER_DISPLAY_STATE_CONFIRMED: OrderDisplayState.ValueType  # 4
+"""The payment is certain; nothing has been shipped."""
+ORDER_DISPLAY_STATE_PARTIALLY_SHIPPED: OrderDisplayState.ValueType  # 5
+"""Some units have been shipped."""
+ORDER_DISPLAY_STATE_SHIPPED: OrderDisplayState.ValueType  # 6
+"""Every unit has been shipped."""
+ORDER_DISPLAY_STATE_DELIVERED: OrderDisplayState.ValueType  # 7
+"""Every unit has been delivered."""
+ORDER_DISPLAY_STATE_PARTIALLY_RETURNED: OrderDisplayState.ValueType  # 8
+"""Some units have come back."""
+ORDER_DISPLAY_STATE_RETURNED: OrderDisplayState.ValueType  # 9
+"""Every unit has come back."""
+ORDER_DISPLAY_STATE_REFUNDED: OrderDisplayState.ValueType  # 10
+"""Refunded in full before anything was shipped."""
+ORDER_DISPLAY_STATE_CHARGED_BACK: OrderDisplayState.ValueType  # 11
+"""The payer's bank has taken the money back."""
+ORDER_DISPLAY_STATE_CANCELLED: OrderDisplayState.ValueType  # 12
+"""Cancelled."""
+ORDER_DISPLAY_STATE_EXPIRED: OrderDisplayState.ValueType  # 13
+"""Not paid in time."""
+Global___OrderDisplayState: _TypeAlias = OrderDisplayState  # noqa: Y015
 
 @_typing.final
 class Order(_message.Message):
-    """An order of a customer. Its state and its payment state change independently."""
+    """An order of a customer. Its state, its payment state and its fulfilment state are three axes: each has moves of its own."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -129,6 +202,9 @@ class Order(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    FULFILMENT_STATE_FIELD_NUMBER: _builtins.int
+    DISPLAY_STATE_FIELD_NUMBER: _builtins.int
+    SHIPMENTS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Prefix `ord_`."""
     customer_id: _builtins.str
@@ -149,6 +225,10 @@ class Order(_message.Message):
     """Changes with every change of the order."""
     reason: _builtins.str
     """Why the order was cancelled or its payment failed; otherwise empty."""
+    fulfilment_state: _fulfilment_pb2.FulfilmentState.ValueType
+    """State of the fulfilment: how much was shipped, delivered and returned."""
+    display_state: Global___OrderDisplayState.ValueType
+    """The three states in one, to show to people."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderLine]:
         """The products at the prices when the order was placed; one line for each product."""
@@ -164,6 +244,10 @@ class Order(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the order last changed."""
+
+    @_builtins.property
+    def shipments(self) -> _containers.RepeatedCompositeFieldContainer[_fulfilment_pb2.Shipment]:
+        """The shipments, oldest first."""
 
     def __init__(
         self,
@@ -182,10 +266,13 @@ class Order(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         reason: _builtins.str = ...,
+        fulfilment_state: _fulfilment_pb2.FulfilmentState.ValueType = ...,
+        display_state: Global___OrderDisplayState.ValueType = ...,
+        shipments: _abc.Iterable[_fulfilment_pb2.Shipment] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "etag", b"etag", "external_reference", b"external_reference", "lines", b"lines", "note", b"note", "order_id", b"order_id", "partner_id", b"partner_id", "payment_id", b"payment_id", "payment_state", b"payment_state", "reason", b"reason", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "display_state", b"display_state", "etag", b"etag", "external_reference", b"external_reference", "fulfilment_state", b"fulfilment_state", "lines", b"lines", "note", b"note", "order_id", b"order_id", "partner_id", b"partner_id", "payment_id", b"payment_id", "payment_state", b"payment_state", "reason", b"reason", "shipments", b"shipments", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -201,12 +288,18 @@ class OrderLine(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     UNIT_PRICE_FIELD_NUMBER: _builtins.int
+    SHIPPED_QUANTITY_FIELD_NUMBER: _builtins.int
+    DELIVERED_QUANTITY_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """Prefix `prd_`."""
     title: _builtins.str
     """Display name when the order was placed."""
     quantity: _builtins.int
     """Number of units."""
+    shipped_quantity: _builtins.int
+    """Number of units shipped so far."""
+    delivered_quantity: _builtins.int
+    """Number of units delivered so far."""
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
         """Price of one unit when the order was placed."""
@@ -218,10 +311,12 @@ class OrderLine(_message.Message):
         title: _builtins.str = ...,
         quantity: _builtins.int = ...,
         unit_price: _money_pb2.Money | None = ...,
+        shipped_quantity: _builtins.int = ...,
+        delivered_quantity: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_id", b"product_id", "quantity", b"quantity", "title", b"title", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered_quantity", b"delivered_quantity", "product_id", b"product_id", "quantity", b"quantity", "shipped_quantity", b"shipped_quantity", "title", b"title", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from weft.order.v1 import fulfilment_pb2 as weft_dot_order_dot_v1_dot_fulfilment__pb2
+from weft.order.v1 import order_event_pb2 as weft_dot_order_dot_v1_dot_order__event__pb2
 from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
 from weft.order.v1 import order_service_pb2 as weft_dot_order_dot_v1_dot_order__service__pb2
 
@@ -27,7 +29,7 @@ if _version_not_supported:
 
 
 class OrderServiceStub:
-    """Quotes, places, reads, cancels and watches orders.
+    """Quotes, places, reads, changes, fulfils and watches orders.
     """
 
     def __init__(self, channel):
@@ -61,6 +63,21 @@ class OrderServiceStub:
                 request_serializer=weft_dot_order_dot_v1_dot_order__service__pb2.CancelOrderRequest.SerializeToString,
                 response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
+        self.ShipOrder = channel.unary_unary(
+                '/weft.order.v1.OrderService/ShipOrder',
+                request_serializer=weft_dot_order_dot_v1_dot_fulfilment__pb2.ShipOrderRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.DeliverOrder = channel.unary_unary(
+                '/weft.order.v1.OrderService/DeliverOrder',
+                request_serializer=weft_dot_order_dot_v1_dot_fulfilment__pb2.DeliverOrderRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.ListOrderEvents = channel.unary_unary(
+                '/weft.order.v1.OrderService/ListOrderEvents',
+                request_serializer=weft_dot_order_dot_v1_dot_order__event__pb2.ListOrderEventsRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_order__event__pb2.ListOrderEventsResponse.FromString,
+                _registered_method=True)
         self.WatchOrders = channel.unary_stream(
                 '/weft.order.v1.OrderService/WatchOrders',
                 request_serializer=weft_dot_order_dot_v1_dot_order__service__pb2.WatchOrdersRequest.SerializeToString,
@@ -69,7 +86,7 @@ class OrderServiceStub:
 
 
 class OrderServiceServicer:
-    """Quotes, places, reads, cancels and watches orders.
+    """Quotes, places, reads, changes, fulfils and watches orders.
     """
 
     def QuoteOrder(self, request, context):
@@ -106,6 +123,27 @@ class OrderServiceServicer:
 
     def CancelOrder(self, request, context):
         """Cancels an order: releases its stock, and voids or refunds its payment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShipOrder(self, request, context):
+        """Records a shipment of some units of an order, or of all that remain.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeliverOrder(self, request, context):
+        """Records that shipped units have been delivered. An order whose units are all delivered, and that is paid, is COMPLETED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOrderEvents(self, request, context):
+        """Lists the changes of an order, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +187,21 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     request_deserializer=weft_dot_order_dot_v1_dot_order__service__pb2.CancelOrderRequest.FromString,
                     response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
+            'ShipOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShipOrder,
+                    request_deserializer=weft_dot_order_dot_v1_dot_fulfilment__pb2.ShipOrderRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'DeliverOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeliverOrder,
+                    request_deserializer=weft_dot_order_dot_v1_dot_fulfilment__pb2.DeliverOrderRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'ListOrderEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrderEvents,
+                    request_deserializer=weft_dot_order_dot_v1_dot_order__event__pb2.ListOrderEventsRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_order__event__pb2.ListOrderEventsResponse.SerializeToString,
+            ),
             'WatchOrders': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchOrders,
                     request_deserializer=weft_dot_order_dot_v1_dot_order__service__pb2.WatchOrdersRequest.FromString,
@@ -163,7 +216,7 @@ def add_OrderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderService:
-    """Quotes, places, reads, cancels and watches orders.
+    """Quotes, places, reads, changes, fulfils and watches orders.
     """
 
     @staticmethod
@@ -291,6 +344,87 @@ class OrderService:
             '/weft.order.v1.OrderService/CancelOrder',
             weft_dot_order_dot_v1_dot_order__service__pb2.CancelOrderRequest.SerializeToString,
             weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShipOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.OrderService/ShipOrder',
+            weft_dot_order_dot_v1_dot_fulfilment__pb2.ShipOrderRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeliverOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.OrderService/DeliverOrder',
+            weft_dot_order_dot_v1_dot_fulfilment__pb2.DeliverOrderRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOrderEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.OrderService/ListOrderEvents',
+            weft_dot_order_dot_v1_dot_order__event__pb2.ListOrderEventsRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_order__event__pb2.ListOrderEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

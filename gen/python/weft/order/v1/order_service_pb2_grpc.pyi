@@ -5,6 +5,8 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
+from weft.order.v1 import order_event_pb2 as _order_event_pb2
 from weft.order.v1 import order_pb2 as _order_pb2
 from weft.order.v1 import order_service_pb2 as _order_service_pb2
 import abc as _abc_1
@@ -14,7 +16,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OrderServiceStub:
-    """Quotes, places, reads, cancels and watches orders."""
+    """Quotes, places, reads, changes, fulfils and watches orders."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     QuoteOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.QuoteOrderRequest, _order_service_pb2.QuoteOrderResponse]
@@ -32,6 +34,12 @@ class OrderServiceStub:
     """Lists orders, newest first: users see their own, a partner its customers', an operator all."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.CancelOrderRequest, _order_pb2.Order]
     """Cancels an order: releases its stock, and voids or refunds its payment."""
+    ShipOrder: _aio.UnaryUnaryMultiCallable[_fulfilment_pb2.ShipOrderRequest, _order_pb2.Order]
+    """Records a shipment of some units of an order, or of all that remain."""
+    DeliverOrder: _aio.UnaryUnaryMultiCallable[_fulfilment_pb2.DeliverOrderRequest, _order_pb2.Order]
+    """Records that shipped units have been delivered. An order whose units are all delivered, and that is paid, is COMPLETED."""
+    ListOrderEvents: _aio.UnaryUnaryMultiCallable[_order_event_pb2.ListOrderEventsRequest, _order_event_pb2.ListOrderEventsResponse]
+    """Lists the changes of an order, oldest first."""
     WatchOrders: _aio.UnaryStreamMultiCallable[_order_service_pb2.WatchOrdersRequest, _order_service_pb2.WatchOrdersResponse]
     """Streams orders as they change, from a cursor or from now.
 
@@ -40,7 +48,7 @@ class OrderServiceStub:
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Quotes, places, reads, cancels and watches orders."""
+    """Quotes, places, reads, changes, fulfils and watches orders."""
 
     @_abc_1.abstractmethod
     def QuoteOrder(
@@ -86,6 +94,30 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_order_service_pb2.CancelOrderRequest, _abc.Awaitable[_order_pb2.Order]],
     ) -> _abc.Awaitable[_order_pb2.Order]:
         """Cancels an order: releases its stock, and voids or refunds its payment."""
+
+    @_abc_1.abstractmethod
+    def ShipOrder(
+        self,
+        request: _fulfilment_pb2.ShipOrderRequest,
+        context: _aio.ServicerContext[_fulfilment_pb2.ShipOrderRequest, _abc.Awaitable[_order_pb2.Order]],
+    ) -> _abc.Awaitable[_order_pb2.Order]:
+        """Records a shipment of some units of an order, or of all that remain."""
+
+    @_abc_1.abstractmethod
+    def DeliverOrder(
+        self,
+        request: _fulfilment_pb2.DeliverOrderRequest,
+        context: _aio.ServicerContext[_fulfilment_pb2.DeliverOrderRequest, _abc.Awaitable[_order_pb2.Order]],
+    ) -> _abc.Awaitable[_order_pb2.Order]:
+        """Records that shipped units have been delivered. An order whose units are all delivered, and that is paid, is COMPLETED."""
+
+    @_abc_1.abstractmethod
+    def ListOrderEvents(
+        self,
+        request: _order_event_pb2.ListOrderEventsRequest,
+        context: _aio.ServicerContext[_order_event_pb2.ListOrderEventsRequest, _abc.Awaitable[_order_event_pb2.ListOrderEventsResponse]],
+    ) -> _abc.Awaitable[_order_event_pb2.ListOrderEventsResponse]:
+        """Lists the changes of an order, oldest first."""
 
     @_abc_1.abstractmethod
     def WatchOrders(

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from google.protobuf import field_mask_pb2 as protobuf_field_mask_pb2
 from google.protobuf import timestamp_pb2 as protobuf_timestamp_pb2
+from weft.order.v1 import fulfilment_pb2 as order_fulfilment_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
+from weft.order.v1 import order_event_pb2 as order_order_event_pb2
 from weft.order.v1 import order_pb2 as order_order_pb2
 from weft.order.v1 import order_service_pb2 as order_order_service_pb2
 from weft.order.v1 import payment_pb2 as order_payment_pb2
@@ -22,7 +24,7 @@ from weft_client.generated import types
 
 
 class AsyncOrders:
-    """Quotes, places, reads, cancels and watches orders."""
+    """Quotes, places, reads, changes, fulfils and watches orders."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._quote_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_QUOTE_ORDER, auth)
@@ -30,6 +32,9 @@ class AsyncOrders:
         self._get_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_GET_ORDER, auth)
         self._list_orders = parts.AsyncUnary(connection, methods.ORDER_SERVICE_LIST_ORDERS, auth)
         self._cancel_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_CANCEL_ORDER, auth)
+        self._ship_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_SHIP_ORDER, auth)
+        self._deliver_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_DELIVER_ORDER, auth)
+        self._list_order_events = parts.AsyncUnary(connection, methods.ORDER_SERVICE_LIST_ORDER_EVENTS, auth)
         self._watch_orders = parts.AsyncStreaming(connection, methods.ORDER_SERVICE_WATCH_ORDERS, auth)
 
     async def quote_order(
@@ -128,6 +133,8 @@ class AsyncOrders:
         external_reference: str | None = None,
         create_time_from: datetime | protobuf_timestamp_pb2.Timestamp | None = None,
         create_time_to: datetime | protobuf_timestamp_pb2.Timestamp | None = None,
+        fulfilment_states: Sequence[types.FulfilmentStateName | order_fulfilment_pb2.FulfilmentState.ValueType] | None = None,
+        payment_states: Sequence[types.PaymentStateName | order_order_pb2.PaymentState.ValueType] | None = None,
         timeout: float | None = None,
     ) -> parts.AsyncPages[order_order_pb2.Order, order_order_service_pb2.ListOrdersResponse]:
         """Lists orders, newest first: users see their own, a partner its customers', an operator all.
@@ -140,6 +147,8 @@ class AsyncOrders:
             external_reference: Only the order with this external reference.
             create_time_from: Only orders placed at or after this time.
             create_time_to: Only orders placed before this time.
+            fulfilment_states: Only orders whose fulfilment is in one of these states.
+            payment_states: Only orders whose payment is in one of these states.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = order_order_service_pb2.ListOrdersRequest(
@@ -150,6 +159,8 @@ class AsyncOrders:
             external_reference=arguments.plain(external_reference),
             create_time_from=arguments.plain(create_time_from),
             create_time_to=arguments.plain(create_time_to),
+            fulfilment_states=arguments.enums('FULFILMENT_STATE_', fulfilment_states),
+            payment_states=arguments.enums('PAYMENT_STATE_', payment_states),
         )
         return parts.AsyncPages(self._list_orders, request, 'orders', timeout)
 
@@ -172,12 +183,108 @@ class AsyncOrders:
         Raises:
             OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
             OrderNotCancellable: The order cannot be cancelled in its state. Metadata: `order_id`, `state`.
+            OrderAlreadyShipped: Units of the order have been shipped, so it is too late. Metadata: `order_id`.
         """
         request = order_order_service_pb2.CancelOrderRequest(
             order_id=order_id,
             reason=arguments.plain(reason),
         )
         return await self._cancel_order(request, timeout, idempotency_key)
+
+    async def ship_order(
+        self,
+        *,
+        order_id: str,
+        lines: Sequence[types.FulfilmentLineInputDict | order_fulfilment_pb2.FulfilmentLineInput] | None = None,
+        carrier: str | None = None,
+        tracking_number: str | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_order_pb2.Order:
+        """Records a shipment of some units of an order, or of all that remain.
+
+        Args:
+            order_id: Prefix `ord_`.
+            lines: What is shipped. Empty: everything that has not been shipped yet.
+            carrier: Who carries it, such as `DHL`.
+            tracking_number: The carrier's number of the shipment.
+            timeout: Seconds that the whole call may take; 10 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
+            OrderNotShippable: The order cannot be shipped in its state, or with its payment in its state. Metadata: `order_id`, `state`, `payment_state`.
+            OrderAlreadyShipped: Units of the order have been shipped, so it is too late. Metadata: `order_id`.
+            OrderLineNotFound: The order has no line of the product. Metadata: `order_id`, `product_id`.
+            ShipmentExceedsOrder: Fewer units of the product remain to be shipped. Metadata: `product_id`, `asked`, `left`.
+            TooManyShipments: The order has as many shipments as an order may have. Metadata: `limit`.
+        """
+        request = order_fulfilment_pb2.ShipOrderRequest(
+            order_id=order_id,
+            lines=arguments.plain(lines),
+            carrier=arguments.plain(carrier),
+            tracking_number=arguments.plain(tracking_number),
+        )
+        return await self._ship_order(request, timeout, idempotency_key)
+
+    async def deliver_order(
+        self,
+        *,
+        order_id: str,
+        shipment_id: str | None = None,
+        lines: Sequence[types.FulfilmentLineInputDict | order_fulfilment_pb2.FulfilmentLineInput] | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_order_pb2.Order:
+        """Records that shipped units have been delivered. An order whose units are all delivered, and that is paid, is COMPLETED.
+
+        Args:
+            order_id: Prefix `ord_`.
+            shipment_id: The shipment that was delivered; empty for any. Prefix `shp_`.
+            lines: What was delivered. Empty: everything that was shipped and has not been delivered yet.
+            timeout: Seconds that the whole call may take; 10 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
+            OrderNotShipped: Nothing of the order has been shipped. Metadata: `order_id`.
+            OrderAlreadyDelivered: Everything that was shipped has been delivered. Metadata: `order_id`.
+            OrderLineNotFound: The order has no line of the product. Metadata: `order_id`, `product_id`.
+            ShipmentNotFound: The order has no such shipment. Metadata: `shipment_id`.
+            DeliveryExceedsShipment: Fewer units of the product are on their way. Metadata: `product_id`, `asked`, `left`.
+        """
+        request = order_fulfilment_pb2.DeliverOrderRequest(
+            order_id=order_id,
+            shipment_id=arguments.plain(shipment_id),
+            lines=arguments.plain(lines),
+        )
+        return await self._deliver_order(request, timeout, idempotency_key)
+
+    def list_order_events(
+        self,
+        *,
+        order_id: str,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.AsyncPages[order_order_event_pb2.OrderEvent, order_order_event_pb2.ListOrderEventsResponse]:
+        """Lists the changes of an order, oldest first.
+
+        Args:
+            order_id: Prefix `ord_`.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
+        """
+        request = order_order_event_pb2.ListOrderEventsRequest(
+            order_id=order_id,
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+        )
+        return parts.AsyncPages(self._list_order_events, request, 'events', timeout)
 
     def watch_orders(
         self,

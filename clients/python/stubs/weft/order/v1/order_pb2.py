@@ -23,24 +23,27 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weft.order.v1 import fulfilment_pb2 as weft_dot_order_dot_v1_dot_fulfilment__pb2
 from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19weft/order/v1/order.proto\x12\rweft.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19weft/order/v1/money.proto\"\xb9\x04\n\x05Order\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x1f\n\x0b\x63ustomer_id\x18\x02 \x01(\tR\ncustomerId\x12\x1d\n\npartner_id\x18\x03 \x01(\tR\tpartnerId\x12.\n\x05lines\x18\x04 \x03(\x0b\x32\x18.weft.order.v1.OrderLineR\x05lines\x12*\n\x05total\x18\x05 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05total\x12/\n\x05state\x18\x06 \x01(\x0e\x32\x19.weft.order.v1.OrderStateR\x05state\x12@\n\rpayment_state\x18\x07 \x01(\x0e\x32\x1b.weft.order.v1.PaymentStateR\x0cpaymentState\x12\x1d\n\npayment_id\x18\x08 \x01(\tR\tpaymentId\x12-\n\x12\x65xternal_reference\x18\t \x01(\tR\x11\x65xternalReference\x12\x12\n\x04note\x18\n \x01(\tR\x04note\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\r \x01(\tR\x04\x65tag\x12\x16\n\x06reason\x18\x0e \x01(\tR\x06reason\"\x91\x01\n\tOrderLine\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n\x08quantity\x18\x03 \x01(\x05R\x08quantity\x12\x33\n\nunit_price\x18\x04 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\tunitPrice\"K\n\x0eOrderLineInput\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x1a\n\x08quantity\x18\x02 \x01(\x05R\x08quantity*\xac\x01\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STATE_PENDING\x10\x01\x12\x19\n\x15ORDER_STATE_CONFIRMED\x10\x02\x12\x19\n\x15ORDER_STATE_COMPLETED\x10\x03\x12\x19\n\x15ORDER_STATE_CANCELLED\x10\x04\x12\x17\n\x13ORDER_STATE_EXPIRED\x10\x05*\xb9\x02\n\x0cPaymentState\x12\x1d\n\x19PAYMENT_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15PAYMENT_STATE_PENDING\x10\x01\x12!\n\x1dPAYMENT_STATE_ACTION_REQUIRED\x10\x02\x12\x1c\n\x18PAYMENT_STATE_AUTHORIZED\x10\x03\x12\x1a\n\x16PAYMENT_STATE_CAPTURED\x10\x04\x12$\n PAYMENT_STATE_PARTIALLY_REFUNDED\x10\x05\x12\x1a\n\x16PAYMENT_STATE_REFUNDED\x10\x06\x12\x18\n\x14PAYMENT_STATE_FAILED\x10\x07\x12\x18\n\x14PAYMENT_STATE_VOIDED\x10\x08\x12\x1c\n\x18PAYMENT_STATE_PROCESSING\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19weft/order/v1/order.proto\x12\rweft.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eweft/order/v1/fulfilment.proto\x1a\x19weft/order/v1/money.proto\"\x82\x06\n\x05Order\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x1f\n\x0b\x63ustomer_id\x18\x02 \x01(\tR\ncustomerId\x12\x1d\n\npartner_id\x18\x03 \x01(\tR\tpartnerId\x12.\n\x05lines\x18\x04 \x03(\x0b\x32\x18.weft.order.v1.OrderLineR\x05lines\x12*\n\x05total\x18\x05 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05total\x12/\n\x05state\x18\x06 \x01(\x0e\x32\x19.weft.order.v1.OrderStateR\x05state\x12@\n\rpayment_state\x18\x07 \x01(\x0e\x32\x1b.weft.order.v1.PaymentStateR\x0cpaymentState\x12\x1d\n\npayment_id\x18\x08 \x01(\tR\tpaymentId\x12-\n\x12\x65xternal_reference\x18\t \x01(\tR\x11\x65xternalReference\x12\x12\n\x04note\x18\n \x01(\tR\x04note\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\r \x01(\tR\x04\x65tag\x12\x16\n\x06reason\x18\x0e \x01(\tR\x06reason\x12I\n\x10\x66ulfilment_state\x18\x0f \x01(\x0e\x32\x1e.weft.order.v1.FulfilmentStateR\x0f\x66ulfilmentState\x12\x45\n\rdisplay_state\x18\x10 \x01(\x0e\x32 .weft.order.v1.OrderDisplayStateR\x0c\x64isplayState\x12\x35\n\tshipments\x18\x11 \x03(\x0b\x32\x17.weft.order.v1.ShipmentR\tshipments\"\xeb\x01\n\tOrderLine\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n\x08quantity\x18\x03 \x01(\x05R\x08quantity\x12\x33\n\nunit_price\x18\x04 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\tunitPrice\x12)\n\x10shipped_quantity\x18\x05 \x01(\x05R\x0fshippedQuantity\x12-\n\x12\x64\x65livered_quantity\x18\x06 \x01(\x05R\x11\x64\x65liveredQuantity\"K\n\x0eOrderLineInput\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x1a\n\x08quantity\x18\x02 \x01(\x05R\x08quantity*\xac\x01\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STATE_PENDING\x10\x01\x12\x19\n\x15ORDER_STATE_CONFIRMED\x10\x02\x12\x19\n\x15ORDER_STATE_COMPLETED\x10\x03\x12\x19\n\x15ORDER_STATE_CANCELLED\x10\x04\x12\x17\n\x13ORDER_STATE_EXPIRED\x10\x05*\xd9\x02\n\x0cPaymentState\x12\x1d\n\x19PAYMENT_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15PAYMENT_STATE_PENDING\x10\x01\x12!\n\x1dPAYMENT_STATE_ACTION_REQUIRED\x10\x02\x12\x1c\n\x18PAYMENT_STATE_AUTHORIZED\x10\x03\x12\x1a\n\x16PAYMENT_STATE_CAPTURED\x10\x04\x12$\n PAYMENT_STATE_PARTIALLY_REFUNDED\x10\x05\x12\x1a\n\x16PAYMENT_STATE_REFUNDED\x10\x06\x12\x18\n\x14PAYMENT_STATE_FAILED\x10\x07\x12\x18\n\x14PAYMENT_STATE_VOIDED\x10\x08\x12\x1c\n\x18PAYMENT_STATE_PROCESSING\x10\t\x12\x1e\n\x1aPAYMENT_STATE_CHARGED_BACK\x10\n*\x9f\x04\n\x11OrderDisplayState\x12#\n\x1fORDER_DISPLAY_STATE_UNSPECIFIED\x10\x00\x12(\n$ORDER_DISPLAY_STATE_AWAITING_PAYMENT\x10\x01\x12\'\n#ORDER_DISPLAY_STATE_ACTION_REQUIRED\x10\x02\x12&\n\"ORDER_DISPLAY_STATE_PAYMENT_FAILED\x10\x03\x12!\n\x1dORDER_DISPLAY_STATE_CONFIRMED\x10\x04\x12)\n%ORDER_DISPLAY_STATE_PARTIALLY_SHIPPED\x10\x05\x12\x1f\n\x1bORDER_DISPLAY_STATE_SHIPPED\x10\x06\x12!\n\x1dORDER_DISPLAY_STATE_DELIVERED\x10\x07\x12*\n&ORDER_DISPLAY_STATE_PARTIALLY_RETURNED\x10\x08\x12 \n\x1cORDER_DISPLAY_STATE_RETURNED\x10\t\x12 \n\x1cORDER_DISPLAY_STATE_REFUNDED\x10\n\x12$\n ORDER_DISPLAY_STATE_CHARGED_BACK\x10\x0b\x12!\n\x1dORDER_DISPLAY_STATE_CANCELLED\x10\x0c\x12\x1f\n\x1bORDER_DISPLAY_STATE_EXPIRED\x10\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.order.v1.order_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ORDERSTATE']._serialized_start=902
-  _globals['_ORDERSTATE']._serialized_end=1074
-  _globals['_PAYMENTSTATE']._serialized_start=1077
-  _globals['_PAYMENTSTATE']._serialized_end=1390
-  _globals['_ORDER']._serialized_start=105
-  _globals['_ORDER']._serialized_end=674
-  _globals['_ORDERLINE']._serialized_start=677
-  _globals['_ORDERLINE']._serialized_end=822
-  _globals['_ORDERLINEINPUT']._serialized_start=824
-  _globals['_ORDERLINEINPUT']._serialized_end=899
+  _globals['_ORDERSTATE']._serialized_start=1225
+  _globals['_ORDERSTATE']._serialized_end=1397
+  _globals['_PAYMENTSTATE']._serialized_start=1400
+  _globals['_PAYMENTSTATE']._serialized_end=1745
+  _globals['_ORDERDISPLAYSTATE']._serialized_start=1748
+  _globals['_ORDERDISPLAYSTATE']._serialized_end=2291
+  _globals['_ORDER']._serialized_start=137
+  _globals['_ORDER']._serialized_end=907
+  _globals['_ORDERLINE']._serialized_start=910
+  _globals['_ORDERLINE']._serialized_end=1145
+  _globals['_ORDERLINEINPUT']._serialized_start=1147
+  _globals['_ORDERLINEINPUT']._serialized_end=1222
 # @@protoc_insertion_point(module_scope)

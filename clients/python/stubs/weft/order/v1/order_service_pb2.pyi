@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.rpc import status_pb2 as _status_pb2
+from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
 from weft.order.v1 import order_pb2 as _order_pb2
 import builtins as _builtins
@@ -155,6 +156,8 @@ class ListOrdersRequest(_message.Message):
     EXTERNAL_REFERENCE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FROM_FIELD_NUMBER: _builtins.int
     CREATE_TIME_TO_FIELD_NUMBER: _builtins.int
+    FULFILMENT_STATES_FIELD_NUMBER: _builtins.int
+    PAYMENT_STATES_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000."""
     page_token: _builtins.str
@@ -175,6 +178,14 @@ class ListOrdersRequest(_message.Message):
     def create_time_to(self) -> _timestamp_pb2.Timestamp:
         """Only orders placed before this time."""
 
+    @_builtins.property
+    def fulfilment_states(self) -> _containers.RepeatedScalarFieldContainer[_fulfilment_pb2.FulfilmentState.ValueType]:
+        """Only orders whose fulfilment is in one of these states."""
+
+    @_builtins.property
+    def payment_states(self) -> _containers.RepeatedScalarFieldContainer[_order_pb2.PaymentState.ValueType]:
+        """Only orders whose payment is in one of these states."""
+
     def __init__(
         self,
         *,
@@ -185,10 +196,12 @@ class ListOrdersRequest(_message.Message):
         external_reference: _builtins.str = ...,
         create_time_from: _timestamp_pb2.Timestamp | None = ...,
         create_time_to: _timestamp_pb2.Timestamp | None = ...,
+        fulfilment_states: _abc.Iterable[_fulfilment_pb2.FulfilmentState.ValueType] | None = ...,
+        payment_states: _abc.Iterable[_order_pb2.PaymentState.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time_from", b"create_time_from", "create_time_to", b"create_time_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time_from", b"create_time_from", "create_time_to", b"create_time_to", "customer_id", b"customer_id", "external_reference", b"external_reference", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time_from", b"create_time_from", "create_time_to", b"create_time_to", "customer_id", b"customer_id", "external_reference", b"external_reference", "fulfilment_states", b"fulfilment_states", "page_size", b"page_size", "page_token", b"page_token", "payment_states", b"payment_states", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

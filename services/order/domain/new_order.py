@@ -1,0 +1,71 @@
+"""An order that is about to be placed."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from services.order.domain.order import DomainEvent
+from services.order.domain.payment import Payment
+from services.order.domain.pricing import Line, Price
+from services.order.domain.states import OrderState
+
+
+class OrderDraft(NamedTuple):
+    """What a buyer orders. `quantities`: units by product. `partner_id` is empty for users who buy for themselves."""
+
+    customer_id: str
+    partner_id: str
+    quantities: Mapping[str, int]
+    payment_method: str
+    external_reference: str
+    note: str
+    actor: str
+
+
+class NewOrder(NamedTuple):
+    """An order as it is placed: in its first state, at version 1, with its first event.
+
+    `product_versions`: of each line's product, as the buyer was shown it.
+    """
+
+    order_id: str
+    customer_id: str
+    partner_id: str
+    lines: list[Line]
+    product_versions: list[int]
+    total_minor: int
+    currency: str
+    payment: Payment
+    external_reference: str
+    note: str
+    actor: str
+    placed_at: datetime
+    state: OrderState = OrderState.PENDING
+    version: int = 1
+    domain_event: DomainEvent = DomainEvent("order.placed")
+
+    @classmethod
+    def place(
+        cls,
+        order_id: str,
+        payment_id: str,
+        draft: OrderDraft,
+        price: Price,
+        product_versions: list[int],
+        now: datetime,
+    ) -> "NewOrder":
+        """A draft at its price, with a payment that the provider does not know yet."""
+        return cls(
+            order_id=order_id,
+            customer_id=draft.customer_id,
+            partner_id=draft.partner_id,
+            lines=price.lines,
+            product_versions=product_versions,
+            total_minor=price.total_minor,
+            currency=price.currency,
+            payment=Payment(payment_id, draft.payment_method, price.total_minor, price.currency),
+            external_reference=draft.external_reference,
+            note=draft.note,
+            actor=draft.actor,
+            placed_at=now,
+        )

@@ -1,0 +1,67 @@
+"""What is refused to callers, by name. The first line of each docstring is the message."""
+
+from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+
+
+class OrderNotFound(NotFound):
+    """There is no order {order_id}."""
+
+
+class CustomerNotFound(NotFound):
+    """There is no customer {customer_id} to order for."""
+
+
+class CustomerRequired(InvalidArgument):
+    """A partner must give the customer in customer_id."""
+
+
+class ExternalReferenceTaken(AlreadyExists):
+    """There is already an order with the external reference {external_reference}."""
+
+
+class OrderNotCancellable(FailedPrecondition):
+    """The order {order_id} is {state} and cannot be cancelled."""
+
+
+class CursorInvalid(InvalidArgument):
+    """The cursor does not belong to this stream."""
+
+
+class OrderAlreadyShipped(FailedPrecondition):
+    """Units of the order {order_id} have been shipped, so it is too late."""
+
+
+class OrderNotShippable(FailedPrecondition):
+    """The order {order_id} is {state}, its payment {payment_state}: it cannot be shipped."""
+
+
+class OrderLineNotFound(NotFound):
+    """The order {order_id} has no line of {product_id}."""
+
+
+class ShipmentExceedsOrder(FailedPrecondition):
+    """Only {left} of {product_id} remain to be shipped and {asked} were given."""
+
+
+class TooManyShipments(FailedPrecondition):
+    """The order already has {limit} shipments."""
+
+
+class OrderNotShipped(FailedPrecondition):
+    """Nothing of the order {order_id} has been shipped."""
+
+
+class OrderAlreadyDelivered(FailedPrecondition):
+    """Everything of the order {order_id} that was shipped has been delivered."""
+
+
+class ShipmentNotFound(NotFound):
+    """The order has no shipment {shipment_id}."""
+
+
+class DeliveryExceedsShipment(FailedPrecondition):
+    """Only {left} of {product_id} are on their way and {asked} were given."""
+
+
+class PaymentNotFound(NotFound):
+    """There is no payment {payment_id}."""

@@ -1,0 +1,1 @@
+"""What happens to the units of an order after it is confirmed."""

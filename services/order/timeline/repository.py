@@ -1,0 +1,30 @@
+"""The changes of an order in the database."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from chassis.security.identity import Identity
+from chassis.storage.database import Database, Query, Row
+from services.order.ownership import of_owner, owner_of
+
+
+@cache
+def _list(kind: str) -> Query:
+    return Query(
+        "SELECT c.version, c.change, c.cause, c.actor, c.changed_at, c.state, c.payment_state, c.fulfilment_state "  # noqa: S608
+        "FROM order_changes c WHERE c.order_id = %(order_id)s AND c.version > %(after_version)s "
+        f"AND {of_owner(kind, 'c')} ORDER BY c.version LIMIT %(limit)s",
+        "list order events",
+    )
+
+
+class TimelineRepository:
+    """Reads the rows that `orders.insert` and `orders.update` write with each change."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list(self, order_id: str, caller: Identity, limit: int, after: int) -> Sequence[Row]:
+        """The changes of the caller's order after a version, oldest first. Every order has one; none means no such order."""
+        kind, owner = owner_of(caller)
+        return await self._database.all(_list(kind), order_id=order_id, owner=owner, limit=limit, after_version=after)
