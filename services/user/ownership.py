@@ -1,13 +1,21 @@
-"""Whose users, clients and sessions a caller may see: users themselves, partners their own, operators all."""
+"""Whose users, clients and sessions a caller may see: users themselves, partners their own of their mode, operators all."""
 
-from sqlalchemy import ColumnElement, Table, bindparam
+from sqlalchemy import ARRAY, ColumnElement, Table, Text, any_, bindparam
 
+from chassis.security import modes
 from chassis.security.identity import Identity
 
 
 def of_partner(table: Table) -> ColumnElement[bool]:
-    """The rows of the partner `partner_id`."""
-    return table.c.partner_id == bindparam("partner_id")
+    """The rows of the partner `partner_id` in the mode `mode`."""
+    return (table.c.partner_id == bindparam("partner_id")) & (table.c.mode == bindparam("mode"))
+
+
+def of_partner_in(table: Table) -> ColumnElement[bool]:
+    """The rows of the partner `partner_id` in any of `modes`, from `modes_of`."""
+    return (table.c.partner_id == bindparam("partner_id")) & (
+        table.c.mode == any_(bindparam("modes", type_=ARRAY(Text)))
+    )
 
 
 def of_user(table: Table) -> ColumnElement[bool]:
@@ -15,10 +23,15 @@ def of_user(table: Table) -> ColumnElement[bool]:
     return table.c.user_id == bindparam("user_id")
 
 
-def may_see_user(caller: Identity, user_id: str, partner_id: str) -> bool:
+def modes_of(caller: Identity) -> list[str]:
+    """The modes of the clients that a caller may see: a client that of its own."""
+    return [caller.mode] if caller.is_partner else list(modes.ALL)
+
+
+def may_see_user(caller: Identity, user_id: str, partner_id: str, mode: str) -> bool:
     """Whether a user, who belongs to a partner or to none, is the caller's to see."""
     if caller.is_partner:
-        return partner_id == caller.partner_id
+        return (partner_id, mode) == (caller.partner_id, caller.mode)
     return caller.is_operator or user_id == caller.user_id
 
 

@@ -20,7 +20,7 @@ def test_a_migrated_database_is_what_the_models_say(postgres_url, service_databa
         checks = connection.exec_driver_sql(
             "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0"
         ).scalars()
-        assert sorted(checks) == ["partners_state", "users_state"]
+        assert sorted(checks) == ["clients_mode", "partners_state", "users_state"]
         unique = connection.exec_driver_sql(
             "SELECT indexrelid::regclass::text FROM pg_index WHERE indnullsnotdistinct ORDER BY 1"
         ).scalars()

@@ -31,6 +31,6 @@ class InternalEvents:
             timeout: Seconds that the whole call may take; 10 where absent.
         """
         request = notification_event_service_pb2.PublishEventsRequest(
-            events=arguments.plain(events),
+            events=arguments.messages(api_event_pb2.Event.DESCRIPTOR, events),
         )
         return await self._publish_events(request, timeout)

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chassis.clock import Clock
+from chassis.security import modes
 from chassis.security.tokens import AUDIENCE
 from services.user.keys.authentication import Authentication
 from services.user.keys.ring import KeyRing
+from services.user.partners.domain import Client
 from services.user.users.domain import User
 
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
-LIVE = "LIVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,16 @@ class Issuer:
             acr=authentication.level,
         )
 
-    async def for_client(self, client_id: str, partner_id: str, plan: str, scopes: Iterable[str]) -> AccessToken:
-        """A token of a partner's client; `client_id` is its subject."""
-        return await self._issue(client_id, scopes, client_id=client_id, partner=partner_id, plan=plan)
+    async def for_client(self, client: Client, plan: str, scopes: Iterable[str]) -> AccessToken:
+        """A token of a partner's client, in its mode; its id is the subject."""
+        return await self._issue(
+            client.client_id,
+            scopes,
+            client_id=client.client_id,
+            partner=client.partner_id,
+            plan=plan,
+            mode=client.mode,
+        )
 
     async def _issue(self, subject: str, scopes: Iterable[str], **own: object) -> AccessToken:
         now = self._clock.now()
@@ -66,7 +74,7 @@ class Issuer:
             "aud": AUDIENCE,
             "sub": subject,
             "scope": " ".join(granted),
-            "mode": LIVE,
+            "mode": modes.LIVE,
             "jti": secrets.token_urlsafe(16),
             "iat": int(now.timestamp()),
             "exp": int(expires_at.timestamp()),

@@ -110,9 +110,8 @@ class OAuthHandlers:
         scopes = read_scopes(form, allowed) or tuple(sorted(allowed))
         if not scopes:
             raise OAuthError("invalid_scope", "The client no longer has any scope.")
-        client = account.client
-        token = await self._issuer.for_client(client.client_id, client.partner_id, account.plan, scopes)
-        await self._partners.update_last_use(client, self._clock.now())
+        token = await self._issuer.for_client(account.client, account.plan, scopes)
+        await self._partners.update_last_use(account.client, self._clock.now())
         return _bearer(token.value, token.scopes)
 
     async def _grant_refresh(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from chassis.errors import EtagMismatch, FailedPrecondition, NotFound
+from chassis.errors import EtagMismatch, FailedPrecondition, NotFound, PermissionDenied
 
 ACTIVE, SUSPENDED = "ACTIVE", "SUSPENDED"
 SECRET_OVERLAP = timedelta(hours=24)
@@ -26,6 +26,10 @@ class PartnerNotSuspended(FailedPrecondition):
 
 class ClientNotFound(NotFound):
     """There is no client {client_id}."""
+
+
+class ClientModeNotAllowed(PermissionDenied):
+    """The caller does not manage clients of the mode {mode}."""
 
 
 class ScopeNotGranted(FailedPrecondition):
@@ -91,6 +95,7 @@ class Client:
     created_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    mode: str = "LIVE"
 
 
 def make_secret() -> str:

@@ -13,13 +13,16 @@ from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
-from chassis.storage.database import Database
+from chassis.security import modes
+from chassis.security.identity import Identity
+from chassis.storage.database import Database, Transaction
 from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
 from services.user.partners.domain import (
     ACTIVE,
     Client,
+    ClientModeNotAllowed,
     ClientNotFound,
     Partner,
     PartnerNotFound,
@@ -110,6 +113,7 @@ class PartnerHandlers:
             display_name=request.display_name,
             scopes=tuple(sorted(request.scopes)),
             created_at=now,
+            mode=_mode_of_new(request, call.caller),
         )
         secret = make_secret()
         async with self._database.transaction() as tx:
@@ -123,12 +127,13 @@ class PartnerHandlers:
         return to_client_message(client, secret)
 
     async def ListClients(self, request: pb.ListClientsRequest, call: Call) -> pb.ListClientsResponse:
-        """Newest first, including revoked clients."""
+        """Newest first, including revoked clients; a client sees those of its own mode."""
         self._refuse_other_partner(call, request.partner_id, PartnerNotFound(partner_id=request.partner_id))
         if await self._partners.get(request.partner_id) is None:
             raise PartnerNotFound(partner_id=request.partner_id)
-        page = self._pages.read(request, {"list": "clients", "partner_id": request.partner_id})
-        found = await self._partners.list_clients(request.partner_id, page.limit, page.after)
+        seen = ownership.modes_of(call.caller)
+        page = self._pages.read(request, {"list": "clients", "partner_id": request.partner_id, "modes": seen})
+        found = await self._partners.list_clients(request.partner_id, seen, page.limit, page.after)
         clients, token = self._pages.split(page, found, to_client_message, key="client_id")
         return pb.ListClientsResponse(clients=clients, next_page_token=token)
 
@@ -137,8 +142,8 @@ class PartnerHandlers:
         self._refuse_other_partner(call, request.partner_id, ClientNotFound(client_id=request.client_id))
         now, secret = self._clock.now(), make_secret()
         async with self._database.transaction() as tx:
-            client = await self._partners.lock_client(tx, request.partner_id, request.client_id)
-            if client is None or client.revoked_at is not None:
+            client = await self._lock_client(tx, request, call)
+            if client.revoked_at is not None:
                 raise ClientNotFound(client_id=request.client_id)
             await self._partners.insert_secret(tx, client.client_id, secret, now)
             await self._audit.record(tx, call, "client.secret_rotated", subject=client.client_id)
@@ -148,13 +153,20 @@ class PartnerHandlers:
         """Cannot be undone."""
         self._refuse_other_partner(call, request.partner_id, ClientNotFound(client_id=request.client_id))
         async with self._database.transaction() as tx:
-            client = await self._partners.lock_client(tx, request.partner_id, request.client_id)
-            if client is None:
-                raise ClientNotFound(client_id=request.client_id)
+            client = await self._lock_client(tx, request, call)
             if client.revoked_at is None:
-                await self._partners.revoke_client(tx, request.partner_id, request.client_id, self._clock.now())
+                await self._partners.revoke_client(tx, client, self._clock.now())
                 await self._audit.record(tx, call, "client.revoked", subject=client.client_id)
         return Empty()
+
+    async def _lock_client(
+        self, tx: Transaction, request: pb.RotateClientSecretRequest | pb.RevokeClientRequest, call: Call
+    ) -> Client:
+        seen = ownership.modes_of(call.caller)
+        client = await self._partners.lock_client(tx, request.partner_id, seen, request.client_id)
+        if client is None:
+            raise ClientNotFound(client_id=request.client_id)
+        return client
 
     async def _change(
         self, partner_id: str, call: Call, action: str, change: Callable[[Partner], Partner]
@@ -221,6 +233,7 @@ def to_client_message(client: Client, secret: str = "") -> partner_pb2.Client:
         display_name=client.display_name,
         scopes=client.scopes,
         secret=secret,
+        mode=modes.to_message(client.mode),
     )
     message.create_time.FromDatetime(client.created_at)
     if client.last_used_at is not None:
@@ -228,6 +241,14 @@ def to_client_message(client: Client, secret: str = "") -> partner_pb2.Client:
     if client.revoked_at is not None:
         message.revoke_time.FromDatetime(client.revoked_at)
     return message
+
+
+def _mode_of_new(request: pb.CreateClientRequest, caller: Identity) -> str:
+    """The mode of a new client. Raises `ClientModeNotAllowed`: a client makes clients of its own mode only."""
+    mode = modes.of_message(request.mode, caller.mode)
+    if mode not in ownership.modes_of(caller):
+        raise ClientModeNotAllowed(mode=mode)
+    return mode
 
 
 def _plan_name(plan: "plan_pb2.Plan.ValueType") -> str:

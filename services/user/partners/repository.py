@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction
-from services.user.ownership import of_partner
+from services.user.ownership import of_partner_in
 from services.user.partners.domain import SECRET_OVERLAP, Client, Partner, minute
 from services.user.partners.tables import client_secrets, clients, partners
 
@@ -35,15 +35,15 @@ _UPDATE = Query(
     .values({name: bindparam(name) for name in ("display_name", "plan", "scopes", "state", "revision", "updated_at")}),
     name="update partner",
 )
-_get_client = select(clients).where(_c.client_id == bindparam("client_id"), of_partner(clients))
+_get_client = select(clients).where(_c.client_id == bindparam("client_id"), of_partner_in(clients))
 _INSERT_CLIENT = Query(
     insert(clients).values({c.name: bindparam(c.name) for c in clients.columns}), name="insert client"
 )
 _LOCK_CLIENT = Query(_get_client.with_for_update(), name="lock client")
-_LIST_CLIENTS = {after: _page(_c.client_id, after, of_partner(clients)) for after in (False, True)}
+_LIST_CLIENTS = {after: _page(_c.client_id, after, of_partner_in(clients)) for after in (False, True)}
 _REVOKE_CLIENT = Query(
     update(clients)
-    .where(_c.client_id == bindparam("id"), of_partner(clients))
+    .where(_c.client_id == bindparam("id"), of_partner_in(clients))
     .values(revoked_at=func.coalesce(_c.revoked_at, bindparam("now"))),
     name="revoke client",
 )
@@ -139,21 +139,24 @@ class PartnerRepository:
         values = {c.name: getattr(client, c.name) for c in clients.columns}
         await tx.run(_INSERT_CLIENT, **{**values, "scopes": list(client.scopes)})
 
-    async def lock_client(self, tx: Transaction, partner_id: str, client_id: str) -> Client | None:
-        """A partner's client, locked until the transaction ends."""
-        row = await tx.first(_LOCK_CLIENT, partner_id=partner_id, client_id=client_id)
+    async def lock_client(
+        self, tx: Transaction, partner_id: str, modes: Sequence[str], client_id: str
+    ) -> Client | None:
+        """A partner's client in one of the modes, locked until the transaction ends."""
+        row = await tx.first(_LOCK_CLIENT, partner_id=partner_id, modes=modes, client_id=client_id)
         return None if row is None else _open_client(row)
 
-    async def list_clients(self, partner_id: str, limit: int, after: str) -> Sequence[Client]:
-        """Up to `limit` clients of a partner older than `after`, newest first."""
-        values: dict[str, Any] = {"partner_id": partner_id, "limit": limit}
+    async def list_clients(self, partner_id: str, modes: Sequence[str], limit: int, after: str) -> Sequence[Client]:
+        """Up to `limit` clients of a partner in the modes older than `after`, newest first."""
+        values: dict[str, Any] = {"partner_id": partner_id, "modes": modes, "limit": limit}
         if after:
             values["after"] = after
         return [_open_client(row) for row in await self._database.all(_LIST_CLIENTS[bool(after)], **values)]
 
-    async def revoke_client(self, tx: Transaction, partner_id: str, client_id: str, now: datetime) -> None:
+    async def revoke_client(self, tx: Transaction, client: Client, now: datetime) -> None:
         """Revoke a locked client. One that is revoked already keeps its time."""
-        await tx.run(_REVOKE_CLIENT, id=client_id, partner_id=partner_id, now=now)
+        values = {"id": client.client_id, "partner_id": client.partner_id, "modes": [client.mode]}
+        await tx.run(_REVOKE_CLIENT, **values, now=now)
 
     async def insert_secret(self, tx: Transaction, client_id: str, secret: str, now: datetime) -> None:
         """Insert a secret; previous ones work until `SECRET_OVERLAP` ends."""

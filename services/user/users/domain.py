@@ -41,6 +41,7 @@ class User:
     password_hash: str = field(default="", repr=False)
     revision: int = 1
     events: int = 0
+    mode: str = "LIVE"
 
     @property
     def may_sign_in(self) -> bool:

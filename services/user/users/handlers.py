@@ -12,6 +12,7 @@ from chassis.queues import outbox
 from chassis.queues.outbox import Outbox
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
+from chassis.security import modes
 from chassis.storage.database import Database
 from services.user import ownership
 from services.user.audit.audit import Audit
@@ -64,6 +65,7 @@ class UserHandlers:
             created_at=now,
             updated_at=now,
             events=0 if partner_id else 1,
+            mode=call.caller.mode,
         )
         reply = to_message(user)
         async with self._database.transaction() as tx:
@@ -89,7 +91,7 @@ class UserHandlers:
         caller = call.caller
         user_id = caller.user_id if request.user_id == "me" else request.user_id
         user = await self._users.get(user_id) if user_id else None
-        if user is None or not ownership.may_see_user(caller, user.user_id, user.partner_id):
+        if user is None or not ownership.may_see_user(caller, user.user_id, user.partner_id, user.mode):
             raise UserNotFound(user_id=request.user_id)
         return to_message(user)
 
@@ -102,7 +104,7 @@ class UserHandlers:
         """A partner's own users; all for an operator."""
         filters: dict[str, Any] = {}
         if call.caller.is_partner:
-            filters["partner_id"] = call.caller.partner_id
+            filters |= {"partner_id": call.caller.partner_id, "mode": call.caller.mode}
         if request.states:
             filters["states"] = sorted(_state_name(state) for state in request.states)
         if request.email:
@@ -127,6 +129,7 @@ def to_message(user: User) -> user_pb2.User:
         external_reference=user.external_reference,
         roles=[scope_pb2.Role.Value(f"ROLE_{role.upper()}") for role in user.roles],
         etag=str(user.revision),
+        mode=modes.to_message(user.mode),
     )
     message.create_time.FromDatetime(user.created_at)
     message.update_time.FromDatetime(user.updated_at)

@@ -5,9 +5,10 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import ARRAY, Text, any_, bindparam, func, select, update
+from sqlalchemy import ARRAY, LargeBinary, Text, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from chassis.security import modes
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction, violated
 from chassis.storage.lookups import Lookup
@@ -16,6 +17,8 @@ from services.user.users.domain import ACTIVE, EmailTaken, ExternalReferenceTake
 from services.user.users.tables import users
 
 EMAIL, DISPLAY_NAME = "user.email", "user.display_name"
+_HASHED = {modes.LIVE: EMAIL, modes.TEST: "user.email.test"}
+"""The context of an address's hash. One for each mode makes addresses unique within it, by the index that there was."""
 
 _u = users.c
 _insert = insert(users).values({column.name: bindparam(column.name) for column in users.columns})
@@ -80,8 +83,9 @@ _UPDATE_OPERATOR = Query(
 )
 _FILTERS = {
     "partner_id": of_partner(users),
+    "mode": _u.mode == bindparam("mode"),
     "states": _u.state == any_(bindparam("states", type_=ARRAY(Text))),
-    "email_lookup": _u.email_lookup == bindparam("email_lookup"),
+    "email_lookups": _u.email_lookup == any_(bindparam("email_lookups", type_=ARRAY(LargeBinary))),
     "external_reference": _u.external_reference == bindparam("external_reference"),
     "after": _u.user_id < bindparam("after"),
 }
@@ -104,9 +108,9 @@ class UserRepository:
         self._vault = vault
         self._by_id = Lookup(database, _GET_MANY, ("user_ids",))
 
-    def lookup(self, email: str) -> bytes:
-        """The keyed hash by which an address is looked up."""
-        return self._vault.lookup(fold(email), EMAIL)
+    def lookup(self, email: str, mode: str = modes.LIVE) -> bytes:
+        """The keyed hash by which an address is looked up; each mode has its own."""
+        return self._vault.lookup(fold(email), _HASHED[mode])
 
     async def insert(self, tx: Transaction, user: User) -> None:
         """Insert. Raises `EmailTaken` or `ExternalReferenceTaken`, also against concurrent inserts."""
@@ -149,10 +153,14 @@ class UserRepository:
         return self._user(await tx.first(_LOCK, user_id=user_id))
 
     async def list(self, limit: int, after: str, filters: dict[str, Any]) -> list[User]:
-        """Up to `limit` users older than `after`, newest first; filters: partner_id, states, email, external_reference."""
+        """Up to `limit` users older than `after`, newest first.
+
+        Filters: partner_id, mode (always with it), states, email, external_reference.
+        """
         values = {**filters, "after": after} if after else dict(filters)
         if "email" in values:
-            values["email_lookup"] = self.lookup(values.pop("email"))
+            email, among = values.pop("email"), [filters["mode"]] if "mode" in filters else modes.ALL
+            values["email_lookups"] = [self.lookup(email, mode) for mode in among]
         return [self._open(row) for row in await self._database.all(_list(frozenset(values)), limit=limit, **values)]
 
     async def next_sequence(self, tx: Transaction, user_id: str) -> int:
@@ -185,7 +193,7 @@ class UserRepository:
             "user_id": user.user_id,
             "partner_id": user.partner_id or None,
             "email_sealed": self._vault.seal(user.email.encode(), EMAIL),
-            "email_lookup": self.lookup(user.email),
+            "email_lookup": self.lookup(user.email, user.mode),
             "display_name_sealed": self._vault.seal(user.display_name.encode(), DISPLAY_NAME),
             "locale": user.locale,
             "state": user.state,
@@ -197,6 +205,7 @@ class UserRepository:
             "events": user.events,
             "created_at": user.created_at,
             "updated_at": user.updated_at,
+            "mode": user.mode,
         }
 
     def _user(self, row: Row | None) -> User | None:
@@ -218,4 +227,5 @@ class UserRepository:
             password_hash=row.password_hash or "",
             revision=row.revision,
             events=row.events,
+            mode=row.mode,
         )

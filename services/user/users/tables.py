@@ -39,18 +39,20 @@ users = Table(
     Column("events", BigInteger, nullable=False, server_default="0"),
     Column("created_at", _TIME, nullable=False),
     Column("updated_at", _TIME, nullable=False),
+    Column("mode", Text, nullable=False, server_default="LIVE"),
     CheckConstraint("state IN ('INITIAL', 'ACTIVE', 'INACTIVE')", name="users_state"),
-    # Users without a partner are unique among one another.
+    # Users without a partner are unique among one another. Of an address each mode has another hash.
     Index("users_email", "partner_id", "email_lookup", unique=True, postgresql_nulls_not_distinct=True),
     Index(
         "users_external_reference",
         "partner_id",
         "external_reference",
+        "mode",
         unique=True,
         postgresql_nulls_not_distinct=True,
         postgresql_where=text("external_reference IS NOT NULL"),
     ),
-    Index("users_of_partner", "partner_id", "user_id"),
+    Index("users_of_partner", "partner_id", "mode", "user_id"),
     Index("users_unproven", "created_at", postgresql_where=text("state = 'INITIAL'")),
     # Accounts are kept until they are erased, except those that the previous release opened without verification.
     info={

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from weft.api.v1 import scope_pb2
+from weft.api.v1 import mode_pb2, scope_pb2
 from weft.user.v1 import user_pb2, user_service_pb2_grpc
 from weft.user.v1.user_service_pb2 import (
     BatchGetUsersRequest,
@@ -52,6 +52,7 @@ async def test_a_partners_customer_is_active_immediately(world: World) -> None:
         external_reference="customer 7",
         roles=[scope_pb2.ROLE_CUSTOMER],
         etag="1",
+        mode=mode_pb2.MODE_LIVE,
     )
     expected.create_time.FromDatetime(world.clock.now())
     expected.update_time.FromDatetime(world.clock.now())

@@ -25,6 +25,18 @@ class CallerNotAllowed(failures.PermissionDenied):
         return self.metadata.get('callers', '')
 
 
+class ClientModeNotAllowed(failures.PermissionDenied):
+    """The caller does not manage clients of this mode. Metadata: `mode`."""
+
+    reason = 'CLIENT_MODE_NOT_ALLOWED'
+    domain = 'weft.user.v1'
+
+    @property
+    def mode(self) -> str:
+        """The metadata `mode`; empty where the service left it out."""
+        return self.metadata.get('mode', '')
+
+
 class ClientNotFound(failures.NotFound):
     """No such client, or not yours. Metadata: `client_id`."""
 
@@ -667,6 +679,7 @@ class VerificationCodeInvalid(failures.FailedPrecondition):
 failures.BY_REASON.update({
     ('weft.api.v1', 'BODY_TOO_LARGE'): BodyTooLarge,
     ('weft.api.v1', 'CALLER_NOT_ALLOWED'): CallerNotAllowed,
+    ('weft.user.v1', 'CLIENT_MODE_NOT_ALLOWED'): ClientModeNotAllowed,
     ('weft.user.v1', 'CLIENT_NOT_FOUND'): ClientNotFound,
     ('weft.api.v1', 'CONTENT_TYPE_UNSUPPORTED'): ContentTypeUnsupported,
     ('weft.user.v1', 'CREDENTIALS_INVALID'): CredentialsInvalid,
@@ -736,6 +749,7 @@ failures.BY_REASON.update({
 __all__ = [
     'BodyTooLarge',
     'CallerNotAllowed',
+    'ClientModeNotAllowed',
     'ClientNotFound',
     'ContentTypeUnsupported',
     'CredentialsInvalid',

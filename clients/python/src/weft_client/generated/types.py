@@ -15,6 +15,10 @@ from weft.order.v1 import money_pb2 as order_money_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 
 
+ModeName = Literal["LIVE", "TEST"]
+"""Which of two separate sets of data something belongs to. A token carries the name without its prefix in the claim `mode`."""
+
+
 PlanName = Literal["FREE", "STANDARD", "PREMIUM"]
 """What a caller may ask for in a second. A token carries the lower-case name without its prefix in the claim `plan`."""
 
@@ -130,6 +134,7 @@ class PartnerDict(TypedDict, total=False):
 __all__ = [
     'FulfilmentLineInputDict',
     'FulfilmentStateName',
+    'ModeName',
     'MoneyDict',
     'OrderLineInputDict',
     'OrderStateName',

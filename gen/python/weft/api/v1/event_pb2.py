@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/api/v1/event.proto\x12\x0bweft.api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\"\xb7\x03\n\x05\x45vent\x12\x43\n\x08\x65vent_id\x18\x01 \x01(\tB(\xbaH%r#2!^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x07\x65ventId\x12\x1b\n\x04type\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04type\x12*\n\x0c\x61ggregate_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x0b\x61ggregateId\x12\x1a\n\x08sequence\x18\x04 \x01(\x03R\x08sequence\x12\x39\n\noccur_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12\x1d\n\x05\x61\x63tor\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x05\x61\x63tor\x12 \n\x07user_id\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x06userId\x12&\n\npartner_id\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18(R\tpartnerId\x12)\n\x0btraceparent\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@R\x0btraceparent\x12\x35\n\x07payload\x18\n \x01(\x0b\x32\x14.google.protobuf.AnyB\x05\x90\xe7\x18\x80\x10R\x07payloadb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/api/v1/event.proto\x12\x0bweft.api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x18weft/api/v1/policy.proto\"\xe8\x03\n\x05\x45vent\x12\x43\n\x08\x65vent_id\x18\x01 \x01(\tB(\xbaH%r#2!^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x07\x65ventId\x12\x1b\n\x04type\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04type\x12*\n\x0c\x61ggregate_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x0b\x61ggregateId\x12\x1a\n\x08sequence\x18\x04 \x01(\x03R\x08sequence\x12\x39\n\noccur_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12\x1d\n\x05\x61\x63tor\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x05\x61\x63tor\x12 \n\x07user_id\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x06userId\x12&\n\npartner_id\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18(R\tpartnerId\x12)\n\x0btraceparent\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@R\x0btraceparent\x12\x35\n\x07payload\x18\n \x01(\x0b\x32\x14.google.protobuf.AnyB\x05\x90\xe7\x18\x80\x10R\x07payload\x12/\n\x04mode\x18\x0b \x01(\x0e\x32\x11.weft.api.v1.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x04modeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,6 +52,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENT'].fields_by_name['traceparent']._serialized_options = b'\272H\004r\002\030@'
   _globals['_EVENT'].fields_by_name['payload']._loaded_options = None
   _globals['_EVENT'].fields_by_name['payload']._serialized_options = b'\220\347\030\200\020'
-  _globals['_EVENT']._serialized_start=156
-  _globals['_EVENT']._serialized_end=595
+  _globals['_EVENT'].fields_by_name['mode']._loaded_options = None
+  _globals['_EVENT'].fields_by_name['mode']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_EVENT']._serialized_start=180
+  _globals['_EVENT']._serialized_end=668
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from weft.api.v1 import mode_pb2 as _mode_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -34,6 +35,7 @@ class Event(_message.Message):
     PARTNER_ID_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Unique; consumers drop what they have seen. Prefix `evt_`."""
     type: _builtins.str
@@ -50,6 +52,8 @@ class Event(_message.Message):
     """The partner who owns the resource, where there is one."""
     traceparent: _builtins.str
     """W3C trace context of the change, so that its delivery belongs to its trace even when a batch carried it."""
+    mode: _mode_pb2.Mode.ValueType
+    """The mode of the resource; unspecified, from a release before modes, is LIVE."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -71,10 +75,11 @@ class Event(_message.Message):
         partner_id: _builtins.str = ...,
         traceparent: _builtins.str = ...,
         payload: _any_pb2.Any | None = ...,
+        mode: _mode_pb2.Mode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aggregate_id", b"aggregate_id", "event_id", b"event_id", "occur_time", b"occur_time", "partner_id", b"partner_id", "payload", b"payload", "sequence", b"sequence", "traceparent", b"traceparent", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aggregate_id", b"aggregate_id", "event_id", b"event_id", "mode", b"mode", "occur_time", b"occur_time", "partner_id", b"partner_id", "payload", b"payload", "sequence", b"sequence", "traceparent", b"traceparent", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -52,6 +52,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A client can have only scopes of its partner; `scopes` lists those that the partner does not have."""
     SIGN_UP_NOT_FOUND: _ErrorReason.ValueType  # 15
     """No such pending sign-up: its address is verified, or it has expired."""
+    CLIENT_MODE_NOT_ALLOWED: _ErrorReason.ValueType  # 16
+    """The caller does not manage clients of this mode."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -86,4 +88,6 @@ SCOPE_NOT_GRANTED: ErrorReason.ValueType  # 14
 """A client can have only scopes of its partner; `scopes` lists those that the partner does not have."""
 SIGN_UP_NOT_FOUND: ErrorReason.ValueType  # 15
 """No such pending sign-up: its address is verified, or it has expired."""
+CLIENT_MODE_NOT_ALLOWED: ErrorReason.ValueType  # 16
+"""The caller does not manage clients of this mode."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

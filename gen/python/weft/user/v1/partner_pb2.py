@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import plan_pb2 as weft_dot_api_dot_v1_dot_plan__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/user/v1/partner.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/plan.proto\x1a\x18weft/api/v1/policy.proto\"\xf2\x03\n\x07Partner\x12*\n\npartner_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tpartnerId\x12\x31\n\x0c\x64isplay_name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00R\x0b\x64isplayName\x88\x01\x01\x12\x36\n\x04plan\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.PlanB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x01R\x04plan\x88\x01\x01\x12[\n\x06scopes\x18\x04 \x03(\tBC\xbaH\x1f\x92\x01\x1c\x10\x32\x18\x01\"\x16r\x14\x18@2\x10^[a-z]+\\.[a-z]+$\x9a\xe7\x18\x1d\x61 scope such as `orders.read`R\x06scopes\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32\x1a.weft.user.v1.PartnerStateB\x04\xe2\x41\x01\x03R\x05state\x12\x41\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tagB\x0f\n\r_display_nameB\x07\n\x05_plan\"\xfc\x02\n\x06\x43lient\x12!\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x08\x63lientId\x12#\n\npartner_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\tpartnerId\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12#\n\x06secret\x18\x05 \x01(\tB\x0b\x80\x01\x01\xe2\x41\x01\x03\x88\xe7\x18\x02R\x06secret\x12\x44\n\rlast_use_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0blastUseTime\x12\x41\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nrevokeTime*d\n\x0cPartnerState\x12\x1d\n\x19PARTNER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14PARTNER_STATE_ACTIVE\x10\x01\x12\x1b\n\x17PARTNER_STATE_SUSPENDED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/user/v1/partner.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x16weft/api/v1/plan.proto\x1a\x18weft/api/v1/policy.proto\"\xf2\x03\n\x07Partner\x12*\n\npartner_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tpartnerId\x12\x31\n\x0c\x64isplay_name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00R\x0b\x64isplayName\x88\x01\x01\x12\x36\n\x04plan\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.PlanB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x01R\x04plan\x88\x01\x01\x12[\n\x06scopes\x18\x04 \x03(\tBC\xbaH\x1f\x92\x01\x1c\x10\x32\x18\x01\"\x16r\x14\x18@2\x10^[a-z]+\\.[a-z]+$\x9a\xe7\x18\x1d\x61 scope such as `orders.read`R\x06scopes\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32\x1a.weft.user.v1.PartnerStateB\x04\xe2\x41\x01\x03R\x05state\x12\x41\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tagB\x0f\n\r_display_nameB\x07\n\x05_plan\"\xa3\x03\n\x06\x43lient\x12!\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x08\x63lientId\x12#\n\npartner_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\tpartnerId\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12#\n\x06secret\x18\x05 \x01(\tB\x0b\x80\x01\x01\xe2\x41\x01\x03\x88\xe7\x18\x02R\x06secret\x12\x44\n\rlast_use_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0blastUseTime\x12\x41\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nrevokeTime\x12%\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode*d\n\x0cPartnerState\x12\x1d\n\x19PARTNER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14PARTNER_STATE_ACTIVE\x10\x01\x12\x1b\n\x17PARTNER_STATE_SUSPENDED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,10 +65,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_CLIENT'].fields_by_name['revoke_time']._loaded_options = None
   _globals['_CLIENT'].fields_by_name['revoke_time']._serialized_options = b'\342A\001\003'
-  _globals['_PARTNERSTATE']._serialized_start=1073
-  _globals['_PARTNERSTATE']._serialized_end=1173
-  _globals['_PARTNER']._serialized_start=190
-  _globals['_PARTNER']._serialized_end=688
-  _globals['_CLIENT']._serialized_start=691
-  _globals['_CLIENT']._serialized_end=1071
+  _globals['_PARTNERSTATE']._serialized_start=1136
+  _globals['_PARTNERSTATE']._serialized_end=1236
+  _globals['_PARTNER']._serialized_start=214
+  _globals['_PARTNER']._serialized_end=712
+  _globals['_CLIENT']._serialized_start=715
+  _globals['_CLIENT']._serialized_end=1134
 # @@protoc_insertion_point(module_scope)

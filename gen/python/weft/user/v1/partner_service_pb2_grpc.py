@@ -143,7 +143,7 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListClients(self, request, context):
-        """Lists a partner's clients, newest first.
+        """Lists a partner's clients, newest first; for a client, those of its own mode.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

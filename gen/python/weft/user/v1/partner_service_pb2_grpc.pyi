@@ -33,7 +33,7 @@ class PartnerServiceStub:
     CreateClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.CreateClientRequest, _partner_pb2.Client]
     """Creates a client. The response is the only one with its secret."""
     ListClients: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.ListClientsRequest, _partner_service_pb2.ListClientsResponse]
-    """Lists a partner's clients, newest first."""
+    """Lists a partner's clients, newest first; for a client, those of its own mode."""
     RotateClientSecret: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.RotateClientSecretRequest, _partner_pb2.Client]
     """Creates a new secret of a client. The response is the only one with it. The old secret works for another 24 hours."""
     RevokeClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.RevokeClientRequest, _empty_pb2.Empty]
@@ -104,7 +104,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.ListClientsRequest,
         context: _aio.ServicerContext[_partner_service_pb2.ListClientsRequest, _abc.Awaitable[_partner_service_pb2.ListClientsResponse]],
     ) -> _abc.Awaitable[_partner_service_pb2.ListClientsResponse]:
-        """Lists a partner's clients, newest first."""
+        """Lists a partner's clients, newest first; for a client, those of its own mode."""
 
     @_abc_1.abstractmethod
     def RotateClientSecret(

@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.api.v1 import scope_pb2 as weft_dot_api_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/user/v1/user.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\x1a\x17weft/api/v1/scope.proto\"\xe9\x03\n\x04User\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x06userId\x12\x1d\n\x05\x65mail\x18\x02 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x05\x65mail\x12*\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x04 \x01(\tR\x06locale\x12\x33\n\x05state\x18\x05 \x01(\x0e\x32\x17.weft.user.v1.UserStateB\x04\xe2\x41\x01\x03R\x05state\x12#\n\npartner_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\tpartnerId\x12\x36\n\x12\x65xternal_reference\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\x12-\n\x05roles\x18\x08 \x03(\x0e\x32\x11.weft.api.v1.RoleB\x04\xe2\x41\x01\x03R\x05roles\x12\x41\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x18\n\x04\x65tag\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03R\x04\x65tag*o\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATE_INITIAL\x10\x01\x12\x15\n\x11USER_STATE_ACTIVE\x10\x02\x12\x17\n\x13USER_STATE_INACTIVE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/user/v1/user.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x18weft/api/v1/policy.proto\x1a\x17weft/api/v1/scope.proto\"\x96\x04\n\x04User\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x06userId\x12\x1d\n\x05\x65mail\x18\x02 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x05\x65mail\x12*\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x04 \x01(\tR\x06locale\x12\x33\n\x05state\x18\x05 \x01(\x0e\x32\x17.weft.user.v1.UserStateB\x04\xe2\x41\x01\x03R\x05state\x12#\n\npartner_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\tpartnerId\x12\x36\n\x12\x65xternal_reference\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\x12-\n\x05roles\x18\x08 \x03(\x0e\x32\x11.weft.api.v1.RoleB\x04\xe2\x41\x01\x03R\x05roles\x12\x41\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x18\n\x04\x65tag\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03R\x04\x65tag\x12+\n\x04mode\x18\x0c \x01(\x0e\x32\x11.weft.api.v1.ModeB\x04\xe2\x41\x01\x03R\x04mode*o\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATE_INITIAL\x10\x01\x12\x15\n\x11USER_STATE_ACTIVE\x10\x02\x12\x17\n\x13USER_STATE_INACTIVE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,8 +57,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USER'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_USER'].fields_by_name['etag']._loaded_options = None
   _globals['_USER'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
-  _globals['_USERSTATE']._serialized_start=679
-  _globals['_USERSTATE']._serialized_end=790
-  _globals['_USER']._serialized_start=188
-  _globals['_USER']._serialized_end=677
+  _globals['_USER'].fields_by_name['mode']._loaded_options = None
+  _globals['_USER'].fields_by_name['mode']._serialized_options = b'\342A\001\003'
+  _globals['_USERSTATE']._serialized_start=748
+  _globals['_USERSTATE']._serialized_end=859
+  _globals['_USER']._serialized_start=212
+  _globals['_USER']._serialized_end=746
 # @@protoc_insertion_point(module_scope)

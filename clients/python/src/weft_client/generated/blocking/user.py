@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from google.api import httpbody_pb2 as api_httpbody_pb2
 from google.protobuf import field_mask_pb2 as protobuf_field_mask_pb2
+from weft.api.v1 import mode_pb2 as api_mode_pb2
 from weft.api.v1 import plan_pb2 as api_plan_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
@@ -412,6 +413,7 @@ class Partners:
         partner_id: str,
         display_name: str,
         scopes: Sequence[str],
+        mode: types.ModeName | api_mode_pb2.Mode.ValueType | None = None,
         timeout: float | None = None,
     ) -> user_partner_pb2.Client:
         """Creates a client. The response is the only one with its secret.
@@ -420,9 +422,11 @@ class Partners:
             partner_id: Prefix `prt_`.
             display_name: Display name.
             scopes: A subset of the partner's scopes, such as `orders.read`.
+            mode: The mode of all that the client creates and sees. Defaults to that of the caller; operators are in LIVE.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
+            ClientModeNotAllowed: The caller does not manage clients of this mode. Metadata: `mode`.
             PartnerNotFound: No such partner, or not yours. Metadata: `partner_id`.
             ScopeNotGranted: A client can have only scopes of its partner; `scopes` lists those that the partner does not have. Metadata: `scopes`.
         """
@@ -430,6 +434,7 @@ class Partners:
             partner_id=partner_id,
             display_name=display_name,
             scopes=scopes,
+            mode=arguments.enum('MODE_', mode),
         )
         return self._create_client(request, timeout)
 
@@ -441,7 +446,7 @@ class Partners:
         page_token: str | None = None,
         timeout: float | None = None,
     ) -> parts.Pages[user_partner_pb2.Client, user_partner_service_pb2.ListClientsResponse]:
-        """Lists a partner's clients, newest first.
+        """Lists a partner's clients, newest first; for a client, those of its own mode.
 
         Args:
             partner_id: Prefix `prt_`.

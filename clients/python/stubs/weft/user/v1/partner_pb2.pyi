@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from weft.api.v1 import mode_pb2 as _mode_pb2
 from weft.api.v1 import plan_pb2 as _plan_pb2
 import builtins as _builtins
 import sys
@@ -122,6 +123,7 @@ class Client(_message.Message):
     LAST_USE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Prefix `cli_`. The `client_id` of OAuth 2.0."""
     partner_id: _builtins.str
@@ -130,6 +132,8 @@ class Client(_message.Message):
     """Display name."""
     secret: _builtins.str
     """Returned only by CreateClient and RotateClientSecret; only a hash is stored."""
+    mode: _mode_pb2.Mode.ValueType
+    """The mode of all that the client creates and sees. It never changes."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The scopes that its tokens can have, such as `orders.read`."""
@@ -157,10 +161,11 @@ class Client(_message.Message):
         last_use_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        mode: _mode_pb2.Mode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "create_time", b"create_time", "display_name", b"display_name", "last_use_time", b"last_use_time", "partner_id", b"partner_id", "revoke_time", b"revoke_time", "scopes", b"scopes", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "create_time", b"create_time", "display_name", b"display_name", "last_use_time", b"last_use_time", "mode", b"mode", "partner_id", b"partner_id", "revoke_time", b"revoke_time", "scopes", b"scopes", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import plan_pb2 as weft_dot_api_dot_v1_dot_plan__pb2
 from weft.user.v1 import partner_pb2 as weft_dot_user_dot_v1_dot_partner__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/user/v1/partner_service.proto\x12\x0cweft.user.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x16weft/api/v1/plan.proto\x1a\x1aweft/user/v1/partner.proto\"x\n\x14\x43reatePartnerRequest\x12!\n\x0c\x64isplay_name\x18\x01 \x01(\tR\x0b\x64isplayName\x12%\n\x04plan\x18\x02 \x01(\x0e\x32\x11.weft.api.v1.PlanR\x04plan\x12\x16\n\x06scopes\x18\x03 \x03(\tR\x06scopes\"2\n\x11GetPartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"Q\n\x13ListPartnersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"q\n\x14ListPartnersResponse\x12\x31\n\x08partners\x18\x01 \x03(\x0b\x32\x15.weft.user.v1.PartnerR\x08partners\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n\x14UpdatePartnerRequest\x12/\n\x07partner\x18\x01 \x01(\x0b\x32\x15.weft.user.v1.PartnerR\x07partner\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"6\n\x15SuspendPartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"8\n\x17ReinstatePartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"o\n\x13\x43reateClientRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06scopes\x18\x03 \x03(\tR\x06scopes\"o\n\x12ListClientsRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"m\n\x13ListClientsResponse\x12.\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x14.weft.user.v1.ClientR\x07\x63lients\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"W\n\x19RotateClientSecretRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tclient_id\x18\x02 \x01(\tR\x08\x63lientId\"Q\n\x13RevokeClientRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tclient_id\x18\x02 \x01(\tR\x08\x63lientId2\xbb\x06\n\x0ePartnerService\x12J\n\rCreatePartner\x12\".weft.user.v1.CreatePartnerRequest\x1a\x15.weft.user.v1.Partner\x12I\n\nGetPartner\x12\x1f.weft.user.v1.GetPartnerRequest\x1a\x15.weft.user.v1.Partner\"\x03\x90\x02\x01\x12Z\n\x0cListPartners\x12!.weft.user.v1.ListPartnersRequest\x1a\".weft.user.v1.ListPartnersResponse\"\x03\x90\x02\x01\x12O\n\rUpdatePartner\x12\".weft.user.v1.UpdatePartnerRequest\x1a\x15.weft.user.v1.Partner\"\x03\x90\x02\x02\x12L\n\x0eSuspendPartner\x12#.weft.user.v1.SuspendPartnerRequest\x1a\x15.weft.user.v1.Partner\x12P\n\x10ReinstatePartner\x12%.weft.user.v1.ReinstatePartnerRequest\x1a\x15.weft.user.v1.Partner\x12G\n\x0c\x43reateClient\x12!.weft.user.v1.CreateClientRequest\x1a\x14.weft.user.v1.Client\x12W\n\x0bListClients\x12 .weft.user.v1.ListClientsRequest\x1a!.weft.user.v1.ListClientsResponse\"\x03\x90\x02\x01\x12S\n\x12RotateClientSecret\x12\'.weft.user.v1.RotateClientSecretRequest\x1a\x14.weft.user.v1.Client\x12N\n\x0cRevokeClient\x12!.weft.user.v1.RevokeClientRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/user/v1/partner_service.proto\x12\x0cweft.user.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x16weft/api/v1/mode.proto\x1a\x16weft/api/v1/plan.proto\x1a\x1aweft/user/v1/partner.proto\"x\n\x14\x43reatePartnerRequest\x12!\n\x0c\x64isplay_name\x18\x01 \x01(\tR\x0b\x64isplayName\x12%\n\x04plan\x18\x02 \x01(\x0e\x32\x11.weft.api.v1.PlanR\x04plan\x12\x16\n\x06scopes\x18\x03 \x03(\tR\x06scopes\"2\n\x11GetPartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"Q\n\x13ListPartnersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"q\n\x14ListPartnersResponse\x12\x31\n\x08partners\x18\x01 \x03(\x0b\x32\x15.weft.user.v1.PartnerR\x08partners\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n\x14UpdatePartnerRequest\x12/\n\x07partner\x18\x01 \x01(\x0b\x32\x15.weft.user.v1.PartnerR\x07partner\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"6\n\x15SuspendPartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"8\n\x17ReinstatePartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"\x96\x01\n\x13\x43reateClientRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06scopes\x18\x03 \x03(\tR\x06scopes\x12%\n\x04mode\x18\x04 \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode\"o\n\x12ListClientsRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"m\n\x13ListClientsResponse\x12.\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x14.weft.user.v1.ClientR\x07\x63lients\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"W\n\x19RotateClientSecretRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tclient_id\x18\x02 \x01(\tR\x08\x63lientId\"Q\n\x13RevokeClientRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tclient_id\x18\x02 \x01(\tR\x08\x63lientId2\xbb\x06\n\x0ePartnerService\x12J\n\rCreatePartner\x12\".weft.user.v1.CreatePartnerRequest\x1a\x15.weft.user.v1.Partner\x12I\n\nGetPartner\x12\x1f.weft.user.v1.GetPartnerRequest\x1a\x15.weft.user.v1.Partner\"\x03\x90\x02\x01\x12Z\n\x0cListPartners\x12!.weft.user.v1.ListPartnersRequest\x1a\".weft.user.v1.ListPartnersResponse\"\x03\x90\x02\x01\x12O\n\rUpdatePartner\x12\".weft.user.v1.UpdatePartnerRequest\x1a\x15.weft.user.v1.Partner\"\x03\x90\x02\x02\x12L\n\x0eSuspendPartner\x12#.weft.user.v1.SuspendPartnerRequest\x1a\x15.weft.user.v1.Partner\x12P\n\x10ReinstatePartner\x12%.weft.user.v1.ReinstatePartnerRequest\x1a\x15.weft.user.v1.Partner\x12G\n\x0c\x43reateClient\x12!.weft.user.v1.CreateClientRequest\x1a\x14.weft.user.v1.Client\x12W\n\x0bListClients\x12 .weft.user.v1.ListClientsRequest\x1a!.weft.user.v1.ListClientsResponse\"\x03\x90\x02\x01\x12S\n\x12RotateClientSecret\x12\'.weft.user.v1.RotateClientSecretRequest\x1a\x14.weft.user.v1.Client\x12N\n\x0cRevokeClient\x12!.weft.user.v1.RevokeClientRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,30 +46,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARTNERSERVICE'].methods_by_name['ListClients']._serialized_options = b'\220\002\001'
   _globals['_PARTNERSERVICE'].methods_by_name['RevokeClient']._loaded_options = None
   _globals['_PARTNERSERVICE'].methods_by_name['RevokeClient']._serialized_options = b'\220\002\002'
-  _globals['_CREATEPARTNERREQUEST']._serialized_start=167
-  _globals['_CREATEPARTNERREQUEST']._serialized_end=287
-  _globals['_GETPARTNERREQUEST']._serialized_start=289
-  _globals['_GETPARTNERREQUEST']._serialized_end=339
-  _globals['_LISTPARTNERSREQUEST']._serialized_start=341
-  _globals['_LISTPARTNERSREQUEST']._serialized_end=422
-  _globals['_LISTPARTNERSRESPONSE']._serialized_start=424
-  _globals['_LISTPARTNERSRESPONSE']._serialized_end=537
-  _globals['_UPDATEPARTNERREQUEST']._serialized_start=540
-  _globals['_UPDATEPARTNERREQUEST']._serialized_end=672
-  _globals['_SUSPENDPARTNERREQUEST']._serialized_start=674
-  _globals['_SUSPENDPARTNERREQUEST']._serialized_end=728
-  _globals['_REINSTATEPARTNERREQUEST']._serialized_start=730
-  _globals['_REINSTATEPARTNERREQUEST']._serialized_end=786
-  _globals['_CREATECLIENTREQUEST']._serialized_start=788
-  _globals['_CREATECLIENTREQUEST']._serialized_end=899
-  _globals['_LISTCLIENTSREQUEST']._serialized_start=901
-  _globals['_LISTCLIENTSREQUEST']._serialized_end=1012
-  _globals['_LISTCLIENTSRESPONSE']._serialized_start=1014
-  _globals['_LISTCLIENTSRESPONSE']._serialized_end=1123
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=1125
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=1212
-  _globals['_REVOKECLIENTREQUEST']._serialized_start=1214
-  _globals['_REVOKECLIENTREQUEST']._serialized_end=1295
-  _globals['_PARTNERSERVICE']._serialized_start=1298
-  _globals['_PARTNERSERVICE']._serialized_end=2125
+  _globals['_CREATEPARTNERREQUEST']._serialized_start=191
+  _globals['_CREATEPARTNERREQUEST']._serialized_end=311
+  _globals['_GETPARTNERREQUEST']._serialized_start=313
+  _globals['_GETPARTNERREQUEST']._serialized_end=363
+  _globals['_LISTPARTNERSREQUEST']._serialized_start=365
+  _globals['_LISTPARTNERSREQUEST']._serialized_end=446
+  _globals['_LISTPARTNERSRESPONSE']._serialized_start=448
+  _globals['_LISTPARTNERSRESPONSE']._serialized_end=561
+  _globals['_UPDATEPARTNERREQUEST']._serialized_start=564
+  _globals['_UPDATEPARTNERREQUEST']._serialized_end=696
+  _globals['_SUSPENDPARTNERREQUEST']._serialized_start=698
+  _globals['_SUSPENDPARTNERREQUEST']._serialized_end=752
+  _globals['_REINSTATEPARTNERREQUEST']._serialized_start=754
+  _globals['_REINSTATEPARTNERREQUEST']._serialized_end=810
+  _globals['_CREATECLIENTREQUEST']._serialized_start=813
+  _globals['_CREATECLIENTREQUEST']._serialized_end=963
+  _globals['_LISTCLIENTSREQUEST']._serialized_start=965
+  _globals['_LISTCLIENTSREQUEST']._serialized_end=1076
+  _globals['_LISTCLIENTSRESPONSE']._serialized_start=1078
+  _globals['_LISTCLIENTSRESPONSE']._serialized_end=1187
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=1189
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=1276
+  _globals['_REVOKECLIENTREQUEST']._serialized_start=1278
+  _globals['_REVOKECLIENTREQUEST']._serialized_end=1359
+  _globals['_PARTNERSERVICE']._serialized_start=1362
+  _globals['_PARTNERSERVICE']._serialized_end=2189
 # @@protoc_insertion_point(module_scope)

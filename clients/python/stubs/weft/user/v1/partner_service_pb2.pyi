@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from weft.api.v1 import mode_pb2 as _mode_pb2
 from weft.api.v1 import plan_pb2 as _plan_pb2
 from weft.user.v1 import partner_pb2 as _partner_pb2
 import builtins as _builtins
@@ -212,10 +213,13 @@ class CreateClientRequest(_message.Message):
     PARTNER_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     partner_id: _builtins.str
     """Prefix `prt_`."""
     display_name: _builtins.str
     """Display name."""
+    mode: _mode_pb2.Mode.ValueType
+    """The mode of all that the client creates and sees. Defaults to that of the caller; operators are in LIVE."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """A subset of the partner's scopes, such as `orders.read`."""
@@ -226,10 +230,11 @@ class CreateClientRequest(_message.Message):
         partner_id: _builtins.str = ...,
         display_name: _builtins.str = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
+        mode: _mode_pb2.Mode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "partner_id", b"partner_id", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "mode", b"mode", "partner_id", b"partner_id", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import scope_pb2 as weft_dot_api_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/user/v1/user.proto\x12\x0cweft.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17weft/api/v1/scope.proto\"\xae\x03\n\x04User\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x19\n\x05\x65mail\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12&\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x04 \x01(\tR\x06locale\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x17.weft.user.v1.UserStateR\x05state\x12\x1d\n\npartner_id\x18\x06 \x01(\tR\tpartnerId\x12-\n\x12\x65xternal_reference\x18\x07 \x01(\tR\x11\x65xternalReference\x12\'\n\x05roles\x18\x08 \x03(\x0e\x32\x11.weft.api.v1.RoleR\x05roles\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x0b \x01(\tR\x04\x65tag*o\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATE_INITIAL\x10\x01\x12\x15\n\x11USER_STATE_ACTIVE\x10\x02\x12\x17\n\x13USER_STATE_INACTIVE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/user/v1/user.proto\x12\x0cweft.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x17weft/api/v1/scope.proto\"\xd5\x03\n\x04User\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x19\n\x05\x65mail\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12&\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x04 \x01(\tR\x06locale\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x17.weft.user.v1.UserStateR\x05state\x12\x1d\n\npartner_id\x18\x06 \x01(\tR\tpartnerId\x12-\n\x12\x65xternal_reference\x18\x07 \x01(\tR\x11\x65xternalReference\x12\'\n\x05roles\x18\x08 \x03(\x0e\x32\x11.weft.api.v1.RoleR\x05roles\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x0b \x01(\tR\x04\x65tag\x12%\n\x04mode\x18\x0c \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode*o\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATE_INITIAL\x10\x01\x12\x15\n\x11USER_STATE_ACTIVE\x10\x02\x12\x17\n\x13USER_STATE_INACTIVE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USER'].fields_by_name['email']._serialized_options = b'\200\001\001'
   _globals['_USER'].fields_by_name['display_name']._loaded_options = None
   _globals['_USER'].fields_by_name['display_name']._serialized_options = b'\200\001\001'
-  _globals['_USERSTATE']._serialized_start=532
-  _globals['_USERSTATE']._serialized_end=643
-  _globals['_USER']._serialized_start=100
-  _globals['_USER']._serialized_end=530
+  _globals['_USERSTATE']._serialized_start=595
+  _globals['_USERSTATE']._serialized_end=706
+  _globals['_USER']._serialized_start=124
+  _globals['_USER']._serialized_end=593
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from weft.api.v1 import mode_pb2 as _mode_pb2
 from weft.api.v1 import scope_pb2 as _scope_pb2
 import builtins as _builtins
 import sys
@@ -66,6 +67,7 @@ class User(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Prefix `usr_`."""
     email: _builtins.str
@@ -82,6 +84,10 @@ class User(_message.Message):
     """The partner's own ID of the user; unique among the users of the partner."""
     etag: _builtins.str
     """Changes with every update of the user."""
+    mode: _mode_pb2.Mode.ValueType
+    """The mode of the client that created the user; LIVE for people who sign in. Addresses and external references are unique
+    within a mode.
+    """
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_scope_pb2.Role.ValueType]:
         """Roles of the user, which determine its scopes."""
@@ -108,10 +114,11 @@ class User(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        mode: _mode_pb2.Mode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "etag", b"etag", "external_reference", b"external_reference", "locale", b"locale", "partner_id", b"partner_id", "roles", b"roles", "state", b"state", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "etag", b"etag", "external_reference", b"external_reference", "locale", b"locale", "mode", b"mode", "partner_id", b"partner_id", "roles", b"roles", "state", b"state", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
