@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from deploy.local.components import valkey
@@ -62,8 +63,13 @@ def postgres(folder: Path) -> Iterator[str]:
     home.create()
     server = Postgres(home, "test", Ports(folder / "ports.json").take("postgres"), connections=200)
     server.prepare()
-    with running(server.part()):
+    part = server.part()
+    # Nothing outlives the session, so nothing waits for the disk: a clone of a database writes 300 files.
+    with running(replace(part, command=(*part.command, *_NOT_DURABLE))):
         yield server.url
+
+
+_NOT_DURABLE = ("-c", "fsync=off", "-c", "full_page_writes=off")
 
 
 _STARTER = """
