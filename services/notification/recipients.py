@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from weft.user.v1.one_time_code_pb2 import CODE_MESSAGE_ADDRESS_TAKEN, CODE_MESSAGE_CODE, CodeMessage
 from weft.user.v1.user_pb2 import User
 from weft_client import errors
 from weft_client.calls.breaker import Breaker, BreakerOpen
@@ -15,17 +16,22 @@ class UserServiceUnavailable(Exception):
 
 
 class CodeNotIssued(Exception):
-    """The user service has issued no code for this sign-up; others may get theirs."""
+    """The user service has issued no code for this request; others may get theirs."""
 
 
-class SignUpEnded(Exception):
-    """The sign-up was completed or has expired."""
+class RequestEnded(Exception):
+    """The request of a code was completed or has expired."""
 
 
-class SignUp(NamedTuple):
-    """The recipient of a sign-up's mail. `code` is empty where the address already has an account."""
+class IssuedCode(NamedTuple):
+    """The recipient of a message about a one-time code: an e-mail address or a phone number. `message` says what it is about.
 
+    `code` is empty where the message has none.
+    """
+
+    message: "CodeMessage.ValueType"
     email: str
+    phone: str
     locale: str
     code: str
     expire_time: datetime
@@ -58,23 +64,23 @@ class Recipients:
         self.breaker.succeeded()
         return {user.user_id: user for user in reply.users}
 
-    async def issue_code(self, sign_up_id: str) -> SignUp:
-        """A new verification code; earlier ones stop working.
+    async def issue_code(self, request_id: str) -> IssuedCode:
+        """A new one-time code for a pending sign-up (`sgn_…`) or another request (`cod_…`); earlier ones stop working.
 
-        Raises `SignUpEnded`, `UserServiceUnavailable` and `CodeNotIssued`.
+        Raises `RequestEnded`, `UserServiceUnavailable` and `CodeNotIssued`.
         """
         try:
             self._code_breaker.acquire()
         except BreakerOpen:
             raise UserServiceUnavailable("user service: circuit breaker open") from None
         try:
-            reply = await self._clients.auth.issue_verification_code(sign_up_id=sign_up_id)
-        except errors.SignUpNotFound:
+            issued = await self._issue(request_id)
+        except (errors.SignUpNotFound, errors.CodeRequestNotFound):
             self._code_breaker.succeeded()
-            raise SignUpEnded from None
+            raise RequestEnded from None
         except (errors.Unavailable, errors.DeadlineExceeded) as error:
-            self._code_failed(sign_up_id)
-            # A call that takes too long may be this sign-up's own fault, so it counts as an attempt of its mail.
+            self._code_failed(request_id)
+            # A call that takes too long may be this request's own fault, so it counts as an attempt of its message.
             late = isinstance(error, errors.DeadlineExceeded)
             raise (CodeNotIssued if late else UserServiceUnavailable)(_cause(error)) from None
         except errors.WeftError as error:
@@ -84,14 +90,23 @@ class Recipients:
             self._code_breaker.cancelled()
             raise
         self._code_breaker.succeeded()
-        return SignUp(reply.email, reply.locale, reply.code, reply.expire_time.ToDatetime(UTC))
+        return issued
 
-    def _code_failed(self, sign_up_id: str) -> None:
-        """One sign-up that fails again and again does not open the breaker; different ones in a row do."""
-        if sign_up_id == self._last_without_code:
+    async def _issue(self, request_id: str) -> IssuedCode:
+        if not request_id.startswith("sgn_"):
+            reply = await self._clients.auth.issue_one_time_code(code_request_id=request_id)
+            expires = reply.expire_time.ToDatetime(UTC)
+            return IssuedCode(reply.message, reply.email, reply.phone, reply.locale, reply.code, expires)
+        mail = await self._clients.auth.issue_verification_code(sign_up_id=request_id)
+        message = CODE_MESSAGE_CODE if mail.code else CODE_MESSAGE_ADDRESS_TAKEN
+        return IssuedCode(message, mail.email, "", mail.locale, mail.code, mail.expire_time.ToDatetime(UTC))
+
+    def _code_failed(self, request_id: str) -> None:
+        """One request that fails again and again does not open the breaker; different ones in a row do."""
+        if request_id == self._last_without_code:
             self._code_breaker.cancelled()
         else:
-            self._last_without_code = sign_up_id
+            self._last_without_code = request_id
             self._code_breaker.failed()
 
 

@@ -12,12 +12,19 @@ from services.user.audit.audit import Audit
 from services.user.audit.repository import AuditRepository
 from services.user.auth.handlers import AuthHandlers
 from services.user.bootstrap import bootstrap
+from services.user.codes.codes import Codes
+from services.user.codes.domain import CodeInvalid
+from services.user.codes.handlers import CodeHandlers
+from services.user.codes.repository import CodeRepository
 from services.user.keys.issuer import Issuer
 from services.user.keys.repository import KeyRepository
 from services.user.keys.ring import KeyRing
 from services.user.oauth.handlers import OAuthHandlers
 from services.user.partners.handlers import PartnerHandlers
 from services.user.partners.repository import PartnerRepository
+from services.user.password_changes.changes import PasswordChanges
+from services.user.password_changes.confirmation import PasswordConfirmation
+from services.user.password_changes.handlers import PasswordHandlers
 from services.user.passwords.passwords import Passwords
 from services.user.sessions.domain import CredentialsInvalid
 from services.user.sessions.repository import SessionRepository
@@ -38,17 +45,29 @@ async def build(app: App) -> None:
     audit = Audit(AuditRepository(vault), clock)
     sign_ups, passwords = SignUpRepository(database, vault), Passwords()
     ring = KeyRing(database, KeyRepository(database, vault), clock)
+    origins = Origins(vault)
     issuer = Issuer(app.settings.issuer, ring, clock, app.contract.scopes_by_role)
     accounts = Accounts(database, users, sign_ups, passwords, app.outbox, audit, clock)
     sign_ins = AttemptLimiter(app.cache, clock, CredentialsInvalid)
     verifications = AttemptLimiter(app.cache, clock, VerificationCodeInvalid, "verify.")
-    sessions = Sessions(database, users, SessionRepository(), passwords, issuer, sign_ins, audit, clock)
+    session_rows = SessionRepository()
+    sessions = Sessions(database, users, session_rows, passwords, issuer, sign_ins, audit, clock)
     mails = MailBudget(app.cache, app.settings.mails_of_network)
+    code_rows = CodeRepository(database, vault)
+    codes = Codes(code_rows, users, app.outbox, audit, clock)
+    confirmation = PasswordConfirmation(users, passwords, origins, sign_ins)
+    changes = PasswordChanges(database, users, session_rows, passwords, codes, code_rows, app.outbox, audit, clock)
+    resets = AttemptLimiter(app.cache, clock, CodeInvalid, "reset.")
     scopes = sorted({method.scope for method in app.contract.methods if method.scope})
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
 
     app.tokens.use(ring.published)
-    app.add_service("weft.user.v1.AuthService", AuthHandlers(accounts, sessions, Origins(vault), mails, verifications))
+    app.add_service(
+        "weft.user.v1.AuthService",
+        AuthHandlers(accounts, sessions, origins, mails, verifications),
+        PasswordHandlers(changes, confirmation, origins, mails, resets),
+        CodeHandlers(codes),
+    )
     app.add_service("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
     app.add_service(
         "weft.user.v1.PartnerService", PartnerHandlers(database, partners, app.pages, audit, clock, grantable)

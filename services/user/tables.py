@@ -7,6 +7,7 @@ from chassis.queues import queue
 from chassis.rpc import idempotency
 from services.user.accounts import tables as _accounts
 from services.user.audit import tables as _audit
+from services.user.codes import tables as _codes
 from services.user.keys import tables as _keys
 from services.user.metadata import metadata
 from services.user.partners import tables as _partners
@@ -20,6 +21,7 @@ idempotency_records = idempotency.table(metadata)
 NOUNS = (
     _accounts,
     _audit,
+    _codes,
     _keys,
     _partners,
     _sessions,

@@ -59,6 +59,16 @@ def verified(user_id: str, **more: Any) -> Event:
     return made("user.verified", users.UserVerified(user_id=user_id), user_id=user_id, aggregate_id=user_id, **more)
 
 
+def password_reset_requested(request_id: str) -> Event:
+    payload = users.PasswordResetRequested(code_request_id=request_id)
+    return made("user.password_reset_requested", payload, user_id="", aggregate_id=request_id)
+
+
+def password_changed(user_id: str, **more: Any) -> Event:
+    payload = users.PasswordChanged(user_id=user_id, **more)
+    return made("user.password_changed", payload, user_id=user_id, aggregate_id=user_id)
+
+
 MAX_BACKOFF = timedelta(minutes=15)
 """Longer than the backoff of any queue."""
 

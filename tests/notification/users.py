@@ -7,7 +7,14 @@ from itertools import count
 from typing import Any
 
 import grpc
-from weft.user.v1 import auth_service_pb2, auth_service_pb2_grpc, user_pb2, user_service_pb2, user_service_pb2_grpc
+from weft.user.v1 import (
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+    one_time_code_pb2,
+    user_pb2,
+    user_service_pb2,
+    user_service_pb2_grpc,
+)
 from weft_client import errors
 from weft_client.failures import to_status
 
@@ -22,6 +29,7 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
     def __init__(self) -> None:
         self.by_id: dict[str, user_pb2.User] = {}
         self.sign_ups: dict[str, tuple[str, str, bool]] = {}
+        self.code_requests: dict[str, one_time_code_pb2.IssueOneTimeCodeResponse] = {}
         self.codes: dict[str, list[str]] = {}
         self.batches: list[list[str]] = []
         self.traceparents: list[str] = []
@@ -44,6 +52,14 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
         """Add a pending sign-up; returns the id."""
         self.sign_ups[sign_up_id] = (email or f"{sign_up_id}@example.com", locale, has_account)
         return sign_up_id
+
+    def code_request(self, request_id: str, message: str = "CODE", locale: str = "en", **recipient: str) -> str:
+        """Add a request of a one-time code; returns the id."""
+        value = one_time_code_pb2.CodeMessage.Value(f"CODE_MESSAGE_{message}")
+        self.code_requests[request_id] = one_time_code_pb2.IssueOneTimeCodeResponse(
+            message=value, locale=locale, **recipient
+        )
+        return request_id
 
     async def BatchGetUsers(self, request: user_service_pb2.BatchGetUsersRequest, context: Any) -> Any:
         self.traceparents.append(dict(context.invocation_metadata()).get("traceparent", ""))
@@ -68,6 +84,19 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
             reply.code = str(next(self._numbers))
             reply.expire_time.FromDatetime(EXPIRES)
             self.codes.setdefault(request.sign_up_id, []).append(reply.code)
+        return reply
+
+    async def IssueOneTimeCode(self, request: one_time_code_pb2.IssueOneTimeCodeRequest, context: Any) -> Any:
+        self.code_calls += 1
+        await self._answer(context)
+        if request.code_request_id not in self.code_requests:
+            await _refuse(context, errors.CodeRequestNotFound(code_request_id=request.code_request_id))
+        reply = one_time_code_pb2.IssueOneTimeCodeResponse()
+        reply.CopyFrom(self.code_requests[request.code_request_id])
+        if reply.message == one_time_code_pb2.CODE_MESSAGE_CODE:
+            reply.code = str(next(self._numbers))
+            reply.expire_time.FromDatetime(EXPIRES)
+            self.codes.setdefault(request.code_request_id, []).append(reply.code)
         return reply
 
     async def _answer(self, context: Any) -> None:

@@ -1,19 +1,26 @@
 """Notifications of users about their accounts."""
 
 from weft.api.v1.event_pb2 import Event
-from weft.user.v1.events_pb2 import UserInvited, UserSignedUp, UserVerified, VerificationRequested
+from weft.user.v1.events_pb2 import (
+    PasswordChanged,
+    PasswordResetRequested,
+    UserInvited,
+    UserSignedUp,
+    UserVerified,
+    VerificationRequested,
+)
 
 from services.notification.channels.channel import Channel
 from services.notification.notifications.notification import Notification
 from services.notification.observers.registry import observes
 
+# Types about a one-time code: address, language and code are requested when the message is sent.
 VERIFICATION = "user.verification"
-"""The type that is mailed to a pending sign-up: address, language and one-time code are requested when it is sent."""
-ACCOUNT_EXISTS = "user.sign_up_repeated"
-"""The template of that mail where the address already has an account."""
+PASSWORD_RESET = "user.password_reset"  # noqa: S105 - no password
 
 _EMAIL = frozenset({Channel.EMAIL})
 _INBOX = frozenset({Channel.INBOX})
+_BOTH = _EMAIL | _INBOX
 
 
 @observes("user.signed_up", UserSignedUp)
@@ -38,6 +45,19 @@ def notify_user_invited(event: Event, payload: UserInvited) -> Notification:
 def notify_user_verified(event: Event, payload: UserVerified) -> Notification:
     """The account is open."""
     return Notification(event.type, payload.user_id, payload.user_id, _INBOX)
+
+
+@observes("user.password_reset_requested", PasswordResetRequested)
+def notify_user_password_reset_requested(_: Event, payload: PasswordResetRequested) -> Notification:
+    """Whether the address has an account is asked when the mail is sent."""
+    request_id = payload.code_request_id
+    return Notification(PASSWORD_RESET, "", request_id, _EMAIL, {"code_request_id": request_id})
+
+
+@observes("user.password_changed", PasswordChanged)
+def notify_user_password_changed(event: Event, payload: PasswordChanged) -> Notification:
+    """A warning, if it was somebody else."""
+    return Notification(event.type, payload.user_id, payload.user_id, _BOTH, {"by_reset": payload.by_reset})
 
 
 def _verification(sign_up_id: str) -> Notification | None:

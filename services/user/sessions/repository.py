@@ -53,6 +53,13 @@ _END = Query(
     update(sessions).where(_s.session_id == bindparam("id"), _s.ended_at.is_(None)).values(ended_at=bindparam("now")),
     name="end session",
 )
+_END_OTHERS = Query(
+    update(sessions)
+    .where(of_user(sessions), _s.session_id != bindparam("but"), _s.ended_at.is_(None))
+    .values(ended_at=bindparam("now"))
+    .returning(_s.session_id),
+    name="end other sessions",
+)
 _INSERT_TOKEN = Query(
     insert(refresh_tokens).values(
         token_hash=bindparam("token_hash"),
@@ -151,6 +158,10 @@ class SessionRepository:
     async def end_in(self, tx: Transaction, session_id: str, now: datetime) -> bool:
         """End a session; returns whether it was open. One that has ended keeps its time."""
         return await tx.run(_END, id=session_id, now=now) == 1
+
+    async def end_others(self, tx: Transaction, user_id: str, but: str, now: datetime) -> list[str]:
+        """End every session of a user but one, if any is named; returns the ids of those that ended."""
+        return [row.session_id for row in await tx.all(_END_OTHERS, user_id=user_id, but=but, now=now)]
 
     async def _insert_token(
         self, tx: Transaction, session_id: str, token: str, now: datetime, session_expires_at: datetime

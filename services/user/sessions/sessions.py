@@ -75,10 +75,20 @@ class Sessions:
             if user is None or not correct or not user.may_sign_in:
                 raise CredentialsInvalid()
         if self._passwords.outdated(user.password_hash):
-            await self._users.update_password(user.user_id, await self._passwords.hash(password))
+            await self._users.rehash_password(user, await self._passwords.hash(password))
         async with self._database.transaction() as tx:
             opened = await self.begin(tx, call, user, (PASSWORD,))
+            # The user's row is locked now; what was verified may have changed meanwhile.
+            if not await self._is_unchanged(await self._users.get_in(tx, user.user_id), user, password):
+                raise CredentialsInvalid()
         return await self.issue(opened)
+
+    async def _is_unchanged(self, current: User | None, verified: User, password: str) -> bool:
+        if current is None or not current.may_sign_in:
+            return False
+        if current.password_hash == verified.password_hash:
+            return True
+        return await self._passwords.verify(current.password_hash, password)  # the same, with other parameters?
 
     async def begin(self, tx: Transaction, call: Call, user: User, methods: tuple[str, ...]) -> Opened:
         """Insert a session of a user who has just been authenticated by these methods; `issue` then makes its tokens."""

@@ -63,9 +63,16 @@ _ACTIVATE = Query(
     name="activate user",
 )
 # any owner: of a user who has just given the password
-_UPDATE_PASSWORD = Query(
+_REHASH = Query(
+    update(users)
+    .where(_u.user_id == bindparam("id"), _u.password_hash == bindparam("old"))
+    .values(password_hash=bindparam("new")),
+    name="rehash password",
+)
+# any owner: of a user whom the transaction has locked
+_SET_PASSWORD = Query(
     update(users).where(_u.user_id == bindparam("id")).values(password_hash=bindparam("password_hash")),
-    name="update password",
+    name="set password",
 )
 # any owner: the operator is configured by the environment
 _UPDATE_OPERATOR = Query(
@@ -173,9 +180,13 @@ class UserRepository:
         changed = {name: values[name] for name in ("email_sealed", "display_name_sealed", "password_hash")}
         await tx.run(_ACTIVATE, id=user_id, now=verified.updated_at, **changed)
 
-    async def update_password(self, user_id: str, password_hash: str) -> None:
-        """Store a hash of the same password with the current parameters."""
-        await self._database.run(_UPDATE_PASSWORD, id=user_id, password_hash=password_hash)
+    async def rehash_password(self, user: User, password_hash: str) -> None:
+        """Store a hash of the same password with the current parameters, unless the password has changed since `user` was read."""
+        await self._database.run(_REHASH, id=user.user_id, old=user.password_hash, new=password_hash)
+
+    async def set_password(self, tx: Transaction, user_id: str, password_hash: str) -> None:
+        """Replace the password of a locked user."""
+        await tx.run(_SET_PASSWORD, id=user_id, password_hash=password_hash)
 
     async def update_operator(self, tx: Transaction, user_id: str, operator: User) -> None:
         """Set roles, plan and password to those of `operator`, and the state to active."""

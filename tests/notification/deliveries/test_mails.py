@@ -88,7 +88,7 @@ async def test_a_sign_up_that_has_ended_gets_no_code(service: Service) -> None:
     await service.publish(events.signed_up(SIGN_UP))
     await service.wait_until_idle()
     assert service.receiver.mails == []
-    assert await service.states() == [("SKIPPED", "SIGN_UP_ENDED")]
+    assert await service.states() == [("SKIPPED", "REQUEST_ENDED")]
     assert await service.jobs() == [("done", 1, "")]
 
 
@@ -100,7 +100,7 @@ async def test_a_verification_mail_that_the_release_before_has_put_is_skipped(st
         await workers["event_jobs"].once()
         await service.rows("UPDATE notifications SET data = '{}' RETURNING 1")
         await workers["email_jobs"].once()
-        assert await service.states() == [("SKIPPED", "SIGN_UP_ENDED")]
+        assert await service.states() == [("SKIPPED", "REQUEST_ENDED")]
 
 
 async def test_a_sign_up_with_an_address_that_has_an_account_mails_its_owner_and_contains_no_code(

@@ -6,13 +6,14 @@ import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 from jinja2.exceptions import SecurityError
 
+from services.notification.deliveries.codes import ABOUT_CODES
 from services.notification.observers import OBSERVERS
 from services.notification.observers.users import VERIFICATION
 from services.notification.templates.rendering import BUILTIN, Templates
 
 TEMPLATES = Templates()
 NAMES = sorted(path.stem for path in (BUILTIN / "en").glob("*.jinja"))
-NAMELESS = {"user.invited", "user.sign_up_repeated", VERIFICATION}
+NAMELESS = {"user.invited", *(name for templates in ABOUT_CODES.values() for name in templates.values())}
 """Mails to addresses that may not be proven: they contain no text of a stranger."""
 DATA = {
     "order_id": "ord_01",
@@ -21,6 +22,7 @@ DATA = {
     "name": "Ann",
     "code": "12345678",
     "expires": "2026-11-24 12:00 UTC",
+    "by_reset": True,
 }
 
 

@@ -49,6 +49,25 @@ class ClientNotFound(failures.NotFound):
         return self.metadata.get('client_id', '')
 
 
+class CodeInvalid(failures.FailedPrecondition):
+    """The code is wrong, used, expired or out of attempts; request a new one."""
+
+    reason = 'CODE_INVALID'
+    domain = 'weft.user.v1'
+
+
+class CodeRequestNotFound(failures.NotFound):
+    """No such request of a code: it was used, or has expired. Metadata: `code_request_id`."""
+
+    reason = 'CODE_REQUEST_NOT_FOUND'
+    domain = 'weft.user.v1'
+
+    @property
+    def code_request_id(self) -> str:
+        """The metadata `code_request_id`; empty where the service left it out."""
+        return self.metadata.get('code_request_id', '')
+
+
 class ContentTypeUnsupported(failures.InvalidArgument):
     """The body's content type is not the one that the path takes. Metadata: `expected`."""
 
@@ -681,6 +700,8 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'CALLER_NOT_ALLOWED'): CallerNotAllowed,
     ('weft.user.v1', 'CLIENT_MODE_NOT_ALLOWED'): ClientModeNotAllowed,
     ('weft.user.v1', 'CLIENT_NOT_FOUND'): ClientNotFound,
+    ('weft.user.v1', 'CODE_INVALID'): CodeInvalid,
+    ('weft.user.v1', 'CODE_REQUEST_NOT_FOUND'): CodeRequestNotFound,
     ('weft.api.v1', 'CONTENT_TYPE_UNSUPPORTED'): ContentTypeUnsupported,
     ('weft.user.v1', 'CREDENTIALS_INVALID'): CredentialsInvalid,
     ('weft.order.v1', 'CURRENCY_MIXED'): CurrencyMixed,
@@ -751,6 +772,8 @@ __all__ = [
     'CallerNotAllowed',
     'ClientModeNotAllowed',
     'ClientNotFound',
+    'CodeInvalid',
+    'CodeRequestNotFound',
     'ContentTypeUnsupported',
     'CredentialsInvalid',
     'CurrencyMixed',

@@ -19,6 +19,7 @@ from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
+from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
 from weft_client.calls.method import Method
@@ -49,6 +50,9 @@ AUTH_SERVICE_RESEND_VERIFICATION = Method('/weft.user.v1.AuthService/ResendVerif
 AUTH_SERVICE_SIGN_IN = Method('/weft.user.v1.AuthService/SignIn', 'user', user_auth_service_pb2.SignInRequest, user_auth_service_pb2.TokenPair, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_REFRESH = Method('/weft.user.v1.AuthService/Refresh', 'user', user_auth_service_pb2.RefreshRequest, user_auth_service_pb2.TokenPair, 5.0, open=True, errors=('weft.user.v1/REFRESH_TOKEN_INVALID',))
 AUTH_SERVICE_SIGN_OUT = Method('/weft.user.v1.AuthService/SignOut', 'user', user_auth_service_pb2.SignOutRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True)
+AUTH_SERVICE_REQUEST_PASSWORD_RESET = Method('/weft.user.v1.AuthService/RequestPasswordReset', 'user', user_password_pb2.RequestPasswordResetRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/TOO_MANY_ATTEMPTS',))
+AUTH_SERVICE_RESET_PASSWORD = Method('/weft.user.v1.AuthService/ResetPassword', 'user', user_password_pb2.ResetPasswordRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CODE_INVALID', 'weft.user.v1/PASSWORD_TOO_COMMON', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
+AUTH_SERVICE_CHANGE_PASSWORD = Method('/weft.user.v1.AuthService/ChangePassword', 'user', user_password_pb2.ChangePasswordRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/PASSWORD_TOO_COMMON', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 OAUTH_SERVICE_TOKEN = Method('/weft.user.v1.OAuthService/Token', 'user', user_oauth_service_pb2.TokenRequest, api_httpbody_pb2.HttpBody, 5.0, open=True)
 OAUTH_SERVICE_REVOKE = Method('/weft.user.v1.OAuthService/Revoke', 'user', user_oauth_service_pb2.RevokeRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True, open=True)
 OAUTH_SERVICE_GET_JWKS = Method('/weft.user.v1.OAuthService/GetJwks', 'user', user_oauth_service_pb2.GetJwksRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True)
@@ -94,6 +98,9 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'auth.sign_in': AUTH_SERVICE_SIGN_IN,
     'auth.refresh': AUTH_SERVICE_REFRESH,
     'auth.sign_out': AUTH_SERVICE_SIGN_OUT,
+    'auth.request_password_reset': AUTH_SERVICE_REQUEST_PASSWORD_RESET,
+    'auth.reset_password': AUTH_SERVICE_RESET_PASSWORD,
+    'auth.change_password': AUTH_SERVICE_CHANGE_PASSWORD,
     'oauth.token': OAUTH_SERVICE_TOKEN,
     'oauth.revoke': OAUTH_SERVICE_REVOKE,
     'oauth.get_jwks': OAUTH_SERVICE_GET_JWKS,

@@ -5,6 +5,8 @@ import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.user.v1 import auth_service_pb2 as weft_dot_user_dot_v1_dot_auth__service__pb2
+from weft.user.v1 import one_time_code_pb2 as weft_dot_user_dot_v1_dot_one__time__code__pb2
+from weft.user.v1 import password_pb2 as weft_dot_user_dot_v1_dot_password__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -65,6 +67,26 @@ class AuthServiceStub:
                 '/weft.user.v1.AuthService/SignOut',
                 request_serializer=weft_dot_user_dot_v1_dot_auth__service__pb2.SignOutRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RequestPasswordReset = channel.unary_unary(
+                '/weft.user.v1.AuthService/RequestPasswordReset',
+                request_serializer=weft_dot_user_dot_v1_dot_password__pb2.RequestPasswordResetRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ResetPassword = channel.unary_unary(
+                '/weft.user.v1.AuthService/ResetPassword',
+                request_serializer=weft_dot_user_dot_v1_dot_password__pb2.ResetPasswordRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/weft.user.v1.AuthService/ChangePassword',
+                request_serializer=weft_dot_user_dot_v1_dot_password__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.IssueOneTimeCode = channel.unary_unary(
+                '/weft.user.v1.AuthService/IssueOneTimeCode',
+                request_serializer=weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeResponse.FromString,
                 _registered_method=True)
         self.IssueVerificationCode = channel.unary_unary(
                 '/weft.user.v1.AuthService/IssueVerificationCode',
@@ -131,6 +153,42 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestPasswordReset(self, request, context):
+        """Requests a code with which ResetPassword sets a new password.
+
+        The response is the same whether or not the address has an account; only the mail differs. The code works once, for an
+        hour; a repeated request from the same network replaces it, and one from another network does not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetPassword(self, request, context):
+        """Sets a new password with the mailed code. Every session of the user ends, and every other code stops working.
+
+        The response is the same for a wrong address and a wrong code. Wrong codes back off. Sign in afterwards; a second factor
+        is still asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePassword(self, request, context):
+        """Sets a new password. Every other session of the user ends, and codes that were requested stop working.
+
+        Wrong passwords back off, together with those of SignIn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueOneTimeCode(self, request, context):
+        """Issues a requested code when its message is sent, and returns the recipient. Previous codes of the request stop working.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueVerificationCode(self, request, context):
         """Issues the verification code of a pending sign-up when its mail is sent, and returns the recipient.
 
@@ -172,6 +230,26 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.SignOut,
                     request_deserializer=weft_dot_user_dot_v1_dot_auth__service__pb2.SignOutRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RequestPasswordReset': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestPasswordReset,
+                    request_deserializer=weft_dot_user_dot_v1_dot_password__pb2.RequestPasswordResetRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ResetPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetPassword,
+                    request_deserializer=weft_dot_user_dot_v1_dot_password__pb2.ResetPasswordRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=weft_dot_user_dot_v1_dot_password__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'IssueOneTimeCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueOneTimeCode,
+                    request_deserializer=weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeResponse.SerializeToString,
             ),
             'IssueVerificationCode': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueVerificationCode,
@@ -342,6 +420,114 @@ class AuthService:
             '/weft.user.v1.AuthService/SignOut',
             weft_dot_user_dot_v1_dot_auth__service__pb2.SignOutRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestPasswordReset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/RequestPasswordReset',
+            weft_dot_user_dot_v1_dot_password__pb2.RequestPasswordResetRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/ResetPassword',
+            weft_dot_user_dot_v1_dot_password__pb2.ResetPasswordRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/ChangePassword',
+            weft_dot_user_dot_v1_dot_password__pb2.ChangePasswordRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueOneTimeCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/IssueOneTimeCode',
+            weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,8 @@ from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from weft.user.v1 import auth_service_pb2 as _auth_service_pb2
+from weft.user.v1 import one_time_code_pb2 as _one_time_code_pb2
+from weft.user.v1 import password_pb2 as _password_pb2
 import abc as _abc_1
 
 
@@ -45,6 +47,25 @@ class AuthServiceStub:
     """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session."""
     SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _empty_pb2.Empty]
     """Ends the session that the access token belongs to."""
+    RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_password_pb2.RequestPasswordResetRequest, _empty_pb2.Empty]
+    """Requests a code with which ResetPassword sets a new password.
+
+    The response is the same whether or not the address has an account; only the mail differs. The code works once, for an
+    hour; a repeated request from the same network replaces it, and one from another network does not.
+    """
+    ResetPassword: _aio.UnaryUnaryMultiCallable[_password_pb2.ResetPasswordRequest, _empty_pb2.Empty]
+    """Sets a new password with the mailed code. Every session of the user ends, and every other code stops working.
+
+    The response is the same for a wrong address and a wrong code. Wrong codes back off. Sign in afterwards; a second factor
+    is still asked for.
+    """
+    ChangePassword: _aio.UnaryUnaryMultiCallable[_password_pb2.ChangePasswordRequest, _empty_pb2.Empty]
+    """Sets a new password. Every other session of the user ends, and codes that were requested stop working.
+
+    Wrong passwords back off, together with those of SignIn.
+    """
+    IssueOneTimeCode: _aio.UnaryUnaryMultiCallable[_one_time_code_pb2.IssueOneTimeCodeRequest, _one_time_code_pb2.IssueOneTimeCodeResponse]
+    """Issues a requested code when its message is sent, and returns the recipient. Previous codes of the request stop working."""
     IssueVerificationCode: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.IssueVerificationCodeRequest, _auth_service_pb2.IssueVerificationCodeResponse]
     """Issues the verification code of a pending sign-up when its mail is sent, and returns the recipient.
 
@@ -117,6 +138,49 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_service_pb2.SignOutRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Ends the session that the access token belongs to."""
+
+    @_abc_1.abstractmethod
+    def RequestPasswordReset(
+        self,
+        request: _password_pb2.RequestPasswordResetRequest,
+        context: _aio.ServicerContext[_password_pb2.RequestPasswordResetRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Requests a code with which ResetPassword sets a new password.
+
+        The response is the same whether or not the address has an account; only the mail differs. The code works once, for an
+        hour; a repeated request from the same network replaces it, and one from another network does not.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetPassword(
+        self,
+        request: _password_pb2.ResetPasswordRequest,
+        context: _aio.ServicerContext[_password_pb2.ResetPasswordRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Sets a new password with the mailed code. Every session of the user ends, and every other code stops working.
+
+        The response is the same for a wrong address and a wrong code. Wrong codes back off. Sign in afterwards; a second factor
+        is still asked for.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangePassword(
+        self,
+        request: _password_pb2.ChangePasswordRequest,
+        context: _aio.ServicerContext[_password_pb2.ChangePasswordRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Sets a new password. Every other session of the user ends, and codes that were requested stop working.
+
+        Wrong passwords back off, together with those of SignIn.
+        """
+
+    @_abc_1.abstractmethod
+    def IssueOneTimeCode(
+        self,
+        request: _one_time_code_pb2.IssueOneTimeCodeRequest,
+        context: _aio.ServicerContext[_one_time_code_pb2.IssueOneTimeCodeRequest, _abc.Awaitable[_one_time_code_pb2.IssueOneTimeCodeResponse]],
+    ) -> _abc.Awaitable[_one_time_code_pb2.IssueOneTimeCodeResponse]:
+        """Issues a requested code when its message is sent, and returns the recipient. Previous codes of the request stop working."""
 
     @_abc_1.abstractmethod
     def IssueVerificationCode(

@@ -54,6 +54,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No such pending sign-up: its address is verified, or it has expired."""
     CLIENT_MODE_NOT_ALLOWED: _ErrorReason.ValueType  # 16
     """The caller does not manage clients of this mode."""
+    CODE_INVALID: _ErrorReason.ValueType  # 40
+    """The code is wrong, used, expired or out of attempts; request a new one."""
+    CODE_REQUEST_NOT_FOUND: _ErrorReason.ValueType  # 41
+    """No such request of a code: it was used, or has expired."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -90,4 +94,8 @@ SIGN_UP_NOT_FOUND: ErrorReason.ValueType  # 15
 """No such pending sign-up: its address is verified, or it has expired."""
 CLIENT_MODE_NOT_ALLOWED: ErrorReason.ValueType  # 16
 """The caller does not manage clients of this mode."""
+CODE_INVALID: ErrorReason.ValueType  # 40
+"""The code is wrong, used, expired or out of attempts; request a new one."""
+CODE_REQUEST_NOT_FOUND: ErrorReason.ValueType  # 41
+"""No such request of a code: it was used, or has expired."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

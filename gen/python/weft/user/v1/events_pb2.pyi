@@ -103,3 +103,51 @@ class UserVerified(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UserVerified: _TypeAlias = UserVerified  # noqa: Y015
+
+@_typing.final
+class PasswordResetRequested(_message.Message):
+    """`user.password_reset_requested`: a code to reset a password was requested. The address may have no account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    code_request_id: _builtins.str
+    """Prefix `cod_`."""
+    def __init__(
+        self,
+        *,
+        code_request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_request_id", b"code_request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PasswordResetRequested: _TypeAlias = PasswordResetRequested  # noqa: Y015
+
+@_typing.final
+class PasswordChanged(_message.Message):
+    """`user.password_changed`: a new password was set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    BY_RESET_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Prefix `usr_`."""
+    by_reset: _builtins.bool
+    """Whether a mailed code was the proof, rather than the former password."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        by_reset: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_reset", b"by_reset", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PasswordChanged: _TypeAlias = PasswordChanged  # noqa: Y015

@@ -13,6 +13,7 @@ from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
+from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
 from weft_client.aio import parts
@@ -31,6 +32,9 @@ class AsyncAuth:
         self._sign_in = parts.AsyncUnary(connection, methods.AUTH_SERVICE_SIGN_IN, auth)
         self._refresh = parts.AsyncUnary(connection, methods.AUTH_SERVICE_REFRESH, auth)
         self._sign_out = parts.AsyncUnary(connection, methods.AUTH_SERVICE_SIGN_OUT, auth)
+        self._request_password_reset = parts.AsyncUnary(connection, methods.AUTH_SERVICE_REQUEST_PASSWORD_RESET, auth)
+        self._reset_password = parts.AsyncUnary(connection, methods.AUTH_SERVICE_RESET_PASSWORD, auth)
+        self._change_password = parts.AsyncUnary(connection, methods.AUTH_SERVICE_CHANGE_PASSWORD, auth)
 
     async def sign_up(
         self,
@@ -181,6 +185,87 @@ class AsyncAuth:
         request = user_auth_service_pb2.SignOutRequest(
         )
         await self._sign_out(request, timeout)
+
+    async def request_password_reset(
+        self,
+        *,
+        email: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Requests a code with which ResetPassword sets a new password.
+
+        The response is the same whether or not the address has an account; only the mail differs. The code works once, for an
+        hour; a repeated request from the same network replaces it, and one from another network does not.
+
+        Args:
+            email: E-mail address of the account.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
+        """
+        request = user_password_pb2.RequestPasswordResetRequest(
+            email=email,
+        )
+        await self._request_password_reset(request, timeout)
+
+    async def reset_password(
+        self,
+        *,
+        email: str,
+        code: str,
+        new_password: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Sets a new password with the mailed code. Every session of the user ends, and every other code stops working.
+
+        The response is the same for a wrong address and a wrong code. Wrong codes back off. Sign in afterwards; a second factor
+        is still asked for.
+
+        Args:
+            email: E-mail address of the account.
+            code: Code from the mail, such as `7K2M-9X4P-W3TQ`; letters of any case, with or without hyphens.
+            new_password: New password of 12 to 128 characters, as in SignUp.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            CodeInvalid: The code is wrong, used, expired or out of attempts; request a new one.
+            PasswordTooCommon: The password is in a list of common or breached passwords, or is your own name or address; choose another.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
+        """
+        request = user_password_pb2.ResetPasswordRequest(
+            email=email,
+            code=code,
+            new_password=new_password,
+        )
+        await self._reset_password(request, timeout)
+
+    async def change_password(
+        self,
+        *,
+        current_password: str,
+        new_password: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Sets a new password. Every other session of the user ends, and codes that were requested stop working.
+
+        Wrong passwords back off, together with those of SignIn.
+
+        Args:
+            current_password: Present password.
+            new_password: New password of 12 to 128 characters, as in SignUp.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            CredentialsInvalid: No account that may sign in has this address and password.
+            PasswordTooCommon: The password is in a list of common or breached passwords, or is your own name or address; choose another.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
+        """
+        request = user_password_pb2.ChangePasswordRequest(
+            current_password=current_password,
+            new_password=new_password,
+        )
+        await self._change_password(request, timeout)
 
 
 class AsyncOauth:

@@ -1,0 +1,92 @@
+"""Requests codes, and makes them when their message is sent."""
+
+from google.protobuf.message import Message as Payload
+
+from chassis import ids
+from chassis.clock import Clock
+from chassis.queues import outbox
+from chassis.queues.outbox import Outbox
+from chassis.rpc.call import Call
+from chassis.storage.database import Transaction
+from services.user.audit.audit import Audit
+from services.user.codes.domain import (
+    CODE_LIFETIME,
+    MAX_MESSAGES,
+    REQUEST_LIFETIME,
+    CodeRequest,
+    CodeRequestNotFound,
+    IssuedCode,
+    Kind,
+    Message,
+    make_letters,
+)
+from services.user.codes.repository import CodeRepository
+from services.user.throttling.domain import TooManyAttempts
+from services.user.users.domain import ACTIVE, INITIAL
+from services.user.users.repository import UserRepository
+
+DEFAULT_LOCALE = "en"
+
+
+class Codes:
+    """Requested codes. Whether an address has an account is looked up when the message is written, never before."""
+
+    def __init__(
+        self, codes: CodeRepository, users: UserRepository, events: Outbox, audit: Audit, clock: Clock
+    ) -> None:
+        self._codes = codes
+        self._users = users
+        self._events = events
+        self._audit = audit
+        self._clock = clock
+
+    def new(self, kind: Kind, requester: str, address: str, user_id: str = "") -> CodeRequest:
+        """A request that is not stored yet."""
+        return CodeRequest(ids.new("cod", self._clock.now()), kind, requester, address, user_id)
+
+    async def request(
+        self, tx: Transaction, call: Call, request: CodeRequest, event_type: str, payload: Payload
+    ) -> None:
+        """Store a request and ask for its message, with an event of this type and payload, whose `code_request_id` is set.
+
+        Raises `TooManyAttempts` when the request has had its messages.
+        """
+        requested = await self._codes.upsert(tx, request, self._clock.now())
+        if requested.messages > MAX_MESSAGES:
+            raise TooManyAttempts(retry_after=REQUEST_LIFETIME[request.kind])
+        payload.code_request_id = requested.code_request_id  # type: ignore[attr-defined]
+        event = outbox.event(
+            self._clock,
+            type=event_type,
+            aggregate_id=requested.code_request_id,
+            sequence=requested.messages,
+            payload=payload,
+            actor=call.caller.actor,
+            user_id=request.user_id,
+        )
+        await self._events.put(tx, event)
+        subject = request.user_id or requested.code_request_id
+        await self._audit.record(tx, call, request.kind.action, subject=subject)
+
+    async def issue(self, code_request_id: str) -> IssuedCode:
+        """The message of a request, with a new code that replaces the previous one. Raises `CodeRequestNotFound`."""
+        request = await self._codes.get(code_request_id, self._clock.now())
+        if request is None:
+            raise CodeRequestNotFound(code_request_id=code_request_id)
+        return await self._for_reset(request)
+
+    async def _for_reset(self, request: CodeRequest) -> IssuedCode:
+        """Only an open account of a person has a password to reset. An invited one is opened by signing up."""
+        user = await self._users.get_person(request.address)
+        if user is None or user.state == INITIAL:
+            locale = user.locale if user else DEFAULT_LOCALE
+            return IssuedCode(Message.NO_ACCOUNT, locale, email=request.address)
+        if user.state != ACTIVE:
+            return IssuedCode(Message.ACCOUNT_CLOSED, user.locale, email=user.email)
+        return await self._with_code(request, make_letters(), IssuedCode(Message.CODE, user.locale, email=user.email))
+
+    async def _with_code(self, request: CodeRequest, code: str, issued: IssuedCode) -> IssuedCode:
+        expires_at = self._clock.now() + CODE_LIFETIME[request.kind]
+        if not await self._codes.update_code(request, code, expires_at):
+            raise CodeRequestNotFound(code_request_id=request.code_request_id)
+        return IssuedCode(issued.message, issued.locale, issued.email, issued.phone, code, expires_at)

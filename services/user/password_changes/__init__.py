@@ -1,0 +1,1 @@
+"""A new password in place of a forgotten or a known one."""
