@@ -16,6 +16,8 @@ from services.user.codes.codes import Codes
 from services.user.codes.domain import CodeInvalid
 from services.user.codes.handlers import CodeHandlers
 from services.user.codes.repository import CodeRepository
+from services.user.email_changes.changes import EmailChanges
+from services.user.email_changes.handlers import EmailHandlers
 from services.user.keys.issuer import Issuer
 from services.user.keys.repository import KeyRepository
 from services.user.keys.ring import KeyRing
@@ -58,6 +60,7 @@ async def build(app: App) -> None:
     confirmation = PasswordConfirmation(users, passwords, origins, sign_ins)
     changes = PasswordChanges(database, users, session_rows, passwords, codes, code_rows, app.outbox, audit, clock)
     resets = AttemptLimiter(app.cache, clock, CodeInvalid, "reset.")
+    email_changes = EmailChanges(database, users, codes, code_rows, app.outbox, audit, clock)
     scopes = sorted({method.scope for method in app.contract.methods if method.scope})
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
 
@@ -66,6 +69,7 @@ async def build(app: App) -> None:
         "weft.user.v1.AuthService",
         AuthHandlers(accounts, sessions, origins, mails, verifications),
         PasswordHandlers(changes, confirmation, origins, mails, resets),
+        EmailHandlers(email_changes, confirmation, origins, mails),
         CodeHandlers(codes),
     )
     app.add_service("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))

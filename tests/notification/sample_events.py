@@ -64,6 +64,17 @@ def password_reset_requested(request_id: str) -> Event:
     return made("user.password_reset_requested", payload, user_id="", aggregate_id=request_id)
 
 
+def email_change_requested(request_id: str) -> Event:
+    payload = users.EmailChangeRequested(code_request_id=request_id)
+    return made("user.email_change_requested", payload, user_id="", aggregate_id=request_id)
+
+
+def email_changed(request_id: str) -> Event:
+    user_id = ids.new("usr")
+    payload = users.EmailChanged(user_id=user_id, code_request_id=request_id)
+    return made("user.email_changed", payload, user_id=user_id, aggregate_id=user_id)
+
+
 def password_changed(user_id: str, **more: Any) -> Event:
     payload = users.PasswordChanged(user_id=user_id, **more)
     return made("user.password_changed", payload, user_id=user_id, aggregate_id=user_id)

@@ -2,6 +2,8 @@
 
 from weft.api.v1.event_pb2 import Event
 from weft.user.v1.events_pb2 import (
+    EmailChanged,
+    EmailChangeRequested,
     PasswordChanged,
     PasswordResetRequested,
     UserInvited,
@@ -17,6 +19,9 @@ from services.notification.observers.registry import observes
 # Types about a one-time code: address, language and code are requested when the message is sent.
 VERIFICATION = "user.verification"
 PASSWORD_RESET = "user.password_reset"  # noqa: S105 - no password
+EMAIL_CHANGE = "user.email_change"
+EMAIL_CHANGED = "user.email_changed"
+"""Mailed to the former address, which only the user service knows."""
 
 _EMAIL = frozenset({Channel.EMAIL})
 _INBOX = frozenset({Channel.INBOX})
@@ -58,6 +63,20 @@ def notify_user_password_reset_requested(_: Event, payload: PasswordResetRequest
 def notify_user_password_changed(event: Event, payload: PasswordChanged) -> Notification:
     """A warning, if it was somebody else."""
     return Notification(event.type, payload.user_id, payload.user_id, _BOTH, {"by_reset": payload.by_reset})
+
+
+@observes("user.email_change_requested", EmailChangeRequested)
+def notify_user_email_change_requested(_: Event, payload: EmailChangeRequested) -> Notification:
+    """To the new address, which proves itself by the code."""
+    request_id = payload.code_request_id
+    return Notification(EMAIL_CHANGE, "", request_id, _EMAIL, {"code_request_id": request_id})
+
+
+@observes("user.email_changed", EmailChanged)
+def notify_user_email_changed(_: Event, payload: EmailChanged) -> Notification:
+    """To the former address: a warning, if it was somebody else."""
+    data = {"code_request_id": payload.code_request_id}
+    return Notification(EMAIL_CHANGED, payload.user_id, payload.user_id, _BOTH, data)
 
 
 def _verification(sign_up_id: str) -> Notification | None:

@@ -18,11 +18,12 @@ from services.user.codes.domain import (
     IssuedCode,
     Kind,
     Message,
+    make_digits,
     make_letters,
 )
 from services.user.codes.repository import CodeRepository
 from services.user.throttling.domain import TooManyAttempts
-from services.user.users.domain import ACTIVE, INITIAL
+from services.user.users.domain import ACTIVE, INITIAL, User
 from services.user.users.repository import UserRepository
 
 DEFAULT_LOCALE = "en"
@@ -41,8 +42,9 @@ class Codes:
         self._clock = clock
 
     def new(self, kind: Kind, requester: str, address: str, user_id: str = "") -> CodeRequest:
-        """A request that is not stored yet."""
-        return CodeRequest(ids.new("cod", self._clock.now()), kind, requester, address, user_id)
+        """A request that is not stored yet. Without a requester it replaces no other."""
+        code_request_id = ids.new("cod", self._clock.now())
+        return CodeRequest(code_request_id, kind, requester or code_request_id, address, user_id)
 
     async def request(
         self, tx: Transaction, call: Call, request: CodeRequest, event_type: str, payload: Payload
@@ -73,7 +75,14 @@ class Codes:
         request = await self._codes.get(code_request_id, self._clock.now())
         if request is None:
             raise CodeRequestNotFound(code_request_id=code_request_id)
-        return await self._for_reset(request)
+        if request.kind is Kind.PASSWORD_RESET:
+            return await self._for_reset(request)
+        user = await self._users.get(request.user_id)
+        if user is not None and request.kind is Kind.EMAIL_CHANGED:
+            return IssuedCode(Message.ADDRESS_CHANGED, user.locale, email=request.address)
+        if user is None or not user.may_sign_in:
+            raise CodeRequestNotFound(code_request_id=code_request_id)
+        return await self._for_email_change(request, user)
 
     async def _for_reset(self, request: CodeRequest) -> IssuedCode:
         """Only an open account of a person has a password to reset. An invited one is opened by signing up."""
@@ -84,6 +93,12 @@ class Codes:
         if user.state != ACTIVE:
             return IssuedCode(Message.ACCOUNT_CLOSED, user.locale, email=user.email)
         return await self._with_code(request, make_letters(), IssuedCode(Message.CODE, user.locale, email=user.email))
+
+    async def _for_email_change(self, request: CodeRequest, user: User) -> IssuedCode:
+        if await self._users.get_person(request.address) is not None:
+            return IssuedCode(Message.ADDRESS_TAKEN, user.locale, email=request.address)
+        issued = IssuedCode(Message.CODE, user.locale, email=request.address)
+        return await self._with_code(request, make_digits(), issued)
 
     async def _with_code(self, request: CodeRequest, code: str, issued: IssuedCode) -> IssuedCode:
         expires_at = self._clock.now() + CODE_LIFETIME[request.kind]

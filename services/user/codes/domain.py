@@ -20,6 +20,8 @@ class Kind(Enum):
     """What a code proves."""
 
     PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105 - no password
+    EMAIL_CHANGE = "EMAIL_CHANGE"
+    EMAIL_CHANGED = "EMAIL_CHANGED"  # proves nothing: keeps a former address until it was told
 
     @property
     def action(self) -> str:
@@ -33,11 +35,17 @@ class Message(Enum):
     CODE = "CODE"
     NO_ACCOUNT = "NO_ACCOUNT"
     ACCOUNT_CLOSED = "ACCOUNT_CLOSED"
+    ADDRESS_TAKEN = "ADDRESS_TAKEN"
+    ADDRESS_CHANGED = "ADDRESS_CHANGED"
 
 
-CODE_LIFETIME = {Kind.PASSWORD_RESET: timedelta(hours=1)}
+CODE_LIFETIME = {Kind.PASSWORD_RESET: timedelta(hours=1), Kind.EMAIL_CHANGE: timedelta(hours=1)}
 """From when the code is made, which is when its message is sent."""
-REQUEST_LIFETIME = {Kind.PASSWORD_RESET: timedelta(hours=24)}
+REQUEST_LIFETIME = {
+    Kind.PASSWORD_RESET: timedelta(hours=24),
+    Kind.EMAIL_CHANGE: timedelta(hours=24),
+    Kind.EMAIL_CHANGED: timedelta(days=7),
+}
 """How long a message may be on its way."""
 
 

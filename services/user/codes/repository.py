@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Transaction
-from services.user.codes.domain import REQUEST_LIFETIME, CodeRequest, Kind, normal
+from services.user.codes.domain import MAX_ATTEMPTS, REQUEST_LIFETIME, CodeRequest, Kind, normal
 from services.user.codes.tables import code_requests
 from services.user.ownership import of_user
 from services.user.users.domain import fold
@@ -75,6 +75,19 @@ _FIND = Query(
     ),
     name="find request by code",
 )
+# An attempt is counted before the code is compared, so that concurrent attempts are five at most.
+_COUNT_ATTEMPT = Query(
+    update(code_requests)
+    .where(
+        of_user(code_requests),
+        _c.kind == bindparam("purpose"),
+        _c.attempts < MAX_ATTEMPTS,
+        _c.code_expires_at > bindparam("now"),
+    )
+    .values(attempts=_c.attempts + 1)
+    .returning(_c.code_request_id, _c.code_hash, _c.address_sealed),
+    name="count attempt of requested code",
+)
 # any owner: the request was found by its code
 _DELETE = Query(
     delete(code_requests).where(
@@ -85,7 +98,8 @@ _DELETE = Query(
     name="use requested code",
 )
 _to_address = and_(_c.kind == Kind.PASSWORD_RESET.value, _c.address_lookup == bindparam("address_lookup"))
-_void = select(_c.code_request_id).where(or_(of_user(code_requests), _to_address)).limit(1000)
+_proof = and_(of_user(code_requests), _c.kind != Kind.EMAIL_CHANGED.value)  # who was to be told is still told
+_void = select(_c.code_request_id).where(or_(_proof, _to_address)).limit(1000)
 _DELETE_ALL = Query(delete(code_requests).where(_c.code_request_id.in_(_void)), name="delete code requests")
 
 
@@ -97,10 +111,11 @@ class RequestedMessage(NamedTuple):
 
 
 class FoundCode(NamedTuple):
-    """A request whose code was presented. `use` it in the transaction of what it allows."""
+    """A request whose code was presented, and what it proves. `use` it in the transaction of what it allows."""
 
     code_request_id: str
     code_hash: bytes
+    address: str
 
 
 class CodeRepository:
@@ -150,7 +165,17 @@ class CodeRepository:
             code_hash=self._hash(kind, address, code),
             now=now,
         )
-        return FoundCode(row.code_request_id, bytes(row.code_hash)) if row else None
+        return FoundCode(row.code_request_id, bytes(row.code_hash), address) if row else None
+
+    async def attempt(self, kind: Kind, user_id: str, code: str, now: datetime) -> FoundCode | None:
+        """Count an attempt of a user's request; the request if the code is correct."""
+        row = await self._database.first(_COUNT_ATTEMPT, user_id=user_id, purpose=kind.value, now=now)
+        if row is None:
+            return None
+        address = self._vault.open(row.address_sealed, ADDRESS).decode()
+        if bytes(row.code_hash) != self._hash(kind, address, code):
+            return None
+        return FoundCode(row.code_request_id, bytes(row.code_hash), address)
 
     async def use(self, tx: Transaction, found: FoundCode, now: datetime) -> bool:
         """Delete a request whose code is unchanged; true for only one of several concurrent callers."""

@@ -54,10 +54,10 @@ def fold(email: str) -> str:
     return unicodedata.normalize("NFKC", email).casefold()
 
 
-def refuse_unmailable(email: str) -> None:
+def refuse_unmailable(email: str, field: str = "email") -> None:
     """Raise `RequestInvalid` for an address that mail cannot be sent to."""
     if problem := addresses.problem(email):
-        raise RequestInvalid(violations=[("email", problem)])
+        raise RequestInvalid(violations=[(field, problem)])
 
 
 def normal_locale(tag: str) -> str:

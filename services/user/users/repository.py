@@ -1,6 +1,7 @@
 """Every query on users. Addresses and names are encrypted when written and decrypted when read."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -87,6 +88,18 @@ _UPDATE_OPERATOR = Query(
         updated_at=bindparam("now"),
     ),
     name="update operator",
+)
+# any owner: of a person whom the transaction has locked
+_SET_EMAIL = Query(
+    update(users)
+    .where(_u.user_id == bindparam("id"))
+    .values(
+        email_sealed=bindparam("email_sealed"),
+        email_lookup=bindparam("email_lookup"),
+        revision=_u.revision + 1,
+        updated_at=bindparam("now"),
+    ),
+    name="set email",
 )
 _FILTERS = {
     "partner_id": of_partner(users),
@@ -187,6 +200,16 @@ class UserRepository:
     async def set_password(self, tx: Transaction, user_id: str, password_hash: str) -> None:
         """Replace the password of a locked user."""
         await tx.run(_SET_PASSWORD, id=user_id, password_hash=password_hash)
+
+    async def set_email(self, tx: Transaction, user_id: str, email: str, now: datetime) -> None:
+        """Replace the address of a locked person. Raises `EmailTaken`, also against concurrent changes."""
+        values = {"email_sealed": self._vault.seal(email.encode(), EMAIL), "email_lookup": self.lookup(email)}
+        try:
+            await tx.run(_SET_EMAIL, id=user_id, now=now, **values)
+        except psycopg.errors.UniqueViolation as error:
+            if violated(error) == "users_email":
+                raise EmailTaken() from None
+            raise
 
     async def update_operator(self, tx: Transaction, user_id: str, operator: User) -> None:
         """Set roles, plan and password to those of `operator`, and the state to active."""

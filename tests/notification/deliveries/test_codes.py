@@ -20,6 +20,17 @@ ANN = ids.new("usr")
             "NO_ACCOUNT",
             ("There is no account with this address", "Mit dieser Adresse gibt es kein Konto"),
         ),
+        (events.email_change_requested, "CODE", ("Confirm your new address", "Bestätigen Sie Ihre neue Adresse")),
+        (
+            events.email_change_requested,
+            "ADDRESS_TAKEN",
+            ("This address has an account already", "Diese Adresse hat bereits ein Konto"),
+        ),
+        (
+            events.email_changed,
+            "ADDRESS_CHANGED",
+            ("Your account has another address now", "Ihr Konto hat jetzt eine andere Adresse"),
+        ),
         (events.password_reset_requested, "ACCOUNT_CLOSED", ("Your account is closed", "Ihr Konto ist geschlossen")),
     ],
 )
@@ -33,6 +44,13 @@ async def test_a_mail_says_what_became_of_the_request(
     assert (mail["To"], mail["Subject"]) == ("ann@example.com", subjects[locale == "de"])
     assert ("10000001" in service.receiver.text()) == (message == "CODE")
     assert await service.states() == [("SENT", "")]
+
+
+async def test_a_mail_with_a_code_is_not_sent_to_the_former_address(service: Service) -> None:
+    service.users.code_request(REQUEST, "ADDRESS_CHANGED", email="ann@example.com")
+    await service.publish(events.email_change_requested(REQUEST))
+    await service.wait_until_idle()
+    assert (service.receiver.mails, await service.states()) == ([], [("SKIPPED", "REQUEST_ENDED")])
 
 
 async def test_a_request_that_has_ended_is_skipped(service: Service) -> None:

@@ -16,6 +16,7 @@ from weft.order.v1 import payment_service_pb2 as order_payment_service_pb2
 from weft.order.v1 import product_pb2 as order_product_pb2
 from weft.order.v1 import product_service_pb2 as order_product_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
+from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
@@ -53,6 +54,8 @@ AUTH_SERVICE_SIGN_OUT = Method('/weft.user.v1.AuthService/SignOut', 'user', user
 AUTH_SERVICE_REQUEST_PASSWORD_RESET = Method('/weft.user.v1.AuthService/RequestPasswordReset', 'user', user_password_pb2.RequestPasswordResetRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/TOO_MANY_ATTEMPTS',))
 AUTH_SERVICE_RESET_PASSWORD = Method('/weft.user.v1.AuthService/ResetPassword', 'user', user_password_pb2.ResetPasswordRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CODE_INVALID', 'weft.user.v1/PASSWORD_TOO_COMMON', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_CHANGE_PASSWORD = Method('/weft.user.v1.AuthService/ChangePassword', 'user', user_password_pb2.ChangePasswordRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/PASSWORD_TOO_COMMON', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
+AUTH_SERVICE_REQUEST_EMAIL_CHANGE = Method('/weft.user.v1.AuthService/RequestEmailChange', 'user', user_email_change_pb2.RequestEmailChangeRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
+AUTH_SERVICE_CONFIRM_EMAIL_CHANGE = Method('/weft.user.v1.AuthService/ConfirmEmailChange', 'user', user_email_change_pb2.ConfirmEmailChangeRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CODE_INVALID', 'weft.user.v1/EMAIL_TAKEN'))
 OAUTH_SERVICE_TOKEN = Method('/weft.user.v1.OAuthService/Token', 'user', user_oauth_service_pb2.TokenRequest, api_httpbody_pb2.HttpBody, 5.0, open=True)
 OAUTH_SERVICE_REVOKE = Method('/weft.user.v1.OAuthService/Revoke', 'user', user_oauth_service_pb2.RevokeRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True, open=True)
 OAUTH_SERVICE_GET_JWKS = Method('/weft.user.v1.OAuthService/GetJwks', 'user', user_oauth_service_pb2.GetJwksRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True)
@@ -101,6 +104,8 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'auth.request_password_reset': AUTH_SERVICE_REQUEST_PASSWORD_RESET,
     'auth.reset_password': AUTH_SERVICE_RESET_PASSWORD,
     'auth.change_password': AUTH_SERVICE_CHANGE_PASSWORD,
+    'auth.request_email_change': AUTH_SERVICE_REQUEST_EMAIL_CHANGE,
+    'auth.confirm_email_change': AUTH_SERVICE_CONFIRM_EMAIL_CHANGE,
     'oauth.token': OAUTH_SERVICE_TOKEN,
     'oauth.revoke': OAUTH_SERVICE_REVOKE,
     'oauth.get_jwks': OAUTH_SERVICE_GET_JWKS,

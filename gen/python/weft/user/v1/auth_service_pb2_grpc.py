@@ -5,6 +5,7 @@ import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.user.v1 import auth_service_pb2 as weft_dot_user_dot_v1_dot_auth__service__pb2
+from weft.user.v1 import email_change_pb2 as weft_dot_user_dot_v1_dot_email__change__pb2
 from weft.user.v1 import one_time_code_pb2 as weft_dot_user_dot_v1_dot_one__time__code__pb2
 from weft.user.v1 import password_pb2 as weft_dot_user_dot_v1_dot_password__pb2
 
@@ -81,6 +82,16 @@ class AuthServiceStub:
         self.ChangePassword = channel.unary_unary(
                 '/weft.user.v1.AuthService/ChangePassword',
                 request_serializer=weft_dot_user_dot_v1_dot_password__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RequestEmailChange = channel.unary_unary(
+                '/weft.user.v1.AuthService/RequestEmailChange',
+                request_serializer=weft_dot_user_dot_v1_dot_email__change__pb2.RequestEmailChangeRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ConfirmEmailChange = channel.unary_unary(
+                '/weft.user.v1.AuthService/ConfirmEmailChange',
+                request_serializer=weft_dot_user_dot_v1_dot_email__change__pb2.ConfirmEmailChangeRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.IssueOneTimeCode = channel.unary_unary(
@@ -182,6 +193,25 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestEmailChange(self, request, context):
+        """Requests a code with which ConfirmEmailChange changes the user's e-mail address. It is mailed to the new address.
+
+        The response is the same whether or not the new address has an account; only the mail differs. Wrong passwords back off,
+        together with those of SignIn. A newer request replaces the last one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmEmailChange(self, request, context):
+        """Changes the user's e-mail address with the code that was mailed to the new one. The former address is told.
+
+        A code works once, for an hour and for five attempts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueOneTimeCode(self, request, context):
         """Issues a requested code when its message is sent, and returns the recipient. Previous codes of the request stop working.
         """
@@ -244,6 +274,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
             'ChangePassword': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangePassword,
                     request_deserializer=weft_dot_user_dot_v1_dot_password__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RequestEmailChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestEmailChange,
+                    request_deserializer=weft_dot_user_dot_v1_dot_email__change__pb2.RequestEmailChangeRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ConfirmEmailChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmEmailChange,
+                    request_deserializer=weft_dot_user_dot_v1_dot_email__change__pb2.ConfirmEmailChangeRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'IssueOneTimeCode': grpc.unary_unary_rpc_method_handler(
@@ -500,6 +540,60 @@ class AuthService:
             target,
             '/weft.user.v1.AuthService/ChangePassword',
             weft_dot_user_dot_v1_dot_password__pb2.ChangePasswordRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestEmailChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/RequestEmailChange',
+            weft_dot_user_dot_v1_dot_email__change__pb2.RequestEmailChangeRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmEmailChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/ConfirmEmailChange',
+            weft_dot_user_dot_v1_dot_email__change__pb2.ConfirmEmailChangeRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from weft.user.v1 import auth_service_pb2 as _auth_service_pb2
+from weft.user.v1 import email_change_pb2 as _email_change_pb2
 from weft.user.v1 import one_time_code_pb2 as _one_time_code_pb2
 from weft.user.v1 import password_pb2 as _password_pb2
 import abc as _abc_1
@@ -63,6 +64,17 @@ class AuthServiceStub:
     """Sets a new password. Every other session of the user ends, and codes that were requested stop working.
 
     Wrong passwords back off, together with those of SignIn.
+    """
+    RequestEmailChange: _aio.UnaryUnaryMultiCallable[_email_change_pb2.RequestEmailChangeRequest, _empty_pb2.Empty]
+    """Requests a code with which ConfirmEmailChange changes the user's e-mail address. It is mailed to the new address.
+
+    The response is the same whether or not the new address has an account; only the mail differs. Wrong passwords back off,
+    together with those of SignIn. A newer request replaces the last one.
+    """
+    ConfirmEmailChange: _aio.UnaryUnaryMultiCallable[_email_change_pb2.ConfirmEmailChangeRequest, _empty_pb2.Empty]
+    """Changes the user's e-mail address with the code that was mailed to the new one. The former address is told.
+
+    A code works once, for an hour and for five attempts.
     """
     IssueOneTimeCode: _aio.UnaryUnaryMultiCallable[_one_time_code_pb2.IssueOneTimeCodeRequest, _one_time_code_pb2.IssueOneTimeCodeResponse]
     """Issues a requested code when its message is sent, and returns the recipient. Previous codes of the request stop working."""
@@ -172,6 +184,29 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sets a new password. Every other session of the user ends, and codes that were requested stop working.
 
         Wrong passwords back off, together with those of SignIn.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestEmailChange(
+        self,
+        request: _email_change_pb2.RequestEmailChangeRequest,
+        context: _aio.ServicerContext[_email_change_pb2.RequestEmailChangeRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Requests a code with which ConfirmEmailChange changes the user's e-mail address. It is mailed to the new address.
+
+        The response is the same whether or not the new address has an account; only the mail differs. Wrong passwords back off,
+        together with those of SignIn. A newer request replaces the last one.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmEmailChange(
+        self,
+        request: _email_change_pb2.ConfirmEmailChangeRequest,
+        context: _aio.ServicerContext[_email_change_pb2.ConfirmEmailChangeRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Changes the user's e-mail address with the code that was mailed to the new one. The former address is told.
+
+        A code works once, for an hour and for five attempts.
         """
 
     @_abc_1.abstractmethod

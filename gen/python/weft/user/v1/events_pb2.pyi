@@ -151,3 +151,51 @@ class PasswordChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PasswordChanged: _TypeAlias = PasswordChanged  # noqa: Y015
+
+@_typing.final
+class EmailChangeRequested(_message.Message):
+    """`user.email_change_requested`: a code was requested, which proves that a new address is the user's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    code_request_id: _builtins.str
+    """Prefix `cod_`."""
+    def __init__(
+        self,
+        *,
+        code_request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_request_id", b"code_request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmailChangeRequested: _TypeAlias = EmailChangeRequested  # noqa: Y015
+
+@_typing.final
+class EmailChanged(_message.Message):
+    """`user.email_changed`: the user has another e-mail address."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    CODE_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Prefix `usr_`."""
+    code_request_id: _builtins.str
+    """What names the former address, which is told. Prefix `cod_`."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        code_request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_request_id", b"code_request_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmailChanged: _TypeAlias = EmailChanged  # noqa: Y015

@@ -10,6 +10,7 @@ from google.protobuf import field_mask_pb2 as protobuf_field_mask_pb2
 from weft.api.v1 import mode_pb2 as api_mode_pb2
 from weft.api.v1 import plan_pb2 as api_plan_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
+from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
@@ -35,6 +36,8 @@ class Auth:
         self._request_password_reset = parts.Unary(connection, methods.AUTH_SERVICE_REQUEST_PASSWORD_RESET, auth)
         self._reset_password = parts.Unary(connection, methods.AUTH_SERVICE_RESET_PASSWORD, auth)
         self._change_password = parts.Unary(connection, methods.AUTH_SERVICE_CHANGE_PASSWORD, auth)
+        self._request_email_change = parts.Unary(connection, methods.AUTH_SERVICE_REQUEST_EMAIL_CHANGE, auth)
+        self._confirm_email_change = parts.Unary(connection, methods.AUTH_SERVICE_CONFIRM_EMAIL_CHANGE, auth)
 
     def sign_up(
         self,
@@ -266,6 +269,56 @@ class Auth:
             new_password=new_password,
         )
         self._change_password(request, timeout)
+
+    def request_email_change(
+        self,
+        *,
+        new_email: str,
+        current_password: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Requests a code with which ConfirmEmailChange changes the user's e-mail address. It is mailed to the new address.
+
+        The response is the same whether or not the new address has an account; only the mail differs. Wrong passwords back off,
+        together with those of SignIn. A newer request replaces the last one.
+
+        Args:
+            new_email: New e-mail address. ASCII, in the form that mail servers accept: `a..b@c.example` is refused.
+            current_password: Present password.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            CredentialsInvalid: No account that may sign in has this address and password.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
+        """
+        request = user_email_change_pb2.RequestEmailChangeRequest(
+            new_email=new_email,
+            current_password=current_password,
+        )
+        self._request_email_change(request, timeout)
+
+    def confirm_email_change(
+        self,
+        *,
+        code: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Changes the user's e-mail address with the code that was mailed to the new one. The former address is told.
+
+        A code works once, for an hour and for five attempts.
+
+        Args:
+            code: Code from the mail to the new address, eight digits.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            CodeInvalid: The code is wrong, used, expired or out of attempts; request a new one.
+            EmailTaken: The partner already has a user with this address.
+        """
+        request = user_email_change_pb2.ConfirmEmailChangeRequest(
+            code=code,
+        )
+        self._confirm_email_change(request, timeout)
 
 
 class Oauth:
