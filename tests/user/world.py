@@ -156,10 +156,12 @@ class World:
         )
         return await self.partners.CreatePartner(request, metadata=operator.metadata)
 
-    async def client(self, operator: Person, partner: partner_pb2.Partner, scopes: str = "") -> partner_pb2.Client:
+    async def client(
+        self, operator: Person, partner: partner_pb2.Partner, scopes: str = "", **more: Any
+    ) -> partner_pb2.Client:
         """A client of a partner's, with its secret."""
         request = partner_service_pb2.CreateClientRequest(
-            partner_id=partner.partner_id, display_name="Shop", scopes=scopes.split() or list(partner.scopes)
+            partner_id=partner.partner_id, display_name="Shop", scopes=scopes.split() or list(partner.scopes), **more
         )
         return await self.partners.CreateClient(request, metadata=operator.metadata)
 

@@ -14,7 +14,7 @@ from chassis.rpc.call import Call
 from services.user.keys.issuer import ACCESS_TOKEN_LIFETIME, Issuer
 from services.user.keys.ring import KeyRing
 from services.user.oauth.domain import OAuthError, matches_any, read_credentials, read_form, read_scopes
-from services.user.partners.domain import SUSPENDED
+from services.user.partners.domain import CLIENT_CREDENTIALS, SUSPENDED
 from services.user.partners.repository import ClientAccount, PartnerRepository
 from services.user.sessions.domain import RefreshTokenInvalid, ScopeNotHeld
 from services.user.sessions.sessions import Sessions
@@ -94,7 +94,7 @@ class OAuthHandlers:
             return None
         presented = [self._partners.hash_secret(secret) for secret in credentials.secrets]
         account = await self._partners.get_account(credentials.client_id, self._clock.now())
-        stored = account.secret_hashes if account else (bytes(32),)
+        stored = account.secret_hashes if account and account.client.takes_secrets else (bytes(32),)
         # An unknown client, a wrong secret and a revoked client get the same response.
         if not matches_any(stored, presented) or account is None or account.client.revoked_at is not None:
             raise OAuthError("invalid_client", "Client authentication failed.", 401)
@@ -105,6 +105,8 @@ class OAuthHandlers:
             raise OAuthError("invalid_client", "The client must authenticate.", 401)
         if account.partner_state == SUSPENDED:
             raise OAuthError("unauthorized_client", "The partner is suspended.")
+        if CLIENT_CREDENTIALS not in account.client.grant_types:
+            raise OAuthError("unauthorized_client", "The client may not use this grant type.")
         # Scopes that the partner lost are lost to its clients too.
         allowed = set(account.client.scopes) & set(account.partner_scopes)
         scopes = read_scopes(form, allowed) or tuple(sorted(allowed))

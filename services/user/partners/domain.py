@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 from chassis.errors import EtagMismatch, FailedPrecondition, NotFound, PermissionDenied
 
 ACTIVE, SUSPENDED = "ACTIVE", "SUSPENDED"
+SECRET, PRIVATE_KEY, NONE = "SECRET", "PRIVATE_KEY", "NONE"
+"""How a client authenticates."""
+CLIENT_CREDENTIALS, AUTHORIZATION_CODE = "CLIENT_CREDENTIALS", "AUTHORIZATION_CODE"
 SECRET_OVERLAP = timedelta(hours=24)
 """How long a replaced secret keeps working."""
 
@@ -30,6 +33,10 @@ class ClientNotFound(NotFound):
 
 class ClientModeNotAllowed(PermissionDenied):
     """The caller does not manage clients of the mode {mode}."""
+
+
+class ClientWithoutSecret(FailedPrecondition):
+    """The client {client_id} does not authenticate with a secret."""
 
 
 class ScopeNotGranted(FailedPrecondition):
@@ -96,6 +103,34 @@ class Client:
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
     mode: str = "LIVE"
+    authentication: str = SECRET
+    grant_types: tuple[str, ...] = (CLIENT_CREDENTIALS,)
+    redirect_uris: tuple[str, ...] = ()
+    jwks: str | None = None
+    revision: int = 1
+
+    @property
+    def etag(self) -> str:
+        """Changes with every update of the client."""
+        return str(self.revision)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it can keep no secret, so that anyone can say that they are it."""
+        return self.authentication == NONE
+
+    @property
+    def takes_secrets(self) -> bool:
+        """Whether it may authenticate with a secret."""
+        return self.authentication == SECRET
+
+    def update(self, etag: str, changes: dict[str, object]) -> "Client":
+        """Set fields by name; returns the client itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
+        if etag and etag != self.etag:
+            raise EtagMismatch(etag=self.etag)
+        if all(getattr(self, name) == value for name, value in changes.items()):
+            return self
+        return replace(self, revision=self.revision + 1, **changes)  # type: ignore[arg-type]
 
 
 def make_secret() -> str:

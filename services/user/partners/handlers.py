@@ -19,11 +19,13 @@ from chassis.storage.database import Database, Transaction
 from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
+from services.user.partners import registration
 from services.user.partners.domain import (
     ACTIVE,
     Client,
     ClientModeNotAllowed,
     ClientNotFound,
+    ClientWithoutSecret,
     Partner,
     PartnerNotFound,
     make_secret,
@@ -114,17 +116,40 @@ class PartnerHandlers:
             scopes=tuple(sorted(request.scopes)),
             created_at=now,
             mode=_mode_of_new(request, call.caller),
+            **registration.of_new(request),
         )
-        secret = make_secret()
+        registration.refuse_invalid(client, "")
+        secret = make_secret() if client.takes_secrets else ""
         async with self._database.transaction() as tx:
             partner = await self._partners.lock(tx, request.partner_id)
             if partner is None:
                 raise PartnerNotFound(partner_id=request.partner_id)
             partner.require(request.scopes)
             await self._partners.insert_client(tx, client)
-            await self._partners.insert_secret(tx, client.client_id, secret, now)
+            if secret:
+                await self._partners.insert_secret(tx, client.client_id, secret, now)
             await self._audit.record(tx, call, "client.created", subject=client.client_id)
         return to_client_message(client, secret)
+
+    async def UpdateClient(self, request: pb.UpdateClientRequest, call: Call) -> partner_pb2.Client:
+        """Updates the fields of the mask, or those that are set; a revoked client is not found."""
+        partner_id, client_id = request.client.partner_id, request.client.client_id
+        self._refuse_other_partner(call, partner_id, ClientNotFound(client_id=client_id))
+        changes = registration.changes(request)
+        async with self._database.transaction() as tx:
+            partner = await self._partners.lock(tx, partner_id)
+            client = await self._lock_client(tx, request.client, call)
+            if partner is None or client.revoked_at is not None:
+                raise ClientNotFound(client_id=client_id)
+            changed = client.update(request.client.etag, changes)
+            registration.refuse_invalid(changed, "client.")
+            if "scopes" in changes:
+                partner.require(changed.scopes)
+            if changed is not client:
+                await self._partners.update_client(tx, changed)
+                fields = changed_fields(client, changed)
+                await self._audit.record(tx, call, "client.updated", subject=client_id, fields=fields)
+        return to_client_message(changed)
 
     async def ListClients(self, request: pb.ListClientsRequest, call: Call) -> pb.ListClientsResponse:
         """Newest first, including revoked clients; a client sees those of its own mode."""
@@ -145,6 +170,8 @@ class PartnerHandlers:
             client = await self._lock_client(tx, request, call)
             if client.revoked_at is not None:
                 raise ClientNotFound(client_id=request.client_id)
+            if not client.takes_secrets:
+                raise ClientWithoutSecret(client_id=client.client_id)
             await self._partners.insert_secret(tx, client.client_id, secret, now)
             await self._audit.record(tx, call, "client.secret_rotated", subject=client.client_id)
         return to_client_message(client, secret)
@@ -160,7 +187,10 @@ class PartnerHandlers:
         return Empty()
 
     async def _lock_client(
-        self, tx: Transaction, request: pb.RotateClientSecretRequest | pb.RevokeClientRequest, call: Call
+        self,
+        tx: Transaction,
+        request: pb.RotateClientSecretRequest | pb.RevokeClientRequest | partner_pb2.ClientSettings,
+        call: Call,
     ) -> Client:
         seen = ownership.modes_of(call.caller)
         client = await self._partners.lock_client(tx, request.partner_id, seen, request.client_id)
@@ -234,6 +264,7 @@ def to_client_message(client: Client, secret: str = "") -> partner_pb2.Client:
         scopes=client.scopes,
         secret=secret,
         mode=modes.to_message(client.mode),
+        **registration.to_fields(client),
     )
     message.create_time.FromDatetime(client.created_at)
     if client.last_used_at is not None:

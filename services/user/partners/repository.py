@@ -41,6 +41,21 @@ _INSERT_CLIENT = Query(
 )
 _LOCK_CLIENT = Query(_get_client.with_for_update(), name="lock client")
 _LIST_CLIENTS = {after: _page(_c.client_id, after, of_partner_in(clients)) for after in (False, True)}
+_UPDATED_OF_CLIENT = (
+    "display_name",
+    "scopes",
+    "authentication",
+    "grant_types",
+    "redirect_uris",
+    "jwks",
+    "revision",
+)
+_UPDATE_CLIENT = Query(
+    update(clients)
+    .where(_c.client_id == bindparam("id"), of_partner_in(clients))
+    .values({name: bindparam(name) for name in _UPDATED_OF_CLIENT}),
+    name="update client",
+)
 _REVOKE_CLIENT = Query(
     update(clients)
     .where(_c.client_id == bindparam("id"), of_partner_in(clients))
@@ -136,8 +151,15 @@ class PartnerRepository:
 
     async def insert_client(self, tx: Transaction, client: Client) -> None:
         """Insert a client; its secret is inserted separately."""
-        values = {c.name: getattr(client, c.name) for c in clients.columns}
-        await tx.run(_INSERT_CLIENT, **{**values, "scopes": list(client.scopes)})
+        await tx.run(_INSERT_CLIENT, **{c.name: _value(getattr(client, c.name)) for c in clients.columns})
+
+    async def update_client(self, tx: Transaction, client: Client) -> None:
+        """Store a locked client. Without a secret it has no use for those that it has: they are deleted."""
+        values = {name: _value(getattr(client, name)) for name in _UPDATED_OF_CLIENT}
+        named = {"id": client.client_id, "partner_id": client.partner_id, "modes": [client.mode]}
+        await tx.run(_UPDATE_CLIENT, **named, **values)
+        if not client.takes_secrets:
+            await tx.run(_DELETE_SECRETS, id=client.client_id)
 
     async def lock_client(
         self, tx: Transaction, partner_id: str, modes: Sequence[str], client_id: str
@@ -196,5 +218,10 @@ def _open_partner(row: Row) -> Partner:
 
 
 def _open_client(row: Row) -> Client:
-    values = {c.name: getattr(row, c.name) for c in clients.columns}
-    return Client(**{**values, "scopes": tuple(row.scopes)})
+    read: dict[str, Any] = {c.name: getattr(row, c.name) for c in clients.columns}
+    lists = {name: tuple(value) for name, value in read.items() if isinstance(value, list)}
+    return Client(**{**read, **lists})
+
+
+def _value(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

@@ -92,7 +92,8 @@ async def _check_mixed(world: World, method: Method, actor: Actor, group: str) -
     """A stranger's own owner does not open the way to another's thing."""
     if method.route is None or len(method.route.variables) < 2 or not actor.group:
         return
-    mixed = {**await world.create(group), method.owner: (await world.create(actor.group))[method.owner]}
+    name = method.owner.rpartition(".")[2]
+    mixed = {**await world.create(group), name: (await world.create(actor.group))[name]}
     reason = await _reason(world, method, actor, request(method, mixed))
     assert reason.endswith("_NOT_FOUND"), (actor.name, method.full_name)
 

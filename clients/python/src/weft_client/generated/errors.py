@@ -49,6 +49,18 @@ class ClientNotFound(failures.NotFound):
         return self.metadata.get('client_id', '')
 
 
+class ClientWithoutSecret(failures.FailedPrecondition):
+    """The client does not authenticate with a secret, so it has none to rotate. Metadata: `client_id`."""
+
+    reason = 'CLIENT_WITHOUT_SECRET'
+    domain = 'weft.user.v1'
+
+    @property
+    def client_id(self) -> str:
+        """The metadata `client_id`; empty where the service left it out."""
+        return self.metadata.get('client_id', '')
+
+
 class CodeInvalid(failures.FailedPrecondition):
     """The code is wrong, used, expired or out of attempts; request a new one."""
 
@@ -700,6 +712,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'CALLER_NOT_ALLOWED'): CallerNotAllowed,
     ('weft.user.v1', 'CLIENT_MODE_NOT_ALLOWED'): ClientModeNotAllowed,
     ('weft.user.v1', 'CLIENT_NOT_FOUND'): ClientNotFound,
+    ('weft.user.v1', 'CLIENT_WITHOUT_SECRET'): ClientWithoutSecret,
     ('weft.user.v1', 'CODE_INVALID'): CodeInvalid,
     ('weft.user.v1', 'CODE_REQUEST_NOT_FOUND'): CodeRequestNotFound,
     ('weft.api.v1', 'CONTENT_TYPE_UNSUPPORTED'): ContentTypeUnsupported,
@@ -772,6 +785,7 @@ __all__ = [
     'CallerNotAllowed',
     'ClientModeNotAllowed',
     'ClientNotFound',
+    'ClientWithoutSecret',
     'CodeInvalid',
     'CodeRequestNotFound',
     'ContentTypeUnsupported',

@@ -67,8 +67,9 @@ PARTNER_SERVICE_UPDATE_PARTNER = Method('/weft.user.v1.PartnerService/UpdatePart
 PARTNER_SERVICE_SUSPEND_PARTNER = Method('/weft.user.v1.PartnerService/SuspendPartner', 'user', user_partner_service_pb2.SuspendPartnerRequest, user_partner_pb2.Partner, 5.0, keyed=True, errors=('weft.user.v1/PARTNER_NOT_FOUND', 'weft.user.v1/PARTNER_ALREADY_SUSPENDED'))
 PARTNER_SERVICE_REINSTATE_PARTNER = Method('/weft.user.v1.PartnerService/ReinstatePartner', 'user', user_partner_service_pb2.ReinstatePartnerRequest, user_partner_pb2.Partner, 5.0, keyed=True, errors=('weft.user.v1/PARTNER_NOT_FOUND', 'weft.user.v1/PARTNER_NOT_SUSPENDED'))
 PARTNER_SERVICE_CREATE_CLIENT = Method('/weft.user.v1.PartnerService/CreateClient', 'user', user_partner_service_pb2.CreateClientRequest, user_partner_pb2.Client, 5.0, errors=('weft.user.v1/CLIENT_MODE_NOT_ALLOWED', 'weft.user.v1/PARTNER_NOT_FOUND', 'weft.user.v1/SCOPE_NOT_GRANTED'))
+PARTNER_SERVICE_UPDATE_CLIENT = Method('/weft.user.v1.PartnerService/UpdateClient', 'user', user_partner_service_pb2.UpdateClientRequest, user_partner_pb2.Client, 5.0, repeatable=True, errors=('weft.user.v1/CLIENT_NOT_FOUND', 'weft.user.v1/SCOPE_NOT_GRANTED'))
 PARTNER_SERVICE_LIST_CLIENTS = Method('/weft.user.v1.PartnerService/ListClients', 'user', user_partner_service_pb2.ListClientsRequest, user_partner_service_pb2.ListClientsResponse, 5.0, repeatable=True, errors=('weft.user.v1/PARTNER_NOT_FOUND',))
-PARTNER_SERVICE_ROTATE_CLIENT_SECRET = Method('/weft.user.v1.PartnerService/RotateClientSecret', 'user', user_partner_service_pb2.RotateClientSecretRequest, user_partner_pb2.Client, 5.0, errors=('weft.user.v1/CLIENT_NOT_FOUND',))
+PARTNER_SERVICE_ROTATE_CLIENT_SECRET = Method('/weft.user.v1.PartnerService/RotateClientSecret', 'user', user_partner_service_pb2.RotateClientSecretRequest, user_partner_pb2.Client, 5.0, errors=('weft.user.v1/CLIENT_NOT_FOUND', 'weft.user.v1/CLIENT_WITHOUT_SECRET'))
 PARTNER_SERVICE_REVOKE_CLIENT = Method('/weft.user.v1.PartnerService/RevokeClient', 'user', user_partner_service_pb2.RevokeClientRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/CLIENT_NOT_FOUND',))
 USER_SERVICE_CREATE_USER = Method('/weft.user.v1.UserService/CreateUser', 'user', user_user_service_pb2.CreateUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/EMAIL_TAKEN', 'weft.user.v1/EXTERNAL_REFERENCE_TAKEN'))
 USER_SERVICE_GET_USER = Method('/weft.user.v1.UserService/GetUser', 'user', user_user_service_pb2.GetUserRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
@@ -117,6 +118,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'partners.suspend_partner': PARTNER_SERVICE_SUSPEND_PARTNER,
     'partners.reinstate_partner': PARTNER_SERVICE_REINSTATE_PARTNER,
     'partners.create_client': PARTNER_SERVICE_CREATE_CLIENT,
+    'partners.update_client': PARTNER_SERVICE_UPDATE_CLIENT,
     'partners.list_clients': PARTNER_SERVICE_LIST_CLIENTS,
     'partners.rotate_client_secret': PARTNER_SERVICE_ROTATE_CLIENT_SECRET,
     'partners.revoke_client': PARTNER_SERVICE_REVOKE_CLIENT,

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import plan_pb2 as weft_dot_api_dot_v1_dot_plan__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/user/v1/partner.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x16weft/api/v1/plan.proto\x1a\x18weft/api/v1/policy.proto\"\xf2\x03\n\x07Partner\x12*\n\npartner_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tpartnerId\x12\x31\n\x0c\x64isplay_name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00R\x0b\x64isplayName\x88\x01\x01\x12\x36\n\x04plan\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.PlanB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x01R\x04plan\x88\x01\x01\x12[\n\x06scopes\x18\x04 \x03(\tBC\xbaH\x1f\x92\x01\x1c\x10\x32\x18\x01\"\x16r\x14\x18@2\x10^[a-z]+\\.[a-z]+$\x9a\xe7\x18\x1d\x61 scope such as `orders.read`R\x06scopes\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32\x1a.weft.user.v1.PartnerStateB\x04\xe2\x41\x01\x03R\x05state\x12\x41\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tagB\x0f\n\r_display_nameB\x07\n\x05_plan\"\xa3\x03\n\x06\x43lient\x12!\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x08\x63lientId\x12#\n\npartner_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\tpartnerId\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12#\n\x06secret\x18\x05 \x01(\tB\x0b\x80\x01\x01\xe2\x41\x01\x03\x88\xe7\x18\x02R\x06secret\x12\x44\n\rlast_use_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0blastUseTime\x12\x41\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nrevokeTime\x12%\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode*d\n\x0cPartnerState\x12\x1d\n\x19PARTNER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14PARTNER_STATE_ACTIVE\x10\x01\x12\x1b\n\x17PARTNER_STATE_SUSPENDED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/user/v1/partner.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x16weft/api/v1/plan.proto\x1a\x18weft/api/v1/policy.proto\"\xf2\x03\n\x07Partner\x12*\n\npartner_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tpartnerId\x12\x31\n\x0c\x64isplay_name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00R\x0b\x64isplayName\x88\x01\x01\x12\x36\n\x04plan\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.PlanB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x01R\x04plan\x88\x01\x01\x12[\n\x06scopes\x18\x04 \x03(\tBC\xbaH\x1f\x92\x01\x1c\x10\x32\x18\x01\"\x16r\x14\x18@2\x10^[a-z]+\\.[a-z]+$\x9a\xe7\x18\x1d\x61 scope such as `orders.read`R\x06scopes\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32\x1a.weft.user.v1.PartnerStateB\x04\xe2\x41\x01\x03R\x05state\x12\x41\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tagB\x0f\n\r_display_nameB\x07\n\x05_plan\"\x96\x05\n\x06\x43lient\x12!\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x08\x63lientId\x12#\n\npartner_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\tpartnerId\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12#\n\x06secret\x18\x05 \x01(\tB\x0b\x80\x01\x01\xe2\x41\x01\x03\x88\xe7\x18\x02R\x06secret\x12\x44\n\rlast_use_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0blastUseTime\x12\x41\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nrevokeTime\x12%\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode\x12J\n\x0e\x61uthentication\x18\x14 \x01(\x0e\x32\".weft.user.v1.ClientAuthenticationR\x0e\x61uthentication\x12\x38\n\x0bgrant_types\x18\x15 \x03(\x0e\x32\x17.weft.user.v1.GrantTypeR\ngrantTypes\x12#\n\rredirect_uris\x18\x16 \x03(\tR\x0credirectUris\x12\x32\n\x04jwks\x18\x17 \x01(\x0b\x32\x17.google.protobuf.StructB\x05\x90\xe7\x18\x80@R\x04jwks\x12\x12\n\x04\x65tag\x18\x18 \x01(\tR\x04\x65tag\"\xd7\x04\n\x0e\x43lientSettings\x12*\n\npartner_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tpartnerId\x12(\n\tclient_id\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\x08\x63lientId\x12\x31\n\x0c\x64isplay_name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00R\x0b\x64isplayName\x88\x01\x01\x12[\n\x06scopes\x18\x04 \x03(\tBC\xbaH\x1f\x92\x01\x1c\x10\x32\x18\x01\"\x16r\x14\x18@2\x10^[a-z]+\\.[a-z]+$\x9a\xe7\x18\x1d\x61 scope such as `orders.read`R\x06scopes\x12[\n\x0e\x61uthentication\x18\x14 \x01(\x0e\x32\".weft.user.v1.ClientAuthenticationB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x01R\x0e\x61uthentication\x88\x01\x01\x12M\n\x0bgrant_types\x18\x15 \x03(\x0e\x32\x17.weft.user.v1.GrantTypeB\x13\xbaH\x10\x92\x01\r\x10\x02\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00R\ngrantTypes\x12:\n\rredirect_uris\x18\x16 \x03(\tB\x15\xe2\x41\x01\x01\xbaH\x0e\x92\x01\x0b\x10\n\x18\x01\"\x05r\x03\x18\x80\x04R\x0credirectUris\x12\x36\n\x04jwks\x18\x17 \x01(\x0b\x32\x17.google.protobuf.StructB\t\xe2\x41\x01\x01\x90\xe7\x18\x80@R\x04jwks\x12\x1b\n\x04\x65tag\x18\x18 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tagB\x0f\n\r_display_nameB\x11\n\x0f_authentication*d\n\x0cPartnerState\x12\x1d\n\x19PARTNER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14PARTNER_STATE_ACTIVE\x10\x01\x12\x1b\n\x17PARTNER_STATE_SUSPENDED\x10\x02*\xa6\x01\n\x14\x43lientAuthentication\x12%\n!CLIENT_AUTHENTICATION_UNSPECIFIED\x10\x00\x12 \n\x1c\x43LIENT_AUTHENTICATION_SECRET\x10\x01\x12%\n!CLIENT_AUTHENTICATION_PRIVATE_KEY\x10\x02\x12\x1e\n\x1a\x43LIENT_AUTHENTICATION_NONE\x10\x03*m\n\tGrantType\x12\x1a\n\x16GRANT_TYPE_UNSPECIFIED\x10\x00\x12!\n\x1dGRANT_TYPE_CLIENT_CREDENTIALS\x10\x01\x12!\n\x1dGRANT_TYPE_AUTHORIZATION_CODE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,10 +66,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_CLIENT'].fields_by_name['revoke_time']._loaded_options = None
   _globals['_CLIENT'].fields_by_name['revoke_time']._serialized_options = b'\342A\001\003'
-  _globals['_PARTNERSTATE']._serialized_start=1136
-  _globals['_PARTNERSTATE']._serialized_end=1236
-  _globals['_PARTNER']._serialized_start=214
-  _globals['_PARTNER']._serialized_end=712
-  _globals['_CLIENT']._serialized_start=715
-  _globals['_CLIENT']._serialized_end=1134
+  _globals['_CLIENT'].fields_by_name['jwks']._loaded_options = None
+  _globals['_CLIENT'].fields_by_name['jwks']._serialized_options = b'\220\347\030\200@'
+  _globals['_CLIENTSETTINGS'].fields_by_name['partner_id']._loaded_options = None
+  _globals['_CLIENTSETTINGS'].fields_by_name['partner_id']._serialized_options = b'\342A\001\003\272H\004r\002\030('
+  _globals['_CLIENTSETTINGS'].fields_by_name['client_id']._loaded_options = None
+  _globals['_CLIENTSETTINGS'].fields_by_name['client_id']._serialized_options = b'\342A\001\003\272H\004r\002\030('
+  _globals['_CLIENTSETTINGS'].fields_by_name['display_name']._loaded_options = None
+  _globals['_CLIENTSETTINGS'].fields_by_name['display_name']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_CLIENTSETTINGS'].fields_by_name['scopes']._loaded_options = None
+  _globals['_CLIENTSETTINGS'].fields_by_name['scopes']._serialized_options = b'\272H\037\222\001\034\0202\030\001\"\026r\024\030@2\020^[a-z]+\\.[a-z]+$\232\347\030\035a scope such as `orders.read`'
+  _globals['_CLIENTSETTINGS'].fields_by_name['authentication']._loaded_options = None
+  _globals['_CLIENTSETTINGS'].fields_by_name['authentication']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_CLIENTSETTINGS'].fields_by_name['grant_types']._loaded_options = None
+  _globals['_CLIENTSETTINGS'].fields_by_name['grant_types']._serialized_options = b'\272H\020\222\001\r\020\002\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_CLIENTSETTINGS'].fields_by_name['redirect_uris']._loaded_options = None
+  _globals['_CLIENTSETTINGS'].fields_by_name['redirect_uris']._serialized_options = b'\342A\001\001\272H\016\222\001\013\020\n\030\001\"\005r\003\030\200\004'
+  _globals['_CLIENTSETTINGS'].fields_by_name['jwks']._loaded_options = None
+  _globals['_CLIENTSETTINGS'].fields_by_name['jwks']._serialized_options = b'\342A\001\001\220\347\030\200@'
+  _globals['_CLIENTSETTINGS'].fields_by_name['etag']._loaded_options = None
+  _globals['_CLIENTSETTINGS'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_PARTNERSTATE']._serialized_start=2011
+  _globals['_PARTNERSTATE']._serialized_end=2111
+  _globals['_CLIENTAUTHENTICATION']._serialized_start=2114
+  _globals['_CLIENTAUTHENTICATION']._serialized_end=2280
+  _globals['_GRANTTYPE']._serialized_start=2282
+  _globals['_GRANTTYPE']._serialized_end=2391
+  _globals['_PARTNER']._serialized_start=244
+  _globals['_PARTNER']._serialized_end=742
+  _globals['_CLIENT']._serialized_start=745
+  _globals['_CLIENT']._serialized_end=1407
+  _globals['_CLIENTSETTINGS']._serialized_start=1410
+  _globals['_CLIENTSETTINGS']._serialized_end=2009
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -45,6 +46,58 @@ PARTNER_STATE_ACTIVE: PartnerState.ValueType  # 1
 PARTNER_STATE_SUSPENDED: PartnerState.ValueType  # 2
 """Its clients get no tokens."""
 Global___PartnerState: _TypeAlias = PartnerState  # noqa: Y015
+
+class _ClientAuthentication:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ClientAuthenticationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClientAuthentication.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CLIENT_AUTHENTICATION_UNSPECIFIED: _ClientAuthentication.ValueType  # 0
+    """Not a method."""
+    CLIENT_AUTHENTICATION_SECRET: _ClientAuthentication.ValueType  # 1
+    """With a secret, or with one of its keys if it has any: a confidential client."""
+    CLIENT_AUTHENTICATION_PRIVATE_KEY: _ClientAuthentication.ValueType  # 2
+    """With one of its keys only, by a signed assertion (RFC 7523): a confidential client."""
+    CLIENT_AUTHENTICATION_NONE: _ClientAuthentication.ValueType  # 3
+    """Not at all: a public client, such as an app on a phone or in a browser, which can keep no secret."""
+
+class ClientAuthentication(_ClientAuthentication, metaclass=_ClientAuthenticationEnumTypeWrapper):
+    """How a client authenticates at the token endpoint; `token_endpoint_auth_method` of RFC 7591."""
+
+CLIENT_AUTHENTICATION_UNSPECIFIED: ClientAuthentication.ValueType  # 0
+"""Not a method."""
+CLIENT_AUTHENTICATION_SECRET: ClientAuthentication.ValueType  # 1
+"""With a secret, or with one of its keys if it has any: a confidential client."""
+CLIENT_AUTHENTICATION_PRIVATE_KEY: ClientAuthentication.ValueType  # 2
+"""With one of its keys only, by a signed assertion (RFC 7523): a confidential client."""
+CLIENT_AUTHENTICATION_NONE: ClientAuthentication.ValueType  # 3
+"""Not at all: a public client, such as an app on a phone or in a browser, which can keep no secret."""
+Global___ClientAuthentication: _TypeAlias = ClientAuthentication  # noqa: Y015
+
+class _GrantType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GrantTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GrantType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GRANT_TYPE_UNSPECIFIED: _GrantType.ValueType  # 0
+    """Not a grant."""
+    GRANT_TYPE_CLIENT_CREDENTIALS: _GrantType.ValueType  # 1
+    """For the client itself (RFC 6749, section 4.4)."""
+    GRANT_TYPE_AUTHORIZATION_CODE: _GrantType.ValueType  # 2
+    """For a person who allows it (section 4.1), with PKCE; refresh tokens come with the scope `offline_access`."""
+
+class GrantType(_GrantType, metaclass=_GrantTypeEnumTypeWrapper):
+    """How a client may get tokens."""
+
+GRANT_TYPE_UNSPECIFIED: GrantType.ValueType  # 0
+"""Not a grant."""
+GRANT_TYPE_CLIENT_CREDENTIALS: GrantType.ValueType  # 1
+"""For the client itself (RFC 6749, section 4.4)."""
+GRANT_TYPE_AUTHORIZATION_CODE: GrantType.ValueType  # 2
+"""For a person who allows it (section 4.1), with PKCE; refresh tokens come with the scope `offline_access`."""
+Global___GrantType: _TypeAlias = GrantType  # noqa: Y015
 
 @_typing.final
 class Partner(_message.Message):
@@ -124,6 +177,11 @@ class Client(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
+    AUTHENTICATION_FIELD_NUMBER: _builtins.int
+    GRANT_TYPES_FIELD_NUMBER: _builtins.int
+    REDIRECT_URIS_FIELD_NUMBER: _builtins.int
+    JWKS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Prefix `cli_`. The `client_id` of OAuth 2.0."""
     partner_id: _builtins.str
@@ -134,6 +192,10 @@ class Client(_message.Message):
     """Returned only by CreateClient and RotateClientSecret; only a hash is stored."""
     mode: _mode_pb2.Mode.ValueType
     """The mode of all that the client creates and sees. It never changes."""
+    authentication: Global___ClientAuthentication.ValueType
+    """How the client authenticates at the token endpoint."""
+    etag: _builtins.str
+    """Changes with every update of the client. An update with a stale etag is refused; an update without one is not."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The scopes that its tokens can have, such as `orders.read`."""
@@ -150,6 +212,18 @@ class Client(_message.Message):
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
         """When the client was revoked; absent if it is not."""
 
+    @_builtins.property
+    def grant_types(self) -> _containers.RepeatedScalarFieldContainer[Global___GrantType.ValueType]:
+        """The grants that the client may use."""
+
+    @_builtins.property
+    def redirect_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where the authorization endpoint may send people back to."""
+
+    @_builtins.property
+    def jwks(self) -> _struct_pb2.Struct:
+        """The public keys of `private_key_jwt`, a JSON Web Key Set (RFC 7517); absent without any."""
+
     def __init__(
         self,
         *,
@@ -162,11 +236,87 @@ class Client(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
         mode: _mode_pb2.Mode.ValueType = ...,
+        authentication: Global___ClientAuthentication.ValueType = ...,
+        grant_types: _abc.Iterable[Global___GrantType.ValueType] | None = ...,
+        redirect_uris: _abc.Iterable[_builtins.str] | None = ...,
+        jwks: _struct_pb2.Struct | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "jwks", b"jwks", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "create_time", b"create_time", "display_name", b"display_name", "last_use_time", b"last_use_time", "mode", b"mode", "partner_id", b"partner_id", "revoke_time", b"revoke_time", "scopes", b"scopes", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authentication", b"authentication", "client_id", b"client_id", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "grant_types", b"grant_types", "jwks", b"jwks", "last_use_time", b"last_use_time", "mode", b"mode", "partner_id", b"partner_id", "redirect_uris", b"redirect_uris", "revoke_time", b"revoke_time", "scopes", b"scopes", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Client: _TypeAlias = Client  # noqa: Y015
+
+@_typing.final
+class ClientSettings(_message.Message):
+    """What of a client can be updated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    AUTHENTICATION_FIELD_NUMBER: _builtins.int
+    GRANT_TYPES_FIELD_NUMBER: _builtins.int
+    REDIRECT_URIS_FIELD_NUMBER: _builtins.int
+    JWKS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    partner_id: _builtins.str
+    """Prefix `prt_`."""
+    client_id: _builtins.str
+    """Prefix `cli_`."""
+    display_name: _builtins.str
+    """Display name. People see it when they are asked for their consent."""
+    authentication: Global___ClientAuthentication.ValueType
+    """How the client authenticates at the token endpoint. CLIENT_AUTHENTICATION_PRIVATE_KEY ends its secrets."""
+    etag: _builtins.str
+    """The etag of the client as it was read. An update with a stale etag is refused; an update without one is not."""
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """A subset of the partner's scopes, such as `orders.read`."""
+
+    @_builtins.property
+    def grant_types(self) -> _containers.RepeatedScalarFieldContainer[Global___GrantType.ValueType]:
+        """The grants that the client may use."""
+
+    @_builtins.property
+    def redirect_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where the authorization endpoint may send people back to, such as `https://shop.example/callback`; see CreateClient."""
+
+    @_builtins.property
+    def jwks(self) -> _struct_pb2.Struct:
+        """The public keys of `private_key_jwt`, a JSON Web Key Set (RFC 7517) of at most five keys: EC on P-256, or RSA of 2048
+        bits or more.
+        """
+
+    def __init__(
+        self,
+        *,
+        partner_id: _builtins.str = ...,
+        client_id: _builtins.str = ...,
+        display_name: _builtins.str | None = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        authentication: Global___ClientAuthentication.ValueType | None = ...,
+        grant_types: _abc.Iterable[Global___GrantType.ValueType] | None = ...,
+        redirect_uris: _abc.Iterable[_builtins.str] | None = ...,
+        jwks: _struct_pb2.Struct | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_authentication", b"_authentication", "_display_name", b"_display_name", "authentication", b"authentication", "display_name", b"display_name", "jwks", b"jwks"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_authentication", b"_authentication", "_display_name", b"_display_name", "authentication", b"authentication", "client_id", b"client_id", "display_name", b"display_name", "etag", b"etag", "grant_types", b"grant_types", "jwks", b"jwks", "partner_id", b"partner_id", "redirect_uris", b"redirect_uris", "scopes", b"scopes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__authentication: _TypeAlias = _typing.Literal["authentication"]  # noqa: Y015
+    _WhichOneofArgType__authentication: _TypeAlias = _typing.Literal["_authentication", b"_authentication"]  # noqa: Y015
+    _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
+    _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__authentication) -> _WhichOneofReturnType__authentication | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
+
+Global___ClientSettings: _TypeAlias = ClientSettings  # noqa: Y015

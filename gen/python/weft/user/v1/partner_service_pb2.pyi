@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from weft.api.v1 import mode_pb2 as _mode_pb2
 from weft.api.v1 import plan_pb2 as _plan_pb2
@@ -214,15 +215,41 @@ class CreateClientRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
+    AUTHENTICATION_FIELD_NUMBER: _builtins.int
+    GRANT_TYPES_FIELD_NUMBER: _builtins.int
+    REDIRECT_URIS_FIELD_NUMBER: _builtins.int
+    JWKS_FIELD_NUMBER: _builtins.int
     partner_id: _builtins.str
     """Prefix `prt_`."""
     display_name: _builtins.str
     """Display name."""
     mode: _mode_pb2.Mode.ValueType
     """The mode of all that the client creates and sees. Defaults to that of the caller; operators are in LIVE."""
+    authentication: _partner_pb2.ClientAuthentication.ValueType
+    """How the client authenticates at the token endpoint. Defaults to CLIENT_AUTHENTICATION_SECRET."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """A subset of the partner's scopes, such as `orders.read`."""
+
+    @_builtins.property
+    def grant_types(self) -> _containers.RepeatedScalarFieldContainer[_partner_pb2.GrantType.ValueType]:
+        """The grants that the client may use. Defaults to GRANT_TYPE_CLIENT_CREDENTIALS, or to GRANT_TYPE_AUTHORIZATION_CODE for a
+        client with redirect URIs.
+        """
+
+    @_builtins.property
+    def redirect_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where the authorization endpoint may send people back to, such as `https://shop.example/callback`. Compared exactly.
+
+        An https address; `http://127.0.0.1/…` or `http://[::1]/…` for an app on the person's own machine, of any port
+        (RFC 8252); `http://localhost:…` for development; or, for a public client, a scheme of its own with a dot in its name.
+        """
+
+    @_builtins.property
+    def jwks(self) -> _struct_pb2.Struct:
+        """The public keys of `private_key_jwt`, a JSON Web Key Set (RFC 7517) of at most five keys: EC on P-256, or RSA of 2048
+        bits or more.
+        """
 
     def __init__(
         self,
@@ -231,14 +258,48 @@ class CreateClientRequest(_message.Message):
         display_name: _builtins.str = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         mode: _mode_pb2.Mode.ValueType = ...,
+        authentication: _partner_pb2.ClientAuthentication.ValueType = ...,
+        grant_types: _abc.Iterable[_partner_pb2.GrantType.ValueType] | None = ...,
+        redirect_uris: _abc.Iterable[_builtins.str] | None = ...,
+        jwks: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["jwks", b"jwks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "mode", b"mode", "partner_id", b"partner_id", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authentication", b"authentication", "display_name", b"display_name", "grant_types", b"grant_types", "jwks", b"jwks", "mode", b"mode", "partner_id", b"partner_id", "redirect_uris", b"redirect_uris", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateClientRequest: _TypeAlias = CreateClientRequest  # noqa: Y015
+
+@_typing.final
+class UpdateClientRequest(_message.Message):
+    """Request for UpdateClient."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def client(self) -> _partner_pb2.ClientSettings:
+        """The client's new values."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to update, such as `redirect_uris`, or `*` for all of them. Defaults to the fields present in `client`."""
+
+    def __init__(
+        self,
+        *,
+        client: _partner_pb2.ClientSettings | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateClientRequest: _TypeAlias = UpdateClientRequest  # noqa: Y015
 
 @_typing.final
 class ListClientsRequest(_message.Message):

@@ -72,6 +72,11 @@ class PartnerServiceStub:
                 request_serializer=weft_dot_user_dot_v1_dot_partner__service__pb2.CreateClientRequest.SerializeToString,
                 response_deserializer=weft_dot_user_dot_v1_dot_partner__pb2.Client.FromString,
                 _registered_method=True)
+        self.UpdateClient = channel.unary_unary(
+                '/weft.user.v1.PartnerService/UpdateClient',
+                request_serializer=weft_dot_user_dot_v1_dot_partner__service__pb2.UpdateClientRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_partner__pb2.Client.FromString,
+                _registered_method=True)
         self.ListClients = channel.unary_unary(
                 '/weft.user.v1.PartnerService/ListClients',
                 request_serializer=weft_dot_user_dot_v1_dot_partner__service__pb2.ListClientsRequest.SerializeToString,
@@ -136,7 +141,14 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateClient(self, request, context):
-        """Creates a client. The response is the only one with its secret.
+        """Creates a client. The response is the only one with its secret; a client that authenticates otherwise has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateClient(self, request, context):
+        """Updates a client. What it may no longer do ends with its next token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,6 +211,11 @@ def add_PartnerServiceServicer_to_server(servicer, server):
             'CreateClient': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateClient,
                     request_deserializer=weft_dot_user_dot_v1_dot_partner__service__pb2.CreateClientRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_partner__pb2.Client.SerializeToString,
+            ),
+            'UpdateClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateClient,
+                    request_deserializer=weft_dot_user_dot_v1_dot_partner__service__pb2.UpdateClientRequest.FromString,
                     response_serializer=weft_dot_user_dot_v1_dot_partner__pb2.Client.SerializeToString,
             ),
             'ListClients': grpc.unary_unary_rpc_method_handler(
@@ -406,6 +423,33 @@ class PartnerService:
             target,
             '/weft.user.v1.PartnerService/CreateClient',
             weft_dot_user_dot_v1_dot_partner__service__pb2.CreateClientRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_partner__pb2.Client.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.PartnerService/UpdateClient',
+            weft_dot_user_dot_v1_dot_partner__service__pb2.UpdateClientRequest.SerializeToString,
             weft_dot_user_dot_v1_dot_partner__pb2.Client.FromString,
             options,
             channel_credentials,

@@ -31,7 +31,9 @@ class PartnerServiceStub:
     ReinstatePartner: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.ReinstatePartnerRequest, _partner_pb2.Partner]
     """Reinstates a suspended partner. Its clients get tokens again."""
     CreateClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.CreateClientRequest, _partner_pb2.Client]
-    """Creates a client. The response is the only one with its secret."""
+    """Creates a client. The response is the only one with its secret; a client that authenticates otherwise has none."""
+    UpdateClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.UpdateClientRequest, _partner_pb2.Client]
+    """Updates a client. What it may no longer do ends with its next token."""
     ListClients: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.ListClientsRequest, _partner_service_pb2.ListClientsResponse]
     """Lists a partner's clients, newest first; for a client, those of its own mode."""
     RotateClientSecret: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.RotateClientSecretRequest, _partner_pb2.Client]
@@ -96,7 +98,15 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.CreateClientRequest,
         context: _aio.ServicerContext[_partner_service_pb2.CreateClientRequest, _abc.Awaitable[_partner_pb2.Client]],
     ) -> _abc.Awaitable[_partner_pb2.Client]:
-        """Creates a client. The response is the only one with its secret."""
+        """Creates a client. The response is the only one with its secret; a client that authenticates otherwise has none."""
+
+    @_abc_1.abstractmethod
+    def UpdateClient(
+        self,
+        request: _partner_service_pb2.UpdateClientRequest,
+        context: _aio.ServicerContext[_partner_service_pb2.UpdateClientRequest, _abc.Awaitable[_partner_pb2.Client]],
+    ) -> _abc.Awaitable[_partner_pb2.Client]:
+        """Updates a client. What it may no longer do ends with its next token."""
 
     @_abc_1.abstractmethod
     def ListClients(

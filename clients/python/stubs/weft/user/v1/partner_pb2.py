@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import plan_pb2 as weft_dot_api_dot_v1_dot_plan__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/user/v1/partner.proto\x12\x0cweft.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x16weft/api/v1/plan.proto\"\xee\x02\n\x07Partner\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12&\n\x0c\x64isplay_name\x18\x02 \x01(\tH\x00R\x0b\x64isplayName\x88\x01\x01\x12*\n\x04plan\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.PlanH\x01R\x04plan\x88\x01\x01\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12\x30\n\x05state\x18\x05 \x01(\x0e\x32\x1a.weft.user.v1.PartnerStateR\x05state\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x08 \x01(\tR\x04\x65tagB\x0f\n\r_display_nameB\x07\n\x05_plan\"\xfd\x02\n\x06\x43lient\x12\x1b\n\tclient_id\x18\x01 \x01(\tR\x08\x63lientId\x12\x1d\n\npartner_id\x18\x02 \x01(\tR\tpartnerId\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12\x1b\n\x06secret\x18\x05 \x01(\tB\x03\x80\x01\x01R\x06secret\x12>\n\rlast_use_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blastUseTime\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrevokeTime\x12%\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode*d\n\x0cPartnerState\x12\x1d\n\x19PARTNER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14PARTNER_STATE_ACTIVE\x10\x01\x12\x1b\n\x17PARTNER_STATE_SUSPENDED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/user/v1/partner.proto\x12\x0cweft.user.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x16weft/api/v1/plan.proto\"\xee\x02\n\x07Partner\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12&\n\x0c\x64isplay_name\x18\x02 \x01(\tH\x00R\x0b\x64isplayName\x88\x01\x01\x12*\n\x04plan\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.PlanH\x01R\x04plan\x88\x01\x01\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12\x30\n\x05state\x18\x05 \x01(\x0e\x32\x1a.weft.user.v1.PartnerStateR\x05state\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x08 \x01(\tR\x04\x65tagB\x0f\n\r_display_nameB\x07\n\x05_plan\"\xe9\x04\n\x06\x43lient\x12\x1b\n\tclient_id\x18\x01 \x01(\tR\x08\x63lientId\x12\x1d\n\npartner_id\x18\x02 \x01(\tR\tpartnerId\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12\x1b\n\x06secret\x18\x05 \x01(\tB\x03\x80\x01\x01R\x06secret\x12>\n\rlast_use_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blastUseTime\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrevokeTime\x12%\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode\x12J\n\x0e\x61uthentication\x18\x14 \x01(\x0e\x32\".weft.user.v1.ClientAuthenticationR\x0e\x61uthentication\x12\x38\n\x0bgrant_types\x18\x15 \x03(\x0e\x32\x17.weft.user.v1.GrantTypeR\ngrantTypes\x12#\n\rredirect_uris\x18\x16 \x03(\tR\x0credirectUris\x12+\n\x04jwks\x18\x17 \x01(\x0b\x32\x17.google.protobuf.StructR\x04jwks\x12\x12\n\x04\x65tag\x18\x18 \x01(\tR\x04\x65tag\"\xa1\x03\n\x0e\x43lientSettings\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tclient_id\x18\x02 \x01(\tR\x08\x63lientId\x12&\n\x0c\x64isplay_name\x18\x03 \x01(\tH\x00R\x0b\x64isplayName\x88\x01\x01\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12O\n\x0e\x61uthentication\x18\x14 \x01(\x0e\x32\".weft.user.v1.ClientAuthenticationH\x01R\x0e\x61uthentication\x88\x01\x01\x12\x38\n\x0bgrant_types\x18\x15 \x03(\x0e\x32\x17.weft.user.v1.GrantTypeR\ngrantTypes\x12#\n\rredirect_uris\x18\x16 \x03(\tR\x0credirectUris\x12+\n\x04jwks\x18\x17 \x01(\x0b\x32\x17.google.protobuf.StructR\x04jwks\x12\x12\n\x04\x65tag\x18\x18 \x01(\tR\x04\x65tagB\x0f\n\r_display_nameB\x11\n\x0f_authentication*d\n\x0cPartnerState\x12\x1d\n\x19PARTNER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14PARTNER_STATE_ACTIVE\x10\x01\x12\x1b\n\x17PARTNER_STATE_SUSPENDED\x10\x02*\xa6\x01\n\x14\x43lientAuthentication\x12%\n!CLIENT_AUTHENTICATION_UNSPECIFIED\x10\x00\x12 \n\x1c\x43LIENT_AUTHENTICATION_SECRET\x10\x01\x12%\n!CLIENT_AUTHENTICATION_PRIVATE_KEY\x10\x02\x12\x1e\n\x1a\x43LIENT_AUTHENTICATION_NONE\x10\x03*m\n\tGrantType\x12\x1a\n\x16GRANT_TYPE_UNSPECIFIED\x10\x00\x12!\n\x1dGRANT_TYPE_CLIENT_CREDENTIALS\x10\x01\x12!\n\x1dGRANT_TYPE_AUTHORIZATION_CODE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,10 +37,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CLIENT'].fields_by_name['secret']._loaded_options = None
   _globals['_CLIENT'].fields_by_name['secret']._serialized_options = b'\200\001\001'
-  _globals['_PARTNERSTATE']._serialized_start=878
-  _globals['_PARTNERSTATE']._serialized_end=978
-  _globals['_PARTNER']._serialized_start=126
-  _globals['_PARTNER']._serialized_end=492
-  _globals['_CLIENT']._serialized_start=495
-  _globals['_CLIENT']._serialized_end=876
+  _globals['_PARTNERSTATE']._serialized_start=1564
+  _globals['_PARTNERSTATE']._serialized_end=1664
+  _globals['_CLIENTAUTHENTICATION']._serialized_start=1667
+  _globals['_CLIENTAUTHENTICATION']._serialized_end=1833
+  _globals['_GRANTTYPE']._serialized_start=1835
+  _globals['_GRANTTYPE']._serialized_end=1944
+  _globals['_PARTNER']._serialized_start=156
+  _globals['_PARTNER']._serialized_end=522
+  _globals['_CLIENT']._serialized_start=525
+  _globals['_CLIENT']._serialized_end=1142
+  _globals['_CLIENTSETTINGS']._serialized_start=1145
+  _globals['_CLIENTSETTINGS']._serialized_end=1562
 # @@protoc_insertion_point(module_scope)
