@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     issuer: str = "https://weft.local"
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = "Weft <no-reply@weft.local>"
+    sms_url: SecretStr = SecretStr("")
+    sms_from: str = ""
     serve: bool = True
     work: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"

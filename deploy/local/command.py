@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     trace = verbs.add_parser("trace", help="everything about a request id, a trace id or a resource's id")
     trace.add_argument("id")
     restart = verbs.add_parser("restart", help="replace the processes of a part, one at a time")
-    restart.add_argument("part", help="user, order, notification, envoy, postgres, valkey, mail or traces")
+    restart.add_argument("part", help="user, order, notification, envoy, postgres, valkey, mail, sms or traces")
     rotate = verbs.add_parser("rotate", help="renew every certificate while the mesh runs")
     rotate.add_argument("--authority", action="store_true", help="the authority too, in two steps: see docs/running.md")
     rotate.add_argument("--now", action="store_true", help="with --authority: take the second step now")

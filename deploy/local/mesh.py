@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import contract
-from deploy.local.components import edges, services, valkey
+from deploy.local.components import edges, services, sms_sink, valkey
 from deploy.local.components.databases import Databases
 from deploy.local.components.postgres import Postgres
 from deploy.local.components.services import Services
@@ -140,6 +140,8 @@ class Mesh:
             parts.append(valkey.part(self._home, secrets.redis_password, port))
         smtp_port = ports.take("mail")
         parts.append(_mail(smtp_port, secrets.mail_password, self._home))
+        sms_port = ports.take("sms")
+        parts.append(_sms(sms_port, secrets.sms_password, self._home))
         otlp_endpoint = options.otlp_endpoint
         if not otlp_endpoint:
             socket = self._home.sockets / "traces.sock"
@@ -149,6 +151,7 @@ class Mesh:
             redis_url=redis_url,
             otlp_endpoint=otlp_endpoint,
             smtp_url=f"smtp://weft:{secrets.mail_password}@127.0.0.1:{smtp_port}?starttls=off",
+            sms_url=f"http://{sms_sink.ACCOUNT}:{secrets.sms_password}@127.0.0.1:{sms_port}",
             addresses={name: self._addresses(ports, name, "grpc") for name in self._services},
             metrics={name: self._addresses(ports, name, "metrics") for name in self._services},
         )
@@ -201,6 +204,12 @@ def _mail(port: int, password: str, home: Home) -> Part:
     command = module("deploy.local.components.mail_sink", str(port), home.mail)
     env = {**python_environment(), "WEFT_MAIL_PASSWORD": password}
     return Part("mail", "mail", command, env, ROOT, greets(port), ports=(port,))
+
+
+def _sms(port: int, password: str, home: Home) -> Part:
+    command = module("deploy.local.components.sms_sink", str(port), home.sms)
+    env = {**python_environment(), "WEFT_SMS_PASSWORD": password}
+    return Part("sms", "sms", command, env, ROOT, listens(port), ports=(port,))
 
 
 def _traces(socket: Path, home: Home) -> Part:

@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
+from weft_client.calls.breaker import Breaker
+
 from chassis import process
 from chassis.app import App
 from chassis.queues.queue import Backoff, Queue
 from chassis.queues.worker import Worker
 from services.notification import tables
+from services.notification.channels.channel import Channel
 from services.notification.channels.email.message import Sender
 from services.notification.channels.email.smtp import Mailer, parse_smtp_url
-from services.notification.deliveries.composer import Composer
+from services.notification.channels.sms.twilio import Twilio, parse_sms_url
+from services.notification.deliveries.composer import Composer, TextComposer
 from services.notification.deliveries.repository import DeliveryRepository
-from services.notification.deliveries.worker import DeliveryWorker
+from services.notification.deliveries.worker import DeliveryWorker, Medium
 from services.notification.events.handlers import EventHandlers
 from services.notification.events.repository import EventRepository
 from services.notification.events.worker import EventWorker
@@ -25,6 +29,10 @@ from services.notification.templates.rendering import Templates
 MIGRATIONS = Path(__file__).parent / "migrations"
 MAX_EMAIL_ATTEMPTS = 30
 """With the backoff below, about three hours."""
+MAX_SMS_ATTEMPTS = 6
+"""With the backoff below, about two minutes: a code is of no use later."""
+SMS_LEASE_S = 30.0
+"""Long enough for the look-up, the code, and one request to the provider."""
 EMAIL_LEASE_S = 45.0
 """Long enough for the look-up, the code, and two submissions to the mail server."""
 FAIL_DEAD_INTERVAL_S = 300
@@ -41,23 +49,32 @@ async def build(app: App, observers: Observers = OBSERVERS) -> None:
         backoff=Backoff(first=1.0, most=600.0),
     )
     events = EventRepository(app.database, app.clock, observers, event_jobs)
-    notifications = NotificationRepository(app.database, app.clock, email_jobs)
+    sms_jobs = app.queue(
+        "sms_jobs",
+        lease=SMS_LEASE_S,
+        max_attempts=MAX_SMS_ATTEMPTS,
+        backoff=Backoff(first=2.0, most=60.0),
+    )
+    jobs = {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs}
+    notifications = NotificationRepository(app.database, app.clock, jobs)
     inbox = InboxRepository(app.database)
     app.add_service("weft.notification.v1.EventService", EventHandlers(events))
     app.add_service("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, app.pages, app.clock))
     app.add_worker(Worker(event_jobs, EventWorker(notifications, observers, app.tracer)))
-    _send_mails(app, email_jobs, templates)
-
-
-def _send_mails(app: App, email_jobs: Queue, templates: Templates) -> None:
-    mailer = Mailer(parse_smtp_url(app.settings.smtp_url.get_secret_value()))
     recipients = Recipients(app.clients)
+    _send_mails(app, email_jobs, templates, recipients)
+    _send_texts(app, sms_jobs, templates, recipients)
+
+
+def _send_mails(app: App, email_jobs: Queue, templates: Templates, recipients: Recipients) -> None:
+    mailer = Mailer(parse_smtp_url(app.settings.smtp_url.get_secret_value()))
     deliveries = DeliveryRepository(app.database, mailer.name)
+    composer = Composer(templates, recipients, Sender.of(app.settings.mail_from))
+    breaker = Breaker("smtp", failures=5, max_pause_s=15.0)
     worker = DeliveryWorker(
         deliveries,
         recipients,
-        Composer(templates, recipients, Sender.of(app.settings.mail_from)),
-        mailer,
+        Medium(Channel.EMAIL, "mail", composer.compose, mailer, breaker, max_submissions=2),
         clock=app.clock,
         tracer=app.tracer,
         max_attempts=MAX_EMAIL_ATTEMPTS,
@@ -65,6 +82,26 @@ def _send_mails(app: App, email_jobs: Queue, templates: Templates) -> None:
     app.add_worker(Worker(email_jobs, worker, batch=8, concurrency=2, breakers=worker.breakers))
     app.run_in_background(mailer.close_idle())
     app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead deliveries")
+
+
+def _send_texts(app: App, sms_jobs: Queue, templates: Templates, recipients: Recipients) -> None:
+    """Without `WEFT_SMS_URL` text messages are skipped as NOT_CONFIGURED."""
+    url = app.settings.sms_url.get_secret_value()
+    carrier = Twilio(parse_sms_url(url), app.settings.sms_from) if url else None
+    deliveries = DeliveryRepository(app.database, carrier.name if carrier else "none", tables.sms_jobs)
+    breaker = Breaker("sms", failures=5, max_pause_s=15.0)
+    worker = DeliveryWorker(
+        deliveries,
+        recipients,
+        Medium(Channel.SMS, "text message", TextComposer(templates, recipients).compose, carrier, breaker),
+        clock=app.clock,
+        tracer=app.tracer,
+        max_attempts=MAX_SMS_ATTEMPTS,
+    )
+    app.add_worker(Worker(sms_jobs, worker, batch=8, concurrency=2, breakers=worker.breakers))
+    app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead text messages")
+    if carrier is not None:
+        app.run_in_background(carrier.run())
 
 
 if __name__ == "__main__":

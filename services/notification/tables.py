@@ -6,6 +6,7 @@ Each noun has its own `tables`; this module gathers them.
 """
 
 from services.notification.deliveries import tables as _deliveries
+from services.notification.deliveries.tables import sms_jobs
 from services.notification.events import tables as _events
 from services.notification.metadata import metadata
 from services.notification.notifications import tables as _notifications
@@ -17,4 +18,4 @@ NOUNS = (
 )
 """The modules whose tables `metadata` gathers."""
 
-__all__ = ["NOUNS", "metadata"]
+__all__ = ["NOUNS", "metadata", "sms_jobs"]

@@ -57,7 +57,8 @@ class Service:
         Under a clock of the test, only until nothing is due: what is due later waits for `advance`.
         """
         waiting = Query(
-            "SELECT count(*) AS n FROM (SELECT due, state FROM event_jobs UNION ALL SELECT due, state FROM email_jobs) q "
+            "SELECT count(*) AS n FROM (SELECT due, state FROM event_jobs UNION ALL SELECT due, state FROM email_jobs "
+            "UNION ALL SELECT due, state FROM sms_jobs) q "
             "WHERE state = 'ready' AND (due <= %(now)s OR NOT %(still)s)"
         )
         still = isinstance(self.app.clock, FixedClock)

@@ -75,6 +75,11 @@ def email_changed(request_id: str) -> Event:
     return made("user.email_changed", payload, user_id=user_id, aggregate_id=user_id)
 
 
+def phone_verification_requested(request_id: str) -> Event:
+    payload = users.PhoneVerificationRequested(code_request_id=request_id)
+    return made("user.phone_verification_requested", payload, user_id="", aggregate_id=request_id)
+
+
 def password_changed(user_id: str, **more: Any) -> Event:
     payload = users.PasswordChanged(user_id=user_id, **more)
     return made("user.password_changed", payload, user_id=user_id, aggregate_id=user_id)

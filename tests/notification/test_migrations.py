@@ -32,7 +32,9 @@ def test_a_migrated_database_is_what_the_models_say(postgres_url, service_databa
 def test_rows_with_the_old_names_keep_what_makes_them_unique(postgres_url, tmp_path) -> None:
     before = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, before)
-    (before / "versions" / "0003_names.py").unlink()
+    for later in (before / "versions").glob("*.py"):
+        if later.name >= "0003":
+            later.unlink()
     name = f"t{secrets.token_hex(4)}_notification"
     url = make_conninfo(postgres_url, dbname=name)
     migrations.migrate(url, before, metadata)

@@ -3,6 +3,7 @@
 import json
 
 from contract import Contract
+from deploy.local.components import sms_sink
 from deploy.local.components.databases import Databases
 from deploy.local.options import ROOT, Options
 from deploy.local.state.certificates import INTERNAL, Certificates
@@ -81,6 +82,8 @@ class Services:
             "WEFT_TRACE_RATIO": str(self._options.trace_ratio),
             "WEFT_ISSUER": self._options.issuer,
             "WEFT_SMTP_URL": self._endpoints.smtp_url,
+            "WEFT_SMS_URL": self._endpoints.sms_url,
+            "WEFT_SMS_FROM": sms_sink.NUMBER,
             "WEFT_PEERS": json.dumps(self._endpoints.addresses),
             "WEFT_TLS_CERT": str(self._certificates.certificate(name)),
             "WEFT_TLS_KEY": str(self._certificates.key(name)),

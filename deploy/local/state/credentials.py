@@ -19,6 +19,7 @@ class Credentials:
     database_password: str
     redis_password: str
     mail_password: str
+    sms_password: str
     services: dict[str, dict[str, Any]]
     operator_email: str
     operator_password: str
@@ -59,6 +60,7 @@ def _make() -> dict[str, Any]:
         "database_password": secrets.token_urlsafe(24),
         "redis_password": secrets.token_urlsafe(24),
         "mail_password": secrets.token_urlsafe(24),
+        "sms_password": secrets.token_urlsafe(24),
         "services": {},
         "operator_email": "operator@weft.local",
         "operator_password": secrets.token_urlsafe(18),

@@ -41,6 +41,7 @@ class Endpoints:
     redis_url: str
     otlp_endpoint: str
     smtp_url: str
+    sms_url: str
     addresses: Mapping[str, tuple[str, ...]]
     """gRPC addresses of every service's replicas."""
     metrics: Mapping[str, tuple[str, ...]]

@@ -28,6 +28,7 @@ class Home:
         self.certificates = folder / "certs"
         self.logs = folder / "logs"
         self.mail = folder / "mail"
+        self.sms = folder / "sms"
         self.traces = folder / "traces"
         self.run = folder / "run"
         self.control = folder / "control"
@@ -39,7 +40,7 @@ class Home:
         try:
             # Traversable, so that the unprivileged user of the database gets to its folder; every other one is closed.
             self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-            for folder in (self.certificates, self.logs, self.mail, self.traces, self.run, self.control):
+            for folder in (self.certificates, self.logs, self.mail, self.sms, self.traces, self.run, self.control):
                 folder.mkdir(mode=0o700, exist_ok=True)
             probe = self.run / "probe"
             probe.write_bytes(b"\0" * 4096)

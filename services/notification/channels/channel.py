@@ -1,6 +1,9 @@
-"""The channels there are."""
+"""The channels there are, and what each of them is to the deliveries."""
 
 from enum import Enum
+from typing import Protocol, TypeVar
+
+from services.notification.channels.outcome import ProviderResponse
 
 
 class Channel(Enum):
@@ -8,3 +11,17 @@ class Channel(Enum):
 
     EMAIL = "EMAIL"
     INBOX = "INBOX"
+    SMS = "SMS"
+
+
+M_contra = TypeVar("M_contra", contravariant=True)
+
+
+class Carrier(Protocol[M_contra]):
+    """Hands messages of one channel to a provider, whose `name` is stored with each attempt."""
+
+    name: str
+
+    async def send(self, message: M_contra) -> ProviderResponse:
+        """Send one message. Never raises for what the provider does: the response says it."""
+        ...

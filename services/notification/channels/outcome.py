@@ -5,10 +5,16 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """LOST: the provider may have accepted the message, but its response never arrived."""
+    """What the provider did. REFUSED, UNREACHABLE and OPTED_OUT are final.
+
+    UNREACHABLE: there is no such recipient. OPTED_OUT: the recipient wants no messages. LOST: the provider may have accepted
+    the message, but its response never arrived.
+    """
 
     ACCEPTED = "ACCEPTED"
     REFUSED = "REFUSED"
+    UNREACHABLE = "UNREACHABLE"
+    OPTED_OUT = "OPTED_OUT"
     DEFERRED = "DEFERRED"
     LOST = "LOST"
 

@@ -1,4 +1,4 @@
-"""Composes the mail of a delivery: the template, the notification's data, and what is only known when it is sent."""
+"""Composes the message of a delivery: the template, the notification's data, and what is only known when it is sent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,18 +7,11 @@ from weft.user.v1.user_pb2 import User
 
 from chassis.plain_text import single_line
 from services.notification.channels.email.message import MAX_NAME_LENGTH, Mail, Sender, compose
-from services.notification.deliveries.codes import ABOUT_CODES
+from services.notification.channels.sms.twilio import Text
+from services.notification.deliveries.codes import ABOUT_CODES, NothingToSend, issue
 from services.notification.deliveries.domain import Delivery, Reason
-from services.notification.recipients import Recipients, RequestEnded
+from services.notification.recipients import Recipients
 from services.notification.templates.rendering import Templates
-
-
-class NothingToSend(Exception):
-    """The delivery has lost its purpose, for a `Reason`."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
 
 
 class Composer:
@@ -36,28 +29,13 @@ class Composer:
         Raises `NothingToSend`, `AddressUnusable`, `UserServiceUnavailable`, `CodeNotIssued` and `jinja2.TemplateError`.
         """
         if delivery.type in ABOUT_CODES:
-            return await self._compose_about_code(delivery)
+            template, data, issued = await issue(delivery, self._recipients)
+            return self._compose(delivery, template, data, issued.email, issued.locale, "")
         user = users.get(delivery.user_id)
         if user is None or not user.email:
             raise NothingToSend(Reason.NO_ADDRESS)
-        data = {**delivery.data, "name": single_line(user.display_name, MAX_NAME_LENGTH)}
-        return self._compose(delivery, delivery.type, data, user.email, user.locale, user.display_name)
-
-    async def _compose_about_code(self, delivery: Delivery) -> Mail:
-        """Nobody has proven the address, so the mail contains no text of whoever entered it, not even a name."""
-        # The first key is that of an older release, whose jobs may still wait.
-        request_id = str(delivery.data.get("sign_up_id", "") or delivery.data.get("code_request_id", ""))
-        if not request_id:  # queued by a release that knew no pending sign-ups
-            raise NothingToSend(Reason.REQUEST_ENDED)
-        try:
-            issued = await self._recipients.issue_code(request_id)
-        except RequestEnded:
-            raise NothingToSend(Reason.REQUEST_ENDED) from None
-        template = ABOUT_CODES[delivery.type].get(issued.message)
-        if template is None:  # what was requested has become something else meanwhile
-            raise NothingToSend(Reason.REQUEST_ENDED)
-        data = {"code": issued.code, "expires": f"{issued.expire_time:%Y-%m-%d %H:%M} UTC"}
-        return self._compose(delivery, template, data, issued.email, issued.locale, "")
+        named = {**delivery.data, "name": single_line(user.display_name, MAX_NAME_LENGTH)}
+        return self._compose(delivery, delivery.type, named, user.email, user.locale, user.display_name)
 
     def _compose(
         self, delivery: Delivery, template: str, data: Mapping[str, Any], address: str, locale: str, name: str
@@ -70,3 +48,21 @@ class Composer:
             delivery_id=delivery.delivery_id,
             create_time=delivery.create_time,
         )
+
+
+class TextComposer:
+    """Composes text messages; stores nothing."""
+
+    def __init__(self, templates: Templates, recipients: Recipients) -> None:
+        self._templates = templates
+        self._recipients = recipients
+
+    async def compose(self, delivery: Delivery, _: Mapping[str, User]) -> Text:
+        """The message about a requested code; there is no other one yet.
+
+        Raises `NothingToSend`, `TextTooLong`, `UserServiceUnavailable`, `CodeNotIssued` and `jinja2.TemplateError`.
+        """
+        if delivery.type in ABOUT_CODES:
+            template, data, issued = await issue(delivery, self._recipients)
+            return Text(issued.phone, self._templates.text_message(template, issued.locale, data))
+        raise NothingToSend(Reason.NO_ADDRESS)

@@ -27,6 +27,9 @@ class Reason(Enum):
     REQUEST_ENDED = "REQUEST_ENDED"
     ADDRESS_UNUSABLE = "ADDRESS_UNUSABLE"
     REFUSED = "REFUSED"
+    OPTED_OUT = "OPTED_OUT"
+    TOO_LONG = "TOO_LONG"
+    NOT_CONFIGURED = "NOT_CONFIGURED"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
 
 
@@ -78,14 +81,21 @@ def retry(error: str, attempts: int, max_attempts: int) -> DeliveryResult:
     return DeliveryResult(DeliveryState.QUEUED, Reason.NONE, error)
 
 
+_FINAL = {
+    Outcome.REFUSED: Reason.REFUSED,
+    Outcome.UNREACHABLE: Reason.ADDRESS_UNUSABLE,
+    Outcome.OPTED_OUT: Reason.OPTED_OUT,
+}
+
+
 def result_of(responses: Sequence[ProviderResponse], attempts: int, max_attempts: int) -> DeliveryResult:
     """What the responses of one attempt, at least one, make of a delivery; the last one decides."""
     last = responses[-1]
     error = f"{last.code} {last.text}" if last.code else last.text
     if last.outcome is Outcome.ACCEPTED:
         result = DeliveryResult(DeliveryState.SENT)
-    elif last.outcome is Outcome.REFUSED:
-        result = fail(Reason.REFUSED, error)
+    elif last.outcome in _FINAL:
+        result = fail(_FINAL[last.outcome], error)
     elif not last.submitted:
         result = defer(error)
     else:

@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from sqlalchemy import Table
+
 from chassis.storage.database import Database, Query, arrays
 from services.notification.deliveries.domain import Delivery, DeliveryResult
+from services.notification.deliveries.tables import email_jobs
 
 # A delivery that was sent and whose job came back, because its worker died or was late, is not claimed again.
 # any owner: the worker delivers everybody's notifications.
@@ -33,18 +36,22 @@ _INSERT_ATTEMPTS = Query(
     name="insert attempts",
 )
 
-_FAIL_DEAD = Query(
-    "UPDATE deliveries d SET state = 'FAILED', reason = 'TOO_MANY_ATTEMPTS', update_time = %(now)s FROM email_jobs j "
-    "WHERE j.state = 'dead' AND j.key = d.delivery_id AND d.state IN ('QUEUED', 'SENDING')",
-    name="fail dead deliveries",
-)
+
+def _fail_dead(jobs: Table) -> Query:
+    return Query(
+        "UPDATE deliveries d SET state = 'FAILED', reason = 'TOO_MANY_ATTEMPTS', update_time = %(now)s "  # noqa: S608 - our own table
+        f"FROM {jobs.name} j "
+        "WHERE j.state = 'dead' AND j.key = d.delivery_id AND d.state IN ('QUEUED', 'SENDING')",
+        name="fail dead deliveries",
+    )
 
 
 class DeliveryRepository:
     """Deliveries in the database."""
 
-    def __init__(self, database: Database, provider: str) -> None:
-        """`provider` is stored with each attempt."""
+    def __init__(self, database: Database, provider: str, jobs: Table = email_jobs) -> None:
+        """`provider` is stored with each attempt; `jobs` is the queue of the channel."""
+        self._fail_dead = _fail_dead(jobs)
         self._database = database
         self._provider = provider
 
@@ -78,4 +85,4 @@ class DeliveryRepository:
 
     async def fail_dead(self, now: datetime) -> int:
         """Fail deliveries whose jobs died without a worker that could store a result; returns their number."""
-        return await self._database.run(_FAIL_DEAD, now=now)
+        return await self._database.run(self._fail_dead, now=now)

@@ -10,6 +10,9 @@ from services.notification.metadata import metadata
 email_jobs = queue.table("email_jobs", metadata)
 """One row for each delivery by e-mail: `key` is the delivery."""
 
+sms_jobs = queue.table("sms_jobs", metadata)
+"""The same for deliveries by text message."""
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -1,8 +1,10 @@
-"""Sends mails. The recipient is looked up and the mail composed when it is sent, and neither is stored."""
+"""Sends what a channel delivers. The recipient is looked up and the message composed when it is sent, and neither is stored."""
 
 import asyncio
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
@@ -14,11 +16,11 @@ from chassis.errors import Unavailable
 from chassis.queues.queue import Job
 from chassis.telemetry import logs
 from chassis.telemetry.tracing import Tracer
-from services.notification.channels.channel import Channel
-from services.notification.channels.email.message import AddressUnusable, Mail
-from services.notification.channels.email.smtp import Mailer
+from services.notification.channels.channel import Carrier, Channel
+from services.notification.channels.email.message import AddressUnusable
 from services.notification.channels.outcome import Outcome, ProviderResponse
-from services.notification.deliveries.composer import Composer, NothingToSend
+from services.notification.channels.sms.twilio import TextTooLong
+from services.notification.deliveries.codes import NothingToSend
 from services.notification.deliveries.domain import (
     Delivery,
     DeliveryResult,
@@ -41,19 +43,32 @@ DELIVERIES = Counter(
 )
 
 _STORE_RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 3.0)
-_MAX_SUBMISSIONS = 2
-"""Of one attempt: a mail whose response was lost is submitted once more."""
+M = TypeVar("M")
+Compose = Callable[[Delivery, Mapping[str, User]], Awaitable[M]]
 
 
-class DeliveryWorker:
-    """The handler of the `email_jobs` queue."""
+@dataclass(frozen=True)
+class Medium(Generic[M]):
+    """How a channel delivers. Without a carrier nothing is sent."""
+
+    channel: Channel
+    noun: str
+    """In spans and logs."""
+    compose: Compose[M]
+    carrier: Carrier[M] | None
+    breaker: Breaker
+    max_submissions: int = 1
+    """Of one attempt: a message whose response was lost is submitted again."""
+
+
+class DeliveryWorker(Generic[M]):
+    """The handler of the queue of a channel."""
 
     def __init__(
         self,
         deliveries: DeliveryRepository,
         recipients: Recipients,
-        composer: Composer,
-        mailer: Mailer,
+        medium: Medium[M],
         *,
         clock: Clock,
         tracer: Tracer,
@@ -62,16 +77,14 @@ class DeliveryWorker:
         """`max_attempts` is the queue's: after the last one the delivery has failed."""
         self._deliveries = deliveries
         self._recipients = recipients
-        self._composer = composer
-        self._mailer = mailer
-        self._smtp_breaker = Breaker("smtp", failures=5, max_pause_s=15.0)
-        self.breakers = (self._smtp_breaker, recipients.breaker)
+        self._medium = medium
+        self.breakers = (medium.breaker, recipients.breaker)
         self._clock = clock
         self._tracer = tracer
         self._max_attempts = max_attempts
 
     async def __call__(self, jobs: Sequence[Job]) -> None:
-        """Send a batch, each mail within its own trace. A job whose delivery is not claimed is done."""
+        """Send a batch, each message within its own trace. A job whose delivery is not claimed is done."""
         by_delivery = {str(job.key): job for job in jobs}
         leases = {delivery_id: job.lease for delivery_id, job in by_delivery.items()}
         claimed = await self._deliveries.claim(leases, self._clock.now())
@@ -85,7 +98,7 @@ class DeliveryWorker:
             if delivery.delivery_id not in stored:
                 job.retry("the result could not be stored")
                 continue
-            DELIVERIES.labels(Channel.EMAIL.value, result.state.value, result.reason.value).inc()
+            DELIVERIES.labels(self._medium.channel.value, result.state.value, result.reason.value).inc()
             if result.deferred:
                 job.defer(result.error)
             elif result.state is DeliveryState.QUEUED:
@@ -112,13 +125,15 @@ class DeliveryWorker:
     ) -> DeliveryResult:
         """One attempt, in a span of its own. Never raises."""
         attributes = {"weft.delivery.id": delivery.delivery_id, "weft.notification.type": delivery.type}
-        with self._tracer.span("send mail", job.traceparent, SpanKind.CLIENT, attributes) as span:
+        with self._tracer.span(f"send {self._medium.noun}", job.traceparent, SpanKind.CLIENT, attributes) as span:
             result = await self._attempt(delivery, job.attempts, users)
             span.set_attributes(
                 {"weft.delivery.state": result.state.value, "weft.delivery.reason": result.reason.value}
             )
         if result.error:
-            log.warning("mail_not_sent", delivery_id=delivery.delivery_id, state=result.state.value, cause=result.error)
+            self._log(
+                log.warning, "not_sent", delivery_id=delivery.delivery_id, state=result.state.value, cause=result.error
+            )
         return result
 
     async def _attempt(
@@ -127,40 +142,50 @@ class DeliveryWorker:
         try:
             if isinstance(users, UserServiceUnavailable):
                 return defer(str(users))
-            responses = await self._send(await self._composer.compose(delivery, users))
+            carrier = self._medium.carrier
+            if carrier is None:
+                return skip(Reason.NOT_CONFIGURED)
+            responses = await self._send(carrier, await self._medium.compose(delivery, users))
         except NothingToSend as error:
             return skip(error.reason)
         except AddressUnusable as error:
             return fail(Reason.ADDRESS_UNUSABLE, str(error))
+        except TextTooLong as error:
+            return fail(Reason.TOO_LONG, str(error))
         except UserServiceUnavailable as error:
             return defer(str(error))
         except CodeNotIssued as error:
             return retry(str(error), attempts, self._max_attempts)
         except Exception as error:  # such as a broken template: the others of the batch go on
             at = traceback.extract_tb(error.__traceback__)[-1]  # never the message: it may name the recipient
-            log.error("mail_not_composed", type=delivery.type, cause=type(error).__name__, at=f"{at.name}:{at.lineno}")
+            where = f"{at.name}:{at.lineno}"
+            self._log(log.error, "not_composed", type=delivery.type, cause=type(error).__name__, at=where)
             return retry(type(error).__name__, attempts, self._max_attempts)
         if not responses:
-            return defer("mail server: circuit breaker open")
+            return defer(f"{self._medium.noun} server: circuit breaker open")
         return result_of(responses, attempts, self._max_attempts)
 
-    async def _send(self, mail: Mail) -> list[ProviderResponse]:
-        """Submit a mail, once more where the response was lost: a later attempt would void the code that it contains."""
+    def _log(self, write: Callable[..., Any], what: str, **facts: str) -> None:
+        write(f"{self._medium.noun.replace(' ', '_')}_{what}", **facts)
+
+    async def _send(self, carrier: Carrier[M], message: M) -> list[ProviderResponse]:
+        """Submit a message, perhaps again where the response was lost: a later attempt would void the code that it contains."""
         responses: list[ProviderResponse] = []
-        while len(responses) < _MAX_SUBMISSIONS:
+        breaker = self._medium.breaker
+        while len(responses) < self._medium.max_submissions:
             try:
-                self._smtp_breaker.acquire()
+                breaker.acquire()
             except BreakerOpen:
                 break
             try:
-                response = await self._mailer.send(mail)
+                response = await carrier.send(message)
             except BaseException:
-                self._smtp_breaker.cancelled()
+                breaker.cancelled()
                 raise
             if response.provider_available:
-                self._smtp_breaker.succeeded()
+                breaker.succeeded()
             else:
-                self._smtp_breaker.failed()
+                breaker.failed()
             responses.append(response)
             if response.outcome is not Outcome.LOST:
                 break

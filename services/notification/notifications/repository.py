@@ -1,7 +1,7 @@
 """Stores notifications, with the deliveries that follow from them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,12 +17,12 @@ from services.notification.notifications.notification import NewNotification
 # Jobs are due by the database's time, as leases are, in case this process's clock is fast.
 _INSERT = Query(
     "WITH given AS (SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, "
-    "delivery_id, traceparent FROM unnest("
+    "delivery_id, text_id, traceparent FROM unnest("
     "%(notification_ids)s::text[], %(event_ids)s::text[], %(observers)s::text[], %(user_ids)s::text[], "
     "%(types)s::text[], %(subject_ids)s::text[], %(data)s::jsonb[], %(in_inbox)s::boolean[], "
-    "%(create_times)s::timestamptz[], %(delivery_ids)s::text[], %(traceparents)s::text[]"
+    "%(create_times)s::timestamptz[], %(delivery_ids)s::text[], %(text_ids)s::text[], %(traceparents)s::text[]"
     ") AS g(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, delivery_id, "
-    "traceparent)), inserted AS ("
+    "text_id, traceparent)), inserted AS ("
     "INSERT INTO notifications "
     "(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time) "
     "SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time FROM given "
@@ -30,7 +30,12 @@ _INSERT = Query(
     "), delivered AS ("
     "INSERT INTO deliveries (delivery_id, notification_id, channel, state, create_time, update_time) "
     "SELECT g.delivery_id, g.notification_id, 'EMAIL', 'QUEUED', %(now)s, %(now)s "
-    "FROM given g JOIN inserted USING (notification_id) WHERE g.delivery_id <> ''"
+    "FROM given g JOIN inserted USING (notification_id) WHERE g.delivery_id <> '' UNION ALL "
+    "SELECT g.text_id, g.notification_id, 'SMS', 'QUEUED', %(now)s, %(now)s "
+    "FROM given g JOIN inserted USING (notification_id) WHERE g.text_id <> ''"
+    "), texted AS (INSERT INTO sms_jobs (kind, key, payload, traceparent, due, created_at) "
+    "SELECT g.type, g.text_id, '', g.traceparent, LEAST(%(now)s, now()), %(now)s "
+    "FROM given g JOIN inserted USING (notification_id) WHERE g.text_id <> ''"
     ") INSERT INTO email_jobs (kind, key, payload, traceparent, due, created_at) "
     "SELECT g.type, g.delivery_id, '', g.traceparent, LEAST(%(now)s, now()), %(now)s "
     "FROM given g JOIN inserted USING (notification_id) WHERE g.delivery_id <> ''",
@@ -48,6 +53,7 @@ _PARAMETERS = (
     "in_inbox",
     "create_times",
     "delivery_ids",
+    "text_ids",
     "traceparents",
 )
 """The arrays of `_INSERT`, in the order of `_to_row`."""
@@ -56,10 +62,11 @@ _PARAMETERS = (
 class NotificationRepository:
     """Notifications in the database."""
 
-    def __init__(self, database: Database, clock: Clock, email_jobs: Queue) -> None:
+    def __init__(self, database: Database, clock: Clock, jobs: Mapping[Channel, Queue]) -> None:
+        """`jobs` are the queues of the channels that deliver."""
         self._database = database
         self._clock = clock
-        self._email_jobs = email_jobs
+        self._jobs = jobs
 
     async def insert(self, notifications: Sequence[NewNotification]) -> None:
         """Store notifications with their deliveries; those whose event and observer have one already are ignored."""
@@ -71,8 +78,10 @@ class NotificationRepository:
         notification_ids = sorted(ids.new("ntf", create_time) for create_time in create_times)
         rows = [_to_row(*values, now) for values in zip(ordered, notification_ids, create_times, strict=True)]
         parameters = dict(zip(_PARAMETERS, arrays(rows), strict=True))
-        if await self._database.run(_INSERT, **parameters, now=now):
-            self._email_jobs.notify()
+        await self._database.run(_INSERT, **parameters, now=now)
+        for channel, jobs in self._jobs.items():
+            if any(channel in new.notification.channels for new in ordered):
+                jobs.notify()
 
 
 def _to_row(new: NewNotification, notification_id: str, create_time: datetime, now: datetime) -> tuple[Any, ...]:
@@ -88,5 +97,6 @@ def _to_row(new: NewNotification, notification_id: str, create_time: datetime, n
         Channel.INBOX in notification.channels,
         create_time,
         ids.new("dlv", now) if Channel.EMAIL in notification.channels else "",
+        ids.new("dlv", now) if Channel.SMS in notification.channels else "",
         new.traceparent,
     )

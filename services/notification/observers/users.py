@@ -6,6 +6,8 @@ from weft.user.v1.events_pb2 import (
     EmailChangeRequested,
     PasswordChanged,
     PasswordResetRequested,
+    PhoneVerificationRequested,
+    PhoneVerified,
     UserInvited,
     UserSignedUp,
     UserVerified,
@@ -22,9 +24,11 @@ PASSWORD_RESET = "user.password_reset"  # noqa: S105 - no password
 EMAIL_CHANGE = "user.email_change"
 EMAIL_CHANGED = "user.email_changed"
 """Mailed to the former address, which only the user service knows."""
+PHONE_VERIFICATION = "user.phone_verification"
 
 _EMAIL = frozenset({Channel.EMAIL})
 _INBOX = frozenset({Channel.INBOX})
+_SMS = frozenset({Channel.SMS})
 _BOTH = _EMAIL | _INBOX
 
 
@@ -77,6 +81,19 @@ def notify_user_email_changed(_: Event, payload: EmailChanged) -> Notification:
     """To the former address: a warning, if it was somebody else."""
     data = {"code_request_id": payload.code_request_id}
     return Notification(EMAIL_CHANGED, payload.user_id, payload.user_id, _BOTH, data)
+
+
+@observes("user.phone_verification_requested", PhoneVerificationRequested)
+def notify_user_phone_verification_requested(_: Event, payload: PhoneVerificationRequested) -> Notification:
+    """To the number, which proves itself by the code."""
+    request_id = payload.code_request_id
+    return Notification(PHONE_VERIFICATION, "", request_id, _SMS, {"code_request_id": request_id})
+
+
+@observes("user.phone_verified", PhoneVerified)
+def notify_user_phone_verified(event: Event, payload: PhoneVerified) -> Notification:
+    """A warning, if it was somebody else."""
+    return Notification(event.type, payload.user_id, payload.user_id, _BOTH)
 
 
 def _verification(sign_up_id: str) -> Notification | None:

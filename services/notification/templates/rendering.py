@@ -1,5 +1,5 @@
-"""Renders the templates `builtin/<locale>/<type>.jinja`, with the blocks `subject`, `text` and `html` of a mail, and `title`
-and `body` of an inbox item. Sandboxed; a missing variable is an error; only the `html` block is escaped.
+"""Renders the templates `builtin/<locale>/<type>.jinja`, with the blocks `subject`, `text` and `html` of a mail, `title`
+and `body` of an inbox item, and `sms` of a text message. Sandboxed; a missing variable is an error; only the `html` block is escaped.
 """
 
 from collections.abc import Mapping
@@ -65,6 +65,11 @@ class Templates:
         content = Markup(_block(markup, "html", values))  # noqa: S704 - escaped by its own environment
         html = self._markup.get_template("layout.html").render(content=content, subject=subject, locale=found)
         return EmailContent(subject, _block(plain, "text", values) + "\n", html, found)
+
+    def text_message(self, type: str, locale: str, data: Mapping[str, Any]) -> str:
+        """Render a text message, on one line. Raises as `email` does."""
+        plain, found = self._find(self._plain, type, locale)
+        return " ".join(_block(plain, "sms", {**data, "locale": found}).split())
 
     def inbox_text(self, type: str, locale: str, data: Mapping[str, Any]) -> InboxText:
         """Render an inbox item. Raises as `email` does."""

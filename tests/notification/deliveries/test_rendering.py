@@ -6,6 +6,7 @@ import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 from jinja2.exceptions import SecurityError
 
+from services.notification.channels.sms import segments
 from services.notification.deliveries.codes import ABOUT_CODES
 from services.notification.observers import OBSERVERS
 from services.notification.observers.users import VERIFICATION
@@ -35,6 +36,11 @@ def _parts(locale, name):
 def test_every_template_is_there_in_every_locale_with_the_same_parts_and_renders(locale, name):
     parts = _parts(locale, name)
     assert parts == _parts("en", name)
+    if parts == {"sms"}:
+        text = TEMPLATES.text_message(name, locale, DATA)
+        assert "12345678" in text
+        assert segments.count(text) == 1
+        return
     assert parts in ({"subject", "text", "html"}, {"title", "body"}, {"subject", "text", "html", "title", "body"})
     if "subject" in parts:
         content = TEMPLATES.email(name, locale, DATA)

@@ -199,3 +199,47 @@ class EmailChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EmailChanged: _TypeAlias = EmailChanged  # noqa: Y015
+
+@_typing.final
+class PhoneVerificationRequested(_message.Message):
+    """`user.phone_verification_requested`: a code was requested, which proves that a phone number is the user's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    code_request_id: _builtins.str
+    """Prefix `cod_`."""
+    def __init__(
+        self,
+        *,
+        code_request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_request_id", b"code_request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PhoneVerificationRequested: _TypeAlias = PhoneVerificationRequested  # noqa: Y015
+
+@_typing.final
+class PhoneVerified(_message.Message):
+    """`user.phone_verified`: the user has proved a phone number."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Prefix `usr_`."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PhoneVerified: _TypeAlias = PhoneVerified  # noqa: Y015
