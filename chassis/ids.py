@@ -19,6 +19,12 @@ def new(prefix: str, now: datetime | None = None) -> str:
     return f"{prefix}_{encode(value)}"
 
 
+def first(prefix: str, time: datetime) -> str:
+    """The bound of the ids of a time, to the millisecond: those made since are not less. UTC where `time` has no zone."""
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return f"{prefix}_{encode(max(0, int(aware.timestamp() * 1000)) << 80)}"
+
+
 def encode(value: int) -> str:
     """128 bits as 26 letters, two at a time."""
     pairs = _PAIRS

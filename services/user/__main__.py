@@ -9,6 +9,7 @@ from services.user.accounts.accounts import Accounts
 from services.user.accounts.domain import VerificationCodeInvalid
 from services.user.accounts.repository import SignUpRepository
 from services.user.audit.audit import Audit
+from services.user.audit.handlers import AuditHandlers
 from services.user.audit.repository import AuditRepository
 from services.user.auth.handlers import AuthHandlers
 from services.user.bootstrap import bootstrap
@@ -28,6 +29,7 @@ from services.user.password_changes.changes import PasswordChanges
 from services.user.password_changes.confirmation import PasswordConfirmation
 from services.user.password_changes.handlers import PasswordHandlers
 from services.user.passwords.passwords import Passwords
+from services.user.roles.handlers import RoleHandlers
 from services.user.sessions.domain import CredentialsInvalid
 from services.user.sessions.repository import SessionRepository
 from services.user.sessions.sessions import Sessions
@@ -44,7 +46,8 @@ async def build(app: App) -> None:
     """Wire the service."""
     database, clock, vault = app.database, app.clock, app.vault
     users, partners = UserRepository(database, vault), PartnerRepository(database, vault)
-    audit = Audit(AuditRepository(vault), clock)
+    trail = AuditRepository(database, vault)
+    audit = Audit(trail, clock)
     sign_ups, passwords = SignUpRepository(database, vault), Passwords()
     ring = KeyRing(database, KeyRepository(database, vault), clock)
     origins = Origins(vault)
@@ -72,11 +75,16 @@ async def build(app: App) -> None:
         EmailHandlers(email_changes, confirmation, origins, mails),
         CodeHandlers(codes),
     )
+    app.add_service("weft.user.v1.AuditService", AuditHandlers(trail, app.pages))
     app.add_service("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
     app.add_service(
         "weft.user.v1.PartnerService", PartnerHandlers(database, partners, app.pages, audit, clock, grantable)
     )
-    app.add_service("weft.user.v1.UserService", UserHandlers(database, users, app.outbox, app.pages, audit, clock))
+    app.add_service(
+        "weft.user.v1.UserService",
+        UserHandlers(database, users, app.outbox, app.pages, audit, clock),
+        RoleHandlers(database, users, session_rows, audit, clock),
+    )
 
     app.schedule(600, ring.rotate, "rotate signing keys")
 

@@ -61,7 +61,7 @@ async def _set_operator(app: App, email: str, password: str) -> None:
             updated_at=now,
             password_hash=existing.password_hash if existing and unchanged else await passwords.hash(password),
         )
-        audit = Audit(AuditRepository(app.vault), app.clock)
+        audit = Audit(AuditRepository(app.database, app.vault), app.clock)
         if existing is None:
             await users.insert(tx, operator)
             await audit.record_command(tx, "bootstrap", "user.created", subject=operator.user_id)
@@ -77,7 +77,7 @@ async def _set_client(app: App, client_id: str, secret: str) -> None:
     if not secret:
         raise SettingsError("WEFT_PARTNER_CLIENT_SECRET: missing, while WEFT_PARTNER_CLIENT_ID is set.")
     partners, now = PartnerRepository(app.database, app.vault), app.clock.now()
-    audit = Audit(AuditRepository(app.vault), app.clock)
+    audit = Audit(AuditRepository(app.database, app.vault), app.clock)
     account = await partners.get_account(client_id, now)
     async with app.database.transaction() as tx:
         if account is None:

@@ -12,6 +12,7 @@ from weft_client.generated.aio.notification import AsyncInbox
 from weft_client.generated.aio.order import AsyncOrders
 from weft_client.generated.aio.order import AsyncPayments
 from weft_client.generated.aio.order import AsyncProducts
+from weft_client.generated.aio.user import AsyncAudit
 from weft_client.generated.aio.user import AsyncOauth
 from weft_client.generated.aio.user import AsyncPartners
 from weft_client.tls import MutualTls
@@ -31,6 +32,7 @@ class InternalWeft(AsyncMeshClient):
     ) -> None:
         """`peers`: `host:port` of each replica, by service. Without `tls` in plain text. Opens nothing yet."""
         super().__init__(peers, tls, retries)
+        self.audit = AsyncAudit(self._peer('user'), None)
         self.auth = InternalAuth(self._peer('user'), None)
         self.events = InternalEvents(self._peer('notification'), None)
         self.inbox = AsyncInbox(self._peer('notification'), None)

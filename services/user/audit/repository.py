@@ -1,25 +1,46 @@
 """Every query on audit events. The network address is encrypted; there is no update and no deletion."""
 
-from sqlalchemy import bindparam
+from functools import cache
+from typing import Any
+
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
-from chassis.storage.database import Query, Transaction
+from chassis.storage.database import Database, Query, Row, Transaction
 from services.user.audit.domain import AuditEvent
 from services.user.audit.tables import audit_events
 
 ADDRESS = "audit_event.address"
 
+_e = audit_events.c
 _INSERT = Query(
     insert(audit_events).values({column.name: bindparam(column.name) for column in audit_events.columns}),
     name="insert audit event",
 )
+_FILTERS = {
+    "actor": _e.actor == bindparam("actor"),
+    "subject": _e.subject == bindparam("subject"),
+    "action": _e.action == bindparam("action"),
+    "start": _e.audit_event_id >= bindparam("start"),
+    "end": _e.audit_event_id < bindparam("end"),
+    "after": _e.audit_event_id < bindparam("after"),
+}
+
+
+@cache
+def list_query(names: frozenset[str]) -> Query:
+    """A page by the given filters, newest first; each combination is a query of its own, with its own plan."""
+    conditions = [_FILTERS[name] for name in sorted(names)]
+    found = select(audit_events).where(*conditions).order_by(_e.audit_event_id.desc()).limit(bindparam("limit"))
+    return Query(found, name="list audit events")
 
 
 class AuditRepository:
     """Audit events."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
         self._vault = vault
 
     async def insert(self, tx: Transaction, event: AuditEvent) -> None:
@@ -38,4 +59,26 @@ class AuditRepository:
             request_id=event.request_id,
             address_sealed=self._vault.seal(event.address.encode(), ADDRESS) if event.address else None,
             created_at=event.created_at,
+        )
+
+    async def list(self, limit: int, after: str, filters: dict[str, Any]) -> list[AuditEvent]:
+        """Up to `limit` events older than `after`, newest first; filters: actor, subject, action, and the ids start and end."""
+        values = {**filters, "after": after} if after else filters
+        rows = await self._database.all(list_query(frozenset(values)), limit=limit, **values)
+        return [self._open(row) for row in rows]
+
+    def _open(self, row: Row) -> AuditEvent:
+        return AuditEvent(
+            audit_event_id=row.audit_event_id,
+            actor=row.actor,
+            subject=row.subject,
+            action=row.action,
+            fields=tuple(row.fields),
+            created_at=row.created_at,
+            on_behalf_of=row.on_behalf_of or "",
+            client_id=row.client_id or "",
+            session_id=row.session_id or "",
+            mode=row.mode,
+            request_id=row.request_id,
+            address=self._vault.open(row.address_sealed, ADDRESS).decode() if row.address_sealed else "",
         )

@@ -1,4 +1,4 @@
-"""Table of audit events. The role that serves may read and append, and do nothing else (docs/decisions/0074)."""
+"""Table of audit events. The role that serves may read and append, and do nothing else (docs/decisions/0075)."""
 
 from datetime import timedelta
 

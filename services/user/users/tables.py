@@ -53,6 +53,7 @@ users = Table(
         postgresql_where=text("external_reference IS NOT NULL"),
     ),
     Index("users_of_partner", "partner_id", "mode", "user_id"),
+    Index("users_admins", "user_id", postgresql_where=text("'admin' = ANY (roles)")),
     Index("users_unproven", "created_at", postgresql_where=text("state = 'INITIAL'")),
     # Accounts are kept until they are erased, except those that the previous release opened without verification.
     info={

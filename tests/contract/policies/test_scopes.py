@@ -28,7 +28,11 @@ def holders(files: FileDescriptorSet, scope: str) -> scope_pb2.ScopeHolders:
 
 def test_roles_hold_the_scopes_that_the_contract_gives_them() -> None:
     held = {role: set(scopes) for role, scopes in CONTRACT.scopes_by_role.items()}
-    assert held == {CUSTOMER: CUSTOMERS, OPERATOR: OPERATORS, ADMIN: OPERATORS | {"users.admin", "partners.admin"}}
+    assert held == {
+        CUSTOMER: CUSTOMERS,
+        OPERATOR: OPERATORS,
+        ADMIN: OPERATORS | {"users.admin", "partners.admin", "audit.read"},
+    }
 
 
 def test_partners_can_hold_what_their_clients_can_call() -> None:

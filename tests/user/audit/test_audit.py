@@ -10,7 +10,7 @@ from weft.user.v1.auth_service_pb2 import RefreshRequest, SignOutRequest
 from weft.user.v1.partner_service_pb2 import RevokeClientRequest, SuspendPartnerRequest
 from weft.user.v1.user_service_pb2 import CreateUserRequest
 
-from chassis.storage import migrations
+from chassis.storage import database, migrations
 from services.user.audit.repository import ADDRESS
 from services.user.tables import metadata
 from tests.harness import refused
@@ -89,9 +89,10 @@ async def test_a_change_that_is_undone_leaves_no_event(world: World) -> None:
 
 
 @pytest.fixture
-def serving(world: World) -> Iterator[str]:
+def serving(postgres_url: str, service_database) -> Iterator[str]:
     """The URL of a role that serves the database of the test."""
-    url, role = world.app.database_url, f"serving_{secrets.token_hex(4)}"
+    url = database.of_service(postgres_url, service_database("user"), "user")
+    role = f"serving_{secrets.token_hex(4)}"
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'serving'")
     migrations.grant(url, role, metadata)

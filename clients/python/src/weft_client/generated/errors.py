@@ -262,6 +262,18 @@ class KeysUnavailable(failures.Unavailable):
     domain = 'weft.api.v1'
 
 
+class LastAdmin(failures.FailedPrecondition):
+    """The user is the last admin who may sign in; make someone else an admin first. Metadata: `user_id`."""
+
+    reason = 'LAST_ADMIN'
+    domain = 'weft.user.v1'
+
+    @property
+    def user_id(self) -> str:
+        """The metadata `user_id`; empty where the service left it out."""
+        return self.metadata.get('user_id', '')
+
+
 class MessageMalformed(failures.InvalidArgument):
     """Over native gRPC: the message is not the protobuf message that the contract declares."""
 
@@ -528,6 +540,18 @@ class ResourceBusy(failures.Aborted):
     domain = 'weft.api.v1'
 
 
+class RolesNotAssignable(failures.FailedPrecondition):
+    """The user belongs to a partner and does not sign in, so it has no other role than ROLE_CUSTOMER. Metadata: `user_id`."""
+
+    reason = 'ROLES_NOT_ASSIGNABLE'
+    domain = 'weft.user.v1'
+
+    @property
+    def user_id(self) -> str:
+        """The metadata `user_id`; empty where the service left it out."""
+        return self.metadata.get('user_id', '')
+
+
 class RouteNotFound(failures.NotFound):
     """No such path."""
 
@@ -736,6 +760,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'INTERNAL_FAULT'): InternalFault,
     ('weft.api.v1', 'JSON_MALFORMED'): JsonMalformed,
     ('weft.api.v1', 'KEYS_UNAVAILABLE'): KeysUnavailable,
+    ('weft.user.v1', 'LAST_ADMIN'): LastAdmin,
     ('weft.api.v1', 'MESSAGE_MALFORMED'): MessageMalformed,
     ('weft.api.v1', 'METHOD_NOT_ALLOWED'): MethodNotAllowed,
     ('weft.order.v1', 'ORDER_ALREADY_DELIVERED'): OrderAlreadyDelivered,
@@ -760,6 +785,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'REFRESH_TOKEN_INVALID'): RefreshTokenInvalid,
     ('weft.api.v1', 'REQUEST_INVALID'): RequestInvalid,
     ('weft.api.v1', 'RESOURCE_BUSY'): ResourceBusy,
+    ('weft.user.v1', 'ROLES_NOT_ASSIGNABLE'): RolesNotAssignable,
     ('weft.api.v1', 'ROUTE_NOT_FOUND'): RouteNotFound,
     ('weft.api.v1', 'SCOPE_MISSING'): ScopeMissing,
     ('weft.user.v1', 'SCOPE_NOT_GRANTED'): ScopeNotGranted,
@@ -808,6 +834,7 @@ __all__ = [
     'InternalFault',
     'JsonMalformed',
     'KeysUnavailable',
+    'LastAdmin',
     'MessageMalformed',
     'MethodNotAllowed',
     'OrderAlreadyDelivered',
@@ -831,6 +858,7 @@ __all__ = [
     'RefreshTokenInvalid',
     'RequestInvalid',
     'ResourceBusy',
+    'RolesNotAssignable',
     'RouteNotFound',
     'ScopeMissing',
     'ScopeNotGranted',

@@ -15,6 +15,7 @@ from weft.order.v1 import payment_pb2 as order_payment_pb2
 from weft.order.v1 import payment_service_pb2 as order_payment_service_pb2
 from weft.order.v1 import product_pb2 as order_product_pb2
 from weft.order.v1 import product_service_pb2 as order_product_service_pb2
+from weft.user.v1 import audit_service_pb2 as user_audit_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
@@ -22,6 +23,7 @@ from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
+from weft.user.v1 import user_roles_pb2 as user_user_roles_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
 from weft_client.calls.method import Method
 
@@ -45,6 +47,7 @@ PRODUCT_SERVICE_GET_PRODUCT = Method('/weft.order.v1.ProductService/GetProduct',
 PRODUCT_SERVICE_LIST_PRODUCTS = Method('/weft.order.v1.ProductService/ListProducts', 'order', order_product_service_pb2.ListProductsRequest, order_product_service_pb2.ListProductsResponse, 5.0, repeatable=True)
 PRODUCT_SERVICE_UPDATE_PRODUCT = Method('/weft.order.v1.ProductService/UpdateProduct', 'order', order_product_service_pb2.UpdateProductRequest, order_product_pb2.Product, 5.0, repeatable=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND',))
 PRODUCT_SERVICE_ADJUST_STOCK = Method('/weft.order.v1.ProductService/AdjustStock', 'order', order_product_service_pb2.AdjustStockRequest, order_product_pb2.Product, 5.0, keyed=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/OUT_OF_STOCK'))
+AUDIT_SERVICE_LIST_AUDIT_EVENTS = Method('/weft.user.v1.AuditService/ListAuditEvents', 'user', user_audit_service_pb2.ListAuditEventsRequest, user_audit_service_pb2.ListAuditEventsResponse, 5.0, repeatable=True)
 AUTH_SERVICE_SIGN_UP = Method('/weft.user.v1.AuthService/SignUp', 'user', user_auth_service_pb2.SignUpRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/PASSWORD_TOO_COMMON', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_VERIFY_EMAIL = Method('/weft.user.v1.AuthService/VerifyEmail', 'user', user_auth_service_pb2.VerifyEmailRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/VERIFICATION_CODE_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_RESEND_VERIFICATION = Method('/weft.user.v1.AuthService/ResendVerification', 'user', user_auth_service_pb2.ResendVerificationRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/TOO_MANY_ATTEMPTS',))
@@ -74,6 +77,7 @@ PARTNER_SERVICE_REVOKE_CLIENT = Method('/weft.user.v1.PartnerService/RevokeClien
 USER_SERVICE_CREATE_USER = Method('/weft.user.v1.UserService/CreateUser', 'user', user_user_service_pb2.CreateUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/EMAIL_TAKEN', 'weft.user.v1/EXTERNAL_REFERENCE_TAKEN'))
 USER_SERVICE_GET_USER = Method('/weft.user.v1.UserService/GetUser', 'user', user_user_service_pb2.GetUserRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
 USER_SERVICE_LIST_USERS = Method('/weft.user.v1.UserService/ListUsers', 'user', user_user_service_pb2.ListUsersRequest, user_user_service_pb2.ListUsersResponse, 5.0, repeatable=True)
+USER_SERVICE_SET_USER_ROLES = Method('/weft.user.v1.UserService/SetUserRoles', 'user', user_user_roles_pb2.SetUserRolesRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/ROLES_NOT_ASSIGNABLE', 'weft.user.v1/LAST_ADMIN'))
 
 
 BY_NAME: dict[str, Method[Any, Any]] = {
@@ -96,6 +100,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'products.list_products': PRODUCT_SERVICE_LIST_PRODUCTS,
     'products.update_product': PRODUCT_SERVICE_UPDATE_PRODUCT,
     'products.adjust_stock': PRODUCT_SERVICE_ADJUST_STOCK,
+    'audit.list_audit_events': AUDIT_SERVICE_LIST_AUDIT_EVENTS,
     'auth.sign_up': AUTH_SERVICE_SIGN_UP,
     'auth.verify_email': AUTH_SERVICE_VERIFY_EMAIL,
     'auth.resend_verification': AUTH_SERVICE_RESEND_VERIFICATION,
@@ -125,4 +130,5 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'users.create_user': USER_SERVICE_CREATE_USER,
     'users.get_user': USER_SERVICE_GET_USER,
     'users.list_users': USER_SERVICE_LIST_USERS,
+    'users.set_user_roles': USER_SERVICE_SET_USER_ROLES,
 }

@@ -26,6 +26,10 @@ PlanName = Literal["FREE", "STANDARD", "PREMIUM"]
 """What a caller may ask for in a second. A token carries the lower-case name without its prefix in the claim `plan`."""
 
 
+RoleName = Literal["CUSTOMER", "OPERATOR", "ADMIN"]
+"""The role of a signed-in user. A token carries the lower-case name without its prefix in the claim `roles`."""
+
+
 FulfilmentStateName = Literal["UNFULFILLED", "PARTIALLY_SHIPPED", "SHIPPED", "DELIVERED", "PARTIALLY_RETURNED", "RETURNED"]
 """State of the fulfilment of an order."""
 
@@ -190,5 +194,6 @@ __all__ = [
     'PaymentStateName',
     'PlanName',
     'ProductDict',
+    'RoleName',
     'UserStateName',
 ]

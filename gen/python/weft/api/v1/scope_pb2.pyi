@@ -85,6 +85,8 @@ class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType
     """Sends notifications."""
     SCOPE_TEMPLATES_WRITE: _Scope.ValueType  # 14
     """Changes message templates."""
+    SCOPE_AUDIT_READ: _Scope.ValueType  # 15
+    """Reads the audit trail."""
 
 class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
     """What a token allows. In tokens, requests and documents SCOPE_ORDERS_WRITE is written `orders.write`."""
@@ -119,6 +121,8 @@ SCOPE_NOTIFICATIONS_SEND: Scope.ValueType  # 13
 """Sends notifications."""
 SCOPE_TEMPLATES_WRITE: Scope.ValueType  # 14
 """Changes message templates."""
+SCOPE_AUDIT_READ: Scope.ValueType  # 15
+"""Reads the audit trail."""
 Global___Scope: _TypeAlias = Scope  # noqa: Y015
 
 @_typing.final

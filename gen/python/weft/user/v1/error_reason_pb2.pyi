@@ -60,6 +60,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The code is wrong, used, expired or out of attempts; request a new one."""
     CODE_REQUEST_NOT_FOUND: _ErrorReason.ValueType  # 41
     """No such request of a code: it was used, or has expired."""
+    ROLES_NOT_ASSIGNABLE: _ErrorReason.ValueType  # 90
+    """The user belongs to a partner and does not sign in, so it has no other role than ROLE_CUSTOMER."""
+    LAST_ADMIN: _ErrorReason.ValueType  # 91
+    """The user is the last admin who may sign in; make someone else an admin first."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -102,4 +106,8 @@ CODE_INVALID: ErrorReason.ValueType  # 40
 """The code is wrong, used, expired or out of attempts; request a new one."""
 CODE_REQUEST_NOT_FOUND: ErrorReason.ValueType  # 41
 """No such request of a code: it was used, or has expired."""
+ROLES_NOT_ASSIGNABLE: ErrorReason.ValueType  # 90
+"""The user belongs to a partner and does not sign in, so it has no other role than ROLE_CUSTOMER."""
+LAST_ADMIN: ErrorReason.ValueType  # 91
+"""The user is the last admin who may sign in; make someone else an admin first."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from weft.user.v1 import user_pb2 as weft_dot_user_dot_v1_dot_user__pb2
+from weft.user.v1 import user_roles_pb2 as weft_dot_user_dot_v1_dot_user__roles__pb2
 from weft.user.v1 import user_service_pb2 as weft_dot_user_dot_v1_dot_user__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -56,6 +57,11 @@ class UserServiceStub:
                 request_serializer=weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersRequest.SerializeToString,
                 response_deserializer=weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersResponse.FromString,
                 _registered_method=True)
+        self.SetUserRoles = channel.unary_unary(
+                '/weft.user.v1.UserService/SetUserRoles',
+                request_serializer=weft_dot_user_dot_v1_dot_user__roles__pb2.SetUserRolesRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -94,6 +100,15 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetUserRoles(self, request, context):
+        """Sets a person's roles, and signs them out everywhere: their next sign-in gives them the scopes of the new roles.
+
+        The last admin who may sign in stays one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -116,6 +131,11 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.ListUsers,
                     request_deserializer=weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersRequest.FromString,
                     response_serializer=weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'SetUserRoles': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUserRoles,
+                    request_deserializer=weft_dot_user_dot_v1_dot_user__roles__pb2.SetUserRolesRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -227,6 +247,33 @@ class UserService:
             '/weft.user.v1.UserService/ListUsers',
             weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersRequest.SerializeToString,
             weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUserRoles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/SetUserRoles',
+            weft_dot_user_dot_v1_dot_user__roles__pb2.SetUserRolesRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,
             insecure,

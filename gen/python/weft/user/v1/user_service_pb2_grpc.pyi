@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from weft.user.v1 import user_pb2 as _user_pb2
+from weft.user.v1 import user_roles_pb2 as _user_roles_pb2
 from weft.user.v1 import user_service_pb2 as _user_service_pb2
 import abc as _abc_1
 
@@ -30,6 +31,11 @@ class UserServiceStub:
     """Returns the users with the given IDs, in no order. IDs that do not exist are omitted."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
     """Lists users, newest first. A partner sees its own users, an operator all."""
+    SetUserRoles: _aio.UnaryUnaryMultiCallable[_user_roles_pb2.SetUserRolesRequest, _user_pb2.User]
+    """Sets a person's roles, and signs them out everywhere: their next sign-in gives them the scopes of the new roles.
+
+    The last admin who may sign in stays one.
+    """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages users."""
@@ -70,5 +76,16 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_service_pb2.ListUsersRequest, _abc.Awaitable[_user_service_pb2.ListUsersResponse]],
     ) -> _abc.Awaitable[_user_service_pb2.ListUsersResponse]:
         """Lists users, newest first. A partner sees its own users, an operator all."""
+
+    @_abc_1.abstractmethod
+    def SetUserRoles(
+        self,
+        request: _user_roles_pb2.SetUserRolesRequest,
+        context: _aio.ServicerContext[_user_roles_pb2.SetUserRolesRequest, _abc.Awaitable[_user_pb2.User]],
+    ) -> _abc.Awaitable[_user_pb2.User]:
+        """Sets a person's roles, and signs them out everywhere: their next sign-in gives them the scopes of the new roles.
+
+        The last admin who may sign in stays one.
+        """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _aio.Server) -> None: ...

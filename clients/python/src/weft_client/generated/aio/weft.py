@@ -8,6 +8,7 @@ from weft_client.generated.aio.notification import AsyncInbox
 from weft_client.generated.aio.order import AsyncOrders
 from weft_client.generated.aio.order import AsyncPayments
 from weft_client.generated.aio.order import AsyncProducts
+from weft_client.generated.aio.user import AsyncAudit
 from weft_client.generated.aio.user import AsyncAuth
 from weft_client.generated.aio.user import AsyncOauth
 from weft_client.generated.aio.user import AsyncPartners
@@ -22,6 +23,7 @@ class AsyncWeft(AsyncEdgeClient):
         self.orders = AsyncOrders(self._connection, self._auth)
         self.payments = AsyncPayments(self._connection, self._auth)
         self.products = AsyncProducts(self._connection, self._auth)
+        self.audit = AsyncAudit(self._connection, self._auth)
         self.auth = AsyncAuth(self._connection, self._auth)
         self.oauth = AsyncOauth(self._connection, self._auth)
         self.partners = AsyncPartners(self._connection, self._auth)

@@ -8,6 +8,7 @@ from weft_client.generated.blocking.notification import Inbox
 from weft_client.generated.blocking.order import Orders
 from weft_client.generated.blocking.order import Payments
 from weft_client.generated.blocking.order import Products
+from weft_client.generated.blocking.user import Audit
 from weft_client.generated.blocking.user import Auth
 from weft_client.generated.blocking.user import Oauth
 from weft_client.generated.blocking.user import Partners
@@ -22,6 +23,7 @@ class Weft(EdgeClient):
         self.orders = Orders(self._connection, self._auth)
         self.payments = Payments(self._connection, self._auth)
         self.products = Products(self._connection, self._auth)
+        self.audit = Audit(self._connection, self._auth)
         self.auth = Auth(self._connection, self._auth)
         self.oauth = Oauth(self._connection, self._auth)
         self.partners = Partners(self._connection, self._auth)

@@ -1,0 +1,1 @@
+"""Who is an operator and who an admin."""
