@@ -33,6 +33,7 @@ from chassis.rpc.reflection import Reflection
 from chassis.rpc.stream_quota import StreamQuota
 from chassis.security import tls
 from chassis.security.encryption import Vault
+from chassis.security.revocations import Revocations, watching
 from chassis.security.tokens import TokenVerifier
 from chassis.settings import Settings, SettingsError
 from chassis.storage import database, retention
@@ -94,8 +95,9 @@ class App:
         self.database = database.Database(self.database_url, settings.pool_size, self.tracer, f"weft-{name}")
         self.vault = Vault({key: value.get_secret_value() for key, value in settings.data_keys.items()})
         self.pages = Pages(self.vault.derive("page tokens"))
-        self.clients = InternalWeft(settings.peers, tls=_client_tls(settings))
+        self.clients = self._connect()
         self.tokens = TokenVerifier(settings.issuer, self._fetch_keys)
+        self.revocations = Revocations(watching(self._connect))
         self.health: Health
         self.server_context: stages.ServerContext
         self._migrations = migrations
@@ -104,6 +106,7 @@ class App:
         self._workers: list[workers.Worker] = []
         self._jobs: list[tuple[float, Job, str]] = []
         self._stops: list[Job] = []
+        self._channels: dict[str, Callable[[], None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._working: set[asyncio.Task[Any]] = set()
         self._server: grpc.aio.Server | None = None
@@ -120,9 +123,12 @@ class App:
             relay = Relay(lambda events: self.clients.events.publish_events(events=events), self.tracer)
             self.add_worker(workers.Worker(self.outbox.queue, relay, breakers=[relay.breaker]))
 
+    def _connect(self) -> InternalWeft:
+        """A separate client: the circuit breaker and channel of other calls must not block keys and revocations."""
+        return InternalWeft(self.settings.peers, tls=_client_tls(self.settings))
+
     async def _fetch_keys(self) -> str:
-        # A separate client: the circuit breaker and channel of other calls must not block the keys.
-        clients = InternalWeft(self.settings.peers, tls=_client_tls(self.settings))
+        clients = self._connect()
         try:
             return str((await clients.oauth.get_jwks()).data, "utf-8")
         finally:
@@ -165,6 +171,10 @@ class App:
         """Run a job periodically, unless `WEFT_WORK` is off. Replicas may run it concurrently."""
         self._jobs.append((seconds, job, name))
 
+    def on_notify(self, channel: str, callback: Callable[[], None]) -> None:
+        """Call `callback` for each NOTIFY of a channel, and whenever some may have been missed."""
+        self._channels[channel] = callback
+
     def on_stop(self, end: Job) -> None:
         """Call `end` when the process begins to stop, before it waits for running calls: to end streams."""
         self._stops.append(end)
@@ -185,12 +195,15 @@ class App:
         self.run_in_background(tracing.measure_loop())
         if port:
             self.run_in_background(self.tokens.fetch_first())
+            self.run_in_background(self.revocations.follow())
         if self.settings.work:
-            self.run_in_background(listen(self.database_url, {queue.name: queue.on_notified for queue in self._queues}))
+            self._channels |= {queue.name: queue.on_notified for queue in self._queues}
             for worker in self._workers:
                 self._working.add(asyncio.create_task(worker.run()))
             for seconds, job, name in self._jobs:
                 self.run_in_background(_run_periodically(seconds, job, name))
+        if self._channels:
+            self.run_in_background(listen(self.database_url, self._channels))
         log.info("started", port=port)
         return port
 
@@ -235,6 +248,7 @@ class App:
             contract=self.contract,
             tracer=self.tracer,
             tokens=self.tokens,
+            revocations=self.revocations,
             replies=self.replies,
             trusted_callers=frozenset(self.settings.internal_callers),
             max_concurrent_calls=self.settings.max_concurrent_calls,

@@ -126,6 +126,14 @@ class TokenExpired(Unauthenticated):
     """The bearer token has expired."""
 
 
+class TokenRevoked(Unauthenticated):
+    """The bearer token was revoked."""
+
+
+class RevocationsUnavailable(Unavailable):
+    """Whether the bearer token was revoked is temporarily unknown; nothing was changed."""
+
+
 class KeysUnavailable(Unavailable):
     """Token verification keys are temporarily unavailable."""
 

@@ -34,6 +34,8 @@ __all__ = [
     "sensitivity",
 ]
 
+EVERY_SERVICE = "*"
+"""Alone among the `internal_callers` of a method."""
 DESCRIPTORS = Path(__file__).resolve().parents[1] / "gen" / "descriptors.binpb"
 """The descriptor set that `make gen` writes, with comments and everything imported."""
 
@@ -162,6 +164,8 @@ class Contract:
 
     def _internal_callers(self, method: MethodDescriptor, names: Iterable[str]) -> frozenset[str]:
         services = {file.package.split(".")[1] for file in self._files if file.service}
+        if list(names) == [EVERY_SERVICE]:
+            return frozenset(services)
         self.faults += [
             f"{method.full_name} names the internal caller {name!r}, which is no service: "
             f"write one of {', '.join(sorted(services))}."

@@ -20,6 +20,7 @@ import contract
 from chassis import settings as settings_module
 from chassis.app import App
 from chassis.clock import Clock
+from chassis.security import revocations
 from chassis.telemetry.tracing import Tracer
 from deploy.local.state.certificates import Certificates
 
@@ -197,6 +198,7 @@ class Harness:
         app = self.app(service, clock, prefix, tracer, **more)
         if not fetches_keys:
             app.tokens.use(self.issuer.jwks)
+            app.revocations.use(revocations.none)
         await (build or import_module(f"{package(service)}.__main__").build)(app)
         port = await app.start()
         channel = self.channel(service, f"127.0.0.1:{port}")

@@ -21,10 +21,14 @@ import contract
 from chassis.rpc import chain, stages
 from chassis.rpc.call import Call
 from chassis.rpc.stream_quota import StreamQuota
+from chassis.security import revocations
+from chassis.security.revocations import Revocations
 from chassis.security.tokens import TokenVerifier
 from chassis.telemetry import tracing
 
 NIL = "0" * 26
+tasks: set[asyncio.Task[None]] = set()
+"""Event loops hold tasks weakly."""
 ORDER = order_pb2.Order(
     order_id=f"ord_{NIL}",
     customer_id=f"usr_{NIL}",
@@ -109,11 +113,13 @@ def _chained(tracer: tracing.Tracer) -> grpc.aio.Server:
         contract=read,
         tracer=tracer,
         tokens=TokenVerifier("https://weft.local", keys),
+        revocations=Revocations(revocations.none),
         replies=None,
         trusted_callers=frozenset(),
         max_concurrent_calls=256,
         stream_quota=StreamQuota(16, 64),
     )
+    tasks.add(asyncio.create_task(parts.revocations.follow()))
     bound = {"GetOrder": chain.bind(parts, read.by_path["/weft.order.v1.OrderService/GetOrder"], Chained().get)}
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("weft.order.v1.OrderService", bound),))

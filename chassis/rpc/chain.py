@@ -8,12 +8,12 @@ from typing import Any
 import grpc
 
 from chassis.rpc.call import Call
+from chassis.rpc.callers.authentication import authentication
 from chassis.rpc.response import handler_call, response
 from chassis.rpc.stages import (
     ServerContext,
     Stage,
     admission,
-    authentication,
     authorization,
     error_mapping,
     idempotency,

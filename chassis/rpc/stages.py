@@ -31,11 +31,11 @@ from chassis.rpc.deadlines import TimeLimit
 from chassis.rpc.idempotency import Replies, collided
 from chassis.rpc.requests import validation as request_validation
 from chassis.rpc.stream_quota import StreamQuota
-from chassis.security import identity
+from chassis.security.revocations import Revocations
 from chassis.security.tokens import TokenVerifier
 from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import CALLS, Tracer
-from contract import Caller, Contract, Key, Method, Reason
+from contract import Contract, Key, Method, Reason
 
 Next = Callable[[Call], Awaitable[bytes | None]]
 Stage = Callable[["ServerContext", Method, Next], Next]
@@ -49,6 +49,7 @@ class ServerContext:
     contract: Contract
     tracer: Tracer
     tokens: TokenVerifier
+    revocations: Revocations
     replies: Replies | None
     trusted_callers: frozenset[str]
     """Names in certificates that every internal RPC takes beside those that its policy lists: an operator's tools."""
@@ -169,24 +170,6 @@ def admission(server: ServerContext, method: Method, next_: Next) -> Next:
         if caller_left is not None and caller_left <= max_time:  # grpc enforces the caller's own deadline
             return await next_(call)
         return await limit.enforce(next_(call))
-
-    return run
-
-
-def authentication(server: ServerContext, method: Method, next_: Next) -> Next:
-    """Before authorization, which needs the caller: the verified token, or the verified certificate for internal methods."""
-    tokens, internal = server.tokens, Caller.INTERNAL in method.callers
-    services = method.internal_callers | server.trusted_callers
-
-    async def run(call: Call) -> bytes | None:
-        if internal:
-            call.caller = identity.of_certificate(call.context.auth_context(), services)
-        elif call.authorization:
-            if not method.public:
-                call.caller = tokens.remembered(call.authorization) or await tokens.identify(call.authorization)
-        elif not method.public:
-            raise errors.TokenMissing()
-        return await next_(call)
 
     return run
 

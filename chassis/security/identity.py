@@ -27,6 +27,8 @@ class Identity:
     expires_at: float = 0.0
     authenticated_at: float = 0.0
     methods: frozenset[str] = frozenset()
+    generations: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """What the token can be revoked by: session, user, client and partner, each with the generation in the token."""
     kinds: frozenset[Caller] = field(default=frozenset({Caller.PUBLIC}))
 
     @property
@@ -68,13 +70,18 @@ def from_claims(claims: Mapping[str, Any]) -> Identity:
         kinds = {Caller.USER, Caller.OPERATOR}
     else:
         kinds = {Caller.USER}
-    subject = str(claims["sub"])
+    subject, partner_id, session_id = str(claims["sub"]), str(claims.get("partner", "")), str(claims.get("sid", ""))
+    generations = {subject: int(claims.get("gen", 0))}
+    if partner_id:
+        generations[partner_id] = int(claims.get("partner_gen", 0))
+    if session_id:
+        generations[session_id] = 0
     return Identity(
         subject=subject,
         user_id="" if client_id else subject,
         client_id=client_id,
-        partner_id=str(claims.get("partner", "")),
-        session_id=str(claims.get("sid", "")),
+        partner_id=partner_id,
+        session_id=session_id,
         scopes=frozenset(str(claims.get("scope", "")).split()),
         roles=roles,
         plan=str(claims.get("plan", "")),
@@ -82,6 +89,7 @@ def from_claims(claims: Mapping[str, Any]) -> Identity:
         expires_at=float(claims["exp"]),
         authenticated_at=float(claims.get("auth_time", 0)),
         methods=frozenset(map(str, claims.get("amr", ()))),
+        generations=generations,
         kinds=frozenset({Caller.PUBLIC, *kinds}),
     )
 

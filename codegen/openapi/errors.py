@@ -110,6 +110,8 @@ def implied(read: Contract, method: Method) -> list[str]:
         "TOKEN_MISSING": not method.public,
         "TOKEN_INVALID": not method.public,
         "TOKEN_EXPIRED": not method.public,
+        "TOKEN_REVOKED": not method.public,
+        "REVOCATIONS_UNAVAILABLE": not method.public and not method.read_only,
         "KEYS_UNAVAILABLE": not method.public,
         "CALLER_NOT_ALLOWED": not method.public,
         "SCOPE_MISSING": bool(method.scope),

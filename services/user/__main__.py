@@ -29,6 +29,9 @@ from services.user.password_changes.changes import PasswordChanges
 from services.user.password_changes.confirmation import PasswordConfirmation
 from services.user.password_changes.handlers import PasswordHandlers
 from services.user.passwords.passwords import Passwords
+from services.user.revocations.feed import RevocationFeed
+from services.user.revocations.handlers import RevocationHandlers
+from services.user.revocations.repository import CHANNEL, RevocationRepository
 from services.user.roles.handlers import RoleHandlers
 from services.user.sessions.domain import CredentialsInvalid
 from services.user.sessions.repository import SessionRepository
@@ -55,7 +58,9 @@ async def build(app: App) -> None:
     accounts = Accounts(database, users, sign_ups, passwords, app.outbox, audit, clock)
     sign_ins = AttemptLimiter(app.cache, clock, CredentialsInvalid)
     verifications = AttemptLimiter(app.cache, clock, VerificationCodeInvalid, "verify.")
-    session_rows = SessionRepository()
+    revocations = RevocationRepository(database, clock)
+    feed = RevocationFeed(revocations)
+    session_rows = SessionRepository(revocations)
     sessions = Sessions(database, users, session_rows, passwords, issuer, sign_ins, audit, clock)
     mails = MailBudget(app.cache, app.settings.mails_of_network)
     code_rows = CodeRepository(database, vault)
@@ -68,6 +73,10 @@ async def build(app: App) -> None:
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
 
     app.tokens.use(ring.published)
+    app.revocations.use(feed.follow)
+    app.on_notify(CHANNEL, feed.wake)
+    app.on_stop(feed.stop)
+    app.add_service("weft.user.v1.RevocationService", RevocationHandlers(feed))
     app.add_service(
         "weft.user.v1.AuthService",
         AuthHandlers(accounts, sessions, origins, mails, verifications),
@@ -78,7 +87,8 @@ async def build(app: App) -> None:
     app.add_service("weft.user.v1.AuditService", AuditHandlers(trail, app.pages))
     app.add_service("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
     app.add_service(
-        "weft.user.v1.PartnerService", PartnerHandlers(database, partners, app.pages, audit, clock, grantable)
+        "weft.user.v1.PartnerService",
+        PartnerHandlers(database, partners, revocations, app.pages, audit, clock, grantable),
     )
     app.add_service(
         "weft.user.v1.UserService",

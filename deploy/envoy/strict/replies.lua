@@ -35,6 +35,9 @@ local function complete(handle, status, noted)
     formatted = '{"code":' .. code .. ',"message":"The call could not be answered.","details":[' .. TYPE .. 'ErrorInfo","reason":"'
       .. (BARE_REASON[code] or "INTERNAL_FAULT") .. '","domain":"weft.api.v1","metadata":{}}]}'
   end
+  if find(text, '"reason":"TOKEN_REVOKED"', 1, true) then
+    headers:replace("www-authenticate", 'Bearer realm="weft", error="invalid_token"')
+  end
   if (status == "429" or status == "503") and not headers:get("retry-after") then
     local delay = match(text, '"retryDelay":"(%d+)')
     headers:add("retry-after", delay and delay ~= "0" and delay or "1")

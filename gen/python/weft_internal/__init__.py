@@ -18,6 +18,7 @@ from weft_client.generated.aio.user import AsyncPartners
 from weft_client.tls import MutualTls
 from weft_internal.notification import InternalEvents
 from weft_internal.user import InternalAuth
+from weft_internal.user import InternalRevocations
 from weft_internal.user import InternalUsers
 
 
@@ -41,4 +42,5 @@ class InternalWeft(AsyncMeshClient):
         self.partners = AsyncPartners(self._peer('user'), None)
         self.payments = AsyncPayments(self._peer('order'), None)
         self.products = AsyncProducts(self._peer('order'), None)
+        self.revocations = InternalRevocations(self._peer('user'), None)
         self.users = InternalUsers(self._peer('user'), None)

@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import one_time_code_pb2 as user_one_time_code_pb2
+from weft.user.v1 import revocation_service_pb2 as user_revocation_service_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
 from weft_client.aio import parts
+from weft_client.calls import arguments
 from weft_client.generated.aio.user import AsyncAuth
 from weft_client.generated.aio.user import AsyncUsers
 from weft_internal import methods
@@ -63,6 +65,33 @@ class InternalAuth(AsyncAuth):
             sign_up_id=sign_up_id,
         )
         return await self._issue_verification_code(request, timeout)
+
+
+class InternalRevocations:
+    """Tells the services which access tokens were revoked."""
+
+    def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
+        self._watch_revocations = parts.AsyncStreaming(connection, methods.REVOCATION_SERVICE_WATCH_REVOCATIONS, auth)
+
+    def watch_revocations(
+        self,
+        *,
+        cursor: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.AsyncStream[user_revocation_service_pb2.WatchRevocationsResponse]:
+        """Streams revocations as they happen, after those of the cursor; without a cursor, first all that are in force.
+
+        Every second without a revocation there is a message without one, so that a lost connection is noticed. A revocation may
+        come twice. A cursor that is unknown or too old begins anew.
+
+        Args:
+            cursor: Cursor of the last message that was received.
+            timeout: Seconds that the whole call may take; 300 where absent.
+        """
+        request = user_revocation_service_pb2.WatchRevocationsRequest(
+            cursor=arguments.plain(cursor),
+        )
+        return self._watch_revocations(request, timeout)
 
 
 class InternalUsers(AsyncUsers):

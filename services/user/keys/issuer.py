@@ -52,10 +52,11 @@ class Issuer:
             auth_time=int(authentication.at.timestamp()),
             amr=list(authentication.methods),
             acr=authentication.level,
+            gen=user.token_generation,
         )
 
-    async def for_client(self, client: Client, plan: str, scopes: Iterable[str]) -> AccessToken:
-        """A token of a partner's client, in its mode; its id is the subject."""
+    async def for_client(self, client: Client, plan: str, scopes: Iterable[str], *, partner_gen: int) -> AccessToken:
+        """A token of a partner's client, in its mode; its id is the subject. `partner_gen`: the partner's token generation."""
         return await self._issue(
             client.client_id,
             scopes,
@@ -63,6 +64,8 @@ class Issuer:
             partner=client.partner_id,
             plan=plan,
             mode=client.mode,
+            gen=client.token_generation,
+            partner_gen=partner_gen,
         )
 
     async def _issue(self, subject: str, scopes: Iterable[str], **own: object) -> AccessToken:

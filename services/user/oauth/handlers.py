@@ -112,7 +112,9 @@ class OAuthHandlers:
         scopes = read_scopes(form, allowed) or tuple(sorted(allowed))
         if not scopes:
             raise OAuthError("invalid_scope", "The client no longer has any scope.")
-        token = await self._issuer.for_client(account.client, account.plan, scopes)
+        token = await self._issuer.for_client(
+            account.client, account.plan, scopes, partner_gen=account.partner_generation
+        )
         await self._partners.update_last_use(account.client, self._clock.now())
         return _bearer(token.value, token.scopes)
 

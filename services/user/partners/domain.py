@@ -55,6 +55,7 @@ class Partner:
     created_at: datetime
     updated_at: datetime
     revision: int = 1
+    token_generation: int = 0
 
     @property
     def etag(self) -> str:
@@ -81,6 +82,10 @@ class Partner:
             return self
         return self._changed(now, **changes)
 
+    def withdraws(self, before: "Partner") -> bool:
+        """Whether the partner's tokens from `before` this change allow what is not allowed any more."""
+        return not set(before.scopes) <= set(self.scopes) or (self.state == SUSPENDED != before.state)
+
     def require(self, scopes: Iterable[str]) -> None:
         """Raise `ScopeNotGranted` for scopes that the partner does not have."""
         missing = sorted(set(scopes) - set(self.scopes))
@@ -103,6 +108,7 @@ class Client:
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
     mode: str = "LIVE"
+    token_generation: int = 0
     authentication: str = SECRET
     grant_types: tuple[str, ...] = (CLIENT_CREDENTIALS,)
     redirect_uris: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ from services.user.partners.domain import (
     unknown_scopes,
 )
 from services.user.partners.repository import PartnerRepository
+from services.user.revocations.repository import RevocationRepository
 
 
 class PartnerHandlers:
@@ -41,6 +42,7 @@ class PartnerHandlers:
         self,
         database: Database,
         partners: PartnerRepository,
+        revocations: RevocationRepository,
         pages: Pages,
         audit: Audit,
         clock: Clock,
@@ -48,6 +50,7 @@ class PartnerHandlers:
     ) -> None:
         self._database = database
         self._partners = partners
+        self._revocations = revocations
         self._pages = pages
         self._audit = audit
         self._clock = clock
@@ -88,7 +91,7 @@ class PartnerHandlers:
         return pb.ListPartnersResponse(partners=partners, next_page_token=token)
 
     async def UpdatePartner(self, request: pb.UpdatePartnerRequest, call: Call) -> partner_pb2.Partner:
-        """Updates the fields of the mask, or those that are set. From its next token on a client has only scopes of its partner."""
+        """Updates the fields of the mask, or those that are set. Where a scope is lost, the tokens that may have it are revoked."""
         changes = self._read_changes(request)
         now, etag = self._clock.now(), request.partner.etag
         return await self._change(
@@ -96,7 +99,7 @@ class PartnerHandlers:
         )
 
     async def SuspendPartner(self, request: pb.SuspendPartnerRequest, call: Call) -> partner_pb2.Partner:
-        """The partner's clients get no more tokens."""
+        """The partner's clients get no more tokens, and those that they have are revoked."""
         now = self._clock.now()
         return await self._change(request.partner_id, call, "partner.suspended", lambda p: p.suspend(now))
 
@@ -147,6 +150,8 @@ class PartnerHandlers:
                 partner.require(changed.scopes)
             if changed is not client:
                 await self._partners.update_client(tx, changed)
+                if not set(client.scopes) <= set(changed.scopes):
+                    await self._revocations.revoke(tx, "client", client_id)
                 fields = changed_fields(client, changed)
                 await self._audit.record(tx, call, "client.updated", subject=client_id, fields=fields)
         return to_client_message(changed)
@@ -183,6 +188,7 @@ class PartnerHandlers:
             client = await self._lock_client(tx, request, call)
             if client.revoked_at is None:
                 await self._partners.revoke_client(tx, client, self._clock.now())
+                await self._revocations.revoke(tx, "client", client.client_id)
                 await self._audit.record(tx, call, "client.revoked", subject=client.client_id)
         return Empty()
 
@@ -210,6 +216,8 @@ class PartnerHandlers:
                 await self._partners.update(tx, changed)
                 fields = changed_fields(partner, changed)
                 await self._audit.record(tx, call, action, subject=partner_id, fields=fields)
+            if changed.withdraws(partner):
+                await self._revocations.revoke(tx, "partner", partner_id)
             reply = to_message(changed)
             await call.remember(tx, reply)
         return reply

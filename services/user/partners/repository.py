@@ -92,6 +92,7 @@ _GET_ACCOUNT = Query(
         _p.plan,
         _p.state.label("partner_state"),
         _p.scopes.label("partner_scopes"),
+        _p.token_generation.label("partner_generation"),
         _secrets.label("secret_hashes"),
     )
     .join_from(clients, partners, _p.partner_id == _c.partner_id)
@@ -108,6 +109,7 @@ class ClientAccount:
     plan: str
     partner_state: str
     partner_scopes: tuple[str, ...]
+    partner_generation: int
     secret_hashes: tuple[bytes, ...]
 
 
@@ -196,7 +198,8 @@ class PartnerRepository:
         if row is None:
             return None
         hashes = tuple(bytes(secret_hash) for secret_hash in row.secret_hashes or ())
-        return ClientAccount(_open_client(row), row.plan, row.partner_state, tuple(row.partner_scopes), hashes)
+        scopes = tuple(row.partner_scopes)
+        return ClientAccount(_open_client(row), row.plan, row.partner_state, scopes, row.partner_generation, hashes)
 
     async def update_last_use(self, client: Client, now: datetime) -> None:
         """Store when a client got a token, to the minute; writes at most once a minute."""

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis.storage.database import Query, Transaction
 from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.ownership import of_user
+from services.user.revocations.repository import RevocationRepository
 from services.user.sessions.domain import (
     MAX_OPEN_SESSIONS,
     MAX_STORED_TOKENS,
@@ -34,7 +35,10 @@ _surplus_sessions = (
     .limit(1000)
 )
 _END_SURPLUS = Query(
-    update(sessions).where(_s.session_id.in_(_surplus_sessions)).values(ended_at=bindparam("now")),
+    update(sessions)
+    .where(_s.session_id.in_(_surplus_sessions))
+    .values(ended_at=bindparam("now"))
+    .returning(_s.session_id),
     name="end oldest sessions",
 )
 _INSERT = Query(
@@ -50,7 +54,10 @@ _INSERT = Query(
 )
 # any owner: the token that is presented names the session
 _END = Query(
-    update(sessions).where(_s.session_id == bindparam("id"), _s.ended_at.is_(None)).values(ended_at=bindparam("now")),
+    update(sessions)
+    .where(_s.session_id == bindparam("id"), _s.ended_at.is_(None))
+    .values(ended_at=bindparam("now"))
+    .returning(_s.session_id),
     name="end session",
 )
 _END_OTHERS = Query(
@@ -114,6 +121,9 @@ _DELETE_TOKENS = Query(
 class SessionRepository:
     """Sessions and their refresh tokens."""
 
+    def __init__(self, revocations: RevocationRepository) -> None:
+        self._revocations = revocations
+
     async def insert(
         self, tx: Transaction, session_id: str, user_id: str, token: str, authentication: Authentication
     ) -> None:
@@ -121,7 +131,8 @@ class SessionRepository:
         now = authentication.at
         expires_at = now + SESSION_LIFETIME
         await tx.first(_LOCK_USER, user_id=user_id)
-        await tx.run(_END_SURPLUS, user_id=user_id, now=now)
+        ended = await tx.all(_END_SURPLUS, user_id=user_id, now=now)
+        await self._revocations.revoke(tx, "session", *(row.session_id for row in ended))
         await tx.run(
             _INSERT,
             session_id=session_id,
@@ -156,12 +167,22 @@ class SessionRepository:
         await tx.run(_DELETE_TOKENS, id=used.session_id)
 
     async def end_in(self, tx: Transaction, session_id: str, now: datetime) -> bool:
-        """End a session; returns whether it was open. One that has ended keeps its time."""
-        return await tx.run(_END, id=session_id, now=now) == 1
+        """End a session with its access tokens; returns whether it was open. One that has ended keeps its time."""
+        ended = await tx.all(_END, id=session_id, now=now)
+        await self._revocations.revoke(tx, "session", *(row.session_id for row in ended))
+        return bool(ended)
 
     async def end_others(self, tx: Transaction, user_id: str, but: str, now: datetime) -> list[str]:
-        """End every session of a user but one, if any is named; returns the ids of those that ended."""
-        return [row.session_id for row in await tx.all(_END_OTHERS, user_id=user_id, but=but, now=now)]
+        """End every session of a user but one, if any is named; returns the ids of those that ended.
+
+        Their access tokens are revoked; without an exception all of the user's, also those of a sign-in that is under way.
+        """
+        ended = [row.session_id for row in await tx.all(_END_OTHERS, user_id=user_id, but=but, now=now)]
+        if but:
+            await self._revocations.revoke(tx, "session", *ended)
+        else:
+            await self._revocations.revoke(tx, "user", user_id)
+        return ended
 
     async def _insert_token(
         self, tx: Transaction, session_id: str, token: str, now: datetime, session_expires_at: datetime

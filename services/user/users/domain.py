@@ -42,6 +42,7 @@ class User:
     revision: int = 1
     events: int = 0
     mode: str = "LIVE"
+    token_generation: int = 0
 
     @property
     def may_sign_in(self) -> bool:

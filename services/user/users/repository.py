@@ -237,6 +237,7 @@ class UserRepository:
             "password_hash": user.password_hash or None,
             "revision": user.revision,
             "events": user.events,
+            "token_generation": user.token_generation,
             "created_at": user.created_at,
             "updated_at": user.updated_at,
             "mode": user.mode,
@@ -262,4 +263,5 @@ class UserRepository:
             revision=row.revision,
             events=row.events,
             mode=row.mode,
+            token_generation=row.token_generation,
         )

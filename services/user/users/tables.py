@@ -37,6 +37,7 @@ users = Table(
     Column("password_hash", Text),
     Column("revision", BigInteger, nullable=False, server_default="1"),
     Column("events", BigInteger, nullable=False, server_default="0"),
+    Column("token_generation", BigInteger, nullable=False, server_default="0"),
     Column("created_at", _TIME, nullable=False),
     Column("updated_at", _TIME, nullable=False),
     Column("mode", Text, nullable=False, server_default="LIVE"),

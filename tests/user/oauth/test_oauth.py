@@ -58,6 +58,8 @@ async def test_a_clients_token_says_whose_it_is_and_works(world: World, client: 
         "scope": "users.read",
         "plan": "standard",
         "mode": "LIVE",
+        "gen": 0,
+        "partner_gen": 0,
         "iat": now,
         "exp": now + 900,
     }

@@ -540,6 +540,13 @@ class ResourceBusy(failures.Aborted):
     domain = 'weft.api.v1'
 
 
+class RevocationsUnavailable(failures.Unavailable):
+    """The service cannot tell whether the token was revoked, and refuses writes until it can. `RetryInfo` says when to try again."""
+
+    reason = 'REVOCATIONS_UNAVAILABLE'
+    domain = 'weft.api.v1'
+
+
 class RolesNotAssignable(failures.FailedPrecondition):
     """The user belongs to a partner and does not sign in, so it has no other role than ROLE_CUSTOMER. Metadata: `user_id`."""
 
@@ -654,6 +661,13 @@ class TokenMissing(failures.Unauthenticated):
     """The call needs a bearer token and has none."""
 
     reason = 'TOKEN_MISSING'
+    domain = 'weft.api.v1'
+
+
+class TokenRevoked(failures.Unauthenticated):
+    """The session has ended, the client or its partner was revoked or suspended, or the user lost a role; sign in again."""
+
+    reason = 'TOKEN_REVOKED'
     domain = 'weft.api.v1'
 
 
@@ -785,6 +799,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'REFRESH_TOKEN_INVALID'): RefreshTokenInvalid,
     ('weft.api.v1', 'REQUEST_INVALID'): RequestInvalid,
     ('weft.api.v1', 'RESOURCE_BUSY'): ResourceBusy,
+    ('weft.api.v1', 'REVOCATIONS_UNAVAILABLE'): RevocationsUnavailable,
     ('weft.user.v1', 'ROLES_NOT_ASSIGNABLE'): RolesNotAssignable,
     ('weft.api.v1', 'ROUTE_NOT_FOUND'): RouteNotFound,
     ('weft.api.v1', 'SCOPE_MISSING'): ScopeMissing,
@@ -796,6 +811,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'TOKEN_EXPIRED'): TokenExpired,
     ('weft.api.v1', 'TOKEN_INVALID'): TokenInvalid,
     ('weft.api.v1', 'TOKEN_MISSING'): TokenMissing,
+    ('weft.api.v1', 'TOKEN_REVOKED'): TokenRevoked,
     ('weft.user.v1', 'TOO_MANY_ATTEMPTS'): TooManyAttempts,
     ('weft.order.v1', 'TOO_MANY_SHIPMENTS'): TooManyShipments,
     ('weft.api.v1', 'TOO_MANY_STREAMS'): TooManyStreams,
@@ -858,6 +874,7 @@ __all__ = [
     'RefreshTokenInvalid',
     'RequestInvalid',
     'ResourceBusy',
+    'RevocationsUnavailable',
     'RolesNotAssignable',
     'RouteNotFound',
     'ScopeMissing',
@@ -869,6 +886,7 @@ __all__ = [
     'TokenExpired',
     'TokenInvalid',
     'TokenMissing',
+    'TokenRevoked',
     'TooManyAttempts',
     'TooManyShipments',
     'TooManyStreams',

@@ -86,6 +86,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Another call has locked what this one changes; nothing was changed."""
     READER_TOO_SLOW: _ErrorReason.ValueType  # 31
     """The caller did not read its stream for 30 seconds; resume from the last cursor."""
+    TOKEN_REVOKED: _ErrorReason.ValueType  # 32
+    """The session has ended, the client or its partner was revoked or suspended, or the user lost a role; sign in again."""
+    REVOCATIONS_UNAVAILABLE: _ErrorReason.ValueType  # 33
+    """The service cannot tell whether the token was revoked, and refuses writes until it can."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, where the cause is not of one domain. Found in `ErrorInfo.reason` with domain `weft.api.v1`."""
@@ -154,4 +158,8 @@ RESOURCE_BUSY: ErrorReason.ValueType  # 30
 """Another call has locked what this one changes; nothing was changed."""
 READER_TOO_SLOW: ErrorReason.ValueType  # 31
 """The caller did not read its stream for 30 seconds; resume from the last cursor."""
+TOKEN_REVOKED: ErrorReason.ValueType  # 32
+"""The session has ended, the client or its partner was revoked or suspended, or the user lost a role; sign in again."""
+REVOCATIONS_UNAVAILABLE: ErrorReason.ValueType  # 33
+"""The service cannot tell whether the token was revoked, and refuses writes until it can."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

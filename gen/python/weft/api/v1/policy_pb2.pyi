@@ -193,7 +193,9 @@ class MethodPolicy(_message.Message):
 
     @_builtins.property
     def internal_callers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The services that may call an RPC of CALLER_INTERNAL, by the name in their certificate, such as `order`."""
+        """The services that may call an RPC of CALLER_INTERNAL, by the name in their certificate, such as `order`; `*` alone for
+        every service.
+        """
 
     @_builtins.property
     def audit(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -158,7 +158,9 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SignOut(self, request, context):
-        """Ends the session that the access token belongs to.
+        """Ends the session that the access token belongs to, with all its tokens.
+
+        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,10 @@ class AuthServiceStub:
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshRequest, _auth_service_pb2.TokenPair]
     """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session."""
     SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _empty_pb2.Empty]
-    """Ends the session that the access token belongs to."""
+    """Ends the session that the access token belongs to, with all its tokens.
+
+    Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect.
+    """
     RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_password_pb2.RequestPasswordResetRequest, _empty_pb2.Empty]
     """Requests a code with which ResetPassword sets a new password.
 
@@ -149,7 +152,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.SignOutRequest,
         context: _aio.ServicerContext[_auth_service_pb2.SignOutRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Ends the session that the access token belongs to."""
+        """Ends the session that the access token belongs to, with all its tokens.
+
+        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect.
+        """
 
     @_abc_1.abstractmethod
     def RequestPasswordReset(

@@ -230,7 +230,9 @@ class Auth:
         *,
         timeout: float | None = None,
     ) -> None:
-        """Ends the session that the access token belongs to.
+        """Ends the session that the access token belongs to, with all its tokens.
+
+        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect.
 
         Args:
             timeout: Seconds that the whole call may take; 5 where absent.

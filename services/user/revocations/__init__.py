@@ -1,0 +1,1 @@
+"""RevocationService: which access tokens were revoked."""
