@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     drain: float = Field(2.5, ge=0)
     stop_grace: float = Field(5.0, ge=0)
     mails_of_network: int = Field(100, ge=100)
+    texts_of_network: int = Field(50, ge=1)
     operator_email: str = ""
     operator_password: SecretStr = SecretStr("")
     partner_client_id: str = ""

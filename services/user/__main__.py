@@ -29,6 +29,9 @@ from services.user.password_changes.changes import PasswordChanges
 from services.user.password_changes.confirmation import PasswordConfirmation
 from services.user.password_changes.handlers import PasswordHandlers
 from services.user.passwords.passwords import Passwords
+from services.user.phones.handlers import PhoneHandlers
+from services.user.phones.phones import Phones
+from services.user.phones.repository import TextCounts
 from services.user.revocations.feed import RevocationFeed
 from services.user.revocations.handlers import RevocationHandlers
 from services.user.revocations.repository import CHANNEL, RevocationRepository
@@ -69,6 +72,9 @@ async def build(app: App) -> None:
     changes = PasswordChanges(database, users, session_rows, passwords, codes, code_rows, app.outbox, audit, clock)
     resets = AttemptLimiter(app.cache, clock, CodeInvalid, "reset.")
     email_changes = EmailChanges(database, users, codes, code_rows, app.outbox, audit, clock)
+    texts = TextCounts(vault)
+    network_texts = app.settings.texts_of_network
+    phones = Phones(database, users, codes, code_rows, texts, app.outbox, audit, clock, network_texts)
     scopes = sorted({method.scope for method in app.contract.methods if method.scope})
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
 
@@ -82,6 +88,7 @@ async def build(app: App) -> None:
         AuthHandlers(accounts, sessions, origins, mails, verifications),
         PasswordHandlers(changes, confirmation, origins, mails, resets),
         EmailHandlers(email_changes, confirmation, origins, mails),
+        PhoneHandlers(phones, origins),
         CodeHandlers(codes),
     )
     app.add_service("weft.user.v1.AuditService", AuditHandlers(trail, app.pages))

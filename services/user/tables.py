@@ -11,6 +11,7 @@ from services.user.codes import tables as _codes
 from services.user.keys import tables as _keys
 from services.user.metadata import metadata
 from services.user.partners import tables as _partners
+from services.user.phones import tables as _phones
 from services.user.revocations import tables as _revocations
 from services.user.sessions import tables as _sessions
 from services.user.users import tables as _users
@@ -25,6 +26,7 @@ NOUNS = (
     _codes,
     _keys,
     _partners,
+    _phones,
     _revocations,
     _sessions,
     _users,

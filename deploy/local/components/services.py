@@ -75,6 +75,7 @@ class Services:
         return {
             "WEFT_STOP_GRACE": "2",
             "WEFT_MAILS_OF_NETWORK": "1000000",  # everyone here is one network
+            "WEFT_TEXTS_OF_NETWORK": "1000000",
             **python_environment(),
             "WEFT_DATABASE_URL": self._databases.serving_url(name),
             "WEFT_REDIS_URL": self._endpoints.redis_url,

@@ -82,6 +82,10 @@ class Codes:
             return IssuedCode(Message.ADDRESS_CHANGED, user.locale, email=request.address)
         if user is None or not user.may_sign_in:
             raise CodeRequestNotFound(code_request_id=code_request_id)
+        if request.kind is Kind.PHONE:
+            return await self._with_code(
+                request, make_digits(), IssuedCode(Message.CODE, user.locale, phone=request.address)
+            )
         return await self._for_email_change(request, user)
 
     async def _for_reset(self, request: CodeRequest) -> IssuedCode:

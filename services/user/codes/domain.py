@@ -21,6 +21,7 @@ class Kind(Enum):
 
     PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105 - no password
     EMAIL_CHANGE = "EMAIL_CHANGE"
+    PHONE = "PHONE"
     EMAIL_CHANGED = "EMAIL_CHANGED"  # proves nothing: keeps a former address until it was told
 
     @property
@@ -39,12 +40,17 @@ class Message(Enum):
     ADDRESS_CHANGED = "ADDRESS_CHANGED"
 
 
-CODE_LIFETIME = {Kind.PASSWORD_RESET: timedelta(hours=1), Kind.EMAIL_CHANGE: timedelta(hours=1)}
+CODE_LIFETIME = {
+    Kind.PASSWORD_RESET: timedelta(hours=1),
+    Kind.EMAIL_CHANGE: timedelta(hours=1),
+    Kind.PHONE: timedelta(minutes=10),
+}
 """From when the code is made, which is when its message is sent."""
 REQUEST_LIFETIME = {
     Kind.PASSWORD_RESET: timedelta(hours=24),
     Kind.EMAIL_CHANGE: timedelta(hours=24),
     Kind.EMAIL_CHANGED: timedelta(days=7),
+    Kind.PHONE: timedelta(hours=1),
 }
 """How long a message may be on its way."""
 

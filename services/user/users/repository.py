@@ -17,7 +17,7 @@ from services.user.ownership import of_partner
 from services.user.users.domain import ACTIVE, EmailTaken, ExternalReferenceTaken, User, fold
 from services.user.users.tables import users
 
-EMAIL, DISPLAY_NAME = "user.email", "user.display_name"
+EMAIL, DISPLAY_NAME, PHONE = "user.email", "user.display_name", "user.phone"
 _HASHED = {modes.LIVE: EMAIL, modes.TEST: "user.email.test"}
 """The context of an address's hash. One for each mode makes addresses unique within it, by the index that there was."""
 
@@ -100,6 +100,19 @@ _SET_EMAIL = Query(
         updated_at=bindparam("now"),
     ),
     name="set email",
+)
+# any owner: of a person whom the transaction has locked
+_SET_PHONE = Query(
+    update(users)
+    .where(_u.user_id == bindparam("id"))
+    .values(
+        phone_sealed=bindparam("phone_sealed"),
+        phone_lookup=bindparam("phone_lookup"),
+        phone_verified_at=bindparam("now"),
+        revision=_u.revision + 1,
+        updated_at=bindparam("now"),
+    ),
+    name="set phone",
 )
 _FILTERS = {
     "partner_id": of_partner(users),
@@ -211,6 +224,14 @@ class UserRepository:
                 raise EmailTaken() from None
             raise
 
+    async def set_phone(self, tx: Transaction, user_id: str, phone: str, now: datetime) -> None:
+        """Set the number of a locked person, who has just proved it."""
+        values = {
+            "phone_sealed": self._vault.seal(phone.encode(), PHONE),
+            "phone_lookup": self._vault.lookup(phone, PHONE),
+        }
+        await tx.run(_SET_PHONE, id=user_id, now=now, **values)
+
     async def update_operator(self, tx: Transaction, user_id: str, operator: User) -> None:
         """Set roles, plan and password to those of `operator`, and the state to active."""
         await tx.run(
@@ -235,6 +256,10 @@ class UserRepository:
             "roles": list(user.roles),
             "plan": user.plan,
             "password_hash": user.password_hash or None,
+            # Set by `set_phone` alone: a number has to be proved first.
+            "phone_sealed": None,
+            "phone_lookup": None,
+            "phone_verified_at": None,
             "revision": user.revision,
             "events": user.events,
             "token_generation": user.token_generation,

@@ -22,6 +22,7 @@ from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
+from weft.user.v1 import phone_pb2 as user_phone_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_roles_pb2 as user_user_roles_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
@@ -59,6 +60,8 @@ AUTH_SERVICE_RESET_PASSWORD = Method('/weft.user.v1.AuthService/ResetPassword', 
 AUTH_SERVICE_CHANGE_PASSWORD = Method('/weft.user.v1.AuthService/ChangePassword', 'user', user_password_pb2.ChangePasswordRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/PASSWORD_TOO_COMMON', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_REQUEST_EMAIL_CHANGE = Method('/weft.user.v1.AuthService/RequestEmailChange', 'user', user_email_change_pb2.RequestEmailChangeRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_CONFIRM_EMAIL_CHANGE = Method('/weft.user.v1.AuthService/ConfirmEmailChange', 'user', user_email_change_pb2.ConfirmEmailChangeRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CODE_INVALID', 'weft.user.v1/EMAIL_TAKEN'))
+AUTH_SERVICE_REQUEST_PHONE_VERIFICATION = Method('/weft.user.v1.AuthService/RequestPhoneVerification', 'user', user_phone_pb2.RequestPhoneVerificationRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/TOO_MANY_ATTEMPTS', 'weft.user.v1/USER_NOT_FOUND'))
+AUTH_SERVICE_CONFIRM_PHONE = Method('/weft.user.v1.AuthService/ConfirmPhone', 'user', user_phone_pb2.ConfirmPhoneRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CODE_INVALID',))
 OAUTH_SERVICE_TOKEN = Method('/weft.user.v1.OAuthService/Token', 'user', user_oauth_service_pb2.TokenRequest, api_httpbody_pb2.HttpBody, 5.0, open=True)
 OAUTH_SERVICE_REVOKE = Method('/weft.user.v1.OAuthService/Revoke', 'user', user_oauth_service_pb2.RevokeRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True, open=True)
 OAUTH_SERVICE_GET_JWKS = Method('/weft.user.v1.OAuthService/GetJwks', 'user', user_oauth_service_pb2.GetJwksRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True)
@@ -112,6 +115,8 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'auth.change_password': AUTH_SERVICE_CHANGE_PASSWORD,
     'auth.request_email_change': AUTH_SERVICE_REQUEST_EMAIL_CHANGE,
     'auth.confirm_email_change': AUTH_SERVICE_CONFIRM_EMAIL_CHANGE,
+    'auth.request_phone_verification': AUTH_SERVICE_REQUEST_PHONE_VERIFICATION,
+    'auth.confirm_phone': AUTH_SERVICE_CONFIRM_PHONE,
     'oauth.token': OAUTH_SERVICE_TOKEN,
     'oauth.revoke': OAUTH_SERVICE_REVOKE,
     'oauth.get_jwks': OAUTH_SERVICE_GET_JWKS,

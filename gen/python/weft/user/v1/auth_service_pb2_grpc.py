@@ -8,6 +8,7 @@ from weft.user.v1 import auth_service_pb2 as weft_dot_user_dot_v1_dot_auth__serv
 from weft.user.v1 import email_change_pb2 as weft_dot_user_dot_v1_dot_email__change__pb2
 from weft.user.v1 import one_time_code_pb2 as weft_dot_user_dot_v1_dot_one__time__code__pb2
 from weft.user.v1 import password_pb2 as weft_dot_user_dot_v1_dot_password__pb2
+from weft.user.v1 import phone_pb2 as weft_dot_user_dot_v1_dot_phone__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -92,6 +93,16 @@ class AuthServiceStub:
         self.ConfirmEmailChange = channel.unary_unary(
                 '/weft.user.v1.AuthService/ConfirmEmailChange',
                 request_serializer=weft_dot_user_dot_v1_dot_email__change__pb2.ConfirmEmailChangeRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RequestPhoneVerification = channel.unary_unary(
+                '/weft.user.v1.AuthService/RequestPhoneVerification',
+                request_serializer=weft_dot_user_dot_v1_dot_phone__pb2.RequestPhoneVerificationRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ConfirmPhone = channel.unary_unary(
+                '/weft.user.v1.AuthService/ConfirmPhone',
+                request_serializer=weft_dot_user_dot_v1_dot_phone__pb2.ConfirmPhoneRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.IssueOneTimeCode = channel.unary_unary(
@@ -214,6 +225,25 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestPhoneVerification(self, request, context):
+        """Requests a text message with a code, with which ConfirmPhone proves that a phone number is the user's.
+
+        Text messages cost money, so they are limited: five a day to a number, ten of a user, and fifty from a network. A newer
+        request replaces the last one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmPhone(self, request, context):
+        """Sets the user's phone number, with the code that was sent to it.
+
+        A code works once, for ten minutes and for five attempts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueOneTimeCode(self, request, context):
         """Issues a requested code when its message is sent, and returns the recipient. Previous codes of the request stop working.
         """
@@ -286,6 +316,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
             'ConfirmEmailChange': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmEmailChange,
                     request_deserializer=weft_dot_user_dot_v1_dot_email__change__pb2.ConfirmEmailChangeRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RequestPhoneVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestPhoneVerification,
+                    request_deserializer=weft_dot_user_dot_v1_dot_phone__pb2.RequestPhoneVerificationRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ConfirmPhone': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmPhone,
+                    request_deserializer=weft_dot_user_dot_v1_dot_phone__pb2.ConfirmPhoneRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'IssueOneTimeCode': grpc.unary_unary_rpc_method_handler(
@@ -596,6 +636,60 @@ class AuthService:
             target,
             '/weft.user.v1.AuthService/ConfirmEmailChange',
             weft_dot_user_dot_v1_dot_email__change__pb2.ConfirmEmailChangeRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestPhoneVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/RequestPhoneVerification',
+            weft_dot_user_dot_v1_dot_phone__pb2.RequestPhoneVerificationRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmPhone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/ConfirmPhone',
+            weft_dot_user_dot_v1_dot_phone__pb2.ConfirmPhoneRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

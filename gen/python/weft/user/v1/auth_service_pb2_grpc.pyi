@@ -10,6 +10,7 @@ from weft.user.v1 import auth_service_pb2 as _auth_service_pb2
 from weft.user.v1 import email_change_pb2 as _email_change_pb2
 from weft.user.v1 import one_time_code_pb2 as _one_time_code_pb2
 from weft.user.v1 import password_pb2 as _password_pb2
+from weft.user.v1 import phone_pb2 as _phone_pb2
 import abc as _abc_1
 
 
@@ -78,6 +79,17 @@ class AuthServiceStub:
     """Changes the user's e-mail address with the code that was mailed to the new one. The former address is told.
 
     A code works once, for an hour and for five attempts.
+    """
+    RequestPhoneVerification: _aio.UnaryUnaryMultiCallable[_phone_pb2.RequestPhoneVerificationRequest, _empty_pb2.Empty]
+    """Requests a text message with a code, with which ConfirmPhone proves that a phone number is the user's.
+
+    Text messages cost money, so they are limited: five a day to a number, ten of a user, and fifty from a network. A newer
+    request replaces the last one.
+    """
+    ConfirmPhone: _aio.UnaryUnaryMultiCallable[_phone_pb2.ConfirmPhoneRequest, _empty_pb2.Empty]
+    """Sets the user's phone number, with the code that was sent to it.
+
+    A code works once, for ten minutes and for five attempts.
     """
     IssueOneTimeCode: _aio.UnaryUnaryMultiCallable[_one_time_code_pb2.IssueOneTimeCodeRequest, _one_time_code_pb2.IssueOneTimeCodeResponse]
     """Issues a requested code when its message is sent, and returns the recipient. Previous codes of the request stop working."""
@@ -213,6 +225,29 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes the user's e-mail address with the code that was mailed to the new one. The former address is told.
 
         A code works once, for an hour and for five attempts.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestPhoneVerification(
+        self,
+        request: _phone_pb2.RequestPhoneVerificationRequest,
+        context: _aio.ServicerContext[_phone_pb2.RequestPhoneVerificationRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Requests a text message with a code, with which ConfirmPhone proves that a phone number is the user's.
+
+        Text messages cost money, so they are limited: five a day to a number, ten of a user, and fifty from a network. A newer
+        request replaces the last one.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmPhone(
+        self,
+        request: _phone_pb2.ConfirmPhoneRequest,
+        context: _aio.ServicerContext[_phone_pb2.ConfirmPhoneRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Sets the user's phone number, with the code that was sent to it.
+
+        A code works once, for ten minutes and for five attempts.
         """
 
     @_abc_1.abstractmethod

@@ -22,6 +22,7 @@ from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
+from weft.user.v1 import phone_pb2 as user_phone_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_roles_pb2 as user_user_roles_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
@@ -88,6 +89,8 @@ class AsyncAuth:
         self._change_password = parts.AsyncUnary(connection, methods.AUTH_SERVICE_CHANGE_PASSWORD, auth)
         self._request_email_change = parts.AsyncUnary(connection, methods.AUTH_SERVICE_REQUEST_EMAIL_CHANGE, auth)
         self._confirm_email_change = parts.AsyncUnary(connection, methods.AUTH_SERVICE_CONFIRM_EMAIL_CHANGE, auth)
+        self._request_phone_verification = parts.AsyncUnary(connection, methods.AUTH_SERVICE_REQUEST_PHONE_VERIFICATION, auth)
+        self._confirm_phone = parts.AsyncUnary(connection, methods.AUTH_SERVICE_CONFIRM_PHONE, auth)
 
     async def sign_up(
         self,
@@ -371,6 +374,52 @@ class AsyncAuth:
             code=code,
         )
         await self._confirm_email_change(request, timeout)
+
+    async def request_phone_verification(
+        self,
+        *,
+        phone: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Requests a text message with a code, with which ConfirmPhone proves that a phone number is the user's.
+
+        Text messages cost money, so they are limited: five a day to a number, ten of a user, and fifty from a network. A newer
+        request replaces the last one.
+
+        Args:
+            phone: Phone number in the form of E.164, such as `+43660123456`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+        """
+        request = user_phone_pb2.RequestPhoneVerificationRequest(
+            phone=phone,
+        )
+        await self._request_phone_verification(request, timeout)
+
+    async def confirm_phone(
+        self,
+        *,
+        code: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Sets the user's phone number, with the code that was sent to it.
+
+        A code works once, for ten minutes and for five attempts.
+
+        Args:
+            code: Code from the text message, eight digits.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            CodeInvalid: The code is wrong, used, expired or out of attempts; request a new one.
+        """
+        request = user_phone_pb2.ConfirmPhoneRequest(
+            code=code,
+        )
+        await self._confirm_phone(request, timeout)
 
 
 class AsyncOauth:

@@ -1,0 +1,1 @@
+"""Phone numbers, proved by a code in a text message."""
