@@ -48,7 +48,8 @@ class Issuer:
         """An `authorization` header. More claims by name: roles, client_id, partner, plan, mode, sid."""
         body = {
             "iss": ISSUER, "aud": "weft", "sub": sub, "scope": scopes, "iat": int(time.time()),
-            "exp": int(time.time() + lifetime), "plan": "premium", "mode": "LIVE", **claims,
+            "exp": int(time.time() + lifetime), "plan": "premium", "mode": "LIVE",
+            "auth_time": int(time.time()), **claims,
         }  # fmt: skip
         return "Bearer " + jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "test"}, body, self._key)
 

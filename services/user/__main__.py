@@ -12,6 +12,9 @@ from services.user.audit.audit import Audit
 from services.user.audit.handlers import AuditHandlers
 from services.user.audit.repository import AuditRepository
 from services.user.auth.handlers import AuthHandlers
+from services.user.auth.reauthentication import Reauthentication
+from services.user.auth.sign_in import SignIn
+from services.user.auth.totp_handlers import TotpHandlers, UserTotpHandlers
 from services.user.bootstrap import bootstrap
 from services.user.codes.codes import Codes
 from services.user.codes.domain import CodeInvalid
@@ -42,6 +45,11 @@ from services.user.sessions.sessions import Sessions
 from services.user.throttling.attempts import AttemptLimiter
 from services.user.throttling.mail_budget import MailBudget
 from services.user.throttling.origins import Origins
+from services.user.throttling.repository import AttemptRepository
+from services.user.totp.domain import SecondFactorInvalid
+from services.user.totp.repository import TotpRepository
+from services.user.totp.totp import Totp
+from services.user.users.events import UserEvents
 from services.user.users.handlers import UserHandlers
 from services.user.users.repository import UserRepository
 
@@ -59,18 +67,23 @@ async def build(app: App) -> None:
     origins = Origins(vault)
     issuer = Issuer(app.settings.issuer, ring, clock, app.contract.scopes_by_role)
     accounts = Accounts(database, users, sign_ups, passwords, app.outbox, audit, clock)
-    sign_ins = AttemptLimiter(app.cache, clock, CredentialsInvalid)
-    verifications = AttemptLimiter(app.cache, clock, VerificationCodeInvalid, "verify.")
+    counts, events = AttemptRepository(database), UserEvents(app.outbox, users, clock)
+    sign_ins = AttemptLimiter(app.cache, counts, clock, CredentialsInvalid)
+    verifications = AttemptLimiter(app.cache, counts, clock, VerificationCodeInvalid, "verify.")
+    guesses = AttemptLimiter(app.cache, counts, clock, SecondFactorInvalid, "totp.")
     revocations = RevocationRepository(database, clock)
     feed = RevocationFeed(revocations)
     session_rows = SessionRepository(revocations)
-    sessions = Sessions(database, users, session_rows, passwords, issuer, sign_ins, audit, clock)
+    sessions = Sessions(database, users, session_rows, issuer, audit, clock)
+    totp = Totp(database, users, TotpRepository(database, vault), guesses, events, audit, clock)
+    sign_in = SignIn(users, passwords, sign_ins, totp, sessions, origins)
+    reauthentication = Reauthentication(clock)
     mails = MailBudget(app.cache, app.settings.mails_of_network)
     code_rows = CodeRepository(database, vault)
     codes = Codes(code_rows, users, app.outbox, audit, clock)
     confirmation = PasswordConfirmation(users, passwords, origins, sign_ins)
     changes = PasswordChanges(database, users, session_rows, passwords, codes, code_rows, app.outbox, audit, clock)
-    resets = AttemptLimiter(app.cache, clock, CodeInvalid, "reset.")
+    resets = AttemptLimiter(app.cache, counts, clock, CodeInvalid, "reset.")
     email_changes = EmailChanges(database, users, codes, code_rows, app.outbox, audit, clock)
     texts = TextCounts(vault)
     network_texts = app.settings.texts_of_network
@@ -85,7 +98,8 @@ async def build(app: App) -> None:
     app.add_service("weft.user.v1.RevocationService", RevocationHandlers(feed))
     app.add_service(
         "weft.user.v1.AuthService",
-        AuthHandlers(accounts, sessions, origins, mails, verifications),
+        AuthHandlers(accounts, sign_in, sessions, origins, mails, verifications),
+        TotpHandlers(totp, confirmation, origins),
         PasswordHandlers(changes, confirmation, origins, mails, resets),
         EmailHandlers(email_changes, confirmation, origins, mails),
         PhoneHandlers(phones, origins),
@@ -100,6 +114,7 @@ async def build(app: App) -> None:
     app.add_service(
         "weft.user.v1.UserService",
         UserHandlers(database, users, app.outbox, app.pages, audit, clock),
+        UserTotpHandlers(users, totp, reauthentication),
         RoleHandlers(database, users, session_rows, audit, clock),
     )
 

@@ -14,6 +14,8 @@ from services.user.partners import tables as _partners
 from services.user.phones import tables as _phones
 from services.user.revocations import tables as _revocations
 from services.user.sessions import tables as _sessions
+from services.user.throttling import tables as _throttling
+from services.user.totp import tables as _totp
 from services.user.users import tables as _users
 
 outbox = queue.table("outbox", metadata)
@@ -29,6 +31,8 @@ NOUNS = (
     _phones,
     _revocations,
     _sessions,
+    _throttling,
+    _totp,
     _users,
 )
 """The modules whose tables `metadata` gathers."""

@@ -5,12 +5,14 @@ from weft.user.v1 import auth_service_pb2 as pb
 
 from chassis.rpc.call import Call
 from services.user.accounts.accounts import Accounts
+from services.user.auth.sign_in import SignIn
 from services.user.passwords.rules import refuse_weak
 from services.user.sessions.sessions import Sessions, TokenPair
 from services.user.throttling import pacing
 from services.user.throttling.attempts import AttemptLimiter
 from services.user.throttling.mail_budget import MailBudget
 from services.user.throttling.origins import Origins
+from services.user.totp.domain import SecondFactor
 from services.user.users.domain import normal_locale, refuse_unmailable
 
 MIN_RESPONSE_TIME_S = 0.03
@@ -21,10 +23,17 @@ class AuthHandlers:
     """weft.user.v1.AuthService."""
 
     def __init__(
-        self, accounts: Accounts, sessions: Sessions, origins: Origins, mails: MailBudget, verifications: AttemptLimiter
+        self,
+        accounts: Accounts,
+        sign_in: SignIn,
+        sessions: Sessions,
+        origins: Origins,
+        mails: MailBudget,
+        verifications: AttemptLimiter,
     ) -> None:
         """`verifications` slows down guessing of codes."""
         self._accounts = accounts
+        self._sign_in = sign_in
         self._sessions = sessions
         self._origins = origins
         self._mails = mails
@@ -59,8 +68,8 @@ class AuthHandlers:
 
     async def SignIn(self, request: pb.SignInRequest, call: Call) -> pb.TokenPair:
         """Failed attempts back off; see `throttling/attempts.py`."""
-        origin = self._origins.of(request.email, call)
-        return to_message(await self._sessions.open(call, request.email, request.password, origin))
+        second = SecondFactor(request.totp_code, request.recovery_code)
+        return to_message(await self._sign_in.by_password(call, request.email, request.password, second))
 
     async def Refresh(self, request: pb.RefreshRequest, call: Call) -> pb.TokenPair:
         """Uses up the refresh token."""

@@ -1,4 +1,4 @@
-"""Sessions of signed-in users: opened by a password, continued by refresh tokens that rotate."""
+"""Sessions of signed-in users: opened by `auth`, continued by refresh tokens that rotate."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -8,19 +8,15 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.storage.database import Database, Transaction
 from services.user.audit.audit import Audit
-from services.user.keys.authentication import PASSWORD, Authentication
+from services.user.keys.authentication import Authentication
 from services.user.keys.issuer import AccessToken, Issuer
-from services.user.passwords.passwords import Passwords
 from services.user.sessions.domain import (
-    CredentialsInvalid,
     RefreshOutcome,
     RefreshTokenInvalid,
     ScopeNotHeld,
     make_refresh_token,
 )
 from services.user.sessions.repository import SessionRepository
-from services.user.throttling.attempts import AttemptLimiter
-from services.user.throttling.origins import Origin
 from services.user.users.domain import User
 from services.user.users.repository import UserRepository
 
@@ -52,43 +48,16 @@ class Sessions:
         database: Database,
         users: UserRepository,
         sessions: SessionRepository,
-        passwords: Passwords,
         issuer: Issuer,
-        attempts: AttemptLimiter,
         audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
         self._users = users
         self._sessions = sessions
-        self._passwords = passwords
         self._issuer = issuer
-        self._attempts = attempts
         self._audit = audit
         self._clock = clock
-
-    async def open(self, call: Call, email: str, password: str, origin: Origin) -> TokenPair:
-        """Open a session. Raises `CredentialsInvalid` or `TooManyAttempts`, regardless of whether there is an account."""
-        async with self._attempts.attempt(origin):
-            user = await self._users.get_person(email)
-            correct = await self._passwords.verify(user.password_hash if user else "", password)
-            if user is None or not correct or not user.may_sign_in:
-                raise CredentialsInvalid()
-        if self._passwords.outdated(user.password_hash):
-            await self._users.rehash_password(user, await self._passwords.hash(password))
-        async with self._database.transaction() as tx:
-            opened = await self.begin(tx, call, user, (PASSWORD,))
-            # The user's row is locked now; what was verified may have changed meanwhile.
-            if not await self._is_unchanged(await self._users.get_in(tx, user.user_id), user, password):
-                raise CredentialsInvalid()
-        return await self.issue(opened)
-
-    async def _is_unchanged(self, current: User | None, verified: User, password: str) -> bool:
-        if current is None or not current.may_sign_in:
-            return False
-        if current.password_hash == verified.password_hash:
-            return True
-        return await self._passwords.verify(current.password_hash, password)  # the same, with other parameters?
 
     async def begin(self, tx: Transaction, call: Call, user: User, methods: tuple[str, ...]) -> Opened:
         """Insert a session of a user who has just been authenticated by these methods; `issue` then makes its tokens."""

@@ -1,9 +1,9 @@
-"""Back-off after failed sign-ins and verifications, per account and network, in the shared cache; no account is locked.
+"""Back-off after failed sign-ins and verifications, per account and network, over all replicas; no account is locked.
 
 Failures are counted for each pair of account and network: after a few free attempts, each further one has to wait twice
 as long, up to a minute. An account that many networks guess at leaves each of them fewer free attempts, but never none:
 its owner always has some. A network that fails over many accounts has to wait likewise, except for accounts that have
-signed in from there before. While the cache is down nothing is counted; the edge's rate limits remain.
+signed in from there before. While the cache is away, failures are counted in the database.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from chassis.errors import WeftError
 from chassis.storage.cache import Cache
 from services.user.throttling.domain import TooManyAttempts
 from services.user.throttling.origins import Origin
+from services.user.throttling.repository import AttemptRepository
 
 WINDOW_S = 900
 """How long failures count, from the first."""
@@ -33,11 +34,14 @@ KNOWN_TTL_S = 30 * 24 * 3600
 class AttemptLimiter:
     """Admits or refuses attempts, and counts those that fail."""
 
-    def __init__(self, cache: Cache, clock: Clock, failure: type[WeftError], prefix: str = "") -> None:
+    def __init__(
+        self, cache: Cache, fallback: AttemptRepository, clock: Clock, failure: type[WeftError], prefix: str = ""
+    ) -> None:
         """`failure` is what a failed attempt raises; `prefix` separates the counts of one kind of attempt."""
         self._failure = failure
         self._prefix = prefix
         self._cache = cache
+        self._fallback = fallback
         self._clock = clock
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -47,7 +51,7 @@ class AttemptLimiter:
         # One after the other, so that concurrent attempts are counted like successive ones.
         lock = self._locks.setdefault(origin.pair, asyncio.Lock())
         async with lock:
-            await self._admit(origin)
+            counted_in_database = await self._admit(origin)
             try:
                 yield
             except self._failure:
@@ -56,29 +60,55 @@ class AttemptLimiter:
             await self._cache.delete(f"{self._prefix}attempts:{origin.pair}")
             await self._cache.delete(f"{self._prefix}until:{origin.pair}")
             await self._cache.set(f"{self._prefix}known:{origin.pair}", b"1", KNOWN_TTL_S)
+            if counted_in_database:
+                await self._fallback.delete(self._prefix + origin.pair)
 
-    async def _admit(self, origin: Origin) -> None:
-        keys = [origin.pair]
-        if not await self._cache.get(f"{self._prefix}known:{origin.pair}"):
+    async def knows(self, origin: Origin) -> bool:
+        """Whether the account has succeeded from the network within `KNOWN_TTL_S`; false while the cache is away."""
+        return bool(await self._cache.get(f"{self._prefix}known:{origin.pair}"))
+
+    async def _admit(self, origin: Origin) -> bool:
+        """Raise `TooManyAttempts`, or tell whether the database has a count of the pair."""
+        now, keys = self._clock.now(), [origin.pair]
+        if not await self.knows(origin):
             keys.append(origin.address)
         for key in keys:
             until = await self._cache.get(f"{self._prefix}until:{key}")
-            left = float(until) - self._clock.now().timestamp() if until else 0.0
-            if left > 0:
-                raise TooManyAttempts(retry_after=timedelta(seconds=math.ceil(left)))
+            self._refuse(float(until) - now.timestamp() if until else 0.0)
+        counted = await self._fallback.get([self._prefix + key for key in keys], now)
+        for waits_until in counted.values():
+            self._refuse((waits_until - now).total_seconds() if waits_until else 0.0)
+        return self._prefix + origin.pair in counted
+
+    def _refuse(self, seconds: float) -> None:
+        if seconds > 0:
+            raise TooManyAttempts(retry_after=timedelta(seconds=math.ceil(seconds)))
 
     async def _count(self, origin: Origin) -> None:
-        failures = await self._cache.increment(f"{self._prefix}attempts:{origin.account}", WINDOW_S)
+        failures, _ = await self._increment(origin.account)
         attacked = failures > ATTACK_FAILURES
         await self._delay(origin.pair, FREE_ATTEMPTS_UNDER_ATTACK if attacked else FREE_ATTEMPTS)
         await self._delay(origin.address, FREE_ATTEMPTS_OF_NETWORK)
 
     async def _delay(self, key: str, free: int) -> None:
         """Count a failure; from the last free attempt on, the next one has to wait."""
-        over = await self._cache.increment(f"{self._prefix}attempts:{key}", WINDOW_S) - free + 1
-        if over > 0:
-            until = self._clock.now().timestamp() + _delay_s(over)
-            await self._cache.set(f"{self._prefix}until:{key}", f"{until:.3f}".encode(), WINDOW_S)
+        failures, cached = await self._increment(key)
+        over = failures - free + 1
+        if over <= 0:
+            return
+        until = self._clock.now() + timedelta(seconds=_delay_s(over))
+        if cached:
+            await self._cache.set(f"{self._prefix}until:{key}", f"{until.timestamp():.3f}".encode(), WINDOW_S)
+        else:
+            await self._fallback.wait(self._prefix + key, until)
+
+    async def _increment(self, key: str) -> tuple[int, bool]:
+        """Count a failure: in the cache, or while it is away in the database."""
+        failures = await self._cache.increment(f"{self._prefix}attempts:{key}", WINDOW_S)
+        if failures:
+            return failures, True
+        now = self._clock.now()
+        return await self._fallback.increment(self._prefix + key, now, now + timedelta(seconds=WINDOW_S)), False
 
 
 def _delay_s(over: int) -> int:

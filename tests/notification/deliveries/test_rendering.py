@@ -24,6 +24,10 @@ DATA = {
     "code": "12345678",
     "expires": "2026-11-24 12:00 UTC",
     "by_reset": True,
+    "time": "2026-11-24 12:00 UTC",
+    "by_operator": True,
+    "remaining": 9,
+    "failures": 10,
 }
 
 

@@ -6,6 +6,7 @@ from weft.api.v1.event_pb2 import Event
 from weft.order.v1 import events_pb2 as orders
 from weft.order.v1.money_pb2 import Money
 from weft.user.v1 import events_pb2 as users
+from weft.user.v1 import security_events_pb2 as security
 
 from services.notification.channels.channel import Channel
 from services.notification.notifications.notification import Notification
@@ -17,6 +18,9 @@ MAIL = frozenset({Channel.EMAIL})
 INBOX = frozenset({Channel.INBOX})
 BOTH = MAIL | INBOX
 ORDER = {"order_id": "ord_1"}
+
+
+NOTICE = {"time": "1970-01-01 00:00 UTC"}
 
 
 def event_of(type, payload, user_id="usr_1", actor="usr_1"):
@@ -44,6 +48,26 @@ def notifications_of(event):
         ),
         ("user.invited", users.UserInvited(user_id="usr_1"), Notification("user.invited", "usr_1", "usr_1", MAIL)),
         ("user.verified", users.UserVerified(user_id="usr_1"), Notification("user.verified", "usr_1", "usr_1", INBOX)),
+        (
+            "user.totp_enabled",
+            security.TotpEnabled(user_id="usr_1"),
+            Notification("user.totp_enabled", "usr_1", "usr_1", BOTH, NOTICE),
+        ),
+        (
+            "user.totp_disabled",
+            security.TotpDisabled(user_id="usr_1"),
+            Notification("user.totp_disabled", "usr_1", "usr_1", BOTH, {**NOTICE, "by_operator": False}),
+        ),
+        (
+            "user.recovery_code_used",
+            security.RecoveryCodeUsed(user_id="usr_1", remaining=9),
+            Notification("user.recovery_code_used", "usr_1", "usr_1", BOTH, {**NOTICE, "remaining": 9}),
+        ),
+        (
+            "user.second_factor_guessed",
+            security.SecondFactorGuessed(user_id="usr_1", failures=10),
+            Notification("user.second_factor_guessed", "usr_1", "usr_1", BOTH, {**NOTICE, "failures": 10}),
+        ),
         (
             "order.placed",
             orders.OrderPlaced(order_id="ord_1", total=EUR),

@@ -519,6 +519,13 @@ class ReaderTooSlow(failures.Unavailable):
     domain = 'weft.api.v1'
 
 
+class ReauthenticationRequired(failures.Unauthenticated):
+    """The sign-in is older than ten minutes, or was for an app of a partner's; sign in again."""
+
+    reason = 'REAUTHENTICATION_REQUIRED'
+    domain = 'weft.user.v1'
+
+
 class RefreshTokenInvalid(failures.Unauthenticated):
     """The refresh token is unknown, used, expired or revoked; sign in again."""
 
@@ -588,6 +595,27 @@ class ScopeNotGranted(failures.FailedPrecondition):
     def scopes(self) -> str:
         """The metadata `scopes`; empty where the service left it out."""
         return self.metadata.get('scopes', '')
+
+
+class SecondFactorInvalid(failures.Unauthenticated):
+    """The one-time code or the recovery code is wrong or was used already."""
+
+    reason = 'SECOND_FACTOR_INVALID'
+    domain = 'weft.user.v1'
+
+
+class SecondFactorRequired(failures.Unauthenticated):
+    """The password is right; a one-time code is needed too. `factors` lists what the account takes: `totp_code`, `recovery_code`,
+    `passkey`. Metadata: `factors`.
+    """
+
+    reason = 'SECOND_FACTOR_REQUIRED'
+    domain = 'weft.user.v1'
+
+    @property
+    def factors(self) -> str:
+        """The metadata `factors`; empty where the service left it out."""
+        return self.metadata.get('factors', '')
 
 
 class ServiceUnavailable(failures.Unavailable):
@@ -702,6 +730,20 @@ class TooManyStreams(failures.RateLimited):
         return self.metadata.get('limit', '')
 
 
+class TotpEnrolmentNotFound(failures.FailedPrecondition):
+    """No enrolment of this session waits for its first code: it has expired or had five wrong codes; enroll again."""
+
+    reason = 'TOTP_ENROLMENT_NOT_FOUND'
+    domain = 'weft.user.v1'
+
+
+class TotpNotEnabled(failures.FailedPrecondition):
+    """One-time codes are not enabled."""
+
+    reason = 'TOTP_NOT_ENABLED'
+    domain = 'weft.user.v1'
+
+
 class UnknownField(failures.InvalidArgument):
     """A body field is not in the contract. Metadata: `field`."""
 
@@ -796,6 +838,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'PRODUCT_NOT_FOUND'): ProductNotFound,
     ('weft.api.v1', 'RATE_LIMITED'): failures.RateLimited,
     ('weft.api.v1', 'READER_TOO_SLOW'): ReaderTooSlow,
+    ('weft.user.v1', 'REAUTHENTICATION_REQUIRED'): ReauthenticationRequired,
     ('weft.user.v1', 'REFRESH_TOKEN_INVALID'): RefreshTokenInvalid,
     ('weft.api.v1', 'REQUEST_INVALID'): RequestInvalid,
     ('weft.api.v1', 'RESOURCE_BUSY'): ResourceBusy,
@@ -804,6 +847,8 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'ROUTE_NOT_FOUND'): RouteNotFound,
     ('weft.api.v1', 'SCOPE_MISSING'): ScopeMissing,
     ('weft.user.v1', 'SCOPE_NOT_GRANTED'): ScopeNotGranted,
+    ('weft.user.v1', 'SECOND_FACTOR_INVALID'): SecondFactorInvalid,
+    ('weft.user.v1', 'SECOND_FACTOR_REQUIRED'): SecondFactorRequired,
     ('weft.api.v1', 'SERVICE_UNAVAILABLE'): ServiceUnavailable,
     ('weft.order.v1', 'SHIPMENT_EXCEEDS_ORDER'): ShipmentExceedsOrder,
     ('weft.order.v1', 'SHIPMENT_NOT_FOUND'): ShipmentNotFound,
@@ -815,6 +860,8 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'TOO_MANY_ATTEMPTS'): TooManyAttempts,
     ('weft.order.v1', 'TOO_MANY_SHIPMENTS'): TooManyShipments,
     ('weft.api.v1', 'TOO_MANY_STREAMS'): TooManyStreams,
+    ('weft.user.v1', 'TOTP_ENROLMENT_NOT_FOUND'): TotpEnrolmentNotFound,
+    ('weft.user.v1', 'TOTP_NOT_ENABLED'): TotpNotEnabled,
     ('weft.api.v1', 'UNKNOWN_FIELD'): UnknownField,
     ('weft.api.v1', 'UNKNOWN_QUERY_PARAMETER'): UnknownQueryParameter,
     ('weft.user.v1', 'USER_NOT_FOUND'): UserNotFound,
@@ -871,6 +918,7 @@ __all__ = [
     'ProductInactive',
     'ProductNotFound',
     'ReaderTooSlow',
+    'ReauthenticationRequired',
     'RefreshTokenInvalid',
     'RequestInvalid',
     'ResourceBusy',
@@ -879,6 +927,8 @@ __all__ = [
     'RouteNotFound',
     'ScopeMissing',
     'ScopeNotGranted',
+    'SecondFactorInvalid',
+    'SecondFactorRequired',
     'ServiceUnavailable',
     'ShipmentExceedsOrder',
     'ShipmentNotFound',
@@ -890,6 +940,8 @@ __all__ = [
     'TooManyAttempts',
     'TooManyShipments',
     'TooManyStreams',
+    'TotpEnrolmentNotFound',
+    'TotpNotEnabled',
     'UnknownField',
     'UnknownQueryParameter',
     'UserNotFound',

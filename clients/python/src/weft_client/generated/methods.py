@@ -23,6 +23,7 @@ from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
+from weft.user.v1 import totp_pb2 as user_totp_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_roles_pb2 as user_user_roles_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
@@ -52,7 +53,7 @@ AUDIT_SERVICE_LIST_AUDIT_EVENTS = Method('/weft.user.v1.AuditService/ListAuditEv
 AUTH_SERVICE_SIGN_UP = Method('/weft.user.v1.AuthService/SignUp', 'user', user_auth_service_pb2.SignUpRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/PASSWORD_TOO_COMMON', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_VERIFY_EMAIL = Method('/weft.user.v1.AuthService/VerifyEmail', 'user', user_auth_service_pb2.VerifyEmailRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/VERIFICATION_CODE_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_RESEND_VERIFICATION = Method('/weft.user.v1.AuthService/ResendVerification', 'user', user_auth_service_pb2.ResendVerificationRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/TOO_MANY_ATTEMPTS',))
-AUTH_SERVICE_SIGN_IN = Method('/weft.user.v1.AuthService/SignIn', 'user', user_auth_service_pb2.SignInRequest, user_auth_service_pb2.TokenPair, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
+AUTH_SERVICE_SIGN_IN = Method('/weft.user.v1.AuthService/SignIn', 'user', user_auth_service_pb2.SignInRequest, user_auth_service_pb2.TokenPair, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/SECOND_FACTOR_REQUIRED', 'weft.user.v1/SECOND_FACTOR_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_REFRESH = Method('/weft.user.v1.AuthService/Refresh', 'user', user_auth_service_pb2.RefreshRequest, user_auth_service_pb2.TokenPair, 5.0, open=True, errors=('weft.user.v1/REFRESH_TOKEN_INVALID',))
 AUTH_SERVICE_SIGN_OUT = Method('/weft.user.v1.AuthService/SignOut', 'user', user_auth_service_pb2.SignOutRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True)
 AUTH_SERVICE_REQUEST_PASSWORD_RESET = Method('/weft.user.v1.AuthService/RequestPasswordReset', 'user', user_password_pb2.RequestPasswordResetRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/TOO_MANY_ATTEMPTS',))
@@ -62,6 +63,9 @@ AUTH_SERVICE_REQUEST_EMAIL_CHANGE = Method('/weft.user.v1.AuthService/RequestEma
 AUTH_SERVICE_CONFIRM_EMAIL_CHANGE = Method('/weft.user.v1.AuthService/ConfirmEmailChange', 'user', user_email_change_pb2.ConfirmEmailChangeRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CODE_INVALID', 'weft.user.v1/EMAIL_TAKEN'))
 AUTH_SERVICE_REQUEST_PHONE_VERIFICATION = Method('/weft.user.v1.AuthService/RequestPhoneVerification', 'user', user_phone_pb2.RequestPhoneVerificationRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/TOO_MANY_ATTEMPTS', 'weft.user.v1/USER_NOT_FOUND'))
 AUTH_SERVICE_CONFIRM_PHONE = Method('/weft.user.v1.AuthService/ConfirmPhone', 'user', user_phone_pb2.ConfirmPhoneRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CODE_INVALID',))
+AUTH_SERVICE_ENROLL_TOTP = Method('/weft.user.v1.AuthService/EnrollTotp', 'user', user_totp_pb2.EnrollTotpRequest, user_totp_pb2.EnrollTotpResponse, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/SECOND_FACTOR_REQUIRED', 'weft.user.v1/SECOND_FACTOR_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
+AUTH_SERVICE_CONFIRM_TOTP = Method('/weft.user.v1.AuthService/ConfirmTotp', 'user', user_totp_pb2.ConfirmTotpRequest, user_totp_pb2.ConfirmTotpResponse, 5.0, open=True, errors=('weft.user.v1/SECOND_FACTOR_INVALID', 'weft.user.v1/TOTP_ENROLMENT_NOT_FOUND'))
+AUTH_SERVICE_DISABLE_TOTP = Method('/weft.user.v1.AuthService/DisableTotp', 'user', user_totp_pb2.DisableTotpRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/SECOND_FACTOR_REQUIRED', 'weft.user.v1/SECOND_FACTOR_INVALID', 'weft.user.v1/TOTP_NOT_ENABLED', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 OAUTH_SERVICE_TOKEN = Method('/weft.user.v1.OAuthService/Token', 'user', user_oauth_service_pb2.TokenRequest, api_httpbody_pb2.HttpBody, 5.0, open=True)
 OAUTH_SERVICE_REVOKE = Method('/weft.user.v1.OAuthService/Revoke', 'user', user_oauth_service_pb2.RevokeRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True, open=True)
 OAUTH_SERVICE_GET_JWKS = Method('/weft.user.v1.OAuthService/GetJwks', 'user', user_oauth_service_pb2.GetJwksRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True)
@@ -81,6 +85,8 @@ USER_SERVICE_CREATE_USER = Method('/weft.user.v1.UserService/CreateUser', 'user'
 USER_SERVICE_GET_USER = Method('/weft.user.v1.UserService/GetUser', 'user', user_user_service_pb2.GetUserRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
 USER_SERVICE_LIST_USERS = Method('/weft.user.v1.UserService/ListUsers', 'user', user_user_service_pb2.ListUsersRequest, user_user_service_pb2.ListUsersResponse, 5.0, repeatable=True)
 USER_SERVICE_SET_USER_ROLES = Method('/weft.user.v1.UserService/SetUserRoles', 'user', user_user_roles_pb2.SetUserRolesRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/ROLES_NOT_ASSIGNABLE', 'weft.user.v1/LAST_ADMIN'))
+USER_SERVICE_GET_TOTP = Method('/weft.user.v1.UserService/GetTotp', 'user', user_totp_pb2.GetTotpRequest, user_totp_pb2.Totp, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
+USER_SERVICE_DELETE_TOTP = Method('/weft.user.v1.UserService/DeleteTotp', 'user', user_totp_pb2.DeleteTotpRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/REAUTHENTICATION_REQUIRED'))
 
 
 BY_NAME: dict[str, Method[Any, Any]] = {
@@ -117,6 +123,9 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'auth.confirm_email_change': AUTH_SERVICE_CONFIRM_EMAIL_CHANGE,
     'auth.request_phone_verification': AUTH_SERVICE_REQUEST_PHONE_VERIFICATION,
     'auth.confirm_phone': AUTH_SERVICE_CONFIRM_PHONE,
+    'auth.enroll_totp': AUTH_SERVICE_ENROLL_TOTP,
+    'auth.confirm_totp': AUTH_SERVICE_CONFIRM_TOTP,
+    'auth.disable_totp': AUTH_SERVICE_DISABLE_TOTP,
     'oauth.token': OAUTH_SERVICE_TOKEN,
     'oauth.revoke': OAUTH_SERVICE_REVOKE,
     'oauth.get_jwks': OAUTH_SERVICE_GET_JWKS,
@@ -136,4 +145,6 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'users.get_user': USER_SERVICE_GET_USER,
     'users.list_users': USER_SERVICE_LIST_USERS,
     'users.set_user_roles': USER_SERVICE_SET_USER_ROLES,
+    'users.get_totp': USER_SERVICE_GET_TOTP,
+    'users.delete_totp': USER_SERVICE_DELETE_TOTP,
 }

@@ -9,6 +9,7 @@ from weft.user.v1 import email_change_pb2 as weft_dot_user_dot_v1_dot_email__cha
 from weft.user.v1 import one_time_code_pb2 as weft_dot_user_dot_v1_dot_one__time__code__pb2
 from weft.user.v1 import password_pb2 as weft_dot_user_dot_v1_dot_password__pb2
 from weft.user.v1 import phone_pb2 as weft_dot_user_dot_v1_dot_phone__pb2
+from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -110,6 +111,21 @@ class AuthServiceStub:
                 request_serializer=weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeRequest.SerializeToString,
                 response_deserializer=weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeResponse.FromString,
                 _registered_method=True)
+        self.EnrollTotp = channel.unary_unary(
+                '/weft.user.v1.AuthService/EnrollTotp',
+                request_serializer=weft_dot_user_dot_v1_dot_totp__pb2.EnrollTotpRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_totp__pb2.EnrollTotpResponse.FromString,
+                _registered_method=True)
+        self.ConfirmTotp = channel.unary_unary(
+                '/weft.user.v1.AuthService/ConfirmTotp',
+                request_serializer=weft_dot_user_dot_v1_dot_totp__pb2.ConfirmTotpRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_totp__pb2.ConfirmTotpResponse.FromString,
+                _registered_method=True)
+        self.DisableTotp = channel.unary_unary(
+                '/weft.user.v1.AuthService/DisableTotp',
+                request_serializer=weft_dot_user_dot_v1_dot_totp__pb2.DisableTotpRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.IssueVerificationCode = channel.unary_unary(
                 '/weft.user.v1.AuthService/IssueVerificationCode',
                 request_serializer=weft_dot_user_dot_v1_dot_auth__service__pb2.IssueVerificationCodeRequest.SerializeToString,
@@ -155,7 +171,9 @@ class AuthServiceServicer:
     def SignIn(self, request, context):
         """Signs in with an address and a password, and opens a session.
 
-        The response and its duration are the same for a wrong address, a wrong password and an unverified address.
+        The response and its duration are the same for a wrong address, a wrong password and an unverified address. An account
+        that one-time codes protect is refused with SECOND_FACTOR_REQUIRED, if the password is right and no code is given; sign in
+        again with the same password and a code.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -251,6 +269,33 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EnrollTotp(self, request, context):
+        """Begins to protect the account with one-time codes of an authenticator app (TOTP, RFC 6238: SHA-1, six digits, 30 s).
+
+        Nothing changes until ConfirmTotp is called in the same session, within 15 minutes. A repeated call replaces the secret.
+        If codes of another app are in use, one of them or a recovery code is needed, and they work until ConfirmTotp.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmTotp(self, request, context):
+        """Enables one-time codes with the first code of the enrolled app, and returns new recovery codes; earlier ones stop working.
+
+        From now on SignIn asks for a code. Sessions go on; RevokeOtherSessions ends them. A code works once, and counts also if
+        the clocks differ by 30 s. Five wrong codes end the enrolment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableTotp(self, request, context):
+        """Disables one-time codes, and deletes the recovery codes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueVerificationCode(self, request, context):
         """Issues the verification code of a pending sign-up when its mail is sent, and returns the recipient.
 
@@ -332,6 +377,21 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.IssueOneTimeCode,
                     request_deserializer=weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeRequest.FromString,
                     response_serializer=weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeResponse.SerializeToString,
+            ),
+            'EnrollTotp': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnrollTotp,
+                    request_deserializer=weft_dot_user_dot_v1_dot_totp__pb2.EnrollTotpRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_totp__pb2.EnrollTotpResponse.SerializeToString,
+            ),
+            'ConfirmTotp': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmTotp,
+                    request_deserializer=weft_dot_user_dot_v1_dot_totp__pb2.ConfirmTotpRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_totp__pb2.ConfirmTotpResponse.SerializeToString,
+            ),
+            'DisableTotp': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableTotp,
+                    request_deserializer=weft_dot_user_dot_v1_dot_totp__pb2.DisableTotpRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'IssueVerificationCode': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueVerificationCode,
@@ -718,6 +778,87 @@ class AuthService:
             '/weft.user.v1.AuthService/IssueOneTimeCode',
             weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeRequest.SerializeToString,
             weft_dot_user_dot_v1_dot_one__time__code__pb2.IssueOneTimeCodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnrollTotp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/EnrollTotp',
+            weft_dot_user_dot_v1_dot_totp__pb2.EnrollTotpRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_totp__pb2.EnrollTotpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmTotp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/ConfirmTotp',
+            weft_dot_user_dot_v1_dot_totp__pb2.ConfirmTotpRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_totp__pb2.ConfirmTotpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableTotp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/DisableTotp',
+            weft_dot_user_dot_v1_dot_totp__pb2.DisableTotpRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,6 +11,7 @@ from weft.user.v1 import email_change_pb2 as _email_change_pb2
 from weft.user.v1 import one_time_code_pb2 as _one_time_code_pb2
 from weft.user.v1 import password_pb2 as _password_pb2
 from weft.user.v1 import phone_pb2 as _phone_pb2
+from weft.user.v1 import totp_pb2 as _totp_pb2
 import abc as _abc_1
 
 
@@ -43,7 +44,9 @@ class AuthServiceStub:
     SignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignInRequest, _auth_service_pb2.TokenPair]
     """Signs in with an address and a password, and opens a session.
 
-    The response and its duration are the same for a wrong address, a wrong password and an unverified address.
+    The response and its duration are the same for a wrong address, a wrong password and an unverified address. An account
+    that one-time codes protect is refused with SECOND_FACTOR_REQUIRED, if the password is right and no code is given; sign in
+    again with the same password and a code.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshRequest, _auth_service_pb2.TokenPair]
     """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session."""
@@ -93,6 +96,20 @@ class AuthServiceStub:
     """
     IssueOneTimeCode: _aio.UnaryUnaryMultiCallable[_one_time_code_pb2.IssueOneTimeCodeRequest, _one_time_code_pb2.IssueOneTimeCodeResponse]
     """Issues a requested code when its message is sent, and returns the recipient. Previous codes of the request stop working."""
+    EnrollTotp: _aio.UnaryUnaryMultiCallable[_totp_pb2.EnrollTotpRequest, _totp_pb2.EnrollTotpResponse]
+    """Begins to protect the account with one-time codes of an authenticator app (TOTP, RFC 6238: SHA-1, six digits, 30 s).
+
+    Nothing changes until ConfirmTotp is called in the same session, within 15 minutes. A repeated call replaces the secret.
+    If codes of another app are in use, one of them or a recovery code is needed, and they work until ConfirmTotp.
+    """
+    ConfirmTotp: _aio.UnaryUnaryMultiCallable[_totp_pb2.ConfirmTotpRequest, _totp_pb2.ConfirmTotpResponse]
+    """Enables one-time codes with the first code of the enrolled app, and returns new recovery codes; earlier ones stop working.
+
+    From now on SignIn asks for a code. Sessions go on; RevokeOtherSessions ends them. A code works once, and counts also if
+    the clocks differ by 30 s. Five wrong codes end the enrolment.
+    """
+    DisableTotp: _aio.UnaryUnaryMultiCallable[_totp_pb2.DisableTotpRequest, _empty_pb2.Empty]
+    """Disables one-time codes, and deletes the recovery codes."""
     IssueVerificationCode: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.IssueVerificationCodeRequest, _auth_service_pb2.IssueVerificationCodeResponse]
     """Issues the verification code of a pending sign-up when its mail is sent, and returns the recipient.
 
@@ -147,7 +164,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_auth_service_pb2.TokenPair]:
         """Signs in with an address and a password, and opens a session.
 
-        The response and its duration are the same for a wrong address, a wrong password and an unverified address.
+        The response and its duration are the same for a wrong address, a wrong password and an unverified address. An account
+        that one-time codes protect is refused with SECOND_FACTOR_REQUIRED, if the password is right and no code is given; sign in
+        again with the same password and a code.
         """
 
     @_abc_1.abstractmethod
@@ -257,6 +276,38 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_one_time_code_pb2.IssueOneTimeCodeRequest, _abc.Awaitable[_one_time_code_pb2.IssueOneTimeCodeResponse]],
     ) -> _abc.Awaitable[_one_time_code_pb2.IssueOneTimeCodeResponse]:
         """Issues a requested code when its message is sent, and returns the recipient. Previous codes of the request stop working."""
+
+    @_abc_1.abstractmethod
+    def EnrollTotp(
+        self,
+        request: _totp_pb2.EnrollTotpRequest,
+        context: _aio.ServicerContext[_totp_pb2.EnrollTotpRequest, _abc.Awaitable[_totp_pb2.EnrollTotpResponse]],
+    ) -> _abc.Awaitable[_totp_pb2.EnrollTotpResponse]:
+        """Begins to protect the account with one-time codes of an authenticator app (TOTP, RFC 6238: SHA-1, six digits, 30 s).
+
+        Nothing changes until ConfirmTotp is called in the same session, within 15 minutes. A repeated call replaces the secret.
+        If codes of another app are in use, one of them or a recovery code is needed, and they work until ConfirmTotp.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmTotp(
+        self,
+        request: _totp_pb2.ConfirmTotpRequest,
+        context: _aio.ServicerContext[_totp_pb2.ConfirmTotpRequest, _abc.Awaitable[_totp_pb2.ConfirmTotpResponse]],
+    ) -> _abc.Awaitable[_totp_pb2.ConfirmTotpResponse]:
+        """Enables one-time codes with the first code of the enrolled app, and returns new recovery codes; earlier ones stop working.
+
+        From now on SignIn asks for a code. Sessions go on; RevokeOtherSessions ends them. A code works once, and counts also if
+        the clocks differ by 30 s. Five wrong codes end the enrolment.
+        """
+
+    @_abc_1.abstractmethod
+    def DisableTotp(
+        self,
+        request: _totp_pb2.DisableTotpRequest,
+        context: _aio.ServicerContext[_totp_pb2.DisableTotpRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Disables one-time codes, and deletes the recovery codes."""
 
     @_abc_1.abstractmethod
     def IssueVerificationCode(

@@ -64,6 +64,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The user belongs to a partner and does not sign in, so it has no other role than ROLE_CUSTOMER."""
     LAST_ADMIN: _ErrorReason.ValueType  # 91
     """The user is the last admin who may sign in; make someone else an admin first."""
+    SECOND_FACTOR_REQUIRED: _ErrorReason.ValueType  # 70
+    """The password is right; a one-time code is needed too. `factors` lists what the account takes: `totp_code`, `recovery_code`,
+    `passkey`.
+    """
+    SECOND_FACTOR_INVALID: _ErrorReason.ValueType  # 71
+    """The one-time code or the recovery code is wrong or was used already."""
+    TOTP_ENROLMENT_NOT_FOUND: _ErrorReason.ValueType  # 72
+    """No enrolment of this session waits for its first code: it has expired or had five wrong codes; enroll again."""
+    TOTP_NOT_ENABLED: _ErrorReason.ValueType  # 73
+    """One-time codes are not enabled."""
+    REAUTHENTICATION_REQUIRED: _ErrorReason.ValueType  # 74
+    """The sign-in is older than ten minutes, or was for an app of a partner's; sign in again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -110,4 +122,16 @@ ROLES_NOT_ASSIGNABLE: ErrorReason.ValueType  # 90
 """The user belongs to a partner and does not sign in, so it has no other role than ROLE_CUSTOMER."""
 LAST_ADMIN: ErrorReason.ValueType  # 91
 """The user is the last admin who may sign in; make someone else an admin first."""
+SECOND_FACTOR_REQUIRED: ErrorReason.ValueType  # 70
+"""The password is right; a one-time code is needed too. `factors` lists what the account takes: `totp_code`, `recovery_code`,
+`passkey`.
+"""
+SECOND_FACTOR_INVALID: ErrorReason.ValueType  # 71
+"""The one-time code or the recovery code is wrong or was used already."""
+TOTP_ENROLMENT_NOT_FOUND: ErrorReason.ValueType  # 72
+"""No enrolment of this session waits for its first code: it has expired or had five wrong codes; enroll again."""
+TOTP_NOT_ENABLED: ErrorReason.ValueType  # 73
+"""One-time codes are not enabled."""
+REAUTHENTICATION_REQUIRED: ErrorReason.ValueType  # 74
+"""The sign-in is older than ten minutes, or was for an app of a partner's; sign in again."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

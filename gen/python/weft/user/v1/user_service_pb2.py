@@ -25,12 +25,14 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
+from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
 from weft.user.v1 import user_pb2 as weft_dot_user_dot_v1_dot_user__pb2
 from weft.user.v1 import user_roles_pb2 as weft_dot_user_dot_v1_dot_user__roles__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/user_service.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18weft/api/v1/policy.proto\x1a\x17weft/user/v1/user.proto\x1a\x1dweft/user/v1/user_roles.proto\"\xa6\x02\n\x11\x43reateUserRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x31\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0e\x80\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01R\x0b\x64isplayName\x12y\n\x06locale\x18\x03 \x01(\tBa\xbaH,r*\x18#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$\x9a\xe7\x18.empty or a BCP 47 language tag such as `de-AT`R\x06locale\x12\x36\n\x12\x65xternal_reference\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"\\\n\x0eGetUserRequest\x12J\n\x07user_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x06userId\"H\n\x14\x42\x61tchGetUsersRequest\x12\x30\n\x08user_ids\x18\x01 \x03(\tB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x0b\x08\x01\x10\xe8\x07\"\x04r\x02\x18(R\x07userIds\"A\n\x15\x42\x61tchGetUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\"\x82\x02\n\x10ListUsersRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12@\n\x06states\x18\x03 \x03(\x0e\x32\x17.weft.user.v1.UserStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\x12%\n\x05\x65mail\x18\x04 \x01(\tB\x0f\x80\x01\x01\xbaH\x05r\x03\x18\xfe\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x36\n\x12\x65xternal_reference\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"e\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xef\x05\n\x0bUserService\x12\x9d\x01\n\nCreateUser\x12\x1f.weft.user.v1.CreateUserRequest\x1a\x12.weft.user.v1.User\"Z\x8a\xe7\x18\x42\n\x02\x03\x04\x10\x02 \x02\x30\x02@\xc9\x01J\x0b\x45MAIL_TAKENJ\x18\x45XTERNAL_REFERENCE_TAKENZ\x0cuser.created\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12\x7f\n\x07GetUser\x12\x1c.weft.user.v1.GetUserRequest\x1a\x12.weft.user.v1.User\"B\x90\x02\x01\x8a\xe7\x18 \n\x03\x02\x03\x04\x10\x01\x1a\x07user_idJ\x0eUSER_NOT_FOUND\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/users/{user_id}\x12}\n\rBatchGetUsers\x12\".weft.user.v1.BatchGetUsersRequest\x1a#.weft.user.v1.BatchGetUsersResponse\"#\x90\x02\x01\x8a\xe7\x18\x1c\n\x01\x05*\x02\x08\x02R\x0cnotificationR\x05order\x12o\n\tListUsers\x12\x1e.weft.user.v1.ListUsersRequest\x1a\x1f.weft.user.v1.ListUsersResponse\"!\x90\x02\x01\x8a\xe7\x18\t\n\x02\x03\x04\x10\x01\x1a\x01*\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12\xc2\x01\n\x0cSetUserRoles\x12!.weft.user.v1.SetUserRolesRequest\x1a\x12.weft.user.v1.User\"{\x90\x02\x02\x8a\xe7\x18M\n\x01\x04\x10\x03 \x02J\x0eUSER_NOT_FOUNDJ\x14ROLES_NOT_ASSIGNABLEJ\nLAST_ADMINZ\x12user.roles_changed\x82\xd3\xe4\x93\x02!\"\x1c/v1/users/{user_id}:setRoles:\x01*\x1a\n\x8a\xe7\x18\x06 \x01*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/user_service.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x18weft/api/v1/policy.proto\x1a\x17weft/user/v1/totp.proto\x1a\x17weft/user/v1/user.proto\x1a\x1dweft/user/v1/user_roles.proto\"\xa6\x02\n\x11\x43reateUserRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x31\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0e\x80\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01R\x0b\x64isplayName\x12y\n\x06locale\x18\x03 \x01(\tBa\xbaH,r*\x18#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$\x9a\xe7\x18.empty or a BCP 47 language tag such as `de-AT`R\x06locale\x12\x36\n\x12\x65xternal_reference\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"\\\n\x0eGetUserRequest\x12J\n\x07user_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x06userId\"H\n\x14\x42\x61tchGetUsersRequest\x12\x30\n\x08user_ids\x18\x01 \x03(\tB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x0b\x08\x01\x10\xe8\x07\"\x04r\x02\x18(R\x07userIds\"A\n\x15\x42\x61tchGetUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\"\x82\x02\n\x10ListUsersRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12@\n\x06states\x18\x03 \x03(\x0e\x32\x17.weft.user.v1.UserStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\x12%\n\x05\x65mail\x18\x04 \x01(\tB\x0f\x80\x01\x01\xbaH\x05r\x03\x18\xfe\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x36\n\x12\x65xternal_reference\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"e\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xb3\x08\n\x0bUserService\x12\x9d\x01\n\nCreateUser\x12\x1f.weft.user.v1.CreateUserRequest\x1a\x12.weft.user.v1.User\"Z\x8a\xe7\x18\x42\n\x02\x03\x04\x10\x02 \x02\x30\x02@\xc9\x01J\x0b\x45MAIL_TAKENJ\x18\x45XTERNAL_REFERENCE_TAKENZ\x0cuser.created\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12\x7f\n\x07GetUser\x12\x1c.weft.user.v1.GetUserRequest\x1a\x12.weft.user.v1.User\"B\x90\x02\x01\x8a\xe7\x18 \n\x03\x02\x03\x04\x10\x01\x1a\x07user_idJ\x0eUSER_NOT_FOUND\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/users/{user_id}\x12}\n\rBatchGetUsers\x12\".weft.user.v1.BatchGetUsersRequest\x1a#.weft.user.v1.BatchGetUsersResponse\"#\x90\x02\x01\x8a\xe7\x18\x1c\n\x01\x05*\x02\x08\x02R\x0cnotificationR\x05order\x12o\n\tListUsers\x12\x1e.weft.user.v1.ListUsersRequest\x1a\x1f.weft.user.v1.ListUsersResponse\"!\x90\x02\x01\x8a\xe7\x18\t\n\x02\x03\x04\x10\x01\x1a\x01*\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12\xc2\x01\n\x0cSetUserRoles\x12!.weft.user.v1.SetUserRolesRequest\x1a\x12.weft.user.v1.User\"{\x90\x02\x02\x8a\xe7\x18M\n\x01\x04\x10\x03 \x02J\x0eUSER_NOT_FOUNDJ\x14ROLES_NOT_ASSIGNABLEJ\nLAST_ADMINZ\x12user.roles_changed\x82\xd3\xe4\x93\x02!\"\x1c/v1/users/{user_id}:setRoles:\x01*\x12\x83\x01\n\x07GetTotp\x12\x1c.weft.user.v1.GetTotpRequest\x1a\x12.weft.user.v1.Totp\"F\x90\x02\x01\x8a\xe7\x18\x1f\n\x02\x02\x04\x10\x01\x1a\x07user_idJ\x0eUSER_NOT_FOUND\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/users/{user_id}/totp\x12\xbb\x01\n\nDeleteTotp\x12\x1f.weft.user.v1.DeleteTotpRequest\x1a\x16.google.protobuf.Empty\"t\x90\x02\x02\x8a\xe7\x18M\n\x01\x04\x10\x03\x1a\x07user_id \x02@\xcc\x01J\x0eUSER_NOT_FOUNDJ\x19REAUTHENTICATION_REQUIREDZ\rtotp.disabled\x82\xd3\xe4\x93\x02\x1a*\x18/v1/users/{user_id}/totp\x1a\n\x8a\xe7\x18\x06 \x01*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -71,18 +73,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\220\002\001\212\347\030\t\n\002\003\004\020\001\032\001*\202\323\344\223\002\013\022\t/v1/users'
   _globals['_USERSERVICE'].methods_by_name['SetUserRoles']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['SetUserRoles']._serialized_options = b'\220\002\002\212\347\030M\n\001\004\020\003 \002J\016USER_NOT_FOUNDJ\024ROLES_NOT_ASSIGNABLEJ\nLAST_ADMINZ\022user.roles_changed\202\323\344\223\002!\"\034/v1/users/{user_id}:setRoles:\001*'
-  _globals['_CREATEUSERREQUEST']._serialized_start=224
-  _globals['_CREATEUSERREQUEST']._serialized_end=518
-  _globals['_GETUSERREQUEST']._serialized_start=520
-  _globals['_GETUSERREQUEST']._serialized_end=612
-  _globals['_BATCHGETUSERSREQUEST']._serialized_start=614
-  _globals['_BATCHGETUSERSREQUEST']._serialized_end=686
-  _globals['_BATCHGETUSERSRESPONSE']._serialized_start=688
-  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=753
-  _globals['_LISTUSERSREQUEST']._serialized_start=756
-  _globals['_LISTUSERSREQUEST']._serialized_end=1014
-  _globals['_LISTUSERSRESPONSE']._serialized_start=1016
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1117
-  _globals['_USERSERVICE']._serialized_start=1120
-  _globals['_USERSERVICE']._serialized_end=1871
+  _globals['_USERSERVICE'].methods_by_name['GetTotp']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['GetTotp']._serialized_options = b'\220\002\001\212\347\030\037\n\002\002\004\020\001\032\007user_idJ\016USER_NOT_FOUND\202\323\344\223\002\032\022\030/v1/users/{user_id}/totp'
+  _globals['_USERSERVICE'].methods_by_name['DeleteTotp']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['DeleteTotp']._serialized_options = b'\220\002\002\212\347\030M\n\001\004\020\003\032\007user_id \002@\314\001J\016USER_NOT_FOUNDJ\031REAUTHENTICATION_REQUIREDZ\rtotp.disabled\202\323\344\223\002\032*\030/v1/users/{user_id}/totp'
+  _globals['_CREATEUSERREQUEST']._serialized_start=278
+  _globals['_CREATEUSERREQUEST']._serialized_end=572
+  _globals['_GETUSERREQUEST']._serialized_start=574
+  _globals['_GETUSERREQUEST']._serialized_end=666
+  _globals['_BATCHGETUSERSREQUEST']._serialized_start=668
+  _globals['_BATCHGETUSERSREQUEST']._serialized_end=740
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_start=742
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=807
+  _globals['_LISTUSERSREQUEST']._serialized_start=810
+  _globals['_LISTUSERSREQUEST']._serialized_end=1068
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1070
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1171
+  _globals['_USERSERVICE']._serialized_start=1174
+  _globals['_USERSERVICE']._serialized_end=2249
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
 from weft.user.v1 import user_pb2 as weft_dot_user_dot_v1_dot_user__pb2
 from weft.user.v1 import user_roles_pb2 as weft_dot_user_dot_v1_dot_user__roles__pb2
 from weft.user.v1 import user_service_pb2 as weft_dot_user_dot_v1_dot_user__service__pb2
@@ -62,6 +64,16 @@ class UserServiceStub:
                 request_serializer=weft_dot_user_dot_v1_dot_user__roles__pb2.SetUserRolesRequest.SerializeToString,
                 response_deserializer=weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
+        self.GetTotp = channel.unary_unary(
+                '/weft.user.v1.UserService/GetTotp',
+                request_serializer=weft_dot_user_dot_v1_dot_totp__pb2.GetTotpRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_totp__pb2.Totp.FromString,
+                _registered_method=True)
+        self.DeleteTotp = channel.unary_unary(
+                '/weft.user.v1.UserService/DeleteTotp',
+                request_serializer=weft_dot_user_dot_v1_dot_totp__pb2.DeleteTotpRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -109,6 +121,23 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTotp(self, request, context):
+        """Returns whether a user's sign-in asks for one-time codes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTotp(self, request, context):
+        """Disables one-time codes of a user who has lost the app and the recovery codes, and deletes these.
+
+        For support, once it has made sure whom it talks to, by an operator who has signed in within ten minutes. The user is told
+        by mail, and signs in with the password alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -136,6 +165,16 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.SetUserRoles,
                     request_deserializer=weft_dot_user_dot_v1_dot_user__roles__pb2.SetUserRolesRequest.FromString,
                     response_serializer=weft_dot_user_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'GetTotp': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTotp,
+                    request_deserializer=weft_dot_user_dot_v1_dot_totp__pb2.GetTotpRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_totp__pb2.Totp.SerializeToString,
+            ),
+            'DeleteTotp': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTotp,
+                    request_deserializer=weft_dot_user_dot_v1_dot_totp__pb2.DeleteTotpRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -274,6 +313,60 @@ class UserService:
             '/weft.user.v1.UserService/SetUserRoles',
             weft_dot_user_dot_v1_dot_user__roles__pb2.SetUserRolesRequest.SerializeToString,
             weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTotp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/GetTotp',
+            weft_dot_user_dot_v1_dot_totp__pb2.GetTotpRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_totp__pb2.Totp.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTotp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/DeleteTotp',
+            weft_dot_user_dot_v1_dot_totp__pb2.DeleteTotpRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

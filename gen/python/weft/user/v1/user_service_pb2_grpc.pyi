@@ -4,7 +4,9 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from weft.user.v1 import totp_pb2 as _totp_pb2
 from weft.user.v1 import user_pb2 as _user_pb2
 from weft.user.v1 import user_roles_pb2 as _user_roles_pb2
 from weft.user.v1 import user_service_pb2 as _user_service_pb2
@@ -35,6 +37,14 @@ class UserServiceStub:
     """Sets a person's roles, and signs them out everywhere: their next sign-in gives them the scopes of the new roles.
 
     The last admin who may sign in stays one.
+    """
+    GetTotp: _aio.UnaryUnaryMultiCallable[_totp_pb2.GetTotpRequest, _totp_pb2.Totp]
+    """Returns whether a user's sign-in asks for one-time codes."""
+    DeleteTotp: _aio.UnaryUnaryMultiCallable[_totp_pb2.DeleteTotpRequest, _empty_pb2.Empty]
+    """Disables one-time codes of a user who has lost the app and the recovery codes, and deletes these.
+
+    For support, once it has made sure whom it talks to, by an operator who has signed in within ten minutes. The user is told
+    by mail, and signs in with the password alone.
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -86,6 +96,26 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sets a person's roles, and signs them out everywhere: their next sign-in gives them the scopes of the new roles.
 
         The last admin who may sign in stays one.
+        """
+
+    @_abc_1.abstractmethod
+    def GetTotp(
+        self,
+        request: _totp_pb2.GetTotpRequest,
+        context: _aio.ServicerContext[_totp_pb2.GetTotpRequest, _abc.Awaitable[_totp_pb2.Totp]],
+    ) -> _abc.Awaitable[_totp_pb2.Totp]:
+        """Returns whether a user's sign-in asks for one-time codes."""
+
+    @_abc_1.abstractmethod
+    def DeleteTotp(
+        self,
+        request: _totp_pb2.DeleteTotpRequest,
+        context: _aio.ServicerContext[_totp_pb2.DeleteTotpRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Disables one-time codes of a user who has lost the app and the recovery codes, and deletes these.
+
+        For support, once it has made sure whom it talks to, by an operator who has signed in within ten minutes. The user is told
+        by mail, and signs in with the password alone.
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _aio.Server) -> None: ...

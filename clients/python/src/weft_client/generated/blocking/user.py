@@ -23,6 +23,7 @@ from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
+from weft.user.v1 import totp_pb2 as user_totp_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_roles_pb2 as user_user_roles_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
@@ -91,6 +92,9 @@ class Auth:
         self._confirm_email_change = parts.Unary(connection, methods.AUTH_SERVICE_CONFIRM_EMAIL_CHANGE, auth)
         self._request_phone_verification = parts.Unary(connection, methods.AUTH_SERVICE_REQUEST_PHONE_VERIFICATION, auth)
         self._confirm_phone = parts.Unary(connection, methods.AUTH_SERVICE_CONFIRM_PHONE, auth)
+        self._enroll_totp = parts.Unary(connection, methods.AUTH_SERVICE_ENROLL_TOTP, auth)
+        self._confirm_totp = parts.Unary(connection, methods.AUTH_SERVICE_CONFIRM_TOTP, auth)
+        self._disable_totp = parts.Unary(connection, methods.AUTH_SERVICE_DISABLE_TOTP, auth)
 
     def sign_up(
         self,
@@ -187,24 +191,34 @@ class Auth:
         *,
         email: str,
         password: str,
+        totp_code: str | None = None,
+        recovery_code: str | None = None,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.TokenPair:
         """Signs in with an address and a password, and opens a session.
 
-        The response and its duration are the same for a wrong address, a wrong password and an unverified address.
+        The response and its duration are the same for a wrong address, a wrong password and an unverified address. An account
+        that one-time codes protect is refused with SECOND_FACTOR_REQUIRED, if the password is right and no code is given; sign in
+        again with the same password and a code.
 
         Args:
             email: E-mail address.
             password: Password.
+            totp_code: Code of the authenticator app, six digits. Needed if one-time codes are enabled, unless a recovery code is given.
+            recovery_code: Recovery code that is not used yet, in place of `totp_code`. Ignored where that is given.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
             CredentialsInvalid: No account that may sign in has this address and password.
+            SecondFactorRequired: The password is right; a one-time code is needed too. `factors` lists what the account takes: `totp_code`, `recovery_code`, `passkey`. Metadata: `factors`.
+            SecondFactorInvalid: The one-time code or the recovery code is wrong or was used already.
             TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
         """
         request = user_auth_service_pb2.SignInRequest(
             email=email,
             password=password,
+            totp_code=arguments.plain(totp_code),
+            recovery_code=arguments.plain(recovery_code),
         )
         return self._sign_in(request, timeout)
 
@@ -420,6 +434,92 @@ class Auth:
             code=code,
         )
         self._confirm_phone(request, timeout)
+
+    def enroll_totp(
+        self,
+        *,
+        password: str,
+        totp_code: str | None = None,
+        recovery_code: str | None = None,
+        timeout: float | None = None,
+    ) -> user_totp_pb2.EnrollTotpResponse:
+        """Begins to protect the account with one-time codes of an authenticator app (TOTP, RFC 6238: SHA-1, six digits, 30 s).
+
+        Nothing changes until ConfirmTotp is called in the same session, within 15 minutes. A repeated call replaces the secret.
+        If codes of another app are in use, one of them or a recovery code is needed, and they work until ConfirmTotp.
+
+        Args:
+            password: Password of the caller.
+            totp_code: Code of the authenticator app that is in use, six digits. Needed if there is one, unless a recovery code is given.
+            recovery_code: Recovery code that is not used yet, in place of `totp_code`. Ignored where that is given.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            CredentialsInvalid: No account that may sign in has this address and password.
+            SecondFactorRequired: The password is right; a one-time code is needed too. `factors` lists what the account takes: `totp_code`, `recovery_code`, `passkey`. Metadata: `factors`.
+            SecondFactorInvalid: The one-time code or the recovery code is wrong or was used already.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
+        """
+        request = user_totp_pb2.EnrollTotpRequest(
+            password=password,
+            totp_code=arguments.plain(totp_code),
+            recovery_code=arguments.plain(recovery_code),
+        )
+        return self._enroll_totp(request, timeout)
+
+    def confirm_totp(
+        self,
+        *,
+        totp_code: str,
+        timeout: float | None = None,
+    ) -> user_totp_pb2.ConfirmTotpResponse:
+        """Enables one-time codes with the first code of the enrolled app, and returns new recovery codes; earlier ones stop working.
+
+        From now on SignIn asks for a code. Sessions go on; RevokeOtherSessions ends them. A code works once, and counts also if
+        the clocks differ by 30 s. Five wrong codes end the enrolment.
+
+        Args:
+            totp_code: First code that the authenticator app shows, six digits.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            SecondFactorInvalid: The one-time code or the recovery code is wrong or was used already.
+            TotpEnrolmentNotFound: No enrolment of this session waits for its first code: it has expired or had five wrong codes; enroll again.
+        """
+        request = user_totp_pb2.ConfirmTotpRequest(
+            totp_code=totp_code,
+        )
+        return self._confirm_totp(request, timeout)
+
+    def disable_totp(
+        self,
+        *,
+        password: str,
+        totp_code: str | None = None,
+        recovery_code: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Disables one-time codes, and deletes the recovery codes.
+
+        Args:
+            password: Password of the caller.
+            totp_code: Code of the authenticator app, six digits.
+            recovery_code: Recovery code that is not used yet, in place of `totp_code`. Ignored where that is given.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            CredentialsInvalid: No account that may sign in has this address and password.
+            SecondFactorRequired: The password is right; a one-time code is needed too. `factors` lists what the account takes: `totp_code`, `recovery_code`, `passkey`. Metadata: `factors`.
+            SecondFactorInvalid: The one-time code or the recovery code is wrong or was used already.
+            TotpNotEnabled: One-time codes are not enabled.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
+        """
+        request = user_totp_pb2.DisableTotpRequest(
+            password=password,
+            totp_code=arguments.plain(totp_code),
+            recovery_code=arguments.plain(recovery_code),
+        )
+        self._disable_totp(request, timeout)
 
 
 class Oauth:
@@ -796,6 +896,8 @@ class Users:
         self._get_user = parts.Unary(connection, methods.USER_SERVICE_GET_USER, auth)
         self._list_users = parts.Unary(connection, methods.USER_SERVICE_LIST_USERS, auth)
         self._set_user_roles = parts.Unary(connection, methods.USER_SERVICE_SET_USER_ROLES, auth)
+        self._get_totp = parts.Unary(connection, methods.USER_SERVICE_GET_TOTP, auth)
+        self._delete_totp = parts.Unary(connection, methods.USER_SERVICE_DELETE_TOTP, auth)
 
     def create_user(
         self,
@@ -911,3 +1013,47 @@ class Users:
             etag=arguments.plain(etag),
         )
         return self._set_user_roles(request, timeout)
+
+    def get_totp(
+        self,
+        *,
+        user_id: str,
+        timeout: float | None = None,
+    ) -> user_totp_pb2.Totp:
+        """Returns whether a user's sign-in asks for one-time codes.
+
+        Args:
+            user_id: Prefix `usr_`, or `me`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+        """
+        request = user_totp_pb2.GetTotpRequest(
+            user_id=user_id,
+        )
+        return self._get_totp(request, timeout)
+
+    def delete_totp(
+        self,
+        *,
+        user_id: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Disables one-time codes of a user who has lost the app and the recovery codes, and deletes these.
+
+        For support, once it has made sure whom it talks to, by an operator who has signed in within ten minutes. The user is told
+        by mail, and signs in with the password alone.
+
+        Args:
+            user_id: Prefix `usr_`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            ReauthenticationRequired: The sign-in is older than ten minutes, or was for an app of a partner's; sign in again.
+        """
+        request = user_totp_pb2.DeleteTotpRequest(
+            user_id=user_id,
+        )
+        self._delete_totp(request, timeout)

@@ -1,0 +1,42 @@
+"""Notices to a user about how their account is signed in to: by mail and in the inbox."""
+
+from datetime import UTC
+from typing import Any
+
+from weft.api.v1.event_pb2 import Event
+from weft.user.v1.security_events_pb2 import RecoveryCodeUsed, SecondFactorGuessed, TotpDisabled, TotpEnabled
+
+from services.notification.channels.channel import Channel
+from services.notification.notifications.notification import Notification
+from services.notification.observers.registry import observes
+
+_BOTH = frozenset({Channel.INBOX, Channel.EMAIL})
+
+
+@observes("user.totp_enabled", TotpEnabled)
+def notify_user_totp_enabled(event: Event, payload: TotpEnabled) -> Notification:
+    """Sign-in asks for a code."""
+    return _notice(event, payload.user_id)
+
+
+@observes("user.totp_disabled", TotpDisabled)
+def notify_user_totp_disabled(event: Event, payload: TotpDisabled) -> Notification:
+    """Sign-in asks for the password alone: by the user, or by an operator."""
+    return _notice(event, payload.user_id, by_operator=event.actor != payload.user_id)
+
+
+@observes("user.recovery_code_used", RecoveryCodeUsed)
+def notify_user_recovery_code_used(event: Event, payload: RecoveryCodeUsed) -> Notification:
+    """With how many are left."""
+    return _notice(event, payload.user_id, remaining=payload.remaining)
+
+
+@observes("user.second_factor_guessed", SecondFactorGuessed)
+def notify_user_second_factor_guessed(event: Event, payload: SecondFactorGuessed) -> Notification:
+    """Somebody has the password."""
+    return _notice(event, payload.user_id, failures=payload.failures)
+
+
+def _notice(event: Event, user_id: str, **data: Any) -> Notification:
+    time = f"{event.occur_time.ToDatetime(UTC):%Y-%m-%d %H:%M} UTC"
+    return Notification(event.type, user_id, user_id, _BOTH, {"time": time, **data})

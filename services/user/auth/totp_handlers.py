@@ -1,0 +1,75 @@
+"""The RPCs about one-time codes."""
+
+from google.protobuf.empty_pb2 import Empty
+from weft.user.v1 import totp_pb2 as pb
+
+from chassis.rpc.call import Call
+from services.user import ownership
+from services.user.auth.reauthentication import Reauthentication
+from services.user.password_changes.confirmation import PasswordConfirmation
+from services.user.throttling.origins import Origins
+from services.user.totp.domain import SecondFactor
+from services.user.totp.totp import Totp
+from services.user.users.domain import UserNotFound
+from services.user.users.repository import UserRepository
+
+
+class TotpHandlers:
+    """Those of weft.user.v1.AuthService: the caller's own."""
+
+    def __init__(self, totp: Totp, confirmation: PasswordConfirmation, origins: Origins) -> None:
+        self._totp = totp
+        self._confirmation = confirmation
+        self._origins = origins
+
+    async def EnrollTotp(self, request: pb.EnrollTotpRequest, call: Call) -> pb.EnrollTotpResponse:
+        """Needs the password, and a code where codes are enabled."""
+        second = SecondFactor(request.totp_code, request.recovery_code)
+        user = await self._confirmation.confirm(call, request.password)
+        enrolment = await self._totp.enrol(call, user, second, self._origins.of(user.email, call))
+        reply = pb.EnrollTotpResponse(secret=enrolment.secret, otpauth_uri=enrolment.uri)
+        reply.expire_time.FromDatetime(enrolment.expires_at)
+        return reply
+
+    async def ConfirmTotp(self, request: pb.ConfirmTotpRequest, call: Call) -> pb.ConfirmTotpResponse:
+        """The session that has enrolled needs no password again."""
+        return pb.ConfirmTotpResponse(recovery_codes=await self._totp.confirm(call, request.totp_code))
+
+    async def DisableTotp(self, request: pb.DisableTotpRequest, call: Call) -> Empty:
+        """Needs the password and a code."""
+        second = SecondFactor(request.totp_code, request.recovery_code)
+        user = await self._confirmation.confirm(call, request.password)
+        await self._totp.disable(call, user, second, self._origins.of(user.email, call))
+        return Empty()
+
+
+class UserTotpHandlers:
+    """Those of weft.user.v1.UserService: also of users whom support helps."""
+
+    def __init__(self, users: UserRepository, totp: Totp, reauthentication: Reauthentication) -> None:
+        self._users = users
+        self._totp = totp
+        self._reauthentication = reauthentication
+
+    async def GetTotp(self, request: pb.GetTotpRequest, call: Call) -> pb.Totp:
+        """Users see their own, operators all."""
+        user_id = await self._visible(call, request.user_id)
+        factor = await self._totp.get(user_id)
+        if factor is None:
+            return pb.Totp(user_id=user_id)
+        reply = pb.Totp(user_id=user_id, enabled=True, remaining_recovery_codes=factor.remaining)
+        reply.enable_time.FromDatetime(factor.created_at)
+        return reply
+
+    async def DeleteTotp(self, request: pb.DeleteTotpRequest, call: Call) -> Empty:
+        """By an operator who has just signed in."""
+        self._reauthentication.by_age(call)
+        await self._totp.remove(call, await self._visible(call, request.user_id))
+        return Empty()
+
+    async def _visible(self, call: Call, named: str) -> str:
+        user_id = call.caller.user_id if named == "me" else named
+        user = await self._users.get(user_id)
+        if user is None or not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
+            raise UserNotFound(user_id=named)
+        return user_id
