@@ -70,9 +70,8 @@ class Accounts:
             await self._put_event(tx, "user.signed_up", requested, payload)
             await self._audit.record(tx, call, "sign_up.requested", subject=requested.sign_up_id)
 
-    async def request_verification(self, call: Call, email: str, password: str, network: bytes) -> None:
+    async def request_verification(self, call: Call, email: str, password_hash: str, network: bytes) -> None:
         """Request a mail with a new code: for the sign-up with the password, or without one the newest from the network."""
-        password_hash = await self.hash(email, password) if password else ""
         async with self._database.transaction() as tx:
             requested = await self._sign_ups.count_mail(tx, email, password_hash, network, self._clock.now())
             if requested is not None:

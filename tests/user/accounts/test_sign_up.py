@@ -3,11 +3,12 @@
 import asyncio
 import secrets
 
+import grpc
 import pytest
 from weft.user.v1.auth_service_pb2 import IssueVerificationCodeRequest, ResendVerificationRequest, SignUpRequest
 from weft.user.v1.events_pb2 import UserSignedUp
 
-from tests.harness import assert_refused, refused
+from tests.harness import assert_refused, refusal, refused
 from tests.user.world import PASSWORD, World
 
 
@@ -109,6 +110,22 @@ async def test_concurrent_sign_ups_of_one_person_are_one(world: World) -> None:
     emitted = await world.emitted()
     assert {kind for kind, _, _ in emitted} == {"user.signed_up"}
     assert sorted(sequence for _, _, sequence in emitted) == list(range(1, 6))
+
+
+async def test_two_hundred_parallel_sign_ups_of_one_address_make_one_account(world: World) -> None:
+    calls = [world.sign_up("ada", address=elsewhere()) for _ in range(200)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    accepted = [answer for answer in answers if not isinstance(answer, BaseException)]
+    # More than ten mails are refused, and hashes that would wait too long.
+    assert 1 <= len(accepted) <= 10
+    assert {refusal(e).reason for e in answers if isinstance(e, grpc.RpcError)} <= {"TOO_MANY_ATTEMPTS", "OVERLOADED"}
+    (row,) = await world.rows("SELECT sign_up_id FROM sign_ups")
+    mail = await world.auth.IssueVerificationCode(IssueVerificationCodeRequest(sign_up_id=row.sign_up_id))
+    opened = await asyncio.gather(
+        *(world.verify(mail.email, mail.code, address=elsewhere()) for _ in range(20)), return_exceptions=True
+    )
+    assert sum(answer is None for answer in opened) == 1
+    assert len(await world.rows("SELECT 1 FROM users")) == 1
 
 
 async def test_one_network_may_request_five_mails_an_hour_to_an_address(world: World) -> None:
