@@ -181,7 +181,8 @@ def authorization(_: ServerContext, method: Method, next_: Next) -> Next:
 
     async def run(call: Call) -> bytes | None:
         caller = call.caller
-        if not callers & caller.kinds:
+        # What needs no scope is for the user in person: passwords, sessions, and consents themselves.
+        if not callers & caller.kinds or (caller.is_app and not scope):
             raise errors.CallerNotAllowed(callers=who)
         if scope and scope not in caller.scopes:
             raise errors.ScopeMissing(scope=scope)

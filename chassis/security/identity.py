@@ -42,6 +42,11 @@ class Identity:
         return Caller.PARTNER in self.kinds
 
     @property
+    def is_app(self) -> bool:
+        """A partner's app that acts for a user, as far as its scopes go."""
+        return self.is_user and bool(self.client_id)
+
+    @property
     def is_operator(self) -> bool:
         """A signed-in person with the operator or the admin role."""
         return Caller.OPERATOR in self.kinds
@@ -62,28 +67,34 @@ ANONYMOUS = Identity()
 
 def from_claims(claims: Mapping[str, Any]) -> Identity:
     """The identity of a verified access token (RFC 9068)."""
-    client_id = str(claims.get("client_id", ""))
+    subject, client_id = str(claims["sub"]), str(claims.get("client_id", ""))
+    app = bool(client_id) and client_id != subject  # a partner's app that acts for a user: it is the user, with less
     roles = frozenset(map(str, claims.get("roles", ())))
-    if client_id:
+    if app:
+        kinds = {Caller.USER}
+    elif client_id:
         kinds = {Caller.PARTNER}
     elif roles & {"operator", "admin"}:
         kinds = {Caller.USER, Caller.OPERATOR}
     else:
         kinds = {Caller.USER}
-    subject, partner_id, session_id = str(claims["sub"]), str(claims.get("partner", "")), str(claims.get("sid", ""))
+    partner_id, session_id = "" if app else str(claims.get("partner", "")), str(claims.get("sid", ""))
     generations = {subject: int(claims.get("gen", 0))}
     if partner_id:
         generations[partner_id] = int(claims.get("partner_gen", 0))
+    if app:  # it ends with its client and with that one's partner, too
+        generations[client_id] = int(claims.get("client_gen", 0))
+        generations[str(claims.get("of_partner", ""))] = int(claims.get("partner_gen", 0))
     if session_id:
         generations[session_id] = 0
     return Identity(
         subject=subject,
-        user_id="" if client_id else subject,
+        user_id="" if client_id == subject else subject,
         client_id=client_id,
         partner_id=partner_id,
         session_id=session_id,
         scopes=frozenset(str(claims.get("scope", "")).split()),
-        roles=roles,
+        roles=frozenset() if app else roles,
         plan=str(claims.get("plan", "")),
         mode=str(claims.get("mode", "LIVE")),
         expires_at=float(claims["exp"]),

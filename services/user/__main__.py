@@ -15,6 +15,9 @@ from services.user.auth.handlers import AuthHandlers
 from services.user.auth.reauthentication import Reauthentication
 from services.user.auth.sign_in import SignIn
 from services.user.auth.totp_handlers import TotpHandlers, UserTotpHandlers
+from services.user.authorizations.authorizations import Authorizations
+from services.user.authorizations.handlers import AuthorizationHandlers
+from services.user.authorizations.repository import AuthorizationRepository
 from services.user.bootstrap import bootstrap
 from services.user.codes.codes import Codes
 from services.user.codes.domain import CodeInvalid
@@ -49,6 +52,7 @@ from services.user.throttling.repository import AttemptRepository
 from services.user.totp.domain import SecondFactorInvalid
 from services.user.totp.repository import TotpRepository
 from services.user.totp.totp import Totp
+from services.user.users.domain import CUSTOMER
 from services.user.users.events import UserEvents
 from services.user.users.handlers import UserHandlers
 from services.user.users.repository import UserRepository
@@ -88,6 +92,10 @@ async def build(app: App) -> None:
     texts = TextCounts(vault)
     network_texts = app.settings.texts_of_network
     phones = Phones(database, users, codes, code_rows, texts, app.outbox, audit, clock, network_texts)
+    # An account is changed by its owner in person.
+    of_people = set(app.contract.scopes_by_role[CUSTOMER]) - {"users.write"}
+    rows = AuthorizationRepository(database)
+    apps = Authorizations(database, rows, partners, users, session_rows, issuer, audit, clock, of_people)
     scopes = sorted({method.scope for method in app.contract.methods if method.scope})
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
 
@@ -106,7 +114,11 @@ async def build(app: App) -> None:
         CodeHandlers(codes),
     )
     app.add_service("weft.user.v1.AuditService", AuditHandlers(trail, app.pages))
-    app.add_service("weft.user.v1.OAuthService", OAuthHandlers(partners, sessions, issuer, ring, clock, scopes))
+    app.add_service(
+        "weft.user.v1.OAuthService",
+        OAuthHandlers(partners, sessions, apps, issuer, ring, clock, scopes),
+        AuthorizationHandlers(apps, issuer.name),
+    )
     app.add_service(
         "weft.user.v1.PartnerService",
         PartnerHandlers(database, partners, revocations, app.pages, audit, clock, grantable),

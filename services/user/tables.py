@@ -7,6 +7,7 @@ from chassis.queues import queue
 from chassis.rpc import idempotency
 from services.user.accounts import tables as _accounts
 from services.user.audit import tables as _audit
+from services.user.authorizations import tables as _authorizations
 from services.user.codes import tables as _codes
 from services.user.keys import tables as _keys
 from services.user.metadata import metadata
@@ -26,6 +27,7 @@ NOUNS = (
     _accounts,
     _audit,
     _codes,
+    _authorizations,
     _keys,
     _partners,
     _phones,

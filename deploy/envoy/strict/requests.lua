@@ -1,6 +1,17 @@
 -- Requests: finds the requested RPC, and checks headers, path, query and announced length against its rule. Nothing here
 -- waits for a body: a caller without permission is refused before it comes.
 
+-- The query of an OAuth endpoint without parameters that it does not know, which RFC 6749 has it ignore (section 3.1). Not
+-- `request`, which may say more than is understood.
+local function known_parameters(query, allowed)
+  local kept = {}
+  for pair in string.gmatch(query, "[^&]+") do
+    local name = decoded(match(pair, "^[^=]*"))
+    if allowed[name] or name == "request" then kept[#kept + 1] = pair end
+  end
+  return table.concat(kept, "&")
+end
+
 local function check_query(query, allowed)
   local seen = {}
   for pair in string.gmatch(query, "[^&]+") do
@@ -157,6 +168,10 @@ function envoy_on_request(handle)
     return refuse(handle, path, { reason = "REQUEST_INVALID", text = "The path is not UTF-8." })
   end
   SNAKE = false
+  if query ~= "" and sub(path, 1, 8) == "/oauth2/" then
+    query = known_parameters(query, rule.query)
+    headers:replace(":path", query == "" and path or path .. "?" .. query)
+  end
   if query ~= "" then
     local fault, name = check_query(query, rule.query)
     if fault then

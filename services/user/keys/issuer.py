@@ -55,6 +55,32 @@ class Issuer:
             gen=user.token_generation,
         )
 
+    async def for_app(
+        self,
+        user: User,
+        client: Client,
+        session_id: str,
+        authentication: Authentication,
+        scopes: Iterable[str],
+        *,
+        partner_gen: int,
+    ) -> AccessToken:
+        """A token of an app that acts for a user. It has no roles: an operator's apps are no operators."""
+        return await self._issue(
+            user.user_id,
+            scopes,
+            client_id=client.client_id,
+            client_gen=client.token_generation,
+            of_partner=client.partner_id,
+            partner_gen=partner_gen,
+            plan=user.plan,
+            sid=session_id,
+            gen=user.token_generation,
+            auth_time=int(authentication.at.timestamp()),
+            amr=list(authentication.methods),
+            acr=authentication.level,
+        )
+
     async def for_client(self, client: Client, plan: str, scopes: Iterable[str], *, partner_gen: int) -> AccessToken:
         """A token of a partner's client, in its mode; its id is the subject. `partner_gen`: the partner's token generation."""
         return await self._issue(

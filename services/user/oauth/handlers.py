@@ -11,6 +11,8 @@ from weft.user.v1 import oauth_service_pb2 as pb
 
 from chassis.clock import Clock
 from chassis.rpc.call import Call
+from services.user.authorizations.authorizations import AppTokens, Authorizations
+from services.user.authorizations.domain import AuthorizationRefused
 from services.user.keys.issuer import ACCESS_TOKEN_LIFETIME, Issuer
 from services.user.keys.ring import KeyRing
 from services.user.oauth.domain import OAuthError, matches_any, read_credentials, read_form, read_scopes
@@ -31,6 +33,7 @@ class OAuthHandlers:
         self,
         partners: PartnerRepository,
         sessions: Sessions,
+        apps: Authorizations,
         issuer: Issuer,
         ring: KeyRing,
         clock: Clock,
@@ -38,6 +41,7 @@ class OAuthHandlers:
     ) -> None:
         self._partners = partners
         self._sessions = sessions
+        self._apps = apps
         self._issuer = issuer
         self._ring = ring
         self._clock = clock
@@ -49,19 +53,21 @@ class OAuthHandlers:
             return _respond(call, await self._grant(read_form(request.form.content_type, request.form.data), call))
         except OAuthError as error:
             return _refuse(call, error)
+        except AuthorizationRefused as refused:
+            return _refuse(call, OAuthError(refused.error, refused.description))
 
     async def Revoke(self, request: pb.RevokeRequest, call: Call) -> HttpBody:
         """Ends the session of a refresh token. Any holder of the token may; a client that is named must authenticate."""
         try:
             form = read_form(request.form.content_type, request.form.data)
-            await self._authenticate(form, call)
+            account = await self._authenticate(form, call)
             if "token" not in form:
                 raise OAuthError("invalid_request", "The parameter token is missing.")
             if form["token"].count(".") == 2:
                 raise OAuthError(
                     "unsupported_token_type", "Access tokens cannot be revoked; they expire within fifteen minutes."
                 )
-            await self._sessions.end_by_token(call, form["token"])
+            await self._sessions.end_by_token(call, form["token"], account.client.client_id if account else None)
             return _respond(call, None)
         except OAuthError as error:
             return _refuse(call, error)
@@ -85,13 +91,21 @@ class OAuthHandlers:
             return await self._grant_to_client(form, account)
         if grant == "refresh_token":
             return await self._grant_refresh(form, account, call)
-        raise OAuthError("unsupported_grant_type", "Grant types are client_credentials and refresh_token.")
+        if grant == "authorization_code":
+            if account is None:
+                raise OAuthError("invalid_client", "The client must authenticate.", 401)
+            if "code" not in form:
+                raise OAuthError("invalid_request", "The parameter code is missing.")
+            return _for_app(await self._apps.redeem(call, form, account))
+        raise OAuthError(
+            "unsupported_grant_type", "Grant types are client_credentials, authorization_code and refresh_token."
+        )
 
     async def _authenticate(self, form: dict[str, str], call: Call) -> ClientAccount | None:
         """The authenticated client; None if the request names none."""
         credentials = read_credentials(call.authorization, form)
         if credentials is None:
-            return None
+            return await self._public(form)
         presented = [self._partners.hash_secret(secret) for secret in credentials.secrets]
         account = await self._partners.get_account(credentials.client_id, self._clock.now())
         stored = account.secret_hashes if account and account.client.takes_secrets else (bytes(32),)
@@ -99,6 +113,12 @@ class OAuthHandlers:
         if not matches_any(stored, presented) or account is None or account.client.revoked_at is not None:
             raise OAuthError("invalid_client", "Client authentication failed.", 401)
         return account
+
+    async def _public(self, form: dict[str, str]) -> ClientAccount | None:
+        """The public client that a form names; it proves nothing, but each of its codes is bound to a verifier."""
+        account = await self._partners.get_account(form.get("client_id", ""), self._clock.now())
+        known = account and account.client.is_public and account.client.revoked_at is None
+        return account if known else None
 
     async def _grant_to_client(self, form: dict[str, str], account: ClientAccount | None) -> dict[str, object]:
         if account is None:
@@ -123,10 +143,9 @@ class OAuthHandlers:
     ) -> dict[str, object]:
         if "refresh_token" not in form:
             raise OAuthError("invalid_request", "The parameter refresh_token is missing.")
-        if account is not None:
-            # Sessions belong to users; no partner's client was ever issued a refresh token.
-            raise OAuthError("invalid_grant", "The refresh token was not issued to this client.")
         requested = form["scope"].split() if "scope" in form else None
+        if account is not None:
+            return _for_app(await self._apps.refresh(call, form["refresh_token"], account, requested))
         try:
             tokens = await self._sessions.refresh(call, form["refresh_token"], requested)
         except RefreshTokenInvalid as error:
@@ -134,6 +153,11 @@ class OAuthHandlers:
         except ScopeNotHeld:
             raise OAuthError("invalid_scope", "A scope is unknown or not granted to the user.") from None
         return _bearer(tokens.access.value, tokens.access.scopes) | {"refresh_token": tokens.refresh}
+
+
+def _for_app(tokens: AppTokens) -> dict[str, object]:
+    refresh: dict[str, object] = {"refresh_token": tokens.refresh} if tokens.refresh else {}
+    return _bearer(tokens.access.value, tokens.access.scopes) | refresh
 
 
 def _bearer(token: str, scopes: Sequence[str]) -> dict[str, object]:
@@ -163,8 +187,12 @@ def _metadata(issuer: str, scopes: Sequence[str]) -> dict[str, object]:
         "revocation_endpoint": f"{base}/oauth2/revoke",
         "jwks_uri": f"{base}/.well-known/jwks.json",
         "scopes_supported": list(scopes),
-        "response_types_supported": [],
-        "grant_types_supported": ["client_credentials", "refresh_token"],
+        "authorization_endpoint": f"{base}/oauth2/authorize",
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
     }

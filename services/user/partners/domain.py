@@ -130,6 +130,11 @@ class Client:
         """Whether it may authenticate with a secret."""
         return self.authentication == SECRET
 
+    def withdraws(self, before: "Client") -> bool:
+        """Whether the client's tokens from `before` this change allow what is not allowed any more."""
+        same = before.authentication == self.authentication and before.jwks == self.jwks
+        return not (same and {*before.scopes, *before.grant_types} <= {*self.scopes, *self.grant_types})
+
     def update(self, etag: str, changes: dict[str, object]) -> "Client":
         """Set fields by name; returns the client itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
         if etag and etag != self.etag:

@@ -150,6 +150,8 @@ class PartnerHandlers:
                 partner.require(changed.scopes)
             if changed is not client:
                 await self._partners.update_client(tx, changed)
+                if changed.withdraws(client):
+                    await self._revocations.revoke(tx, "client", client_id)
                 if not set(client.scopes) <= set(changed.scopes):
                     await self._revocations.revoke(tx, "client", client_id)
                 fields = changed_fields(client, changed)

@@ -14,6 +14,10 @@ REFRESH_TOKEN_LIFETIME = timedelta(days=30)
 """How long a session may go without a refresh."""
 MAX_OPEN_SESSIONS = 50
 """Of a user; one more ends the oldest."""
+APP_PREFIX = "war_"
+"""The prefix of an app's refresh tokens."""
+APP_SESSION_LIFETIME = timedelta(minutes=15)
+"""Of an app that got no refresh token: that of its access token."""
 MAX_STORED_TOKENS = 300
 """Of a session. Used refresh tokens are stored to recognise reuse: months of daily use, days of constant use."""
 
@@ -50,6 +54,8 @@ class RefreshToken:
     session_expires_at: datetime
     session_ended_at: datetime | None
     authentication: Authentication
+    client_id: str | None = None
+    scopes: tuple[str, ...] = ()
 
     def present(self, now: datetime) -> RefreshOutcome:
         """The outcome of presenting the token. A token presented twice indicates theft: one of two holders is not the user."""
@@ -61,6 +67,11 @@ class RefreshToken:
 def make_refresh_token() -> str:
     """256 random bits; the prefix makes it recognisable to secret scanners."""
     return f"wrt_{secrets.token_urlsafe(32)}"
+
+
+def make_app_refresh_token() -> str:
+    """The same for a partner's app; its prefix tells that only its client may use it."""
+    return f"{APP_PREFIX}{secrets.token_urlsafe(32)}"
 
 
 def refresh_token_expiry(now: datetime, session_expires_at: datetime) -> datetime:

@@ -1,9 +1,10 @@
 """Every query on sessions and refresh tokens. Tokens are stored as hashes only."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import Text, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.storage.database import Query, Transaction
@@ -11,6 +12,8 @@ from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.ownership import of_user
 from services.user.revocations.repository import RevocationRepository
 from services.user.sessions.domain import (
+    APP_PREFIX,
+    APP_SESSION_LIFETIME,
     MAX_OPEN_SESSIONS,
     MAX_STORED_TOKENS,
     SESSION_LIFETIME,
@@ -29,7 +32,12 @@ _LOCK_USER = Query(
 )
 _surplus_sessions = (
     select(_s.session_id)
-    .where(of_user(sessions), _s.ended_at.is_(None), _s.expires_at > bindparam("now"))
+    .where(
+        of_user(sessions),
+        _s.ended_at.is_(None),
+        _s.expires_at > bindparam("now"),
+        _s.client_id.is_not_distinct_from(bindparam("of_client", type_=Text)),
+    )
     .order_by(_s.session_id.desc())
     .offset(MAX_OPEN_SESSIONS - 1)
     .limit(1000)
@@ -49,6 +57,8 @@ _INSERT = Query(
         expires_at=bindparam("expires_at"),
         amr=bindparam("amr"),
         authenticated_at=bindparam("authenticated_at"),
+        client_id=bindparam("client_id"),
+        scopes=bindparam("scopes"),
     ),
     name="insert session",
 )
@@ -97,6 +107,8 @@ _GET_TOKEN = Query(
         _s.created_at,
         _s.amr,
         _s.authenticated_at,
+        _s.client_id,
+        _s.scopes,
     )
     .join_from(refresh_tokens, sessions, _s.session_id == _r.session_id)
     .where(_r.token_hash == bindparam("token_hash")),
@@ -131,7 +143,7 @@ class SessionRepository:
         now = authentication.at
         expires_at = now + SESSION_LIFETIME
         await tx.first(_LOCK_USER, user_id=user_id)
-        ended = await tx.all(_END_SURPLUS, user_id=user_id, now=now)
+        ended = await tx.all(_END_SURPLUS, user_id=user_id, now=now, of_client=None)
         await self._revocations.revoke(tx, "session", *(row.session_id for row in ended))
         await tx.run(
             _INSERT,
@@ -141,8 +153,43 @@ class SessionRepository:
             expires_at=expires_at,
             amr=list(authentication.methods),
             authenticated_at=now,
+            client_id=None,
+            scopes=None,
         )
         await self._insert_token(tx, session_id, token, now, expires_at)
+
+    async def insert_of_app(
+        self,
+        tx: Transaction,
+        session_id: str,
+        user_id: str,
+        token: str,
+        authentication: Authentication,
+        client_id: str,
+        scopes: Sequence[str],
+        now: datetime,
+    ) -> None:
+        """Insert the session of an app that acts for a user; without a refresh token it ends with its access token.
+
+        Above `MAX_OPEN_SESSIONS` of the app and the user the oldest ends; the user's own are not among them.
+        """
+        expires_at = now + (SESSION_LIFETIME if token else APP_SESSION_LIFETIME)
+        await tx.first(_LOCK_USER, user_id=user_id)
+        ended = await tx.all(_END_SURPLUS, user_id=user_id, now=now, of_client=client_id)
+        await self._revocations.revoke(tx, "session", *(row.session_id for row in ended))
+        await tx.run(
+            _INSERT,
+            session_id=session_id,
+            user_id=user_id,
+            now=now,
+            expires_at=expires_at,
+            amr=list(authentication.methods),
+            authenticated_at=authentication.at,
+            client_id=client_id,
+            scopes=list(scopes),
+        )
+        if token:
+            await self._insert_token(tx, session_id, token, now, expires_at)
 
     async def lock(self, tx: Transaction, token: str) -> RefreshToken | None:
         """An issued refresh token, its session locked until the transaction ends."""
@@ -158,6 +205,8 @@ class SessionRepository:
             session_expires_at=row.session_expires_at,
             session_ended_at=row.session_ended_at,
             authentication=Authentication(tuple(row.amr or (PASSWORD,)), row.authenticated_at or row.created_at),
+            client_id=row.client_id,
+            scopes=tuple(row.scopes or ()),
         )
 
     async def rotate(self, tx: Transaction, used: RefreshToken, token: str, now: datetime) -> None:
@@ -197,5 +246,6 @@ class SessionRepository:
 
 
 def _digest(token: str) -> bytes:
-    # 256 random bits need no slow hash.
-    return hashlib.sha256(token.encode()).digest()
+    # 256 random bits need no slow hash. An app's are hashed otherwise: the release before does not know that they are bound
+    # to a client, and must not find them.
+    return hashlib.sha256(b"app " * token.startswith(APP_PREFIX) + token.encode()).digest()

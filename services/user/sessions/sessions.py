@@ -82,6 +82,8 @@ class Sessions:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             stored = await self._sessions.lock(tx, token)
+            if stored and stored.client_id:
+                stored = None  # an app's, which its client alone may use
             outcome = stored.present(now) if stored else RefreshOutcome.REFUSED
             user = (
                 await self._users.get_in(tx, stored.user_id) if stored and outcome is RefreshOutcome.ROTATED else None
@@ -109,10 +111,12 @@ class Sessions:
             if await self._sessions.end_in(tx, caller.session_id, self._clock.now()):
                 await self._audit.record(tx, call, "session.ended", subject=caller.user_id)
 
-    async def end_by_token(self, call: Call, token: str) -> None:
-        """End the session of a refresh token; does nothing for an unknown token."""
+    async def end_by_token(self, call: Call, token: str, client_id: str | None) -> None:
+        """End the session of a refresh token; does nothing for an unknown token, or one of another client's."""
         async with self._database.transaction() as tx:
             stored = await self._sessions.lock(tx, token)
+            if stored and stored.client_id not in (None, client_id):
+                return
             if stored and await self._sessions.end_in(tx, stored.session_id, self._clock.now()):
                 user_id, session_id = stored.user_id, stored.session_id
                 await self._audit.record(

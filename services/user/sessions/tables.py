@@ -30,6 +30,9 @@ sessions = Table(
     # How and when the user was authenticated; absent where the release before opened the session.
     Column("amr", ARRAY(Text)),
     Column("authenticated_at", _TIME),
+    # Of a partner's app that acts for the user: which, and what it may do.
+    Column("client_id", Text),
+    Column("scopes", ARRAY(Text)),
     Index("sessions_of_user", "user_id", "session_id"),
     Index("sessions_open", "user_id", "session_id", postgresql_where=text("ended_at IS NULL")),
     Index("sessions_expiry", "expires_at"),

@@ -8,7 +8,7 @@ from joserfc.jwk import ECKey
 from weft.user.v1 import partner_pb2 as pb
 from weft.user.v1.partner_service_pb2 import RevokeClientRequest, RotateClientSecretRequest, UpdateClientRequest
 
-from services.user.partners.registration import problem_of_redirect_uri
+from services.user.partners.redirects import problem_of_redirect_uri
 from tests.harness import assert_refused
 from tests.user.world import Person, World, request_token
 

@@ -17,6 +17,7 @@ from weft.order.v1 import product_pb2 as order_product_pb2
 from weft.order.v1 import product_service_pb2 as order_product_service_pb2
 from weft.user.v1 import audit_service_pb2 as user_audit_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
+from weft.user.v1 import authorization_pb2 as user_authorization_pb2
 from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
@@ -68,6 +69,8 @@ AUTH_SERVICE_CONFIRM_TOTP = Method('/weft.user.v1.AuthService/ConfirmTotp', 'use
 AUTH_SERVICE_DISABLE_TOTP = Method('/weft.user.v1.AuthService/DisableTotp', 'user', user_totp_pb2.DisableTotpRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/SECOND_FACTOR_REQUIRED', 'weft.user.v1/SECOND_FACTOR_INVALID', 'weft.user.v1/TOTP_NOT_ENABLED', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 OAUTH_SERVICE_TOKEN = Method('/weft.user.v1.OAuthService/Token', 'user', user_oauth_service_pb2.TokenRequest, api_httpbody_pb2.HttpBody, 5.0, open=True)
 OAUTH_SERVICE_REVOKE = Method('/weft.user.v1.OAuthService/Revoke', 'user', user_oauth_service_pb2.RevokeRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True, open=True)
+OAUTH_SERVICE_AUTHORIZE = Method('/weft.user.v1.OAuthService/Authorize', 'user', user_authorization_pb2.AuthorizeRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True, open=True)
+OAUTH_SERVICE_DECIDE_CONSENT = Method('/weft.user.v1.OAuthService/DecideConsent', 'user', user_authorization_pb2.DecideConsentRequest, user_authorization_pb2.DecideConsentResponse, 5.0, errors=('weft.user.v1/AUTHORIZATION_REQUEST_INVALID',))
 OAUTH_SERVICE_GET_JWKS = Method('/weft.user.v1.OAuthService/GetJwks', 'user', user_oauth_service_pb2.GetJwksRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True)
 OAUTH_SERVICE_GET_METADATA = Method('/weft.user.v1.OAuthService/GetMetadata', 'user', user_oauth_service_pb2.GetMetadataRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True)
 PARTNER_SERVICE_CREATE_PARTNER = Method('/weft.user.v1.PartnerService/CreatePartner', 'user', user_partner_service_pb2.CreatePartnerRequest, user_partner_pb2.Partner, 5.0, keyed=True)
@@ -128,6 +131,8 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'auth.disable_totp': AUTH_SERVICE_DISABLE_TOTP,
     'oauth.token': OAUTH_SERVICE_TOKEN,
     'oauth.revoke': OAUTH_SERVICE_REVOKE,
+    'oauth.authorize': OAUTH_SERVICE_AUTHORIZE,
+    'oauth.decide_consent': OAUTH_SERVICE_DECIDE_CONSENT,
     'oauth.get_jwks': OAUTH_SERVICE_GET_JWKS,
     'oauth.get_metadata': OAUTH_SERVICE_GET_METADATA,
     'partners.create_partner': PARTNER_SERVICE_CREATE_PARTNER,

@@ -46,6 +46,10 @@ ClientAuthenticationName = Literal["SECRET", "PRIVATE_KEY", "NONE"]
 """How a client authenticates at the token endpoint; `token_endpoint_auth_method` of RFC 7591."""
 
 
+ConsentDecisionName = Literal["APPROVE", "DENY"]
+"""What a person decides about an app."""
+
+
 GrantTypeName = Literal["CLIENT_CREDENTIALS", "AUTHORIZATION_CODE"]
 """How a client may get tokens."""
 
@@ -118,6 +122,46 @@ class ProductDict(TypedDict, total=False):
     """
 
 
+class AuthorizeRequestDict(TypedDict, total=False):
+    """Request for Authorize: the parameters of RFC 6749, RFC 7636 and OpenID Connect Core. Unknown ones are ignored."""
+
+    response_type: str
+    """`code`."""
+
+    client_id: str
+    """ID of the client, with the prefix `cli_`."""
+
+    redirect_uri: str
+    """One of the client's redirect URIs."""
+
+    scope: str
+    """Scopes, separated by spaces. Defaults to those of the client that a customer has."""
+
+    state: str
+    """Returned to the client as it is."""
+
+    code_challenge: str
+    """The challenge of PKCE: the SHA-256 of the verifier, in base64url."""
+
+    code_challenge_method: str
+    """`S256`."""
+
+    nonce: str
+    """Returned in the ID token."""
+
+    prompt: str
+    """`none`, or any of `login`, `consent` and `select_account`."""
+
+    max_age: str
+    """How many seconds ago the person may have signed in."""
+
+    response_mode: str
+    """`query`."""
+
+    request_uri: str
+    """Not supported."""
+
+
 class ClientSettingsDict(TypedDict, total=False):
     """What of a client can be updated."""
 
@@ -180,8 +224,10 @@ class PartnerDict(TypedDict, total=False):
 
 
 __all__ = [
+    'AuthorizeRequestDict',
     'ClientAuthenticationName',
     'ClientSettingsDict',
+    'ConsentDecisionName',
     'FulfilmentLineInputDict',
     'FulfilmentStateName',
     'GrantTypeName',

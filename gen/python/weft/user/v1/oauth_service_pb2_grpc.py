@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from weft.user.v1 import authorization_pb2 as weft_dot_user_dot_v1_dot_authorization__pb2
 from weft.user.v1 import oauth_service_pb2 as weft_dot_user_dot_v1_dot_oauth__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -46,6 +47,16 @@ class OAuthServiceStub:
                 request_serializer=weft_dot_user_dot_v1_dot_oauth__service__pb2.RevokeRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.Authorize = channel.unary_unary(
+                '/weft.user.v1.OAuthService/Authorize',
+                request_serializer=weft_dot_user_dot_v1_dot_authorization__pb2.AuthorizeRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.DecideConsent = channel.unary_unary(
+                '/weft.user.v1.OAuthService/DecideConsent',
+                request_serializer=weft_dot_user_dot_v1_dot_authorization__pb2.DecideConsentRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_authorization__pb2.DecideConsentResponse.FromString,
+                _registered_method=True)
         self.GetJwks = channel.unary_unary(
                 '/weft.user.v1.OAuthService/GetJwks',
                 request_serializer=weft_dot_user_dot_v1_dot_oauth__service__pb2.GetJwksRequest.SerializeToString,
@@ -63,7 +74,8 @@ class OAuthServiceServicer:
     """
 
     def Token(self, request, context):
-        """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials` and `refresh_token`.
+        """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials`,
+        `authorization_code` and `refresh_token`.
 
         A client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form; `refresh_token` is for
         sessions of users and needs no client. Errors have the format of RFC 6749, section 5.2.
@@ -74,6 +86,23 @@ class OAuthServiceServicer:
 
     def Revoke(self, request, context):
         """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Authorize(self, request, context):
+        """Asks a person whether a client may act for them. The authorization endpoint of RFC 6749, with PKCE (S256).
+
+        Browsers get a page on which the person signs in and decides; other callers get what it would show, as JSON. Errors go
+        to the redirect URI with `error`, `state` and `iss`, if client and redirect URI are valid.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideConsent(self, request, context):
+        """Decides for the signed-in person, and says where to send them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,6 +134,16 @@ def add_OAuthServiceServicer_to_server(servicer, server):
                     servicer.Revoke,
                     request_deserializer=weft_dot_user_dot_v1_dot_oauth__service__pb2.RevokeRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'Authorize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Authorize,
+                    request_deserializer=weft_dot_user_dot_v1_dot_authorization__pb2.AuthorizeRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'DecideConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideConsent,
+                    request_deserializer=weft_dot_user_dot_v1_dot_authorization__pb2.DecideConsentRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_authorization__pb2.DecideConsentResponse.SerializeToString,
             ),
             'GetJwks': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJwks,
@@ -172,6 +211,60 @@ class OAuthService:
             '/weft.user.v1.OAuthService/Revoke',
             weft_dot_user_dot_v1_dot_oauth__service__pb2.RevokeRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Authorize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.OAuthService/Authorize',
+            weft_dot_user_dot_v1_dot_authorization__pb2.AuthorizeRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.OAuthService/DecideConsent',
+            weft_dot_user_dot_v1_dot_authorization__pb2.DecideConsentRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_authorization__pb2.DecideConsentResponse.FromString,
             options,
             channel_credentials,
             insecure,

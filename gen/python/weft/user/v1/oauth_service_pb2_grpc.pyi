@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
+from weft.user.v1 import authorization_pb2 as _authorization_pb2
 from weft.user.v1 import oauth_service_pb2 as _oauth_service_pb2
 import abc as _abc_1
 
@@ -18,13 +19,22 @@ class OAuthServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Token: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.TokenRequest, _httpbody_pb2.HttpBody]
-    """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials` and `refresh_token`.
+    """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials`,
+    `authorization_code` and `refresh_token`.
 
     A client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form; `refresh_token` is for
     sessions of users and needs no client. Errors have the format of RFC 6749, section 5.2.
     """
     Revoke: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.RevokeRequest, _httpbody_pb2.HttpBody]
     """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens."""
+    Authorize: _aio.UnaryUnaryMultiCallable[_authorization_pb2.AuthorizeRequest, _httpbody_pb2.HttpBody]
+    """Asks a person whether a client may act for them. The authorization endpoint of RFC 6749, with PKCE (S256).
+
+    Browsers get a page on which the person signs in and decides; other callers get what it would show, as JSON. Errors go
+    to the redirect URI with `error`, `state` and `iss`, if client and redirect URI are valid.
+    """
+    DecideConsent: _aio.UnaryUnaryMultiCallable[_authorization_pb2.DecideConsentRequest, _authorization_pb2.DecideConsentResponse]
+    """Decides for the signed-in person, and says where to send them."""
     GetJwks: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.GetJwksRequest, _httpbody_pb2.HttpBody]
     """Returns the keys that verify access tokens, as a JSON Web Key Set (RFC 7517)."""
     GetMetadata: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.GetMetadataRequest, _httpbody_pb2.HttpBody]
@@ -39,7 +49,8 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _oauth_service_pb2.TokenRequest,
         context: _aio.ServicerContext[_oauth_service_pb2.TokenRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials` and `refresh_token`.
+        """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials`,
+        `authorization_code` and `refresh_token`.
 
         A client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form; `refresh_token` is for
         sessions of users and needs no client. Errors have the format of RFC 6749, section 5.2.
@@ -52,6 +63,26 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_oauth_service_pb2.RevokeRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens."""
+
+    @_abc_1.abstractmethod
+    def Authorize(
+        self,
+        request: _authorization_pb2.AuthorizeRequest,
+        context: _aio.ServicerContext[_authorization_pb2.AuthorizeRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """Asks a person whether a client may act for them. The authorization endpoint of RFC 6749, with PKCE (S256).
+
+        Browsers get a page on which the person signs in and decides; other callers get what it would show, as JSON. Errors go
+        to the redirect URI with `error`, `state` and `iss`, if client and redirect URI are valid.
+        """
+
+    @_abc_1.abstractmethod
+    def DecideConsent(
+        self,
+        request: _authorization_pb2.DecideConsentRequest,
+        context: _aio.ServicerContext[_authorization_pb2.DecideConsentRequest, _abc.Awaitable[_authorization_pb2.DecideConsentResponse]],
+    ) -> _abc.Awaitable[_authorization_pb2.DecideConsentResponse]:
+        """Decides for the signed-in person, and says where to send them."""
 
     @_abc_1.abstractmethod
     def GetJwks(

@@ -17,6 +17,7 @@ from weft.api.v1 import plan_pb2 as api_plan_pb2
 from weft.api.v1 import scope_pb2 as api_scope_pb2
 from weft.user.v1 import audit_service_pb2 as user_audit_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
+from weft.user.v1 import authorization_pb2 as user_authorization_pb2
 from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
@@ -528,6 +529,8 @@ class Oauth:
     def __init__(self, connection: parts.Connection, auth: parts.Auth | None) -> None:
         self._token = parts.Unary(connection, methods.OAUTH_SERVICE_TOKEN, auth)
         self._revoke = parts.Unary(connection, methods.OAUTH_SERVICE_REVOKE, auth)
+        self._authorize = parts.Unary(connection, methods.OAUTH_SERVICE_AUTHORIZE, auth)
+        self._decide_consent = parts.Unary(connection, methods.OAUTH_SERVICE_DECIDE_CONSENT, auth)
         self._get_jwks = parts.Unary(connection, methods.OAUTH_SERVICE_GET_JWKS, auth)
         self._get_metadata = parts.Unary(connection, methods.OAUTH_SERVICE_GET_METADATA, auth)
 
@@ -537,7 +540,8 @@ class Oauth:
         form: api_httpbody_pb2.HttpBody,
         timeout: float | None = None,
     ) -> api_httpbody_pb2.HttpBody:
-        """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials` and `refresh_token`.
+        """Issues an access token. The token endpoint of RFC 6749, with the grant types `client_credentials`,
+        `authorization_code` and `refresh_token`.
 
         A client authenticates with HTTP Basic or with `client_id` and `client_secret` in the form; `refresh_token` is for
         sessions of users and needs no client. Errors have the format of RFC 6749, section 5.2.
@@ -567,6 +571,82 @@ class Oauth:
             form=arguments.plain(form),
         )
         return self._revoke(request, timeout)
+
+    def authorize(
+        self,
+        *,
+        response_type: str | None = None,
+        client_id: str | None = None,
+        redirect_uri: str | None = None,
+        scope: str | None = None,
+        state: str | None = None,
+        code_challenge: str | None = None,
+        code_challenge_method: str | None = None,
+        nonce: str | None = None,
+        prompt: str | None = None,
+        max_age: str | None = None,
+        response_mode: str | None = None,
+        request_uri: str | None = None,
+        timeout: float | None = None,
+    ) -> api_httpbody_pb2.HttpBody:
+        """Asks a person whether a client may act for them. The authorization endpoint of RFC 6749, with PKCE (S256).
+
+        Browsers get a page on which the person signs in and decides; other callers get what it would show, as JSON. Errors go
+        to the redirect URI with `error`, `state` and `iss`, if client and redirect URI are valid.
+
+        Args:
+            response_type: `code`.
+            client_id: ID of the client, with the prefix `cli_`.
+            redirect_uri: One of the client's redirect URIs.
+            scope: Scopes, separated by spaces. Defaults to those of the client that a customer has.
+            state: Returned to the client as it is.
+            code_challenge: The challenge of PKCE: the SHA-256 of the verifier, in base64url.
+            code_challenge_method: `S256`.
+            nonce: Returned in the ID token.
+            prompt: `none`, or any of `login`, `consent` and `select_account`.
+            max_age: How many seconds ago the person may have signed in.
+            response_mode: `query`.
+            request_uri: Not supported.
+            timeout: Seconds that the whole call may take; 5 where absent.
+        """
+        request = user_authorization_pb2.AuthorizeRequest(
+            response_type=arguments.plain(response_type),
+            client_id=arguments.plain(client_id),
+            redirect_uri=arguments.plain(redirect_uri),
+            scope=arguments.plain(scope),
+            state=arguments.plain(state),
+            code_challenge=arguments.plain(code_challenge),
+            code_challenge_method=arguments.plain(code_challenge_method),
+            nonce=arguments.plain(nonce),
+            prompt=arguments.plain(prompt),
+            max_age=arguments.plain(max_age),
+            response_mode=arguments.plain(response_mode),
+            request_uri=arguments.plain(request_uri),
+        )
+        return self._authorize(request, timeout)
+
+    def decide_consent(
+        self,
+        *,
+        authorization_request: types.AuthorizeRequestDict | user_authorization_pb2.AuthorizeRequest,
+        decision: types.ConsentDecisionName | user_authorization_pb2.ConsentDecision.ValueType | None = None,
+        timeout: float | None = None,
+    ) -> user_authorization_pb2.DecideConsentResponse:
+        """Decides for the signed-in person, and says where to send them.
+
+        Args:
+            authorization_request: The request that Authorize has shown.
+            decision: What the person has decided. Without it, an earlier consent to the same scopes is enough.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            AuthorizationRequestInvalid: The client is unknown, or the redirect URI is not one of its own, so that the person can be sent nowhere.
+        """
+        request = user_authorization_pb2.DecideConsentRequest(
+            authorization_request=arguments.plain(authorization_request),
+            decision=arguments.enum('CONSENT_DECISION_', decision),
+        )
+        return self._decide_consent(request, timeout)
 
     def get_jwks(
         self,

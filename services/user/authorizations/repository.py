@@ -1,0 +1,103 @@
+"""Every query on authorization codes and consents. Codes are stored as hashes only."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.storage.database import Database, Query, Transaction
+from services.user.authorizations.domain import MAX_CODES, Code, digest
+from services.user.authorizations.tables import authorization_codes, consents
+from services.user.keys.authentication import Authentication
+from services.user.ownership import of_user
+
+_a, _c = authorization_codes.c, consents.c
+
+_INSERT_CODE = Query(
+    insert(authorization_codes).values({c.name: bindparam(c.name) for c in authorization_codes.columns}),
+    name="insert authorization code",
+)
+_surplus_codes = (
+    select(_a.code_hash)
+    .where(of_user(authorization_codes), _a.used_at.is_(None))
+    .order_by(_a.created_at.desc())
+    .offset(MAX_CODES)
+    .limit(1000)
+)
+_DELETE_CODES = Query(
+    delete(authorization_codes).where(_a.code_hash.in_(_surplus_codes)), name="delete oldest authorization codes"
+)
+# any owner: the code is presented
+_LOCK_CODE = Query(
+    select(authorization_codes).where(_a.code_hash == bindparam("code_hash")).with_for_update(),
+    name="lock authorization code",
+)
+# any owner: the code is presented
+_USE_CODE = Query(
+    update(authorization_codes)
+    .where(_a.code_hash == bindparam("hash"))
+    .values(used_at=bindparam("now"), session_id=bindparam("session")),
+    name="use authorization code",
+)
+_GET_CONSENT = Query(
+    select(_c.scopes).where(of_user(consents), _c.client_id == bindparam("client_id")), name="get consent"
+)
+_put = insert(consents).values({c.name: bindparam(c.name) for c in consents.columns})
+_PUT_CONSENT = Query(
+    _put.on_conflict_do_update(
+        index_elements=["user_id", "client_id"],
+        set_={"scopes": _put.excluded.scopes, "updated_at": _put.excluded.updated_at},
+    ),
+    name="put consent",
+)
+
+
+class AuthorizationRepository:
+    """Authorization codes and consents."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert_code(self, tx: Transaction, code: Code, now: datetime) -> None:
+        """Insert a code; above `MAX_CODES` unused ones of a user the oldest are deleted."""
+        values = asdict(code) | {"scopes": list(code.scopes), "created_at": now}
+        authentication = code.authentication
+        del values["authentication"]
+        await tx.run(_INSERT_CODE, **values, amr=list(authentication.methods), authenticated_at=authentication.at)
+        await tx.run(_DELETE_CODES, user_id=code.user_id)
+
+    async def lock_code(self, tx: Transaction, code: str) -> Code | None:
+        """An issued code, locked until the transaction ends."""
+        row = await tx.first(_LOCK_CODE, code_hash=digest(code))
+        if row is None:
+            return None
+        return Code(
+            code_hash=bytes(row.code_hash),
+            client_id=row.client_id,
+            user_id=row.user_id,
+            redirect_uri=row.redirect_uri,
+            code_challenge=row.code_challenge,
+            scopes=tuple(row.scopes),
+            nonce=row.nonce,
+            authentication=Authentication(tuple(row.amr), row.authenticated_at),
+            expires_at=row.expires_at,
+            used_at=row.used_at,
+            session_id=row.session_id,
+        )
+
+    async def use_code(self, tx: Transaction, code: Code, session_id: str | None, now: datetime) -> None:
+        """Mark a locked code as used, with the session that came of it."""
+        await tx.run(_USE_CODE, hash=code.code_hash, session=session_id, now=now)
+
+    async def consented(self, user_id: str, client_id: str) -> tuple[str, ...]:
+        """The scopes that a user has allowed a client."""
+        row = await self._database.first(_GET_CONSENT, user_id=user_id, client_id=client_id)
+        return tuple(row.scopes) if row else ()
+
+    async def put_consent(
+        self, tx: Transaction, user_id: str, client_id: str, scopes: tuple[str, ...], now: datetime
+    ) -> None:
+        """Store what a user allows a client."""
+        values = {"user_id": user_id, "client_id": client_id, "scopes": list(scopes)}
+        await tx.run(_PUT_CONSENT, **values, created_at=now, updated_at=now)
