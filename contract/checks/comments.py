@@ -34,6 +34,8 @@ def faults(read: Contract) -> Iterator[str]:
 
 
 def _names(message: Descriptor) -> Iterator[str]:
+    if message.GetOptions().map_entry:  # protoc's own; the map has a comment
+        return
     yield message.full_name
     for field in message.fields:
         yield field.full_name

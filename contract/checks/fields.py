@@ -10,7 +10,9 @@ from weft.api.v1 import policy_pb2
 from contract import Contract, rules, sensitivity
 from contract.checks import messages
 
-_SECRET = re.compile(r"(^|_)(password|secret|code)$|^(access|refresh)_token$|^(totp|recovery)_codes?$")
+_SECRET = re.compile(
+    r"(^|_)(password|secret|(?<!postal_)(?<!region_)code)$|^(access|refresh)_token$|^(totp|recovery)_codes?$"
+)
 _PERSONAL = re.compile(r"(^|_)(email|phone|display_name|given_name|family_name|address)$")
 _COMPANIES = ("Partner", "Client", "ClientSettings", "CreatePartnerRequest", "CreateClientRequest")
 """Messages whose names and addresses are a company's."""

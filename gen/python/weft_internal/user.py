@@ -107,7 +107,7 @@ class InternalUsers(AsyncUsers):
         user_ids: Sequence[str],
         timeout: float | None = None,
     ) -> user_user_service_pb2.BatchGetUsersResponse:
-        """Returns the users with the given IDs, in no order. IDs that do not exist are omitted.
+        """Returns the users with the given IDs, in no order and without addresses and metadata. IDs that do not exist are omitted.
 
         Args:
             user_ids: Prefix `usr_`.

@@ -11,7 +11,7 @@ from chassis.storage.database import Database, Query, Transaction
 from services.user.audit.audit import Audit
 from services.user.sessions.repository import SessionRepository
 from services.user.users.domain import ACTIVE, ADMIN, CUSTOMER, User, UserNotFound
-from services.user.users.handlers import to_message
+from services.user.users.messages import to_message
 from services.user.users.repository import UserRepository
 from services.user.users.tables import users
 

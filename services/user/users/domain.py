@@ -1,13 +1,15 @@
 """The rules of users."""
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from chassis import addresses, locales
-from chassis.errors import AlreadyExists, NotFound, RequestInvalid
+from chassis.errors import AlreadyExists, FailedPrecondition, NotFound, RequestInvalid
+from services.user.users.profile import Address
 
-INITIAL, ACTIVE, INACTIVE = "INITIAL", "ACTIVE", "INACTIVE"
+INITIAL, ACTIVE, INACTIVE, LOCKED, DELETED = "INITIAL", "ACTIVE", "INACTIVE", "LOCKED", "DELETED"
 CUSTOMER, OPERATOR, ADMIN = "customer", "operator", "admin"
 
 
@@ -17,6 +19,10 @@ class EmailTaken(AlreadyExists):
 
 class ExternalReferenceTaken(AlreadyExists):
     """There is already a user with the external reference {external_reference}."""
+
+
+class ChangeNeedsVerification(FailedPrecondition):
+    """The {field} of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification."""
 
 
 class UserNotFound(NotFound):
@@ -43,6 +49,18 @@ class User:
     events: int = 0
     mode: str = "LIVE"
     token_generation: int = 0
+    given_name: str = field(default="", repr=False)
+    family_name: str = field(default="", repr=False)
+    time_zone: str = ""
+    phone: str = field(default="", repr=False)
+    phone_verified_at: datetime | None = None
+    addresses: tuple[Address, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change of the user."""
+        return str(self.revision)
 
     @property
     def may_sign_in(self) -> bool:
@@ -61,9 +79,10 @@ def refuse_unmailable(email: str, field: str = "email") -> None:
         raise RequestInvalid(violations=[(field, problem)])
 
 
-def normal_locale(tag: str) -> str:
-    """The canonical form of a language tag; `en` if empty. Raises `RequestInvalid`."""
+def normal_locale(tag: str, within: str = "") -> str:
+    """The canonical form of a language tag; `en` if empty. Raises `RequestInvalid`; the field is in `within`."""
     try:
         return locales.normalise(tag) if tag else "en"
     except ValueError:
-        raise RequestInvalid(violations=[("locale", "must be a BCP 47 language tag, such as de-AT")]) from None
+        wanted = "must be a BCP 47 language tag, such as de-AT"
+        raise RequestInvalid(violations=[(f"{within}locale", wanted)]) from None

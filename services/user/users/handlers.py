@@ -1,8 +1,8 @@
 """The RPCs of UserService."""
 
+from datetime import datetime
 from typing import Any
 
-from weft.api.v1 import scope_pb2
 from weft.user.v1 import events_pb2, user_pb2
 from weft.user.v1 import user_service_pb2 as pb
 
@@ -12,7 +12,7 @@ from chassis.queues import outbox
 from chassis.queues.outbox import Outbox
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
-from chassis.security import modes
+from chassis.security.identity import Identity
 from chassis.storage.database import Database
 from services.user import ownership
 from services.user.audit.audit import Audit
@@ -20,11 +20,14 @@ from services.user.users.domain import (
     ACTIVE,
     CUSTOMER,
     INITIAL,
+    ChangeNeedsVerification,
     User,
     UserNotFound,
     normal_locale,
     refuse_unmailable,
 )
+from services.user.users.messages import addresses_of, state_name, to_message, to_short_message
+from services.user.users.profile import normal_addresses, normal_time_zone
 from services.user.users.repository import UserRepository
 
 
@@ -49,24 +52,8 @@ class UserHandlers:
 
     async def CreateUser(self, request: pb.CreateUserRequest, call: Call) -> user_pb2.User:
         """A partner's customer is active immediately; a person whom an operator adds is invited to sign up."""
-        refuse_unmailable(request.email)
-        now = self._clock.now()
-        partner_id = call.caller.partner_id
-        user = User(
-            user_id=ids.new("usr", now),
-            partner_id=partner_id,
-            email=request.email,
-            display_name=request.display_name,
-            locale=normal_locale(request.locale),
-            state=ACTIVE if partner_id else INITIAL,
-            external_reference=request.external_reference,
-            roles=(CUSTOMER,),
-            plan="free",
-            created_at=now,
-            updated_at=now,
-            events=0 if partner_id else 1,
-            mode=call.caller.mode,
-        )
+        now, partner_id = self._clock.now(), call.caller.partner_id
+        user = _new_user(request, call.caller, now)
         reply = to_message(user)
         async with self._database.transaction() as tx:
             await self._users.insert(tx, user)
@@ -98,7 +85,7 @@ class UserHandlers:
     async def BatchGetUsers(self, request: pb.BatchGetUsersRequest, _: Call) -> pb.BatchGetUsersResponse:
         """The users that exist, for other services."""
         found = await self._users.get_many(request.user_ids)
-        return pb.BatchGetUsersResponse(users=[to_message(user) for user in found])
+        return pb.BatchGetUsersResponse(users=[to_short_message(user) for user in found])
 
     async def ListUsers(self, request: pb.ListUsersRequest, call: Call) -> pb.ListUsersResponse:
         """A partner's own users; all for an operator."""
@@ -106,7 +93,7 @@ class UserHandlers:
         if call.caller.is_partner:
             filters |= {"partner_id": call.caller.partner_id, "mode": call.caller.mode}
         if request.states:
-            filters["states"] = sorted(_state_name(state) for state in request.states)
+            filters["states"] = sorted(state_name(state) for state in request.states)
         if request.email:
             filters["email"] = request.email
         if request.external_reference:
@@ -117,24 +104,30 @@ class UserHandlers:
         return pb.ListUsersResponse(users=users, next_page_token=token)
 
 
-def to_message(user: User) -> user_pb2.User:
-    """The message of a user."""
-    message = user_pb2.User(
-        user_id=user.user_id,
-        email=user.email,
-        display_name=user.display_name,
-        locale=user.locale,
-        state=user_pb2.UserState.Value(f"USER_STATE_{user.state}"),
-        partner_id=user.partner_id,
-        external_reference=user.external_reference,
-        roles=[scope_pb2.Role.Value(f"ROLE_{role.upper()}") for role in user.roles],
-        etag=str(user.revision),
-        mode=modes.to_message(user.mode),
+def _new_user(request: pb.CreateUserRequest, caller: Identity, now: datetime) -> User:
+    """Raises `RequestInvalid` for what the contract's bounds let through."""
+    refuse_unmailable(request.email)
+    partner_id = caller.partner_id
+    if request.phone and not partner_id:
+        raise ChangeNeedsVerification(field="phone")
+    return User(
+        user_id=ids.new("usr", now),
+        partner_id=partner_id,
+        email=request.email,
+        display_name=request.display_name,
+        given_name=request.given_name,
+        family_name=request.family_name,
+        phone=request.phone,
+        locale=normal_locale(request.locale),
+        time_zone=normal_time_zone(request.time_zone),
+        addresses=normal_addresses(addresses_of(request.addresses), (), now),
+        metadata=dict(request.metadata),
+        state=ACTIVE if partner_id else INITIAL,
+        external_reference=request.external_reference,
+        roles=(CUSTOMER,),
+        plan="free",
+        created_at=now,
+        updated_at=now,
+        events=0 if partner_id else 1,
+        mode=caller.mode,
     )
-    message.create_time.FromDatetime(user.created_at)
-    message.update_time.FromDatetime(user.updated_at)
-    return message
-
-
-def _state_name(state: "user_pb2.UserState.ValueType") -> str:
-    return user_pb2.UserState.Name(state).removeprefix("USER_STATE_")

@@ -8,16 +8,18 @@ from typing import Any
 import psycopg
 from sqlalchemy import ARRAY, LargeBinary, Text, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from weft.user.v1 import user_pb2
 
 from chassis.security import modes
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction, violated
 from chassis.storage.lookups import Lookup
 from services.user.ownership import of_partner
+from services.user.users import messages
 from services.user.users.domain import ACTIVE, EmailTaken, ExternalReferenceTaken, User, fold
 from services.user.users.tables import users
 
-EMAIL, DISPLAY_NAME, PHONE = "user.email", "user.display_name", "user.phone"
+EMAIL, DISPLAY_NAME, PHONE, PROFILE = "user.email", "user.display_name", "user.phone", "user.profile"
 _HASHED = {modes.LIVE: EMAIL, modes.TEST: "user.email.test"}
 """The context of an address's hash. One for each mode makes addresses unique within it, by the index that there was."""
 
@@ -250,16 +252,14 @@ class UserRepository:
             "email_sealed": self._vault.seal(user.email.encode(), EMAIL),
             "email_lookup": self.lookup(user.email, user.mode),
             "display_name_sealed": self._vault.seal(user.display_name.encode(), DISPLAY_NAME),
+            **self._sealed_profile(user),
             "locale": user.locale,
+            "time_zone": user.time_zone or None,
             "state": user.state,
             "external_reference": user.external_reference or None,
             "roles": list(user.roles),
             "plan": user.plan,
             "password_hash": user.password_hash or None,
-            # Set by `set_phone` alone: a number has to be proved first.
-            "phone_sealed": None,
-            "phone_lookup": None,
-            "phone_verified_at": None,
             "revision": user.revision,
             "events": user.events,
             "token_generation": user.token_generation,
@@ -268,10 +268,28 @@ class UserRepository:
             "mode": user.mode,
         }
 
+    def _sealed_profile(self, user: User) -> dict[str, Any]:
+        """The columns of what few users have: NULL where there is nothing."""
+        profile = user_pb2.User(
+            given_name=user.given_name or None,
+            family_name=user.family_name or None,
+            addresses=[messages.address_to_message(address) for address in user.addresses],
+            metadata=user.metadata,
+        ).SerializeToString()
+        return {
+            "profile_sealed": self._vault.seal(profile, PROFILE) if profile else None,
+            "phone_sealed": self._vault.seal(user.phone.encode(), PHONE) if user.phone else None,
+            "phone_lookup": self._vault.lookup(user.phone, PHONE) if user.phone else None,
+            "phone_verified_at": user.phone_verified_at if user.phone else None,
+        }
+
     def _user(self, row: Row | None) -> User | None:
         return None if row is None else self._open(row)
 
     def _open(self, row: Row) -> User:
+        profile = user_pb2.User()
+        if row.profile_sealed:
+            profile.ParseFromString(self._vault.open(row.profile_sealed, PROFILE))
         return User(
             user_id=row.user_id,
             partner_id=row.partner_id or "",
@@ -289,4 +307,11 @@ class UserRepository:
             events=row.events,
             mode=row.mode,
             token_generation=row.token_generation,
+            given_name=profile.given_name,
+            family_name=profile.family_name,
+            time_zone=row.time_zone or "",
+            phone=self._vault.open(row.phone_sealed, PHONE).decode() if row.phone_sealed else "",
+            phone_verified_at=row.phone_verified_at,
+            addresses=messages.addresses_of(profile.addresses),
+            metadata=dict(profile.metadata),
         )

@@ -29,7 +29,10 @@ users = Table(
     Column("email_sealed", LargeBinary, nullable=False),
     Column("email_lookup", LargeBinary, nullable=False),
     Column("display_name_sealed", LargeBinary, nullable=False),
+    # Names, addresses and metadata: a message of the contract.
+    Column("profile_sealed", LargeBinary),
     Column("locale", Text, nullable=False),
+    Column("time_zone", Text),
     Column("state", Text, nullable=False),
     Column("external_reference", Text),
     Column("roles", ARRAY(Text), nullable=False),
@@ -44,7 +47,7 @@ users = Table(
     Column("created_at", _TIME, nullable=False),
     Column("updated_at", _TIME, nullable=False),
     Column("mode", Text, nullable=False, server_default="LIVE"),
-    CheckConstraint("state IN ('INITIAL', 'ACTIVE', 'INACTIVE')", name="users_state"),
+    CheckConstraint("state IN ('INITIAL', 'ACTIVE', 'INACTIVE', 'LOCKED', 'DELETED')", name="users_state"),
     # Users without a partner are unique among one another. Of an address each mode has another hash.
     Index("users_email", "partner_id", "email_lookup", unique=True, postgresql_nulls_not_distinct=True),
     Index(

@@ -53,6 +53,10 @@ async def test_a_partners_customer_is_active_immediately(world: World) -> None:
         roles=[scope_pb2.ROLE_CUSTOMER],
         etag="1",
         mode=mode_pb2.MODE_LIVE,
+        given_name="",
+        family_name="",
+        phone="",
+        time_zone="",
     )
     expected.create_time.FromDatetime(world.clock.now())
     expected.update_time.FromDatetime(world.clock.now())

@@ -28,39 +28,60 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.api.v1 import scope_pb2 as weft_dot_api_dot_v1_dot_scope__pb2
+from weft.user.v1 import address_pb2 as weft_dot_user_dot_v1_dot_address__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/user/v1/user.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x18weft/api/v1/policy.proto\x1a\x17weft/api/v1/scope.proto\"\x96\x04\n\x04User\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x06userId\x12\x1d\n\x05\x65mail\x18\x02 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x05\x65mail\x12*\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x04 \x01(\tR\x06locale\x12\x33\n\x05state\x18\x05 \x01(\x0e\x32\x17.weft.user.v1.UserStateB\x04\xe2\x41\x01\x03R\x05state\x12#\n\npartner_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\tpartnerId\x12\x36\n\x12\x65xternal_reference\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\x12-\n\x05roles\x18\x08 \x03(\x0e\x32\x11.weft.api.v1.RoleB\x04\xe2\x41\x01\x03R\x05roles\x12\x41\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x18\n\x04\x65tag\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03R\x04\x65tag\x12+\n\x04mode\x18\x0c \x01(\x0e\x32\x11.weft.api.v1.ModeB\x04\xe2\x41\x01\x03R\x04mode*o\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATE_INITIAL\x10\x01\x12\x15\n\x11USER_STATE_ACTIVE\x10\x02\x12\x17\n\x13USER_STATE_INACTIVE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/user/v1/user.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x18weft/api/v1/policy.proto\x1a\x17weft/api/v1/scope.proto\x1a\x1aweft/user/v1/address.proto\"\xba\x0b\n\x04User\x12$\n\x07user_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\x06userId\x12,\n\x05\x65mail\x18\x02 \x01(\tB\x11\x80\x01\x01\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01H\x00R\x05\x65mail\x88\x01\x01\x12:\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x12\x80\x01\x01\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01H\x01R\x0b\x64isplayName\x88\x01\x01\x12\x82\x01\n\x06locale\x18\x04 \x01(\tBe\xe2\x41\x01\x01\xbaH,r*\x18#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$\x9a\xe7\x18.empty or a BCP 47 language tag such as `de-AT`H\x02R\x06locale\x88\x01\x01\x12\x33\n\x05state\x18\x05 \x01(\x0e\x32\x17.weft.user.v1.UserStateB\x04\xe2\x41\x01\x03R\x05state\x12*\n\npartner_id\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tpartnerId\x12?\n\x12\x65xternal_reference\x18\x07 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64H\x03R\x11\x65xternalReference\x88\x01\x01\x12\x35\n\x05roles\x18\x08 \x03(\x0e\x32\x11.weft.api.v1.RoleB\x0c\xe2\x41\x01\x03\xbaH\x05\x92\x01\x02\x10\nR\x05roles\x12\x41\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\x12\x36\n\ngiven_name\x18\r \x01(\tB\x12\x80\x01\x01\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01H\x04R\tgivenName\x88\x01\x01\x12\x38\n\x0b\x66\x61mily_name\x18\x0e \x01(\tB\x12\x80\x01\x01\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01H\x05R\nfamilyName\x88\x01\x01\x12x\n\x05phone\x18\x0f \x01(\tB]\x80\x01\x01\xe2\x41\x01\x01\xbaH\x1dr\x1b\x18\x10\x32\x17^$|^\\+[1-9][0-9]{6,14}$\x88\xe7\x18\x01\x9a\xe7\x18.empty or a phone number such as `+43660123456`H\x06R\x05phone\x88\x01\x01\x12+\n\x0ephone_verified\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x03R\rphoneVerified\x12-\n\ttime_zone\x18\x11 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18(H\x07R\x08timeZone\x88\x01\x01\x12N\n\taddresses\x18\x12 \x03(\x0b\x32\x1b.weft.user.v1.PostalAddressB\x13\x80\x01\x01\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\n\x88\xe7\x18\x01R\taddresses\x12\xaa\x01\n\x08metadata\x18\x13 \x03(\x0b\x32 .weft.user.v1.User.MetadataEntryBl\x80\x01\x01\xe2\x41\x01\x01\xbaH(\x9a\x01%\x10\x14\"\x1ar\x18\x32\x16^[a-zA-Z0-9_.-]{1,40}$*\x05r\x03\x18\xf4\x03\x88\xe7\x18\x01\x9a\xe7\x18\x32\x61 name of 1 to 40 letters, digits, `_`, `.` or `-`R\x08metadata\x12+\n\x04mode\x18\x0c \x01(\x0e\x32\x11.weft.api.v1.ModeB\x04\xe2\x41\x01\x03R\x04mode\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x08\n\x06_emailB\x0f\n\r_display_nameB\t\n\x07_localeB\x15\n\x13_external_referenceB\r\n\x0b_given_nameB\x0e\n\x0c_family_nameB\x08\n\x06_phoneB\x0c\n\n_time_zone*\x9e\x01\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATE_INITIAL\x10\x01\x12\x15\n\x11USER_STATE_ACTIVE\x10\x02\x12\x17\n\x13USER_STATE_INACTIVE\x10\x03\x12\x15\n\x11USER_STATE_LOCKED\x10\x04\x12\x16\n\x12USER_STATE_DELETED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.user.v1.user_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_USER_METADATAENTRY']._loaded_options = None
+  _globals['_USER_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_USER'].fields_by_name['user_id']._loaded_options = None
-  _globals['_USER'].fields_by_name['user_id']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['user_id']._serialized_options = b'\342A\001\003\272H\004r\002\030('
   _globals['_USER'].fields_by_name['email']._loaded_options = None
-  _globals['_USER'].fields_by_name['email']._serialized_options = b'\200\001\001\210\347\030\001'
+  _globals['_USER'].fields_by_name['email']._serialized_options = b'\200\001\001\272H\007r\005\030\376\001`\001\210\347\030\001'
   _globals['_USER'].fields_by_name['display_name']._loaded_options = None
-  _globals['_USER'].fields_by_name['display_name']._serialized_options = b'\200\001\001\210\347\030\001'
+  _globals['_USER'].fields_by_name['display_name']._serialized_options = b'\200\001\001\342A\001\001\272H\004r\002\030d\210\347\030\001'
+  _globals['_USER'].fields_by_name['locale']._loaded_options = None
+  _globals['_USER'].fields_by_name['locale']._serialized_options = b'\342A\001\001\272H,r*\030#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$\232\347\030.empty or a BCP 47 language tag such as `de-AT`'
   _globals['_USER'].fields_by_name['state']._loaded_options = None
   _globals['_USER'].fields_by_name['state']._serialized_options = b'\342A\001\003'
   _globals['_USER'].fields_by_name['partner_id']._loaded_options = None
-  _globals['_USER'].fields_by_name['partner_id']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['partner_id']._serialized_options = b'\342A\001\003\272H\004r\002\030('
   _globals['_USER'].fields_by_name['external_reference']._loaded_options = None
-  _globals['_USER'].fields_by_name['external_reference']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_USER'].fields_by_name['external_reference']._serialized_options = b'\342A\001\001\272H\004r\002\030d'
   _globals['_USER'].fields_by_name['roles']._loaded_options = None
-  _globals['_USER'].fields_by_name['roles']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['roles']._serialized_options = b'\342A\001\003\272H\005\222\001\002\020\n'
   _globals['_USER'].fields_by_name['create_time']._loaded_options = None
   _globals['_USER'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_USER'].fields_by_name['update_time']._loaded_options = None
   _globals['_USER'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_USER'].fields_by_name['etag']._loaded_options = None
-  _globals['_USER'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_USER'].fields_by_name['given_name']._loaded_options = None
+  _globals['_USER'].fields_by_name['given_name']._serialized_options = b'\200\001\001\342A\001\001\272H\004r\002\030d\210\347\030\001'
+  _globals['_USER'].fields_by_name['family_name']._loaded_options = None
+  _globals['_USER'].fields_by_name['family_name']._serialized_options = b'\200\001\001\342A\001\001\272H\004r\002\030d\210\347\030\001'
+  _globals['_USER'].fields_by_name['phone']._loaded_options = None
+  _globals['_USER'].fields_by_name['phone']._serialized_options = b'\200\001\001\342A\001\001\272H\035r\033\030\0202\027^$|^\\+[1-9][0-9]{6,14}$\210\347\030\001\232\347\030.empty or a phone number such as `+43660123456`'
+  _globals['_USER'].fields_by_name['phone_verified']._loaded_options = None
+  _globals['_USER'].fields_by_name['phone_verified']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['time_zone']._loaded_options = None
+  _globals['_USER'].fields_by_name['time_zone']._serialized_options = b'\342A\001\001\272H\004r\002\030('
+  _globals['_USER'].fields_by_name['addresses']._loaded_options = None
+  _globals['_USER'].fields_by_name['addresses']._serialized_options = b'\200\001\001\342A\001\001\272H\005\222\001\002\020\n\210\347\030\001'
+  _globals['_USER'].fields_by_name['metadata']._loaded_options = None
+  _globals['_USER'].fields_by_name['metadata']._serialized_options = b'\200\001\001\342A\001\001\272H(\232\001%\020\024\"\032r\0302\026^[a-zA-Z0-9_.-]{1,40}$*\005r\003\030\364\003\210\347\030\001\232\347\0302a name of 1 to 40 letters, digits, `_`, `.` or `-`'
   _globals['_USER'].fields_by_name['mode']._loaded_options = None
   _globals['_USER'].fields_by_name['mode']._serialized_options = b'\342A\001\003'
-  _globals['_USERSTATE']._serialized_start=748
-  _globals['_USERSTATE']._serialized_end=859
-  _globals['_USER']._serialized_start=212
-  _globals['_USER']._serialized_end=746
+  _globals['_USERSTATE']._serialized_start=1709
+  _globals['_USERSTATE']._serialized_end=1867
+  _globals['_USER']._serialized_start=240
+  _globals['_USER']._serialized_end=1706
+  _globals['_USER_METADATAENTRY']._serialized_start=1531
+  _globals['_USER_METADATAENTRY']._serialized_end=1590
 # @@protoc_insertion_point(module_scope)

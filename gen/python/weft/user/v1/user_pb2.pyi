@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from weft.api.v1 import mode_pb2 as _mode_pb2
 from weft.api.v1 import scope_pb2 as _scope_pb2
+from weft.user.v1 import address_pb2 as _address_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -35,7 +36,11 @@ class _UserStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserState.V
     USER_STATE_ACTIVE: _UserState.ValueType  # 2
     """The address is verified; the account can be used."""
     USER_STATE_INACTIVE: _UserState.ValueType  # 3
-    """Closed by an operator."""
+    """Closed by an operator or by its partner; it can be opened again."""
+    USER_STATE_LOCKED: _UserState.ValueType  # 4
+    """Stopped by an operator because something is wrong with it, until an operator unlocks it."""
+    USER_STATE_DELETED: _UserState.ValueType  # 5
+    """Erased: nothing but the ID and its times is left."""
 
 class UserState(_UserState, metaclass=_UserStateEnumTypeWrapper):
     """State of an account."""
@@ -47,7 +52,11 @@ USER_STATE_INITIAL: UserState.ValueType  # 1
 USER_STATE_ACTIVE: UserState.ValueType  # 2
 """The address is verified; the account can be used."""
 USER_STATE_INACTIVE: UserState.ValueType  # 3
-"""Closed by an operator."""
+"""Closed by an operator or by its partner; it can be opened again."""
+USER_STATE_LOCKED: UserState.ValueType  # 4
+"""Stopped by an operator because something is wrong with it, until an operator unlocks it."""
+USER_STATE_DELETED: UserState.ValueType  # 5
+"""Erased: nothing but the ID and its times is left."""
 Global___UserState: _TypeAlias = UserState  # noqa: Y015
 
 @_typing.final
@@ -55,6 +64,26 @@ class User(_message.Message):
     """A person who can sign in, or a customer managed by a partner."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     USER_ID_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
@@ -67,23 +96,46 @@ class User(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    GIVEN_NAME_FIELD_NUMBER: _builtins.int
+    FAMILY_NAME_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    PHONE_VERIFIED_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    ADDRESSES_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Prefix `usr_`."""
     email: _builtins.str
-    """E-mail address; unique among the users of a partner, and among the users without a partner."""
+    """E-mail address; unique among the users of a partner, and among the users without a partner.
+
+    A partner sets that of its customers; a person changes it with RequestEmailChange.
+    """
     display_name: _builtins.str
     """Display name."""
     locale: _builtins.str
-    """Language, a BCP 47 tag such as `en` or `de-AT`."""
+    """Language, a BCP 47 tag such as `en` or `de-AT`, in any case."""
     state: Global___UserState.ValueType
     """State of the account."""
     partner_id: _builtins.str
     """ID of the partner that created the user; otherwise empty."""
     external_reference: _builtins.str
-    """The partner's own ID of the user; unique among the users of the partner."""
+    """The partner's own ID of the user; unique among the users of the partner. Set by partners and operators."""
     etag: _builtins.str
-    """Changes with every update of the user."""
+    """Changes with every update of the user. An update with a stale etag is refused; an update without one is not."""
+    given_name: _builtins.str
+    """Given names."""
+    family_name: _builtins.str
+    """Family name."""
+    phone: _builtins.str
+    """Phone number in the form of E.164, such as `+43660123456`.
+
+    A partner sets that of its customers, unverified; a person changes it with RequestPhoneVerification.
+    """
+    phone_verified: _builtins.bool
+    """Whether the user has shown to receive messages at the phone number."""
+    time_zone: _builtins.str
+    """Time zone by its name in the IANA database, such as `Europe/Vienna`, in any case; empty where it is not known."""
     mode: _mode_pb2.Mode.ValueType
     """The mode of the client that created the user; LIVE for people who sign in. Addresses and external references are unique
     within a mode.
@@ -100,26 +152,72 @@ class User(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the user was last updated."""
 
+    @_builtins.property
+    def addresses(self) -> _containers.RepeatedCompositeFieldContainer[_address_pb2.PostalAddress]:
+        """Postal addresses, one of which is the default. An update replaces all of them."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Names and values of the caller's own. An update replaces all of them."""
+
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
-        email: _builtins.str = ...,
-        display_name: _builtins.str = ...,
-        locale: _builtins.str = ...,
+        email: _builtins.str | None = ...,
+        display_name: _builtins.str | None = ...,
+        locale: _builtins.str | None = ...,
         state: Global___UserState.ValueType = ...,
         partner_id: _builtins.str = ...,
-        external_reference: _builtins.str = ...,
+        external_reference: _builtins.str | None = ...,
         roles: _abc.Iterable[_scope_pb2.Role.ValueType] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        given_name: _builtins.str | None = ...,
+        family_name: _builtins.str | None = ...,
+        phone: _builtins.str | None = ...,
+        phone_verified: _builtins.bool = ...,
+        time_zone: _builtins.str | None = ...,
+        addresses: _abc.Iterable[_address_pb2.PostalAddress] | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         mode: _mode_pb2.Mode.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_email", b"_email", "_external_reference", b"_external_reference", "_family_name", b"_family_name", "_given_name", b"_given_name", "_locale", b"_locale", "_phone", b"_phone", "_time_zone", b"_time_zone", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "external_reference", b"external_reference", "family_name", b"family_name", "given_name", b"given_name", "locale", b"locale", "phone", b"phone", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "etag", b"etag", "external_reference", b"external_reference", "locale", b"locale", "mode", b"mode", "partner_id", b"partner_id", "roles", b"roles", "state", b"state", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_email", b"_email", "_external_reference", b"_external_reference", "_family_name", b"_family_name", "_given_name", b"_given_name", "_locale", b"_locale", "_phone", b"_phone", "_time_zone", b"_time_zone", "addresses", b"addresses", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "etag", b"etag", "external_reference", b"external_reference", "family_name", b"family_name", "given_name", b"given_name", "locale", b"locale", "metadata", b"metadata", "mode", b"mode", "partner_id", b"partner_id", "phone", b"phone", "phone_verified", b"phone_verified", "roles", b"roles", "state", b"state", "time_zone", b"time_zone", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
+    _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
+    _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
+    _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015
+    _WhichOneofReturnType__external_reference: _TypeAlias = _typing.Literal["external_reference"]  # noqa: Y015
+    _WhichOneofArgType__external_reference: _TypeAlias = _typing.Literal["_external_reference", b"_external_reference"]  # noqa: Y015
+    _WhichOneofReturnType__family_name: _TypeAlias = _typing.Literal["family_name"]  # noqa: Y015
+    _WhichOneofArgType__family_name: _TypeAlias = _typing.Literal["_family_name", b"_family_name"]  # noqa: Y015
+    _WhichOneofReturnType__given_name: _TypeAlias = _typing.Literal["given_name"]  # noqa: Y015
+    _WhichOneofArgType__given_name: _TypeAlias = _typing.Literal["_given_name", b"_given_name"]  # noqa: Y015
+    _WhichOneofReturnType__locale: _TypeAlias = _typing.Literal["locale"]  # noqa: Y015
+    _WhichOneofArgType__locale: _TypeAlias = _typing.Literal["_locale", b"_locale"]  # noqa: Y015
+    _WhichOneofReturnType__phone: _TypeAlias = _typing.Literal["phone"]  # noqa: Y015
+    _WhichOneofArgType__phone: _TypeAlias = _typing.Literal["_phone", b"_phone"]  # noqa: Y015
+    _WhichOneofReturnType__time_zone: _TypeAlias = _typing.Literal["time_zone"]  # noqa: Y015
+    _WhichOneofArgType__time_zone: _TypeAlias = _typing.Literal["_time_zone", b"_time_zone"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__email) -> _WhichOneofReturnType__email | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__external_reference) -> _WhichOneofReturnType__external_reference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__family_name) -> _WhichOneofReturnType__family_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__given_name) -> _WhichOneofReturnType__given_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__locale) -> _WhichOneofReturnType__locale | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phone) -> _WhichOneofReturnType__phone | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__time_zone) -> _WhichOneofReturnType__time_zone | None: ...
 
 Global___User: _TypeAlias = User  # noqa: Y015

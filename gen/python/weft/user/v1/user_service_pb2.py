@@ -27,18 +27,21 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
+from weft.user.v1 import address_pb2 as weft_dot_user_dot_v1_dot_address__pb2
 from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
 from weft.user.v1 import user_pb2 as weft_dot_user_dot_v1_dot_user__pb2
 from weft.user.v1 import user_roles_pb2 as weft_dot_user_dot_v1_dot_user__roles__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/user_service.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x18weft/api/v1/policy.proto\x1a\x17weft/user/v1/totp.proto\x1a\x17weft/user/v1/user.proto\x1a\x1dweft/user/v1/user_roles.proto\"\xa6\x02\n\x11\x43reateUserRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x31\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0e\x80\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01R\x0b\x64isplayName\x12y\n\x06locale\x18\x03 \x01(\tBa\xbaH,r*\x18#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$\x9a\xe7\x18.empty or a BCP 47 language tag such as `de-AT`R\x06locale\x12\x36\n\x12\x65xternal_reference\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"\\\n\x0eGetUserRequest\x12J\n\x07user_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x06userId\"H\n\x14\x42\x61tchGetUsersRequest\x12\x30\n\x08user_ids\x18\x01 \x03(\tB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x0b\x08\x01\x10\xe8\x07\"\x04r\x02\x18(R\x07userIds\"A\n\x15\x42\x61tchGetUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\"\x82\x02\n\x10ListUsersRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12@\n\x06states\x18\x03 \x03(\x0e\x32\x17.weft.user.v1.UserStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\x12%\n\x05\x65mail\x18\x04 \x01(\tB\x0f\x80\x01\x01\xbaH\x05r\x03\x18\xfe\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x36\n\x12\x65xternal_reference\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"e\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xb3\x08\n\x0bUserService\x12\x9d\x01\n\nCreateUser\x12\x1f.weft.user.v1.CreateUserRequest\x1a\x12.weft.user.v1.User\"Z\x8a\xe7\x18\x42\n\x02\x03\x04\x10\x02 \x02\x30\x02@\xc9\x01J\x0b\x45MAIL_TAKENJ\x18\x45XTERNAL_REFERENCE_TAKENZ\x0cuser.created\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12\x7f\n\x07GetUser\x12\x1c.weft.user.v1.GetUserRequest\x1a\x12.weft.user.v1.User\"B\x90\x02\x01\x8a\xe7\x18 \n\x03\x02\x03\x04\x10\x01\x1a\x07user_idJ\x0eUSER_NOT_FOUND\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/users/{user_id}\x12}\n\rBatchGetUsers\x12\".weft.user.v1.BatchGetUsersRequest\x1a#.weft.user.v1.BatchGetUsersResponse\"#\x90\x02\x01\x8a\xe7\x18\x1c\n\x01\x05*\x02\x08\x02R\x0cnotificationR\x05order\x12o\n\tListUsers\x12\x1e.weft.user.v1.ListUsersRequest\x1a\x1f.weft.user.v1.ListUsersResponse\"!\x90\x02\x01\x8a\xe7\x18\t\n\x02\x03\x04\x10\x01\x1a\x01*\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12\xc2\x01\n\x0cSetUserRoles\x12!.weft.user.v1.SetUserRolesRequest\x1a\x12.weft.user.v1.User\"{\x90\x02\x02\x8a\xe7\x18M\n\x01\x04\x10\x03 \x02J\x0eUSER_NOT_FOUNDJ\x14ROLES_NOT_ASSIGNABLEJ\nLAST_ADMINZ\x12user.roles_changed\x82\xd3\xe4\x93\x02!\"\x1c/v1/users/{user_id}:setRoles:\x01*\x12\x83\x01\n\x07GetTotp\x12\x1c.weft.user.v1.GetTotpRequest\x1a\x12.weft.user.v1.Totp\"F\x90\x02\x01\x8a\xe7\x18\x1f\n\x02\x02\x04\x10\x01\x1a\x07user_idJ\x0eUSER_NOT_FOUND\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/users/{user_id}/totp\x12\xbb\x01\n\nDeleteTotp\x12\x1f.weft.user.v1.DeleteTotpRequest\x1a\x16.google.protobuf.Empty\"t\x90\x02\x02\x8a\xe7\x18M\n\x01\x04\x10\x03\x1a\x07user_id \x02@\xcc\x01J\x0eUSER_NOT_FOUNDJ\x19REAUTHENTICATION_REQUIREDZ\rtotp.disabled\x82\xd3\xe4\x93\x02\x1a*\x18/v1/users/{user_id}/totp\x1a\n\x8a\xe7\x18\x06 \x01*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/user_service.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x18weft/api/v1/policy.proto\x1a\x1aweft/user/v1/address.proto\x1a\x17weft/user/v1/totp.proto\x1a\x17weft/user/v1/user.proto\x1a\x1dweft/user/v1/user_roles.proto\"\xdc\x06\n\x11\x43reateUserRequest\x12+\n\x05\x65mail\x18\x01 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x31\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0e\x80\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01R\x0b\x64isplayName\x12y\n\x06locale\x18\x03 \x01(\tBa\xbaH,r*\x18#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$\x9a\xe7\x18.empty or a BCP 47 language tag such as `de-AT`R\x06locale\x12\x36\n\x12\x65xternal_reference\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\x12-\n\ngiven_name\x18\x05 \x01(\tB\x0e\x80\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01R\tgivenName\x12/\n\x0b\x66\x61mily_name\x18\x06 \x01(\tB\x0e\x80\x01\x01\xbaH\x04r\x02\x18\x64\x88\xe7\x18\x01R\nfamilyName\x12o\n\x05phone\x18\x07 \x01(\tBY\x80\x01\x01\xbaH\x1dr\x1b\x18\x10\x32\x17^$|^\\+[1-9][0-9]{6,14}$\x88\xe7\x18\x01\x9a\xe7\x18.empty or a phone number such as `+43660123456`R\x05phone\x12$\n\ttime_zone\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x08timeZone\x12J\n\taddresses\x18\t \x03(\x0b\x32\x1b.weft.user.v1.PostalAddressB\x0f\x80\x01\x01\xbaH\x05\x92\x01\x02\x10\n\x88\xe7\x18\x01R\taddresses\x12\xb3\x01\n\x08metadata\x18\n \x03(\x0b\x32-.weft.user.v1.CreateUserRequest.MetadataEntryBh\x80\x01\x01\xbaH(\x9a\x01%\x10\x14\"\x1ar\x18\x32\x16^[a-zA-Z0-9_.-]{1,40}$*\x05r\x03\x18\xf4\x03\x88\xe7\x18\x01\x9a\xe7\x18\x32\x61 name of 1 to 40 letters, digits, `_`, `.` or `-`R\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\\\n\x0eGetUserRequest\x12J\n\x07user_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x06userId\"H\n\x14\x42\x61tchGetUsersRequest\x12\x30\n\x08user_ids\x18\x01 \x03(\tB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x0b\x08\x01\x10\xe8\x07\"\x04r\x02\x18(R\x07userIds\"A\n\x15\x42\x61tchGetUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\"\x82\x02\n\x10ListUsersRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12@\n\x06states\x18\x03 \x03(\x0e\x32\x17.weft.user.v1.UserStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\x12%\n\x05\x65mail\x18\x04 \x01(\tB\x0f\x80\x01\x01\xbaH\x05r\x03\x18\xfe\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x36\n\x12\x65xternal_reference\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\"e\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xce\x08\n\x0bUserService\x12\xb8\x01\n\nCreateUser\x12\x1f.weft.user.v1.CreateUserRequest\x1a\x12.weft.user.v1.User\"u\x8a\xe7\x18]\n\x02\x03\x04\x10\x02 \x02\x30\x02@\xc9\x01J\x0b\x45MAIL_TAKENJ\x18\x45XTERNAL_REFERENCE_TAKENJ\x19\x43HANGE_NEEDS_VERIFICATIONZ\x0cuser.created\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12\x7f\n\x07GetUser\x12\x1c.weft.user.v1.GetUserRequest\x1a\x12.weft.user.v1.User\"B\x90\x02\x01\x8a\xe7\x18 \n\x03\x02\x03\x04\x10\x01\x1a\x07user_idJ\x0eUSER_NOT_FOUND\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/users/{user_id}\x12}\n\rBatchGetUsers\x12\".weft.user.v1.BatchGetUsersRequest\x1a#.weft.user.v1.BatchGetUsersResponse\"#\x90\x02\x01\x8a\xe7\x18\x1c\n\x01\x05*\x02\x08\x02R\x0cnotificationR\x05order\x12o\n\tListUsers\x12\x1e.weft.user.v1.ListUsersRequest\x1a\x1f.weft.user.v1.ListUsersResponse\"!\x90\x02\x01\x8a\xe7\x18\t\n\x02\x03\x04\x10\x01\x1a\x01*\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12\xc2\x01\n\x0cSetUserRoles\x12!.weft.user.v1.SetUserRolesRequest\x1a\x12.weft.user.v1.User\"{\x90\x02\x02\x8a\xe7\x18M\n\x01\x04\x10\x03 \x02J\x0eUSER_NOT_FOUNDJ\x14ROLES_NOT_ASSIGNABLEJ\nLAST_ADMINZ\x12user.roles_changed\x82\xd3\xe4\x93\x02!\"\x1c/v1/users/{user_id}:setRoles:\x01*\x12\x83\x01\n\x07GetTotp\x12\x1c.weft.user.v1.GetTotpRequest\x1a\x12.weft.user.v1.Totp\"F\x90\x02\x01\x8a\xe7\x18\x1f\n\x02\x02\x04\x10\x01\x1a\x07user_idJ\x0eUSER_NOT_FOUND\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/users/{user_id}/totp\x12\xbb\x01\n\nDeleteTotp\x12\x1f.weft.user.v1.DeleteTotpRequest\x1a\x16.google.protobuf.Empty\"t\x90\x02\x02\x8a\xe7\x18M\n\x01\x04\x10\x03\x1a\x07user_id \x02@\xcc\x01J\x0eUSER_NOT_FOUNDJ\x19REAUTHENTICATION_REQUIREDZ\rtotp.disabled\x82\xd3\xe4\x93\x02\x1a*\x18/v1/users/{user_id}/totp\x1a\n\x8a\xe7\x18\x06 \x01*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.user.v1.user_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CREATEUSERREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_CREATEUSERREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_CREATEUSERREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_CREATEUSERREQUEST'].fields_by_name['email']._serialized_options = b'\200\001\001\342A\001\002\272H\007r\005\030\376\001`\001\210\347\030\001'
   _globals['_CREATEUSERREQUEST'].fields_by_name['display_name']._loaded_options = None
@@ -47,6 +50,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUSERREQUEST'].fields_by_name['locale']._serialized_options = b'\272H,r*\030#2&^$|^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$\232\347\030.empty or a BCP 47 language tag such as `de-AT`'
   _globals['_CREATEUSERREQUEST'].fields_by_name['external_reference']._loaded_options = None
   _globals['_CREATEUSERREQUEST'].fields_by_name['external_reference']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['given_name']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['given_name']._serialized_options = b'\200\001\001\272H\004r\002\030d\210\347\030\001'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['family_name']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['family_name']._serialized_options = b'\200\001\001\272H\004r\002\030d\210\347\030\001'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['phone']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['phone']._serialized_options = b'\200\001\001\272H\035r\033\030\0202\027^$|^\\+[1-9][0-9]{6,14}$\210\347\030\001\232\347\030.empty or a phone number such as `+43660123456`'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['time_zone']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['time_zone']._serialized_options = b'\272H\004r\002\030('
+  _globals['_CREATEUSERREQUEST'].fields_by_name['addresses']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['addresses']._serialized_options = b'\200\001\001\272H\005\222\001\002\020\n\210\347\030\001'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['metadata']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['metadata']._serialized_options = b'\200\001\001\272H(\232\001%\020\024\"\032r\0302\026^[a-zA-Z0-9_.-]{1,40}$*\005r\003\030\364\003\210\347\030\001\232\347\0302a name of 1 to 40 letters, digits, `_`, `.` or `-`'
   _globals['_GETUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_GETUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\002\272H*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$'
   _globals['_BATCHGETUSERSREQUEST'].fields_by_name['user_ids']._loaded_options = None
@@ -64,7 +79,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE']._loaded_options = None
   _globals['_USERSERVICE']._serialized_options = b'\212\347\030\006 \001*\002\010\005'
   _globals['_USERSERVICE'].methods_by_name['CreateUser']._loaded_options = None
-  _globals['_USERSERVICE'].methods_by_name['CreateUser']._serialized_options = b'\212\347\030B\n\002\003\004\020\002 \0020\002@\311\001J\013EMAIL_TAKENJ\030EXTERNAL_REFERENCE_TAKENZ\014user.created\202\323\344\223\002\016\"\t/v1/users:\001*'
+  _globals['_USERSERVICE'].methods_by_name['CreateUser']._serialized_options = b'\212\347\030]\n\002\003\004\020\002 \0020\002@\311\001J\013EMAIL_TAKENJ\030EXTERNAL_REFERENCE_TAKENJ\031CHANGE_NEEDS_VERIFICATIONZ\014user.created\202\323\344\223\002\016\"\t/v1/users:\001*'
   _globals['_USERSERVICE'].methods_by_name['GetUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001\212\347\030 \n\003\002\003\004\020\001\032\007user_idJ\016USER_NOT_FOUND\202\323\344\223\002\025\022\023/v1/users/{user_id}'
   _globals['_USERSERVICE'].methods_by_name['BatchGetUsers']._loaded_options = None
@@ -77,18 +92,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['GetTotp']._serialized_options = b'\220\002\001\212\347\030\037\n\002\002\004\020\001\032\007user_idJ\016USER_NOT_FOUND\202\323\344\223\002\032\022\030/v1/users/{user_id}/totp'
   _globals['_USERSERVICE'].methods_by_name['DeleteTotp']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['DeleteTotp']._serialized_options = b'\220\002\002\212\347\030M\n\001\004\020\003\032\007user_id \002@\314\001J\016USER_NOT_FOUNDJ\031REAUTHENTICATION_REQUIREDZ\rtotp.disabled\202\323\344\223\002\032*\030/v1/users/{user_id}/totp'
-  _globals['_CREATEUSERREQUEST']._serialized_start=278
-  _globals['_CREATEUSERREQUEST']._serialized_end=572
-  _globals['_GETUSERREQUEST']._serialized_start=574
-  _globals['_GETUSERREQUEST']._serialized_end=666
-  _globals['_BATCHGETUSERSREQUEST']._serialized_start=668
-  _globals['_BATCHGETUSERSREQUEST']._serialized_end=740
-  _globals['_BATCHGETUSERSRESPONSE']._serialized_start=742
-  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=807
-  _globals['_LISTUSERSREQUEST']._serialized_start=810
-  _globals['_LISTUSERSREQUEST']._serialized_end=1068
-  _globals['_LISTUSERSRESPONSE']._serialized_start=1070
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1171
-  _globals['_USERSERVICE']._serialized_start=1174
-  _globals['_USERSERVICE']._serialized_end=2249
+  _globals['_CREATEUSERREQUEST']._serialized_start=306
+  _globals['_CREATEUSERREQUEST']._serialized_end=1166
+  _globals['_CREATEUSERREQUEST_METADATAENTRY']._serialized_start=1107
+  _globals['_CREATEUSERREQUEST_METADATAENTRY']._serialized_end=1166
+  _globals['_GETUSERREQUEST']._serialized_start=1168
+  _globals['_GETUSERREQUEST']._serialized_end=1260
+  _globals['_BATCHGETUSERSREQUEST']._serialized_start=1262
+  _globals['_BATCHGETUSERSREQUEST']._serialized_end=1334
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_start=1336
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=1401
+  _globals['_LISTUSERSREQUEST']._serialized_start=1404
+  _globals['_LISTUSERSREQUEST']._serialized_end=1662
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1664
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1765
+  _globals['_USERSERVICE']._serialized_start=1768
+  _globals['_USERSERVICE']._serialized_end=2870
 # @@protoc_insertion_point(module_scope)

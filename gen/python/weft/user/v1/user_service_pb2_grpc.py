@@ -99,7 +99,7 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetUsers(self, request, context):
-        """Returns the users with the given IDs, in no order. IDs that do not exist are omitted.
+        """Returns the users with the given IDs, in no order and without addresses and metadata. IDs that do not exist are omitted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -30,7 +30,7 @@ class UserServiceStub:
     GetUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.GetUserRequest, _user_pb2.User]
     """Returns one user. The ID `me` is the caller."""
     BatchGetUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.BatchGetUsersRequest, _user_service_pb2.BatchGetUsersResponse]
-    """Returns the users with the given IDs, in no order. IDs that do not exist are omitted."""
+    """Returns the users with the given IDs, in no order and without addresses and metadata. IDs that do not exist are omitted."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
     """Lists users, newest first. A partner sees its own users, an operator all."""
     SetUserRoles: _aio.UnaryUnaryMultiCallable[_user_roles_pb2.SetUserRolesRequest, _user_pb2.User]
@@ -77,7 +77,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.BatchGetUsersRequest,
         context: _aio.ServicerContext[_user_service_pb2.BatchGetUsersRequest, _abc.Awaitable[_user_service_pb2.BatchGetUsersResponse]],
     ) -> _abc.Awaitable[_user_service_pb2.BatchGetUsersResponse]:
-        """Returns the users with the given IDs, in no order. IDs that do not exist are omitted."""
+        """Returns the users with the given IDs, in no order and without addresses and metadata. IDs that do not exist are omitted."""
 
     @_abc_1.abstractmethod
     def ListUsers(

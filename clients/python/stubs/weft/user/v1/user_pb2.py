@@ -25,21 +25,36 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import scope_pb2 as weft_dot_api_dot_v1_dot_scope__pb2
+from weft.user.v1 import address_pb2 as weft_dot_user_dot_v1_dot_address__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/user/v1/user.proto\x12\x0cweft.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x17weft/api/v1/scope.proto\"\xd5\x03\n\x04User\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x19\n\x05\x65mail\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12&\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x04 \x01(\tR\x06locale\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x17.weft.user.v1.UserStateR\x05state\x12\x1d\n\npartner_id\x18\x06 \x01(\tR\tpartnerId\x12-\n\x12\x65xternal_reference\x18\x07 \x01(\tR\x11\x65xternalReference\x12\'\n\x05roles\x18\x08 \x03(\x0e\x32\x11.weft.api.v1.RoleR\x05roles\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x0b \x01(\tR\x04\x65tag\x12%\n\x04mode\x18\x0c \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode*o\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATE_INITIAL\x10\x01\x12\x15\n\x11USER_STATE_ACTIVE\x10\x02\x12\x17\n\x13USER_STATE_INACTIVE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/user/v1/user.proto\x12\x0cweft.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x17weft/api/v1/scope.proto\x1a\x1aweft/user/v1/address.proto\"\xda\x07\n\x04User\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1e\n\x05\x65mail\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00R\x05\x65mail\x88\x01\x01\x12+\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x03\x80\x01\x01H\x01R\x0b\x64isplayName\x88\x01\x01\x12\x1b\n\x06locale\x18\x04 \x01(\tH\x02R\x06locale\x88\x01\x01\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x17.weft.user.v1.UserStateR\x05state\x12\x1d\n\npartner_id\x18\x06 \x01(\tR\tpartnerId\x12\x32\n\x12\x65xternal_reference\x18\x07 \x01(\tH\x03R\x11\x65xternalReference\x88\x01\x01\x12\'\n\x05roles\x18\x08 \x03(\x0e\x32\x11.weft.api.v1.RoleR\x05roles\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x0b \x01(\tR\x04\x65tag\x12\'\n\ngiven_name\x18\r \x01(\tB\x03\x80\x01\x01H\x04R\tgivenName\x88\x01\x01\x12)\n\x0b\x66\x61mily_name\x18\x0e \x01(\tB\x03\x80\x01\x01H\x05R\nfamilyName\x88\x01\x01\x12\x1e\n\x05phone\x18\x0f \x01(\tB\x03\x80\x01\x01H\x06R\x05phone\x88\x01\x01\x12%\n\x0ephone_verified\x18\x10 \x01(\x08R\rphoneVerified\x12 \n\ttime_zone\x18\x11 \x01(\tH\x07R\x08timeZone\x88\x01\x01\x12>\n\taddresses\x18\x12 \x03(\x0b\x32\x1b.weft.user.v1.PostalAddressB\x03\x80\x01\x01R\taddresses\x12\x41\n\x08metadata\x18\x13 \x03(\x0b\x32 .weft.user.v1.User.MetadataEntryB\x03\x80\x01\x01R\x08metadata\x12%\n\x04mode\x18\x0c \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x08\n\x06_emailB\x0f\n\r_display_nameB\t\n\x07_localeB\x15\n\x13_external_referenceB\r\n\x0b_given_nameB\x0e\n\x0c_family_nameB\x08\n\x06_phoneB\x0c\n\n_time_zone*\x9e\x01\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATE_INITIAL\x10\x01\x12\x15\n\x11USER_STATE_ACTIVE\x10\x02\x12\x17\n\x13USER_STATE_INACTIVE\x10\x03\x12\x15\n\x11USER_STATE_LOCKED\x10\x04\x12\x16\n\x12USER_STATE_DELETED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.user.v1.user_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_USER_METADATAENTRY']._loaded_options = None
+  _globals['_USER_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_USER'].fields_by_name['email']._loaded_options = None
   _globals['_USER'].fields_by_name['email']._serialized_options = b'\200\001\001'
   _globals['_USER'].fields_by_name['display_name']._loaded_options = None
   _globals['_USER'].fields_by_name['display_name']._serialized_options = b'\200\001\001'
-  _globals['_USERSTATE']._serialized_start=595
-  _globals['_USERSTATE']._serialized_end=706
-  _globals['_USER']._serialized_start=124
-  _globals['_USER']._serialized_end=593
+  _globals['_USER'].fields_by_name['given_name']._loaded_options = None
+  _globals['_USER'].fields_by_name['given_name']._serialized_options = b'\200\001\001'
+  _globals['_USER'].fields_by_name['family_name']._loaded_options = None
+  _globals['_USER'].fields_by_name['family_name']._serialized_options = b'\200\001\001'
+  _globals['_USER'].fields_by_name['phone']._loaded_options = None
+  _globals['_USER'].fields_by_name['phone']._serialized_options = b'\200\001\001'
+  _globals['_USER'].fields_by_name['addresses']._loaded_options = None
+  _globals['_USER'].fields_by_name['addresses']._serialized_options = b'\200\001\001'
+  _globals['_USER'].fields_by_name['metadata']._loaded_options = None
+  _globals['_USER'].fields_by_name['metadata']._serialized_options = b'\200\001\001'
+  _globals['_USERSTATE']._serialized_start=1141
+  _globals['_USERSTATE']._serialized_end=1299
+  _globals['_USER']._serialized_start=152
+  _globals['_USER']._serialized_end=1138
+  _globals['_USER_METADATAENTRY']._serialized_start=963
+  _globals['_USER_METADATAENTRY']._serialized_end=1022
 # @@protoc_insertion_point(module_scope)

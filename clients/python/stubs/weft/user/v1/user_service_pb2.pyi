@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from weft.user.v1 import address_pb2 as _address_pb2
 from weft.user.v1 import user_pb2 as _user_pb2
 import builtins as _builtins
 import sys
@@ -25,10 +26,36 @@ class CreateUserRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     EMAIL_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
     EXTERNAL_REFERENCE_FIELD_NUMBER: _builtins.int
+    GIVEN_NAME_FIELD_NUMBER: _builtins.int
+    FAMILY_NAME_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    ADDRESSES_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """E-mail address. ASCII, in the form that mail servers accept: `a..b@c.example` is refused."""
     display_name: _builtins.str
@@ -37,6 +64,22 @@ class CreateUserRequest(_message.Message):
     """Language, a BCP 47 tag in any case. Defaults to `en`."""
     external_reference: _builtins.str
     """The partner's own ID of the user; unique among the users of the partner."""
+    given_name: _builtins.str
+    """Given names."""
+    family_name: _builtins.str
+    """Family name."""
+    phone: _builtins.str
+    """Phone number in the form of E.164. Only a partner sets it, for its customers; it is not verified."""
+    time_zone: _builtins.str
+    """Time zone by its name in the IANA database, such as `Europe/Vienna`, in any case."""
+    @_builtins.property
+    def addresses(self) -> _containers.RepeatedCompositeFieldContainer[_address_pb2.PostalAddress]:
+        """Postal addresses. One is the default: the first, if none says so."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Names and values of the caller's own."""
+
     def __init__(
         self,
         *,
@@ -44,10 +87,16 @@ class CreateUserRequest(_message.Message):
         display_name: _builtins.str = ...,
         locale: _builtins.str = ...,
         external_reference: _builtins.str = ...,
+        given_name: _builtins.str = ...,
+        family_name: _builtins.str = ...,
+        phone: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        addresses: _abc.Iterable[_address_pb2.PostalAddress] | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "external_reference", b"external_reference", "locale", b"locale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "display_name", b"display_name", "email", b"email", "external_reference", b"external_reference", "family_name", b"family_name", "given_name", b"given_name", "locale", b"locale", "metadata", b"metadata", "phone", b"phone", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

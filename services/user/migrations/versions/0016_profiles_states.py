@@ -1,0 +1,11 @@
+"""The check of users' states is validated, which reads the table beside the calls."""
+
+from alembic import op
+
+revision = "0016"
+down_revision = "0015"
+
+
+def upgrade() -> None:
+    """Validate it."""
+    op.execute("ALTER TABLE users VALIDATE CONSTRAINT users_state")
