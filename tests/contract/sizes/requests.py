@@ -35,7 +35,12 @@ def filled(message: Message, each: int | None = None) -> Message:
         count = each or sizes.max_items(field) or 1
         if field.is_repeated:
             entries = getattr(message, field.name)
-            if field.message_type is not None:
+            if is_map(field):
+                said = sizes.rules(field).map
+                for number in range(count):
+                    key = str(number).rjust(each or sizes.max_length(said.keys) or 0, "k")
+                    entries[key] = WIDE * (each or sizes.max_length(said.values) or 0)
+            elif field.message_type is not None:
                 for _ in range(count):
                     _fill(field, entries.add(), each)
             else:
@@ -46,6 +51,11 @@ def filled(message: Message, each: int | None = None) -> Message:
         else:
             setattr(message, field.name, _scalar(field, each))
     return message
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    """Whether a field is a map; ours are of texts."""
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def _fill(field: FieldDescriptor, message: Any, each: int | None) -> None:
@@ -103,8 +113,11 @@ def _bad(method: Method) -> bytes:
     request = empty(method)
     for field in request.DESCRIPTOR.fields:
         if field.is_repeated:
-            for _ in range(sizes.max_items(field) or 0):
+            for number in range(sizes.max_items(field) or 0):
                 entries = getattr(request, field.name)
+                if is_map(field):
+                    entries[" " * number] = ""
+                    continue
                 entries.add() if field.message_type is not None else entries.append(_bad_scalar(field))
     return request.SerializeToString()
 
@@ -149,6 +162,10 @@ def put(message: Any, steps: Steps, value: Any) -> str:
     """Set the field that the steps lead to, in the first entry of each list; the field's path."""
     path = []
     for field in steps:
+        if is_map(field):
+            key, text = (value, "") if steps[-1].name == "key" else ("a", value)
+            getattr(message, field.name)[key] = text
+            return ".".join([*path, f'{field.name}["{key}"]'])
         path.append(field.name + ("[0]" if field.is_repeated else ""))
         last = field is steps[-1]
         if field.is_repeated and field.message_type is None:
@@ -175,6 +192,10 @@ def _stretched(message: Any) -> Any:
         said = sizes.rules(field)
         if field.name in ("page_token", "cursor"):
             message.ClearField(field.name)
+        elif is_map(field):
+            value.update({f"n{number}": WIDE * said.map.values.string.max_len for number in range(said.map.max_pairs)})
+            while len(value) > said.map.max_pairs:
+                value.pop(next(iter(value)))
         elif field.is_repeated:
             if not said.repeated.unique:
                 value.extend([value[0]] * ((sizes.max_items(field) or 1) - len(value)))

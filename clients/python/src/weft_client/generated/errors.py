@@ -32,6 +32,18 @@ class CallerNotAllowed(failures.PermissionDenied):
         return self.metadata.get('callers', '')
 
 
+class ChangeNeedsVerification(failures.FailedPrecondition):
+    """The `email` or `phone` of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification. Metadata: `field`."""
+
+    reason = 'CHANGE_NEEDS_VERIFICATION'
+    domain = 'weft.user.v1'
+
+    @property
+    def field(self) -> str:
+        """The metadata `field`; empty where the service left it out."""
+        return self.metadata.get('field', '')
+
+
 class ClientModeNotAllowed(failures.PermissionDenied):
     """The caller does not manage clients of this mode. Metadata: `mode`."""
 
@@ -798,6 +810,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'AUTHORIZATION_REQUEST_INVALID'): AuthorizationRequestInvalid,
     ('weft.api.v1', 'BODY_TOO_LARGE'): BodyTooLarge,
     ('weft.api.v1', 'CALLER_NOT_ALLOWED'): CallerNotAllowed,
+    ('weft.user.v1', 'CHANGE_NEEDS_VERIFICATION'): ChangeNeedsVerification,
     ('weft.user.v1', 'CLIENT_MODE_NOT_ALLOWED'): ClientModeNotAllowed,
     ('weft.user.v1', 'CLIENT_NOT_FOUND'): ClientNotFound,
     ('weft.user.v1', 'CLIENT_WITHOUT_SECRET'): ClientWithoutSecret,
@@ -881,6 +894,7 @@ __all__ = [
     'AuthorizationRequestInvalid',
     'BodyTooLarge',
     'CallerNotAllowed',
+    'ChangeNeedsVerification',
     'ClientModeNotAllowed',
     'ClientNotFound',
     'ClientWithoutSecret',

@@ -58,7 +58,7 @@ PartnerStateName = Literal["ACTIVE", "SUSPENDED"]
 """State of a partner."""
 
 
-UserStateName = Literal["INITIAL", "ACTIVE", "INACTIVE"]
+UserStateName = Literal["INITIAL", "ACTIVE", "INACTIVE", "LOCKED", "DELETED"]
 """State of an account."""
 
 
@@ -223,6 +223,34 @@ class PartnerDict(TypedDict, total=False):
     """Changes with every update of the partner. An update with a stale etag is refused; an update without one is not."""
 
 
+class PostalAddressDict(TypedDict, total=False):
+    """A postal address of a user."""
+
+    address_id: str
+    """Prefix `adr_`. Set by the service; an update that repeats it keeps it."""
+
+    recipient: str
+    """Who receives what is sent there. Defaults to the user."""
+
+    lines: Required[Sequence[str]]
+    """Street, number, and what else is written above the locality."""
+
+    locality: Required[str]
+    """City, town or village."""
+
+    administrative_area: str
+    """State, province or county, where addresses have one."""
+
+    postal_code: str
+    """Postal code, where addresses have one."""
+
+    region_code: Required[str]
+    """Country, two letters of ISO 3166-1."""
+
+    is_default: bool
+    """Whether this is the address that is meant where none is named. One of a user's addresses is; the first, if none says so."""
+
+
 __all__ = [
     'AuthorizeRequestDict',
     'ClientAuthenticationName',
@@ -239,6 +267,7 @@ __all__ = [
     'PartnerStateName',
     'PaymentStateName',
     'PlanName',
+    'PostalAddressDict',
     'ProductDict',
     'RoleName',
     'UserStateName',

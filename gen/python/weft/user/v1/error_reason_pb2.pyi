@@ -78,6 +78,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """One-time codes are not enabled."""
     REAUTHENTICATION_REQUIRED: _ErrorReason.ValueType  # 74
     """The sign-in is older than ten minutes, or was for an app of a partner's; sign in again."""
+    CHANGE_NEEDS_VERIFICATION: _ErrorReason.ValueType  # 50
+    """The `email` or `phone` of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -138,4 +140,6 @@ TOTP_NOT_ENABLED: ErrorReason.ValueType  # 73
 """One-time codes are not enabled."""
 REAUTHENTICATION_REQUIRED: ErrorReason.ValueType  # 74
 """The sign-in is older than ten minutes, or was for an app of a partner's; sign in again."""
+CHANGE_NEEDS_VERIFICATION: ErrorReason.ValueType  # 50
+"""The `email` or `phone` of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

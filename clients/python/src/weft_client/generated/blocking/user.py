@@ -15,6 +15,7 @@ from typing import Any
 from weft.api.v1 import mode_pb2 as api_mode_pb2
 from weft.api.v1 import plan_pb2 as api_plan_pb2
 from weft.api.v1 import scope_pb2 as api_scope_pb2
+from weft.user.v1 import address_pb2 as user_address_pb2
 from weft.user.v1 import audit_service_pb2 as user_audit_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import authorization_pb2 as user_authorization_pb2
@@ -986,6 +987,12 @@ class Users:
         display_name: str | None = None,
         locale: str | None = None,
         external_reference: str | None = None,
+        given_name: str | None = None,
+        family_name: str | None = None,
+        phone: str | None = None,
+        time_zone: str | None = None,
+        addresses: Sequence[types.PostalAddressDict | user_address_pb2.PostalAddress] | None = None,
+        metadata: Mapping[str, str] | None = None,
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> user_user_pb2.User:
@@ -1000,18 +1007,31 @@ class Users:
             display_name: Display name.
             locale: Language, a BCP 47 tag in any case. Defaults to `en`.
             external_reference: The partner's own ID of the user; unique among the users of the partner.
+            given_name: Given names.
+            family_name: Family name.
+            phone: Phone number in the form of E.164. Only a partner sets it, for its customers; it is not verified.
+            time_zone: Time zone by its name in the IANA database, such as `Europe/Vienna`, in any case.
+            addresses: Postal addresses. One is the default: the first, if none says so.
+            metadata: Names and values of the caller's own.
             timeout: Seconds that the whole call may take; 5 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
         Raises:
             EmailTaken: The partner already has a user with this address.
             ExternalReferenceTaken: The partner already has a user with this external reference. Metadata: `external_reference`.
+            ChangeNeedsVerification: The `email` or `phone` of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification. Metadata: `field`.
         """
         request = user_user_service_pb2.CreateUserRequest(
             email=email,
             display_name=arguments.plain(display_name),
             locale=arguments.plain(locale),
             external_reference=arguments.plain(external_reference),
+            given_name=arguments.plain(given_name),
+            family_name=arguments.plain(family_name),
+            phone=arguments.plain(phone),
+            time_zone=arguments.plain(time_zone),
+            addresses=arguments.plain(addresses),
+            metadata=arguments.plain(metadata),
         )
         return self._create_user(request, timeout, idempotency_key)
 
