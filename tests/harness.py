@@ -63,9 +63,11 @@ class Issuer:
         """A signed-in operator."""
         return self.token(sub, scopes, roles=["operator", "admin"], sid="ses_test")
 
-    def partner(self, partner: str, scopes: str, client: str = "cli_01k00000000000000000000000") -> str:
+    def partner(
+        self, partner: str, scopes: str, client: str = "cli_01k00000000000000000000000", mode: str = "LIVE"
+    ) -> str:
         """A partner's client."""
-        return self.token(client, scopes, client_id=client, partner=partner)
+        return self.token(client, scopes, client_id=client, partner=partner, mode=mode)
 
 
 @dataclass(frozen=True)

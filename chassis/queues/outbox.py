@@ -13,6 +13,7 @@ from weft_client.errors import WeftError
 from chassis import ids
 from chassis.clock import Clock
 from chassis.queues.queue import Job, Queue
+from chassis.security import modes
 from chassis.storage.database import Transaction
 from chassis.telemetry import tracing
 from chassis.telemetry.logs import logger
@@ -42,6 +43,7 @@ def event(
     actor: str,
     user_id: str = "",
     partner_id: str = "",
+    mode: str = modes.LIVE,
     traceparent: str | None = None,
 ) -> event_pb2.Event:
     """A new event. `type` is in the past tense, as `order.placed`; `sequence` counts the aggregate's events from 1."""
@@ -54,6 +56,7 @@ def event(
         actor=actor,
         user_id=user_id,
         partner_id=partner_id,
+        mode=modes.to_message(mode),
         traceparent=tracing.current_traceparent() if traceparent is None else traceparent,
     )
     made.occur_time.FromDatetime(now)

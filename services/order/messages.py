@@ -11,6 +11,7 @@ from weft.order.v1 import order_pb2 as pb
 from weft.order.v1.money_pb2 import Money
 from weft.order.v1.payment_pb2 import PaymentFailureCode
 
+from chassis.security import modes
 from services.order.domain import states
 from services.order.domain.new_order import NewOrder
 from services.order.domain.pricing import Line
@@ -73,6 +74,7 @@ def new_to_message(order: NewOrder) -> pb.Order:
         create_time=time,
         update_time=time,
         etag=str(order.version),
+        mode=modes.to_message(order.mode),
         fulfilment_state=_UNFULFILLED,
         display_state=_AWAITING_PAYMENT,
     )
@@ -99,6 +101,7 @@ def to_message(row: Any) -> pb.Order:
         reason=row.reason,
         fulfilment_state=FULFILMENT_STATES[row.fulfilment_state],
         display_state=_display(row.state, row.payment_state, row.fulfilment_state),
+        mode=modes.to_message(row.mode),
     )
     if row.fulfilment:
         _add_fulfilment(order, row.fulfilment)

@@ -1,21 +1,29 @@
 """Whose orders, payments and products a caller may see or change: the only place that says it, for SQL and for cursors.
 
-Users see the orders that they place, partners those that are placed through them, operators all. A payment has the owner of its
-order. The catalogue is public; partners change their own products, operators all.
+Users see the orders that they place, partners those that are placed through them in the mode of the caller, operators all. A
+payment has the owner of its order. The catalogue is public; partners change their own products of their mode, operators all.
 """
+
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Table, Text, bindparam, func
 
 from chassis.security.identity import Identity
+from chassis.security.modes import TEST
 
 Owner = tuple[str, str]
-"""A kind and an id: `("customer", "usr_…")`, `("partner", "prt_…")`, or `("anyone", "")` for operators."""
-KINDS = ("customer", "partner", "anyone")
+"""A kind and an id: `("customer", "usr_…")`, `("partner", "prt_…")`, `("partner_in_test", "prt_…")`, or `("anyone", "")`.
+
+Customers are in LIVE. What is made in TEST has no other owner than the partner.
+"""
+KINDS = ("customer", "partner", "partner_in_test", "anyone")
 _NOBODY = "nobody"
 """The owner of nothing: rows without a partner have an empty `partner_id`."""
 
 OF_BATCH = (
-    "CASE w.owned WHEN 'customer' THEN o.customer_id = w.owner WHEN 'partner' THEN o.partner_id = w.owner "
+    "CASE w.owned WHEN 'customer' THEN o.customer_id = w.owner AND o.mode = 'LIVE' "
+    "WHEN 'partner' THEN o.partner_id = w.owner AND o.mode = 'LIVE' "
+    "WHEN 'partner_in_test' THEN o.partner_id = w.owner AND o.mode = 'TEST' "
     "ELSE w.owned = 'anyone' END"
 )
 """SQL: an order `o` is of the owner (`owned`, `owner`) in its row `w` of a batch."""
@@ -26,25 +34,44 @@ def owner_of(caller: Identity) -> Owner:
     if caller.is_operator:
         return "anyone", ""
     if caller.is_partner:
-        return "partner", caller.partner_id or _NOBODY
+        return "partner_in_test" if caller.mode == TEST else "partner", caller.partner_id or _NOBODY
     return "customer", caller.user_id
 
 
 def of_owner(kind: str, alias: str) -> str:
     """SQL: the rows of an owner of this kind, whose id is the parameter `owner`."""
     return {
-        "customer": f"{alias}.customer_id = %(owner)s",
-        # The second half matches the condition of the index.
-        "partner": f"{alias}.partner_id = %(owner)s AND {alias}.partner_id <> ''",
+        "customer": f"{alias}.customer_id = %(owner)s AND {alias}.mode = 'LIVE'",
+        # The second part matches the condition of the index.
+        "partner": f"{alias}.partner_id = %(owner)s AND {alias}.partner_id <> '' AND {alias}.mode = 'LIVE'",
+        "partner_in_test": f"{alias}.partner_id = %(owner)s AND {alias}.mode = 'TEST'",
         "anyone": "true",
     }[kind]
 
 
-def product_owner(caller: Identity) -> str | None:
-    """The partner whose products a caller may change; None for operators, who may change all."""
-    return None if caller.is_operator else caller.partner_id or _NOBODY
+def owners_of(customer_id: str, partner_id: str, mode: str) -> set[Owner]:
+    """All who see an order."""
+    if mode == TEST:
+        return {("partner_in_test", partner_id), ("anyone", "")}
+    return {("customer", customer_id), ("partner", partner_id), ("anyone", "")}
+
+
+class ProductOwner(NamedTuple):
+    """A partner in a mode; None stands for all."""
+
+    partner_id: str | None
+    mode: str | None
+
+
+def product_owner(caller: Identity) -> ProductOwner:
+    """Whose products a caller may change."""
+    if caller.is_operator:
+        return ProductOwner(None, None)
+    return ProductOwner(caller.partner_id or _NOBODY, caller.mode)
 
 
 def of_product_owner(table: Table) -> ColumnElement[bool]:
-    """The products of the parameter `owner`, from `product_owner`."""
-    return func.coalesce(bindparam("owner", type_=Text), table.c.partner_id) == table.c.partner_id
+    """The products of the parameters `partner_id` and `mode`, from `product_owner`."""
+    return (func.coalesce(bindparam("partner_id", type_=Text), table.c.partner_id) == table.c.partner_id) & (
+        func.coalesce(bindparam("mode", type_=Text), table.c.mode) == table.c.mode
+    )

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import grpc
+from weft.api.v1 import mode_pb2
 from weft.user.v1 import user_pb2, user_service_pb2, user_service_pb2_grpc
 
 from deploy.local.state.certificates import Certificates
@@ -20,10 +21,14 @@ class Users(user_service_pb2_grpc.UserServiceServicer):
     address: str = ""
 
     def add(
-        self, user_id: str, partner_id: str, state: user_pb2.UserState.ValueType = user_pb2.USER_STATE_ACTIVE
+        self,
+        user_id: str,
+        partner_id: str,
+        state: user_pb2.UserState.ValueType = user_pb2.USER_STATE_ACTIVE,
+        mode: mode_pb2.Mode.ValueType = mode_pb2.MODE_LIVE,
     ) -> None:
         """A user of a partner."""
-        self.known[user_id] = user_pb2.User(user_id=user_id, partner_id=partner_id, state=state)
+        self.known[user_id] = user_pb2.User(user_id=user_id, partner_id=partner_id, state=state, mode=mode)
 
     async def BatchGetUsers(self, request, context):
         """Those that are known."""

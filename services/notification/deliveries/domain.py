@@ -31,6 +31,7 @@ class Reason(Enum):
     TOO_LONG = "TOO_LONG"
     NOT_CONFIGURED = "NOT_CONFIGURED"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
+    TEST_MODE = "TEST_MODE"
 
 
 @dataclass(frozen=True)

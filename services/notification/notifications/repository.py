@@ -8,37 +8,42 @@ from typing import Any
 from chassis import ids, times
 from chassis.clock import Clock
 from chassis.queues.queue import Queue
+from chassis.security import modes
 from chassis.storage.database import Database, Query, arrays
 from services.notification.channels.channel import Channel
 from services.notification.event_order import by_time
 from services.notification.notifications.notification import NewNotification
 
 # One statement: a notification, its delivery and the delivery's job exist together, once for each event and observer.
+# In TEST nothing is sent: a delivery is kept as skipped, and has no job.
 # Jobs are due by the database's time, as leases are, in case this process's clock is fast.
 _INSERT = Query(
     "WITH given AS (SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, "
-    "delivery_id, text_id, traceparent FROM unnest("
+    "partner_id, mode, delivery_id, text_id, traceparent FROM unnest("
     "%(notification_ids)s::text[], %(event_ids)s::text[], %(observers)s::text[], %(user_ids)s::text[], "
     "%(types)s::text[], %(subject_ids)s::text[], %(data)s::jsonb[], %(in_inbox)s::boolean[], "
-    "%(create_times)s::timestamptz[], %(delivery_ids)s::text[], %(text_ids)s::text[], %(traceparents)s::text[]"
-    ") AS g(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, delivery_id, "
-    "text_id, traceparent)), inserted AS ("
+    "%(create_times)s::timestamptz[], %(partner_ids)s::text[], %(modes)s::text[], %(delivery_ids)s::text[], "
+    "%(text_ids)s::text[], %(traceparents)s::text[]"
+    ") AS g(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode, "
+    "delivery_id, text_id, traceparent)), inserted AS ("
     "INSERT INTO notifications "
-    "(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time) "
-    "SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time FROM given "
+    "(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode) "
+    "SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode "
+    "FROM given "
     "ORDER BY event_id, observer ON CONFLICT (event_id, observer) DO NOTHING RETURNING notification_id"
     "), delivered AS ("
-    "INSERT INTO deliveries (delivery_id, notification_id, channel, state, create_time, update_time) "
-    "SELECT g.delivery_id, g.notification_id, 'EMAIL', 'QUEUED', %(now)s, %(now)s "
-    "FROM given g JOIN inserted USING (notification_id) WHERE g.delivery_id <> '' UNION ALL "
-    "SELECT g.text_id, g.notification_id, 'SMS', 'QUEUED', %(now)s, %(now)s "
-    "FROM given g JOIN inserted USING (notification_id) WHERE g.text_id <> ''"
+    "INSERT INTO deliveries (delivery_id, notification_id, channel, state, reason, create_time, update_time) "
+    "SELECT d.delivery_id, d.notification_id, d.channel, CASE d.mode WHEN 'TEST' THEN 'SKIPPED' ELSE 'QUEUED' END, "
+    "CASE d.mode WHEN 'TEST' THEN 'TEST_MODE' ELSE '' END, %(now)s, %(now)s FROM ("
+    "SELECT delivery_id, notification_id, 'EMAIL' AS channel, mode FROM given UNION ALL "
+    "SELECT text_id, notification_id, 'SMS', mode FROM given) d JOIN inserted USING (notification_id) "
+    "WHERE d.delivery_id <> ''"
     "), texted AS (INSERT INTO sms_jobs (kind, key, payload, traceparent, due, created_at) "
     "SELECT g.type, g.text_id, '', g.traceparent, LEAST(%(now)s, now()), %(now)s "
-    "FROM given g JOIN inserted USING (notification_id) WHERE g.text_id <> ''"
+    "FROM given g JOIN inserted USING (notification_id) WHERE g.text_id <> '' AND g.mode <> 'TEST'"
     ") INSERT INTO email_jobs (kind, key, payload, traceparent, due, created_at) "
     "SELECT g.type, g.delivery_id, '', g.traceparent, LEAST(%(now)s, now()), %(now)s "
-    "FROM given g JOIN inserted USING (notification_id) WHERE g.delivery_id <> ''",
+    "FROM given g JOIN inserted USING (notification_id) WHERE g.delivery_id <> '' AND g.mode <> 'TEST'",
     name="insert notifications",
 )
 
@@ -52,6 +57,8 @@ _PARAMETERS = (
     "data",
     "in_inbox",
     "create_times",
+    "partner_ids",
+    "modes",
     "delivery_ids",
     "text_ids",
     "traceparents",
@@ -96,6 +103,8 @@ def _to_row(new: NewNotification, notification_id: str, create_time: datetime, n
         json.dumps(dict(notification.data)),
         Channel.INBOX in notification.channels,
         create_time,
+        new.event.partner_id,
+        modes.of_message(new.event.mode),
         ids.new("dlv", now) if Channel.EMAIL in notification.channels else "",
         ids.new("dlv", now) if Channel.SMS in notification.channels else "",
         new.traceparent,

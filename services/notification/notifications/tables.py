@@ -22,6 +22,9 @@ notifications = Table(
     Column("in_inbox", Boolean, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("read_time", DateTime(timezone=True)),
+    # The partner and the mode of the event; the partner is empty where there is none.
+    Column("partner_id", Text, nullable=False, server_default=""),
+    Column("mode", Text, nullable=False, server_default="LIVE"),
     # An observer that runs twice notifies once.
     UniqueConstraint("event_id", "observer", name="notifications_once"),
     Index("notifications_inbox", "user_id", "notification_id", postgresql_where=text("in_inbox")),
@@ -31,8 +34,9 @@ notifications = Table(
         "notification_id",
         postgresql_where=text("in_inbox AND read_time IS NULL"),
     ),
+    Index("notifications_in_test", "partner_id", "notification_id", postgresql_where=text("mode = 'TEST'")),
     info={
-        "owner": ("user_id",),
+        "owner": ("user_id", "partner_id"),
         **retention.delete(retention.Expiry("notification_id", timedelta(days=365), id_prefix="ntf")),
     },
 )

@@ -1,12 +1,13 @@
 """An order that is about to be placed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from services.order.domain.order import DomainEvent
 from services.order.domain.payment import Payment
 from services.order.domain.pricing import Line, Price
+from services.order.domain.product import Product
 from services.order.domain.states import OrderState
 
 
@@ -20,12 +21,14 @@ class OrderDraft(NamedTuple):
     external_reference: str
     note: str
     actor: str
+    mode: str = "LIVE"
 
 
 class NewOrder(NamedTuple):
     """An order as it is placed: in its first state, at version 1, with its first event.
 
-    `product_versions`: of each line's product, as the buyer was shown it.
+    `product_versions`: of each line's product, as the buyer was shown it. `reserves`: whether a line takes units from stock;
+    in TEST only those of products of TEST do.
     """
 
     order_id: str
@@ -33,6 +36,7 @@ class NewOrder(NamedTuple):
     partner_id: str
     lines: list[Line]
     product_versions: list[int]
+    reserves: list[bool]
     total_minor: int
     currency: str
     payment: Payment
@@ -43,6 +47,7 @@ class NewOrder(NamedTuple):
     state: OrderState = OrderState.PENDING
     version: int = 1
     domain_event: DomainEvent = DomainEvent("order.placed")
+    mode: str = "LIVE"
 
     @classmethod
     def place(
@@ -51,16 +56,17 @@ class NewOrder(NamedTuple):
         payment_id: str,
         draft: OrderDraft,
         price: Price,
-        product_versions: list[int],
+        products: Sequence[Product],
         now: datetime,
     ) -> "NewOrder":
-        """A draft at its price, with a payment that the provider does not know yet."""
+        """A draft at its price, with a payment that the provider does not know yet. `products`: of its lines."""
         return cls(
             order_id=order_id,
             customer_id=draft.customer_id,
             partner_id=draft.partner_id,
             lines=price.lines,
-            product_versions=product_versions,
+            product_versions=[product.version for product in products],
+            reserves=[product.mode == draft.mode for product in products],
             total_minor=price.total_minor,
             currency=price.currency,
             payment=Payment(payment_id, draft.payment_method, price.total_minor, price.currency),
@@ -68,4 +74,5 @@ class NewOrder(NamedTuple):
             note=draft.note,
             actor=draft.actor,
             placed_at=now,
+            mode=draft.mode,
         )

@@ -73,6 +73,7 @@ class Order:
     payment: Payment
     fulfilment_state: FulfilmentState = FulfilmentState.UNFULFILLED
     fulfilment: Fulfilment | None = None
+    mode: str = "LIVE"
     actor: str = ""
     change: str = ""
     cause: str = ""

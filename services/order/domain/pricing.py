@@ -59,12 +59,12 @@ def merge(lines: Iterable[RequestedLine]) -> dict[str, int]:
     return quantities
 
 
-def price(quantities: Mapping[str, int], catalogue: Mapping[str, Product]) -> Price:
-    """Raises `ProductNotFound`, `ProductInactive` or `CurrencyMixed`."""
+def price(quantities: Mapping[str, int], catalogue: Mapping[str, Product], mode: str = "LIVE") -> Price:
+    """Of an order in a mode; LIVE has no products of TEST. Raises `ProductNotFound`, `ProductInactive` or `CurrencyMixed`."""
     lines, total, currency = [], 0, ""
     for product_id, quantity in quantities.items():
         product = catalogue.get(product_id)
-        if product is None:
+        if product is None or (product.mode != mode and mode == "LIVE"):
             raise ProductNotFound(product_id=product_id)
         if not product.active:
             raise ProductInactive(product_id=product_id)

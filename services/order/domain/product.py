@@ -33,6 +33,7 @@ class Product:
     version: int
     created_at: datetime
     updated_at: datetime
+    mode: str = "LIVE"
 
     @property
     def etag(self) -> str:

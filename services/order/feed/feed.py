@@ -15,7 +15,7 @@ from chassis.telemetry.logs import logger
 from services.order.feed import cursor
 from services.order.feed.cursor import START, Position
 from services.order.order_rows import LINES, is_cut, within_bytes
-from services.order.ownership import KINDS, Owner, of_owner
+from services.order.ownership import KINDS, Owner, of_owner, owners_of
 
 log = logger("feed")
 
@@ -37,7 +37,7 @@ _MAX_TAIL = 1000
 _COLUMNS = (
     "c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.fulfilment_state, c.reason, c.updated_at, o.fulfilment, "
     "o.customer_id, o.partner_id, "
-    "o.currency, o.total_minor, o.payment_id, o.external_reference, o.note, o.created_at, "
+    "o.currency, o.total_minor, o.payment_id, o.external_reference, o.note, o.mode, o.created_at, "
     "l.product_ids, l.titles, l.quantities, l.unit_prices"
 )
 _READ = {
@@ -73,9 +73,9 @@ WITH now AS MATERIALIZED (
   SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
          (SELECT xid FROM order_changes ORDER BY xid DESC, seq DESC LIMIT 1) AS newest)
 SELECT coalesce(now.newest >= now.horizon, false) AS unsettled,
-       c.xid::text, c.seq, c.changed_at, c.customer_id, c.partner_id
+       c.xid::text, c.seq, c.changed_at, c.customer_id, c.partner_id, c.mode
   FROM now LEFT JOIN LATERAL (
-    SELECT xid, seq, changed_at, customer_id, partner_id FROM order_changes
+    SELECT xid, seq, changed_at, customer_id, partner_id, mode FROM order_changes
      WHERE (xid, seq) > (%(xid)s::xid8, %(seq)s::bigint) AND xid < now.horizon ORDER BY xid, seq LIMIT {_MAX_TAIL}) c ON true
  ORDER BY c.xid, c.seq
 """,  # noqa: S608
@@ -194,7 +194,7 @@ class Feed:
         owners: set[Owner] = set()
         for row in rows:
             if row.xid is not None:
-                owners |= {("customer", row.customer_id), ("partner", row.partner_id), ("anyone", "")}
+                owners |= owners_of(row.customer_id, row.partner_id, row.mode)
         for owner in owners & self._watchers.keys():
             for watcher in self._watchers[owner]:
                 watcher.notify()

@@ -51,9 +51,11 @@ order_changes = Table(
     # What happened, such as `order.shipped`, and why; empty for changes made before these columns existed.
     Column("change", Text, nullable=False, server_default=""),
     Column("cause", Text, nullable=False, server_default=""),
+    Column("mode", Text, nullable=False, server_default="LIVE"),
     Index("order_changes_feed", "xid", "seq"),
     Index("order_changes_customer", "customer_id", "xid", "seq"),
     Index("order_changes_partner", "partner_id", "xid", "seq", postgresql_where=text("partner_id <> ''")),
+    Index("order_changes_partner_in_test", "partner_id", "xid", "seq", postgresql_where=text("mode = 'TEST'")),
     info={
         "owner": ("customer_id", "partner_id"),
         **retention.keep("the history of an order; WatchOrders reads it from any cursor"),

@@ -30,10 +30,10 @@ class Checkout:
         self._orders = orders
         self._clock = clock
 
-    async def quote(self, quantities: Mapping[str, int]) -> tuple[Price, bool]:
-        """The current price, and whether every line is in stock."""
+    async def quote(self, quantities: Mapping[str, int], mode: str) -> tuple[Price, bool]:
+        """The current price in a mode, and whether every line is in stock."""
         catalogue = await self._catalogue.refresh(list(quantities))
-        priced = price(quantities, catalogue)
+        priced = price(quantities, catalogue, mode)
         return priced, all(catalogue[product_id].stock >= quantity for product_id, quantity in quantities.items())
 
     async def place(self, draft: OrderDraft, traceparent: str, record: Callable[[NewOrder], Record]) -> Record:
@@ -41,7 +41,7 @@ class Checkout:
 
         Raises the errors of `pricing`, `ExternalReferenceTaken`, and `UniqueViolation` if the key was used before.
         """
-        catalogue, priced = await self._price(draft.quantities)
+        catalogue, priced = await self._price(draft)
         for _ in range(MAX_ATTEMPTS):
             order = self._new_order(draft, priced, catalogue)
             recorded = record(order)
@@ -57,23 +57,23 @@ class Checkout:
                 if violated(error) != insert.STOCK_CONSTRAINT:
                     raise
                 catalogue = await self._catalogue.refresh(list(draft.quantities))
-                priced = price(draft.quantities, catalogue)
+                priced = price(draft.quantities, catalogue, draft.mode)
                 refuse_shortage(draft.quantities, catalogue)
             else:
                 return recorded
         raise Overloaded(retry_after=timedelta(seconds=1))
 
-    async def _price(self, quantities: Mapping[str, int]) -> tuple[Mapping[str, Product], Price]:
-        catalogue = await self._catalogue.get(list(quantities))
+    async def _price(self, draft: OrderDraft) -> tuple[Mapping[str, Product], Price]:
+        catalogue = await self._catalogue.get(list(draft.quantities))
         try:
-            return catalogue, price(quantities, catalogue)
+            return catalogue, price(draft.quantities, catalogue, draft.mode)
         except WeftError:  # the cache may be out of date: nobody is refused because of it
-            catalogue = await self._catalogue.refresh(list(quantities))
-            return catalogue, price(quantities, catalogue)
+            catalogue = await self._catalogue.refresh(list(draft.quantities))
+            return catalogue, price(draft.quantities, catalogue, draft.mode)
 
     def _new_order(self, draft: OrderDraft, priced: Price, catalogue: Mapping[str, Product]) -> NewOrder:
         now = self._clock.now()
         order_id = ids.new("ord", now)
         payment_id = f"pay{order_id.removeprefix('ord')}"
-        versions = [catalogue[line.product_id].version for line in priced.lines]
-        return NewOrder.place(order_id, payment_id, draft, priced, versions, now)
+        products = [catalogue[line.product_id] for line in priced.lines]
+        return NewOrder.place(order_id, payment_id, draft, priced, products, now)

@@ -5,6 +5,7 @@ from weft_client import errors as client_errors
 from weft_internal import InternalWeft
 
 from chassis.errors import ServiceUnavailable
+from chassis.security import modes
 from chassis.security.identity import Identity
 from chassis.ttl_cache import TtlCache
 from services.order.domain.refusals import CustomerNotFound, CustomerRequired
@@ -19,7 +20,7 @@ class Customers:
 
     def __init__(self, clients: InternalWeft) -> None:
         self._clients = clients
-        self._partners: TtlCache[str, str] = TtlCache(CACHE_TTL_S, MAX_CACHED_CUSTOMERS)
+        self._owners: TtlCache[str, tuple[str, str]] = TtlCache(CACHE_TTL_S, MAX_CACHED_CUSTOMERS)
 
     async def resolve(self, caller: Identity, customer_id: str) -> str:
         """The user who buys. Raises `CustomerRequired`, `CustomerNotFound`, or `ServiceUnavailable` if the user service fails."""
@@ -29,13 +30,15 @@ class Customers:
             raise CustomerNotFound(customer_id=customer_id)
         if not customer_id:
             raise CustomerRequired()
-        if customer_id == "me" or not caller.partner_id or await self._partner_of(customer_id) != caller.partner_id:
+        if customer_id == "me" or not caller.partner_id:
+            raise CustomerNotFound(customer_id=customer_id)
+        if await self._owner_of(customer_id) != (caller.partner_id, caller.mode):
             raise CustomerNotFound(customer_id=customer_id)
         return customer_id
 
-    async def _partner_of(self, user_id: str) -> str | None:
-        """The partner of an active user; None if there is no such user."""
-        cached = self._partners.get(user_id)
+    async def _owner_of(self, user_id: str) -> tuple[str, str] | None:
+        """The partner and the mode of an active user; None if there is no such user."""
+        cached = self._owners.get(user_id)
         if cached is not None:
             return cached
         try:
@@ -44,6 +47,7 @@ class Customers:
             raise ServiceUnavailable() from error
         for user in found.users:
             if user.user_id == user_id and user.state == USER_STATE_ACTIVE:
-                self._partners.put(user_id, user.partner_id)
-                return user.partner_id
+                owner = user.partner_id, modes.of_message(user.mode)
+                self._owners.put(user_id, owner)
+                return owner
         return None

@@ -11,6 +11,7 @@ from weft.order.v1.money_pb2 import Money
 
 from chassis.clock import Clock
 from chassis.queues import outbox
+from chassis.security import modes
 from services.order import messages
 from services.order.domain.new_order import NewOrder
 from services.order.domain.order import DomainEvent, Order
@@ -80,6 +81,7 @@ def of_new(order: NewOrder, traceparent: str) -> Event:
         actor=order.actor,
         user_id=order.customer_id,
         partner_id=order.partner_id,
+        mode=modes.to_message(order.mode),
         traceparent=traceparent,
         payload=Any(type_url=_PLACED_URL, value=payload.SerializeToString()),
     )
@@ -97,6 +99,7 @@ def of(order: Order, clock: Clock, traceparent: str) -> list[Event]:
             actor=order.actor,
             user_id=order.customer_id,
             partner_id=order.partner_id,
+            mode=order.mode,
             traceparent=traceparent,
         )
         for number, event in enumerate(order.domain_events, start=1)

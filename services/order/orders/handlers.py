@@ -46,8 +46,8 @@ class OrderHandlers:
         self._streams = streams
         self._pages = pages
 
-    async def QuoteOrder(self, request: pb.QuoteOrderRequest, _: Call) -> pb.QuoteOrderResponse:
-        priced, available = await self._checkout.quote(pricing.merge(request.lines))
+    async def QuoteOrder(self, request: pb.QuoteOrderRequest, call: Call) -> pb.QuoteOrderResponse:
+        priced, available = await self._checkout.quote(pricing.merge(request.lines), call.caller.mode)
         return pb.QuoteOrderResponse(
             lines=messages.lines_to_messages(priced.lines, priced.currency),
             total=Money(amount_minor=priced.total_minor, currency=priced.currency),
@@ -72,6 +72,7 @@ class OrderHandlers:
             external_reference=request.external_reference,
             note=request.note,
             actor=caller.actor,
+            mode=caller.mode,
         )
         return (await self._checkout.place(draft, call.outgoing_traceparent, record)).reply
 

@@ -23,34 +23,39 @@ REFERENCE_CONSTRAINT = "orders_external_reference"
 
 # PostgreSQL runs the data-modifying parts in reverse order of writing, so products, which orders contend for, are locked
 # last and for the shortest time; in the order of their ids, so that two statements never deadlock.
+# `units` are taken from stock; `others` are of orders in TEST, which only need them to be there.
 # Everything is read from `new`, so `settings` is evaluated first: a batch waits for a lock for 400 ms at most.
 # any owner: anyone may order any product; the handler decides for which customer
 _INSERT = Query(
     """
 WITH settings AS MATERIALIZED (SELECT set_config('lock_timeout', '400ms', true)),
 required AS MATERIALIZED (
-  SELECT product_id, units, version FROM unnest(%(product_ids)s::text[], %(units)s::bigint[], %(versions)s::bigint[]) AS t(product_id, units, version)),
+  SELECT product_id, units, others, version
+    FROM unnest(%(product_ids)s::text[], %(units)s::bigint[], %(others)s::bigint[], %(versions)s::bigint[])
+      AS t(product_id, units, others, version)),
 locked AS MATERIALIZED (
   SELECT product_id FROM products WHERE product_id = ANY(%(product_ids)s::text[]) ORDER BY product_id FOR NO KEY UPDATE),
 reserved AS (
-  UPDATE products p SET stock = CASE WHEN p.active AND p.version = required.version THEN p.stock - required.units ELSE -1 END
+  UPDATE products p SET stock = CASE WHEN p.active AND p.version = required.version AND p.stock >= required.units + required.others
+                                     THEN p.stock - required.units ELSE -1 END
     FROM locked JOIN required USING (product_id) WHERE p.product_id = locked.product_id),
 new AS MATERIALIZED (
   SELECT key, fingerprint, reply, order_id, customer_id, partner_id, currency, total, state, version, payment_id,
-         payment_state, method, reference, note, actor, kind, event, traceparent, now
+         payment_state, method, reference, note, actor, mode, kind, event, traceparent, now
     FROM settings CROSS JOIN unnest(
     %(keys)s::bytea[], %(fingerprints)s::bytea[], %(replies)s::bytea[], %(order_ids)s::text[], %(customers)s::text[],
     %(partners)s::text[], %(currencies)s::text[], %(totals)s::bigint[], %(states)s::text[], %(order_versions)s::int[],
     %(payment_ids)s::text[], %(payment_states)s::text[], %(methods)s::text[], %(references)s::text[], %(notes)s::text[],
-    %(actors)s::text[], %(kinds)s::text[], %(events)s::bytea[], %(traceparents)s::text[], %(times)s::timestamptz[]
+    %(actors)s::text[], %(modes)s::text[], %(kinds)s::text[], %(events)s::bytea[], %(traceparents)s::text[], %(times)s::timestamptz[]
   ) AS t(key, fingerprint, reply, order_id, customer_id, partner_id, currency, total, state, version, payment_id,
-         payment_state, method, reference, note, actor, kind, event, traceparent, now)),
+         payment_state, method, reference, note, actor, mode, kind, event, traceparent, now)),
 recorded AS (
   INSERT INTO idempotency (id, fingerprint, reply, created_at) SELECT key, fingerprint, reply, now FROM new),
 inserted AS (
   INSERT INTO orders (order_id, customer_id, partner_id, currency, total_minor, state, payment_id, payment_state,
-                      external_reference, note, created_at, updated_at)
-  SELECT order_id, customer_id, partner_id, currency, total, state, payment_id, payment_state, reference, note, now, now FROM new),
+                      external_reference, note, mode, created_at, updated_at)
+  SELECT order_id, customer_id, partner_id, currency, total, state, payment_id, payment_state, reference, note, mode, now, now
+    FROM new),
 lines AS (
   INSERT INTO order_lines (order_id, line, product_id, title, quantity, unit_price_minor)
   SELECT order_id, line, product_id, title, quantity, price
@@ -60,8 +65,9 @@ payment AS (
   INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, created_at, updated_at)
   SELECT payment_id, order_id, method, total, currency, payment_state, now, now FROM new),
 change AS (
-  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, change, changed_at)
-  SELECT order_id, version, customer_id, partner_id, state, payment_state, '', actor, kind, now FROM new),
+  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, mode, change,
+                             changed_at)
+  SELECT order_id, version, customer_id, partner_id, state, payment_state, '', actor, mode, kind, now FROM new),
 job AS (
   INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
   SELECT 'pay', convert_to(payment_id, 'UTF8'), traceparent, LEAST(now, now()), now FROM new)
@@ -112,18 +118,21 @@ async def find_locks(database: Database, batch: Sequence[OrderInsert]) -> list[l
 
 
 def _products(orders: Sequence[NewOrder]) -> dict[str, str]:
-    """The units required of each product, and the version that the buyers were shown."""
+    """The units required of each product, taken from stock or not, and the version that the buyers were shown."""
     units: dict[str, int] = {}
+    others: dict[str, int] = {}
     versions: dict[str, int] = {}
     for order in orders:
-        for line, version in zip(order.lines, order.product_versions, strict=True):
+        for line, version, reserves in zip(order.lines, order.product_versions, order.reserves, strict=True):
             product_id = line.product_id
-            units[product_id] = units.get(product_id, 0) + line.quantity
+            units[product_id] = units.get(product_id, 0) + (line.quantity if reserves else 0)
+            others[product_id] = others.get(product_id, 0) + (0 if reserves else line.quantity)
             if versions.setdefault(product_id, version) != version:
                 raise NotBatchable
     return {
         "product_ids": pg_arrays.names(units),
         "units": pg_arrays.numbers(units.values()),
+        "others": pg_arrays.numbers(others.values()),
         "versions": pg_arrays.numbers(versions.values()),
     }
 
@@ -144,6 +153,7 @@ def _orders(orders: Sequence[NewOrder]) -> dict[str, str]:
         "references": pg_arrays.texts([o.external_reference for o in orders]),
         "notes": pg_arrays.texts([o.note for o in orders]),
         "actors": pg_arrays.texts([o.actor for o in orders]),
+        "modes": pg_arrays.names([o.mode for o in orders]),
         "times": pg_arrays.names([o.placed_at.isoformat() for o in orders]),
     }
 

@@ -30,7 +30,8 @@ from services.order.ownership import OF_BATCH, of_owner, owner_of
 
 _STORED = (
     "o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
-    "o.external_reference, o.note, o.reason, o.version, o.created_at, o.updated_at, o.fulfilment_state, o.fulfilment"
+    "o.external_reference, o.note, o.reason, o.version, o.created_at, o.updated_at, o.fulfilment_state, o.fulfilment, "
+    "o.mode"
 )
 UNITS = "l.product_ids, l.titles, l.quantities, l.unit_prices"
 COLUMNS = f"{_STORED}, {UNITS}"
@@ -70,7 +71,7 @@ def _list(kind: str, filters: frozenset[str]) -> Query:
 
 
 _AGGREGATE = (
-    "SELECT o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.reason, o.version, o.events, "
+    "SELECT o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.reason, o.version, o.mode, o.events, "
     "o.fulfilment_state, "
     "p.payment_id, p.method, p.state AS payment_state, p.attempt, p.provider_contacted, "
     "p.captured_minor, p.refunded_minor, p.failure_reason, p.failure_code "
@@ -241,4 +242,5 @@ def _order(row: Row) -> Order:
         event_count=row.events,
         payment=payment,
         fulfilment_state=FulfilmentState(row.fulfilment_state),
+        mode=row.mode,
     )

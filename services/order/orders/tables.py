@@ -41,16 +41,19 @@ orders = Table(
     Column("events", Integer, nullable=False, server_default="1"),
     _time("created_at"),
     _time("updated_at"),
+    Column("mode", Text, nullable=False, server_default="LIVE"),
     Column("fulfilment_state", Text, nullable=False, server_default="UNFULFILLED"),
     # What happened to its units (orders/document.py); null until something has.
     Column("fulfilment", JSONB),
     Index("orders_customer", "customer_id", "order_id"),
     Index("orders_partner", "partner_id", "order_id", postgresql_where=text("partner_id <> ''")),
-    # Unique for a partner; not unique for users without one.
+    Index("orders_partner_in_test", "partner_id", "order_id", postgresql_where=text("mode = 'TEST'")),
+    # Unique for a partner and a mode; not unique for users without one.
     Index(
         "orders_external_reference",
         "external_reference",
         text("COALESCE(NULLIF(partner_id, ''), order_id)"),
+        "mode",
         unique=True,
         postgresql_where=text("external_reference <> ''"),
     ),

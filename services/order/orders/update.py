@@ -38,23 +38,24 @@ moved AS (
          events = o.events + new.new_events, updated_at = %(now)s
     FROM locked JOIN new USING (order_id) WHERE o.order_id = locked.order_id AND o.version = new.version - 1
   RETURNING new.order_id, new.state, new.payment_state, new.fulfilment_state, new.reason, new.version, new.actor, new.change,
-            new.cause, new.payment_id, new.captured, new.refunded, new.failure, new.code, new.releases, new.reverses, new.traceparent, o.customer_id, o.partner_id),
+            new.cause, new.payment_id, new.captured, new.refunded, new.failure, new.code, new.releases, new.reverses, new.traceparent, o.customer_id, o.partner_id, o.mode),
 paid AS (
   UPDATE payments p SET state = moved.payment_state, captured_minor = moved.captured, refunded_minor = moved.refunded,
          failure_reason = moved.failure, failure_code = moved.code, updated_at = %(now)s
     FROM moved WHERE p.payment_id = moved.payment_id AND p.state <> moved.payment_state),
 changed AS (
   INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, fulfilment_state, reason, actor,
-                             change, cause, changed_at)
-  SELECT order_id, version, customer_id, partner_id, state, payment_state, fulfilment_state, reason, actor, change, cause, %(now)s
-    FROM moved),
+                             mode, change, cause, changed_at)
+  SELECT order_id, version, customer_id, partner_id, state, payment_state, fulfilment_state, reason, actor, mode, change, cause,
+         %(now)s FROM moved),
 emitted AS (
   INSERT INTO outbox (kind, payload, traceparent, due, created_at)
   SELECT e.kind, e.payload, moved.traceparent, LEAST(%(now)s, now()), %(now)s
     FROM unnest(%(event_orders)s::text[], %(kinds)s::text[], %(payloads)s::bytea[]) WITH ORDINALITY
          AS e(order_id, kind, payload, n) JOIN moved USING (order_id) ORDER BY e.n),
 freed AS MATERIALIZED (
-  SELECT product_id, sum(quantity) AS units FROM order_lines JOIN moved USING (order_id) WHERE releases GROUP BY product_id),
+  SELECT l.product_id, sum(l.quantity) AS units FROM order_lines l JOIN moved USING (order_id)
+    JOIN products p ON p.product_id = l.product_id AND p.mode = moved.mode WHERE moved.releases GROUP BY l.product_id),
 locked_products AS MATERIALIZED (
   SELECT product_id FROM products WHERE product_id IN (SELECT product_id FROM freed) ORDER BY product_id FOR NO KEY UPDATE),
 released AS (

@@ -6,6 +6,7 @@ from weft.order.v1.money_pb2 import Money
 
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
+from chassis.security import modes
 from chassis.storage.database import Row
 from services.order.domain.refusals import PaymentNotFound
 from services.order.messages import FAILURE_CODES, PAYMENT_STATES, timestamp
@@ -52,4 +53,5 @@ def to_message(row: Row) -> payment_pb2.Payment:
         failure_code=FAILURE_CODES[row.failure_code],
         create_time=timestamp(row.created_at),
         update_time=timestamp(row.updated_at),
+        mode=modes.to_message(row.mode),
     )

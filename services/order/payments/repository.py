@@ -25,7 +25,7 @@ SELECT payment_id FROM free
 )
 _COLUMNS = (
     "p.payment_id, p.order_id, p.amount_minor, p.currency, p.state, p.captured_minor, p.refunded_minor, p.failure_reason, "
-    "p.failure_code, p.created_at, p.updated_at"
+    "p.failure_code, p.created_at, p.updated_at, o.mode"
 )
 
 
@@ -43,7 +43,7 @@ def _list(kind: str, filters: frozenset[str]) -> Query:
     """A payment has the age and the owner of its order, so the indexes of orders serve both."""
     where = " AND ".join([of_owner(kind, "o"), *(_FILTERS[name] for name in sorted(filters))])
     return Query(
-        f"SELECT {_COLUMNS} FROM (SELECT order_id, payment_id FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(limit)s) o "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM (SELECT order_id, payment_id, mode FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(limit)s) o "  # noqa: S608
         "JOIN payments p ON p.payment_id = o.payment_id ORDER BY o.order_id DESC",
         "list payments",
     )

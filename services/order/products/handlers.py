@@ -9,6 +9,7 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
+from chassis.security import modes
 from chassis.storage.database import Database, violated
 from services.order.domain.product import OutOfStock, Product, ProductNotFound
 from services.order.messages import timestamp
@@ -26,7 +27,7 @@ class ProductHandlers:
         self._clock = clock
 
     async def CreateProduct(self, request: pb.CreateProductRequest, call: Call) -> product_pb2.Product:
-        """The product of a partner is the partner's; that of an operator is platform-owned."""
+        """The product of a partner is the partner's, in the mode of its client; that of an operator is platform-owned."""
         currencies.require("price.currency", request.price.currency)
         now = self._clock.now()
         product = Product(
@@ -40,6 +41,7 @@ class ProductHandlers:
             version=1,
             created_at=now,
             updated_at=now,
+            mode=call.caller.mode,
         )
         reply = to_message(product)
         async with self._database.transaction() as tx:
@@ -54,8 +56,9 @@ class ProductHandlers:
         return to_message(product)
 
     async def ListProducts(self, request: pb.ListProductsRequest, _: Call) -> pb.ListProductsResponse:
-        page = self._pages.read(request, query={"list": "products"})
-        found = await self._products.list(page.limit, page.after)
+        mode = modes.of_message(request.mode)
+        page = self._pages.read(request, query={"list": "products"} | ({} if mode == modes.LIVE else {"mode": mode}))
+        found = await self._products.list(mode, page.limit, page.after)
         products, token = self._pages.split(page, found, to_message, key="product_id")
         return pb.ListProductsResponse(products=products, next_page_token=token)
 
@@ -109,4 +112,5 @@ def to_message(product: Product) -> product_pb2.Product:
         create_time=timestamp(product.created_at),
         update_time=timestamp(product.updated_at),
         etag=product.etag,
+        mode=modes.to_message(product.mode),
     )

@@ -7,7 +7,7 @@ from sqlalchemy import ARRAY, Text, bindparam, func, insert, select, update
 
 from chassis.storage.database import Database, Query, Transaction
 from services.order.domain.product import Product
-from services.order.ownership import of_product_owner
+from services.order.ownership import ProductOwner, of_product_owner
 from services.order.products.tables import products
 
 _ALL = select(products)
@@ -25,7 +25,7 @@ _LOCK = Query(
 )
 # any owner: the catalogue is public
 _LIST = Query(
-    _ALL.where(products.c.product_id < bindparam("after"))
+    _ALL.where(products.c.product_id < bindparam("after"), products.c.mode == bindparam("mode"))
     .order_by(products.c.product_id.desc())
     .limit(bindparam("limit")),
     "list products",
@@ -59,7 +59,7 @@ _NEWEST = "prd_~"
 
 
 class ProductRepository:
-    """`owner`: a partner's id, or None for an operator, who may change all products."""
+    """Products of both modes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -73,14 +73,14 @@ class ProductRepository:
         """Those that exist, in no order."""
         return [Product(*row) for row in await self._database.all(_LIST_BY_IDS, product_ids=[*product_ids])]
 
-    async def list(self, limit: int, after: str) -> Sequence[Product]:
-        """Newest first, after the id `after`; from the newest if it is empty."""
-        rows = await self._database.all(_LIST, after=after or _NEWEST, limit=limit)
+    async def list(self, mode: str, limit: int, after: str) -> Sequence[Product]:
+        """Those of a mode, newest first, after the id `after`; from the newest if it is empty."""
+        rows = await self._database.all(_LIST, mode=mode, after=after or _NEWEST, limit=limit)
         return [Product(*row) for row in rows]
 
-    async def lock(self, tx: Transaction, product_id: str, owner: str | None) -> Product | None:
+    async def lock(self, tx: Transaction, product_id: str, owner: ProductOwner) -> Product | None:
         """The owner's product, locked until the transaction ends."""
-        row = await tx.first(_LOCK, product_id=product_id, owner=owner)
+        row = await tx.first(_LOCK, product_id=product_id, **owner._asdict())
         return Product(*row) if row else None
 
     async def insert(self, tx: Transaction, product: Product) -> None:

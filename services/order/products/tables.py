@@ -6,6 +6,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Index,
     Table,
     Text,
 )
@@ -33,6 +34,9 @@ products = Table(
     Column("version", BigInteger, nullable=False),
     _time("created_at"),
     _time("updated_at"),
+    # What is sold in TEST only; orders in TEST may also have products of LIVE, and leave their stock as it is.
+    Column("mode", Text, nullable=False, server_default="LIVE"),
+    Index("products_of_mode", "mode", "product_id"),
     CheckConstraint("stock >= 0", name="products_stock_not_negative"),
     # Stock changes with every order: free space on the page allows updates without index writes (HOT).
     postgresql_with={"fillfactor": "50"},

@@ -1,12 +1,12 @@
 """The ownership matrix: derived from `owner`, over the wire, of every service; a new RPC is in it without being named."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Any
 
 import pytest
-from weft.api.v1 import plan_pb2
+from weft.api.v1 import mode_pb2, plan_pb2
 from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc, inbox_service_pb2, inbox_service_pb2_grpc
 from weft.user.v1 import partner_service_pb2, partner_service_pb2_grpc, user_service_pb2, user_service_pb2_grpc
 
@@ -25,21 +25,25 @@ ORDER, USER, NOTIFICATION = "weft.order.v1", "weft.user.v1", "weft.notification.
 COUNTED = {"weft.notification.v1.InboxService.CountUnread", "weft.notification.v1.InboxService.MarkRead"}
 """They answer without the id of anything; a test of their own counts."""
 SCOPES = " ".join(CONTRACT.scopes)
+TEST = "_in_TEST"
 
 
-def actors(harness: Harness, **owners: tuple[str, str]) -> tuple[Actor, ...]:
-    """Owners by group: the id of a user and that of a partner, either of them empty; an operator, and nobody."""
+def actors(harness: Harness, owners: Mapping[str, tuple[str, str]]) -> tuple[Actor, ...]:
+    """Owners by group: the id of a user and that of a partner, either of them empty; an operator, and nobody.
+
+    A group whose name ends with TEST is what a partner has in that mode; its customers do not sign in.
+    """
     found = [
         Actor("nobody", None, ""),
         Actor("an operator", Caller.OPERATOR, "", harness.issuer.operator(ids.new("usr"), SCOPES)),
     ]
     for group, (user, partner) in owners.items():
-        if user:
+        mode = "TEST" if group.endswith(TEST) else "LIVE"
+        if user and mode == "LIVE":
             found.append(Actor(f"the user of {group}", Caller.USER, group, harness.issuer.user(user, SCOPES)))
         if partner:
-            found.append(
-                Actor(f"the partner of {group}", Caller.PARTNER, group, harness.issuer.partner(partner, SCOPES))
-            )
+            token = harness.issuer.partner(partner, SCOPES, mode=mode)
+            found.append(Actor(f"the partner of {group}", Caller.PARTNER, group, token))
     return tuple(found)
 
 
@@ -51,6 +55,8 @@ async def order_world(harness: Harness) -> AsyncIterator[World]:
     for group, user in users.items():
         known.add(user, partners[group])
     owners = {group: (users[group], partners[group]) for group in users} | {"ann": (ids.new("usr"), "")}
+    owners["acme" + TEST] = (ids.new("usr"), partners["acme"])
+    known.add(owners["acme" + TEST][0], partners["acme"], mode=mode_pb2.MODE_TEST)
     async with (
         order_users.serving(known, harness.certificates) as known.address,
         harness.running("order", peers={"user": [known.address]}, work=False) as running,
@@ -59,13 +65,15 @@ async def order_world(harness: Harness) -> AsyncIterator[World]:
 
         async def create(group: str) -> Ids:
             user, partner = owners[group]
-            token = shop.partner(partner) if partner else harness.issuer.user(user, SCOPES)
-            product = await shop.product(token=shop.partner(partner) if partner else "")
+            mode = "TEST" if group.endswith(TEST) else "LIVE"
+            by_partner = harness.issuer.partner(partner, shops.SCOPES, mode=mode) if partner else ""
+            token = by_partner or harness.issuer.user(user, SCOPES)
+            product = await shop.product(token=by_partner)
             order = await shop.order((product, 1), token=token, customer_id=user)
             made = {"order_id": order.order_id, "payment_id": order.payment_id, "customer_id": user}
             return made | {"product_id": product}
 
-        yield World(running, actors(harness, **owners), create)
+        yield World(running, actors(harness, owners), create)
 
 
 @asynccontextmanager
@@ -92,14 +100,21 @@ async def user_world(harness: Harness) -> AsyncIterator[World]:
                 user_service_pb2.CreateUserRequest(email=f"{group}@example.com"), metadata=token
             )
             owners[group] = (user.user_id, partner)
+        partner = owners["acme"][1]
+        token = [("authorization", harness.issuer.partner(partner, SCOPES, mode="TEST"))]
+        customer = user_service_pb2.CreateUserRequest(email="acme@example.com")
+        owners["acme" + TEST] = ((await user_rpc.CreateUser(customer, metadata=token)).user_id, partner)
 
         async def create(group: str) -> Ids:
             user, partner = owners[group]
-            new = partner_service_pb2.CreateClientRequest(partner_id=partner, display_name="Shop", scopes=granted)
+            mode = mode_pb2.MODE_TEST if group.endswith(TEST) else mode_pb2.MODE_LIVE
+            new = partner_service_pb2.CreateClientRequest(
+                partner_id=partner, display_name="Shop", scopes=granted, mode=mode
+            )
             client = await partner_rpc.CreateClient(new, metadata=operator)
             return {"user_id": user, "partner_id": partner, "client_id": client.client_id}
 
-        yield World(running, actors(harness, **owners), create)
+        yield World(running, actors(harness, owners), create)
 
 
 @asynccontextmanager
@@ -124,7 +139,7 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
             await until(arrived, "the notification to arrive")
             return {"notification_id": found[0]}
 
-        yield World(running, actors(harness, **owners), create)
+        yield World(running, actors(harness, owners), create)
 
 
 WORLDS = {ORDER: order_world, USER: user_world, NOTIFICATION: notification_world}

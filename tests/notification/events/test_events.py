@@ -5,7 +5,8 @@ import asyncio
 import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
-from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc
+from weft.api.v1.mode_pb2 import MODE_LIVE, MODE_TEST
+from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc, inbox_service_pb2
 from weft.order.v1 import events_pb2 as orders
 
 from chassis import ids
@@ -32,6 +33,27 @@ async def test_a_batch_takes_effect_once(service: Service) -> None:
         ("order.placed", "ord_2"),
     ]
     assert len(service.receiver.mails) == 1
+
+
+async def test_what_happens_in_test_is_kept_and_not_sent(service: Service) -> None:
+    service.users.add(ANN)
+    in_test = events.confirmed(ANN)
+    in_test.mode, in_test.partner_id = MODE_TEST, "prt_1"
+    live = events.confirmed(ANN)
+    live.mode = MODE_LIVE
+    assert await service.publish(in_test, live, events.confirmed(ANN)) == 3  # the third is of a release before modes
+    await service.wait_until_idle()
+    assert len(service.receiver.mails) == 2
+    rows = await service.rows(
+        "SELECT n.partner_id, n.mode, d.state, d.reason FROM notifications n JOIN deliveries d USING (notification_id) "
+        "ORDER BY n.mode"
+    )
+    assert [tuple(row) for row in rows] == [
+        *[("", "LIVE", "SENT", "")] * 2,
+        ("prt_1", "TEST", "SKIPPED", "TEST_MODE"),
+    ]
+    reply = await service.inbox.ListInbox(inbox_service_pb2.ListInboxRequest(), metadata=service.as_user(ANN))
+    assert len(reply.items) == 2
 
 
 async def test_an_event_that_is_twice_in_a_batch_is_one(service: Service) -> None:

@@ -8,6 +8,7 @@ from services.order.domain.new_order import NewOrder, OrderDraft
 from services.order.domain.order import Order, OrderMoveRefused, Step
 from services.order.domain.payment import FailureCode, Payment
 from services.order.domain.pricing import Line, Price
+from services.order.domain.product import Product
 from services.order.domain.refusals import OrderNotCancellable
 from services.order.domain.states import OrderState, PaymentState
 
@@ -29,7 +30,9 @@ def emitted(of: Order) -> list[tuple[str, str, int]]:
 def test_a_new_order_is_pending_and_emits_order_placed() -> None:
     draft = OrderDraft("usr_1", "", {"prd_1": 2}, "pm_sandbox_ok", "ref", "note", "usr_1")
     price = Price([Line("prd_1", "Ink", 2, 250)], 500, "EUR")
-    new = NewOrder.place("ord_1", "pay_1", draft, price, [7], datetime(2026, 1, 1, tzinfo=UTC))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    ink = Product("prd_1", "", "Ink", 250, "EUR", 9, True, 7, now, now)
+    new = NewOrder.place("ord_1", "pay_1", draft, price, [ink], now)
     assert (new.state, new.version, new.domain_event.type) == (O.PENDING, 1, "order.placed")
     assert new.payment == Payment("pay_1", "pm_sandbox_ok", 500, "EUR")
     assert (new.payment.state, new.payment.provider_contacted) == (P.PENDING, False)

@@ -5,6 +5,7 @@ import secrets
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
+from weft.api.v1 import mode_pb2
 from weft.order.v1.money_pb2 import Money
 from weft.order.v1.product_pb2 import Product
 from weft.order.v1.product_service_pb2 import (
@@ -42,7 +43,15 @@ async def test_a_product_is_read_by_anyone_as_it_was_made(quiet_shop: Shop) -> N
     headers = dict(await call.initial_metadata())
     assert (headers["x-http-status"], headers["location"]) == ("201", f"/v1/products/{made.product_id}")
     assert made.create_time == made.update_time
-    expected = Product(title="Ink", price=request.price, stock=7, active=True, etag="1", product_id=made.product_id)
+    expected = Product(
+        title="Ink",
+        price=request.price,
+        stock=7,
+        active=True,
+        etag="1",
+        mode=mode_pb2.MODE_LIVE,
+        product_id=made.product_id,
+    )
     expected.create_time.CopyFrom(made.create_time)
     expected.update_time.CopyFrom(made.update_time)
     assert made == expected

@@ -13,6 +13,7 @@ from typing import Any
 from typing import Literal
 from typing import Required
 from typing import TypedDict
+from weft.api.v1 import mode_pb2 as api_mode_pb2
 from weft.api.v1 import plan_pb2 as api_plan_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
@@ -120,6 +121,9 @@ class ProductDict(TypedDict, total=False):
     """Changes with every update of the product other than its stock. An update with a stale etag is refused; without one,
     nothing is checked.
     """
+
+    mode: ModeName | api_mode_pb2.Mode.ValueType
+    """The mode of the client that added it. A product of TEST can be ordered in TEST only."""
 
 
 class AuthorizeRequestDict(TypedDict, total=False):

@@ -23,19 +23,20 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
 from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweft/order/v1/payment.proto\x12\rweft.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19weft/order/v1/money.proto\x1a\x19weft/order/v1/order.proto\"\xd9\x03\n\x07Payment\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\x1b.weft.order.v1.PaymentStateR\x05state\x12%\n\x0e\x63\x61ptured_minor\x18\x05 \x01(\x03R\rcapturedMinor\x12%\n\x0erefunded_minor\x18\x06 \x01(\x03R\rrefundedMinor\x12%\n\x0e\x66\x61ilure_reason\x18\x07 \x01(\tR\rfailureReason\x12;\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x44\n\x0c\x66\x61ilure_code\x18\n \x01(\x0e\x32!.weft.order.v1.PaymentFailureCodeR\x0b\x66\x61ilureCode*\xb3\x01\n\x12PaymentFailureCode\x12$\n PAYMENT_FAILURE_CODE_UNSPECIFIED\x10\x00\x12+\n\'PAYMENT_FAILURE_CODE_INSUFFICIENT_FUNDS\x10\x01\x12\'\n#PAYMENT_FAILURE_CODE_METHOD_UNKNOWN\x10\x02\x12!\n\x1dPAYMENT_FAILURE_CODE_DECLINED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweft/order/v1/payment.proto\x12\rweft.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x19weft/order/v1/money.proto\x1a\x19weft/order/v1/order.proto\"\x80\x04\n\x07Payment\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\x1b.weft.order.v1.PaymentStateR\x05state\x12%\n\x0e\x63\x61ptured_minor\x18\x05 \x01(\x03R\rcapturedMinor\x12%\n\x0erefunded_minor\x18\x06 \x01(\x03R\rrefundedMinor\x12%\n\x0e\x66\x61ilure_reason\x18\x07 \x01(\tR\rfailureReason\x12;\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x44\n\x0c\x66\x61ilure_code\x18\n \x01(\x0e\x32!.weft.order.v1.PaymentFailureCodeR\x0b\x66\x61ilureCode\x12%\n\x04mode\x18\x0b \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode*\xb3\x01\n\x12PaymentFailureCode\x12$\n PAYMENT_FAILURE_CODE_UNSPECIFIED\x10\x00\x12+\n\'PAYMENT_FAILURE_CODE_INSUFFICIENT_FUNDS\x10\x01\x12\'\n#PAYMENT_FAILURE_CODE_METHOD_UNKNOWN\x10\x02\x12!\n\x1dPAYMENT_FAILURE_CODE_DECLINED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.order.v1.payment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PAYMENTFAILURECODE']._serialized_start=610
-  _globals['_PAYMENTFAILURECODE']._serialized_end=789
-  _globals['_PAYMENT']._serialized_start=134
-  _globals['_PAYMENT']._serialized_end=607
+  _globals['_PAYMENTFAILURECODE']._serialized_start=673
+  _globals['_PAYMENTFAILURECODE']._serialized_end=852
+  _globals['_PAYMENT']._serialized_start=158
+  _globals['_PAYMENT']._serialized_end=670
 # @@protoc_insertion_point(module_scope)

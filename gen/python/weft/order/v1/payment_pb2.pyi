@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from weft.api.v1 import mode_pb2 as _mode_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
 from weft.order.v1 import order_pb2 as _order_pb2
 import builtins as _builtins
@@ -64,6 +65,7 @@ class Payment(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     FAILURE_CODE_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """Prefix `pay_`."""
     order_id: _builtins.str
@@ -78,6 +80,8 @@ class Payment(_message.Message):
     """Why the payment failed, in the provider's words, for people; otherwise empty. Programs read `failure_code`."""
     failure_code: Global___PaymentFailureCode.ValueType
     """Why the payment failed; otherwise unspecified."""
+    mode: _mode_pb2.Mode.ValueType
+    """The mode of the order."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """The amount to pay."""
@@ -103,10 +107,11 @@ class Payment(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         failure_code: Global___PaymentFailureCode.ValueType = ...,
+        mode: _mode_pb2.Mode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "captured_minor", b"captured_minor", "create_time", b"create_time", "failure_code", b"failure_code", "failure_reason", b"failure_reason", "order_id", b"order_id", "payment_id", b"payment_id", "refunded_minor", b"refunded_minor", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "captured_minor", b"captured_minor", "create_time", b"create_time", "failure_code", b"failure_code", "failure_reason", b"failure_reason", "mode", b"mode", "order_id", b"order_id", "payment_id", b"payment_id", "refunded_minor", b"refunded_minor", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

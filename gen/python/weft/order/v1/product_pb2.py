@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweft/order/v1/product.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19weft/order/v1/money.proto\"\xf9\x02\n\x07Product\x12*\n\nproduct_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tproductId\x12%\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01H\x00R\x05title\x88\x01\x01\x12*\n\x05price\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x1a\n\x05stock\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x05stock\x12\x1b\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x01R\x06\x61\x63tive\x88\x01\x01\x12\x41\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tagB\x08\n\x06_titleB\t\n\x07_activeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweft/order/v1/product.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x19weft/order/v1/money.proto\"\xa6\x03\n\x07Product\x12*\n\nproduct_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tproductId\x12%\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01H\x00R\x05title\x88\x01\x01\x12*\n\x05price\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x1a\n\x05stock\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x05stock\x12\x1b\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x01R\x06\x61\x63tive\x88\x01\x01\x12\x41\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\x12+\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeB\x04\xe2\x41\x01\x03R\x04modeB\x08\n\x06_titleB\t\n\x07_activeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCT'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_PRODUCT'].fields_by_name['etag']._loaded_options = None
   _globals['_PRODUCT'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
-  _globals['_PRODUCT']._serialized_start=169
-  _globals['_PRODUCT']._serialized_end=546
+  _globals['_PRODUCT'].fields_by_name['mode']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['mode']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCT']._serialized_start=193
+  _globals['_PRODUCT']._serialized_end=615
 # @@protoc_insertion_point(module_scope)

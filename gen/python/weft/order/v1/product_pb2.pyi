@@ -6,6 +6,7 @@ isort:skip_file
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from weft.api.v1 import mode_pb2 as _mode_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -32,6 +33,7 @@ class Product(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """Prefix `prd_`."""
     title: _builtins.str
@@ -44,6 +46,8 @@ class Product(_message.Message):
     """Changes with every update of the product other than its stock. An update with a stale etag is refused; without one,
     nothing is checked.
     """
+    mode: _mode_pb2.Mode.ValueType
+    """The mode of the client that added it. A product of TEST can be ordered in TEST only."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Current price of one unit. Existing orders keep the price at which they were placed."""
@@ -67,10 +71,11 @@ class Product(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        mode: _mode_pb2.Mode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_title", b"_title", "active", b"active", "create_time", b"create_time", "price", b"price", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_title", b"_title", "active", b"active", "create_time", b"create_time", "etag", b"etag", "price", b"price", "product_id", b"product_id", "stock", b"stock", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_title", b"_title", "active", b"active", "create_time", b"create_time", "etag", b"etag", "mode", b"mode", "price", b"price", "product_id", b"product_id", "stock", b"stock", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__active: _TypeAlias = _typing.Literal["active"]  # noqa: Y015
     _WhichOneofArgType__active: _TypeAlias = _typing.Literal["_active", b"_active"]  # noqa: Y015

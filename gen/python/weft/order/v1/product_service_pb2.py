@@ -26,12 +26,13 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
 from weft.order.v1 import product_pb2 as weft_dot_order_dot_v1_dot_product__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/product_service.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x18weft/api/v1/policy.proto\x1a\x19weft/order/v1/money.proto\x1a\x1bweft/order/v1/product.proto\"\x99\x01\n\x14\x43reateProductRequest\x12$\n\x05title\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x05title\x12\x36\n\x05price\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x05price\x12#\n\x05stock\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00R\x05stock\"`\n\x11GetProductRequest\x12K\n\nproduct_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tproductId\"d\n\x13ListProductsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\"r\n\x14ListProductsResponse\x12\x32\n\x08products\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.ProductR\x08products\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x91\x01\n\x14UpdateProductRequest\x12<\n\x07product\x18\x01 \x01(\x0b\x32\x16.weft.order.v1.ProductB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x07product\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"\x95\x01\n\x12\x41\x64justStockRequest\x12K\n\nproduct_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tproductId\x12\x32\n\x05\x64\x65lta\x18\x02 \x01(\x03\x42\x1c\xe2\x41\x01\x02\xbaH\x15\"\x13\x18\x80\x94\xeb\xdc\x03(\x80\xec\x94\xa3\xfc\xff\xff\xff\xff\x01\x38\x00R\x05\x64\x65lta2\x87\x06\n\x0eProductService\x12v\n\rCreateProduct\x12#.weft.order.v1.CreateProductRequest\x1a\x16.weft.order.v1.Product\"(\x8a\xe7\x18\r\n\x02\x04\x03\x10\n \x02\x30\x02@\xc9\x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/products:\x01*\x12\x86\x01\n\nGetProduct\x12 .weft.order.v1.GetProductRequest\x1a\x16.weft.order.v1.Product\">\x90\x02\x01\x8a\xe7\x18\x16\n\x01\x01J\x11PRODUCT_NOT_FOUND\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/products/{product_id}\x12w\n\x0cListProducts\x12\".weft.order.v1.ListProductsRequest\x1a#.weft.order.v1.ListProductsResponse\"\x1e\x90\x02\x01\x8a\xe7\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/products\x12\xb6\x01\n\rUpdateProduct\x12#.weft.order.v1.UpdateProductRequest\x1a\x16.weft.order.v1.Product\"h\x90\x02\x02\x8a\xe7\x18/\n\x02\x04\x03\x10\n\x1a\x12product.product_id \x02J\x11PRODUCT_NOT_FOUND\x82\xd3\xe4\x93\x02,2!/v1/products/{product.product_id}:\x07product\x12\xb5\x01\n\x0b\x41\x64justStock\x12!.weft.order.v1.AdjustStockRequest\x1a\x16.weft.order.v1.Product\"k\x8a\xe7\x18\x37\n\x02\x04\x03\x10\n\x1a\nproduct_id \x02\x30\x01J\x11PRODUCT_NOT_FOUNDJ\x0cOUT_OF_STOCK\x82\xd3\xe4\x93\x02*\"%/v1/products/{product_id}:adjustStock:\x01*\x1a\n\x8a\xe7\x18\x06 \x01*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/product_service.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x16weft/api/v1/mode.proto\x1a\x18weft/api/v1/policy.proto\x1a\x19weft/order/v1/money.proto\x1a\x1bweft/order/v1/product.proto\"\x99\x01\n\x14\x43reateProductRequest\x12$\n\x05title\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x05title\x12\x36\n\x05price\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x05price\x12#\n\x05stock\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00R\x05stock\"`\n\x11GetProductRequest\x12K\n\nproduct_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tproductId\"\x95\x01\n\x13ListProductsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12/\n\x04mode\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\"r\n\x14ListProductsResponse\x12\x32\n\x08products\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.ProductR\x08products\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x91\x01\n\x14UpdateProductRequest\x12<\n\x07product\x18\x01 \x01(\x0b\x32\x16.weft.order.v1.ProductB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x07product\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"\x95\x01\n\x12\x41\x64justStockRequest\x12K\n\nproduct_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tproductId\x12\x32\n\x05\x64\x65lta\x18\x02 \x01(\x03\x42\x1c\xe2\x41\x01\x02\xbaH\x15\"\x13\x18\x80\x94\xeb\xdc\x03(\x80\xec\x94\xa3\xfc\xff\xff\xff\xff\x01\x38\x00R\x05\x64\x65lta2\x87\x06\n\x0eProductService\x12v\n\rCreateProduct\x12#.weft.order.v1.CreateProductRequest\x1a\x16.weft.order.v1.Product\"(\x8a\xe7\x18\r\n\x02\x04\x03\x10\n \x02\x30\x02@\xc9\x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/products:\x01*\x12\x86\x01\n\nGetProduct\x12 .weft.order.v1.GetProductRequest\x1a\x16.weft.order.v1.Product\">\x90\x02\x01\x8a\xe7\x18\x16\n\x01\x01J\x11PRODUCT_NOT_FOUND\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/products/{product_id}\x12w\n\x0cListProducts\x12\".weft.order.v1.ListProductsRequest\x1a#.weft.order.v1.ListProductsResponse\"\x1e\x90\x02\x01\x8a\xe7\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/products\x12\xb6\x01\n\rUpdateProduct\x12#.weft.order.v1.UpdateProductRequest\x1a\x16.weft.order.v1.Product\"h\x90\x02\x02\x8a\xe7\x18/\n\x02\x04\x03\x10\n\x1a\x12product.product_id \x02J\x11PRODUCT_NOT_FOUND\x82\xd3\xe4\x93\x02,2!/v1/products/{product.product_id}:\x07product\x12\xb5\x01\n\x0b\x41\x64justStock\x12!.weft.order.v1.AdjustStockRequest\x1a\x16.weft.order.v1.Product\"k\x8a\xe7\x18\x37\n\x02\x04\x03\x10\n\x1a\nproduct_id \x02\x30\x01J\x11PRODUCT_NOT_FOUNDJ\x0cOUT_OF_STOCK\x82\xd3\xe4\x93\x02*\"%/v1/products/{product_id}:adjustStock:\x01*\x1a\n\x8a\xe7\x18\x06 \x01*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +51,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['mode']._loaded_options = None
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['mode']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_UPDATEPRODUCTREQUEST'].fields_by_name['product']._loaded_options = None
   _globals['_UPDATEPRODUCTREQUEST'].fields_by_name['product']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_ADJUSTSTOCKREQUEST'].fields_by_name['product_id']._loaded_options = None
@@ -68,18 +71,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCTSERVICE'].methods_by_name['UpdateProduct']._serialized_options = b'\220\002\002\212\347\030/\n\002\004\003\020\n\032\022product.product_id \002J\021PRODUCT_NOT_FOUND\202\323\344\223\002,2!/v1/products/{product.product_id}:\007product'
   _globals['_PRODUCTSERVICE'].methods_by_name['AdjustStock']._loaded_options = None
   _globals['_PRODUCTSERVICE'].methods_by_name['AdjustStock']._serialized_options = b'\212\347\0307\n\002\004\003\020\n\032\nproduct_id \0020\001J\021PRODUCT_NOT_FOUNDJ\014OUT_OF_STOCK\202\323\344\223\002*\"%/v1/products/{product_id}:adjustStock:\001*'
-  _globals['_CREATEPRODUCTREQUEST']._serialized_start=263
-  _globals['_CREATEPRODUCTREQUEST']._serialized_end=416
-  _globals['_GETPRODUCTREQUEST']._serialized_start=418
-  _globals['_GETPRODUCTREQUEST']._serialized_end=514
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=516
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=616
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=618
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=732
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=735
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=880
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=883
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=1032
-  _globals['_PRODUCTSERVICE']._serialized_start=1035
-  _globals['_PRODUCTSERVICE']._serialized_end=1810
+  _globals['_CREATEPRODUCTREQUEST']._serialized_start=287
+  _globals['_CREATEPRODUCTREQUEST']._serialized_end=440
+  _globals['_GETPRODUCTREQUEST']._serialized_start=442
+  _globals['_GETPRODUCTREQUEST']._serialized_end=538
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=541
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=690
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=692
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=806
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=809
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=954
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=957
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=1106
+  _globals['_PRODUCTSERVICE']._serialized_start=1109
+  _globals['_PRODUCTSERVICE']._serialized_end=1884
 # @@protoc_insertion_point(module_scope)

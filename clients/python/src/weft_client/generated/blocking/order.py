@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from google.protobuf import field_mask_pb2 as protobuf_field_mask_pb2
 from google.protobuf import timestamp_pb2 as protobuf_timestamp_pb2
+from weft.api.v1 import mode_pb2 as api_mode_pb2
 from weft.order.v1 import fulfilment_pb2 as order_fulfilment_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
 from weft.order.v1 import order_event_pb2 as order_order_event_pb2
@@ -421,6 +422,7 @@ class Products:
         *,
         page_size: int | None = None,
         page_token: str | None = None,
+        mode: types.ModeName | api_mode_pb2.Mode.ValueType | None = None,
         timeout: float | None = None,
     ) -> parts.Pages[order_product_pb2.Product, order_product_service_pb2.ListProductsResponse]:
         """Lists products, newest first.
@@ -428,11 +430,13 @@ class Products:
         Args:
             page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
             page_token: Page token from a previous response.
+            mode: Products of this mode; LIVE by default.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = order_product_service_pb2.ListProductsRequest(
             page_size=arguments.plain(page_size),
             page_token=arguments.plain(page_token),
+            mode=arguments.enum('MODE_', mode),
         )
         return parts.Pages(self._list_products, request, 'products', timeout)
 
@@ -454,7 +458,7 @@ class Products:
             ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
         """
         request = order_product_service_pb2.UpdateProductRequest(
-            product=arguments.plain(product),
+            product=arguments.message(order_product_pb2.Product.DESCRIPTOR, product),
             update_mask=arguments.mask(update_mask),
         )
         return self._update_product(request, timeout)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from weft.api.v1 import mode_pb2 as _mode_pb2
 from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
@@ -205,6 +206,7 @@ class Order(_message.Message):
     FULFILMENT_STATE_FIELD_NUMBER: _builtins.int
     DISPLAY_STATE_FIELD_NUMBER: _builtins.int
     SHIPMENTS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Prefix `ord_`."""
     customer_id: _builtins.str
@@ -229,6 +231,8 @@ class Order(_message.Message):
     """State of the fulfilment: how much was shipped, delivered and returned."""
     display_state: Global___OrderDisplayState.ValueType
     """The three states in one, to show to people."""
+    mode: _mode_pb2.Mode.ValueType
+    """The mode in which the order was placed: in TEST no money moves, and stock is taken only from products of TEST."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderLine]:
         """The products at the prices when the order was placed; one line for each product."""
@@ -269,10 +273,11 @@ class Order(_message.Message):
         fulfilment_state: _fulfilment_pb2.FulfilmentState.ValueType = ...,
         display_state: Global___OrderDisplayState.ValueType = ...,
         shipments: _abc.Iterable[_fulfilment_pb2.Shipment] | None = ...,
+        mode: _mode_pb2.Mode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "display_state", b"display_state", "etag", b"etag", "external_reference", b"external_reference", "fulfilment_state", b"fulfilment_state", "lines", b"lines", "note", b"note", "order_id", b"order_id", "partner_id", b"partner_id", "payment_id", b"payment_id", "payment_state", b"payment_state", "reason", b"reason", "shipments", b"shipments", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "display_state", b"display_state", "etag", b"etag", "external_reference", b"external_reference", "fulfilment_state", b"fulfilment_state", "lines", b"lines", "mode", b"mode", "note", b"note", "order_id", b"order_id", "partner_id", b"partner_id", "payment_id", b"payment_id", "payment_state", b"payment_state", "reason", b"reason", "shipments", b"shipments", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,16 +23,17 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweft/order/v1/product.proto\x12\rweft.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19weft/order/v1/money.proto\"\xc5\x02\n\x07Product\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x19\n\x05title\x18\x02 \x01(\tH\x00R\x05title\x88\x01\x01\x12*\n\x05price\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x14\n\x05stock\x18\x04 \x01(\x03R\x05stock\x12\x1b\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x01R\x06\x61\x63tive\x88\x01\x01\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x08 \x01(\tR\x04\x65tagB\x08\n\x06_titleB\t\n\x07_activeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweft/order/v1/product.proto\x12\rweft.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x19weft/order/v1/money.proto\"\xec\x02\n\x07Product\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x19\n\x05title\x18\x02 \x01(\tH\x00R\x05title\x88\x01\x01\x12*\n\x05price\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x14\n\x05stock\x18\x04 \x01(\x03R\x05stock\x12\x1b\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x01R\x06\x61\x63tive\x88\x01\x01\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x08 \x01(\tR\x04\x65tag\x12%\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04modeB\x08\n\x06_titleB\t\n\x07_activeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.order.v1.product_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRODUCT']._serialized_start=107
-  _globals['_PRODUCT']._serialized_end=432
+  _globals['_PRODUCT']._serialized_start=131
+  _globals['_PRODUCT']._serialized_end=495
 # @@protoc_insertion_point(module_scope)

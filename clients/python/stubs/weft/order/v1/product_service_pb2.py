@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
 from weft.order.v1 import product_pb2 as weft_dot_order_dot_v1_dot_product__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/product_service.proto\x12\rweft.order.v1\x1a google/protobuf/field_mask.proto\x1a\x19weft/order/v1/money.proto\x1a\x1bweft/order/v1/product.proto\"n\n\x14\x43reateProductRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12*\n\x05price\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x14\n\x05stock\x18\x03 \x01(\x03R\x05stock\"2\n\x11GetProductRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\"Q\n\x13ListProductsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"r\n\x14ListProductsResponse\x12\x32\n\x08products\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.ProductR\x08products\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x85\x01\n\x14UpdateProductRequest\x12\x30\n\x07product\x18\x01 \x01(\x0b\x32\x16.weft.order.v1.ProductR\x07product\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"I\n\x12\x41\x64justStockRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x14\n\x05\x64\x65lta\x18\x02 \x01(\x03R\x05\x64\x65lta2\xa6\x03\n\x0eProductService\x12L\n\rCreateProduct\x12#.weft.order.v1.CreateProductRequest\x1a\x16.weft.order.v1.Product\x12K\n\nGetProduct\x12 .weft.order.v1.GetProductRequest\x1a\x16.weft.order.v1.Product\"\x03\x90\x02\x01\x12\\\n\x0cListProducts\x12\".weft.order.v1.ListProductsRequest\x1a#.weft.order.v1.ListProductsResponse\"\x03\x90\x02\x01\x12Q\n\rUpdateProduct\x12#.weft.order.v1.UpdateProductRequest\x1a\x16.weft.order.v1.Product\"\x03\x90\x02\x02\x12H\n\x0b\x41\x64justStock\x12!.weft.order.v1.AdjustStockRequest\x1a\x16.weft.order.v1.Productb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/product_service.proto\x12\rweft.order.v1\x1a google/protobuf/field_mask.proto\x1a\x16weft/api/v1/mode.proto\x1a\x19weft/order/v1/money.proto\x1a\x1bweft/order/v1/product.proto\"n\n\x14\x43reateProductRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12*\n\x05price\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x14\n\x05stock\x18\x03 \x01(\x03R\x05stock\"2\n\x11GetProductRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\"x\n\x13ListProductsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12%\n\x04mode\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode\"r\n\x14ListProductsResponse\x12\x32\n\x08products\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.ProductR\x08products\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x85\x01\n\x14UpdateProductRequest\x12\x30\n\x07product\x18\x01 \x01(\x0b\x32\x16.weft.order.v1.ProductR\x07product\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"I\n\x12\x41\x64justStockRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x14\n\x05\x64\x65lta\x18\x02 \x01(\x03R\x05\x64\x65lta2\xa6\x03\n\x0eProductService\x12L\n\rCreateProduct\x12#.weft.order.v1.CreateProductRequest\x1a\x16.weft.order.v1.Product\x12K\n\nGetProduct\x12 .weft.order.v1.GetProductRequest\x1a\x16.weft.order.v1.Product\"\x03\x90\x02\x01\x12\\\n\x0cListProducts\x12\".weft.order.v1.ListProductsRequest\x1a#.weft.order.v1.ListProductsResponse\"\x03\x90\x02\x01\x12Q\n\rUpdateProduct\x12#.weft.order.v1.UpdateProductRequest\x1a\x16.weft.order.v1.Product\"\x03\x90\x02\x02\x12H\n\x0b\x41\x64justStock\x12!.weft.order.v1.AdjustStockRequest\x1a\x16.weft.order.v1.Productb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,18 +41,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCTSERVICE'].methods_by_name['ListProducts']._serialized_options = b'\220\002\001'
   _globals['_PRODUCTSERVICE'].methods_by_name['UpdateProduct']._loaded_options = None
   _globals['_PRODUCTSERVICE'].methods_by_name['UpdateProduct']._serialized_options = b'\220\002\002'
-  _globals['_CREATEPRODUCTREQUEST']._serialized_start=144
-  _globals['_CREATEPRODUCTREQUEST']._serialized_end=254
-  _globals['_GETPRODUCTREQUEST']._serialized_start=256
-  _globals['_GETPRODUCTREQUEST']._serialized_end=306
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=308
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=389
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=391
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=505
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=508
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=641
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=643
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=716
-  _globals['_PRODUCTSERVICE']._serialized_start=719
-  _globals['_PRODUCTSERVICE']._serialized_end=1141
+  _globals['_CREATEPRODUCTREQUEST']._serialized_start=168
+  _globals['_CREATEPRODUCTREQUEST']._serialized_end=278
+  _globals['_GETPRODUCTREQUEST']._serialized_start=280
+  _globals['_GETPRODUCTREQUEST']._serialized_end=330
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=332
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=452
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=454
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=568
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=571
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=704
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=706
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=779
+  _globals['_PRODUCTSERVICE']._serialized_start=782
+  _globals['_PRODUCTSERVICE']._serialized_end=1204
 # @@protoc_insertion_point(module_scope)
