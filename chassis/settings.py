@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,6 +34,8 @@ class Settings(BaseSettings):
     internal_callers: list[str] = []
     data_keys: dict[str, SecretStr] = Field(min_length=1)
     issuer: str = "https://weft.local"
+    passkey_rp_id: str = ""
+    passkey_origins: list[str] = []
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = "Weft <no-reply@weft.local>"
     sms_url: SecretStr = SecretStr("")
@@ -52,6 +55,17 @@ class Settings(BaseSettings):
     partner_client_id: str = ""
     partner_client_secret: SecretStr = SecretStr("")
     record_reasons: Path | None = None
+
+    @property
+    def rp_id(self) -> str:
+        """The RP ID of passkeys: the host of the edge's URL, unless another is set."""
+        return self.passkey_rp_id or urlsplit(self.issuer).hostname or ""
+
+    @property
+    def rp_origins(self) -> list[str]:
+        """The origins whose pages may use passkeys: that of the edge's URL, unless others are set."""
+        url = urlsplit(self.issuer)
+        return self.passkey_origins or [f"{url.scheme}://{url.netloc}"]
 
 
 def read(**overrides: Any) -> Settings:

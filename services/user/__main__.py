@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chassis import process
 from chassis.app import App
+from chassis.security.signed_token import SignedToken
 from services.user import tables
 from services.user.accounts.accounts import Accounts
 from services.user.accounts.domain import VerificationCodeInvalid
@@ -12,6 +13,7 @@ from services.user.audit.audit import Audit
 from services.user.audit.handlers import AuditHandlers
 from services.user.audit.repository import AuditRepository
 from services.user.auth.handlers import AuthHandlers
+from services.user.auth.passkey_handlers import PasskeyHandlers, UserPasskeyHandlers
 from services.user.auth.reauthentication import Reauthentication
 from services.user.auth.sign_in import SignIn
 from services.user.auth.totp_handlers import TotpHandlers, UserTotpHandlers
@@ -31,6 +33,10 @@ from services.user.keys.ring import KeyRing
 from services.user.oauth.handlers import OAuthHandlers
 from services.user.partners.handlers import PartnerHandlers
 from services.user.partners.repository import PartnerRepository
+from services.user.passkeys.domain import PasskeyInvalid
+from services.user.passkeys.passkeys import Passkeys
+from services.user.passkeys.relying_party import RelyingParty
+from services.user.passkeys.repository import PasskeyRepository
 from services.user.password_changes.changes import PasswordChanges
 from services.user.password_changes.confirmation import PasswordConfirmation
 from services.user.password_changes.handlers import PasswordHandlers
@@ -80,7 +86,13 @@ async def build(app: App) -> None:
     session_rows = SessionRepository(revocations)
     sessions = Sessions(database, users, session_rows, issuer, audit, clock)
     totp = Totp(database, users, TotpRepository(database, vault), guesses, events, audit, clock)
-    sign_in = SignIn(users, passwords, sign_ins, totp, sessions, origins)
+    party = RelyingParty(
+        app.settings.rp_id, app.settings.rp_origins, SignedToken(vault.derive("passkey challenges")), clock
+    )
+    presented = AttemptLimiter(app.cache, counts, clock, PasskeyInvalid, "passkey.")
+    passkey_rows = PasskeyRepository(database, vault)
+    passkeys = Passkeys(database, users, passkey_rows, party, sessions, presented, origins, events, audit, clock)
+    sign_in = SignIn(users, passwords, sign_ins, totp, sessions, passkeys, origins)
     reauthentication = Reauthentication(clock)
     mails = MailBudget(app.cache, app.settings.mails_of_network)
     code_rows = CodeRepository(database, vault)
@@ -108,6 +120,7 @@ async def build(app: App) -> None:
         "weft.user.v1.AuthService",
         AuthHandlers(accounts, sign_in, sessions, origins, mails, verifications),
         TotpHandlers(totp, confirmation, origins),
+        PasskeyHandlers(users, passkeys, totp, confirmation, reauthentication, origins),
         PasswordHandlers(changes, confirmation, origins, mails, resets),
         EmailHandlers(email_changes, confirmation, origins, mails),
         PhoneHandlers(phones, origins),
@@ -127,6 +140,7 @@ async def build(app: App) -> None:
         "weft.user.v1.UserService",
         UserHandlers(database, users, app.outbox, app.pages, audit, clock),
         UserTotpHandlers(users, totp, reauthentication),
+        UserPasskeyHandlers(users, passkeys, reauthentication, app.pages),
         RoleHandlers(database, users, session_rows, audit, clock),
     )
 

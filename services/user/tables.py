@@ -12,6 +12,7 @@ from services.user.codes import tables as _codes
 from services.user.keys import tables as _keys
 from services.user.metadata import metadata
 from services.user.partners import tables as _partners
+from services.user.passkeys import tables as _passkeys
 from services.user.phones import tables as _phones
 from services.user.revocations import tables as _revocations
 from services.user.sessions import tables as _sessions
@@ -32,6 +33,7 @@ NOUNS = (
     _partners,
     _phones,
     _revocations,
+    _passkeys,
     _sessions,
     _throttling,
     _totp,

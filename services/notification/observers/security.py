@@ -4,7 +4,15 @@ from datetime import UTC
 from typing import Any
 
 from weft.api.v1.event_pb2 import Event
-from weft.user.v1.security_events_pb2 import RecoveryCodeUsed, SecondFactorGuessed, TotpDisabled, TotpEnabled
+from weft.user.v1.security_events_pb2 import (
+    PasskeyAdded,
+    PasskeyCopied,
+    PasskeyRemoved,
+    RecoveryCodeUsed,
+    SecondFactorGuessed,
+    TotpDisabled,
+    TotpEnabled,
+)
 
 from services.notification.channels.channel import Channel
 from services.notification.notifications.notification import Notification
@@ -35,6 +43,24 @@ def notify_user_recovery_code_used(event: Event, payload: RecoveryCodeUsed) -> N
 def notify_user_second_factor_guessed(event: Event, payload: SecondFactorGuessed) -> Notification:
     """Somebody has the password."""
     return _notice(event, payload.user_id, failures=payload.failures)
+
+
+@observes("user.passkey_added", PasskeyAdded)
+def notify_user_passkey_added(event: Event, payload: PasskeyAdded) -> Notification:
+    """It signs in without a password."""
+    return _notice(event, payload.user_id)
+
+
+@observes("user.passkey_removed", PasskeyRemoved)
+def notify_user_passkey_removed(event: Event, payload: PasskeyRemoved) -> Notification:
+    """By the user, or by an operator."""
+    return _notice(event, payload.user_id, by_operator=event.actor != payload.user_id)
+
+
+@observes("user.passkey_copied", PasskeyCopied)
+def notify_user_passkey_copied(event: Event, payload: PasskeyCopied) -> Notification:
+    """A copy of it has tried to sign in, or the copy was first."""
+    return _notice(event, payload.user_id)
 
 
 def _notice(event: Event, user_id: str, **data: Any) -> Notification:

@@ -2,12 +2,13 @@
 
 from chassis.rpc.call import Call
 from services.user.keys.authentication import PASSWORD
+from services.user.passkeys.passkeys import Passkeys
 from services.user.passwords.passwords import Passwords
 from services.user.sessions.domain import CredentialsInvalid
 from services.user.sessions.sessions import Sessions, TokenPair
 from services.user.throttling.attempts import AttemptLimiter
 from services.user.throttling.origins import Origin, Origins
-from services.user.totp.domain import SecondFactor
+from services.user.totp.domain import FACTORS, SecondFactor, SecondFactorRequired
 from services.user.totp.totp import Totp
 from services.user.users.domain import User
 from services.user.users.repository import UserRepository
@@ -23,6 +24,7 @@ class SignIn:
         attempts: AttemptLimiter,
         totp: Totp,
         sessions: Sessions,
+        passkeys: Passkeys,
         origins: Origins,
     ) -> None:
         """`attempts` slows down guessing of passwords."""
@@ -31,6 +33,7 @@ class SignIn:
         self._attempts = attempts
         self._totp = totp
         self._sessions = sessions
+        self._passkeys = passkeys
         self._origins = origins
 
     async def by_password(self, call: Call, email: str, password: str, second: SecondFactor) -> TokenPair:
@@ -40,11 +43,16 @@ class SignIn:
         """
         origin = self._origins.of(email, call)
         user = await self._identify(email, password, origin)
-        async with self._totp.using(call, user, second, origin) as proven:
-            # The user's row is locked now; what was verified may have changed meanwhile.
-            if not await self._is_unchanged(proven.user, user, password):
-                raise CredentialsInvalid()
-            opened = await self._sessions.begin(proven.tx, call, proven.user, (PASSWORD, *proven.methods))
+        try:
+            async with self._totp.using(call, user, second, origin) as proven:
+                # The user's row is locked now; what was verified may have changed meanwhile.
+                if not await self._is_unchanged(proven.user, user, password):
+                    raise CredentialsInvalid()
+                opened = await self._sessions.begin(proven.tx, call, proven.user, (PASSWORD, *proven.methods))
+        except SecondFactorRequired:
+            if await self._passkeys.list(user.user_id):
+                raise SecondFactorRequired(factors=f"{FACTORS}, passkey") from None
+            raise
         return await self._sessions.issue(opened)
 
     async def _identify(self, email: str, password: str, origin: Origin) -> User:

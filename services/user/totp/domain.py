@@ -26,7 +26,8 @@ DAY = timedelta(days=1)
 ISSUER = "Weft"
 """The name that authenticator apps show."""
 
-TOTP_CODE, RECOVERY_CODE = "totp_code", "recovery_code"
+FACTORS = "totp_code, recovery_code"
+"""What an account with one-time codes takes beside the password, for `SecondFactorRequired`."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _CODE_LETTERS = 16
 _MISREAD = str.maketrans("ilo", "110")

@@ -19,10 +19,9 @@ from services.user.throttling.domain import TooManyAttempts
 from services.user.throttling.origins import Origin
 from services.user.totp.domain import (
     ENROLMENT_LIFETIME,
+    FACTORS,
     NOTICED_FAILURES,
-    RECOVERY_CODE,
     RECOVERY_CODES,
-    TOTP_CODE,
     Factor,
     SecondFactor,
     SecondFactorInvalid,
@@ -85,13 +84,11 @@ class Totp:
         return await self._factors.get(user_id)
 
     @asynccontextmanager
-    async def using(
-        self, call: Call, user: User, second: SecondFactor, origin: Origin, others: tuple[str, ...] = ()
-    ) -> AsyncIterator[Proven]:
+    async def using(self, call: Call, user: User, second: SecondFactor, origin: Origin) -> AsyncIterator[Proven]:
         """A transaction in which a code of the user is used up, if the account asks for one; `user` gave the password.
 
-        What fails in it leaves the code unused. Raises `SecondFactorRequired`, which names `others` beside the codes,
-        `SecondFactorInvalid`, `TooManyAttempts`, and `CredentialsInvalid` for an account that was closed meanwhile.
+        What fails in it leaves the code unused. Raises `SecondFactorRequired`, `SecondFactorInvalid`,
+        `TooManyAttempts`, and `CredentialsInvalid` for an account that was closed meanwhile.
         """
         factor = await self._factors.get(user.user_id)
         if factor is None:
@@ -99,7 +96,7 @@ class Totp:
                 yield Proven(tx, await self._lock(tx, user), ())
             return
         if not second:
-            raise SecondFactorRequired(factors=", ".join((TOTP_CODE, RECOVERY_CODE, *others)))
+            raise SecondFactorRequired(factors=FACTORS)
         wait = factor.wait(self._clock.now())
         if second.totp_code and wait and not await self._attempts.knows(origin):
             raise TooManyAttempts(retry_after=wait)

@@ -1,7 +1,9 @@
 """The ownership matrix: derived from `owner`, over the wire, of every service; a new RPC is in it without being named."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +15,8 @@ from weft.user.v1 import partner_service_pb2, partner_service_pb2_grpc, user_ser
 from chassis import ids
 from chassis.app import App
 from contract import Caller, Method
+from services.user.passkeys.domain import Passkey
+from services.user.passkeys.repository import PasskeyRepository
 from tests.contract.ownership import ownership
 from tests.contract.ownership.ownership import CONTRACT, OWNED, Actor, Ids, World
 from tests.harness import Harness
@@ -112,7 +116,11 @@ async def user_world(harness: Harness) -> AsyncIterator[World]:
                 partner_id=partner, display_name="Shop", scopes=granted, mode=mode
             )
             client = await partner_rpc.CreateClient(new, metadata=operator)
-            return {"user_id": user, "partner_id": partner, "client_id": client.client_id}
+            passkey = Passkey(ids.new("pky"), user, os.urandom(16), b"key", 0, "Phone", False, datetime.now(UTC))
+            async with running.app.database.transaction() as tx:
+                await PasskeyRepository(running.app.database, running.app.vault).insert(tx, passkey)
+            made = {"user_id": user, "partner_id": partner, "client_id": client.client_id}
+            return {**made, "passkey_id": passkey.passkey_id}
 
         yield World(running, actors(harness, owners), create)
 

@@ -59,6 +59,9 @@ async def busy(ask: Callable[[], object]) -> tuple[float, str]:
     return least, said
 
 
+STRUCT = "google.protobuf.Struct"
+
+
 @pytest.mark.parametrize("package", CONTRACT.packages)
 async def test_the_largest_calls_keep_the_loop_busy_for_less_than_50_ms(harness: Harness, package: str) -> None:
     name = package.split(".")[1]
@@ -75,5 +78,6 @@ async def test_the_largest_calls_keep_the_loop_busy_for_less_than_50_ms(harness:
                 seconds, reason = await busy(lambda m=method, d=data, a=authorization: answer(running, m, d, a))
                 assert seconds < MOST_S, (method.full_name, case)
                 assert reason not in ("INTERNAL_FAULT", "TOKEN_INVALID", "SCOPE_MISSING"), (method.full_name, case)
-                if case == "valid":
+                # What a Struct has to hold is not in the contract.
+                if case == "valid" and not list(requests.fields(requests.empty(method).DESCRIPTOR, [STRUCT])):
                     assert reason not in ("REQUEST_INVALID", "MESSAGE_MALFORMED", "BODY_TOO_LARGE"), method.full_name

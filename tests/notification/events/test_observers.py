@@ -59,6 +59,21 @@ def notifications_of(event):
             Notification("user.totp_disabled", "usr_1", "usr_1", BOTH, {**NOTICE, "by_operator": False}),
         ),
         (
+            "user.passkey_added",
+            security.PasskeyAdded(user_id="usr_1", passkey_id="pky_1"),
+            Notification("user.passkey_added", "usr_1", "usr_1", BOTH, NOTICE),
+        ),
+        (
+            "user.passkey_removed",
+            security.PasskeyRemoved(user_id="usr_1", passkey_id="pky_1"),
+            Notification("user.passkey_removed", "usr_1", "usr_1", BOTH, {**NOTICE, "by_operator": False}),
+        ),
+        (
+            "user.passkey_copied",
+            security.PasskeyCopied(user_id="usr_1", passkey_id="pky_1"),
+            Notification("user.passkey_copied", "usr_1", "usr_1", BOTH, NOTICE),
+        ),
+        (
             "user.recovery_code_used",
             security.RecoveryCodeUsed(user_id="usr_1", remaining=9),
             Notification("user.recovery_code_used", "usr_1", "usr_1", BOTH, {**NOTICE, "remaining": 9}),

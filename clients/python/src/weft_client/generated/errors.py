@@ -488,6 +488,39 @@ class PartnerNotSuspended(failures.FailedPrecondition):
         return self.metadata.get('partner_id', '')
 
 
+class PasskeyInvalid(failures.Unauthenticated):
+    """The passkey's response does not fit: unknown passkey, other origin, no user verification, or a challenge that is used or
+    has expired; begin again.
+    """
+
+    reason = 'PASSKEY_INVALID'
+    domain = 'weft.user.v1'
+
+
+class PasskeyLimitReached(failures.FailedPrecondition):
+    """The user has as many passkeys as one may have; delete one first. Metadata: `limit`."""
+
+    reason = 'PASSKEY_LIMIT_REACHED'
+    domain = 'weft.user.v1'
+
+    @property
+    def limit(self) -> str:
+        """The metadata `limit`; empty where the service left it out."""
+        return self.metadata.get('limit', '')
+
+
+class PasskeyNotFound(failures.NotFound):
+    """No such passkey, or not yours. Metadata: `passkey_id`."""
+
+    reason = 'PASSKEY_NOT_FOUND'
+    domain = 'weft.user.v1'
+
+    @property
+    def passkey_id(self) -> str:
+        """The metadata `passkey_id`; empty where the service left it out."""
+        return self.metadata.get('passkey_id', '')
+
+
 class PasswordTooCommon(failures.InvalidArgument):
     """The password is in a list of common or breached passwords, or is your own name or address; choose another."""
 
@@ -539,7 +572,9 @@ class ReaderTooSlow(failures.Unavailable):
 
 
 class ReauthenticationRequired(failures.Unauthenticated):
-    """The sign-in is older than ten minutes, or was for an app of a partner's; sign in again."""
+    """The sign-in is older than ten minutes, was for an app of a partner's, or with fewer factors than the account has; sign in
+    again.
+    """
 
     reason = 'REAUTHENTICATION_REQUIRED'
     domain = 'weft.user.v1'
@@ -853,6 +888,9 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'PARTNER_ALREADY_SUSPENDED'): PartnerAlreadySuspended,
     ('weft.user.v1', 'PARTNER_NOT_FOUND'): PartnerNotFound,
     ('weft.user.v1', 'PARTNER_NOT_SUSPENDED'): PartnerNotSuspended,
+    ('weft.user.v1', 'PASSKEY_INVALID'): PasskeyInvalid,
+    ('weft.user.v1', 'PASSKEY_LIMIT_REACHED'): PasskeyLimitReached,
+    ('weft.user.v1', 'PASSKEY_NOT_FOUND'): PasskeyNotFound,
     ('weft.user.v1', 'PASSWORD_TOO_COMMON'): PasswordTooCommon,
     ('weft.order.v1', 'PAYMENT_NOT_FOUND'): PaymentNotFound,
     ('weft.order.v1', 'PRODUCT_INACTIVE'): ProductInactive,
@@ -936,6 +974,9 @@ __all__ = [
     'PartnerAlreadySuspended',
     'PartnerNotFound',
     'PartnerNotSuspended',
+    'PasskeyInvalid',
+    'PasskeyLimitReached',
+    'PasskeyNotFound',
     'PasswordTooCommon',
     'PaymentNotFound',
     'ProductInactive',

@@ -22,6 +22,7 @@ from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
+from weft.user.v1 import passkey_pb2 as user_passkey_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
 from weft.user.v1 import totp_pb2 as user_totp_pb2
@@ -67,6 +68,10 @@ AUTH_SERVICE_CONFIRM_PHONE = Method('/weft.user.v1.AuthService/ConfirmPhone', 'u
 AUTH_SERVICE_ENROLL_TOTP = Method('/weft.user.v1.AuthService/EnrollTotp', 'user', user_totp_pb2.EnrollTotpRequest, user_totp_pb2.EnrollTotpResponse, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/SECOND_FACTOR_REQUIRED', 'weft.user.v1/SECOND_FACTOR_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_CONFIRM_TOTP = Method('/weft.user.v1.AuthService/ConfirmTotp', 'user', user_totp_pb2.ConfirmTotpRequest, user_totp_pb2.ConfirmTotpResponse, 5.0, open=True, errors=('weft.user.v1/SECOND_FACTOR_INVALID', 'weft.user.v1/TOTP_ENROLMENT_NOT_FOUND'))
 AUTH_SERVICE_DISABLE_TOTP = Method('/weft.user.v1.AuthService/DisableTotp', 'user', user_totp_pb2.DisableTotpRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/SECOND_FACTOR_REQUIRED', 'weft.user.v1/SECOND_FACTOR_INVALID', 'weft.user.v1/TOTP_NOT_ENABLED', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
+AUTH_SERVICE_BEGIN_PASSKEY_REGISTRATION = Method('/weft.user.v1.AuthService/BeginPasskeyRegistration', 'user', user_passkey_pb2.BeginPasskeyRegistrationRequest, user_passkey_pb2.BeginPasskeyRegistrationResponse, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/SECOND_FACTOR_REQUIRED', 'weft.user.v1/SECOND_FACTOR_INVALID', 'weft.user.v1/REAUTHENTICATION_REQUIRED', 'weft.user.v1/PASSKEY_LIMIT_REACHED', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
+AUTH_SERVICE_FINISH_PASSKEY_REGISTRATION = Method('/weft.user.v1.AuthService/FinishPasskeyRegistration', 'user', user_passkey_pb2.FinishPasskeyRegistrationRequest, user_passkey_pb2.Passkey, 5.0, open=True, errors=('weft.user.v1/PASSKEY_INVALID', 'weft.user.v1/PASSKEY_LIMIT_REACHED'))
+AUTH_SERVICE_BEGIN_PASSKEY_SIGN_IN = Method('/weft.user.v1.AuthService/BeginPasskeySignIn', 'user', user_passkey_pb2.BeginPasskeySignInRequest, user_passkey_pb2.BeginPasskeySignInResponse, 5.0, open=True)
+AUTH_SERVICE_FINISH_PASSKEY_SIGN_IN = Method('/weft.user.v1.AuthService/FinishPasskeySignIn', 'user', user_passkey_pb2.FinishPasskeySignInRequest, user_auth_service_pb2.TokenPair, 5.0, open=True, errors=('weft.user.v1/PASSKEY_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 OAUTH_SERVICE_TOKEN = Method('/weft.user.v1.OAuthService/Token', 'user', user_oauth_service_pb2.TokenRequest, api_httpbody_pb2.HttpBody, 5.0, open=True)
 OAUTH_SERVICE_REVOKE = Method('/weft.user.v1.OAuthService/Revoke', 'user', user_oauth_service_pb2.RevokeRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True, open=True)
 OAUTH_SERVICE_AUTHORIZE = Method('/weft.user.v1.OAuthService/Authorize', 'user', user_authorization_pb2.AuthorizeRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True, open=True)
@@ -88,6 +93,9 @@ USER_SERVICE_CREATE_USER = Method('/weft.user.v1.UserService/CreateUser', 'user'
 USER_SERVICE_GET_USER = Method('/weft.user.v1.UserService/GetUser', 'user', user_user_service_pb2.GetUserRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
 USER_SERVICE_LIST_USERS = Method('/weft.user.v1.UserService/ListUsers', 'user', user_user_service_pb2.ListUsersRequest, user_user_service_pb2.ListUsersResponse, 5.0, repeatable=True)
 USER_SERVICE_SET_USER_ROLES = Method('/weft.user.v1.UserService/SetUserRoles', 'user', user_user_roles_pb2.SetUserRolesRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/ROLES_NOT_ASSIGNABLE', 'weft.user.v1/LAST_ADMIN'))
+USER_SERVICE_LIST_PASSKEYS = Method('/weft.user.v1.UserService/ListPasskeys', 'user', user_passkey_pb2.ListPasskeysRequest, user_passkey_pb2.ListPasskeysResponse, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
+USER_SERVICE_UPDATE_PASSKEY = Method('/weft.user.v1.UserService/UpdatePasskey', 'user', user_passkey_pb2.UpdatePasskeyRequest, user_passkey_pb2.Passkey, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/PASSKEY_NOT_FOUND'))
+USER_SERVICE_DELETE_PASSKEY = Method('/weft.user.v1.UserService/DeletePasskey', 'user', user_passkey_pb2.DeletePasskeyRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/PASSKEY_NOT_FOUND', 'weft.user.v1/REAUTHENTICATION_REQUIRED'))
 USER_SERVICE_GET_TOTP = Method('/weft.user.v1.UserService/GetTotp', 'user', user_totp_pb2.GetTotpRequest, user_totp_pb2.Totp, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
 USER_SERVICE_DELETE_TOTP = Method('/weft.user.v1.UserService/DeleteTotp', 'user', user_totp_pb2.DeleteTotpRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/REAUTHENTICATION_REQUIRED'))
 
@@ -129,6 +137,10 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'auth.enroll_totp': AUTH_SERVICE_ENROLL_TOTP,
     'auth.confirm_totp': AUTH_SERVICE_CONFIRM_TOTP,
     'auth.disable_totp': AUTH_SERVICE_DISABLE_TOTP,
+    'auth.begin_passkey_registration': AUTH_SERVICE_BEGIN_PASSKEY_REGISTRATION,
+    'auth.finish_passkey_registration': AUTH_SERVICE_FINISH_PASSKEY_REGISTRATION,
+    'auth.begin_passkey_sign_in': AUTH_SERVICE_BEGIN_PASSKEY_SIGN_IN,
+    'auth.finish_passkey_sign_in': AUTH_SERVICE_FINISH_PASSKEY_SIGN_IN,
     'oauth.token': OAUTH_SERVICE_TOKEN,
     'oauth.revoke': OAUTH_SERVICE_REVOKE,
     'oauth.authorize': OAUTH_SERVICE_AUTHORIZE,
@@ -150,6 +162,9 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'users.get_user': USER_SERVICE_GET_USER,
     'users.list_users': USER_SERVICE_LIST_USERS,
     'users.set_user_roles': USER_SERVICE_SET_USER_ROLES,
+    'users.list_passkeys': USER_SERVICE_LIST_PASSKEYS,
+    'users.update_passkey': USER_SERVICE_UPDATE_PASSKEY,
+    'users.delete_passkey': USER_SERVICE_DELETE_PASSKEY,
     'users.get_totp': USER_SERVICE_GET_TOTP,
     'users.delete_totp': USER_SERVICE_DELETE_TOTP,
 }

@@ -227,6 +227,31 @@ class PartnerDict(TypedDict, total=False):
     """Changes with every update of the partner. An update with a stale etag is refused; an update without one is not."""
 
 
+class PasskeyDict(TypedDict, total=False):
+    """A passkey (WebAuthn credential) that signs a user in."""
+
+    user_id: str
+    """Prefix `usr_`, or `me` in requests."""
+
+    passkey_id: str
+    """Prefix `pky_`."""
+
+    display_name: str
+    """Name by which its owner tells it apart."""
+
+    backed_up: bool
+    """Whether it is kept by a service that copies it to other devices of its owner."""
+
+    create_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When it was added."""
+
+    last_use_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When it last signed in; absent if it never has."""
+
+    etag: str
+    """Changes with every update. An update with a stale etag is refused; an update without one is not."""
+
+
 class PostalAddressDict(TypedDict, total=False):
     """A postal address of a user."""
 
@@ -269,6 +294,7 @@ __all__ = [
     'OrderStateName',
     'PartnerDict',
     'PartnerStateName',
+    'PasskeyDict',
     'PaymentStateName',
     'PlanName',
     'PostalAddressDict',

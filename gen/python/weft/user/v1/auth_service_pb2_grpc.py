@@ -7,6 +7,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.user.v1 import auth_service_pb2 as weft_dot_user_dot_v1_dot_auth__service__pb2
 from weft.user.v1 import email_change_pb2 as weft_dot_user_dot_v1_dot_email__change__pb2
 from weft.user.v1 import one_time_code_pb2 as weft_dot_user_dot_v1_dot_one__time__code__pb2
+from weft.user.v1 import passkey_pb2 as weft_dot_user_dot_v1_dot_passkey__pb2
 from weft.user.v1 import password_pb2 as weft_dot_user_dot_v1_dot_password__pb2
 from weft.user.v1 import phone_pb2 as weft_dot_user_dot_v1_dot_phone__pb2
 from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
@@ -125,6 +126,26 @@ class AuthServiceStub:
                 '/weft.user.v1.AuthService/DisableTotp',
                 request_serializer=weft_dot_user_dot_v1_dot_totp__pb2.DisableTotpRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.BeginPasskeyRegistration = channel.unary_unary(
+                '/weft.user.v1.AuthService/BeginPasskeyRegistration',
+                request_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeyRegistrationRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeyRegistrationResponse.FromString,
+                _registered_method=True)
+        self.FinishPasskeyRegistration = channel.unary_unary(
+                '/weft.user.v1.AuthService/FinishPasskeyRegistration',
+                request_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.FinishPasskeyRegistrationRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.Passkey.FromString,
+                _registered_method=True)
+        self.BeginPasskeySignIn = channel.unary_unary(
+                '/weft.user.v1.AuthService/BeginPasskeySignIn',
+                request_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeySignInRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeySignInResponse.FromString,
+                _registered_method=True)
+        self.FinishPasskeySignIn = channel.unary_unary(
+                '/weft.user.v1.AuthService/FinishPasskeySignIn',
+                request_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.FinishPasskeySignInRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_auth__service__pb2.TokenPair.FromString,
                 _registered_method=True)
         self.IssueVerificationCode = channel.unary_unary(
                 '/weft.user.v1.AuthService/IssueVerificationCode',
@@ -296,6 +317,41 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BeginPasskeyRegistration(self, request, context):
+        """Begins to add a passkey: returns what the browser needs to make one, with a challenge that expires in five minutes.
+
+        Needs the password, and a one-time code if codes are enabled; or a sign-in within ten minutes with all factors of the
+        account, for which `password` stays empty. User verification and a discoverable credential are asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishPasskeyRegistration(self, request, context):
+        """Adds the passkey that the browser has made. The challenge works once, in the session that began.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginPasskeySignIn(self, request, context):
+        """Begins a sign-in with a passkey alone: returns what the browser needs, with a challenge that expires in five minutes.
+
+        The response says nothing about any account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishPasskeySignIn(self, request, context):
+        """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is asked for.
+
+        The response is the same for an unknown passkey, a wrong signature, a used challenge and an account that may not sign in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueVerificationCode(self, request, context):
         """Issues the verification code of a pending sign-up when its mail is sent, and returns the recipient.
 
@@ -392,6 +448,26 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.DisableTotp,
                     request_deserializer=weft_dot_user_dot_v1_dot_totp__pb2.DisableTotpRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'BeginPasskeyRegistration': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginPasskeyRegistration,
+                    request_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeyRegistrationRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeyRegistrationResponse.SerializeToString,
+            ),
+            'FinishPasskeyRegistration': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishPasskeyRegistration,
+                    request_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.FinishPasskeyRegistrationRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.Passkey.SerializeToString,
+            ),
+            'BeginPasskeySignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginPasskeySignIn,
+                    request_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeySignInRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeySignInResponse.SerializeToString,
+            ),
+            'FinishPasskeySignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishPasskeySignIn,
+                    request_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.FinishPasskeySignInRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_auth__service__pb2.TokenPair.SerializeToString,
             ),
             'IssueVerificationCode': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueVerificationCode,
@@ -859,6 +935,114 @@ class AuthService:
             '/weft.user.v1.AuthService/DisableTotp',
             weft_dot_user_dot_v1_dot_totp__pb2.DisableTotpRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginPasskeyRegistration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/BeginPasskeyRegistration',
+            weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeyRegistrationRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeyRegistrationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishPasskeyRegistration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/FinishPasskeyRegistration',
+            weft_dot_user_dot_v1_dot_passkey__pb2.FinishPasskeyRegistrationRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_passkey__pb2.Passkey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginPasskeySignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/BeginPasskeySignIn',
+            weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeySignInRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_passkey__pb2.BeginPasskeySignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishPasskeySignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.AuthService/FinishPasskeySignIn',
+            weft_dot_user_dot_v1_dot_passkey__pb2.FinishPasskeySignInRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_auth__service__pb2.TokenPair.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,6 +9,7 @@ from grpc import aio as _aio
 from weft.user.v1 import auth_service_pb2 as _auth_service_pb2
 from weft.user.v1 import email_change_pb2 as _email_change_pb2
 from weft.user.v1 import one_time_code_pb2 as _one_time_code_pb2
+from weft.user.v1 import passkey_pb2 as _passkey_pb2
 from weft.user.v1 import password_pb2 as _password_pb2
 from weft.user.v1 import phone_pb2 as _phone_pb2
 from weft.user.v1 import totp_pb2 as _totp_pb2
@@ -110,6 +111,24 @@ class AuthServiceStub:
     """
     DisableTotp: _aio.UnaryUnaryMultiCallable[_totp_pb2.DisableTotpRequest, _empty_pb2.Empty]
     """Disables one-time codes, and deletes the recovery codes."""
+    BeginPasskeyRegistration: _aio.UnaryUnaryMultiCallable[_passkey_pb2.BeginPasskeyRegistrationRequest, _passkey_pb2.BeginPasskeyRegistrationResponse]
+    """Begins to add a passkey: returns what the browser needs to make one, with a challenge that expires in five minutes.
+
+    Needs the password, and a one-time code if codes are enabled; or a sign-in within ten minutes with all factors of the
+    account, for which `password` stays empty. User verification and a discoverable credential are asked for.
+    """
+    FinishPasskeyRegistration: _aio.UnaryUnaryMultiCallable[_passkey_pb2.FinishPasskeyRegistrationRequest, _passkey_pb2.Passkey]
+    """Adds the passkey that the browser has made. The challenge works once, in the session that began."""
+    BeginPasskeySignIn: _aio.UnaryUnaryMultiCallable[_passkey_pb2.BeginPasskeySignInRequest, _passkey_pb2.BeginPasskeySignInResponse]
+    """Begins a sign-in with a passkey alone: returns what the browser needs, with a challenge that expires in five minutes.
+
+    The response says nothing about any account.
+    """
+    FinishPasskeySignIn: _aio.UnaryUnaryMultiCallable[_passkey_pb2.FinishPasskeySignInRequest, _auth_service_pb2.TokenPair]
+    """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is asked for.
+
+    The response is the same for an unknown passkey, a wrong signature, a used challenge and an account that may not sign in.
+    """
     IssueVerificationCode: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.IssueVerificationCodeRequest, _auth_service_pb2.IssueVerificationCodeResponse]
     """Issues the verification code of a pending sign-up when its mail is sent, and returns the recipient.
 
@@ -308,6 +327,48 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_totp_pb2.DisableTotpRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Disables one-time codes, and deletes the recovery codes."""
+
+    @_abc_1.abstractmethod
+    def BeginPasskeyRegistration(
+        self,
+        request: _passkey_pb2.BeginPasskeyRegistrationRequest,
+        context: _aio.ServicerContext[_passkey_pb2.BeginPasskeyRegistrationRequest, _abc.Awaitable[_passkey_pb2.BeginPasskeyRegistrationResponse]],
+    ) -> _abc.Awaitable[_passkey_pb2.BeginPasskeyRegistrationResponse]:
+        """Begins to add a passkey: returns what the browser needs to make one, with a challenge that expires in five minutes.
+
+        Needs the password, and a one-time code if codes are enabled; or a sign-in within ten minutes with all factors of the
+        account, for which `password` stays empty. User verification and a discoverable credential are asked for.
+        """
+
+    @_abc_1.abstractmethod
+    def FinishPasskeyRegistration(
+        self,
+        request: _passkey_pb2.FinishPasskeyRegistrationRequest,
+        context: _aio.ServicerContext[_passkey_pb2.FinishPasskeyRegistrationRequest, _abc.Awaitable[_passkey_pb2.Passkey]],
+    ) -> _abc.Awaitable[_passkey_pb2.Passkey]:
+        """Adds the passkey that the browser has made. The challenge works once, in the session that began."""
+
+    @_abc_1.abstractmethod
+    def BeginPasskeySignIn(
+        self,
+        request: _passkey_pb2.BeginPasskeySignInRequest,
+        context: _aio.ServicerContext[_passkey_pb2.BeginPasskeySignInRequest, _abc.Awaitable[_passkey_pb2.BeginPasskeySignInResponse]],
+    ) -> _abc.Awaitable[_passkey_pb2.BeginPasskeySignInResponse]:
+        """Begins a sign-in with a passkey alone: returns what the browser needs, with a challenge that expires in five minutes.
+
+        The response says nothing about any account.
+        """
+
+    @_abc_1.abstractmethod
+    def FinishPasskeySignIn(
+        self,
+        request: _passkey_pb2.FinishPasskeySignInRequest,
+        context: _aio.ServicerContext[_passkey_pb2.FinishPasskeySignInRequest, _abc.Awaitable[_auth_service_pb2.TokenPair]],
+    ) -> _abc.Awaitable[_auth_service_pb2.TokenPair]:
+        """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is asked for.
+
+        The response is the same for an unknown passkey, a wrong signature, a used challenge and an account that may not sign in.
+        """
 
     @_abc_1.abstractmethod
     def IssueVerificationCode(

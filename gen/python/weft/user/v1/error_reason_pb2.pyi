@@ -77,9 +77,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     TOTP_NOT_ENABLED: _ErrorReason.ValueType  # 73
     """One-time codes are not enabled."""
     REAUTHENTICATION_REQUIRED: _ErrorReason.ValueType  # 74
-    """The sign-in is older than ten minutes, or was for an app of a partner's; sign in again."""
+    """The sign-in is older than ten minutes, was for an app of a partner's, or with fewer factors than the account has; sign in
+    again.
+    """
     CHANGE_NEEDS_VERIFICATION: _ErrorReason.ValueType  # 50
     """The `email` or `phone` of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification."""
+    PASSKEY_INVALID: _ErrorReason.ValueType  # 75
+    """The passkey's response does not fit: unknown passkey, other origin, no user verification, or a challenge that is used or
+    has expired; begin again.
+    """
+    PASSKEY_NOT_FOUND: _ErrorReason.ValueType  # 76
+    """No such passkey, or not yours."""
+    PASSKEY_LIMIT_REACHED: _ErrorReason.ValueType  # 77
+    """The user has as many passkeys as one may have; delete one first."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -139,7 +149,17 @@ TOTP_ENROLMENT_NOT_FOUND: ErrorReason.ValueType  # 72
 TOTP_NOT_ENABLED: ErrorReason.ValueType  # 73
 """One-time codes are not enabled."""
 REAUTHENTICATION_REQUIRED: ErrorReason.ValueType  # 74
-"""The sign-in is older than ten minutes, or was for an app of a partner's; sign in again."""
+"""The sign-in is older than ten minutes, was for an app of a partner's, or with fewer factors than the account has; sign in
+again.
+"""
 CHANGE_NEEDS_VERIFICATION: ErrorReason.ValueType  # 50
 """The `email` or `phone` of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification."""
+PASSKEY_INVALID: ErrorReason.ValueType  # 75
+"""The passkey's response does not fit: unknown passkey, other origin, no user verification, or a challenge that is used or
+has expired; begin again.
+"""
+PASSKEY_NOT_FOUND: ErrorReason.ValueType  # 76
+"""No such passkey, or not yours."""
+PASSKEY_LIMIT_REACHED: ErrorReason.ValueType  # 77
+"""The user has as many passkeys as one may have; delete one first."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

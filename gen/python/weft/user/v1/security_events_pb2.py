@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/user/v1/security_events.proto\x12\x0cweft.user.v1\"&\n\x0bTotpEnabled\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"\'\n\x0cTotpDisabled\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"I\n\x10RecoveryCodeUsed\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1c\n\tremaining\x18\x02 \x01(\x05R\tremaining\"J\n\x13SecondFactorGuessed\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1a\n\x08\x66\x61ilures\x18\x02 \x01(\x05R\x08\x66\x61iluresb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/user/v1/security_events.proto\x12\x0cweft.user.v1\"&\n\x0bTotpEnabled\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"\'\n\x0cTotpDisabled\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"I\n\x10RecoveryCodeUsed\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1c\n\tremaining\x18\x02 \x01(\x05R\tremaining\"J\n\x13SecondFactorGuessed\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1a\n\x08\x66\x61ilures\x18\x02 \x01(\x05R\x08\x66\x61ilures\"F\n\x0cPasskeyAdded\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\npasskey_id\x18\x02 \x01(\tR\tpasskeyId\"H\n\x0ePasskeyRemoved\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\npasskey_id\x18\x02 \x01(\tR\tpasskeyId\"G\n\rPasskeyCopied\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\npasskey_id\x18\x02 \x01(\tR\tpasskeyIdb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,4 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOVERYCODEUSED']._serialized_end=206
   _globals['_SECONDFACTORGUESSED']._serialized_start=208
   _globals['_SECONDFACTORGUESSED']._serialized_end=282
+  _globals['_PASSKEYADDED']._serialized_start=284
+  _globals['_PASSKEYADDED']._serialized_end=354
+  _globals['_PASSKEYREMOVED']._serialized_start=356
+  _globals['_PASSKEYREMOVED']._serialized_end=428
+  _globals['_PASSKEYCOPIED']._serialized_start=430
+  _globals['_PASSKEYCOPIED']._serialized_end=501
 # @@protoc_insertion_point(module_scope)

@@ -111,3 +111,81 @@ class SecondFactorGuessed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SecondFactorGuessed: _TypeAlias = SecondFactorGuessed  # noqa: Y015
+
+@_typing.final
+class PasskeyAdded(_message.Message):
+    """`user.passkey_added`: a passkey was added."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PASSKEY_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Prefix `usr_`."""
+    passkey_id: _builtins.str
+    """Prefix `pky_`."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        passkey_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passkey_id", b"passkey_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PasskeyAdded: _TypeAlias = PasskeyAdded  # noqa: Y015
+
+@_typing.final
+class PasskeyRemoved(_message.Message):
+    """`user.passkey_removed`: a passkey was removed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PASSKEY_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Prefix `usr_`."""
+    passkey_id: _builtins.str
+    """Prefix `pky_`."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        passkey_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passkey_id", b"passkey_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PasskeyRemoved: _TypeAlias = PasskeyRemoved  # noqa: Y015
+
+@_typing.final
+class PasskeyCopied(_message.Message):
+    """`user.passkey_copied`: a sign-in was refused because the passkey's counter went back, as that of a copy does."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PASSKEY_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Prefix `usr_`."""
+    passkey_id: _builtins.str
+    """Prefix `pky_`."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        passkey_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passkey_id", b"passkey_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PasskeyCopied: _TypeAlias = PasskeyCopied  # noqa: Y015

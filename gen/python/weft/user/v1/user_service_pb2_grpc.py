@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from weft.user.v1 import passkey_pb2 as weft_dot_user_dot_v1_dot_passkey__pb2
 from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
 from weft.user.v1 import user_pb2 as weft_dot_user_dot_v1_dot_user__pb2
 from weft.user.v1 import user_roles_pb2 as weft_dot_user_dot_v1_dot_user__roles__pb2
@@ -64,6 +65,21 @@ class UserServiceStub:
                 request_serializer=weft_dot_user_dot_v1_dot_user__roles__pb2.SetUserRolesRequest.SerializeToString,
                 response_deserializer=weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
+        self.ListPasskeys = channel.unary_unary(
+                '/weft.user.v1.UserService/ListPasskeys',
+                request_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.ListPasskeysRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.ListPasskeysResponse.FromString,
+                _registered_method=True)
+        self.UpdatePasskey = channel.unary_unary(
+                '/weft.user.v1.UserService/UpdatePasskey',
+                request_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.UpdatePasskeyRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.Passkey.FromString,
+                _registered_method=True)
+        self.DeletePasskey = channel.unary_unary(
+                '/weft.user.v1.UserService/DeletePasskey',
+                request_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.DeletePasskeyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.GetTotp = channel.unary_unary(
                 '/weft.user.v1.UserService/GetTotp',
                 request_serializer=weft_dot_user_dot_v1_dot_totp__pb2.GetTotpRequest.SerializeToString,
@@ -121,6 +137,27 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPasskeys(self, request, context):
+        """Lists a user's passkeys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePasskey(self, request, context):
+        """Renames a passkey.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePasskey(self, request, context):
+        """Deletes a passkey: it no longer signs in. Sessions go on. Needs a sign-in within ten minutes. The user is told by mail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTotp(self, request, context):
         """Returns whether a user's sign-in asks for one-time codes.
         """
@@ -165,6 +202,21 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.SetUserRoles,
                     request_deserializer=weft_dot_user_dot_v1_dot_user__roles__pb2.SetUserRolesRequest.FromString,
                     response_serializer=weft_dot_user_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'ListPasskeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPasskeys,
+                    request_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.ListPasskeysRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.ListPasskeysResponse.SerializeToString,
+            ),
+            'UpdatePasskey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePasskey,
+                    request_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.UpdatePasskeyRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.Passkey.SerializeToString,
+            ),
+            'DeletePasskey': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePasskey,
+                    request_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.DeletePasskeyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetTotp': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTotp,
@@ -313,6 +365,87 @@ class UserService:
             '/weft.user.v1.UserService/SetUserRoles',
             weft_dot_user_dot_v1_dot_user__roles__pb2.SetUserRolesRequest.SerializeToString,
             weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPasskeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/ListPasskeys',
+            weft_dot_user_dot_v1_dot_passkey__pb2.ListPasskeysRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_passkey__pb2.ListPasskeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePasskey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/UpdatePasskey',
+            weft_dot_user_dot_v1_dot_passkey__pb2.UpdatePasskeyRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_passkey__pb2.Passkey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePasskey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/DeletePasskey',
+            weft_dot_user_dot_v1_dot_passkey__pb2.DeletePasskeyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

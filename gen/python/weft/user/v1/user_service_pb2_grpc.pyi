@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from weft.user.v1 import passkey_pb2 as _passkey_pb2
 from weft.user.v1 import totp_pb2 as _totp_pb2
 from weft.user.v1 import user_pb2 as _user_pb2
 from weft.user.v1 import user_roles_pb2 as _user_roles_pb2
@@ -38,6 +39,12 @@ class UserServiceStub:
 
     The last admin who may sign in stays one.
     """
+    ListPasskeys: _aio.UnaryUnaryMultiCallable[_passkey_pb2.ListPasskeysRequest, _passkey_pb2.ListPasskeysResponse]
+    """Lists a user's passkeys."""
+    UpdatePasskey: _aio.UnaryUnaryMultiCallable[_passkey_pb2.UpdatePasskeyRequest, _passkey_pb2.Passkey]
+    """Renames a passkey."""
+    DeletePasskey: _aio.UnaryUnaryMultiCallable[_passkey_pb2.DeletePasskeyRequest, _empty_pb2.Empty]
+    """Deletes a passkey: it no longer signs in. Sessions go on. Needs a sign-in within ten minutes. The user is told by mail."""
     GetTotp: _aio.UnaryUnaryMultiCallable[_totp_pb2.GetTotpRequest, _totp_pb2.Totp]
     """Returns whether a user's sign-in asks for one-time codes."""
     DeleteTotp: _aio.UnaryUnaryMultiCallable[_totp_pb2.DeleteTotpRequest, _empty_pb2.Empty]
@@ -97,6 +104,30 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The last admin who may sign in stays one.
         """
+
+    @_abc_1.abstractmethod
+    def ListPasskeys(
+        self,
+        request: _passkey_pb2.ListPasskeysRequest,
+        context: _aio.ServicerContext[_passkey_pb2.ListPasskeysRequest, _abc.Awaitable[_passkey_pb2.ListPasskeysResponse]],
+    ) -> _abc.Awaitable[_passkey_pb2.ListPasskeysResponse]:
+        """Lists a user's passkeys."""
+
+    @_abc_1.abstractmethod
+    def UpdatePasskey(
+        self,
+        request: _passkey_pb2.UpdatePasskeyRequest,
+        context: _aio.ServicerContext[_passkey_pb2.UpdatePasskeyRequest, _abc.Awaitable[_passkey_pb2.Passkey]],
+    ) -> _abc.Awaitable[_passkey_pb2.Passkey]:
+        """Renames a passkey."""
+
+    @_abc_1.abstractmethod
+    def DeletePasskey(
+        self,
+        request: _passkey_pb2.DeletePasskeyRequest,
+        context: _aio.ServicerContext[_passkey_pb2.DeletePasskeyRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Deletes a passkey: it no longer signs in. Sessions go on. Needs a sign-in within ten minutes. The user is told by mail."""
 
     @_abc_1.abstractmethod
     def GetTotp(

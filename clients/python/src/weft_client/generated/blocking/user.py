@@ -23,6 +23,7 @@ from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
+from weft.user.v1 import passkey_pb2 as user_passkey_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
 from weft.user.v1 import totp_pb2 as user_totp_pb2
@@ -97,6 +98,10 @@ class Auth:
         self._enroll_totp = parts.Unary(connection, methods.AUTH_SERVICE_ENROLL_TOTP, auth)
         self._confirm_totp = parts.Unary(connection, methods.AUTH_SERVICE_CONFIRM_TOTP, auth)
         self._disable_totp = parts.Unary(connection, methods.AUTH_SERVICE_DISABLE_TOTP, auth)
+        self._begin_passkey_registration = parts.Unary(connection, methods.AUTH_SERVICE_BEGIN_PASSKEY_REGISTRATION, auth)
+        self._finish_passkey_registration = parts.Unary(connection, methods.AUTH_SERVICE_FINISH_PASSKEY_REGISTRATION, auth)
+        self._begin_passkey_sign_in = parts.Unary(connection, methods.AUTH_SERVICE_BEGIN_PASSKEY_SIGN_IN, auth)
+        self._finish_passkey_sign_in = parts.Unary(connection, methods.AUTH_SERVICE_FINISH_PASSKEY_SIGN_IN, auth)
 
     def sign_up(
         self,
@@ -522,6 +527,103 @@ class Auth:
             recovery_code=arguments.plain(recovery_code),
         )
         self._disable_totp(request, timeout)
+
+    def begin_passkey_registration(
+        self,
+        *,
+        password: str | None = None,
+        totp_code: str | None = None,
+        recovery_code: str | None = None,
+        timeout: float | None = None,
+    ) -> user_passkey_pb2.BeginPasskeyRegistrationResponse:
+        """Begins to add a passkey: returns what the browser needs to make one, with a challenge that expires in five minutes.
+
+        Needs the password, and a one-time code if codes are enabled; or a sign-in within ten minutes with all factors of the
+        account, for which `password` stays empty. User verification and a discoverable credential are asked for.
+
+        Args:
+            password: Password of the caller. Not needed within ten minutes of a sign-in with all factors that the account has.
+            totp_code: Code of the authenticator app, six digits. Needed with the password if one-time codes are enabled, unless a recovery code is given.
+            recovery_code: Recovery code that is not used yet, in place of `totp_code`. Ignored where that is given.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            CredentialsInvalid: No account that may sign in has this address and password.
+            SecondFactorRequired: The password is right; a one-time code is needed too. `factors` lists what the account takes: `totp_code`, `recovery_code`, `passkey`. Metadata: `factors`.
+            SecondFactorInvalid: The one-time code or the recovery code is wrong or was used already.
+            ReauthenticationRequired: The sign-in is older than ten minutes, was for an app of a partner's, or with fewer factors than the account has; sign in again.
+            PasskeyLimitReached: The user has as many passkeys as one may have; delete one first. Metadata: `limit`.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
+        """
+        request = user_passkey_pb2.BeginPasskeyRegistrationRequest(
+            password=arguments.plain(password),
+            totp_code=arguments.plain(totp_code),
+            recovery_code=arguments.plain(recovery_code),
+        )
+        return self._begin_passkey_registration(request, timeout)
+
+    def finish_passkey_registration(
+        self,
+        *,
+        credential: Mapping[str, Any] | protobuf_struct_pb2.Struct,
+        display_name: str | None = None,
+        timeout: float | None = None,
+    ) -> user_passkey_pb2.Passkey:
+        """Adds the passkey that the browser has made. The challenge works once, in the session that began.
+
+        Args:
+            credential: The RegistrationResponseJSON of WebAuthn that the browser's `credential.toJSON()` returns.
+            display_name: Name by which its owner tells it apart. Defaults to `Passkey`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            PasskeyInvalid: The passkey's response does not fit: unknown passkey, other origin, no user verification, or a challenge that is used or has expired; begin again.
+            PasskeyLimitReached: The user has as many passkeys as one may have; delete one first. Metadata: `limit`.
+        """
+        request = user_passkey_pb2.FinishPasskeyRegistrationRequest(
+            credential=arguments.plain(credential),
+            display_name=arguments.plain(display_name),
+        )
+        return self._finish_passkey_registration(request, timeout)
+
+    def begin_passkey_sign_in(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> user_passkey_pb2.BeginPasskeySignInResponse:
+        """Begins a sign-in with a passkey alone: returns what the browser needs, with a challenge that expires in five minutes.
+
+        The response says nothing about any account.
+
+        Args:
+            timeout: Seconds that the whole call may take; 5 where absent.
+        """
+        request = user_passkey_pb2.BeginPasskeySignInRequest(
+        )
+        return self._begin_passkey_sign_in(request, timeout)
+
+    def finish_passkey_sign_in(
+        self,
+        *,
+        credential: Mapping[str, Any] | protobuf_struct_pb2.Struct,
+        timeout: float | None = None,
+    ) -> user_auth_service_pb2.TokenPair:
+        """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is asked for.
+
+        The response is the same for an unknown passkey, a wrong signature, a used challenge and an account that may not sign in.
+
+        Args:
+            credential: The AuthenticationResponseJSON of WebAuthn that the browser's `credential.toJSON()` returns.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            PasskeyInvalid: The passkey's response does not fit: unknown passkey, other origin, no user verification, or a challenge that is used or has expired; begin again.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
+        """
+        request = user_passkey_pb2.FinishPasskeySignInRequest(
+            credential=arguments.plain(credential),
+        )
+        return self._finish_passkey_sign_in(request, timeout)
 
 
 class Oauth:
@@ -977,6 +1079,9 @@ class Users:
         self._get_user = parts.Unary(connection, methods.USER_SERVICE_GET_USER, auth)
         self._list_users = parts.Unary(connection, methods.USER_SERVICE_LIST_USERS, auth)
         self._set_user_roles = parts.Unary(connection, methods.USER_SERVICE_SET_USER_ROLES, auth)
+        self._list_passkeys = parts.Unary(connection, methods.USER_SERVICE_LIST_PASSKEYS, auth)
+        self._update_passkey = parts.Unary(connection, methods.USER_SERVICE_UPDATE_PASSKEY, auth)
+        self._delete_passkey = parts.Unary(connection, methods.USER_SERVICE_DELETE_PASSKEY, auth)
         self._get_totp = parts.Unary(connection, methods.USER_SERVICE_GET_TOTP, auth)
         self._delete_totp = parts.Unary(connection, methods.USER_SERVICE_DELETE_TOTP, auth)
 
@@ -1114,6 +1219,81 @@ class Users:
         )
         return self._set_user_roles(request, timeout)
 
+    def list_passkeys(
+        self,
+        *,
+        user_id: str,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.Pages[user_passkey_pb2.Passkey, user_passkey_pb2.ListPasskeysResponse]:
+        """Lists a user's passkeys.
+
+        Args:
+            user_id: Prefix `usr_`, or `me`.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+        """
+        request = user_passkey_pb2.ListPasskeysRequest(
+            user_id=user_id,
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+        )
+        return parts.Pages(self._list_passkeys, request, 'passkeys', timeout)
+
+    def update_passkey(
+        self,
+        *,
+        passkey: types.PasskeyDict | user_passkey_pb2.Passkey,
+        update_mask: Sequence[str] | protobuf_field_mask_pb2.FieldMask | None = None,
+        timeout: float | None = None,
+    ) -> user_passkey_pb2.Passkey:
+        """Renames a passkey.
+
+        Args:
+            passkey: The passkey with its new name.
+            update_mask: The fields to update: `display_name`, or `*`. Defaults to the fields present in `passkey`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            PasskeyNotFound: No such passkey, or not yours. Metadata: `passkey_id`.
+        """
+        request = user_passkey_pb2.UpdatePasskeyRequest(
+            passkey=arguments.plain(passkey),
+            update_mask=arguments.mask(update_mask),
+        )
+        return self._update_passkey(request, timeout)
+
+    def delete_passkey(
+        self,
+        *,
+        user_id: str,
+        passkey_id: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Deletes a passkey: it no longer signs in. Sessions go on. Needs a sign-in within ten minutes. The user is told by mail.
+
+        Args:
+            user_id: Prefix `usr_`, or `me`.
+            passkey_id: Prefix `pky_`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            PasskeyNotFound: No such passkey, or not yours. Metadata: `passkey_id`.
+            ReauthenticationRequired: The sign-in is older than ten minutes, was for an app of a partner's, or with fewer factors than the account has; sign in again.
+        """
+        request = user_passkey_pb2.DeletePasskeyRequest(
+            user_id=user_id,
+            passkey_id=passkey_id,
+        )
+        self._delete_passkey(request, timeout)
+
     def get_totp(
         self,
         *,
@@ -1151,7 +1331,7 @@ class Users:
 
         Raises:
             UserNotFound: No such user, or not yours. Metadata: `user_id`.
-            ReauthenticationRequired: The sign-in is older than ten minutes, or was for an app of a partner's; sign in again.
+            ReauthenticationRequired: The sign-in is older than ten minutes, was for an app of a partner's, or with fewer factors than the account has; sign in again.
         """
         request = user_totp_pb2.DeleteTotpRequest(
             user_id=user_id,

@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.user.v1 import email_change_pb2 as weft_dot_user_dot_v1_dot_email__change__pb2
+from weft.user.v1 import passkey_pb2 as weft_dot_user_dot_v1_dot_passkey__pb2
 from weft.user.v1 import password_pb2 as weft_dot_user_dot_v1_dot_password__pb2
 from weft.user.v1 import phone_pb2 as weft_dot_user_dot_v1_dot_phone__pb2
 from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/auth_service.proto\x12\x0cweft.user.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fweft/user/v1/email_change.proto\x1a\x1bweft/user/v1/password.proto\x1a\x18weft/user/v1/phone.proto\x1a\x17weft/user/v1/totp.proto\"\x8b\x01\n\rSignUpRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\x12&\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x04 \x01(\tR\x06locale\"i\n\x12VerifyEmailRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x17\n\x04\x63ode\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04\x63ode\x12\x1f\n\x08password\x18\x03 \x01(\tB\x03\x80\x01\x01R\x08password\"W\n\x19ResendVerificationRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\"\x97\x01\n\rSignInRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\x12 \n\ttotp_code\x18\x03 \x01(\tB\x03\x80\x01\x01R\x08totpCode\x12(\n\rrecovery_code\x18\x04 \x01(\tB\x03\x80\x01\x01R\x0crecoveryCode\":\n\x0eRefreshRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x0crefreshToken\"\x10\n\x0eSignOutRequest\"\xcb\x01\n\tTokenPair\x12&\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x0b\x61\x63\x63\x65ssToken\x12S\n\x18\x61\x63\x63\x65ss_token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x61\x63\x63\x65ssTokenExpireTime\x12(\n\rrefresh_token\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0crefreshToken\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId2\xf5\t\n\x0b\x41uthService\x12=\n\x06SignUp\x12\x1b.weft.user.v1.SignUpRequest\x1a\x16.google.protobuf.Empty\x12G\n\x0bVerifyEmail\x12 .weft.user.v1.VerifyEmailRequest\x1a\x16.google.protobuf.Empty\x12U\n\x12ResendVerification\x12\'.weft.user.v1.ResendVerificationRequest\x1a\x16.google.protobuf.Empty\x12>\n\x06SignIn\x12\x1b.weft.user.v1.SignInRequest\x1a\x17.weft.user.v1.TokenPair\x12@\n\x07Refresh\x12\x1c.weft.user.v1.RefreshRequest\x1a\x17.weft.user.v1.TokenPair\x12\x44\n\x07SignOut\x12\x1c.weft.user.v1.SignOutRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12Y\n\x14RequestPasswordReset\x12).weft.user.v1.RequestPasswordResetRequest\x1a\x16.google.protobuf.Empty\x12K\n\rResetPassword\x12\".weft.user.v1.ResetPasswordRequest\x1a\x16.google.protobuf.Empty\x12M\n\x0e\x43hangePassword\x12#.weft.user.v1.ChangePasswordRequest\x1a\x16.google.protobuf.Empty\x12U\n\x12RequestEmailChange\x12\'.weft.user.v1.RequestEmailChangeRequest\x1a\x16.google.protobuf.Empty\x12U\n\x12\x43onfirmEmailChange\x12\'.weft.user.v1.ConfirmEmailChangeRequest\x1a\x16.google.protobuf.Empty\x12\x61\n\x18RequestPhoneVerification\x12-.weft.user.v1.RequestPhoneVerificationRequest\x1a\x16.google.protobuf.Empty\x12I\n\x0c\x43onfirmPhone\x12!.weft.user.v1.ConfirmPhoneRequest\x1a\x16.google.protobuf.Empty\x12O\n\nEnrollTotp\x12\x1f.weft.user.v1.EnrollTotpRequest\x1a .weft.user.v1.EnrollTotpResponse\x12R\n\x0b\x43onfirmTotp\x12 .weft.user.v1.ConfirmTotpRequest\x1a!.weft.user.v1.ConfirmTotpResponse\x12G\n\x0b\x44isableTotp\x12 .weft.user.v1.DisableTotpRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/auth_service.proto\x12\x0cweft.user.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fweft/user/v1/email_change.proto\x1a\x1aweft/user/v1/passkey.proto\x1a\x1bweft/user/v1/password.proto\x1a\x18weft/user/v1/phone.proto\x1a\x17weft/user/v1/totp.proto\"\x8b\x01\n\rSignUpRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\x12&\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x04 \x01(\tR\x06locale\"i\n\x12VerifyEmailRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x17\n\x04\x63ode\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04\x63ode\x12\x1f\n\x08password\x18\x03 \x01(\tB\x03\x80\x01\x01R\x08password\"W\n\x19ResendVerificationRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\"\x97\x01\n\rSignInRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12\x1f\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08password\x12 \n\ttotp_code\x18\x03 \x01(\tB\x03\x80\x01\x01R\x08totpCode\x12(\n\rrecovery_code\x18\x04 \x01(\tB\x03\x80\x01\x01R\x0crecoveryCode\":\n\x0eRefreshRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x0crefreshToken\"\x10\n\x0eSignOutRequest\"\xcb\x01\n\tTokenPair\x12&\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x0b\x61\x63\x63\x65ssToken\x12S\n\x18\x61\x63\x63\x65ss_token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x61\x63\x63\x65ssTokenExpireTime\x12(\n\rrefresh_token\x18\x03 \x01(\tB\x03\x80\x01\x01R\x0crefreshToken\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId2\x97\r\n\x0b\x41uthService\x12=\n\x06SignUp\x12\x1b.weft.user.v1.SignUpRequest\x1a\x16.google.protobuf.Empty\x12G\n\x0bVerifyEmail\x12 .weft.user.v1.VerifyEmailRequest\x1a\x16.google.protobuf.Empty\x12U\n\x12ResendVerification\x12\'.weft.user.v1.ResendVerificationRequest\x1a\x16.google.protobuf.Empty\x12>\n\x06SignIn\x12\x1b.weft.user.v1.SignInRequest\x1a\x17.weft.user.v1.TokenPair\x12@\n\x07Refresh\x12\x1c.weft.user.v1.RefreshRequest\x1a\x17.weft.user.v1.TokenPair\x12\x44\n\x07SignOut\x12\x1c.weft.user.v1.SignOutRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12Y\n\x14RequestPasswordReset\x12).weft.user.v1.RequestPasswordResetRequest\x1a\x16.google.protobuf.Empty\x12K\n\rResetPassword\x12\".weft.user.v1.ResetPasswordRequest\x1a\x16.google.protobuf.Empty\x12M\n\x0e\x43hangePassword\x12#.weft.user.v1.ChangePasswordRequest\x1a\x16.google.protobuf.Empty\x12U\n\x12RequestEmailChange\x12\'.weft.user.v1.RequestEmailChangeRequest\x1a\x16.google.protobuf.Empty\x12U\n\x12\x43onfirmEmailChange\x12\'.weft.user.v1.ConfirmEmailChangeRequest\x1a\x16.google.protobuf.Empty\x12\x61\n\x18RequestPhoneVerification\x12-.weft.user.v1.RequestPhoneVerificationRequest\x1a\x16.google.protobuf.Empty\x12I\n\x0c\x43onfirmPhone\x12!.weft.user.v1.ConfirmPhoneRequest\x1a\x16.google.protobuf.Empty\x12O\n\nEnrollTotp\x12\x1f.weft.user.v1.EnrollTotpRequest\x1a .weft.user.v1.EnrollTotpResponse\x12R\n\x0b\x43onfirmTotp\x12 .weft.user.v1.ConfirmTotpRequest\x1a!.weft.user.v1.ConfirmTotpResponse\x12G\n\x0b\x44isableTotp\x12 .weft.user.v1.DisableTotpRequest\x1a\x16.google.protobuf.Empty\x12y\n\x18\x42\x65ginPasskeyRegistration\x12-.weft.user.v1.BeginPasskeyRegistrationRequest\x1a..weft.user.v1.BeginPasskeyRegistrationResponse\x12\x62\n\x19\x46inishPasskeyRegistration\x12..weft.user.v1.FinishPasskeyRegistrationRequest\x1a\x15.weft.user.v1.Passkey\x12g\n\x12\x42\x65ginPasskeySignIn\x12\'.weft.user.v1.BeginPasskeySignInRequest\x1a(.weft.user.v1.BeginPasskeySignInResponse\x12X\n\x13\x46inishPasskeySignIn\x12(.weft.user.v1.FinishPasskeySignInRequest\x1a\x17.weft.user.v1.TokenPairb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -69,20 +70,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENPAIR'].fields_by_name['refresh_token']._serialized_options = b'\200\001\001'
   _globals['_AUTHSERVICE'].methods_by_name['SignOut']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['SignOut']._serialized_options = b'\220\002\002'
-  _globals['_SIGNUPREQUEST']._serialized_start=225
-  _globals['_SIGNUPREQUEST']._serialized_end=364
-  _globals['_VERIFYEMAILREQUEST']._serialized_start=366
-  _globals['_VERIFYEMAILREQUEST']._serialized_end=471
-  _globals['_RESENDVERIFICATIONREQUEST']._serialized_start=473
-  _globals['_RESENDVERIFICATIONREQUEST']._serialized_end=560
-  _globals['_SIGNINREQUEST']._serialized_start=563
-  _globals['_SIGNINREQUEST']._serialized_end=714
-  _globals['_REFRESHREQUEST']._serialized_start=716
-  _globals['_REFRESHREQUEST']._serialized_end=774
-  _globals['_SIGNOUTREQUEST']._serialized_start=776
-  _globals['_SIGNOUTREQUEST']._serialized_end=792
-  _globals['_TOKENPAIR']._serialized_start=795
-  _globals['_TOKENPAIR']._serialized_end=998
-  _globals['_AUTHSERVICE']._serialized_start=1001
-  _globals['_AUTHSERVICE']._serialized_end=2270
+  _globals['_SIGNUPREQUEST']._serialized_start=253
+  _globals['_SIGNUPREQUEST']._serialized_end=392
+  _globals['_VERIFYEMAILREQUEST']._serialized_start=394
+  _globals['_VERIFYEMAILREQUEST']._serialized_end=499
+  _globals['_RESENDVERIFICATIONREQUEST']._serialized_start=501
+  _globals['_RESENDVERIFICATIONREQUEST']._serialized_end=588
+  _globals['_SIGNINREQUEST']._serialized_start=591
+  _globals['_SIGNINREQUEST']._serialized_end=742
+  _globals['_REFRESHREQUEST']._serialized_start=744
+  _globals['_REFRESHREQUEST']._serialized_end=802
+  _globals['_SIGNOUTREQUEST']._serialized_start=804
+  _globals['_SIGNOUTREQUEST']._serialized_end=820
+  _globals['_TOKENPAIR']._serialized_start=823
+  _globals['_TOKENPAIR']._serialized_end=1026
+  _globals['_AUTHSERVICE']._serialized_start=1029
+  _globals['_AUTHSERVICE']._serialized_end=2716
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,149 @@
+"""The RPCs about passkeys."""
+
+from google.protobuf import json_format
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.struct_pb2 import Struct
+from weft.user.v1 import auth_service_pb2
+from weft.user.v1 import passkey_pb2 as pb
+
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from chassis.rpc.requests import masks
+from services.user import ownership
+from services.user.auth.handlers import to_message as to_token_pair
+from services.user.auth.reauthentication import Reauthentication, ReauthenticationRequired
+from services.user.passkeys.domain import Passkey
+from services.user.passkeys.passkeys import Passkeys
+from services.user.password_changes.confirmation import PasswordConfirmation
+from services.user.throttling.origins import Origins
+from services.user.totp.domain import SecondFactor
+from services.user.totp.totp import Totp
+from services.user.users.domain import User, UserNotFound
+from services.user.users.repository import UserRepository
+
+
+class PasskeyHandlers:
+    """Those of weft.user.v1.AuthService."""
+
+    def __init__(
+        self,
+        users: UserRepository,
+        passkeys: Passkeys,
+        totp: Totp,
+        confirmation: PasswordConfirmation,
+        reauthentication: Reauthentication,
+        origins: Origins,
+    ) -> None:
+        self._users = users
+        self._passkeys = passkeys
+        self._totp = totp
+        self._confirmation = confirmation
+        self._reauthentication = reauthentication
+        self._origins = origins
+
+    async def BeginPasskeyRegistration(
+        self, request: pb.BeginPasskeyRegistrationRequest, call: Call
+    ) -> pb.BeginPasskeyRegistrationResponse:
+        """A passkey signs in alone, so it takes all factors of the account to add one."""
+        user = await self._prove(request, call)
+        options = await self._passkeys.begin_registration(call, user)
+        reply = pb.BeginPasskeyRegistrationResponse()
+        reply.public_key.update(options.public_key)
+        reply.expire_time.FromDatetime(options.expires_at)
+        return reply
+
+    async def FinishPasskeyRegistration(self, request: pb.FinishPasskeyRegistrationRequest, call: Call) -> pb.Passkey:
+        """The challenge proves that the session has begun the registration."""
+        return to_message(
+            await self._passkeys.finish_registration(call, _json(request.credential), request.display_name)
+        )
+
+    async def BeginPasskeySignIn(self, _: pb.BeginPasskeySignInRequest, __: Call) -> pb.BeginPasskeySignInResponse:
+        """Stores nothing."""
+        options = self._passkeys.begin_sign_in()
+        reply = pb.BeginPasskeySignInResponse()
+        reply.public_key.update(options.public_key)
+        reply.expire_time.FromDatetime(options.expires_at)
+        return reply
+
+    async def FinishPasskeySignIn(
+        self, request: pb.FinishPasskeySignInRequest, call: Call
+    ) -> auth_service_pb2.TokenPair:
+        """The same response, in the same time, whatever does not fit."""
+        return to_token_pair(await self._passkeys.finish_sign_in(call, _json(request.credential)))
+
+    async def _prove(self, request: pb.BeginPasskeyRegistrationRequest, call: Call) -> User:
+        """The caller, who gives password and code, or has signed in with all factors not long ago."""
+        if request.password:
+            user = await self._confirmation.confirm(call, request.password)
+            second = SecondFactor(request.totp_code, request.recovery_code)
+            async with self._totp.using(call, user, second, self._origins.of(user.email, call)) as proven:
+                return proven.user
+        has_codes = await self._totp.get(call.caller.user_id) is not None
+        self._reauthentication.by_age(call, two_factors=has_codes)
+        found = await self._users.get(call.caller.user_id)
+        if found is None or not found.may_sign_in:  # since the token was issued
+            raise ReauthenticationRequired()
+        return found
+
+
+class UserPasskeyHandlers:
+    """Those of weft.user.v1.UserService."""
+
+    def __init__(
+        self, users: UserRepository, passkeys: Passkeys, reauthentication: Reauthentication, pages: Pages
+    ) -> None:
+        self._users = users
+        self._pages = pages
+        self._passkeys = passkeys
+        self._reauthentication = reauthentication
+
+    async def ListPasskeys(self, request: pb.ListPasskeysRequest, call: Call) -> pb.ListPasskeysResponse:
+        """Users see their own, operators all."""
+        user_id = await self._visible(call, request.user_id)
+        page = self._pages.read(request, {"list": "passkeys", "user_id": user_id})
+        later = [one for one in await self._passkeys.list(user_id) if not page.after or one.passkey_id < page.after]
+        passkeys, token = self._pages.split(page, later[: page.limit], to_message, key="passkey_id")
+        return pb.ListPasskeysResponse(passkeys=passkeys, next_page_token=token)
+
+    async def UpdatePasskey(self, request: pb.UpdatePasskeyRequest, call: Call) -> pb.Passkey:
+        """The name is all that can change."""
+        names, passkey = masks.fields(request, "passkey"), request.passkey
+        user_id = await self._visible(call, passkey.user_id)
+        if not names:
+            return to_message(await self._passkeys.get(user_id, passkey.passkey_id))
+        renamed = await self._passkeys.rename(call, user_id, passkey.passkey_id, passkey.etag, passkey.display_name)
+        return to_message(renamed)
+
+    async def DeletePasskey(self, request: pb.DeletePasskeyRequest, call: Call) -> Empty:
+        """By the user or an operator, who has just signed in."""
+        user_id = await self._visible(call, request.user_id)
+        self._reauthentication.by_age(call)
+        await self._passkeys.remove(call, user_id, request.passkey_id)
+        return Empty()
+
+    async def _visible(self, call: Call, named: str) -> str:
+        user_id = call.caller.user_id if named == "me" else named
+        user = await self._users.get(user_id)
+        if user is None or not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
+            raise UserNotFound(user_id=named)
+        return user_id
+
+
+def to_message(passkey: Passkey) -> pb.Passkey:
+    """The message of a passkey."""
+    message = pb.Passkey(
+        user_id=passkey.user_id,
+        passkey_id=passkey.passkey_id,
+        display_name=passkey.display_name,
+        backed_up=passkey.backed_up,
+        etag=passkey.etag,
+    )
+    message.create_time.FromDatetime(passkey.created_at)
+    if passkey.last_used_at is not None:
+        message.last_use_time.FromDatetime(passkey.last_used_at)
+    return message
+
+
+def _json(credential: Struct) -> dict[str, object]:
+    return dict(json_format.MessageToDict(credential))

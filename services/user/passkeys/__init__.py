@@ -1,0 +1,1 @@
+"""Passkeys: WebAuthn credentials that sign in without a password."""
