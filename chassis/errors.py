@@ -142,6 +142,10 @@ class CallerNotAllowed(PermissionDenied):
     """Only these callers may make this call: {callers}."""
 
 
+class AddressNotAllowed(PermissionDenied):
+    """The client may not be used from this network address."""
+
+
 class ScopeMissing(PermissionDenied):
     """The token lacks the scope {scope}."""
 

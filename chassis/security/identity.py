@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chassis.security import networks
+from chassis.security.networks import Network
 from contract import Caller
 
 
@@ -29,6 +31,8 @@ class Identity:
     methods: frozenset[str] = frozenset()
     generations: Mapping[str, int] = field(default_factory=dict, hash=False)
     """What the token can be revoked by: session, user, client and partner, each with the generation in the token."""
+    networks: tuple[Network, ...] = ()
+    """Where the token may be used; anywhere if empty."""
     kinds: frozenset[Caller] = field(default=frozenset({Caller.PUBLIC}))
 
     @property
@@ -101,6 +105,7 @@ def from_claims(claims: Mapping[str, Any]) -> Identity:
         authenticated_at=float(claims.get("auth_time", 0)),
         methods=frozenset(map(str, claims.get("amr", ()))),
         generations=generations,
+        networks=tuple(networks.parse(str(text)) for text in claims.get("networks", ())),
         kinds=frozenset({Caller.PUBLIC, *kinds}),
     )
 

@@ -31,6 +31,7 @@ from services.user.keys.issuer import Issuer
 from services.user.keys.repository import KeyRepository
 from services.user.keys.ring import KeyRing
 from services.user.oauth.handlers import OAuthHandlers
+from services.user.partners.client_handlers import ClientHandlers
 from services.user.partners.handlers import PartnerHandlers
 from services.user.partners.repository import PartnerRepository
 from services.user.passkeys.domain import PasskeyInvalid
@@ -135,6 +136,7 @@ async def build(app: App) -> None:
     app.add_service(
         "weft.user.v1.PartnerService",
         PartnerHandlers(database, partners, revocations, app.pages, audit, clock, grantable),
+        ClientHandlers(database, partners, revocations, app.pages, audit, clock),
     )
     app.add_service(
         "weft.user.v1.UserService",

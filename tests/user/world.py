@@ -188,11 +188,12 @@ class World:
         basic: tuple[str, str] | None = None,
         content_type: str = "application/x-www-form-urlencoded",
         authorization: str = "",
+        metadata: Metadata | None = None,
     ) -> Answer:
         """Send a form as the edge does."""
         if basic is not None:
             authorization = "Basic " + base64.b64encode(":".join(basic).encode()).decode()
-        metadata = [("authorization", authorization)] if authorization else []
+        metadata = [*(metadata or ()), *([("authorization", authorization)] if authorization else [])]
         call = rpc(request(form=HttpBody(content_type=content_type, data=data)), metadata=metadata)
         reply = await call
         headers = {str(key): str(value) for key, value in await call.initial_metadata() or ()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chassis import errors
 from chassis.rpc.call import Call
 from chassis.rpc.stages import Next, ServerContext
-from chassis.security import identity
+from chassis.security import identity, networks
 from chassis.security.identity import Identity
 from contract import Caller, Method
 
@@ -22,6 +22,8 @@ def authentication(server: ServerContext, method: Method, next_: Next) -> Next:
         if not call.authorization:
             raise errors.TokenMissing()
         caller = call.caller = tokens.remembered(call.authorization) or await tokens.identify(call.authorization)
+        if caller.networks and not networks.contain(caller.networks, call.client_address):
+            raise errors.AddressNotAllowed()
         if not revocations.ready:
             await revocations.first()
         revocations.check(caller, writes)

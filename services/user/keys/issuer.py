@@ -90,6 +90,7 @@ class Issuer:
             partner=client.partner_id,
             plan=plan,
             mode=client.mode,
+            **({"networks": client.allowed_networks} if client.allowed_networks else {}),
             gen=client.token_generation,
             partner_gen=partner_gen,
         )

@@ -11,6 +11,7 @@ from weft.user.v1 import oauth_service_pb2 as pb
 
 from chassis.clock import Clock
 from chassis.rpc.call import Call
+from chassis.security import networks
 from services.user.authorizations.authorizations import AppTokens, Authorizations
 from services.user.authorizations.domain import AuthorizationRefused
 from services.user.keys.issuer import ACCESS_TOKEN_LIFETIME, Issuer
@@ -84,6 +85,8 @@ class OAuthHandlers:
 
     async def _grant(self, form: dict[str, str], call: Call) -> dict[str, object]:
         account = await self._authenticate(form, call)
+        if account is not None:
+            _refuse_address(account, call)
         grant = form.get("grant_type")
         if grant is None:
             raise OAuthError("invalid_request", "The parameter grant_type is missing.")
@@ -153,6 +156,12 @@ class OAuthHandlers:
         except ScopeNotHeld:
             raise OAuthError("invalid_scope", "A scope is unknown or not granted to the user.") from None
         return _bearer(tokens.access.value, tokens.access.scopes) | {"refresh_token": tokens.refresh}
+
+
+def _refuse_address(account: ClientAccount, call: Call) -> None:
+    allowed = [networks.parse(text) for text in account.client.allowed_networks]
+    if allowed and not networks.contain(allowed, call.client_address):
+        raise OAuthError("unauthorized_client", "The client may not be used from this network address.")
 
 
 def _for_app(tokens: AppTokens) -> dict[str, object]:

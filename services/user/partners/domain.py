@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from chassis.errors import EtagMismatch, FailedPrecondition, NotFound, PermissionDenied
 
@@ -114,6 +115,7 @@ class Client:
     redirect_uris: tuple[str, ...] = ()
     jwks: str | None = None
     revision: int = 1
+    allowed_networks: tuple[str, ...] = ()
 
     @property
     def etag(self) -> str:
@@ -132,7 +134,7 @@ class Client:
 
     def withdraws(self, before: "Client") -> bool:
         """Whether the client's tokens from `before` this change allow what is not allowed any more."""
-        same = before.authentication == self.authentication and before.jwks == self.jwks
+        same = all(getattr(before, n) == getattr(self, n) for n in ("authentication", "jwks", "allowed_networks"))
         return not (same and {*before.scopes, *before.grant_types} <= {*self.scopes, *self.grant_types})
 
     def update(self, etag: str, changes: dict[str, object]) -> "Client":
@@ -142,6 +144,13 @@ class Client:
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
         return replace(self, revision=self.revision + 1, **changes)  # type: ignore[arg-type]
+
+
+class Secret(NamedTuple):
+    """When a secret was made and when it stops working, if it does."""
+
+    created_at: datetime
+    expires_at: datetime | None
 
 
 def make_secret() -> str:

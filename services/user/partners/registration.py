@@ -12,6 +12,8 @@ from weft.user.v1 import partner_service_pb2 as pb
 
 from chassis.errors import RequestInvalid
 from chassis.rpc.requests import masks
+from chassis.security import networks
+from chassis.security.modes import TEST
 from services.user.partners.domain import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, NONE, PRIVATE_KEY, SECRET, Client
 from services.user.partners.redirects import problem_of_redirect_uri
 
@@ -27,6 +29,7 @@ def of_new(request: pb.CreateClientRequest) -> dict[str, Any]:
         "grant_types": _grant_types(request.grant_types) or (default,),
         "redirect_uris": tuple(request.redirect_uris),
         "jwks": _jwks(request.jwks),
+        "allowed_networks": _networks(request.allowed_networks),
     }
 
 
@@ -40,6 +43,7 @@ def changes(request: pb.UpdateClientRequest) -> dict[str, object]:
         "grant_types": _grant_types(client.grant_types),
         "redirect_uris": tuple(client.redirect_uris),
         "jwks": _jwks(client.jwks),
+        "allowed_networks": _networks(client.allowed_networks),
     }
     return {path: read[path] for path in paths}
 
@@ -51,6 +55,7 @@ def to_fields(client: Client) -> dict[str, Any]:
         "grant_types": [partner_pb2.GrantType.Value(f"GRANT_TYPE_{grant}") for grant in client.grant_types],
         "redirect_uris": client.redirect_uris,
         "etag": client.etag,
+        "allowed_networks": client.allowed_networks,
     }
     if client.jwks:
         fields["jwks"] = json_format.ParseDict(json.loads(client.jwks), struct_pb2.Struct())
@@ -67,6 +72,11 @@ def refuse_invalid(client: Client, prefix: str) -> None:
 def _problems(client: Client) -> Iterator[tuple[str, str]]:
     if client.is_public and CLIENT_CREDENTIALS in client.grant_types:
         yield "grant_types", "must not contain GRANT_TYPE_CLIENT_CREDENTIALS for a client that does not authenticate"
+    if client.mode == TEST and AUTHORIZATION_CODE in client.grant_types:
+        yield "grant_types", "must not contain GRANT_TYPE_AUTHORIZATION_CODE in TEST: people are in LIVE"
+    for place, text in enumerate(client.allowed_networks):
+        if _network(text) is None:
+            yield f"allowed_networks[{place}]", "must be an IP address or a network, such as 203.0.113.0/24"
     if AUTHORIZATION_CODE in client.grant_types and not client.redirect_uris:
         yield "redirect_uris", "must not be empty for a client with GRANT_TYPE_AUTHORIZATION_CODE"
     for place, uri in enumerate(client.redirect_uris):
@@ -110,6 +120,19 @@ def _authentication(value: "partner_pb2.ClientAuthentication.ValueType") -> str:
 
 def _grant_types(values: Sequence["partner_pb2.GrantType.ValueType"]) -> tuple[str, ...]:
     return tuple(sorted(partner_pb2.GrantType.Name(value).removeprefix("GRANT_TYPE_") for value in values))
+
+
+def _networks(values: Sequence[str]) -> tuple[str, ...]:
+    """In canonical form, each once; as they are where one is invalid, to be refused by its place."""
+    parsed = [_network(value) for value in values]
+    return tuple(values) if None in parsed else tuple(dict.fromkeys(map(str, parsed)))
+
+
+def _network(text: str) -> networks.Network | None:
+    try:
+        return networks.parse(text)
+    except ValueError:
+        return None
 
 
 def _jwks(value: struct_pb2.Struct) -> str | None:

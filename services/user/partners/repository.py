@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
+from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction
 from services.user.ownership import of_partner_in
-from services.user.partners.domain import SECRET_OVERLAP, Client, Partner, minute
+from services.user.partners.domain import SECRET_OVERLAP, Client, Partner, Secret, minute
 from services.user.partners.tables import client_secrets, clients, partners
 
 _p, _c, _s = partners.c, clients.c, client_secrets.c
@@ -48,6 +48,7 @@ _UPDATED_OF_CLIENT = (
     "grant_types",
     "redirect_uris",
     "jwks",
+    "allowed_networks",
     "revision",
 )
 _UPDATE_CLIENT = Query(
@@ -69,15 +70,35 @@ _UPDATE_LAST_USE = Query(
 )
 _INSERT_SECRET = Query(
     insert(client_secrets).values(
-        client_id=bindparam("client_id"), secret_hash=bindparam("secret_hash"), created_at=bindparam("now")
+        client_id=bindparam("client_id"),
+        secret_hash=bindparam("secret_hash"),
+        created_at=bindparam("now"),
+        expires_at=bindparam("end"),
     ),
     name="insert secret",
 )
 _EXPIRE_SECRETS = Query(
     update(client_secrets)
-    .where(_s.client_id == bindparam("id"), _s.expires_at.is_(None))
-    .values(expires_at=bindparam("end")),
+    .where(_s.client_id == bindparam("id"))
+    .values(expires_at=func.least(_s.expires_at, bindparam("end"))),
     name="expire secrets",
+)
+_works = _s.expires_at.is_(None) | (_s.expires_at > bindparam("now"))
+_newest = (
+    select(_s.secret_hash)
+    .where(_s.client_id == bindparam("id"), _works)
+    .order_by(_s.created_at.desc(), _s.expires_at.desc().nulls_first())
+    .limit(1)
+)
+_DELETE_OLDER_SECRETS = Query(
+    delete(client_secrets).where(_s.client_id == bindparam("id"), _s.secret_hash.not_in(_newest)),
+    name="delete older secrets",
+)
+_LIST_SECRETS = Query(
+    select(_s.client_id, _s.created_at, _s.expires_at)
+    .where(_s.client_id == any_(bindparam("client_ids", type_=ARRAY(Text))), _works)
+    .order_by(_s.created_at.desc(), _s.expires_at.desc().nulls_first()),
+    name="list secrets",
 )
 _DELETE_SECRETS = Query(delete(client_secrets).where(_s.client_id == bindparam("id")), name="delete secrets")
 _secrets = (
@@ -182,15 +203,35 @@ class PartnerRepository:
         values = {"id": client.client_id, "partner_id": client.partner_id, "modes": [client.mode]}
         await tx.run(_REVOKE_CLIENT, **values, now=now)
 
-    async def insert_secret(self, tx: Transaction, client_id: str, secret: str, now: datetime) -> None:
-        """Insert a secret; previous ones work until `SECRET_OVERLAP` ends."""
+    async def insert_secret(
+        self, tx: Transaction, client_id: str, secret: str, now: datetime, end: datetime | None = None
+    ) -> None:
+        """Insert a secret that works until `end`; of the others the newest works until `SECRET_OVERLAP` ends."""
+        await tx.run(_DELETE_OLDER_SECRETS, id=client_id, now=now)
         await tx.run(_EXPIRE_SECRETS, id=client_id, end=now + SECRET_OVERLAP)
-        await tx.run(_INSERT_SECRET, client_id=client_id, secret_hash=self.hash_secret(secret), now=now)
+        await self._insert_secret(tx, client_id, secret, now, end)
 
-    async def replace_secrets(self, tx: Transaction, client_id: str, secret: str, now: datetime) -> None:
-        """Insert a secret; previous ones stop working immediately."""
+    async def replace_secrets(
+        self, tx: Transaction, client_id: str, secret: str, now: datetime, end: datetime | None = None
+    ) -> None:
+        """Insert a secret that works until `end`; previous ones stop working immediately."""
         await tx.run(_DELETE_SECRETS, id=client_id)
-        await tx.run(_INSERT_SECRET, client_id=client_id, secret_hash=self.hash_secret(secret), now=now)
+        await self._insert_secret(tx, client_id, secret, now, end)
+
+    async def _insert_secret(
+        self, tx: Transaction, client_id: str, secret: str, now: datetime, end: datetime | None
+    ) -> None:
+        secret_hash = self.hash_secret(secret)
+        await tx.run(_INSERT_SECRET, client_id=client_id, secret_hash=secret_hash, now=now, end=end)
+
+    async def list_secrets(
+        self, tx: Transaction | Database, client_ids: Sequence[str], now: datetime
+    ) -> dict[str, tuple[Secret, ...]]:
+        """The secrets of clients that work, newest first."""
+        found: dict[str, tuple[Secret, ...]] = dict.fromkeys(client_ids, ())
+        for row in await tx.all(_LIST_SECRETS, client_ids=[*client_ids], now=now):
+            found[row.client_id] += (Secret(row.created_at, row.expires_at),)
+        return found
 
     async def get_account(self, client_id: str, now: datetime) -> ClientAccount | None:
         """A client with its partner's state and the secrets that are valid now."""

@@ -52,6 +52,7 @@ clients = Table(
     Column("created_at", _TIME, nullable=False),
     Column("revoked_at", _TIME),
     Column("mode", Text, nullable=False, server_default="LIVE"),
+    Column("allowed_networks", ARRAY(Text), nullable=False, server_default="{}"),
     CheckConstraint("mode IN ('LIVE', 'TEST')", name="clients_mode"),
     Index("clients_of_partner", "partner_id", "client_id"),
     info={"owner": ("partner_id",), **retention.keep("revoked clients are kept, so that an audit can name them")},

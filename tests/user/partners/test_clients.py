@@ -2,9 +2,13 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from weft.api.v1 import plan_pb2
+from weft.api.v1.mode_pb2 import MODE_TEST
 from weft.user.v1 import partner_pb2
+from weft.user.v1.oauth_service_pb2 import TokenRequest
+from weft.user.v1.partner_pb2 import ClientSettings
 from weft.user.v1.partner_service_pb2 import (
     CreateClientRequest,
     GetPartnerRequest,
@@ -12,9 +16,11 @@ from weft.user.v1.partner_service_pb2 import (
     RevokeClientRequest,
     RotateClientSecretRequest,
     SuspendPartnerRequest,
+    UpdateClientRequest,
 )
 
-from tests.harness import assert_refused
+from tests.harness import assert_refused, refused
+from tests.servers import until
 from tests.user.world import Person, World, change, request_token
 
 
@@ -166,3 +172,91 @@ async def test_a_client_that_may_looks_after_its_own_partner_and_no_other(world:
     for call, reason in calls.items():
         await assert_refused(call, reason)
     assert (await request_token(world, theirs)).status == 200
+
+
+async def test_two_secrets_work_at_a_time_and_others_end_when_asked(world: World, operator: Person) -> None:
+    partner = await world.partner(operator)
+    made = [await world.client(operator, partner)]
+    named = {"partner_id": partner.partner_id, "client_id": made[0].client_id}
+    for days in (0, 30):
+        world.clock.advance(timedelta(seconds=1))
+        request = RotateClientSecretRequest(**named, secret_lifetime_days=days)
+        made.append(await world.partners.RotateClientSecret(request, metadata=operator.metadata))
+    assert [(await request_token(world, client)).status for client in made] == [401, 200, 200]
+    now = world.clock.now()
+    (shown,) = await clients_of(world, operator, partner)
+    ends = [secret.expire_time.ToDatetime(now.tzinfo) for secret in shown.secrets]
+    assert ends == [now + timedelta(days=30), now + timedelta(days=1)]
+    assert shown.secrets == made[-1].secrets
+
+    token = (await request_token(world, made[1])).body["access_token"]
+    mine = ListClientsRequest(partner_id=partner.partner_id)
+    request = RotateClientSecretRequest(**named, end_others=True)
+    made.append(await world.partners.RotateClientSecret(request, metadata=operator.metadata))
+    assert [(await request_token(world, client)).status for client in made] == [401, 401, 401, 200]
+    assert len(made[-1].secrets) == 1
+
+    async def revoked() -> bool:
+        call = world.partners.ListClients(mine, metadata=[("authorization", f"Bearer {token}")])
+        return (await refused(call)).reason == "TOKEN_REVOKED"
+
+    await until(revoked, "the token to be revoked")
+    world.clock.advance(timedelta(days=29))
+    assert (await request_token(world, made[-1])).status == 200
+
+
+async def test_a_client_is_used_from_its_networks_only(world: World, operator: Person) -> None:
+    partner = await world.partner(operator, scopes="users.read partners.admin")
+    request = CreateClientRequest(
+        partner_id=partner.partner_id,
+        display_name="Shop",
+        scopes=list(partner.scopes),
+        allowed_networks=["203.0.113.9/24", "2001:DB8:0::/32", "::ffff:198.51.100.7", "203.0.113.0/24"],
+    )
+    client = await world.partners.CreateClient(request, metadata=operator.metadata)
+    assert list(client.allowed_networks) == ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7/32"]
+
+    async def token(address: str) -> Any:
+        form = urlencode({"grant_type": "client_credentials"}).encode()
+        basic = (client.client_id, client.secret)
+        return await world.post(world.oauth.Token, TokenRequest, form, basic, metadata=world.at(address))
+
+    within = ("203.0.113.200", "2001:db8:ffff::1", "198.51.100.7", "::ffff:203.0.113.1")
+    without = ("203.0.114.1", "2001:db9::1", "198.51.100.8", "nonsense")
+    for address in without:
+        answer = await token(address)
+        assert (answer.status, answer.body["error"]) == (400, "unauthorized_client"), address
+    bearer = [("authorization", f"Bearer {(await token(within[0])).body['access_token']}")]
+    listing = ListClientsRequest(partner_id=partner.partner_id)
+    for address in within:
+        await world.partners.ListClients(listing, metadata=[*bearer, *world.at(address)])
+    for address in without:
+        await assert_refused(
+            world.partners.ListClients(listing, metadata=[*bearer, *world.at(address)]), "ADDRESS_NOT_ALLOWED"
+        )
+    settings = ClientSettings(
+        partner_id=partner.partner_id, client_id=client.client_id, allowed_networks=["10.0.0.0/8", "10.0.0.0/33"]
+    )
+    update = world.partners.UpdateClient(UpdateClientRequest(client=settings), metadata=operator.metadata)
+    await assert_refused(update, "REQUEST_INVALID", ["client.allowed_networks[1]"])
+    settings.allowed_networks.pop()
+    await world.partners.UpdateClient(UpdateClientRequest(client=settings), metadata=operator.metadata)
+
+    async def revoked() -> bool:
+        call = world.partners.ListClients(listing, metadata=[*bearer, *world.at(within[0])])
+        return (await refused(call)).reason == "TOKEN_REVOKED"
+
+    await until(revoked, "the token of the former list to be revoked")
+
+
+async def test_an_app_that_people_sign_in_to_is_in_live(world: World, operator: Person) -> None:
+    partner = await world.partner(operator)
+    request = CreateClientRequest(
+        partner_id=partner.partner_id,
+        display_name="App",
+        scopes=["users.read"],
+        mode=MODE_TEST,
+        redirect_uris=["https://shop.example/callback"],
+    )
+    call = world.partners.CreateClient(request, metadata=operator.metadata)
+    await assert_refused(call, "REQUEST_INVALID", ["grant_types"])

@@ -198,6 +198,11 @@ class ClientSettingsDict(TypedDict, total=False):
     etag: str
     """The etag of the client as it was read. An update with a stale etag is refused; an update without one is not."""
 
+    allowed_networks: Sequence[str]
+    """The networks that the client may be used from, in CIDR notation such as `203.0.113.0/24` or `2001:db8::/32`, or single
+    addresses; from anywhere if there are none. Checked when it gets a token, and with each call.
+    """
+
 
 class PartnerDict(TypedDict, total=False):
     """A company that integrates with the platform."""

@@ -90,6 +90,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The session has ended, the client or its partner was revoked or suspended, or the user lost a role; sign in again."""
     REVOCATIONS_UNAVAILABLE: _ErrorReason.ValueType  # 33
     """The service cannot tell whether the token was revoked, and refuses writes until it can."""
+    ADDRESS_NOT_ALLOWED: _ErrorReason.ValueType  # 34
+    """The client has a list of networks that it may be used from, and the caller's address is not in it."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, where the cause is not of one domain. Found in `ErrorInfo.reason` with domain `weft.api.v1`."""
@@ -162,4 +164,6 @@ TOKEN_REVOKED: ErrorReason.ValueType  # 32
 """The session has ended, the client or its partner was revoked or suspended, or the user lost a role; sign in again."""
 REVOCATIONS_UNAVAILABLE: ErrorReason.ValueType  # 33
 """The service cannot tell whether the token was revoked, and refuses writes until it can."""
+ADDRESS_NOT_ALLOWED: ErrorReason.ValueType  # 34
+"""The client has a list of networks that it may be used from, and the caller's address is not in it."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -162,14 +162,15 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateClientSecret(self, request, context):
-        """Creates a new secret of a client. The response is the only one with it. The old secret works for another 24 hours.
+        """Creates a new secret of a client. The response is the only one with it. The newest of the others works for another 24
+        hours, or ends at once with `end_others`, as do the client's tokens. Two secrets work at a time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeClient(self, request, context):
-        """Revokes a client. It gets no more tokens; issued ones stay valid until they expire.
+        """Revokes a client. It gets no more tokens, and issued ones stop working within seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,9 +37,11 @@ class PartnerServiceStub:
     ListClients: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.ListClientsRequest, _partner_service_pb2.ListClientsResponse]
     """Lists a partner's clients, newest first; for a client, those of its own mode."""
     RotateClientSecret: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.RotateClientSecretRequest, _partner_pb2.Client]
-    """Creates a new secret of a client. The response is the only one with it. The old secret works for another 24 hours."""
+    """Creates a new secret of a client. The response is the only one with it. The newest of the others works for another 24
+    hours, or ends at once with `end_others`, as do the client's tokens. Two secrets work at a time.
+    """
     RevokeClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.RevokeClientRequest, _empty_pb2.Empty]
-    """Revokes a client. It gets no more tokens; issued ones stay valid until they expire."""
+    """Revokes a client. It gets no more tokens, and issued ones stop working within seconds."""
 
 class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages partners and their clients."""
@@ -122,7 +124,9 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.RotateClientSecretRequest,
         context: _aio.ServicerContext[_partner_service_pb2.RotateClientSecretRequest, _abc.Awaitable[_partner_pb2.Client]],
     ) -> _abc.Awaitable[_partner_pb2.Client]:
-        """Creates a new secret of a client. The response is the only one with it. The old secret works for another 24 hours."""
+        """Creates a new secret of a client. The response is the only one with it. The newest of the others works for another 24
+        hours, or ends at once with `end_others`, as do the client's tokens. Two secrets work at a time.
+        """
 
     @_abc_1.abstractmethod
     def RevokeClient(
@@ -130,6 +134,6 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.RevokeClientRequest,
         context: _aio.ServicerContext[_partner_service_pb2.RevokeClientRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Revokes a client. It gets no more tokens; issued ones stay valid until they expire."""
+        """Revokes a client. It gets no more tokens, and issued ones stop working within seconds."""
 
 def add_PartnerServiceServicer_to_server(servicer: PartnerServiceServicer, server: _aio.Server) -> None: ...

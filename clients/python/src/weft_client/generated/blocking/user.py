@@ -941,6 +941,8 @@ class Partners:
         grant_types: Sequence[types.GrantTypeName | user_partner_pb2.GrantType.ValueType] | None = None,
         redirect_uris: Sequence[str] | None = None,
         jwks: Mapping[str, Any] | protobuf_struct_pb2.Struct | None = None,
+        allowed_networks: Sequence[str] | None = None,
+        secret_lifetime_days: int | None = None,
         timeout: float | None = None,
     ) -> user_partner_pb2.Client:
         """Creates a client. The response is the only one with its secret; a client that authenticates otherwise has none.
@@ -954,6 +956,8 @@ class Partners:
             grant_types: The grants that the client may use. Defaults to GRANT_TYPE_CLIENT_CREDENTIALS, or to GRANT_TYPE_AUTHORIZATION_CODE for a client with redirect URIs.
             redirect_uris: Where the authorization endpoint may send people back to, such as `https://shop.example/callback`. Compared exactly. An https address; `http://127.0.0.1/…` or `http://[::1]/…` for an app on the person's own machine, of any port (RFC 8252); `http://localhost:…` for development; or, for a public client, a scheme of its own with a dot in its name.
             jwks: The public keys of `private_key_jwt`, a JSON Web Key Set (RFC 7517) of at most five keys: EC on P-256, or RSA of 2048 bits or more.
+            allowed_networks: The networks that the client may be used from, in CIDR notation such as `203.0.113.0/24` or `2001:db8::/32`, or single addresses; from anywhere if there are none. Checked when it gets a token, and with each call.
+            secret_lifetime_days: For how many days the secret works, at most two years; for good if 0.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
@@ -970,6 +974,8 @@ class Partners:
             grant_types=arguments.enums('GRANT_TYPE_', grant_types),
             redirect_uris=arguments.plain(redirect_uris),
             jwks=arguments.plain(jwks),
+            allowed_networks=arguments.plain(allowed_networks),
+            secret_lifetime_days=arguments.plain(secret_lifetime_days),
         )
         return self._create_client(request, timeout)
 
@@ -1028,13 +1034,18 @@ class Partners:
         *,
         partner_id: str,
         client_id: str,
+        end_others: bool | None = None,
+        secret_lifetime_days: int | None = None,
         timeout: float | None = None,
     ) -> user_partner_pb2.Client:
-        """Creates a new secret of a client. The response is the only one with it. The old secret works for another 24 hours.
+        """Creates a new secret of a client. The response is the only one with it. The newest of the others works for another 24
+        hours, or ends at once with `end_others`, as do the client's tokens. Two secrets work at a time.
 
         Args:
             partner_id: Prefix `prt_`.
             client_id: Prefix `cli_`.
+            end_others: Whether the other secrets, and the tokens that the client has, end now: for a secret that others may know.
+            secret_lifetime_days: For how many days the secret works, at most two years; for good if 0.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
@@ -1044,6 +1055,8 @@ class Partners:
         request = user_partner_service_pb2.RotateClientSecretRequest(
             partner_id=partner_id,
             client_id=client_id,
+            end_others=arguments.plain(end_others),
+            secret_lifetime_days=arguments.plain(secret_lifetime_days),
         )
         return self._rotate_client_secret(request, timeout)
 
@@ -1054,7 +1067,7 @@ class Partners:
         client_id: str,
         timeout: float | None = None,
     ) -> None:
-        """Revokes a client. It gets no more tokens; issued ones stay valid until they expire.
+        """Revokes a client. It gets no more tokens, and issued ones stop working within seconds.
 
         Args:
             partner_id: Prefix `prt_`.

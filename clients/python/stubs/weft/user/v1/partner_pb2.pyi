@@ -182,6 +182,8 @@ class Client(_message.Message):
     REDIRECT_URIS_FIELD_NUMBER: _builtins.int
     JWKS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    ALLOWED_NETWORKS_FIELD_NUMBER: _builtins.int
+    SECRETS_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Prefix `cli_`. The `client_id` of OAuth 2.0."""
     partner_id: _builtins.str
@@ -224,6 +226,16 @@ class Client(_message.Message):
     def jwks(self) -> _struct_pb2.Struct:
         """The public keys of `private_key_jwt`, a JSON Web Key Set (RFC 7517); absent without any."""
 
+    @_builtins.property
+    def allowed_networks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The networks that the client may be used from, in CIDR notation such as `203.0.113.0/24` or `2001:db8::/32`, or single
+        addresses; from anywhere if there are none. Checked when it gets a token, and with each call.
+        """
+
+    @_builtins.property
+    def secrets(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClientSecret]:
+        """The secrets that work, newest first: two at most."""
+
     def __init__(
         self,
         *,
@@ -241,14 +253,46 @@ class Client(_message.Message):
         redirect_uris: _abc.Iterable[_builtins.str] | None = ...,
         jwks: _struct_pb2.Struct | None = ...,
         etag: _builtins.str = ...,
+        allowed_networks: _abc.Iterable[_builtins.str] | None = ...,
+        secrets: _abc.Iterable[Global___ClientSecret] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "jwks", b"jwks", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authentication", b"authentication", "client_id", b"client_id", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "grant_types", b"grant_types", "jwks", b"jwks", "last_use_time", b"last_use_time", "mode", b"mode", "partner_id", b"partner_id", "redirect_uris", b"redirect_uris", "revoke_time", b"revoke_time", "scopes", b"scopes", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_networks", b"allowed_networks", "authentication", b"authentication", "client_id", b"client_id", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "grant_types", b"grant_types", "jwks", b"jwks", "last_use_time", b"last_use_time", "mode", b"mode", "partner_id", b"partner_id", "redirect_uris", b"redirect_uris", "revoke_time", b"revoke_time", "scopes", b"scopes", "secret", b"secret", "secrets", b"secrets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Client: _TypeAlias = Client  # noqa: Y015
+
+@_typing.final
+class ClientSecret(_message.Message):
+    """A secret of a client, without the secret itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was created."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it stops working; absent if it does not expire."""
+
+    def __init__(
+        self,
+        *,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClientSecret: _TypeAlias = ClientSecret  # noqa: Y015
 
 @_typing.final
 class ClientSettings(_message.Message):
@@ -265,6 +309,7 @@ class ClientSettings(_message.Message):
     REDIRECT_URIS_FIELD_NUMBER: _builtins.int
     JWKS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    ALLOWED_NETWORKS_FIELD_NUMBER: _builtins.int
     partner_id: _builtins.str
     """Prefix `prt_`."""
     client_id: _builtins.str
@@ -293,6 +338,12 @@ class ClientSettings(_message.Message):
         bits or more.
         """
 
+    @_builtins.property
+    def allowed_networks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The networks that the client may be used from, in CIDR notation such as `203.0.113.0/24` or `2001:db8::/32`, or single
+        addresses; from anywhere if there are none. Checked when it gets a token, and with each call.
+        """
+
     def __init__(
         self,
         *,
@@ -305,10 +356,11 @@ class ClientSettings(_message.Message):
         redirect_uris: _abc.Iterable[_builtins.str] | None = ...,
         jwks: _struct_pb2.Struct | None = ...,
         etag: _builtins.str = ...,
+        allowed_networks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_authentication", b"_authentication", "_display_name", b"_display_name", "authentication", b"authentication", "display_name", b"display_name", "jwks", b"jwks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_authentication", b"_authentication", "_display_name", b"_display_name", "authentication", b"authentication", "client_id", b"client_id", "display_name", b"display_name", "etag", b"etag", "grant_types", b"grant_types", "jwks", b"jwks", "partner_id", b"partner_id", "redirect_uris", b"redirect_uris", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_authentication", b"_authentication", "_display_name", b"_display_name", "allowed_networks", b"allowed_networks", "authentication", b"authentication", "client_id", b"client_id", "display_name", b"display_name", "etag", b"etag", "grant_types", b"grant_types", "jwks", b"jwks", "partner_id", b"partner_id", "redirect_uris", b"redirect_uris", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__authentication: _TypeAlias = _typing.Literal["authentication"]  # noqa: Y015
     _WhichOneofArgType__authentication: _TypeAlias = _typing.Literal["_authentication", b"_authentication"]  # noqa: Y015

@@ -219,6 +219,8 @@ class CreateClientRequest(_message.Message):
     GRANT_TYPES_FIELD_NUMBER: _builtins.int
     REDIRECT_URIS_FIELD_NUMBER: _builtins.int
     JWKS_FIELD_NUMBER: _builtins.int
+    ALLOWED_NETWORKS_FIELD_NUMBER: _builtins.int
+    SECRET_LIFETIME_DAYS_FIELD_NUMBER: _builtins.int
     partner_id: _builtins.str
     """Prefix `prt_`."""
     display_name: _builtins.str
@@ -227,6 +229,8 @@ class CreateClientRequest(_message.Message):
     """The mode of all that the client creates and sees. Defaults to that of the caller; operators are in LIVE."""
     authentication: _partner_pb2.ClientAuthentication.ValueType
     """How the client authenticates at the token endpoint. Defaults to CLIENT_AUTHENTICATION_SECRET."""
+    secret_lifetime_days: _builtins.int
+    """For how many days the secret works, at most two years; for good if 0."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """A subset of the partner's scopes, such as `orders.read`."""
@@ -251,6 +255,12 @@ class CreateClientRequest(_message.Message):
         bits or more.
         """
 
+    @_builtins.property
+    def allowed_networks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The networks that the client may be used from, in CIDR notation such as `203.0.113.0/24` or `2001:db8::/32`, or single
+        addresses; from anywhere if there are none. Checked when it gets a token, and with each call.
+        """
+
     def __init__(
         self,
         *,
@@ -262,10 +272,12 @@ class CreateClientRequest(_message.Message):
         grant_types: _abc.Iterable[_partner_pb2.GrantType.ValueType] | None = ...,
         redirect_uris: _abc.Iterable[_builtins.str] | None = ...,
         jwks: _struct_pb2.Struct | None = ...,
+        allowed_networks: _abc.Iterable[_builtins.str] | None = ...,
+        secret_lifetime_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["jwks", b"jwks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authentication", b"authentication", "display_name", b"display_name", "grant_types", b"grant_types", "jwks", b"jwks", "mode", b"mode", "partner_id", b"partner_id", "redirect_uris", b"redirect_uris", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_networks", b"allowed_networks", "authentication", b"authentication", "display_name", b"display_name", "grant_types", b"grant_types", "jwks", b"jwks", "mode", b"mode", "partner_id", b"partner_id", "redirect_uris", b"redirect_uris", "scopes", b"scopes", "secret_lifetime_days", b"secret_lifetime_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -367,19 +379,27 @@ class RotateClientSecretRequest(_message.Message):
 
     PARTNER_ID_FIELD_NUMBER: _builtins.int
     CLIENT_ID_FIELD_NUMBER: _builtins.int
+    END_OTHERS_FIELD_NUMBER: _builtins.int
+    SECRET_LIFETIME_DAYS_FIELD_NUMBER: _builtins.int
     partner_id: _builtins.str
     """Prefix `prt_`."""
     client_id: _builtins.str
     """Prefix `cli_`."""
+    end_others: _builtins.bool
+    """Whether the other secrets, and the tokens that the client has, end now: for a secret that others may know."""
+    secret_lifetime_days: _builtins.int
+    """For how many days the secret works, at most two years; for good if 0."""
     def __init__(
         self,
         *,
         partner_id: _builtins.str = ...,
         client_id: _builtins.str = ...,
+        end_others: _builtins.bool = ...,
+        secret_lifetime_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "partner_id", b"partner_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "end_others", b"end_others", "partner_id", b"partner_id", "secret_lifetime_days", b"secret_lifetime_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
