@@ -84,7 +84,7 @@ async def build(app: App) -> None:
     guesses = AttemptLimiter(app.cache, counts, clock, SecondFactorInvalid, "totp.")
     revocations = RevocationRepository(database, clock)
     feed = RevocationFeed(revocations)
-    session_rows = SessionRepository(revocations)
+    session_rows = SessionRepository(revocations, vault.derive("refresh token successors"))
     sessions = Sessions(database, users, session_rows, issuer, audit, clock)
     totp = Totp(database, users, TotpRepository(database, vault), guesses, events, audit, clock)
     party = RelyingParty(

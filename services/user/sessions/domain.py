@@ -1,5 +1,7 @@
 """The rules of sessions and refresh tokens."""
 
+import base64
+import hmac
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,7 +29,7 @@ class CredentialsInvalid(Unauthenticated):
 
 
 class RefreshTokenInvalid(Unauthenticated):
-    """The refresh token is unknown, used, expired or revoked; sign in again."""
+    """The refresh token is unknown, replaced, expired or revoked; sign in again."""
 
 
 class ScopeNotHeld(Exception):
@@ -38,6 +40,8 @@ class RefreshOutcome(Enum):
     """What a presented refresh token leads to."""
 
     ROTATED = auto()
+    REPEATED = auto()
+    """It was replaced, and its successor was not used yet: the same successor once more."""
     REUSED = auto()
     REFUSED = auto()
 
@@ -51,6 +55,9 @@ class RefreshToken:
     user_id: str
     expires_at: datetime
     used_at: datetime | None
+    successor: str = field(repr=False)
+    """The token that replaces this one."""
+    has_unused_successor: bool
     session_expires_at: datetime
     session_ended_at: datetime | None
     authentication: Authentication
@@ -58,10 +65,16 @@ class RefreshToken:
     scopes: tuple[str, ...] = ()
 
     def present(self, now: datetime) -> RefreshOutcome:
-        """The outcome of presenting the token. A token presented twice indicates theft: one of two holders is not the user."""
+        """The outcome of presenting the token.
+
+        A reply may have been lost, and two tabs may refresh at once. But once the successor was used, whoever presents the
+        token has not had it from us: one of two holders is a thief.
+        """
         if self.session_ended_at is not None or now >= min(self.expires_at, self.session_expires_at):
             return RefreshOutcome.REFUSED
-        return RefreshOutcome.ROTATED if self.used_at is None else RefreshOutcome.REUSED
+        if self.used_at is None:
+            return RefreshOutcome.ROTATED
+        return RefreshOutcome.REPEATED if self.has_unused_successor else RefreshOutcome.REUSED
 
 
 def make_refresh_token() -> str:
@@ -72,6 +85,12 @@ def make_refresh_token() -> str:
 def make_app_refresh_token() -> str:
     """The same for a partner's app; its prefix tells that only its client may use it."""
     return f"{APP_PREFIX}{secrets.token_urlsafe(32)}"
+
+
+def successor(token: str, key: bytes) -> str:
+    """The refresh token that replaces another: always the same one, which without the key nobody can tell."""
+    derived = hmac.digest(key, token.encode(), "sha256")
+    return token[: len(APP_PREFIX)] + base64.urlsafe_b64encode(derived).rstrip(b"=").decode()
 
 
 def refresh_token_expiry(now: datetime, session_expires_at: datetime) -> datetime:

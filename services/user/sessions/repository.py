@@ -19,6 +19,7 @@ from services.user.sessions.domain import (
     SESSION_LIFETIME,
     RefreshToken,
     refresh_token_expiry,
+    successor,
 )
 from services.user.sessions.tables import refresh_tokens, sessions
 from services.user.users.tables import users
@@ -94,6 +95,7 @@ _LOCK = Query(
     .with_for_update(),
     name="lock session",
 )
+_successor = refresh_tokens.alias("successor")
 # any owner: the refresh token is presented
 _GET_TOKEN = Query(
     select(
@@ -102,6 +104,7 @@ _GET_TOKEN = Query(
         _s.user_id,
         _r.expires_at,
         _r.used_at,
+        _successor.c.token_hash.is_not(None).label("has_unused_successor"),
         _s.expires_at.label("session_expires_at"),
         _s.ended_at.label("session_ended_at"),
         _s.created_at,
@@ -111,6 +114,7 @@ _GET_TOKEN = Query(
         _s.scopes,
     )
     .join_from(refresh_tokens, sessions, _s.session_id == _r.session_id)
+    .outerjoin(_successor, (_successor.c.token_hash == bindparam("successor_hash")) & _successor.c.used_at.is_(None))
     .where(_r.token_hash == bindparam("token_hash")),
     name="get refresh token",
 )
@@ -133,8 +137,10 @@ _DELETE_TOKENS = Query(
 class SessionRepository:
     """Sessions and their refresh tokens."""
 
-    def __init__(self, revocations: RevocationRepository) -> None:
+    def __init__(self, revocations: RevocationRepository, successor_key: bytes) -> None:
+        """`successor_key` derives the refresh token that replaces another."""
         self._revocations = revocations
+        self._successor_key = successor_key
 
     async def insert(
         self, tx: Transaction, session_id: str, user_id: str, token: str, authentication: Authentication
@@ -195,13 +201,16 @@ class SessionRepository:
         """An issued refresh token, its session locked until the transaction ends."""
         if await tx.first(_LOCK, token_hash=_digest(token)) is None:
             return None
-        row = await tx.one(_GET_TOKEN, token_hash=_digest(token))
+        next_token = successor(token, self._successor_key)
+        row = await tx.one(_GET_TOKEN, token_hash=_digest(token), successor_hash=_digest(next_token))
         return RefreshToken(
             token_hash=row.token_hash,
             session_id=row.session_id,
             user_id=row.user_id,
             expires_at=row.expires_at,
             used_at=row.used_at,
+            successor=next_token,
+            has_unused_successor=row.has_unused_successor,
             session_expires_at=row.session_expires_at,
             session_ended_at=row.session_ended_at,
             authentication=Authentication(tuple(row.amr or (PASSWORD,)), row.authenticated_at or row.created_at),
@@ -209,10 +218,10 @@ class SessionRepository:
             scopes=tuple(row.scopes or ()),
         )
 
-    async def rotate(self, tx: Transaction, used: RefreshToken, token: str, now: datetime) -> None:
-        """Mark a locked token as used, and insert `token` as its successor."""
+    async def rotate(self, tx: Transaction, used: RefreshToken, now: datetime) -> None:
+        """Mark a locked token as used, and insert its successor."""
         await tx.run(_USE_TOKEN, hash=used.token_hash, now=now)
-        await self._insert_token(tx, used.session_id, token, now, used.session_expires_at)
+        await self._insert_token(tx, used.session_id, used.successor, now, used.session_expires_at)
         await tx.run(_DELETE_TOKENS, id=used.session_id)
 
     async def end_in(self, tx: Transaction, session_id: str, now: datetime) -> bool:

@@ -40,6 +40,9 @@ class Opened:
     authentication: Authentication
 
 
+_REFRESHED = (RefreshOutcome.ROTATED, RefreshOutcome.REPEATED)
+
+
 class Sessions:
     """Opens, refreshes and ends sessions."""
 
@@ -85,9 +88,7 @@ class Sessions:
             if stored and stored.client_id:
                 stored = None  # an app's, which its client alone may use
             outcome = stored.present(now) if stored else RefreshOutcome.REFUSED
-            user = (
-                await self._users.get_in(tx, stored.user_id) if stored and outcome is RefreshOutcome.ROTATED else None
-            )
+            user = await self._users.get_in(tx, stored.user_id) if stored and outcome in _REFRESHED else None
             if stored and outcome is RefreshOutcome.REUSED:
                 await self._sessions.end_in(tx, stored.session_id, now)
                 await self._audit.record(
@@ -96,13 +97,13 @@ class Sessions:
             if stored and user and user.may_sign_in:
                 if scopes is not None and not set(scopes) <= set(self._issuer.scopes_of(user)):
                     raise ScopeNotHeld()
-                fresh = make_refresh_token()
-                await self._sessions.rotate(tx, stored, fresh, now)
+                if outcome is RefreshOutcome.ROTATED:
+                    await self._sessions.rotate(tx, stored, now)
         # Raised outside of the transaction: the end of a session has to be committed.
         if stored is None or user is None or not user.may_sign_in:
             raise RefreshTokenInvalid()
         access = await self._issuer.for_user(user, stored.session_id, stored.authentication, scopes)
-        return TokenPair(access, fresh, user.user_id)
+        return TokenPair(access, stored.successor, user.user_id)
 
     async def end(self, call: Call) -> None:
         """End the session of the caller."""

@@ -199,7 +199,8 @@ async def test_without_the_user_service_for_a_minute_nothing_is_changed_until_it
 
 async def test_reuse_of_a_refresh_token_revokes_the_access_tokens_of_both(world: World, harness: Harness) -> None:
     person = await world.person("ada")
-    thief = await world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token))
+    second = await world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token))
+    thief = await world.auth.Refresh(RefreshRequest(refresh_token=second.refresh_token))
     async with elsewhere(harness, world.running) as order:
         await refused(world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token)))
         await order.refuses(person.metadata)

@@ -10,14 +10,19 @@ from services.user.sessions.domain import RefreshOutcome, RefreshToken, refresh_
 
 NOW = datetime(2026, 11, 24, 12, 30, 40, 123, tzinfo=UTC)
 DAY = timedelta(days=1)
-STORED = RefreshToken(b"h", "ses_1", "usr_1", NOW + DAY, None, NOW + 2 * DAY, None, Authentication((PASSWORD,), NOW))
+STORED = RefreshToken(
+    b"h", "ses_1", "usr_1", NOW + DAY, None, "next", False, NOW + 2 * DAY, None, Authentication((PASSWORD,), NOW)
+)
 
 
 @pytest.mark.parametrize(
     ("stored", "outcome"),
     [
         (STORED, RefreshOutcome.ROTATED),
+        (replace(STORED, used_at=NOW, has_unused_successor=True), RefreshOutcome.REPEATED),
         (replace(STORED, used_at=NOW), RefreshOutcome.REUSED),
+        (replace(STORED, used_at=NOW, has_unused_successor=True, expires_at=NOW), RefreshOutcome.REFUSED),
+        (replace(STORED, used_at=NOW, has_unused_successor=True, session_ended_at=NOW), RefreshOutcome.REFUSED),
         (replace(STORED, expires_at=NOW), RefreshOutcome.REFUSED),
         (replace(STORED, session_expires_at=NOW), RefreshOutcome.REFUSED),
         (replace(STORED, session_ended_at=NOW - DAY), RefreshOutcome.REFUSED),
