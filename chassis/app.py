@@ -49,7 +49,6 @@ RETRY_FOREVER: dict[str, Any] = {"max_attempts": 1_000_000, "max_overruns": None
 """Options of a queue whose jobs must never become dead letters."""
 DRAIN_IDLE_S = 0.3
 """Seconds without a call after which clients have noticed that the process is stopping."""
-
 STREAM_GRACE_S = 15
 """Added to the deadline of a stream: for its last message, and for a peer whose timer is late."""
 
@@ -134,8 +133,6 @@ class App:
         finally:
             await clients.close()
 
-    # What `build` calls
-
     @cached_property
     def cache(self) -> Cache:
         """The shared cache, connected on first use: its library takes memory in every process that imports it."""
@@ -183,8 +180,6 @@ class App:
         """Run a coroutine until the process stops."""
         self._tasks.add(asyncio.create_task(coroutine))
 
-    # Life
-
     async def start(self) -> int:
         """Connect and serve; returns the port, 0 where nothing is served."""
         await self.database.open()
@@ -220,8 +215,11 @@ class App:
             await self._server.stop(self.settings.stop_grace)
         if self._working:
             await asyncio.wait(self._working, timeout=self.settings.stop_grace)
-        for task in (*self._tasks, *self._working):
-            task.cancel()
+        # Again each second: what waits for the database may take its cancellation for an error of the statement.
+        while pending := {task for task in self._tasks | self._working if not task.done()}:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=1)
         await asyncio.gather(*self._tasks, *self._working, return_exceptions=True)
         await self.close()
         log.info("stopped")

@@ -10,6 +10,28 @@ from tests.harness import Harness, refused
 from tests.servers import until
 
 
+async def test_a_process_ends_although_a_task_takes_its_cancellation_for_an_error(harness: Harness) -> None:
+    app = harness.app("probe")
+    app.tokens.use(harness.issuer.jwks)
+    await serve(app, Items())
+    cancelled = 0
+
+    async def stubborn() -> None:
+        nonlocal cancelled
+        while cancelled < 2:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:  # as a statement that is broken off may do
+                cancelled += 1
+
+    await app.start()
+    app.run_in_background(stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await app.stop()
+    assert cancelled == 2
+
+
 async def test_a_process_that_stops_serves_on_until_its_callers_have_gone(harness: Harness) -> None:
     app = harness.app("probe", drain=60)
     app.tokens.use(harness.issuer.jwks)

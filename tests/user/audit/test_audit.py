@@ -43,7 +43,8 @@ async def test_changes_are_recorded_with_who_made_them(world: World) -> None:
     request = RevokeClientRequest(partner_id=partner.partner_id, client_id=client.client_id)
     for _ in range(2):
         await world.partners.RevokeClient(request, metadata=operator.metadata)
-    await world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token))
+    second = await world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token))
+    await world.auth.Refresh(RefreshRequest(refresh_token=second.refresh_token))
     await refused(world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token)))
     await world.auth.SignOut(SignOutRequest(), metadata=operator.metadata)
     ada, boss, prt, cli = person.user_id, operator.user_id, partner.partner_id, client.client_id
