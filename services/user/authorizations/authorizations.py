@@ -176,13 +176,13 @@ class Authorizations:
                 await self._sessions.end_in(tx, stored.session_id, now)
                 await self._record(tx, call, "session.reused", stored.user_id, stored.session_id, account)
             user = await self._users.get_in(tx, stored.user_id) if stored else None
-            if stored and user and user.may_sign_in and outcome is RefreshOutcome.ROTATED:
+            if stored and user and user.may_sign_in and outcome.granted:
                 held = self._still(stored.scopes, account)
                 if requested is not None and not set(requested) <= set(held):
                     raise AuthorizationRefused("invalid_scope", "A scope was not granted to the client.")
-                fresh = make_app_refresh_token()
-                await self._sessions.rotate(tx, stored, fresh, now)
-        if stored is None or user is None or not user.may_sign_in or outcome is not RefreshOutcome.ROTATED:
+                if outcome is RefreshOutcome.ROTATED:
+                    await self._sessions.rotate(tx, stored, now)
+        if stored is None or user is None or not user.may_sign_in or not outcome.granted:
             raise AuthorizationRefused(
                 "invalid_grant", "The refresh token is unknown, used, expired or not of this client."
             )
@@ -190,7 +190,7 @@ class Authorizations:
         access = await self._issuer.for_app(
             user, client, stored.session_id, stored.authentication, scopes, partner_gen=account.partner_generation
         )
-        return AppTokens(access, fresh)
+        return AppTokens(access, stored.successor)
 
     async def _record(
         self, tx: Transaction, call: Call, action: str, user_id: str, session_id: str, account: ClientAccount

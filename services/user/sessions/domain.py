@@ -45,6 +45,11 @@ class RefreshOutcome(Enum):
     REUSED = auto()
     REFUSED = auto()
 
+    @property
+    def granted(self) -> bool:
+        """Whether there are tokens for it."""
+        return self in (RefreshOutcome.ROTATED, RefreshOutcome.REPEATED)
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:

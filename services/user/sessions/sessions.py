@@ -40,9 +40,6 @@ class Opened:
     authentication: Authentication
 
 
-_REFRESHED = (RefreshOutcome.ROTATED, RefreshOutcome.REPEATED)
-
-
 class Sessions:
     """Opens, refreshes and ends sessions."""
 
@@ -88,7 +85,7 @@ class Sessions:
             if stored and stored.client_id:
                 stored = None  # an app's, which its client alone may use
             outcome = stored.present(now) if stored else RefreshOutcome.REFUSED
-            user = await self._users.get_in(tx, stored.user_id) if stored and outcome in _REFRESHED else None
+            user = await self._users.get_in(tx, stored.user_id) if stored and outcome.granted else None
             if stored and outcome is RefreshOutcome.REUSED:
                 await self._sessions.end_in(tx, stored.session_id, now)
                 await self._audit.record(

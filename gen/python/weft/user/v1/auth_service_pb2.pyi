@@ -195,7 +195,7 @@ class TokenPair(_message.Message):
     access_token: _builtins.str
     """JWT for the `authorization` header, sent as `Bearer`."""
     refresh_token: _builtins.str
-    """Refresh token; works for one Refresh."""
+    """Refresh token of the session, for the next Refresh."""
     user_id: _builtins.str
     """ID of the signed-in user, with the prefix `usr_`."""
     @_builtins.property

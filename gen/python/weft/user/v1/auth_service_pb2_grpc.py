@@ -201,7 +201,10 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Refresh(self, request, context):
-        """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session.
+        """Exchanges a refresh token for a new token pair.
+
+        Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
+        same new one, until that was used. After that it ends its session, because one of its holders is a thief.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,7 +50,11 @@ class AuthServiceStub:
     again with the same password and a code.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshRequest, _auth_service_pb2.TokenPair]
-    """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session."""
+    """Exchanges a refresh token for a new token pair.
+
+    Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
+    same new one, until that was used. After that it ends its session, because one of its holders is a thief.
+    """
     SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _empty_pb2.Empty]
     """Ends the session that the access token belongs to, with all its tokens.
 
@@ -194,7 +198,11 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.RefreshRequest,
         context: _aio.ServicerContext[_auth_service_pb2.RefreshRequest, _abc.Awaitable[_auth_service_pb2.TokenPair]],
     ) -> _abc.Awaitable[_auth_service_pb2.TokenPair]:
-        """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session."""
+        """Exchanges a refresh token for a new token pair.
+
+        Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
+        same new one, until that was used. After that it ends its session, because one of its holders is a thief.
+        """
 
     @_abc_1.abstractmethod
     def SignOut(

@@ -235,7 +235,10 @@ class Auth:
         refresh_token: str,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.TokenPair:
-        """Exchanges a refresh token for a new token pair. A refresh token that is used twice ends its session.
+        """Exchanges a refresh token for a new token pair.
+
+        Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
+        same new one, until that was used. After that it ends its session, because one of its holders is a thief.
 
         Args:
             refresh_token: Refresh token of the latest token pair.
