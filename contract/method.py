@@ -73,6 +73,7 @@ class Method:
     errors: tuple[Reason, ...]
     audit: tuple[str, ...]
     unaudited_because: str
+    apps: bool
     comment: str
 
     @property

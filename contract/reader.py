@@ -155,6 +155,7 @@ class Contract:
             errors=tuple(self._declared(method, policy.errors)),
             audit=tuple(policy.audit),
             unaudited_because=policy.unaudited_because,
+            apps=policy.apps or scope is not None,
             comment=self.comment(method.full_name),
         )
         self.faults += methods.faults(found, method.input_type)

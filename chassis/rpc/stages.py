@@ -176,13 +176,13 @@ def admission(server: ServerContext, method: Method, next_: Next) -> Next:
 
 def authorization(_: ServerContext, method: Method, next_: Next) -> Next:
     """Before the request is looked at: callers without permission learn nothing from validation."""
-    callers, scope = method.callers, method.scope
+    callers, scope, apps = method.callers, method.scope, method.apps
     who = ", ".join(sorted(caller.name for caller in callers))
 
     async def run(call: Call) -> bytes | None:
         caller = call.caller
         # What needs no scope is for the user in person: passwords, sessions, and consents themselves.
-        if not callers & caller.kinds or (caller.is_app and not scope):
+        if not callers & caller.kinds or (caller.is_app and not apps):
             raise errors.CallerNotAllowed(callers=who)
         if scope and scope not in caller.scopes:
             raise errors.ScopeMissing(scope=scope)

@@ -22,6 +22,7 @@ class Identity:
     partner_id: str = ""
     service: str = ""
     session_id: str = ""
+    token_id: str = ""
     scopes: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
     plan: str = ""
@@ -89,14 +90,16 @@ def from_claims(claims: Mapping[str, Any]) -> Identity:
     if app:  # it ends with its client and with that one's partner, too
         generations[client_id] = int(claims.get("client_gen", 0))
         generations[str(claims.get("of_partner", ""))] = int(claims.get("partner_gen", 0))
-    if session_id:
-        generations[session_id] = 0
+    for ended in (session_id, str(claims.get("jti", ""))):
+        if ended:
+            generations[ended] = 0
     return Identity(
         subject=subject,
         user_id="" if client_id == subject else subject,
         client_id=client_id,
         partner_id=partner_id,
         session_id=session_id,
+        token_id=str(claims.get("jti", "")),
         scopes=frozenset(str(claims.get("scope", "")).split()),
         roles=frozenset() if app else roles,
         plan=str(claims.get("plan", "")),

@@ -30,7 +30,11 @@ from services.user.email_changes.handlers import EmailHandlers
 from services.user.keys.issuer import Issuer
 from services.user.keys.repository import KeyRepository
 from services.user.keys.ring import KeyRing
+from services.user.oauth.clients import ClientAuthentication
 from services.user.oauth.handlers import OAuthHandlers
+from services.user.oauth.metadata import metadata
+from services.user.oauth.revocation import AccessTokens
+from services.user.openid.handlers import OpenIdHandlers
 from services.user.partners.client_handlers import ClientHandlers
 from services.user.partners.handlers import PartnerHandlers
 from services.user.partners.repository import PartnerRepository
@@ -107,9 +111,11 @@ async def build(app: App) -> None:
     phones = Phones(database, users, codes, code_rows, texts, app.outbox, audit, clock, network_texts)
     # An account is changed by its owner in person.
     of_people = set(app.contract.scopes_by_role[CUSTOMER]) - {"users.write"}
+    clients = ClientAuthentication(partners, issuer.name, clock)
+    access_tokens = AccessTokens(database, session_rows, revocations, app.tokens, audit, clock)
     rows = AuthorizationRepository(database)
     apps = Authorizations(database, rows, partners, users, session_rows, issuer, audit, clock, of_people)
-    scopes = sorted({method.scope for method in app.contract.methods if method.scope})
+    about = metadata(issuer.name, sorted({method.scope for method in app.contract.methods if method.scope}))
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
 
     app.tokens.use(ring.published)
@@ -130,8 +136,9 @@ async def build(app: App) -> None:
     app.add_service("weft.user.v1.AuditService", AuditHandlers(trail, app.pages))
     app.add_service(
         "weft.user.v1.OAuthService",
-        OAuthHandlers(partners, sessions, apps, issuer, ring, clock, scopes),
+        OAuthHandlers(partners, clients, access_tokens, sessions, apps, issuer, ring, clock, about),
         AuthorizationHandlers(apps, issuer.name),
+        OpenIdHandlers(users, app.tokens, app.revocations, about),
     )
     app.add_service(
         "weft.user.v1.PartnerService",

@@ -13,11 +13,11 @@ from weft_client.generated.aio.order import AsyncOrders
 from weft_client.generated.aio.order import AsyncPayments
 from weft_client.generated.aio.order import AsyncProducts
 from weft_client.generated.aio.user import AsyncAudit
-from weft_client.generated.aio.user import AsyncOauth
 from weft_client.generated.aio.user import AsyncPartners
 from weft_client.tls import MutualTls
 from weft_internal.notification import InternalEvents
 from weft_internal.user import InternalAuth
+from weft_internal.user import InternalOauth
 from weft_internal.user import InternalRevocations
 from weft_internal.user import InternalUsers
 
@@ -37,7 +37,7 @@ class InternalWeft(AsyncMeshClient):
         self.auth = InternalAuth(self._peer('user'), None)
         self.events = InternalEvents(self._peer('notification'), None)
         self.inbox = AsyncInbox(self._peer('notification'), None)
-        self.oauth = AsyncOauth(self._peer('user'), None)
+        self.oauth = InternalOauth(self._peer('user'), None)
         self.orders = AsyncOrders(self._peer('order'), None)
         self.partners = AsyncPartners(self._peer('user'), None)
         self.payments = AsyncPayments(self._peer('order'), None)

@@ -7,6 +7,7 @@ from typing import Any
 from weft.notification.v1 import event_service_pb2 as notification_event_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import one_time_code_pb2 as user_one_time_code_pb2
+from weft.user.v1 import openid_pb2 as user_openid_pb2
 from weft.user.v1 import revocation_service_pb2 as user_revocation_service_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
 from weft_client.calls.method import Method
@@ -15,6 +16,7 @@ from weft_client.calls.method import Method
 EVENT_SERVICE_PUBLISH_EVENTS = Method('/weft.notification.v1.EventService/PublishEvents', 'notification', notification_event_service_pb2.PublishEventsRequest, notification_event_service_pb2.PublishEventsResponse, 10.0, repeatable=True)
 AUTH_SERVICE_ISSUE_ONE_TIME_CODE = Method('/weft.user.v1.AuthService/IssueOneTimeCode', 'user', user_one_time_code_pb2.IssueOneTimeCodeRequest, user_one_time_code_pb2.IssueOneTimeCodeResponse, 5.0, errors=('weft.user.v1/CODE_REQUEST_NOT_FOUND',))
 AUTH_SERVICE_ISSUE_VERIFICATION_CODE = Method('/weft.user.v1.AuthService/IssueVerificationCode', 'user', user_auth_service_pb2.IssueVerificationCodeRequest, user_auth_service_pb2.IssueVerificationCodeResponse, 5.0, errors=('weft.user.v1/SIGN_UP_NOT_FOUND',))
+OAUTH_SERVICE_INTROSPECT = Method('/weft.user.v1.OAuthService/Introspect', 'user', user_openid_pb2.IntrospectRequest, user_openid_pb2.IntrospectResponse, 5.0, repeatable=True)
 REVOCATION_SERVICE_WATCH_REVOCATIONS = Method('/weft.user.v1.RevocationService/WatchRevocations', 'user', user_revocation_service_pb2.WatchRevocationsRequest, user_revocation_service_pb2.WatchRevocationsResponse, 300.0, repeatable=True, streaming=True)
 USER_SERVICE_BATCH_GET_USERS = Method('/weft.user.v1.UserService/BatchGetUsers', 'user', user_user_service_pb2.BatchGetUsersRequest, user_user_service_pb2.BatchGetUsersResponse, 2.0, repeatable=True)
 
@@ -23,6 +25,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'events.publish_events': EVENT_SERVICE_PUBLISH_EVENTS,
     'auth.issue_one_time_code': AUTH_SERVICE_ISSUE_ONE_TIME_CODE,
     'auth.issue_verification_code': AUTH_SERVICE_ISSUE_VERIFICATION_CODE,
+    'oauth.introspect': OAUTH_SERVICE_INTROSPECT,
     'revocations.watch_revocations': REVOCATION_SERVICE_WATCH_REVOCATIONS,
     'users.batch_get_users': USER_SERVICE_BATCH_GET_USERS,
 }

@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import one_time_code_pb2 as user_one_time_code_pb2
+from weft.user.v1 import openid_pb2 as user_openid_pb2
 from weft.user.v1 import revocation_service_pb2 as user_revocation_service_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
 from weft_client.aio import parts
 from weft_client.calls import arguments
 from weft_client.generated.aio.user import AsyncAuth
+from weft_client.generated.aio.user import AsyncOauth
 from weft_client.generated.aio.user import AsyncUsers
 from weft_internal import methods
 
@@ -65,6 +67,31 @@ class InternalAuth(AsyncAuth):
             sign_up_id=sign_up_id,
         )
         return await self._issue_verification_code(request, timeout)
+
+
+class InternalOauth(AsyncOauth):
+    """OAuth 2.0 endpoints for partners' clients, compatible with standard OAuth 2.0 libraries."""
+
+    def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
+        super().__init__(connection, auth)
+        self._introspect = parts.AsyncUnary(connection, methods.OAUTH_SERVICE_INTROSPECT, auth)
+
+    async def introspect(
+        self,
+        *,
+        token: str,
+        timeout: float | None = None,
+    ) -> user_openid_pb2.IntrospectResponse:
+        """Says whether an access token is valid and what it allows (RFC 7662), to the other services.
+
+        Args:
+            token: The access token.
+            timeout: Seconds that the whole call may take; 5 where absent.
+        """
+        request = user_openid_pb2.IntrospectRequest(
+            token=token,
+        )
+        return await self._introspect(request, timeout)
 
 
 class InternalRevocations:

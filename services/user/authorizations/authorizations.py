@@ -12,6 +12,7 @@ from services.user.authorizations.domain import (
     CODE_LIFETIME,
     IDENTITY_SCOPES,
     OFFLINE,
+    OPENID,
     AuthorizationRefused,
     AuthorizationRequest,
     Code,
@@ -38,7 +39,7 @@ class AppTokens:
 
     access: AccessToken
     refresh: str = field(repr=False)
-    code: Code | None = None
+    id_token: str = field(default="", repr=False)
 
 
 class Authorizations:
@@ -159,7 +160,12 @@ class Authorizations:
         access = await self._issuer.for_app(
             user, client, session_id, code.authentication, scopes, partner_gen=account.partner_generation
         )
-        return AppTokens(access, refresh, code)
+        if OPENID not in scopes:
+            return AppTokens(access, refresh)
+        proof = code.authentication, code.nonce
+        return AppTokens(
+            access, refresh, await self._issuer.id_token(user.user_id, client.client_id, access.value, *proof)
+        )
 
     async def refresh(
         self, call: Call, token: str, account: ClientAccount, requested: Collection[str] | None

@@ -1,5 +1,7 @@
 """Access tokens: ES256 JWTs of type `at+jwt` (RFC 9068), valid for fifteen minutes."""
 
+import base64
+import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -80,6 +82,25 @@ class Issuer:
             amr=list(authentication.methods),
             acr=authentication.level,
         )
+
+    async def id_token(
+        self, user_id: str, client_id: str, access_token: str, authentication: Authentication, nonce: str
+    ) -> str:
+        """An ID token of OpenID Connect for a client, bound to its access token."""
+        now = self._clock.now()
+        half = hashlib.sha256(access_token.encode()).digest()[:16]
+        claims: dict[str, object] = {
+            "iss": self.name,
+            "aud": client_id,
+            "sub": user_id,
+            "iat": int(now.timestamp()),
+            "exp": int((now + ACCESS_TOKEN_LIFETIME).timestamp()),
+            "auth_time": int(authentication.at.timestamp()),
+            "amr": list(authentication.methods),
+            "acr": authentication.level,
+            "at_hash": base64.urlsafe_b64encode(half).rstrip(b"=").decode(),
+        }
+        return await self._ring.sign(claims | ({"nonce": nonce} if nonce else {}), "JWT")
 
     async def for_client(self, client: Client, plan: str, scopes: Iterable[str], *, partner_gen: int) -> AccessToken:
         """A token of a partner's client, in its mode; its id is the subject. `partner_gen`: the partner's token generation."""

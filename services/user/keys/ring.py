@@ -29,10 +29,10 @@ class KeyRing:
         self._imported: dict[str, ECKey] = {}
         self._cached_at = 0.0
 
-    async def sign(self, claims: dict[str, object]) -> str:
-        """A JWT of type `at+jwt` (RFC 9068) with these claims."""
+    async def sign(self, claims: dict[str, object], kind: str = "at+jwt") -> str:
+        """A JWT with these claims; its type tells access tokens (RFC 9068) from all others."""
         key = domain.signer(await self._current(), self._clock.now())
-        header = {"alg": "ES256", "typ": "at+jwt", "kid": key.kid}
+        header = {"alg": "ES256", "typ": kind, "kid": key.kid}
         return jwt.encode(header, claims, self._imported[key.kid], algorithms=["ES256"])
 
     async def published(self) -> str:

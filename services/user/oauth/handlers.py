@@ -4,7 +4,8 @@ Errors of the protocol are replies: JSON bodies whose HTTP status is in the head
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 from weft.user.v1 import oauth_service_pb2 as pb
@@ -16,7 +17,9 @@ from services.user.authorizations.authorizations import AppTokens, Authorization
 from services.user.authorizations.domain import AuthorizationRefused
 from services.user.keys.issuer import ACCESS_TOKEN_LIFETIME, Issuer
 from services.user.keys.ring import KeyRing
-from services.user.oauth.domain import OAuthError, matches_any, read_credentials, read_form, read_scopes
+from services.user.oauth.clients import ClientAuthentication
+from services.user.oauth.domain import OAuthError, read_form, read_scopes
+from services.user.oauth.revocation import AccessTokens
 from services.user.partners.domain import CLIENT_CREDENTIALS, SUSPENDED
 from services.user.partners.repository import ClientAccount, PartnerRepository
 from services.user.sessions.domain import RefreshTokenInvalid, ScopeNotHeld
@@ -33,23 +36,27 @@ class OAuthHandlers:
     def __init__(
         self,
         partners: PartnerRepository,
+        clients: ClientAuthentication,
+        access_tokens: AccessTokens,
         sessions: Sessions,
         apps: Authorizations,
         issuer: Issuer,
         ring: KeyRing,
         clock: Clock,
-        scopes: Sequence[str],
+        metadata: Mapping[str, Any],
     ) -> None:
         self._partners = partners
+        self._clients = clients
+        self._access_tokens = access_tokens
         self._sessions = sessions
         self._apps = apps
         self._issuer = issuer
         self._ring = ring
         self._clock = clock
-        self._metadata = json.dumps(_metadata(issuer.name, scopes)).encode()
+        self._metadata = json.dumps(metadata).encode()
 
     async def Token(self, request: pb.TokenRequest, call: Call) -> HttpBody:
-        """Grants `client_credentials` and `refresh_token`."""
+        """Grants `client_credentials`, `authorization_code` and `refresh_token`."""
         try:
             return _respond(call, await self._grant(read_form(request.form.content_type, request.form.data), call))
         except OAuthError as error:
@@ -58,17 +65,17 @@ class OAuthHandlers:
             return _refuse(call, OAuthError(refused.error, refused.description))
 
     async def Revoke(self, request: pb.RevokeRequest, call: Call) -> HttpBody:
-        """Ends the session of a refresh token. Any holder of the token may; a client that is named must authenticate."""
+        """Ends a token. Of what a client was issued the client alone may; of a user's own session any holder."""
         try:
             form = read_form(request.form.content_type, request.form.data)
-            account = await self._authenticate(form, call)
+            account = await self._clients.authenticate(call.authorization, form)
             if "token" not in form:
                 raise OAuthError("invalid_request", "The parameter token is missing.")
+            client_id = account.client.client_id if account else None
             if form["token"].count(".") == 2:
-                raise OAuthError(
-                    "unsupported_token_type", "Access tokens cannot be revoked; they expire within fifteen minutes."
-                )
-            await self._sessions.end_by_token(call, form["token"], account.client.client_id if account else None)
+                await self._access_tokens.revoke(call, form["token"], client_id)
+            else:
+                await self._sessions.end_by_token(call, form["token"], client_id)
             return _respond(call, None)
         except OAuthError as error:
             return _refuse(call, error)
@@ -84,7 +91,7 @@ class OAuthHandlers:
         return HttpBody(content_type=_JSON, data=self._metadata)
 
     async def _grant(self, form: dict[str, str], call: Call) -> dict[str, object]:
-        account = await self._authenticate(form, call)
+        account = await self._clients.authenticate(call.authorization, form)
         if account is not None:
             _refuse_address(account, call)
         grant = form.get("grant_type")
@@ -103,25 +110,6 @@ class OAuthHandlers:
         raise OAuthError(
             "unsupported_grant_type", "Grant types are client_credentials, authorization_code and refresh_token."
         )
-
-    async def _authenticate(self, form: dict[str, str], call: Call) -> ClientAccount | None:
-        """The authenticated client; None if the request names none."""
-        credentials = read_credentials(call.authorization, form)
-        if credentials is None:
-            return await self._public(form)
-        presented = [self._partners.hash_secret(secret) for secret in credentials.secrets]
-        account = await self._partners.get_account(credentials.client_id, self._clock.now())
-        stored = account.secret_hashes if account and account.client.takes_secrets else (bytes(32),)
-        # An unknown client, a wrong secret and a revoked client get the same response.
-        if not matches_any(stored, presented) or account is None or account.client.revoked_at is not None:
-            raise OAuthError("invalid_client", "Client authentication failed.", 401)
-        return account
-
-    async def _public(self, form: dict[str, str]) -> ClientAccount | None:
-        """The public client that a form names; it proves nothing, but each of its codes is bound to a verifier."""
-        account = await self._partners.get_account(form.get("client_id", ""), self._clock.now())
-        known = account and account.client.is_public and account.client.revoked_at is None
-        return account if known else None
 
     async def _grant_to_client(self, form: dict[str, str], account: ClientAccount | None) -> dict[str, object]:
         if account is None:
@@ -165,8 +153,8 @@ def _refuse_address(account: ClientAccount, call: Call) -> None:
 
 
 def _for_app(tokens: AppTokens) -> dict[str, object]:
-    refresh: dict[str, object] = {"refresh_token": tokens.refresh} if tokens.refresh else {}
-    return _bearer(tokens.access.value, tokens.access.scopes) | refresh
+    more = {"refresh_token": tokens.refresh, "id_token": tokens.id_token}
+    return _bearer(tokens.access.value, tokens.access.scopes) | {name: value for name, value in more.items() if value}
 
 
 def _bearer(token: str, scopes: Sequence[str]) -> dict[str, object]:
@@ -185,23 +173,3 @@ def _refuse(call: Call, error: OAuthError) -> HttpBody:
     if error.status == 401:
         call.set_header("www-authenticate", 'Basic realm="weft", charset="UTF-8"')
     return _respond(call, {"error": error.error, "error_description": error.description})
-
-
-def _metadata(issuer: str, scopes: Sequence[str]) -> dict[str, object]:
-    base = issuer.rstrip("/")
-    methods = ["client_secret_basic", "client_secret_post", "none"]
-    return {
-        "issuer": issuer,
-        "token_endpoint": f"{base}/oauth2/token",
-        "revocation_endpoint": f"{base}/oauth2/revoke",
-        "jwks_uri": f"{base}/.well-known/jwks.json",
-        "scopes_supported": list(scopes),
-        "authorization_endpoint": f"{base}/oauth2/authorize",
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "code_challenge_methods_supported": ["S256"],
-        "authorization_response_iss_parameter_supported": True,
-        "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
-        "token_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_methods_supported": methods,
-    }

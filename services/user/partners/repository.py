@@ -12,7 +12,7 @@ from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction
 from services.user.ownership import of_partner_in
 from services.user.partners.domain import SECRET_OVERLAP, Client, Partner, Secret, minute
-from services.user.partners.tables import client_secrets, clients, partners
+from services.user.partners.tables import client_assertions, client_secrets, clients, partners
 
 _p, _c, _s = partners.c, clients.c, client_secrets.c
 
@@ -105,6 +105,12 @@ _secrets = (
     select(func.array_agg(_s.secret_hash))
     .where(_s.client_id == _c.client_id, _s.expires_at.is_(None) | (_s.expires_at > bindparam("now")))
     .scalar_subquery()
+)
+_USE_ASSERTION = Query(
+    insert(client_assertions)
+    .values(assertion_hash=bindparam("assertion_hash"), expires_at=bindparam("expires_at"))
+    .on_conflict_do_nothing(),
+    name="use assertion",
 )
 # any owner: the token endpoint authenticates the client itself
 _GET_ACCOUNT = Query(
@@ -246,6 +252,11 @@ class PartnerRepository:
         """Store when a client got a token, to the minute; writes at most once a minute."""
         if client.last_used_at is None or client.last_used_at < minute(now):
             await self._database.run(_UPDATE_LAST_USE, id=client.client_id, minute=minute(now))
+
+    async def use_assertion(self, assertion_hash: bytes, expires_at: datetime) -> bool:
+        """Returns whether an assertion is used for the first time."""
+        values = {"assertion_hash": assertion_hash, "expires_at": expires_at}
+        return await self._database.run(_USE_ASSERTION, **values) == 1
 
     def hash_secret(self, secret: str) -> bytes:
         """A keyed hash. Secrets are 256 random bits and need no slow hash."""

@@ -73,3 +73,13 @@ client_secrets = Table(
     Index("client_secrets_expiry", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
     info=retention.delete(retention.Expiry("expires_at")),
 )
+
+# Assertions that were used, by a hash of client and `jti`.
+client_assertions = Table(
+    "client_assertions",
+    metadata,
+    Column("assertion_hash", LargeBinary, primary_key=True),
+    Column("expires_at", _TIME, nullable=False),
+    Index("client_assertions_expiry", "expires_at"),
+    info=retention.delete(retention.Expiry("expires_at")),
+)

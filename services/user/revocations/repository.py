@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from chassis.clock import Clock
 from chassis.storage.database import Database, Query, Row, Transaction
 
-Kind = Literal["session", "user", "client", "partner"]
+Kind = Literal["session", "token", "user", "client", "partner"]
 CHANNEL = "revocations"
 LIFETIME = timedelta(minutes=20)
 """Of a revocation: that of an access token, the tolerated skew of clocks, and some more."""
@@ -36,6 +36,7 @@ def _next_generation(table: str, key: str) -> str:
 # any owner: whoever revokes has found the subject as its own
 _REVOKE: dict[Kind, Query] = {
     "session": _revoke("session", "SELECT unnest(%(ids)s::text[]) AS subject_id, 1 AS generation"),
+    "token": _revoke("token", "SELECT unnest(%(ids)s::text[]) AS subject_id, 1 AS generation"),
     "user": _revoke("user", _next_generation("users", "user_id")),
     "client": _revoke("client", _next_generation("clients", "client_id")),
     "partner": _revoke("partner", _next_generation("partners", "partner_id")),

@@ -20,6 +20,7 @@ from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import authorization_pb2 as user_authorization_pb2
 from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
+from weft.user.v1 import openid_pb2 as user_openid_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import passkey_pb2 as user_passkey_pb2
@@ -76,8 +77,10 @@ OAUTH_SERVICE_TOKEN = Method('/weft.user.v1.OAuthService/Token', 'user', user_oa
 OAUTH_SERVICE_REVOKE = Method('/weft.user.v1.OAuthService/Revoke', 'user', user_oauth_service_pb2.RevokeRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True, open=True)
 OAUTH_SERVICE_AUTHORIZE = Method('/weft.user.v1.OAuthService/Authorize', 'user', user_authorization_pb2.AuthorizeRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True, open=True)
 OAUTH_SERVICE_DECIDE_CONSENT = Method('/weft.user.v1.OAuthService/DecideConsent', 'user', user_authorization_pb2.DecideConsentRequest, user_authorization_pb2.DecideConsentResponse, 5.0, errors=('weft.user.v1/AUTHORIZATION_REQUEST_INVALID',))
+OAUTH_SERVICE_GET_USER_INFO = Method('/weft.user.v1.OAuthService/GetUserInfo', 'user', user_openid_pb2.GetUserInfoRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True)
 OAUTH_SERVICE_GET_JWKS = Method('/weft.user.v1.OAuthService/GetJwks', 'user', user_oauth_service_pb2.GetJwksRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True)
 OAUTH_SERVICE_GET_METADATA = Method('/weft.user.v1.OAuthService/GetMetadata', 'user', user_oauth_service_pb2.GetMetadataRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True)
+OAUTH_SERVICE_GET_OPEN_ID_CONFIGURATION = Method('/weft.user.v1.OAuthService/GetOpenIdConfiguration', 'user', user_openid_pb2.GetOpenIdConfigurationRequest, api_httpbody_pb2.HttpBody, 5.0, repeatable=True)
 PARTNER_SERVICE_CREATE_PARTNER = Method('/weft.user.v1.PartnerService/CreatePartner', 'user', user_partner_service_pb2.CreatePartnerRequest, user_partner_pb2.Partner, 5.0, keyed=True)
 PARTNER_SERVICE_GET_PARTNER = Method('/weft.user.v1.PartnerService/GetPartner', 'user', user_partner_service_pb2.GetPartnerRequest, user_partner_pb2.Partner, 5.0, repeatable=True, errors=('weft.user.v1/PARTNER_NOT_FOUND',))
 PARTNER_SERVICE_LIST_PARTNERS = Method('/weft.user.v1.PartnerService/ListPartners', 'user', user_partner_service_pb2.ListPartnersRequest, user_partner_service_pb2.ListPartnersResponse, 5.0, repeatable=True)
@@ -145,8 +148,10 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'oauth.revoke': OAUTH_SERVICE_REVOKE,
     'oauth.authorize': OAUTH_SERVICE_AUTHORIZE,
     'oauth.decide_consent': OAUTH_SERVICE_DECIDE_CONSENT,
+    'oauth.get_user_info': OAUTH_SERVICE_GET_USER_INFO,
     'oauth.get_jwks': OAUTH_SERVICE_GET_JWKS,
     'oauth.get_metadata': OAUTH_SERVICE_GET_METADATA,
+    'oauth.get_open_id_configuration': OAUTH_SERVICE_GET_OPEN_ID_CONFIGURATION,
     'partners.create_partner': PARTNER_SERVICE_CREATE_PARTNER,
     'partners.get_partner': PARTNER_SERVICE_GET_PARTNER,
     'partners.list_partners': PARTNER_SERVICE_LIST_PARTNERS,

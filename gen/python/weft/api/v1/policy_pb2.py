@@ -27,23 +27,23 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from weft.api.v1 import scope_pb2 as weft_dot_api_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18weft/api/v1/policy.proto\x12\x0bweft.api.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x17weft/api/v1/scope.proto\"\xd8\x03\n\x0cMethodPolicy\x12-\n\x07\x63\x61llers\x18\x01 \x03(\x0e\x32\x13.weft.api.v1.CallerR\x07\x63\x61llers\x12(\n\x05scope\x18\x02 \x01(\x0e\x32\x12.weft.api.v1.ScopeR\x05scope\x12\x14\n\x05owner\x18\x03 \x01(\tR\x05owner\x12*\n\x04rate\x18\x04 \x01(\x0e\x32\x16.weft.api.v1.RateClassR\x04rate\x12\x35\n\x08\x64\x65\x61\x64line\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64\x65\x61\x64line\x12-\n\x03key\x18\x06 \x01(\x0e\x32\x1b.weft.api.v1.IdempotencyKeyR\x03key\x12\'\n\x0fkeyless_because\x18\x07 \x01(\tR\x0ekeylessBecause\x12\x18\n\x07success\x18\x08 \x01(\x05R\x07success\x12\x16\n\x06\x65rrors\x18\t \x03(\tR\x06\x65rrors\x12)\n\x10internal_callers\x18\n \x03(\tR\x0finternalCallers\x12\x14\n\x05\x61udit\x18\x0b \x03(\tR\x05\x61udit\x12+\n\x11unaudited_because\x18\x0c \x01(\tR\x10unauditedBecause\"b\n\nPlanLimits\x12(\n\x10reads_per_second\x18\x01 \x01(\rR\x0ereadsPerSecond\x12*\n\x11writes_per_second\x18\x02 \x01(\rR\x0fwritesPerSecond*\x82\x01\n\x06\x43\x61ller\x12\x16\n\x12\x43\x41LLER_UNSPECIFIED\x10\x00\x12\x11\n\rCALLER_PUBLIC\x10\x01\x12\x0f\n\x0b\x43\x41LLER_USER\x10\x02\x12\x12\n\x0e\x43\x41LLER_PARTNER\x10\x03\x12\x13\n\x0f\x43\x41LLER_OPERATOR\x10\x04\x12\x13\n\x0f\x43\x41LLER_INTERNAL\x10\x05*\x82\x01\n\tRateClass\x12\x1a\n\x16RATE_CLASS_UNSPECIFIED\x10\x00\x12\x13\n\x0fRATE_CLASS_READ\x10\x01\x12\x14\n\x10RATE_CLASS_WRITE\x10\x02\x12\x16\n\x12RATE_CLASS_SIGN_IN\x10\x03\x12\x16\n\x12RATE_CLASS_SIGN_UP\x10\x04*\x87\x01\n\x0eIdempotencyKey\x12\x1f\n\x1bIDEMPOTENCY_KEY_UNSPECIFIED\x10\x00\x12\x1c\n\x18IDEMPOTENCY_KEY_REQUIRED\x10\x01\x12\x1c\n\x18IDEMPOTENCY_KEY_ACCEPTED\x10\x02\x12\x18\n\x14IDEMPOTENCY_KEY_NONE\x10\x03*\\\n\x0bSensitivity\x12\x1b\n\x17SENSITIVITY_UNSPECIFIED\x10\x00\x12\x18\n\x14SENSITIVITY_PERSONAL\x10\x01\x12\x16\n\x12SENSITIVITY_SECRET\x10\x02:V\n\x07service\x12\x1f.google.protobuf.ServiceOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x19.weft.api.v1.MethodPolicyR\x07service:S\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x19.weft.api.v1.MethodPolicyR\x06method:[\n\x0bsensitivity\x12\x1d.google.protobuf.FieldOptions\x18\xf1\x8c\x03 \x01(\x0e\x32\x18.weft.api.v1.SensitivityR\x0bsensitivity:<\n\tmax_bytes\x12\x1d.google.protobuf.FieldOptions\x18\xf2\x8c\x03 \x01(\rR\x08maxBytes:7\n\x06\x66ormat\x12\x1d.google.protobuf.FieldOptions\x18\xf3\x8c\x03 \x01(\tR\x06\x66ormat:T\n\x06limits\x12!.google.protobuf.EnumValueOptions\x18\xf2\x8c\x03 \x01(\x0b\x32\x17.weft.api.v1.PlanLimitsR\x06limitsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18weft/api/v1/policy.proto\x12\x0bweft.api.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x17weft/api/v1/scope.proto\"\xec\x03\n\x0cMethodPolicy\x12-\n\x07\x63\x61llers\x18\x01 \x03(\x0e\x32\x13.weft.api.v1.CallerR\x07\x63\x61llers\x12(\n\x05scope\x18\x02 \x01(\x0e\x32\x12.weft.api.v1.ScopeR\x05scope\x12\x14\n\x05owner\x18\x03 \x01(\tR\x05owner\x12*\n\x04rate\x18\x04 \x01(\x0e\x32\x16.weft.api.v1.RateClassR\x04rate\x12\x35\n\x08\x64\x65\x61\x64line\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64\x65\x61\x64line\x12-\n\x03key\x18\x06 \x01(\x0e\x32\x1b.weft.api.v1.IdempotencyKeyR\x03key\x12\'\n\x0fkeyless_because\x18\x07 \x01(\tR\x0ekeylessBecause\x12\x18\n\x07success\x18\x08 \x01(\x05R\x07success\x12\x16\n\x06\x65rrors\x18\t \x03(\tR\x06\x65rrors\x12)\n\x10internal_callers\x18\n \x03(\tR\x0finternalCallers\x12\x14\n\x05\x61udit\x18\x0b \x03(\tR\x05\x61udit\x12+\n\x11unaudited_because\x18\x0c \x01(\tR\x10unauditedBecause\x12\x12\n\x04\x61pps\x18\r \x01(\x08R\x04\x61pps\"b\n\nPlanLimits\x12(\n\x10reads_per_second\x18\x01 \x01(\rR\x0ereadsPerSecond\x12*\n\x11writes_per_second\x18\x02 \x01(\rR\x0fwritesPerSecond*\x82\x01\n\x06\x43\x61ller\x12\x16\n\x12\x43\x41LLER_UNSPECIFIED\x10\x00\x12\x11\n\rCALLER_PUBLIC\x10\x01\x12\x0f\n\x0b\x43\x41LLER_USER\x10\x02\x12\x12\n\x0e\x43\x41LLER_PARTNER\x10\x03\x12\x13\n\x0f\x43\x41LLER_OPERATOR\x10\x04\x12\x13\n\x0f\x43\x41LLER_INTERNAL\x10\x05*\x82\x01\n\tRateClass\x12\x1a\n\x16RATE_CLASS_UNSPECIFIED\x10\x00\x12\x13\n\x0fRATE_CLASS_READ\x10\x01\x12\x14\n\x10RATE_CLASS_WRITE\x10\x02\x12\x16\n\x12RATE_CLASS_SIGN_IN\x10\x03\x12\x16\n\x12RATE_CLASS_SIGN_UP\x10\x04*\x87\x01\n\x0eIdempotencyKey\x12\x1f\n\x1bIDEMPOTENCY_KEY_UNSPECIFIED\x10\x00\x12\x1c\n\x18IDEMPOTENCY_KEY_REQUIRED\x10\x01\x12\x1c\n\x18IDEMPOTENCY_KEY_ACCEPTED\x10\x02\x12\x18\n\x14IDEMPOTENCY_KEY_NONE\x10\x03*\\\n\x0bSensitivity\x12\x1b\n\x17SENSITIVITY_UNSPECIFIED\x10\x00\x12\x18\n\x14SENSITIVITY_PERSONAL\x10\x01\x12\x16\n\x12SENSITIVITY_SECRET\x10\x02:V\n\x07service\x12\x1f.google.protobuf.ServiceOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x19.weft.api.v1.MethodPolicyR\x07service:S\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x19.weft.api.v1.MethodPolicyR\x06method:[\n\x0bsensitivity\x12\x1d.google.protobuf.FieldOptions\x18\xf1\x8c\x03 \x01(\x0e\x32\x18.weft.api.v1.SensitivityR\x0bsensitivity:<\n\tmax_bytes\x12\x1d.google.protobuf.FieldOptions\x18\xf2\x8c\x03 \x01(\rR\x08maxBytes:7\n\x06\x66ormat\x12\x1d.google.protobuf.FieldOptions\x18\xf3\x8c\x03 \x01(\tR\x06\x66ormat:T\n\x06limits\x12!.google.protobuf.EnumValueOptions\x18\xf2\x8c\x03 \x01(\x0b\x32\x17.weft.api.v1.PlanLimitsR\x06limitsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.api.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CALLER']._serialized_start=708
-  _globals['_CALLER']._serialized_end=838
-  _globals['_RATECLASS']._serialized_start=841
-  _globals['_RATECLASS']._serialized_end=971
-  _globals['_IDEMPOTENCYKEY']._serialized_start=974
-  _globals['_IDEMPOTENCYKEY']._serialized_end=1109
-  _globals['_SENSITIVITY']._serialized_start=1111
-  _globals['_SENSITIVITY']._serialized_end=1203
+  _globals['_CALLER']._serialized_start=728
+  _globals['_CALLER']._serialized_end=858
+  _globals['_RATECLASS']._serialized_start=861
+  _globals['_RATECLASS']._serialized_end=991
+  _globals['_IDEMPOTENCYKEY']._serialized_start=994
+  _globals['_IDEMPOTENCYKEY']._serialized_end=1129
+  _globals['_SENSITIVITY']._serialized_start=1131
+  _globals['_SENSITIVITY']._serialized_end=1223
   _globals['_METHODPOLICY']._serialized_start=133
-  _globals['_METHODPOLICY']._serialized_end=605
-  _globals['_PLANLIMITS']._serialized_start=607
-  _globals['_PLANLIMITS']._serialized_end=705
+  _globals['_METHODPOLICY']._serialized_end=625
+  _globals['_PLANLIMITS']._serialized_start=627
+  _globals['_PLANLIMITS']._serialized_end=725
 # @@protoc_insertion_point(module_scope)

@@ -27,9 +27,10 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.user.v1 import authorization_pb2 as weft_dot_user_dot_v1_dot_authorization__pb2
+from weft.user.v1 import openid_pb2 as weft_dot_user_dot_v1_dot_openid__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/user/v1/oauth_service.proto\x12\x0cweft.user.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x18weft/api/v1/policy.proto\x1a weft/user/v1/authorization.proto\"J\n\x0cTokenRequest\x12:\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x10\x80\x01\x01\xe2\x41\x01\x02\x88\xe7\x18\x02\x90\xe7\x18\x80@R\x04\x66orm\"K\n\rRevokeRequest\x12:\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x10\x80\x01\x01\xe2\x41\x01\x02\x88\xe7\x18\x02\x90\xe7\x18\x80@R\x04\x66orm\"\x10\n\x0eGetJwksRequest\"\x14\n\x12GetMetadataRequest2\xf9\x06\n\x0cOAuthService\x12\xb2\x01\n\x05Token\x12\x1a.weft.user.v1.TokenRequest\x1a\x14.google.api.HttpBody\"w\x8a\xe7\x18X0\x03:4A repeated call issues another token, which expires.Z\x0esession.openedZ\x0esession.reused\x82\xd3\xe4\x93\x02\x15\"\r/oauth2/token:\x04\x66orm\x12o\n\x06Revoke\x12\x1b.weft.user.v1.RevokeRequest\x1a\x14.google.api.HttpBody\"2\x90\x02\x02\x8a\xe7\x18\x0fZ\rsession.ended\x82\xd3\xe4\x93\x02\x16\"\x0e/oauth2/revoke:\x04\x66orm\x12\x63\n\tAuthorize\x12\x1e.weft.user.v1.AuthorizeRequest\x1a\x14.google.api.HttpBody\" \x90\x02\x01\x8a\xe7\x18\x00\x82\xd3\xe4\x93\x02\x13\x12\x11/oauth2/authorize\x12\xe5\x01\n\rDecideConsent\x12\".weft.user.v1.DecideConsentRequest\x1a#.weft.user.v1.DecideConsentResponse\"\x8a\x01\x8a\xe7\x18j\n\x01\x02 \x02\x30\x03:3A repeated call issues another code, which expires.J\x1d\x41UTHORIZATION_REQUEST_INVALIDZ\rconsent.given\x82\xd3\xe4\x93\x02\x16\"\x11/oauth2/authorize:\x01*\x12\x66\n\x07GetJwks\x12\x1c.weft.user.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"\'\x90\x02\x01\x8a\xe7\x18\x02 \x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12\x7f\n\x0bGetMetadata\x12 .weft.user.v1.GetMetadataRequest\x1a\x14.google.api.HttpBody\"8\x90\x02\x01\x8a\xe7\x18\x02 \x01\x82\xd3\xe4\x93\x02)\x12\'/.well-known/oauth-authorization-server\x1a\r\x8a\xe7\x18\t\n\x01\x01 \x03*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/user/v1/oauth_service.proto\x12\x0cweft.user.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x18weft/api/v1/policy.proto\x1a weft/user/v1/authorization.proto\x1a\x19weft/user/v1/openid.proto\"J\n\x0cTokenRequest\x12:\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x10\x80\x01\x01\xe2\x41\x01\x02\x88\xe7\x18\x02\x90\xe7\x18\x80@R\x04\x66orm\"K\n\rRevokeRequest\x12:\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x10\x80\x01\x01\xe2\x41\x01\x02\x88\xe7\x18\x02\x90\xe7\x18\x80@R\x04\x66orm\"\x10\n\x0eGetJwksRequest\"\x14\n\x12GetMetadataRequest2\xe9\t\n\x0cOAuthService\x12\xb2\x01\n\x05Token\x12\x1a.weft.user.v1.TokenRequest\x1a\x14.google.api.HttpBody\"w\x8a\xe7\x18X0\x03:4A repeated call issues another token, which expires.Z\x0esession.openedZ\x0esession.reused\x82\xd3\xe4\x93\x02\x15\"\r/oauth2/token:\x04\x66orm\x12~\n\x06Revoke\x12\x1b.weft.user.v1.RevokeRequest\x1a\x14.google.api.HttpBody\"A\x90\x02\x02\x8a\xe7\x18\x1eZ\rsession.endedZ\rtoken.revoked\x82\xd3\xe4\x93\x02\x16\"\x0e/oauth2/revoke:\x04\x66orm\x12\x63\n\tAuthorize\x12\x1e.weft.user.v1.AuthorizeRequest\x1a\x14.google.api.HttpBody\" \x90\x02\x01\x8a\xe7\x18\x00\x82\xd3\xe4\x93\x02\x13\x12\x11/oauth2/authorize\x12\xe5\x01\n\rDecideConsent\x12\".weft.user.v1.DecideConsentRequest\x1a#.weft.user.v1.DecideConsentResponse\"\x8a\x01\x8a\xe7\x18j\n\x01\x02 \x02\x30\x03:3A repeated call issues another code, which expires.J\x1d\x41UTHORIZATION_REQUEST_INVALIDZ\rconsent.given\x82\xd3\xe4\x93\x02\x16\"\x11/oauth2/authorize:\x01*\x12m\n\x0bGetUserInfo\x12 .weft.user.v1.GetUserInfoRequest\x1a\x14.google.api.HttpBody\"&\x90\x02\x01\x8a\xe7\x18\x07\n\x01\x02 \x01h\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/oauth2/userinfo\x12^\n\nIntrospect\x12\x1f.weft.user.v1.IntrospectRequest\x1a .weft.user.v1.IntrospectResponse\"\r\x90\x02\x01\x8a\xe7\x18\x06\n\x01\x05R\x01*\x12\x66\n\x07GetJwks\x12\x1c.weft.user.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"\'\x90\x02\x01\x8a\xe7\x18\x02 \x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12\x7f\n\x0bGetMetadata\x12 .weft.user.v1.GetMetadataRequest\x1a\x14.google.api.HttpBody\"8\x90\x02\x01\x8a\xe7\x18\x02 \x01\x82\xd3\xe4\x93\x02)\x12\'/.well-known/oauth-authorization-server\x12\x8f\x01\n\x16GetOpenIdConfiguration\x12+.weft.user.v1.GetOpenIdConfigurationRequest\x1a\x14.google.api.HttpBody\"2\x90\x02\x01\x8a\xe7\x18\x02 \x01\x82\xd3\xe4\x93\x02#\x12!/.well-known/openid-configuration\x1a\r\x8a\xe7\x18\t\n\x01\x01 \x03*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,23 +46,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OAUTHSERVICE'].methods_by_name['Token']._loaded_options = None
   _globals['_OAUTHSERVICE'].methods_by_name['Token']._serialized_options = b'\212\347\030X0\003:4A repeated call issues another token, which expires.Z\016session.openedZ\016session.reused\202\323\344\223\002\025\"\r/oauth2/token:\004form'
   _globals['_OAUTHSERVICE'].methods_by_name['Revoke']._loaded_options = None
-  _globals['_OAUTHSERVICE'].methods_by_name['Revoke']._serialized_options = b'\220\002\002\212\347\030\017Z\rsession.ended\202\323\344\223\002\026\"\016/oauth2/revoke:\004form'
+  _globals['_OAUTHSERVICE'].methods_by_name['Revoke']._serialized_options = b'\220\002\002\212\347\030\036Z\rsession.endedZ\rtoken.revoked\202\323\344\223\002\026\"\016/oauth2/revoke:\004form'
   _globals['_OAUTHSERVICE'].methods_by_name['Authorize']._loaded_options = None
   _globals['_OAUTHSERVICE'].methods_by_name['Authorize']._serialized_options = b'\220\002\001\212\347\030\000\202\323\344\223\002\023\022\021/oauth2/authorize'
   _globals['_OAUTHSERVICE'].methods_by_name['DecideConsent']._loaded_options = None
   _globals['_OAUTHSERVICE'].methods_by_name['DecideConsent']._serialized_options = b'\212\347\030j\n\001\002 \0020\003:3A repeated call issues another code, which expires.J\035AUTHORIZATION_REQUEST_INVALIDZ\rconsent.given\202\323\344\223\002\026\"\021/oauth2/authorize:\001*'
+  _globals['_OAUTHSERVICE'].methods_by_name['GetUserInfo']._loaded_options = None
+  _globals['_OAUTHSERVICE'].methods_by_name['GetUserInfo']._serialized_options = b'\220\002\001\212\347\030\007\n\001\002 \001h\001\202\323\344\223\002\022\022\020/oauth2/userinfo'
+  _globals['_OAUTHSERVICE'].methods_by_name['Introspect']._loaded_options = None
+  _globals['_OAUTHSERVICE'].methods_by_name['Introspect']._serialized_options = b'\220\002\001\212\347\030\006\n\001\005R\001*'
   _globals['_OAUTHSERVICE'].methods_by_name['GetJwks']._loaded_options = None
   _globals['_OAUTHSERVICE'].methods_by_name['GetJwks']._serialized_options = b'\220\002\001\212\347\030\002 \001\202\323\344\223\002\030\022\026/.well-known/jwks.json'
   _globals['_OAUTHSERVICE'].methods_by_name['GetMetadata']._loaded_options = None
   _globals['_OAUTHSERVICE'].methods_by_name['GetMetadata']._serialized_options = b'\220\002\001\212\347\030\002 \001\202\323\344\223\002)\022\'/.well-known/oauth-authorization-server'
-  _globals['_TOKENREQUEST']._serialized_start=200
-  _globals['_TOKENREQUEST']._serialized_end=274
-  _globals['_REVOKEREQUEST']._serialized_start=276
-  _globals['_REVOKEREQUEST']._serialized_end=351
-  _globals['_GETJWKSREQUEST']._serialized_start=353
-  _globals['_GETJWKSREQUEST']._serialized_end=369
-  _globals['_GETMETADATAREQUEST']._serialized_start=371
-  _globals['_GETMETADATAREQUEST']._serialized_end=391
-  _globals['_OAUTHSERVICE']._serialized_start=394
-  _globals['_OAUTHSERVICE']._serialized_end=1283
+  _globals['_OAUTHSERVICE'].methods_by_name['GetOpenIdConfiguration']._loaded_options = None
+  _globals['_OAUTHSERVICE'].methods_by_name['GetOpenIdConfiguration']._serialized_options = b'\220\002\001\212\347\030\002 \001\202\323\344\223\002#\022!/.well-known/openid-configuration'
+  _globals['_TOKENREQUEST']._serialized_start=227
+  _globals['_TOKENREQUEST']._serialized_end=301
+  _globals['_REVOKEREQUEST']._serialized_start=303
+  _globals['_REVOKEREQUEST']._serialized_end=378
+  _globals['_GETJWKSREQUEST']._serialized_start=380
+  _globals['_GETJWKSREQUEST']._serialized_end=396
+  _globals['_GETMETADATAREQUEST']._serialized_start=398
+  _globals['_GETMETADATAREQUEST']._serialized_end=418
+  _globals['_OAUTHSERVICE']._serialized_start=421
+  _globals['_OAUTHSERVICE']._serialized_end=1678
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ import warnings
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from weft.user.v1 import authorization_pb2 as weft_dot_user_dot_v1_dot_authorization__pb2
 from weft.user.v1 import oauth_service_pb2 as weft_dot_user_dot_v1_dot_oauth__service__pb2
+from weft.user.v1 import openid_pb2 as weft_dot_user_dot_v1_dot_openid__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -57,6 +58,16 @@ class OAuthServiceStub:
                 request_serializer=weft_dot_user_dot_v1_dot_authorization__pb2.DecideConsentRequest.SerializeToString,
                 response_deserializer=weft_dot_user_dot_v1_dot_authorization__pb2.DecideConsentResponse.FromString,
                 _registered_method=True)
+        self.GetUserInfo = channel.unary_unary(
+                '/weft.user.v1.OAuthService/GetUserInfo',
+                request_serializer=weft_dot_user_dot_v1_dot_openid__pb2.GetUserInfoRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.Introspect = channel.unary_unary(
+                '/weft.user.v1.OAuthService/Introspect',
+                request_serializer=weft_dot_user_dot_v1_dot_openid__pb2.IntrospectRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_openid__pb2.IntrospectResponse.FromString,
+                _registered_method=True)
         self.GetJwks = channel.unary_unary(
                 '/weft.user.v1.OAuthService/GetJwks',
                 request_serializer=weft_dot_user_dot_v1_dot_oauth__service__pb2.GetJwksRequest.SerializeToString,
@@ -65,6 +76,11 @@ class OAuthServiceStub:
         self.GetMetadata = channel.unary_unary(
                 '/weft.user.v1.OAuthService/GetMetadata',
                 request_serializer=weft_dot_user_dot_v1_dot_oauth__service__pb2.GetMetadataRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetOpenIdConfiguration = channel.unary_unary(
+                '/weft.user.v1.OAuthService/GetOpenIdConfiguration',
+                request_serializer=weft_dot_user_dot_v1_dot_openid__pb2.GetOpenIdConfigurationRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
 
@@ -85,7 +101,8 @@ class OAuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Revoke(self, request, context):
-        """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens.
+        """Revokes a refresh token or an access token: the session ends, or the one access token of a client itself. The revocation
+        endpoint of RFC 7009; succeeds for unknown tokens.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +125,21 @@ class OAuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUserInfo(self, request, context):
+        """Returns claims about the person whose access token it is, as far as the scopes `openid`, `profile` and `email` allow. The
+        userinfo endpoint of OpenID Connect.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Introspect(self, request, context):
+        """Says whether an access token is valid and what it allows (RFC 7662), to the other services.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetJwks(self, request, context):
         """Returns the keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
         """
@@ -117,6 +149,13 @@ class OAuthServiceServicer:
 
     def GetMetadata(self, request, context):
         """Returns the metadata of the authorization server (RFC 8414).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOpenIdConfiguration(self, request, context):
+        """Returns the configuration of the OpenID provider (OpenID Connect Discovery).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,6 +184,16 @@ def add_OAuthServiceServicer_to_server(servicer, server):
                     request_deserializer=weft_dot_user_dot_v1_dot_authorization__pb2.DecideConsentRequest.FromString,
                     response_serializer=weft_dot_user_dot_v1_dot_authorization__pb2.DecideConsentResponse.SerializeToString,
             ),
+            'GetUserInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUserInfo,
+                    request_deserializer=weft_dot_user_dot_v1_dot_openid__pb2.GetUserInfoRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'Introspect': grpc.unary_unary_rpc_method_handler(
+                    servicer.Introspect,
+                    request_deserializer=weft_dot_user_dot_v1_dot_openid__pb2.IntrospectRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_openid__pb2.IntrospectResponse.SerializeToString,
+            ),
             'GetJwks': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJwks,
                     request_deserializer=weft_dot_user_dot_v1_dot_oauth__service__pb2.GetJwksRequest.FromString,
@@ -153,6 +202,11 @@ def add_OAuthServiceServicer_to_server(servicer, server):
             'GetMetadata': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMetadata,
                     request_deserializer=weft_dot_user_dot_v1_dot_oauth__service__pb2.GetMetadataRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetOpenIdConfiguration': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOpenIdConfiguration,
+                    request_deserializer=weft_dot_user_dot_v1_dot_openid__pb2.GetOpenIdConfigurationRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
@@ -276,6 +330,60 @@ class OAuthService:
             _registered_method=True)
 
     @staticmethod
+    def GetUserInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.OAuthService/GetUserInfo',
+            weft_dot_user_dot_v1_dot_openid__pb2.GetUserInfoRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Introspect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.OAuthService/Introspect',
+            weft_dot_user_dot_v1_dot_openid__pb2.IntrospectRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_openid__pb2.IntrospectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetJwks(request,
             target,
             options=(),
@@ -318,6 +426,33 @@ class OAuthService:
             target,
             '/weft.user.v1.OAuthService/GetMetadata',
             weft_dot_user_dot_v1_dot_oauth__service__pb2.GetMetadataRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOpenIdConfiguration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.OAuthService/GetOpenIdConfiguration',
+            weft_dot_user_dot_v1_dot_openid__pb2.GetOpenIdConfigurationRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

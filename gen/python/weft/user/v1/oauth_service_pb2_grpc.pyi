@@ -8,6 +8,7 @@ from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from weft.user.v1 import authorization_pb2 as _authorization_pb2
 from weft.user.v1 import oauth_service_pb2 as _oauth_service_pb2
+from weft.user.v1 import openid_pb2 as _openid_pb2
 import abc as _abc_1
 
 
@@ -26,7 +27,9 @@ class OAuthServiceStub:
     sessions of users and needs no client. Errors have the format of RFC 6749, section 5.2.
     """
     Revoke: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.RevokeRequest, _httpbody_pb2.HttpBody]
-    """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens."""
+    """Revokes a refresh token or an access token: the session ends, or the one access token of a client itself. The revocation
+    endpoint of RFC 7009; succeeds for unknown tokens.
+    """
     Authorize: _aio.UnaryUnaryMultiCallable[_authorization_pb2.AuthorizeRequest, _httpbody_pb2.HttpBody]
     """Asks a person whether a client may act for them. The authorization endpoint of RFC 6749, with PKCE (S256).
 
@@ -35,10 +38,18 @@ class OAuthServiceStub:
     """
     DecideConsent: _aio.UnaryUnaryMultiCallable[_authorization_pb2.DecideConsentRequest, _authorization_pb2.DecideConsentResponse]
     """Decides for the signed-in person, and says where to send them."""
+    GetUserInfo: _aio.UnaryUnaryMultiCallable[_openid_pb2.GetUserInfoRequest, _httpbody_pb2.HttpBody]
+    """Returns claims about the person whose access token it is, as far as the scopes `openid`, `profile` and `email` allow. The
+    userinfo endpoint of OpenID Connect.
+    """
+    Introspect: _aio.UnaryUnaryMultiCallable[_openid_pb2.IntrospectRequest, _openid_pb2.IntrospectResponse]
+    """Says whether an access token is valid and what it allows (RFC 7662), to the other services."""
     GetJwks: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.GetJwksRequest, _httpbody_pb2.HttpBody]
     """Returns the keys that verify access tokens, as a JSON Web Key Set (RFC 7517)."""
     GetMetadata: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.GetMetadataRequest, _httpbody_pb2.HttpBody]
     """Returns the metadata of the authorization server (RFC 8414)."""
+    GetOpenIdConfiguration: _aio.UnaryUnaryMultiCallable[_openid_pb2.GetOpenIdConfigurationRequest, _httpbody_pb2.HttpBody]
+    """Returns the configuration of the OpenID provider (OpenID Connect Discovery)."""
 
 class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """OAuth 2.0 endpoints for partners' clients, compatible with standard OAuth 2.0 libraries."""
@@ -62,7 +73,9 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _oauth_service_pb2.RevokeRequest,
         context: _aio.ServicerContext[_oauth_service_pb2.RevokeRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens."""
+        """Revokes a refresh token or an access token: the session ends, or the one access token of a client itself. The revocation
+        endpoint of RFC 7009; succeeds for unknown tokens.
+        """
 
     @_abc_1.abstractmethod
     def Authorize(
@@ -85,6 +98,24 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Decides for the signed-in person, and says where to send them."""
 
     @_abc_1.abstractmethod
+    def GetUserInfo(
+        self,
+        request: _openid_pb2.GetUserInfoRequest,
+        context: _aio.ServicerContext[_openid_pb2.GetUserInfoRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """Returns claims about the person whose access token it is, as far as the scopes `openid`, `profile` and `email` allow. The
+        userinfo endpoint of OpenID Connect.
+        """
+
+    @_abc_1.abstractmethod
+    def Introspect(
+        self,
+        request: _openid_pb2.IntrospectRequest,
+        context: _aio.ServicerContext[_openid_pb2.IntrospectRequest, _abc.Awaitable[_openid_pb2.IntrospectResponse]],
+    ) -> _abc.Awaitable[_openid_pb2.IntrospectResponse]:
+        """Says whether an access token is valid and what it allows (RFC 7662), to the other services."""
+
+    @_abc_1.abstractmethod
     def GetJwks(
         self,
         request: _oauth_service_pb2.GetJwksRequest,
@@ -99,5 +130,13 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_oauth_service_pb2.GetMetadataRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """Returns the metadata of the authorization server (RFC 8414)."""
+
+    @_abc_1.abstractmethod
+    def GetOpenIdConfiguration(
+        self,
+        request: _openid_pb2.GetOpenIdConfigurationRequest,
+        context: _aio.ServicerContext[_openid_pb2.GetOpenIdConfigurationRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """Returns the configuration of the OpenID provider (OpenID Connect Discovery)."""
 
 def add_OAuthServiceServicer_to_server(servicer: OAuthServiceServicer, server: _aio.Server) -> None: ...

@@ -21,6 +21,7 @@ from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import authorization_pb2 as user_authorization_pb2
 from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
+from weft.user.v1 import openid_pb2 as user_openid_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import passkey_pb2 as user_passkey_pb2
@@ -637,8 +638,10 @@ class AsyncOauth:
         self._revoke = parts.AsyncUnary(connection, methods.OAUTH_SERVICE_REVOKE, auth)
         self._authorize = parts.AsyncUnary(connection, methods.OAUTH_SERVICE_AUTHORIZE, auth)
         self._decide_consent = parts.AsyncUnary(connection, methods.OAUTH_SERVICE_DECIDE_CONSENT, auth)
+        self._get_user_info = parts.AsyncUnary(connection, methods.OAUTH_SERVICE_GET_USER_INFO, auth)
         self._get_jwks = parts.AsyncUnary(connection, methods.OAUTH_SERVICE_GET_JWKS, auth)
         self._get_metadata = parts.AsyncUnary(connection, methods.OAUTH_SERVICE_GET_METADATA, auth)
+        self._get_open_id_configuration = parts.AsyncUnary(connection, methods.OAUTH_SERVICE_GET_OPEN_ID_CONFIGURATION, auth)
 
     async def token(
         self,
@@ -667,7 +670,8 @@ class AsyncOauth:
         form: api_httpbody_pb2.HttpBody,
         timeout: float | None = None,
     ) -> api_httpbody_pb2.HttpBody:
-        """Ends the session of a refresh token. The revocation endpoint of RFC 7009; succeeds for unknown tokens.
+        """Revokes a refresh token or an access token: the session ends, or the one access token of a client itself. The revocation
+        endpoint of RFC 7009; succeeds for unknown tokens.
 
         Args:
             form: Form of the type `application/x-www-form-urlencoded`.
@@ -754,6 +758,21 @@ class AsyncOauth:
         )
         return await self._decide_consent(request, timeout)
 
+    async def get_user_info(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> api_httpbody_pb2.HttpBody:
+        """Returns claims about the person whose access token it is, as far as the scopes `openid`, `profile` and `email` allow. The
+        userinfo endpoint of OpenID Connect.
+
+        Args:
+            timeout: Seconds that the whole call may take; 5 where absent.
+        """
+        request = user_openid_pb2.GetUserInfoRequest(
+        )
+        return await self._get_user_info(request, timeout)
+
     async def get_jwks(
         self,
         *,
@@ -781,6 +800,20 @@ class AsyncOauth:
         request = user_oauth_service_pb2.GetMetadataRequest(
         )
         return await self._get_metadata(request, timeout)
+
+    async def get_open_id_configuration(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> api_httpbody_pb2.HttpBody:
+        """Returns the configuration of the OpenID provider (OpenID Connect Discovery).
+
+        Args:
+            timeout: Seconds that the whole call may take; 5 where absent.
+        """
+        request = user_openid_pb2.GetOpenIdConfigurationRequest(
+        )
+        return await self._get_open_id_configuration(request, timeout)
 
 
 class AsyncPartners:

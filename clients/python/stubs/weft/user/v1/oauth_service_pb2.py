@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from weft.user.v1 import authorization_pb2 as weft_dot_user_dot_v1_dot_authorization__pb2
+from weft.user.v1 import openid_pb2 as weft_dot_user_dot_v1_dot_openid__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/user/v1/oauth_service.proto\x12\x0cweft.user.v1\x1a\x19google/api/httpbody.proto\x1a weft/user/v1/authorization.proto\"=\n\x0cTokenRequest\x12-\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x03\x80\x01\x01R\x04\x66orm\">\n\rRevokeRequest\x12-\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x03\x80\x01\x01R\x04\x66orm\"\x10\n\x0eGetJwksRequest\"\x14\n\x12GetMetadataRequest2\xbd\x03\n\x0cOAuthService\x12\x39\n\x05Token\x12\x1a.weft.user.v1.TokenRequest\x1a\x14.google.api.HttpBody\x12@\n\x06Revoke\x12\x1b.weft.user.v1.RevokeRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x02\x12\x46\n\tAuthorize\x12\x1e.weft.user.v1.AuthorizeRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x01\x12X\n\rDecideConsent\x12\".weft.user.v1.DecideConsentRequest\x1a#.weft.user.v1.DecideConsentResponse\x12\x42\n\x07GetJwks\x12\x1c.weft.user.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x01\x12J\n\x0bGetMetadata\x12 .weft.user.v1.GetMetadataRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/user/v1/oauth_service.proto\x12\x0cweft.user.v1\x1a\x19google/api/httpbody.proto\x1a weft/user/v1/authorization.proto\x1a\x19weft/user/v1/openid.proto\"=\n\x0cTokenRequest\x12-\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x03\x80\x01\x01R\x04\x66orm\">\n\rRevokeRequest\x12-\n\x04\x66orm\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyB\x03\x80\x01\x01R\x04\x66orm\"\x10\n\x0eGetJwksRequest\"\x14\n\x12GetMetadataRequest2\xeb\x04\n\x0cOAuthService\x12\x39\n\x05Token\x12\x1a.weft.user.v1.TokenRequest\x1a\x14.google.api.HttpBody\x12@\n\x06Revoke\x12\x1b.weft.user.v1.RevokeRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x02\x12\x46\n\tAuthorize\x12\x1e.weft.user.v1.AuthorizeRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x01\x12X\n\rDecideConsent\x12\".weft.user.v1.DecideConsentRequest\x1a#.weft.user.v1.DecideConsentResponse\x12J\n\x0bGetUserInfo\x12 .weft.user.v1.GetUserInfoRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x01\x12\x42\n\x07GetJwks\x12\x1c.weft.user.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x01\x12J\n\x0bGetMetadata\x12 .weft.user.v1.GetMetadataRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x01\x12`\n\x16GetOpenIdConfiguration\x12+.weft.user.v1.GetOpenIdConfigurationRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,18 +42,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OAUTHSERVICE'].methods_by_name['Revoke']._serialized_options = b'\220\002\002'
   _globals['_OAUTHSERVICE'].methods_by_name['Authorize']._loaded_options = None
   _globals['_OAUTHSERVICE'].methods_by_name['Authorize']._serialized_options = b'\220\002\001'
+  _globals['_OAUTHSERVICE'].methods_by_name['GetUserInfo']._loaded_options = None
+  _globals['_OAUTHSERVICE'].methods_by_name['GetUserInfo']._serialized_options = b'\220\002\001'
   _globals['_OAUTHSERVICE'].methods_by_name['GetJwks']._loaded_options = None
   _globals['_OAUTHSERVICE'].methods_by_name['GetJwks']._serialized_options = b'\220\002\001'
   _globals['_OAUTHSERVICE'].methods_by_name['GetMetadata']._loaded_options = None
   _globals['_OAUTHSERVICE'].methods_by_name['GetMetadata']._serialized_options = b'\220\002\001'
-  _globals['_TOKENREQUEST']._serialized_start=111
-  _globals['_TOKENREQUEST']._serialized_end=172
-  _globals['_REVOKEREQUEST']._serialized_start=174
-  _globals['_REVOKEREQUEST']._serialized_end=236
-  _globals['_GETJWKSREQUEST']._serialized_start=238
-  _globals['_GETJWKSREQUEST']._serialized_end=254
-  _globals['_GETMETADATAREQUEST']._serialized_start=256
-  _globals['_GETMETADATAREQUEST']._serialized_end=276
-  _globals['_OAUTHSERVICE']._serialized_start=279
-  _globals['_OAUTHSERVICE']._serialized_end=724
+  _globals['_OAUTHSERVICE'].methods_by_name['GetOpenIdConfiguration']._loaded_options = None
+  _globals['_OAUTHSERVICE'].methods_by_name['GetOpenIdConfiguration']._serialized_options = b'\220\002\001'
+  _globals['_TOKENREQUEST']._serialized_start=138
+  _globals['_TOKENREQUEST']._serialized_end=199
+  _globals['_REVOKEREQUEST']._serialized_start=201
+  _globals['_REVOKEREQUEST']._serialized_end=263
+  _globals['_GETJWKSREQUEST']._serialized_start=265
+  _globals['_GETJWKSREQUEST']._serialized_end=281
+  _globals['_GETMETADATAREQUEST']._serialized_start=283
+  _globals['_GETMETADATAREQUEST']._serialized_end=303
+  _globals['_OAUTHSERVICE']._serialized_start=306
+  _globals['_OAUTHSERVICE']._serialized_end=925
 # @@protoc_insertion_point(module_scope)

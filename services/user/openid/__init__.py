@@ -1,0 +1,1 @@
+"""OpenID Connect: discovery, userinfo and introspection."""
