@@ -25,6 +25,8 @@ from services.user.codes.codes import Codes
 from services.user.codes.domain import CodeInvalid
 from services.user.codes.handlers import CodeHandlers
 from services.user.codes.repository import CodeRepository
+from services.user.devices.devices import Devices
+from services.user.devices.repository import DeviceRepository
 from services.user.email_changes.changes import EmailChanges
 from services.user.email_changes.handlers import EmailHandlers
 from services.user.keys.issuer import Issuer
@@ -89,7 +91,8 @@ async def build(app: App) -> None:
     revocations = RevocationRepository(database, clock)
     feed = RevocationFeed(revocations)
     session_rows = SessionRepository(revocations, vault.derive("refresh token successors"))
-    sessions = Sessions(database, users, session_rows, issuer, audit, clock)
+    devices = Devices(DeviceRepository(), events, vault, clock)
+    sessions = Sessions(database, users, session_rows, issuer, devices, audit, clock)
     totp = Totp(database, users, TotpRepository(database, vault), guesses, events, audit, clock)
     party = RelyingParty(
         app.settings.rp_id, app.settings.rp_origins, SignedToken(vault.derive("passkey challenges")), clock

@@ -9,6 +9,7 @@ from services.user.accounts import tables as _accounts
 from services.user.audit import tables as _audit
 from services.user.authorizations import tables as _authorizations
 from services.user.codes import tables as _codes
+from services.user.devices import tables as _devices
 from services.user.keys import tables as _keys
 from services.user.metadata import metadata
 from services.user.partners import tables as _partners
@@ -29,6 +30,7 @@ NOUNS = (
     _audit,
     _codes,
     _authorizations,
+    _devices,
     _keys,
     _partners,
     _phones,

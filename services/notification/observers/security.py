@@ -10,6 +10,7 @@ from weft.user.v1.security_events_pb2 import (
     PasskeyRemoved,
     RecoveryCodeUsed,
     SecondFactorGuessed,
+    SignedInFromNewDevice,
     TotpDisabled,
     TotpEnabled,
 )
@@ -61,6 +62,12 @@ def notify_user_passkey_removed(event: Event, payload: PasskeyRemoved) -> Notifi
 def notify_user_passkey_copied(event: Event, payload: PasskeyCopied) -> Notification:
     """A copy of it has tried to sign in, or the copy was first."""
     return _notice(event, payload.user_id)
+
+
+@observes("user.signed_in_from_new_device", SignedInFromNewDevice)
+def notify_user_signed_in_from_new_device(event: Event, payload: SignedInFromNewDevice) -> Notification:
+    """With the family of the browser, and no address."""
+    return _notice(event, payload.user_id, device=payload.device)
 
 
 def _notice(event: Event, user_id: str, **data: Any) -> Notification:

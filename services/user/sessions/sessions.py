@@ -8,6 +8,7 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.storage.database import Database, Transaction
 from services.user.audit.audit import Audit
+from services.user.devices.devices import Devices
 from services.user.keys.authentication import Authentication
 from services.user.keys.issuer import AccessToken, Issuer
 from services.user.sessions.domain import (
@@ -49,6 +50,7 @@ class Sessions:
         users: UserRepository,
         sessions: SessionRepository,
         issuer: Issuer,
+        devices: Devices,
         audit: Audit,
         clock: Clock,
     ) -> None:
@@ -56,6 +58,7 @@ class Sessions:
         self._users = users
         self._sessions = sessions
         self._issuer = issuer
+        self._devices = devices
         self._audit = audit
         self._clock = clock
 
@@ -67,6 +70,7 @@ class Sessions:
         await self._audit.record(
             tx, call, "session.opened", subject=user.user_id, actor=user.user_id, session_id=session_id
         )
+        await self._devices.notice(tx, call, user)
         return Opened(user, session_id, refresh, authentication)
 
     async def issue(self, opened: Opened) -> TokenPair:

@@ -27,6 +27,7 @@ DATA = {
     "time": "2026-11-24 12:00 UTC",
     "by_operator": True,
     "remaining": 9,
+    "device": "Firefox on Windows",
     "failures": 10,
 }
 

@@ -74,6 +74,13 @@ def notifications_of(event):
             Notification("user.passkey_copied", "usr_1", "usr_1", BOTH, NOTICE),
         ),
         (
+            "user.signed_in_from_new_device",
+            security.SignedInFromNewDevice(user_id="usr_1", device="Chrome on Linux"),
+            Notification(
+                "user.signed_in_from_new_device", "usr_1", "usr_1", BOTH, {**NOTICE, "device": "Chrome on Linux"}
+            ),
+        ),
+        (
             "user.recovery_code_used",
             security.RecoveryCodeUsed(user_id="usr_1", remaining=9),
             Notification("user.recovery_code_used", "usr_1", "usr_1", BOTH, {**NOTICE, "remaining": 9}),

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/user/v1/security_events.proto\x12\x0cweft.user.v1\"&\n\x0bTotpEnabled\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"\'\n\x0cTotpDisabled\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"I\n\x10RecoveryCodeUsed\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1c\n\tremaining\x18\x02 \x01(\x05R\tremaining\"J\n\x13SecondFactorGuessed\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1a\n\x08\x66\x61ilures\x18\x02 \x01(\x05R\x08\x66\x61ilures\"F\n\x0cPasskeyAdded\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\npasskey_id\x18\x02 \x01(\tR\tpasskeyId\"H\n\x0ePasskeyRemoved\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\npasskey_id\x18\x02 \x01(\tR\tpasskeyId\"G\n\rPasskeyCopied\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\npasskey_id\x18\x02 \x01(\tR\tpasskeyIdb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/user/v1/security_events.proto\x12\x0cweft.user.v1\"&\n\x0bTotpEnabled\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"\'\n\x0cTotpDisabled\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"I\n\x10RecoveryCodeUsed\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1c\n\tremaining\x18\x02 \x01(\x05R\tremaining\"J\n\x13SecondFactorGuessed\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1a\n\x08\x66\x61ilures\x18\x02 \x01(\x05R\x08\x66\x61ilures\"F\n\x0cPasskeyAdded\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\npasskey_id\x18\x02 \x01(\tR\tpasskeyId\"H\n\x0ePasskeyRemoved\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\npasskey_id\x18\x02 \x01(\tR\tpasskeyId\"G\n\rPasskeyCopied\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\npasskey_id\x18\x02 \x01(\tR\tpasskeyId\"H\n\x15SignedInFromNewDevice\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x16\n\x06\x64\x65vice\x18\x02 \x01(\tR\x06\x64\x65viceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,4 +45,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PASSKEYREMOVED']._serialized_end=428
   _globals['_PASSKEYCOPIED']._serialized_start=430
   _globals['_PASSKEYCOPIED']._serialized_end=501
+  _globals['_SIGNEDINFROMNEWDEVICE']._serialized_start=503
+  _globals['_SIGNEDINFROMNEWDEVICE']._serialized_end=575
 # @@protoc_insertion_point(module_scope)

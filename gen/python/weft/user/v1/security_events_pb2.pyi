@@ -189,3 +189,29 @@ class PasskeyCopied(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PasskeyCopied: _TypeAlias = PasskeyCopied  # noqa: Y015
+
+@_typing.final
+class SignedInFromNewDevice(_message.Message):
+    """`user.signed_in_from_new_device`: somebody signed in from a device or network that the account had not signed in from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Prefix `usr_`."""
+    device: _builtins.str
+    """Family of the browser and its system, such as `Firefox on Windows`."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        device: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignedInFromNewDevice: _TypeAlias = SignedInFromNewDevice  # noqa: Y015
