@@ -32,6 +32,7 @@ from services.user.email_changes.handlers import EmailHandlers
 from services.user.keys.issuer import Issuer
 from services.user.keys.repository import KeyRepository
 from services.user.keys.ring import KeyRing
+from services.user.lifecycle.handlers import UserChangeHandlers
 from services.user.oauth.clients import ClientAuthentication
 from services.user.oauth.handlers import OAuthHandlers
 from services.user.oauth.metadata import metadata
@@ -151,6 +152,7 @@ async def build(app: App) -> None:
     app.add_service(
         "weft.user.v1.UserService",
         UserHandlers(database, users, app.outbox, app.pages, audit, clock),
+        UserChangeHandlers(database, users, session_rows, events, audit, clock),
         UserTotpHandlers(users, totp, reauthentication),
         UserPasskeyHandlers(users, passkeys, reauthentication, app.pages),
         RoleHandlers(database, users, session_rows, audit, clock),

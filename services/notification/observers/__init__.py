@@ -15,6 +15,7 @@ __all__ = [
     "Observers",
     "PayloadMismatch",
     "UnknownObserver",
+    "accounts",
     "orders",
     "security",
     "users",

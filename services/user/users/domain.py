@@ -2,11 +2,12 @@
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from chassis import addresses, locales
-from chassis.errors import AlreadyExists, FailedPrecondition, NotFound, RequestInvalid
+from chassis.errors import AlreadyExists, EtagMismatch, FailedPrecondition, NotFound, RequestInvalid
 from services.user.users.profile import Address
 
 INITIAL, ACTIVE, INACTIVE, LOCKED, DELETED = "INITIAL", "ACTIVE", "INACTIVE", "LOCKED", "DELETED"
@@ -27,6 +28,18 @@ class ChangeNeedsVerification(FailedPrecondition):
 
 class UserNotFound(NotFound):
     """There is no user {user_id}."""
+
+
+class UserNotActive(FailedPrecondition):
+    """The account of {user_id} is {state}, not ACTIVE."""
+
+
+class UserNotInactive(FailedPrecondition):
+    """The account of {user_id} is {state}, not INACTIVE."""
+
+
+class UserNotLocked(FailedPrecondition):
+    """The account of {user_id} is {state}, not LOCKED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,45 @@ class User:
     def may_sign_in(self) -> bool:
         """Whether the address is verified and the account open."""
         return self.state == ACTIVE
+
+    def update(self, now: datetime, etag: str, changes: Mapping[str, Any]) -> "User":
+        """Set fields by name; returns the user itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
+        self.require(etag)
+        if all(getattr(self, name) == value for name, value in changes.items()):
+            return self
+        return self._changed(now, **changes)
+
+    def deactivate(self, now: datetime) -> "User":
+        """Close the account. Raises `UserNotActive`."""
+        if self.state != ACTIVE:
+            raise UserNotActive(user_id=self.user_id, state=self.state)
+        return self._changed(now, state=INACTIVE)
+
+    def reactivate(self, now: datetime) -> "User":
+        """Open it again. Raises `UserNotInactive`."""
+        if self.state != INACTIVE:
+            raise UserNotInactive(user_id=self.user_id, state=self.state)
+        return self._changed(now, state=ACTIVE)
+
+    def lock(self, now: datetime) -> "User":
+        """Lock the account. Raises `UserNotActive`."""
+        if self.state != ACTIVE:
+            raise UserNotActive(user_id=self.user_id, state=self.state)
+        return self._changed(now, state=LOCKED)
+
+    def unlock(self, now: datetime) -> "User":
+        """Unlock it. Raises `UserNotLocked`."""
+        if self.state != LOCKED:
+            raise UserNotLocked(user_id=self.user_id, state=self.state)
+        return self._changed(now, state=ACTIVE)
+
+    def require(self, etag: str) -> None:
+        """Raise `EtagMismatch` for an etag that is not the current one; an empty one is none."""
+        if etag and etag != self.etag:
+            raise EtagMismatch(etag=self.etag)
+
+    def _changed(self, now: datetime, **changes: Any) -> "User":
+        return replace(self, updated_at=now, revision=self.revision + 1, **changes)
 
 
 def fold(email: str) -> str:

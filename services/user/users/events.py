@@ -17,8 +17,10 @@ class UserEvents:
         self._users = users
         self._clock = clock
 
-    async def put(self, tx: Transaction, type: str, user_id: str, payload: Message, actor: str) -> None:
-        """Write an event about a user, whose row the transaction locks from here on."""
+    async def put(
+        self, tx: Transaction, type: str, user_id: str, payload: Message, actor: str, partner_id: str = ""
+    ) -> None:
+        """Write an event about a user, whose row the transaction locks from here on; `partner_id` is that of its partner."""
         event = outbox.event(
             self._clock,
             type=type,
@@ -27,5 +29,6 @@ class UserEvents:
             payload=payload,
             actor=actor,
             user_id=user_id,
+            partner_id=partner_id,
         )
         await self._events.put(tx, event)

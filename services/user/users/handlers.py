@@ -6,7 +6,7 @@ from typing import Any
 from weft.user.v1 import events_pb2, user_pb2
 from weft.user.v1 import user_service_pb2 as pb
 
-from chassis import ids
+from chassis import ids, times
 from chassis.clock import Clock
 from chassis.queues import outbox
 from chassis.queues.outbox import Outbox
@@ -19,6 +19,7 @@ from services.user.audit.audit import Audit
 from services.user.users.domain import (
     ACTIVE,
     CUSTOMER,
+    DELETED,
     INITIAL,
     ChangeNeedsVerification,
     User,
@@ -78,7 +79,11 @@ class UserHandlers:
         caller = call.caller
         user_id = caller.user_id if request.user_id == "me" else request.user_id
         user = await self._users.get(user_id) if user_id else None
-        if user is None or not ownership.may_see_user(caller, user.user_id, user.partner_id, user.mode):
+        if (
+            user is None
+            or user.state == DELETED
+            or not ownership.may_see_user(caller, user.user_id, user.partner_id, user.mode)
+        ):
             raise UserNotFound(user_id=request.user_id)
         return to_message(user)
 
@@ -98,6 +103,10 @@ class UserHandlers:
             filters["email"] = request.email
         if request.external_reference:
             filters["external_reference"] = request.external_reference
+        if request.HasField("create_time_from"):
+            filters["created_from"] = times.clamped(request.create_time_from)
+        if request.HasField("create_time_to"):
+            filters["created_to"] = times.clamped(request.create_time_to)
         page = self._pages.read(request, {"list": "users", **filters})
         found = await self._users.list(page.limit, page.after, filters)
         users, token = self._pages.split(page, found, to_message, key="user_id")

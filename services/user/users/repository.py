@@ -1,12 +1,12 @@
 """Every query on users. Addresses and names are encrypted when written and decrypted when read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import ARRAY, LargeBinary, Text, any_, bindparam, func, select, update
+from sqlalchemy import ARRAY, Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from weft.user.v1 import user_pb2
 
@@ -14,8 +14,7 @@ from chassis.security import modes
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction, violated
 from chassis.storage.lookups import Lookup
-from services.user.ownership import of_partner
-from services.user.users import messages
+from services.user.users import listing, messages
 from services.user.users.domain import ACTIVE, EmailTaken, ExternalReferenceTaken, User, fold
 from services.user.users.tables import users
 
@@ -116,23 +115,19 @@ _SET_PHONE = Query(
     ),
     name="set phone",
 )
-_FILTERS = {
-    "partner_id": of_partner(users),
-    "mode": _u.mode == bindparam("mode"),
-    "states": _u.state == any_(bindparam("states", type_=ARRAY(Text))),
-    "email_lookups": _u.email_lookup == any_(bindparam("email_lookups", type_=ARRAY(LargeBinary))),
-    "external_reference": _u.external_reference == bindparam("external_reference"),
-    "after": _u.user_id < bindparam("after"),
-}
 
 
-@cache
-def _list(names: frozenset[str]) -> Query:
-    """A page by the given filters, newest first; each combination is a query of its own, with its own plan."""
-    conditions = [_FILTERS[name] for name in sorted(names)]
-    return Query(
-        select(users).where(*conditions).order_by(_u.user_id.desc()).limit(bindparam("limit")), name="list users"
-    )
+@contextmanager
+def taken(external_reference: str = "") -> Iterator[None]:
+    """Turns the violation of a unique index into `EmailTaken` or `ExternalReferenceTaken`."""
+    try:
+        yield
+    except psycopg.errors.UniqueViolation as error:
+        if violated(error) == "users_email":
+            raise EmailTaken() from None
+        if violated(error) == "users_external_reference":
+            raise ExternalReferenceTaken(external_reference=external_reference) from None
+        raise
 
 
 class UserRepository:
@@ -149,18 +144,12 @@ class UserRepository:
 
     async def insert(self, tx: Transaction, user: User) -> None:
         """Insert. Raises `EmailTaken` or `ExternalReferenceTaken`, also against concurrent inserts."""
-        try:
-            await tx.run(_INSERT, **self._values(user))
-        except psycopg.errors.UniqueViolation as error:
-            if violated(error) == "users_email":
-                raise EmailTaken() from None
-            if violated(error) == "users_external_reference":
-                raise ExternalReferenceTaken(external_reference=user.external_reference) from None
-            raise
+        with taken(user.external_reference):
+            await tx.run(_INSERT, **self.values(user))
 
     async def insert_if_absent(self, tx: Transaction, user: User) -> bool:
         """Insert, unless the address is taken; returns whether it was inserted."""
-        return await tx.run(_INSERT_IF_ABSENT, **self._values(user)) == 1
+        return await tx.run(_INSERT_IF_ABSENT, **self.values(user)) == 1
 
     async def get(self, user_id: str) -> User | None:
         """A user; reads of concurrent calls are batched."""
@@ -190,13 +179,15 @@ class UserRepository:
     async def list(self, limit: int, after: str, filters: dict[str, Any]) -> list[User]:
         """Up to `limit` users older than `after`, newest first.
 
-        Filters: partner_id, mode (always with it), states, email, external_reference.
+        Filters: partner_id, mode (always with it), states, email, external_reference, created_from, created_to.
         """
         values = {**filters, "after": after} if after else dict(filters)
         if "email" in values:
             email, among = values.pop("email"), [filters["mode"]] if "mode" in filters else modes.ALL
             values["email_lookups"] = [self.lookup(email, mode) for mode in among]
-        return [self._open(row) for row in await self._database.all(_list(frozenset(values)), limit=limit, **values)]
+        statement = listing.query(frozenset(values))
+        values |= listing.bounds(filters.get("created_from"), filters.get("created_to"))
+        return [self._open(row) for row in await self._database.all(statement, limit=limit, **values)]
 
     async def next_sequence(self, tx: Transaction, user_id: str) -> int:
         """The sequence number of the user's next event."""
@@ -204,7 +195,7 @@ class UserRepository:
 
     async def activate(self, tx: Transaction, user_id: str, verified: User) -> None:
         """Open an invited user's account, with the password and the name of the verified sign-up."""
-        values = self._values(verified)
+        values = self.values(verified)
         changed = {name: values[name] for name in ("email_sealed", "display_name_sealed", "password_hash")}
         await tx.run(_ACTIVATE, id=user_id, now=verified.updated_at, **changed)
 
@@ -219,12 +210,8 @@ class UserRepository:
     async def set_email(self, tx: Transaction, user_id: str, email: str, now: datetime) -> None:
         """Replace the address of a locked person. Raises `EmailTaken`, also against concurrent changes."""
         values = {"email_sealed": self._vault.seal(email.encode(), EMAIL), "email_lookup": self.lookup(email)}
-        try:
+        with taken():
             await tx.run(_SET_EMAIL, id=user_id, now=now, **values)
-        except psycopg.errors.UniqueViolation as error:
-            if violated(error) == "users_email":
-                raise EmailTaken() from None
-            raise
 
     async def set_phone(self, tx: Transaction, user_id: str, phone: str, now: datetime) -> None:
         """Set the number of a locked person, who has just proved it."""
@@ -245,7 +232,8 @@ class UserRepository:
             now=operator.updated_at,
         )
 
-    def _values(self, user: User) -> dict[str, Any]:
+    def values(self, user: User) -> dict[str, Any]:
+        """The columns of a user, encrypted."""
         return {
             "user_id": user.user_id,
             "partner_id": user.partner_id or None,

@@ -59,6 +59,8 @@ users = Table(
         postgresql_nulls_not_distinct=True,
         postgresql_where=text("external_reference IS NOT NULL"),
     ),
+    Index("users_by_state", "state", "user_id"),
+    Index("users_of_partner_by_state", "partner_id", "mode", "state", "user_id"),
     Index("users_of_partner", "partner_id", "mode", "user_id"),
     Index("users_admins", "user_id", postgresql_where=text("'admin' = ANY (roles)")),
     Index("users_unproven", "created_at", postgresql_where=text("state = 'INITIAL'")),

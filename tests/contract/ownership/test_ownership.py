@@ -14,6 +14,7 @@ from weft.user.v1 import partner_service_pb2, partner_service_pb2_grpc, user_ser
 
 from chassis import ids
 from chassis.app import App
+from chassis.storage.database import Query
 from contract import Caller, Method
 from services.user.passkeys.domain import Passkey
 from services.user.passkeys.repository import PasskeyRepository
@@ -44,7 +45,9 @@ def actors(harness: Harness, owners: Mapping[str, tuple[str, str]]) -> tuple[Act
     for group, (user, partner) in owners.items():
         mode = "TEST" if group.endswith(TEST) else "LIVE"
         if user and mode == "LIVE":
-            found.append(Actor(f"the user of {group}", Caller.USER, group, harness.issuer.user(user, SCOPES)))
+            # Of a generation that outlives what a call does to the account.
+            token = harness.issuer.token(user, SCOPES, roles=["customer"], sid="ses_test", gen=10**6)
+            found.append(Actor(f"the user of {group}", Caller.USER, group, token))
         if partner:
             token = harness.issuer.partner(partner, SCOPES, mode=mode)
             found.append(Actor(f"the partner of {group}", Caller.PARTNER, group, token))
@@ -122,7 +125,12 @@ async def user_world(harness: Harness) -> AsyncIterator[World]:
             made = {"user_id": user, "partner_id": partner, "client_id": client.client_id}
             return {**made, "passkey_id": passkey.passkey_id}
 
-        yield World(running, actors(harness, owners), create)
+        async def prepare(method: Method, made: Ids) -> None:
+            state = {"ReactivateUser": "INACTIVE", "UnlockUser": "LOCKED"}.get(method.name, "ACTIVE")
+            set_state = Query("UPDATE users SET state = %(state)s WHERE user_id = %(user_id)s")
+            await running.app.database.run(set_state, state=state, user_id=made["user_id"])
+
+        yield World(running, actors(harness, owners), create, prepare)
 
 
 @asynccontextmanager

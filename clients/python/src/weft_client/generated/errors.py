@@ -829,6 +829,23 @@ class UnknownQueryParameter(failures.InvalidArgument):
         return self.metadata.get('parameter', '')
 
 
+class UserNotActive(failures.FailedPrecondition):
+    """The account is not active; `state` is what it is. Metadata: `user_id`, `state`."""
+
+    reason = 'USER_NOT_ACTIVE'
+    domain = 'weft.user.v1'
+
+    @property
+    def user_id(self) -> str:
+        """The metadata `user_id`; empty where the service left it out."""
+        return self.metadata.get('user_id', '')
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
+
+
 class UserNotFound(failures.NotFound):
     """No such user, or not yours. Metadata: `user_id`."""
 
@@ -839,6 +856,40 @@ class UserNotFound(failures.NotFound):
     def user_id(self) -> str:
         """The metadata `user_id`; empty where the service left it out."""
         return self.metadata.get('user_id', '')
+
+
+class UserNotInactive(failures.FailedPrecondition):
+    """The account is not deactivated; `state` is what it is. Metadata: `user_id`, `state`."""
+
+    reason = 'USER_NOT_INACTIVE'
+    domain = 'weft.user.v1'
+
+    @property
+    def user_id(self) -> str:
+        """The metadata `user_id`; empty where the service left it out."""
+        return self.metadata.get('user_id', '')
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
+
+
+class UserNotLocked(failures.FailedPrecondition):
+    """The account is not locked; `state` is what it is. Metadata: `user_id`, `state`."""
+
+    reason = 'USER_NOT_LOCKED'
+    domain = 'weft.user.v1'
+
+    @property
+    def user_id(self) -> str:
+        """The metadata `user_id`; empty where the service left it out."""
+        return self.metadata.get('user_id', '')
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
 
 
 class VerificationCodeInvalid(failures.FailedPrecondition):
@@ -931,7 +982,10 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'TOTP_NOT_ENABLED'): TotpNotEnabled,
     ('weft.api.v1', 'UNKNOWN_FIELD'): UnknownField,
     ('weft.api.v1', 'UNKNOWN_QUERY_PARAMETER'): UnknownQueryParameter,
+    ('weft.user.v1', 'USER_NOT_ACTIVE'): UserNotActive,
     ('weft.user.v1', 'USER_NOT_FOUND'): UserNotFound,
+    ('weft.user.v1', 'USER_NOT_INACTIVE'): UserNotInactive,
+    ('weft.user.v1', 'USER_NOT_LOCKED'): UserNotLocked,
     ('weft.user.v1', 'VERIFICATION_CODE_INVALID'): VerificationCodeInvalid,
 })
 
@@ -1017,7 +1071,10 @@ __all__ = [
     'TotpNotEnabled',
     'UnknownField',
     'UnknownQueryParameter',
+    'UserNotActive',
     'UserNotFound',
+    'UserNotInactive',
+    'UserNotLocked',
     'VerificationCodeInvalid',
     'generated_names',
 ]

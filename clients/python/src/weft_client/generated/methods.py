@@ -27,6 +27,7 @@ from weft.user.v1 import passkey_pb2 as user_passkey_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
 from weft.user.v1 import totp_pb2 as user_totp_pb2
+from weft.user.v1 import user_changes_pb2 as user_user_changes_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_roles_pb2 as user_user_roles_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
@@ -94,6 +95,11 @@ PARTNER_SERVICE_ROTATE_CLIENT_SECRET = Method('/weft.user.v1.PartnerService/Rota
 PARTNER_SERVICE_REVOKE_CLIENT = Method('/weft.user.v1.PartnerService/RevokeClient', 'user', user_partner_service_pb2.RevokeClientRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/CLIENT_NOT_FOUND',))
 USER_SERVICE_CREATE_USER = Method('/weft.user.v1.UserService/CreateUser', 'user', user_user_service_pb2.CreateUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/EMAIL_TAKEN', 'weft.user.v1/EXTERNAL_REFERENCE_TAKEN', 'weft.user.v1/CHANGE_NEEDS_VERIFICATION'))
 USER_SERVICE_GET_USER = Method('/weft.user.v1.UserService/GetUser', 'user', user_user_service_pb2.GetUserRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
+USER_SERVICE_UPDATE_USER = Method('/weft.user.v1.UserService/UpdateUser', 'user', user_user_changes_pb2.UpdateUserRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/EMAIL_TAKEN', 'weft.user.v1/EXTERNAL_REFERENCE_TAKEN', 'weft.user.v1/CHANGE_NEEDS_VERIFICATION'))
+USER_SERVICE_DEACTIVATE_USER = Method('/weft.user.v1.UserService/DeactivateUser', 'user', user_user_changes_pb2.DeactivateUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/USER_NOT_ACTIVE', 'weft.user.v1/LAST_ADMIN'))
+USER_SERVICE_REACTIVATE_USER = Method('/weft.user.v1.UserService/ReactivateUser', 'user', user_user_changes_pb2.ReactivateUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/USER_NOT_INACTIVE'))
+USER_SERVICE_LOCK_USER = Method('/weft.user.v1.UserService/LockUser', 'user', user_user_changes_pb2.LockUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/USER_NOT_ACTIVE', 'weft.user.v1/LAST_ADMIN'))
+USER_SERVICE_UNLOCK_USER = Method('/weft.user.v1.UserService/UnlockUser', 'user', user_user_changes_pb2.UnlockUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/USER_NOT_LOCKED'))
 USER_SERVICE_LIST_USERS = Method('/weft.user.v1.UserService/ListUsers', 'user', user_user_service_pb2.ListUsersRequest, user_user_service_pb2.ListUsersResponse, 5.0, repeatable=True)
 USER_SERVICE_SET_USER_ROLES = Method('/weft.user.v1.UserService/SetUserRoles', 'user', user_user_roles_pb2.SetUserRolesRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/ROLES_NOT_ASSIGNABLE', 'weft.user.v1/LAST_ADMIN'))
 USER_SERVICE_LIST_PASSKEYS = Method('/weft.user.v1.UserService/ListPasskeys', 'user', user_passkey_pb2.ListPasskeysRequest, user_passkey_pb2.ListPasskeysResponse, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
@@ -165,6 +171,11 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'partners.revoke_client': PARTNER_SERVICE_REVOKE_CLIENT,
     'users.create_user': USER_SERVICE_CREATE_USER,
     'users.get_user': USER_SERVICE_GET_USER,
+    'users.update_user': USER_SERVICE_UPDATE_USER,
+    'users.deactivate_user': USER_SERVICE_DEACTIVATE_USER,
+    'users.reactivate_user': USER_SERVICE_REACTIVATE_USER,
+    'users.lock_user': USER_SERVICE_LOCK_USER,
+    'users.unlock_user': USER_SERVICE_UNLOCK_USER,
     'users.list_users': USER_SERVICE_LIST_USERS,
     'users.set_user_roles': USER_SERVICE_SET_USER_ROLES,
     'users.list_passkeys': USER_SERVICE_LIST_PASSKEYS,

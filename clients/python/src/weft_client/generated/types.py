@@ -15,8 +15,11 @@ from typing import Required
 from typing import TypedDict
 from weft.api.v1 import mode_pb2 as api_mode_pb2
 from weft.api.v1 import plan_pb2 as api_plan_pb2
+from weft.api.v1 import scope_pb2 as api_scope_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
+from weft.user.v1 import address_pb2 as user_address_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
+from weft.user.v1 import user_pb2 as user_user_pb2
 
 
 ModeName = Literal["LIVE", "TEST"]
@@ -279,10 +282,79 @@ class PostalAddressDict(TypedDict, total=False):
     """Postal code, where addresses have one."""
 
     region_code: Required[str]
-    """Country, two letters of ISO 3166-1."""
+    """Country, two letters of ISO 3166-1, such as `AT`."""
 
     is_default: bool
     """Whether this is the address that is meant where none is named. One of a user's addresses is; the first, if none says so."""
+
+
+class UserDict(TypedDict, total=False):
+    """A person who can sign in, or a customer managed by a partner."""
+
+    user_id: str
+    """Prefix `usr_`."""
+
+    email: str
+    """E-mail address; unique among the users of a partner, and among the users without a partner.
+
+    A partner sets that of its customers; a person changes it with RequestEmailChange.
+    """
+
+    display_name: str
+    """Display name."""
+
+    locale: str
+    """Language, a BCP 47 tag such as `en` or `de-AT`, in any case."""
+
+    state: UserStateName | user_user_pb2.UserState.ValueType
+    """State of the account."""
+
+    partner_id: str
+    """ID of the partner that created the user; otherwise empty."""
+
+    external_reference: str
+    """The partner's own ID of the user; unique among the users of the partner. Set by partners and operators."""
+
+    roles: Sequence[RoleName | api_scope_pb2.Role.ValueType]
+    """Roles of the user, which determine its scopes."""
+
+    create_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When the user was created."""
+
+    update_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When the user was last updated."""
+
+    etag: str
+    """Changes with every update of the user. An update with a stale etag is refused; an update without one is not."""
+
+    given_name: str
+    """Given names."""
+
+    family_name: str
+    """Family name."""
+
+    phone: str
+    """Phone number in the form of E.164, such as `+43660123456`.
+
+    A partner sets that of its customers, unverified; a person changes it with RequestPhoneVerification.
+    """
+
+    phone_verified: bool
+    """Whether the user has shown to receive messages at the phone number."""
+
+    time_zone: str
+    """Time zone by its name in the IANA database, such as `Europe/Vienna`, in any case; empty where it is not known."""
+
+    addresses: Sequence[PostalAddressDict | user_address_pb2.PostalAddress]
+    """Postal addresses, one of which is the default. An update replaces all of them."""
+
+    metadata: Mapping[str, str]
+    """Names and values of the caller's own. An update replaces all of them."""
+
+    mode: ModeName | api_mode_pb2.Mode.ValueType
+    """The mode of the client that created the user; LIVE for people who sign in. Addresses and external references are unique
+    within a mode.
+    """
 
 
 __all__ = [
@@ -305,5 +377,6 @@ __all__ = [
     'PostalAddressDict',
     'ProductDict',
     'RoleName',
+    'UserDict',
     'UserStateName',
 ]

@@ -30,6 +30,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The partner already has a user with this external reference."""
     USER_NOT_FOUND: _ErrorReason.ValueType  # 3
     """No such user, or not yours."""
+    USER_NOT_ACTIVE: _ErrorReason.ValueType  # 51
+    """The account is not active; `state` is what it is."""
+    USER_NOT_INACTIVE: _ErrorReason.ValueType  # 52
+    """The account is not deactivated; `state` is what it is."""
+    USER_NOT_LOCKED: _ErrorReason.ValueType  # 53
+    """The account is not locked; `state` is what it is."""
     PASSWORD_TOO_COMMON: _ErrorReason.ValueType  # 5
     """The password is in a list of common or breached passwords, or is your own name or address; choose another."""
     VERIFICATION_CODE_INVALID: _ErrorReason.ValueType  # 6
@@ -102,6 +108,12 @@ EXTERNAL_REFERENCE_TAKEN: ErrorReason.ValueType  # 2
 """The partner already has a user with this external reference."""
 USER_NOT_FOUND: ErrorReason.ValueType  # 3
 """No such user, or not yours."""
+USER_NOT_ACTIVE: ErrorReason.ValueType  # 51
+"""The account is not active; `state` is what it is."""
+USER_NOT_INACTIVE: ErrorReason.ValueType  # 52
+"""The account is not deactivated; `state` is what it is."""
+USER_NOT_LOCKED: ErrorReason.ValueType  # 53
+"""The account is not locked; `state` is what it is."""
 PASSWORD_TOO_COMMON: ErrorReason.ValueType  # 5
 """The password is in a list of common or breached passwords, or is your own name or address; choose another."""
 VERIFICATION_CODE_INVALID: ErrorReason.ValueType  # 6

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19weft/user/v1/events.proto\x12\x0cweft.user.v1\";\n\x0cUserSignedUp\x12\x1c\n\nsign_up_id\x18\x02 \x01(\tR\x08signUpIdJ\x04\x08\x01\x10\x02R\x07user_id\"D\n\x15VerificationRequested\x12\x1c\n\nsign_up_id\x18\x02 \x01(\tR\x08signUpIdJ\x04\x08\x01\x10\x02R\x07user_id\"&\n\x0bUserInvited\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"\'\n\x0cUserVerified\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"@\n\x16PasswordResetRequested\x12&\n\x0f\x63ode_request_id\x18\x01 \x01(\tR\rcodeRequestId\"E\n\x0fPasswordChanged\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x19\n\x08\x62y_reset\x18\x02 \x01(\x08R\x07\x62yReset\">\n\x14\x45mailChangeRequested\x12&\n\x0f\x63ode_request_id\x18\x01 \x01(\tR\rcodeRequestId\"O\n\x0c\x45mailChanged\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12&\n\x0f\x63ode_request_id\x18\x02 \x01(\tR\rcodeRequestId\"D\n\x1aPhoneVerificationRequested\x12&\n\x0f\x63ode_request_id\x18\x01 \x01(\tR\rcodeRequestId\"(\n\rPhoneVerified\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userIdb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19weft/user/v1/events.proto\x12\x0cweft.user.v1\";\n\x0cUserSignedUp\x12\x1c\n\nsign_up_id\x18\x02 \x01(\tR\x08signUpIdJ\x04\x08\x01\x10\x02R\x07user_id\"D\n\x15VerificationRequested\x12\x1c\n\nsign_up_id\x18\x02 \x01(\tR\x08signUpIdJ\x04\x08\x01\x10\x02R\x07user_id\"&\n\x0bUserInvited\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"\'\n\x0cUserVerified\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"@\n\x16PasswordResetRequested\x12&\n\x0f\x63ode_request_id\x18\x01 \x01(\tR\rcodeRequestId\"E\n\x0fPasswordChanged\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x19\n\x08\x62y_reset\x18\x02 \x01(\x08R\x07\x62yReset\">\n\x14\x45mailChangeRequested\x12&\n\x0f\x63ode_request_id\x18\x01 \x01(\tR\rcodeRequestId\"O\n\x0c\x45mailChanged\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12&\n\x0f\x63ode_request_id\x18\x02 \x01(\tR\rcodeRequestId\"D\n\x1aPhoneVerificationRequested\x12&\n\x0f\x63ode_request_id\x18\x01 \x01(\tR\rcodeRequestId\"(\n\rPhoneVerified\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\">\n\x0bUserUpdated\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x16\n\x06\x66ields\x18\x02 \x03(\tR\x06\x66ields\"I\n\x0fUserDeactivated\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\nof_partner\x18\x02 \x01(\x08R\tofPartner\"I\n\x0fUserReactivated\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\nof_partner\x18\x02 \x01(\x08R\tofPartner\"D\n\nUserLocked\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\nof_partner\x18\x02 \x01(\x08R\tofPartner\"F\n\x0cUserUnlocked\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n\nof_partner\x18\x02 \x01(\x08R\tofPartnerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,4 +51,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PHONEVERIFICATIONREQUESTED']._serialized_end=605
   _globals['_PHONEVERIFIED']._serialized_start=607
   _globals['_PHONEVERIFIED']._serialized_end=647
+  _globals['_USERUPDATED']._serialized_start=649
+  _globals['_USERUPDATED']._serialized_end=711
+  _globals['_USERDEACTIVATED']._serialized_start=713
+  _globals['_USERDEACTIVATED']._serialized_end=786
+  _globals['_USERREACTIVATED']._serialized_start=788
+  _globals['_USERREACTIVATED']._serialized_end=861
+  _globals['_USERLOCKED']._serialized_start=863
+  _globals['_USERLOCKED']._serialized_end=931
+  _globals['_USERUNLOCKED']._serialized_start=933
+  _globals['_USERUNLOCKED']._serialized_end=1003
 # @@protoc_insertion_point(module_scope)

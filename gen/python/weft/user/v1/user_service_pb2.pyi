@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from weft.user.v1 import address_pb2 as _address_pb2
 from weft.user.v1 import user_pb2 as _user_pb2
@@ -183,6 +184,8 @@ class ListUsersRequest(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
     EXTERNAL_REFERENCE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FROM_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_TO_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000."""
     page_token: _builtins.str
@@ -193,7 +196,15 @@ class ListUsersRequest(_message.Message):
     """Only the user with this external reference."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_user_pb2.UserState.ValueType]:
-        """Only users in one of these states."""
+        """Only users in one of these states. Erased ones are listed only if USER_STATE_DELETED is among them."""
+
+    @_builtins.property
+    def create_time_from(self) -> _timestamp_pb2.Timestamp:
+        """Only users created at this time or later."""
+
+    @_builtins.property
+    def create_time_to(self) -> _timestamp_pb2.Timestamp:
+        """Only users created before this time."""
 
     def __init__(
         self,
@@ -203,10 +214,12 @@ class ListUsersRequest(_message.Message):
         states: _abc.Iterable[_user_pb2.UserState.ValueType] | None = ...,
         email: _builtins.str = ...,
         external_reference: _builtins.str = ...,
+        create_time_from: _timestamp_pb2.Timestamp | None = ...,
+        create_time_to: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time_from", b"create_time_from", "create_time_to", b"create_time_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "external_reference", b"external_reference", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time_from", b"create_time_from", "create_time_to", b"create_time_to", "email", b"email", "external_reference", b"external_reference", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ import warnings
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.user.v1 import passkey_pb2 as weft_dot_user_dot_v1_dot_passkey__pb2
 from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
+from weft.user.v1 import user_changes_pb2 as weft_dot_user_dot_v1_dot_user__changes__pb2
 from weft.user.v1 import user_pb2 as weft_dot_user_dot_v1_dot_user__pb2
 from weft.user.v1 import user_roles_pb2 as weft_dot_user_dot_v1_dot_user__roles__pb2
 from weft.user.v1 import user_service_pb2 as weft_dot_user_dot_v1_dot_user__service__pb2
@@ -48,6 +49,31 @@ class UserServiceStub:
         self.GetUser = channel.unary_unary(
                 '/weft.user.v1.UserService/GetUser',
                 request_serializer=weft_dot_user_dot_v1_dot_user__service__pb2.GetUserRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.UpdateUser = channel.unary_unary(
+                '/weft.user.v1.UserService/UpdateUser',
+                request_serializer=weft_dot_user_dot_v1_dot_user__changes__pb2.UpdateUserRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.DeactivateUser = channel.unary_unary(
+                '/weft.user.v1.UserService/DeactivateUser',
+                request_serializer=weft_dot_user_dot_v1_dot_user__changes__pb2.DeactivateUserRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.ReactivateUser = channel.unary_unary(
+                '/weft.user.v1.UserService/ReactivateUser',
+                request_serializer=weft_dot_user_dot_v1_dot_user__changes__pb2.ReactivateUserRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.LockUser = channel.unary_unary(
+                '/weft.user.v1.UserService/LockUser',
+                request_serializer=weft_dot_user_dot_v1_dot_user__changes__pb2.LockUserRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.UnlockUser = channel.unary_unary(
+                '/weft.user.v1.UserService/UnlockUser',
+                request_serializer=weft_dot_user_dot_v1_dot_user__changes__pb2.UnlockUserRequest.SerializeToString,
                 response_deserializer=weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
         self.BatchGetUsers = channel.unary_unary(
@@ -109,6 +135,46 @@ class UserServiceServicer:
 
     def GetUser(self, request, context):
         """Returns one user. The ID `me` is the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateUser(self, request, context):
+        """Updates a user: names, language, time zone, addresses, metadata; for partners and operators also the external reference.
+
+        The ID `me` is the caller. The e-mail address and the phone number of a partner's customer are set here, too; those of a
+        person are changed with their verification.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeactivateUser(self, request, context):
+        """Closes an account: its sessions end, and nobody signs in to it or orders with it until it is reactivated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReactivateUser(self, request, context):
+        """Opens an account that was deactivated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LockUser(self, request, context):
+        """Locks an account that may be in wrong hands: its sessions end, and nobody signs in to it until it is unlocked.
+
+        Failed sign-ins never lock an account: anybody could then lock anybody out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlockUser(self, request, context):
+        """Unlocks an account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,6 +252,31 @@ def add_UserServiceServicer_to_server(servicer, server):
             'GetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUser,
                     request_deserializer=weft_dot_user_dot_v1_dot_user__service__pb2.GetUserRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'UpdateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUser,
+                    request_deserializer=weft_dot_user_dot_v1_dot_user__changes__pb2.UpdateUserRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'DeactivateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeactivateUser,
+                    request_deserializer=weft_dot_user_dot_v1_dot_user__changes__pb2.DeactivateUserRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'ReactivateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReactivateUser,
+                    request_deserializer=weft_dot_user_dot_v1_dot_user__changes__pb2.ReactivateUserRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'LockUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.LockUser,
+                    request_deserializer=weft_dot_user_dot_v1_dot_user__changes__pb2.LockUserRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'UnlockUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlockUser,
+                    request_deserializer=weft_dot_user_dot_v1_dot_user__changes__pb2.UnlockUserRequest.FromString,
                     response_serializer=weft_dot_user_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
             'BatchGetUsers': grpc.unary_unary_rpc_method_handler(
@@ -283,6 +374,141 @@ class UserService:
             target,
             '/weft.user.v1.UserService/GetUser',
             weft_dot_user_dot_v1_dot_user__service__pb2.GetUserRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/UpdateUser',
+            weft_dot_user_dot_v1_dot_user__changes__pb2.UpdateUserRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeactivateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/DeactivateUser',
+            weft_dot_user_dot_v1_dot_user__changes__pb2.DeactivateUserRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReactivateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/ReactivateUser',
+            weft_dot_user_dot_v1_dot_user__changes__pb2.ReactivateUserRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LockUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/LockUser',
+            weft_dot_user_dot_v1_dot_user__changes__pb2.LockUserRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlockUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/UnlockUser',
+            weft_dot_user_dot_v1_dot_user__changes__pb2.UnlockUserRequest.SerializeToString,
             weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,

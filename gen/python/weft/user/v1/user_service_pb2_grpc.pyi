@@ -8,6 +8,7 @@ from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from weft.user.v1 import passkey_pb2 as _passkey_pb2
 from weft.user.v1 import totp_pb2 as _totp_pb2
+from weft.user.v1 import user_changes_pb2 as _user_changes_pb2
 from weft.user.v1 import user_pb2 as _user_pb2
 from weft.user.v1 import user_roles_pb2 as _user_roles_pb2
 from weft.user.v1 import user_service_pb2 as _user_service_pb2
@@ -30,6 +31,23 @@ class UserServiceStub:
     """
     GetUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.GetUserRequest, _user_pb2.User]
     """Returns one user. The ID `me` is the caller."""
+    UpdateUser: _aio.UnaryUnaryMultiCallable[_user_changes_pb2.UpdateUserRequest, _user_pb2.User]
+    """Updates a user: names, language, time zone, addresses, metadata; for partners and operators also the external reference.
+
+    The ID `me` is the caller. The e-mail address and the phone number of a partner's customer are set here, too; those of a
+    person are changed with their verification.
+    """
+    DeactivateUser: _aio.UnaryUnaryMultiCallable[_user_changes_pb2.DeactivateUserRequest, _user_pb2.User]
+    """Closes an account: its sessions end, and nobody signs in to it or orders with it until it is reactivated."""
+    ReactivateUser: _aio.UnaryUnaryMultiCallable[_user_changes_pb2.ReactivateUserRequest, _user_pb2.User]
+    """Opens an account that was deactivated."""
+    LockUser: _aio.UnaryUnaryMultiCallable[_user_changes_pb2.LockUserRequest, _user_pb2.User]
+    """Locks an account that may be in wrong hands: its sessions end, and nobody signs in to it until it is unlocked.
+
+    Failed sign-ins never lock an account: anybody could then lock anybody out.
+    """
+    UnlockUser: _aio.UnaryUnaryMultiCallable[_user_changes_pb2.UnlockUserRequest, _user_pb2.User]
+    """Unlocks an account."""
     BatchGetUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.BatchGetUsersRequest, _user_service_pb2.BatchGetUsersResponse]
     """Returns the users with the given IDs, in no order and without addresses and metadata. IDs that do not exist are omitted."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
@@ -77,6 +95,53 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_service_pb2.GetUserRequest, _abc.Awaitable[_user_pb2.User]],
     ) -> _abc.Awaitable[_user_pb2.User]:
         """Returns one user. The ID `me` is the caller."""
+
+    @_abc_1.abstractmethod
+    def UpdateUser(
+        self,
+        request: _user_changes_pb2.UpdateUserRequest,
+        context: _aio.ServicerContext[_user_changes_pb2.UpdateUserRequest, _abc.Awaitable[_user_pb2.User]],
+    ) -> _abc.Awaitable[_user_pb2.User]:
+        """Updates a user: names, language, time zone, addresses, metadata; for partners and operators also the external reference.
+
+        The ID `me` is the caller. The e-mail address and the phone number of a partner's customer are set here, too; those of a
+        person are changed with their verification.
+        """
+
+    @_abc_1.abstractmethod
+    def DeactivateUser(
+        self,
+        request: _user_changes_pb2.DeactivateUserRequest,
+        context: _aio.ServicerContext[_user_changes_pb2.DeactivateUserRequest, _abc.Awaitable[_user_pb2.User]],
+    ) -> _abc.Awaitable[_user_pb2.User]:
+        """Closes an account: its sessions end, and nobody signs in to it or orders with it until it is reactivated."""
+
+    @_abc_1.abstractmethod
+    def ReactivateUser(
+        self,
+        request: _user_changes_pb2.ReactivateUserRequest,
+        context: _aio.ServicerContext[_user_changes_pb2.ReactivateUserRequest, _abc.Awaitable[_user_pb2.User]],
+    ) -> _abc.Awaitable[_user_pb2.User]:
+        """Opens an account that was deactivated."""
+
+    @_abc_1.abstractmethod
+    def LockUser(
+        self,
+        request: _user_changes_pb2.LockUserRequest,
+        context: _aio.ServicerContext[_user_changes_pb2.LockUserRequest, _abc.Awaitable[_user_pb2.User]],
+    ) -> _abc.Awaitable[_user_pb2.User]:
+        """Locks an account that may be in wrong hands: its sessions end, and nobody signs in to it until it is unlocked.
+
+        Failed sign-ins never lock an account: anybody could then lock anybody out.
+        """
+
+    @_abc_1.abstractmethod
+    def UnlockUser(
+        self,
+        request: _user_changes_pb2.UnlockUserRequest,
+        context: _aio.ServicerContext[_user_changes_pb2.UnlockUserRequest, _abc.Awaitable[_user_pb2.User]],
+    ) -> _abc.Awaitable[_user_pb2.User]:
+        """Unlocks an account."""
 
     @_abc_1.abstractmethod
     def BatchGetUsers(

@@ -28,6 +28,7 @@ from weft.user.v1 import passkey_pb2 as user_passkey_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
 from weft.user.v1 import totp_pb2 as user_totp_pb2
+from weft.user.v1 import user_changes_pb2 as user_user_changes_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_roles_pb2 as user_user_roles_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
@@ -1126,6 +1127,11 @@ class AsyncUsers:
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._create_user = parts.AsyncUnary(connection, methods.USER_SERVICE_CREATE_USER, auth)
         self._get_user = parts.AsyncUnary(connection, methods.USER_SERVICE_GET_USER, auth)
+        self._update_user = parts.AsyncUnary(connection, methods.USER_SERVICE_UPDATE_USER, auth)
+        self._deactivate_user = parts.AsyncUnary(connection, methods.USER_SERVICE_DEACTIVATE_USER, auth)
+        self._reactivate_user = parts.AsyncUnary(connection, methods.USER_SERVICE_REACTIVATE_USER, auth)
+        self._lock_user = parts.AsyncUnary(connection, methods.USER_SERVICE_LOCK_USER, auth)
+        self._unlock_user = parts.AsyncUnary(connection, methods.USER_SERVICE_UNLOCK_USER, auth)
         self._list_users = parts.AsyncUnary(connection, methods.USER_SERVICE_LIST_USERS, auth)
         self._set_user_roles = parts.AsyncUnary(connection, methods.USER_SERVICE_SET_USER_ROLES, auth)
         self._list_passkeys = parts.AsyncUnary(connection, methods.USER_SERVICE_LIST_PASSKEYS, auth)
@@ -1209,6 +1215,143 @@ class AsyncUsers:
         )
         return await self._get_user(request, timeout)
 
+    async def update_user(
+        self,
+        *,
+        user: types.UserDict | user_user_pb2.User,
+        update_mask: Sequence[str] | protobuf_field_mask_pb2.FieldMask | None = None,
+        timeout: float | None = None,
+    ) -> user_user_pb2.User:
+        """Updates a user: names, language, time zone, addresses, metadata; for partners and operators also the external reference.
+
+        The ID `me` is the caller. The e-mail address and the phone number of a partner's customer are set here, too; those of a
+        person are changed with their verification.
+
+        Args:
+            user: The user with its new values.
+            update_mask: The fields to update, such as `display_name,addresses`, or `*` for all that can be. Defaults to the fields present in `user`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            EmailTaken: The partner already has a user with this address.
+            ExternalReferenceTaken: The partner already has a user with this external reference. Metadata: `external_reference`.
+            ChangeNeedsVerification: The `email` or `phone` of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification. Metadata: `field`.
+        """
+        request = user_user_changes_pb2.UpdateUserRequest(
+            user=arguments.message(user_user_pb2.User.DESCRIPTOR, user),
+            update_mask=arguments.mask(update_mask),
+        )
+        return await self._update_user(request, timeout)
+
+    async def deactivate_user(
+        self,
+        *,
+        user_id: str,
+        etag: str | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> user_user_pb2.User:
+        """Closes an account: its sessions end, and nobody signs in to it or orders with it until it is reactivated.
+
+        Args:
+            user_id: Prefix `usr_`.
+            etag: The etag of the user that the caller has read; a stale one is refused. Without one the state changes in any case.
+            timeout: Seconds that the whole call may take; 5 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            UserNotActive: The account is not active; `state` is what it is. Metadata: `user_id`, `state`.
+            LastAdmin: The user is the last admin who may sign in; make someone else an admin first. Metadata: `user_id`.
+        """
+        request = user_user_changes_pb2.DeactivateUserRequest(
+            user_id=user_id,
+            etag=arguments.plain(etag),
+        )
+        return await self._deactivate_user(request, timeout, idempotency_key)
+
+    async def reactivate_user(
+        self,
+        *,
+        user_id: str,
+        etag: str | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> user_user_pb2.User:
+        """Opens an account that was deactivated.
+
+        Args:
+            user_id: Prefix `usr_`.
+            etag: The etag of the user that the caller has read; a stale one is refused. Without one the state changes in any case.
+            timeout: Seconds that the whole call may take; 5 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            UserNotInactive: The account is not deactivated; `state` is what it is. Metadata: `user_id`, `state`.
+        """
+        request = user_user_changes_pb2.ReactivateUserRequest(
+            user_id=user_id,
+            etag=arguments.plain(etag),
+        )
+        return await self._reactivate_user(request, timeout, idempotency_key)
+
+    async def lock_user(
+        self,
+        *,
+        user_id: str,
+        etag: str | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> user_user_pb2.User:
+        """Locks an account that may be in wrong hands: its sessions end, and nobody signs in to it until it is unlocked.
+
+        Failed sign-ins never lock an account: anybody could then lock anybody out.
+
+        Args:
+            user_id: Prefix `usr_`.
+            etag: The etag of the user that the caller has read; a stale one is refused. Without one the state changes in any case.
+            timeout: Seconds that the whole call may take; 5 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            UserNotActive: The account is not active; `state` is what it is. Metadata: `user_id`, `state`.
+            LastAdmin: The user is the last admin who may sign in; make someone else an admin first. Metadata: `user_id`.
+        """
+        request = user_user_changes_pb2.LockUserRequest(
+            user_id=user_id,
+            etag=arguments.plain(etag),
+        )
+        return await self._lock_user(request, timeout, idempotency_key)
+
+    async def unlock_user(
+        self,
+        *,
+        user_id: str,
+        etag: str | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> user_user_pb2.User:
+        """Unlocks an account.
+
+        Args:
+            user_id: Prefix `usr_`.
+            etag: The etag of the user that the caller has read; a stale one is refused. Without one the state changes in any case.
+            timeout: Seconds that the whole call may take; 5 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            UserNotLocked: The account is not locked; `state` is what it is. Metadata: `user_id`, `state`.
+        """
+        request = user_user_changes_pb2.UnlockUserRequest(
+            user_id=user_id,
+            etag=arguments.plain(etag),
+        )
+        return await self._unlock_user(request, timeout, idempotency_key)
+
     def list_users(
         self,
         *,
@@ -1217,6 +1360,8 @@ class AsyncUsers:
         states: Sequence[types.UserStateName | user_user_pb2.UserState.ValueType] | None = None,
         email: str | None = None,
         external_reference: str | None = None,
+        create_time_from: datetime | protobuf_timestamp_pb2.Timestamp | None = None,
+        create_time_to: datetime | protobuf_timestamp_pb2.Timestamp | None = None,
         timeout: float | None = None,
     ) -> parts.AsyncPages[user_user_pb2.User, user_user_service_pb2.ListUsersResponse]:
         """Lists users, newest first. A partner sees its own users, an operator all.
@@ -1224,9 +1369,11 @@ class AsyncUsers:
         Args:
             page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
             page_token: Page token from a previous response.
-            states: Only users in one of these states.
+            states: Only users in one of these states. Erased ones are listed only if USER_STATE_DELETED is among them.
             email: Only the user with this address.
             external_reference: Only the user with this external reference.
+            create_time_from: Only users created at this time or later.
+            create_time_to: Only users created before this time.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = user_user_service_pb2.ListUsersRequest(
@@ -1235,6 +1382,8 @@ class AsyncUsers:
             states=arguments.enums('USER_STATE_', states),
             email=arguments.plain(email),
             external_reference=arguments.plain(external_reference),
+            create_time_from=arguments.plain(create_time_from),
+            create_time_to=arguments.plain(create_time_to),
         )
         return parts.AsyncPages(self._list_users, request, 'users', timeout)
 

@@ -43,7 +43,7 @@ class PostalAddress(_message.Message):
     postal_code: _builtins.str
     """Postal code, where addresses have one."""
     region_code: _builtins.str
-    """Country, two letters of ISO 3166-1."""
+    """Country, two letters of ISO 3166-1, such as `AT`."""
     is_default: _builtins.bool
     """Whether this is the address that is meant where none is named. One of a user's addresses is; the first, if none says so."""
     @_builtins.property

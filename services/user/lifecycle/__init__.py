@@ -1,0 +1,1 @@
+"""What happens to an account after it was opened: changes, states."""

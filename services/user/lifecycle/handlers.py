@@ -1,0 +1,160 @@
+"""The RPCs of UserService that change users."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.message import Message
+from weft.user.v1 import events_pb2, user_changes_pb2, user_pb2
+
+from chassis.clock import Clock
+from chassis.errors import RequestInvalid
+from chassis.rpc.call import Call
+from chassis.rpc.requests import masks
+from chassis.security.identity import Identity
+from chassis.storage.database import Database, Transaction
+from services.user import ownership
+from services.user.audit.audit import Audit
+from services.user.audit.domain import changed_fields
+from services.user.roles.handlers import Admins
+from services.user.sessions.repository import SessionRepository
+from services.user.users import updates
+from services.user.users.domain import (
+    DELETED,
+    ChangeNeedsVerification,
+    User,
+    UserNotFound,
+    normal_locale,
+    refuse_unmailable,
+)
+from services.user.users.events import UserEvents
+from services.user.users.messages import addresses_of, to_message
+from services.user.users.profile import normal_addresses, normal_time_zone
+from services.user.users.repository import UserRepository
+
+_STAMPS = frozenset({"phone_verified_at"})
+
+
+class UserChangeHandlers:
+    """UpdateUser, and the RPCs that change the state of an account."""
+
+    def __init__(
+        self,
+        database: Database,
+        users: UserRepository,
+        sessions: SessionRepository,
+        events: UserEvents,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._users = users
+        self._sessions = sessions
+        self._events = events
+        self._audit = audit
+        self._clock = clock
+
+    async def UpdateUser(self, request: user_changes_pb2.UpdateUserRequest, call: Call) -> user_pb2.User:
+        """Updates the fields of the mask, or those that are present. What stays the same changes nothing, not even the etag."""
+        given, names, now = request.user, masks.fields(request, "user"), self._clock.now()
+        async with self._database.transaction() as tx:
+            user = await lock_visible(tx, self._users, given.user_id, call.caller)
+            changed = user.update(now, given.etag, _changes(user, given, names, now))
+            _refuse_foreign(user, changed, call.caller)
+            if changed is not user:
+                await updates.save(tx, self._users, changed)
+                fields = sorted(set(changed_fields(user, changed)) - _STAMPS)
+                await self._audit.record(tx, call, "user.updated", subject=user.user_id, fields=fields)
+                payload = events_pb2.UserUpdated(user_id=user.user_id, fields=fields)
+                actor, partner_id = call.caller.actor, user.partner_id
+                await self._events.put(tx, "user.updated", user.user_id, payload, actor, partner_id)
+        return to_message(changed)
+
+    async def DeactivateUser(self, request: user_changes_pb2.DeactivateUserRequest, call: Call) -> user_pb2.User:
+        """Ends the sessions, and revokes their access tokens."""
+        return await self._move(
+            request, call, "user.deactivated", events_pb2.UserDeactivated, User.deactivate, closes=True
+        )
+
+    async def ReactivateUser(self, request: user_changes_pb2.ReactivateUserRequest, call: Call) -> user_pb2.User:
+        """The person signs in again."""
+        return await self._move(request, call, "user.reactivated", events_pb2.UserReactivated, User.reactivate)
+
+    async def LockUser(self, request: user_changes_pb2.LockUserRequest, call: Call) -> user_pb2.User:
+        """Ends the sessions, and revokes their access tokens."""
+        return await self._move(request, call, "user.locked", events_pb2.UserLocked, User.lock, closes=True)
+
+    async def UnlockUser(self, request: user_changes_pb2.UnlockUserRequest, call: Call) -> user_pb2.User:
+        """The person signs in again."""
+        return await self._move(request, call, "user.unlocked", events_pb2.UserUnlocked, User.unlock)
+
+    async def _move(
+        self,
+        request: Any,
+        call: Call,
+        action: str,
+        payload: Callable[..., Message],
+        change: Callable[[User, datetime], User],
+        *,
+        closes: bool = False,
+    ) -> user_pb2.User:
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            if closes:
+                await Admins().keep_one(tx, request.user_id)
+            user = await lock_visible(tx, self._users, request.user_id, call.caller)
+            user.require(request.etag)
+            changed = change(user, now)
+            await updates.save(tx, self._users, changed)
+            if closes:
+                await self._sessions.end_others(tx, user.user_id, "", now)
+            await self._audit.record(tx, call, action, subject=user.user_id, fields=("state",))
+            event = payload(user_id=user.user_id, of_partner=bool(user.partner_id))
+            await self._events.put(tx, action, user.user_id, event, call.caller.actor, user.partner_id)
+            reply = to_message(changed)
+            await call.remember(tx, reply)
+        return reply
+
+
+async def lock_visible(tx: Transaction, users: UserRepository, named: str, caller: Identity) -> User:
+    """A user of the caller's, locked until the transaction ends. Raises `UserNotFound`, also for one that was erased."""
+    user_id = caller.user_id if named == "me" else named
+    user = await users.lock(tx, user_id) if user_id else None
+    if user is None or user.state == DELETED:
+        raise UserNotFound(user_id=named)
+    if not ownership.may_see_user(caller, user.user_id, user.partner_id, user.mode):
+        raise UserNotFound(user_id=named)
+    return user
+
+
+def _changes(user: User, given: user_pb2.User, names: frozenset[str], now: datetime) -> Mapping[str, Any]:
+    """What an update sets, in its normal form. Raises `RequestInvalid`."""
+    known = [address.address_id for address in user.addresses]
+    read: dict[str, Callable[[], Any]] = {
+        "email": lambda: given.email,
+        "display_name": lambda: given.display_name,
+        "given_name": lambda: given.given_name,
+        "family_name": lambda: given.family_name,
+        "phone": lambda: given.phone,
+        "locale": lambda: normal_locale(given.locale, "user."),
+        "time_zone": lambda: normal_time_zone(given.time_zone, "user."),
+        "addresses": lambda: normal_addresses(addresses_of(given.addresses), known, now, "user."),
+        "metadata": lambda: dict(given.metadata),
+        "external_reference": lambda: given.external_reference,
+    }
+    changes = {name: read[name]() for name in sorted(names)}
+    if changes.get("email", user.email) != user.email:
+        refuse_unmailable(given.email, "user.email")
+    if changes.get("phone", user.phone) != user.phone:
+        changes["phone_verified_at"] = None
+    return changes
+
+
+def _refuse_foreign(user: User, changed: User, caller: Identity) -> None:
+    """Raise for what is changed in another way: a person proves an address, and a reference is the partner's."""
+    own = not (caller.is_partner or caller.is_operator)
+    for field in ("email", "phone"):
+        if getattr(user, field) != getattr(changed, field) and (own or not user.partner_id):
+            raise ChangeNeedsVerification(field=field)
+    if own and user.external_reference != changed.external_reference:
+        raise RequestInvalid(violations=[("user.external_reference", "is set by partners and operators")])
