@@ -18,6 +18,7 @@ from services.user.auth.reauthentication import Reauthentication
 from services.user.auth.sign_in import SignIn
 from services.user.auth.totp_handlers import TotpHandlers, UserTotpHandlers
 from services.user.authorizations.authorizations import Authorizations
+from services.user.authorizations.consent_handlers import ConsentHandlers
 from services.user.authorizations.handlers import AuthorizationHandlers
 from services.user.authorizations.repository import AuthorizationRepository
 from services.user.bootstrap import bootstrap
@@ -155,6 +156,7 @@ async def build(app: App) -> None:
         UserChangeHandlers(database, users, session_rows, events, audit, clock),
         UserTotpHandlers(users, totp, reauthentication),
         UserPasskeyHandlers(users, passkeys, reauthentication, app.pages),
+        ConsentHandlers(database, rows, session_rows, users, app.pages, audit, clock),
         RoleHandlers(database, users, session_rows, audit, clock),
     )
 

@@ -30,6 +30,7 @@ from services.user.partners.domain import Client
 from services.user.partners.repository import ClientAccount, PartnerRepository
 from services.user.sessions.domain import RefreshOutcome, make_app_refresh_token
 from services.user.sessions.repository import SessionRepository
+from services.user.users.domain import User
 from services.user.users.repository import UserRepository
 
 
@@ -100,17 +101,17 @@ class Authorizations:
                 return request
         except AuthorizationRefused as refused:
             return target.address(self._issuer.name, error=refused.error, error_description=refused.description)
-        return await self._issue_code(request, user_id, authentication, consented, call)
+        return await self._issue_code(request, user, authentication, consented, call)
 
     async def _issue_code(
         self,
         request: AuthorizationRequest,
-        user_id: str,
+        user: User,
         authentication: Authentication,
         consented: tuple[str, ...],
         call: Call,
     ) -> str:
-        code, now, client_id = make_code(), self._clock.now(), request.client.client_id
+        code, now, client_id, user_id = make_code(), self._clock.now(), request.client.client_id, user.user_id
         stored = Code(
             code_hash=digest(code),
             client_id=client_id,
@@ -120,6 +121,7 @@ class Authorizations:
             scopes=request.scopes,
             nonce=request.nonce,
             authentication=authentication,
+            generation=user.token_generation,
             expires_at=now + CODE_LIFETIME,
         )
         async with self._database.transaction() as tx:
@@ -144,7 +146,7 @@ class Authorizations:
                     await self._record(tx, call, "session.reused", code.user_id, code.session_id, account)
             elif code:
                 fits = code.fits(client.client_id, form.get("redirect_uri", ""), form.get("code_verifier", ""), now)
-                if fits and user and user.may_sign_in:
+                if fits and user and user.may_sign_in and user.token_generation == code.generation:
                     scopes = self._still(code.scopes, account)
                     refresh = make_app_refresh_token() if OFFLINE in scopes else ""
                     await self._sessions.insert_of_app(

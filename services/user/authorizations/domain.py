@@ -83,8 +83,19 @@ class AuthorizationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """What a user allows a client."""
+
+    client_id: str
+    client_name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
-    """An authorization code: what it was issued for. It works once."""
+    """An authorization code: what it was issued for. It works once, until the user's tokens are revoked (`generation`)."""
 
     code_hash: bytes = field(repr=False)
     client_id: str
@@ -94,6 +105,7 @@ class Code:
     scopes: tuple[str, ...]
     nonce: str
     authentication: Authentication
+    generation: int
     expires_at: datetime
     used_at: datetime | None = None
     session_id: str | None = None

@@ -7,10 +7,11 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.storage.database import Database, Query, Transaction
-from services.user.authorizations.domain import MAX_CODES, Code, digest
+from services.user.authorizations.domain import MAX_CODES, Code, Consent, digest
 from services.user.authorizations.tables import authorization_codes, consents
 from services.user.keys.authentication import Authentication
 from services.user.ownership import of_user
+from services.user.partners.tables import clients
 
 _a, _c = authorization_codes.c, consents.c
 
@@ -42,6 +43,26 @@ _USE_CODE = Query(
 )
 _GET_CONSENT = Query(
     select(_c.scopes).where(of_user(consents), _c.client_id == bindparam("client_id")), name="get consent"
+)
+_list = (
+    select(consents, clients.c.display_name)
+    .join_from(consents, clients, clients.c.client_id == _c.client_id)
+    .where(of_user(consents))
+    .order_by(_c.client_id.desc())
+    .limit(bindparam("limit"))
+)
+_LIST_CONSENTS = {
+    False: Query(_list, name="list consents"),
+    True: Query(_list.where(_c.client_id < bindparam("after")), name="list consents"),
+}
+_DELETE_CONSENT = Query(
+    delete(consents).where(of_user(consents), _c.client_id == bindparam("client_id")), name="delete consent"
+)
+_DELETE_CODES_OF_APP = Query(
+    delete(authorization_codes).where(
+        of_user(authorization_codes), _a.client_id == bindparam("client_id"), _a.used_at.is_(None)
+    ),
+    name="delete authorization codes",
 )
 _put = insert(consents).values({c.name: bindparam(c.name) for c in consents.columns})
 _PUT_CONSENT = Query(
@@ -81,6 +102,7 @@ class AuthorizationRepository:
             scopes=tuple(row.scopes),
             nonce=row.nonce,
             authentication=Authentication(tuple(row.amr), row.authenticated_at),
+            generation=row.generation,
             expires_at=row.expires_at,
             used_at=row.used_at,
             session_id=row.session_id,
@@ -101,3 +123,19 @@ class AuthorizationRepository:
         """Store what a user allows a client."""
         values = {"user_id": user_id, "client_id": client_id, "scopes": list(scopes)}
         await tx.run(_PUT_CONSENT, **values, created_at=now, updated_at=now)
+
+    async def list_consents(self, user_id: str, limit: int, after: str) -> list[Consent]:
+        """Up to `limit` consents of a user to clients older than `after`, the newest client first."""
+        older = {"after": after} if after else {}
+        rows = await self._database.all(_LIST_CONSENTS[bool(after)], user_id=user_id, limit=limit, **older)
+        return [
+            Consent(row.client_id, row.display_name, tuple(row.scopes), row.created_at, row.updated_at) for row in rows
+        ]
+
+    async def delete_consent(self, tx: Transaction, user_id: str, client_id: str) -> bool:
+        """Delete a consent and the unused codes that came of it; returns whether there was one.
+
+        Waits for an exchange of such a code, so that the session which comes of it can be ended afterwards.
+        """
+        await tx.run(_DELETE_CODES_OF_APP, user_id=user_id, client_id=client_id)
+        return await tx.run(_DELETE_CONSENT, user_id=user_id, client_id=client_id) == 1

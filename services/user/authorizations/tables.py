@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import ARRAY, Column, DateTime, ForeignKey, Index, LargeBinary, Table, Text, text
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, ForeignKey, Index, LargeBinary, Table, Text, text
 
 from chassis.storage import retention
 from services.user.metadata import metadata
@@ -28,6 +28,7 @@ authorization_codes = Table(
     Column("nonce", Text, nullable=False),
     Column("amr", ARRAY(Text), nullable=False),
     Column("authenticated_at", _TIME, nullable=False),
+    Column("generation", BigInteger, nullable=False, server_default="0"),
     Column("created_at", _TIME, nullable=False),
     Column("expires_at", _TIME, nullable=False),
     Column("used_at", _TIME),

@@ -78,6 +78,13 @@ _END_OTHERS = Query(
     .returning(_s.session_id),
     name="end other sessions",
 )
+_END_OF_APP = Query(
+    update(sessions)
+    .where(of_user(sessions), _s.client_id == bindparam("of_client"), _s.ended_at.is_(None))
+    .values(ended_at=bindparam("now"))
+    .returning(_s.session_id),
+    name="end sessions of an app",
+)
 _INSERT_TOKEN = Query(
     insert(refresh_tokens).values(
         token_hash=bindparam("token_hash"),
@@ -241,6 +248,11 @@ class SessionRepository:
         else:
             await self._revocations.revoke(tx, "user", user_id)
         return ended
+
+    async def end_of_app(self, tx: Transaction, user_id: str, client_id: str, now: datetime) -> None:
+        """End every session in which an app acts for a user; its access tokens are revoked."""
+        ended = await tx.all(_END_OF_APP, user_id=user_id, of_client=client_id, now=now)
+        await self._revocations.revoke(tx, "session", *(row.session_id for row in ended))
 
     async def _insert_token(
         self, tx: Transaction, session_id: str, token: str, now: datetime, session_expires_at: datetime

@@ -16,6 +16,7 @@ from chassis import ids
 from chassis.app import App
 from chassis.storage.database import Query
 from contract import Caller, Method
+from services.user.authorizations.repository import AuthorizationRepository
 from services.user.passkeys.domain import Passkey
 from services.user.passkeys.repository import PasskeyRepository
 from tests.contract.ownership import ownership
@@ -122,6 +123,8 @@ async def user_world(harness: Harness) -> AsyncIterator[World]:
             passkey = Passkey(ids.new("pky"), user, os.urandom(16), b"key", 0, "Phone", False, datetime.now(UTC))
             async with running.app.database.transaction() as tx:
                 await PasskeyRepository(running.app.database, running.app.vault).insert(tx, passkey)
+                allowed = AuthorizationRepository(running.app.database)
+                await allowed.put_consent(tx, user, client.client_id, ("orders.read",), datetime.now(UTC))
             made = {"user_id": user, "partner_id": partner, "client_id": client.client_id}
             return {**made, "passkey_id": passkey.passkey_id}
 

@@ -42,7 +42,9 @@ def run(command: str, shell: dict[str, str]) -> dict[str, Any]:
 
 
 def test_a_partner_is_set_up_changed_and_stopped(shell: dict[str, str]) -> None:
-    sign_in, partner, client, token, clients, rotate, plan, suspend, reinstate, revoke = COMMANDS
+    sign_in, partner, client, token, app, known, ask, redirects, clients, rotate, plan, suspend, reinstate, revoke = (
+        COMMANDS
+    )
     shell["TOKEN"] = run(sign_in, shell)["accessToken"]
     made = run(partner, shell)
     assert run(partner, shell) == made  # the same key, the same answer
@@ -50,7 +52,14 @@ def test_a_partner_is_set_up_changed_and_stopped(shell: dict[str, str]) -> None:
     shown = run(client, shell)
     shell["CLIENT_ID"], shell["CLIENT_SECRET"] = shown["clientId"], shown["secret"]
     assert run(token, shell)["token_type"] == "Bearer"
-    (listed,) = run(clients, shell)["clients"]
+    public = run(app, shell)
+    shell["APP_ID"] = public["clientId"]
+    assert public["secret"] == ""
+    assert run(known, shell)["issuer"] == shell["EDGE"]
+    assert run(ask, shell)["client_name"] == "Phone"
+    assert run(redirects, shell)["redirectUris"] == ["https://books.example/callback"]
+    other, listed = run(clients, shell)["clients"]
+    assert other["clientId"] == public["clientId"]
     assert (listed["clientId"], listed.get("secret", "")) == (shown["clientId"], "")
 
     renewed = run(rotate, shell)["secret"]

@@ -13,6 +13,7 @@ import pytest
 from weft.user.v1 import authorization_pb2 as pb
 from weft.user.v1 import partner_pb2
 from weft.user.v1.auth_service_pb2 import SignOutRequest
+from weft.user.v1.consent_pb2 import ListConsentsRequest, RevokeConsentRequest
 from weft.user.v1.partner_service_pb2 import RevokeClientRequest, SuspendPartnerRequest
 from weft.user.v1.user_service_pb2 import GetUserRequest, ListUsersRequest
 
@@ -291,3 +292,25 @@ async def test_what_the_client_loses_its_apps_lose(app: App) -> None:
     await app.world.partners.RevokeClient(revoke, metadata=app.operator.metadata)
     assert (await app.refresh(token)).status == 401
     assert (await app.show()).status == 400
+
+
+async def test_a_consent_is_listed_and_taken_back_with_all_that_came_of_it(app: App) -> None:
+    world, own = app.world, app.person.metadata
+    tokens, waiting = (await app.exchange(await app.code())).body, await app.code()
+    (listed,) = (await world.users.ListConsents(ListConsentsRequest(user_id="me"), metadata=own)).consents
+    assert (listed.client_id, listed.client_name) == (app.client.client_id, "Shop")
+    assert list(listed.scopes) == ["offline_access", "orders.read", "users.read"]
+    taken_back = RevokeConsentRequest(user_id="me", client_id=app.client.client_id)
+    await world.users.RevokeConsent(taken_back, metadata=own)
+    again = world.users.RevokeConsent(taken_back, metadata=own)
+    await assert_refused(again, "CONSENT_NOT_FOUND", client_id=app.client.client_id)
+    assert list((await world.users.ListConsents(ListConsentsRequest(user_id="me"), metadata=own)).consents) == []
+    assert (await app.refresh(tokens["refresh_token"])).body["error"] == "invalid_grant"
+    assert (await app.exchange(waiting)).body["error"] == "invalid_grant"
+    assert (await app.decide(ASK)).consent_required
+
+
+async def test_a_code_ends_when_the_users_tokens_are_revoked(app: App) -> None:
+    code = await app.code()
+    await app.world.rows("UPDATE users SET token_generation = token_generation + 1 RETURNING 1")
+    assert (await app.exchange(code)).body["error"] == "invalid_grant"

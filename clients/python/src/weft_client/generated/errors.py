@@ -106,6 +106,18 @@ class CodeRequestNotFound(failures.NotFound):
         return self.metadata.get('code_request_id', '')
 
 
+class ConsentNotFound(failures.NotFound):
+    """The user allows the client nothing. Metadata: `client_id`."""
+
+    reason = 'CONSENT_NOT_FOUND'
+    domain = 'weft.user.v1'
+
+    @property
+    def client_id(self) -> str:
+        """The metadata `client_id`; empty where the service left it out."""
+        return self.metadata.get('client_id', '')
+
+
 class ContentTypeUnsupported(failures.InvalidArgument):
     """The body's content type is not the one that the path takes. Metadata: `expected`."""
 
@@ -910,6 +922,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'CLIENT_WITHOUT_SECRET'): ClientWithoutSecret,
     ('weft.user.v1', 'CODE_INVALID'): CodeInvalid,
     ('weft.user.v1', 'CODE_REQUEST_NOT_FOUND'): CodeRequestNotFound,
+    ('weft.user.v1', 'CONSENT_NOT_FOUND'): ConsentNotFound,
     ('weft.api.v1', 'CONTENT_TYPE_UNSUPPORTED'): ContentTypeUnsupported,
     ('weft.user.v1', 'CREDENTIALS_INVALID'): CredentialsInvalid,
     ('weft.order.v1', 'CURRENCY_MIXED'): CurrencyMixed,
@@ -1001,6 +1014,7 @@ __all__ = [
     'ClientWithoutSecret',
     'CodeInvalid',
     'CodeRequestNotFound',
+    'ConsentNotFound',
     'ContentTypeUnsupported',
     'CredentialsInvalid',
     'CurrencyMixed',

@@ -18,6 +18,7 @@ from weft.order.v1 import product_service_pb2 as order_product_service_pb2
 from weft.user.v1 import audit_service_pb2 as user_audit_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import authorization_pb2 as user_authorization_pb2
+from weft.user.v1 import consent_pb2 as user_consent_pb2
 from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import openid_pb2 as user_openid_pb2
@@ -105,6 +106,8 @@ USER_SERVICE_SET_USER_ROLES = Method('/weft.user.v1.UserService/SetUserRoles', '
 USER_SERVICE_LIST_PASSKEYS = Method('/weft.user.v1.UserService/ListPasskeys', 'user', user_passkey_pb2.ListPasskeysRequest, user_passkey_pb2.ListPasskeysResponse, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
 USER_SERVICE_UPDATE_PASSKEY = Method('/weft.user.v1.UserService/UpdatePasskey', 'user', user_passkey_pb2.UpdatePasskeyRequest, user_passkey_pb2.Passkey, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/PASSKEY_NOT_FOUND'))
 USER_SERVICE_DELETE_PASSKEY = Method('/weft.user.v1.UserService/DeletePasskey', 'user', user_passkey_pb2.DeletePasskeyRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/PASSKEY_NOT_FOUND', 'weft.user.v1/REAUTHENTICATION_REQUIRED'))
+USER_SERVICE_LIST_CONSENTS = Method('/weft.user.v1.UserService/ListConsents', 'user', user_consent_pb2.ListConsentsRequest, user_consent_pb2.ListConsentsResponse, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
+USER_SERVICE_REVOKE_CONSENT = Method('/weft.user.v1.UserService/RevokeConsent', 'user', user_consent_pb2.RevokeConsentRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/CONSENT_NOT_FOUND'))
 USER_SERVICE_GET_TOTP = Method('/weft.user.v1.UserService/GetTotp', 'user', user_totp_pb2.GetTotpRequest, user_totp_pb2.Totp, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
 USER_SERVICE_DELETE_TOTP = Method('/weft.user.v1.UserService/DeleteTotp', 'user', user_totp_pb2.DeleteTotpRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/REAUTHENTICATION_REQUIRED'))
 
@@ -181,6 +184,8 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'users.list_passkeys': USER_SERVICE_LIST_PASSKEYS,
     'users.update_passkey': USER_SERVICE_UPDATE_PASSKEY,
     'users.delete_passkey': USER_SERVICE_DELETE_PASSKEY,
+    'users.list_consents': USER_SERVICE_LIST_CONSENTS,
+    'users.revoke_consent': USER_SERVICE_REVOKE_CONSENT,
     'users.get_totp': USER_SERVICE_GET_TOTP,
     'users.delete_totp': USER_SERVICE_DELETE_TOTP,
 }

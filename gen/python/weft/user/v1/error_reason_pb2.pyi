@@ -58,6 +58,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A client can have only scopes of its partner; `scopes` lists those that the partner does not have."""
     CLIENT_WITHOUT_SECRET: _ErrorReason.ValueType  # 60
     """The client does not authenticate with a secret, so it has none to rotate."""
+    CONSENT_NOT_FOUND: _ErrorReason.ValueType  # 62
+    """The user allows the client nothing."""
     AUTHORIZATION_REQUEST_INVALID: _ErrorReason.ValueType  # 61
     """The client is unknown, or the redirect URI is not one of its own, so that the person can be sent nowhere."""
     SIGN_UP_NOT_FOUND: _ErrorReason.ValueType  # 15
@@ -136,6 +138,8 @@ SCOPE_NOT_GRANTED: ErrorReason.ValueType  # 14
 """A client can have only scopes of its partner; `scopes` lists those that the partner does not have."""
 CLIENT_WITHOUT_SECRET: ErrorReason.ValueType  # 60
 """The client does not authenticate with a secret, so it has none to rotate."""
+CONSENT_NOT_FOUND: ErrorReason.ValueType  # 62
+"""The user allows the client nothing."""
 AUTHORIZATION_REQUEST_INVALID: ErrorReason.ValueType  # 61
 """The client is unknown, or the redirect URI is not one of its own, so that the person can be sent nowhere."""
 SIGN_UP_NOT_FOUND: ErrorReason.ValueType  # 15

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from weft.user.v1 import consent_pb2 as weft_dot_user_dot_v1_dot_consent__pb2
 from weft.user.v1 import passkey_pb2 as weft_dot_user_dot_v1_dot_passkey__pb2
 from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
 from weft.user.v1 import user_changes_pb2 as weft_dot_user_dot_v1_dot_user__changes__pb2
@@ -104,6 +105,16 @@ class UserServiceStub:
         self.DeletePasskey = channel.unary_unary(
                 '/weft.user.v1.UserService/DeletePasskey',
                 request_serializer=weft_dot_user_dot_v1_dot_passkey__pb2.DeletePasskeyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListConsents = channel.unary_unary(
+                '/weft.user.v1.UserService/ListConsents',
+                request_serializer=weft_dot_user_dot_v1_dot_consent__pb2.ListConsentsRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_consent__pb2.ListConsentsResponse.FromString,
+                _registered_method=True)
+        self.RevokeConsent = channel.unary_unary(
+                '/weft.user.v1.UserService/RevokeConsent',
+                request_serializer=weft_dot_user_dot_v1_dot_consent__pb2.RevokeConsentRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetTotp = channel.unary_unary(
@@ -224,6 +235,20 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListConsents(self, request, context):
+        """Lists the apps of partners that a user lets act for them, and what each may do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeConsent(self, request, context):
+        """Takes a consent back: the app's sessions and access tokens end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTotp(self, request, context):
         """Returns whether a user's sign-in asks for one-time codes.
         """
@@ -307,6 +332,16 @@ def add_UserServiceServicer_to_server(servicer, server):
             'DeletePasskey': grpc.unary_unary_rpc_method_handler(
                     servicer.DeletePasskey,
                     request_deserializer=weft_dot_user_dot_v1_dot_passkey__pb2.DeletePasskeyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListConsents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConsents,
+                    request_deserializer=weft_dot_user_dot_v1_dot_consent__pb2.ListConsentsRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_consent__pb2.ListConsentsResponse.SerializeToString,
+            ),
+            'RevokeConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeConsent,
+                    request_deserializer=weft_dot_user_dot_v1_dot_consent__pb2.RevokeConsentRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetTotp': grpc.unary_unary_rpc_method_handler(
@@ -671,6 +706,60 @@ class UserService:
             target,
             '/weft.user.v1.UserService/DeletePasskey',
             weft_dot_user_dot_v1_dot_passkey__pb2.DeletePasskeyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConsents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/ListConsents',
+            weft_dot_user_dot_v1_dot_consent__pb2.ListConsentsRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_consent__pb2.ListConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/RevokeConsent',
+            weft_dot_user_dot_v1_dot_consent__pb2.RevokeConsentRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

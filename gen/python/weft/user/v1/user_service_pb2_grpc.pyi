@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from weft.user.v1 import consent_pb2 as _consent_pb2
 from weft.user.v1 import passkey_pb2 as _passkey_pb2
 from weft.user.v1 import totp_pb2 as _totp_pb2
 from weft.user.v1 import user_changes_pb2 as _user_changes_pb2
@@ -63,6 +64,10 @@ class UserServiceStub:
     """Renames a passkey."""
     DeletePasskey: _aio.UnaryUnaryMultiCallable[_passkey_pb2.DeletePasskeyRequest, _empty_pb2.Empty]
     """Deletes a passkey: it no longer signs in. Sessions go on. Needs a sign-in within ten minutes. The user is told by mail."""
+    ListConsents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentsRequest, _consent_pb2.ListConsentsResponse]
+    """Lists the apps of partners that a user lets act for them, and what each may do."""
+    RevokeConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.RevokeConsentRequest, _empty_pb2.Empty]
+    """Takes a consent back: the app's sessions and access tokens end."""
     GetTotp: _aio.UnaryUnaryMultiCallable[_totp_pb2.GetTotpRequest, _totp_pb2.Totp]
     """Returns whether a user's sign-in asks for one-time codes."""
     DeleteTotp: _aio.UnaryUnaryMultiCallable[_totp_pb2.DeleteTotpRequest, _empty_pb2.Empty]
@@ -193,6 +198,22 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_passkey_pb2.DeletePasskeyRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Deletes a passkey: it no longer signs in. Sessions go on. Needs a sign-in within ten minutes. The user is told by mail."""
+
+    @_abc_1.abstractmethod
+    def ListConsents(
+        self,
+        request: _consent_pb2.ListConsentsRequest,
+        context: _aio.ServicerContext[_consent_pb2.ListConsentsRequest, _abc.Awaitable[_consent_pb2.ListConsentsResponse]],
+    ) -> _abc.Awaitable[_consent_pb2.ListConsentsResponse]:
+        """Lists the apps of partners that a user lets act for them, and what each may do."""
+
+    @_abc_1.abstractmethod
+    def RevokeConsent(
+        self,
+        request: _consent_pb2.RevokeConsentRequest,
+        context: _aio.ServicerContext[_consent_pb2.RevokeConsentRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Takes a consent back: the app's sessions and access tokens end."""
 
     @_abc_1.abstractmethod
     def GetTotp(

@@ -19,6 +19,7 @@ from weft.user.v1 import address_pb2 as user_address_pb2
 from weft.user.v1 import audit_service_pb2 as user_audit_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import authorization_pb2 as user_authorization_pb2
+from weft.user.v1 import consent_pb2 as user_consent_pb2
 from weft.user.v1 import email_change_pb2 as user_email_change_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import openid_pb2 as user_openid_pb2
@@ -1137,6 +1138,8 @@ class Users:
         self._list_passkeys = parts.Unary(connection, methods.USER_SERVICE_LIST_PASSKEYS, auth)
         self._update_passkey = parts.Unary(connection, methods.USER_SERVICE_UPDATE_PASSKEY, auth)
         self._delete_passkey = parts.Unary(connection, methods.USER_SERVICE_DELETE_PASSKEY, auth)
+        self._list_consents = parts.Unary(connection, methods.USER_SERVICE_LIST_CONSENTS, auth)
+        self._revoke_consent = parts.Unary(connection, methods.USER_SERVICE_REVOKE_CONSENT, auth)
         self._get_totp = parts.Unary(connection, methods.USER_SERVICE_GET_TOTP, auth)
         self._delete_totp = parts.Unary(connection, methods.USER_SERVICE_DELETE_TOTP, auth)
 
@@ -1491,6 +1494,56 @@ class Users:
             passkey_id=passkey_id,
         )
         self._delete_passkey(request, timeout)
+
+    def list_consents(
+        self,
+        *,
+        user_id: str,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.Pages[user_consent_pb2.Consent, user_consent_pb2.ListConsentsResponse]:
+        """Lists the apps of partners that a user lets act for them, and what each may do.
+
+        Args:
+            user_id: Prefix `usr_`, or `me`.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+        """
+        request = user_consent_pb2.ListConsentsRequest(
+            user_id=user_id,
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+        )
+        return parts.Pages(self._list_consents, request, 'consents', timeout)
+
+    def revoke_consent(
+        self,
+        *,
+        user_id: str,
+        client_id: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Takes a consent back: the app's sessions and access tokens end.
+
+        Args:
+            user_id: Prefix `usr_`, or `me`.
+            client_id: Prefix `cli_`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            ConsentNotFound: The user allows the client nothing. Metadata: `client_id`.
+        """
+        request = user_consent_pb2.RevokeConsentRequest(
+            user_id=user_id,
+            client_id=client_id,
+        )
+        self._revoke_consent(request, timeout)
 
     def get_totp(
         self,

@@ -25,6 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.user.v1 import address_pb2 as weft_dot_user_dot_v1_dot_address__pb2
+from weft.user.v1 import consent_pb2 as weft_dot_user_dot_v1_dot_consent__pb2
 from weft.user.v1 import passkey_pb2 as weft_dot_user_dot_v1_dot_passkey__pb2
 from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
 from weft.user.v1 import user_pb2 as weft_dot_user_dot_v1_dot_user__pb2
@@ -32,7 +33,7 @@ from weft.user.v1 import user_changes_pb2 as weft_dot_user_dot_v1_dot_user__chan
 from weft.user.v1 import user_roles_pb2 as weft_dot_user_dot_v1_dot_user__roles__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/user_service.proto\x12\x0cweft.user.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aweft/user/v1/address.proto\x1a\x1aweft/user/v1/passkey.proto\x1a\x17weft/user/v1/totp.proto\x1a\x17weft/user/v1/user.proto\x1a\x1fweft/user/v1/user_changes.proto\x1a\x1dweft/user/v1/user_roles.proto\"\xec\x03\n\x11\x43reateUserRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12&\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x03\x80\x01\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x03 \x01(\tR\x06locale\x12-\n\x12\x65xternal_reference\x18\x04 \x01(\tR\x11\x65xternalReference\x12\"\n\ngiven_name\x18\x05 \x01(\tB\x03\x80\x01\x01R\tgivenName\x12$\n\x0b\x66\x61mily_name\x18\x06 \x01(\tB\x03\x80\x01\x01R\nfamilyName\x12\x19\n\x05phone\x18\x07 \x01(\tB\x03\x80\x01\x01R\x05phone\x12\x1b\n\ttime_zone\x18\x08 \x01(\tR\x08timeZone\x12>\n\taddresses\x18\t \x03(\x0b\x32\x1b.weft.user.v1.PostalAddressB\x03\x80\x01\x01R\taddresses\x12N\n\x08metadata\x18\n \x03(\x0b\x32-.weft.user.v1.CreateUserRequest.MetadataEntryB\x03\x80\x01\x01R\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\")\n\x0eGetUserRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"\xd1\x02\n\x10ListUsersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12/\n\x06states\x18\x03 \x03(\x0e\x32\x17.weft.user.v1.UserStateR\x06states\x12\x19\n\x05\x65mail\x18\x04 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12-\n\x12\x65xternal_reference\x18\x05 \x01(\tR\x11\x65xternalReference\x12\x44\n\x10\x63reate_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x63reateTimeFrom\x12@\n\x0e\x63reate_time_to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reateTimeTo\"e\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x9e\x08\n\x0bUserService\x12\x41\n\nCreateUser\x12\x1f.weft.user.v1.CreateUserRequest\x1a\x12.weft.user.v1.User\x12@\n\x07GetUser\x12\x1c.weft.user.v1.GetUserRequest\x1a\x12.weft.user.v1.User\"\x03\x90\x02\x01\x12\x46\n\nUpdateUser\x12\x1f.weft.user.v1.UpdateUserRequest\x1a\x12.weft.user.v1.User\"\x03\x90\x02\x02\x12I\n\x0e\x44\x65\x61\x63tivateUser\x12#.weft.user.v1.DeactivateUserRequest\x1a\x12.weft.user.v1.User\x12I\n\x0eReactivateUser\x12#.weft.user.v1.ReactivateUserRequest\x1a\x12.weft.user.v1.User\x12=\n\x08LockUser\x12\x1d.weft.user.v1.LockUserRequest\x1a\x12.weft.user.v1.User\x12\x41\n\nUnlockUser\x12\x1f.weft.user.v1.UnlockUserRequest\x1a\x12.weft.user.v1.User\x12Q\n\tListUsers\x12\x1e.weft.user.v1.ListUsersRequest\x1a\x1f.weft.user.v1.ListUsersResponse\"\x03\x90\x02\x01\x12J\n\x0cSetUserRoles\x12!.weft.user.v1.SetUserRolesRequest\x1a\x12.weft.user.v1.User\"\x03\x90\x02\x02\x12Z\n\x0cListPasskeys\x12!.weft.user.v1.ListPasskeysRequest\x1a\".weft.user.v1.ListPasskeysResponse\"\x03\x90\x02\x01\x12O\n\rUpdatePasskey\x12\".weft.user.v1.UpdatePasskeyRequest\x1a\x15.weft.user.v1.Passkey\"\x03\x90\x02\x02\x12P\n\rDeletePasskey\x12\".weft.user.v1.DeletePasskeyRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12@\n\x07GetTotp\x12\x1c.weft.user.v1.GetTotpRequest\x1a\x12.weft.user.v1.Totp\"\x03\x90\x02\x01\x12J\n\nDeleteTotp\x12\x1f.weft.user.v1.DeleteTotpRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/user/v1/user_service.proto\x12\x0cweft.user.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aweft/user/v1/address.proto\x1a\x1aweft/user/v1/consent.proto\x1a\x1aweft/user/v1/passkey.proto\x1a\x17weft/user/v1/totp.proto\x1a\x17weft/user/v1/user.proto\x1a\x1fweft/user/v1/user_changes.proto\x1a\x1dweft/user/v1/user_roles.proto\"\xec\x03\n\x11\x43reateUserRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12&\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x03\x80\x01\x01R\x0b\x64isplayName\x12\x16\n\x06locale\x18\x03 \x01(\tR\x06locale\x12-\n\x12\x65xternal_reference\x18\x04 \x01(\tR\x11\x65xternalReference\x12\"\n\ngiven_name\x18\x05 \x01(\tB\x03\x80\x01\x01R\tgivenName\x12$\n\x0b\x66\x61mily_name\x18\x06 \x01(\tB\x03\x80\x01\x01R\nfamilyName\x12\x19\n\x05phone\x18\x07 \x01(\tB\x03\x80\x01\x01R\x05phone\x12\x1b\n\ttime_zone\x18\x08 \x01(\tR\x08timeZone\x12>\n\taddresses\x18\t \x03(\x0b\x32\x1b.weft.user.v1.PostalAddressB\x03\x80\x01\x01R\taddresses\x12N\n\x08metadata\x18\n \x03(\x0b\x32-.weft.user.v1.CreateUserRequest.MetadataEntryB\x03\x80\x01\x01R\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\")\n\x0eGetUserRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\"\xd1\x02\n\x10ListUsersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12/\n\x06states\x18\x03 \x03(\x0e\x32\x17.weft.user.v1.UserStateR\x06states\x12\x19\n\x05\x65mail\x18\x04 \x01(\tB\x03\x80\x01\x01R\x05\x65mail\x12-\n\x12\x65xternal_reference\x18\x05 \x01(\tR\x11\x65xternalReference\x12\x44\n\x10\x63reate_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x63reateTimeFrom\x12@\n\x0e\x63reate_time_to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reateTimeTo\"e\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x12.weft.user.v1.UserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xcc\t\n\x0bUserService\x12\x41\n\nCreateUser\x12\x1f.weft.user.v1.CreateUserRequest\x1a\x12.weft.user.v1.User\x12@\n\x07GetUser\x12\x1c.weft.user.v1.GetUserRequest\x1a\x12.weft.user.v1.User\"\x03\x90\x02\x01\x12\x46\n\nUpdateUser\x12\x1f.weft.user.v1.UpdateUserRequest\x1a\x12.weft.user.v1.User\"\x03\x90\x02\x02\x12I\n\x0e\x44\x65\x61\x63tivateUser\x12#.weft.user.v1.DeactivateUserRequest\x1a\x12.weft.user.v1.User\x12I\n\x0eReactivateUser\x12#.weft.user.v1.ReactivateUserRequest\x1a\x12.weft.user.v1.User\x12=\n\x08LockUser\x12\x1d.weft.user.v1.LockUserRequest\x1a\x12.weft.user.v1.User\x12\x41\n\nUnlockUser\x12\x1f.weft.user.v1.UnlockUserRequest\x1a\x12.weft.user.v1.User\x12Q\n\tListUsers\x12\x1e.weft.user.v1.ListUsersRequest\x1a\x1f.weft.user.v1.ListUsersResponse\"\x03\x90\x02\x01\x12J\n\x0cSetUserRoles\x12!.weft.user.v1.SetUserRolesRequest\x1a\x12.weft.user.v1.User\"\x03\x90\x02\x02\x12Z\n\x0cListPasskeys\x12!.weft.user.v1.ListPasskeysRequest\x1a\".weft.user.v1.ListPasskeysResponse\"\x03\x90\x02\x01\x12O\n\rUpdatePasskey\x12\".weft.user.v1.UpdatePasskeyRequest\x1a\x15.weft.user.v1.Passkey\"\x03\x90\x02\x02\x12P\n\rDeletePasskey\x12\".weft.user.v1.DeletePasskeyRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12Z\n\x0cListConsents\x12!.weft.user.v1.ListConsentsRequest\x1a\".weft.user.v1.ListConsentsResponse\"\x03\x90\x02\x01\x12P\n\rRevokeConsent\x12\".weft.user.v1.RevokeConsentRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12@\n\x07GetTotp\x12\x1c.weft.user.v1.GetTotpRequest\x1a\x12.weft.user.v1.Totp\"\x03\x90\x02\x01\x12J\n\nDeleteTotp\x12\x1f.weft.user.v1.DeleteTotpRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -71,20 +72,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['UpdatePasskey']._serialized_options = b'\220\002\002'
   _globals['_USERSERVICE'].methods_by_name['DeletePasskey']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['DeletePasskey']._serialized_options = b'\220\002\002'
+  _globals['_USERSERVICE'].methods_by_name['ListConsents']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ListConsents']._serialized_options = b'\220\002\001'
+  _globals['_USERSERVICE'].methods_by_name['RevokeConsent']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['RevokeConsent']._serialized_options = b'\220\002\002'
   _globals['_USERSERVICE'].methods_by_name['GetTotp']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetTotp']._serialized_options = b'\220\002\001'
   _globals['_USERSERVICE'].methods_by_name['DeleteTotp']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['DeleteTotp']._serialized_options = b'\220\002\002'
-  _globals['_CREATEUSERREQUEST']._serialized_start=282
-  _globals['_CREATEUSERREQUEST']._serialized_end=774
-  _globals['_CREATEUSERREQUEST_METADATAENTRY']._serialized_start=715
-  _globals['_CREATEUSERREQUEST_METADATAENTRY']._serialized_end=774
-  _globals['_GETUSERREQUEST']._serialized_start=776
-  _globals['_GETUSERREQUEST']._serialized_end=817
-  _globals['_LISTUSERSREQUEST']._serialized_start=820
-  _globals['_LISTUSERSREQUEST']._serialized_end=1157
-  _globals['_LISTUSERSRESPONSE']._serialized_start=1159
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1260
-  _globals['_USERSERVICE']._serialized_start=1263
-  _globals['_USERSERVICE']._serialized_end=2317
+  _globals['_CREATEUSERREQUEST']._serialized_start=310
+  _globals['_CREATEUSERREQUEST']._serialized_end=802
+  _globals['_CREATEUSERREQUEST_METADATAENTRY']._serialized_start=743
+  _globals['_CREATEUSERREQUEST_METADATAENTRY']._serialized_end=802
+  _globals['_GETUSERREQUEST']._serialized_start=804
+  _globals['_GETUSERREQUEST']._serialized_end=845
+  _globals['_LISTUSERSREQUEST']._serialized_start=848
+  _globals['_LISTUSERSREQUEST']._serialized_end=1185
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1187
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1288
+  _globals['_USERSERVICE']._serialized_start=1291
+  _globals['_USERSERVICE']._serialized_end=2519
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,75 @@
+"""The RPCs of UserService with which people look after their consents."""
+
+from google.protobuf.empty_pb2 import Empty
+from weft.user.v1 import consent_pb2 as pb
+
+from chassis.clock import Clock
+from chassis.errors import NotFound
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from chassis.storage.database import Database
+from services.user import ownership
+from services.user.audit.audit import Audit
+from services.user.authorizations.domain import Consent
+from services.user.authorizations.repository import AuthorizationRepository
+from services.user.sessions.repository import SessionRepository
+from services.user.users.domain import UserNotFound
+from services.user.users.repository import UserRepository
+
+
+class ConsentNotFound(NotFound):
+    """The user allows the client {client_id} nothing."""
+
+
+class ConsentHandlers:
+    """ListConsents and RevokeConsent of weft.user.v1.UserService."""
+
+    def __init__(
+        self,
+        database: Database,
+        authorizations: AuthorizationRepository,
+        sessions: SessionRepository,
+        users: UserRepository,
+        pages: Pages,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._authorizations = authorizations
+        self._sessions = sessions
+        self._users = users
+        self._pages = pages
+        self._audit = audit
+        self._clock = clock
+
+    async def ListConsents(self, request: pb.ListConsentsRequest, call: Call) -> pb.ListConsentsResponse:
+        """By client, the newest first."""
+        user_id = await self._owned(request.user_id, call)
+        page = self._pages.read(request, {"list": "consents", "user_id": user_id})
+        found = await self._authorizations.list_consents(user_id, page.limit, page.after)
+        consents, token = self._pages.split(page, found, _to_message, key="client_id")
+        return pb.ListConsentsResponse(consents=consents, next_page_token=token)
+
+    async def RevokeConsent(self, request: pb.RevokeConsentRequest, call: Call) -> Empty:
+        """Ends the app's sessions and unused codes as well."""
+        user_id = await self._owned(request.user_id, call)
+        async with self._database.transaction() as tx:
+            if not await self._authorizations.delete_consent(tx, user_id, request.client_id):
+                raise ConsentNotFound(client_id=request.client_id)
+            await self._audit.record(tx, call, "consent.revoked", subject=user_id)
+            await self._sessions.end_of_app(tx, user_id, request.client_id, self._clock.now())
+        return Empty()
+
+    async def _owned(self, named: str, call: Call) -> str:
+        user_id = call.caller.user_id if named == "me" else named
+        user = await self._users.get(user_id) if user_id else None
+        if user is None or not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
+            raise UserNotFound(user_id=named)
+        return user.user_id
+
+
+def _to_message(consent: Consent) -> pb.Consent:
+    message = pb.Consent(client_id=consent.client_id, client_name=consent.client_name, scopes=consent.scopes)
+    message.create_time.FromDatetime(consent.created_at)
+    message.update_time.FromDatetime(consent.updated_at)
+    return message
