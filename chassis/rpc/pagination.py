@@ -84,7 +84,8 @@ class Pages:
                 break
             shown.append(made)
         more = len(rows) > len(shown)
-        return shown, self._token(page, getattr(rows[len(shown) - 1], key)) if more else ""
+        return shown, self.token(page, getattr(rows[len(shown) - 1], key)) if more else ""
 
-    def _token(self, page: Page, last: str) -> str:
+    def token(self, page: Page, last: str) -> str:
+        """The token of the page after the key `last`."""
         return self._tokens.write(json.dumps([last], separators=(",", ":")).encode(), page.query)

@@ -45,7 +45,7 @@ def _name(method: Method) -> Iterator[str]:
 def _pages(method: Method, request: Descriptor, reply: Descriptor) -> Iterator[str]:
     asked, answered = request.fields_by_name, reply.fields_by_name
     if not method.name.startswith("List"):
-        if "page_token" in asked:
+        if "page_token" in asked and not method.name.startswith("Export"):
             yield f"{method.full_name} takes a page_token: call it List…, or drop the field."
         return
     size, token = asked.get("page_size"), asked.get("page_token")

@@ -23,6 +23,8 @@ from services.notification.inbox.handlers import InboxHandlers
 from services.notification.inbox.repository import InboxRepository
 from services.notification.notifications.repository import NotificationRepository
 from services.notification.observers import OBSERVERS, Observers
+from services.notification.persons.handlers import PersonHandlers
+from services.notification.persons.repository import PersonRepository
 from services.notification.recipients import Recipients
 from services.notification.templates.rendering import Templates
 
@@ -59,6 +61,9 @@ async def build(app: App, observers: Observers = OBSERVERS) -> None:
     notifications = NotificationRepository(app.database, app.clock, jobs)
     inbox = InboxRepository(app.database)
     app.add_service("weft.notification.v1.EventService", EventHandlers(events))
+    app.add_service(
+        "weft.notification.v1.PersonalDataService", PersonHandlers(PersonRepository(app.database), app.clock)
+    )
     app.add_service("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, app.pages, app.clock))
     app.add_worker(Worker(event_jobs, EventWorker(notifications, observers, app.tracer)))
     recipients = Recipients(app.clients)

@@ -10,11 +10,13 @@ from services.notification.deliveries.tables import sms_jobs
 from services.notification.events import tables as _events
 from services.notification.metadata import metadata
 from services.notification.notifications import tables as _notifications
+from services.notification.persons import tables as _persons
 
 NOUNS = (
     _deliveries,
     _events,
     _notifications,
+    _persons,
 )
 """The modules whose tables `metadata` gathers."""
 

@@ -10,6 +10,8 @@ from chassis.queues.queue import Backoff
 from chassis.queues.worker import Worker
 from services.order import tables
 from services.order.bootstrap import bootstrap
+from services.order.customers.handlers import CustomerHandlers
+from services.order.customers.repository import CustomerRepository
 from services.order.feed.cursor import Cursors
 from services.order.feed.feed import Feed
 from services.order.feed.stream import HEARTBEAT_INTERVAL_S, OrderStreams
@@ -44,6 +46,7 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     feed = Feed(database)
     streams = OrderStreams(feed, Cursors(app.vault.derive("watch cursors")), clock, heartbeat_interval)
     customers = Customers(app.clients)
+    app.add_service("weft.order.v1.CustomerService", CustomerHandlers(CustomerRepository(database), orders))
     app.add_service("weft.order.v1.ProductService", ProductHandlers(database, products, pages, clock))
     app.add_service(
         "weft.order.v1.OrderService",

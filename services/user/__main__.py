@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from chassis import process
-from chassis.app import App
+from chassis.app import RETRY_FOREVER, App
+from chassis.queues.worker import Worker
 from chassis.security.signed_token import SignedToken
 from services.user import tables
 from services.user.accounts.accounts import Accounts
@@ -30,6 +31,10 @@ from services.user.devices.devices import Devices
 from services.user.devices.repository import DeviceRepository
 from services.user.email_changes.changes import EmailChanges
 from services.user.email_changes.handlers import EmailHandlers
+from services.user.erasure.export import Export
+from services.user.erasure.handlers import ErasureHandlers, ExportHandlers
+from services.user.erasure.repository import PersonRepository
+from services.user.erasure.worker import ErasureWorker
 from services.user.keys.issuer import Issuer
 from services.user.keys.repository import KeyRepository
 from services.user.keys.ring import KeyRing
@@ -121,6 +126,8 @@ async def build(app: App) -> None:
     rows = AuthorizationRepository(database)
     apps = Authorizations(database, rows, partners, users, session_rows, issuer, audit, clock, of_people)
     about = metadata(issuer.name, sorted({method.scope for method in app.contract.methods if method.scope}))
+    persons, erasures = PersonRepository(database, vault), app.queue("erasure_jobs", **RETRY_FOREVER)
+    app.add_worker(Worker(erasures, ErasureWorker(database, persons, app.clients), batch=1))
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
 
     app.tokens.use(ring.published)
@@ -153,6 +160,10 @@ async def build(app: App) -> None:
     app.add_service(
         "weft.user.v1.UserService",
         UserHandlers(database, users, app.outbox, app.pages, audit, clock),
+        ErasureHandlers(
+            database, users, persons, session_rows, sign_ups, erasures, reauthentication, events, audit, clock
+        ),
+        ExportHandlers(users, Export(persons, trail, app.clients), reauthentication, app.pages),
         UserChangeHandlers(database, users, session_rows, events, audit, clock),
         UserTotpHandlers(users, totp, reauthentication),
         UserPasskeyHandlers(users, passkeys, reauthentication, app.pages),

@@ -10,6 +10,7 @@ from services.user.audit import tables as _audit
 from services.user.authorizations import tables as _authorizations
 from services.user.codes import tables as _codes
 from services.user.devices import tables as _devices
+from services.user.erasure import tables as _erasure
 from services.user.keys import tables as _keys
 from services.user.metadata import metadata
 from services.user.partners import tables as _partners
@@ -31,6 +32,7 @@ NOUNS = (
     _codes,
     _authorizations,
     _devices,
+    _erasure,
     _keys,
     _partners,
     _phones,

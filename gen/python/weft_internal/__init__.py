@@ -16,6 +16,8 @@ from weft_client.generated.aio.user import AsyncAudit
 from weft_client.generated.aio.user import AsyncPartners
 from weft_client.tls import MutualTls
 from weft_internal.notification import InternalEvents
+from weft_internal.notification import InternalPersonalData
+from weft_internal.order import InternalCustomer
 from weft_internal.user import InternalAuth
 from weft_internal.user import InternalOauth
 from weft_internal.user import InternalRevocations
@@ -35,12 +37,14 @@ class InternalWeft(AsyncMeshClient):
         super().__init__(peers, tls, retries)
         self.audit = AsyncAudit(self._peer('user'), None)
         self.auth = InternalAuth(self._peer('user'), None)
+        self.customer = InternalCustomer(self._peer('order'), None)
         self.events = InternalEvents(self._peer('notification'), None)
         self.inbox = AsyncInbox(self._peer('notification'), None)
         self.oauth = InternalOauth(self._peer('user'), None)
         self.orders = AsyncOrders(self._peer('order'), None)
         self.partners = AsyncPartners(self._peer('user'), None)
         self.payments = AsyncPayments(self._peer('order'), None)
+        self.personal_data = InternalPersonalData(self._peer('notification'), None)
         self.products = AsyncProducts(self._peer('order'), None)
         self.revocations = InternalRevocations(self._peer('user'), None)
         self.users = InternalUsers(self._peer('user'), None)

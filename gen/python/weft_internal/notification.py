@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weft.api.v1 import event_pb2 as api_event_pb2
 from weft.notification.v1 import event_service_pb2 as notification_event_service_pb2
+from weft.notification.v1 import personal_data_service_pb2 as notification_personal_data_service_pb2
 from weft_client.aio import parts
 from weft_client.calls import arguments
 from weft_internal import methods
@@ -34,3 +35,53 @@ class InternalEvents:
             events=arguments.messages(api_event_pb2.Event.DESCRIPTOR, events),
         )
         return await self._publish_events(request, timeout)
+
+
+class InternalPersonalData:
+    """What this service holds of a person: exported and erased at the request of the user service."""
+
+    def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
+        self._read_personal_data = parts.AsyncUnary(connection, methods.PERSONAL_DATA_SERVICE_READ_PERSONAL_DATA, auth)
+        self._erase_personal_data = parts.AsyncUnary(connection, methods.PERSONAL_DATA_SERVICE_ERASE_PERSONAL_DATA, auth)
+
+    async def read_personal_data(
+        self,
+        *,
+        user_id: str,
+        limit: int,
+        after: str | None = None,
+        timeout: float | None = None,
+    ) -> notification_personal_data_service_pb2.ReadPersonalDataResponse:
+        """Returns a part of what is held of a person, in the order of the record IDs.
+
+        Args:
+            user_id: Prefix `usr_`.
+            limit: How many records to return.
+            after: The record ID to go on after; empty for the first part.
+            timeout: Seconds that the whole call may take; 10 where absent.
+        """
+        request = notification_personal_data_service_pb2.ReadPersonalDataRequest(
+            user_id=user_id,
+            after=arguments.plain(after),
+            limit=limit,
+        )
+        return await self._read_personal_data(request, timeout)
+
+    async def erase_personal_data(
+        self,
+        *,
+        user_id: str,
+        timeout: float | None = None,
+    ) -> notification_personal_data_service_pb2.ErasePersonalDataResponse:
+        """Deletes the notifications of a person with their deliveries, and takes no new ones.
+
+        Works in parts: repeat it until the response says that it is done. Repeating it afterwards erases what came late.
+
+        Args:
+            user_id: Prefix `usr_`.
+            timeout: Seconds that the whole call may take; 10 where absent.
+        """
+        request = notification_personal_data_service_pb2.ErasePersonalDataRequest(
+            user_id=user_id,
+        )
+        return await self._erase_personal_data(request, timeout)

@@ -29,7 +29,7 @@ _INSERT = Query(
     "INSERT INTO notifications "
     "(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode) "
     "SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode "
-    "FROM given "
+    "FROM given WHERE NOT EXISTS (SELECT FROM erased_persons e WHERE e.user_id = given.user_id) "
     "ORDER BY event_id, observer ON CONFLICT (event_id, observer) DO NOTHING RETURNING notification_id"
     "), delivered AS ("
     "INSERT INTO deliveries (delivery_id, notification_id, channel, state, reason, create_time, update_time) "

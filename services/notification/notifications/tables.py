@@ -27,6 +27,7 @@ notifications = Table(
     Column("mode", Text, nullable=False, server_default="LIVE"),
     # An observer that runs twice notifies once.
     UniqueConstraint("event_id", "observer", name="notifications_once"),
+    Index("notifications_of_user", "user_id", "notification_id"),
     Index("notifications_inbox", "user_id", "notification_id", postgresql_where=text("in_inbox")),
     Index(
         "notifications_unread",

@@ -90,7 +90,7 @@ class UserHandlers:
     async def BatchGetUsers(self, request: pb.BatchGetUsersRequest, _: Call) -> pb.BatchGetUsersResponse:
         """The users that exist, for other services."""
         found = await self._users.get_many(request.user_ids)
-        return pb.BatchGetUsersResponse(users=[to_short_message(user) for user in found])
+        return pb.BatchGetUsersResponse(users=[to_short_message(user) for user in found if user.state != DELETED])
 
     async def ListUsers(self, request: pb.ListUsersRequest, call: Call) -> pb.ListUsersResponse:
         """A partner's own users; all for an operator."""

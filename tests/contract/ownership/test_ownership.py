@@ -92,7 +92,13 @@ async def user_world(harness: Harness) -> AsyncIterator[World]:
         await import_module("services.user.__main__").build(app)
         app.tokens.use(harness.issuer.jwks)  # the user service's own keys are not ours
 
-    async with harness.running("user", build, work=False) as running:
+    async with (
+        harness.running("order", work=False) as order,
+        harness.running("notification", work=False) as notification,
+        harness.running(
+            "user", build, work=False, peers={"order": [order.address], "notification": [notification.address]}
+        ) as running,
+    ):
         partner_rpc: Any = partner_service_pb2_grpc.PartnerServiceStub(running.channel)
         user_rpc: Any = user_service_pb2_grpc.UserServiceStub(running.channel)
         operator = [("authorization", harness.issuer.operator(ids.new("usr"), SCOPES))]

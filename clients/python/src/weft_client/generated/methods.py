@@ -26,6 +26,7 @@ from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import passkey_pb2 as user_passkey_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
+from weft.user.v1 import personal_data_pb2 as user_personal_data_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
 from weft.user.v1 import totp_pb2 as user_totp_pb2
 from weft.user.v1 import user_changes_pb2 as user_user_changes_pb2
@@ -101,6 +102,8 @@ USER_SERVICE_DEACTIVATE_USER = Method('/weft.user.v1.UserService/DeactivateUser'
 USER_SERVICE_REACTIVATE_USER = Method('/weft.user.v1.UserService/ReactivateUser', 'user', user_user_changes_pb2.ReactivateUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/USER_NOT_INACTIVE'))
 USER_SERVICE_LOCK_USER = Method('/weft.user.v1.UserService/LockUser', 'user', user_user_changes_pb2.LockUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/USER_NOT_ACTIVE', 'weft.user.v1/LAST_ADMIN'))
 USER_SERVICE_UNLOCK_USER = Method('/weft.user.v1.UserService/UnlockUser', 'user', user_user_changes_pb2.UnlockUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/USER_NOT_LOCKED'))
+USER_SERVICE_DELETE_USER = Method('/weft.user.v1.UserService/DeleteUser', 'user', user_personal_data_pb2.DeleteUserRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/LAST_ADMIN', 'weft.user.v1/REAUTHENTICATION_REQUIRED'))
+USER_SERVICE_EXPORT_USER_DATA = Method('/weft.user.v1.UserService/ExportUserData', 'user', user_personal_data_pb2.ExportUserDataRequest, user_personal_data_pb2.ExportUserDataResponse, 15.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/REAUTHENTICATION_REQUIRED'))
 USER_SERVICE_LIST_USERS = Method('/weft.user.v1.UserService/ListUsers', 'user', user_user_service_pb2.ListUsersRequest, user_user_service_pb2.ListUsersResponse, 5.0, repeatable=True)
 USER_SERVICE_SET_USER_ROLES = Method('/weft.user.v1.UserService/SetUserRoles', 'user', user_user_roles_pb2.SetUserRolesRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/ROLES_NOT_ASSIGNABLE', 'weft.user.v1/LAST_ADMIN'))
 USER_SERVICE_LIST_PASSKEYS = Method('/weft.user.v1.UserService/ListPasskeys', 'user', user_passkey_pb2.ListPasskeysRequest, user_passkey_pb2.ListPasskeysResponse, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
@@ -179,6 +182,8 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'users.reactivate_user': USER_SERVICE_REACTIVATE_USER,
     'users.lock_user': USER_SERVICE_LOCK_USER,
     'users.unlock_user': USER_SERVICE_UNLOCK_USER,
+    'users.delete_user': USER_SERVICE_DELETE_USER,
+    'users.export_user_data': USER_SERVICE_EXPORT_USER_DATA,
     'users.list_users': USER_SERVICE_LIST_USERS,
     'users.set_user_roles': USER_SERVICE_SET_USER_ROLES,
     'users.list_passkeys': USER_SERVICE_LIST_PASSKEYS,

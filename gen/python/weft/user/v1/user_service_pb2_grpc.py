@@ -6,6 +6,7 @@ import warnings
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.user.v1 import consent_pb2 as weft_dot_user_dot_v1_dot_consent__pb2
 from weft.user.v1 import passkey_pb2 as weft_dot_user_dot_v1_dot_passkey__pb2
+from weft.user.v1 import personal_data_pb2 as weft_dot_user_dot_v1_dot_personal__data__pb2
 from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
 from weft.user.v1 import user_changes_pb2 as weft_dot_user_dot_v1_dot_user__changes__pb2
 from weft.user.v1 import user_pb2 as weft_dot_user_dot_v1_dot_user__pb2
@@ -76,6 +77,16 @@ class UserServiceStub:
                 '/weft.user.v1.UserService/UnlockUser',
                 request_serializer=weft_dot_user_dot_v1_dot_user__changes__pb2.UnlockUserRequest.SerializeToString,
                 response_deserializer=weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.DeleteUser = channel.unary_unary(
+                '/weft.user.v1.UserService/DeleteUser',
+                request_serializer=weft_dot_user_dot_v1_dot_personal__data__pb2.DeleteUserRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ExportUserData = channel.unary_unary(
+                '/weft.user.v1.UserService/ExportUserData',
+                request_serializer=weft_dot_user_dot_v1_dot_personal__data__pb2.ExportUserDataRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_personal__data__pb2.ExportUserDataResponse.FromString,
                 _registered_method=True)
         self.BatchGetUsers = channel.unary_unary(
                 '/weft.user.v1.UserService/BatchGetUsers',
@@ -186,6 +197,26 @@ class UserServiceServicer:
 
     def UnlockUser(self, request, context):
         """Unlocks an account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUser(self, request, context):
+        """Erases a user.
+
+        The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
+        keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
+        a sign-in within ten minutes. Erasing a user again changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportUserData(self, request, context):
+        """Returns everything that is held of a user, from all services, page by page.
+
+        Secrets such as password hashes are left out. The ID `me` is the caller. Asks for a sign-in within ten minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -303,6 +334,16 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.UnlockUser,
                     request_deserializer=weft_dot_user_dot_v1_dot_user__changes__pb2.UnlockUserRequest.FromString,
                     response_serializer=weft_dot_user_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'DeleteUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUser,
+                    request_deserializer=weft_dot_user_dot_v1_dot_personal__data__pb2.DeleteUserRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ExportUserData': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportUserData,
+                    request_deserializer=weft_dot_user_dot_v1_dot_personal__data__pb2.ExportUserDataRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_personal__data__pb2.ExportUserDataResponse.SerializeToString,
             ),
             'BatchGetUsers': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetUsers,
@@ -545,6 +586,60 @@ class UserService:
             '/weft.user.v1.UserService/UnlockUser',
             weft_dot_user_dot_v1_dot_user__changes__pb2.UnlockUserRequest.SerializeToString,
             weft_dot_user_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/DeleteUser',
+            weft_dot_user_dot_v1_dot_personal__data__pb2.DeleteUserRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportUserData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/ExportUserData',
+            weft_dot_user_dot_v1_dot_personal__data__pb2.ExportUserDataRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_personal__data__pb2.ExportUserDataResponse.FromString,
             options,
             channel_credentials,
             insecure,

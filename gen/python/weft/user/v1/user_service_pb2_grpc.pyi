@@ -8,6 +8,7 @@ from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from weft.user.v1 import consent_pb2 as _consent_pb2
 from weft.user.v1 import passkey_pb2 as _passkey_pb2
+from weft.user.v1 import personal_data_pb2 as _personal_data_pb2
 from weft.user.v1 import totp_pb2 as _totp_pb2
 from weft.user.v1 import user_changes_pb2 as _user_changes_pb2
 from weft.user.v1 import user_pb2 as _user_pb2
@@ -49,6 +50,18 @@ class UserServiceStub:
     """
     UnlockUser: _aio.UnaryUnaryMultiCallable[_user_changes_pb2.UnlockUserRequest, _user_pb2.User]
     """Unlocks an account."""
+    DeleteUser: _aio.UnaryUnaryMultiCallable[_personal_data_pb2.DeleteUserRequest, _empty_pb2.Empty]
+    """Erases a user.
+
+    The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
+    keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
+    a sign-in within ten minutes. Erasing a user again changes nothing.
+    """
+    ExportUserData: _aio.UnaryUnaryMultiCallable[_personal_data_pb2.ExportUserDataRequest, _personal_data_pb2.ExportUserDataResponse]
+    """Returns everything that is held of a user, from all services, page by page.
+
+    Secrets such as password hashes are left out. The ID `me` is the caller. Asks for a sign-in within ten minutes.
+    """
     BatchGetUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.BatchGetUsersRequest, _user_service_pb2.BatchGetUsersResponse]
     """Returns the users with the given IDs, in no order and without addresses and metadata. IDs that do not exist are omitted."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
@@ -147,6 +160,30 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_changes_pb2.UnlockUserRequest, _abc.Awaitable[_user_pb2.User]],
     ) -> _abc.Awaitable[_user_pb2.User]:
         """Unlocks an account."""
+
+    @_abc_1.abstractmethod
+    def DeleteUser(
+        self,
+        request: _personal_data_pb2.DeleteUserRequest,
+        context: _aio.ServicerContext[_personal_data_pb2.DeleteUserRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Erases a user.
+
+        The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
+        keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
+        a sign-in within ten minutes. Erasing a user again changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportUserData(
+        self,
+        request: _personal_data_pb2.ExportUserDataRequest,
+        context: _aio.ServicerContext[_personal_data_pb2.ExportUserDataRequest, _abc.Awaitable[_personal_data_pb2.ExportUserDataResponse]],
+    ) -> _abc.Awaitable[_personal_data_pb2.ExportUserDataResponse]:
+        """Returns everything that is held of a user, from all services, page by page.
+
+        Secrets such as password hashes are left out. The ID `me` is the caller. Asks for a sign-in within ten minutes.
+        """
 
     @_abc_1.abstractmethod
     def BatchGetUsers(

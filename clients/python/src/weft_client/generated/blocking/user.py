@@ -13,6 +13,7 @@ from google.protobuf import struct_pb2 as protobuf_struct_pb2
 from google.protobuf import timestamp_pb2 as protobuf_timestamp_pb2
 from typing import Any
 from weft.api.v1 import mode_pb2 as api_mode_pb2
+from weft.api.v1 import personal_record_pb2 as api_personal_record_pb2
 from weft.api.v1 import plan_pb2 as api_plan_pb2
 from weft.api.v1 import scope_pb2 as api_scope_pb2
 from weft.user.v1 import address_pb2 as user_address_pb2
@@ -27,6 +28,7 @@ from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import partner_service_pb2 as user_partner_service_pb2
 from weft.user.v1 import passkey_pb2 as user_passkey_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
+from weft.user.v1 import personal_data_pb2 as user_personal_data_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
 from weft.user.v1 import totp_pb2 as user_totp_pb2
 from weft.user.v1 import user_changes_pb2 as user_user_changes_pb2
@@ -1133,6 +1135,8 @@ class Users:
         self._reactivate_user = parts.Unary(connection, methods.USER_SERVICE_REACTIVATE_USER, auth)
         self._lock_user = parts.Unary(connection, methods.USER_SERVICE_LOCK_USER, auth)
         self._unlock_user = parts.Unary(connection, methods.USER_SERVICE_UNLOCK_USER, auth)
+        self._delete_user = parts.Unary(connection, methods.USER_SERVICE_DELETE_USER, auth)
+        self._export_user_data = parts.Unary(connection, methods.USER_SERVICE_EXPORT_USER_DATA, auth)
         self._list_users = parts.Unary(connection, methods.USER_SERVICE_LIST_USERS, auth)
         self._set_user_roles = parts.Unary(connection, methods.USER_SERVICE_SET_USER_ROLES, auth)
         self._list_passkeys = parts.Unary(connection, methods.USER_SERVICE_LIST_PASSKEYS, auth)
@@ -1354,6 +1358,61 @@ class Users:
             etag=arguments.plain(etag),
         )
         return self._unlock_user(request, timeout, idempotency_key)
+
+    def delete_user(
+        self,
+        *,
+        user_id: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Erases a user.
+
+        The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
+        keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
+        a sign-in within ten minutes. Erasing a user again changes nothing.
+
+        Args:
+            user_id: Prefix `usr_`, or `me`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            LastAdmin: The user is the last admin who may sign in; make someone else an admin first. Metadata: `user_id`.
+            ReauthenticationRequired: The sign-in is older than ten minutes, was for an app of a partner's, or with fewer factors than the account has; sign in again.
+        """
+        request = user_personal_data_pb2.DeleteUserRequest(
+            user_id=user_id,
+        )
+        self._delete_user(request, timeout)
+
+    def export_user_data(
+        self,
+        *,
+        user_id: str,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.Pages[api_personal_record_pb2.PersonalRecord, user_personal_data_pb2.ExportUserDataResponse]:
+        """Returns everything that is held of a user, from all services, page by page.
+
+        Secrets such as password hashes are left out. The ID `me` is the caller. Asks for a sign-in within ten minutes.
+
+        Args:
+            user_id: Prefix `usr_`, or `me`.
+            page_size: The maximum number of records to return. Defaults to 100; a page of large records has fewer.
+            page_token: Page token from a previous response.
+            timeout: Seconds that the whole call may take; 15 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            ReauthenticationRequired: The sign-in is older than ten minutes, was for an app of a partner's, or with fewer factors than the account has; sign in again.
+        """
+        request = user_personal_data_pb2.ExportUserDataRequest(
+            user_id=user_id,
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+        )
+        return parts.Pages(self._export_user_data, request, 'records', timeout)
 
     def list_users(
         self,

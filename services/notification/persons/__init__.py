@@ -1,0 +1,1 @@
+"""PersonalDataService: what this service holds of a person."""

@@ -1,0 +1,42 @@
+"""PersonalDataService, for the user service."""
+
+from google.protobuf import json_format, struct_pb2
+from weft.api.v1.personal_record_pb2 import PersonalRecord
+from weft.notification.v1 import personal_data_service_pb2 as pb
+
+from chassis.clock import Clock
+from chassis.rpc.call import Call
+from chassis.storage.database import Row
+from services.notification.persons.repository import PersonRepository
+
+
+class PersonHandlers:
+    """weft.notification.v1.PersonalDataService."""
+
+    def __init__(self, persons: PersonRepository, clock: Clock) -> None:
+        self._persons = persons
+        self._clock = clock
+
+    async def ReadPersonalData(self, request: pb.ReadPersonalDataRequest, _: Call) -> pb.ReadPersonalDataResponse:
+        """The notifications of a person with their deliveries, the oldest first."""
+        rows = await self._persons.list(request.user_id, request.after, request.limit + 1)
+        records = [_to_record(row) for row in rows[: request.limit]]
+        return pb.ReadPersonalDataResponse(records=records, more=len(rows) > request.limit)
+
+    async def ErasePersonalData(self, request: pb.ErasePersonalDataRequest, _: Call) -> pb.ErasePersonalDataResponse:
+        """A part of the notifications, and everything else."""
+        return pb.ErasePersonalDataResponse(done=await self._persons.erase(request.user_id, self._clock.now()))
+
+
+def _to_record(row: Row) -> PersonalRecord:
+    data = struct_pb2.Struct()
+    fields = {
+        "type": row.type,
+        "subjectId": row.subject_id,
+        "data": row.data,
+        "createTime": row.create_time.isoformat(),
+        "readTime": row.read_time.isoformat() if row.read_time else None,
+        "deliveries": row.deliveries,
+    }
+    json_format.ParseDict(fields, data)
+    return PersonalRecord(type="notification", record_id=row.notification_id, data=data)

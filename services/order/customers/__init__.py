@@ -1,0 +1,1 @@
+"""CustomerService: what orders hold of a person."""

@@ -1,0 +1,1 @@
+"""DeleteUser and ExportUserData: what is held of a person, in all services."""

@@ -1,0 +1,112 @@
+"""DeleteUser and ExportUserData."""
+
+from google.protobuf.empty_pb2 import Empty
+from weft.api.v1.personal_record_pb2 import PersonalRecord
+from weft.user.v1 import events_pb2
+from weft.user.v1 import personal_data_pb2 as pb
+
+from chassis.clock import Clock
+from chassis.queues.queue import Queue
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import MAX_PAGE_BYTES, Pages
+from chassis.storage.database import Database
+from services.user import ownership
+from services.user.accounts.repository import SignUpRepository
+from services.user.audit.audit import Audit
+from services.user.auth.reauthentication import Reauthentication
+from services.user.erasure import worker
+from services.user.erasure.export import MAX_RECORDS, Export
+from services.user.erasure.repository import PersonRepository
+from services.user.roles.handlers import Admins
+from services.user.sessions.repository import SessionRepository
+from services.user.users.domain import DELETED, User, UserNotFound
+from services.user.users.events import UserEvents
+from services.user.users.repository import UserRepository
+
+
+class ErasureHandlers:
+    """DeleteUser of weft.user.v1.UserService."""
+
+    def __init__(
+        self,
+        database: Database,
+        users: UserRepository,
+        persons: PersonRepository,
+        sessions: SessionRepository,
+        sign_ups: SignUpRepository,
+        jobs: Queue,
+        reauthentication: Reauthentication,
+        events: UserEvents,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._users = users
+        self._persons = persons
+        self._sessions = sessions
+        self._sign_ups = sign_ups
+        self._jobs = jobs
+        self._reauthentication = reauthentication
+        self._events = events
+        self._audit = audit
+        self._clock = clock
+
+    async def DeleteUser(self, request: pb.DeleteUserRequest, call: Call) -> Empty:
+        """One transaction takes all that is here, and queues the rest: whoever dies in between has erased all or nothing."""
+        self._reauthentication.by_age(call)
+        user_id = call.caller.user_id if request.user_id == "me" else request.user_id
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            await Admins().keep_one(tx, user_id)
+            user = await self._users.lock(tx, user_id)
+            if user is None or not ownership.may_see_user(call.caller, user_id, user.partner_id, user.mode):
+                raise UserNotFound(user_id=request.user_id)
+            if user.state == DELETED:
+                return Empty()
+            await self._sessions.end_others(tx, user_id, "", now)
+            if not user.partner_id:
+                await self._sign_ups.delete_all(tx, user.email)
+            await self._persons.delete_owned(tx, user_id)
+            await self._persons.anonymise(tx, user_id, now)
+            await worker.put(tx, self._jobs, user_id, now)
+            await self._audit.record(tx, call, "user.erased", subject=user_id)
+            payload = events_pb2.UserErased(user_id=user_id)
+            await self._events.put(tx, "user.erased", user_id, payload, call.caller.actor, user.partner_id)
+        return Empty()
+
+
+class ExportHandlers:
+    """ExportUserData of weft.user.v1.UserService."""
+
+    def __init__(self, users: UserRepository, export: Export, reauthentication: Reauthentication, pages: Pages) -> None:
+        self._users = users
+        self._export = export
+        self._reauthentication = reauthentication
+        self._pages = pages
+
+    async def ExportUserData(self, request: pb.ExportUserDataRequest, call: Call) -> pb.ExportUserDataResponse:
+        """A page goes from one source to the next, until it is full."""
+        self._reauthentication.by_age(call)
+        user = await self._visible(request.user_id, call)
+        page = self._pages.read(request, {"export": user.user_id})
+        size = request.page_size or 100
+        number, _, after = page.after.partition(" ")
+        place, room = int(number or 0), MAX_PAGE_BYTES
+        records: list[PersonalRecord] = []
+        while place < len(self._export.sources) and len(records) < size and room > 0:
+            part = await self._export.sources[place](user, after, min(size - len(records), MAX_RECORDS))
+            records += part.records
+            room -= sum(record.ByteSize() for record in part.records)
+            place, after = (place, part.records[-1].record_id) if part.more else (place + 1, "")
+        left = place < len(self._export.sources)
+        token = self._pages.token(page, f"{place} {after}") if left else ""
+        return pb.ExportUserDataResponse(records=records, next_page_token=token)
+
+    async def _visible(self, named: str, call: Call) -> User:
+        user_id = call.caller.user_id if named == "me" else named
+        user = await self._users.get(user_id) if user_id else None
+        if user is None or user.state == DELETED:
+            raise UserNotFound(user_id=named)
+        if not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
+            raise UserNotFound(user_id=named)
+        return user

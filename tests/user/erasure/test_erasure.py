@@ -1,0 +1,255 @@
+"""A person is erased from all three services, and exported from them: each runs here, on sockets of its own."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from weft.notification.v1 import inbox_service_pb2, inbox_service_pb2_grpc, personal_data_service_pb2_grpc
+from weft.notification.v1.personal_data_service_pb2 import ErasePersonalDataRequest, ReadPersonalDataRequest
+from weft.user.v1 import user_pb2
+from weft.user.v1.personal_data_pb2 import DeleteUserRequest, ExportUserDataRequest
+from weft.user.v1.user_service_pb2 import BatchGetUsersRequest, GetUserRequest, ListUsersRequest
+
+from chassis import ids
+from chassis.clock import FixedClock
+from chassis.storage.database import Query
+from services.user.__main__ import build
+from tests.harness import Harness, Running, assert_refused
+from tests.notification import sample_events
+from tests.order.shop import Shop
+from tests.servers import until
+from tests.user.users.test_changes import update
+from tests.user.users.test_profile import HOME, create, shop
+from tests.user.world import Person, World
+
+from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc  # isort: skip
+from weft.user.v1.address_pb2 import PostalAddress  # isort: skip
+
+_OF_WHAT_WAS_DONE = {
+    "audit_events",
+    "event_jobs",
+    "outbox",
+    "idempotency",
+    "erased_persons",
+    "erasure_jobs",
+    "revocations",
+}
+
+
+class Mesh:
+    """The user service and, where a test starts them, its neighbours."""
+
+    def __init__(self, world: World, order: Running, notification: Running, harness: Harness) -> None:
+        self.world = world
+        self.order = order
+        self.notification = notification
+        self.shop = Shop(order, harness.issuer)
+        self.harness = harness
+
+    async def order_of(self, person: Person, note: str = "Leave it with Mrs Neighbourmark") -> str:
+        """An order that a person places, and its notification."""
+        token = self.harness.issuer.user(person.user_id)
+        order = await self.shop.order((await self.shop.product(token=""), 1), token=token, note=note)
+        publish: Any = event_service_pb2_grpc.EventServiceStub(self.notification.channel)
+        event = sample_events.placed(person.user_id, order.order_id)
+        await publish.PublishEvents(event_service_pb2.PublishEventsRequest(events=[event]))
+        return str(order.order_id)
+
+    async def rows(self, running: Running, sql: str, **values: Any) -> list[Any]:
+        return await running.app.database.all(Query(sql), **values)
+
+    async def inbox(self, user_id: str) -> list[str]:
+        inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(self.notification.channel)
+        metadata = [("authorization", self.harness.issuer.user(user_id))]
+        reply = await inbox.ListInbox(inbox_service_pb2.ListInboxRequest(), metadata=metadata)
+        return [item.subject_id for item in reply.items]
+
+    async def everything(self) -> str:
+        """The rows of every table of every service, but those that say what was done."""
+        found: list[str] = []
+        for running in (self.world.running, self.order, self.notification):
+            names = {table.name for table in running.app.metadata.sorted_tables} - _OF_WHAT_WAS_DONE
+            found += [str(await self.rows(running, f"SELECT {name}::text FROM {name}")) for name in sorted(names)]
+        return "\n".join(found)
+
+
+@pytest.fixture
+async def mesh(harness: Harness, clock: FixedClock) -> AsyncIterator[Mesh]:
+    async with AsyncExitStack() as stack:
+        order = await stack.enter_async_context(harness.running("order", work=False))
+        notification = await stack.enter_async_context(harness.running("notification"))
+        peers = {"order": [order.address], "notification": [notification.address]}
+        running = await stack.enter_async_context(harness.running("user", build, clock, peers=peers, work=False))
+        yield Mesh(World(running, harness, clock), order, notification, harness)
+
+
+async def work(running: Running) -> None:
+    """Let the erasure worker do what is due."""
+    worker = next(worker for worker in running.app._workers if worker.queue.name == "erasure_jobs")
+    while await worker.once():
+        pass
+
+
+async def delete(mesh: Mesh, person: Person, user_id: str = "me", metadata: Any = None) -> None:
+    await mesh.world.users.DeleteUser(DeleteUserRequest(user_id=user_id), metadata=metadata or person.metadata)
+
+
+async def test_who_is_erased_is_gone_everywhere_and_the_pseudonym_leads_nowhere(mesh: Mesh, clock: FixedClock) -> None:
+    world = mesh.world
+    operator, ada = await world.operator(), await world.person("ada")
+    await update(world, ada.metadata, "me", given_name="Adamark", addresses=[PostalAddress(**HOME)])
+    order_id = await mesh.order_of(ada)
+    await until(lambda: _arrived(mesh, ada, order_id), "the notification to arrive")
+    await delete(mesh, ada)
+    await work(mesh.world.running)
+
+    (order,) = await mesh.rows(mesh.order, "SELECT customer_id, note FROM orders")
+    pseudonym = order.customer_id
+    assert (order.note, pseudonym != ada.user_id, pseudonym.startswith("usr_")) == ("", True, True)
+    assert (await world.users.BatchGetUsers(BatchGetUsersRequest(user_ids=[pseudonym, ada.user_id]))).users == []
+    for user_id in (pseudonym, ada.user_id):
+        await assert_refused(
+            world.users.GetUser(GetUserRequest(user_id=user_id), metadata=operator.metadata), "USER_NOT_FOUND"
+        )
+    (row,) = await world.rows("SELECT users::text AS u FROM users WHERE user_id = %(u)s", u=ada.user_id)
+    left = await mesh.everything()
+    assert left.count(ada.user_id) == 1, "the tombstone alone"
+    for mark in (ada.email, "Adamark", "Neighbourmark", "Herrengasse"):
+        assert mark not in left
+        assert mark not in row.u
+    states = [user_pb2.USER_STATE_DELETED]
+    (tomb,) = (await world.users.ListUsers(ListUsersRequest(states=states), metadata=operator.metadata)).users
+    assert (tomb.user_id, tomb.email, tomb.display_name, list(tomb.roles)) == (ada.user_id, "", "", [])
+    assert [event.type for event in await world.events() if event.user_id == ada.user_id][-1] == "user.erased"
+
+    # Again, by whoever may: the same answer, and no second event.
+    await delete(mesh, operator, ada.user_id)
+    assert [event.type for event in await world.events()].count("user.erased") == 1
+    # The address is free.
+    again = await world.person("ada")
+    assert again.user_id != ada.user_id
+
+
+async def _arrived(mesh: Mesh, person: Person, order_id: str) -> bool:
+    return order_id in await mesh.inbox(person.user_id)
+
+
+async def test_what_comes_late_recreates_nothing(mesh: Mesh, clock: FixedClock) -> None:
+    ada = await mesh.world.person("ada")
+    await delete(mesh, ada)
+    await work(mesh.world.running)
+    order_id = await mesh.order_of(ada)  # with a token that is still valid there
+    publish: Any = event_service_pb2_grpc.EventServiceStub(mesh.notification.channel)
+    other = ids.new("usr")
+    await publish.PublishEvents(event_service_pb2.PublishEventsRequest(events=[sample_events.placed(other, order_id)]))
+    await until(lambda: _is_listed(mesh, other), "a later event to be processed")
+    assert await mesh.rows(mesh.notification, "SELECT 1 FROM notifications WHERE user_id = %(u)s", u=ada.user_id) == []
+    clock.advance(timedelta(minutes=21))
+    await work(mesh.world.running)
+    rows = await mesh.rows(mesh.order, "SELECT customer_id FROM orders UNION ALL SELECT customer_id FROM order_changes")
+    assert rows != []
+    assert ada.user_id not in [row.customer_id for row in rows]
+
+
+async def _is_listed(mesh: Mesh, user_id: str) -> bool:
+    return bool(await mesh.inbox(user_id))
+
+
+async def test_a_service_that_is_away_is_asked_until_it_answers(
+    mesh: Mesh, harness: Harness, clock: FixedClock
+) -> None:
+    ada = await mesh.world.person("ada")
+    order_id = await mesh.order_of(ada)
+    await mesh.order.app._server.stop(0)
+    await delete(mesh, ada)
+    await work(mesh.world.running)
+    ready = await mesh.world.rows(
+        "SELECT kind, error FROM erasure_jobs WHERE state = 'ready' AND key NOT LIKE '%%late'"
+    )
+    assert [row.kind for row in ready] == ["order"]
+    # It is another process that goes on: as after kill -9.
+    prefix = mesh.order.app.settings.database_prefix
+    async with harness.running("order", prefix=prefix, work=False) as order:
+        peers = {"order": [order.address], "notification": [mesh.notification.address]}
+        user_prefix = mesh.world.app.settings.database_prefix
+        clock.advance(timedelta(minutes=6))
+        async with harness.running("user", build, clock, prefix=user_prefix, peers=peers, work=False) as again:
+            await work(again)
+        (row,) = await mesh.rows(order, "SELECT customer_id FROM orders WHERE order_id = %(o)s", o=order_id)
+        assert row.customer_id != ada.user_id
+
+
+async def test_twenty_erasures_at_once_are_one_and_a_session_is_not_opened_again(mesh: Mesh) -> None:
+    world, ada = mesh.world, await mesh.world.person("ada")
+    operator = await world.operator()
+    calls = [delete(mesh, operator, ada.user_id) for _ in range(20)]
+    signs = [world.sign_in(ada.email, ada.password) for _ in range(3)]
+    await asyncio.gather(*calls, *signs, update(world, ada.metadata, "me", given_name="Late"), return_exceptions=True)
+    assert [event.type for event in await world.events()].count("user.erased") == 1
+    (row,) = await world.rows("SELECT state, profile_sealed FROM users WHERE user_id = %(u)s", u=ada.user_id)
+    assert tuple(row) == ("DELETED", None)
+    await assert_refused(world.sign_in(ada.email, ada.password), "CREDENTIALS_INVALID")
+
+
+async def test_who_may_erase_and_when(mesh: Mesh, clock: FixedClock) -> None:
+    world = mesh.world
+    operator, ada, bob = await world.operator(), await world.person("ada"), await world.person("bob")
+    await assert_refused(delete(mesh, ada, bob.user_id), "USER_NOT_FOUND")
+    await assert_refused(delete(mesh, operator), "LAST_ADMIN")
+    customer = await create(world, await shop(world))
+    await delete(mesh, operator, customer.user_id)
+    clock.advance(timedelta(minutes=11))
+    await assert_refused(delete(mesh, ada), "REAUTHENTICATION_REQUIRED")
+    export = world.users.ExportUserData(ExportUserDataRequest(user_id="me"), metadata=ada.metadata)
+    await assert_refused(export, "REAUTHENTICATION_REQUIRED")
+
+
+async def exported(world: World, person: Person, size: int = 0) -> list[Any]:
+    """Every page, as JSON."""
+    found, token = [], ""
+    while True:
+        request = ExportUserDataRequest(user_id="me", page_size=size, page_token=token)
+        reply = await world.users.ExportUserData(request, metadata=person.metadata)
+        found += [json_format.MessageToDict(record) for record in reply.records]
+        token = reply.next_page_token
+        if not token:
+            return found
+
+
+async def test_an_export_has_everything_from_all_services_and_no_secret(mesh: Mesh) -> None:
+    world, ada = mesh.world, await mesh.world.person("ada")
+    await update(world, ada.metadata, "me", given_name="Adamark")
+    orders = {await mesh.order_of(ada) for _ in range(3)}
+    await mesh.order_of(await world.person("bob"), "not Ada's")
+    for order_id in orders:
+        await until(lambda order_id=order_id: _arrived(mesh, ada, order_id), "the notification to arrive")
+    records = await exported(world, ada)
+    kinds = {record["type"] for record in records}
+    assert {"user", "sessions", "audit_event", "order", "notification"} <= kinds
+    assert records[0]["data"]["givenName"] == "Adamark"
+    assert {r["recordId"] for r in records if r["type"] == "order"} == orders
+    assert {r["data"]["subjectId"] for r in records if r["type"] == "notification"} >= orders
+    text = json.dumps(records)
+    for secret in ("password", "_sealed", "_hash", "not Ada's", "argon2"):
+        assert secret not in text, secret
+    pages = await exported(world, ada, 1)
+    assert sorted(r["recordId"] for r in pages) == sorted(r["recordId"] for r in records)
+
+
+async def test_only_the_user_service_may_ask(mesh: Mesh) -> None:
+    for identity in ("edge", "order"):
+        channel = mesh.harness.channel("notification", mesh.notification.address, identity)
+        stub: Any = personal_data_service_pb2_grpc.PersonalDataServiceStub(channel)
+        user_id = ids.new("usr")
+        calls = (
+            stub.ErasePersonalData(ErasePersonalDataRequest(user_id=user_id)),
+            stub.ReadPersonalData(ReadPersonalDataRequest(user_id=user_id, limit=1)),
+        )
+        for call in calls:
+            await assert_refused(call, "CALLER_NOT_ALLOWED")
+        await channel.close()
