@@ -63,6 +63,8 @@ from services.user.revocations.handlers import RevocationHandlers
 from services.user.revocations.repository import CHANNEL, RevocationRepository
 from services.user.roles.handlers import RoleHandlers
 from services.user.sessions.domain import CredentialsInvalid
+from services.user.sessions.handlers import SessionHandlers
+from services.user.sessions.open_sessions import OpenSessions
 from services.user.sessions.repository import SessionRepository
 from services.user.sessions.sessions import Sessions
 from services.user.throttling.attempts import AttemptLimiter
@@ -97,7 +99,8 @@ async def build(app: App) -> None:
     guesses = AttemptLimiter(app.cache, counts, clock, SecondFactorInvalid, "totp.")
     revocations = RevocationRepository(database, clock)
     feed = RevocationFeed(revocations)
-    session_rows = SessionRepository(revocations, vault.derive("refresh token successors"))
+    session_rows = SessionRepository(revocations, vault)
+    open_sessions = OpenSessions(database, vault, revocations)
     devices = Devices(DeviceRepository(), events, vault, clock)
     sessions = Sessions(database, users, session_rows, issuer, devices, audit, clock)
     totp = Totp(database, users, TotpRepository(database, vault), guesses, events, audit, clock)
@@ -168,6 +171,7 @@ async def build(app: App) -> None:
         UserTotpHandlers(users, totp, reauthentication),
         UserPasskeyHandlers(users, passkeys, reauthentication, app.pages),
         ConsentHandlers(database, rows, session_rows, users, app.pages, audit, clock),
+        SessionHandlers(database, users, open_sessions, session_rows, app.pages, audit, clock),
         RoleHandlers(database, users, session_rows, audit, clock),
     )
 

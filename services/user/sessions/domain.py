@@ -6,8 +6,9 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import NamedTuple
 
-from chassis.errors import Unauthenticated
+from chassis.errors import NotFound, Unauthenticated
 from services.user.keys.authentication import Authentication
 
 SESSION_LIFETIME = timedelta(days=90)
@@ -26,6 +27,10 @@ MAX_STORED_TOKENS = 300
 
 class CredentialsInvalid(Unauthenticated):
     """No account that may sign in has this address and password."""
+
+
+class SessionNotFound(NotFound):
+    """There is no session {session_id}."""
 
 
 class RefreshTokenInvalid(Unauthenticated):
@@ -49,6 +54,29 @@ class RefreshOutcome(Enum):
     def granted(self) -> bool:
         """Whether there are tokens for it."""
         return self in (RefreshOutcome.ROTATED, RefreshOutcome.REPEATED)
+
+
+class Place(NamedTuple):
+    """A device such as `Firefox on Linux`, and an IPv4 /24 or IPv6 /48; either may be empty."""
+
+    device: str
+    network: str
+
+
+NOWHERE = Place("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open session. `place` is empty for apps, and where the release before opened it."""
+
+    session_id: str
+    user_id: str
+    place: Place = field(repr=False)
+    client_id: str
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Text, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from chassis.security.encryption import Vault
 from chassis.storage.database import Query, Transaction
 from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.ownership import of_user
@@ -16,7 +17,9 @@ from services.user.sessions.domain import (
     APP_SESSION_LIFETIME,
     MAX_OPEN_SESSIONS,
     MAX_STORED_TOKENS,
+    NOWHERE,
     SESSION_LIFETIME,
+    Place,
     RefreshToken,
     refresh_token_expiry,
     successor,
@@ -24,6 +27,7 @@ from services.user.sessions.domain import (
 from services.user.sessions.tables import refresh_tokens, sessions
 from services.user.users.tables import users
 
+PLACE = "session.place"
 _s, _r = sessions.c, refresh_tokens.c
 
 # Sign-ins of one user run one after the other, so that the number of open sessions stays within its limit.
@@ -60,6 +64,7 @@ _INSERT = Query(
         authenticated_at=bindparam("authenticated_at"),
         client_id=bindparam("client_id"),
         scopes=bindparam("scopes"),
+        place_sealed=bindparam("place_sealed"),
     ),
     name="insert session",
 )
@@ -129,6 +134,13 @@ _USE_TOKEN = Query(
     update(refresh_tokens).where(_r.token_hash == bindparam("hash")).values(used_at=bindparam("now")),
     name="use refresh token",
 )
+# any owner: of a session that the transaction has locked
+_TOUCH = Query(
+    update(sessions)
+    .where(_s.session_id == bindparam("id"), _s.last_used_at.is_distinct_from(bindparam("hour")))
+    .values(last_used_at=bindparam("hour")),
+    name="touch session",
+)
 _surplus_tokens = (
     select(_r.token_hash)
     .where(_r.session_id == bindparam("id"))
@@ -144,13 +156,19 @@ _DELETE_TOKENS = Query(
 class SessionRepository:
     """Sessions and their refresh tokens."""
 
-    def __init__(self, revocations: RevocationRepository, successor_key: bytes) -> None:
-        """`successor_key` derives the refresh token that replaces another."""
+    def __init__(self, revocations: RevocationRepository, vault: Vault) -> None:
         self._revocations = revocations
-        self._successor_key = successor_key
+        self._vault = vault
+        self._successor_key = vault.derive("refresh token successors")
 
     async def insert(
-        self, tx: Transaction, session_id: str, user_id: str, token: str, authentication: Authentication
+        self,
+        tx: Transaction,
+        session_id: str,
+        user_id: str,
+        token: str,
+        authentication: Authentication,
+        place: Place = NOWHERE,
     ) -> None:
         """Insert a session with its first refresh token; ends the oldest one above `MAX_OPEN_SESSIONS`."""
         now = authentication.at
@@ -168,6 +186,7 @@ class SessionRepository:
             authenticated_at=now,
             client_id=None,
             scopes=None,
+            place_sealed=self._vault.seal("\n".join(place).encode(), PLACE),
         )
         await self._insert_token(tx, session_id, token, now, expires_at)
 
@@ -200,6 +219,7 @@ class SessionRepository:
             authenticated_at=authentication.at,
             client_id=client_id,
             scopes=list(scopes),
+            place_sealed=None,
         )
         if token:
             await self._insert_token(tx, session_id, token, now, expires_at)
@@ -230,6 +250,7 @@ class SessionRepository:
         await tx.run(_USE_TOKEN, hash=used.token_hash, now=now)
         await self._insert_token(tx, used.session_id, used.successor, now, used.session_expires_at)
         await tx.run(_DELETE_TOKENS, id=used.session_id)
+        await tx.run(_TOUCH, id=used.session_id, hour=now.replace(minute=0, second=0, microsecond=0))
 
     async def end_in(self, tx: Transaction, session_id: str, now: datetime) -> bool:
         """End a session with its access tokens; returns whether it was open. One that has ended keeps its time."""

@@ -9,15 +9,18 @@ from chassis.rpc.call import Call
 from chassis.storage.database import Database, Transaction
 from services.user.audit.audit import Audit
 from services.user.devices.devices import Devices
+from services.user.devices.domain import family
 from services.user.keys.authentication import Authentication
 from services.user.keys.issuer import AccessToken, Issuer
 from services.user.sessions.domain import (
+    Place,
     RefreshOutcome,
     RefreshTokenInvalid,
     ScopeNotHeld,
     make_refresh_token,
 )
 from services.user.sessions.repository import SessionRepository
+from services.user.throttling.origins import neighbourhood
 from services.user.users.domain import User
 from services.user.users.repository import UserRepository
 
@@ -66,7 +69,8 @@ class Sessions:
         """Insert a session of a user who has just been authenticated by these methods; `issue` then makes its tokens."""
         authentication = Authentication(methods, self._clock.now())
         session_id, refresh = ids.new("ses", authentication.at), make_refresh_token()
-        await self._sessions.insert(tx, session_id, user.user_id, refresh, authentication)
+        place = Place(family(call.header("user-agent")), neighbourhood(call.client_address))
+        await self._sessions.insert(tx, session_id, user.user_id, refresh, authentication, place)
         await self._audit.record(
             tx, call, "session.opened", subject=user.user_id, actor=user.user_id, session_id=session_id
         )

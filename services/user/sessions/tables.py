@@ -33,6 +33,9 @@ sessions = Table(
     # Of a partner's app that acts for the user: which, and what it may do.
     Column("client_id", Text),
     Column("scopes", ARRAY(Text)),
+    # Device and network at sign-in; when it was last refreshed, to the hour.
+    Column("place_sealed", LargeBinary),
+    Column("last_used_at", _TIME),
     Index("sessions_of_user", "user_id", "session_id"),
     Index("sessions_open", "user_id", "session_id", postgresql_where=text("ended_at IS NULL")),
     Index("sessions_expiry", "expires_at"),

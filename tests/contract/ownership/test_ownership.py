@@ -17,8 +17,11 @@ from chassis.app import App
 from chassis.storage.database import Query
 from contract import Caller, Method
 from services.user.authorizations.repository import AuthorizationRepository
+from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.passkeys.domain import Passkey
 from services.user.passkeys.repository import PasskeyRepository
+from services.user.revocations.repository import RevocationRepository
+from services.user.sessions.repository import SessionRepository
 from tests.contract.ownership import ownership
 from tests.contract.ownership.ownership import CONTRACT, OWNED, Actor, Ids, World
 from tests.harness import Harness
@@ -131,8 +134,13 @@ async def user_world(harness: Harness) -> AsyncIterator[World]:
                 await PasskeyRepository(running.app.database, running.app.vault).insert(tx, passkey)
                 allowed = AuthorizationRepository(running.app.database)
                 await allowed.put_consent(tx, user, client.client_id, ("orders.read",), datetime.now(UTC))
+                session, now = ids.new("ses"), datetime.now(UTC)
+                rows = SessionRepository(
+                    RevocationRepository(running.app.database, running.app.clock), running.app.vault
+                )
+                await rows.insert(tx, session, user, session, Authentication((PASSWORD,), now))
             made = {"user_id": user, "partner_id": partner, "client_id": client.client_id}
-            return {**made, "passkey_id": passkey.passkey_id}
+            return {**made, "passkey_id": passkey.passkey_id, "session_id": session}
 
         async def prepare(method: Method, made: Ids) -> None:
             state = {"ReactivateUser": "INACTIVE", "UnlockUser": "LOCKED"}.get(method.name, "ACTIVE")

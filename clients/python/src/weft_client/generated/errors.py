@@ -698,6 +698,18 @@ class ServiceUnavailable(failures.Unavailable):
     domain = 'weft.api.v1'
 
 
+class SessionNotFound(failures.NotFound):
+    """No such session, or not yours. Metadata: `session_id`."""
+
+    reason = 'SESSION_NOT_FOUND'
+    domain = 'weft.user.v1'
+
+    @property
+    def session_id(self) -> str:
+        """The metadata `session_id`; empty where the service left it out."""
+        return self.metadata.get('session_id', '')
+
+
 class ShipmentExceedsOrder(failures.FailedPrecondition):
     """Fewer units of the product remain to be shipped. Metadata: `product_id`, `asked`, `left`."""
 
@@ -981,6 +993,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'SECOND_FACTOR_INVALID'): SecondFactorInvalid,
     ('weft.user.v1', 'SECOND_FACTOR_REQUIRED'): SecondFactorRequired,
     ('weft.api.v1', 'SERVICE_UNAVAILABLE'): ServiceUnavailable,
+    ('weft.user.v1', 'SESSION_NOT_FOUND'): SessionNotFound,
     ('weft.order.v1', 'SHIPMENT_EXCEEDS_ORDER'): ShipmentExceedsOrder,
     ('weft.order.v1', 'SHIPMENT_NOT_FOUND'): ShipmentNotFound,
     ('weft.user.v1', 'SIGN_UP_NOT_FOUND'): SignUpNotFound,
@@ -1071,6 +1084,7 @@ __all__ = [
     'SecondFactorInvalid',
     'SecondFactorRequired',
     'ServiceUnavailable',
+    'SessionNotFound',
     'ShipmentExceedsOrder',
     'ShipmentNotFound',
     'SignUpNotFound',

@@ -28,6 +28,7 @@ from weft.user.v1 import passkey_pb2 as user_passkey_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import personal_data_pb2 as user_personal_data_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
+from weft.user.v1 import session_pb2 as user_session_pb2
 from weft.user.v1 import totp_pb2 as user_totp_pb2
 from weft.user.v1 import user_changes_pb2 as user_user_changes_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
@@ -105,6 +106,9 @@ USER_SERVICE_UNLOCK_USER = Method('/weft.user.v1.UserService/UnlockUser', 'user'
 USER_SERVICE_DELETE_USER = Method('/weft.user.v1.UserService/DeleteUser', 'user', user_personal_data_pb2.DeleteUserRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/LAST_ADMIN', 'weft.user.v1/REAUTHENTICATION_REQUIRED'))
 USER_SERVICE_EXPORT_USER_DATA = Method('/weft.user.v1.UserService/ExportUserData', 'user', user_personal_data_pb2.ExportUserDataRequest, user_personal_data_pb2.ExportUserDataResponse, 15.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/REAUTHENTICATION_REQUIRED'))
 USER_SERVICE_LIST_USERS = Method('/weft.user.v1.UserService/ListUsers', 'user', user_user_service_pb2.ListUsersRequest, user_user_service_pb2.ListUsersResponse, 5.0, repeatable=True)
+USER_SERVICE_LIST_SESSIONS = Method('/weft.user.v1.UserService/ListSessions', 'user', user_session_pb2.ListSessionsRequest, user_session_pb2.ListSessionsResponse, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
+USER_SERVICE_REVOKE_SESSION = Method('/weft.user.v1.UserService/RevokeSession', 'user', user_session_pb2.RevokeSessionRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/SESSION_NOT_FOUND'))
+USER_SERVICE_REVOKE_OTHER_SESSIONS = Method('/weft.user.v1.UserService/RevokeOtherSessions', 'user', user_session_pb2.RevokeOtherSessionsRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
 USER_SERVICE_SET_USER_ROLES = Method('/weft.user.v1.UserService/SetUserRoles', 'user', user_user_roles_pb2.SetUserRolesRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/ROLES_NOT_ASSIGNABLE', 'weft.user.v1/LAST_ADMIN'))
 USER_SERVICE_LIST_PASSKEYS = Method('/weft.user.v1.UserService/ListPasskeys', 'user', user_passkey_pb2.ListPasskeysRequest, user_passkey_pb2.ListPasskeysResponse, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
 USER_SERVICE_UPDATE_PASSKEY = Method('/weft.user.v1.UserService/UpdatePasskey', 'user', user_passkey_pb2.UpdatePasskeyRequest, user_passkey_pb2.Passkey, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/PASSKEY_NOT_FOUND'))
@@ -185,6 +189,9 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'users.delete_user': USER_SERVICE_DELETE_USER,
     'users.export_user_data': USER_SERVICE_EXPORT_USER_DATA,
     'users.list_users': USER_SERVICE_LIST_USERS,
+    'users.list_sessions': USER_SERVICE_LIST_SESSIONS,
+    'users.revoke_session': USER_SERVICE_REVOKE_SESSION,
+    'users.revoke_other_sessions': USER_SERVICE_REVOKE_OTHER_SESSIONS,
     'users.set_user_roles': USER_SERVICE_SET_USER_ROLES,
     'users.list_passkeys': USER_SERVICE_LIST_PASSKEYS,
     'users.update_passkey': USER_SERVICE_UPDATE_PASSKEY,

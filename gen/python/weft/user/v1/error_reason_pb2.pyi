@@ -98,6 +98,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No such passkey, or not yours."""
     PASSKEY_LIMIT_REACHED: _ErrorReason.ValueType  # 77
     """The user has as many passkeys as one may have; delete one first."""
+    SESSION_NOT_FOUND: _ErrorReason.ValueType  # 100
+    """No such session, or not yours."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -178,4 +180,6 @@ PASSKEY_NOT_FOUND: ErrorReason.ValueType  # 76
 """No such passkey, or not yours."""
 PASSKEY_LIMIT_REACHED: ErrorReason.ValueType  # 77
 """The user has as many passkeys as one may have; delete one first."""
+SESSION_NOT_FOUND: ErrorReason.ValueType  # 100
+"""No such session, or not yours."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

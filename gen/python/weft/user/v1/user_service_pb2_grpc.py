@@ -7,6 +7,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.user.v1 import consent_pb2 as weft_dot_user_dot_v1_dot_consent__pb2
 from weft.user.v1 import passkey_pb2 as weft_dot_user_dot_v1_dot_passkey__pb2
 from weft.user.v1 import personal_data_pb2 as weft_dot_user_dot_v1_dot_personal__data__pb2
+from weft.user.v1 import session_pb2 as weft_dot_user_dot_v1_dot_session__pb2
 from weft.user.v1 import totp_pb2 as weft_dot_user_dot_v1_dot_totp__pb2
 from weft.user.v1 import user_changes_pb2 as weft_dot_user_dot_v1_dot_user__changes__pb2
 from weft.user.v1 import user_pb2 as weft_dot_user_dot_v1_dot_user__pb2
@@ -97,6 +98,21 @@ class UserServiceStub:
                 '/weft.user.v1.UserService/ListUsers',
                 request_serializer=weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersRequest.SerializeToString,
                 response_deserializer=weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/weft.user.v1.UserService/ListSessions',
+                request_serializer=weft_dot_user_dot_v1_dot_session__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_session__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.RevokeSession = channel.unary_unary(
+                '/weft.user.v1.UserService/RevokeSession',
+                request_serializer=weft_dot_user_dot_v1_dot_session__pb2.RevokeSessionRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RevokeOtherSessions = channel.unary_unary(
+                '/weft.user.v1.UserService/RevokeOtherSessions',
+                request_serializer=weft_dot_user_dot_v1_dot_session__pb2.RevokeOtherSessionsRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.SetUserRoles = channel.unary_unary(
                 '/weft.user.v1.UserService/SetUserRoles',
@@ -236,6 +252,29 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSessions(self, request, context):
+        """Lists the open sessions of a user, newest first. Users see their own, operators all.
+
+        A user has at most 50, and 50 of each app; one more ends the oldest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeSession(self, request, context):
+        """Ends a session with all its tokens, everywhere within 5 seconds. Ending one that has ended changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeOtherSessions(self, request, context):
+        """Ends all sessions of the caller but the one that the call is made with, also those of apps.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetUserRoles(self, request, context):
         """Sets a person's roles, and signs them out everywhere: their next sign-in gives them the scopes of the new roles.
 
@@ -354,6 +393,21 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.ListUsers,
                     request_deserializer=weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersRequest.FromString,
                     response_serializer=weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=weft_dot_user_dot_v1_dot_session__pb2.ListSessionsRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_session__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'RevokeSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeSession,
+                    request_deserializer=weft_dot_user_dot_v1_dot_session__pb2.RevokeSessionRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RevokeOtherSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeOtherSessions,
+                    request_deserializer=weft_dot_user_dot_v1_dot_session__pb2.RevokeOtherSessionsRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'SetUserRoles': grpc.unary_unary_rpc_method_handler(
                     servicer.SetUserRoles,
@@ -694,6 +748,87 @@ class UserService:
             '/weft.user.v1.UserService/ListUsers',
             weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersRequest.SerializeToString,
             weft_dot_user_dot_v1_dot_user__service__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/ListSessions',
+            weft_dot_user_dot_v1_dot_session__pb2.ListSessionsRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_session__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/RevokeSession',
+            weft_dot_user_dot_v1_dot_session__pb2.RevokeSessionRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeOtherSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.UserService/RevokeOtherSessions',
+            weft_dot_user_dot_v1_dot_session__pb2.RevokeOtherSessionsRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,6 +9,7 @@ from grpc import aio as _aio
 from weft.user.v1 import consent_pb2 as _consent_pb2
 from weft.user.v1 import passkey_pb2 as _passkey_pb2
 from weft.user.v1 import personal_data_pb2 as _personal_data_pb2
+from weft.user.v1 import session_pb2 as _session_pb2
 from weft.user.v1 import totp_pb2 as _totp_pb2
 from weft.user.v1 import user_changes_pb2 as _user_changes_pb2
 from weft.user.v1 import user_pb2 as _user_pb2
@@ -66,6 +67,15 @@ class UserServiceStub:
     """Returns the users with the given IDs, in no order and without addresses and metadata. IDs that do not exist are omitted."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
     """Lists users, newest first. A partner sees its own users, an operator all."""
+    ListSessions: _aio.UnaryUnaryMultiCallable[_session_pb2.ListSessionsRequest, _session_pb2.ListSessionsResponse]
+    """Lists the open sessions of a user, newest first. Users see their own, operators all.
+
+    A user has at most 50, and 50 of each app; one more ends the oldest.
+    """
+    RevokeSession: _aio.UnaryUnaryMultiCallable[_session_pb2.RevokeSessionRequest, _empty_pb2.Empty]
+    """Ends a session with all its tokens, everywhere within 5 seconds. Ending one that has ended changes nothing."""
+    RevokeOtherSessions: _aio.UnaryUnaryMultiCallable[_session_pb2.RevokeOtherSessionsRequest, _empty_pb2.Empty]
+    """Ends all sessions of the caller but the one that the call is made with, also those of apps."""
     SetUserRoles: _aio.UnaryUnaryMultiCallable[_user_roles_pb2.SetUserRolesRequest, _user_pb2.User]
     """Sets a person's roles, and signs them out everywhere: their next sign-in gives them the scopes of the new roles.
 
@@ -200,6 +210,33 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_service_pb2.ListUsersRequest, _abc.Awaitable[_user_service_pb2.ListUsersResponse]],
     ) -> _abc.Awaitable[_user_service_pb2.ListUsersResponse]:
         """Lists users, newest first. A partner sees its own users, an operator all."""
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _session_pb2.ListSessionsRequest,
+        context: _aio.ServicerContext[_session_pb2.ListSessionsRequest, _abc.Awaitable[_session_pb2.ListSessionsResponse]],
+    ) -> _abc.Awaitable[_session_pb2.ListSessionsResponse]:
+        """Lists the open sessions of a user, newest first. Users see their own, operators all.
+
+        A user has at most 50, and 50 of each app; one more ends the oldest.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeSession(
+        self,
+        request: _session_pb2.RevokeSessionRequest,
+        context: _aio.ServicerContext[_session_pb2.RevokeSessionRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Ends a session with all its tokens, everywhere within 5 seconds. Ending one that has ended changes nothing."""
+
+    @_abc_1.abstractmethod
+    def RevokeOtherSessions(
+        self,
+        request: _session_pb2.RevokeOtherSessionsRequest,
+        context: _aio.ServicerContext[_session_pb2.RevokeOtherSessionsRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Ends all sessions of the caller but the one that the call is made with, also those of apps."""
 
     @_abc_1.abstractmethod
     def SetUserRoles(

@@ -30,6 +30,7 @@ from weft.user.v1 import passkey_pb2 as user_passkey_pb2
 from weft.user.v1 import password_pb2 as user_password_pb2
 from weft.user.v1 import personal_data_pb2 as user_personal_data_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
+from weft.user.v1 import session_pb2 as user_session_pb2
 from weft.user.v1 import totp_pb2 as user_totp_pb2
 from weft.user.v1 import user_changes_pb2 as user_user_changes_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
@@ -1138,6 +1139,9 @@ class AsyncUsers:
         self._delete_user = parts.AsyncUnary(connection, methods.USER_SERVICE_DELETE_USER, auth)
         self._export_user_data = parts.AsyncUnary(connection, methods.USER_SERVICE_EXPORT_USER_DATA, auth)
         self._list_users = parts.AsyncUnary(connection, methods.USER_SERVICE_LIST_USERS, auth)
+        self._list_sessions = parts.AsyncUnary(connection, methods.USER_SERVICE_LIST_SESSIONS, auth)
+        self._revoke_session = parts.AsyncUnary(connection, methods.USER_SERVICE_REVOKE_SESSION, auth)
+        self._revoke_other_sessions = parts.AsyncUnary(connection, methods.USER_SERVICE_REVOKE_OTHER_SESSIONS, auth)
         self._set_user_roles = parts.AsyncUnary(connection, methods.USER_SERVICE_SET_USER_ROLES, auth)
         self._list_passkeys = parts.AsyncUnary(connection, methods.USER_SERVICE_LIST_PASSKEYS, auth)
         self._update_passkey = parts.AsyncUnary(connection, methods.USER_SERVICE_UPDATE_PASSKEY, auth)
@@ -1448,6 +1452,78 @@ class AsyncUsers:
             create_time_to=arguments.plain(create_time_to),
         )
         return parts.AsyncPages(self._list_users, request, 'users', timeout)
+
+    def list_sessions(
+        self,
+        *,
+        user_id: str,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.AsyncPages[user_session_pb2.Session, user_session_pb2.ListSessionsResponse]:
+        """Lists the open sessions of a user, newest first. Users see their own, operators all.
+
+        A user has at most 50, and 50 of each app; one more ends the oldest.
+
+        Args:
+            user_id: Prefix `usr_`, or `me`.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+        """
+        request = user_session_pb2.ListSessionsRequest(
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+            user_id=user_id,
+        )
+        return parts.AsyncPages(self._list_sessions, request, 'sessions', timeout)
+
+    async def revoke_session(
+        self,
+        *,
+        user_id: str,
+        session_id: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Ends a session with all its tokens, everywhere within 5 seconds. Ending one that has ended changes nothing.
+
+        Args:
+            user_id: Prefix `usr_`, or `me`.
+            session_id: Prefix `ses_`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+            SessionNotFound: No such session, or not yours. Metadata: `session_id`.
+        """
+        request = user_session_pb2.RevokeSessionRequest(
+            user_id=user_id,
+            session_id=session_id,
+        )
+        await self._revoke_session(request, timeout)
+
+    async def revoke_other_sessions(
+        self,
+        *,
+        user_id: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Ends all sessions of the caller but the one that the call is made with, also those of apps.
+
+        Args:
+            user_id: Prefix `usr_`, or `me`: the caller.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            UserNotFound: No such user, or not yours. Metadata: `user_id`.
+        """
+        request = user_session_pb2.RevokeOtherSessionsRequest(
+            user_id=user_id,
+        )
+        await self._revoke_other_sessions(request, timeout)
 
     async def set_user_roles(
         self,
