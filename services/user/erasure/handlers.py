@@ -17,6 +17,7 @@ from services.user.auth.reauthentication import Reauthentication
 from services.user.erasure import worker
 from services.user.erasure.export import MAX_RECORDS, Export
 from services.user.erasure.repository import PersonRepository
+from services.user.lifecycle.handlers import refuse_below
 from services.user.roles.handlers import Admins
 from services.user.sessions.repository import SessionRepository
 from services.user.users.domain import DELETED, User, UserNotFound
@@ -58,11 +59,12 @@ class ErasureHandlers:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             await Admins().keep_one(tx, user_id)
-            user = await self._users.lock(tx, user_id)
+            user = await self._users.lock_erased(tx, user_id)
             if user is None or not ownership.may_see_user(call.caller, user_id, user.partner_id, user.mode):
                 raise UserNotFound(user_id=request.user_id)
             if user.state == DELETED:
                 return Empty()
+            refuse_below(user, call.caller)
             await self._sessions.end_others(tx, user_id, "", now)
             if not user.partner_id:
                 await self._sign_ups.delete_all(tx, user.email)
@@ -105,8 +107,6 @@ class ExportHandlers:
     async def _visible(self, named: str, call: Call) -> User:
         user_id = call.caller.user_id if named == "me" else named
         user = await self._users.get(user_id) if user_id else None
-        if user is None or user.state == DELETED:
-            raise UserNotFound(user_id=named)
-        if not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
+        if user is None or not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
             raise UserNotFound(user_id=named)
         return user

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, bindparam, null, update
+from sqlalchemy import LargeBinary, Table, bindparam, null, update
 
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Transaction
@@ -94,7 +94,11 @@ class PersonRepository:
 
 
 def _shown(table: Table) -> list[str]:
-    names = [column.name for column in table.columns if not column.name.endswith(_HIDDEN)]
+    names = [
+        each.name
+        for each in table.columns
+        if not isinstance(each.type, LargeBinary) and not each.name.endswith(_HIDDEN)
+    ]
     return names if set(names) - {"user_id"} else []
 
 

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from weft.user.v1 import events_pb2, user_changes_pb2, user_pb2
 
 from chassis.clock import Clock
-from chassis.errors import RequestInvalid
+from chassis.errors import RequestInvalid, ScopeMissing
 from chassis.rpc.call import Call
 from chassis.rpc.requests import masks
 from chassis.security.identity import Identity
@@ -20,7 +20,8 @@ from services.user.roles.handlers import Admins
 from services.user.sessions.repository import SessionRepository
 from services.user.users import updates
 from services.user.users.domain import (
-    DELETED,
+    ADMIN,
+    OPERATOR,
     ChangeNeedsVerification,
     User,
     UserNotFound,
@@ -32,6 +33,7 @@ from services.user.users.messages import addresses_of, to_message
 from services.user.users.profile import normal_addresses, normal_time_zone
 from services.user.users.repository import UserRepository
 
+ADMINISTER = "users.admin"
 _STAMPS = frozenset({"phone_verified_at"})
 
 
@@ -107,6 +109,7 @@ class UserChangeHandlers:
             changed = change(user, now)
             await updates.save(tx, self._users, changed)
             if closes:
+                refuse_below(user, call.caller)
                 await self._sessions.end_others(tx, user.user_id, "", now)
             await self._audit.record(tx, call, action, subject=user.user_id, fields=("state",))
             event = payload(user_id=user.user_id, of_partner=bool(user.partner_id))
@@ -116,13 +119,17 @@ class UserChangeHandlers:
         return reply
 
 
+def refuse_below(user: User, caller: Identity) -> None:
+    """Raise `ScopeMissing` where an operator closes the account of another operator without being an admin."""
+    if {OPERATOR, ADMIN} & set(user.roles) and user.user_id != caller.user_id and ADMINISTER not in caller.scopes:
+        raise ScopeMissing(scope=ADMINISTER)
+
+
 async def lock_visible(tx: Transaction, users: UserRepository, named: str, caller: Identity) -> User:
-    """A user of the caller's, locked until the transaction ends. Raises `UserNotFound`, also for one that was erased."""
+    """A user of the caller's, locked until the transaction ends. Raises `UserNotFound`."""
     user_id = caller.user_id if named == "me" else named
     user = await users.lock(tx, user_id) if user_id else None
-    if user is None or user.state == DELETED:
-        raise UserNotFound(user_id=named)
-    if not ownership.may_see_user(caller, user.user_id, user.partner_id, user.mode):
+    if user is None or not ownership.may_see_user(caller, user.user_id, user.partner_id, user.mode):
         raise UserNotFound(user_id=named)
     return user
 

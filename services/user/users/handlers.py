@@ -19,7 +19,6 @@ from services.user.audit.audit import Audit
 from services.user.users.domain import (
     ACTIVE,
     CUSTOMER,
-    DELETED,
     INITIAL,
     ChangeNeedsVerification,
     User,
@@ -79,18 +78,14 @@ class UserHandlers:
         caller = call.caller
         user_id = caller.user_id if request.user_id == "me" else request.user_id
         user = await self._users.get(user_id) if user_id else None
-        if (
-            user is None
-            or user.state == DELETED
-            or not ownership.may_see_user(caller, user.user_id, user.partner_id, user.mode)
-        ):
+        if user is None or not ownership.may_see_user(caller, user.user_id, user.partner_id, user.mode):
             raise UserNotFound(user_id=request.user_id)
         return to_message(user)
 
     async def BatchGetUsers(self, request: pb.BatchGetUsersRequest, _: Call) -> pb.BatchGetUsersResponse:
         """The users that exist, for other services."""
         found = await self._users.get_many(request.user_ids)
-        return pb.BatchGetUsersResponse(users=[to_short_message(user) for user in found if user.state != DELETED])
+        return pb.BatchGetUsersResponse(users=[to_short_message(user) for user in found])
 
     async def ListUsers(self, request: pb.ListUsersRequest, call: Call) -> pb.ListUsersResponse:
         """A partner's own users; all for an operator."""

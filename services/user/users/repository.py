@@ -15,7 +15,7 @@ from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction, violated
 from chassis.storage.lookups import Lookup
 from services.user.users import listing, messages
-from services.user.users.domain import ACTIVE, EmailTaken, ExternalReferenceTaken, User, fold
+from services.user.users.domain import ACTIVE, DELETED, EmailTaken, ExternalReferenceTaken, User, fold
 from services.user.users.tables import users
 
 EMAIL, DISPLAY_NAME, PHONE, PROFILE = "user.email", "user.display_name", "user.phone", "user.profile"
@@ -162,7 +162,7 @@ class UserRepository:
     async def get_many(self, user_ids: Sequence[str]) -> list[User]:
         """The users that exist, in no order."""
         rows = await self._by_id.find_all([(user_id,) for user_id in sorted(set(user_ids))])
-        return [self._open(row) for row in rows if row is not None]
+        return [user for row in rows if (user := self._user(row)) is not None]
 
     async def get_person(self, email: str) -> User | None:
         """The user with an address who belongs to no partner."""
@@ -175,6 +175,11 @@ class UserRepository:
     async def lock(self, tx: Transaction, user_id: str) -> User | None:
         """A user, locked until the transaction ends."""
         return self._user(await tx.first(_LOCK, user_id=user_id))
+
+    async def lock_erased(self, tx: Transaction, user_id: str) -> User | None:
+        """The same, also of a user who was erased."""
+        row = await tx.first(_LOCK, user_id=user_id)
+        return None if row is None else self._open(row)
 
     async def list(self, limit: int, after: str, filters: dict[str, Any]) -> list[User]:
         """Up to `limit` users older than `after`, newest first.
@@ -272,7 +277,8 @@ class UserRepository:
         }
 
     def _user(self, row: Row | None) -> User | None:
-        return None if row is None else self._open(row)
+        # Of who was erased there is a row without a user.
+        return None if row is None or row.state == DELETED else self._open(row)
 
     def _open(self, row: Row) -> User:
         profile = user_pb2.User()

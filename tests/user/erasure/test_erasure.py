@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
+from weft.api.v1 import scope_pb2
 from weft.notification.v1 import inbox_service_pb2, inbox_service_pb2_grpc, personal_data_service_pb2_grpc
 from weft.notification.v1.personal_data_service_pb2 import ErasePersonalDataRequest, ReadPersonalDataRequest
 from weft.user.v1 import user_pb2
 from weft.user.v1.personal_data_pb2 import DeleteUserRequest, ExportUserDataRequest
+from weft.user.v1.user_changes_pb2 import LockUserRequest
+from weft.user.v1.user_roles_pb2 import SetUserRolesRequest
 from weft.user.v1.user_service_pb2 import BatchGetUsersRequest, GetUserRequest, ListUsersRequest
 
 from chassis import ids
 from chassis.clock import FixedClock
 from chassis.storage.database import Query
+from services.notification import tables as notification_tables
+from services.user import tables as user_tables
 from services.user.__main__ import build
 from tests.harness import Harness, Running, assert_refused
 from tests.notification import sample_events
@@ -253,3 +258,26 @@ async def test_only_the_user_service_may_ask(mesh: Mesh) -> None:
         for call in calls:
             await assert_refused(call, "CALLER_NOT_ALLOWED")
         await channel.close()
+
+
+def test_whatever_belongs_to_a_person_is_erased_with_them() -> None:
+    # Anonymised, deleted in parts, the mark itself, and what the release before wrote, which ends within a day.
+    of_their_own = {"users", "notifications", "erased_persons", "verification_codes"}
+    for metadata in (user_tables.metadata, notification_tables.metadata):
+        for table in metadata.sorted_tables:
+            if "user_id" in table.columns and table.name not in of_their_own:
+                assert table.info.get("owner") == ("user_id",), f"{table.name}: say who erases its rows"
+
+
+async def test_an_operator_does_not_close_or_erase_the_account_of_another_without_being_an_admin(mesh: Mesh) -> None:
+    world, boss, ada = mesh.world, await mesh.world.operator(), await mesh.world.person("ada")
+    roles = [scope_pb2.ROLE_OPERATOR]
+    await world.users.SetUserRoles(SetUserRolesRequest(user_id=ada.user_id, roles=roles), metadata=boss.metadata)
+    ada.tokens = await world.sign_in(ada.email, ada.password)
+    bob = await world.person("bob")
+    await world.users.SetUserRoles(SetUserRolesRequest(user_id=bob.user_id, roles=roles), metadata=boss.metadata)
+    await assert_refused(delete(mesh, ada, bob.user_id), "SCOPE_MISSING", scope="users.admin")
+    lock = world.users.LockUser(LockUserRequest(user_id=bob.user_id), metadata=ada.metadata)
+    await assert_refused(lock, "SCOPE_MISSING", scope="users.admin")
+    await delete(mesh, boss, bob.user_id)
+    await delete(mesh, ada)
