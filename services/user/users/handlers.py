@@ -93,7 +93,7 @@ class UserHandlers:
         if call.caller.is_partner:
             filters |= {"partner_id": call.caller.partner_id, "mode": call.caller.mode}
         if request.states:
-            filters["states"] = sorted(state_name(state) for state in request.states)
+            filters["states"] = sorted({state_name(state) for state in request.states})
         if request.email:
             filters["email"] = request.email
         if request.external_reference:

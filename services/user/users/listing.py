@@ -7,7 +7,7 @@ read of any. A statement returns no more than `MAX_LIST_BYTES` of profiles, whic
 from datetime import datetime, timedelta
 from functools import cache
 
-from sqlalchemy import ARRAY, LargeBinary, Text, any_, bindparam, column, func, literal_column, select, true
+from sqlalchemy import ARRAY, LargeBinary, any_, bindparam, column, func, literal_column, select, union_all
 
 from chassis import ids
 from chassis.storage.database import Query
@@ -30,14 +30,23 @@ _FILTERS = {
 
 
 @cache
-def query(names: frozenset[str]) -> Query:
-    """A page by the given filters, newest first. Parameters of times are those of `bounds`, too."""
-    conditions = [_FILTERS[name] for name in sorted(names - {"states"})]
-    if "states" in names:
-        wanted = func.unnest(bindparam("states", type_=ARRAY(Text))).table_valued("state").render_derived("wanted")
-        page = select(users).where(_u.state == wanted.c.state, *conditions)
-        page_of_state = page.order_by(_u.user_id.desc()).limit(bindparam("limit")).lateral("u")
-        found = select(page_of_state).select_from(wanted.join(page_of_state, true()))
+def query(names: frozenset[str], states: tuple[str, ...] = ()) -> Query:
+    """A page by the given filters, newest first. Parameters of times are those of `bounds`, too.
+
+    States are written into the statement, not bound: only so does the planner know that few users are LOCKED, and does not
+    look through all of them from the newest on.
+    """
+    conditions = [_FILTERS[name] for name in sorted(names)]
+    if states:
+        pages = [
+            select(users)
+            .where(_u.state == literal_column(f"'{state}'"), *conditions)
+            .order_by(_u.user_id.desc())
+            .limit(bindparam("limit"))
+            for state in states
+        ]
+        merged = union_all(*(select(page.subquery()) for page in pages)).subquery("merged")
+        found = select(merged)
     else:
         found = select(users).where(_u.state != literal_column(f"'{DELETED}'"), *conditions)
     rows = found.order_by(column("user_id").desc()).limit(bindparam("limit")).subquery("rows")

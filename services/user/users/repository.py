@@ -190,7 +190,7 @@ class UserRepository:
         if "email" in values:
             email, among = values.pop("email"), [filters["mode"]] if "mode" in filters else modes.ALL
             values["email_lookups"] = [self.lookup(email, mode) for mode in among]
-        statement = listing.query(frozenset(values))
+        statement = listing.query(frozenset(values) - {"states"}, tuple(values.pop("states", ())))
         values |= listing.bounds(filters.get("created_from"), filters.get("created_to"))
         return [self._open(row) for row in await self._database.all(statement, limit=limit, **values)]
 

@@ -162,5 +162,6 @@ async def test_a_list_is_filtered_by_the_time_of_creation_and_by_several_states(
     await world.users.LockUser(LockUserRequest(user_id=ids[2]), metadata=acme)
     states = [user_pb2.USER_STATE_LOCKED, user_pb2.USER_STATE_INACTIVE]
     assert await listed(states=states) == [ids[2], ids[1]]
+    assert await listed(states=[*states, *states]) == [ids[2], ids[1]]
     assert await listed(states=states, page_size=1) == [ids[2]]
     assert await listed(states=[user_pb2.USER_STATE_ACTIVE], create_time_to=last) == [ids[0]]
