@@ -48,7 +48,8 @@ class Method:
     """What an RPC is.
 
     `path` is the gRPC path, `scope` is as tokens write it, `deadline` is in seconds, `errors` are the reasons of its own
-    package, `audit` the actions that it may write to the audit trail. `location` is the path template of the resource that a success with 201 creates; otherwise empty.
+    package, `audit` the actions that it may write to the audit trail. `location` is the
+    path template of the resource that a success with 201 creates; otherwise empty. `cookie`: whether cookies reach it.
     """
 
     service: str
@@ -73,6 +74,7 @@ class Method:
     errors: tuple[Reason, ...]
     audit: tuple[str, ...]
     unaudited_because: str
+    cookie: bool
     apps: bool
     comment: str
 

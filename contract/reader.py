@@ -155,6 +155,7 @@ class Contract:
             errors=tuple(self._declared(method, policy.errors)),
             audit=tuple(policy.audit),
             unaudited_because=policy.unaudited_because,
+            cookie=policy.cookie,
             apps=policy.apps or scope is not None,
             comment=self.comment(method.full_name),
         )

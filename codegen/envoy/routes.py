@@ -103,6 +103,8 @@ def _call(contract: Contract, method: Method, balanced: Json) -> Json:
     """Where a call goes, once it has the gRPC path of the RPC for which its token and limit were checked."""
     route = _trusted(method, balanced)
     route["match"]["headers"].append(_exactly(RPC, method.path))
+    if not method.cookie:  # nobody else has a use for cookies, and no reply sets one
+        route |= {"request_headers_to_remove": ["cookie"], "response_headers_to_remove": ["set-cookie"]}
     return route | {
         # The edge's own answers have them added too, but no host, and a header without a value is left out.
         "response_headers_to_add": [*route.get("response_headers_to_add", ()), header(SERVED, "%UPSTREAM_HOST%")],

@@ -30,6 +30,11 @@ COMPONENTS: Json = {
         "schema": {"type": "string", "format": "uri-reference"},
         "required": True,
     },
+    "set-cookie": {
+        "description": "The cookie `__Secure-weft-refresh` with the refresh token, where it is kept there; HttpOnly, Secure, "
+        "SameSite=Strict, for `/v1/auth:refresh` alone. Over plain HTTP, in development, it is `weft-refresh` without Secure.",
+        "schema": _TEXT,
+    },
     "idempotency-replayed": {
         "description": "`true` where the answer is that of an earlier request with the same key.",
         "schema": {"type": "string", "const": "true"},
@@ -46,6 +51,14 @@ IDEMPOTENCY_KEY: Json = {
     "the first reply, and nothing happens twice.",
 }
 
+CSRF: Json = {
+    "name": "x-weft-csrf",
+    "in": "header",
+    "schema": {"type": "string", "const": "1"},
+    "required": False,
+    "description": "Needed by Refresh where the refresh token is in the cookie: no page of another origin can send it.",
+}
+
 
 def of_success(method: Method) -> Json:
     """References to the headers of a method's success."""
@@ -54,6 +67,8 @@ def of_success(method: Method) -> Json:
         names.append("location")
     if method.key in (Key.REQUIRED, Key.ACCEPTED):
         names.append("idempotency-replayed")
+    if method.cookie:
+        names.append("set-cookie")
     return _references(names)
 
 

@@ -37,6 +37,8 @@ class Operations:
         parameters = [*self._path(method, message), *self._query(method, message)]
         if method.key in (Key.REQUIRED, Key.ACCEPTED):
             parameters.append(headers.IDEMPOTENCY_KEY | {"required": method.key is Key.REQUIRED})
+        if method.cookie and any(reason.name == "CROSS_SITE_REQUEST" for reason in method.errors):
+            parameters.append(headers.CSRF)
         if parameters:
             said["parameters"] = parameters
         if method.route.body:

@@ -102,7 +102,7 @@ M["weft.user.v1.DecideConsentRequest"].fields = {authorizationRequest = M["weft.
 M["weft.user.v1.DisableTotpRequest"].fields = {password = S.string, recoveryCode = S.string, recovery_code = S.string, totpCode = S.string, totp_code = S.string}
 M["weft.user.v1.EnrollTotpRequest"].fields = {password = S.string, recoveryCode = S.string, recovery_code = S.string, totpCode = S.string, totp_code = S.string}
 M["weft.user.v1.FinishPasskeyRegistrationRequest"].fields = {credential = {kind = "object", what = "an object"}, displayName = S.string, display_name = S.string}
-M["weft.user.v1.FinishPasskeySignInRequest"].fields = {credential = {kind = "object", what = "an object"}}
+M["weft.user.v1.FinishPasskeySignInRequest"].fields = {credential = {kind = "object", what = "an object"}, keepInCookie = S.bool, keep_in_cookie = S.bool}
 M["weft.user.v1.LockUserRequest"].fields = {etag = S.string, userId = S.string, user_id = S.string}
 M["weft.user.v1.Partner"].fields = {createTime = S.timestamp, create_time = S.timestamp, displayName = S.string, display_name = S.string, etag = S.string, partnerId = S.string, partner_id = S.string, plan = {kind = "scalar", names = E["weft.api.v1.Plan"], test = "enum", what = "one of PLAN_FREE, PLAN_STANDARD, PLAN_PREMIUM"}, scopes = {kind = "list", of = S.string, what = "an array"}, state = {kind = "scalar", names = E["weft.user.v1.PartnerState"], test = "enum", what = "one of PARTNER_STATE_ACTIVE, PARTNER_STATE_SUSPENDED"}, updateTime = S.timestamp, update_time = S.timestamp}
 M["weft.user.v1.Passkey"].fields = {backedUp = S.bool, backed_up = S.bool, createTime = S.timestamp, create_time = S.timestamp, displayName = S.string, display_name = S.string, etag = S.string, lastUseTime = S.timestamp, last_use_time = S.timestamp, passkeyId = S.string, passkey_id = S.string, userId = S.string, user_id = S.string}
@@ -118,7 +118,7 @@ M["weft.user.v1.ResetPasswordRequest"].fields = {code = S.string, email = S.stri
 M["weft.user.v1.RevokeOtherSessionsRequest"].fields = {userId = S.string, user_id = S.string}
 M["weft.user.v1.RotateClientSecretRequest"].fields = {clientId = S.string, client_id = S.string, endOthers = S.bool, end_others = S.bool, partnerId = S.string, partner_id = S.string, secretLifetimeDays = S.int32, secret_lifetime_days = S.int32}
 M["weft.user.v1.SetUserRolesRequest"].fields = {etag = S.string, roles = {kind = "list", of = {kind = "scalar", names = E["weft.api.v1.Role"], test = "enum", what = "one of ROLE_CUSTOMER, ROLE_OPERATOR, ROLE_ADMIN"}, what = "an array"}, userId = S.string, user_id = S.string}
-M["weft.user.v1.SignInRequest"].fields = {email = S.string, password = S.string, recoveryCode = S.string, recovery_code = S.string, totpCode = S.string, totp_code = S.string}
+M["weft.user.v1.SignInRequest"].fields = {email = S.string, keepInCookie = S.bool, keep_in_cookie = S.bool, password = S.string, recoveryCode = S.string, recovery_code = S.string, totpCode = S.string, totp_code = S.string}
 M["weft.user.v1.SignOutRequest"].fields = {}
 M["weft.user.v1.SignUpRequest"].fields = {displayName = S.string, display_name = S.string, email = S.string, locale = S.string, password = S.string}
 M["weft.user.v1.SuspendPartnerRequest"].fields = {partnerId = S.string, partner_id = S.string}

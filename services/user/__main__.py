@@ -13,6 +13,7 @@ from services.user.accounts.repository import SignUpRepository
 from services.user.audit.audit import Audit
 from services.user.audit.handlers import AuditHandlers
 from services.user.audit.repository import AuditRepository
+from services.user.auth.cookies import RefreshCookie
 from services.user.auth.handlers import AuthHandlers
 from services.user.auth.passkey_handlers import PasskeyHandlers, UserPasskeyHandlers
 from services.user.auth.reauthentication import Reauthentication
@@ -112,6 +113,7 @@ async def build(app: App) -> None:
     passkeys = Passkeys(database, users, passkey_rows, party, sessions, presented, origins, events, audit, clock)
     sign_in = SignIn(users, passwords, sign_ins, totp, sessions, passkeys, origins)
     reauthentication = Reauthentication(clock)
+    cookie = RefreshCookie(issuer.name)
     mails = MailBudget(app.cache, app.settings.mails_of_network)
     code_rows = CodeRepository(database, vault)
     codes = Codes(code_rows, users, app.outbox, audit, clock)
@@ -140,9 +142,9 @@ async def build(app: App) -> None:
     app.add_service("weft.user.v1.RevocationService", RevocationHandlers(feed))
     app.add_service(
         "weft.user.v1.AuthService",
-        AuthHandlers(accounts, sign_in, sessions, origins, mails, verifications),
+        AuthHandlers(accounts, sign_in, sessions, origins, mails, verifications, cookie),
         TotpHandlers(totp, confirmation, origins),
-        PasskeyHandlers(users, passkeys, totp, confirmation, reauthentication, origins),
+        PasskeyHandlers(users, passkeys, totp, confirmation, reauthentication, origins, cookie),
         PasswordHandlers(changes, confirmation, origins, mails, resets),
         EmailHandlers(email_changes, confirmation, origins, mails),
         PhoneHandlers(phones, origins),

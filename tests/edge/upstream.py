@@ -2,7 +2,7 @@
 
 Request headers steer it: `x-test-sleep` and `x-test-hold` (seconds before an answer, and before the end of a stream), `x-test-error` (`NOT_FOUND`, or `bare:NOT_FOUND` without details),
 `x-test-bytes` (length of a reply's first string), `x-test-trailer` (length of a trailer of an error), `x-test-violations`
-(fields of a request that is invalid). It answers as the chassis does: success codes as `x-http-status`.
+(fields of a request that is invalid), `x-test-cookie` (a `set-cookie` of the reply). It answers as the chassis does: success codes as `x-http-status`.
 """
 
 import json
@@ -90,6 +90,8 @@ class Upstream(grpc.GenericRpcHandler):
         headers = [("x-request-id", metadata.get("x-request-id", ""))]
         if method.success != 200:
             headers.append(("x-http-status", str(method.success)))
+        if "x-test-cookie" in metadata:
+            headers.append(("set-cookie", metadata["x-test-cookie"]))
         if method.success == 201:
             headers.append(("location", "/v1/things/1"))
         context.send_initial_metadata(headers)

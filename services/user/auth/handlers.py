@@ -3,8 +3,10 @@
 from google.protobuf.empty_pb2 import Empty
 from weft.user.v1 import auth_service_pb2 as pb
 
+from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
 from services.user.accounts.accounts import Accounts
+from services.user.auth.cookies import RefreshCookie
 from services.user.auth.sign_in import SignIn
 from services.user.passwords.rules import refuse_weak
 from services.user.sessions.sessions import Sessions, TokenPair
@@ -32,6 +34,7 @@ class AuthHandlers:
         origins: Origins,
         mails: MailBudget,
         verifications: AttemptLimiter,
+        cookie: RefreshCookie,
     ) -> None:
         """`verifications` slows down guessing of codes."""
         self._accounts = accounts
@@ -40,6 +43,7 @@ class AuthHandlers:
         self._origins = origins
         self._mails = mails
         self._verifications = verifications
+        self._cookie = cookie
 
     async def SignUp(self, request: pb.SignUpRequest, call: Call) -> Empty:
         """The same response, after the same work, whether or not the address has an account."""
@@ -73,15 +77,21 @@ class AuthHandlers:
     async def SignIn(self, request: pb.SignInRequest, call: Call) -> pb.TokenPair:
         """Failed attempts back off; see `throttling/attempts.py`."""
         second = SecondFactor(request.totp_code, request.recovery_code)
-        return to_message(await self._sign_in.by_password(call, request.email, request.password, second))
+        tokens = await self._sign_in.by_password(call, request.email, request.password, second)
+        return to_message(tokens, self._cookie.deliver(call, tokens.refresh, request.keep_in_cookie))
 
     async def Refresh(self, request: pb.RefreshRequest, call: Call) -> pb.TokenPair:
-        """Uses up the refresh token."""
-        return to_message(await self._sessions.refresh(call, request.refresh_token))
+        """By the refresh token of the request, or else of the cookie; the new one goes where it came from."""
+        kept = "" if request.refresh_token else self._cookie.read(call)
+        if not kept and not request.refresh_token:
+            raise RequestInvalid(violations=[("refresh_token", "must be given, here or in the cookie")])
+        tokens = await self._sessions.refresh(call, kept or request.refresh_token)
+        return to_message(tokens, self._cookie.deliver(call, tokens.refresh, bool(kept)))
 
     async def SignOut(self, _: pb.SignOutRequest, call: Call) -> Empty:
         """Ends the session of the call's access token."""
         await self._sessions.end(call)
+        self._cookie.clear(call)
         return Empty()
 
     async def IssueVerificationCode(
@@ -95,8 +105,8 @@ class AuthHandlers:
         return reply
 
 
-def to_message(tokens: TokenPair) -> pb.TokenPair:
-    """The message of a token pair."""
-    message = pb.TokenPair(access_token=tokens.access.value, refresh_token=tokens.refresh, user_id=tokens.user_id)
+def to_message(tokens: TokenPair, refresh_token: str) -> pb.TokenPair:
+    """The message of a token pair; `refresh_token` is empty where it is in the cookie."""
+    message = pb.TokenPair(access_token=tokens.access.value, refresh_token=refresh_token, user_id=tokens.user_id)
     message.access_token_expire_time.FromDatetime(tokens.access.expires_at)
     return message

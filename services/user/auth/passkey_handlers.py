@@ -10,6 +10,7 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from services.user import ownership
+from services.user.auth.cookies import RefreshCookie
 from services.user.auth.handlers import to_message as to_token_pair
 from services.user.auth.reauthentication import Reauthentication, ReauthenticationRequired
 from services.user.passkeys.domain import Passkey
@@ -33,6 +34,7 @@ class PasskeyHandlers:
         confirmation: PasswordConfirmation,
         reauthentication: Reauthentication,
         origins: Origins,
+        cookie: RefreshCookie,
     ) -> None:
         self._users = users
         self._passkeys = passkeys
@@ -40,6 +42,7 @@ class PasskeyHandlers:
         self._confirmation = confirmation
         self._reauthentication = reauthentication
         self._origins = origins
+        self._cookie = cookie
 
     async def BeginPasskeyRegistration(
         self, request: pb.BeginPasskeyRegistrationRequest, call: Call
@@ -70,7 +73,8 @@ class PasskeyHandlers:
         self, request: pb.FinishPasskeySignInRequest, call: Call
     ) -> auth_service_pb2.TokenPair:
         """The same response, in the same time, whatever does not fit."""
-        return to_token_pair(await self._passkeys.finish_sign_in(call, _json(request.credential)))
+        tokens = await self._passkeys.finish_sign_in(call, _json(request.credential))
+        return to_token_pair(tokens, self._cookie.deliver(call, tokens.refresh, request.keep_in_cookie))
 
     async def _prove(self, request: pb.BeginPasskeyRegistrationRequest, call: Call) -> User:
         """The caller, who gives password and code, or has signed in with all factors not long ago."""

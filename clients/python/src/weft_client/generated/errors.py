@@ -137,6 +137,13 @@ class CredentialsInvalid(failures.Unauthenticated):
     domain = 'weft.user.v1'
 
 
+class CrossSiteRequest(failures.PermissionDenied):
+    """The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin."""
+
+    reason = 'CROSS_SITE_REQUEST'
+    domain = 'weft.user.v1'
+
+
 class CurrencyMixed(failures.FailedPrecondition):
     """The products have prices in more than one currency. Metadata: `currencies`."""
 
@@ -937,6 +944,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'CONSENT_NOT_FOUND'): ConsentNotFound,
     ('weft.api.v1', 'CONTENT_TYPE_UNSUPPORTED'): ContentTypeUnsupported,
     ('weft.user.v1', 'CREDENTIALS_INVALID'): CredentialsInvalid,
+    ('weft.user.v1', 'CROSS_SITE_REQUEST'): CrossSiteRequest,
     ('weft.order.v1', 'CURRENCY_MIXED'): CurrencyMixed,
     ('weft.order.v1', 'CURSOR_INVALID'): CursorInvalid,
     ('weft.order.v1', 'CUSTOMER_NOT_FOUND'): CustomerNotFound,
@@ -1030,6 +1038,7 @@ __all__ = [
     'ConsentNotFound',
     'ContentTypeUnsupported',
     'CredentialsInvalid',
+    'CrossSiteRequest',
     'CurrencyMixed',
     'CursorInvalid',
     'CustomerNotFound',

@@ -161,6 +161,7 @@ class MethodPolicy(_message.Message):
     INTERNAL_CALLERS_FIELD_NUMBER: _builtins.int
     AUDIT_FIELD_NUMBER: _builtins.int
     UNAUDITED_BECAUSE_FIELD_NUMBER: _builtins.int
+    COOKIE_FIELD_NUMBER: _builtins.int
     APPS_FIELD_NUMBER: _builtins.int
     scope: _scope_pb2.Scope.ValueType
     """The scope that a user's, a partner's or an operator's token must hold."""
@@ -180,6 +181,10 @@ class MethodPolicy(_message.Message):
     """
     unaudited_because: _builtins.str
     """Why a mutation writes nothing to the audit trail: a whole sentence."""
+    cookie: _builtins.bool
+    """Whether the call may read or set the cookie in which a browser keeps a refresh token. The edge takes cookies away from
+    all other calls and their replies.
+    """
     apps: _builtins.bool
     """Whether a partner's app may make the call for a user, with a token of any scope. Otherwise it needs the RPC's scope, and
     an RPC without one is for the user in person.
@@ -223,11 +228,12 @@ class MethodPolicy(_message.Message):
         internal_callers: _abc.Iterable[_builtins.str] | None = ...,
         audit: _abc.Iterable[_builtins.str] | None = ...,
         unaudited_because: _builtins.str = ...,
+        cookie: _builtins.bool = ...,
         apps: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apps", b"apps", "audit", b"audit", "callers", b"callers", "deadline", b"deadline", "errors", b"errors", "internal_callers", b"internal_callers", "key", b"key", "keyless_because", b"keyless_because", "owner", b"owner", "rate", b"rate", "scope", b"scope", "success", b"success", "unaudited_because", b"unaudited_because"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apps", b"apps", "audit", b"audit", "callers", b"callers", "cookie", b"cookie", "deadline", b"deadline", "errors", b"errors", "internal_callers", b"internal_callers", "key", b"key", "keyless_because", b"keyless_because", "owner", b"owner", "rate", b"rate", "scope", b"scope", "success", b"success", "unaudited_because", b"unaudited_because"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

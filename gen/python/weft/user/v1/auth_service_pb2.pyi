@@ -119,6 +119,7 @@ class SignInRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     TOTP_CODE_FIELD_NUMBER: _builtins.int
     RECOVERY_CODE_FIELD_NUMBER: _builtins.int
+    KEEP_IN_COOKIE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """E-mail address."""
     password: _builtins.str
@@ -127,6 +128,8 @@ class SignInRequest(_message.Message):
     """Code of the authenticator app, six digits. Needed if one-time codes are enabled, unless a recovery code is given."""
     recovery_code: _builtins.str
     """Recovery code that is not used yet, in place of `totp_code`. Ignored where that is given."""
+    keep_in_cookie: _builtins.bool
+    """Keep the refresh token in a cookie in place of the response, out of the reach of scripts: for browsers."""
     def __init__(
         self,
         *,
@@ -134,10 +137,11 @@ class SignInRequest(_message.Message):
         password: _builtins.str = ...,
         totp_code: _builtins.str = ...,
         recovery_code: _builtins.str = ...,
+        keep_in_cookie: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "password", b"password", "recovery_code", b"recovery_code", "totp_code", b"totp_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "keep_in_cookie", b"keep_in_cookie", "password", b"password", "recovery_code", b"recovery_code", "totp_code", b"totp_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -151,7 +155,7 @@ class RefreshRequest(_message.Message):
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """Refresh token of the latest token pair."""
+    """Refresh token of the latest token pair; empty where it is in the cookie."""
     def __init__(
         self,
         *,
@@ -195,7 +199,7 @@ class TokenPair(_message.Message):
     access_token: _builtins.str
     """JWT for the `authorization` header, sent as `Bearer`."""
     refresh_token: _builtins.str
-    """Refresh token of the session, for the next Refresh."""
+    """Refresh token of the session, for the next Refresh; empty where it is in the cookie."""
     user_id: _builtins.str
     """ID of the signed-in user, with the prefix `usr_`."""
     @_builtins.property

@@ -205,6 +205,9 @@ class AuthServiceServicer:
 
         Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
         same new one, until that was used. After that it ends its session, because one of its holders is a thief.
+
+        Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
+        the header `x-weft-csrf: 1`, and the new refresh token is in the cookie alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,7 +216,7 @@ class AuthServiceServicer:
     def SignOut(self, request, context):
         """Ends the session that the access token belongs to, with all its tokens.
 
-        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect.
+        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -54,11 +54,14 @@ class AuthServiceStub:
 
     Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
     same new one, until that was used. After that it ends its session, because one of its holders is a thief.
+
+    Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
+    the header `x-weft-csrf: 1`, and the new refresh token is in the cookie alone.
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _empty_pb2.Empty]
     """Ends the session that the access token belongs to, with all its tokens.
 
-    Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect.
+    Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
     """
     RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_password_pb2.RequestPasswordResetRequest, _empty_pb2.Empty]
     """Requests a code with which ResetPassword sets a new password.
@@ -202,6 +205,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
         same new one, until that was used. After that it ends its session, because one of its holders is a thief.
+
+        Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
+        the header `x-weft-csrf: 1`, and the new refresh token is in the cookie alone.
         """
 
     @_abc_1.abstractmethod
@@ -212,7 +218,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Ends the session that the access token belongs to, with all its tokens.
 
-        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect.
+        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
         """
 
     @_abc_1.abstractmethod

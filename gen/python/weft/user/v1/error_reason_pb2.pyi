@@ -100,6 +100,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The user has as many passkeys as one may have; delete one first."""
     SESSION_NOT_FOUND: _ErrorReason.ValueType  # 100
     """No such session, or not yours."""
+    CROSS_SITE_REQUEST: _ErrorReason.ValueType  # 101
+    """The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -182,4 +184,6 @@ PASSKEY_LIMIT_REACHED: ErrorReason.ValueType  # 77
 """The user has as many passkeys as one may have; delete one first."""
 SESSION_NOT_FOUND: ErrorReason.ValueType  # 100
 """No such session, or not yours."""
+CROSS_SITE_REQUEST: ErrorReason.ValueType  # 101
+"""The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

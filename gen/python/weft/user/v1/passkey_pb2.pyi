@@ -217,6 +217,9 @@ class FinishPasskeySignInRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CREDENTIAL_FIELD_NUMBER: _builtins.int
+    KEEP_IN_COOKIE_FIELD_NUMBER: _builtins.int
+    keep_in_cookie: _builtins.bool
+    """Keep the refresh token in a cookie in place of the response, out of the reach of scripts: for browsers."""
     @_builtins.property
     def credential(self) -> _struct_pb2.Struct:
         """The AuthenticationResponseJSON of WebAuthn that the browser's `credential.toJSON()` returns."""
@@ -225,10 +228,11 @@ class FinishPasskeySignInRequest(_message.Message):
         self,
         *,
         credential: _struct_pb2.Struct | None = ...,
+        keep_in_cookie: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "keep_in_cookie", b"keep_in_cookie"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

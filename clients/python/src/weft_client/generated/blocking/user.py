@@ -206,6 +206,7 @@ class Auth:
         password: str,
         totp_code: str | None = None,
         recovery_code: str | None = None,
+        keep_in_cookie: bool | None = None,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.TokenPair:
         """Signs in with an address and a password, and opens a session.
@@ -219,6 +220,7 @@ class Auth:
             password: Password.
             totp_code: Code of the authenticator app, six digits. Needed if one-time codes are enabled, unless a recovery code is given.
             recovery_code: Recovery code that is not used yet, in place of `totp_code`. Ignored where that is given.
+            keep_in_cookie: Keep the refresh token in a cookie in place of the response, out of the reach of scripts: for browsers.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
@@ -232,13 +234,14 @@ class Auth:
             password=password,
             totp_code=arguments.plain(totp_code),
             recovery_code=arguments.plain(recovery_code),
+            keep_in_cookie=arguments.plain(keep_in_cookie),
         )
         return self._sign_in(request, timeout)
 
     def refresh(
         self,
         *,
-        refresh_token: str,
+        refresh_token: str | None = None,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.TokenPair:
         """Exchanges a refresh token for a new token pair.
@@ -246,15 +249,19 @@ class Auth:
         Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
         same new one, until that was used. After that it ends its session, because one of its holders is a thief.
 
+        Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
+        the header `x-weft-csrf: 1`, and the new refresh token is in the cookie alone.
+
         Args:
-            refresh_token: Refresh token of the latest token pair.
+            refresh_token: Refresh token of the latest token pair; empty where it is in the cookie.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
             RefreshTokenInvalid: The refresh token is unknown, used, expired or revoked; sign in again.
+            CrossSiteRequest: The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin.
         """
         request = user_auth_service_pb2.RefreshRequest(
-            refresh_token=refresh_token,
+            refresh_token=arguments.plain(refresh_token),
         )
         return self._refresh(request, timeout)
 
@@ -265,7 +272,7 @@ class Auth:
     ) -> None:
         """Ends the session that the access token belongs to, with all its tokens.
 
-        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect.
+        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
 
         Args:
             timeout: Seconds that the whole call may take; 5 where absent.
@@ -615,6 +622,7 @@ class Auth:
         self,
         *,
         credential: Mapping[str, Any] | protobuf_struct_pb2.Struct,
+        keep_in_cookie: bool | None = None,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.TokenPair:
         """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is asked for.
@@ -623,6 +631,7 @@ class Auth:
 
         Args:
             credential: The AuthenticationResponseJSON of WebAuthn that the browser's `credential.toJSON()` returns.
+            keep_in_cookie: Keep the refresh token in a cookie in place of the response, out of the reach of scripts: for browsers.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
@@ -631,6 +640,7 @@ class Auth:
         """
         request = user_passkey_pb2.FinishPasskeySignInRequest(
             credential=arguments.plain(credential),
+            keep_in_cookie=arguments.plain(keep_in_cookie),
         )
         return self._finish_passkey_sign_in(request, timeout)
 
