@@ -22,6 +22,7 @@ class Caller(Enum):
     PARTNER = policy_pb2.CALLER_PARTNER
     OPERATOR = policy_pb2.CALLER_OPERATOR
     INTERNAL = policy_pb2.CALLER_INTERNAL
+    MEMBER = policy_pb2.CALLER_MEMBER
 
 
 class Key(Enum):

@@ -5,7 +5,7 @@ option. Source: `protos/weft/api/v1/policy.proto`.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -60,6 +60,14 @@ class Contract:
         if self.faults and not tolerant:
             raise ContractError("\n".join(self.faults))
         self.by_path = {method.path: method for method in self.methods}
+
+    def scopes_of_member(self, role: str, granted: Collection[str]) -> tuple[str, ...]:
+        """The scopes of one of a partner's people. `granted`: those of the partner."""
+        return scopes.of_member(self._scopes, role, granted)
+
+    def accepted_scopes(self, scope: str) -> frozenset[str]:
+        """The scopes of which a token needs one for what `scope` allows: itself, and those that include it."""
+        return scopes.accepted(self._scopes, scope)
 
     def comment(self, full_name: str) -> str:
         """The leading comment of anything with a full name; empty where it has none."""

@@ -1,7 +1,7 @@
 """What a token allows and who may hold it: the values of `weft.api.v1.Scope`."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from google.protobuf import descriptor_pb2
@@ -16,12 +16,19 @@ _OPERATORS = frozenset(("operator", "admin"))
 
 @dataclass(frozen=True)
 class Scope:
-    """One scope: its name on the wire (`orders.write`), the roles that hold it (`customer`), and whether partners may."""
+    """One scope: its name on the wire (`orders.write`), the roles that hold it (`customer`), and whether partners may.
+
+    `members`: the roles of a partner's people who hold it, if the partner does or it is about the partner itself
+    (`own_partner`). `includes`: the names of other scopes that come with it.
+    """
 
     name: str
     symbol: str
     roles: frozenset[str]
     partners: bool
+    members: frozenset[str] = frozenset()
+    own_partner: bool = False
+    includes: frozenset[str] = frozenset()
 
 
 def read(pool: DescriptorPool) -> dict[int, Scope]:
@@ -33,6 +40,16 @@ def by_role(scopes: Mapping[int, Scope]) -> dict[str, tuple[str, ...]]:
     """The names of the scopes that each role holds."""
     roles = [role.removeprefix("ROLE_").lower() for role in scope_pb2.Role.keys()[1:]]
     return {role: tuple(scope.name for scope in scopes.values() if role in scope.roles) for role in roles}
+
+
+def of_member(scopes: Mapping[int, Scope], role: str, granted: Collection[str]) -> tuple[str, ...]:
+    """The names of the scopes of one of a partner's people, sorted. `granted`: those of the partner."""
+    return tuple(sorted(s.name for s in scopes.values() if role in s.members and (s.own_partner or s.name in granted)))
+
+
+def accepted(scopes: Mapping[int, Scope], name: str) -> frozenset[str]:
+    """The scopes of which one has to be held for what `name` allows."""
+    return frozenset({name, *(scope.name for scope in scopes.values() if name in scope.includes)})
 
 
 def faults(scopes: Mapping[int, Scope]) -> Iterator[str]:
@@ -53,10 +70,11 @@ def faults_of_method(method: Method, scope: Scope) -> Iterator[str]:
         Caller.USER: bool(scope.roles),
         Caller.OPERATOR: bool(scope.roles & _OPERATORS),
         Caller.PARTNER: scope.partners,
+        Caller.MEMBER: bool(scope.members),
     }
     for caller, held in holders.items():
         if caller in method.callers and not held:
-            remedy = "partners: true" if caller is Caller.PARTNER else "a role"
+            remedy = {Caller.PARTNER: "partners: true", Caller.MEMBER: "members"}.get(caller, "a role")
             yield (
                 f"{method.full_name} is open to CALLER_{caller.name}, none of whom can hold {scope.symbol}: drop the caller, "
                 f"or add {remedy} to the scope's `held_by`."
@@ -67,5 +85,21 @@ def _scope(value: EnumValueDescriptor) -> Scope:
     options = descriptor_pb2.EnumValueOptions.FromString(value.GetOptions().SerializeToString())
     holders = options.Extensions[scope_pb2.held_by]
     roles = frozenset(scope_pb2.Role.Name(role).removeprefix("ROLE_").lower() for role in holders.roles)
-    name = value.name.removeprefix("SCOPE_").lower().replace("_", ".")
-    return Scope(name, value.name, roles, holders.partners)
+    return Scope(
+        _name(value.name),
+        value.name,
+        roles,
+        holders.partners,
+        frozenset(member_role(role) for role in holders.members),
+        holders.own_partner,
+        frozenset(_name(scope_pb2.Scope.Name(scope)) for scope in holders.includes),
+    )
+
+
+def member_role(value: "scope_pb2.MemberRole.ValueType") -> str:
+    """The name of a role of a partner's people, as in tokens."""
+    return scope_pb2.MemberRole.Name(value).removeprefix("MEMBER_ROLE_").lower()
+
+
+def _name(symbol: str) -> str:
+    return symbol.removeprefix("SCOPE_").lower().replace("_", ".")

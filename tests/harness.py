@@ -69,6 +69,11 @@ class Issuer:
         """A partner's client."""
         return self.token(client, scopes, client_id=client, partner=partner, mode=mode)
 
+    def member(self, partner: str, user: str, role: str, scopes: str) -> str:
+        """One of a partner's people, who acts for it."""
+        named = {"partner": partner, "member": f"mbr{user[3:]}", "member_role": role, "sid": "ses_test"}
+        return self.token(user, scopes, **named)
+
 
 @dataclass(frozen=True)
 class Running:

@@ -174,9 +174,10 @@ def admission(server: ServerContext, method: Method, next_: Next) -> Next:
     return run
 
 
-def authorization(_: ServerContext, method: Method, next_: Next) -> Next:
+def authorization(server: ServerContext, method: Method, next_: Next) -> Next:
     """Before the request is looked at: callers without permission learn nothing from validation."""
     callers, scope, apps = method.callers, method.scope, method.apps
+    accepted = server.contract.accepted_scopes(scope)
     who = ", ".join(sorted(caller.name for caller in callers))
 
     async def run(call: Call) -> bytes | None:
@@ -184,7 +185,7 @@ def authorization(_: ServerContext, method: Method, next_: Next) -> Next:
         # What needs no scope is for the user in person: passwords, sessions, and consents themselves.
         if not callers & caller.kinds or (caller.is_app and not apps):
             raise errors.CallerNotAllowed(callers=who)
-        if scope and scope not in caller.scopes:
+        if scope and accepted.isdisjoint(caller.scopes):
             raise errors.ScopeMissing(scope=scope)
         return await next_(call)
 
@@ -243,7 +244,7 @@ def idempotency(server: ServerContext, method: Method, next_: Next) -> Next:
             return await next_(call)
         if not _KEY.fullmatch(call.idempotency_key):
             raise errors.IdempotencyKeyInvalid()
-        key = replies.key(call.caller.subject, method.path, call.idempotency_key, call.request, sealed)
+        key = replies.key(call.caller.acting, method.path, call.idempotency_key, call.request, sealed)
         try:
             turn = await replies.turn(key)
         except asyncio.CancelledError:

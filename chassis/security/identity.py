@@ -27,6 +27,7 @@ class Identity:
     roles: frozenset[str] = frozenset()
     plan: str = ""
     mode: str = "LIVE"
+    member_role: str = ""
     expires_at: float = 0.0
     authenticated_at: float = 0.0
     methods: frozenset[str] = frozenset()
@@ -43,8 +44,18 @@ class Identity:
 
     @property
     def is_partner(self) -> bool:
-        """A partner's client."""
+        """A partner's client, or one of its people."""
         return Caller.PARTNER in self.kinds
+
+    @property
+    def is_member(self) -> bool:
+        """One of a partner's people, who acts for the partner."""
+        return Caller.MEMBER in self.kinds
+
+    @property
+    def acting(self) -> str:
+        """The caller, and for whom: a person acts for themselves, or for a partner in a mode."""
+        return f"{self.subject} {self.partner_id} {self.mode}" if self.is_member else self.subject
 
     @property
     def is_app(self) -> bool:
@@ -75,7 +86,10 @@ def from_claims(claims: Mapping[str, Any]) -> Identity:
     subject, client_id = str(claims["sub"]), str(claims.get("client_id", ""))
     app = bool(client_id) and client_id != subject  # a partner's app that acts for a user: it is the user, with less
     roles = frozenset(map(str, claims.get("roles", ())))
-    if app:
+    member_role = str(claims.get("member_role", ""))
+    if member_role:
+        kinds = {Caller.PARTNER, Caller.MEMBER}
+    elif app:
         kinds = {Caller.USER}
     elif client_id:
         kinds = {Caller.PARTNER}
@@ -90,6 +104,8 @@ def from_claims(claims: Mapping[str, Any]) -> Identity:
     if app:  # it ends with its client and with that one's partner, too
         generations[client_id] = int(claims.get("client_gen", 0))
         generations[str(claims.get("of_partner", ""))] = int(claims.get("partner_gen", 0))
+    if member_role:
+        generations[str(claims.get("member", ""))] = int(claims.get("member_gen", 0))
     for ended in (session_id, str(claims.get("jti", ""))):
         if ended:
             generations[ended] = 0
@@ -104,6 +120,7 @@ def from_claims(claims: Mapping[str, Any]) -> Identity:
         roles=frozenset() if app else roles,
         plan=str(claims.get("plan", "")),
         mode=str(claims.get("mode", "LIVE")),
+        member_role=member_role,
         expires_at=float(claims["exp"]),
         authenticated_at=float(claims.get("auth_time", 0)),
         methods=frozenset(map(str, claims.get("amr", ()))),

@@ -35,6 +35,7 @@ class IssuedCode(NamedTuple):
     locale: str
     code: str
     expire_time: datetime
+    partner_name: str = ""
 
 
 class Recipients:
@@ -96,7 +97,9 @@ class Recipients:
         if not request_id.startswith("sgn_"):
             reply = await self._clients.auth.issue_one_time_code(code_request_id=request_id)
             expires = reply.expire_time.ToDatetime(UTC)
-            return IssuedCode(reply.message, reply.email, reply.phone, reply.locale, reply.code, expires)
+            return IssuedCode(
+                reply.message, reply.email, reply.phone, reply.locale, reply.code, expires, reply.partner_name
+            )
         mail = await self._clients.auth.issue_verification_code(sign_up_id=request_id)
         message = CODE_MESSAGE_CODE if mail.code else CODE_MESSAGE_ADDRESS_TAKEN
         return IssuedCode(message, mail.email, "", mail.locale, mail.code, mail.expire_time.ToDatetime(UTC))

@@ -40,6 +40,8 @@ from services.user.keys.issuer import Issuer
 from services.user.keys.repository import KeyRepository
 from services.user.keys.ring import KeyRing
 from services.user.lifecycle.handlers import UserChangeHandlers
+from services.user.members.handlers import MemberHandlers
+from services.user.members.repository import MemberRepository
 from services.user.oauth.clients import ClientAuthentication
 from services.user.oauth.handlers import OAuthHandlers
 from services.user.oauth.metadata import metadata
@@ -87,12 +89,13 @@ async def build(app: App) -> None:
     """Wire the service."""
     database, clock, vault = app.database, app.clock, app.vault
     users, partners = UserRepository(database, vault), PartnerRepository(database, vault)
+    members = MemberRepository(database)
     trail = AuditRepository(database, vault)
     audit = Audit(trail, clock)
     sign_ups, passwords = SignUpRepository(database, vault), Passwords()
     ring = KeyRing(database, KeyRepository(database, vault), clock)
     origins = Origins(vault)
-    issuer = Issuer(app.settings.issuer, ring, clock, app.contract.scopes_by_role)
+    issuer = Issuer(app.settings.issuer, ring, clock, app.contract)
     accounts = Accounts(database, users, sign_ups, passwords, app.outbox, audit, clock)
     counts, events = AttemptRepository(database), UserEvents(app.outbox, users, clock)
     sign_ins = AttemptLimiter(app.cache, counts, clock, CredentialsInvalid)
@@ -103,7 +106,7 @@ async def build(app: App) -> None:
     session_rows = SessionRepository(revocations, vault)
     open_sessions = OpenSessions(database, vault, revocations)
     devices = Devices(DeviceRepository(), events, vault, clock)
-    sessions = Sessions(database, users, session_rows, issuer, devices, audit, clock)
+    sessions = Sessions(database, users, members, session_rows, issuer, devices, audit, clock)
     totp = Totp(database, users, TotpRepository(database, vault), guesses, events, audit, clock)
     party = RelyingParty(
         app.settings.rp_id, app.settings.rp_origins, SignedToken(vault.derive("passkey challenges")), clock
@@ -116,7 +119,7 @@ async def build(app: App) -> None:
     cookie = RefreshCookie(issuer.name)
     mails = MailBudget(app.cache, app.settings.mails_of_network)
     code_rows = CodeRepository(database, vault)
-    codes = Codes(code_rows, users, app.outbox, audit, clock)
+    codes = Codes(code_rows, users, members.inviting_partner, app.outbox, audit, clock)
     confirmation = PasswordConfirmation(users, passwords, origins, sign_ins)
     changes = PasswordChanges(database, users, session_rows, passwords, codes, code_rows, app.outbox, audit, clock)
     resets = AttemptLimiter(app.cache, counts, clock, CodeInvalid, "reset.")
@@ -161,6 +164,20 @@ async def build(app: App) -> None:
         "weft.user.v1.PartnerService",
         PartnerHandlers(database, partners, revocations, app.pages, audit, clock, grantable),
         ClientHandlers(database, partners, revocations, app.pages, audit, clock),
+        MemberHandlers(
+            database,
+            partners,
+            members,
+            users,
+            codes,
+            code_rows,
+            revocations,
+            origins,
+            mails,
+            app.pages,
+            audit,
+            clock,
+        ),
     )
     app.add_service(
         "weft.user.v1.UserService",

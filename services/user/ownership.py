@@ -23,9 +23,19 @@ def of_user(table: Table) -> ColumnElement[bool]:
     return table.c.user_id == bindparam("user_id")
 
 
+def of_own_partner(table: Table) -> ColumnElement[bool]:
+    """The rows of the partner `partner_id` that are of no mode: what there is of the partner itself."""
+    return table.c.partner_id == bindparam("partner_id")
+
+
 def modes_of(caller: Identity) -> list[str]:
     """The modes of the clients that a caller may see: a client that of its own."""
-    return [caller.mode] if caller.is_partner else list(modes.ALL)
+    return [caller.mode] if caller.is_partner and not caller.is_member else list(modes.ALL)
+
+
+def managed_modes(caller: Identity) -> list[str]:
+    """The modes of the clients that a caller may change: of a partner's people, owners manage all, others those in TEST."""
+    return [modes.TEST] if caller.is_member and caller.member_role != "owner" else modes_of(caller)
 
 
 def may_see_user(caller: Identity, user_id: str, partner_id: str, mode: str) -> bool:

@@ -12,6 +12,7 @@ from services.user.codes import tables as _codes
 from services.user.devices import tables as _devices
 from services.user.erasure import tables as _erasure
 from services.user.keys import tables as _keys
+from services.user.members import tables as _members
 from services.user.metadata import metadata
 from services.user.partners import tables as _partners
 from services.user.passkeys import tables as _passkeys
@@ -34,6 +35,7 @@ NOUNS = (
     _devices,
     _erasure,
     _keys,
+    _members,
     _partners,
     _phones,
     _revocations,

@@ -16,6 +16,7 @@ from services.notification.deliveries.domain import Delivery, Reason
 from services.notification.observers.users import (
     EMAIL_CHANGE,
     EMAIL_CHANGED,
+    INVITATION,
     PASSWORD_RESET,
     PHONE_VERIFICATION,
     VERIFICATION,
@@ -38,6 +39,7 @@ ABOUT_CODES: Mapping[str, Mapping["CodeMessage.ValueType", str]] = {
     },
     EMAIL_CHANGED: {CODE_MESSAGE_ADDRESS_CHANGED: EMAIL_CHANGED},
     PHONE_VERIFICATION: {CODE_MESSAGE_CODE: PHONE_VERIFICATION},
+    INVITATION: {CODE_MESSAGE_CODE: INVITATION},
 }
 """The template by type of notification and by what the user service says about the request."""
 
@@ -61,7 +63,7 @@ class CodeContent(NamedTuple):
 async def issue(delivery: Delivery, recipients: Recipients) -> CodeContent:
     """What is sent about a code, which is made now. Raises `NothingToSend`, `UserServiceUnavailable` and `CodeNotIssued`.
 
-    Nobody has proven the address, so it contains no text of whoever entered it, not even a name.
+    Nobody has proven the address, so it contains no text of whoever entered it, not even a name. That of a partner is from an operator.
     """
     # The first key is that of an older release, whose jobs may still wait.
     request_id = str(delivery.data.get("sign_up_id", "") or delivery.data.get("code_request_id", ""))
@@ -74,5 +76,5 @@ async def issue(delivery: Delivery, recipients: Recipients) -> CodeContent:
     template = ABOUT_CODES[delivery.type].get(issued.message)
     if template is None:  # what was requested has become something else meanwhile
         raise NothingToSend(Reason.REQUEST_ENDED)
-    data = {"code": issued.code, "expires": f"{issued.expire_time:%Y-%m-%d %H:%M} UTC"}
+    data = {"partner": issued.partner_name, "code": issued.code, "expires": f"{issued.expire_time:%Y-%m-%d %H:%M} UTC"}
     return CodeContent(template, data, issued)

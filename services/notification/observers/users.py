@@ -4,6 +4,7 @@ from weft.api.v1.event_pb2 import Event
 from weft.user.v1.events_pb2 import (
     EmailChanged,
     EmailChangeRequested,
+    MemberInvited,
     PasswordChanged,
     PasswordResetRequested,
     PhoneVerificationRequested,
@@ -25,6 +26,7 @@ EMAIL_CHANGE = "user.email_change"
 EMAIL_CHANGED = "user.email_changed"
 """Mailed to the former address, which only the user service knows."""
 PHONE_VERIFICATION = "user.phone_verification"
+INVITATION = "partner.invitation"
 
 _EMAIL = frozenset({Channel.EMAIL})
 _INBOX = frozenset({Channel.INBOX})
@@ -94,6 +96,13 @@ def notify_user_phone_verification_requested(_: Event, payload: PhoneVerificatio
 def notify_user_phone_verified(event: Event, payload: PhoneVerified) -> Notification:
     """A warning, if it was somebody else."""
     return Notification(event.type, payload.user_id, payload.user_id, _BOTH)
+
+
+@observes("partner.member_invited", MemberInvited)
+def notify_partner_member_invited(_: Event, payload: MemberInvited) -> Notification:
+    """To the address that was invited, which accepts with the code."""
+    request_id = payload.code_request_id
+    return Notification(INVITATION, "", request_id, _EMAIL, {"code_request_id": request_id})
 
 
 def _verification(sign_up_id: str) -> Notification | None:

@@ -5,6 +5,7 @@ from weft.user.v1 import auth_service_pb2 as pb
 
 from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
+from chassis.security import modes
 from services.user.accounts.accounts import Accounts
 from services.user.auth.cookies import RefreshCookie
 from services.user.auth.sign_in import SignIn
@@ -85,7 +86,12 @@ class AuthHandlers:
         kept = "" if request.refresh_token else self._cookie.read(call)
         if not kept and not request.refresh_token:
             raise RequestInvalid(violations=[("refresh_token", "must be given, here or in the cookie")])
-        tokens = await self._sessions.refresh(call, kept or request.refresh_token)
+        tokens = await self._sessions.refresh(
+            call,
+            kept or request.refresh_token,
+            partner_id=request.partner_id,
+            mode=modes.of_message(request.mode),
+        )
         return to_message(tokens, self._cookie.deliver(call, tokens.refresh, bool(kept)))
 
     async def SignOut(self, _: pb.SignOutRequest, call: Call) -> Empty:

@@ -1,5 +1,8 @@
 """Requests codes, and makes them when their message is sent."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
 from google.protobuf.message import Message as Payload
 
 from chassis import ids
@@ -33,9 +36,17 @@ class Codes:
     """Requested codes. Whether an address has an account is looked up when the message is written, never before."""
 
     def __init__(
-        self, codes: CodeRepository, users: UserRepository, events: Outbox, audit: Audit, clock: Clock
+        self,
+        codes: CodeRepository,
+        users: UserRepository,
+        inviting_partner: Callable[[str], Awaitable[str | None]],
+        events: Outbox,
+        audit: Audit,
+        clock: Clock,
     ) -> None:
+        """`inviting_partner`: the name of the partner that an invitation is from, by the id of its request."""
         self._codes = codes
+        self._inviting_partner = inviting_partner
         self._users = users
         self._events = events
         self._audit = audit
@@ -48,8 +59,10 @@ class Codes:
 
     async def request(
         self, tx: Transaction, call: Call, request: CodeRequest, event_type: str, payload: Payload
-    ) -> None:
+    ) -> str:
         """Store a request and ask for its message, with an event of this type and payload, whose `code_request_id` is set.
+
+        Returns that id.
 
         Raises `TooManyAttempts` when the request has had its messages.
         """
@@ -69,6 +82,7 @@ class Codes:
         await self._events.put(tx, event)
         subject = request.user_id or requested.code_request_id
         await self._audit.record(tx, call, request.kind.action, subject=subject)
+        return requested.code_request_id
 
     async def issue(self, code_request_id: str) -> IssuedCode:
         """The message of a request, with a new code that replaces the previous one. Raises `CodeRequestNotFound`."""
@@ -77,6 +91,8 @@ class Codes:
             raise CodeRequestNotFound(code_request_id=code_request_id)
         if request.kind is Kind.PASSWORD_RESET:
             return await self._for_reset(request)
+        if request.kind is Kind.INVITATION:
+            return await self._for_invitation(request)
         user = await self._users.get(request.user_id)
         if user is not None and request.kind is Kind.EMAIL_CHANGED:
             return IssuedCode(Message.ADDRESS_CHANGED, user.locale, email=request.address)
@@ -98,6 +114,16 @@ class Codes:
             return IssuedCode(Message.ACCOUNT_CLOSED, user.locale, email=user.email)
         return await self._with_code(request, make_letters(), IssuedCode(Message.CODE, user.locale, email=user.email))
 
+    async def _for_invitation(self, request: CodeRequest) -> IssuedCode:
+        """Whoever has the address may accept, with an account or after signing up."""
+        partner_name = await self._inviting_partner(request.code_request_id)
+        if partner_name is None:
+            raise CodeRequestNotFound(code_request_id=request.code_request_id)
+        user = await self._users.get_person(request.address)
+        locale = user.locale if user else DEFAULT_LOCALE
+        issued = IssuedCode(Message.CODE, locale, email=request.address, partner_name=partner_name)
+        return await self._with_code(request, make_letters(), issued)
+
     async def _for_email_change(self, request: CodeRequest, user: User) -> IssuedCode:
         if await self._users.get_person(request.address) is not None:
             return IssuedCode(Message.ADDRESS_TAKEN, user.locale, email=request.address)
@@ -108,4 +134,4 @@ class Codes:
         expires_at = self._clock.now() + CODE_LIFETIME[request.kind]
         if not await self._codes.update_code(request, code, expires_at):
             raise CodeRequestNotFound(code_request_id=request.code_request_id)
-        return IssuedCode(issued.message, issued.locale, issued.email, issued.phone, code, expires_at)
+        return replace(issued, code=code, expires_at=expires_at)

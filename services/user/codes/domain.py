@@ -22,6 +22,7 @@ class Kind(Enum):
     PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105 - no password
     EMAIL_CHANGE = "EMAIL_CHANGE"
     PHONE = "PHONE"
+    INVITATION = "INVITATION"
     EMAIL_CHANGED = "EMAIL_CHANGED"  # proves nothing: keeps a former address until it was told
 
     @property
@@ -44,6 +45,7 @@ CODE_LIFETIME = {
     Kind.PASSWORD_RESET: timedelta(hours=1),
     Kind.EMAIL_CHANGE: timedelta(hours=1),
     Kind.PHONE: timedelta(minutes=10),
+    Kind.INVITATION: timedelta(days=7),
 }
 """From when the code is made, which is when its message is sent."""
 REQUEST_LIFETIME = {
@@ -51,6 +53,7 @@ REQUEST_LIFETIME = {
     Kind.EMAIL_CHANGE: timedelta(hours=24),
     Kind.EMAIL_CHANGED: timedelta(days=7),
     Kind.PHONE: timedelta(hours=1),
+    Kind.INVITATION: timedelta(days=7),
 }
 """How long a message may be on its way."""
 
@@ -84,6 +87,7 @@ class IssuedCode:
     phone: str = field(default="", repr=False)
     code: str = field(default="", repr=False)
     expires_at: datetime | None = None
+    partner_name: str = ""
 
 
 def make_digits() -> str:

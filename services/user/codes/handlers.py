@@ -21,6 +21,7 @@ class CodeHandlers:
             email=issued.email,
             phone=issued.phone,
             locale=issued.locale,
+            partner_name=issued.partner_name,
         )
         if issued.expires_at is not None:
             reply.expire_time.FromDatetime(issued.expires_at)

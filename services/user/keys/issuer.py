@@ -3,15 +3,17 @@
 import base64
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chassis.clock import Clock
 from chassis.security import modes
 from chassis.security.tokens import AUDIENCE
+from contract import Contract
 from services.user.keys.authentication import Authentication
 from services.user.keys.ring import KeyRing
+from services.user.members.repository import Acting
 from services.user.partners.domain import Client
 from services.user.users.domain import User
 
@@ -30,16 +32,16 @@ class AccessToken:
 class Issuer:
     """Issues access tokens to users and to partners' clients."""
 
-    def __init__(self, name: str, ring: KeyRing, clock: Clock, scopes_by_role: Mapping[str, Iterable[str]]) -> None:
-        """`name` is the `iss` of tokens: an https address. `scopes_by_role` is `Contract.scopes_by_role`."""
+    def __init__(self, name: str, ring: KeyRing, clock: Clock, contract: Contract) -> None:
+        """`name` is the `iss` of tokens: an https address. `contract` has the scopes of roles."""
         self.name = name
         self._ring = ring
         self._clock = clock
-        self._scopes_by_role = scopes_by_role
+        self._contract = contract
 
     def scopes_of(self, user: User) -> tuple[str, ...]:
         """The scopes that the user's roles hold, sorted."""
-        return tuple(sorted({scope for role in user.roles for scope in self._scopes_by_role[role]}))
+        return tuple(sorted({scope for role in user.roles for scope in self._contract.scopes_by_role[role]}))
 
     async def for_user(
         self, user: User, session_id: str, authentication: Authentication, scopes: Iterable[str] | None = None
@@ -55,6 +57,28 @@ class Issuer:
             amr=list(authentication.methods),
             acr=authentication.level,
             gen=user.token_generation,
+        )
+
+    async def for_member(
+        self, user: User, acting: Acting, mode: str, session_id: str, authentication: Authentication
+    ) -> AccessToken:
+        """A token of a session with which a person acts for a partner: the partner's, as far as the role goes."""
+        member = acting.member
+        return await self._issue(
+            user.user_id,
+            self._contract.scopes_of_member(member.role, acting.scopes),
+            partner=member.partner_id,
+            partner_gen=acting.partner_generation,
+            member=member.member_id,
+            member_gen=member.token_generation,
+            member_role=member.role,
+            mode=mode,
+            plan=acting.plan,
+            sid=session_id,
+            gen=user.token_generation,
+            auth_time=int(authentication.at.timestamp()),
+            amr=list(authentication.methods),
+            acr=authentication.level,
         )
 
     async def for_app(

@@ -153,6 +153,8 @@ class ClientHandlers:
         client = await self._partners.lock_client(tx, request.partner_id, seen, request.client_id)
         if client is None:
             raise ClientNotFound(client_id=request.client_id)
+        if client.mode not in ownership.managed_modes(call.caller):
+            raise ClientModeNotAllowed(mode=client.mode)
         return client
 
     async def _reply(self, tx: Transaction, client: Client, secret: str = "") -> partner_pb2.Client:
@@ -198,6 +200,6 @@ def _end(request: pb.CreateClientRequest | pb.RotateClientSecretRequest, now: da
 def _mode_of_new(request: pb.CreateClientRequest, caller: Identity) -> str:
     """The mode of a new client. Raises `ClientModeNotAllowed`: a client makes clients of its own mode only."""
     mode = modes.of_message(request.mode, caller.mode)
-    if mode not in ownership.modes_of(caller):
+    if mode not in ownership.managed_modes(caller):
         raise ClientModeNotAllowed(mode=mode)
     return mode

@@ -13,6 +13,7 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from chassis.storage.database import Database
+from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
 from services.user.partners.domain import (
@@ -66,9 +67,10 @@ class PartnerHandlers:
             await call.remember(tx, reply)
         return reply
 
-    async def GetPartner(self, request: pb.GetPartnerRequest, _: Call) -> partner_pb2.Partner:
-        """One partner, for operators."""
-        partner = await self._partners.get(request.partner_id)
+    async def GetPartner(self, request: pb.GetPartnerRequest, call: Call) -> partner_pb2.Partner:
+        """One partner, for operators and for its people."""
+        mine = ownership.may_manage_partner(call.caller, request.partner_id)
+        partner = await self._partners.get(request.partner_id) if mine else None
         if partner is None:
             raise PartnerNotFound(partner_id=request.partner_id)
         return to_message(partner)

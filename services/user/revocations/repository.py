@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from chassis.clock import Clock
 from chassis.storage.database import Database, Query, Row, Transaction
 
-Kind = Literal["session", "token", "user", "client", "partner"]
+Kind = Literal["session", "token", "user", "client", "partner", "member"]
 CHANNEL = "revocations"
 LIFETIME = timedelta(minutes=20)
 """Of a revocation: that of an access token, the tolerated skew of clocks, and some more."""
@@ -40,6 +40,7 @@ _REVOKE: dict[Kind, Query] = {
     "user": _revoke("user", _next_generation("users", "user_id")),
     "client": _revoke("client", _next_generation("clients", "client_id")),
     "partner": _revoke("partner", _next_generation("partners", "partner_id")),
+    "member": _revoke("member", _next_generation("members", "member_id")),
 }
 _READ = Query(
     "SELECT xid::text, seq, subject_id, generation, created_at, expires_at, "
@@ -77,7 +78,7 @@ class RevocationRepository:
         self._clock = clock
 
     async def revoke(self, tx: Transaction, kind: Kind, *subject_ids: str) -> None:
-        """Refuse every access token of these sessions, users, clients or partners that was issued until now.
+        """Refuse every access token of these sessions, users, clients, partners or members that was issued until now.
 
         A session gets no token afterwards. To the others, tokens that are issued from the state after this transaction
         are valid. A partner's tokens are those of its clients and members.

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from chassis import ids
 from chassis.clock import Clock
 from chassis.rpc.call import Call
+from chassis.security.modes import LIVE
 from chassis.storage.database import Database, Transaction
 from services.user.audit.audit import Audit
 from services.user.devices.devices import Devices
 from services.user.devices.domain import family
 from services.user.keys.authentication import Authentication
 from services.user.keys.issuer import AccessToken, Issuer
+from services.user.members.repository import MemberRepository
+from services.user.partners.domain import PartnerNotFound
 from services.user.sessions.domain import (
     Place,
     RefreshOutcome,
@@ -51,6 +54,7 @@ class Sessions:
         self,
         database: Database,
         users: UserRepository,
+        members: MemberRepository,
         sessions: SessionRepository,
         issuer: Issuer,
         devices: Devices,
@@ -59,6 +63,7 @@ class Sessions:
     ) -> None:
         self._database = database
         self._users = users
+        self._members = members
         self._sessions = sessions
         self._issuer = issuer
         self._devices = devices
@@ -82,10 +87,15 @@ class Sessions:
         access = await self._issuer.for_user(opened.user, opened.session_id, opened.authentication)
         return TokenPair(access, opened.refresh, opened.user.user_id)
 
-    async def refresh(self, call: Call, token: str, scopes: Collection[str] | None = None) -> TokenPair:
+    async def refresh(
+        self, call: Call, token: str, scopes: Collection[str] | None = None, partner_id: str = "", mode: str = LIVE
+    ) -> TokenPair:
         """Exchange a refresh token for a new pair, with fewer scopes if given. A reused token ends its session.
 
-        Raises `RefreshTokenInvalid`, and `ScopeNotHeld` for scopes that the user's roles do not have.
+        With `partner_id` the access token is for acting for that partner, in a mode.
+
+        Raises `RefreshTokenInvalid`, `PartnerNotFound` if the user cannot act for the partner, and
+        `ScopeNotHeld` for scopes that the user's roles do not have.
         """
         now = self._clock.now()
         async with self._database.transaction() as tx:
@@ -100,6 +110,9 @@ class Sessions:
                     tx, call, "session.reused", subject=stored.user_id, session_id=stored.session_id
                 )
             if stored and user and user.may_sign_in:
+                acting = await self._members.acting(tx, partner_id, user.user_id) if partner_id else None
+                if partner_id and acting is None:
+                    raise PartnerNotFound(partner_id=partner_id)
                 if scopes is not None and not set(scopes) <= set(self._issuer.scopes_of(user)):
                     raise ScopeNotHeld()
                 if outcome is RefreshOutcome.ROTATED:
@@ -107,7 +120,11 @@ class Sessions:
         # Raised outside of the transaction: the end of a session has to be committed.
         if stored is None or user is None or not user.may_sign_in:
             raise RefreshTokenInvalid()
-        access = await self._issuer.for_user(user, stored.session_id, stored.authentication, scopes)
+        session_id, authentication = stored.session_id, stored.authentication
+        if acting is not None:
+            access = await self._issuer.for_member(user, acting, mode, session_id, authentication)
+        else:
+            access = await self._issuer.for_user(user, session_id, authentication, scopes)
         return TokenPair(access, stored.successor, user.user_id)
 
     async def end(self, call: Call) -> None:

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from google.rpc import code_pb2
 
 from chassis import ids
-from contract import Caller, Method
+from contract import Caller, Method, rules
 from tests.contract.sizes.requests import CONTRACT, SAMPLES, empty, is_map
 from tests.harness import Running, refusal
 
@@ -33,9 +33,25 @@ class Actor:
     kind: Caller | None
     group: str
     token: str = field(default="", repr=False)
+    role: str = ""
+    """Of one of a partner's people, whose token has the scopes of the role; others have all."""
+    refusal: str = ""
+    """Of every call, for a token that is none."""
+
+    def refused(self, method: Method) -> str:
+        """Why a method is not for the actor at all; empty where it is."""
+        if self.refusal:
+            return self.refusal
+        if not self.may_call(method):
+            return "CALLER_NOT_ALLOWED"
+        if self.role and CONTRACT.accepted_scopes(method.scope).isdisjoint(scopes_of(self.role)):
+            return "SCOPE_MISSING"
+        return ""
 
     def may_call(self, method: Method) -> bool:
         """An operator is a user, too, who owns nothing."""
+        if self.kind is Caller.MEMBER:
+            return bool({Caller.PARTNER, Caller.MEMBER} & method.callers)
         return self.kind in method.callers or (self.kind is Caller.OPERATOR and Caller.USER in method.callers)
 
     def sees_all(self, method: Method) -> bool:
@@ -64,6 +80,16 @@ def owned_by_field(package: str) -> list[Method]:
     return [method for method in OWNED if method.package == package and method.owner != "*"]
 
 
+def ownerless(package: str) -> list[Method]:
+    """The methods of a package that ask for a token, and whose request names nothing that is somebody's."""
+    return [m for m in CONTRACT.methods if m.package == package and not (m.owner or m.public or m.internal)]
+
+
+def scopes_of(role: str) -> tuple[str, ...]:
+    """Those of a partner's person, where the partner has all."""
+    return CONTRACT.scopes_of_member(role, [scope.name for scope in CONTRACT.scopes.values() if scope.partners])
+
+
 def filtered(package: str) -> list[Method]:
     """The methods of a package that return what is the caller's."""
     return [method for method in OWNED if method.package == package and method.owner == "*"]
@@ -78,12 +104,10 @@ async def check_field(world: World, method: Method) -> None:
             if world.prepare is not None:
                 await world.prepare(method, known)
             reason = await _reason(world, method, actor, request(method, known))
-            if actor.kind is None:
-                assert reason == "TOKEN_MISSING", case
-            elif not actor.may_call(method):
-                assert reason == "CALLER_NOT_ALLOWED", case
+            if refused := actor.refused(method):
+                assert reason == refused, case
             elif actor.group == group or actor.sees_all(method) or await _same_partner(world, method, actor, known):
-                assert reason in _answers(method), case
+                assert reason in _answers(method, actor), (case, reason)
             else:
                 assert reason.endswith("_NOT_FOUND"), case
                 missing = request(method, _missing(method, await world.create(group)))
@@ -93,13 +117,21 @@ async def check_field(world: World, method: Method) -> None:
 
 async def _same_partner(world: World, method: Method, actor: Actor, known: Ids) -> bool:
     """Whether the call names the actor's own partner, and nothing that belongs to it in another mode."""
-    only_partner = method.route is not None and [v.rpartition(".")[2] for v in method.route.variables] == ["partner_id"]
+    named = [v.rpartition(".")[2] for v in method.route.variables] if method.route else []
+    only_partner = named == ["partner_id"] or (actor.kind is Caller.MEMBER and "partner_id" in named)
     return only_partner and bool(actor.group) and (await world.create(actor.group))["partner_id"] == known["partner_id"]
 
 
-def _answers(method: Method) -> set[str]:
-    """What the owner may be answered: success, or that the thing, which was found, is not in a state for it."""
-    return {"", *(reason.name for reason in method.errors if reason.code == code_pb2.FAILED_PRECONDITION)}
+_STATES = (code_pb2.FAILED_PRECONDITION, code_pb2.RESOURCE_EXHAUSTED)
+
+
+def _answers(method: Method, actor: Actor) -> set[str]:
+    """What the owner may be answered: success, or that the thing, which was found, is not in a state for it.
+
+    A partner's person may be told that it takes another role.
+    """
+    role = {"CLIENT_MODE_NOT_ALLOWED", "SCOPE_MISSING"} if actor.role not in ("", "owner") else set()
+    return {"", *role, *(reason.name for reason in method.errors if reason.code in _STATES)}
 
 
 async def _check_mixed(world: World, method: Method, actor: Actor, group: str) -> None:
@@ -120,6 +152,12 @@ async def check_list(world: World, method: Method) -> None:
             continue
         reply = await _call(world, method, actor, empty(method).SerializeToString())
         assert _seen(reply, made) == _visible(actor, method, made), (actor.name, method.full_name)
+
+
+async def check_callers(world: World, method: Method) -> None:
+    """Whoever may not call is refused as such, before the request is looked at. Nobody else calls."""
+    for actor in world.actors:
+        await _refused(world, method, actor)
 
 
 async def check_stream(world: World, method: Method) -> None:
@@ -158,7 +196,7 @@ def _put(message: Any, known: Ids, every: bool) -> None:
         name, value = described.name, getattr(message, described.name)
         if name in known and not described.is_repeated and (every or name in message.DESCRIPTOR.fields_by_name):
             setattr(message, name, known[name])
-        elif name in _UNSET:
+        elif name in _UNSET and not rules.required(described):
             message.ClearField(name)
         elif is_map(described):
             continue
@@ -195,11 +233,11 @@ def _visible(actor: Actor, method: Method, made: Mapping[str, Ids]) -> set[str]:
 
 async def _refused(world: World, method: Method, actor: Actor) -> bool:
     """Whether the actor is none of those who may call; then the call was refused as such."""
-    if actor.may_call(method):
-        return False
-    expected = "TOKEN_MISSING" if actor.kind is None else "CALLER_NOT_ALLOWED"
-    assert await _reason(world, method, actor, empty(method).SerializeToString()) == expected
-    return True
+    expected = actor.refused(method)
+    if expected:
+        case = f"{actor.name} calls {method.full_name}"
+        assert await _reason(world, method, actor, empty(method).SerializeToString()) == expected, case
+    return bool(expected)
 
 
 async def _reason(world: World, method: Method, actor: Actor, data: bytes) -> str:

@@ -35,6 +35,10 @@ COUNTED = {"weft.notification.v1.InboxService.CountUnread", "weft.notification.v
 """They answer without the id of anything; a test of their own counts."""
 SCOPES = " ".join(CONTRACT.scopes)
 TEST = "_in_TEST"
+_MEMBER = Query(
+    "INSERT INTO members (partner_id, user_id, member_id, role, created_at) "
+    "VALUES (%(partner)s, %(user)s, %(member)s, 'owner', now()) ON CONFLICT DO NOTHING"
+)
 
 
 def actors(harness: Harness, owners: Mapping[str, tuple[str, str]]) -> tuple[Actor, ...]:
@@ -43,7 +47,21 @@ def actors(harness: Harness, owners: Mapping[str, tuple[str, str]]) -> tuple[Act
     A group whose name ends with TEST is what a partner has in that mode; its customers do not sign in.
     """
     found = [
-        Actor("nobody", None, ""),
+        Actor("nobody", None, "", refusal="TOKEN_MISSING"),
+        Actor(
+            "an expired token",
+            None,
+            "",
+            harness.issuer.token(ids.new("usr"), SCOPES, roles=["admin"], lifetime=-61),
+            refusal="TOKEN_EXPIRED",
+        ),
+        Actor(
+            "a token for another audience",
+            None,
+            "",
+            harness.issuer.token(ids.new("usr"), SCOPES, roles=["admin"], aud="elsewhere"),
+            refusal="TOKEN_INVALID",
+        ),
         Actor("an operator", Caller.OPERATOR, "", harness.issuer.operator(ids.new("usr"), SCOPES)),
     ]
     for group, (user, partner) in owners.items():
@@ -55,6 +73,10 @@ def actors(harness: Harness, owners: Mapping[str, tuple[str, str]]) -> tuple[Act
         if partner:
             token = harness.issuer.partner(partner, SCOPES, mode=mode)
             found.append(Actor(f"the partner of {group}", Caller.PARTNER, group, token))
+        if partner and group == "acme":
+            for role in ("viewer", "developer", "owner"):
+                token = harness.issuer.member(partner, ids.new("usr"), role, " ".join(ownership.scopes_of(role)))
+                found.append(Actor(f"a {role} of {group}", Caller.MEMBER, group, token, role))
     return tuple(found)
 
 
@@ -129,6 +151,7 @@ async def user_world(harness: Harness) -> AsyncIterator[World]:
                 partner_id=partner, display_name="Shop", scopes=granted, mode=mode
             )
             client = await partner_rpc.CreateClient(new, metadata=operator)
+            await running.app.database.run(_MEMBER, partner=partner, user=user, member=ids.new("mbr"))
             passkey = Passkey(ids.new("pky"), user, os.urandom(16), b"key", 0, "Phone", False, datetime.now(UTC))
             async with running.app.database.transaction() as tx:
                 await PasskeyRepository(running.app.database, running.app.vault).insert(tx, passkey)
@@ -190,6 +213,13 @@ async def test_strangers_learn_nothing_of_what_a_request_names(harness: Harness,
         async with WORLDS[package](harness) as world:
             for method in methods:
                 await ownership.check_field(world, method)
+
+
+@pytest.mark.parametrize("package", WORLDS)
+async def test_who_may_not_call_is_refused_where_nothing_is_owned(harness: Harness, package: str) -> None:
+    async with WORLDS[package](harness) as world:
+        for method in ownership.ownerless(package):
+            await ownership.check_callers(world, method)
 
 
 @pytest.mark.parametrize("package", WORLDS)

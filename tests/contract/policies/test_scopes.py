@@ -31,15 +31,29 @@ def test_roles_hold_the_scopes_that_the_contract_gives_them() -> None:
     assert held == {
         CUSTOMER: CUSTOMERS,
         OPERATOR: OPERATORS,
-        ADMIN: OPERATORS | {"users.admin", "partners.admin", "audit.read"},
+        ADMIN: OPERATORS | {"users.admin", "partners.admin", "partners.read", "clients.write", "audit.read"},
     }
 
 
 def test_partners_can_hold_what_their_clients_can_call() -> None:
     grantable = {scope.name for scope in CONTRACT.scopes.values() if scope.partners}
     called = {method.scope for method in CONTRACT.methods if contract.Caller.PARTNER in method.callers and method.scope}
-    assert grantable == called
+    wider = {scope.name for scope in CONTRACT.scopes.values() if scope.includes & called}
+    assert grantable == called | wider
     assert set(PARTNER_SCOPES) <= grantable
+
+
+def test_a_partners_people_hold_what_their_role_allows_of_what_the_partner_holds() -> None:
+    reads = {"users.read", "orders.read", "payments.read", "partners.read"}
+    everything = [scope.name for scope in CONTRACT.scopes.values() if scope.partners]
+    held = {role: set(CONTRACT.scopes_of_member(role, everything)) for role in ("viewer", "developer", "owner")}
+    assert held == {
+        "viewer": reads,
+        "developer": reads | {"clients.write"},
+        "owner": reads | {"clients.write", "partners.admin", "users.write", "orders.write", "products.write"},
+    }
+    assert CONTRACT.scopes_of_member("viewer", ["orders.read"]) == ("orders.read", "partners.read")
+    assert CONTRACT.accepted_scopes("clients.write") == {"clients.write", "partners.admin"}
 
 
 def test_a_scope_that_nobody_holds_is_refused() -> None:

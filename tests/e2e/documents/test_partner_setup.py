@@ -42,9 +42,8 @@ def run(command: str, shell: dict[str, str]) -> dict[str, Any]:
 
 
 def test_a_partner_is_set_up_changed_and_stopped(shell: dict[str, str]) -> None:
-    sign_in, partner, client, token, app, known, ask, redirects, clients, rotate, plan, suspend, reinstate, revoke = (
-        COMMANDS
-    )
+    sign_in, partner, client, token, app, known, ask, redirects, invite, people, *later = COMMANDS
+    clients, rotate, plan, suspend, reinstate, revoke = later
     shell["TOKEN"] = run(sign_in, shell)["accessToken"]
     made = run(partner, shell)
     assert run(partner, shell) == made  # the same key, the same answer
@@ -58,6 +57,8 @@ def test_a_partner_is_set_up_changed_and_stopped(shell: dict[str, str]) -> None:
     assert run(known, shell)["issuer"] == shell["EDGE"]
     assert run(ask, shell)["client_name"] == "Phone"
     assert run(redirects, shell)["redirectUris"] == ["https://books.example/callback"]
+    assert run(invite, shell) == {}
+    assert run(people, shell) == {"members": [], "nextPageToken": ""}
     other, listed = run(clients, shell)["clients"]
     assert other["clientId"] == public["clientId"]
     assert (listed["clientId"], listed.get("secret", "")) == (shown["clientId"], "")

@@ -21,6 +21,7 @@ DATA = {
     "total": {"amount_minor": 4200, "currency": "EUR"},
     "amount": {"amount_minor": 1700, "currency": "EUR"},
     "name": "Ann",
+    "partner": "Acme",
     "code": "12345678",
     "expires": "2026-11-24 12:00 UTC",
     "by_reset": True,

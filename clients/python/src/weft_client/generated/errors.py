@@ -319,6 +319,49 @@ class LastAdmin(failures.FailedPrecondition):
         return self.metadata.get('user_id', '')
 
 
+class LastOwnerStays(failures.FailedPrecondition):
+    """The partner would be left without an owner. Metadata: `partner_id`."""
+
+    reason = 'LAST_OWNER_STAYS'
+    domain = 'weft.user.v1'
+
+    @property
+    def partner_id(self) -> str:
+        """The metadata `partner_id`; empty where the service left it out."""
+        return self.metadata.get('partner_id', '')
+
+
+class MemberAlreadyExists(failures.AlreadyExists):
+    """The caller is one of the partner's people already."""
+
+    reason = 'MEMBER_ALREADY_EXISTS'
+    domain = 'weft.user.v1'
+
+
+class MemberLimitReached(failures.FailedPrecondition):
+    """The partner has as many people and open invitations as it may have. Metadata: `limit`."""
+
+    reason = 'MEMBER_LIMIT_REACHED'
+    domain = 'weft.user.v1'
+
+    @property
+    def limit(self) -> str:
+        """The metadata `limit`; empty where the service left it out."""
+        return self.metadata.get('limit', '')
+
+
+class MemberNotFound(failures.NotFound):
+    """No such person among the partner's people, or not yours. Metadata: `user_id`."""
+
+    reason = 'MEMBER_NOT_FOUND'
+    domain = 'weft.user.v1'
+
+    @property
+    def user_id(self) -> str:
+        """The metadata `user_id`; empty where the service left it out."""
+        return self.metadata.get('user_id', '')
+
+
 class MessageMalformed(failures.InvalidArgument):
     """Over native gRPC: the message is not the protobuf message that the contract declares."""
 
@@ -965,6 +1008,10 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'JSON_MALFORMED'): JsonMalformed,
     ('weft.api.v1', 'KEYS_UNAVAILABLE'): KeysUnavailable,
     ('weft.user.v1', 'LAST_ADMIN'): LastAdmin,
+    ('weft.user.v1', 'LAST_OWNER_STAYS'): LastOwnerStays,
+    ('weft.user.v1', 'MEMBER_ALREADY_EXISTS'): MemberAlreadyExists,
+    ('weft.user.v1', 'MEMBER_LIMIT_REACHED'): MemberLimitReached,
+    ('weft.user.v1', 'MEMBER_NOT_FOUND'): MemberNotFound,
     ('weft.api.v1', 'MESSAGE_MALFORMED'): MessageMalformed,
     ('weft.api.v1', 'METHOD_NOT_ALLOWED'): MethodNotAllowed,
     ('weft.order.v1', 'ORDER_ALREADY_DELIVERED'): OrderAlreadyDelivered,
@@ -1058,6 +1105,10 @@ __all__ = [
     'JsonMalformed',
     'KeysUnavailable',
     'LastAdmin',
+    'LastOwnerStays',
+    'MemberAlreadyExists',
+    'MemberLimitReached',
+    'MemberNotFound',
     'MessageMalformed',
     'MethodNotAllowed',
     'OrderAlreadyDelivered',

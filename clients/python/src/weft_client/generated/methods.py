@@ -20,6 +20,7 @@ from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import authorization_pb2 as user_authorization_pb2
 from weft.user.v1 import consent_pb2 as user_consent_pb2
 from weft.user.v1 import email_change_pb2 as user_email_change_pb2
+from weft.user.v1 import member_pb2 as user_member_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import openid_pb2 as user_openid_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
@@ -61,7 +62,7 @@ AUTH_SERVICE_SIGN_UP = Method('/weft.user.v1.AuthService/SignUp', 'user', user_a
 AUTH_SERVICE_VERIFY_EMAIL = Method('/weft.user.v1.AuthService/VerifyEmail', 'user', user_auth_service_pb2.VerifyEmailRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/VERIFICATION_CODE_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_RESEND_VERIFICATION = Method('/weft.user.v1.AuthService/ResendVerification', 'user', user_auth_service_pb2.ResendVerificationRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/TOO_MANY_ATTEMPTS',))
 AUTH_SERVICE_SIGN_IN = Method('/weft.user.v1.AuthService/SignIn', 'user', user_auth_service_pb2.SignInRequest, user_auth_service_pb2.TokenPair, 5.0, open=True, errors=('weft.user.v1/CREDENTIALS_INVALID', 'weft.user.v1/SECOND_FACTOR_REQUIRED', 'weft.user.v1/SECOND_FACTOR_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
-AUTH_SERVICE_REFRESH = Method('/weft.user.v1.AuthService/Refresh', 'user', user_auth_service_pb2.RefreshRequest, user_auth_service_pb2.TokenPair, 5.0, open=True, errors=('weft.user.v1/REFRESH_TOKEN_INVALID', 'weft.user.v1/CROSS_SITE_REQUEST'))
+AUTH_SERVICE_REFRESH = Method('/weft.user.v1.AuthService/Refresh', 'user', user_auth_service_pb2.RefreshRequest, user_auth_service_pb2.TokenPair, 5.0, open=True, errors=('weft.user.v1/PARTNER_NOT_FOUND', 'weft.user.v1/REFRESH_TOKEN_INVALID', 'weft.user.v1/CROSS_SITE_REQUEST'))
 AUTH_SERVICE_SIGN_OUT = Method('/weft.user.v1.AuthService/SignOut', 'user', user_auth_service_pb2.SignOutRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True)
 AUTH_SERVICE_REQUEST_PASSWORD_RESET = Method('/weft.user.v1.AuthService/RequestPasswordReset', 'user', user_password_pb2.RequestPasswordResetRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/TOO_MANY_ATTEMPTS',))
 AUTH_SERVICE_RESET_PASSWORD = Method('/weft.user.v1.AuthService/ResetPassword', 'user', user_password_pb2.ResetPasswordRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/CODE_INVALID', 'weft.user.v1/PASSWORD_TOO_COMMON', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
@@ -92,10 +93,15 @@ PARTNER_SERVICE_UPDATE_PARTNER = Method('/weft.user.v1.PartnerService/UpdatePart
 PARTNER_SERVICE_SUSPEND_PARTNER = Method('/weft.user.v1.PartnerService/SuspendPartner', 'user', user_partner_service_pb2.SuspendPartnerRequest, user_partner_pb2.Partner, 5.0, keyed=True, errors=('weft.user.v1/PARTNER_NOT_FOUND', 'weft.user.v1/PARTNER_ALREADY_SUSPENDED'))
 PARTNER_SERVICE_REINSTATE_PARTNER = Method('/weft.user.v1.PartnerService/ReinstatePartner', 'user', user_partner_service_pb2.ReinstatePartnerRequest, user_partner_pb2.Partner, 5.0, keyed=True, errors=('weft.user.v1/PARTNER_NOT_FOUND', 'weft.user.v1/PARTNER_NOT_SUSPENDED'))
 PARTNER_SERVICE_CREATE_CLIENT = Method('/weft.user.v1.PartnerService/CreateClient', 'user', user_partner_service_pb2.CreateClientRequest, user_partner_pb2.Client, 5.0, errors=('weft.user.v1/CLIENT_MODE_NOT_ALLOWED', 'weft.user.v1/PARTNER_NOT_FOUND', 'weft.user.v1/SCOPE_NOT_GRANTED'))
-PARTNER_SERVICE_UPDATE_CLIENT = Method('/weft.user.v1.PartnerService/UpdateClient', 'user', user_partner_service_pb2.UpdateClientRequest, user_partner_pb2.Client, 5.0, repeatable=True, errors=('weft.user.v1/CLIENT_NOT_FOUND', 'weft.user.v1/SCOPE_NOT_GRANTED'))
+PARTNER_SERVICE_UPDATE_CLIENT = Method('/weft.user.v1.PartnerService/UpdateClient', 'user', user_partner_service_pb2.UpdateClientRequest, user_partner_pb2.Client, 5.0, repeatable=True, errors=('weft.user.v1/CLIENT_MODE_NOT_ALLOWED', 'weft.user.v1/CLIENT_NOT_FOUND', 'weft.user.v1/SCOPE_NOT_GRANTED'))
 PARTNER_SERVICE_LIST_CLIENTS = Method('/weft.user.v1.PartnerService/ListClients', 'user', user_partner_service_pb2.ListClientsRequest, user_partner_service_pb2.ListClientsResponse, 5.0, repeatable=True, errors=('weft.user.v1/PARTNER_NOT_FOUND',))
-PARTNER_SERVICE_ROTATE_CLIENT_SECRET = Method('/weft.user.v1.PartnerService/RotateClientSecret', 'user', user_partner_service_pb2.RotateClientSecretRequest, user_partner_pb2.Client, 5.0, errors=('weft.user.v1/CLIENT_NOT_FOUND', 'weft.user.v1/CLIENT_WITHOUT_SECRET'))
-PARTNER_SERVICE_REVOKE_CLIENT = Method('/weft.user.v1.PartnerService/RevokeClient', 'user', user_partner_service_pb2.RevokeClientRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/CLIENT_NOT_FOUND',))
+PARTNER_SERVICE_ROTATE_CLIENT_SECRET = Method('/weft.user.v1.PartnerService/RotateClientSecret', 'user', user_partner_service_pb2.RotateClientSecretRequest, user_partner_pb2.Client, 5.0, errors=('weft.user.v1/CLIENT_MODE_NOT_ALLOWED', 'weft.user.v1/CLIENT_NOT_FOUND', 'weft.user.v1/CLIENT_WITHOUT_SECRET'))
+PARTNER_SERVICE_REVOKE_CLIENT = Method('/weft.user.v1.PartnerService/RevokeClient', 'user', user_partner_service_pb2.RevokeClientRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/CLIENT_MODE_NOT_ALLOWED', 'weft.user.v1/CLIENT_NOT_FOUND'))
+PARTNER_SERVICE_INVITE_MEMBER = Method('/weft.user.v1.PartnerService/InviteMember', 'user', user_member_pb2.InviteMemberRequest, protobuf_empty_pb2.Empty, 5.0, keyed=True, errors=('weft.user.v1/MEMBER_LIMIT_REACHED', 'weft.user.v1/PARTNER_NOT_FOUND', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
+PARTNER_SERVICE_ACCEPT_INVITATION = Method('/weft.user.v1.PartnerService/AcceptInvitation', 'user', user_member_pb2.AcceptInvitationRequest, user_member_pb2.Member, 5.0, keyed=True, errors=('weft.user.v1/CODE_INVALID', 'weft.user.v1/MEMBER_ALREADY_EXISTS', 'weft.user.v1/MEMBER_LIMIT_REACHED'))
+PARTNER_SERVICE_LIST_MEMBERS = Method('/weft.user.v1.PartnerService/ListMembers', 'user', user_member_pb2.ListMembersRequest, user_member_pb2.ListMembersResponse, 5.0, repeatable=True, errors=('weft.user.v1/PARTNER_NOT_FOUND',))
+PARTNER_SERVICE_UPDATE_MEMBER = Method('/weft.user.v1.PartnerService/UpdateMember', 'user', user_member_pb2.UpdateMemberRequest, user_member_pb2.Member, 5.0, repeatable=True, errors=('weft.user.v1/LAST_OWNER_STAYS', 'weft.user.v1/MEMBER_NOT_FOUND'))
+PARTNER_SERVICE_REMOVE_MEMBER = Method('/weft.user.v1.PartnerService/RemoveMember', 'user', user_member_pb2.RemoveMemberRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/LAST_OWNER_STAYS', 'weft.user.v1/MEMBER_NOT_FOUND'))
 USER_SERVICE_CREATE_USER = Method('/weft.user.v1.UserService/CreateUser', 'user', user_user_service_pb2.CreateUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/EMAIL_TAKEN', 'weft.user.v1/EXTERNAL_REFERENCE_TAKEN', 'weft.user.v1/CHANGE_NEEDS_VERIFICATION'))
 USER_SERVICE_GET_USER = Method('/weft.user.v1.UserService/GetUser', 'user', user_user_service_pb2.GetUserRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
 USER_SERVICE_UPDATE_USER = Method('/weft.user.v1.UserService/UpdateUser', 'user', user_user_changes_pb2.UpdateUserRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/EMAIL_TAKEN', 'weft.user.v1/EXTERNAL_REFERENCE_TAKEN', 'weft.user.v1/CHANGE_NEEDS_VERIFICATION'))
@@ -179,6 +185,11 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'partners.list_clients': PARTNER_SERVICE_LIST_CLIENTS,
     'partners.rotate_client_secret': PARTNER_SERVICE_ROTATE_CLIENT_SECRET,
     'partners.revoke_client': PARTNER_SERVICE_REVOKE_CLIENT,
+    'partners.invite_member': PARTNER_SERVICE_INVITE_MEMBER,
+    'partners.accept_invitation': PARTNER_SERVICE_ACCEPT_INVITATION,
+    'partners.list_members': PARTNER_SERVICE_LIST_MEMBERS,
+    'partners.update_member': PARTNER_SERVICE_UPDATE_MEMBER,
+    'partners.remove_member': PARTNER_SERVICE_REMOVE_MEMBER,
     'users.create_user': USER_SERVICE_CREATE_USER,
     'users.get_user': USER_SERVICE_GET_USER,
     'users.update_user': USER_SERVICE_UPDATE_USER,

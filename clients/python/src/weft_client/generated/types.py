@@ -22,6 +22,12 @@ from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 
 
+MemberRoleName = Literal["VIEWER", "DEVELOPER", "OWNER"]
+"""The role of a person among a partner's people. A token carries the lower-case name without its prefix in the claim
+`member_role`.
+"""
+
+
 ModeName = Literal["LIVE", "TEST"]
 """Which of two separate sets of data something belongs to. A token carries the name without its prefix in the claim `mode`."""
 
@@ -207,6 +213,31 @@ class ClientSettingsDict(TypedDict, total=False):
     """
 
 
+class MemberDict(TypedDict, total=False):
+    """A person of a partner, who acts for it as far as the role goes."""
+
+    partner_id: str
+    """Prefix `prt_`."""
+
+    user_id: str
+    """Prefix `usr_`."""
+
+    role: MemberRoleName | api_scope_pb2.MemberRole.ValueType
+    """What the person may do."""
+
+    email: str
+    """E-mail address."""
+
+    display_name: str
+    """Display name."""
+
+    create_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When the person joined."""
+
+    etag: str
+    """Changes with every update of the member. An update with a stale etag is refused; an update without one is not."""
+
+
 class PartnerDict(TypedDict, total=False):
     """A company that integrates with the platform."""
 
@@ -365,6 +396,8 @@ __all__ = [
     'FulfilmentLineInputDict',
     'FulfilmentStateName',
     'GrantTypeName',
+    'MemberDict',
+    'MemberRoleName',
     'ModeName',
     'MoneyDict',
     'OrderLineInputDict',

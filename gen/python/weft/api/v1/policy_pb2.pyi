@@ -36,11 +36,13 @@ class _CallerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Caller.ValueTy
     CALLER_USER: _Caller.ValueType  # 2
     """A signed-in user, for what is their own."""
     CALLER_PARTNER: _Caller.ValueType  # 3
-    """A partner's client, for what belongs to its partner."""
+    """A partner's client, or one of its people, for what belongs to the partner."""
     CALLER_OPERATOR: _Caller.ValueType  # 4
     """A signed-in user with the operator role."""
     CALLER_INTERNAL: _Caller.ValueType  # 5
     """Another service, known by its certificate. The edge is never one."""
+    CALLER_MEMBER: _Caller.ValueType  # 6
+    """One of a partner's people: where its clients may not call."""
 
 class Caller(_Caller, metaclass=_CallerEnumTypeWrapper):
     """Who calls."""
@@ -52,11 +54,13 @@ CALLER_PUBLIC: Caller.ValueType  # 1
 CALLER_USER: Caller.ValueType  # 2
 """A signed-in user, for what is their own."""
 CALLER_PARTNER: Caller.ValueType  # 3
-"""A partner's client, for what belongs to its partner."""
+"""A partner's client, or one of its people, for what belongs to the partner."""
 CALLER_OPERATOR: Caller.ValueType  # 4
 """A signed-in user with the operator role."""
 CALLER_INTERNAL: Caller.ValueType  # 5
 """Another service, known by its certificate. The edge is never one."""
+CALLER_MEMBER: Caller.ValueType  # 6
+"""One of a partner's people: where its clients may not call."""
 Global___Caller: _TypeAlias = Caller  # noqa: Y015
 
 class _RateClass:

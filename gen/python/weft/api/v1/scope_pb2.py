@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/api/v1/scope.proto\x12\x0bweft.api.v1\x1a google/protobuf/descriptor.proto\"S\n\x0cScopeHolders\x12\'\n\x05roles\x18\x01 \x03(\x0e\x32\x11.weft.api.v1.RoleR\x05roles\x12\x1a\n\x08partners\x18\x02 \x01(\x08R\x08partners*R\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_CUSTOMER\x10\x01\x12\x11\n\rROLE_OPERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03*\xbb\x04\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12!\n\x10SCOPE_USERS_READ\x10\x01\x1a\x0b\x9a\xe7\x18\x07\n\x03\x01\x02\x03\x10\x01\x12\"\n\x11SCOPE_USERS_WRITE\x10\x02\x1a\x0b\x9a\xe7\x18\x07\n\x03\x01\x02\x03\x10\x01\x12\x1e\n\x11SCOPE_USERS_ADMIN\x10\x03\x1a\x07\x9a\xe7\x18\x03\n\x01\x03\x12#\n\x14SCOPE_PARTNERS_ADMIN\x10\x04\x1a\t\x9a\xe7\x18\x05\n\x01\x03\x10\x01\x12\"\n\x11SCOPE_ORDERS_READ\x10\x05\x1a\x0b\x9a\xe7\x18\x07\n\x03\x01\x02\x03\x10\x01\x12#\n\x12SCOPE_ORDERS_WRITE\x10\x06\x1a\x0b\x9a\xe7\x18\x07\n\x03\x01\x02\x03\x10\x01\x12!\n\x13SCOPE_ORDERS_FULFIL\x10\x07\x1a\x08\x9a\xe7\x18\x04\n\x02\x02\x03\x12$\n\x13SCOPE_PAYMENTS_READ\x10\x08\x1a\x0b\x9a\xe7\x18\x07\n\x03\x01\x02\x03\x10\x01\x12\"\n\x14SCOPE_PAYMENTS_WRITE\x10\t\x1a\x08\x9a\xe7\x18\x04\n\x02\x02\x03\x12$\n\x14SCOPE_PRODUCTS_WRITE\x10\n\x1a\n\x9a\xe7\x18\x06\n\x02\x02\x03\x10\x01\x12\x1f\n\x10SCOPE_INBOX_READ\x10\x0b\x1a\t\x9a\xe7\x18\x05\n\x03\x01\x02\x03\x12&\n\x18SCOPE_NOTIFICATIONS_READ\x10\x0c\x1a\x08\x9a\xe7\x18\x04\n\x02\x02\x03\x12&\n\x18SCOPE_NOTIFICATIONS_SEND\x10\r\x1a\x08\x9a\xe7\x18\x04\n\x02\x02\x03\x12#\n\x15SCOPE_TEMPLATES_WRITE\x10\x0e\x1a\x08\x9a\xe7\x18\x04\n\x02\x02\x03\x12\x1d\n\x10SCOPE_AUDIT_READ\x10\x0f\x1a\x07\x9a\xe7\x18\x03\n\x01\x03:W\n\x07held_by\x12!.google.protobuf.EnumValueOptions\x18\xf3\x8c\x03 \x01(\x0b\x32\x19.weft.api.v1.ScopeHoldersR\x06heldByb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17weft/api/v1/scope.proto\x12\x0bweft.api.v1\x1a google/protobuf/descriptor.proto\"\xd7\x01\n\x0cScopeHolders\x12\'\n\x05roles\x18\x01 \x03(\x0e\x32\x11.weft.api.v1.RoleR\x05roles\x12\x1a\n\x08partners\x18\x02 \x01(\x08R\x08partners\x12\x31\n\x07members\x18\x03 \x03(\x0e\x32\x17.weft.api.v1.MemberRoleR\x07members\x12\x1f\n\x0bown_partner\x18\x04 \x01(\x08R\nownPartner\x12.\n\x08includes\x18\x05 \x03(\x0e\x32\x12.weft.api.v1.ScopeR\x08includes*s\n\nMemberRole\x12\x1b\n\x17MEMBER_ROLE_UNSPECIFIED\x10\x00\x12\x16\n\x12MEMBER_ROLE_VIEWER\x10\x01\x12\x19\n\x15MEMBER_ROLE_DEVELOPER\x10\x02\x12\x15\n\x11MEMBER_ROLE_OWNER\x10\x03*R\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_CUSTOMER\x10\x01\x12\x11\n\rROLE_OPERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03*\xb1\x05\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12&\n\x10SCOPE_USERS_READ\x10\x01\x1a\x10\x9a\xe7\x18\x0c\n\x03\x01\x02\x03\x10\x01\x1a\x03\x01\x02\x03\x12%\n\x11SCOPE_USERS_WRITE\x10\x02\x1a\x0e\x9a\xe7\x18\n\n\x03\x01\x02\x03\x10\x01\x1a\x01\x03\x12\x1e\n\x11SCOPE_USERS_ADMIN\x10\x03\x1a\x07\x9a\xe7\x18\x03\n\x01\x03\x12,\n\x14SCOPE_PARTNERS_ADMIN\x10\x04\x1a\x12\x9a\xe7\x18\x0e\n\x01\x03\x10\x01\x1a\x01\x03 \x01*\x02\x10\x11\x12\'\n\x11SCOPE_ORDERS_READ\x10\x05\x1a\x10\x9a\xe7\x18\x0c\n\x03\x01\x02\x03\x10\x01\x1a\x03\x01\x02\x03\x12&\n\x12SCOPE_ORDERS_WRITE\x10\x06\x1a\x0e\x9a\xe7\x18\n\n\x03\x01\x02\x03\x10\x01\x1a\x01\x03\x12!\n\x13SCOPE_ORDERS_FULFIL\x10\x07\x1a\x08\x9a\xe7\x18\x04\n\x02\x02\x03\x12)\n\x13SCOPE_PAYMENTS_READ\x10\x08\x1a\x10\x9a\xe7\x18\x0c\n\x03\x01\x02\x03\x10\x01\x1a\x03\x01\x02\x03\x12\"\n\x14SCOPE_PAYMENTS_WRITE\x10\t\x1a\x08\x9a\xe7\x18\x04\n\x02\x02\x03\x12\'\n\x14SCOPE_PRODUCTS_WRITE\x10\n\x1a\r\x9a\xe7\x18\t\n\x02\x02\x03\x10\x01\x1a\x01\x03\x12\x1f\n\x10SCOPE_INBOX_READ\x10\x0b\x1a\t\x9a\xe7\x18\x05\n\x03\x01\x02\x03\x12&\n\x18SCOPE_NOTIFICATIONS_READ\x10\x0c\x1a\x08\x9a\xe7\x18\x04\n\x02\x02\x03\x12&\n\x18SCOPE_NOTIFICATIONS_SEND\x10\r\x1a\x08\x9a\xe7\x18\x04\n\x02\x02\x03\x12#\n\x15SCOPE_TEMPLATES_WRITE\x10\x0e\x1a\x08\x9a\xe7\x18\x04\n\x02\x02\x03\x12\x1d\n\x10SCOPE_AUDIT_READ\x10\x0f\x1a\x07\x9a\xe7\x18\x03\n\x01\x03\x12)\n\x13SCOPE_PARTNERS_READ\x10\x10\x1a\x10\x9a\xe7\x18\x0c\n\x01\x03\x10\x01\x1a\x03\x01\x02\x03 \x01\x12(\n\x13SCOPE_CLIENTS_WRITE\x10\x11\x1a\x0f\x9a\xe7\x18\x0b\n\x01\x03\x10\x01\x1a\x02\x02\x03 \x01:W\n\x07held_by\x12!.google.protobuf.EnumValueOptions\x18\xf3\x8c\x03 \x01(\x0b\x32\x19.weft.api.v1.ScopeHoldersR\x06heldByb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,25 +33,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.api.v1.scope_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SCOPE'].values_by_name["SCOPE_USERS_READ"]._loaded_options = None
-  _globals['_SCOPE'].values_by_name["SCOPE_USERS_READ"]._serialized_options = b'\232\347\030\007\n\003\001\002\003\020\001'
+  _globals['_SCOPE'].values_by_name["SCOPE_USERS_READ"]._serialized_options = b'\232\347\030\014\n\003\001\002\003\020\001\032\003\001\002\003'
   _globals['_SCOPE'].values_by_name["SCOPE_USERS_WRITE"]._loaded_options = None
-  _globals['_SCOPE'].values_by_name["SCOPE_USERS_WRITE"]._serialized_options = b'\232\347\030\007\n\003\001\002\003\020\001'
+  _globals['_SCOPE'].values_by_name["SCOPE_USERS_WRITE"]._serialized_options = b'\232\347\030\n\n\003\001\002\003\020\001\032\001\003'
   _globals['_SCOPE'].values_by_name["SCOPE_USERS_ADMIN"]._loaded_options = None
   _globals['_SCOPE'].values_by_name["SCOPE_USERS_ADMIN"]._serialized_options = b'\232\347\030\003\n\001\003'
   _globals['_SCOPE'].values_by_name["SCOPE_PARTNERS_ADMIN"]._loaded_options = None
-  _globals['_SCOPE'].values_by_name["SCOPE_PARTNERS_ADMIN"]._serialized_options = b'\232\347\030\005\n\001\003\020\001'
+  _globals['_SCOPE'].values_by_name["SCOPE_PARTNERS_ADMIN"]._serialized_options = b'\232\347\030\016\n\001\003\020\001\032\001\003 \001*\002\020\021'
   _globals['_SCOPE'].values_by_name["SCOPE_ORDERS_READ"]._loaded_options = None
-  _globals['_SCOPE'].values_by_name["SCOPE_ORDERS_READ"]._serialized_options = b'\232\347\030\007\n\003\001\002\003\020\001'
+  _globals['_SCOPE'].values_by_name["SCOPE_ORDERS_READ"]._serialized_options = b'\232\347\030\014\n\003\001\002\003\020\001\032\003\001\002\003'
   _globals['_SCOPE'].values_by_name["SCOPE_ORDERS_WRITE"]._loaded_options = None
-  _globals['_SCOPE'].values_by_name["SCOPE_ORDERS_WRITE"]._serialized_options = b'\232\347\030\007\n\003\001\002\003\020\001'
+  _globals['_SCOPE'].values_by_name["SCOPE_ORDERS_WRITE"]._serialized_options = b'\232\347\030\n\n\003\001\002\003\020\001\032\001\003'
   _globals['_SCOPE'].values_by_name["SCOPE_ORDERS_FULFIL"]._loaded_options = None
   _globals['_SCOPE'].values_by_name["SCOPE_ORDERS_FULFIL"]._serialized_options = b'\232\347\030\004\n\002\002\003'
   _globals['_SCOPE'].values_by_name["SCOPE_PAYMENTS_READ"]._loaded_options = None
-  _globals['_SCOPE'].values_by_name["SCOPE_PAYMENTS_READ"]._serialized_options = b'\232\347\030\007\n\003\001\002\003\020\001'
+  _globals['_SCOPE'].values_by_name["SCOPE_PAYMENTS_READ"]._serialized_options = b'\232\347\030\014\n\003\001\002\003\020\001\032\003\001\002\003'
   _globals['_SCOPE'].values_by_name["SCOPE_PAYMENTS_WRITE"]._loaded_options = None
   _globals['_SCOPE'].values_by_name["SCOPE_PAYMENTS_WRITE"]._serialized_options = b'\232\347\030\004\n\002\002\003'
   _globals['_SCOPE'].values_by_name["SCOPE_PRODUCTS_WRITE"]._loaded_options = None
-  _globals['_SCOPE'].values_by_name["SCOPE_PRODUCTS_WRITE"]._serialized_options = b'\232\347\030\006\n\002\002\003\020\001'
+  _globals['_SCOPE'].values_by_name["SCOPE_PRODUCTS_WRITE"]._serialized_options = b'\232\347\030\t\n\002\002\003\020\001\032\001\003'
   _globals['_SCOPE'].values_by_name["SCOPE_INBOX_READ"]._loaded_options = None
   _globals['_SCOPE'].values_by_name["SCOPE_INBOX_READ"]._serialized_options = b'\232\347\030\005\n\003\001\002\003'
   _globals['_SCOPE'].values_by_name["SCOPE_NOTIFICATIONS_READ"]._loaded_options = None
@@ -62,10 +62,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCOPE'].values_by_name["SCOPE_TEMPLATES_WRITE"]._serialized_options = b'\232\347\030\004\n\002\002\003'
   _globals['_SCOPE'].values_by_name["SCOPE_AUDIT_READ"]._loaded_options = None
   _globals['_SCOPE'].values_by_name["SCOPE_AUDIT_READ"]._serialized_options = b'\232\347\030\003\n\001\003'
-  _globals['_ROLE']._serialized_start=159
-  _globals['_ROLE']._serialized_end=241
-  _globals['_SCOPE']._serialized_start=244
-  _globals['_SCOPE']._serialized_end=815
-  _globals['_SCOPEHOLDERS']._serialized_start=74
-  _globals['_SCOPEHOLDERS']._serialized_end=157
+  _globals['_SCOPE'].values_by_name["SCOPE_PARTNERS_READ"]._loaded_options = None
+  _globals['_SCOPE'].values_by_name["SCOPE_PARTNERS_READ"]._serialized_options = b'\232\347\030\014\n\001\003\020\001\032\003\001\002\003 \001'
+  _globals['_SCOPE'].values_by_name["SCOPE_CLIENTS_WRITE"]._loaded_options = None
+  _globals['_SCOPE'].values_by_name["SCOPE_CLIENTS_WRITE"]._serialized_options = b'\232\347\030\013\n\001\003\020\001\032\002\002\003 \001'
+  _globals['_MEMBERROLE']._serialized_start=292
+  _globals['_MEMBERROLE']._serialized_end=407
+  _globals['_ROLE']._serialized_start=409
+  _globals['_ROLE']._serialized_end=491
+  _globals['_SCOPE']._serialized_start=494
+  _globals['_SCOPE']._serialized_end=1183
+  _globals['_SCOPEHOLDERS']._serialized_start=75
+  _globals['_SCOPEHOLDERS']._serialized_end=290
 # @@protoc_insertion_point(module_scope)

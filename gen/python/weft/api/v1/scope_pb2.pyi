@@ -21,6 +21,36 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _MemberRole:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MemberRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MemberRole.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MEMBER_ROLE_UNSPECIFIED: _MemberRole.ValueType  # 0
+    """Not a role."""
+    MEMBER_ROLE_VIEWER: _MemberRole.ValueType  # 1
+    """Reads."""
+    MEMBER_ROLE_DEVELOPER: _MemberRole.ValueType  # 2
+    """Manages the clients in TEST as well."""
+    MEMBER_ROLE_OWNER: _MemberRole.ValueType  # 3
+    """May do everything that the partner may, and manages its people."""
+
+class MemberRole(_MemberRole, metaclass=_MemberRoleEnumTypeWrapper):
+    """The role of a person among a partner's people. A token carries the lower-case name without its prefix in the claim
+    `member_role`.
+    """
+
+MEMBER_ROLE_UNSPECIFIED: MemberRole.ValueType  # 0
+"""Not a role."""
+MEMBER_ROLE_VIEWER: MemberRole.ValueType  # 1
+"""Reads."""
+MEMBER_ROLE_DEVELOPER: MemberRole.ValueType  # 2
+"""Manages the clients in TEST as well."""
+MEMBER_ROLE_OWNER: MemberRole.ValueType  # 3
+"""May do everything that the partner may, and manages its people."""
+Global___MemberRole: _TypeAlias = MemberRole  # noqa: Y015
+
 class _Role:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -64,7 +94,7 @@ class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType
     SCOPE_USERS_ADMIN: _Scope.ValueType  # 3
     """Manages all users."""
     SCOPE_PARTNERS_ADMIN: _Scope.ValueType  # 4
-    """Manages partners; for a partner, its own clients."""
+    """Manages partners; for a partner, its own clients, and for its owners its people."""
     SCOPE_ORDERS_READ: _Scope.ValueType  # 5
     """Reads orders and their changes."""
     SCOPE_ORDERS_WRITE: _Scope.ValueType  # 6
@@ -87,6 +117,10 @@ class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType
     """Changes message templates."""
     SCOPE_AUDIT_READ: _Scope.ValueType  # 15
     """Reads the audit trail."""
+    SCOPE_PARTNERS_READ: _Scope.ValueType  # 16
+    """Reads partners; for a partner, what there is of itself."""
+    SCOPE_CLIENTS_WRITE: _Scope.ValueType  # 17
+    """Manages clients of partners; for a partner, its own. Developers manage those in TEST."""
 
 class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
     """What a token allows. In tokens, requests and documents SCOPE_ORDERS_WRITE is written `orders.write`."""
@@ -100,7 +134,7 @@ SCOPE_USERS_WRITE: Scope.ValueType  # 2
 SCOPE_USERS_ADMIN: Scope.ValueType  # 3
 """Manages all users."""
 SCOPE_PARTNERS_ADMIN: Scope.ValueType  # 4
-"""Manages partners; for a partner, its own clients."""
+"""Manages partners; for a partner, its own clients, and for its owners its people."""
 SCOPE_ORDERS_READ: Scope.ValueType  # 5
 """Reads orders and their changes."""
 SCOPE_ORDERS_WRITE: Scope.ValueType  # 6
@@ -123,6 +157,10 @@ SCOPE_TEMPLATES_WRITE: Scope.ValueType  # 14
 """Changes message templates."""
 SCOPE_AUDIT_READ: Scope.ValueType  # 15
 """Reads the audit trail."""
+SCOPE_PARTNERS_READ: Scope.ValueType  # 16
+"""Reads partners; for a partner, what there is of itself."""
+SCOPE_CLIENTS_WRITE: Scope.ValueType  # 17
+"""Manages clients of partners; for a partner, its own. Developers manage those in TEST."""
 Global___Scope: _TypeAlias = Scope  # noqa: Y015
 
 @_typing.final
@@ -133,21 +171,37 @@ class ScopeHolders(_message.Message):
 
     ROLES_FIELD_NUMBER: _builtins.int
     PARTNERS_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    OWN_PARTNER_FIELD_NUMBER: _builtins.int
+    INCLUDES_FIELD_NUMBER: _builtins.int
     partners: _builtins.bool
     """Whether a partner, and so its clients, can be granted the scope."""
+    own_partner: _builtins.bool
+    """Whether a partner's people have it in any case: it is about the partner itself."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Role.ValueType]:
         """The roles whose users hold the scope."""
+
+    @_builtins.property
+    def members(self) -> _containers.RepeatedScalarFieldContainer[Global___MemberRole.ValueType]:
+        """The roles whose holders among a partner's people have the scope, where the partner was granted it."""
+
+    @_builtins.property
+    def includes(self) -> _containers.RepeatedScalarFieldContainer[Global___Scope.ValueType]:
+        """The scopes that this one includes: whoever has it may do what they allow."""
 
     def __init__(
         self,
         *,
         roles: _abc.Iterable[Global___Role.ValueType] | None = ...,
         partners: _builtins.bool = ...,
+        members: _abc.Iterable[Global___MemberRole.ValueType] | None = ...,
+        own_partner: _builtins.bool = ...,
+        includes: _abc.Iterable[Global___Scope.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["partners", b"partners", "roles", b"roles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["includes", b"includes", "members", b"members", "own_partner", b"own_partner", "partners", b"partners", "roles", b"roles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

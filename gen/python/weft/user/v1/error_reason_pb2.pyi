@@ -102,6 +102,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No such session, or not yours."""
     CROSS_SITE_REQUEST: _ErrorReason.ValueType  # 101
     """The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin."""
+    MEMBER_NOT_FOUND: _ErrorReason.ValueType  # 121
+    """No such person among the partner's people, or not yours."""
+    MEMBER_ALREADY_EXISTS: _ErrorReason.ValueType  # 122
+    """The caller is one of the partner's people already."""
+    MEMBER_LIMIT_REACHED: _ErrorReason.ValueType  # 123
+    """The partner has as many people and open invitations as it may have."""
+    LAST_OWNER_STAYS: _ErrorReason.ValueType  # 124
+    """The partner would be left without an owner."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the user service failed. Found in `ErrorInfo.reason` with domain `weft.user.v1`."""
@@ -186,4 +194,12 @@ SESSION_NOT_FOUND: ErrorReason.ValueType  # 100
 """No such session, or not yours."""
 CROSS_SITE_REQUEST: ErrorReason.ValueType  # 101
 """The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin."""
+MEMBER_NOT_FOUND: ErrorReason.ValueType  # 121
+"""No such person among the partner's people, or not yours."""
+MEMBER_ALREADY_EXISTS: ErrorReason.ValueType  # 122
+"""The caller is one of the partner's people already."""
+MEMBER_LIMIT_REACHED: ErrorReason.ValueType  # 123
+"""The partner has as many people and open invitations as it may have."""
+LAST_OWNER_STAYS: ErrorReason.ValueType  # 124
+"""The partner would be left without an owner."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

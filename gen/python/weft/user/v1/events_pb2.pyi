@@ -399,3 +399,25 @@ class UserErased(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UserErased: _TypeAlias = UserErased  # noqa: Y015
+
+@_typing.final
+class MemberInvited(_message.Message):
+    """`partner.member_invited`: a person was invited to act for a partner. The address may have no account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    code_request_id: _builtins.str
+    """Prefix `cod_`."""
+    def __init__(
+        self,
+        *,
+        code_request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_request_id", b"code_request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberInvited: _TypeAlias = MemberInvited  # noqa: Y015

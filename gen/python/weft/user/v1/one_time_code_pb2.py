@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/user/v1/one_time_code.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\"o\n\x17IssueOneTimeCodeRequest\x12T\n\x0f\x63ode_request_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^cod_[0-7][0-9a-hjkmnp-tv-z]{25}$R\rcodeRequestId\"\xff\x01\n\x18IssueOneTimeCodeResponse\x12\x33\n\x07message\x18\x01 \x01(\x0e\x32\x19.weft.user.v1.CodeMessageR\x07message\x12\x1b\n\x04\x63ode\x18\x02 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x02R\x04\x63ode\x12;\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12\x1d\n\x05\x65mail\x18\x04 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x1d\n\x05phone\x18\x05 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x05phone\x12\x16\n\x06locale\x18\x06 \x01(\tR\x06locale*\xc2\x01\n\x0b\x43odeMessage\x12\x1c\n\x18\x43ODE_MESSAGE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43ODE_MESSAGE_CODE\x10\x01\x12\x1b\n\x17\x43ODE_MESSAGE_NO_ACCOUNT\x10\x02\x12\x1f\n\x1b\x43ODE_MESSAGE_ACCOUNT_CLOSED\x10\x03\x12\x1e\n\x1a\x43ODE_MESSAGE_ADDRESS_TAKEN\x10\x04\x12 \n\x1c\x43ODE_MESSAGE_ADDRESS_CHANGED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/user/v1/one_time_code.proto\x12\x0cweft.user.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\"o\n\x17IssueOneTimeCodeRequest\x12T\n\x0f\x63ode_request_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^cod_[0-7][0-9a-hjkmnp-tv-z]{25}$R\rcodeRequestId\"\xa2\x02\n\x18IssueOneTimeCodeResponse\x12\x33\n\x07message\x18\x01 \x01(\x0e\x32\x19.weft.user.v1.CodeMessageR\x07message\x12\x1b\n\x04\x63ode\x18\x02 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x02R\x04\x63ode\x12;\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12\x1d\n\x05\x65mail\x18\x04 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x05\x65mail\x12\x1d\n\x05phone\x18\x05 \x01(\tB\x07\x80\x01\x01\x88\xe7\x18\x01R\x05phone\x12\x16\n\x06locale\x18\x06 \x01(\tR\x06locale\x12!\n\x0cpartner_name\x18\x07 \x01(\tR\x0bpartnerName*\xc2\x01\n\x0b\x43odeMessage\x12\x1c\n\x18\x43ODE_MESSAGE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43ODE_MESSAGE_CODE\x10\x01\x12\x1b\n\x17\x43ODE_MESSAGE_NO_ACCOUNT\x10\x02\x12\x1f\n\x1b\x43ODE_MESSAGE_ACCOUNT_CLOSED\x10\x03\x12\x1e\n\x1a\x43ODE_MESSAGE_ADDRESS_TAKEN\x10\x04\x12 \n\x1c\x43ODE_MESSAGE_ADDRESS_CHANGED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,10 +43,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUEONETIMECODERESPONSE'].fields_by_name['email']._serialized_options = b'\200\001\001\210\347\030\001'
   _globals['_ISSUEONETIMECODERESPONSE'].fields_by_name['phone']._loaded_options = None
   _globals['_ISSUEONETIMECODERESPONSE'].fields_by_name['phone']._serialized_options = b'\200\001\001\210\347\030\001'
-  _globals['_CODEMESSAGE']._serialized_start=543
-  _globals['_CODEMESSAGE']._serialized_end=737
+  _globals['_CODEMESSAGE']._serialized_start=578
+  _globals['_CODEMESSAGE']._serialized_end=772
   _globals['_ISSUEONETIMECODEREQUEST']._serialized_start=171
   _globals['_ISSUEONETIMECODEREQUEST']._serialized_end=282
   _globals['_ISSUEONETIMECODERESPONSE']._serialized_start=285
-  _globals['_ISSUEONETIMECODERESPONSE']._serialized_end=540
+  _globals['_ISSUEONETIMECODERESPONSE']._serialized_end=575
 # @@protoc_insertion_point(module_scope)

@@ -88,6 +88,7 @@ class IssueOneTimeCodeResponse(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     PHONE_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
+    PARTNER_NAME_FIELD_NUMBER: _builtins.int
     message: Global___CodeMessage.ValueType
     """What the message says."""
     code: _builtins.str
@@ -98,6 +99,8 @@ class IssueOneTimeCodeResponse(_message.Message):
     """Recipient of a text message, in the form of E.164."""
     locale: _builtins.str
     """Language of the message, a BCP 47 tag."""
+    partner_name: _builtins.str
+    """Display name of the partner that an invitation is from; otherwise empty."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the code expires; absent if there is no code."""
@@ -111,10 +114,11 @@ class IssueOneTimeCodeResponse(_message.Message):
         email: _builtins.str = ...,
         phone: _builtins.str = ...,
         locale: _builtins.str = ...,
+        partner_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "email", b"email", "expire_time", b"expire_time", "locale", b"locale", "message", b"message", "phone", b"phone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "email", b"email", "expire_time", b"expire_time", "locale", b"locale", "message", b"message", "partner_name", b"partner_name", "phone", b"phone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

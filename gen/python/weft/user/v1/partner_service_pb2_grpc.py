@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from weft.user.v1 import member_pb2 as weft_dot_user_dot_v1_dot_member__pb2
 from weft.user.v1 import partner_pb2 as weft_dot_user_dot_v1_dot_partner__pb2
 from weft.user.v1 import partner_service_pb2 as weft_dot_user_dot_v1_dot_partner__service__pb2
 
@@ -92,6 +93,31 @@ class PartnerServiceStub:
                 request_serializer=weft_dot_user_dot_v1_dot_partner__service__pb2.RevokeClientRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.InviteMember = channel.unary_unary(
+                '/weft.user.v1.PartnerService/InviteMember',
+                request_serializer=weft_dot_user_dot_v1_dot_member__pb2.InviteMemberRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.AcceptInvitation = channel.unary_unary(
+                '/weft.user.v1.PartnerService/AcceptInvitation',
+                request_serializer=weft_dot_user_dot_v1_dot_member__pb2.AcceptInvitationRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_member__pb2.Member.FromString,
+                _registered_method=True)
+        self.ListMembers = channel.unary_unary(
+                '/weft.user.v1.PartnerService/ListMembers',
+                request_serializer=weft_dot_user_dot_v1_dot_member__pb2.ListMembersRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_member__pb2.ListMembersResponse.FromString,
+                _registered_method=True)
+        self.UpdateMember = channel.unary_unary(
+                '/weft.user.v1.PartnerService/UpdateMember',
+                request_serializer=weft_dot_user_dot_v1_dot_member__pb2.UpdateMemberRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_member__pb2.Member.FromString,
+                _registered_method=True)
+        self.RemoveMember = channel.unary_unary(
+                '/weft.user.v1.PartnerService/RemoveMember',
+                request_serializer=weft_dot_user_dot_v1_dot_member__pb2.RemoveMemberRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class PartnerServiceServicer:
@@ -176,6 +202,41 @@ class PartnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InviteMember(self, request, context):
+        """Invites a person to act for a partner, by mail. Repeated for the same address, it is sent again, and the role is the last one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptInvitation(self, request, context):
+        """Makes the caller one of a partner's people. The code of the mail works once, for who is signed in with its address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMembers(self, request, context):
+        """Lists a partner's people.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateMember(self, request, context):
+        """Changes the role of one of a partner's people. One owner stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveMember(self, request, context):
+        """Removes one of a partner's people: owners anyone, all themselves. One owner stays. Issued tokens stop working within seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PartnerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -232,6 +293,31 @@ def add_PartnerServiceServicer_to_server(servicer, server):
             'RevokeClient': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeClient,
                     request_deserializer=weft_dot_user_dot_v1_dot_partner__service__pb2.RevokeClientRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'InviteMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.InviteMember,
+                    request_deserializer=weft_dot_user_dot_v1_dot_member__pb2.InviteMemberRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'AcceptInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptInvitation,
+                    request_deserializer=weft_dot_user_dot_v1_dot_member__pb2.AcceptInvitationRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_member__pb2.Member.SerializeToString,
+            ),
+            'ListMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMembers,
+                    request_deserializer=weft_dot_user_dot_v1_dot_member__pb2.ListMembersRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_member__pb2.ListMembersResponse.SerializeToString,
+            ),
+            'UpdateMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMember,
+                    request_deserializer=weft_dot_user_dot_v1_dot_member__pb2.UpdateMemberRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_member__pb2.Member.SerializeToString,
+            ),
+            'RemoveMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveMember,
+                    request_deserializer=weft_dot_user_dot_v1_dot_member__pb2.RemoveMemberRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
@@ -532,6 +618,141 @@ class PartnerService:
             target,
             '/weft.user.v1.PartnerService/RevokeClient',
             weft_dot_user_dot_v1_dot_partner__service__pb2.RevokeClientRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InviteMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.PartnerService/InviteMember',
+            weft_dot_user_dot_v1_dot_member__pb2.InviteMemberRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.PartnerService/AcceptInvitation',
+            weft_dot_user_dot_v1_dot_member__pb2.AcceptInvitationRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_member__pb2.Member.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.PartnerService/ListMembers',
+            weft_dot_user_dot_v1_dot_member__pb2.ListMembersRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_member__pb2.ListMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.PartnerService/UpdateMember',
+            weft_dot_user_dot_v1_dot_member__pb2.UpdateMemberRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_member__pb2.Member.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.PartnerService/RemoveMember',
+            weft_dot_user_dot_v1_dot_member__pb2.RemoveMemberRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

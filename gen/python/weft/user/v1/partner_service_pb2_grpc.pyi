@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from weft.user.v1 import member_pb2 as _member_pb2
 from weft.user.v1 import partner_pb2 as _partner_pb2
 from weft.user.v1 import partner_service_pb2 as _partner_service_pb2
 import abc as _abc_1
@@ -42,6 +43,16 @@ class PartnerServiceStub:
     """
     RevokeClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.RevokeClientRequest, _empty_pb2.Empty]
     """Revokes a client. It gets no more tokens, and issued ones stop working within seconds."""
+    InviteMember: _aio.UnaryUnaryMultiCallable[_member_pb2.InviteMemberRequest, _empty_pb2.Empty]
+    """Invites a person to act for a partner, by mail. Repeated for the same address, it is sent again, and the role is the last one."""
+    AcceptInvitation: _aio.UnaryUnaryMultiCallable[_member_pb2.AcceptInvitationRequest, _member_pb2.Member]
+    """Makes the caller one of a partner's people. The code of the mail works once, for who is signed in with its address."""
+    ListMembers: _aio.UnaryUnaryMultiCallable[_member_pb2.ListMembersRequest, _member_pb2.ListMembersResponse]
+    """Lists a partner's people."""
+    UpdateMember: _aio.UnaryUnaryMultiCallable[_member_pb2.UpdateMemberRequest, _member_pb2.Member]
+    """Changes the role of one of a partner's people. One owner stays."""
+    RemoveMember: _aio.UnaryUnaryMultiCallable[_member_pb2.RemoveMemberRequest, _empty_pb2.Empty]
+    """Removes one of a partner's people: owners anyone, all themselves. One owner stays. Issued tokens stop working within seconds."""
 
 class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages partners and their clients."""
@@ -135,5 +146,45 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_partner_service_pb2.RevokeClientRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Revokes a client. It gets no more tokens, and issued ones stop working within seconds."""
+
+    @_abc_1.abstractmethod
+    def InviteMember(
+        self,
+        request: _member_pb2.InviteMemberRequest,
+        context: _aio.ServicerContext[_member_pb2.InviteMemberRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Invites a person to act for a partner, by mail. Repeated for the same address, it is sent again, and the role is the last one."""
+
+    @_abc_1.abstractmethod
+    def AcceptInvitation(
+        self,
+        request: _member_pb2.AcceptInvitationRequest,
+        context: _aio.ServicerContext[_member_pb2.AcceptInvitationRequest, _abc.Awaitable[_member_pb2.Member]],
+    ) -> _abc.Awaitable[_member_pb2.Member]:
+        """Makes the caller one of a partner's people. The code of the mail works once, for who is signed in with its address."""
+
+    @_abc_1.abstractmethod
+    def ListMembers(
+        self,
+        request: _member_pb2.ListMembersRequest,
+        context: _aio.ServicerContext[_member_pb2.ListMembersRequest, _abc.Awaitable[_member_pb2.ListMembersResponse]],
+    ) -> _abc.Awaitable[_member_pb2.ListMembersResponse]:
+        """Lists a partner's people."""
+
+    @_abc_1.abstractmethod
+    def UpdateMember(
+        self,
+        request: _member_pb2.UpdateMemberRequest,
+        context: _aio.ServicerContext[_member_pb2.UpdateMemberRequest, _abc.Awaitable[_member_pb2.Member]],
+    ) -> _abc.Awaitable[_member_pb2.Member]:
+        """Changes the role of one of a partner's people. One owner stays."""
+
+    @_abc_1.abstractmethod
+    def RemoveMember(
+        self,
+        request: _member_pb2.RemoveMemberRequest,
+        context: _aio.ServicerContext[_member_pb2.RemoveMemberRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Removes one of a partner's people: owners anyone, all themselves. One owner stays. Issued tokens stop working within seconds."""
 
 def add_PartnerServiceServicer_to_server(servicer: PartnerServiceServicer, server: _aio.Server) -> None: ...

@@ -22,6 +22,7 @@ from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import authorization_pb2 as user_authorization_pb2
 from weft.user.v1 import consent_pb2 as user_consent_pb2
 from weft.user.v1 import email_change_pb2 as user_email_change_pb2
+from weft.user.v1 import member_pb2 as user_member_pb2
 from weft.user.v1 import oauth_service_pb2 as user_oauth_service_pb2
 from weft.user.v1 import openid_pb2 as user_openid_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
@@ -242,6 +243,8 @@ class Auth:
         self,
         *,
         refresh_token: str | None = None,
+        partner_id: str | None = None,
+        mode: types.ModeName | api_mode_pb2.Mode.ValueType | None = None,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.TokenPair:
         """Exchanges a refresh token for a new token pair.
@@ -254,14 +257,19 @@ class Auth:
 
         Args:
             refresh_token: Refresh token of the latest token pair; empty where it is in the cookie.
+            partner_id: To act for a partner as one of its people: its id. The access token is one of the partner's then, as far as the role goes, and the next Refresh may name another one or none.
+            mode: The mode to act in for the partner; LIVE by default.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
+            PartnerNotFound: No such partner, or not yours. Metadata: `partner_id`.
             RefreshTokenInvalid: The refresh token is unknown, used, expired or revoked; sign in again.
             CrossSiteRequest: The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin.
         """
         request = user_auth_service_pb2.RefreshRequest(
             refresh_token=arguments.plain(refresh_token),
+            partner_id=arguments.plain(partner_id),
+            mode=arguments.enum('MODE_', mode),
         )
         return self._refresh(request, timeout)
 
@@ -846,6 +854,11 @@ class Partners:
         self._list_clients = parts.Unary(connection, methods.PARTNER_SERVICE_LIST_CLIENTS, auth)
         self._rotate_client_secret = parts.Unary(connection, methods.PARTNER_SERVICE_ROTATE_CLIENT_SECRET, auth)
         self._revoke_client = parts.Unary(connection, methods.PARTNER_SERVICE_REVOKE_CLIENT, auth)
+        self._invite_member = parts.Unary(connection, methods.PARTNER_SERVICE_INVITE_MEMBER, auth)
+        self._accept_invitation = parts.Unary(connection, methods.PARTNER_SERVICE_ACCEPT_INVITATION, auth)
+        self._list_members = parts.Unary(connection, methods.PARTNER_SERVICE_LIST_MEMBERS, auth)
+        self._update_member = parts.Unary(connection, methods.PARTNER_SERVICE_UPDATE_MEMBER, auth)
+        self._remove_member = parts.Unary(connection, methods.PARTNER_SERVICE_REMOVE_MEMBER, auth)
 
     def create_partner(
         self,
@@ -1045,6 +1058,7 @@ class Partners:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
+            ClientModeNotAllowed: The caller does not manage clients of this mode. Metadata: `mode`.
             ClientNotFound: No such client, or not yours. Metadata: `client_id`.
             ScopeNotGranted: A client can have only scopes of its partner; `scopes` lists those that the partner does not have. Metadata: `scopes`.
         """
@@ -1100,6 +1114,7 @@ class Partners:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
+            ClientModeNotAllowed: The caller does not manage clients of this mode. Metadata: `mode`.
             ClientNotFound: No such client, or not yours. Metadata: `client_id`.
             ClientWithoutSecret: The client does not authenticate with a secret, so it has none to rotate. Metadata: `client_id`.
         """
@@ -1126,6 +1141,7 @@ class Partners:
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
+            ClientModeNotAllowed: The caller does not manage clients of this mode. Metadata: `mode`.
             ClientNotFound: No such client, or not yours. Metadata: `client_id`.
         """
         request = user_partner_service_pb2.RevokeClientRequest(
@@ -1133,6 +1149,134 @@ class Partners:
             client_id=client_id,
         )
         self._revoke_client(request, timeout)
+
+    def invite_member(
+        self,
+        *,
+        partner_id: str,
+        email: str,
+        role: types.MemberRoleName | api_scope_pb2.MemberRole.ValueType,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Invites a person to act for a partner, by mail. Repeated for the same address, it is sent again, and the role is the last one.
+
+        Args:
+            partner_id: Prefix `prt_`.
+            email: E-mail address of the person. Only who is signed in with it can accept.
+            role: What the person may do.
+            timeout: Seconds that the whole call may take; 5 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            MemberLimitReached: The partner has as many people and open invitations as it may have. Metadata: `limit`.
+            PartnerNotFound: No such partner, or not yours. Metadata: `partner_id`.
+            TooManyAttempts: Too many failed attempts or requested mails from the caller's network; retry later. `RetryInfo` says when to try again.
+        """
+        request = user_member_pb2.InviteMemberRequest(
+            partner_id=partner_id,
+            email=email,
+            role=arguments.enum('MEMBER_ROLE_', role),
+        )
+        self._invite_member(request, timeout, idempotency_key)
+
+    def accept_invitation(
+        self,
+        *,
+        code: str,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> user_member_pb2.Member:
+        """Makes the caller one of a partner's people. The code of the mail works once, for who is signed in with its address.
+
+        Args:
+            code: The code of the mail, such as `7K2M-9X4P-W3TQ`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            CodeInvalid: The code is wrong, used, expired or out of attempts; request a new one.
+            MemberAlreadyExists: The caller is one of the partner's people already.
+            MemberLimitReached: The partner has as many people and open invitations as it may have. Metadata: `limit`.
+        """
+        request = user_member_pb2.AcceptInvitationRequest(
+            code=code,
+        )
+        return self._accept_invitation(request, timeout, idempotency_key)
+
+    def list_members(
+        self,
+        *,
+        partner_id: str,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.Pages[user_member_pb2.Member, user_member_pb2.ListMembersResponse]:
+        """Lists a partner's people.
+
+        Args:
+            partner_id: Prefix `prt_`.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            PartnerNotFound: No such partner, or not yours. Metadata: `partner_id`.
+        """
+        request = user_member_pb2.ListMembersRequest(
+            partner_id=partner_id,
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+        )
+        return parts.Pages(self._list_members, request, 'members', timeout)
+
+    def update_member(
+        self,
+        *,
+        member: types.MemberDict | user_member_pb2.Member,
+        update_mask: Sequence[str] | protobuf_field_mask_pb2.FieldMask | None = None,
+        timeout: float | None = None,
+    ) -> user_member_pb2.Member:
+        """Changes the role of one of a partner's people. One owner stays.
+
+        Args:
+            member: The member with its new values.
+            update_mask: The fields to update: `role`, or `*`. Defaults to the fields present in `member`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            LastOwnerStays: The partner would be left without an owner. Metadata: `partner_id`.
+            MemberNotFound: No such person among the partner's people, or not yours. Metadata: `user_id`.
+        """
+        request = user_member_pb2.UpdateMemberRequest(
+            member=arguments.message(user_member_pb2.Member.DESCRIPTOR, member),
+            update_mask=arguments.mask(update_mask),
+        )
+        return self._update_member(request, timeout)
+
+    def remove_member(
+        self,
+        *,
+        partner_id: str,
+        user_id: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Removes one of a partner's people: owners anyone, all themselves. One owner stays. Issued tokens stop working within seconds.
+
+        Args:
+            partner_id: Prefix `prt_`.
+            user_id: Prefix `usr_`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            LastOwnerStays: The partner would be left without an owner. Metadata: `partner_id`.
+            MemberNotFound: No such person among the partner's people, or not yours. Metadata: `user_id`.
+        """
+        request = user_member_pb2.RemoveMemberRequest(
+            partner_id=partner_id,
+            user_id=user_id,
+        )
+        self._remove_member(request, timeout)
 
 
 class Users:

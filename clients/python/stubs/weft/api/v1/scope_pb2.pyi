@@ -16,6 +16,36 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _MemberRole:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MemberRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MemberRole.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MEMBER_ROLE_UNSPECIFIED: _MemberRole.ValueType  # 0
+    """Not a role."""
+    MEMBER_ROLE_VIEWER: _MemberRole.ValueType  # 1
+    """Reads."""
+    MEMBER_ROLE_DEVELOPER: _MemberRole.ValueType  # 2
+    """Manages the clients in TEST as well."""
+    MEMBER_ROLE_OWNER: _MemberRole.ValueType  # 3
+    """May do everything that the partner may, and manages its people."""
+
+class MemberRole(_MemberRole, metaclass=_MemberRoleEnumTypeWrapper):
+    """The role of a person among a partner's people. A token carries the lower-case name without its prefix in the claim
+    `member_role`.
+    """
+
+MEMBER_ROLE_UNSPECIFIED: MemberRole.ValueType  # 0
+"""Not a role."""
+MEMBER_ROLE_VIEWER: MemberRole.ValueType  # 1
+"""Reads."""
+MEMBER_ROLE_DEVELOPER: MemberRole.ValueType  # 2
+"""Manages the clients in TEST as well."""
+MEMBER_ROLE_OWNER: MemberRole.ValueType  # 3
+"""May do everything that the partner may, and manages its people."""
+Global___MemberRole: _TypeAlias = MemberRole  # noqa: Y015
+
 class _Role:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015

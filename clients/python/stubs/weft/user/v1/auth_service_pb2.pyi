@@ -6,6 +6,7 @@ isort:skip_file
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from weft.api.v1 import mode_pb2 as _mode_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -154,16 +155,26 @@ class RefreshRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
+    PARTNER_ID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
     """Refresh token of the latest token pair; empty where it is in the cookie."""
+    partner_id: _builtins.str
+    """To act for a partner as one of its people: its id. The access token is one of the partner's then, as far as the role goes,
+    and the next Refresh may name another one or none.
+    """
+    mode: _mode_pb2.Mode.ValueType
+    """The mode to act in for the partner; LIVE by default."""
     def __init__(
         self,
         *,
         refresh_token: _builtins.str = ...,
+        partner_id: _builtins.str = ...,
+        mode: _mode_pb2.Mode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["refresh_token", b"refresh_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "partner_id", b"partner_id", "refresh_token", b"refresh_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""The people of partners: invited by mail, with a role."""

@@ -1,0 +1,50 @@
+"""The rules of partners' people."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chassis.errors import AlreadyExists, EtagMismatch, FailedPrecondition, NotFound
+
+VIEWER, DEVELOPER, OWNER = "viewer", "developer", "owner"
+MAX_MEMBERS = 200
+"""Of a partner, with the invitations that are open."""
+
+
+class MemberNotFound(NotFound):
+    """The partner has no person {user_id}."""
+
+
+class MemberAlreadyExists(AlreadyExists):
+    """The caller is one of the partner's people already."""
+
+
+class MemberLimitReached(FailedPrecondition):
+    """A partner may have {limit} people and open invitations."""
+
+
+class LastOwnerStays(FailedPrecondition):
+    """The partner {partner_id} would be left without an owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person who acts for a partner."""
+
+    partner_id: str
+    user_id: str
+    member_id: str
+    role: str
+    created_at: datetime
+    revision: int = 1
+    token_generation: int = 0
+
+    @property
+    def etag(self) -> str:
+        """Changes with every update of the member."""
+        return str(self.revision)
+
+    def update(self, etag: str, role: str) -> "Member":
+        """Another role; the member itself if it has it. Raises `EtagMismatch` for a stale etag."""
+        if etag and etag != self.etag:
+            raise EtagMismatch(etag=self.etag)
+        return self if role == self.role else replace(self, role=role, revision=self.revision + 1)
