@@ -52,7 +52,7 @@ IDEMPOTENCY_KEY: Json = {
 }
 
 CSRF: Json = {
-    "name": "x-weft-csrf",
+    "name": "x-csrf",
     "in": "header",
     "schema": {"type": "string", "const": "1"},
     "required": False,

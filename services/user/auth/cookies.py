@@ -9,14 +9,14 @@ from chassis.rpc.call import Call
 from chassis.telemetry.logs import logger
 from services.user.sessions.domain import REFRESH_TOKEN_LIFETIME, RefreshTokenInvalid
 
-PROOF = "x-weft-csrf"
+PROOF = "x-csrf"
 """The header; its value is `1`."""
 _PATH = "/v1/auth:refresh"
 log = logger("cookies")
 
 
 class CrossSiteRequest(PermissionDenied):
-    """The cookie counts only with the header x-weft-csrf: 1, sent by a page of the same origin."""
+    """The cookie counts only with the header x-csrf: 1, sent by a page of the same origin."""
 
 
 class RefreshCookie:

@@ -9,7 +9,7 @@ from contract import Contract
 from tests.edge.conftest import Edge
 
 COOKIE = "__Secure-weft-refresh=wrt_1; Path=/v1/auth:refresh; HttpOnly; SameSite=Strict; Secure"
-SENT = {"cookie": "__Secure-weft-refresh=wrt_1; other=2", "x-test-cookie": COOKIE}
+SENT = {"x-csrf": "1", "cookie": "__Secure-weft-refresh=wrt_1; other=2", "x-test-cookie": COOKIE}
 
 
 def test_the_calls_that_have_a_cookie_are_those_of_sign_in(contract: Contract) -> None:
@@ -24,7 +24,9 @@ def test_the_calls_that_have_a_cookie_are_those_of_sign_in(contract: Contract) -
 def test_the_cookie_passes_with_refresh(edge: Edge) -> None:
     response = edge.call("POST", "/v1/auth:refresh", token=None, headers=SENT, json={})
     assert (response.status_code, response.headers["set-cookie"]) == (200, COOKIE)
-    assert edge.upstream.last[2]["cookie"] == SENT["cookie"]
+    assert {name: edge.upstream.last[2].get(name) for name in ("cookie", "x-csrf")} == {
+        name: SENT[name] for name in ("cookie", "x-csrf")
+    }
 
 
 @pytest.mark.parametrize(
@@ -62,8 +64,8 @@ def test_a_page_of_another_origin_cannot_send_the_header_that_the_cookie_needs(e
     asked = {
         "origin": "https://shop.example",  # which may call the API with a token
         "access-control-request-method": "POST",
-        "access-control-request-headers": "content-type,x-weft-csrf",
+        "access-control-request-headers": "content-type,x-csrf",
     }
     response = edge.call("OPTIONS", "/v1/auth:refresh", token=None, headers=asked)
-    assert "x-weft-csrf" not in response.headers["access-control-allow-headers"]
+    assert "x-csrf" not in response.headers["access-control-allow-headers"]
     assert "access-control-allow-credentials" not in response.headers

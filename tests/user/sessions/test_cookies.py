@@ -11,7 +11,7 @@ from tests.harness import assert_refused
 from tests.user.conftest import Start
 from tests.user.world import Metadata, Person, World
 
-PROOF = ("x-weft-csrf", "1")
+PROOF = ("x-csrf", "1")
 SECURE = "__Secure-weft-refresh"
 
 
@@ -67,7 +67,7 @@ async def test_the_refresh_token_is_in_the_cookie_and_nowhere_else(world: World)
     "headers",
     [
         (),
-        (("x-weft-csrf", "0"),),
+        (("x-csrf", "0"),),
         (PROOF, ("sec-fetch-site", "cross-site")),
         (PROOF, ("sec-fetch-site", "same-site")),
         (PROOF, ("sec-fetch-site", "none")),

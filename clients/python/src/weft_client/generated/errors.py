@@ -138,7 +138,7 @@ class CredentialsInvalid(failures.Unauthenticated):
 
 
 class CrossSiteRequest(failures.PermissionDenied):
-    """The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin."""
+    """The refresh token is in a cookie, and the header `x-csrf: 1` is missing or the page is of another origin."""
 
     reason = 'CROSS_SITE_REQUEST'
     domain = 'weft.user.v1'

@@ -207,7 +207,7 @@ class AuthServiceServicer:
         same new one, until that was used. After that it ends its session, because one of its holders is a thief.
 
         Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
-        the header `x-weft-csrf: 1`, and the new refresh token is in the cookie alone.
+        the header `x-csrf: 1`, and the new refresh token is in the cookie alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -56,7 +56,7 @@ class AuthServiceStub:
     same new one, until that was used. After that it ends its session, because one of its holders is a thief.
 
     Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
-    the header `x-weft-csrf: 1`, and the new refresh token is in the cookie alone.
+    the header `x-csrf: 1`, and the new refresh token is in the cookie alone.
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _empty_pb2.Empty]
     """Ends the session that the access token belongs to, with all its tokens.
@@ -207,7 +207,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         same new one, until that was used. After that it ends its session, because one of its holders is a thief.
 
         Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
-        the header `x-weft-csrf: 1`, and the new refresh token is in the cookie alone.
+        the header `x-csrf: 1`, and the new refresh token is in the cookie alone.
         """
 
     @_abc_1.abstractmethod

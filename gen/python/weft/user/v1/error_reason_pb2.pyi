@@ -101,7 +101,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     SESSION_NOT_FOUND: _ErrorReason.ValueType  # 100
     """No such session, or not yours."""
     CROSS_SITE_REQUEST: _ErrorReason.ValueType  # 101
-    """The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin."""
+    """The refresh token is in a cookie, and the header `x-csrf: 1` is missing or the page is of another origin."""
     MEMBER_NOT_FOUND: _ErrorReason.ValueType  # 121
     """No such person among the partner's people, or not yours."""
     MEMBER_ALREADY_EXISTS: _ErrorReason.ValueType  # 122
@@ -193,7 +193,7 @@ PASSKEY_LIMIT_REACHED: ErrorReason.ValueType  # 77
 SESSION_NOT_FOUND: ErrorReason.ValueType  # 100
 """No such session, or not yours."""
 CROSS_SITE_REQUEST: ErrorReason.ValueType  # 101
-"""The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin."""
+"""The refresh token is in a cookie, and the header `x-csrf: 1` is missing or the page is of another origin."""
 MEMBER_NOT_FOUND: ErrorReason.ValueType  # 121
 """No such person among the partner's people, or not yours."""
 MEMBER_ALREADY_EXISTS: ErrorReason.ValueType  # 122

@@ -253,7 +253,7 @@ class Auth:
         same new one, until that was used. After that it ends its session, because one of its holders is a thief.
 
         Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
-        the header `x-weft-csrf: 1`, and the new refresh token is in the cookie alone.
+        the header `x-csrf: 1`, and the new refresh token is in the cookie alone.
 
         Args:
             refresh_token: Refresh token of the latest token pair; empty where it is in the cookie.
@@ -264,7 +264,7 @@ class Auth:
         Raises:
             PartnerNotFound: No such partner, or not yours. Metadata: `partner_id`.
             RefreshTokenInvalid: The refresh token is unknown, used, expired or revoked; sign in again.
-            CrossSiteRequest: The refresh token is in a cookie, and the header `x-weft-csrf: 1` is missing or the page is of another origin.
+            CrossSiteRequest: The refresh token is in a cookie, and the header `x-csrf: 1` is missing or the page is of another origin.
         """
         request = user_auth_service_pb2.RefreshRequest(
             refresh_token=arguments.plain(refresh_token),
