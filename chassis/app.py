@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import MetaData
+from weft.api.v1.usage_pb2 import CountedCalls
 from weft_client import MutualTls
 from weft_internal import InternalWeft
 
@@ -31,7 +32,7 @@ from chassis.rpc.health import Health
 from chassis.rpc.pagination import Pages
 from chassis.rpc.reflection import Reflection
 from chassis.rpc.stream_quota import StreamQuota
-from chassis.security import tls
+from chassis.security import modes, tls
 from chassis.security.encryption import Vault
 from chassis.security.revocations import Revocations, watching
 from chassis.security.tokens import TokenVerifier
@@ -41,6 +42,7 @@ from chassis.storage.cache import Cache
 from chassis.storage.listener import listen
 from chassis.telemetry import logs, tracing
 from chassis.telemetry.tracing import Tracer
+from chassis.telemetry.usage import Report, Usage
 from contract import Contract
 
 log = logs.logger("app")
@@ -97,6 +99,7 @@ class App:
         self.clients = self._connect()
         self.tokens = TokenVerifier(settings.issuer, self._fetch_keys)
         self.revocations = Revocations(watching(self._connect))
+        self.usage = Usage(self._report_usage)
         self.health: Health
         self.server_context: stages.ServerContext
         self._migrations = migrations
@@ -132,6 +135,13 @@ class App:
             return str((await clients.oauth.get_jwks()).data, "utf-8")
         finally:
             await clients.close()
+
+    async def _report_usage(self, report: Report) -> None:
+        counted = [
+            CountedCalls(**{**key._asdict(), "mode": modes.to_message(key.mode)}, calls=calls)
+            for key, calls in report.rows
+        ]
+        await self.clients.usage.report_usage(report_id=report.report_id, counted=counted)
 
     @cached_property
     def cache(self) -> Cache:
@@ -191,6 +201,7 @@ class App:
         if port:
             self.run_in_background(self.tokens.fetch_first())
             self.run_in_background(self.revocations.follow())
+            self.run_in_background(self.usage.run())
         if self.settings.work:
             self._channels |= {queue.name: queue.on_notified for queue in self._queues}
             for worker in self._workers:
@@ -213,6 +224,7 @@ class App:
             await end()
         if self._server is not None:
             await self._server.stop(self.settings.stop_grace)
+            await self.usage.stop()
         if self._working:
             await asyncio.wait(self._working, timeout=self.settings.stop_grace)
         # Again each second: what waits for the database may take its cancellation for an error of the statement.
@@ -251,6 +263,7 @@ class App:
             trusted_callers=frozenset(self.settings.internal_callers),
             max_concurrent_calls=self.settings.max_concurrent_calls,
             stream_quota=StreamQuota(self.settings.max_streams_per_caller, self.settings.max_streams_per_partner),
+            usage=self.usage,
         )
         server = self._server = grpc.aio.server(options=server_options(self.contract))
         for service, methods in self._served.items():

@@ -25,6 +25,7 @@ from chassis.security import revocations
 from chassis.security.revocations import Revocations
 from chassis.security.tokens import TokenVerifier
 from chassis.telemetry import tracing
+from chassis.telemetry.usage import Usage
 
 NIL = "0" * 26
 tasks: set[asyncio.Task[None]] = set()
@@ -118,6 +119,7 @@ def _chained(tracer: tracing.Tracer) -> grpc.aio.Server:
         trusted_callers=frozenset(),
         max_concurrent_calls=256,
         stream_quota=StreamQuota(16, 64),
+        usage=Usage(),
     )
     tasks.add(asyncio.create_task(parts.revocations.follow()))
     bound = {"GetOrder": chain.bind(parts, read.by_path["/weft.order.v1.OrderService/GetOrder"], Chained().get)}

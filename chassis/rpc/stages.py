@@ -35,6 +35,7 @@ from chassis.security.revocations import Revocations
 from chassis.security.tokens import TokenVerifier
 from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import CALLS, Tracer
+from chassis.telemetry.usage import Usage
 from contract import Contract, Key, Method, Reason
 
 Next = Callable[[Call], Awaitable[bytes | None]]
@@ -55,6 +56,7 @@ class ServerContext:
     """Names in certificates that every internal RPC takes beside those that its policy lists: an operator's tools."""
     max_concurrent_calls: int
     stream_quota: StreamQuota
+    usage: Usage
     calls: int = 0
     in_flight: int = 0
     streams: int = 0
@@ -64,7 +66,7 @@ def telemetry(server: ServerContext, method: Method, next_: Next) -> Next:
     """First, so that everything else happens within the span and is counted: span, metrics, request id."""
     name, attributes = method.path[1:], {"rpc.system.name": "grpc", "rpc.method": method.path[1:]}
     seconds = {code: CALLS.labels(method.full_name, code.name) for code in grpc.StatusCode}
-    start = server.tracer.start
+    start, usage = server.tracer.start, server.usage
 
     async def run(call: Call) -> bytes | None:
         begun = time.perf_counter()
@@ -90,6 +92,9 @@ def telemetry(server: ServerContext, method: Method, next_: Next) -> Next:
                     span.set_status(StatusCode.ERROR)
                 span.end()
             server.in_flight -= 1
+            caller = call.caller
+            if caller.is_partner and caller.client_id:
+                usage.count(caller.partner_id, caller.client_id, caller.mode, method.full_name, code.name)
             seconds[code].observe(time.perf_counter() - begun)
 
     return run

@@ -42,10 +42,14 @@ def _name(method: Method) -> Iterator[str]:
         yield f"{method.full_name} has the wrong name or reply: methods called Watch… return a stream, and no others do."
 
 
+_ALSO_IN_PAGES = ("Export", "GetUsage")
+"""The usual names of what comes in pages and is no list of resources."""
+
+
 def _pages(method: Method, request: Descriptor, reply: Descriptor) -> Iterator[str]:
     asked, answered = request.fields_by_name, reply.fields_by_name
     if not method.name.startswith("List"):
-        if "page_token" in asked and not method.name.startswith("Export"):
+        if "page_token" in asked and not method.name.startswith(_ALSO_IN_PAGES):
             yield f"{method.full_name} takes a page_token: call it List…, or drop the field."
         return
     size, token = asked.get("page_size"), asked.get("page_token")

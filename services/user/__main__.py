@@ -77,6 +77,8 @@ from services.user.throttling.repository import AttemptRepository
 from services.user.totp.domain import SecondFactorInvalid
 from services.user.totp.repository import TotpRepository
 from services.user.totp.totp import Totp
+from services.user.usage.handlers import UsageHandlers
+from services.user.usage.repository import UsageRepository
 from services.user.users.domain import CUSTOMER
 from services.user.users.events import UserEvents
 from services.user.users.handlers import UserHandlers
@@ -153,6 +155,10 @@ async def build(app: App) -> None:
         PhoneHandlers(phones, origins),
         CodeHandlers(codes),
     )
+    usage_rows = UsageRepository(database, clock)
+    usage = UsageHandlers(partners, usage_rows, app.pages, app.contract)
+    app.usage.use(usage_rows.add)
+    app.add_service("weft.user.v1.UsageService", usage)
     app.add_service("weft.user.v1.AuditService", AuditHandlers(trail, app.pages))
     app.add_service(
         "weft.user.v1.OAuthService",
@@ -164,6 +170,7 @@ async def build(app: App) -> None:
         "weft.user.v1.PartnerService",
         PartnerHandlers(database, partners, revocations, app.pages, audit, clock, grantable),
         ClientHandlers(database, partners, revocations, app.pages, audit, clock),
+        usage,
         MemberHandlers(
             database,
             partners,

@@ -21,6 +21,7 @@ from services.user.revocations import tables as _revocations
 from services.user.sessions import tables as _sessions
 from services.user.throttling import tables as _throttling
 from services.user.totp import tables as _totp
+from services.user.usage import tables as _usage
 from services.user.users import tables as _users
 
 outbox = queue.table("outbox", metadata)
@@ -43,6 +44,7 @@ NOUNS = (
     _sessions,
     _throttling,
     _totp,
+    _usage,
     _users,
 )
 """The modules whose tables `metadata` gathers."""

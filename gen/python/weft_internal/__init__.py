@@ -21,6 +21,7 @@ from weft_internal.order import InternalCustomer
 from weft_internal.user import InternalAuth
 from weft_internal.user import InternalOauth
 from weft_internal.user import InternalRevocations
+from weft_internal.user import InternalUsage
 from weft_internal.user import InternalUsers
 
 
@@ -47,4 +48,5 @@ class InternalWeft(AsyncMeshClient):
         self.personal_data = InternalPersonalData(self._peer('notification'), None)
         self.products = AsyncProducts(self._peer('order'), None)
         self.revocations = InternalRevocations(self._peer('user'), None)
+        self.usage = InternalUsage(self._peer('user'), None)
         self.users = InternalUsers(self._peer('user'), None)

@@ -11,6 +11,7 @@ from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import one_time_code_pb2 as user_one_time_code_pb2
 from weft.user.v1 import openid_pb2 as user_openid_pb2
 from weft.user.v1 import revocation_service_pb2 as user_revocation_service_pb2
+from weft.user.v1 import usage_pb2 as user_usage_pb2
 from weft.user.v1 import user_service_pb2 as user_user_service_pb2
 from weft_client.calls.method import Method
 
@@ -24,6 +25,7 @@ AUTH_SERVICE_ISSUE_ONE_TIME_CODE = Method('/weft.user.v1.AuthService/IssueOneTim
 AUTH_SERVICE_ISSUE_VERIFICATION_CODE = Method('/weft.user.v1.AuthService/IssueVerificationCode', 'user', user_auth_service_pb2.IssueVerificationCodeRequest, user_auth_service_pb2.IssueVerificationCodeResponse, 5.0, errors=('weft.user.v1/SIGN_UP_NOT_FOUND',))
 OAUTH_SERVICE_INTROSPECT = Method('/weft.user.v1.OAuthService/Introspect', 'user', user_openid_pb2.IntrospectRequest, user_openid_pb2.IntrospectResponse, 5.0, repeatable=True)
 REVOCATION_SERVICE_WATCH_REVOCATIONS = Method('/weft.user.v1.RevocationService/WatchRevocations', 'user', user_revocation_service_pb2.WatchRevocationsRequest, user_revocation_service_pb2.WatchRevocationsResponse, 300.0, repeatable=True, streaming=True)
+USAGE_SERVICE_REPORT_USAGE = Method('/weft.user.v1.UsageService/ReportUsage', 'user', user_usage_pb2.ReportUsageRequest, user_usage_pb2.ReportUsageResponse, 5.0, repeatable=True)
 USER_SERVICE_BATCH_GET_USERS = Method('/weft.user.v1.UserService/BatchGetUsers', 'user', user_user_service_pb2.BatchGetUsersRequest, user_user_service_pb2.BatchGetUsersResponse, 2.0, repeatable=True)
 
 
@@ -37,5 +39,6 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'auth.issue_verification_code': AUTH_SERVICE_ISSUE_VERIFICATION_CODE,
     'oauth.introspect': OAUTH_SERVICE_INTROSPECT,
     'revocations.watch_revocations': REVOCATION_SERVICE_WATCH_REVOCATIONS,
+    'usage.report_usage': USAGE_SERVICE_REPORT_USAGE,
     'users.batch_get_users': USER_SERVICE_BATCH_GET_USERS,
 }

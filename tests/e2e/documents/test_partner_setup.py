@@ -43,7 +43,7 @@ def run(command: str, shell: dict[str, str]) -> dict[str, Any]:
 
 def test_a_partner_is_set_up_changed_and_stopped(shell: dict[str, str]) -> None:
     sign_in, partner, client, token, app, known, ask, redirects, invite, people, *later = COMMANDS
-    clients, rotate, plan, suspend, reinstate, revoke = later
+    clients, usage, rotate, plan, suspend, reinstate, revoke = later
     shell["TOKEN"] = run(sign_in, shell)["accessToken"]
     made = run(partner, shell)
     assert run(partner, shell) == made  # the same key, the same answer
@@ -63,6 +63,7 @@ def test_a_partner_is_set_up_changed_and_stopped(shell: dict[str, str]) -> None:
     assert other["clientId"] == public["clientId"]
     assert (listed["clientId"], listed.get("secret", "")) == (shown["clientId"], "")
 
+    assert "usage" in run(usage, shell)
     renewed = run(rotate, shell)["secret"]
     assert renewed != shown["secret"]
     for secret in (shown["secret"], renewed):

@@ -31,6 +31,7 @@ from weft.user.v1 import personal_data_pb2 as user_personal_data_pb2
 from weft.user.v1 import phone_pb2 as user_phone_pb2
 from weft.user.v1 import session_pb2 as user_session_pb2
 from weft.user.v1 import totp_pb2 as user_totp_pb2
+from weft.user.v1 import usage_pb2 as user_usage_pb2
 from weft.user.v1 import user_changes_pb2 as user_user_changes_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
 from weft.user.v1 import user_roles_pb2 as user_user_roles_pb2
@@ -102,6 +103,7 @@ PARTNER_SERVICE_ACCEPT_INVITATION = Method('/weft.user.v1.PartnerService/AcceptI
 PARTNER_SERVICE_LIST_MEMBERS = Method('/weft.user.v1.PartnerService/ListMembers', 'user', user_member_pb2.ListMembersRequest, user_member_pb2.ListMembersResponse, 5.0, repeatable=True, errors=('weft.user.v1/PARTNER_NOT_FOUND',))
 PARTNER_SERVICE_UPDATE_MEMBER = Method('/weft.user.v1.PartnerService/UpdateMember', 'user', user_member_pb2.UpdateMemberRequest, user_member_pb2.Member, 5.0, repeatable=True, errors=('weft.user.v1/LAST_OWNER_STAYS', 'weft.user.v1/MEMBER_NOT_FOUND'))
 PARTNER_SERVICE_REMOVE_MEMBER = Method('/weft.user.v1.PartnerService/RemoveMember', 'user', user_member_pb2.RemoveMemberRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.user.v1/LAST_OWNER_STAYS', 'weft.user.v1/MEMBER_NOT_FOUND'))
+PARTNER_SERVICE_GET_USAGE = Method('/weft.user.v1.PartnerService/GetUsage', 'user', user_usage_pb2.GetUsageRequest, user_usage_pb2.GetUsageResponse, 5.0, repeatable=True, errors=('weft.user.v1/PARTNER_NOT_FOUND',))
 USER_SERVICE_CREATE_USER = Method('/weft.user.v1.UserService/CreateUser', 'user', user_user_service_pb2.CreateUserRequest, user_user_pb2.User, 5.0, keyed=True, errors=('weft.user.v1/EMAIL_TAKEN', 'weft.user.v1/EXTERNAL_REFERENCE_TAKEN', 'weft.user.v1/CHANGE_NEEDS_VERIFICATION'))
 USER_SERVICE_GET_USER = Method('/weft.user.v1.UserService/GetUser', 'user', user_user_service_pb2.GetUserRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND',))
 USER_SERVICE_UPDATE_USER = Method('/weft.user.v1.UserService/UpdateUser', 'user', user_user_changes_pb2.UpdateUserRequest, user_user_pb2.User, 5.0, repeatable=True, errors=('weft.user.v1/USER_NOT_FOUND', 'weft.user.v1/EMAIL_TAKEN', 'weft.user.v1/EXTERNAL_REFERENCE_TAKEN', 'weft.user.v1/CHANGE_NEEDS_VERIFICATION'))
@@ -190,6 +192,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'partners.list_members': PARTNER_SERVICE_LIST_MEMBERS,
     'partners.update_member': PARTNER_SERVICE_UPDATE_MEMBER,
     'partners.remove_member': PARTNER_SERVICE_REMOVE_MEMBER,
+    'partners.get_usage': PARTNER_SERVICE_GET_USAGE,
     'users.create_user': USER_SERVICE_CREATE_USER,
     'users.get_user': USER_SERVICE_GET_USER,
     'users.update_user': USER_SERVICE_UPDATE_USER,

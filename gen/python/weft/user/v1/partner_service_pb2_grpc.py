@@ -7,6 +7,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.user.v1 import member_pb2 as weft_dot_user_dot_v1_dot_member__pb2
 from weft.user.v1 import partner_pb2 as weft_dot_user_dot_v1_dot_partner__pb2
 from weft.user.v1 import partner_service_pb2 as weft_dot_user_dot_v1_dot_partner__service__pb2
+from weft.user.v1 import usage_pb2 as weft_dot_user_dot_v1_dot_usage__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -117,6 +118,11 @@ class PartnerServiceStub:
                 '/weft.user.v1.PartnerService/RemoveMember',
                 request_serializer=weft_dot_user_dot_v1_dot_member__pb2.RemoveMemberRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.GetUsage = channel.unary_unary(
+                '/weft.user.v1.PartnerService/GetUsage',
+                request_serializer=weft_dot_user_dot_v1_dot_usage__pb2.GetUsageRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_usage__pb2.GetUsageResponse.FromString,
                 _registered_method=True)
 
 
@@ -237,6 +243,15 @@ class PartnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUsage(self, request, context):
+        """Returns how many calls a partner's clients made, by day, method and outcome; for a client, those in its own mode.
+
+        The numbers are a minute old, and are kept for 90 days. Calls that the edge refused are not among them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PartnerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -319,6 +334,11 @@ def add_PartnerServiceServicer_to_server(servicer, server):
                     servicer.RemoveMember,
                     request_deserializer=weft_dot_user_dot_v1_dot_member__pb2.RemoveMemberRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsage,
+                    request_deserializer=weft_dot_user_dot_v1_dot_usage__pb2.GetUsageRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_usage__pb2.GetUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -754,6 +774,33 @@ class PartnerService:
             '/weft.user.v1.PartnerService/RemoveMember',
             weft_dot_user_dot_v1_dot_member__pb2.RemoveMemberRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.PartnerService/GetUsage',
+            weft_dot_user_dot_v1_dot_usage__pb2.GetUsageRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_usage__pb2.GetUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,6 +9,7 @@ from grpc import aio as _aio
 from weft.user.v1 import member_pb2 as _member_pb2
 from weft.user.v1 import partner_pb2 as _partner_pb2
 from weft.user.v1 import partner_service_pb2 as _partner_service_pb2
+from weft.user.v1 import usage_pb2 as _usage_pb2
 import abc as _abc_1
 
 
@@ -53,6 +54,11 @@ class PartnerServiceStub:
     """Changes the role of one of a partner's people. One owner stays."""
     RemoveMember: _aio.UnaryUnaryMultiCallable[_member_pb2.RemoveMemberRequest, _empty_pb2.Empty]
     """Removes one of a partner's people: owners anyone, all themselves. One owner stays. Issued tokens stop working within seconds."""
+    GetUsage: _aio.UnaryUnaryMultiCallable[_usage_pb2.GetUsageRequest, _usage_pb2.GetUsageResponse]
+    """Returns how many calls a partner's clients made, by day, method and outcome; for a client, those in its own mode.
+
+    The numbers are a minute old, and are kept for 90 days. Calls that the edge refused are not among them.
+    """
 
 class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages partners and their clients."""
@@ -186,5 +192,16 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_member_pb2.RemoveMemberRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Removes one of a partner's people: owners anyone, all themselves. One owner stays. Issued tokens stop working within seconds."""
+
+    @_abc_1.abstractmethod
+    def GetUsage(
+        self,
+        request: _usage_pb2.GetUsageRequest,
+        context: _aio.ServicerContext[_usage_pb2.GetUsageRequest, _abc.Awaitable[_usage_pb2.GetUsageResponse]],
+    ) -> _abc.Awaitable[_usage_pb2.GetUsageResponse]:
+        """Returns how many calls a partner's clients made, by day, method and outcome; for a client, those in its own mode.
+
+        The numbers are a minute old, and are kept for 90 days. Calls that the edge refused are not among them.
+        """
 
 def add_PartnerServiceServicer_to_server(servicer: PartnerServiceServicer, server: _aio.Server) -> None: ...

@@ -29,9 +29,10 @@ from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.api.v1 import plan_pb2 as weft_dot_api_dot_v1_dot_plan__pb2
 from weft.user.v1 import member_pb2 as weft_dot_user_dot_v1_dot_member__pb2
 from weft.user.v1 import partner_pb2 as weft_dot_user_dot_v1_dot_partner__pb2
+from weft.user.v1 import usage_pb2 as weft_dot_user_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/user/v1/partner_service.proto\x12\x0cweft.user.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x16weft/api/v1/mode.proto\x1a\x16weft/api/v1/plan.proto\x1a\x19weft/user/v1/member.proto\x1a\x1aweft/user/v1/partner.proto\"x\n\x14\x43reatePartnerRequest\x12!\n\x0c\x64isplay_name\x18\x01 \x01(\tR\x0b\x64isplayName\x12%\n\x04plan\x18\x02 \x01(\x0e\x32\x11.weft.api.v1.PlanR\x04plan\x12\x16\n\x06scopes\x18\x03 \x03(\tR\x06scopes\"2\n\x11GetPartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"Q\n\x13ListPartnersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"q\n\x14ListPartnersResponse\x12\x31\n\x08partners\x18\x01 \x03(\x0b\x32\x15.weft.user.v1.PartnerR\x08partners\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n\x14UpdatePartnerRequest\x12/\n\x07partner\x18\x01 \x01(\x0b\x32\x15.weft.user.v1.PartnerR\x07partner\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"6\n\x15SuspendPartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"8\n\x17ReinstatePartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"\xcb\x03\n\x13\x43reateClientRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06scopes\x18\x03 \x03(\tR\x06scopes\x12%\n\x04mode\x18\x04 \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode\x12J\n\x0e\x61uthentication\x18\x14 \x01(\x0e\x32\".weft.user.v1.ClientAuthenticationR\x0e\x61uthentication\x12\x38\n\x0bgrant_types\x18\x15 \x03(\x0e\x32\x17.weft.user.v1.GrantTypeR\ngrantTypes\x12#\n\rredirect_uris\x18\x16 \x03(\tR\x0credirectUris\x12+\n\x04jwks\x18\x17 \x01(\x0b\x32\x17.google.protobuf.StructR\x04jwks\x12)\n\x10\x61llowed_networks\x18\x19 \x03(\tR\x0f\x61llowedNetworks\x12\x30\n\x14secret_lifetime_days\x18\x1b \x01(\x05R\x12secretLifetimeDays\"\x88\x01\n\x13UpdateClientRequest\x12\x34\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.weft.user.v1.ClientSettingsR\x06\x63lient\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"o\n\x12ListClientsRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"m\n\x13ListClientsResponse\x12.\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x14.weft.user.v1.ClientR\x07\x63lients\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n\x19RotateClientSecretRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tclient_id\x18\x02 \x01(\tR\x08\x63lientId\x12\x1d\n\nend_others\x18\x03 \x01(\x08R\tendOthers\x12\x30\n\x14secret_lifetime_days\x18\x04 \x01(\x05R\x12secretLifetimeDays\"Q\n\x13RevokeClientRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tclient_id\x18\x02 \x01(\tR\x08\x63lientId2\x9c\n\n\x0ePartnerService\x12J\n\rCreatePartner\x12\".weft.user.v1.CreatePartnerRequest\x1a\x15.weft.user.v1.Partner\x12I\n\nGetPartner\x12\x1f.weft.user.v1.GetPartnerRequest\x1a\x15.weft.user.v1.Partner\"\x03\x90\x02\x01\x12Z\n\x0cListPartners\x12!.weft.user.v1.ListPartnersRequest\x1a\".weft.user.v1.ListPartnersResponse\"\x03\x90\x02\x01\x12O\n\rUpdatePartner\x12\".weft.user.v1.UpdatePartnerRequest\x1a\x15.weft.user.v1.Partner\"\x03\x90\x02\x02\x12L\n\x0eSuspendPartner\x12#.weft.user.v1.SuspendPartnerRequest\x1a\x15.weft.user.v1.Partner\x12P\n\x10ReinstatePartner\x12%.weft.user.v1.ReinstatePartnerRequest\x1a\x15.weft.user.v1.Partner\x12G\n\x0c\x43reateClient\x12!.weft.user.v1.CreateClientRequest\x1a\x14.weft.user.v1.Client\x12L\n\x0cUpdateClient\x12!.weft.user.v1.UpdateClientRequest\x1a\x14.weft.user.v1.Client\"\x03\x90\x02\x02\x12W\n\x0bListClients\x12 .weft.user.v1.ListClientsRequest\x1a!.weft.user.v1.ListClientsResponse\"\x03\x90\x02\x01\x12S\n\x12RotateClientSecret\x12\'.weft.user.v1.RotateClientSecretRequest\x1a\x14.weft.user.v1.Client\x12N\n\x0cRevokeClient\x12!.weft.user.v1.RevokeClientRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12I\n\x0cInviteMember\x12!.weft.user.v1.InviteMemberRequest\x1a\x16.google.protobuf.Empty\x12O\n\x10\x41\x63\x63\x65ptInvitation\x12%.weft.user.v1.AcceptInvitationRequest\x1a\x14.weft.user.v1.Member\x12W\n\x0bListMembers\x12 .weft.user.v1.ListMembersRequest\x1a!.weft.user.v1.ListMembersResponse\"\x03\x90\x02\x01\x12L\n\x0cUpdateMember\x12!.weft.user.v1.UpdateMemberRequest\x1a\x14.weft.user.v1.Member\"\x03\x90\x02\x02\x12N\n\x0cRemoveMember\x12!.weft.user.v1.RemoveMemberRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/user/v1/partner_service.proto\x12\x0cweft.user.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x16weft/api/v1/mode.proto\x1a\x16weft/api/v1/plan.proto\x1a\x19weft/user/v1/member.proto\x1a\x1aweft/user/v1/partner.proto\x1a\x18weft/user/v1/usage.proto\"x\n\x14\x43reatePartnerRequest\x12!\n\x0c\x64isplay_name\x18\x01 \x01(\tR\x0b\x64isplayName\x12%\n\x04plan\x18\x02 \x01(\x0e\x32\x11.weft.api.v1.PlanR\x04plan\x12\x16\n\x06scopes\x18\x03 \x03(\tR\x06scopes\"2\n\x11GetPartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"Q\n\x13ListPartnersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"q\n\x14ListPartnersResponse\x12\x31\n\x08partners\x18\x01 \x03(\x0b\x32\x15.weft.user.v1.PartnerR\x08partners\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n\x14UpdatePartnerRequest\x12/\n\x07partner\x18\x01 \x01(\x0b\x32\x15.weft.user.v1.PartnerR\x07partner\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"6\n\x15SuspendPartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"8\n\x17ReinstatePartnerRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\"\xcb\x03\n\x13\x43reateClientRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06scopes\x18\x03 \x03(\tR\x06scopes\x12%\n\x04mode\x18\x04 \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode\x12J\n\x0e\x61uthentication\x18\x14 \x01(\x0e\x32\".weft.user.v1.ClientAuthenticationR\x0e\x61uthentication\x12\x38\n\x0bgrant_types\x18\x15 \x03(\x0e\x32\x17.weft.user.v1.GrantTypeR\ngrantTypes\x12#\n\rredirect_uris\x18\x16 \x03(\tR\x0credirectUris\x12+\n\x04jwks\x18\x17 \x01(\x0b\x32\x17.google.protobuf.StructR\x04jwks\x12)\n\x10\x61llowed_networks\x18\x19 \x03(\tR\x0f\x61llowedNetworks\x12\x30\n\x14secret_lifetime_days\x18\x1b \x01(\x05R\x12secretLifetimeDays\"\x88\x01\n\x13UpdateClientRequest\x12\x34\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.weft.user.v1.ClientSettingsR\x06\x63lient\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"o\n\x12ListClientsRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"m\n\x13ListClientsResponse\x12.\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x14.weft.user.v1.ClientR\x07\x63lients\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n\x19RotateClientSecretRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tclient_id\x18\x02 \x01(\tR\x08\x63lientId\x12\x1d\n\nend_others\x18\x03 \x01(\x08R\tendOthers\x12\x30\n\x14secret_lifetime_days\x18\x04 \x01(\x05R\x12secretLifetimeDays\"Q\n\x13RevokeClientRequest\x12\x1d\n\npartner_id\x18\x01 \x01(\tR\tpartnerId\x12\x1b\n\tclient_id\x18\x02 \x01(\tR\x08\x63lientId2\xec\n\n\x0ePartnerService\x12J\n\rCreatePartner\x12\".weft.user.v1.CreatePartnerRequest\x1a\x15.weft.user.v1.Partner\x12I\n\nGetPartner\x12\x1f.weft.user.v1.GetPartnerRequest\x1a\x15.weft.user.v1.Partner\"\x03\x90\x02\x01\x12Z\n\x0cListPartners\x12!.weft.user.v1.ListPartnersRequest\x1a\".weft.user.v1.ListPartnersResponse\"\x03\x90\x02\x01\x12O\n\rUpdatePartner\x12\".weft.user.v1.UpdatePartnerRequest\x1a\x15.weft.user.v1.Partner\"\x03\x90\x02\x02\x12L\n\x0eSuspendPartner\x12#.weft.user.v1.SuspendPartnerRequest\x1a\x15.weft.user.v1.Partner\x12P\n\x10ReinstatePartner\x12%.weft.user.v1.ReinstatePartnerRequest\x1a\x15.weft.user.v1.Partner\x12G\n\x0c\x43reateClient\x12!.weft.user.v1.CreateClientRequest\x1a\x14.weft.user.v1.Client\x12L\n\x0cUpdateClient\x12!.weft.user.v1.UpdateClientRequest\x1a\x14.weft.user.v1.Client\"\x03\x90\x02\x02\x12W\n\x0bListClients\x12 .weft.user.v1.ListClientsRequest\x1a!.weft.user.v1.ListClientsResponse\"\x03\x90\x02\x01\x12S\n\x12RotateClientSecret\x12\'.weft.user.v1.RotateClientSecretRequest\x1a\x14.weft.user.v1.Client\x12N\n\x0cRevokeClient\x12!.weft.user.v1.RevokeClientRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12I\n\x0cInviteMember\x12!.weft.user.v1.InviteMemberRequest\x1a\x16.google.protobuf.Empty\x12O\n\x10\x41\x63\x63\x65ptInvitation\x12%.weft.user.v1.AcceptInvitationRequest\x1a\x14.weft.user.v1.Member\x12W\n\x0bListMembers\x12 .weft.user.v1.ListMembersRequest\x1a!.weft.user.v1.ListMembersResponse\"\x03\x90\x02\x01\x12L\n\x0cUpdateMember\x12!.weft.user.v1.UpdateMemberRequest\x1a\x14.weft.user.v1.Member\"\x03\x90\x02\x02\x12N\n\x0cRemoveMember\x12!.weft.user.v1.RemoveMemberRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12N\n\x08GetUsage\x12\x1d.weft.user.v1.GetUsageRequest\x1a\x1e.weft.user.v1.GetUsageResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,32 +57,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARTNERSERVICE'].methods_by_name['UpdateMember']._serialized_options = b'\220\002\002'
   _globals['_PARTNERSERVICE'].methods_by_name['RemoveMember']._loaded_options = None
   _globals['_PARTNERSERVICE'].methods_by_name['RemoveMember']._serialized_options = b'\220\002\002'
-  _globals['_CREATEPARTNERREQUEST']._serialized_start=248
-  _globals['_CREATEPARTNERREQUEST']._serialized_end=368
-  _globals['_GETPARTNERREQUEST']._serialized_start=370
-  _globals['_GETPARTNERREQUEST']._serialized_end=420
-  _globals['_LISTPARTNERSREQUEST']._serialized_start=422
-  _globals['_LISTPARTNERSREQUEST']._serialized_end=503
-  _globals['_LISTPARTNERSRESPONSE']._serialized_start=505
-  _globals['_LISTPARTNERSRESPONSE']._serialized_end=618
-  _globals['_UPDATEPARTNERREQUEST']._serialized_start=621
-  _globals['_UPDATEPARTNERREQUEST']._serialized_end=753
-  _globals['_SUSPENDPARTNERREQUEST']._serialized_start=755
-  _globals['_SUSPENDPARTNERREQUEST']._serialized_end=809
-  _globals['_REINSTATEPARTNERREQUEST']._serialized_start=811
-  _globals['_REINSTATEPARTNERREQUEST']._serialized_end=867
-  _globals['_CREATECLIENTREQUEST']._serialized_start=870
-  _globals['_CREATECLIENTREQUEST']._serialized_end=1329
-  _globals['_UPDATECLIENTREQUEST']._serialized_start=1332
-  _globals['_UPDATECLIENTREQUEST']._serialized_end=1468
-  _globals['_LISTCLIENTSREQUEST']._serialized_start=1470
-  _globals['_LISTCLIENTSREQUEST']._serialized_end=1581
-  _globals['_LISTCLIENTSRESPONSE']._serialized_start=1583
-  _globals['_LISTCLIENTSRESPONSE']._serialized_end=1692
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=1695
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=1863
-  _globals['_REVOKECLIENTREQUEST']._serialized_start=1865
-  _globals['_REVOKECLIENTREQUEST']._serialized_end=1946
-  _globals['_PARTNERSERVICE']._serialized_start=1949
-  _globals['_PARTNERSERVICE']._serialized_end=3257
+  _globals['_PARTNERSERVICE'].methods_by_name['GetUsage']._loaded_options = None
+  _globals['_PARTNERSERVICE'].methods_by_name['GetUsage']._serialized_options = b'\220\002\001'
+  _globals['_CREATEPARTNERREQUEST']._serialized_start=274
+  _globals['_CREATEPARTNERREQUEST']._serialized_end=394
+  _globals['_GETPARTNERREQUEST']._serialized_start=396
+  _globals['_GETPARTNERREQUEST']._serialized_end=446
+  _globals['_LISTPARTNERSREQUEST']._serialized_start=448
+  _globals['_LISTPARTNERSREQUEST']._serialized_end=529
+  _globals['_LISTPARTNERSRESPONSE']._serialized_start=531
+  _globals['_LISTPARTNERSRESPONSE']._serialized_end=644
+  _globals['_UPDATEPARTNERREQUEST']._serialized_start=647
+  _globals['_UPDATEPARTNERREQUEST']._serialized_end=779
+  _globals['_SUSPENDPARTNERREQUEST']._serialized_start=781
+  _globals['_SUSPENDPARTNERREQUEST']._serialized_end=835
+  _globals['_REINSTATEPARTNERREQUEST']._serialized_start=837
+  _globals['_REINSTATEPARTNERREQUEST']._serialized_end=893
+  _globals['_CREATECLIENTREQUEST']._serialized_start=896
+  _globals['_CREATECLIENTREQUEST']._serialized_end=1355
+  _globals['_UPDATECLIENTREQUEST']._serialized_start=1358
+  _globals['_UPDATECLIENTREQUEST']._serialized_end=1494
+  _globals['_LISTCLIENTSREQUEST']._serialized_start=1496
+  _globals['_LISTCLIENTSREQUEST']._serialized_end=1607
+  _globals['_LISTCLIENTSRESPONSE']._serialized_start=1609
+  _globals['_LISTCLIENTSRESPONSE']._serialized_end=1718
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=1721
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=1889
+  _globals['_REVOKECLIENTREQUEST']._serialized_start=1891
+  _globals['_REVOKECLIENTREQUEST']._serialized_end=1972
+  _globals['_PARTNERSERVICE']._serialized_start=1975
+  _globals['_PARTNERSERVICE']._serialized_end=3363
 # @@protoc_insertion_point(module_scope)
