@@ -27,7 +27,7 @@ class WeftError(Exception):
         if "reason" not in cls.__dict__:
             cls.reason = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).upper()
         parts = cls.__module__.split(".")
-        if "domain" not in cls.__dict__ and parts[0] == "services" and parts[1] != "chassis":
+        if "domain" not in cls.__dict__ and parts[0] == "services":
             cls.domain = f"weft.{parts[1]}.v1"
 
     def __init__(

@@ -79,14 +79,14 @@ def table(name: str, metadata: MetaData) -> Table:
 
 
 class Backoff(NamedTuple):
-    """Exponential backoff in seconds: doubled from `first` up to `most`, each delay with a jitter of half its length."""
+    """Exponential backoff: doubled from `first_s` up to `max_s`, each delay with a jitter of half its length."""
 
-    first: float = 0.5
-    most: float = 300.0
+    first_s: float = 0.5
+    max_s: float = 300.0
 
     def delay(self, attempts: int) -> timedelta:
         """The delay after the given number of attempts."""
-        whole = min(self.most, self.first * 2 ** min(max(attempts, 1) - 1, 32))
+        whole = min(self.max_s, self.first_s * 2 ** min(max(attempts, 1) - 1, 32))
         return timedelta(seconds=whole * random.uniform(0.5, 1.0))  # noqa: S311
 
 

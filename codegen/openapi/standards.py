@@ -169,7 +169,7 @@ _REPLIES = {
 _SENTENCES = {
     400: "The request is not one that the standard allows, or it asks for more than the client holds.",
     401: "The client is unknown or its secret is wrong.",
-    429: "Too many tries.",
+    429: "Too many attempts; retry later.",
 }
 
 

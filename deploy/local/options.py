@@ -36,7 +36,7 @@ def home(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def read(env: Mapping[str, str] = os.environ) -> Options:
-    """The options in `env`. Raises `MeshError` for a value that makes no sense."""
+    """The options in `env`. Raises `MeshError` for an invalid value."""
     edge_port = _number(env, "WEFT_EDGE_PORT", 8080, 1, 65535)
     return Options(
         home=home(env),

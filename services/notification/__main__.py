@@ -48,14 +48,14 @@ async def build(app: App, observers: Observers = OBSERVERS) -> None:
         "email_jobs",
         lease=EMAIL_LEASE_S,
         max_attempts=MAX_EMAIL_ATTEMPTS,
-        backoff=Backoff(first=1.0, most=600.0),
+        backoff=Backoff(first_s=1.0, max_s=600.0),
     )
     events = EventRepository(app.database, app.clock, observers, event_jobs)
     sms_jobs = app.queue(
         "sms_jobs",
         lease=SMS_LEASE_S,
         max_attempts=MAX_SMS_ATTEMPTS,
-        backoff=Backoff(first=2.0, most=60.0),
+        backoff=Backoff(first_s=2.0, max_s=60.0),
     )
     jobs = {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs}
     notifications = NotificationRepository(app.database, app.clock, jobs)

@@ -38,7 +38,7 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     """Wire the service. `heartbeat_interval`: seconds without a change before a stream sends a heartbeat."""
     database, clock, pages = app.database, app.clock, app.pages
     # A payment job ends with its payment: money must not be forgotten after a number of attempts.
-    work = app.queue("payment_work", **RETRY_FOREVER, backoff=Backoff(first=0.5, most=60.0))
+    work = app.queue("payment_work", **RETRY_FOREVER, backoff=Backoff(first_s=0.5, max_s=60.0))
     products = ProductRepository(database)
     orders = OrderRepository(database, clock, app.outbox, work, app.tracer)
     payments = PaymentRepository(database)

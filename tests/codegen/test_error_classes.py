@@ -9,7 +9,7 @@ from codegen import error_classes
 
 CONTRACT = contract.load()
 HEAD = "from chassis.errors import FailedPrecondition, NotFound, EtagMismatch\n"
-DECLARED = 'class OutOfStock(FailedPrecondition):\n    """Only {left} left of {product_id}."""\n'
+DECLARED = 'class OutOfStock(FailedPrecondition):\n    """Only {available} left of {product_id}."""\n'
 
 
 def said(folder: Path, text: str) -> list[str]:
@@ -22,7 +22,7 @@ def said(folder: Path, text: str) -> list[str]:
 
 
 def test_a_class_that_agrees_with_its_reason_passes(tmp_path: Path) -> None:
-    raised = "raise OutOfStock(product_id='a', left='1')\nraise EtagMismatch(etag='x', retry_after=None)\n"
+    raised = "raise OutOfStock(product_id='a', available='1')\nraise EtagMismatch(etag='x', retry_after=None)\n"
     assert said(tmp_path, DECLARED + raised) == []
 
 
@@ -30,7 +30,7 @@ def test_a_class_that_agrees_with_its_reason_passes(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         (
-            DECLARED.replace("{left}", "{remaining}"),
+            DECLARED.replace("{available}", "{remaining}"),
             "2: OUT_OF_STOCK of weft.order.v1 has no metadata key 'remaining': add it to the `metadata` of its option, or drop "
             "it here.",
         ),

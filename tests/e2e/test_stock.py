@@ -26,7 +26,7 @@ def test_an_order_for_more_than_the_stock_changes_nothing_and_says_why(scenario,
     assert refused.status_code == 400
     info = refused.json()["details"][0]
     assert info["reason"] == "OUT_OF_STOCK"
-    assert info["metadata"] == {"product_id": scarce["productId"], "asked": "5", "left": "3"}
+    assert info["metadata"] == {"product_id": scarce["productId"], "requested": "5", "available": "3"}
     for product, stock in ((scarce, "3"), (plenty, "100")):
         assert scenario.call("GET", f"/v1/products/{product['productId']}").json()["stock"] == stock
     assert scenario.call("GET", "/v1/orders?pageSize=1000", account=customer).json()["orders"] == before

@@ -96,7 +96,7 @@ class Fulfilment:
         self._require(units)
         for product, asked in units.items():
             if asked > left[product]:
-                raise ShipmentExceedsOrder(product_id=product, asked=str(asked), left=str(left[product]))
+                raise ShipmentExceedsOrder(product_id=product, requested=str(asked), available=str(left[product]))
         if len(self.shipments) >= MAX_SHIPMENTS:
             raise TooManyShipments(limit=str(MAX_SHIPMENTS))
         made = Shipment(shipment_id, carrier, tracking, now, [ShipmentLine(*unit) for unit in units.items()])
@@ -122,7 +122,7 @@ class Fulfilment:
         for product, asked in units.items():
             if asked > away.get(product, 0):
                 left = str(away.get(product, 0))
-                raise DeliveryExceedsShipment(product_id=product, asked=str(asked), left=left)
+                raise DeliveryExceedsShipment(product_id=product, requested=str(asked), available=left)
         remaining = dict(units)
         for line in pending:
             arrived = min(remaining.get(line.product_id, 0), line.quantity - line.delivered)

@@ -85,4 +85,4 @@ def refuse_shortage(quantities: Mapping[str, int], catalogue: Mapping[str, Produ
     for product_id, quantity in quantities.items():
         left = catalogue[product_id].stock
         if left < quantity:
-            raise OutOfStock(product_id=product_id, asked=str(quantity), left=str(left))
+            raise OutOfStock(product_id=product_id, requested=str(quantity), available=str(left))

@@ -16,7 +16,7 @@ class ProductInactive(FailedPrecondition):
 
 
 class OutOfStock(FailedPrecondition):
-    """Only {left} of {product_id} are in stock and {asked} were requested."""
+    """Only {available} of {product_id} are in stock and {requested} were requested."""
 
 
 @dataclass(frozen=True, slots=True)

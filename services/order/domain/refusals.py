@@ -40,7 +40,7 @@ class OrderLineNotFound(NotFound):
 
 
 class ShipmentExceedsOrder(FailedPrecondition):
-    """Only {left} of {product_id} remain to be shipped and {asked} were given."""
+    """Only {available} of {product_id} remain to be shipped and {requested} were given."""
 
 
 class TooManyShipments(FailedPrecondition):
@@ -60,7 +60,7 @@ class ShipmentNotFound(NotFound):
 
 
 class DeliveryExceedsShipment(FailedPrecondition):
-    """Only {left} of {product_id} are on their way and {asked} were given."""
+    """Only {available} of {product_id} are on their way and {requested} were given."""
 
 
 class PaymentNotFound(NotFound):

@@ -87,7 +87,9 @@ class ProductHandlers:
         except psycopg.errors.CheckViolation as error:
             if violated(error) != "products_stock_not_negative":
                 raise
-            raise OutOfStock(product_id=request.product_id, asked=str(-request.delta), left=str(left)) from error
+            raise OutOfStock(
+                product_id=request.product_id, requested=str(-request.delta), available=str(left)
+            ) from error
         return reply
 
 

@@ -35,7 +35,7 @@ async def test_a_handlers_time_counts_from_before_the_lease(database: Database) 
 
 
 async def test_a_job_that_exceeds_its_time_is_tried_alone_and_set_aside_the_second_time(database: Database) -> None:
-    queue = Queue(database, JOBS, Clock(), lease=0.5, backoff=Backoff(first=0.01, most=0.01))
+    queue = Queue(database, JOBS, Clock(), lease=0.5, backoff=Backoff(first_s=0.01, max_s=0.01))
     handled: list[list[str]] = []
 
     async def handle(jobs: Sequence[Job]) -> None:
@@ -166,7 +166,7 @@ async def test_what_a_handler_says_of_a_failure_is_kept_as_clean_and_bounded_tex
 async def test_a_failing_job_is_retried_with_backoff_and_dies_after_its_last_attempt(
     database: Database, clock: FixedClock
 ) -> None:
-    queue = Queue(database, JOBS, clock, max_attempts=2, backoff=Backoff(first=10, most=10))
+    queue = Queue(database, JOBS, clock, max_attempts=2, backoff=Backoff(first_s=10, max_s=10))
 
     async def fail(jobs: object) -> None:
         raise ValueError("never")

@@ -161,11 +161,13 @@ async def test_a_key_in_use_is_waited_for(connect: Any, fakes: testing.Fakes, sh
 
 
 async def test_a_domain_error_is_told_at_once(connect: Any, fakes: testing.Fakes) -> None:
-    fakes.fail("orders.create_order", errors.OutOfStock("Only 2 are left.", product_id="prd_1", asked="5", left="2"))
+    fakes.fail(
+        "orders.create_order", errors.OutOfStock("Only 2 are left.", product_id="prd_1", requested="5", available="2")
+    )
     with pytest.raises(errors.OutOfStock) as raised:
         await connect(fakes.address).call("orders.create_order", lines=LINES, payment_method="pm_sandbox_ok")
     error = raised.value
-    assert (error.product_id, error.asked, error.left, error.attempts) == ("prd_1", "5", "2", 1)
+    assert (error.product_id, error.requested, error.available, error.attempts) == ("prd_1", "5", "2", 1)
     assert isinstance(error, errors.FailedPrecondition)
     assert (error.reason, error.domain) == ("OUT_OF_STOCK", "weft.order.v1")
     assert str(error) == f"Only 2 are left. [OUT_OF_STOCK, request {error.request_id}]"

@@ -72,7 +72,7 @@ async def test_every_example_runs_in_the_order_of_the_page(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (errors.OutOfStock("Too few.", product_id="prd_1", asked="5", left="2"), "Only 2 of prd_1 are left."),
+        (errors.OutOfStock("Too few.", product_id="prd_1", requested="5", available="2"), "Only 2 of prd_1 are left."),
         (errors.RequestInvalid("No.", violations=[errors.Violation("lines", "at least one")]), "lines at least one"),
         (errors.CustomerNotFound("No such customer.", customer_id="usr_1"), "No such customer. [CUSTOMER_NOT_FOUND"),
     ],

@@ -99,12 +99,14 @@ async def test_what_cannot_be_shipped_or_delivered_is_refused_by_name(till: Till
     await till.run()
     await assert_refused(deliver(shop, order), "ORDER_NOT_SHIPPED", order_id=order)
     await assert_refused(ship(shop, order, (pen, 1)), "ORDER_LINE_NOT_FOUND", order_id=order, product_id=pen)
-    await assert_refused(ship(shop, order, (ink, 4)), "SHIPMENT_EXCEEDS_ORDER", product_id=ink, asked="4", left="3")
+    await assert_refused(
+        ship(shop, order, (ink, 4)), "SHIPMENT_EXCEEDS_ORDER", product_id=ink, requested="4", available="3"
+    )
     await ship(shop, order, (ink, 1))
     await assert_refused(shop.cancel(order), "ORDER_ALREADY_SHIPPED", order_id=order)
     await assert_refused(deliver(shop, order, (pen, 1)), "ORDER_LINE_NOT_FOUND", order_id=order, product_id=pen)
     await assert_refused(
-        deliver(shop, order, (ink, 2)), "DELIVERY_EXCEEDS_SHIPMENT", product_id=ink, asked="2", left="1"
+        deliver(shop, order, (ink, 2)), "DELIVERY_EXCEEDS_SHIPMENT", product_id=ink, requested="2", available="1"
     )
     strange = ids.new("shp")
     await assert_refused(deliver(shop, order, shipment_id=strange), "SHIPMENT_NOT_FOUND", shipment_id=strange)

@@ -59,4 +59,4 @@ def test_a_blocking_client_gets_typed_refusals(grpc_stub: Any, as_ann: Any) -> N
     wanted = CreateOrderRequest(lines=[atlas], payment_method="pm_sandbox_ok")
     with pytest.raises(grpc.RpcError) as caught:
         grpc_stub.CreateOrder(wanted, metadata=[*as_ann, ("idempotency-key", "three")])
-    assert_refusal(refusal(caught.value), "OUT_OF_STOCK", product_id=product_id(7), asked="4", left="3")
+    assert_refusal(refusal(caught.value), "OUT_OF_STOCK", product_id=product_id(7), requested="4", available="3")

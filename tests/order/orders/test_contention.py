@@ -29,7 +29,9 @@ async def test_stock_is_sold_out_and_never_oversold(quiet_shop: Shop) -> None:
     lines = [((few, 1), (plenty, 2)), ((plenty, 2), (few, 1))]
     placed, failed = await all_of([quiet_shop.order(*lines[n % 2]) for n in range(50)])
     assert len(placed) == 20
-    assert {(r.reason, r.metadata["product_id"], r.metadata["left"]) for r in failed} == {("OUT_OF_STOCK", few, "0")}
+    assert {(r.reason, r.metadata["product_id"], r.metadata["available"]) for r in failed} == {
+        ("OUT_OF_STOCK", few, "0")
+    }
     assert [await quiet_shop.stock(few), await quiet_shop.stock(plenty)] == [0, 960]
     assert await quiet_shop.count("SELECT count(*) FROM orders") == 20
     assert await quiet_shop.count("SELECT count(*) FROM order_lines") == 40

@@ -79,7 +79,9 @@ async def test_an_order_in_test_is_paid_in_the_sandbox_and_leaves_the_stock_of_l
     assert await shop.stock(product) == 5
     await shop.cancel((await company.order("TEST", product, 5)).order_id, company.tokens["TEST"])
     assert await shop.stock(product) == 5
-    await assert_refused(company.order("TEST", product, 6), "OUT_OF_STOCK", product_id=product, asked="6", left="5")
+    await assert_refused(
+        company.order("TEST", product, 6), "OUT_OF_STOCK", product_id=product, requested="6", available="5"
+    )
 
 
 async def test_a_product_of_test_is_sold_and_changed_in_test_only(company: Company) -> None:

@@ -61,7 +61,9 @@ async def test_the_lines_of_one_product_are_bounded_together(quiet_shop: Shop, c
 
 async def test_an_order_beyond_the_stock_changes_nothing_and_says_what_is_left(quiet_shop: Shop) -> None:
     plenty, few = await quiet_shop.product(stock=100), await quiet_shop.product(stock=2)
-    await assert_refused(quiet_shop.order((plenty, 1), (few, 3)), "OUT_OF_STOCK", product_id=few, asked="3", left="2")
+    await assert_refused(
+        quiet_shop.order((plenty, 1), (few, 3)), "OUT_OF_STOCK", product_id=few, requested="3", available="2"
+    )
     assert [await quiet_shop.stock(plenty), await quiet_shop.stock(few)] == [100, 2]
     for table in ("orders", "order_lines", "payments", "order_changes", "outbox", "payment_work"):
         assert await quiet_shop.count(f"SELECT count(*) FROM {table}") == 0, table

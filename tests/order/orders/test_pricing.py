@@ -70,4 +70,4 @@ def test_a_shortage_says_which_product_how_many_and_how_many_are_left() -> None:
     refuse_shortage({"a": 10}, {"a": product("a", stock=10)})
     with pytest.raises(OutOfStock) as short:
         refuse_shortage({"a": 1, "b": 11}, {"a": product("a"), "b": product("b")})
-    assert short.value.metadata == {"product_id": "b", "asked": "11", "left": "10"}
+    assert short.value.metadata == {"product_id": "b", "requested": "11", "available": "10"}

@@ -154,7 +154,9 @@ async def test_stock_is_adjusted_and_never_falls_below_zero(quiet_shop: Shop) ->
     product_id = await quiet_shop.product(stock=3)
     assert (await adjust(quiet_shop, product_id, 4, key="k")).stock == 7
     assert (await adjust(quiet_shop, product_id, 4, key="k")).stock == 7, "the same key adds once"
-    await assert_refused(adjust(quiet_shop, product_id, -8), "OUT_OF_STOCK", product_id=product_id, asked="8", left="7")
+    await assert_refused(
+        adjust(quiet_shop, product_id, -8), "OUT_OF_STOCK", product_id=product_id, requested="8", available="7"
+    )
     moved = await adjust(quiet_shop, product_id, -7)
     assert (moved.stock, moved.etag) == (0, "1"), "stock does not change the etag"
 

@@ -190,7 +190,7 @@ class DeadlineExpired(failures.DeadlineExceeded):
 
 
 class DeliveryExceedsShipment(failures.FailedPrecondition):
-    """Fewer units of the product are on their way. Metadata: `product_id`, `asked`, `left`."""
+    """Fewer units of the product are on their way. Metadata: `product_id`, `requested`, `available`."""
 
     reason = 'DELIVERY_EXCEEDS_SHIPMENT'
     domain = 'weft.order.v1'
@@ -201,14 +201,14 @@ class DeliveryExceedsShipment(failures.FailedPrecondition):
         return self.metadata.get('product_id', '')
 
     @property
-    def asked(self) -> str:
-        """The metadata `asked`; empty where the service left it out."""
-        return self.metadata.get('asked', '')
+    def requested(self) -> str:
+        """The metadata `requested`; empty where the service left it out."""
+        return self.metadata.get('requested', '')
 
     @property
-    def left(self) -> str:
-        """The metadata `left`; empty where the service left it out."""
-        return self.metadata.get('left', '')
+    def available(self) -> str:
+        """The metadata `available`; empty where the service left it out."""
+        return self.metadata.get('available', '')
 
 
 class EmailTaken(failures.AlreadyExists):
@@ -486,7 +486,7 @@ class OrderNotShipped(failures.FailedPrecondition):
 
 
 class OutOfStock(failures.FailedPrecondition):
-    """Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `asked`, `left`."""
+    """Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `requested`, `available`."""
 
     reason = 'OUT_OF_STOCK'
     domain = 'weft.order.v1'
@@ -497,14 +497,14 @@ class OutOfStock(failures.FailedPrecondition):
         return self.metadata.get('product_id', '')
 
     @property
-    def asked(self) -> str:
-        """The metadata `asked`; empty where the service left it out."""
-        return self.metadata.get('asked', '')
+    def requested(self) -> str:
+        """The metadata `requested`; empty where the service left it out."""
+        return self.metadata.get('requested', '')
 
     @property
-    def left(self) -> str:
-        """The metadata `left`; empty where the service left it out."""
-        return self.metadata.get('left', '')
+    def available(self) -> str:
+        """The metadata `available`; empty where the service left it out."""
+        return self.metadata.get('available', '')
 
 
 class Overloaded(failures.Unavailable):
@@ -761,7 +761,7 @@ class SessionNotFound(failures.NotFound):
 
 
 class ShipmentExceedsOrder(failures.FailedPrecondition):
-    """Fewer units of the product remain to be shipped. Metadata: `product_id`, `asked`, `left`."""
+    """Fewer units of the product remain to be shipped. Metadata: `product_id`, `requested`, `available`."""
 
     reason = 'SHIPMENT_EXCEEDS_ORDER'
     domain = 'weft.order.v1'
@@ -772,14 +772,14 @@ class ShipmentExceedsOrder(failures.FailedPrecondition):
         return self.metadata.get('product_id', '')
 
     @property
-    def asked(self) -> str:
-        """The metadata `asked`; empty where the service left it out."""
-        return self.metadata.get('asked', '')
+    def requested(self) -> str:
+        """The metadata `requested`; empty where the service left it out."""
+        return self.metadata.get('requested', '')
 
     @property
-    def left(self) -> str:
-        """The metadata `left`; empty where the service left it out."""
-        return self.metadata.get('left', '')
+    def available(self) -> str:
+        """The metadata `available`; empty where the service left it out."""
+        return self.metadata.get('available', '')
 
 
 class ShipmentNotFound(failures.NotFound):

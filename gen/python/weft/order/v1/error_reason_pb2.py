@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from weft.api.v1 import reason_pb2 as weft_dot_api_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/order/v1/error_reason.proto\x12\rweft.order.v1\x1a\x18weft/api/v1/reason.proto*\xd2\x07\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12%\n\x0fORDER_NOT_FOUND\x10\x01\x1a\x10\x8a\xe7\x18\x0c\x08\x05\x12\x08order_id\x12)\n\x11PRODUCT_NOT_FOUND\x10\x02\x1a\x12\x8a\xe7\x18\x0e\x08\x05\x12\nproduct_id\x12(\n\x10PRODUCT_INACTIVE\x10\x03\x1a\x12\x8a\xe7\x18\x0e\x08\t\x12\nproduct_id\x12&\n\x0e\x43URRENCY_MIXED\x10\x04\x1a\x12\x8a\xe7\x18\x0e\x08\t\x12\ncurrencies\x12\x31\n\x0cOUT_OF_STOCK\x10\x05\x1a\x1f\x8a\xe7\x18\x1b\x08\t\x12\nproduct_id\x12\x05\x61sked\x12\x04left\x12+\n\x12\x43USTOMER_NOT_FOUND\x10\x06\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0b\x63ustomer_id\x12\x1d\n\x11\x43USTOMER_REQUIRED\x10\x07\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12\x38\n\x18\x45XTERNAL_REFERENCE_TAKEN\x10\x08\x1a\x1a\x8a\xe7\x18\x16\x08\x06\x12\x12\x65xternal_reference\x12\x32\n\x15ORDER_NOT_CANCELLABLE\x10\t\x1a\x17\x8a\xe7\x18\x13\x08\t\x12\x08order_id\x12\x05state\x12)\n\x11PAYMENT_NOT_FOUND\x10\n\x1a\x12\x8a\xe7\x18\x0e\x08\x05\x12\npayment_id\x12\x1a\n\x0e\x43URSOR_INVALID\x10\x0b\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12+\n\x15ORDER_ALREADY_SHIPPED\x10\x0c\x1a\x10\x8a\xe7\x18\x0c\x08\t\x12\x08order_id\x12?\n\x13ORDER_NOT_SHIPPABLE\x10\r\x1a&\x8a\xe7\x18\"\x08\t\x12\x08order_id\x12\x05state\x12\rpayment_state\x12\x36\n\x14ORDER_LINE_NOT_FOUND\x10\x0e\x1a\x1c\x8a\xe7\x18\x18\x08\x05\x12\x08order_id\x12\nproduct_id\x12;\n\x16SHIPMENT_EXCEEDS_ORDER\x10\x0f\x1a\x1f\x8a\xe7\x18\x1b\x08\t\x12\nproduct_id\x12\x05\x61sked\x12\x04left\x12%\n\x12TOO_MANY_SHIPMENTS\x10\x10\x1a\r\x8a\xe7\x18\t\x08\t\x12\x05limit\x12\'\n\x11ORDER_NOT_SHIPPED\x10\x11\x1a\x10\x8a\xe7\x18\x0c\x08\t\x12\x08order_id\x12-\n\x17ORDER_ALREADY_DELIVERED\x10\x12\x1a\x10\x8a\xe7\x18\x0c\x08\t\x12\x08order_id\x12+\n\x12SHIPMENT_NOT_FOUND\x10\x13\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0bshipment_id\x12>\n\x19\x44\x45LIVERY_EXCEEDS_SHIPMENT\x10\x14\x1a\x1f\x8a\xe7\x18\x1b\x08\t\x12\nproduct_id\x12\x05\x61sked\x12\x04leftb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/order/v1/error_reason.proto\x12\rweft.order.v1\x1a\x18weft/api/v1/reason.proto*\xed\x07\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12%\n\x0fORDER_NOT_FOUND\x10\x01\x1a\x10\x8a\xe7\x18\x0c\x08\x05\x12\x08order_id\x12)\n\x11PRODUCT_NOT_FOUND\x10\x02\x1a\x12\x8a\xe7\x18\x0e\x08\x05\x12\nproduct_id\x12(\n\x10PRODUCT_INACTIVE\x10\x03\x1a\x12\x8a\xe7\x18\x0e\x08\t\x12\nproduct_id\x12&\n\x0e\x43URRENCY_MIXED\x10\x04\x1a\x12\x8a\xe7\x18\x0e\x08\t\x12\ncurrencies\x12:\n\x0cOUT_OF_STOCK\x10\x05\x1a(\x8a\xe7\x18$\x08\t\x12\nproduct_id\x12\trequested\x12\tavailable\x12+\n\x12\x43USTOMER_NOT_FOUND\x10\x06\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0b\x63ustomer_id\x12\x1d\n\x11\x43USTOMER_REQUIRED\x10\x07\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12\x38\n\x18\x45XTERNAL_REFERENCE_TAKEN\x10\x08\x1a\x1a\x8a\xe7\x18\x16\x08\x06\x12\x12\x65xternal_reference\x12\x32\n\x15ORDER_NOT_CANCELLABLE\x10\t\x1a\x17\x8a\xe7\x18\x13\x08\t\x12\x08order_id\x12\x05state\x12)\n\x11PAYMENT_NOT_FOUND\x10\n\x1a\x12\x8a\xe7\x18\x0e\x08\x05\x12\npayment_id\x12\x1a\n\x0e\x43URSOR_INVALID\x10\x0b\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12+\n\x15ORDER_ALREADY_SHIPPED\x10\x0c\x1a\x10\x8a\xe7\x18\x0c\x08\t\x12\x08order_id\x12?\n\x13ORDER_NOT_SHIPPABLE\x10\r\x1a&\x8a\xe7\x18\"\x08\t\x12\x08order_id\x12\x05state\x12\rpayment_state\x12\x36\n\x14ORDER_LINE_NOT_FOUND\x10\x0e\x1a\x1c\x8a\xe7\x18\x18\x08\x05\x12\x08order_id\x12\nproduct_id\x12\x44\n\x16SHIPMENT_EXCEEDS_ORDER\x10\x0f\x1a(\x8a\xe7\x18$\x08\t\x12\nproduct_id\x12\trequested\x12\tavailable\x12%\n\x12TOO_MANY_SHIPMENTS\x10\x10\x1a\r\x8a\xe7\x18\t\x08\t\x12\x05limit\x12\'\n\x11ORDER_NOT_SHIPPED\x10\x11\x1a\x10\x8a\xe7\x18\x0c\x08\t\x12\x08order_id\x12-\n\x17ORDER_ALREADY_DELIVERED\x10\x12\x1a\x10\x8a\xe7\x18\x0c\x08\t\x12\x08order_id\x12+\n\x12SHIPMENT_NOT_FOUND\x10\x13\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0bshipment_id\x12G\n\x19\x44\x45LIVERY_EXCEEDS_SHIPMENT\x10\x14\x1a(\x8a\xe7\x18$\x08\t\x12\nproduct_id\x12\trequested\x12\tavailableb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERRORREASON'].values_by_name["CURRENCY_MIXED"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["CURRENCY_MIXED"]._serialized_options = b'\212\347\030\016\010\t\022\ncurrencies'
   _globals['_ERRORREASON'].values_by_name["OUT_OF_STOCK"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["OUT_OF_STOCK"]._serialized_options = b'\212\347\030\033\010\t\022\nproduct_id\022\005asked\022\004left'
+  _globals['_ERRORREASON'].values_by_name["OUT_OF_STOCK"]._serialized_options = b'\212\347\030$\010\t\022\nproduct_id\022\trequested\022\tavailable'
   _globals['_ERRORREASON'].values_by_name["CUSTOMER_NOT_FOUND"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["CUSTOMER_NOT_FOUND"]._serialized_options = b'\212\347\030\017\010\005\022\013customer_id'
   _globals['_ERRORREASON'].values_by_name["CUSTOMER_REQUIRED"]._loaded_options = None
@@ -61,7 +61,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERRORREASON'].values_by_name["ORDER_LINE_NOT_FOUND"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["ORDER_LINE_NOT_FOUND"]._serialized_options = b'\212\347\030\030\010\005\022\010order_id\022\nproduct_id'
   _globals['_ERRORREASON'].values_by_name["SHIPMENT_EXCEEDS_ORDER"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["SHIPMENT_EXCEEDS_ORDER"]._serialized_options = b'\212\347\030\033\010\t\022\nproduct_id\022\005asked\022\004left'
+  _globals['_ERRORREASON'].values_by_name["SHIPMENT_EXCEEDS_ORDER"]._serialized_options = b'\212\347\030$\010\t\022\nproduct_id\022\trequested\022\tavailable'
   _globals['_ERRORREASON'].values_by_name["TOO_MANY_SHIPMENTS"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["TOO_MANY_SHIPMENTS"]._serialized_options = b'\212\347\030\t\010\t\022\005limit'
   _globals['_ERRORREASON'].values_by_name["ORDER_NOT_SHIPPED"]._loaded_options = None
@@ -71,7 +71,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERRORREASON'].values_by_name["SHIPMENT_NOT_FOUND"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["SHIPMENT_NOT_FOUND"]._serialized_options = b'\212\347\030\017\010\005\022\013shipment_id'
   _globals['_ERRORREASON'].values_by_name["DELIVERY_EXCEEDS_SHIPMENT"]._loaded_options = None
-  _globals['_ERRORREASON'].values_by_name["DELIVERY_EXCEEDS_SHIPMENT"]._serialized_options = b'\212\347\030\033\010\t\022\nproduct_id\022\005asked\022\004left'
+  _globals['_ERRORREASON'].values_by_name["DELIVERY_EXCEEDS_SHIPMENT"]._serialized_options = b'\212\347\030$\010\t\022\nproduct_id\022\trequested\022\tavailable'
   _globals['_ERRORREASON']._serialized_start=78
-  _globals['_ERRORREASON']._serialized_end=1056
+  _globals['_ERRORREASON']._serialized_end=1083
 # @@protoc_insertion_point(module_scope)

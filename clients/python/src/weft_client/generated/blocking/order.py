@@ -92,7 +92,7 @@ class Orders:
             ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
             ProductInactive: The product cannot be ordered now. Metadata: `product_id`.
             CurrencyMixed: The products have prices in more than one currency. Metadata: `currencies`.
-            OutOfStock: Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `asked`, `left`.
+            OutOfStock: Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `requested`, `available`.
             ExternalReferenceTaken: The partner already has an order with this external reference. Metadata: `external_reference`.
         """
         request = order_order_service_pb2.CreateOrderRequest(
@@ -217,7 +217,7 @@ class Orders:
             OrderNotShippable: The order cannot be shipped in its state, or with its payment in its state. Metadata: `order_id`, `state`, `payment_state`.
             OrderAlreadyShipped: Units of the order have been shipped, so it is too late. Metadata: `order_id`.
             OrderLineNotFound: The order has no line of the product. Metadata: `order_id`, `product_id`.
-            ShipmentExceedsOrder: Fewer units of the product remain to be shipped. Metadata: `product_id`, `asked`, `left`.
+            ShipmentExceedsOrder: Fewer units of the product remain to be shipped. Metadata: `product_id`, `requested`, `available`.
             TooManyShipments: The order has as many shipments as an order may have. Metadata: `limit`.
         """
         request = order_fulfilment_pb2.ShipOrderRequest(
@@ -252,7 +252,7 @@ class Orders:
             OrderAlreadyDelivered: Everything that was shipped has been delivered. Metadata: `order_id`.
             OrderLineNotFound: The order has no line of the product. Metadata: `order_id`, `product_id`.
             ShipmentNotFound: The order has no such shipment. Metadata: `shipment_id`.
-            DeliveryExceedsShipment: Fewer units of the product are on their way. Metadata: `product_id`, `asked`, `left`.
+            DeliveryExceedsShipment: Fewer units of the product are on their way. Metadata: `product_id`, `requested`, `available`.
         """
         request = order_fulfilment_pb2.DeliverOrderRequest(
             order_id=order_id,
@@ -481,7 +481,7 @@ class Products:
 
         Raises:
             ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
-            OutOfStock: Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `asked`, `left`.
+            OutOfStock: Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `requested`, `available`.
         """
         request = order_product_service_pb2.AdjustStockRequest(
             product_id=product_id,
