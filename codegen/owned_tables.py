@@ -7,6 +7,9 @@ carry a comment with a reason:
     # any owner: the worker settles all payments
     _GET_DUE = Query("SELECT … FROM payments …")
 
+A table that is owned by partners (`"partner_id"` among the owners) has a column `mode`, or says why it has none:
+`"modeless": "about the partner itself"`. The predicates of `ownership.py` hold the mode beside the partner.
+
 Read from syntax trees. That the predicate is the right one is what the ownership matrix tests (tests/contract).
 """
 
@@ -45,6 +48,7 @@ class _Found:
 def faults(folder: Path) -> Iterator[str]:
     """A sentence for each query under `folder` that reads an owned table without its owner."""
     modules = {name: _module(folder, file) for file, name in _files(folder)}
+    yield from (fault for module in modules.values() for fault in _without_mode(module))
     owned = {table for module in modules.values() for table in _owned_tables(module)}
     variables = {
         (name, variable): table
@@ -105,11 +109,32 @@ def _tables(module: _Module) -> Iterator[tuple[str, str, ast.Call]]:
             yield name, str(call.args[0].value), call
 
 
+def _info(call: ast.Call) -> dict[str, ast.expr]:
+    """The entries of a table's `info` that it writes itself."""
+    info = next((keyword.value for keyword in call.keywords if keyword.arg == "info"), None)
+    if not isinstance(info, ast.Dict):
+        return {}
+    return {str(k.value): v for k, v in zip(info.keys, info.values, strict=True) if isinstance(k, ast.Constant)}
+
+
 def _owned_tables(module: _Module) -> Iterator[str]:
+    return (table for _, table, call in _tables(module) if "owner" in _info(call))
+
+
+def _without_mode(module: _Module) -> Iterator[str]:
     for _, table, call in _tables(module):
-        info = next((keyword.value for keyword in call.keywords if keyword.arg == "info"), None)
-        if isinstance(info, ast.Dict) and any(isinstance(k, ast.Constant) and k.value == "owner" for k in info.keys):
-            yield table
+        info = _info(call)
+        owners = ast.literal_eval(info["owner"]) if "owner" in info else ()
+        columns = {
+            part.args[0].value
+            for part in call.args
+            if isinstance(part, ast.Call) and _called(part) == "Column" and isinstance(part.args[0], ast.Constant)
+        }
+        if "partner_id" in owners and "mode" not in columns and "modeless" not in info:
+            yield (
+                f"{module.place}:{call.lineno}: {table} belongs to partners and has no column `mode`: add it, or write "
+                '`"modeless": "<why>"` in its info.'
+            )
 
 
 def _variables(module: _Module) -> dict[str, str]:

@@ -94,3 +94,19 @@ def test_a_predicate_in_another_query_of_the_module_helps_nobody(tmp_path: Path)
 
 def test_this_trees_queries_pass() -> None:
     assert list(owned_tables.faults(ROOT / "services")) == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "info", "refused"),
+    [
+        ("", "", True),
+        (', Column("mode", Text)', "", False),
+        ("", ', "modeless": "about the partner itself"', False),
+    ],
+)
+def test_what_belongs_to_partners_has_a_mode(tmp_path: Path, columns: str, info: str, refused: bool) -> None:
+    table = f'goods = Table("goods", metadata, Column("partner_id", Text){columns}, info={{"owner": ("partner_id",){info}}})'
+    found = said(tmp_path, table)
+    assert [fault.partition(": ")[2][:34] for fault in found] == (
+        ["goods belongs to partners and has "] if refused else []
+    )

@@ -73,7 +73,7 @@ class ErasureHandlers:
             await worker.put(tx, self._jobs, user_id, now)
             await self._audit.record(tx, call, "user.erased", subject=user_id)
             payload = events_pb2.UserErased(user_id=user_id)
-            await self._events.put(tx, "user.erased", user_id, payload, call.caller.actor, user.partner_id)
+            await self._events.put(tx, "user.erased", user_id, payload, call.caller.actor)
         return Empty()
 
 

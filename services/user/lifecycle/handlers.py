@@ -68,8 +68,7 @@ class UserChangeHandlers:
                 fields = sorted(set(changed_fields(user, changed)) - _STAMPS)
                 await self._audit.record(tx, call, "user.updated", subject=user.user_id, fields=fields)
                 payload = events_pb2.UserUpdated(user_id=user.user_id, fields=fields)
-                actor, partner_id = call.caller.actor, user.partner_id
-                await self._events.put(tx, "user.updated", user.user_id, payload, actor, partner_id)
+                await self._events.put(tx, "user.updated", user.user_id, payload, call.caller.actor)
         return to_message(changed)
 
     async def DeactivateUser(self, request: user_changes_pb2.DeactivateUserRequest, call: Call) -> user_pb2.User:
@@ -113,7 +112,7 @@ class UserChangeHandlers:
                 await self._sessions.end_others(tx, user.user_id, "", now)
             await self._audit.record(tx, call, action, subject=user.user_id, fields=("state",))
             event = payload(user_id=user.user_id, of_partner=bool(user.partner_id))
-            await self._events.put(tx, action, user.user_id, event, call.caller.actor, user.partner_id)
+            await self._events.put(tx, action, user.user_id, event, call.caller.actor)
             reply = to_message(changed)
             await call.remember(tx, reply)
         return reply

@@ -36,5 +36,9 @@ invitations = Table(
     Column("partner_id", Text, ForeignKey("partners.partner_id", name="invitations_partner"), nullable=False),
     Column("role", Text, nullable=False),
     Index("invitations_of_partner", "partner_id"),
-    info={"owner": ("partner_id",), **retention.keep("goes with its code")},
+    info={
+        "owner": ("partner_id",),
+        "modeless": "a partner's people are in both modes",
+        **retention.keep("goes with its code"),
+    },
 )

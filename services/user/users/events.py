@@ -17,18 +17,18 @@ class UserEvents:
         self._users = users
         self._clock = clock
 
-    async def put(
-        self, tx: Transaction, type: str, user_id: str, payload: Message, actor: str, partner_id: str = ""
-    ) -> None:
-        """Write an event about a user, whose row the transaction locks from here on; `partner_id` is that of its partner."""
+    async def put(self, tx: Transaction, type: str, user_id: str, payload: Message, actor: str) -> None:
+        """Write an event about a user, of its partner and mode. The transaction locks the user's row from here on."""
+        sequence, partner_id, mode = await self._users.next_event(tx, user_id)
         event = outbox.event(
             self._clock,
             type=type,
             aggregate_id=user_id,
-            sequence=await self._users.next_sequence(tx, user_id),
+            sequence=sequence,
             payload=payload,
             actor=actor,
             user_id=user_id,
             partner_id=partner_id,
+            mode=mode,
         )
         await self._events.put(tx, event)

@@ -47,7 +47,10 @@ _GET_PERSON = Query(_get_person, name="get person")
 _LOCK_PERSON = Query(_get_person.with_for_update(), name="lock person")
 # any owner: of a user whom the transaction has inserted or locked
 _NEXT_SEQUENCE = Query(
-    update(users).where(_u.user_id == bindparam("id")).values(events=_u.events + 1).returning(_u.events),
+    update(users)
+    .where(_u.user_id == bindparam("id"))
+    .values(events=_u.events + 1)
+    .returning(_u.events, _u.partner_id, _u.mode),
     name="next sequence of user",
 )
 # any owner: of a user whom the transaction has locked
@@ -196,7 +199,12 @@ class UserRepository:
 
     async def next_sequence(self, tx: Transaction, user_id: str) -> int:
         """The sequence number of the user's next event."""
-        return int((await tx.one(_NEXT_SEQUENCE, id=user_id)).events)
+        return (await self.next_event(tx, user_id))[0]
+
+    async def next_event(self, tx: Transaction, user_id: str) -> tuple[int, str, str]:
+        """The sequence number of the user's next event, and the partner and the mode that it belongs to."""
+        row = await tx.one(_NEXT_SEQUENCE, id=user_id)
+        return int(row.events), row.partner_id or "", row.mode
 
     async def activate(self, tx: Transaction, user_id: str, verified: User) -> None:
         """Open an invited user's account, with the password and the name of the verified sign-up."""

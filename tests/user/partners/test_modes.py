@@ -10,6 +10,7 @@ from weft.user.v1.partner_service_pb2 import (
     RevokeClientRequest,
     RotateClientSecretRequest,
 )
+from weft.user.v1.user_changes_pb2 import DeactivateUserRequest
 from weft.user.v1.user_service_pb2 import CreateUserRequest, GetUserRequest, ListUsersRequest
 
 from tests.harness import assert_refused
@@ -78,6 +79,11 @@ async def test_the_users_of_one_mode_do_not_exist_in_the_other(company: Company,
         await assert_refused(
             company.customer(mode, world.email("bob")), "EXTERNAL_REFERENCE_TAKEN", external_reference="r-1"
         )
+    for mode in MODES:
+        request = DeactivateUserRequest(user_id=made[mode].user_id)
+        await world.users.DeactivateUser(request, metadata=company.metadata[mode])
+        (event,) = [e for e in await world.events() if (e.type, e.user_id) == ("user.deactivated", request.user_id)]
+        assert (event.mode, event.partner_id) == (MODES[mode], company.partner_id)
     everyone = await world.users.ListUsers(
         ListUsersRequest(email=world.email("ann")), metadata=company.operator.metadata
     )
