@@ -3,6 +3,7 @@
 Alembic's scripts, without its command line. What they may do in one step: docs/decisions/0066.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -27,6 +28,7 @@ MIN_POSTGRES_VERSION = 15
 _CONNECT_TIMEOUT_S = 5
 _ADVISORY_LOCK_KEY = 7_309_451_120_883
 """An arbitrary key: concurrent migrations and bootstraps of one database run one after another."""
+_POLL_INTERVAL_S = 0.1
 APPEND_ONLY = {"append_only": True}
 """In the `info` of a table whose rows the role that serves may read and add, and never change or delete."""
 MAX_ATTEMPTS, RETRY_DELAY_S = 100, 0.2
@@ -38,7 +40,10 @@ def migrate(url: str, folder: Path, metadata: MetaData) -> None:
     _create_database(url)
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK_KEY})
+        # Asked again and again, not waited for: CREATE INDEX CONCURRENTLY waits for every statement that waits.
+        while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK_KEY}).scalar():
+            connection.commit()
+            time.sleep(_POLL_INTERVAL_S)
         connection.commit()
         for _ in range(MAX_ATTEMPTS - 1):
             try:
@@ -89,8 +94,15 @@ async def advisory_lock(url: str) -> AsyncIterator[None]:
     async with await psycopg.AsyncConnection.connect(
         url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S
     ) as connection:
-        await connection.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK_KEY])
+        while not await _try_lock(connection):  # noqa: ASYNC110  (another process holds it)
+            await asyncio.sleep(_POLL_INTERVAL_S)
         yield
+
+
+async def _try_lock(connection: psycopg.AsyncConnection[tuple[bool]]) -> bool:
+    cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [_ADVISORY_LOCK_KEY])
+    found = await cursor.fetchone()
+    return found is not None and found[0]
 
 
 def head(folder: Path) -> str:

@@ -18,18 +18,27 @@ class PopulatedMesh:
     def __init__(self, edge: httpx.Client, mesh: dict[str, Any]) -> None:
         self._http = edge
         self.edge: str = mesh["edge"]
-        signed_in = edge.post("/v1/auth:signIn", json=mesh["operator"]).json()
+        self._mesh = mesh
         credentials = (mesh["partner"]["client_id"], mesh["partner"]["client_secret"])
         granted = edge.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=credentials).json()
-        self._operator = f"Bearer {signed_in['accessToken']}"
         self._partner = f"Bearer {granted['access_token']}"
+        self._operator = self._sign_in()
         self.ids = self.fresh()
 
     def callers(self, operation: Operation) -> list[dict[str, str]]:
         """Authorization headers that the operation takes, one for each kind of caller that we are; one empty for none."""
+        if self.call("GET", "/v1/users/me", None, {"authorization": self._operator}).status_code == 401:
+            self._operator = self._sign_in()  # an operation that ends sessions was called
         tokens = {"PARTNER": self._partner, "OPERATOR": self._operator, "USER": self._operator}
         kinds = operation.definition.raw["x-weft"]["callers"]
         return [{"authorization": tokens[kind]} for kind in kinds if kind in tokens] or [{}]
+
+    def _sign_in(self) -> str:
+        # From another network than the made-up sign-ins, which have to wait.
+        with httpx.Client(base_url=self.edge, transport=httpx.HTTPTransport(local_address="127.77.0.1")) as own:
+            signed_in = own.post("/v1/auth:signIn", json=self._mesh["operator"])
+        assert signed_in.status_code == 200, signed_in.text
+        return f"Bearer {signed_in.json()['accessToken']}"
 
     def fresh(self) -> dict[str, str]:
         """Makes one of everything; a partner of its own, so that the caller's stays as it is."""

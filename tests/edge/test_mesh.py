@@ -204,9 +204,12 @@ def directly(mesh: dict[str, Any], service: str, identity: str) -> grpc.Channel:
 def asked_directly(mesh: dict[str, Any], method: Method, identity: str, metadata: list[tuple[str, str]]) -> str:
     """The reason that a service gives the bearer of a certificate; empty for an answer."""
     with directly(mesh, method.package.split(".")[1], identity) as channel:
-        call = channel.unary_unary(method.path, lambda data: data, lambda data: data)
+        make = channel.unary_stream if method.server_streaming else channel.unary_unary
+        call = make(method.path, lambda data: data, lambda data: data)
         try:
-            call(b"", metadata=metadata, timeout=20)
+            reply = call(b"", metadata=metadata, timeout=20)
+            if method.server_streaming:
+                next(reply)
         except grpc.RpcError as error:
             return str(protocols.of_call(error).info.reason)
     return ""

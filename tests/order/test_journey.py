@@ -20,7 +20,8 @@ async def test_an_order_is_confirmed_and_its_payment_captured_without_further_ac
     done = await shop.reaches(placed.order_id, order_pb2.ORDER_STATE_CONFIRMED, order_pb2.PAYMENT_STATE_CAPTURED)
     same = order_pb2.Order()
     same.CopyFrom(done)
-    same.state, same.payment_state, same.etag = placed.state, placed.payment_state, placed.etag
+    for name in ("state", "payment_state", "display_state", "etag"):
+        setattr(same, name, getattr(placed, name))
     same.update_time.CopyFrom(placed.update_time)
     assert same == placed
     payment = await shop.payment(placed.payment_id)

@@ -97,10 +97,10 @@ def _use(attribute: str, rpc: Rpc, flavour: str) -> list[str]:
     return [f"    {name}: {types.alias(rpc.reply)} = {wait}{call}", f"    print({name})"]
 
 
-def _value(field: FieldDescriptor) -> str:
+def _value(field: FieldDescriptor, above: tuple[str, ...] = ()) -> str:
     if field.is_repeated:
-        return "{}" if types.is_map(field) else f"[{_one(field, ())}]"
-    return _one(field, ())
+        return "{}" if types.is_map(field) else f"[{_one(field, above)}]"
+    return _one(field, above)
 
 
 def _one(field: FieldDescriptor, above: tuple[str, ...]) -> str:
@@ -113,7 +113,7 @@ def _one(field: FieldDescriptor, above: tuple[str, ...]) -> str:
     if message.full_name in _WELL_KNOWN:
         return _WELL_KNOWN[message.full_name]
     inner = [
-        f'"{each.name}": {f"[{_one(each, (*above, message.full_name))}]" if each.is_repeated else _one(each, (*above, message.full_name))}'
+        f'"{each.name}": {_value(each, (*above, message.full_name))}'
         for each in message.fields
         if not (each.message_type and each.message_type.full_name in above)
     ]

@@ -32,9 +32,12 @@ async def _reason(harness: Harness, service: str, address: str, caller: str, met
     """Why an empty request was refused; empty where it was answered."""
     kind = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(method.input))
     async with harness.channel(service, address, caller) as channel:
-        send = channel.unary_unary(method.path, request_serializer=kind.SerializeToString)
         try:
-            await send(kind(), timeout=20)
+            if method.server_streaming:
+                await channel.unary_stream(method.path, request_serializer=kind.SerializeToString)(kind()).read()
+            else:
+                send = channel.unary_unary(method.path, request_serializer=kind.SerializeToString)
+                await send(kind(), timeout=20)
         except grpc.RpcError as error:
             return refusal(error).reason
     return ""

@@ -49,7 +49,16 @@ def _parametrised(operations: list[Operation]) -> pytest.MarkDecorator:
 
 OPERATIONS = _operations()
 STREAMS = [o for o in OPERATIONS if "text/event-stream" in json.dumps(o.definition.raw["responses"])]
-KEYED = [o for o in OPERATIONS if o.definition.raw["x-weft"]["idempotencyKey"] in ("REQUIRED", "ACCEPTED")]
+KEYED = [
+    o
+    for o in OPERATIONS
+    if o.definition.raw["x-weft"]["idempotencyKey"] in ("REQUIRED", "ACCEPTED")
+    and not o.path.endswith(":acceptInvitation")  # needs the code of a mail: tests/user/members
+]
+BEFORE = {"reinstate": "suspend", "reactivate": "deactivate", "unlock": "lock", "deliver": "ship"}
+"""What brings a resource into the state that a verb needs."""
+CONDITIONAL = {"etag", "shipmentId", "phone", "addresses"}
+"""Fields of a body that fit one version, one shipment, addresses that exist, or a partner alone."""
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +131,10 @@ def test_every_path_and_method_answers_at_the_edge(operation: Operation, world: 
             assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
             return
         text = answer.read().decode()
-    assert not re.search("ROUTE_NOT_FOUND|METHOD_NOT_ALLOWED|UNKNOWN_FIELD|UNKNOWN_QUERY|REQUEST_INVALID", text), text
+    refused = "ROUTE_NOT_FOUND|METHOD_NOT_ALLOWED|UNKNOWN_FIELD|UNKNOWN_QUERY"
+    if "credential" not in body.get("json", {}):  # which an authenticator makes, and no document
+        refused += "|REQUEST_INVALID"
+    assert not re.search(refused, text), text
 
 
 @_parametrised(KEYED)
@@ -132,11 +144,14 @@ def test_a_repeated_call_with_its_key_changes_nothing_and_gets_the_first_answer(
     ids, headers = world.fresh(), world.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
     shown = operation.definition.raw["requestBody"]["content"]["application/json"]["example"]
     unique = {name: f"{uuid.uuid4().hex}@example.com" for name in ("email", "externalReference") if name in shown}
+    body = {name: value for name, value in (real(shown, ids) | unique).items() if name not in CONDITIONAL}
     path = operation.path.format(**ids)
-    if path.endswith(":reinstate"):
-        world.call("POST", path.replace(":reinstate", ":suspend"), {}, world.callers(operation)[0], expect=200)
-    first, again = (world.call(operation.method.upper(), path, real(shown, ids) | unique, headers) for _ in range(2))
-    assert first.status_code in (200, 201), first.text
+    resource, _, verb = path.partition(":")
+    if verb in BEFORE:
+        before = world.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
+        world.call("POST", f"{resource}:{BEFORE[verb]}", {}, before, expect=200)
+    first, again = (world.call(operation.method.upper(), path, body, headers) for _ in range(2))
+    assert first.status_code in (200, 201, 202), first.text
     assert "idempotency-replayed" not in first.headers
     assert (again.status_code, again.json()) == (first.status_code, first.json())
     assert again.headers["idempotency-replayed"] == "true"
