@@ -1,4 +1,4 @@
-"""The command line of a service: `python -m services.order [serve | migrate | bootstrap]`."""
+"""The command line of a service: `python -m services.order [serve | migrate | bootstrap]`, and commands of its own."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import psycopg
@@ -23,6 +23,8 @@ from chassis.storage import migrations as migrating
 from chassis.telemetry import logs, tracing
 
 Build = Callable[[App], Awaitable[None]]
+Command = Callable[[App, Sequence[str]], Awaitable[Sequence[str]]]
+"""Takes the words after its name; returns lines for the operator. What the operator got wrong is a `SettingsError`."""
 log = logs.logger("process")
 _ABORT_TIMEOUT_S = 3.0
 """To close what a failed start has opened, and for its tasks to end."""
@@ -35,8 +37,13 @@ def main(
     metadata: MetaData,
     migrations: Path,
     bootstrap: Callable[[App], Awaitable[None]] | None = None,
+    commands: Mapping[str, Command] | None = None,
 ) -> None:
-    """Run one command of a service and exit: 0 when it ended well, 1 with one sentence when it did not."""
+    """Run one command of a service and exit: 0 when it ended well, 1 with one sentence when it did not.
+
+    `commands` are those that this service has beside the ones of every service.
+    """
+    own = commands or {}
     # gRPC's core writes text to standard error, also for what strangers send; set the variable to see it.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     command = sys.argv[1] if len(sys.argv) > 1 else "serve"
@@ -52,8 +59,13 @@ def main(
             tracer = _start_telemetry(name, read)
             uvloop.run(_serve(lambda: App(name, read, metadata=metadata, migrations=migrations, tracer=tracer), build))
             tracing.stop()
+        elif command in own:
+            uvloop.run(
+                _command(lambda: App(name, read, metadata=metadata, migrations=migrations), own[command], sys.argv[2:])
+            )
         else:
-            sys.exit(f"weft-{name}: there is no command {command!r}; use serve, migrate or bootstrap.")
+            known = ", ".join(("serve", "migrate", "bootstrap", *own))
+            sys.exit(f"weft-{name}: there is no command {command!r}; use one of {known}.")
     except Exception as error:
         if not (sentence := _sentence(error)):
             raise
@@ -121,6 +133,17 @@ async def _bootstrap(make: Callable[[], App], bootstrap: Callable[[App], Awaitab
             await bootstrap(app)
         finally:
             await app.close()
+
+
+async def _command(make: Callable[[], App], command: Command, words: Sequence[str]) -> None:
+    app = make()
+    await migrating.check_reachable(app.database_url)
+    await app.database.open()
+    try:
+        for line in await command(app, words):
+            sys.stdout.write(f"{line}\n")
+    finally:
+        await app.close()
 
 
 async def _serve(make: Callable[[], App], build: Build) -> None:

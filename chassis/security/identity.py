@@ -32,7 +32,7 @@ class Identity:
     authenticated_at: float = 0.0
     methods: frozenset[str] = frozenset()
     generations: Mapping[str, int] = field(default_factory=dict, hash=False)
-    """What the token can be revoked by: session, user, client and partner, each with the generation in the token."""
+    """What the token can be revoked by: session, signing key, user, client and partner, each with the generation in the token."""
     networks: tuple[Network, ...] = ()
     """Where the token may be used; anywhere if empty."""
     kinds: frozenset[Caller] = field(default=frozenset({Caller.PUBLIC}))
@@ -81,8 +81,8 @@ class Identity:
 ANONYMOUS = Identity()
 
 
-def from_claims(claims: Mapping[str, Any]) -> Identity:
-    """The identity of a verified access token (RFC 9068)."""
+def from_claims(claims: Mapping[str, Any], key_id: str) -> Identity:
+    """The identity of a verified access token (RFC 9068), and the key that signed it."""
     subject, client_id = str(claims["sub"]), str(claims.get("client_id", ""))
     app = bool(client_id) and client_id != subject  # a partner's app that acts for a user: it is the user, with less
     roles = frozenset(map(str, claims.get("roles", ())))
@@ -106,7 +106,7 @@ def from_claims(claims: Mapping[str, Any]) -> Identity:
         generations[str(claims.get("of_partner", ""))] = int(claims.get("partner_gen", 0))
     if member_role:
         generations[str(claims.get("member", ""))] = int(claims.get("member_gen", 0))
-    for ended in (session_id, str(claims.get("jti", ""))):
+    for ended in (session_id, str(claims.get("jti", "")), key_id):
         if ended:
             generations[ended] = 0
     return Identity(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context
@@ -19,7 +20,7 @@ from chassis.telemetry.logs import logger
 AUDIENCE = "weft"
 CLOCK_SKEW_S = 60
 """Tolerated difference of clocks."""
-MIN_FETCH_INTERVAL_S = 10
+MIN_FETCH_INTERVAL_S = 2
 """Minimum seconds between two fetches of the keys, so that tokens with unknown key ids cost little."""
 KEYS_TTL_S = 300
 """Seconds after which the keys are fetched again, so that a retired key stops working."""
@@ -51,6 +52,10 @@ class TokenVerifier:
         """Replace the source of the keys: the issuer itself reads them from its own database."""
         self._fetch = fetch
 
+    def keys_changed(self) -> None:
+        """Fetch the keys before the next use: those at hand may be out of date."""
+        self._fetched = -math.inf
+
     async def fetch_first(self) -> None:
         """Fetch keys until there are some, so that no call has to wait for the issuer to start."""
         while self._keys is None:
@@ -74,7 +79,7 @@ class TokenVerifier:
         token = _token(header)
         if token.count(".") != 2:
             raise errors.TokenInvalid()
-        found = identity.from_claims(await self._verify(token))
+        found = await self._verify(token)
         self._remember(token, found)
         return found
 
@@ -87,31 +92,32 @@ class TokenVerifier:
             del self._cached[oldest]
             self._cached_bytes -= len(oldest)
 
-    async def _verify(self, token: str) -> dict[str, Any]:
+    async def _verify(self, token: str) -> Identity:
         if self._keys is None or time.monotonic() - self._fetched > KEYS_TTL_S:
             await self._refresh()
         try:
-            claims = self._decode(token)
+            decoded = self._decode(token)
         except JoseError:
             # An unknown key may be a new one.
             if time.monotonic() - self._fetched < MIN_FETCH_INTERVAL_S:
                 raise errors.TokenInvalid() from None
             await self._refresh()
             try:
-                claims = self._decode(token)
+                decoded = self._decode(token)
             except JoseError:
                 raise errors.TokenInvalid() from None
-        return self._accept(claims)
+        return identity.from_claims(self._accept(decoded.claims), decoded.header["kid"])
 
-    def _decode(self, token: str) -> dict[str, Any]:
+    def _decode(self, token: str) -> jwt.Token:
         assert self._keys is not None
         try:
             decoded = jwt.decode(token, self._keys, algorithms=["ES256"])
         except ValueError:
             raise errors.TokenInvalid() from None
-        if decoded.header.get("typ") != _JWT_TYPE:
+        # A token without a key id would be held against the only key there is, and not be revoked with it.
+        if decoded.header.get("typ") != _JWT_TYPE or not decoded.header.get("kid"):
             raise errors.TokenInvalid()
-        return decoded.claims
+        return decoded
 
     def _accept(self, claims: dict[str, Any]) -> dict[str, Any]:
         now = time.time()

@@ -105,6 +105,11 @@ async def _try_lock(connection: psycopg.AsyncConnection[tuple[bool]]) -> bool:
     return found is not None and found[0]
 
 
+async def check_reachable(url: str) -> None:
+    """Connect once and report the server's error, where the pool would retry silently."""
+    await (await psycopg.AsyncConnection.connect(url, connect_timeout=_CONNECT_TIMEOUT_S)).close()
+
+
 def head(folder: Path) -> str:
     """The newest revision in `folder`: the one that no other builds on. Read as text, for every replica asks."""
     scripts = [file.read_text() for file in (folder / "versions").glob("*.py")]

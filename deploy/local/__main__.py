@@ -1,4 +1,4 @@
-"""`python -m deploy.local run | demo | status | stop | logs | trace ID | restart PART | rotate`: the mesh on this machine."""
+"""`python -m deploy.local run | demo | status | stop | logs | trace ID | restart PART | service NAME … | rotate`: the mesh on this machine."""
 
 import sys
 

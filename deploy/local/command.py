@@ -1,6 +1,7 @@
 """The command line. Imports come late: the init process stays small, and a missing package is one sentence."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("id")
     restart = verbs.add_parser("restart", help="replace the processes of a part, one at a time")
     restart.add_argument("part", help="user, order, notification, envoy, postgres, valkey, mail, sms or traces")
+    service = verbs.add_parser("service", help="a command of a service, with its environment and its database's owner")
+    service.add_argument("service", help="user, order, notification, …")
+    service.add_argument("words", nargs="+", help="such as: keys rotate")
     rotate = verbs.add_parser("rotate", help="renew every certificate while the mesh runs")
     rotate.add_argument("--authority", action="store_true", help="the authority too, in two steps: see docs/running.md")
     rotate.add_argument("--now", action="store_true", help="with --authority: take the second step now")
@@ -136,6 +140,12 @@ def _restart(given: argparse.Namespace) -> None:
     send(_running(), verb="restart", group=given.part)
 
 
+def _service(given: argparse.Namespace) -> None:
+    from deploy.local.control import send
+
+    send(_running(), verb="service", service=given.service, words=json.dumps(given.words))
+
+
 def _rotate(given: argparse.Namespace) -> None:
     from deploy.local.control import send
 
@@ -170,5 +180,6 @@ _VERBS = {
     "logs": _logs,
     "trace": _trace,
     "restart": _restart,
+    "service": _service,
     "rotate": _rotate,
 }

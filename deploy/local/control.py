@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deploy.local.components.services import Services
 from deploy.local.failures import MeshError, describe
 from deploy.local.running import Running
 from deploy.local.state.certificates import Certificates
@@ -31,9 +32,12 @@ Report = Callable[[str], None]
 class Control:
     """The mesh's side."""
 
-    def __init__(self, home: Home, supervisor: Supervisor, certificates: Certificates, journal: Journal) -> None:
+    def __init__(
+        self, home: Home, supervisor: Supervisor, services: Services, certificates: Certificates, journal: Journal
+    ) -> None:
         self._folder = home.control
         self._supervisor = supervisor
+        self._services = services
         self._certificates = certificates
         self._journal = journal
 
@@ -71,6 +75,9 @@ class Control:
     async def _execute(self, command: dict[str, str], report: Report) -> None:
         if command["verb"] == "restart":
             await self._supervisor.restart(command["group"], report)
+        elif command["verb"] == "service":
+            part = self._services.operation(command["service"], json.loads(command["words"]))
+            await self._supervisor.operate(part, report)
         elif command["what"] == "certificates":
             self._certificates.renew()
             report(

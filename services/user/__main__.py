@@ -36,9 +36,10 @@ from services.user.erasure.export import Export
 from services.user.erasure.handlers import ErasureHandlers, ExportHandlers
 from services.user.erasure.repository import PersonRepository
 from services.user.erasure.worker import ErasureWorker
+from services.user.keys.commands import keys
 from services.user.keys.issuer import Issuer
-from services.user.keys.repository import KeyRepository
-from services.user.keys.ring import KeyRing
+from services.user.keys.repository import CHANNEL as SIGNING_KEYS
+from services.user.keys.ring import of_app as key_ring
 from services.user.lifecycle.handlers import UserChangeHandlers
 from services.user.members.handlers import MemberHandlers
 from services.user.members.repository import MemberRepository
@@ -95,7 +96,7 @@ async def build(app: App) -> None:
     trail = AuditRepository(database, vault)
     audit = Audit(trail, clock)
     sign_ups, passwords = SignUpRepository(database, vault), Passwords()
-    ring = KeyRing(database, KeyRepository(database, vault), clock)
+    ring = key_ring(app, app.tokens.keys_changed)
     origins = Origins(vault)
     issuer = Issuer(app.settings.issuer, ring, clock, app.contract)
     accounts = Accounts(database, users, sign_ups, passwords, app.outbox, audit, clock)
@@ -143,6 +144,7 @@ async def build(app: App) -> None:
     app.tokens.use(ring.published)
     app.revocations.use(feed.follow)
     app.on_notify(CHANNEL, feed.wake)
+    app.on_notify(SIGNING_KEYS, ring.changed)
     app.on_stop(feed.stop)
     app.add_service("weft.user.v1.RevocationService", RevocationHandlers(feed))
     app.add_service(
@@ -205,4 +207,6 @@ async def build(app: App) -> None:
 
 
 if __name__ == "__main__":
-    process.main("user", build, metadata=tables.metadata, migrations=MIGRATIONS, bootstrap=bootstrap)
+    process.main(
+        "user", build, metadata=tables.metadata, migrations=MIGRATIONS, bootstrap=bootstrap, commands={"keys": keys}
+    )

@@ -10,8 +10,7 @@ from chassis.storage.database import Transaction
 from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
 from services.user.audit.repository import AuditRepository
-from services.user.keys.repository import KeyRepository
-from services.user.keys.ring import KeyRing
+from services.user.keys import ring
 from services.user.partners import domain as partnership
 from services.user.partners.domain import Client, Partner
 from services.user.partners.repository import PartnerRepository
@@ -26,7 +25,7 @@ PARTNER_SCOPES = ("orders.read", "orders.write", "payments.read", "products.writ
 
 async def bootstrap(app: App) -> None:
     """Create signing key, operator and client if missing, and update existing ones to match the environment."""
-    await KeyRing(app.database, KeyRepository(app.database, app.vault), app.clock).rotate()
+    await ring.of_app(app).rotate()
     settings = app.settings
     if settings.operator_email:
         await _set_operator(app, settings.operator_email, settings.operator_password.get_secret_value())

@@ -1,16 +1,20 @@
 """The services of the contract, as parts: their settings, their one-off commands, their replicas."""
 
 import json
+from collections.abc import Sequence
 
 from contract import Contract
 from deploy.local.components import sms_sink
 from deploy.local.components.databases import Databases
+from deploy.local.failures import MeshError
 from deploy.local.options import ROOT, Options
 from deploy.local.state.certificates import INTERNAL, Certificates
 from deploy.local.state.credentials import Credentials
 from deploy.local.state.endpoints import Endpoints
 from deploy.local.supervisor.part import Part
 from deploy.local.supervisor.python import module, python_environment
+
+_NO_OPERATION = ("serve", "migrate", "bootstrap")
 
 
 def names(contract: Contract) -> tuple[str, ...]:
@@ -44,14 +48,20 @@ class Services:
             "WEFT_PARTNER_CLIENT_ID": self._secrets.partner_client_id,
             "WEFT_PARTNER_CLIENT_SECRET": self._secrets.partner_client_secret,
         }
-        owner = {
-            "WEFT_DATABASE_URL": self._databases.owner_url(name),
-            "WEFT_SERVING_ROLE": self._databases.name(name),
-        }
+        owner = self._owner(name)
         return [
             Part(f"{name}-{verb}", name, _command(name, verb), {**env, **more}, ROOT)
             for verb, more in (("migrate", owner), ("bootstrap", first))
         ]
+
+    def operation(self, name: str, words: Sequence[str]) -> Part:
+        """A command of an operator, such as `keys rotate`, as the owner of the database. Raises `MeshError`."""
+        if name not in self._endpoints.addresses:
+            raise MeshError(f"There is no service {name!r}: say one of {', '.join(sorted(self._endpoints.addresses))}.")
+        if not words or words[0] in _NO_OPERATION:
+            raise MeshError(f"`{' '.join(words)}` is what the mesh itself does: see docs/running.md for commands.")
+        env = {**self._environment(name), **self._owner(name)}
+        return Part(f"{name}-{words[0]}", name, (*_command(name, words[0]), *words[1:]), env, ROOT)
 
     def replicas(self, name: str) -> list[Part]:
         """The processes of a service."""
@@ -70,6 +80,12 @@ class Services:
             )
             for number, (address, metrics) in enumerate(pairs, start=1)
         ]
+
+    def _owner(self, name: str) -> dict[str, str]:
+        return {
+            "WEFT_DATABASE_URL": self._databases.owner_url(name),
+            "WEFT_SERVING_ROLE": self._databases.name(name),
+        }
 
     def _environment(self, name: str) -> dict[str, str]:
         return {

@@ -49,6 +49,18 @@ class Supervisor:
             if process.code:
                 raise MeshError(self._fault(part, process.log.last, "failed"))
 
+    async def operate(self, part: Part, report: Callable[[str], None]) -> None:
+        """Run an operator's command to its end; `report` gets its lines. Raises `MeshError` where it fails."""
+        sink = _Reporter(report)
+        process = Process(part, sink)
+        try:
+            await process.ended.wait()
+        finally:
+            process.kill()
+        if process.code:
+            raise MeshError(sink.last or f"{part.name} ended with exit code {process.code}.")
+        sink.flush()
+
     async def check(self, part: Part) -> None:
         """Run a check to its end. Raises `MeshError` with its last line where it fails."""
         process = Process(part, self._journal.log(part.name))
@@ -164,6 +176,26 @@ class Supervisor:
     def _fault(self, part: Part, last: str, what: str) -> str:
         reason = f" ({others})" if (others := taken(part.ports)) else f" ({last[:300]})" if last else ""
         return f"{part.name} {what}{reason}: see {self._journal.file(part.name)}."
+
+
+class _Reporter:
+    """A log that hands on the lines for people, and keeps the last one back: where the command fails, it says why."""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self.last = ""
+        self._report = report
+
+    def write(self, text: str, /) -> None:
+        """Take lines; those of the service's log, which are JSON, are not for people."""
+        for line in text.splitlines():
+            self.flush()
+            self.last = line
+
+    def flush(self) -> None:
+        """Hand on the line that was kept back."""
+        if self.last and not self.last.startswith("{"):
+            self._report(self.last)
+        self.last = ""
 
 
 class _Listener:

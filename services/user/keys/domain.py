@@ -48,6 +48,13 @@ def next_start(keys: Sequence[SigningKey], now: datetime) -> datetime | None:
     return now + PUBLISH_LEAD
 
 
+def requested_start(keys: Sequence[SigningKey], now: datetime) -> datetime | None:
+    """When a key should begin to sign that an operator asks for; None where one waits for its time already."""
+    if not keys:
+        return now
+    return None if any(key.signs_from > now for key in keys) else now + PUBLISH_LEAD
+
+
 def retired(keys: Sequence[SigningKey], now: datetime) -> list[SigningKey]:
     """Keys whose last token has expired: those that a successor replaced longer than `RETIRE_DELAY` ago."""
     return [key for key, successor in pairwise(sorted(keys, key=_order)) if successor.signs_from + RETIRE_DELAY <= now]

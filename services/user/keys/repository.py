@@ -12,6 +12,7 @@ from services.user.keys.domain import SigningKey
 from services.user.keys.tables import signing_keys
 
 PRIVATE = "signing_key.private"
+CHANNEL = "signing_keys"
 _ADVISORY_LOCK = 4_803_116_275_519
 """An arbitrary number: replicas rotate one after the other."""
 
@@ -24,6 +25,8 @@ _INSERT = Query(
 _DELETE = Query(
     delete(signing_keys).where(_k.kid == any_(bindparam("kids", type_=ARRAY(Text)))), name="delete signing keys"
 )
+# After the commit every replica reads the keys anew.
+_NOTIFY = Query(f"SELECT pg_notify('{CHANNEL}', '')", name="notify of signing keys")
 _LOCK = Query(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)), name="lock signing keys")
 
 
@@ -47,10 +50,12 @@ class KeyRepository:
         """Publish a key."""
         sealed = self._vault.seal(key.private.encode(), PRIVATE)
         await tx.run(_INSERT, kid=key.kid, private_sealed=sealed, created_at=now, signs_from=key.signs_from)
+        await tx.run(_NOTIFY)
 
     async def delete(self, tx: Transaction, kids: Sequence[str]) -> None:
         """Stop publishing keys."""
         await tx.run(_DELETE, kids=[*kids])
+        await tx.run(_NOTIFY)
 
     def _open(self, row: Row) -> SigningKey:
         private = self._vault.open(row.private_sealed, PRIVATE).decode()

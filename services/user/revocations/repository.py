@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from chassis.clock import Clock
 from chassis.storage.database import Database, Query, Row, Transaction
 
-Kind = Literal["session", "token", "user", "client", "partner", "member"]
+Kind = Literal["session", "token", "key", "user", "client", "partner", "member"]
 CHANNEL = "revocations"
 LIFETIME = timedelta(minutes=20)
 """Of a revocation: that of an access token, the tolerated skew of clocks, and some more."""
@@ -37,6 +37,7 @@ def _next_generation(table: str, key: str) -> str:
 _REVOKE: dict[Kind, Query] = {
     "session": _revoke("session", "SELECT unnest(%(ids)s::text[]) AS subject_id, 1 AS generation"),
     "token": _revoke("token", "SELECT unnest(%(ids)s::text[]) AS subject_id, 1 AS generation"),
+    "key": _revoke("key", "SELECT unnest(%(ids)s::text[]) AS subject_id, 1 AS generation"),
     "user": _revoke("user", _next_generation("users", "user_id")),
     "client": _revoke("client", _next_generation("clients", "client_id")),
     "partner": _revoke("partner", _next_generation("partners", "partner_id")),
@@ -78,9 +79,9 @@ class RevocationRepository:
         self._clock = clock
 
     async def revoke(self, tx: Transaction, kind: Kind, *subject_ids: str) -> None:
-        """Refuse every access token of these sessions, users, clients, partners or members that was issued until now.
+        """Refuse every access token of these sessions, signing keys, users, clients, partners or members that was issued until now.
 
-        A session gets no token afterwards. To the others, tokens that are issued from the state after this transaction
+        A session gets no token afterwards, and a key signs none. To the others, tokens that are issued from the state after this transaction
         are valid. A partner's tokens are those of its clients and members.
         """
         if subject_ids:

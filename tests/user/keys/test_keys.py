@@ -11,8 +11,6 @@ from weft.user.v1.user_service_pb2 import GetUserRequest
 
 from services.user.keys import domain, ring
 from services.user.keys.domain import PUBLISH_LEAD, RETIRE_DELAY, SIGNING_PERIOD, SigningKey
-from services.user.keys.repository import KeyRepository
-from services.user.keys.ring import KeyRing
 from tests.user.world import World
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
@@ -66,7 +64,7 @@ async def kids(world: World) -> list[str]:
 
 
 async def test_keys_rotate_with_overlap_and_no_token_breaks(world: World) -> None:
-    keys = KeyRing(world.app.database, KeyRepository(world.app.database, world.app.vault), world.clock)
+    keys = ring.of_app(world.app)
     await keys.rotate()
     (first,) = await kids(world)
     world.clock.advance(SIGNING_PERIOD - PUBLISH_LEAD)
@@ -91,8 +89,7 @@ def header_of(token: str) -> dict[str, Any]:
 
 
 async def test_a_replica_learns_of_a_rotation(world: World, monkeypatch) -> None:
-    repository = KeyRepository(world.app.database, world.app.vault)
-    one, two = (KeyRing(world.app.database, repository, world.clock) for _ in range(2))
+    one, two = (ring.of_app(world.app) for _ in range(2))
     assert await one.published() == await two.published()
     world.clock.advance(SIGNING_PERIOD - PUBLISH_LEAD)
     await one.rotate()
@@ -101,8 +98,7 @@ async def test_a_replica_learns_of_a_rotation(world: World, monkeypatch) -> None
 
 
 async def test_replicas_that_start_concurrently_make_one_key(world: World) -> None:
-    repository = KeyRepository(world.app.database, world.app.vault)
-    rings = [KeyRing(world.app.database, repository, world.clock) for _ in range(8)]
+    rings = [ring.of_app(world.app) for _ in range(8)]
     published = await asyncio.gather(*(each.published() for each in rings))
     assert len(set(published)) == 1
     assert len(json.loads(published[0])["keys"]) == 1

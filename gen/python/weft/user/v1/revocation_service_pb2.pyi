@@ -75,7 +75,7 @@ Global___WatchRevocationsResponse: _TypeAlias = WatchRevocationsResponse  # noqa
 
 @_typing.final
 class Revocation(_message.Message):
-    """Refuses the access tokens of a session, user, client or partner that were issued before."""
+    """Refuses the access tokens of a session, signing key, user, client or partner that were issued before."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -83,9 +83,9 @@ class Revocation(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     subject_id: _builtins.str
-    """ID of the session, user, client or partner, as it stands in the tokens."""
+    """ID of the session, signing key, user, client or partner, as it stands in the tokens."""
     generation: _builtins.int
-    """Tokens of a lower generation are refused: the claim `gen`, for a partner `partner_gen`; that of a session is 0."""
+    """Tokens of a lower generation are refused: the claim `gen`, for a partner `partner_gen`; that of a session or key is 0."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the last of these tokens has expired."""
