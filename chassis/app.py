@@ -24,12 +24,14 @@ from weft_internal import InternalWeft
 import contract
 from chassis.clock import Clock
 from chassis.queues import worker as workers
+from chassis.queues.inspection import Inspection
 from chassis.queues.outbox import Outbox, Relay
 from chassis.queues.queue import Queue
 from chassis.rpc import chain, idempotency, stages
 from chassis.rpc.call import Call
 from chassis.rpc.health import Health
 from chassis.rpc.pagination import Pages
+from chassis.rpc.queue_handlers import QueueHandlers
 from chassis.rpc.reflection import Reflection
 from chassis.rpc.stream_quota import StreamQuota
 from chassis.security import modes, tls
@@ -115,7 +117,7 @@ class App:
         self._add_chassis_tables()
 
     def _add_chassis_tables(self) -> None:
-        """Set up retention, and idempotency and the outbox where the service has their tables."""
+        """Set up retention; idempotency, the outbox and the inspection of queues where the service has their tables."""
         self.schedule(retention.INTERVAL_S, retention.Sweep(self.database, self.metadata, self.clock).run, "retention")
         self.replies: idempotency.Replies | None = None
         if "idempotency" in self.metadata.tables:
@@ -124,6 +126,11 @@ class App:
             self.outbox = Outbox(self.queue("outbox", **RETRY_FOREVER))
             relay = Relay(lambda events: self.clients.events.publish_events(events=events), self.tracer)
             self.add_worker(workers.Worker(self.outbox.queue, relay, breakers=[relay.breaker]))
+
+        queues = f"weft.{self.name}.v1.QueueService"
+        if "paused_queues" in self.metadata.tables and self.contract.of_service(queues):
+            inspection = Inspection(self.database, self.metadata, self.clock)
+            self.add_service(queues, QueueHandlers(inspection, self.pages))
 
     def _connect(self) -> InternalWeft:
         """A separate client: the circuit breaker and channel of other calls must not block keys and revocations."""

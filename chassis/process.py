@@ -1,4 +1,4 @@
-"""The command line of a service: `python -m services.order [serve | migrate | bootstrap]`, and commands of its own."""
+"""The command line of a service: `python -m services.order [serve | migrate | bootstrap | queues …]`, and commands of its own."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis import errors, settings
 from chassis.app import App
+from chassis.queue_command import run as inspect_queues
 from chassis.settings import Settings, SettingsError
 from chassis.storage import database
 from chassis.storage import migrations as migrating
@@ -55,6 +56,9 @@ def main(
             _migrate(name, read, metadata, migrations)
         elif command == "bootstrap":
             uvloop.run(_bootstrap(lambda: App(name, read, metadata=metadata, migrations=migrations), bootstrap))
+        elif command == "queues":
+            app = App(name, read, metadata=metadata, migrations=migrations)
+            uvloop.run(inspect_queues(app, sys.argv[2:]))
         elif command == "serve":
             tracer = _start_telemetry(name, read)
             uvloop.run(_serve(lambda: App(name, read, metadata=metadata, migrations=migrations, tracer=tracer), build))
@@ -64,7 +68,7 @@ def main(
                 _command(lambda: App(name, read, metadata=metadata, migrations=migrations), own[command], sys.argv[2:])
             )
         else:
-            known = ", ".join(("serve", "migrate", "bootstrap", *own))
+            known = ", ".join(("serve", "migrate", "bootstrap", "queues", *own))
             sys.exit(f"weft-{name}: there is no command {command!r}; use one of {known}.")
     except Exception as error:
         if not (sentence := _sentence(error)):

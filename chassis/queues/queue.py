@@ -71,10 +71,27 @@ def table(name: str, metadata: MetaData) -> Table:
         Column("finished_at", DateTime(timezone=True)),
         Index(f"{name}_due", "due", postgresql_where=text("state = 'ready'")),
         Index(f"{name}_finished", "finished_at", postgresql_where=text("state <> 'ready'")),
-        info=retention.delete(
-            retention.Expiry("finished_at", DONE_RETENTION, "state = 'done'"),
-            retention.Expiry("finished_at", DEAD_RETENTION, "state = 'dead'"),
-        ),
+        # Dead letters are listed among any number of jobs that are done.
+        Index(f"{name}_dead", "id", postgresql_where=text("state = 'dead'")),
+        info={
+            "queue": True,
+            **retention.delete(
+                retention.Expiry("finished_at", DONE_RETENTION, "state = 'done'"),
+                retention.Expiry("finished_at", DEAD_RETENTION, "state = 'dead'"),
+            ),
+        },
+    )
+
+
+def pauses(metadata: MetaData) -> Table:
+    """The table of the queues that operators have paused; with it the queues of `metadata` can be."""
+    return Table(
+        "paused_queues",
+        metadata,
+        Column("queue", Text, primary_key=True),
+        Column("reason", Text, nullable=False, server_default=""),
+        Column("paused_at", DateTime(timezone=True), nullable=False),
+        info=retention.keep("one row for each queue that is paused"),
     )
 
 
@@ -158,7 +175,7 @@ class Queue:
         self._announcing: asyncio.Task[None] | None = None
         self._unannounced = False
         self._announced = 0.0
-        self._sql = statements.of(jobs.name, clock.sql)
+        self._sql = statements.of(jobs.name, clock.sql, pausable="paused_queues" in jobs.metadata.tables)
 
     async def put(
         self,

@@ -11,11 +11,12 @@ INSERT INTO {name} (kind, key, payload, traceparent, due, created_at) VALUES
 
 _LEASE = """
 UPDATE {name} j SET leased_until = {now} + make_interval(secs => %(seconds)s), attempts = attempts + 1 FROM (
-  SELECT id FROM {name} WHERE state = 'ready' AND due <= {now} AND {which}
+  SELECT id FROM {name} WHERE state = 'ready' AND due <= {now} AND {which}{paused}
   ORDER BY due LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) due WHERE j.id = due.id
 RETURNING j.id, j.kind, j.key, j.payload, j.traceparent, j.attempts, j.excused, j.overruns
 """
+_IS_NOT_PAUSED = " AND NOT EXISTS (SELECT FROM paused_queues WHERE queue = '{name}')"
 _IS_NOT_SUSPECT = "leased_until IS NULL AND overruns = 0"
 _IS_SUSPECT = "(leased_until < {now} OR (leased_until IS NULL AND overruns > 0))"
 
@@ -56,11 +57,12 @@ class Statements(NamedTuple):
     measure: Query
 
 
-def of(name: str, now: str) -> Statements:
-    """The statements of the table `name`, with `now` as the current time."""
+def of(name: str, now: str, *, pausable: bool) -> Statements:
+    """The statements of the table `name`, with `now` as the current time. `pausable`: there is a table of paused queues."""
+    paused = _IS_NOT_PAUSED.format(name=name) if pausable else ""
 
     def query(verb: str, sql: str, which: str = "") -> Query:
-        return Query(sql.format(name=name, now=now, which=which.format(now=now)), name=f"{verb} {name}")
+        return Query(sql.format(name=name, now=now, which=which.format(now=now), paused=paused), name=f"{verb} {name}")
 
     return Statements(
         insert=query("put", _INSERT),

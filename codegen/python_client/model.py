@@ -1,5 +1,6 @@
 """The contract as a client sees it: services with their attributes, methods with how they are called."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
@@ -15,6 +16,8 @@ class Rpc:
     method: Method
     request: Descriptor
     reply: Descriptor
+    package: str = ""
+    """Where several packages have a service of this name."""
 
     @property
     def name(self) -> str:
@@ -25,7 +28,7 @@ class Rpc:
     def constant(self) -> str:
         """`ORDER_SERVICE_CREATE_ORDER`, the name of its `Method`."""
         service = self.method.service.rpartition(".")[2]
-        return f"{snake(service)}_{self.name}".upper()
+        return "_".join(part for part in (self.package, snake(service), self.name) if part).upper()
 
     @property
     def keyed(self) -> bool:
@@ -79,12 +82,19 @@ def short(package: str) -> str:
 def services(contract: Contract, *, internal: bool) -> list[Service]:
     """The services that have RPCs for outside callers, or with `internal` those that have internal ones, with just these.
 
-    Raises `ContractError` where two would have one attribute.
+    What every package has under one name, such as QueueService, bears its package: `order_queues`. Raises `ContractError`
+    where two would have one attribute all the same.
     """
     found: dict[str, Service] = {}
+    names = Counter(descriptor.name for descriptor in contract.services)
     for descriptor in contract.services:
         attribute = _attribute(contract, descriptor)
-        rpcs = tuple(_rpc(contract, m) for m in contract.of_service(descriptor.full_name) if m.internal == internal)
+        package = short(descriptor.file.package) if names[descriptor.name] > 1 else ""
+        if package:
+            attribute = f"{package}_{attribute}"
+        rpcs = tuple(
+            _rpc(contract, m, package) for m in contract.of_service(descriptor.full_name) if m.internal == internal
+        )
         if attribute in found:
             raise ContractError(
                 f"{descriptor.full_name} and {found[attribute].descriptor.full_name} would both be `{attribute}` in the "
@@ -95,9 +105,9 @@ def services(contract: Contract, *, internal: bool) -> list[Service]:
     return sorted(found.values(), key=lambda service: service.descriptor.full_name)
 
 
-def _rpc(contract: Contract, method: Method) -> Rpc:
+def _rpc(contract: Contract, method: Method, package: str) -> Rpc:
     find = contract.pool.FindMessageTypeByName
-    return Rpc(method, find(method.input), find(method.output))
+    return Rpc(method, find(method.input), find(method.output), package)
 
 
 def _attribute(contract: Contract, descriptor: ServiceDescriptor) -> str:

@@ -5,12 +5,15 @@ No personal data: recipients are looked up when a mail is sent, and rendered tex
 Each noun has its own `tables`; this module gathers them.
 """
 
+from chassis.queues import queue
 from services.notification.deliveries import tables as _deliveries
 from services.notification.deliveries.tables import sms_jobs
 from services.notification.events import tables as _events
 from services.notification.metadata import metadata
 from services.notification.notifications import tables as _notifications
 from services.notification.persons import tables as _persons
+
+paused_queues = queue.pauses(metadata)
 
 NOUNS = (
     _deliveries,
@@ -20,4 +23,4 @@ NOUNS = (
 )
 """The modules whose tables `metadata` gathers."""
 
-__all__ = ["NOUNS", "metadata", "sms_jobs"]
+__all__ = ["NOUNS", "metadata", "paused_queues", "sms_jobs"]

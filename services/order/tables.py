@@ -17,6 +17,8 @@ from services.order.products import tables as _products
 
 outbox = queue.table("outbox", metadata)
 
+paused_queues = queue.pauses(metadata)
+
 idempotency_records = idempotency.table(metadata)
 
 NOUNS = (
@@ -28,4 +30,4 @@ NOUNS = (
 )
 """The modules whose tables `metadata` has."""
 
-__all__ = ["NOUNS", "idempotency_records", "metadata", "outbox"]
+__all__ = ["NOUNS", "idempotency_records", "metadata", "outbox", "paused_queues"]

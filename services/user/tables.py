@@ -26,6 +26,8 @@ from services.user.users import tables as _users
 
 outbox = queue.table("outbox", metadata)
 
+paused_queues = queue.pauses(metadata)
+
 idempotency_records = idempotency.table(metadata)
 
 NOUNS = (
@@ -49,4 +51,4 @@ NOUNS = (
 )
 """The modules whose tables `metadata` gathers."""
 
-__all__ = ["NOUNS", "idempotency_records", "metadata", "outbox"]
+__all__ = ["NOUNS", "idempotency_records", "metadata", "outbox", "paused_queues"]

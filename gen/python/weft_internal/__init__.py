@@ -16,12 +16,15 @@ from weft_client.generated.aio.user import AsyncAudit
 from weft_client.generated.aio.user import AsyncPartners
 from weft_client.tls import MutualTls
 from weft_internal.notification import InternalEvents
+from weft_internal.notification import InternalNotificationQueues
 from weft_internal.notification import InternalPersonalData
 from weft_internal.order import InternalCustomer
+from weft_internal.order import InternalOrderQueues
 from weft_internal.user import InternalAuth
 from weft_internal.user import InternalOauth
 from weft_internal.user import InternalRevocations
 from weft_internal.user import InternalUsage
+from weft_internal.user import InternalUserQueues
 from weft_internal.user import InternalUsers
 
 
@@ -41,7 +44,9 @@ class InternalWeft(AsyncMeshClient):
         self.customer = InternalCustomer(self._peer('order'), None)
         self.events = InternalEvents(self._peer('notification'), None)
         self.inbox = AsyncInbox(self._peer('notification'), None)
+        self.notification_queues = InternalNotificationQueues(self._peer('notification'), None)
         self.oauth = InternalOauth(self._peer('user'), None)
+        self.order_queues = InternalOrderQueues(self._peer('order'), None)
         self.orders = AsyncOrders(self._peer('order'), None)
         self.partners = AsyncPartners(self._peer('user'), None)
         self.payments = AsyncPayments(self._peer('order'), None)
@@ -49,4 +54,5 @@ class InternalWeft(AsyncMeshClient):
         self.products = AsyncProducts(self._peer('order'), None)
         self.revocations = InternalRevocations(self._peer('user'), None)
         self.usage = InternalUsage(self._peer('user'), None)
+        self.user_queues = InternalUserQueues(self._peer('user'), None)
         self.users = InternalUsers(self._peer('user'), None)
