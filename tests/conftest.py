@@ -16,6 +16,7 @@ import contract
 from chassis.clock import FixedClock
 from chassis.storage import database, migrations
 from deploy.local.state.certificates import Certificates
+from services.user.passwords import passwords
 from tests import servers
 from tests.harness import Harness, Issuer, package
 
@@ -29,6 +30,12 @@ def folder() -> Iterator[Path]:
     path.chmod(0o711)
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> None:
+    """Hashes in this process cost a hundredth: a fifth of the suite's time otherwise. The mesh's processes have the real cost."""
+    passwords.MEMORY_KIB, passwords.PASSES = 64, 1
 
 
 @pytest.fixture(scope="session")

@@ -38,3 +38,11 @@ def test_no_replica_holds_what_only_the_first_start_needs(mesh: dict[str, Any]) 
     for service in mesh["services"]:
         found = _environment(mesh, service)
         assert {"WEFT_OPERATOR_PASSWORD", "WEFT_PARTNER_CLIENT_SECRET", "WEFT_SERVING_ROLE"} & set(found) == set()
+
+
+def test_passwords_are_hashed_at_the_full_cost(mesh: dict[str, Any]) -> None:
+    """The tests' own process hashes for a hundredth of it."""
+    with psycopg.connect(_environment(mesh, "user")["WEFT_DATABASE_URL"], dbname="weft_user") as connection:
+        rows = connection.execute("SELECT password_hash FROM users WHERE password_hash IS NOT NULL").fetchall()
+    assert rows
+    assert all(row[0].startswith("$argon2id$v=19$m=19456,t=2,p=1$") for row in rows)

@@ -17,6 +17,8 @@ from chassis.errors import Overloaded
 from chassis.plain_text import composed
 
 T = TypeVar("T")
+MEMORY_KIB, PASSES = 19 * 1024, 2
+"""OWASP's parameters for Argon2id, with one lane: about 20 ms."""
 _M_MMAP_THRESHOLD = -3
 """From glibc's malloc.h."""
 _MAX_WAITING = 64
@@ -27,11 +29,13 @@ _OUT_OF_RESOURCES = {error_to_str(-22), error_to_str(-33)}
 
 
 class Passwords:
-    """Hashes and verifies. The parameters are OWASP's for Argon2id: 19 MiB, two passes, one lane (about 20 ms)."""
+    """Hashes and verifies."""
 
-    def __init__(self, *, memory_kib: int = 19 * 1024, passes: int = 2, threads: int = 0) -> None:
+    def __init__(self, *, memory_kib: int = 0, passes: int = 0, threads: int = 0) -> None:
         _return_freed_memory()
-        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1, type=Type.ID)
+        self._hasher = PasswordHasher(
+            time_cost=passes or PASSES, memory_cost=memory_kib or MEMORY_KIB, parallelism=1, type=Type.ID
+        )
         self._free = asyncio.Semaphore(threads or max(2, os.cpu_count() or 1))
         self._waiting = 0
         # Verified if there is no account, so that this takes as long as a wrong password.

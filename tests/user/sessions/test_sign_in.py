@@ -11,6 +11,7 @@ import pytest
 from weft.user.v1.auth_service_pb2 import RefreshRequest, SignInRequest, SignOutRequest
 from weft.user.v1.user_service_pb2 import GetUserRequest
 
+from services.user.passwords import passwords
 from services.user.passwords.passwords import Passwords
 from tests.harness import Refusal, assert_refused, in_time, refusal, refused
 from tests.servers import until
@@ -179,7 +180,7 @@ async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(world: World) ->
 
     await world.sign_in(person.email, person.password)
     (row,) = await world.rows("SELECT password_hash FROM users")
-    assert row.password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert row.password_hash.startswith(f"$argon2id$v=19$m={passwords.MEMORY_KIB},t={passwords.PASSES},p=1$")
     await world.sign_in(person.email, person.password)
 
 

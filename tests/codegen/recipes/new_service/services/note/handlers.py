@@ -10,6 +10,7 @@ from chassis.clock import Clock
 from chassis.errors import NotFound
 from chassis.rpc.call import Call
 from chassis.storage.database import Database, Row
+from services.note.ownership import owner_of
 from services.note.repository import NoteRepository
 
 
@@ -33,13 +34,13 @@ class NoteHandlers:
         note.create_time.FromDatetime(now)
         async with self._database.transaction() as tx:
             values = {"note_id": note.note_id, "text": note.text, "create_time": now}
-            await self._notes.insert(tx, partner_id=call.caller.partner_id, **values)
+            await self._notes.insert(tx, **values, **owner_of(call.caller))
             await call.remember(tx, note)
         self._added.set()
         return note
 
     async def GetNote(self, request: pb.GetNoteRequest, call: Call) -> pb.Note:
-        row = await self._notes.get(request.note_id, call.caller.partner_id)
+        row = await self._notes.get(request.note_id, call.caller)
         if row is None:
             raise NoteNotFound(note_id=request.note_id)
         return to_message(row)
@@ -51,7 +52,7 @@ class NoteHandlers:
             async with asyncio.timeout(call.remaining()):
                 while True:
                     self._added.clear()
-                    for row in await self._notes.list(call.caller.partner_id, after=cursor):
+                    for row in await self._notes.list(call.caller, after=cursor):
                         cursor = row.note_id
                         yield pb.WatchNotesResponse(cursor=cursor, note=to_message(row))
                     await self._added.wait()

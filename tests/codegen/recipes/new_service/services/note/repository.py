@@ -2,8 +2,9 @@
 
 from sqlalchemy import bindparam, insert, select
 
+from chassis.security.identity import Identity
 from chassis.storage.database import Database, Query, Row, Transaction
-from services.note.ownership import of_partner
+from services.note.ownership import of_partner, owner_of
 from services.note.tables import notes
 
 _INSERT = Query(insert(notes))
@@ -17,13 +18,13 @@ class NoteRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, note_id: str, partner_id: str) -> Row | None:
+    async def get(self, note_id: str, caller: Identity) -> Row | None:
         """The partner's note; None where it has none of that id."""
-        return await self._database.first(_GET, note_id=note_id, partner_id=partner_id)
+        return await self._database.first(_GET, note_id=note_id, **owner_of(caller))
 
-    async def list(self, partner_id: str, after: str) -> list[Row]:
+    async def list(self, caller: Identity, after: str) -> list[Row]:
         """The partner's notes whose id is greater than `after`, oldest first."""
-        return await self._database.all(_LIST, partner_id=partner_id, after=after)
+        return await self._database.all(_LIST, after=after, **owner_of(caller))
 
     async def insert(self, tx: Transaction, **values: object) -> None:
         """Insert a row with the columns of the table."""

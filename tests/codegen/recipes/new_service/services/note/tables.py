@@ -12,7 +12,8 @@ notes = Table(
     metadata,
     Column("note_id", Text(collation="C"), primary_key=True),
     Column("partner_id", Text, nullable=False, index=True),
+    Column("mode", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
-    info={"owner": ("partner_id",), **retention.keep("notes stay until their partner deletes them")},
+    info={"owner": ("partner_id", "mode"), **retention.keep("notes stay until their partner deletes them")},
 )

@@ -25,6 +25,7 @@ def upgrade() -> None:
         "notes",
         sa.Column("note_id", sa.Text(collation="C"), primary_key=True),
         sa.Column("partner_id", sa.Text, nullable=False, index=True),
+        sa.Column("mode", sa.Text, nullable=False),
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("create_time", _TIME, nullable=False),
     )
