@@ -82,7 +82,7 @@ async def test_sign_in_renews_a_hash_of_other_parameters_and_never_overwrites_a_
     world: World, monkeypatch
 ) -> None:
     person = await world.person("ada")
-    old = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
+    old = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     await world.rows("UPDATE users SET password_hash = %(old)s RETURNING 1", old=old)
     await asyncio.gather(*(world.sign_in(person.email, PASSWORD) for _ in range(3)))
     (row,) = await world.rows("SELECT password_hash FROM users")
