@@ -96,7 +96,8 @@ class App:
         url = settings.database_url.get_secret_value()
         self.database_url = database.of_service(url, settings.database_prefix, name)
         self.database = database.Database(self.database_url, settings.pool_size, self.tracer, f"weft-{name}")
-        self.vault = Vault({key: value.get_secret_value() for key, value in settings.data_keys.items()})
+        keys = {key: value.get_secret_value() for key, value in settings.data_keys.items()}
+        self.vault = Vault(keys, settings.encrypt_with)
         self.pages = Pages(self.vault.derive("page tokens"))
         self.clients = self._connect()
         self.tokens = TokenVerifier(settings.issuer, self._fetch_keys)

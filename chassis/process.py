@@ -1,4 +1,4 @@
-"""The command line of a service: `python -m services.order [serve | migrate | bootstrap | queues …]`, and commands of its own."""
+"""The command line of a service: `python -m services.order [serve | migrate | bootstrap | queues | reencrypt]`, and more of its own."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import psycopg
@@ -21,11 +21,12 @@ from chassis.queue_command import run as inspect_queues
 from chassis.settings import Settings, SettingsError
 from chassis.storage import database
 from chassis.storage import migrations as migrating
+from chassis.storage.reencryption import ValuesUnreadable, reencrypt
 from chassis.telemetry import logs, tracing
 
 Build = Callable[[App], Awaitable[None]]
-Command = Callable[[App, Sequence[str]], Awaitable[Sequence[str]]]
-"""Takes the words after its name; returns lines for the operator. What the operator got wrong is a `SettingsError`."""
+Command = Callable[[App, Sequence[str]], AsyncIterator[str]]
+"""Takes the words after its name; yields lines for the operator. What the operator got wrong is a `SettingsError`."""
 log = logs.logger("process")
 _ABORT_TIMEOUT_S = 3.0
 """To close what a failed start has opened, and for its tasks to end."""
@@ -44,7 +45,7 @@ def main(
 
     `commands` are those that this service has beside the ones of every service.
     """
-    own = commands or {}
+    own = {"reencrypt": _reencrypt, **(commands or {})}
     # gRPC's core writes text to standard error, also for what strangers send; set the variable to see it.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     command = sys.argv[1] if len(sys.argv) > 1 else "serve"
@@ -80,7 +81,7 @@ def _sentence(error: BaseException) -> str:
     """What is wrong and what to do about it; empty for unexpected errors, which are raised."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig  # what SQLAlchemy wraps
-    if isinstance(error, SettingsError):
+    if isinstance(error, SettingsError | ValuesUnreadable):
         return str(error)
     if isinstance(error, errors.ServiceUnavailable):
         return database_fault(error.__cause__ or error)
@@ -144,10 +145,18 @@ async def _command(make: Callable[[], App], command: Command, words: Sequence[st
     await migrating.check_reachable(app.database_url)
     await app.database.open()
     try:
-        for line in await command(app, words):
+        async for line in command(app, words):
             sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
     finally:
         await app.close()
+
+
+async def _reencrypt(app: App, words: Sequence[str]) -> AsyncIterator[str]:
+    if list(words) not in ([], ["--count"]):
+        raise SettingsError("Say `reencrypt`, or `reencrypt --count`, which changes nothing.")
+    async for line in reencrypt(app.database, app.vault, app.metadata, change=not words):
+        yield line
 
 
 async def _serve(make: Callable[[], App], build: Build) -> None:

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     tls_ca: Path | None = None
     internal_callers: list[str] = []
     data_keys: dict[str, SecretStr] = Field(min_length=1)
+    encrypt_with: str = ""
     issuer: str = "https://weft.local"
     passkey_rp_id: str = ""
     passkey_origins: list[str] = []

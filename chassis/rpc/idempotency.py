@@ -22,9 +22,12 @@ from chassis.clock import Clock
 from chassis.security.encryption import Vault
 from chassis.storage import retention
 from chassis.storage.database import Database, Query, Transaction, violated
+from chassis.storage.sealed import sealed
 
 RETENTION = timedelta(hours=24)
 TABLE = "idempotency"
+CONTEXT = "idempotency"
+"""Of replies with sensitive fields, which are encrypted."""
 CONSTRAINT = f"{TABLE}_pkey"
 """Violated by a second writer of the same key."""
 
@@ -42,7 +45,7 @@ def table(metadata: MetaData) -> Table:
         metadata,
         Column("id", LargeBinary, primary_key=True),
         Column("fingerprint", LargeBinary, nullable=False),
-        Column("reply", LargeBinary, nullable=False),
+        Column("reply", LargeBinary, nullable=False, info=sealed(CONTEXT, mixed=True)),
         Column("created_at", DateTime(timezone=True), nullable=False),
         Index("idempotency_created_at", "created_at"),
         info=retention.delete(retention.Expiry("created_at", RETENTION)),
@@ -71,7 +74,7 @@ class IdempotencyKey:
     def record(self, reply: bytes) -> Record:
         """The row to insert with the effect; a reply with sensitive fields is encrypted."""
         self.recorded = True
-        stored = self.vault.seal(reply, "idempotency") if self.vault else reply
+        stored = self.vault.seal(reply, CONTEXT) if self.vault else reply
         return Record(self.id, self.fingerprint, stored, self.clock.now())
 
     async def remember(self, tx: Transaction, reply: Message) -> None:
@@ -114,7 +117,7 @@ class Replies:
             return None
         if row.fingerprint != key.fingerprint:
             raise errors.IdempotencyKeyReused()
-        return self._vault.open(row.reply, "idempotency") if key.vault else bytes(row.reply)
+        return self._vault.open(row.reply, CONTEXT) if key.vault else bytes(row.reply)
 
 
 def collided(error: Exception) -> bool:

@@ -21,28 +21,46 @@ _VERSION = 1
 
 
 class Vault:
-    """Encrypts with the newest key, decrypts with any. Derived keys come from the first key, which must never be removed."""
+    """Encrypts with the current key, decrypts with any. Derived keys come from the first key, which must never be removed."""
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
-        """`keys`: id → 32 bytes in base 64, the newest last. Raises `SettingsError` for a key of another size."""
+    def __init__(self, keys: Mapping[str, str], current: str = "") -> None:
+        """`keys`: id → 32 bytes in base 64, the newest last, which is the current one unless another is named.
+
+        Raises `SettingsError` for a key of another size, and where the current one is not among them.
+        """
         raw = {name: _key(name, value) for name, value in keys.items()}
         self._ciphers = {name: AESGCM(key) for name, key in raw.items()}
-        self._current = list(raw)[-1]
-        self._root = next(iter(raw.values()))
+        self.names = tuple(raw)
+        self.root = self.names[0]
+        self.current = current or self.names[-1]
+        if self.current not in raw:
+            raise SettingsError(f"WEFT_ENCRYPT_WITH: {current!r} is none of WEFT_DATA_KEYS; name one of them, or none.")
+        self._root_key = raw[self.root]
+
+    def has(self, name: str) -> bool:
+        """Whether a key is among those at hand."""
+        return name in self._ciphers
+
+    def key_of(self, sealed: bytes) -> str:
+        """The id of the key that has encrypted a value; empty where nothing of the kind has."""
+        end = 2 + sealed[1] if len(sealed) > 1 else 2
+        if len(sealed) < end + 28 or sealed[0] != _VERSION:
+            return ""
+        return sealed[2:end].decode(errors="replace")
 
     def seal(self, value: bytes, context: str) -> bytes:
         """Encrypt a value; `open` needs the same context."""
-        name = self._current.encode()
+        name = self.current.encode()
         nonce = os.urandom(12)
-        sealed = self._ciphers[self._current].encrypt(nonce, value, context.encode())
+        sealed = self._ciphers[self.current].encrypt(nonce, value, context.encode())
         return bytes([_VERSION, len(name)]) + name + nonce + sealed
 
     def open(self, sealed: bytes, context: str) -> bytes:
         """Decrypt. Raises `ValueError` for a value that was not encrypted with these keys in this context."""
-        end = 2 + sealed[1] if len(sealed) > 1 else 2
-        cipher = self._ciphers.get(sealed[2:end].decode(errors="replace"))
-        if len(sealed) < end + 28 or sealed[0] != _VERSION or cipher is None:
+        cipher = self._ciphers.get(self.key_of(sealed))
+        if cipher is None:
             raise ValueError("not sealed by this vault")
+        end = 2 + sealed[1]
         try:
             return cipher.decrypt(sealed[end : end + 12], sealed[end + 12 :], context.encode())
         except InvalidTag:
@@ -54,7 +72,7 @@ class Vault:
 
     def derive(self, purpose: str) -> bytes:
         """A key of 32 bytes for another purpose, independent of the others (HKDF, RFC 5869)."""
-        return HKDFExpand(algorithm=SHA256(), length=32, info=purpose.encode()).derive(self._root)
+        return HKDFExpand(algorithm=SHA256(), length=32, info=purpose.encode()).derive(self._root_key)
 
 
 def _key(name: str, value: str) -> bytes:

@@ -51,10 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     restart.add_argument("part", help="user, order, notification, envoy, postgres, valkey, mail, sms or traces")
     service = verbs.add_parser("service", help="a command of a service, with its environment and its database's owner")
     service.add_argument("service", help="user, order, notification, …")
-    service.add_argument("words", nargs="+", help="such as: keys rotate")
+    service.add_argument("words", nargs=argparse.REMAINDER, help="such as: keys rotate")
     rotate = verbs.add_parser("rotate", help="renew every certificate while the mesh runs")
     rotate.add_argument("--authority", action="store_true", help="the authority too, in two steps: see docs/running.md")
     rotate.add_argument("--now", action="store_true", help="with --authority: take the second step now")
+    rotate.add_argument("--data-keys", metavar="SERVICE", default="", help="instead, the data key of a service")
     return parser
 
 
@@ -151,6 +152,11 @@ def _rotate(given: argparse.Namespace) -> None:
 
     if given.now and not given.authority:
         raise MeshError("--now is for a new authority: say `rotate --authority --now`, or `rotate` alone.")
+    if given.data_keys:
+        if given.authority:
+            raise MeshError("Say --data-keys or --authority: one after the other.")
+        send(_running(), verb="rotate", what="data keys", service=given.data_keys)
+        return
     send(_running(), verb="rotate", what="authority" if given.authority else "certificates", now=str(given.now))
 
 

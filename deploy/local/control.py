@@ -19,6 +19,7 @@ from deploy.local.components.services import Services
 from deploy.local.failures import MeshError, describe
 from deploy.local.running import Running
 from deploy.local.state.certificates import Certificates
+from deploy.local.state.credentials import Credentials
 from deploy.local.state.home import Home, write_json
 from deploy.local.supervisor.journal import Journal
 from deploy.local.supervisor.supervisor import Supervisor
@@ -33,11 +34,19 @@ class Control:
     """The mesh's side."""
 
     def __init__(
-        self, home: Home, supervisor: Supervisor, services: Services, certificates: Certificates, journal: Journal
+        self,
+        home: Home,
+        supervisor: Supervisor,
+        services: Services,
+        secrets: Credentials,
+        certificates: Certificates,
+        journal: Journal,
     ) -> None:
+        self._home = home
         self._folder = home.control
         self._supervisor = supervisor
         self._services = services
+        self._secrets = secrets
         self._certificates = certificates
         self._journal = journal
 
@@ -78,6 +87,8 @@ class Control:
         elif command["verb"] == "service":
             part = self._services.operation(command["service"], json.loads(command["words"]))
             await self._supervisor.operate(part, report)
+        elif command["what"] == "data keys":
+            await self._rotate_data_keys(command["service"], report)
         elif command["what"] == "certificates":
             self._certificates.renew()
             report(
@@ -85,6 +96,18 @@ class Control:
             )
         else:
             await self._rotate_authority(command["now"] == "True", report)
+
+    async def _rotate_data_keys(self, service: str, report: Report) -> None:
+        """Every replica can decrypt with the new key before one encrypts with it, so no call is refused."""
+        self._services.check(service)
+        before = list(self._secrets.data_keys(service))[-1]
+        made = self._secrets.add_data_key(self._home.folder / "secrets.json", service)
+        report(f"{made} is made; first every process of {service} learns of it …")
+        await self._supervisor.restart(service, report, self._services.data_keys(service, encrypt_with=before))
+        report("… then they encrypt with it …")
+        await self._supervisor.restart(service, report, self._services.data_keys(service, encrypt_with=""))
+        report("… and now what is stored is encrypted anew:")
+        await self._supervisor.operate(self._services.operation(service, ["reencrypt"]), report)
 
     async def _rotate_authority(self, now: bool, report: Report) -> None:
         certificates = self._certificates

@@ -123,7 +123,8 @@ class Mesh:
             tasks.create_task(self._follow(file))
             tasks.create_task(self._every(10, lambda: self._rotate_access_logs(placed)))
             tasks.create_task(self._every(3600, self._renew_certificates))
-            tasks.create_task(Control(self._home, self._supervisor, parts, self._certificates, self._journal).serve())
+            control = Control(self._home, self._supervisor, parts, self._secrets, self._certificates, self._journal)
+            tasks.create_task(control.serve())
 
     def _backing_parts(self, ports: Ports) -> tuple[Postgres | None, Endpoints, list[Part]]:
         """The parts that services need, embedded or by their address in the environment."""

@@ -54,14 +54,22 @@ class Services:
             for verb, more in (("migrate", owner), ("bootstrap", first))
         ]
 
-    def operation(self, name: str, words: Sequence[str]) -> Part:
-        """A command of an operator, such as `keys rotate`, as the owner of the database. Raises `MeshError`."""
+    def check(self, name: str) -> None:
+        """Raises `MeshError` where there is no such service."""
         if name not in self._endpoints.addresses:
             raise MeshError(f"There is no service {name!r}: say one of {', '.join(sorted(self._endpoints.addresses))}.")
+
+    def operation(self, name: str, words: Sequence[str]) -> Part:
+        """A command of an operator, such as `keys rotate`, as the owner of the database. Raises `MeshError`."""
+        self.check(name)
         if not words or words[0] in _NO_OPERATION:
             raise MeshError(f"`{' '.join(words)}` is what the mesh itself does: see docs/running.md for commands.")
         env = {**self._environment(name), **self._owner(name)}
         return Part(f"{name}-{words[0]}", name, (*_command(name, words[0]), *words[1:]), env, ROOT)
+
+    def data_keys(self, name: str, encrypt_with: str) -> dict[str, str]:
+        """The setting of a service's data keys as they are now, and which one encrypts: the newest if empty."""
+        return {"WEFT_DATA_KEYS": json.dumps(self._secrets.data_keys(name)), "WEFT_ENCRYPT_WITH": encrypt_with}
 
     def replicas(self, name: str) -> list[Part]:
         """The processes of a service."""
@@ -106,7 +114,7 @@ class Services:
             "WEFT_TLS_KEY": str(self._certificates.key(name)),
             "WEFT_TLS_CA": str(self._certificates.ca),
             "WEFT_INTERNAL_CALLERS": json.dumps([INTERNAL]),
-            "WEFT_DATA_KEYS": json.dumps(self._secrets.data_keys(name)),
+            **self.data_keys(name, encrypt_with=""),
         }
 
 

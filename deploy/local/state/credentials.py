@@ -31,6 +31,14 @@ class Credentials:
         keys: dict[str, str] = self.services[service]["data_keys"]
         return keys
 
+    def add_data_key(self, file: Path, service: str) -> str:
+        """Make a data key, the newest of a service's, and write `file` anew; returns its name."""
+        keys = self.data_keys(service)
+        name = f"k{max((int(key[1:]) for key in keys if key[1:].isdigit()), default=0) + 1}"
+        keys[name] = _data_key()
+        write_json(file, asdict(self))
+        return name
+
     def serving_password(self, service: str) -> str:
         """Of the database role that serves."""
         return str(self.services[service]["serving_password"])
@@ -71,7 +79,11 @@ def _make() -> dict[str, Any]:
 
 def _of_service() -> dict[str, Any]:
     return {
-        "data_keys": {"k1": base64.b64encode(secrets.token_bytes(32)).decode()},
+        "data_keys": {"k1": _data_key()},
         "serving_password": secrets.token_urlsafe(24),
         "owner_password": secrets.token_urlsafe(24),
     }
+
+
+def _data_key() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()

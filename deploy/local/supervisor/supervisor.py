@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from deploy.local.failures import MeshError
@@ -71,10 +72,15 @@ class Supervisor:
         if process.code:
             raise MeshError(process.log.last or self._fault(part, "", "failed"))
 
-    async def restart(self, group: str, report: Callable[[str], None] = lambda _: None) -> None:
+    async def restart(
+        self,
+        group: str,
+        report: Callable[[str], None] = lambda _: None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         """Replace the processes of a group one at a time, each ready before the next. Raises `MeshError`.
 
-        `report` is called with a line before and after each.
+        `report` is called with a line before and after each; `env` is added to their environment, from now on.
         """
         found = [restarter for level in self._levels for restarter in level if restarter.part.group == group]
         if not found:
@@ -83,6 +89,7 @@ class Supervisor:
             began = time.monotonic()
             report(f"{restarter.part.name}: stopping process {restarter.pid or '-'} …")
             restarter.deaths = 0
+            restarter.part = replace(restarter.part, env={**restarter.part.env, **(env or {})})
             await restarter.replace()
             await self._wait_ready([restarter])
             report(f"{restarter.part.name}: process {restarter.pid} is ready ({time.monotonic() - began:.1f} s)")

@@ -13,8 +13,7 @@ from chassis.storage.database import Database, Query, Transaction
 from services.user.accounts.domain import MAX_CODE_ATTEMPTS, MAX_MAILS, SIGN_UP_LIFETIME, SignUp, VerificationMail
 from services.user.accounts.tables import sign_ups
 from services.user.users.domain import INITIAL, fold
-from services.user.users.repository import DISPLAY_NAME, EMAIL
-from services.user.users.tables import users
+from services.user.users.tables import DISPLAY_NAME, EMAIL, users
 
 _s, _u = sign_ups.c, users.c
 _insert = insert(sign_ups).values(

@@ -12,7 +12,9 @@ from sqlalchemy import (
 )
 
 from chassis.storage import retention
+from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
+from services.user.users.tables import DISPLAY_NAME, EMAIL
 
 _TIME = DateTime(timezone=True)
 
@@ -20,9 +22,9 @@ sign_ups = Table(
     "sign_ups",
     metadata,
     Column("sign_up_id", Text, primary_key=True),
-    Column("email_sealed", LargeBinary, nullable=False),
+    Column("email_sealed", LargeBinary, nullable=False, info=sealed(EMAIL)),
     Column("email_lookup", LargeBinary, nullable=False),
-    Column("display_name_sealed", LargeBinary, nullable=False),
+    Column("display_name_sealed", LargeBinary, nullable=False, info=sealed(DISPLAY_NAME)),
     Column("locale", Text, nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("network", LargeBinary, nullable=False),

@@ -9,9 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction
 from services.user.audit.domain import AuditEvent
-from services.user.audit.tables import audit_events
-
-ADDRESS = "audit_event.address"
+from services.user.audit.tables import ADDRESS, audit_events
 
 _e = audit_events.c
 _INSERT = Query(

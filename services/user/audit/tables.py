@@ -5,7 +5,10 @@ from datetime import timedelta
 from sqlalchemy import ARRAY, Column, DateTime, Index, LargeBinary, Table, Text
 
 from chassis.storage import migrations, retention
+from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
+
+ADDRESS = "audit_event.address"
 
 LIFETIME = timedelta(days=400)
 """How long an event is kept: a year and the time to look back at it. `expire_audit_events` deletes no younger one."""
@@ -23,7 +26,7 @@ audit_events = Table(
     Column("action", Text, nullable=False),
     Column("fields", ARRAY(Text), nullable=False),
     Column("request_id", Text, nullable=False),
-    Column("address_sealed", LargeBinary),
+    Column("address_sealed", LargeBinary, info=sealed(ADDRESS)),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Index("audit_events_by_actor", "actor", "audit_event_id"),
     Index("audit_events_by_subject", "subject", "audit_event_id"),

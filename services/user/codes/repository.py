@@ -9,11 +9,9 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Transaction
 from services.user.codes.domain import MAX_ATTEMPTS, REQUEST_LIFETIME, CodeRequest, Kind, normal
-from services.user.codes.tables import code_requests
+from services.user.codes.tables import ADDRESS, code_requests
 from services.user.ownership import of_user
 from services.user.users.domain import fold
-
-ADDRESS = "code_request.address"
 
 _c = code_requests.c
 _insert = insert(code_requests).values(

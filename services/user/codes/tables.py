@@ -3,7 +3,10 @@
 from sqlalchemy import Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 
 from chassis.storage import retention
+from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
+
+ADDRESS = "code_request.address"
 
 _TIME = DateTime(timezone=True)
 
@@ -14,7 +17,7 @@ code_requests = Table(
     Column("kind", Text, nullable=False),
     Column("requester", Text, nullable=False),
     Column("user_id", Text, ForeignKey("users.user_id", name="code_requests_user", ondelete="CASCADE")),
-    Column("address_sealed", LargeBinary, nullable=False),
+    Column("address_sealed", LargeBinary, nullable=False, info=sealed(ADDRESS)),
     Column("address_lookup", LargeBinary, nullable=False),
     Column("messages", Integer, nullable=False),
     Column("code_hash", LargeBinary),

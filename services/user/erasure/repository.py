@@ -11,8 +11,7 @@ from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Transaction
 from services.user.metadata import metadata
 from services.user.users.domain import DELETED
-from services.user.users.repository import DISPLAY_NAME, EMAIL
-from services.user.users.tables import users
+from services.user.users.tables import DISPLAY_NAME, EMAIL, users
 
 # any owner: of a user whom the transaction has locked
 _ANONYMISE = Query(

@@ -1,6 +1,6 @@
 """`python -m services.user keys list | rotate | revoke KID…`: what an operator does with signing keys."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from chassis.app import App
@@ -12,24 +12,24 @@ from services.user.keys.repository import KeyRepository
 USAGE = "say `keys list`, `keys rotate` or `keys revoke KID…`"
 
 
-async def keys(app: App, words: Sequence[str]) -> list[str]:
-    """Carry out the command; returns what to tell the operator. Raises `SettingsError` for words that it does not know."""
+async def keys(app: App, words: Sequence[str]) -> AsyncIterator[str]:
+    """Carry out the command; yields what to tell the operator. Raises `SettingsError` for words that it does not know."""
     match list(words):
         case [] | ["list"]:
-            return _described(await KeyRepository(app.database, app.vault).list(), app.clock.now())
+            pass
         case ["rotate"]:
-            made = await ring.of_app(app).request()
-            known = _described(await KeyRepository(app.database, app.vault).list(), app.clock.now())
-            return [*([] if made else ["The next key is published already; none was made."]), *known]
+            if await ring.of_app(app).request() is None:
+                yield "The next key is published already; none was made."
         case ["revoke", *kids] if kids:
             try:
-                left = await ring.of_app(app).revoke(kids)
+                await ring.of_app(app).revoke(kids)
             except LookupError as error:
                 raise SettingsError(f"There is no signing key {error}: `keys list` shows them.") from None
-            ended = f"Ended at once, with every token that was signed with it: {', '.join(kids)}."
-            return [ended, *_described(left, app.clock.now())]
+            yield f"Ended at once, with every token that was signed with it: {', '.join(kids)}."
         case _:
             raise SettingsError(f"There is no such command: {USAGE}.")
+    for line in _described(await KeyRepository(app.database, app.vault).list(), app.clock.now()):
+        yield line
 
 
 def _described(keys: Sequence[SigningKey], now: datetime) -> list[str]:

@@ -9,9 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction
 from services.user.keys.domain import SigningKey
-from services.user.keys.tables import signing_keys
+from services.user.keys.tables import PRIVATE, signing_keys
 
-PRIVATE = "signing_key.private"
 CHANNEL = "signing_keys"
 _ADVISORY_LOCK = 4_803_116_275_519
 """An arbitrary number: replicas rotate one after the other."""

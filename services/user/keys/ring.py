@@ -103,26 +103,24 @@ class KeyRing:
             await self._audit.record_command(tx, COMMAND, "signing_key.made", subject=made.kid)
         return made
 
-    async def revoke(self, kids: Sequence[str]) -> list[SigningKey]:
-        """End keys at once, with every token that they signed; returns those that are left, one of which signs.
+    async def revoke(self, kids: Sequence[str]) -> None:
+        """End keys at once, with every token that they signed; if none is left, another one is made, which signs at once.
 
         Raises `LookupError`, and changes nothing, where one is not published.
         """
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            keys = list(await self._keys.lock(tx))
+            keys = await self._keys.lock(tx)
             if unknown := set(kids) - {key.kid for key in keys}:
                 raise LookupError(", ".join(sorted(unknown)))
             await self._keys.delete(tx, sorted(kids))
             await self._revocations.revoke(tx, "key", *kids)
             for kid in sorted(kids):
                 await self._audit.record_command(tx, COMMAND, "signing_key.revoked", subject=kid)
-            left = [key for key in keys if key.kid not in kids]
-            if not left:
-                left.append(await self._make(tx, now, now))
-                await self._audit.record_command(tx, COMMAND, "signing_key.made", subject=left[0].kid)
+            if {key.kid for key in keys} == set(kids):
+                made = await self._make(tx, now, now)
+                await self._audit.record_command(tx, COMMAND, "signing_key.made", subject=made.kid)
         log.warning("signing_keys_revoked", kids=sorted(kids))
-        return left
 
     async def _make(self, tx: Transaction, start: datetime, now: datetime) -> SigningKey:
         made = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)

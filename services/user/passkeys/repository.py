@@ -12,9 +12,7 @@ from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction, violated
 from services.user.ownership import of_user
 from services.user.passkeys.domain import MAX_PASSKEYS, Passkey, PasskeyInvalid
-from services.user.passkeys.tables import passkeys, used_challenges
-
-DISPLAY_NAME = "passkey.display_name"
+from services.user.passkeys.tables import DISPLAY_NAME, passkeys, used_challenges
 
 _p = passkeys.c
 _LIST = Query(

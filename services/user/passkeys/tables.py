@@ -3,7 +3,10 @@
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, Index, LargeBinary, Table, Text
 
 from chassis.storage import retention
+from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
+
+DISPLAY_NAME = "passkey.display_name"
 
 _TIME = DateTime(timezone=True)
 
@@ -15,7 +18,7 @@ passkeys = Table(
     Column("credential_id", LargeBinary, nullable=False),
     Column("public_key", LargeBinary, nullable=False),
     Column("sign_count", BigInteger, nullable=False),
-    Column("display_name_sealed", LargeBinary, nullable=False),
+    Column("display_name_sealed", LargeBinary, nullable=False, info=sealed(DISPLAY_NAME)),
     Column("backed_up", Boolean, nullable=False),
     Column("created_at", _TIME, nullable=False),
     Column("last_used_at", _TIME),

@@ -10,8 +10,7 @@ from chassis.storage.database import Database, Query, Row, Transaction
 from services.user.ownership import of_user
 from services.user.revocations.repository import RevocationRepository
 from services.user.sessions.domain import NOWHERE, REFRESH_TOKEN_LIFETIME, Place, Session, SessionNotFound
-from services.user.sessions.repository import PLACE
-from services.user.sessions.tables import sessions
+from services.user.sessions.tables import PLACE, sessions
 
 _s = sessions.c
 _open = (

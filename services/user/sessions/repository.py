@@ -24,10 +24,9 @@ from services.user.sessions.domain import (
     refresh_token_expiry,
     successor,
 )
-from services.user.sessions.tables import refresh_tokens, sessions
+from services.user.sessions.tables import PLACE, refresh_tokens, sessions
 from services.user.users.tables import users
 
-PLACE = "session.place"
 _s, _r = sessions.c, refresh_tokens.c
 
 # Sign-ins of one user run one after the other, so that the number of open sessions stays within its limit.

@@ -9,9 +9,7 @@ from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction
 from services.user.ownership import of_user
 from services.user.totp.domain import DAY, MAX_ENROLMENT_ATTEMPTS, Factor, normal_recovery_code
-from services.user.totp.tables import recovery_codes, totp_enrolments, totp_factors
-
-SECRET = "user.totp_secret"  # noqa: S105 - the name of a context
+from services.user.totp.tables import SECRET, recovery_codes, totp_enrolments, totp_factors
 
 _f, _e, _r = totp_factors.c, totp_enrolments.c, recovery_codes.c
 _remaining = select(func.count()).select_from(recovery_codes).where(of_user(recovery_codes)).scalar_subquery()

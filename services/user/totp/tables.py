@@ -3,7 +3,10 @@
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from chassis.storage import retention
+from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
+
+SECRET = "user.totp_secret"  # noqa: S105 - the name of a context
 
 _TIME = DateTime(timezone=True)
 
@@ -16,7 +19,7 @@ totp_factors = Table(
     "totp_factors",
     metadata,
     Column("user_id", Text, _user("totp_factors"), primary_key=True),
-    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("secret_sealed", LargeBinary, nullable=False, info=sealed(SECRET)),
     Column("last_step", BigInteger, nullable=False),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("failures_since", _TIME),
@@ -29,7 +32,7 @@ totp_enrolments = Table(
     metadata,
     Column("user_id", Text, _user("totp_enrolments"), primary_key=True),
     Column("session_id", Text, nullable=False),
-    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("secret_sealed", LargeBinary, nullable=False, info=sealed(SECRET, expires=True)),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("expires_at", _TIME, nullable=False),
     Index("totp_enrolments_expiry", "expires_at"),

@@ -16,9 +16,8 @@ from chassis.storage.database import Database, Query, Row, Transaction, violated
 from chassis.storage.lookups import Lookup
 from services.user.users import listing, messages
 from services.user.users.domain import ACTIVE, DELETED, EmailTaken, ExternalReferenceTaken, User, fold
-from services.user.users.tables import users
+from services.user.users.tables import DISPLAY_NAME, EMAIL, PHONE, PROFILE, users
 
-EMAIL, DISPLAY_NAME, PHONE, PROFILE = "user.email", "user.display_name", "user.phone", "user.profile"
 _HASHED = {modes.LIVE: EMAIL, modes.TEST: "user.email.test"}
 """The context of an address's hash. One for each mode makes addresses unique within it, by the index that there was."""
 

@@ -17,7 +17,11 @@ from sqlalchemy import (
 )
 
 from chassis.storage import retention
+from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
+
+EMAIL, DISPLAY_NAME, PHONE, PROFILE = "user.email", "user.display_name", "user.phone", "user.profile"
+"""Contexts of encrypted columns."""
 
 _TIME = DateTime(timezone=True)
 
@@ -26,11 +30,11 @@ users = Table(
     metadata,
     Column("user_id", Text, primary_key=True),
     Column("partner_id", Text, ForeignKey("partners.partner_id", name="users_partner")),
-    Column("email_sealed", LargeBinary, nullable=False),
+    Column("email_sealed", LargeBinary, nullable=False, info=sealed(EMAIL)),
     Column("email_lookup", LargeBinary, nullable=False),
-    Column("display_name_sealed", LargeBinary, nullable=False),
+    Column("display_name_sealed", LargeBinary, nullable=False, info=sealed(DISPLAY_NAME)),
     # Names, addresses and metadata: a message of the contract.
-    Column("profile_sealed", LargeBinary),
+    Column("profile_sealed", LargeBinary, info=sealed(PROFILE)),
     Column("locale", Text, nullable=False),
     Column("time_zone", Text),
     Column("state", Text, nullable=False),
@@ -38,7 +42,7 @@ users = Table(
     Column("roles", ARRAY(Text), nullable=False),
     Column("plan", Text, nullable=False),
     Column("password_hash", Text),
-    Column("phone_sealed", LargeBinary),
+    Column("phone_sealed", LargeBinary, info=sealed(PHONE)),
     Column("phone_lookup", LargeBinary),
     Column("phone_verified_at", _TIME),
     Column("revision", BigInteger, nullable=False, server_default="1"),

@@ -11,7 +11,7 @@ from weft.user.v1.partner_service_pb2 import RevokeClientRequest, SuspendPartner
 from weft.user.v1.user_service_pb2 import CreateUserRequest
 
 from chassis.storage import database, migrations
-from services.user.audit.repository import ADDRESS
+from services.user.audit.tables import ADDRESS
 from services.user.tables import metadata
 from tests.harness import refused
 from tests.user.world import World, change

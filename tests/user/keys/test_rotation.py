@@ -18,13 +18,13 @@ from weft.user.v1.user_changes_pb2 import UpdateUserRequest
 from weft.user.v1.user_pb2 import User
 from weft.user.v1.user_service_pb2 import GetUserRequest
 
+from chassis.app import App
 from chassis.errors import TokenRevoked
 from chassis.security.tokens import TokenVerifier
 from chassis.settings import SettingsError
-from services.user.keys import ring
-from services.user.keys.commands import keys
+from services.user.keys import commands, ring
 from services.user.keys.domain import PUBLISH_LEAD, RETIRE_DELAY
-from services.user.keys.repository import PRIVATE
+from services.user.keys.tables import PRIVATE
 from tests.harness import ISSUER, assert_refused, refusal, refused
 from tests.user.world import Person, World
 
@@ -44,6 +44,11 @@ async def jwks_url(world: World) -> AsyncIterator[str]:
     await site.start()
     yield f"http://127.0.0.1:{runner.addresses[0][1]}/jwks.json"
     await runner.cleanup()
+
+
+async def keys(app: App, words: list[str]) -> list[str]:
+    """What the command says."""
+    return [line async for line in commands.keys(app, words)]
 
 
 def kid_of(token: str) -> str:
