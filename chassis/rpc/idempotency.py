@@ -20,9 +20,9 @@ from sqlalchemy import Column, DateTime, Index, LargeBinary, MetaData, Table
 from chassis import errors
 from chassis.clock import Clock
 from chassis.security.encryption import Vault
+from chassis.security.sealed import sealed
 from chassis.storage import retention
 from chassis.storage.database import Database, Query, Transaction, violated
-from chassis.storage.sealed import sealed
 
 RETENTION = timedelta(hours=24)
 TABLE = "idempotency"

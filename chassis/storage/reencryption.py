@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import MetaData, Table
 from sqlalchemy.dialects import postgresql
 
+from chassis.security import sealed
 from chassis.security.encryption import Vault
-from chassis.storage import sealed
+from chassis.security.sealed import Sealed
 from chassis.storage.database import Database, Query, Row
-from chassis.storage.sealed import Sealed
 
 BATCH_ROWS = 500
 PAUSE_S = 0.01

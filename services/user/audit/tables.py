@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from sqlalchemy import ARRAY, Column, DateTime, Index, LargeBinary, Table, Text
 
+from chassis.security.sealed import sealed
 from chassis.storage import migrations, retention
-from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
 
 ADDRESS = "audit_event.address"

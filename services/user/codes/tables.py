@@ -2,8 +2,8 @@
 
 from sqlalchemy import Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 
+from chassis.security.sealed import sealed
 from chassis.storage import retention
-from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
 
 ADDRESS = "code_request.address"

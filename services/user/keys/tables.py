@@ -8,8 +8,8 @@ from sqlalchemy import (
     Text,
 )
 
+from chassis.security.sealed import sealed
 from chassis.storage import retention
-from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
 
 PRIVATE = "signing_key.private"

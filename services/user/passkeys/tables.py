@@ -2,8 +2,8 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, Index, LargeBinary, Table, Text
 
+from chassis.security.sealed import sealed
 from chassis.storage import retention
-from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
 
 DISPLAY_NAME = "passkey.display_name"

@@ -14,8 +14,8 @@ from sqlalchemy import (
     text,
 )
 
+from chassis.security.sealed import sealed
 from chassis.storage import retention
-from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
 
 PLACE = "session.place"

@@ -2,8 +2,8 @@
 
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
+from chassis.security.sealed import sealed
 from chassis.storage import retention
-from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
 
 SECRET = "user.totp_secret"  # noqa: S105 - the name of a context

@@ -16,8 +16,8 @@ from sqlalchemy import (
     text,
 )
 
+from chassis.security.sealed import sealed
 from chassis.storage import retention
-from chassis.storage.sealed import sealed
 from services.user.metadata import metadata
 
 EMAIL, DISPLAY_NAME, PHONE, PROFILE = "user.email", "user.display_name", "user.phone", "user.profile"

@@ -10,7 +10,8 @@ from weft.user.v1.user_pb2 import User
 from weft.user.v1.user_service_pb2 import CreateUserRequest, GetUserRequest
 
 from chassis.app import App
-from chassis.storage import reencryption, sealed
+from chassis.security import sealed
+from chassis.storage import reencryption
 from chassis.storage.database import Query
 from chassis.storage.reencryption import TablePass, ValuesUnreadable, reencrypt
 from services.user.users.tables import users

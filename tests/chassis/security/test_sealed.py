@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 from sqlalchemy import Column, LargeBinary, MetaData, Table, Text
 
-from chassis.storage import sealed
+from chassis.security import sealed
 from deploy.local.options import ROOT
 
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/tables.py"))
