@@ -23,6 +23,7 @@ from services.order.orders.handlers import OrderHandlers
 from services.order.orders.repository import OrderRepository
 from services.order.payments.gateways.sandbox import Sandbox
 from services.order.payments.handlers import PaymentHandlers
+from services.order.payments.money import MoneyHandlers
 from services.order.payments.repository import PaymentRepository
 from services.order.payments.worker import PaymentWorker
 from services.order.products.catalogue import Catalogue
@@ -54,10 +55,16 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
         FulfilmentHandlers(database, orders, clock),
         TimelineHandlers(TimelineRepository(database), pages),
     )
-    app.add_service("weft.order.v1.PaymentService", PaymentHandlers(payments, pages))
+    app.add_service(
+        "weft.order.v1.PaymentService",
+        PaymentHandlers(payments, pages),
+        MoneyHandlers(database, payments, orders, pages, clock),
+    )
+    sandbox = Sandbox(database, clock, work)
     provider = Breaker("payment provider", failures=5, first_pause_s=1.0, max_pause_s=30.0)
-    worker = PaymentWorker(payments, orders, Sandbox(database, clock), provider, app.tracer)
+    worker = PaymentWorker(payments, orders, sandbox, provider, app.tracer)
     app.add_worker(Worker(work, worker, breakers=[provider]))
+    app.schedule(2, sandbox.change_later, "charge-backs of the sandbox")
     app.schedule(60, Expiry(orders, clock).run, "expire orders")
     app.on_stop(feed.stop)
 

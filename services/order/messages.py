@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from weft.order.v1 import fulfilment_pb2
+from weft.order.v1 import fulfilment_pb2, payment_pb2
 from weft.order.v1 import order_pb2 as pb
 from weft.order.v1.money_pb2 import Money
 from weft.order.v1.payment_pb2 import PaymentFailureCode
@@ -14,6 +14,7 @@ from weft.order.v1.payment_pb2 import PaymentFailureCode
 from chassis.security import modes
 from services.order.domain import states
 from services.order.domain.new_order import NewOrder
+from services.order.domain.payment import Capture
 from services.order.domain.pricing import Line
 
 STATES = {name.removeprefix("ORDER_STATE_"): number for name, number in pb.OrderState.items()}
@@ -31,6 +32,13 @@ FAILURE_CODES = {name.removeprefix("PAYMENT_FAILURE_CODE_"): number for name, nu
     "": PaymentFailureCode.PAYMENT_FAILURE_CODE_UNSPECIFIED
 }
 """Failure codes of the contract by their names in rows; empty for a payment that has not failed."""
+
+CAPTURES = {
+    payment_pb2.CAPTURE_MODE_UNSPECIFIED: Capture.AT_ONCE,
+    payment_pb2.CAPTURE_MODE_AT_ONCE: Capture.AT_ONCE,
+    payment_pb2.CAPTURE_MODE_AT_SHIPMENT: Capture.AT_SHIPMENT,
+}
+"""When the money is collected, by the contract's values."""
 
 _UNFULFILLED = FULFILMENT_STATES["UNFULFILLED"]
 _AWAITING_PAYMENT = _DISPLAY_STATES["AWAITING_PAYMENT"]

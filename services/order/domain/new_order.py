@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.order.domain.order import DomainEvent
-from services.order.domain.payment import Payment
+from services.order.domain.changes import DomainEvent
+from services.order.domain.payment import Capture, Payment
 from services.order.domain.pricing import Line, Price
 from services.order.domain.product import Product
 from services.order.domain.states import OrderState
@@ -22,6 +22,7 @@ class OrderDraft(NamedTuple):
     note: str
     actor: str
     mode: str = "LIVE"
+    capture_when: Capture = Capture.AT_ONCE
 
 
 class NewOrder(NamedTuple):
@@ -69,7 +70,13 @@ class NewOrder(NamedTuple):
             reserves=[product.mode == draft.mode for product in products],
             total_minor=price.total_minor,
             currency=price.currency,
-            payment=Payment(payment_id, draft.payment_method, price.total_minor, price.currency),
+            payment=Payment(
+                payment_id,
+                draft.payment_method,
+                price.total_minor,
+                price.currency,
+                capture_when=draft.capture_when,
+            ),
             external_reference=draft.external_reference,
             note=draft.note,
             actor=draft.actor,

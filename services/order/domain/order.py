@@ -2,11 +2,19 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, auto
 
-from services.order.domain.fulfilment import Fulfilment, Quantities, Shipment
-from services.order.domain.payment import FailureCode, Payment
-from services.order.domain.refusals import OrderAlreadyShipped, OrderNotCancellable, OrderNotShippable
+from services.order.domain.changes import DomainEvent, OrderMoveRefused, RefundChange, RefundState, Step
+from services.order.domain.fulfilment import Fulfilment, Quantities
+from services.order.domain.payment import FailureCode, Payment, Refund
+from services.order.domain.refusals import (
+    OrderAlreadyShipped,
+    OrderNotCancellable,
+    OrderNotShippable,
+    PaymentMethodRequired,
+    PaymentNotCapturable,
+    PaymentNotConfirmable,
+    PaymentNotRefundable,
+)
 from services.order.domain.states import (
     FULFILMENT_MOVES,
     ORDER_MOVES,
@@ -18,38 +26,8 @@ from services.order.domain.states import (
     move,
 )
 
-
-class Step(Enum):
-    """The next call to the payment provider. `REVERSE`: void what is authorized, refund what is captured."""
-
-    AUTHORIZE = auto()
-    FIND = auto()
-    CAPTURE = auto()
-    REVERSE = auto()
-    NONE = auto()
-
-
-class OrderMoveRefused(Exception):
-    """The order has changed. Raised for code that acts on an older state, never for a caller."""
-
-
 _ALL_DELIVERED = (FulfilmentState.DELIVERED, FulfilmentState.PARTIALLY_RETURNED, FulfilmentState.RETURNED)
 _ALL_SHIPPED = (FulfilmentState.SHIPPED, *_ALL_DELIVERED)
-
-
-@dataclass(frozen=True, slots=True)
-class DomainEvent:
-    """Something that happened to an order.
-
-    `amount_minor` is set where money moved, `code` where a payment failed, `shipment` and `units` where goods did.
-    """
-
-    type: str
-    reason: str = ""
-    amount_minor: int = 0
-    code: str = ""
-    shipment: Shipment | None = None
-    units: Quantities = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -57,7 +35,7 @@ class Order:
     """An order and its payment, which change together: one version counts the changes of both.
 
     Its methods add to `domain_events` what is to be emitted, and set `actor` to who did it, `change` to what was done and
-    `cause` to why; `releases_stock` says that its stock is available again. `event_count`: events emitted before.
+    `cause` to why; `releases_stock` says that its stock is available again, `wakes_worker` that the payment may need a step. `event_count`: events emitted before.
     `fulfilment` has the units; it is loaded for the calls that change them.
     """
 
@@ -79,6 +57,8 @@ class Order:
     cause: str = ""
     domain_events: list[DomainEvent] = field(default_factory=list)
     releases_stock: bool = False
+    wakes_worker: bool = False
+    refund_change: RefundChange | None = None
 
     @property
     def open(self) -> bool:
@@ -86,23 +66,50 @@ class Order:
         return self.state in (OrderState.PENDING, OrderState.CONFIRMED)
 
     def next_step(self) -> Step:
-        """What the payment needs next. Derived from the states alone, so any worker can resume after another one died."""
-        state = self.payment.state
-        if not self.open:
-            settled = self.payment.ended or self.state is OrderState.COMPLETED
-            return Step.NONE if settled else Step.REVERSE
-        return {
+        """What the payment needs next. Derived from what is stored alone, so any worker can resume after another one died."""
+        payment = self.payment
+        if payment.refund and payment.state in (PaymentState.CAPTURED, PaymentState.PARTIALLY_REFUNDED):
+            return Step.REFUND
+        if self.state in (OrderState.CANCELLED, OrderState.EXPIRED):
+            return Step.NONE if payment.ended else Step.REVERSE
+        wanted = {
             PaymentState.PENDING: Step.AUTHORIZE,
             PaymentState.PROCESSING: Step.FIND,
-            PaymentState.AUTHORIZED: Step.CAPTURE,
-        }.get(state, Step.NONE)
+            PaymentState.ACTION_REQUIRED: Step.CONFIRM if payment.confirming else Step.NONE,
+            PaymentState.AUTHORIZED: Step.CAPTURE if payment.to_capture_minor else Step.NONE,
+        }
+        return wanted.get(payment.state, Step.NONE)
 
     def confirm(self, actor: str) -> None:
         """The provider authorized the payment."""
         self._require_open("confirm")
-        self.payment.move(PaymentState.AUTHORIZED)
+        self.payment.authorize()
         self._move(OrderState.CONFIRMED)
         self._record(actor, DomainEvent("order.confirmed"))
+
+    def require_action(self, url: str, actor: str) -> None:
+        """The payer must act before the provider decides."""
+        self._require_open("require action")
+        self.payment.require_action(url)
+        self._record(actor, DomainEvent("payment.action_required", url=url))
+
+    def act(self, method: str, actor: str) -> None:
+        """The payer has acted, or tries again with another method after a decline, while the order is PENDING.
+
+        Raises `PaymentNotConfirmable` or `PaymentMethodRequired`.
+        """
+        payment = self.payment
+        if self.state is not OrderState.PENDING:
+            raise PaymentNotConfirmable(payment_id=payment.payment_id, state=payment.state)
+        if payment.state is PaymentState.FAILED:
+            if not method:
+                raise PaymentMethodRequired(payment_id=payment.payment_id)
+            payment.begin_attempt(method)
+        elif payment.state is PaymentState.ACTION_REQUIRED and method in ("", payment.method):
+            payment.confirming = True
+        else:
+            raise PaymentNotConfirmable(payment_id=payment.payment_id, state=payment.state)
+        self._record(actor, change="payment.confirmed", wakes=True)
 
     def wait(self, actor: str) -> None:
         """The provider did not say whether it authorized the payment."""
@@ -110,21 +117,64 @@ class Order:
         self.payment.move(PaymentState.PROCESSING)
         self._record(actor, change="payment.processing")
 
-    def capture(self, actor: str) -> None:
-        """The money was received."""
+    def request_capture(self, amount_minor: int, actor: str) -> None:
+        """Raises as `Payment.request_capture`."""
+        if not self.open:
+            raise PaymentNotCapturable(payment_id=self.payment.payment_id, state=self.payment.state)
+        self.payment.request_capture(amount_minor)
+        self._record(actor, change="payment.capture_requested", wakes=True)
+
+    def capture(self, actor: str, amount_minor: int = 0) -> None:
+        """The money was received; 0 for all of it."""
         self._require_open("capture")
-        self.payment.capture()
-        self._record(
-            actor, DomainEvent("payment.captured", amount_minor=self.payment.captured_minor), *self._complete()
-        )
+        captured = self.payment.capture(amount_minor)
+        self._record(actor, DomainEvent("payment.captured", amount_minor=captured), *self._complete())
 
     def fail(self, reason: str, code: FailureCode, actor: str) -> None:
-        """The provider declined the payment: the order is cancelled too."""
+        """The provider declined. A PENDING order waits for another method; one whose goods have not left is cancelled."""
         self._require_open("fail")
         self.payment.fail(reason, code)
-        self._end(OrderState.CANCELLED, reason)
-        failed, cancelled = DomainEvent("payment.failed", reason, code=code), DomainEvent("order.cancelled", reason)
-        self._record(actor, failed, cancelled, cause=reason)
+        events = [DomainEvent("payment.failed", reason, code=code)]
+        if self.state is OrderState.CONFIRMED and self.fulfilment_state is FulfilmentState.UNFULFILLED:
+            self._end(OrderState.CANCELLED, reason)
+            events.append(DomainEvent("order.cancelled", reason))
+        self.reason = reason
+        self._record(actor, *events, cause=reason)
+
+    def request_refund(self, refund_id: str, amount_minor: int, reason: str, actor: str, return_id: str = "") -> None:
+        """Have a part of what was captured refunded; 0 for the rest. Raises as `Payment.request_refund`."""
+        if self.state in (OrderState.CANCELLED, OrderState.EXPIRED):
+            raise PaymentNotRefundable(payment_id=self.payment.payment_id, state=self.payment.state)
+        refund = self.payment.request_refund(refund_id, amount_minor)
+        self.refund_change = RefundChange(refund, RefundState.PENDING, reason, actor, return_id)
+        self._record(actor, change="payment.refund_requested", cause=reason, wakes=True)
+
+    def settle_refund(self, reference: str, actor: str) -> None:
+        """The provider made the next refund."""
+        refund = self._next_refund()
+        self.payment.settle_refund(refund, reference)
+        self.refund_change = RefundChange(refund, RefundState.SUCCEEDED)
+        event = DomainEvent("payment.refunded", amount_minor=refund.amount_minor, refund_id=refund.refund_id)
+        self._record(actor, event)
+
+    def drop_refund(self, reason: str, actor: str) -> None:
+        """The provider refused the next refund."""
+        refund = self._next_refund()
+        self.payment.drop_refund(refund)
+        self.refund_change = RefundChange(refund, RefundState.FAILED, reason)
+        amount, refund_id = refund.amount_minor, refund.refund_id
+        event = DomainEvent("payment.refund_failed", reason, amount_minor=amount, refund_id=refund_id)
+        self._record(actor, event, cause=reason)
+
+    def charge_back(self, amount_minor: int, actor: str) -> None:
+        """The payer's bank took money back; 0 for all of it."""
+        amount = self.payment.charge_back(amount_minor)
+        self._record(actor, DomainEvent("payment.charged_back", amount_minor=amount))
+
+    def reverse_charge_back(self, actor: str) -> None:
+        """The bank gave it to us again."""
+        amount = self.payment.reverse_charge_back()
+        self._record(actor, DomainEvent("payment.charge_back_reversed", amount_minor=amount), wakes=True)
 
     def cancel(self, reason: str, actor: str) -> None:
         """Raises `OrderNotCancellable` if it has ended already, `OrderAlreadyShipped` if a unit has left."""
@@ -133,23 +183,23 @@ class Order:
         if self.fulfilment_state is not FulfilmentState.UNFULFILLED:
             raise OrderAlreadyShipped(order_id=self.order_id)
         self._end(OrderState.CANCELLED, reason)
-        self._record(actor, DomainEvent("order.cancelled", reason), cause=reason)
+        self._record(actor, DomainEvent("order.cancelled", reason), cause=reason, wakes=True)
 
     def expire(self, actor: str) -> None:
         """It was not paid in time. Raises `OrderMoveRefused` unless it is PENDING."""
         if self.state is not OrderState.PENDING:
             raise OrderMoveRefused(f"{self.order_id} is {self.state} and cannot expire")
         self._end(OrderState.EXPIRED, "not paid in time")
-        self._record(actor, DomainEvent("order.expired"), cause=self.reason)
+        self._record(actor, DomainEvent("order.expired"), cause=self.reason, wakes=True)
 
     def void(self, actor: str) -> None:
         """The provider voided the authorization, or never authorized anything."""
-        self.payment.move(PaymentState.VOIDED)
+        self.payment.void()
         self._record(actor, change="payment.voided")
 
-    def refund(self, actor: str) -> None:
-        """The provider refunded what it had captured."""
-        self._record(actor, DomainEvent("payment.refunded", amount_minor=self.payment.refund()))
+    def refund(self, captured_minor: int, actor: str) -> None:
+        """The provider gave back all that it had captured."""
+        self._record(actor, DomainEvent("payment.refunded", amount_minor=self.payment.refund_all(captured_minor)))
 
     def ship(
         self, shipment_id: str, units: Quantities, carrier: str, tracking_number: str, actor: str, now: datetime
@@ -162,7 +212,9 @@ class Order:
             raise OrderNotShippable(order_id=self.order_id, state=self.state, payment_state=payment_state)
         shipment = self._units().ship(shipment_id, units, carrier, tracking_number, now)
         self._fulfil()
-        self._record(actor, DomainEvent("order.shipped", shipment=shipment))
+        if self.payment.state is PaymentState.AUTHORIZED and not self.payment.to_capture_minor:
+            self.payment.request_capture(0)
+        self._record(actor, DomainEvent("order.shipped", shipment=shipment), wakes=True)
 
     def deliver(self, shipment_id: str, units: Quantities, actor: str, now: datetime) -> None:
         """Units have arrived: all that are on their way if `units` is empty. Raises as `Fulfilment.deliver`."""
@@ -190,7 +242,7 @@ class Order:
         self._move(state)
         self.reason, self.releases_stock = reason, True
         if self.payment.state is PaymentState.PENDING and not self.payment.provider_contacted:
-            self.payment.move(PaymentState.VOIDED)  # the provider does not know of it
+            self.payment.void()  # the provider does not know of it
 
     def _move(self, state: OrderState) -> None:
         self.state = move(ORDER_MOVES, self.state, state, self.order_id)
@@ -199,8 +251,15 @@ class Order:
         if not self.open:
             raise OrderMoveRefused(f"{self.order_id} is {self.state}: too late to {doing}")
 
-    def _record(self, actor: str, *domain_events: DomainEvent, change: str = "", cause: str = "") -> None:
-        self.actor, self.cause = actor, cause
+    def _next_refund(self) -> Refund:
+        if self.payment.refund is None:
+            raise OrderMoveRefused(f"{self.order_id} has no refund to make")
+        return self.payment.refund
+
+    def _record(
+        self, actor: str, *domain_events: DomainEvent, change: str = "", cause: str = "", wakes: bool = False
+    ) -> None:
+        self.actor, self.cause, self.wakes_worker = actor, cause, wakes
         self.change = change or domain_events[0].type
         self.version += 1
         self.domain_events.extend(domain_events)

@@ -65,3 +65,31 @@ class DeliveryExceedsShipment(FailedPrecondition):
 
 class PaymentNotFound(NotFound):
     """There is no payment {payment_id}."""
+
+
+class PaymentNotConfirmable(FailedPrecondition):
+    """The payment {payment_id} is {state} and cannot be confirmed."""
+
+
+class PaymentMethodRequired(FailedPrecondition):
+    """The payment {payment_id} was declined: give another payment_method."""
+
+
+class PaymentNotCapturable(FailedPrecondition):
+    """The payment {payment_id} is {state}: there is nothing to capture, or it is being captured."""
+
+
+class CaptureExceedsAuthorized(FailedPrecondition):
+    """Only {authorized_minor} are authorized."""
+
+
+class PaymentNotRefundable(FailedPrecondition):
+    """The payment {payment_id} is {state}: there is nothing to refund, or it is being refunded."""
+
+
+class RefundExceedsCaptured(FailedPrecondition):
+    """Only {refundable_minor} can still be refunded."""
+
+
+class TooManyRefunds(FailedPrecondition):
+    """The payment already has {limit} refunds."""

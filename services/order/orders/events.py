@@ -13,8 +13,9 @@ from chassis.clock import Clock
 from chassis.queues import outbox
 from chassis.security import modes
 from services.order import messages
+from services.order.domain.changes import DomainEvent
 from services.order.domain.new_order import NewOrder
-from services.order.domain.order import DomainEvent, Order
+from services.order.domain.order import Order
 from services.order.domain.states import FulfilmentState
 from services.order.orders import document
 
@@ -64,6 +65,22 @@ _PAYLOADS: dict[str, Callable[[Order, DomainEvent], Message]] = {
         failure_code=messages.FAILURE_CODES[e.code],
     ),
     "payment.refunded": lambda o, e: pb.PaymentRefunded(
+        payment_id=o.payment.payment_id, order_id=o.order_id, amount=_amount(o, e), refund_id=e.refund_id
+    ),
+    "payment.refund_failed": lambda o, e: pb.PaymentRefundFailed(
+        payment_id=o.payment.payment_id,
+        order_id=o.order_id,
+        amount=_amount(o, e),
+        refund_id=e.refund_id,
+        reason=e.reason,
+    ),
+    "payment.action_required": lambda o, e: pb.PaymentActionRequired(
+        payment_id=o.payment.payment_id, order_id=o.order_id, next_action=e.url
+    ),
+    "payment.charged_back": lambda o, e: pb.PaymentChargedBack(
+        payment_id=o.payment.payment_id, order_id=o.order_id, amount=_amount(o, e)
+    ),
+    "payment.charge_back_reversed": lambda o, e: pb.PaymentChargeBackReversed(
         payment_id=o.payment.payment_id, order_id=o.order_id, amount=_amount(o, e)
     ),
 }

@@ -73,6 +73,7 @@ class OrderHandlers:
             note=request.note,
             actor=caller.actor,
             mode=caller.mode,
+            capture_when=messages.CAPTURES[request.capture],
         )
         return (await self._checkout.place(draft, call.outgoing_traceparent, record)).reply
 

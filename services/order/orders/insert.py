@@ -41,14 +41,14 @@ reserved AS (
     FROM locked JOIN required USING (product_id) WHERE p.product_id = locked.product_id),
 new AS MATERIALIZED (
   SELECT key, fingerprint, reply, order_id, customer_id, partner_id, currency, total, state, version, payment_id,
-         payment_state, method, reference, note, actor, mode, kind, event, traceparent, now
+         payment_state, method, capture_when, reference, note, actor, mode, kind, event, traceparent, now
     FROM settings CROSS JOIN unnest(
     %(keys)s::bytea[], %(fingerprints)s::bytea[], %(replies)s::bytea[], %(order_ids)s::text[], %(customers)s::text[],
     %(partners)s::text[], %(currencies)s::text[], %(totals)s::bigint[], %(states)s::text[], %(order_versions)s::int[],
-    %(payment_ids)s::text[], %(payment_states)s::text[], %(methods)s::text[], %(references)s::text[], %(notes)s::text[],
-    %(actors)s::text[], %(modes)s::text[], %(kinds)s::text[], %(events)s::bytea[], %(traceparents)s::text[], %(times)s::timestamptz[]
+    %(payment_ids)s::text[], %(payment_states)s::text[], %(methods)s::text[], %(captures)s::text[], %(references)s::text[],
+    %(notes)s::text[], %(actors)s::text[], %(modes)s::text[], %(kinds)s::text[], %(events)s::bytea[], %(traceparents)s::text[], %(times)s::timestamptz[]
   ) AS t(key, fingerprint, reply, order_id, customer_id, partner_id, currency, total, state, version, payment_id,
-         payment_state, method, reference, note, actor, mode, kind, event, traceparent, now)),
+         payment_state, method, capture_when, reference, note, actor, mode, kind, event, traceparent, now)),
 recorded AS (
   INSERT INTO idempotency (id, fingerprint, reply, created_at) SELECT key, fingerprint, reply, now FROM new),
 inserted AS (
@@ -62,8 +62,8 @@ lines AS (
     FROM unnest(%(line_orders)s::text[], %(line_numbers)s::int[], %(line_products)s::text[], %(line_titles)s::text[],
                 %(line_quantities)s::int[], %(line_prices)s::bigint[]) AS t(order_id, line, product_id, title, quantity, price)),
 payment AS (
-  INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, created_at, updated_at)
-  SELECT payment_id, order_id, method, total, currency, payment_state, now, now FROM new),
+  INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, capture_when, created_at, updated_at)
+  SELECT payment_id, order_id, method, total, currency, payment_state, capture_when, now, now FROM new),
 change AS (
   INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, mode, change,
                              changed_at)
@@ -150,6 +150,7 @@ def _orders(orders: Sequence[NewOrder]) -> dict[str, str]:
         "payment_ids": pg_arrays.names([p.payment_id for p in payments]),
         "payment_states": pg_arrays.names([p.state.value for p in payments]),
         "methods": pg_arrays.names([p.method for p in payments]),
+        "captures": pg_arrays.names([p.capture_when.value for p in payments]),
         "references": pg_arrays.texts([o.external_reference for o in orders]),
         "notes": pg_arrays.texts([o.note for o in orders]),
         "actors": pg_arrays.texts([o.actor for o in orders]),

@@ -20,7 +20,7 @@ from chassis.telemetry import tracing
 from chassis.telemetry.tracing import Tracer
 from services.order.domain.new_order import NewOrder
 from services.order.domain.order import Order
-from services.order.domain.payment import Payment
+from services.order.domain.payment import Capture, Payment, Refund
 from services.order.domain.states import FulfilmentState, OrderState, PaymentState
 from services.order.order_rows import LINES, within_bytes
 from services.order.orders import document, events, insert, update
@@ -74,8 +74,13 @@ _AGGREGATE = (
     "SELECT o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.reason, o.version, o.mode, o.events, "
     "o.fulfilment_state, "
     "p.payment_id, p.method, p.state AS payment_state, p.attempt, p.provider_contacted, "
-    "p.captured_minor, p.refunded_minor, p.failure_reason, p.failure_code "
-    "FROM orders o JOIN payments p ON p.payment_id = o.payment_id AND p.order_id = o.order_id"
+    "p.captured_minor, p.refunded_minor, p.failure_reason, p.failure_code, p.capture_when, p.provider_reference, "
+    "p.next_action, p.confirming, p.capture_minor, p.authorized_minor, p.charged_back_minor, p.refunding_minor, "
+    "p.refund_count, r.refund_id, r.amount_minor AS refund_minor "
+    "FROM orders o JOIN payments p ON p.payment_id = o.payment_id AND p.order_id = o.order_id "
+    # The next refund to make; the first condition spares most payments the look-up.
+    "LEFT JOIN LATERAL (SELECT refund_id, amount_minor FROM payment_refunds WHERE p.refunding_minor > 0 "
+    "AND payment_refunds.payment_id = p.payment_id AND state = 'PENDING' ORDER BY refund_id LIMIT 1) r ON true"
 )
 # any owner: for the payment worker
 _LIST_BY_PAYMENTS = Query(
@@ -97,9 +102,9 @@ _GET_UNITS = Query(
 
 
 @cache
-def _lock(kind: str) -> Query:
+def _lock(kind: str, which: str = "o.order_id = %(order_id)s") -> Query:
     return Query(
-        f"{_AGGREGATE} WHERE o.order_id = %(order_id)s AND {of_owner(kind, 'o')} FOR UPDATE OF o, p",
+        f"{_AGGREGATE} WHERE {which} AND {of_owner(kind, 'o')} FOR UPDATE OF o, p",
         "lock order",
     )
 
@@ -158,6 +163,12 @@ class OrderRepository:
         row = await tx.first(_lock(kind), order_id=order_id, owner=owner)
         return _order(row) if row else None
 
+    async def lock_by_payment(self, tx: Transaction, payment_id: str, caller: Identity) -> Order | None:
+        """As `lock`, by the id of the payment."""
+        kind, owner = owner_of(caller)
+        row = await tx.first(_lock(kind, "p.payment_id = %(payment_id)s"), payment_id=payment_id, owner=owner)
+        return _order(row) if row else None
+
     async def lock_units(self, tx: Transaction, order_id: str, caller: Identity) -> Order | None:
         """As `lock`, with what happened to the order's units."""
         order = await self.lock(tx, order_id, caller)
@@ -190,7 +201,9 @@ class OrderRepository:
         if updated:
             order.event_count += len(item.events)
             order.domain_events.clear()
-            order.releases_stock = False
+            order.payment.movements.clear()
+            order.releases_stock = order.wakes_worker = False
+            order.refund_change = None
         return updated
 
     async def _insert(self, batch: Sequence[OrderInsert]) -> Sequence[None]:
@@ -206,9 +219,9 @@ class OrderRepository:
         return [item.order.order_id in updated for item in batch]
 
     def _notified_by(self, batch: Sequence[OrderUpdate]) -> Sequence[Outbox | Queue]:
-        """The outbox by every change, for the feed too; the payment queue by an order that has ended."""
-        ended = any(item.order.releases_stock for item in batch)
-        return [self._outbox, self._payment_work] if ended else [self._outbox]
+        """The outbox by every change, for the feed too; the payment queue by those that give it work."""
+        awake = any(update.wakes_worker(item.order) for item in batch)
+        return [self._outbox, self._payment_work] if awake else [self._outbox]
 
 
 def _id_at(time: datetime) -> str:
@@ -229,6 +242,16 @@ def _order(row: Row) -> Order:
         refunded_minor=row.refunded_minor,
         failure_reason=row.failure_reason,
         failure_code=row.failure_code,
+        capture_when=Capture(row.capture_when),
+        reference=row.provider_reference,
+        next_action=row.next_action,
+        confirming=row.confirming,
+        capture_minor=row.capture_minor,
+        authorized_minor=row.authorized_minor,
+        charged_back_minor=row.charged_back_minor,
+        refunding_minor=row.refunding_minor,
+        refund_count=row.refund_count,
+        refund=Refund(row.refund_id, row.refund_minor) if row.refund_id else None,
     )
     return Order(
         order_id=row.order_id,

@@ -9,6 +9,7 @@ from weft.api.v1.event_pb2 import Event
 from chassis.storage import pg_arrays
 from chassis.storage.batching import NotBatchable
 from chassis.storage.database import Database, Query, Transaction
+from services.order.domain.changes import Step
 from services.order.domain.order import Order
 from services.order.orders import document
 
@@ -21,14 +22,22 @@ _UPDATE = Query(
 WITH settings AS MATERIALIZED (SELECT set_config('lock_timeout', %(lock_timeout)s, true)),
 new AS MATERIALIZED (
   SELECT order_id, state, payment_state, fulfilment_state, fulfilment, reason, version, new_events, actor, change, cause,
-         payment_id, captured, refunded, failure, code, releases, reverses, traceparent
+         payment_id, method, attempt, authorized, captured, refunded, charged_back, refunding, refund_count, to_capture,
+         confirming, reference, next_action, failure, code, refund_id, refund_amount, refund_state, refund_reason,
+         refund_return, releases, wakes, traceparent
     FROM settings CROSS JOIN unnest(
     %(order_ids)s::text[], %(states)s::text[], %(payment_states)s::text[], %(fulfilment_states)s::text[],
     %(fulfilments)s::jsonb[], %(reasons)s::text[], %(versions)s::int[], %(new_events)s::int[], %(actors)s::text[],
-    %(changes)s::text[], %(causes)s::text[], %(payment_ids)s::text[], %(captured)s::bigint[], %(refunded)s::bigint[],
-    %(failures)s::text[], %(codes)s::text[], %(releases)s::bool[], %(reverses)s::bool[], %(traceparents)s::text[]
+    %(changes)s::text[], %(causes)s::text[], %(payment_ids)s::text[], %(methods)s::text[], %(attempts)s::int[],
+    %(authorized)s::bigint[], %(captured)s::bigint[], %(refunded)s::bigint[], %(charged_back)s::bigint[],
+    %(refunding)s::bigint[], %(refund_counts)s::int[], %(to_capture)s::bigint[], %(confirming)s::bool[],
+    %(references)s::text[], %(next_actions)s::text[], %(failures)s::text[], %(codes)s::text[], %(refund_ids)s::text[],
+    %(refund_amounts)s::bigint[], %(refund_states)s::text[], %(refund_reasons)s::text[], %(refund_returns)s::text[],
+    %(releases)s::bool[], %(wakes)s::bool[], %(traceparents)s::text[]
   ) AS t(order_id, state, payment_state, fulfilment_state, fulfilment, reason, version, new_events, actor, change, cause,
-         payment_id, captured, refunded, failure, code, releases, reverses, traceparent)),
+         payment_id, method, attempt, authorized, captured, refunded, charged_back, refunding, refund_count, to_capture,
+         confirming, reference, next_action, failure, code, refund_id, refund_amount, refund_state, refund_reason,
+         refund_return, releases, wakes, traceparent)),
 locked AS MATERIALIZED (
   SELECT o.order_id FROM settings CROSS JOIN orders o WHERE o.order_id = ANY(%(order_ids)s::text[])
    ORDER BY o.order_id FOR NO KEY UPDATE OF o),
@@ -38,11 +47,31 @@ moved AS (
          events = o.events + new.new_events, updated_at = %(now)s
     FROM locked JOIN new USING (order_id) WHERE o.order_id = locked.order_id AND o.version = new.version - 1
   RETURNING new.order_id, new.state, new.payment_state, new.fulfilment_state, new.reason, new.version, new.actor, new.change,
-            new.cause, new.payment_id, new.captured, new.refunded, new.failure, new.code, new.releases, new.reverses, new.traceparent, o.customer_id, o.partner_id, o.mode),
+            new.cause, new.payment_id, new.method, new.attempt, new.authorized, new.captured, new.refunded, new.charged_back,
+            new.refunding, new.refund_count, new.to_capture, new.confirming, new.reference, new.next_action, new.failure,
+            new.code, new.refund_id, new.refund_amount, new.refund_state, new.refund_reason, new.refund_return, new.releases,
+            new.wakes, new.traceparent, o.customer_id, o.partner_id, o.mode, o.currency),
 paid AS (
-  UPDATE payments p SET state = moved.payment_state, captured_minor = moved.captured, refunded_minor = moved.refunded,
-         failure_reason = moved.failure, failure_code = moved.code, updated_at = %(now)s
-    FROM moved WHERE p.payment_id = moved.payment_id AND p.state <> moved.payment_state),
+  UPDATE payments p SET state = moved.payment_state, method = moved.method, attempt = moved.attempt,
+         provider_contacted = p.provider_contacted AND p.attempt = moved.attempt,
+         authorized_minor = moved.authorized, captured_minor = moved.captured, refunded_minor = moved.refunded,
+         charged_back_minor = moved.charged_back, refunding_minor = moved.refunding, refund_count = moved.refund_count,
+         capture_minor = moved.to_capture, confirming = moved.confirming, provider_reference = moved.reference,
+         next_action = moved.next_action, failure_reason = moved.failure, failure_code = moved.code, updated_at = %(now)s
+    FROM moved WHERE p.payment_id = moved.payment_id),
+booked AS (
+  INSERT INTO payment_movements (payment_id, order_id, kind, amount_minor, currency, attempt, provider_reference, created_at)
+  SELECT moved.payment_id, order_id, m.kind, m.amount, moved.currency, moved.attempt, m.reference, %(now)s
+    FROM unnest(%(movement_orders)s::text[], %(movement_kinds)s::text[], %(movement_amounts)s::bigint[],
+                %(movement_references)s::text[]) WITH ORDINALITY AS m(order_id, kind, amount, reference, n)
+         JOIN moved USING (order_id) ORDER BY m.n),
+refund AS (
+  INSERT INTO payment_refunds (refund_id, payment_id, order_id, amount_minor, state, reason, failure, return_id, actor,
+                               created_at, updated_at)
+  SELECT refund_id, payment_id, order_id, refund_amount, refund_state, refund_reason, '', refund_return, actor,
+         %(now)s, %(now)s FROM moved WHERE refund_id <> ''
+  ON CONFLICT (refund_id) DO UPDATE SET state = EXCLUDED.state, updated_at = EXCLUDED.updated_at,
+         failure = CASE EXCLUDED.state WHEN 'FAILED' THEN EXCLUDED.reason ELSE '' END),
 changed AS (
   INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, fulfilment_state, reason, actor,
                              mode, change, cause, changed_at)
@@ -63,7 +92,7 @@ released AS (
     FROM locked_products JOIN freed USING (product_id) WHERE p.product_id = locked_products.product_id),
 job AS (
   INSERT INTO payment_work (kind, payload, traceparent, due, created_at)
-  SELECT 'settle', convert_to(payment_id, 'UTF8'), traceparent, LEAST(%(now)s, now()), %(now)s FROM moved WHERE reverses)
+  SELECT 'settle', convert_to(payment_id, 'UTF8'), traceparent, LEAST(%(now)s, now()), %(now)s FROM moved WHERE wakes)
 SELECT order_id FROM moved
 """,
     "update orders",
@@ -111,7 +140,8 @@ async def update(tx: Transaction | Database, batch: Sequence[OrderUpdate], now: 
         raise NotBatchable
     # A transaction waits for a lock as long as any; a batch shares its statement, so it delays the others only briefly.
     lock_timeout = "400ms" if isinstance(tx, Database) else "3s"
-    values = {**_orders([item.order for item in batch]), **_events(batch)}
+    orders = [item.order for item in batch]
+    values = {**_orders(orders), **_money(orders), **_events(batch)}
     return {row.order_id for row in await tx.all(_UPDATE, now=now, lock_timeout=lock_timeout, **values)}
 
 
@@ -142,12 +172,44 @@ def _orders(orders: Sequence[Order]) -> dict[str, str]:
         "changes": pg_arrays.texts([o.change for o in orders]),
         "causes": pg_arrays.texts([o.cause for o in orders]),
         "payment_ids": pg_arrays.names([p.payment_id for p in payments]),
+        "methods": pg_arrays.names([p.method for p in payments]),
+        "attempts": pg_arrays.numbers([p.attempt for p in payments]),
+        "authorized": pg_arrays.numbers([p.authorized_minor for p in payments]),
+        "charged_back": pg_arrays.numbers([p.charged_back_minor for p in payments]),
+        "refunding": pg_arrays.numbers([p.refunding_minor for p in payments]),
+        "refund_counts": pg_arrays.numbers([p.refund_count for p in payments]),
+        "to_capture": pg_arrays.numbers([p.capture_minor for p in payments]),
+        "confirming": pg_arrays.names(["t" if p.confirming else "f" for p in payments]),
+        "references": pg_arrays.texts([p.reference for p in payments]),
+        "next_actions": pg_arrays.texts([p.next_action for p in payments]),
         "captured": pg_arrays.numbers([p.captured_minor for p in payments]),
         "refunded": pg_arrays.numbers([p.refunded_minor for p in payments]),
         "failures": pg_arrays.texts([p.failure_reason for p in payments]),
         "codes": pg_arrays.texts([p.failure_code for p in payments]),
         "releases": pg_arrays.names(["t" if o.releases_stock else "f" for o in orders]),
-        "reverses": pg_arrays.names(["t" if o.releases_stock and not o.payment.ended else "f" for o in orders]),
+        "wakes": pg_arrays.names(["t" if wakes_worker(o) else "f" for o in orders]),
+    }
+
+
+def wakes_worker(order: Order) -> bool:
+    """Whether a change has given the payment worker something to do."""
+    return order.wakes_worker and (order.refund_change is not None or order.next_step() is not Step.NONE)
+
+
+def _money(orders: Sequence[Order]) -> dict[str, str]:
+    """Rows of the ledger, and the refund of each order that began or ended: empty where none did."""
+    movements = [(order.order_id, movement) for order in orders for movement in order.payment.movements]
+    refunds = [order.refund_change for order in orders]
+    return {
+        "movement_orders": pg_arrays.names([order_id for order_id, _ in movements]),
+        "movement_kinds": pg_arrays.names([movement.kind.value for _, movement in movements]),
+        "movement_amounts": pg_arrays.numbers([movement.amount_minor for _, movement in movements]),
+        "movement_references": pg_arrays.texts([movement.reference for _, movement in movements]),
+        "refund_ids": pg_arrays.texts([r.refund.refund_id if r else "" for r in refunds]),
+        "refund_amounts": pg_arrays.numbers([r.refund.amount_minor if r else 0 for r in refunds]),
+        "refund_states": pg_arrays.texts([r.state.value if r else "" for r in refunds]),
+        "refund_reasons": pg_arrays.texts([r.reason if r else "" for r in refunds]),
+        "refund_returns": pg_arrays.texts([r.return_id if r else "" for r in refunds]),
     }
 
 

@@ -1,4 +1,4 @@
-"""The RPCs of payments."""
+"""The RPCs that read payments."""
 
 from weft.order.v1 import payment_pb2
 from weft.order.v1 import payment_service_pb2 as pb
@@ -8,16 +8,18 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.security import modes
 from chassis.storage.database import Row
+from services.order.domain.payment import refundable
 from services.order.domain.refusals import PaymentNotFound
 from services.order.messages import FAILURE_CODES, PAYMENT_STATES, timestamp
 from services.order.ownership import owner_of
 from services.order.payments.repository import PaymentRepository
 
+CAPTURE_MODES = {name.removeprefix("CAPTURE_MODE_"): number for name, number in payment_pb2.CaptureMode.items()}
 _NAMES = {number: name for name, number in PAYMENT_STATES.items()}
 
 
 class PaymentHandlers:
-    """weft.order.v1.PaymentService."""
+    """The part of weft.order.v1.PaymentService that reads."""
 
     def __init__(self, payments: PaymentRepository, pages: Pages) -> None:
         self._payments = payments
@@ -54,4 +56,10 @@ def to_message(row: Row) -> payment_pb2.Payment:
         create_time=timestamp(row.created_at),
         update_time=timestamp(row.updated_at),
         mode=modes.to_message(row.mode),
+        capture=CAPTURE_MODES[row.capture_when],
+        next_action=row.next_action,
+        authorized_minor=row.authorized_minor,
+        refunding_minor=row.refunding_minor,
+        charged_back_minor=row.charged_back_minor,
+        refundable_minor=refundable(row.state, row.captured_minor, row.refunded_minor, row.refunding_minor),
     )

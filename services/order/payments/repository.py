@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
 from chassis.security.identity import Identity
-from chassis.storage.database import Database, Query, Row
+from chassis.storage.database import Database, Query, Row, Transaction
 from services.order.ownership import of_owner, owner_of
 
 _FILTERS = {"after": "o.order_id < %(after)s", "states": "o.payment_state = ANY(%(states)s::text[])"}
@@ -25,7 +25,14 @@ SELECT payment_id FROM free
 )
 _COLUMNS = (
     "p.payment_id, p.order_id, p.amount_minor, p.currency, p.state, p.captured_minor, p.refunded_minor, p.failure_reason, "
-    "p.failure_code, p.created_at, p.updated_at, o.mode"
+    "p.failure_code, p.created_at, p.updated_at, o.mode, p.capture_when, p.next_action, p.authorized_minor, "
+    "p.refunding_minor, p.charged_back_minor"
+)
+# any owner: of a payment that the transaction has locked for its owner
+_GET_UPDATED = Query(
+    f"SELECT {_COLUMNS} FROM payments p JOIN orders o ON o.order_id = p.order_id "  # noqa: S608
+    "WHERE p.payment_id = %(payment_id)s",
+    "get payment",
 )
 
 
@@ -35,6 +42,17 @@ def _get(kind: str) -> Query:
         f"SELECT {_COLUMNS} FROM payments p JOIN orders o ON o.order_id = p.order_id "  # noqa: S608
         f"WHERE p.payment_id = %(payment_id)s AND {of_owner(kind, 'o')}",
         "get payment",
+    )
+
+
+@cache
+def _list_movements(kind: str) -> Query:
+    return Query(
+        "SELECT m.movement_id, m.kind, m.amount_minor, m.currency, m.provider_reference, m.attempt, m.created_at "  # noqa: S608
+        "FROM payment_movements m JOIN orders o ON o.order_id = m.order_id "
+        f"WHERE m.payment_id = %(payment_id)s AND m.movement_id > %(after)s AND {of_owner(kind, 'o')} "
+        "ORDER BY m.movement_id LIMIT %(limit)s",
+        "list movements",
     )
 
 
@@ -59,6 +77,17 @@ class PaymentRepository:
         """A payment, if it is the caller's."""
         kind, owner = owner_of(caller)
         return await self._database.first(_get(kind), payment_id=payment_id, owner=owner)
+
+    async def get_updated(self, tx: Transaction, payment_id: str) -> Row:
+        """A payment, as seen by a transaction that has changed it."""
+        return await tx.one(_GET_UPDATED, payment_id=payment_id)
+
+    async def list_movements(self, payment_id: str, caller: Identity, limit: int, after: int) -> Sequence[Row]:
+        """The movements of the caller's payment after one, oldest first."""
+        kind, owner = owner_of(caller)
+        return await self._database.all(
+            _list_movements(kind), payment_id=payment_id, owner=owner, limit=limit, after=after
+        )
 
     async def list(self, caller: Identity, limit: int, filters: Mapping[str, object]) -> Sequence[Row]:
         """The caller's payments, newest first. `filters`: `after` (an order's id) and `states`."""

@@ -6,13 +6,15 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Identity,
+    Index,
     Integer,
     Table,
     Text,
 )
 
 from chassis.queues import queue
-from chassis.storage import retention
+from chassis.storage import migrations, retention
 from services.order.metadata import metadata
 
 
@@ -39,11 +41,64 @@ payments = Table(
     Column("failure_code", Text, nullable=False, server_default=""),
     _time("created_at"),
     _time("updated_at"),
+    Column("capture_when", Text, nullable=False, server_default="AT_ONCE"),
+    # The provider's name of the charge, and where the payer must act.
+    Column("provider_reference", Text, nullable=False, server_default=""),
+    Column("next_action", Text, nullable=False, server_default=""),
+    # What was requested and is not done: that the provider goes on, a capture (0 for none), refunds.
+    Column("confirming", Boolean, nullable=False, server_default="false"),
+    Column("capture_minor", BigInteger, nullable=False, server_default="0"),
+    Column("refunding_minor", BigInteger, nullable=False, server_default="0"),
+    Column("refund_count", Integer, nullable=False, server_default="0"),
+    # These and the two sums above are those of payment_movements.
+    Column("authorized_minor", BigInteger, nullable=False, server_default="0"),
+    Column("charged_back_minor", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint(
+        "0 <= refunding_minor AND refunded_minor + refunding_minor <= captured_minor",
+        name="payments_refunds_within_captured",
+    ),
     CheckConstraint(
         "0 <= refunded_minor AND refunded_minor <= captured_minor AND captured_minor <= amount_minor",
         name="payments_amounts_in_order",
     ),
     postgresql_with={"fillfactor": "80"},
+    info={"owner": ("order_id",), **retention.keep("business records")},
+)
+
+# The ledger: appended to, never changed.
+payment_movements = Table(
+    "payment_movements",
+    metadata,
+    Column("payment_id", Text, primary_key=True),
+    Column("movement_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("order_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("provider_reference", Text, nullable=False),
+    _time("created_at"),
+    CheckConstraint("amount_minor > 0", name="payment_movements_amount_positive"),
+    info={"owner": ("order_id",), **retention.keep("business records"), **migrations.APPEND_ONLY},
+)
+
+payment_refunds = Table(
+    "payment_refunds",
+    metadata,
+    Column("refund_id", Text, primary_key=True),
+    Column("payment_id", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    # Why it was requested, and why the provider refused it.
+    Column("reason", Text, nullable=False),
+    Column("failure", Text, nullable=False),
+    # The return that it is for; empty for one that an operator requested.
+    Column("return_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    Index("payment_refunds_payment", "payment_id", "refund_id"),
     info={"owner": ("order_id",), **retention.keep("business records")},
 )
 

@@ -1,4 +1,4 @@
-"""The payment saga: authorize, confirm, capture; or, for an order that has ended, reverse.
+"""The payment saga: authorize, confirm, capture, refund; or, for an order that has ended, reverse.
 
 Each step is derived from the stored states, calls the provider with an idempotency key, and is written only if the order
 has not changed since. So a job may be delivered twice, to two workers concurrently, or again after a crash at any line,
@@ -8,15 +8,15 @@ and the money moves once.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import ParamSpec, TypeVar
 
 from weft_client.calls.breaker import Breaker, BreakerOpen
 
 from chassis.queues.queue import Job
 from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import Tracer
-from services.order.domain.order import Order, Step
-from services.order.domain.payment import Payment
-from services.order.domain.states import OrderState, PaymentState
+from services.order.domain.changes import Step
+from services.order.domain.order import Order
 from services.order.orders.repository import OrderRepository
 from services.order.payments.gateways.gateway import (
     Charge,
@@ -25,9 +25,14 @@ from services.order.payments.gateways.gateway import (
     GatewayTimeout,
     GatewayUnavailable,
 )
+from services.order.payments.outcomes import apply
 from services.order.payments.repository import PaymentRepository
 
 log = logger("payments")
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
+FIND = "find"
+"""The kind of a job that asks the provider for the charge, because it may have changed there."""
 ACTOR = "service:order"
 LOCKED_RETRY_DELAY = timedelta(seconds=0.5)
 _MAX_STEPS = 10
@@ -53,63 +58,100 @@ class PaymentWorker:
         self._tracer = tracer
 
     async def __call__(self, jobs: Sequence[Job]) -> None:
-        """Advance each payment as far as possible."""
-        by_id = {job.payload.decode(): job for job in jobs}
+        """Advance each payment as far as possible; jobs of the same payment together."""
+        by_id: dict[str, list[Job]] = {}
+        for job in jobs:
+            by_id.setdefault(job.payload.decode(), []).append(job)
         free = await self._payments.mark_contacted(sorted(by_id))
         orders = {order.payment.payment_id: order for order in await self._orders.list_by_payments(by_id)}
         for payment_id in orders.keys() - free:
-            by_id.pop(payment_id).retry("locked by another transaction", LOCKED_RETRY_DELAY)
+            for job in by_id.pop(payment_id):
+                job.retry("locked by another transaction", LOCKED_RETRY_DELAY)
         for payment_id in by_id.keys() - orders.keys():
-            by_id.pop(payment_id).dead("no such payment")
-        await asyncio.gather(*(self._settle(orders[payment_id], job) for payment_id, job in by_id.items()))
+            for job in by_id.pop(payment_id):
+                job.dead("no such payment")
+        await asyncio.gather(*(self._settle(orders[payment_id], same) for payment_id, same in by_id.items()))
 
-    async def _settle(self, order: Order, job: Job) -> None:
+    async def _settle(self, order: Order, jobs: Sequence[Job]) -> None:
         try:
-            with self._tracer.span("settle payment", parent=job.traceparent):
-                await self._advance(order, job)
+            with self._tracer.span("settle payment", parent=jobs[0].traceparent):
+                unfinished = await self._advance(order, find=any(job.kind == FIND for job in jobs))
+            for job in jobs if unfinished else ():
+                job.retry(unfinished)
         except (GatewayUnavailable, BreakerOpen):
-            job.defer("the provider is unavailable")
+            for job in jobs:
+                job.defer("the provider is unavailable")
         except GatewayTimeout:
-            job.retry("the provider did not respond")
+            for job in jobs:
+                job.retry("the provider did not respond")
         except Exception as error:
             # The failure of one payment does not fail its batch.
             log.warning("payment_failed", payment_id=order.payment.payment_id, cause=repr(error))
-            job.retry(type(error).__name__)
+            for job in jobs:
+                job.retry(type(error).__name__)
 
-    async def _advance(self, order: Order, job: Job) -> None:
+    async def _advance(self, order: Order, find: bool) -> str:
+        """Why another attempt is needed; empty if the payment needs nothing now."""
+        charge = await self._call(self._gateway.find, order.payment) if find else None
         for _ in range(_MAX_STEPS):
+            if charge is not None and apply(charge, order, ACTOR):
+                order, charge = await self._write(order, charge)
+                continue
             step = order.next_step()
             if step is Step.NONE:
-                return
+                return ""
+            if step is Step.REFUND:
+                order = await self._refund(order)
+                charge = None
+                continue
             charge = await self._take(step, order)
-            if not _apply(charge, order):
-                job.retry(f"the charge is {charge.state}")
-                return
-            if not await self._orders.update(order):
-                (order,) = await self._orders.list_by_payments([order.payment.payment_id])
-        job.retry("too many steps")
+            if not apply(charge, order, ACTOR):
+                return f"the charge is {charge.state}"
+            order, charge = await self._write(order, charge)
+        return "too many steps"
+
+    async def _write(self, order: Order, charge: Charge | None) -> tuple[Order, Charge | None]:
+        """The order and its charge, from which more may follow; if another change came first, the order as it is now."""
+        if await self._orders.update(order):
+            return order, charge
+        (order,) = await self._orders.list_by_payments([order.payment.payment_id])
+        return order, None
 
     async def _take(self, step: Step, order: Order) -> Charge:
         gateway, payment = self._gateway, order.payment
-        if step is Step.FIND:
-            return await self._call(gateway.find, payment)
         if step is Step.CAPTURE:
-            return await self._call(gateway.capture, payment)
+            return await self._call(gateway.capture, payment, payment.to_capture_minor)
         if step is Step.REVERSE:
             return await self._call(gateway.reverse, payment)
+        if step is Step.FIND:
+            charge = await self._call(gateway.find, payment)
+            # Repeated with its key, a call that never arrived takes effect, and one that did takes none.
+            return charge if charge.state is not ChargeState.UNKNOWN else await self._call(gateway.authorize, payment)
         try:
-            return await self._call(gateway.authorize, payment)
+            return await self._call(gateway.confirm if step is Step.CONFIRM else gateway.authorize, payment)
         except GatewayTimeout:
             order.wait(ACTOR)
             await self._orders.update(order)
             raise
 
-    async def _call(self, method: Callable[[Payment], Awaitable[Charge]], payment: Payment) -> Charge:
+    async def _refund(self, order: Order) -> Order:
+        refund = order.payment.refund
+        assert refund is not None, "the step is REFUND"
+        made = await self._call(self._gateway.refund, order.payment, refund)
+        if made.made:
+            order.settle_refund(made.reference, ACTOR)
+        else:
+            order.drop_refund(made.reason, ACTOR)
+        await self._orders.update(order)
+        (order,) = await self._orders.list_by_payments([order.payment.payment_id])
+        return order  # with the next refund, if there is one
+
+    async def _call(self, method: Callable[P, Awaitable[Answer]], *values: P.args, **named: P.kwargs) -> Answer:
         """Call the provider. Raises `BreakerOpen` if its circuit breaker is open."""
         breaker = self._breaker
         breaker.acquire()
         try:
-            charge = await method(payment)
+            answer = await method(*values, **named)
         except (GatewayTimeout, GatewayUnavailable):
             breaker.failed()
             raise
@@ -117,24 +159,4 @@ class PaymentWorker:
             breaker.cancelled()
             raise
         breaker.succeeded()
-        return charge
-
-
-def _apply(charge: Charge, order: Order) -> bool:
-    """Change the order as the charge says; False if the charge decides nothing yet."""
-    if order.open:
-        if charge.state is ChargeState.DECLINED:
-            order.fail(charge.reason, charge.code, ACTOR)
-        elif charge.state is ChargeState.CAPTURED and order.payment.state is PaymentState.AUTHORIZED:
-            order.capture(ACTOR)
-        elif charge.state in (ChargeState.AUTHORIZED, ChargeState.CAPTURED) and order.state is OrderState.PENDING:
-            order.confirm(ACTOR)
-        else:
-            return False
-    elif charge.state is ChargeState.REFUNDED:
-        order.refund(ACTOR)
-    elif charge.state in (ChargeState.VOIDED, ChargeState.DECLINED):
-        order.void(ACTOR)
-    else:
-        return False
-    return True
+        return answer

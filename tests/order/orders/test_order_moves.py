@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.order.domain.changes import OrderMoveRefused, Step
 from services.order.domain.new_order import NewOrder, OrderDraft
-from services.order.domain.order import Order, OrderMoveRefused, Step
+from services.order.domain.order import Order
 from services.order.domain.payment import FailureCode, Payment
 from services.order.domain.pricing import Line, Price
 from services.order.domain.product import Product
-from services.order.domain.refusals import OrderNotCancellable
+from services.order.domain.refusals import OrderNotCancellable, PaymentMethodRequired
 from services.order.domain.states import OrderState, PaymentState
 
 P, O = PaymentState, OrderState  # noqa: E741
@@ -49,13 +50,23 @@ def test_a_payment_is_authorized_confirmed_and_captured() -> None:
     assert emitted(one) == [("order.confirmed", "", 0), ("payment.captured", "", 500)]
 
 
-def test_a_declined_payment_cancels_the_order() -> None:
+def test_an_order_waits_for_another_method_after_a_decline() -> None:
     one = order()
     one.fail("insufficient funds", FailureCode.INSUFFICIENT_FUNDS, "service:order")
-    assert (one.state, one.payment.state, one.reason) == (O.CANCELLED, P.FAILED, "insufficient funds")
-    assert one.releases_stock
-    assert one.next_step() is Step.NONE
-    assert emitted(one) == [("payment.failed", "insufficient funds", 0), ("order.cancelled", "insufficient funds", 0)]
+    assert (one.state, one.payment.state, one.reason) == (O.PENDING, P.FAILED, "insufficient funds")
+    assert (one.releases_stock, one.next_step()) == (False, Step.NONE)
+    assert emitted(one) == [("payment.failed", "insufficient funds", 0)]
+    with pytest.raises(PaymentMethodRequired):
+        one.act("", "usr_1")
+    one.act("pm_sandbox_ok", "usr_1")
+    assert (one.payment.state, one.payment.idempotency_key, one.next_step()) == (P.PENDING, "pay_1/2", Step.AUTHORIZE)
+
+
+def test_an_order_whose_authorization_ends_before_its_goods_leave_is_cancelled() -> None:
+    one = order(O.CONFIRMED, P.AUTHORIZED)
+    one.fail("lapsed", FailureCode.DECLINED, "service:order")
+    assert (one.state, one.payment.state, one.releases_stock) == (O.CANCELLED, P.FAILED, True)
+    assert emitted(one) == [("payment.failed", "lapsed", 0), ("order.cancelled", "lapsed", 0)]
 
 
 def test_a_charge_without_a_response_is_looked_up_and_not_authorized_again() -> None:
@@ -78,7 +89,7 @@ def test_the_payment_of_a_cancelled_order_is_reversed(state: PaymentState) -> No
     one = order(O.PENDING if state in (P.PENDING, P.PROCESSING) else O.CONFIRMED, state)
     one.cancel("", "usr_1")
     assert (one.payment.state, one.next_step(), one.releases_stock) == (state, Step.REVERSE, True)
-    one.refund("service:order")
+    one.refund(500, "service:order")
     assert (one.payment.state, one.payment.captured_minor, one.payment.refunded_minor) == (P.REFUNDED, 500, 500)
     assert emitted(one)[-1] == ("payment.refunded", "", 500)
     assert one.next_step() is Step.NONE

@@ -6,10 +6,10 @@ from weft_client.calls.breaker import Breaker
 
 from chassis.queues.queue import Queue
 from chassis.storage.database import Query
-from services.order.domain.payment import Payment
+from services.order.domain.payment import Payment, Refund
 from services.order.orders.expiry import Expiry
 from services.order.orders.repository import OrderRepository
-from services.order.payments.gateways.gateway import Charge, GatewayUnavailable
+from services.order.payments.gateways.gateway import Charge, GatewayUnavailable, ProviderRefund
 from services.order.payments.gateways.sandbox import Sandbox
 from services.order.payments.repository import PaymentRepository
 from services.order.payments.worker import PaymentWorker
@@ -21,7 +21,7 @@ PENDING, CONFIRMED, CANCELLED, EXPIRED = (
     order_pb2.ORDER_STATE_CANCELLED,
     order_pb2.ORDER_STATE_EXPIRED,
 )
-NOT_ASKED, CAPTURED, REFUNDED, FAILED, VOIDED, PROCESSING, AUTHORIZED = (
+NOT_ASKED, CAPTURED, REFUNDED, FAILED, VOIDED, PROCESSING, AUTHORIZED, ACTION_REQUIRED, PARTIAL, CHARGED_BACK = (
     order_pb2.PAYMENT_STATE_PENDING,
     order_pb2.PAYMENT_STATE_CAPTURED,
     order_pb2.PAYMENT_STATE_REFUNDED,
@@ -29,6 +29,9 @@ NOT_ASKED, CAPTURED, REFUNDED, FAILED, VOIDED, PROCESSING, AUTHORIZED = (
     order_pb2.PAYMENT_STATE_VOIDED,
     order_pb2.PAYMENT_STATE_PROCESSING,
     order_pb2.PAYMENT_STATE_AUTHORIZED,
+    order_pb2.PAYMENT_STATE_ACTION_REQUIRED,
+    order_pb2.PAYMENT_STATE_PARTIALLY_REFUNDED,
+    order_pb2.PAYMENT_STATE_CHARGED_BACK,
 )
 
 
@@ -45,13 +48,19 @@ class Mortal(Sandbox):
     async def authorize(self, payment: Payment) -> Charge:
         return await self._die_around("authorize", super().authorize(payment))
 
-    async def capture(self, payment: Payment) -> Charge:
-        return await self._die_around("capture", super().capture(payment))
+    async def confirm(self, payment: Payment) -> Charge:
+        return await self._die_around("confirm", super().confirm(payment))
+
+    async def capture(self, payment: Payment, amount_minor: int) -> Charge:
+        return await self._die_around("capture", super().capture(payment, amount_minor))
+
+    async def refund(self, payment: Payment, refund: Refund) -> ProviderRefund:
+        return await self._die_around("refund", super().refund(payment, refund))
 
     async def reverse(self, payment: Payment) -> Charge:
         return await self._die_around("reverse", super().reverse(payment))
 
-    async def _die_around(self, name: str, call) -> Charge:
+    async def _die_around(self, name: str, call):
         if self.away:
             call.close()
             raise GatewayUnavailable
@@ -70,8 +79,8 @@ class Till:
     def __init__(self, shop: Shop) -> None:
         app = shop.app
         self.shop = shop
-        self.sandbox = Mortal(app.database, app.clock)
         self.queue = Queue(app.database, app.metadata.tables["payment_work"], app.clock, lease=30)
+        self.sandbox = Mortal(app.database, app.clock, self.queue)
         self.orders = OrderRepository(app.database, app.clock, app.outbox, self.queue, app.tracer)
         self.breaker = Breaker("payment provider", failures=2, first_pause_s=0.0)
         payments = PaymentRepository(app.database)

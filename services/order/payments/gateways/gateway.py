@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from services.order.domain.payment import FailureCode, Payment
+from services.order.domain.payment import FailureCode, Payment, Refund
 
 
 class ChargeState(StrEnum):
@@ -11,19 +11,37 @@ class ChargeState(StrEnum):
 
     UNKNOWN = "UNKNOWN"  # the provider has no such charge
     UNSETTLED = "UNSETTLED"  # received, not decided
+    ACTION_REQUIRED = "ACTION_REQUIRED"
     AUTHORIZED = "AUTHORIZED"
     DECLINED = "DECLINED"
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
-    REFUNDED = "REFUNDED"
+    REFUNDED = "REFUNDED"  # all that was captured
 
 
 class Charge(NamedTuple):
-    """A charge as the provider returns it; `reason` and `code` say why it was declined."""
+    """A charge as the provider returns it; `reason` and `code` say why it was declined.
+
+    `reference` is the provider's name of it, `next_action` the URL where the payer must act. The sums are in the smallest
+    unit of the payment's currency.
+    """
 
     state: ChargeState
     reason: str = ""
     code: FailureCode = FailureCode.DECLINED
+    reference: str = ""
+    next_action: str = ""
+    captured_minor: int = 0
+    refunded_minor: int = 0
+    charged_back_minor: int = 0
+
+
+class ProviderRefund(NamedTuple):
+    """A refund as the provider returns it. `reason` says why it was refused."""
+
+    made: bool
+    reference: str
+    reason: str = ""
 
 
 class GatewayTimeout(Exception):
@@ -35,20 +53,28 @@ class GatewayUnavailable(Exception):
 
 
 class Gateway(Protocol):
-    """A provider. Every method returns the charge as it is afterwards, or raises `GatewayTimeout` or `GatewayUnavailable`."""
+    """A provider. Every method raises `GatewayTimeout` or `GatewayUnavailable`; all but `refund` return the charge as it is then."""
 
     async def authorize(self, payment: Payment) -> Charge:
         """Reserve the amount."""
         ...
 
-    async def find(self, payment: Payment) -> Charge:
-        """The current charge; changes nothing."""
+    async def confirm(self, payment: Payment) -> Charge:
+        """Go on with a charge for which the payer has acted."""
         ...
 
-    async def capture(self, payment: Payment) -> Charge:
-        """Collect the authorized amount."""
+    async def find(self, payment: Payment) -> Charge:
+        """The current charge; moves no money."""
+        ...
+
+    async def capture(self, payment: Payment, amount_minor: int) -> Charge:
+        """Collect a part of the authorized amount, or all, and release the rest."""
+        ...
+
+    async def refund(self, payment: Payment, refund: Refund) -> ProviderRefund:
+        """Give back a part of what was captured."""
         ...
 
     async def reverse(self, payment: Payment) -> Charge:
-        """Void what is authorized, refund what is captured, and refuse a later `authorize`."""
+        """Void what is authorized, refund all that is captured, and refuse a later `authorize`."""
         ...

@@ -39,6 +39,18 @@ class CallerNotAllowed(failures.PermissionDenied):
         return self.metadata.get('callers', '')
 
 
+class CaptureExceedsAuthorized(failures.FailedPrecondition):
+    """More was to be captured than is authorized. Metadata: `authorized_minor`."""
+
+    reason = 'CAPTURE_EXCEEDS_AUTHORIZED'
+    domain = 'weft.order.v1'
+
+    @property
+    def authorized_minor(self) -> str:
+        """The metadata `authorized_minor`; empty where the service left it out."""
+        return self.metadata.get('authorized_minor', '')
+
+
 class ChangeNeedsVerification(failures.FailedPrecondition):
     """The `email` or `phone` of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification. Metadata: `field`."""
 
@@ -597,6 +609,52 @@ class PasswordTooCommon(failures.InvalidArgument):
     domain = 'weft.user.v1'
 
 
+class PaymentMethodRequired(failures.FailedPrecondition):
+    """The payment was declined and another method is needed. Metadata: `payment_id`."""
+
+    reason = 'PAYMENT_METHOD_REQUIRED'
+    domain = 'weft.order.v1'
+
+    @property
+    def payment_id(self) -> str:
+        """The metadata `payment_id`; empty where the service left it out."""
+        return self.metadata.get('payment_id', '')
+
+
+class PaymentNotCapturable(failures.FailedPrecondition):
+    """The payment is not authorized, or is being captured. Metadata: `payment_id`, `state`."""
+
+    reason = 'PAYMENT_NOT_CAPTURABLE'
+    domain = 'weft.order.v1'
+
+    @property
+    def payment_id(self) -> str:
+        """The metadata `payment_id`; empty where the service left it out."""
+        return self.metadata.get('payment_id', '')
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
+
+
+class PaymentNotConfirmable(failures.FailedPrecondition):
+    """The payment waits for no action, or the order waits for no payment. Metadata: `payment_id`, `state`."""
+
+    reason = 'PAYMENT_NOT_CONFIRMABLE'
+    domain = 'weft.order.v1'
+
+    @property
+    def payment_id(self) -> str:
+        """The metadata `payment_id`; empty where the service left it out."""
+        return self.metadata.get('payment_id', '')
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
+
+
 class PaymentNotFound(failures.NotFound):
     """The payment does not exist, or is not the caller's. Metadata: `payment_id`."""
 
@@ -607,6 +665,23 @@ class PaymentNotFound(failures.NotFound):
     def payment_id(self) -> str:
         """The metadata `payment_id`; empty where the service left it out."""
         return self.metadata.get('payment_id', '')
+
+
+class PaymentNotRefundable(failures.FailedPrecondition):
+    """Nothing was captured, or it goes back already. Metadata: `payment_id`, `state`."""
+
+    reason = 'PAYMENT_NOT_REFUNDABLE'
+    domain = 'weft.order.v1'
+
+    @property
+    def payment_id(self) -> str:
+        """The metadata `payment_id`; empty where the service left it out."""
+        return self.metadata.get('payment_id', '')
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
 
 
 class ProductInactive(failures.FailedPrecondition):
@@ -654,6 +729,18 @@ class RefreshTokenInvalid(failures.Unauthenticated):
 
     reason = 'REFRESH_TOKEN_INVALID'
     domain = 'weft.user.v1'
+
+
+class RefundExceedsCaptured(failures.FailedPrecondition):
+    """More was to be refunded than can be. Metadata: `refundable_minor`."""
+
+    reason = 'REFUND_EXCEEDS_CAPTURED'
+    domain = 'weft.order.v1'
+
+    @property
+    def refundable_minor(self) -> str:
+        """The metadata `refundable_minor`; empty where the service left it out."""
+        return self.metadata.get('refundable_minor', '')
 
 
 class RequestInvalid(failures.InvalidArgument):
@@ -841,6 +928,18 @@ class TooManyAttempts(failures.RateLimited):
     domain = 'weft.user.v1'
 
 
+class TooManyRefunds(failures.FailedPrecondition):
+    """The payment has as many refunds as a payment may have. Metadata: `limit`."""
+
+    reason = 'TOO_MANY_REFUNDS'
+    domain = 'weft.order.v1'
+
+    @property
+    def limit(self) -> str:
+        """The metadata `limit`; empty where the service left it out."""
+        return self.metadata.get('limit', '')
+
+
 class TooManyShipments(failures.FailedPrecondition):
     """The order has as many shipments as an order may have. Metadata: `limit`."""
 
@@ -978,6 +1077,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'AUTHORIZATION_REQUEST_INVALID'): AuthorizationRequestInvalid,
     ('weft.api.v1', 'BODY_TOO_LARGE'): BodyTooLarge,
     ('weft.api.v1', 'CALLER_NOT_ALLOWED'): CallerNotAllowed,
+    ('weft.order.v1', 'CAPTURE_EXCEEDS_AUTHORIZED'): CaptureExceedsAuthorized,
     ('weft.user.v1', 'CHANGE_NEEDS_VERIFICATION'): ChangeNeedsVerification,
     ('weft.user.v1', 'CLIENT_MODE_NOT_ALLOWED'): ClientModeNotAllowed,
     ('weft.user.v1', 'CLIENT_NOT_FOUND'): ClientNotFound,
@@ -1031,13 +1131,18 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'PASSKEY_LIMIT_REACHED'): PasskeyLimitReached,
     ('weft.user.v1', 'PASSKEY_NOT_FOUND'): PasskeyNotFound,
     ('weft.user.v1', 'PASSWORD_TOO_COMMON'): PasswordTooCommon,
+    ('weft.order.v1', 'PAYMENT_METHOD_REQUIRED'): PaymentMethodRequired,
+    ('weft.order.v1', 'PAYMENT_NOT_CAPTURABLE'): PaymentNotCapturable,
+    ('weft.order.v1', 'PAYMENT_NOT_CONFIRMABLE'): PaymentNotConfirmable,
     ('weft.order.v1', 'PAYMENT_NOT_FOUND'): PaymentNotFound,
+    ('weft.order.v1', 'PAYMENT_NOT_REFUNDABLE'): PaymentNotRefundable,
     ('weft.order.v1', 'PRODUCT_INACTIVE'): ProductInactive,
     ('weft.order.v1', 'PRODUCT_NOT_FOUND'): ProductNotFound,
     ('weft.api.v1', 'RATE_LIMITED'): failures.RateLimited,
     ('weft.api.v1', 'READER_TOO_SLOW'): ReaderTooSlow,
     ('weft.user.v1', 'REAUTHENTICATION_REQUIRED'): ReauthenticationRequired,
     ('weft.user.v1', 'REFRESH_TOKEN_INVALID'): RefreshTokenInvalid,
+    ('weft.order.v1', 'REFUND_EXCEEDS_CAPTURED'): RefundExceedsCaptured,
     ('weft.api.v1', 'REQUEST_INVALID'): RequestInvalid,
     ('weft.api.v1', 'RESOURCE_BUSY'): ResourceBusy,
     ('weft.api.v1', 'REVOCATIONS_UNAVAILABLE'): RevocationsUnavailable,
@@ -1057,6 +1162,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'TOKEN_MISSING'): TokenMissing,
     ('weft.api.v1', 'TOKEN_REVOKED'): TokenRevoked,
     ('weft.user.v1', 'TOO_MANY_ATTEMPTS'): TooManyAttempts,
+    ('weft.order.v1', 'TOO_MANY_REFUNDS'): TooManyRefunds,
     ('weft.order.v1', 'TOO_MANY_SHIPMENTS'): TooManyShipments,
     ('weft.api.v1', 'TOO_MANY_STREAMS'): TooManyStreams,
     ('weft.user.v1', 'TOTP_ENROLMENT_NOT_FOUND'): TotpEnrolmentNotFound,
@@ -1076,6 +1182,7 @@ __all__ = [
     'AuthorizationRequestInvalid',
     'BodyTooLarge',
     'CallerNotAllowed',
+    'CaptureExceedsAuthorized',
     'ChangeNeedsVerification',
     'ClientModeNotAllowed',
     'ClientNotFound',
@@ -1128,12 +1235,17 @@ __all__ = [
     'PasskeyLimitReached',
     'PasskeyNotFound',
     'PasswordTooCommon',
+    'PaymentMethodRequired',
+    'PaymentNotCapturable',
+    'PaymentNotConfirmable',
     'PaymentNotFound',
+    'PaymentNotRefundable',
     'ProductInactive',
     'ProductNotFound',
     'ReaderTooSlow',
     'ReauthenticationRequired',
     'RefreshTokenInvalid',
+    'RefundExceedsCaptured',
     'RequestInvalid',
     'ResourceBusy',
     'RevocationsUnavailable',
@@ -1153,6 +1265,7 @@ __all__ = [
     'TokenMissing',
     'TokenRevoked',
     'TooManyAttempts',
+    'TooManyRefunds',
     'TooManyShipments',
     'TooManyStreams',
     'TotpEnrolmentNotFound',

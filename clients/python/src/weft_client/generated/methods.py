@@ -53,6 +53,10 @@ ORDER_SERVICE_LIST_ORDER_EVENTS = Method('/weft.order.v1.OrderService/ListOrderE
 ORDER_SERVICE_WATCH_ORDERS = Method('/weft.order.v1.OrderService/WatchOrders', 'order', order_order_service_pb2.WatchOrdersRequest, order_order_service_pb2.WatchOrdersResponse, 300.0, repeatable=True, streaming=True, errors=('weft.order.v1/CURSOR_INVALID',))
 PAYMENT_SERVICE_GET_PAYMENT = Method('/weft.order.v1.PaymentService/GetPayment', 'order', order_payment_service_pb2.GetPaymentRequest, order_payment_pb2.Payment, 5.0, repeatable=True, errors=('weft.order.v1/PAYMENT_NOT_FOUND',))
 PAYMENT_SERVICE_LIST_PAYMENTS = Method('/weft.order.v1.PaymentService/ListPayments', 'order', order_payment_service_pb2.ListPaymentsRequest, order_payment_service_pb2.ListPaymentsResponse, 5.0, repeatable=True)
+PAYMENT_SERVICE_CONFIRM_PAYMENT = Method('/weft.order.v1.PaymentService/ConfirmPayment', 'order', order_payment_service_pb2.ConfirmPaymentRequest, order_payment_pb2.Payment, 10.0, keyed=True, errors=('weft.order.v1/PAYMENT_NOT_FOUND', 'weft.order.v1/PAYMENT_NOT_CONFIRMABLE', 'weft.order.v1/PAYMENT_METHOD_REQUIRED'))
+PAYMENT_SERVICE_CAPTURE_PAYMENT = Method('/weft.order.v1.PaymentService/CapturePayment', 'order', order_payment_service_pb2.CapturePaymentRequest, order_payment_pb2.Payment, 10.0, keyed=True, errors=('weft.order.v1/PAYMENT_NOT_FOUND', 'weft.order.v1/PAYMENT_NOT_CAPTURABLE', 'weft.order.v1/CAPTURE_EXCEEDS_AUTHORIZED'))
+PAYMENT_SERVICE_REFUND_PAYMENT = Method('/weft.order.v1.PaymentService/RefundPayment', 'order', order_payment_service_pb2.RefundPaymentRequest, order_payment_pb2.Payment, 10.0, keyed=True, errors=('weft.order.v1/PAYMENT_NOT_FOUND', 'weft.order.v1/PAYMENT_NOT_REFUNDABLE', 'weft.order.v1/REFUND_EXCEEDS_CAPTURED', 'weft.order.v1/TOO_MANY_REFUNDS'))
+PAYMENT_SERVICE_LIST_MOVEMENTS = Method('/weft.order.v1.PaymentService/ListMovements', 'order', order_payment_service_pb2.ListMovementsRequest, order_payment_service_pb2.ListMovementsResponse, 5.0, repeatable=True, errors=('weft.order.v1/PAYMENT_NOT_FOUND',))
 PRODUCT_SERVICE_CREATE_PRODUCT = Method('/weft.order.v1.ProductService/CreateProduct', 'order', order_product_service_pb2.CreateProductRequest, order_product_pb2.Product, 5.0, keyed=True)
 PRODUCT_SERVICE_GET_PRODUCT = Method('/weft.order.v1.ProductService/GetProduct', 'order', order_product_service_pb2.GetProductRequest, order_product_pb2.Product, 5.0, repeatable=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND',))
 PRODUCT_SERVICE_LIST_PRODUCTS = Method('/weft.order.v1.ProductService/ListProducts', 'order', order_product_service_pb2.ListProductsRequest, order_product_service_pb2.ListProductsResponse, 5.0, repeatable=True)
@@ -142,6 +146,10 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'orders.watch_orders': ORDER_SERVICE_WATCH_ORDERS,
     'payments.get_payment': PAYMENT_SERVICE_GET_PAYMENT,
     'payments.list_payments': PAYMENT_SERVICE_LIST_PAYMENTS,
+    'payments.confirm_payment': PAYMENT_SERVICE_CONFIRM_PAYMENT,
+    'payments.capture_payment': PAYMENT_SERVICE_CAPTURE_PAYMENT,
+    'payments.refund_payment': PAYMENT_SERVICE_REFUND_PAYMENT,
+    'payments.list_movements': PAYMENT_SERVICE_LIST_MOVEMENTS,
     'products.create_product': PRODUCT_SERVICE_CREATE_PRODUCT,
     'products.get_product': PRODUCT_SERVICE_GET_PRODUCT,
     'products.list_products': PRODUCT_SERVICE_LIST_PRODUCTS,

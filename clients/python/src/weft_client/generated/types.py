@@ -40,6 +40,10 @@ RoleName = Literal["CUSTOMER", "OPERATOR", "ADMIN"]
 """The role of a signed-in user. A token carries the lower-case name without its prefix in the claim `roles`."""
 
 
+CaptureModeName = Literal["AT_ONCE", "AT_SHIPMENT"]
+"""When the money of a payment is collected."""
+
+
 FulfilmentStateName = Literal["UNFULFILLED", "PARTIALLY_SHIPPED", "SHIPPED", "DELIVERED", "PARTIALLY_RETURNED", "RETURNED"]
 """State of the fulfilment of an order."""
 
@@ -390,6 +394,7 @@ class UserDict(TypedDict, total=False):
 
 __all__ = [
     'AuthorizeRequestDict',
+    'CaptureModeName',
     'ClientAuthenticationName',
     'ClientSettingsDict',
     'ConsentDecisionName',

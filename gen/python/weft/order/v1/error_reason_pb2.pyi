@@ -64,6 +64,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The order has no such shipment."""
     DELIVERY_EXCEEDS_SHIPMENT: _ErrorReason.ValueType  # 20
     """Fewer units of the product are on their way."""
+    PAYMENT_NOT_CONFIRMABLE: _ErrorReason.ValueType  # 21
+    """The payment waits for no action, or the order waits for no payment."""
+    PAYMENT_METHOD_REQUIRED: _ErrorReason.ValueType  # 22
+    """The payment was declined and another method is needed."""
+    PAYMENT_NOT_CAPTURABLE: _ErrorReason.ValueType  # 23
+    """The payment is not authorized, or is being captured."""
+    CAPTURE_EXCEEDS_AUTHORIZED: _ErrorReason.ValueType  # 24
+    """More was to be captured than is authorized."""
+    PAYMENT_NOT_REFUNDABLE: _ErrorReason.ValueType  # 25
+    """Nothing was captured, or it goes back already."""
+    REFUND_EXCEEDS_CAPTURED: _ErrorReason.ValueType  # 26
+    """More was to be refunded than can be."""
+    TOO_MANY_REFUNDS: _ErrorReason.ValueType  # 27
+    """The payment has as many refunds as a payment may have."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the order service failed. In `ErrorInfo.reason` with domain `weft.order.v1`."""
@@ -110,4 +124,18 @@ SHIPMENT_NOT_FOUND: ErrorReason.ValueType  # 19
 """The order has no such shipment."""
 DELIVERY_EXCEEDS_SHIPMENT: ErrorReason.ValueType  # 20
 """Fewer units of the product are on their way."""
+PAYMENT_NOT_CONFIRMABLE: ErrorReason.ValueType  # 21
+"""The payment waits for no action, or the order waits for no payment."""
+PAYMENT_METHOD_REQUIRED: ErrorReason.ValueType  # 22
+"""The payment was declined and another method is needed."""
+PAYMENT_NOT_CAPTURABLE: ErrorReason.ValueType  # 23
+"""The payment is not authorized, or is being captured."""
+CAPTURE_EXCEEDS_AUTHORIZED: ErrorReason.ValueType  # 24
+"""More was to be captured than is authorized."""
+PAYMENT_NOT_REFUNDABLE: ErrorReason.ValueType  # 25
+"""Nothing was captured, or it goes back already."""
+REFUND_EXCEEDS_CAPTURED: ErrorReason.ValueType  # 26
+"""More was to be refunded than can be."""
+TOO_MANY_REFUNDS: ErrorReason.ValueType  # 27
+"""The payment has as many refunds as a payment may have."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

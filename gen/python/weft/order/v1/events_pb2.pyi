@@ -79,7 +79,7 @@ Global___OrderConfirmed: _TypeAlias = OrderConfirmed  # noqa: Y015
 
 @_typing.final
 class OrderCancelled(_message.Message):
-    """`order.cancelled`: the order was cancelled, or its payment failed; its stock is released."""
+    """`order.cancelled`: the order was cancelled, or the authorization of its payment has ended; its stock is released."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -200,13 +200,119 @@ class PaymentRefunded(_message.Message):
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    REFUND_ID_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """Prefix `pay_`."""
+    order_id: _builtins.str
+    """Prefix `ord_`."""
+    refund_id: _builtins.str
+    """The refund that was requested; empty for the payment of an order that has ended. Prefix `ref_`."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Amount refunded."""
+
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        refund_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "order_id", b"order_id", "payment_id", b"payment_id", "refund_id", b"refund_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentRefunded: _TypeAlias = PaymentRefunded  # noqa: Y015
+
+@_typing.final
+class PaymentRefundFailed(_message.Message):
+    """`payment.refund_failed`: the provider refused a refund. What it was to give back can be refunded again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REFUND_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """Prefix `pay_`."""
+    order_id: _builtins.str
+    """Prefix `ord_`."""
+    refund_id: _builtins.str
+    """Prefix `ref_`."""
+    reason: _builtins.str
+    """Why, in the provider's words."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Amount that was not refunded."""
+
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        refund_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "order_id", b"order_id", "payment_id", b"payment_id", "reason", b"reason", "refund_id", b"refund_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentRefundFailed: _TypeAlias = PaymentRefundFailed  # noqa: Y015
+
+@_typing.final
+class PaymentActionRequired(_message.Message):
+    """`payment.action_required`: the payer must act before the provider decides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    NEXT_ACTION_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """Prefix `pay_`."""
+    order_id: _builtins.str
+    """Prefix `ord_`."""
+    next_action: _builtins.str
+    """Where the payer must act."""
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        next_action: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_action", b"next_action", "order_id", b"order_id", "payment_id", b"payment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentActionRequired: _TypeAlias = PaymentActionRequired  # noqa: Y015
+
+@_typing.final
+class PaymentChargedBack(_message.Message):
+    """`payment.charged_back`: the payer's bank has taken money back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """Prefix `pay_`."""
     order_id: _builtins.str
     """Prefix `ord_`."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """Amount refunded."""
+        """Amount taken back."""
 
     def __init__(
         self,
@@ -221,7 +327,39 @@ class PaymentRefunded(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PaymentRefunded: _TypeAlias = PaymentRefunded  # noqa: Y015
+Global___PaymentChargedBack: _TypeAlias = PaymentChargedBack  # noqa: Y015
+
+@_typing.final
+class PaymentChargeBackReversed(_message.Message):
+    """`payment.charge_back_reversed`: the payer's bank has given the money to us again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """Prefix `pay_`."""
+    order_id: _builtins.str
+    """Prefix `ord_`."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Amount that came back."""
+
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "order_id", b"order_id", "payment_id", b"payment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentChargeBackReversed: _TypeAlias = PaymentChargeBackReversed  # noqa: Y015
 
 @_typing.final
 class OrderShipped(_message.Message):

@@ -12,6 +12,7 @@ from google.rpc import status_pb2 as _status_pb2
 from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
 from weft.order.v1 import order_pb2 as _order_pb2
+from weft.order.v1 import payment_pb2 as _payment_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -92,6 +93,7 @@ class CreateOrderRequest(_message.Message):
     PAYMENT_METHOD_FIELD_NUMBER: _builtins.int
     EXTERNAL_REFERENCE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    CAPTURE_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The user who buys. A partner gives one of its own users; a signed-in user leaves it empty or gives `me`."""
     payment_method: _builtins.str
@@ -100,6 +102,8 @@ class CreateOrderRequest(_message.Message):
     """The caller's own identifier of the order. Unique among the orders of a partner."""
     note: _builtins.str
     """A note to store with the order."""
+    capture: _payment_pb2.CaptureMode.ValueType
+    """When the money is collected. Defaults to AT_ONCE."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.OrderLineInput]:
         """The products; lines of the same product are merged."""
@@ -112,10 +116,11 @@ class CreateOrderRequest(_message.Message):
         payment_method: _builtins.str = ...,
         external_reference: _builtins.str = ...,
         note: _builtins.str = ...,
+        capture: _payment_pb2.CaptureMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "external_reference", b"external_reference", "lines", b"lines", "note", b"note", "payment_method", b"payment_method"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture", b"capture", "customer_id", b"customer_id", "external_reference", b"external_reference", "lines", b"lines", "note", b"note", "payment_method", b"payment_method"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class PaymentServiceStub:
-    """Reads the payments of orders.
+    """Reads the payments of orders, and moves their money.
     """
 
     def __init__(self, channel):
@@ -46,10 +46,30 @@ class PaymentServiceStub:
                 request_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListPaymentsRequest.SerializeToString,
                 response_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListPaymentsResponse.FromString,
                 _registered_method=True)
+        self.ConfirmPayment = channel.unary_unary(
+                '/weft.order.v1.PaymentService/ConfirmPayment',
+                request_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ConfirmPaymentRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_payment__pb2.Payment.FromString,
+                _registered_method=True)
+        self.CapturePayment = channel.unary_unary(
+                '/weft.order.v1.PaymentService/CapturePayment',
+                request_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.CapturePaymentRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_payment__pb2.Payment.FromString,
+                _registered_method=True)
+        self.RefundPayment = channel.unary_unary(
+                '/weft.order.v1.PaymentService/RefundPayment',
+                request_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.RefundPaymentRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_payment__pb2.Payment.FromString,
+                _registered_method=True)
+        self.ListMovements = channel.unary_unary(
+                '/weft.order.v1.PaymentService/ListMovements',
+                request_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentServiceServicer:
-    """Reads the payments of orders.
+    """Reads the payments of orders, and moves their money.
     """
 
     def GetPayment(self, request, context):
@@ -61,6 +81,41 @@ class PaymentServiceServicer:
 
     def ListPayments(self, request, context):
         """Lists payments, newest first: users see their own, a partner its customers', an operator all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmPayment(self, request, context):
+        """Goes on with a payment after the payer has acted, or tries again with another method after a decline.
+
+        The provider is called after the response. An order waits for its payment until it expires.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CapturePayment(self, request, context):
+        """Has a payment with `capture` AT_SHIPMENT captured, in full or in part; what is not captured is released.
+
+        The provider is called after the response: the payment is then CAPTURED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefundPayment(self, request, context):
+        """Has a part of what was captured refunded, or all of the rest.
+
+        The amount is reserved before the response, so that refunds together never exceed what was captured. The provider is
+        called after it: `payment.refunded` or `payment.refund_failed` follows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMovements(self, request, context):
+        """Lists the movements of a payment's money, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,6 +134,26 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     request_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListPaymentsRequest.FromString,
                     response_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListPaymentsResponse.SerializeToString,
             ),
+            'ConfirmPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmPayment,
+                    request_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ConfirmPaymentRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_payment__pb2.Payment.SerializeToString,
+            ),
+            'CapturePayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.CapturePayment,
+                    request_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.CapturePaymentRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_payment__pb2.Payment.SerializeToString,
+            ),
+            'RefundPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundPayment,
+                    request_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.RefundPaymentRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_payment__pb2.Payment.SerializeToString,
+            ),
+            'ListMovements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMovements,
+                    request_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'weft.order.v1.PaymentService', rpc_method_handlers)
@@ -88,7 +163,7 @@ def add_PaymentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PaymentService:
-    """Reads the payments of orders.
+    """Reads the payments of orders, and moves their money.
     """
 
     @staticmethod
@@ -135,6 +210,114 @@ class PaymentService:
             '/weft.order.v1.PaymentService/ListPayments',
             weft_dot_order_dot_v1_dot_payment__service__pb2.ListPaymentsRequest.SerializeToString,
             weft_dot_order_dot_v1_dot_payment__service__pb2.ListPaymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.PaymentService/ConfirmPayment',
+            weft_dot_order_dot_v1_dot_payment__service__pb2.ConfirmPaymentRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_payment__pb2.Payment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CapturePayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.PaymentService/CapturePayment',
+            weft_dot_order_dot_v1_dot_payment__service__pb2.CapturePaymentRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_payment__pb2.Payment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefundPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.PaymentService/RefundPayment',
+            weft_dot_order_dot_v1_dot_payment__service__pb2.RefundPaymentRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_payment__pb2.Payment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMovements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.PaymentService/ListMovements',
+            weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsResponse.FromString,
             options,
             channel_credentials,
             insecure,

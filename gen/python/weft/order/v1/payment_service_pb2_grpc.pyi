@@ -14,16 +14,34 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PaymentServiceStub:
-    """Reads the payments of orders."""
+    """Reads the payments of orders, and moves their money."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetPayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.GetPaymentRequest, _payment_pb2.Payment]
     """Returns one payment."""
     ListPayments: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListPaymentsRequest, _payment_service_pb2.ListPaymentsResponse]
     """Lists payments, newest first: users see their own, a partner its customers', an operator all."""
+    ConfirmPayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ConfirmPaymentRequest, _payment_pb2.Payment]
+    """Goes on with a payment after the payer has acted, or tries again with another method after a decline.
+
+    The provider is called after the response. An order waits for its payment until it expires.
+    """
+    CapturePayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.CapturePaymentRequest, _payment_pb2.Payment]
+    """Has a payment with `capture` AT_SHIPMENT captured, in full or in part; what is not captured is released.
+
+    The provider is called after the response: the payment is then CAPTURED.
+    """
+    RefundPayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.RefundPaymentRequest, _payment_pb2.Payment]
+    """Has a part of what was captured refunded, or all of the rest.
+
+    The amount is reserved before the response, so that refunds together never exceed what was captured. The provider is
+    called after it: `payment.refunded` or `payment.refund_failed` follows.
+    """
+    ListMovements: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListMovementsRequest, _payment_service_pb2.ListMovementsResponse]
+    """Lists the movements of a payment's money, oldest first."""
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads the payments of orders."""
+    """Reads the payments of orders, and moves their money."""
 
     @_abc_1.abstractmethod
     def GetPayment(
@@ -40,5 +58,47 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_payment_service_pb2.ListPaymentsRequest, _abc.Awaitable[_payment_service_pb2.ListPaymentsResponse]],
     ) -> _abc.Awaitable[_payment_service_pb2.ListPaymentsResponse]:
         """Lists payments, newest first: users see their own, a partner its customers', an operator all."""
+
+    @_abc_1.abstractmethod
+    def ConfirmPayment(
+        self,
+        request: _payment_service_pb2.ConfirmPaymentRequest,
+        context: _aio.ServicerContext[_payment_service_pb2.ConfirmPaymentRequest, _abc.Awaitable[_payment_pb2.Payment]],
+    ) -> _abc.Awaitable[_payment_pb2.Payment]:
+        """Goes on with a payment after the payer has acted, or tries again with another method after a decline.
+
+        The provider is called after the response. An order waits for its payment until it expires.
+        """
+
+    @_abc_1.abstractmethod
+    def CapturePayment(
+        self,
+        request: _payment_service_pb2.CapturePaymentRequest,
+        context: _aio.ServicerContext[_payment_service_pb2.CapturePaymentRequest, _abc.Awaitable[_payment_pb2.Payment]],
+    ) -> _abc.Awaitable[_payment_pb2.Payment]:
+        """Has a payment with `capture` AT_SHIPMENT captured, in full or in part; what is not captured is released.
+
+        The provider is called after the response: the payment is then CAPTURED.
+        """
+
+    @_abc_1.abstractmethod
+    def RefundPayment(
+        self,
+        request: _payment_service_pb2.RefundPaymentRequest,
+        context: _aio.ServicerContext[_payment_service_pb2.RefundPaymentRequest, _abc.Awaitable[_payment_pb2.Payment]],
+    ) -> _abc.Awaitable[_payment_pb2.Payment]:
+        """Has a part of what was captured refunded, or all of the rest.
+
+        The amount is reserved before the response, so that refunds together never exceed what was captured. The provider is
+        called after it: `payment.refunded` or `payment.refund_failed` follows.
+        """
+
+    @_abc_1.abstractmethod
+    def ListMovements(
+        self,
+        request: _payment_service_pb2.ListMovementsRequest,
+        context: _aio.ServicerContext[_payment_service_pb2.ListMovementsRequest, _abc.Awaitable[_payment_service_pb2.ListMovementsResponse]],
+    ) -> _abc.Awaitable[_payment_service_pb2.ListMovementsResponse]:
+        """Lists the movements of a payment's money, oldest first."""
 
 def add_PaymentServiceServicer_to_server(servicer: PaymentServiceServicer, server: _aio.Server) -> None: ...

@@ -68,6 +68,7 @@ class Orders:
         customer_id: str | None = None,
         external_reference: str | None = None,
         note: str | None = None,
+        capture: types.CaptureModeName | order_payment_pb2.CaptureMode.ValueType | None = None,
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> order_order_pb2.Order:
@@ -83,6 +84,7 @@ class Orders:
             customer_id: The user who buys. A partner gives one of its own users; a signed-in user leaves it empty or gives `me`.
             external_reference: The caller's own identifier of the order. Unique among the orders of a partner.
             note: A note to store with the order.
+            capture: When the money is collected. Defaults to AT_ONCE.
             timeout: Seconds that the whole call may take; 10 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
@@ -101,6 +103,7 @@ class Orders:
             payment_method=payment_method,
             external_reference=arguments.plain(external_reference),
             note=arguments.plain(note),
+            capture=arguments.enum('CAPTURE_MODE_', capture),
         )
         return self._create_order(request, timeout, idempotency_key)
 
@@ -312,11 +315,15 @@ class Orders:
 
 
 class Payments:
-    """Reads the payments of orders."""
+    """Reads the payments of orders, and moves their money."""
 
     def __init__(self, connection: parts.Connection, auth: parts.Auth | None) -> None:
         self._get_payment = parts.Unary(connection, methods.PAYMENT_SERVICE_GET_PAYMENT, auth)
         self._list_payments = parts.Unary(connection, methods.PAYMENT_SERVICE_LIST_PAYMENTS, auth)
+        self._confirm_payment = parts.Unary(connection, methods.PAYMENT_SERVICE_CONFIRM_PAYMENT, auth)
+        self._capture_payment = parts.Unary(connection, methods.PAYMENT_SERVICE_CAPTURE_PAYMENT, auth)
+        self._refund_payment = parts.Unary(connection, methods.PAYMENT_SERVICE_REFUND_PAYMENT, auth)
+        self._list_movements = parts.Unary(connection, methods.PAYMENT_SERVICE_LIST_MOVEMENTS, auth)
 
     def get_payment(
         self,
@@ -360,6 +367,124 @@ class Payments:
             states=arguments.enums('PAYMENT_STATE_', states),
         )
         return parts.Pages(self._list_payments, request, 'payments', timeout)
+
+    def confirm_payment(
+        self,
+        *,
+        payment_id: str,
+        payment_method: str | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_payment_pb2.Payment:
+        """Goes on with a payment after the payer has acted, or tries again with another method after a decline.
+
+        The provider is called after the response. An order waits for its payment until it expires.
+
+        Args:
+            payment_id: Prefix `pay_`.
+            payment_method: Another token from the payment provider, where the last one was declined; otherwise empty.
+            timeout: Seconds that the whole call may take; 10 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            PaymentNotFound: The payment does not exist, or is not the caller's. Metadata: `payment_id`.
+            PaymentNotConfirmable: The payment waits for no action, or the order waits for no payment. Metadata: `payment_id`, `state`.
+            PaymentMethodRequired: The payment was declined and another method is needed. Metadata: `payment_id`.
+        """
+        request = order_payment_service_pb2.ConfirmPaymentRequest(
+            payment_id=payment_id,
+            payment_method=arguments.plain(payment_method),
+        )
+        return self._confirm_payment(request, timeout, idempotency_key)
+
+    def capture_payment(
+        self,
+        *,
+        payment_id: str,
+        amount_minor: int | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_payment_pb2.Payment:
+        """Has a payment with `capture` AT_SHIPMENT captured, in full or in part; what is not captured is released.
+
+        The provider is called after the response: the payment is then CAPTURED.
+
+        Args:
+            payment_id: Prefix `pay_`.
+            amount_minor: How much, in the currency of the payment; 0 for all that is authorized.
+            timeout: Seconds that the whole call may take; 10 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            PaymentNotFound: The payment does not exist, or is not the caller's. Metadata: `payment_id`.
+            PaymentNotCapturable: The payment is not authorized, or is being captured. Metadata: `payment_id`, `state`.
+            CaptureExceedsAuthorized: More was to be captured than is authorized. Metadata: `authorized_minor`.
+        """
+        request = order_payment_service_pb2.CapturePaymentRequest(
+            payment_id=payment_id,
+            amount_minor=arguments.plain(amount_minor),
+        )
+        return self._capture_payment(request, timeout, idempotency_key)
+
+    def refund_payment(
+        self,
+        *,
+        payment_id: str,
+        amount_minor: int | None = None,
+        reason: str | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_payment_pb2.Payment:
+        """Has a part of what was captured refunded, or all of the rest.
+
+        The amount is reserved before the response, so that refunds together never exceed what was captured. The provider is
+        called after it: `payment.refunded` or `payment.refund_failed` follows.
+
+        Args:
+            payment_id: Prefix `pay_`.
+            amount_minor: How much, in the currency of the payment; 0 for all that can still be refunded.
+            reason: Why, for the timeline of the order.
+            timeout: Seconds that the whole call may take; 10 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            PaymentNotFound: The payment does not exist, or is not the caller's. Metadata: `payment_id`.
+            PaymentNotRefundable: Nothing was captured, or it goes back already. Metadata: `payment_id`, `state`.
+            RefundExceedsCaptured: More was to be refunded than can be. Metadata: `refundable_minor`.
+            TooManyRefunds: The payment has as many refunds as a payment may have. Metadata: `limit`.
+        """
+        request = order_payment_service_pb2.RefundPaymentRequest(
+            payment_id=payment_id,
+            amount_minor=arguments.plain(amount_minor),
+            reason=arguments.plain(reason),
+        )
+        return self._refund_payment(request, timeout, idempotency_key)
+
+    def list_movements(
+        self,
+        *,
+        payment_id: str,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.Pages[order_payment_pb2.Movement, order_payment_service_pb2.ListMovementsResponse]:
+        """Lists the movements of a payment's money, oldest first.
+
+        Args:
+            payment_id: Prefix `pay_`.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            PaymentNotFound: The payment does not exist, or is not the caller's. Metadata: `payment_id`.
+        """
+        request = order_payment_service_pb2.ListMovementsRequest(
+            payment_id=payment_id,
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+        )
+        return parts.Pages(self._list_movements, request, 'movements', timeout)
 
 
 class Products:

@@ -21,6 +21,70 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _CaptureMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CaptureModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CaptureMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CAPTURE_MODE_UNSPECIFIED: _CaptureMode.ValueType  # 0
+    """As AT_ONCE."""
+    CAPTURE_MODE_AT_ONCE: _CaptureMode.ValueType  # 1
+    """As soon as the payment is authorized."""
+    CAPTURE_MODE_AT_SHIPMENT: _CaptureMode.ValueType  # 2
+    """With the first shipment, or by CapturePayment."""
+
+class CaptureMode(_CaptureMode, metaclass=_CaptureModeEnumTypeWrapper):
+    """When the money of a payment is collected."""
+
+CAPTURE_MODE_UNSPECIFIED: CaptureMode.ValueType  # 0
+"""As AT_ONCE."""
+CAPTURE_MODE_AT_ONCE: CaptureMode.ValueType  # 1
+"""As soon as the payment is authorized."""
+CAPTURE_MODE_AT_SHIPMENT: CaptureMode.ValueType  # 2
+"""With the first shipment, or by CapturePayment."""
+Global___CaptureMode: _TypeAlias = CaptureMode  # noqa: Y015
+
+class _MovementKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MovementKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MovementKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MOVEMENT_KIND_UNSPECIFIED: _MovementKind.ValueType  # 0
+    """Not used."""
+    MOVEMENT_KIND_AUTHORIZED: _MovementKind.ValueType  # 1
+    """Reserved with the payer's bank."""
+    MOVEMENT_KIND_VOIDED: _MovementKind.ValueType  # 2
+    """Released without being collected."""
+    MOVEMENT_KIND_CAPTURED: _MovementKind.ValueType  # 3
+    """Collected."""
+    MOVEMENT_KIND_REFUNDED: _MovementKind.ValueType  # 4
+    """Given back."""
+    MOVEMENT_KIND_CHARGED_BACK: _MovementKind.ValueType  # 5
+    """Taken back by the payer's bank."""
+    MOVEMENT_KIND_CHARGE_BACK_REVERSED: _MovementKind.ValueType  # 6
+    """Given to us again by the payer's bank."""
+
+class MovementKind(_MovementKind, metaclass=_MovementKindEnumTypeWrapper):
+    """What a movement is."""
+
+MOVEMENT_KIND_UNSPECIFIED: MovementKind.ValueType  # 0
+"""Not used."""
+MOVEMENT_KIND_AUTHORIZED: MovementKind.ValueType  # 1
+"""Reserved with the payer's bank."""
+MOVEMENT_KIND_VOIDED: MovementKind.ValueType  # 2
+"""Released without being collected."""
+MOVEMENT_KIND_CAPTURED: MovementKind.ValueType  # 3
+"""Collected."""
+MOVEMENT_KIND_REFUNDED: MovementKind.ValueType  # 4
+"""Given back."""
+MOVEMENT_KIND_CHARGED_BACK: MovementKind.ValueType  # 5
+"""Taken back by the payer's bank."""
+MOVEMENT_KIND_CHARGE_BACK_REVERSED: MovementKind.ValueType  # 6
+"""Given to us again by the payer's bank."""
+Global___MovementKind: _TypeAlias = MovementKind  # noqa: Y015
+
 class _PaymentFailureCode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -35,6 +99,14 @@ class _PaymentFailureCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pa
     """The provider does not know the payment method."""
     PAYMENT_FAILURE_CODE_DECLINED: _PaymentFailureCode.ValueType  # 3
     """The provider refused for another reason; `failure_reason` may say which."""
+    PAYMENT_FAILURE_CODE_METHOD_EXPIRED: _PaymentFailureCode.ValueType  # 4
+    """The payment method has expired."""
+    PAYMENT_FAILURE_CODE_METHOD_BLOCKED: _PaymentFailureCode.ValueType  # 5
+    """The payment method is blocked, for example reported as lost."""
+    PAYMENT_FAILURE_CODE_FRAUD_SUSPECTED: _PaymentFailureCode.ValueType  # 6
+    """The provider suspects fraud."""
+    PAYMENT_FAILURE_CODE_AUTHENTICATION_FAILED: _PaymentFailureCode.ValueType  # 7
+    """The payer did not prove who they are."""
 
 class PaymentFailureCode(_PaymentFailureCode, metaclass=_PaymentFailureCodeEnumTypeWrapper):
     """Why a payment failed. More values may be added: treat an unknown one as `DECLINED`."""
@@ -47,6 +119,14 @@ PAYMENT_FAILURE_CODE_METHOD_UNKNOWN: PaymentFailureCode.ValueType  # 2
 """The provider does not know the payment method."""
 PAYMENT_FAILURE_CODE_DECLINED: PaymentFailureCode.ValueType  # 3
 """The provider refused for another reason; `failure_reason` may say which."""
+PAYMENT_FAILURE_CODE_METHOD_EXPIRED: PaymentFailureCode.ValueType  # 4
+"""The payment method has expired."""
+PAYMENT_FAILURE_CODE_METHOD_BLOCKED: PaymentFailureCode.ValueType  # 5
+"""The payment method is blocked, for example reported as lost."""
+PAYMENT_FAILURE_CODE_FRAUD_SUSPECTED: PaymentFailureCode.ValueType  # 6
+"""The provider suspects fraud."""
+PAYMENT_FAILURE_CODE_AUTHENTICATION_FAILED: PaymentFailureCode.ValueType  # 7
+"""The payer did not prove who they are."""
 Global___PaymentFailureCode: _TypeAlias = PaymentFailureCode  # noqa: Y015
 
 @_typing.final
@@ -66,6 +146,12 @@ class Payment(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     FAILURE_CODE_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
+    CAPTURE_FIELD_NUMBER: _builtins.int
+    NEXT_ACTION_FIELD_NUMBER: _builtins.int
+    AUTHORIZED_MINOR_FIELD_NUMBER: _builtins.int
+    REFUNDING_MINOR_FIELD_NUMBER: _builtins.int
+    CHARGED_BACK_MINOR_FIELD_NUMBER: _builtins.int
+    REFUNDABLE_MINOR_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """Prefix `pay_`."""
     order_id: _builtins.str
@@ -82,6 +168,18 @@ class Payment(_message.Message):
     """Why the payment failed; otherwise unspecified."""
     mode: _mode_pb2.Mode.ValueType
     """The mode of the order."""
+    capture: Global___CaptureMode.ValueType
+    """When the money is collected."""
+    next_action: _builtins.str
+    """Where the payer must act, for example confirm the payment with their bank; otherwise empty. Then call ConfirmPayment."""
+    authorized_minor: _builtins.int
+    """Amount authorized, in the currency of `amount`; what is released or lapses is taken off."""
+    refunding_minor: _builtins.int
+    """Amount of the refunds that were requested and are not made yet, in the currency of `amount`."""
+    charged_back_minor: _builtins.int
+    """Amount that the payer's bank has taken back, in the currency of `amount`."""
+    refundable_minor: _builtins.int
+    """Amount that can still be refunded, in the currency of `amount`."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """The amount to pay."""
@@ -108,11 +206,63 @@ class Payment(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         failure_code: Global___PaymentFailureCode.ValueType = ...,
         mode: _mode_pb2.Mode.ValueType = ...,
+        capture: Global___CaptureMode.ValueType = ...,
+        next_action: _builtins.str = ...,
+        authorized_minor: _builtins.int = ...,
+        refunding_minor: _builtins.int = ...,
+        charged_back_minor: _builtins.int = ...,
+        refundable_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "captured_minor", b"captured_minor", "create_time", b"create_time", "failure_code", b"failure_code", "failure_reason", b"failure_reason", "mode", b"mode", "order_id", b"order_id", "payment_id", b"payment_id", "refunded_minor", b"refunded_minor", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "authorized_minor", b"authorized_minor", "capture", b"capture", "captured_minor", b"captured_minor", "charged_back_minor", b"charged_back_minor", "create_time", b"create_time", "failure_code", b"failure_code", "failure_reason", b"failure_reason", "mode", b"mode", "next_action", b"next_action", "order_id", b"order_id", "payment_id", b"payment_id", "refundable_minor", b"refundable_minor", "refunded_minor", b"refunded_minor", "refunding_minor", b"refunding_minor", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Payment: _TypeAlias = Payment  # noqa: Y015
+
+@_typing.final
+class Movement(_message.Message):
+    """A movement of money, as the ledger has it. Movements are added and never changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVEMENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    PROVIDER_REFERENCE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    movement_id: _builtins.str
+    """Its number in the ledger, as text; grows with time."""
+    kind: Global___MovementKind.ValueType
+    """What happened."""
+    provider_reference: _builtins.str
+    """The provider's name of the charge or of the refund."""
+    attempt: _builtins.int
+    """Which attempt with a payment method it belongs to, from 1."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """How much."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was written."""
+
+    def __init__(
+        self,
+        *,
+        movement_id: _builtins.str = ...,
+        kind: Global___MovementKind.ValueType = ...,
+        amount: _money_pb2.Money | None = ...,
+        provider_reference: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "attempt", b"attempt", "create_time", b"create_time", "kind", b"kind", "movement_id", b"movement_id", "provider_reference", b"provider_reference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Movement: _TypeAlias = Movement  # noqa: Y015

@@ -1,0 +1,60 @@
+"""What comes of a change of an order: the next step of its payment, events, and refunds."""
+
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+from typing import NamedTuple
+
+from services.order.domain.fulfilment import Quantities, Shipment
+from services.order.domain.payment import Refund
+
+
+class Step(Enum):
+    """The next call to the payment provider. `REVERSE`: void what is authorized, refund what is captured."""
+
+    AUTHORIZE = auto()
+    CONFIRM = auto()
+    FIND = auto()
+    CAPTURE = auto()
+    REFUND = auto()
+    REVERSE = auto()
+    NONE = auto()
+
+
+class OrderMoveRefused(Exception):
+    """The order has changed. Raised for code that acts on an older state, never for a caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """Something that happened to an order.
+
+    `amount_minor` is set where money moved, `code` where a payment failed, `url` where the payer must act, `refund_id` of a
+    refund, `shipment` and `units` where goods did.
+    """
+
+    type: str
+    reason: str = ""
+    amount_minor: int = 0
+    code: str = ""
+    url: str = ""
+    refund_id: str = ""
+    shipment: Shipment | None = None
+    units: Quantities = field(default_factory=dict)
+
+
+class RefundState(StrEnum):
+    """The contract's names without their prefix."""
+
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class RefundChange(NamedTuple):
+    """A refund that was requested, or what became of it. `reason` is why it was requested, or why it failed."""
+
+    refund: Refund
+    state: RefundState
+    reason: str = ""
+    actor: str = ""
+    return_id: str = ""
