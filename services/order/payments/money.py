@@ -4,6 +4,7 @@ Each changes the locked order and is answered; the payment worker then calls the
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from weft.order.v1 import payment_pb2
 from weft.order.v1 import payment_service_pb2 as pb
@@ -13,7 +14,9 @@ from chassis import ids
 from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
+from chassis.security.identity import Identity
 from chassis.storage.database import Database, Row
+from contract import Caller
 from services.order.domain.order import Order
 from services.order.domain.refusals import PaymentNotFound
 from services.order.messages import timestamp
@@ -38,8 +41,11 @@ class MoneyHandlers:
         self._clock = clock
 
     async def ConfirmPayment(self, request: pb.ConfirmPaymentRequest, call: Call) -> payment_pb2.Payment:
-        actor = call.caller.actor
-        return await self._change(request.payment_id, call, lambda order: order.act(request.payment_method, actor))
+        """An operator confirms only what they pay themselves."""
+        payer = replace(call.caller, kinds=call.caller.kinds - {Caller.OPERATOR})
+        return await self._change(
+            request.payment_id, call, lambda order: order.act(request.payment_method, payer.actor), payer
+        )
 
     async def CapturePayment(self, request: pb.CapturePaymentRequest, call: Call) -> payment_pb2.Payment:
         actor = call.caller.actor
@@ -64,9 +70,11 @@ class MoneyHandlers:
         movements, token = self._pages.split(page, rows, _movement, key="movement_id")
         return pb.ListMovementsResponse(movements=movements, next_page_token=token)
 
-    async def _change(self, payment_id: str, call: Call, change: Callable[[Order], None]) -> payment_pb2.Payment:
+    async def _change(
+        self, payment_id: str, call: Call, change: Callable[[Order], None], caller: Identity | None = None
+    ) -> payment_pb2.Payment:
         async with self._database.transaction() as tx:
-            order = await self._orders.lock_by_payment(tx, payment_id, call.caller)
+            order = await self._orders.lock_by_payment(tx, payment_id, caller or call.caller)
             if order is None:
                 raise PaymentNotFound(payment_id=payment_id)
             change(order)

@@ -50,7 +50,7 @@ def _list_movements(kind: str) -> Query:
     return Query(
         "SELECT m.movement_id, m.kind, m.amount_minor, m.currency, m.provider_reference, m.attempt, m.created_at "  # noqa: S608
         "FROM payment_movements m JOIN orders o ON o.order_id = m.order_id "
-        f"WHERE m.payment_id = %(payment_id)s AND m.movement_id > %(after)s AND {of_owner(kind, 'o')} "
+        f"WHERE m.payment_id = %(payment_id)s AND m.movement_id > %(after_movement)s AND {of_owner(kind, 'o')} "
         "ORDER BY m.movement_id LIMIT %(limit)s",
         "list movements",
     )
@@ -86,7 +86,7 @@ class PaymentRepository:
         """The movements of the caller's payment after one, oldest first."""
         kind, owner = owner_of(caller)
         return await self._database.all(
-            _list_movements(kind), payment_id=payment_id, owner=owner, limit=limit, after=after
+            _list_movements(kind), payment_id=payment_id, owner=owner, limit=limit, after_movement=after
         )
 
     async def list(self, caller: Identity, limit: int, filters: Mapping[str, object]) -> Sequence[Row]:

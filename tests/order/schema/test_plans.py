@@ -24,13 +24,16 @@ INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, stat
 SELECT payment_id, order_id, 'pm_sandbox_ok', 1, 'EUR', 'CAPTURED', now(), now() FROM orders;
 INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at, xid)
 SELECT order_id, 1, customer_id, partner_id, state, payment_state, '', '', now(), row_number() OVER ()::text::xid8 FROM orders;
+INSERT INTO payment_movements (payment_id, order_id, kind, amount_minor, currency, attempt, provider_reference, created_at)
+SELECT payment_id, order_id, 'CAPTURED', 1, 'EUR', 1, '', now() FROM payments;
+INSERT INTO payment_refunds SELECT 'ref_' || payment_id, payment_id, order_id, 1, 'SUCCEEDED', '', '', '', '', now(), now() FROM payments;
 ANALYZE
 """
 VALUES = {
     "owner": "usr_7", "order_ids": ["ord_00010000"], "owned": ["customer"], "owners": ["usr_7"], "order_id": "ord_00010000", "payment_id": "pay_00010000", "payment_ids": ["pay_00010000"], "releasing": ["ord_00010000"],
     "after": "ord_00010000", "states": ["CONFIRMED"], "customer_id": "usr_7", "external_reference": "ref 10000",
     "created_from": "2026-01-01", "first_id": "ord_00000000", "created_to": "2036-01-01", "last_id": "ord_99999999",
-    "after_version": 0, "limit": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "before": "2020-01-01",
+    "after_version": 0, "after_movement": 0, "limit": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "before": "2020-01-01",
 }  # fmt: skip
 KINDS = ("customer", "partner", "anyone")
 QUERIES: dict[str, Query] = {
@@ -46,12 +49,14 @@ QUERIES: dict[str, Query] = {
     "units": repository._GET_UNITS,
     **{f"timeline {k}": timeline._list(k) for k in KINDS},
     **{f"lock {k}": repository._lock(k) for k in KINDS},
+    **{f"lock by payment {k}": repository._lock(k, "p.payment_id = %(payment_id)s") for k in KINDS},
     **{f"list {k}": repository._list(k, frozenset()) for k in KINDS},
     **{f"list {k} after": repository._list(k, frozenset({"after"})) for k in KINDS},
     **{f"list {k} by reference": repository._list(k, frozenset({"external_reference"})) for k in KINDS},
     **{f"list {k} by time": repository._list(k, frozenset({"created_from", "created_to"})) for k in KINDS},
     **{f"watch {k}": feed._READ[k] for k in KINDS},
     **{f"payment {k}": payments._get(k) for k in KINDS},
+    **{f"movements {k}": payments._list_movements(k) for k in KINDS},
     **{f"payments {k}": payments._list(k, frozenset({"after"})) for k in KINDS},
 }
 
