@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     mail_from: str = "Weft <no-reply@weft.local>"
     sms_url: SecretStr = SecretStr("")
     sms_from: str = ""
+    stripe_key: SecretStr = SecretStr("")
+    stripe_webhook_secret: SecretStr = SecretStr("")
+    stripe_url: str = "https://api.stripe.com"
     serve: bool = True
     work: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -24,8 +24,9 @@ from services.order.orders.repository import OrderRepository
 from services.order.payments.gateways.sandbox import Sandbox
 from services.order.payments.handlers import PaymentHandlers
 from services.order.payments.money import MoneyHandlers
+from services.order.payments.provider_events import ProviderEventHandlers
 from services.order.payments.repository import PaymentRepository
-from services.order.payments.worker import PaymentWorker
+from services.order.payments.worker import PaymentWorker, Provider
 from services.order.products.catalogue import Catalogue
 from services.order.products.handlers import ProductHandlers
 from services.order.products.repository import ProductRepository
@@ -59,14 +60,36 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
         "weft.order.v1.PaymentService",
         PaymentHandlers(payments, pages),
         MoneyHandlers(database, payments, orders, pages, clock),
+        ProviderEventHandlers(database, work, clock, _event_secrets(app)),
     )
     sandbox = Sandbox(database, clock, work)
-    provider = Breaker("payment provider", failures=5, first_pause_s=1.0, max_pause_s=30.0)
-    worker = PaymentWorker(payments, orders, sandbox, provider, app.tracer)
-    app.add_worker(Worker(work, worker, breakers=[provider]))
+    test = Provider(sandbox, Breaker("sandbox", failures=5, first_pause_s=1.0, max_pause_s=30.0))
+    live = _live(app) or test
+    # No breaker pauses the queue: it serves two providers. A job whose provider is away is deferred.
+    app.add_worker(Worker(work, PaymentWorker(payments, orders, live, test, app.tracer)))
     app.schedule(2, sandbox.change_later, "charge-backs of the sandbox")
     app.schedule(60, Expiry(orders, clock).run, "expire orders")
     app.on_stop(feed.stop)
+
+
+def _live(app: App) -> Provider | None:
+    """The provider of orders in LIVE where a real one is set."""
+    if not app.settings.stripe_key.get_secret_value():
+        return None
+    from services.order.payments.gateways.stripe import Stripe  # its library takes 40 MB
+
+    settings = app.settings
+    gateway = Stripe(settings.stripe_key.get_secret_value(), settings.stripe_url, f"{settings.issuer}/")
+    app.on_stop(gateway.close)
+    return Provider(gateway, Breaker("stripe", failures=5, first_pause_s=1.0, max_pause_s=30.0))
+
+
+def _event_secrets(app: App) -> dict[str, bytes]:
+    """The secret of each provider whose events are received. The sandbox's follows from the data keys."""
+    secrets = {"sandbox": app.vault.derive("sandbox events")}
+    if secret := app.settings.stripe_webhook_secret.get_secret_value():
+        secrets["stripe"] = secret.encode()
+    return secrets
 
 
 if __name__ == "__main__":

@@ -93,3 +93,15 @@ class RefundExceedsCaptured(FailedPrecondition):
 
 class TooManyRefunds(FailedPrecondition):
     """The payment already has {limit} refunds."""
+
+
+class ProviderNotFound(NotFound):
+    """Events of {provider} are not received here."""
+
+
+class EventSignatureInvalid(InvalidArgument):
+    """The signature is missing, wrong or too old."""
+
+
+class EventMalformed(InvalidArgument):
+    """The body is not an event."""

@@ -1,5 +1,7 @@
 """Tables of payments."""
 
+from datetime import timedelta
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -11,11 +13,15 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    text,
 )
 
 from chassis.queues import queue
 from chassis.storage import migrations, retention
 from services.order.metadata import metadata
+
+EVENT_RETENTION = timedelta(days=90)
+"""Longer than any provider repeats an event."""
 
 
 def _time(name: str) -> Column[object]:
@@ -53,6 +59,8 @@ payments = Table(
     # These and the two sums above are those of payment_movements.
     Column("authorized_minor", BigInteger, nullable=False, server_default="0"),
     Column("charged_back_minor", BigInteger, nullable=False, server_default="0"),
+    # To find a payment by an event; the sandbox's references are not looked up.
+    Index("payments_reference", "provider_reference", postgresql_where=text("provider_reference LIKE 'pi\\_%'")),
     CheckConstraint(
         "0 <= refunding_minor AND refunded_minor + refunding_minor <= captured_minor",
         name="payments_refunds_within_captured",
@@ -100,6 +108,19 @@ payment_refunds = Table(
     _time("updated_at"),
     Index("payment_refunds_payment", "payment_id", "refund_id"),
     info={"owner": ("order_id",), **retention.keep("business records")},
+)
+
+provider_events = Table(
+    "provider_events",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    # Empty where the event is about nothing of ours.
+    Column("payment_id", Text, nullable=False),
+    _time("received_at"),
+    Index("provider_events_expiry", "received_at"),
+    info=retention.delete(retention.Expiry("received_at", EVENT_RETENTION)),
 )
 
 payment_work = queue.table("payment_work", metadata)

@@ -8,11 +8,12 @@ and the money moves once.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from weft_client.calls.breaker import Breaker, BreakerOpen
 
 from chassis.queues.queue import Job
+from chassis.security.modes import TEST
 from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import Tracer
 from services.order.domain.changes import Step
@@ -39,6 +40,27 @@ _MAX_STEPS = 10
 """More than any payment takes: a loop that does not end is a defect."""
 
 
+class Provider(NamedTuple):
+    """A payment provider, with the circuit breaker that guards it."""
+
+    gateway: Gateway
+    breaker: Breaker
+
+    async def call(self, method: Callable[P, Awaitable[Answer]], *values: P.args, **named: P.kwargs) -> Answer:
+        """Call a method of the gateway. Raises `BreakerOpen` if the circuit breaker is open."""
+        self.breaker.acquire()
+        try:
+            answer = await method(*values, **named)
+        except (GatewayTimeout, GatewayUnavailable):
+            self.breaker.failed()
+            raise
+        except BaseException:
+            self.breaker.cancelled()
+            raise
+        self.breaker.succeeded()
+        return answer
+
+
 class PaymentWorker:
     """The handler of the payment queue; the payload of a job is the id of a payment."""
 
@@ -46,15 +68,15 @@ class PaymentWorker:
         self,
         payments: PaymentRepository,
         orders: OrderRepository,
-        gateway: Gateway,
-        breaker: Breaker,
+        live: Provider,
+        test: Provider,
         tracer: Tracer,
     ) -> None:
-        """`breaker`: the circuit breaker of the provider; give it to the `Worker` too."""
+        """`live` and `test`: the providers of orders by their mode."""
         self._payments = payments
         self._orders = orders
-        self._gateway = gateway
-        self._breaker = breaker
+        self._live = live
+        self._test = test
         self._tracer = tracer
 
     async def __call__(self, jobs: Sequence[Job]) -> None:
@@ -92,7 +114,7 @@ class PaymentWorker:
 
     async def _advance(self, order: Order, find: bool) -> str:
         """Why another attempt is needed; empty if the payment needs nothing now."""
-        charge = await self._call(self._gateway.find, order.payment) if find else None
+        charge = await self._find(order) if find else None
         for _ in range(_MAX_STEPS):
             if charge is not None and apply(charge, order, ACTOR):
                 order, charge = await self._write(order, charge)
@@ -117,27 +139,32 @@ class PaymentWorker:
         (order,) = await self._orders.list_by_payments([order.payment.payment_id])
         return order, None
 
+    async def _find(self, order: Order) -> Charge:
+        provider = self._provider(order)
+        return await provider.call(provider.gateway.find, order.payment)
+
     async def _take(self, step: Step, order: Order) -> Charge:
-        gateway, payment = self._gateway, order.payment
+        provider = self._provider(order)
+        (gateway, _), payment, call = provider, order.payment, provider.call
         if step is Step.CAPTURE:
-            return await self._call(gateway.capture, payment, payment.to_capture_minor)
+            return await call(gateway.capture, payment, payment.to_capture_minor)
         if step is Step.REVERSE:
-            return await self._call(gateway.reverse, payment)
+            return await call(gateway.reverse, payment)
         if step is Step.FIND:
-            charge = await self._call(gateway.find, payment)
+            charge = await call(gateway.find, payment)
             # Repeated with its key, a call that never arrived takes effect, and one that did takes none.
-            return charge if charge.state is not ChargeState.UNKNOWN else await self._call(gateway.authorize, payment)
+            return charge if charge.state is not ChargeState.UNKNOWN else await call(gateway.authorize, payment)
         try:
-            return await self._call(gateway.confirm if step is Step.CONFIRM else gateway.authorize, payment)
+            return await call(gateway.confirm if step is Step.CONFIRM else gateway.authorize, payment)
         except GatewayTimeout:
             order.wait(ACTOR)
             await self._orders.update(order)
             raise
 
     async def _refund(self, order: Order) -> Order:
-        refund = order.payment.refund
+        provider, refund = self._provider(order), order.payment.refund
         assert refund is not None, "the step is REFUND"
-        made = await self._call(self._gateway.refund, order.payment, refund)
+        made = await provider.call(provider.gateway.refund, order.payment, refund)
         if made.made:
             order.settle_refund(made.reference, ACTOR)
         else:
@@ -146,17 +173,5 @@ class PaymentWorker:
         (order,) = await self._orders.list_by_payments([order.payment.payment_id])
         return order  # with the next refund, if there is one
 
-    async def _call(self, method: Callable[P, Awaitable[Answer]], *values: P.args, **named: P.kwargs) -> Answer:
-        """Call the provider. Raises `BreakerOpen` if its circuit breaker is open."""
-        breaker = self._breaker
-        breaker.acquire()
-        try:
-            answer = await method(*values, **named)
-        except (GatewayTimeout, GatewayUnavailable):
-            breaker.failed()
-            raise
-        except BaseException:
-            breaker.cancelled()
-            raise
-        breaker.succeeded()
-        return answer
+    def _provider(self, order: Order) -> Provider:
+        return self._test if order.mode == TEST else self._live

@@ -12,7 +12,7 @@ from services.order.orders.repository import OrderRepository
 from services.order.payments.gateways.gateway import Charge, GatewayUnavailable, ProviderRefund
 from services.order.payments.gateways.sandbox import Sandbox
 from services.order.payments.repository import PaymentRepository
-from services.order.payments.worker import PaymentWorker
+from services.order.payments.worker import PaymentWorker, Provider
 from tests.order.shop import Shop
 
 PENDING, CONFIRMED, CANCELLED, EXPIRED = (
@@ -84,7 +84,8 @@ class Till:
         self.orders = OrderRepository(app.database, app.clock, app.outbox, self.queue, app.tracer)
         self.breaker = Breaker("payment provider", failures=2, first_pause_s=0.0)
         payments = PaymentRepository(app.database)
-        self.worker = PaymentWorker(payments, self.orders, self.sandbox, self.breaker, app.tracer)
+        provider = Provider(self.sandbox, self.breaker)
+        self.worker = PaymentWorker(payments, self.orders, provider, provider, app.tracer)
         self.expiry = Expiry(self.orders, app.clock)
 
     async def run(self) -> int:

@@ -242,6 +242,20 @@ class EtagMismatch(failures.Aborted):
         return self.metadata.get('etag', '')
 
 
+class EventMalformed(failures.InvalidArgument):
+    """The body is signed, but is not an event."""
+
+    reason = 'EVENT_MALFORMED'
+    domain = 'weft.order.v1'
+
+
+class EventSignatureInvalid(failures.InvalidArgument):
+    """The signature is missing, wrong or too old."""
+
+    reason = 'EVENT_SIGNATURE_INVALID'
+    domain = 'weft.order.v1'
+
+
 class ExternalReferenceTaken(failures.AlreadyExists):
     """The partner already has an order with this external reference. Metadata: `external_reference`.
 
@@ -708,6 +722,18 @@ class ProductNotFound(failures.NotFound):
         return self.metadata.get('product_id', '')
 
 
+class ProviderNotFound(failures.NotFound):
+    """Events of this provider are not received here. Metadata: `provider`."""
+
+    reason = 'PROVIDER_NOT_FOUND'
+    domain = 'weft.order.v1'
+
+    @property
+    def provider(self) -> str:
+        """The metadata `provider`; empty where the service left it out."""
+        return self.metadata.get('provider', '')
+
+
 class ReaderTooSlow(failures.Unavailable):
     """The caller did not read its stream for 30 seconds; resume from the last cursor."""
 
@@ -1096,6 +1122,8 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'DELIVERY_EXCEEDS_SHIPMENT'): DeliveryExceedsShipment,
     ('weft.user.v1', 'EMAIL_TAKEN'): EmailTaken,
     ('weft.api.v1', 'ETAG_MISMATCH'): EtagMismatch,
+    ('weft.order.v1', 'EVENT_MALFORMED'): EventMalformed,
+    ('weft.order.v1', 'EVENT_SIGNATURE_INVALID'): EventSignatureInvalid,
     ('weft.order.v1', 'EXTERNAL_REFERENCE_TAKEN'): ExternalReferenceTaken,
     ('weft.user.v1', 'EXTERNAL_REFERENCE_TAKEN'): ExternalReferenceTaken,
     ('weft.api.v1', 'HEADERS_TOO_LARGE'): HeadersTooLarge,
@@ -1138,6 +1166,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'PAYMENT_NOT_REFUNDABLE'): PaymentNotRefundable,
     ('weft.order.v1', 'PRODUCT_INACTIVE'): ProductInactive,
     ('weft.order.v1', 'PRODUCT_NOT_FOUND'): ProductNotFound,
+    ('weft.order.v1', 'PROVIDER_NOT_FOUND'): ProviderNotFound,
     ('weft.api.v1', 'RATE_LIMITED'): failures.RateLimited,
     ('weft.api.v1', 'READER_TOO_SLOW'): ReaderTooSlow,
     ('weft.user.v1', 'REAUTHENTICATION_REQUIRED'): ReauthenticationRequired,
@@ -1201,6 +1230,8 @@ __all__ = [
     'DeliveryExceedsShipment',
     'EmailTaken',
     'EtagMismatch',
+    'EventMalformed',
+    'EventSignatureInvalid',
     'ExternalReferenceTaken',
     'HeadersTooLarge',
     'HttpMalformed',
@@ -1242,6 +1273,7 @@ __all__ = [
     'PaymentNotRefundable',
     'ProductInactive',
     'ProductNotFound',
+    'ProviderNotFound',
     'ReaderTooSlow',
     'ReauthenticationRequired',
     'RefreshTokenInvalid',

@@ -78,6 +78,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """More was to be refunded than can be."""
     TOO_MANY_REFUNDS: _ErrorReason.ValueType  # 27
     """The payment has as many refunds as a payment may have."""
+    PROVIDER_NOT_FOUND: _ErrorReason.ValueType  # 28
+    """Events of this provider are not received here."""
+    EVENT_SIGNATURE_INVALID: _ErrorReason.ValueType  # 29
+    """The signature is missing, wrong or too old."""
+    EVENT_MALFORMED: _ErrorReason.ValueType  # 30
+    """The body is signed, but is not an event."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the order service failed. In `ErrorInfo.reason` with domain `weft.order.v1`."""
@@ -138,4 +144,10 @@ REFUND_EXCEEDS_CAPTURED: ErrorReason.ValueType  # 26
 """More was to be refunded than can be."""
 TOO_MANY_REFUNDS: ErrorReason.ValueType  # 27
 """The payment has as many refunds as a payment may have."""
+PROVIDER_NOT_FOUND: ErrorReason.ValueType  # 28
+"""Events of this provider are not received here."""
+EVENT_SIGNATURE_INVALID: ErrorReason.ValueType  # 29
+"""The signature is missing, wrong or too old."""
+EVENT_MALFORMED: ErrorReason.ValueType  # 30
+"""The body is signed, but is not an event."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
 from weft.order.v1 import payment_pb2 as weft_dot_order_dot_v1_dot_payment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/payment_service.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18weft/api/v1/policy.proto\x1a\x19weft/order/v1/order.proto\x1a\x1bweft/order/v1/payment.proto\"`\n\x11GetPaymentRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\"\xaa\x01\n\x13ListPaymentsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12\x44\n\x06states\x18\x03 \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\"r\n\x14ListPaymentsResponse\x12\x32\n\x08payments\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.PaymentR\x08payments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf4\x01\n\x15\x43onfirmPaymentRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\x12\x8d\x01\n\x0epayment_method\x18\x02 \x01(\tBf\xbaH\x1er\x1c\x32\x1a^$|^pm_[A-Za-z0-9_]{1,96}$\x9a\xe7\x18\x41\x61 payment token: `pm_` and 1 to 96 letters, digits or underscoresR\rpaymentMethod\"\x97\x01\n\x15\x43\x61pturePaymentRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\x12\x31\n\x0c\x61mount_minor\x18\x02 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x0b\x61mountMinor\"\xb8\x01\n\x14RefundPaymentRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\x12\x31\n\x0c\x61mount_minor\x18\x02 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x0b\x61mountMinor\x12 \n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"\xb2\x01\n\x14ListMovementsRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\"v\n\x15ListMovementsResponse\x12\x35\n\tmovements\x18\x01 \x03(\x0b\x32\x17.weft.order.v1.MovementR\tmovements\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x95\t\n\x0ePaymentService\x12\x8f\x01\n\nGetPayment\x12 .weft.order.v1.GetPaymentRequest\x1a\x16.weft.order.v1.Payment\"G\x90\x02\x01\x8a\xe7\x18\x1f\x1a\npayment_idJ\x11PAYMENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/payments/{payment_id}\x12w\n\x0cListPayments\x12\".weft.order.v1.ListPaymentsRequest\x1a#.weft.order.v1.ListPaymentsResponse\"\x1e\x90\x02\x01\x8a\xe7\x18\x03\x1a\x01*\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/payments\x12\xe0\x01\n\x0e\x43onfirmPayment\x12$.weft.order.v1.ConfirmPaymentRequest\x1a\x16.weft.order.v1.Payment\"\x8f\x01\x8a\xe7\x18_\n\x02\x02\x03\x10\x06\x1a\npayment_id \x02*\x02\x08\n0\x02J\x11PAYMENT_NOT_FOUNDJ\x17PAYMENT_NOT_CONFIRMABLEJ\x17PAYMENT_METHOD_REQUIRED\x82\xd3\xe4\x93\x02&\"!/v1/payments/{payment_id}:confirm:\x01*\x12\xe1\x01\n\x0e\x43\x61pturePayment\x12$.weft.order.v1.CapturePaymentRequest\x1a\x16.weft.order.v1.Payment\"\x90\x01\x8a\xe7\x18`\n\x01\x04\x10\t\x1a\npayment_id \x02*\x02\x08\n0\x01J\x11PAYMENT_NOT_FOUNDJ\x16PAYMENT_NOT_CAPTURABLEJ\x1a\x43\x41PTURE_EXCEEDS_AUTHORIZED\x82\xd3\xe4\x93\x02&\"!/v1/payments/{payment_id}:capture:\x01*\x12\xed\x01\n\rRefundPayment\x12#.weft.order.v1.RefundPaymentRequest\x1a\x16.weft.order.v1.Payment\"\x9e\x01\x8a\xe7\x18o\n\x01\x04\x10\t\x1a\npayment_id \x02*\x02\x08\n0\x01J\x11PAYMENT_NOT_FOUNDJ\x16PAYMENT_NOT_REFUNDABLEJ\x17REFUND_EXCEEDS_CAPTUREDJ\x10TOO_MANY_REFUNDS\x82\xd3\xe4\x93\x02%\" /v1/payments/{payment_id}:refund:\x01*\x12\xad\x01\n\rListMovements\x12#.weft.order.v1.ListMovementsRequest\x1a$.weft.order.v1.ListMovementsResponse\"Q\x90\x02\x01\x8a\xe7\x18\x1f\x1a\npayment_idJ\x11PAYMENT_NOT_FOUND\x82\xd3\xe4\x93\x02%\x12#/v1/payments/{payment_id}/movements\x1a\x11\x8a\xe7\x18\r\n\x03\x02\x03\x04\x10\x08 \x01*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/payment_service.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x18weft/api/v1/policy.proto\x1a\x19weft/order/v1/order.proto\x1a\x1bweft/order/v1/payment.proto\"`\n\x11GetPaymentRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\"\xaa\x01\n\x13ListPaymentsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12\x44\n\x06states\x18\x03 \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\"r\n\x14ListPaymentsResponse\x12\x32\n\x08payments\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.PaymentR\x08payments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf4\x01\n\x15\x43onfirmPaymentRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\x12\x8d\x01\n\x0epayment_method\x18\x02 \x01(\tBf\xbaH\x1er\x1c\x32\x1a^$|^pm_[A-Za-z0-9_]{1,96}$\x9a\xe7\x18\x41\x61 payment token: `pm_` and 1 to 96 letters, digits or underscoresR\rpaymentMethod\"\x97\x01\n\x15\x43\x61pturePaymentRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\x12\x31\n\x0c\x61mount_minor\x18\x02 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x0b\x61mountMinor\"\xb8\x01\n\x14RefundPaymentRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\x12\x31\n\x0c\x61mount_minor\x18\x02 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x0b\x61mountMinor\x12 \n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"\xb2\x01\n\x14ListMovementsRequest\x12K\n\npayment_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tpaymentId\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\"v\n\x15ListMovementsResponse\x12\x35\n\tmovements\x18\x01 \x03(\x0b\x32\x17.weft.order.v1.MovementR\tmovements\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa6\x01\n\x1aHandleProviderEventRequest\x12R\n\x08provider\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH\x11r\x0f\x32\r^[a-z]{1,20}$\x9a\xe7\x18\x1a\x31 to 20 lower-case lettersR\x08provider\x12\x34\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyB\n\xe2\x41\x01\x02\x90\xe7\x18\x80\x80\x04R\x04\x62ody\"\x1d\n\x1bHandleProviderEventResponse2\xa2\x0b\n\x0ePaymentService\x12\x8f\x01\n\nGetPayment\x12 .weft.order.v1.GetPaymentRequest\x1a\x16.weft.order.v1.Payment\"G\x90\x02\x01\x8a\xe7\x18\x1f\x1a\npayment_idJ\x11PAYMENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/payments/{payment_id}\x12w\n\x0cListPayments\x12\".weft.order.v1.ListPaymentsRequest\x1a#.weft.order.v1.ListPaymentsResponse\"\x1e\x90\x02\x01\x8a\xe7\x18\x03\x1a\x01*\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/payments\x12\xe0\x01\n\x0e\x43onfirmPayment\x12$.weft.order.v1.ConfirmPaymentRequest\x1a\x16.weft.order.v1.Payment\"\x8f\x01\x8a\xe7\x18_\n\x02\x02\x03\x10\x06\x1a\npayment_id \x02*\x02\x08\n0\x02J\x11PAYMENT_NOT_FOUNDJ\x17PAYMENT_NOT_CONFIRMABLEJ\x17PAYMENT_METHOD_REQUIRED\x82\xd3\xe4\x93\x02&\"!/v1/payments/{payment_id}:confirm:\x01*\x12\xe1\x01\n\x0e\x43\x61pturePayment\x12$.weft.order.v1.CapturePaymentRequest\x1a\x16.weft.order.v1.Payment\"\x90\x01\x8a\xe7\x18`\n\x01\x04\x10\t\x1a\npayment_id \x02*\x02\x08\n0\x01J\x11PAYMENT_NOT_FOUNDJ\x16PAYMENT_NOT_CAPTURABLEJ\x1a\x43\x41PTURE_EXCEEDS_AUTHORIZED\x82\xd3\xe4\x93\x02&\"!/v1/payments/{payment_id}:capture:\x01*\x12\xed\x01\n\rRefundPayment\x12#.weft.order.v1.RefundPaymentRequest\x1a\x16.weft.order.v1.Payment\"\x9e\x01\x8a\xe7\x18o\n\x01\x04\x10\t\x1a\npayment_id \x02*\x02\x08\n0\x01J\x11PAYMENT_NOT_FOUNDJ\x16PAYMENT_NOT_REFUNDABLEJ\x17REFUND_EXCEEDS_CAPTUREDJ\x10TOO_MANY_REFUNDS\x82\xd3\xe4\x93\x02%\" /v1/payments/{payment_id}:refund:\x01*\x12\xad\x01\n\rListMovements\x12#.weft.order.v1.ListMovementsRequest\x1a$.weft.order.v1.ListMovementsResponse\"Q\x90\x02\x01\x8a\xe7\x18\x1f\x1a\npayment_idJ\x11PAYMENT_NOT_FOUND\x82\xd3\xe4\x93\x02%\x12#/v1/payments/{payment_id}/movements\x12\x8a\x02\n\x13HandleProviderEvent\x12).weft.order.v1.HandleProviderEventRequest\x1a*.weft.order.v1.HandleProviderEventResponse\"\x9b\x01\x8a\xe7\x18k\n\x01\x01 \x01\x30\x03:$A repeated event is known by its id.J\x12PROVIDER_NOT_FOUNDJ\x17\x45VENT_SIGNATURE_INVALIDJ\x0f\x45VENT_MALFORMED\x82\xd3\xe4\x93\x02&\"\x1e/v1/payments/events/{provider}:\x04\x62ody\x1a\x11\x8a\xe7\x18\r\n\x03\x02\x03\x04\x10\x08 \x01*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,6 +66,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMOVEMENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTMOVEMENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTMOVEMENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_HANDLEPROVIDEREVENTREQUEST'].fields_by_name['provider']._loaded_options = None
+  _globals['_HANDLEPROVIDEREVENTREQUEST'].fields_by_name['provider']._serialized_options = b'\342A\001\002\272H\021r\0172\r^[a-z]{1,20}$\232\347\030\0321 to 20 lower-case letters'
+  _globals['_HANDLEPROVIDEREVENTREQUEST'].fields_by_name['body']._loaded_options = None
+  _globals['_HANDLEPROVIDEREVENTREQUEST'].fields_by_name['body']._serialized_options = b'\342A\001\002\220\347\030\200\200\004'
   _globals['_PAYMENTSERVICE']._loaded_options = None
   _globals['_PAYMENTSERVICE']._serialized_options = b'\212\347\030\r\n\003\002\003\004\020\010 \001*\002\010\005'
   _globals['_PAYMENTSERVICE'].methods_by_name['GetPayment']._loaded_options = None
@@ -79,22 +84,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAYMENTSERVICE'].methods_by_name['RefundPayment']._serialized_options = b'\212\347\030o\n\001\004\020\t\032\npayment_id \002*\002\010\n0\001J\021PAYMENT_NOT_FOUNDJ\026PAYMENT_NOT_REFUNDABLEJ\027REFUND_EXCEEDS_CAPTUREDJ\020TOO_MANY_REFUNDS\202\323\344\223\002%\" /v1/payments/{payment_id}:refund:\001*'
   _globals['_PAYMENTSERVICE'].methods_by_name['ListMovements']._loaded_options = None
   _globals['_PAYMENTSERVICE'].methods_by_name['ListMovements']._serialized_options = b'\220\002\001\212\347\030\037\032\npayment_idJ\021PAYMENT_NOT_FOUND\202\323\344\223\002%\022#/v1/payments/{payment_id}/movements'
-  _globals['_GETPAYMENTREQUEST']._serialized_start=228
-  _globals['_GETPAYMENTREQUEST']._serialized_end=324
-  _globals['_LISTPAYMENTSREQUEST']._serialized_start=327
-  _globals['_LISTPAYMENTSREQUEST']._serialized_end=497
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=499
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=613
-  _globals['_CONFIRMPAYMENTREQUEST']._serialized_start=616
-  _globals['_CONFIRMPAYMENTREQUEST']._serialized_end=860
-  _globals['_CAPTUREPAYMENTREQUEST']._serialized_start=863
-  _globals['_CAPTUREPAYMENTREQUEST']._serialized_end=1014
-  _globals['_REFUNDPAYMENTREQUEST']._serialized_start=1017
-  _globals['_REFUNDPAYMENTREQUEST']._serialized_end=1201
-  _globals['_LISTMOVEMENTSREQUEST']._serialized_start=1204
-  _globals['_LISTMOVEMENTSREQUEST']._serialized_end=1382
-  _globals['_LISTMOVEMENTSRESPONSE']._serialized_start=1384
-  _globals['_LISTMOVEMENTSRESPONSE']._serialized_end=1502
-  _globals['_PAYMENTSERVICE']._serialized_start=1505
-  _globals['_PAYMENTSERVICE']._serialized_end=2678
+  _globals['_PAYMENTSERVICE'].methods_by_name['HandleProviderEvent']._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['HandleProviderEvent']._serialized_options = b'\212\347\030k\n\001\001 \0010\003:$A repeated event is known by its id.J\022PROVIDER_NOT_FOUNDJ\027EVENT_SIGNATURE_INVALIDJ\017EVENT_MALFORMED\202\323\344\223\002&\"\036/v1/payments/events/{provider}:\004body'
+  _globals['_GETPAYMENTREQUEST']._serialized_start=255
+  _globals['_GETPAYMENTREQUEST']._serialized_end=351
+  _globals['_LISTPAYMENTSREQUEST']._serialized_start=354
+  _globals['_LISTPAYMENTSREQUEST']._serialized_end=524
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=526
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=640
+  _globals['_CONFIRMPAYMENTREQUEST']._serialized_start=643
+  _globals['_CONFIRMPAYMENTREQUEST']._serialized_end=887
+  _globals['_CAPTUREPAYMENTREQUEST']._serialized_start=890
+  _globals['_CAPTUREPAYMENTREQUEST']._serialized_end=1041
+  _globals['_REFUNDPAYMENTREQUEST']._serialized_start=1044
+  _globals['_REFUNDPAYMENTREQUEST']._serialized_end=1228
+  _globals['_LISTMOVEMENTSREQUEST']._serialized_start=1231
+  _globals['_LISTMOVEMENTSREQUEST']._serialized_end=1409
+  _globals['_LISTMOVEMENTSRESPONSE']._serialized_start=1411
+  _globals['_LISTMOVEMENTSRESPONSE']._serialized_end=1529
+  _globals['_HANDLEPROVIDEREVENTREQUEST']._serialized_start=1532
+  _globals['_HANDLEPROVIDEREVENTREQUEST']._serialized_end=1698
+  _globals['_HANDLEPROVIDEREVENTRESPONSE']._serialized_start=1700
+  _globals['_HANDLEPROVIDEREVENTRESPONSE']._serialized_end=1729
+  _globals['_PAYMENTSERVICE']._serialized_start=1732
+  _globals['_PAYMENTSERVICE']._serialized_end=3174
 # @@protoc_insertion_point(module_scope)

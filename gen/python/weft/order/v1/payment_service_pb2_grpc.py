@@ -66,6 +66,11 @@ class PaymentServiceStub:
                 request_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsRequest.SerializeToString,
                 response_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsResponse.FromString,
                 _registered_method=True)
+        self.HandleProviderEvent = channel.unary_unary(
+                '/weft.order.v1.PaymentService/HandleProviderEvent',
+                request_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.HandleProviderEventRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.HandleProviderEventResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentServiceServicer:
@@ -121,6 +126,17 @@ class PaymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HandleProviderEvent(self, request, context):
+        """Receives an event of a payment provider, signed with the secret that is shared with it.
+
+        The signature is in the header `stripe-signature` or `sandbox-signature`: `t=<seconds>,v1=<hex>`, HMAC-SHA256 of
+        `<seconds>.<body>`, not older than five minutes. The event is stored before the response; then the charge is fetched from
+        the provider, so events may come early, late, twice and in any order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PaymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -153,6 +169,11 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.ListMovements,
                     request_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsRequest.FromString,
                     response_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsResponse.SerializeToString,
+            ),
+            'HandleProviderEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandleProviderEvent,
+                    request_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.HandleProviderEventRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.HandleProviderEventResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -318,6 +339,33 @@ class PaymentService:
             '/weft.order.v1.PaymentService/ListMovements',
             weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsRequest.SerializeToString,
             weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandleProviderEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.PaymentService/HandleProviderEvent',
+            weft_dot_order_dot_v1_dot_payment__service__pb2.HandleProviderEventRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_payment__service__pb2.HandleProviderEventResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,13 @@ class PaymentServiceStub:
     """
     ListMovements: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListMovementsRequest, _payment_service_pb2.ListMovementsResponse]
     """Lists the movements of a payment's money, oldest first."""
+    HandleProviderEvent: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.HandleProviderEventRequest, _payment_service_pb2.HandleProviderEventResponse]
+    """Receives an event of a payment provider, signed with the secret that is shared with it.
+
+    The signature is in the header `stripe-signature` or `sandbox-signature`: `t=<seconds>,v1=<hex>`, HMAC-SHA256 of
+    `<seconds>.<body>`, not older than five minutes. The event is stored before the response; then the charge is fetched from
+    the provider, so events may come early, late, twice and in any order.
+    """
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads the payments of orders, and moves their money."""
@@ -100,5 +107,18 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_payment_service_pb2.ListMovementsRequest, _abc.Awaitable[_payment_service_pb2.ListMovementsResponse]],
     ) -> _abc.Awaitable[_payment_service_pb2.ListMovementsResponse]:
         """Lists the movements of a payment's money, oldest first."""
+
+    @_abc_1.abstractmethod
+    def HandleProviderEvent(
+        self,
+        request: _payment_service_pb2.HandleProviderEventRequest,
+        context: _aio.ServicerContext[_payment_service_pb2.HandleProviderEventRequest, _abc.Awaitable[_payment_service_pb2.HandleProviderEventResponse]],
+    ) -> _abc.Awaitable[_payment_service_pb2.HandleProviderEventResponse]:
+        """Receives an event of a payment provider, signed with the secret that is shared with it.
+
+        The signature is in the header `stripe-signature` or `sandbox-signature`: `t=<seconds>,v1=<hex>`, HMAC-SHA256 of
+        `<seconds>.<body>`, not older than five minutes. The event is stored before the response; then the charge is fetched from
+        the provider, so events may come early, late, twice and in any order.
+        """
 
 def add_PaymentServiceServicer_to_server(servicer: PaymentServiceServicer, server: _aio.Server) -> None: ...

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
 from weft.order.v1 import payment_pb2 as weft_dot_order_dot_v1_dot_payment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/payment_service.proto\x12\rweft.order.v1\x1a\x19weft/order/v1/order.proto\x1a\x1bweft/order/v1/payment.proto\"2\n\x11GetPaymentRequest\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\"\x86\x01\n\x13ListPaymentsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x33\n\x06states\x18\x03 \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateR\x06states\"r\n\x14ListPaymentsResponse\x12\x32\n\x08payments\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.PaymentR\x08payments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"]\n\x15\x43onfirmPaymentRequest\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12%\n\x0epayment_method\x18\x02 \x01(\tR\rpaymentMethod\"Y\n\x15\x43\x61pturePaymentRequest\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12!\n\x0c\x61mount_minor\x18\x02 \x01(\x03R\x0b\x61mountMinor\"p\n\x14RefundPaymentRequest\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12!\n\x0c\x61mount_minor\x18\x02 \x01(\x03R\x0b\x61mountMinor\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"q\n\x14ListMovementsRequest\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"v\n\x15ListMovementsResponse\x12\x35\n\tmovements\x18\x01 \x03(\x0b\x32\x17.weft.order.v1.MovementR\tmovements\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x8a\x04\n\x0ePaymentService\x12K\n\nGetPayment\x12 .weft.order.v1.GetPaymentRequest\x1a\x16.weft.order.v1.Payment\"\x03\x90\x02\x01\x12\\\n\x0cListPayments\x12\".weft.order.v1.ListPaymentsRequest\x1a#.weft.order.v1.ListPaymentsResponse\"\x03\x90\x02\x01\x12N\n\x0e\x43onfirmPayment\x12$.weft.order.v1.ConfirmPaymentRequest\x1a\x16.weft.order.v1.Payment\x12N\n\x0e\x43\x61pturePayment\x12$.weft.order.v1.CapturePaymentRequest\x1a\x16.weft.order.v1.Payment\x12L\n\rRefundPayment\x12#.weft.order.v1.RefundPaymentRequest\x1a\x16.weft.order.v1.Payment\x12_\n\rListMovements\x12#.weft.order.v1.ListMovementsRequest\x1a$.weft.order.v1.ListMovementsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/payment_service.proto\x12\rweft.order.v1\x1a\x19google/api/httpbody.proto\x1a\x19weft/order/v1/order.proto\x1a\x1bweft/order/v1/payment.proto\"2\n\x11GetPaymentRequest\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\"\x86\x01\n\x13ListPaymentsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x33\n\x06states\x18\x03 \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateR\x06states\"r\n\x14ListPaymentsResponse\x12\x32\n\x08payments\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.PaymentR\x08payments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"]\n\x15\x43onfirmPaymentRequest\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12%\n\x0epayment_method\x18\x02 \x01(\tR\rpaymentMethod\"Y\n\x15\x43\x61pturePaymentRequest\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12!\n\x0c\x61mount_minor\x18\x02 \x01(\x03R\x0b\x61mountMinor\"p\n\x14RefundPaymentRequest\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12!\n\x0c\x61mount_minor\x18\x02 \x01(\x03R\x0b\x61mountMinor\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"q\n\x14ListMovementsRequest\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"v\n\x15ListMovementsResponse\x12\x35\n\tmovements\x18\x01 \x03(\x0b\x32\x17.weft.order.v1.MovementR\tmovements\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"b\n\x1aHandleProviderEventRequest\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x1d\n\x1bHandleProviderEventResponse2\xf8\x04\n\x0ePaymentService\x12K\n\nGetPayment\x12 .weft.order.v1.GetPaymentRequest\x1a\x16.weft.order.v1.Payment\"\x03\x90\x02\x01\x12\\\n\x0cListPayments\x12\".weft.order.v1.ListPaymentsRequest\x1a#.weft.order.v1.ListPaymentsResponse\"\x03\x90\x02\x01\x12N\n\x0e\x43onfirmPayment\x12$.weft.order.v1.ConfirmPaymentRequest\x1a\x16.weft.order.v1.Payment\x12N\n\x0e\x43\x61pturePayment\x12$.weft.order.v1.CapturePaymentRequest\x1a\x16.weft.order.v1.Payment\x12L\n\rRefundPayment\x12#.weft.order.v1.RefundPaymentRequest\x1a\x16.weft.order.v1.Payment\x12_\n\rListMovements\x12#.weft.order.v1.ListMovementsRequest\x1a$.weft.order.v1.ListMovementsResponse\"\x03\x90\x02\x01\x12l\n\x13HandleProviderEvent\x12).weft.order.v1.HandleProviderEventRequest\x1a*.weft.order.v1.HandleProviderEventResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,22 +40,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAYMENTSERVICE'].methods_by_name['ListPayments']._serialized_options = b'\220\002\001'
   _globals['_PAYMENTSERVICE'].methods_by_name['ListMovements']._loaded_options = None
   _globals['_PAYMENTSERVICE'].methods_by_name['ListMovements']._serialized_options = b'\220\002\001'
-  _globals['_GETPAYMENTREQUEST']._serialized_start=110
-  _globals['_GETPAYMENTREQUEST']._serialized_end=160
-  _globals['_LISTPAYMENTSREQUEST']._serialized_start=163
-  _globals['_LISTPAYMENTSREQUEST']._serialized_end=297
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=299
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=413
-  _globals['_CONFIRMPAYMENTREQUEST']._serialized_start=415
-  _globals['_CONFIRMPAYMENTREQUEST']._serialized_end=508
-  _globals['_CAPTUREPAYMENTREQUEST']._serialized_start=510
-  _globals['_CAPTUREPAYMENTREQUEST']._serialized_end=599
-  _globals['_REFUNDPAYMENTREQUEST']._serialized_start=601
-  _globals['_REFUNDPAYMENTREQUEST']._serialized_end=713
-  _globals['_LISTMOVEMENTSREQUEST']._serialized_start=715
-  _globals['_LISTMOVEMENTSREQUEST']._serialized_end=828
-  _globals['_LISTMOVEMENTSRESPONSE']._serialized_start=830
-  _globals['_LISTMOVEMENTSRESPONSE']._serialized_end=948
-  _globals['_PAYMENTSERVICE']._serialized_start=951
-  _globals['_PAYMENTSERVICE']._serialized_end=1473
+  _globals['_GETPAYMENTREQUEST']._serialized_start=137
+  _globals['_GETPAYMENTREQUEST']._serialized_end=187
+  _globals['_LISTPAYMENTSREQUEST']._serialized_start=190
+  _globals['_LISTPAYMENTSREQUEST']._serialized_end=324
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=326
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=440
+  _globals['_CONFIRMPAYMENTREQUEST']._serialized_start=442
+  _globals['_CONFIRMPAYMENTREQUEST']._serialized_end=535
+  _globals['_CAPTUREPAYMENTREQUEST']._serialized_start=537
+  _globals['_CAPTUREPAYMENTREQUEST']._serialized_end=626
+  _globals['_REFUNDPAYMENTREQUEST']._serialized_start=628
+  _globals['_REFUNDPAYMENTREQUEST']._serialized_end=740
+  _globals['_LISTMOVEMENTSREQUEST']._serialized_start=742
+  _globals['_LISTMOVEMENTSREQUEST']._serialized_end=855
+  _globals['_LISTMOVEMENTSRESPONSE']._serialized_start=857
+  _globals['_LISTMOVEMENTSRESPONSE']._serialized_end=975
+  _globals['_HANDLEPROVIDEREVENTREQUEST']._serialized_start=977
+  _globals['_HANDLEPROVIDEREVENTREQUEST']._serialized_end=1075
+  _globals['_HANDLEPROVIDEREVENTRESPONSE']._serialized_start=1077
+  _globals['_HANDLEPROVIDEREVENTRESPONSE']._serialized_end=1106
+  _globals['_PAYMENTSERVICE']._serialized_start=1109
+  _globals['_PAYMENTSERVICE']._serialized_end=1741
 # @@protoc_insertion_point(module_scope)
