@@ -98,7 +98,8 @@ def _route(method: Method, route: Route) -> Iterator[str]:
     if not _PATH.fullmatch(route.path):
         yield f"{method.full_name} has the path {route.path}: write it as `/v1/things/{{thing_id}}:verb`."
     custom = re.search(r":([a-z]+)[A-Za-z]*$", route.path)
-    if custom and not method.name.lower().startswith(custom[1]):
+    # A list of a part of a collection has the part's name instead: `/v1/payments:discrepancies`.
+    if custom and not method.name.lower().startswith((custom[1], f"list{custom[1]}")):
         yield f"{method.full_name} has the custom verb `:{custom[1]}`: begin the method's name with it."
 
 

@@ -30,6 +30,9 @@ from services.order.payments.worker import PaymentWorker, Provider
 from services.order.products.catalogue import Catalogue
 from services.order.products.handlers import ProductHandlers
 from services.order.products.repository import ProductRepository
+from services.order.reconciliation.handlers import ReconciliationHandlers
+from services.order.reconciliation.reconciliation import Reconciliation, Source
+from services.order.reconciliation.repository import ReconciliationRepository
 from services.order.timeline.handlers import TimelineHandlers
 from services.order.timeline.repository import TimelineRepository
 
@@ -44,6 +47,7 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     products = ProductRepository(database)
     orders = OrderRepository(database, clock, app.outbox, work, app.tracer)
     payments = PaymentRepository(database)
+    reconciliations = ReconciliationRepository(database)
     checkout = Checkout(Catalogue(products), orders, clock)
     feed = Feed(database)
     streams = OrderStreams(feed, Cursors(app.vault.derive("watch cursors")), clock, heartbeat_interval)
@@ -60,6 +64,7 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
         "weft.order.v1.PaymentService",
         PaymentHandlers(payments, pages),
         MoneyHandlers(database, payments, orders, pages, clock),
+        ReconciliationHandlers(reconciliations, pages),
         ProviderEventHandlers(database, work, clock, _event_secrets(app)),
     )
     sandbox = Sandbox(database, clock, work)
@@ -67,6 +72,10 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     live = _live(app) or test
     # No breaker pauses the queue: it serves two providers. A job whose provider is away is deferred.
     app.add_worker(Worker(work, PaymentWorker(payments, orders, live, test, app.tracer)))
+    sources = {"sandbox": Source(sandbox, ["TEST"] if live is not test else ["TEST", "LIVE"])}
+    if live is not test:
+        sources["stripe"] = Source(live.gateway, ["LIVE"])
+    app.schedule(600, Reconciliation(reconciliations, sources, clock).run, "reconcile payments")
     app.schedule(2, sandbox.change_later, "charge-backs of the sandbox")
     app.schedule(60, Expiry(orders, clock).run, "expire orders")
     app.on_stop(feed.stop)

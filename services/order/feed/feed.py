@@ -58,7 +58,8 @@ _READ = {
 # any owner: a position says nothing of the change
 _GET_NEWEST = Query(
     "SELECT xid::text, seq, changed_at FROM order_changes WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
-    "ORDER BY xid DESC, seq DESC LIMIT 1",
+    # The bare name would be the text, whose order is another.
+    "ORDER BY order_changes.xid DESC, seq DESC LIMIT 1",
     "get newest change",
 )
 # any owner: a cursor is signed for its owner

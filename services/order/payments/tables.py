@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Identity,
     Index,
@@ -22,6 +23,9 @@ from services.order.metadata import metadata
 
 EVENT_RETENTION = timedelta(days=90)
 """Longer than any provider repeats an event."""
+
+DISCREPANCY_RETENTION = timedelta(days=400)
+"""Of a difference that is resolved; one that is not is kept."""
 
 
 def _time(name: str) -> Column[object]:
@@ -121,6 +125,45 @@ provider_events = Table(
     _time("received_at"),
     Index("provider_events_expiry", "received_at"),
     info=retention.delete(retention.Expiry("received_at", EVENT_RETENTION)),
+)
+
+# One row for each day and provider: who has it compares, and another one takes over where it died.
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("charges", Integer, nullable=False, server_default="0"),
+    Column("differences", Integer, nullable=False, server_default="0"),
+    _time("started_at"),
+    Column("finished_at", DateTime(timezone=True)),
+    Index("reconciliations_expiry", "started_at"),
+    info=retention.delete(retention.Expiry("started_at", DISCREPANCY_RETENTION)),
+)
+
+payment_discrepancies = Table(
+    "payment_discrepancies",
+    metadata,
+    Column("discrepancy_id", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("payment_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("ours_minor", BigInteger, nullable=False),
+    Column("theirs_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("provider_reference", Text, nullable=False),
+    _time("created_at"),
+    Column("resolved_at", DateTime(timezone=True)),
+    Index(
+        "payment_discrepancies_open",
+        "provider",
+        "payment_id",
+        "kind",
+        unique=True,
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+    Index("payment_discrepancies_expiry", "resolved_at"),
+    info=retention.delete(retention.Expiry("resolved_at", DISCREPANCY_RETENTION)),
 )
 
 payment_work = queue.table("payment_work", metadata)

@@ -10,6 +10,7 @@ from chassis.storage.database import Query
 from services.order.feed import feed
 from services.order.orders import repository, update
 from services.order.payments import repository as payments
+from services.order.reconciliation import repository as reconciliations
 from services.order.timeline import repository as timeline
 
 FILL = """
@@ -33,7 +34,7 @@ VALUES = {
     "owner": "usr_7", "order_ids": ["ord_00010000"], "owned": ["customer"], "owners": ["usr_7"], "order_id": "ord_00010000", "payment_id": "pay_00010000", "payment_ids": ["pay_00010000"], "releasing": ["ord_00010000"],
     "after": "ord_00010000", "states": ["CONFIRMED"], "customer_id": "usr_7", "external_reference": "ref 10000",
     "created_from": "2026-01-01", "first_id": "ord_00000000", "created_to": "2036-01-01", "last_id": "ord_99999999",
-    "after_version": 0, "after_movement": 0, "limit": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "before": "2020-01-01",
+    "after_version": 0, "after_movement": 0, "settled": "2036-01-01", "modes": ["LIVE"], "limit": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "before": "2020-01-01",
 }  # fmt: skip
 KINDS = ("customer", "partner", "anyone")
 QUERIES: dict[str, Query] = {
@@ -56,6 +57,7 @@ QUERIES: dict[str, Query] = {
     **{f"list {k} by time": repository._list(k, frozenset({"created_from", "created_to"})) for k in KINDS},
     **{f"watch {k}": feed._READ[k] for k in KINDS},
     **{f"payment {k}": payments._get(k) for k in KINDS},
+    "books": reconciliations._BOOKS,
     **{f"movements {k}": payments._list_movements(k) for k in KINDS},
     **{f"payments {k}": payments._list(k, frozenset({"after"})) for k in KINDS},
 }

@@ -1,5 +1,7 @@
 """The interface to a payment provider. Each call has an idempotency key: a repeated call takes effect once."""
 
+from collections.abc import AsyncIterator
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -34,6 +36,15 @@ class Charge(NamedTuple):
     captured_minor: int = 0
     refunded_minor: int = 0
     charged_back_minor: int = 0
+
+
+class ListedCharge(NamedTuple):
+    """A charge in the provider's list, with our names of its payment and attempt."""
+
+    payment_id: str
+    attempt: int
+    currency: str
+    charge: Charge
 
 
 class ProviderRefund(NamedTuple):
@@ -77,4 +88,8 @@ class Gateway(Protocol):
 
     async def reverse(self, payment: Payment) -> Charge:
         """Void what is authorized, refund all that is captured, and refuse a later `authorize`."""
+        ...
+
+    def list_charges(self, since: datetime, until: datetime) -> AsyncIterator[ListedCharge]:
+        """The provider's own list of charges that were created in a time."""
         ...

@@ -17,7 +17,7 @@
 Its charges are a table, so that it recognises a key after any crash, as a real provider does.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
 from chassis.clock import Clock
@@ -27,7 +27,7 @@ from chassis.storage.batching import BatchQueue
 from chassis.storage.database import Database, Row
 from services.order.domain.payment import FailureCode, Payment, Refund
 from services.order.payments.gateways import sandbox_statements as sql
-from services.order.payments.gateways.gateway import Charge, ChargeState, GatewayTimeout, ProviderRefund
+from services.order.payments.gateways.gateway import Charge, ChargeState, GatewayTimeout, ListedCharge, ProviderRefund
 
 SETTLEMENT_DELAY = timedelta(seconds=2)
 """How long a charge that timed out stays undecided."""
@@ -163,6 +163,12 @@ class Sandbox:
             now=self._clock.now(),
         )
         return _decided(row)
+
+    async def list_charges(self, since: datetime, until: datetime) -> AsyncIterator[ListedCharge]:
+        """By time of creation."""
+        for row in await self._database.all(sql.LIST, since=since, until=until):
+            payment_id, _, attempt = row.key.partition("/")
+            yield ListedCharge(payment_id, int(attempt), row.currency, _decided(row))
 
     async def change_later(self) -> int:
         """Charge back what is due, and reverse what is due; the payment worker is told. Returns how many."""

@@ -43,6 +43,10 @@ FIND = Query(
     f"SELECT {_CHARGE.format('c')} FROM sandbox_charges c WHERE key = %(key)s",  # noqa: S608
     "sandbox find",
 )
+LIST = Query(
+    f"SELECT {_CHARGE.format('c')}, c.currency FROM sandbox_charges c WHERE created_at >= %(since)s AND created_at < %(until)s",  # noqa: S608
+    "sandbox list",
+)
 CAPTURE = Query(
     f"""
 WITH asked AS (SELECT key, amount FROM unnest(%(keys)s::text[], %(amounts)s::bigint[]) AS t(key, amount)),

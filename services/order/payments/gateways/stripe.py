@@ -5,7 +5,8 @@ charge whose reference was lost is found by creating it again with the same idem
 the call and its arguments: a network fault repeats a key, another attempt or amount is another one.
 """
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import aiohttp
@@ -17,6 +18,7 @@ from services.order.payments.gateways.gateway import (
     ChargeState,
     GatewayTimeout,
     GatewayUnavailable,
+    ListedCharge,
     ProviderRefund,
 )
 
@@ -136,6 +138,24 @@ class Stripe:
                 return Charge(ChargeState.VOIDED)  # it could never be created
             raise GatewayTimeout from error  # it has changed at this moment
         return await self.find(payment)
+
+    async def list_charges(self, since: datetime, until: datetime) -> AsyncIterator[ListedCharge]:
+        """The PaymentIntents of ours, by time of creation."""
+        created: Any = {"gte": int(since.timestamp()), "lt": int(until.timestamp())}
+        params: Any = {"created": created, "limit": 100, "expand": ["data.latest_charge"]}
+        while True:
+            page = await _ask(self._client.payment_intents.list_async(params))
+            for intent in page.data:
+                metadata: Any = intent.metadata or {}
+                if "payment_id" in metadata and metadata["attempt"].isdecimal():
+                    payment = Payment(
+                        metadata["payment_id"], "", 0, intent.currency.upper(), attempt=int(metadata["attempt"])
+                    )
+                    charge = await self._charge(intent, payment)
+                    yield ListedCharge(payment.payment_id, payment.attempt, payment.currency, charge)
+            if not page.has_more:
+                return
+            params["starting_after"] = page.data[-1].id
 
     async def _refund(self, payment: Payment, amount_minor: int, key: str) -> Any:
         params: Any = {

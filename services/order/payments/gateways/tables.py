@@ -39,6 +39,7 @@ sandbox_charges = Table(
     Column("captures", Integer, nullable=False, server_default="0"),
     # When the payer's bank takes the money back, or gives it again.
     Column("event_at", DateTime(timezone=True)),
+    Index("sandbox_charges_created_at", "created_at"),
     Index("sandbox_charges_event_at", "event_at", postgresql_where=text("event_at IS NOT NULL")),
     info=retention.keep("the sandbox provider's state; a refund may come at any time"),
 )

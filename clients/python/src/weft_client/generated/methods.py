@@ -57,6 +57,7 @@ PAYMENT_SERVICE_CONFIRM_PAYMENT = Method('/weft.order.v1.PaymentService/ConfirmP
 PAYMENT_SERVICE_CAPTURE_PAYMENT = Method('/weft.order.v1.PaymentService/CapturePayment', 'order', order_payment_service_pb2.CapturePaymentRequest, order_payment_pb2.Payment, 10.0, keyed=True, errors=('weft.order.v1/PAYMENT_NOT_FOUND', 'weft.order.v1/PAYMENT_NOT_CAPTURABLE', 'weft.order.v1/CAPTURE_EXCEEDS_AUTHORIZED'))
 PAYMENT_SERVICE_REFUND_PAYMENT = Method('/weft.order.v1.PaymentService/RefundPayment', 'order', order_payment_service_pb2.RefundPaymentRequest, order_payment_pb2.Payment, 10.0, keyed=True, errors=('weft.order.v1/PAYMENT_NOT_FOUND', 'weft.order.v1/PAYMENT_NOT_REFUNDABLE', 'weft.order.v1/REFUND_EXCEEDS_CAPTURED', 'weft.order.v1/TOO_MANY_REFUNDS'))
 PAYMENT_SERVICE_LIST_MOVEMENTS = Method('/weft.order.v1.PaymentService/ListMovements', 'order', order_payment_service_pb2.ListMovementsRequest, order_payment_service_pb2.ListMovementsResponse, 5.0, repeatable=True, errors=('weft.order.v1/PAYMENT_NOT_FOUND',))
+PAYMENT_SERVICE_LIST_DISCREPANCIES = Method('/weft.order.v1.PaymentService/ListDiscrepancies', 'order', order_payment_service_pb2.ListDiscrepanciesRequest, order_payment_service_pb2.ListDiscrepanciesResponse, 5.0, repeatable=True)
 PAYMENT_SERVICE_HANDLE_PROVIDER_EVENT = Method('/weft.order.v1.PaymentService/HandleProviderEvent', 'order', order_payment_service_pb2.HandleProviderEventRequest, order_payment_service_pb2.HandleProviderEventResponse, 5.0, errors=('weft.order.v1/PROVIDER_NOT_FOUND', 'weft.order.v1/EVENT_SIGNATURE_INVALID', 'weft.order.v1/EVENT_MALFORMED'))
 PRODUCT_SERVICE_CREATE_PRODUCT = Method('/weft.order.v1.ProductService/CreateProduct', 'order', order_product_service_pb2.CreateProductRequest, order_product_pb2.Product, 5.0, keyed=True)
 PRODUCT_SERVICE_GET_PRODUCT = Method('/weft.order.v1.ProductService/GetProduct', 'order', order_product_service_pb2.GetProductRequest, order_product_pb2.Product, 5.0, repeatable=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND',))
@@ -151,6 +152,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'payments.capture_payment': PAYMENT_SERVICE_CAPTURE_PAYMENT,
     'payments.refund_payment': PAYMENT_SERVICE_REFUND_PAYMENT,
     'payments.list_movements': PAYMENT_SERVICE_LIST_MOVEMENTS,
+    'payments.list_discrepancies': PAYMENT_SERVICE_LIST_DISCREPANCIES,
     'payments.handle_provider_event': PAYMENT_SERVICE_HANDLE_PROVIDER_EVENT,
     'products.create_product': PRODUCT_SERVICE_CREATE_PRODUCT,
     'products.get_product': PRODUCT_SERVICE_GET_PRODUCT,

@@ -129,6 +129,46 @@ PAYMENT_FAILURE_CODE_AUTHENTICATION_FAILED: PaymentFailureCode.ValueType  # 7
 """The payer did not prove who they are."""
 Global___PaymentFailureCode: _TypeAlias = PaymentFailureCode  # noqa: Y015
 
+class _DiscrepancyKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DiscrepancyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DiscrepancyKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DISCREPANCY_KIND_UNSPECIFIED: _DiscrepancyKind.ValueType  # 0
+    """Not used."""
+    DISCREPANCY_KIND_CAPTURED: _DiscrepancyKind.ValueType  # 1
+    """The amount captured."""
+    DISCREPANCY_KIND_REFUNDED: _DiscrepancyKind.ValueType  # 2
+    """The amount refunded."""
+    DISCREPANCY_KIND_CHARGED_BACK: _DiscrepancyKind.ValueType  # 3
+    """The amount that the payer's bank has taken back."""
+    DISCREPANCY_KIND_UNEXPECTED_CHARGE: _DiscrepancyKind.ValueType  # 4
+    """The provider has money of an earlier attempt, or of a payment that we do not know."""
+    DISCREPANCY_KIND_LEDGER: _DiscrepancyKind.ValueType  # 5
+    """The sums of the payment are not those of its movements: `ours_minor` is captured less refunded, `theirs_minor` the same of
+    the movements.
+    """
+
+class DiscrepancyKind(_DiscrepancyKind, metaclass=_DiscrepancyKindEnumTypeWrapper):
+    """What differs."""
+
+DISCREPANCY_KIND_UNSPECIFIED: DiscrepancyKind.ValueType  # 0
+"""Not used."""
+DISCREPANCY_KIND_CAPTURED: DiscrepancyKind.ValueType  # 1
+"""The amount captured."""
+DISCREPANCY_KIND_REFUNDED: DiscrepancyKind.ValueType  # 2
+"""The amount refunded."""
+DISCREPANCY_KIND_CHARGED_BACK: DiscrepancyKind.ValueType  # 3
+"""The amount that the payer's bank has taken back."""
+DISCREPANCY_KIND_UNEXPECTED_CHARGE: DiscrepancyKind.ValueType  # 4
+"""The provider has money of an earlier attempt, or of a payment that we do not know."""
+DISCREPANCY_KIND_LEDGER: DiscrepancyKind.ValueType  # 5
+"""The sums of the payment are not those of its movements: `ours_minor` is captured less refunded, `theirs_minor` the same of
+the movements.
+"""
+Global___DiscrepancyKind: _TypeAlias = DiscrepancyKind  # noqa: Y015
+
 @_typing.final
 class Payment(_message.Message):
     """The payment of one order."""
@@ -266,3 +306,61 @@ class Movement(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Movement: _TypeAlias = Movement  # noqa: Y015
+
+@_typing.final
+class Discrepancy(_message.Message):
+    """A difference between the provider's books and ours."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISCREPANCY_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OURS_MINOR_FIELD_NUMBER: _builtins.int
+    THEIRS_MINOR_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    PROVIDER_REFERENCE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    RESOLVE_TIME_FIELD_NUMBER: _builtins.int
+    discrepancy_id: _builtins.str
+    """Prefix `dsc_`."""
+    payment_id: _builtins.str
+    """The payment. Prefix `pay_`."""
+    kind: Global___DiscrepancyKind.ValueType
+    """What differs."""
+    ours_minor: _builtins.int
+    """What we have, in the smallest unit of `currency`."""
+    theirs_minor: _builtins.int
+    """What the provider has."""
+    currency: _builtins.str
+    """ISO 4217 code."""
+    provider_reference: _builtins.str
+    """The provider's name of the charge; empty where it has none."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was found first."""
+
+    @_builtins.property
+    def resolve_time(self) -> _timestamp_pb2.Timestamp:
+        """When a comparison did not find it any more; otherwise not set."""
+
+    def __init__(
+        self,
+        *,
+        discrepancy_id: _builtins.str = ...,
+        payment_id: _builtins.str = ...,
+        kind: Global___DiscrepancyKind.ValueType = ...,
+        ours_minor: _builtins.int = ...,
+        theirs_minor: _builtins.int = ...,
+        currency: _builtins.str = ...,
+        provider_reference: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        resolve_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "resolve_time", b"resolve_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency", b"currency", "discrepancy_id", b"discrepancy_id", "kind", b"kind", "ours_minor", b"ours_minor", "payment_id", b"payment_id", "provider_reference", b"provider_reference", "resolve_time", b"resolve_time", "theirs_minor", b"theirs_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Discrepancy: _TypeAlias = Discrepancy  # noqa: Y015

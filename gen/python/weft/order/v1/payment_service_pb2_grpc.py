@@ -66,6 +66,11 @@ class PaymentServiceStub:
                 request_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsRequest.SerializeToString,
                 response_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsResponse.FromString,
                 _registered_method=True)
+        self.ListDiscrepancies = channel.unary_unary(
+                '/weft.order.v1.PaymentService/ListDiscrepancies',
+                request_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListDiscrepanciesRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListDiscrepanciesResponse.FromString,
+                _registered_method=True)
         self.HandleProviderEvent = channel.unary_unary(
                 '/weft.order.v1.PaymentService/HandleProviderEvent',
                 request_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.HandleProviderEventRequest.SerializeToString,
@@ -126,6 +131,14 @@ class PaymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDiscrepancies(self, request, context):
+        """Lists where the provider's books differ from ours, newest first. Each payment is compared on the seven days after it was
+        placed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def HandleProviderEvent(self, request, context):
         """Receives an event of a payment provider, signed with the secret that is shared with it.
 
@@ -169,6 +182,11 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.ListMovements,
                     request_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsRequest.FromString,
                     response_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsResponse.SerializeToString,
+            ),
+            'ListDiscrepancies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDiscrepancies,
+                    request_deserializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListDiscrepanciesRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_payment__service__pb2.ListDiscrepanciesResponse.SerializeToString,
             ),
             'HandleProviderEvent': grpc.unary_unary_rpc_method_handler(
                     servicer.HandleProviderEvent,
@@ -339,6 +357,33 @@ class PaymentService:
             '/weft.order.v1.PaymentService/ListMovements',
             weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsRequest.SerializeToString,
             weft_dot_order_dot_v1_dot_payment__service__pb2.ListMovementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDiscrepancies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.PaymentService/ListDiscrepancies',
+            weft_dot_order_dot_v1_dot_payment__service__pb2.ListDiscrepanciesRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_payment__service__pb2.ListDiscrepanciesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class PaymentServiceStub:
     """
     ListMovements: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListMovementsRequest, _payment_service_pb2.ListMovementsResponse]
     """Lists the movements of a payment's money, oldest first."""
+    ListDiscrepancies: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListDiscrepanciesRequest, _payment_service_pb2.ListDiscrepanciesResponse]
+    """Lists where the provider's books differ from ours, newest first. Each payment is compared on the seven days after it was
+    placed.
+    """
     HandleProviderEvent: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.HandleProviderEventRequest, _payment_service_pb2.HandleProviderEventResponse]
     """Receives an event of a payment provider, signed with the secret that is shared with it.
 
@@ -107,6 +111,16 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_payment_service_pb2.ListMovementsRequest, _abc.Awaitable[_payment_service_pb2.ListMovementsResponse]],
     ) -> _abc.Awaitable[_payment_service_pb2.ListMovementsResponse]:
         """Lists the movements of a payment's money, oldest first."""
+
+    @_abc_1.abstractmethod
+    def ListDiscrepancies(
+        self,
+        request: _payment_service_pb2.ListDiscrepanciesRequest,
+        context: _aio.ServicerContext[_payment_service_pb2.ListDiscrepanciesRequest, _abc.Awaitable[_payment_service_pb2.ListDiscrepanciesResponse]],
+    ) -> _abc.Awaitable[_payment_service_pb2.ListDiscrepanciesResponse]:
+        """Lists where the provider's books differ from ours, newest first. Each payment is compared on the seven days after it was
+        placed.
+        """
 
     @_abc_1.abstractmethod
     def HandleProviderEvent(

@@ -325,6 +325,7 @@ class Payments:
         self._capture_payment = parts.Unary(connection, methods.PAYMENT_SERVICE_CAPTURE_PAYMENT, auth)
         self._refund_payment = parts.Unary(connection, methods.PAYMENT_SERVICE_REFUND_PAYMENT, auth)
         self._list_movements = parts.Unary(connection, methods.PAYMENT_SERVICE_LIST_MOVEMENTS, auth)
+        self._list_discrepancies = parts.Unary(connection, methods.PAYMENT_SERVICE_LIST_DISCREPANCIES, auth)
         self._handle_provider_event = parts.Unary(connection, methods.PAYMENT_SERVICE_HANDLE_PROVIDER_EVENT, auth)
 
     def get_payment(
@@ -487,6 +488,30 @@ class Payments:
             page_token=arguments.plain(page_token),
         )
         return parts.Pages(self._list_movements, request, 'movements', timeout)
+
+    def list_discrepancies(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        include_resolved: bool | None = None,
+        timeout: float | None = None,
+    ) -> parts.Pages[order_payment_pb2.Discrepancy, order_payment_service_pb2.ListDiscrepanciesResponse]:
+        """Lists where the provider's books differ from ours, newest first. Each payment is compared on the seven days after it was
+        placed.
+
+        Args:
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
+            include_resolved: Whether to return those as well that a later comparison did not find any more.
+            timeout: Seconds that the whole call may take; 5 where absent.
+        """
+        request = order_payment_service_pb2.ListDiscrepanciesRequest(
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+            include_resolved=arguments.plain(include_resolved),
+        )
+        return parts.Pages(self._list_discrepancies, request, 'discrepancies', timeout)
 
     def handle_provider_event(
         self,

@@ -1,0 +1,1 @@
+"""The daily comparison of our books with those of the payment providers."""

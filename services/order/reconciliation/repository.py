@@ -1,0 +1,126 @@
+"""Comparisons and their differences in the database."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from chassis import ids
+from chassis.storage import pg_arrays
+from chassis.storage.database import Database, Query, Row
+from services.order.reconciliation.differences import Books, Difference
+
+TAKEOVER_TIME = timedelta(hours=1)
+"""After it another replica takes over a comparison that has not finished."""
+
+_CLAIM = Query(
+    "INSERT INTO reconciliations (provider, day, started_at) VALUES (%(provider)s, %(day)s, %(now)s) "
+    "ON CONFLICT (provider, day) DO UPDATE SET started_at = EXCLUDED.started_at "
+    "WHERE reconciliations.finished_at IS NULL AND reconciliations.started_at < %(before)s RETURNING true",
+    "claim reconciliation",
+)
+_FINISH = Query(
+    "UPDATE reconciliations SET finished_at = %(now)s, charges = %(charges)s, differences = %(differences)s "
+    "WHERE provider = %(provider)s AND day = %(day)s",
+    "finish reconciliation",
+)
+# Ids begin with a time. What has just changed is compared the next day.
+# any owner: a comparison of all payments
+_BOOKS = Query(
+    """
+SELECT p.payment_id, p.attempt, p.currency, p.captured_minor, p.refunded_minor, p.charged_back_minor, m.net
+  FROM payments p JOIN orders o ON o.order_id = p.order_id
+  CROSS JOIN LATERAL (
+    SELECT sum(CASE kind WHEN 'CAPTURED' THEN amount_minor WHEN 'REFUNDED' THEN -amount_minor ELSE 0 END)::bigint AS net
+      FROM payment_movements WHERE payment_movements.payment_id = p.payment_id) m
+ WHERE p.payment_id >= %(first_id)s AND p.payment_id < %(last_id)s AND p.updated_at < %(settled)s
+   AND o.mode = ANY(%(modes)s::text[])
+ ORDER BY p.payment_id LIMIT %(limit)s
+""",
+    "read books",
+)
+# any owner: it only says which payments of a provider's list are ours
+_KNOWN = Query("SELECT payment_id FROM payments WHERE payment_id = ANY(%(payment_ids)s::text[])", "find known payments")
+# any owner: of payments that were compared
+# An open difference is updated. Those of compared payments that were not found any more are resolved.
+_STORE = Query(
+    """
+WITH found AS MATERIALIZED (
+  SELECT id, payment_id, kind, ours, theirs, currency, reference FROM unnest(
+    %(ids)s::text[], %(payments)s::text[], %(kinds)s::text[], %(ours)s::bigint[], %(theirs)s::bigint[],
+    %(currencies)s::text[], %(references)s::text[]) AS t(id, payment_id, kind, ours, theirs, currency, reference)),
+resolved AS (
+  UPDATE payment_discrepancies d SET resolved_at = %(now)s
+   WHERE d.provider = %(provider)s AND d.resolved_at IS NULL AND d.payment_id = ANY(%(compared)s::text[])
+     AND NOT EXISTS (SELECT 1 FROM found WHERE found.payment_id = d.payment_id AND found.kind = d.kind)),
+told AS (
+  INSERT INTO payment_work (kind, payload, due, created_at)
+  SELECT DISTINCT 'find', convert_to(p.payment_id, 'UTF8'), LEAST(%(now)s, now()), %(now)s::timestamptz
+    FROM found JOIN payments p USING (payment_id))
+INSERT INTO payment_discrepancies (discrepancy_id, provider, payment_id, kind, ours_minor, theirs_minor, currency,
+                                   provider_reference, created_at)
+SELECT id, %(provider)s, payment_id, kind, ours, theirs, currency, reference, %(now)s FROM found ORDER BY payment_id, kind
+ON CONFLICT (provider, payment_id, kind) WHERE resolved_at IS NULL
+DO UPDATE SET ours_minor = EXCLUDED.ours_minor, theirs_minor = EXCLUDED.theirs_minor,
+              provider_reference = EXCLUDED.provider_reference
+""",
+    "store discrepancies",
+)
+# any owner: for operators
+_LIST = Query(
+    "SELECT discrepancy_id, payment_id, kind, ours_minor, theirs_minor, currency, provider_reference, created_at, resolved_at "
+    "FROM payment_discrepancies WHERE discrepancy_id < %(after)s AND (%(resolved)s OR resolved_at IS NULL) "
+    "ORDER BY discrepancy_id DESC LIMIT %(limit)s",
+    "list discrepancies",
+)
+
+
+class ReconciliationRepository:
+    """Comparisons and their differences in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, provider: str, day: date, now: datetime) -> bool:
+        """Whether the comparison of a day is the caller's to make: nobody else has made it, or is making it."""
+        values = {"provider": provider, "day": day, "now": now, "before": now - TAKEOVER_TIME}
+        return await self._database.first(_CLAIM, **values) is not None
+
+    async def finish(self, provider: str, day: date, now: datetime, charges: int, differences: int) -> None:
+        """Store that the comparison of a day is done."""
+        values = {"provider": provider, "day": day, "now": now, "charges": charges, "differences": differences}
+        await self._database.run(_FINISH, **values)
+
+    async def books(
+        self, after: str, until: datetime, modes: Sequence[str], settled: datetime, limit: int
+    ) -> list[Books]:
+        """Our payments after an id, placed before a time and unchanged since `settled`, oldest first."""
+        values = {"first_id": after, "last_id": id_at(until), "modes": [*modes], "settled": settled, "limit": limit}
+        return [Books(*row) for row in await self._database.all(_BOOKS, **values)]
+
+    async def known(self, payment_ids: Sequence[str]) -> set[str]:
+        """Those that are payments of ours."""
+        return {row.payment_id for row in await self._database.all(_KNOWN, payment_ids=[*payment_ids])}
+
+    async def store(self, provider: str, compared: Sequence[str], found: Sequence[Difference], now: datetime) -> None:
+        """Store what was found, have those charges fetched, and resolve what was not found any more of `compared`."""
+        await self._database.run(
+            _STORE,
+            provider=provider,
+            now=now,
+            compared=pg_arrays.texts(compared),
+            ids=pg_arrays.names([ids.new("dsc", now) for _ in found]),
+            payments=pg_arrays.texts([d.payment_id for d in found]),
+            kinds=pg_arrays.names([d.kind for d in found]),
+            ours=pg_arrays.numbers([d.ours_minor for d in found]),
+            theirs=pg_arrays.numbers([d.theirs_minor for d in found]),
+            currencies=pg_arrays.texts([d.currency for d in found]),
+            references=pg_arrays.texts([d.reference for d in found]),
+        )
+
+    async def list(self, after: str, limit: int, resolved: bool) -> Sequence[Row]:
+        """Differences before an id, newest first."""
+        return await self._database.all(_LIST, after=after or "dsc_z", limit=limit, resolved=resolved)
+
+
+def id_at(time: datetime) -> str:
+    """The smallest payment id of a time's millisecond."""
+    return "pay_" + ids.encode(max(0, int(time.timestamp() * 1000)) << 80)
