@@ -17,8 +17,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from chassis.app import App
-from chassis.errors import RequestInvalid
-from chassis.queues.inspection import MAX_JOBS, STATES, Filter, Inspection
+from chassis.queues.inspection import MAX_JOBS, STATES, Filter, Inspection, QueueNotFound
 from chassis.rpc import queue_handlers
 from chassis.settings import SettingsError
 
@@ -29,8 +28,8 @@ async def run(app: App, words: Sequence[str]) -> None:
     await app.database.open()
     try:
         await _run(Inspection(app.database, app.metadata, app.clock), given)
-    except RequestInvalid as error:
-        raise SettingsError("; ".join(f"{field} {what}" for field, what in error.violations)) from None
+    except QueueNotFound as error:
+        raise SettingsError(str(error)) from None
     finally:
         await app.close()
 

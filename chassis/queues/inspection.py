@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import MetaData
 
 from chassis.clock import Clock
-from chassis.errors import RequestInvalid
+from chassis.errors import NotFound
 from chassis.storage.database import Database, Query, Row
 from chassis.telemetry.logs import logger
 
@@ -68,6 +68,10 @@ class Filter:
         return self == Filter()
 
 
+class QueueNotFound(NotFound):
+    """There is no queue {queue}; there are {queues}."""
+
+
 class _Statements(NamedTuple):
     state: Query
     list: dict[str, Query]
@@ -90,7 +94,7 @@ class Inspection:
         return [await self.queue(name) for name in self._queues]
 
     async def queue(self, name: str) -> Row:
-        """The same of one queue. Raises `RequestInvalid` where there is none of this name, as all methods do."""
+        """The same of one queue. Raises `QueueNotFound` where there is none of this name, as all methods do."""
         return await self._database.one(self._find(name).state, now=self._clock.now())
 
     async def jobs(self, name: str, state: str, *, kind: str, error: str, after: int, limit: int) -> Sequence[Row]:
@@ -127,7 +131,7 @@ class Inspection:
 
     def _find(self, name: str) -> _Statements:
         if name not in self._queues:
-            raise RequestInvalid(violations=[("queue", f"must be one of {', '.join(self._queues)}")])
+            raise QueueNotFound(queue=name, queues=", ".join(self._queues))
         return self._queues[name]
 
 

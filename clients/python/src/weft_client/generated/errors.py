@@ -734,6 +734,23 @@ class ProviderNotFound(failures.NotFound):
         return self.metadata.get('provider', '')
 
 
+class QueueNotFound(failures.NotFound):
+    """The service has no queue of this name; `queues` are those that it has. Metadata: `queue`, `queues`."""
+
+    reason = 'QUEUE_NOT_FOUND'
+    domain = 'weft.api.v1'
+
+    @property
+    def queue(self) -> str:
+        """The metadata `queue`; empty where the service left it out."""
+        return self.metadata.get('queue', '')
+
+    @property
+    def queues(self) -> str:
+        """The metadata `queues`; empty where the service left it out."""
+        return self.metadata.get('queues', '')
+
+
 class ReaderTooSlow(failures.Unavailable):
     """The caller did not read its stream for 30 seconds; resume from the last cursor."""
 
@@ -1167,6 +1184,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'PRODUCT_INACTIVE'): ProductInactive,
     ('weft.order.v1', 'PRODUCT_NOT_FOUND'): ProductNotFound,
     ('weft.order.v1', 'PROVIDER_NOT_FOUND'): ProviderNotFound,
+    ('weft.api.v1', 'QUEUE_NOT_FOUND'): QueueNotFound,
     ('weft.api.v1', 'RATE_LIMITED'): failures.RateLimited,
     ('weft.api.v1', 'READER_TOO_SLOW'): ReaderTooSlow,
     ('weft.user.v1', 'REAUTHENTICATION_REQUIRED'): ReauthenticationRequired,
@@ -1274,6 +1292,7 @@ __all__ = [
     'ProductInactive',
     'ProductNotFound',
     'ProviderNotFound',
+    'QueueNotFound',
     'ReaderTooSlow',
     'ReauthenticationRequired',
     'RefreshTokenInvalid',

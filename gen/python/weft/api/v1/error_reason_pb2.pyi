@@ -92,6 +92,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The service cannot tell whether the token was revoked, and refuses writes until it can."""
     ADDRESS_NOT_ALLOWED: _ErrorReason.ValueType  # 34
     """The client has a list of networks that it may be used from, and the caller's address is not in it."""
+    QUEUE_NOT_FOUND: _ErrorReason.ValueType  # 35
+    """The service has no queue of this name; `queues` are those that it has."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, where the cause is not of one domain. Found in `ErrorInfo.reason` with domain `weft.api.v1`."""
@@ -166,4 +168,6 @@ REVOCATIONS_UNAVAILABLE: ErrorReason.ValueType  # 33
 """The service cannot tell whether the token was revoked, and refuses writes until it can."""
 ADDRESS_NOT_ALLOWED: ErrorReason.ValueType  # 34
 """The client has a list of networks that it may be used from, and the caller's address is not in it."""
+QUEUE_NOT_FOUND: ErrorReason.ValueType  # 35
+"""The service has no queue of this name; `queues` are those that it has."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
