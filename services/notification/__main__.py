@@ -1,6 +1,7 @@
 """The notification service: receives events, stores notifications, sends mails."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from weft_client.calls.breaker import Breaker
 
@@ -14,6 +15,7 @@ from services.notification.channels.email.message import Sender
 from services.notification.channels.email.smtp import Mailer, parse_smtp_url
 from services.notification.channels.sms.twilio import Twilio, parse_sms_url
 from services.notification.deliveries.composer import Composer, TextComposer
+from services.notification.deliveries.gate import Gate
 from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.deliveries.worker import DeliveryWorker, Medium
 from services.notification.events.handlers import EventHandlers
@@ -25,7 +27,12 @@ from services.notification.notifications.repository import NotificationRepositor
 from services.notification.observers import OBSERVERS, Observers
 from services.notification.persons.handlers import PersonHandlers
 from services.notification.persons.repository import PersonRepository
+from services.notification.preferences.handlers import PreferenceHandlers
+from services.notification.preferences.repository import PreferenceRepository
+from services.notification.preferences.unsubscribing import UnsubscribeLinks
 from services.notification.recipients import Recipients
+from services.notification.suppressions.handlers import SuppressionHandlers
+from services.notification.suppressions.repository import SuppressionRepository
 from services.notification.templates.rendering import Templates
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -67,19 +74,35 @@ async def build(app: App, observers: Observers = OBSERVERS) -> None:
     app.add_service("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, app.pages, app.clock))
     app.add_worker(Worker(event_jobs, EventWorker(notifications, observers, app.tracer)))
     recipients = Recipients(app.clients)
-    _send_mails(app, email_jobs, templates, recipients)
-    _send_texts(app, sms_jobs, templates, recipients)
+    preferences, suppressions = PreferenceRepository(app.database), SuppressionRepository(app.database, app.vault)
+    links = UnsubscribeLinks(app.vault.derive("unsubscribe links"), app.settings.issuer)
+    app.add_service(
+        "weft.notification.v1.PreferenceService",
+        PreferenceHandlers(app.database, preferences, suppressions, links, app.clock),
+    )
+    app.add_service("weft.notification.v1.SuppressionService", SuppressionHandlers(suppressions, app.pages))
+    gates = {each: Gate(app.database, preferences, suppressions, app.clock, each) for each in jobs}
+    _send_mails(app, email_jobs, Composing(templates, recipients, links), gates[Channel.EMAIL])
+    _send_texts(app, sms_jobs, Composing(templates, recipients, links), gates[Channel.SMS])
 
 
-def _send_mails(app: App, email_jobs: Queue, templates: Templates, recipients: Recipients) -> None:
+class Composing(NamedTuple):
+    """What messages are made of."""
+
+    templates: Templates
+    recipients: Recipients
+    links: UnsubscribeLinks
+
+
+def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> None:
     mailer = Mailer(parse_smtp_url(app.settings.smtp_url.get_secret_value()))
     deliveries = DeliveryRepository(app.database, mailer.name)
-    composer = Composer(templates, recipients, Sender.of(app.settings.mail_from))
+    composer = Composer(made_of.templates, made_of.recipients, Sender.of(app.settings.mail_from), made_of.links)
     breaker = Breaker("smtp", failures=5, max_pause_s=15.0)
     worker = DeliveryWorker(
         deliveries,
-        recipients,
-        Medium(Channel.EMAIL, "mail", composer.compose, mailer, breaker, max_submissions=2),
+        made_of.recipients,
+        Medium(Channel.EMAIL, "mail", composer.compose, mailer, breaker, gate, max_submissions=2),
         clock=app.clock,
         tracer=app.tracer,
         max_attempts=MAX_EMAIL_ATTEMPTS,
@@ -89,16 +112,17 @@ def _send_mails(app: App, email_jobs: Queue, templates: Templates, recipients: R
     app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead deliveries")
 
 
-def _send_texts(app: App, sms_jobs: Queue, templates: Templates, recipients: Recipients) -> None:
+def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> None:
     """Without `WEFT_SMS_URL` text messages are skipped as NOT_CONFIGURED."""
     url = app.settings.sms_url.get_secret_value()
     carrier = Twilio(parse_sms_url(url), app.settings.sms_from) if url else None
     deliveries = DeliveryRepository(app.database, carrier.name if carrier else "none", tables.sms_jobs)
+    composer = TextComposer(made_of.templates, made_of.recipients)
     breaker = Breaker("sms", failures=5, max_pause_s=15.0)
     worker = DeliveryWorker(
         deliveries,
-        recipients,
-        Medium(Channel.SMS, "text message", TextComposer(templates, recipients).compose, carrier, breaker),
+        made_of.recipients,
+        Medium(Channel.SMS, "text message", composer.compose, carrier, breaker, gate),
         clock=app.clock,
         tracer=app.tracer,
         max_attempts=MAX_SMS_ATTEMPTS,

@@ -12,6 +12,8 @@ from services.notification.events import tables as _events
 from services.notification.metadata import metadata
 from services.notification.notifications import tables as _notifications
 from services.notification.persons import tables as _persons
+from services.notification.preferences import tables as _preferences
+from services.notification.suppressions import tables as _suppressions
 
 paused_queues = queue.pauses(metadata)
 
@@ -20,6 +22,8 @@ NOUNS = (
     _events,
     _notifications,
     _persons,
+    _preferences,
+    _suppressions,
 )
 """The modules whose tables `metadata` gathers."""
 

@@ -41,6 +41,17 @@ def confirmed(user_id: str, order_id: str = "", **more: Any) -> Event:
     return made("order.confirmed", payload, user_id=user_id, aggregate_id=order_id, **{"sequence": 2, **more})
 
 
+def expired(user_id: str, **more: Any) -> Event:
+    order_id = ids.new("ord")
+    payload = orders.OrderExpired(order_id=order_id)
+    return made("order.expired", payload, user_id=user_id, aggregate_id=order_id, **more)
+
+
+def refunded(user_id: str, **more: Any) -> Event:
+    payload = orders.PaymentRefunded(order_id=ids.new("ord"), payment_id=ids.new("pay"), amount=EUR)
+    return made("payment.refunded", payload, user_id=user_id, aggregate_id=payload.payment_id, **more)
+
+
 def signed_up(sign_up_id: str, **more: Any) -> Event:
     payload = users.UserSignedUp(sign_up_id=sign_up_id)
     return made("user.signed_up", payload, user_id="", aggregate_id=sign_up_id, **more)

@@ -9,6 +9,8 @@ from weft_client.aio.client import AsyncMeshClient
 from weft_client.calls.retries import DEFAULT
 from weft_client.calls.retries import Retries
 from weft_client.generated.aio.notification import AsyncInbox
+from weft_client.generated.aio.notification import AsyncPreferences
+from weft_client.generated.aio.notification import AsyncSuppressions
 from weft_client.generated.aio.order import AsyncOrders
 from weft_client.generated.aio.order import AsyncPayments
 from weft_client.generated.aio.order import AsyncProducts
@@ -51,8 +53,10 @@ class InternalWeft(AsyncMeshClient):
         self.partners = AsyncPartners(self._peer('user'), None)
         self.payments = AsyncPayments(self._peer('order'), None)
         self.personal_data = InternalPersonalData(self._peer('notification'), None)
+        self.preferences = AsyncPreferences(self._peer('notification'), None)
         self.products = AsyncProducts(self._peer('order'), None)
         self.revocations = InternalRevocations(self._peer('user'), None)
+        self.suppressions = AsyncSuppressions(self._peer('notification'), None)
         self.usage = InternalUsage(self._peer('user'), None)
         self.user_queues = InternalUserQueues(self._peer('user'), None)
         self.users = InternalUsers(self._peer('user'), None)

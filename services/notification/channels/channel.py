@@ -14,6 +14,13 @@ class Channel(Enum):
     SMS = "SMS"
 
 
+class Message(Protocol):
+    """What a channel sends to one address or number."""
+
+    @property
+    def recipient(self) -> str: ...
+
+
 M_contra = TypeVar("M_contra", contravariant=True)
 
 

@@ -10,6 +10,7 @@ from services.notification.channels.email.message import MAX_NAME_LENGTH, Mail, 
 from services.notification.channels.sms.twilio import Text
 from services.notification.deliveries.codes import ABOUT_CODES, NothingToSend, issue
 from services.notification.deliveries.domain import Delivery, Reason
+from services.notification.preferences.unsubscribing import UnsubscribeLinks, Unsubscription
 from services.notification.recipients import Recipients
 from services.notification.templates.rendering import Templates
 
@@ -17,8 +18,9 @@ from services.notification.templates.rendering import Templates
 class Composer:
     """Composes mails; stores nothing."""
 
-    def __init__(self, templates: Templates, recipients: Recipients, sender: Sender) -> None:
-        """`sender` is the `From` of every mail."""
+    def __init__(self, templates: Templates, recipients: Recipients, sender: Sender, links: UnsubscribeLinks) -> None:
+        """`sender` is the `From` of every mail; `links` are in those whose category can be muted."""
+        self._links = links
         self._templates = templates
         self._recipients = recipients
         self._sender = sender
@@ -47,7 +49,13 @@ class Composer:
             name=name,
             delivery_id=delivery.delivery_id,
             create_time=delivery.create_time,
+            unsubscribe=self._unsubscribe(delivery),
         )
+
+    def _unsubscribe(self, delivery: Delivery) -> str:
+        if delivery.category.is_critical or not delivery.user_id:
+            return ""
+        return self._links.url(Unsubscription(delivery.category, delivery.user_id))
 
 
 class TextComposer:

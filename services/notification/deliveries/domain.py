@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from services.notification.categories import Category
 from services.notification.channels.outcome import Outcome, ProviderResponse
 
 
@@ -32,6 +33,9 @@ class Reason(Enum):
     NOT_CONFIGURED = "NOT_CONFIGURED"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
     TEST_MODE = "TEST_MODE"
+    PREFERENCE = "PREFERENCE"
+    QUIET_HOURS = "QUIET_HOURS"
+    SUPPRESSED = "SUPPRESSED"
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Delivery:
     type: str
     data: Mapping[str, Any]
     create_time: datetime
+    category: Category
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Table
 
-from chassis.storage.database import Database, Query, arrays
+from chassis.storage.database import Database, Query, Row, arrays
+from services.notification import categories
 from services.notification.deliveries.domain import Delivery, DeliveryResult
 from services.notification.deliveries.tables import email_jobs
 
@@ -15,7 +16,7 @@ _CLAIM = Query(
     "UPDATE deliveries d SET state = 'SENDING', lease = c.lease, update_time = %(now)s FROM notifications n, "
     "unnest(%(ids)s::text[], %(leases)s::int[]) AS c(delivery_id, lease) "
     "WHERE d.delivery_id = c.delivery_id AND n.notification_id = d.notification_id "
-    "AND d.state NOT IN ('SENT', 'SKIPPED') RETURNING d.delivery_id, d.lease, n.user_id, n.type, n.data, d.create_time",
+    "AND d.state NOT IN ('SENT', 'SKIPPED') RETURNING d.delivery_id, d.lease, n.user_id, n.type, n.data, d.create_time, n.category",
     name="claim deliveries",
 )
 
@@ -58,7 +59,7 @@ class DeliveryRepository:
     async def claim(self, leases: Mapping[str, int], now: datetime) -> list[Delivery]:
         """Begin an attempt for those of the ids that are neither sent nor skipped."""
         rows = await self._database.all(_CLAIM, ids=list(leases), leases=list(leases.values()), now=now)
-        return [Delivery(*row) for row in rows]
+        return [_read(row) for row in rows]
 
     async def update(self, results: Sequence[tuple[Delivery, DeliveryResult]], now: datetime) -> None:
         """Store the results of claimed deliveries, with the providers' responses."""
@@ -86,3 +87,15 @@ class DeliveryRepository:
     async def fail_dead(self, now: datetime) -> int:
         """Fail deliveries whose jobs died without a worker that could store a result; returns their number."""
         return await self._database.run(self._fail_dead, now=now)
+
+
+def _read(row: Row) -> Delivery:
+    return Delivery(
+        delivery_id=row.delivery_id,
+        lease=row.lease,
+        user_id=row.user_id,
+        type=row.type,
+        data=row.data,
+        create_time=row.create_time,
+        category=categories.read(row.category, row.type),
+    )

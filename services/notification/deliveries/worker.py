@@ -16,7 +16,7 @@ from chassis.errors import Unavailable
 from chassis.queues.queue import Job
 from chassis.telemetry import logs
 from chassis.telemetry.tracing import Tracer
-from services.notification.channels.channel import Carrier, Channel
+from services.notification.channels.channel import Carrier, Channel, Message
 from services.notification.channels.email.message import AddressUnusable
 from services.notification.channels.outcome import Outcome, ProviderResponse
 from services.notification.channels.sms.twilio import TextTooLong
@@ -32,7 +32,9 @@ from services.notification.deliveries.domain import (
     retry,
     skip,
 )
+from services.notification.deliveries.gate import Gate
 from services.notification.deliveries.repository import DeliveryRepository
+from services.notification.preferences.domain import Preferences
 from services.notification.recipients import CodeNotIssued, Recipients, UserServiceUnavailable
 
 log = logs.logger("deliveries")
@@ -43,7 +45,7 @@ DELIVERIES = Counter(
 )
 
 _STORE_RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 3.0)
-M = TypeVar("M")
+M = TypeVar("M", bound=Message)
 Compose = Callable[[Delivery, Mapping[str, User]], Awaitable[M]]
 
 
@@ -57,6 +59,7 @@ class Medium(Generic[M]):
     compose: Compose[M]
     carrier: Carrier[M] | None
     breaker: Breaker
+    gate: Gate
     max_submissions: int = 1
     """Of one attempt: a message whose response was lost is submitted again."""
 
@@ -91,7 +94,10 @@ class DeliveryWorker(Generic[M]):
         if not claimed:
             return
         users = await self._get_users(claimed, jobs)
-        results = await asyncio.gather(*(self._deliver(d, by_delivery[d.delivery_id], users) for d in claimed))
+        chosen = await self._medium.gate.preferences({d.user_id for d in claimed if d.user_id})
+        results = await asyncio.gather(
+            *(self._deliver(d, by_delivery[d.delivery_id], users, chosen.get(d.user_id)) for d in claimed)
+        )
         stored = await self._store(list(zip(claimed, results, strict=True)))
         for delivery, result in zip(claimed, results, strict=True):
             job = by_delivery[delivery.delivery_id]
@@ -121,12 +127,16 @@ class DeliveryWorker(Generic[M]):
                 return error
 
     async def _deliver(
-        self, delivery: Delivery, job: Job, users: Mapping[str, User] | UserServiceUnavailable
+        self,
+        delivery: Delivery,
+        job: Job,
+        users: Mapping[str, User] | UserServiceUnavailable,
+        chosen: Preferences | None,
     ) -> DeliveryResult:
         """One attempt, in a span of its own. Never raises."""
         attributes = {"weft.delivery.id": delivery.delivery_id, "weft.notification.type": delivery.type}
         with self._tracer.span(f"send {self._medium.noun}", job.traceparent, SpanKind.CLIENT, attributes) as span:
-            result = await self._attempt(delivery, job.attempts, users)
+            result = await self._attempt(delivery, job.attempts, users, chosen)
             span.set_attributes(
                 {"weft.delivery.state": result.state.value, "weft.delivery.reason": result.reason.value}
             )
@@ -137,7 +147,11 @@ class DeliveryWorker(Generic[M]):
         return result
 
     async def _attempt(
-        self, delivery: Delivery, attempts: int, users: Mapping[str, User] | UserServiceUnavailable
+        self,
+        delivery: Delivery,
+        attempts: int,
+        users: Mapping[str, User] | UserServiceUnavailable,
+        chosen: Preferences | None,
     ) -> DeliveryResult:
         try:
             if isinstance(users, UserServiceUnavailable):
@@ -145,7 +159,16 @@ class DeliveryWorker(Generic[M]):
             carrier = self._medium.carrier
             if carrier is None:
                 return skip(Reason.NOT_CONFIGURED)
-            responses = await self._send(carrier, await self._medium.compose(delivery, users))
+            gate = self._medium.gate
+            unwanted = gate.unwanted(delivery, chosen, users.get(delivery.user_id))
+            if unwanted is not Reason.NONE:
+                return skip(unwanted)
+            message = await self._medium.compose(delivery, users)
+            if await gate.is_suppressed(delivery, message.recipient):
+                return skip(Reason.SUPPRESSED)
+            responses = await self._send(carrier, message)
+            if responses:
+                await gate.learn(delivery, message.recipient, responses[-1].outcome)
         except NothingToSend as error:
             return skip(error.reason)
         except AddressUnusable as error:

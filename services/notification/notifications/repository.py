@@ -10,25 +10,29 @@ from chassis.clock import Clock
 from chassis.queues.queue import Queue
 from chassis.security import modes
 from chassis.storage.database import Database, Query, arrays
+from services.notification import categories
 from services.notification.channels.channel import Channel
 from services.notification.event_order import by_time
 from services.notification.notifications.notification import NewNotification
 
 # One statement: a notification, its delivery and the delivery's job exist together, once for each event and observer.
 # In TEST nothing is sent: a delivery is kept as skipped, and has no job.
+# any owner: the preferences are the recipient's
 # Jobs are due by the database's time, as leases are, in case this process's clock is fast.
 _INSERT = Query(
     "WITH given AS (SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, "
-    "partner_id, mode, delivery_id, text_id, traceparent FROM unnest("
+    "partner_id, mode, delivery_id, text_id, traceparent, category FROM unnest("
     "%(notification_ids)s::text[], %(event_ids)s::text[], %(observers)s::text[], %(user_ids)s::text[], "
     "%(types)s::text[], %(subject_ids)s::text[], %(data)s::jsonb[], %(in_inbox)s::boolean[], "
     "%(create_times)s::timestamptz[], %(partner_ids)s::text[], %(modes)s::text[], %(delivery_ids)s::text[], "
-    "%(text_ids)s::text[], %(traceparents)s::text[]"
+    "%(text_ids)s::text[], %(traceparents)s::text[], %(categories)s::text[]"
     ") AS g(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode, "
-    "delivery_id, text_id, traceparent)), inserted AS ("
+    "delivery_id, text_id, traceparent, category)), inserted AS ("
     "INSERT INTO notifications "
-    "(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode) "
-    "SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode "
+    "(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode, "
+    "category) SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox AND NOT EXISTS ("
+    "SELECT FROM preferences p WHERE p.user_id = given.user_id AND given.category || '/INBOX' = ANY(p.muted)), "
+    "create_time, partner_id, mode, category "
     "FROM given WHERE NOT EXISTS (SELECT FROM erased_persons e WHERE e.user_id = given.user_id) "
     "ORDER BY event_id, observer ON CONFLICT (event_id, observer) DO NOTHING RETURNING notification_id"
     "), delivered AS ("
@@ -62,6 +66,7 @@ _PARAMETERS = (
     "delivery_ids",
     "text_ids",
     "traceparents",
+    "categories",
 )
 """The arrays of `_INSERT`, in the order of `_to_row`."""
 
@@ -108,4 +113,5 @@ def _to_row(new: NewNotification, notification_id: str, create_time: datetime, n
         ids.new("dlv", now) if Channel.EMAIL in notification.channels else "",
         ids.new("dlv", now) if Channel.SMS in notification.channels else "",
         new.traceparent,
+        categories.of_type(notification.type).value,
     )

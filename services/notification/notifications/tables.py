@@ -25,6 +25,8 @@ notifications = Table(
     # The partner and the mode of the event; the partner is empty where there is none.
     Column("partner_id", Text, nullable=False, server_default=""),
     Column("mode", Text, nullable=False, server_default="LIVE"),
+    # Empty of an older release: then it is that of the type.
+    Column("category", Text, nullable=False, server_default=""),
     # An observer that runs twice notifies once.
     UniqueConstraint("event_id", "observer", name="notifications_once"),
     Index("notifications_of_user", "user_id", "notification_id"),

@@ -193,7 +193,7 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
                 return bool(found)
 
             await until(arrived, "the notification to arrive")
-            return {"notification_id": found[0]}
+            return {"notification_id": found[0], "user_id": user}
 
         yield World(running, actors(harness, owners), create)
 

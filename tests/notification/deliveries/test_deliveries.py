@@ -79,7 +79,7 @@ async def test_a_mail_that_the_server_refuses_fails_immediately_and_its_address_
     service.receiver.recipient_responses = ["550 5.1.1 <ann@example.com> no such user"]
     await service.publish(events.confirmed(ANN))
     await service.wait_until_idle()
-    assert await service.states() == [("FAILED", "REFUSED")]
+    assert await service.states() == [("FAILED", "ADDRESS_UNUSABLE")]
     assert await service.attempts() == [(1, 550, "5.1.1 <…> no such user")]
     assert await service.jobs() == [("dead", 1, "550 5.1.1 <…> no such user")]
 

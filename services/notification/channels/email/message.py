@@ -53,9 +53,16 @@ class Mail:
 
 
 def compose(
-    content: EmailContent, *, sender: Sender, address: str, name: str, delivery_id: str, create_time: datetime
+    content: EmailContent,
+    *,
+    sender: Sender,
+    address: str,
+    name: str,
+    delivery_id: str,
+    create_time: datetime,
+    unsubscribe: str = "",
 ) -> Mail:
-    """A multipart mail. Raises `AddressUnusable`.
+    """A multipart mail. `unsubscribe` is a URL for one click (RFC 8058). Raises `AddressUnusable`.
 
     The Message-ID is the delivery's and the same in every attempt, so that a mail that arrives twice is one mail
     (RFC 5322, 3.6.4).
@@ -71,6 +78,8 @@ def compose(
         "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office notes in return
         "Content-Language": content.locale,
     }
+    if unsubscribe:
+        headers |= {"List-Unsubscribe": f"<{unsubscribe}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return Mail(sender.address, address, head.encode("ascii") + _body(content))
 

@@ -28,6 +28,9 @@ _QUIT_TIMEOUT_S = 1.0
 _CONNECTION_CODES = frozenset({421, 530, 534, 535, 538})
 """Replies about the connection or the login and not about the message, at any stage."""
 
+_NO_SUCH_RECIPIENT = re.compile(r"5\.1\.(?:1|2|3|6|10)\b")
+"""Enhanced status codes (RFC 3463, RFC 7505) of an address that is none. A server that sends none has perhaps refused the mail."""
+
 _STARTTLS: dict[str, bool | None] = {"offered": None, "required": True, "off": False}
 
 
@@ -194,8 +197,10 @@ class _Attempt:
         """
         if isinstance(error, aiosmtplib.SMTPResponseException) and 400 <= error.code < 600:
             available = self._stage != "connecting" and error.code not in _CONNECTION_CODES
-            final = available and error.code >= 500
-            return Outcome.REFUSED if final else Outcome.DEFERRED, available, error.code, error.message
+            if not (available and error.code >= 500):
+                return Outcome.DEFERRED, available, error.code, error.message
+            gone = _NO_SUCH_RECIPIENT.match(error.message) is not None
+            return Outcome.UNREACHABLE if gone else Outcome.REFUSED, True, error.code, error.message
         outcome = Outcome.LOST if self._stage == "data" else Outcome.DEFERRED
         return outcome, False, 0, f"{type(error).__name__} while {self._stage}"
 

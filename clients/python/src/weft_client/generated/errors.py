@@ -698,6 +698,18 @@ class PaymentNotRefundable(failures.FailedPrecondition):
         return self.metadata.get('state', '')
 
 
+class PreferencesNotFound(failures.NotFound):
+    """No such user, or not you. Metadata: `user_id`."""
+
+    reason = 'PREFERENCES_NOT_FOUND'
+    domain = 'weft.notification.v1'
+
+    @property
+    def user_id(self) -> str:
+        """The metadata `user_id`; empty where the service left it out."""
+        return self.metadata.get('user_id', '')
+
+
 class ProductInactive(failures.FailedPrecondition):
     """The product cannot be ordered now. Metadata: `product_id`."""
 
@@ -936,6 +948,18 @@ class SignUpNotFound(failures.NotFound):
         return self.metadata.get('sign_up_id', '')
 
 
+class SuppressionNotFound(failures.NotFound):
+    """No such suppression. Metadata: `suppression_id`."""
+
+    reason = 'SUPPRESSION_NOT_FOUND'
+    domain = 'weft.notification.v1'
+
+    @property
+    def suppression_id(self) -> str:
+        """The metadata `suppression_id`; empty where the service left it out."""
+        return self.metadata.get('suppression_id', '')
+
+
 class TokenExpired(failures.Unauthenticated):
     """The token has expired; get a new one."""
 
@@ -1043,6 +1067,13 @@ class UnknownQueryParameter(failures.InvalidArgument):
     def parameter(self) -> str:
         """The metadata `parameter`; empty where the service left it out."""
         return self.metadata.get('parameter', '')
+
+
+class UnsubscribeTokenInvalid(failures.InvalidArgument):
+    """The token of the link to unsubscribe is not one of ours."""
+
+    reason = 'UNSUBSCRIBE_TOKEN_INVALID'
+    domain = 'weft.notification.v1'
 
 
 class UserNotActive(failures.FailedPrecondition):
@@ -1181,6 +1212,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'PAYMENT_NOT_CONFIRMABLE'): PaymentNotConfirmable,
     ('weft.order.v1', 'PAYMENT_NOT_FOUND'): PaymentNotFound,
     ('weft.order.v1', 'PAYMENT_NOT_REFUNDABLE'): PaymentNotRefundable,
+    ('weft.notification.v1', 'PREFERENCES_NOT_FOUND'): PreferencesNotFound,
     ('weft.order.v1', 'PRODUCT_INACTIVE'): ProductInactive,
     ('weft.order.v1', 'PRODUCT_NOT_FOUND'): ProductNotFound,
     ('weft.order.v1', 'PROVIDER_NOT_FOUND'): ProviderNotFound,
@@ -1204,6 +1236,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'SHIPMENT_EXCEEDS_ORDER'): ShipmentExceedsOrder,
     ('weft.order.v1', 'SHIPMENT_NOT_FOUND'): ShipmentNotFound,
     ('weft.user.v1', 'SIGN_UP_NOT_FOUND'): SignUpNotFound,
+    ('weft.notification.v1', 'SUPPRESSION_NOT_FOUND'): SuppressionNotFound,
     ('weft.api.v1', 'TOKEN_EXPIRED'): TokenExpired,
     ('weft.api.v1', 'TOKEN_INVALID'): TokenInvalid,
     ('weft.api.v1', 'TOKEN_MISSING'): TokenMissing,
@@ -1216,6 +1249,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'TOTP_NOT_ENABLED'): TotpNotEnabled,
     ('weft.api.v1', 'UNKNOWN_FIELD'): UnknownField,
     ('weft.api.v1', 'UNKNOWN_QUERY_PARAMETER'): UnknownQueryParameter,
+    ('weft.notification.v1', 'UNSUBSCRIBE_TOKEN_INVALID'): UnsubscribeTokenInvalid,
     ('weft.user.v1', 'USER_NOT_ACTIVE'): UserNotActive,
     ('weft.user.v1', 'USER_NOT_FOUND'): UserNotFound,
     ('weft.user.v1', 'USER_NOT_INACTIVE'): UserNotInactive,
@@ -1289,6 +1323,7 @@ __all__ = [
     'PaymentNotConfirmable',
     'PaymentNotFound',
     'PaymentNotRefundable',
+    'PreferencesNotFound',
     'ProductInactive',
     'ProductNotFound',
     'ProviderNotFound',
@@ -1311,6 +1346,7 @@ __all__ = [
     'ShipmentExceedsOrder',
     'ShipmentNotFound',
     'SignUpNotFound',
+    'SuppressionNotFound',
     'TokenExpired',
     'TokenInvalid',
     'TokenMissing',
@@ -1323,6 +1359,7 @@ __all__ = [
     'TotpNotEnabled',
     'UnknownField',
     'UnknownQueryParameter',
+    'UnsubscribeTokenInvalid',
     'UserNotActive',
     'UserNotFound',
     'UserNotInactive',

@@ -7,6 +7,9 @@ from google.api import httpbody_pb2 as api_httpbody_pb2
 from google.protobuf import empty_pb2 as protobuf_empty_pb2
 from typing import Any
 from weft.notification.v1 import inbox_service_pb2 as notification_inbox_service_pb2
+from weft.notification.v1 import preference_service_pb2 as notification_preference_service_pb2
+from weft.notification.v1 import preferences_pb2 as notification_preferences_pb2
+from weft.notification.v1 import suppression_service_pb2 as notification_suppression_service_pb2
 from weft.order.v1 import fulfilment_pb2 as order_fulfilment_pb2
 from weft.order.v1 import order_event_pb2 as order_order_event_pb2
 from weft.order.v1 import order_pb2 as order_order_pb2
@@ -42,6 +45,11 @@ from weft_client.calls.method import Method
 INBOX_SERVICE_LIST_INBOX = Method('/weft.notification.v1.InboxService/ListInbox', 'notification', notification_inbox_service_pb2.ListInboxRequest, notification_inbox_service_pb2.ListInboxResponse, 5.0, repeatable=True)
 INBOX_SERVICE_COUNT_UNREAD = Method('/weft.notification.v1.InboxService/CountUnread', 'notification', notification_inbox_service_pb2.CountUnreadRequest, notification_inbox_service_pb2.CountUnreadResponse, 5.0, repeatable=True)
 INBOX_SERVICE_MARK_READ = Method('/weft.notification.v1.InboxService/MarkRead', 'notification', notification_inbox_service_pb2.MarkReadRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True)
+PREFERENCE_SERVICE_GET_PREFERENCES = Method('/weft.notification.v1.PreferenceService/GetPreferences', 'notification', notification_preference_service_pb2.GetPreferencesRequest, notification_preferences_pb2.Preferences, 5.0, repeatable=True, errors=('weft.notification.v1/PREFERENCES_NOT_FOUND',))
+PREFERENCE_SERVICE_UPDATE_PREFERENCES = Method('/weft.notification.v1.PreferenceService/UpdatePreferences', 'notification', notification_preference_service_pb2.UpdatePreferencesRequest, notification_preferences_pb2.Preferences, 5.0, repeatable=True, errors=('weft.notification.v1/PREFERENCES_NOT_FOUND',))
+PREFERENCE_SERVICE_UNSUBSCRIBE = Method('/weft.notification.v1.PreferenceService/Unsubscribe', 'notification', notification_preference_service_pb2.UnsubscribeRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, open=True, errors=('weft.notification.v1/UNSUBSCRIBE_TOKEN_INVALID',))
+SUPPRESSION_SERVICE_LIST_SUPPRESSIONS = Method('/weft.notification.v1.SuppressionService/ListSuppressions', 'notification', notification_suppression_service_pb2.ListSuppressionsRequest, notification_suppression_service_pb2.ListSuppressionsResponse, 5.0, repeatable=True)
+SUPPRESSION_SERVICE_REMOVE_SUPPRESSION = Method('/weft.notification.v1.SuppressionService/RemoveSuppression', 'notification', notification_suppression_service_pb2.RemoveSuppressionRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.notification.v1/SUPPRESSION_NOT_FOUND',))
 ORDER_SERVICE_QUOTE_ORDER = Method('/weft.order.v1.OrderService/QuoteOrder', 'order', order_order_service_pb2.QuoteOrderRequest, order_order_service_pb2.QuoteOrderResponse, 10.0, repeatable=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/PRODUCT_INACTIVE', 'weft.order.v1/CURRENCY_MIXED'))
 ORDER_SERVICE_CREATE_ORDER = Method('/weft.order.v1.OrderService/CreateOrder', 'order', order_order_service_pb2.CreateOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/CUSTOMER_NOT_FOUND', 'weft.order.v1/CUSTOMER_REQUIRED', 'weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/PRODUCT_INACTIVE', 'weft.order.v1/CURRENCY_MIXED', 'weft.order.v1/OUT_OF_STOCK', 'weft.order.v1/EXTERNAL_REFERENCE_TAKEN'))
 ORDER_SERVICE_GET_ORDER = Method('/weft.order.v1.OrderService/GetOrder', 'order', order_order_service_pb2.GetOrderRequest, order_order_pb2.Order, 5.0, repeatable=True, errors=('weft.order.v1/ORDER_NOT_FOUND',))
@@ -137,6 +145,11 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'inbox.list_inbox': INBOX_SERVICE_LIST_INBOX,
     'inbox.count_unread': INBOX_SERVICE_COUNT_UNREAD,
     'inbox.mark_read': INBOX_SERVICE_MARK_READ,
+    'preferences.get_preferences': PREFERENCE_SERVICE_GET_PREFERENCES,
+    'preferences.update_preferences': PREFERENCE_SERVICE_UPDATE_PREFERENCES,
+    'preferences.unsubscribe': PREFERENCE_SERVICE_UNSUBSCRIBE,
+    'suppressions.list_suppressions': SUPPRESSION_SERVICE_LIST_SUPPRESSIONS,
+    'suppressions.remove_suppression': SUPPRESSION_SERVICE_REMOVE_SUPPRESSION,
     'orders.quote_order': ORDER_SERVICE_QUOTE_ORDER,
     'orders.create_order': ORDER_SERVICE_CREATE_ORDER,
     'orders.get_order': ORDER_SERVICE_GET_ORDER,

@@ -16,6 +16,8 @@ from typing import TypedDict
 from weft.api.v1 import mode_pb2 as api_mode_pb2
 from weft.api.v1 import plan_pb2 as api_plan_pb2
 from weft.api.v1 import scope_pb2 as api_scope_pb2
+from weft.notification.v1 import category_pb2 as notification_category_pb2
+from weft.notification.v1 import preferences_pb2 as notification_preferences_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
 from weft.user.v1 import address_pb2 as user_address_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
@@ -38,6 +40,18 @@ PlanName = Literal["FREE", "STANDARD", "PREMIUM"]
 
 RoleName = Literal["CUSTOMER", "OPERATOR", "ADMIN"]
 """The role of a signed-in user. A token carries the lower-case name without its prefix in the claim `roles`."""
+
+
+CategoryName = Literal["ACCOUNT", "RECEIPTS", "ORDERS", "UPDATES", "MARKETING"]
+"""What a notification is about. People choose by category and channel what reaches them."""
+
+
+ChannelName = Literal["EMAIL", "SMS", "INBOX"]
+"""A way to a person."""
+
+
+SuppressionReasonName = Literal["HARD_BOUNCE", "COMPLAINT", "OPTED_OUT", "UNSUBSCRIBED"]
+"""Why nothing is sent to an address."""
 
 
 CaptureModeName = Literal["AT_ONCE", "AT_SHIPMENT"]
@@ -74,6 +88,50 @@ PartnerStateName = Literal["ACTIVE", "SUSPENDED"]
 
 UserStateName = Literal["INITIAL", "ACTIVE", "INACTIVE", "LOCKED", "DELETED"]
 """State of an account."""
+
+
+class MutedDict(TypedDict, total=False):
+    """A category that does not reach a person by a channel."""
+
+    category: Required[CategoryName | notification_category_pb2.Category.ValueType]
+    """Neither ACCOUNT nor RECEIPTS."""
+
+    channel: Required[ChannelName | notification_category_pb2.Channel.ValueType]
+    """By which channel."""
+
+
+class PreferencesDict(TypedDict, total=False):
+    """What a person wants to be notified of, how and when. Without a choice, everything on every channel at any time."""
+
+    user_id: str
+    """Whose they are. Prefix `usr_`, or `me`."""
+
+    muted: Sequence[MutedDict | notification_preferences_pb2.Muted]
+    """What does not reach the person. An update replaces all of them."""
+
+    quiet_hours: QuietHoursDict | notification_preferences_pb2.QuietHours
+    """When mails and text messages are not sent, unless their category cannot be muted. What is due then is skipped; the inbox
+    has it.
+    """
+
+    update_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When they were last changed; absent where they never were."""
+
+    etag: str
+    """Changes with every update. An update with a stale etag is refused; an update without one is not."""
+
+
+class QuietHoursDict(TypedDict, total=False):
+    """A span of every day, by the clock of the person's time zone: with daylight saving time, an hour may be longer or shorter."""
+
+    start: Required[str]
+    """When it begins, such as `22:00`."""
+
+    end: Required[str]
+    """When it ends, such as `07:00`: on the next day where that is not after its beginning."""
+
+    time_zone: str
+    """Time zone by its name in the IANA database, such as `Europe/Vienna`; empty for that of the person's profile, or UTC where there is none."""
 
 
 class FulfilmentLineInputDict(TypedDict, total=False):
@@ -395,6 +453,8 @@ class UserDict(TypedDict, total=False):
 __all__ = [
     'AuthorizeRequestDict',
     'CaptureModeName',
+    'CategoryName',
+    'ChannelName',
     'ClientAuthenticationName',
     'ClientSettingsDict',
     'ConsentDecisionName',
@@ -405,6 +465,7 @@ __all__ = [
     'MemberRoleName',
     'ModeName',
     'MoneyDict',
+    'MutedDict',
     'OrderLineInputDict',
     'OrderStateName',
     'PartnerDict',
@@ -413,8 +474,11 @@ __all__ = [
     'PaymentStateName',
     'PlanName',
     'PostalAddressDict',
+    'PreferencesDict',
     'ProductDict',
+    'QuietHoursDict',
     'RoleName',
+    'SuppressionReasonName',
     'UserDict',
     'UserStateName',
 ]

@@ -22,15 +22,22 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from weft.api.v1 import reason_pb2 as weft_dot_api_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'weft/notification/v1/error_reason.proto\x12\x14weft.notification.v1*+\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'weft/notification/v1/error_reason.proto\x12\x14weft.notification.v1\x1a\x18weft/api/v1/reason.proto*\xb1\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12*\n\x15PREFERENCES_NOT_FOUND\x10\x01\x1a\x0f\x8a\xe7\x18\x0b\x08\x05\x12\x07user_id\x12%\n\x19UNSUBSCRIBE_TOKEN_INVALID\x10\x02\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12\x31\n\x15SUPPRESSION_NOT_FOUND\x10\x03\x1a\x16\x8a\xe7\x18\x12\x08\x05\x12\x0esuppression_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.notification.v1.error_reason_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERRORREASON']._serialized_start=65
-  _globals['_ERRORREASON']._serialized_end=108
+  _globals['_ERRORREASON'].values_by_name["PREFERENCES_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["PREFERENCES_NOT_FOUND"]._serialized_options = b'\212\347\030\013\010\005\022\007user_id'
+  _globals['_ERRORREASON'].values_by_name["UNSUBSCRIBE_TOKEN_INVALID"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["UNSUBSCRIBE_TOKEN_INVALID"]._serialized_options = b'\212\347\030\002\010\003'
+  _globals['_ERRORREASON'].values_by_name["SUPPRESSION_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["SUPPRESSION_NOT_FOUND"]._serialized_options = b'\212\347\030\022\010\005\022\016suppression_id'
+  _globals['_ERRORREASON']._serialized_start=92
+  _globals['_ERRORREASON']._serialized_end=269
 # @@protoc_insertion_point(module_scope)

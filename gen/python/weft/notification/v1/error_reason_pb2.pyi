@@ -23,11 +23,23 @@ class _ErrorReason:
 class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
-    """Not a reason. All current calls fail only for reasons of `weft.api.v1`."""
+    """Not a reason."""
+    PREFERENCES_NOT_FOUND: _ErrorReason.ValueType  # 1
+    """No such user, or not you."""
+    UNSUBSCRIBE_TOKEN_INVALID: _ErrorReason.ValueType  # 2
+    """The token of the link to unsubscribe is not one of ours."""
+    SUPPRESSION_NOT_FOUND: _ErrorReason.ValueType  # 3
+    """No such suppression."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the notification service failed. Found in `ErrorInfo.reason` with domain `weft.notification.v1`."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
-"""Not a reason. All current calls fail only for reasons of `weft.api.v1`."""
+"""Not a reason."""
+PREFERENCES_NOT_FOUND: ErrorReason.ValueType  # 1
+"""No such user, or not you."""
+UNSUBSCRIBE_TOKEN_INVALID: ErrorReason.ValueType  # 2
+"""The token of the link to unsubscribe is not one of ours."""
+SUPPRESSION_NOT_FOUND: ErrorReason.ValueType  # 3
+"""No such suppression."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,64 @@
+"""Whether a message may go out: asked at the moment of sending, whenever it was accepted."""
+
+from collections.abc import Iterable, Mapping
+
+from weft.user.v1.user_pb2 import User
+
+from chassis.clock import Clock
+from chassis.storage.database import Database
+from services.notification.channels.channel import Channel
+from services.notification.channels.outcome import Outcome
+from services.notification.deliveries.domain import Delivery, Reason
+from services.notification.preferences.domain import Preferences
+from services.notification.preferences.repository import PreferenceRepository
+from services.notification.suppressions.domain import SuppressionReason
+from services.notification.suppressions.repository import SuppressionRepository
+
+_SUPPRESSED_BY = {
+    Outcome.UNREACHABLE: SuppressionReason.HARD_BOUNCE,
+    Outcome.OPTED_OUT: SuppressionReason.OPTED_OUT,
+}
+
+
+class Gate:
+    """Preferences and suppressions, as the deliveries of one channel ask for them."""
+
+    def __init__(
+        self,
+        database: Database,
+        preferences: PreferenceRepository,
+        suppressions: SuppressionRepository,
+        clock: Clock,
+        channel: Channel,
+    ) -> None:
+        self._database = database
+        self._preferences = preferences
+        self._suppressions = suppressions
+        self._clock = clock
+        self._channel = channel
+
+    async def preferences(self, user_ids: Iterable[str]) -> Mapping[str, Preferences]:
+        """Of those who have chosen something."""
+        return await self._preferences.get_many(user_ids)
+
+    def unwanted(self, delivery: Delivery, preferences: Preferences | None, user: User | None) -> Reason:
+        """Why the person does not want the message now; `NONE` where they may get it."""
+        if preferences is None:
+            return Reason.NONE
+        if preferences.mutes(delivery.category, self._channel):
+            return Reason.PREFERENCE
+        if preferences.silences(delivery.category, self._clock.now(), user.time_zone if user is not None else ""):
+            return Reason.QUIET_HOURS
+        return Reason.NONE
+
+    async def is_suppressed(self, delivery: Delivery, address: str) -> bool:
+        """Whether nothing like it is sent to the address any more."""
+        return await self._suppressions.stops(self._channel, address, delivery.category)
+
+    async def learn(self, delivery: Delivery, address: str, outcome: Outcome) -> None:
+        """Remember what a provider has said of an address for good."""
+        if reason := _SUPPRESSED_BY.get(outcome):
+            lookup = self._suppressions.lookup(address)
+            await self._suppressions.add(
+                self._database, self._channel, lookup, reason, self._clock.now(), delivery.delivery_id
+            )

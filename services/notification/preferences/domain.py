@@ -1,0 +1,65 @@
+"""What a person has chosen, and what follows from it for one message."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+from chassis.errors import EtagMismatch, InvalidArgument, NotFound
+from services.notification.categories import Category
+from services.notification.channels.channel import Channel
+
+
+class PreferencesNotFound(NotFound):
+    """There is no user {user_id}, or it is not you."""
+
+
+class UnsubscribeTokenInvalid(InvalidArgument):
+    """The link to unsubscribe is not complete."""
+
+
+@dataclass(frozen=True)
+class QuietHours:
+    """From `start` to `end` by the clock of a time zone; without one, by that of the person's profile."""
+
+    start: time
+    end: time
+    time_zone: str = ""
+
+    def includes(self, now: datetime, zone_of_profile: str) -> bool:
+        """Whether `now` is within them."""
+        zone = self.time_zone or zone_of_profile
+        local = now.astimezone(ZoneInfo(zone) if zone else UTC).time()
+        if self.start < self.end:
+            return self.start <= local < self.end
+        return local >= self.start or local < self.end
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Those of a person. Version 0 is of who has never chosen."""
+
+    user_id: str
+    muted: frozenset[tuple[Category, Channel]] = frozenset()
+    quiet_hours: QuietHours | None = None
+    version: int = 0
+    updated_at: datetime | None = None
+
+    @property
+    def etag(self) -> str:
+        """Of this version."""
+        return f"v{self.version}"
+
+    def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Preferences":
+        """`changes`: new values by attribute. Raises `EtagMismatch` if the caller saw another version."""
+        if etag and etag != self.etag:
+            raise EtagMismatch(etag=self.etag)
+        return replace(self, version=self.version + 1, updated_at=now, **changes) if changes else self  # type: ignore[arg-type]
+
+    def mutes(self, category: Category, channel: Channel) -> bool:
+        """Whether the person wants none of it. What is critical cannot be muted."""
+        return not category.is_critical and (category, channel) in self.muted
+
+    def silences(self, category: Category, now: datetime, zone: str) -> bool:
+        """Whether it is too late, or too early, to send. What is critical is sent at any time."""
+        return not category.is_critical and self.quiet_hours is not None and self.quiet_hours.includes(now, zone)

@@ -1,0 +1,77 @@
+"""Every query of suppressions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from chassis import ids
+from chassis.security.encryption import Vault
+from chassis.storage.database import Database, Query, Row, Session, Transaction
+from services.notification.categories import Category
+from services.notification.channels.channel import Channel
+from services.notification.suppressions.domain import SuppressionReason
+
+_ADD = Query(
+    "INSERT INTO suppressions (suppression_id, channel, address_lookup, reason, delivery_id, created_at) VALUES "
+    "(%(id)s, %(channel)s, %(lookup)s, %(reason)s, %(delivery_id)s, %(now)s) ON CONFLICT (channel, address_lookup, reason) "
+    "DO NOTHING",
+    name="add suppression",
+)
+_FIND = Query(
+    "SELECT reason FROM suppressions WHERE channel = %(channel)s AND address_lookup = %(lookup)s",
+    name="find suppressions",
+)
+_LIST = Query(
+    "SELECT suppression_id, channel, reason, delivery_id, created_at FROM suppressions "
+    "WHERE suppression_id < %(after)s AND (%(channel)s = '' OR channel = %(channel)s) "
+    "AND (%(reason)s = '' OR reason = %(reason)s) AND (%(lookups)s::bytea[] = '{}' OR address_lookup = ANY(%(lookups)s)) "
+    "ORDER BY suppression_id DESC LIMIT %(limit)s",
+    name="list suppressions",
+)
+_REMOVE = Query("DELETE FROM suppressions WHERE suppression_id = %(id)s", name="remove suppression")
+_AFTER_ALL = "sup_~"
+
+
+class SuppressionRepository:
+    """Suppressions in the database."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    def lookup(self, address: str) -> bytes:
+        """The keyed hash of an e-mail address, of which case makes no difference, or of a phone number."""
+        return self._vault.lookup(address.strip().lower(), "notification.address")
+
+    async def add(
+        self,
+        session: Session | Transaction | Database,
+        channel: Channel,
+        lookup: bytes,
+        reason: SuppressionReason,
+        now: datetime,
+        delivery_id: str = "",
+    ) -> None:
+        """Add one, unless there is one of this reason."""
+        values = {"channel": channel.value, "lookup": lookup, "reason": reason.value, "delivery_id": delivery_id}
+        await session.run(_ADD, id=ids.new("sup", now), now=now, **values)
+
+    async def stops(self, channel: Channel, address: str, category: Category) -> bool:
+        """Whether nothing of the category is sent to the address."""
+        rows = await self._database.all(_FIND, channel=channel.value, lookup=self.lookup(address))
+        return any(SuppressionReason(row.reason).stops(category) for row in rows)
+
+    async def list(self, limit: int, after: str, filters: Mapping[str, str]) -> Sequence[Row]:
+        """Newest first. `filters`: `channel`, `reason` and `address`, or none of them."""
+        address = filters.get("address", "")
+        return await self._database.all(
+            _LIST,
+            after=after or _AFTER_ALL,
+            limit=limit,
+            channel=filters.get("channel", ""),
+            reason=filters.get("reason", ""),
+            lookups=[self.lookup(address)] if address else [],
+        )
+
+    async def remove(self, suppression_id: str) -> bool:
+        """Whether there was one."""
+        return await self._database.run(_REMOVE, id=suppression_id) > 0
