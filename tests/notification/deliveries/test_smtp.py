@@ -92,7 +92,7 @@ async def test_a_server_that_closed_idle_connections_is_connected_to_again_witho
     ("response", "outcome", "code", "text", "available"),
     [
         ("450 4.2.1 mailbox busy", Outcome.DEFERRED, 450, "4.2.1 mailbox busy", True),
-        ("550 5.1.1 <ann@example.com> unknown", Outcome.REFUSED, 550, "5.1.1 <…> unknown", True),
+        ("550 5.1.1 <ann@example.com> unknown", Outcome.UNREACHABLE, 550, "5.1.1 <…> unknown", True),
         ("421 4.3.0 closing", Outcome.DEFERRED, 421, "4.3.0 closing", False),
         ("530 5.7.0 authenticate first", Outcome.DEFERRED, 530, "5.7.0 authenticate first", False),
     ],
