@@ -130,7 +130,7 @@ def test_a_break_with_the_commit_before_is_told(tree: Path) -> None:
 
 def test_an_addition_breaks_nothing(tree: Path) -> None:
     commit(tree)
-    addition = "string note = 5 [(buf.validate.field).string.max_len = 500];\n  // More.\n  string more = 6"
+    addition = "string note = 5 [(buf.validate.field).string.max_len = 500];\n  // More.\n  string more = 400"
     edit(tree / ORDERS, "string note = 5 [(buf.validate.field).string.max_len = 500]", addition)
     commit(tree)
     assert run(tree, "codegen.breaking") == (0, "")

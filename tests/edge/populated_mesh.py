@@ -1,6 +1,7 @@
 """A mesh of one's own with one of everything in it, for tests that make things up."""
 
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,14 +41,19 @@ class PopulatedMesh:
         assert signed_in.status_code == 200, signed_in.text
         return f"Bearer {signed_in.json()['accessToken']}"
 
-    def fresh(self) -> dict[str, str]:
-        """Makes one of everything; a partner of its own, so that the caller's stays as it is."""
+    def fresh(self, paid: dict[str, Any] | None = None) -> dict[str, str]:
+        """Makes one of everything; a partner of its own, so that the caller's stays as it is.
+
+        `paid` are fields of the order, which is then waited for until its payment has been asked for.
+        """
         price = {"amountMinor": "1250", "currency": "EUR"}
         product = self._create("/v1/products", {"title": "Kettle", "price": price, "stock": "1000"}, self._partner)
         user = self._create("/v1/users", {"email": f"{uuid.uuid4().hex}@example.com"}, self._partner)
         line = {"productId": product["productId"], "quantity": 1}
-        wanted = {"customerId": user["userId"], "paymentMethod": "pm_sandbox_ok", "lines": [line]}
+        wanted = {"customerId": user["userId"], "paymentMethod": "pm_sandbox_ok", "lines": [line]} | (paid or {})
         order = self._create("/v1/orders", wanted, self._partner)
+        while paid and self._payment(order) in ("PAYMENT_STATE_PENDING", "PAYMENT_STATE_PROCESSING"):
+            time.sleep(0.05)
         named = {"displayName": "Other", "scopes": ["orders.read"]}
         partner = self._create("/v1/partners", named | {"plan": "PLAN_FREE"}, self._operator)
         client = self._create(f"/v1/partners/{partner['partnerId']}/clients", named, self._operator, expect=200)
@@ -68,6 +74,11 @@ class PopulatedMesh:
         answer = self._http.request(method, path, json=body, headers=headers)
         assert expect in (None, answer.status_code), answer.text
         return answer
+
+    def _payment(self, order: dict[str, Any]) -> str:
+        headers = {"authorization": self._partner}
+        state: str = self.call("GET", f"/v1/payments/{order['paymentId']}", None, headers, expect=200).json()["state"]
+        return state
 
     def _create(self, path: str, body: dict[str, Any], token: str, expect: int = 201) -> dict[str, Any]:
         headers = {"authorization": token, "idempotency-key": str(uuid.uuid4())}

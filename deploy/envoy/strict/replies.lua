@@ -32,6 +32,11 @@ local function complete(handle, status, noted)
     if not noted.refused then formatted = as_written(text, noted, handle:metadata():get("body")) end
   elseif not find(text, "google.rpc.ErrorInfo", 1, true) then
     code = code or "13"
+    if code == "1" then
+      -- A gRPC server that shuts down answers CANCELLED to a call that came too late for a handler.
+      code, status = "14", "503"
+      headers:replace(":status", status)
+    end
     formatted = '{"code":' .. code .. ',"message":"The call could not be answered.","details":[' .. TYPE .. 'ErrorInfo","reason":"'
       .. (BARE_REASON[code] or "INTERNAL_FAULT") .. '","domain":"weft.api.v1","metadata":{}}]}'
   end

@@ -160,6 +160,8 @@ CASES = [
          headers={"x-test-error": "bare:RESOURCE_EXHAUSTED"}, answer=LATER),
     Case("service is slow", "DEADLINE_EXPIRED", 504, path="/v1/products/prd_1", token=None,
          rpc="/weft.order.v1.ProductService/GetProduct", headers={"x-test-sleep": "20"}),
+    Case("service shuts down", "SERVICE_UNAVAILABLE", 503, path="/v1/orders/ord_1",
+         headers={"x-test-error": "bare:CANCELLED"}, answer=LATER),
     Case("service is down", "SERVICE_UNAVAILABLE", 503, path="/v1/orders/ord_1", rpc=GET, edge="lonely_edge", answer=LATER, retry=True),
     Case("keys unavailable", "KEYS_UNAVAILABLE", 503, path="/v1/orders/ord_1", rpc=GET, edge="keyless_edge", answer=LATER, retry=True),
 ]  # fmt: skip

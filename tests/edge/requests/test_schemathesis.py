@@ -57,6 +57,11 @@ KEYED = [
 ]
 BEFORE = {"reinstate": "suspend", "reactivate": "deactivate", "unlock": "lock", "deliver": "ship"}
 """What brings a resource into the state that a verb needs."""
+PAID = {
+    "capture": {"capture": "CAPTURE_MODE_AT_SHIPMENT"},
+    "confirm": {"paymentMethod": "pm_sandbox_declined"},
+}
+"""How an order is placed whose payment takes a verb."""
 CONDITIONAL = {"etag", "shipmentId", "phone", "addresses"}
 """Fields of a body that fit one version, one shipment, addresses that exist, or a partner alone."""
 
@@ -116,7 +121,7 @@ def _example(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]
     for name in re.findall(r"{(\w+)}", path):
         path = path.replace(f"{{{name}}}", str(shown.pop(name)))
     for kind, described in raw.get("requestBody", {}).get("content", {}).items():
-        return path, shown, {"json" if kind == "application/json" else "data": described["example"]}
+        return path, shown, {"data" if "form" in kind else "json": described.get("example", {})}
     return path, shown, {}
 
 
@@ -141,12 +146,12 @@ def test_every_path_and_method_answers_at_the_edge(operation: Operation, world: 
 def test_a_repeated_call_with_its_key_changes_nothing_and_gets_the_first_answer(
     operation: Operation, world: PopulatedMesh
 ) -> None:
-    ids, headers = world.fresh(), world.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
+    path, _, verb = operation.path.partition(":")
+    ids, headers = world.fresh(PAID.get(verb)), world.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
     shown = operation.definition.raw["requestBody"]["content"]["application/json"]["example"]
     unique = {name: f"{uuid.uuid4().hex}@example.com" for name in ("email", "externalReference") if name in shown}
     body = {name: value for name, value in (real(shown, ids) | unique).items() if name not in CONDITIONAL}
-    path = operation.path.format(**ids)
-    resource, _, verb = path.partition(":")
+    resource, path = path.format(**ids), operation.path.format(**ids)
     if verb in BEFORE:
         before = world.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
         world.call("POST", f"{resource}:{BEFORE[verb]}", {}, before, expect=200)
