@@ -1,11 +1,15 @@
 """A process's settings, from the environment (`WEFT_…`). Every default is the safe choice."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS_FOLDER = "WEFT_SECRETS_FOLDER"
+"""The variable that names a folder of secrets, one in each file, as Compose and Kubernetes mount them."""
 
 
 class SettingsError(Exception):
@@ -17,48 +21,100 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEFT_", frozen=True, extra="ignore")
 
-    listen: str = "127.0.0.1:0"
-    metrics_listen: str = ""
-    database_url: SecretStr
-    database_prefix: str = Field("weft", pattern=r"^[a-z][a-z0-9_]{0,30}$")
-    serving_role: str = ""
-    pool_size: int = Field(8, ge=1, le=100)
-    redis_url: SecretStr = SecretStr("")
-    otlp_endpoint: str = ""
-    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
-    peers: dict[str, list[str]] = {}
-    tls: Literal["on", "off"] = "on"
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    tls_ca: Path | None = None
-    internal_callers: list[str] = []
-    data_keys: dict[str, SecretStr] = Field(min_length=1)
-    encrypt_with: str = ""
-    issuer: str = "https://weft.local"
-    passkey_rp_id: str = ""
-    passkey_origins: list[str] = []
-    smtp_url: SecretStr = SecretStr("")
-    mail_from: str = "Weft <no-reply@weft.local>"
-    sms_url: SecretStr = SecretStr("")
-    sms_from: str = ""
-    stripe_key: SecretStr = SecretStr("")
-    stripe_webhook_secret: SecretStr = SecretStr("")
-    stripe_url: str = "https://api.stripe.com"
-    serve: bool = True
-    work: bool = True
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    max_concurrent_calls: int = Field(256, ge=1)
-    max_streams_per_caller: int = Field(16, ge=1)
-    max_streams_per_partner: int = Field(64, ge=1)
-    drain: float = Field(2.5, ge=0)
-    stop_grace: float = Field(5.0, ge=0)
-    mails_of_network: int = Field(100, ge=100)
-    texts_of_network: int = Field(50, ge=1)
-    operator_email: str = ""
-    operator_password: SecretStr = SecretStr("")
-    partner_client_id: str = ""
-    partner_client_secret: SecretStr = SecretStr("")
-    record_reasons: Path | None = None
+    environment: Literal["production", "staging", "development"] = Field(
+        "production", description="Production refuses settings that are for development."
+    )
+    listen: str = Field("127.0.0.1:0", description="Where the service listens for gRPC; port 0 takes a free one.")
+    metrics_listen: str = Field(
+        "",
+        description="Where `/metrics`, `/livez` and `/readyz` are served in plaintext; empty for nowhere. Keep it from strangers.",
+    )
+    database_url: SecretStr = Field(
+        description="The PostgreSQL server and the role, `postgresql://role:password@host:port`. `migrate` needs the owner's."
+    )
+    database_prefix: str = Field(
+        "weft", description="What the databases' names begin with: `weft_order`.", pattern=r"^[a-z][a-z0-9_]{0,30}$"
+    )
+    serving_role: str = Field(
+        "", description="`migrate`: the role that serves, which is granted what it needs; empty where it is the owner."
+    )
+    pool_size: int = Field(8, description="Database connections of a process.", ge=1, le=100)
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="The Valkey server, `redis://:password@host:port`; empty for no cache."
+    )
+    otlp_endpoint: str = Field("", description="Where spans go, OTLP over gRPC, `http://host:port`; empty for nowhere.")
+    trace_ratio: float = Field(
+        1.0, description="Share of calls that are traced where the caller did not decide, 0 to 1.", ge=0, le=1
+    )
+    peers: dict[str, list[str]] = Field(
+        {}, description='Addresses of each service, as JSON: `{"user": ["dns:///user:50051"]}`.'
+    )
+    tls: Literal["on", "off"] = Field(
+        "on", description="`off` serves and calls without TLS: where nothing is at stake."
+    )
+    tls_cert: Path | None = Field(
+        None, description="The process's certificate, as PEM; read again when it is replaced."
+    )
+    tls_key: Path | None = Field(None, description="The certificate's key, as PEM.")
+    tls_ca: Path | None = Field(None, description="The authorities of the mesh, as PEM.")
+    internal_callers: list[str] = Field(
+        [], description="Names of certificates, beside those of the contract, that may make internal calls, as JSON."
+    )
+    data_keys: dict[str, SecretStr] = Field(
+        description="The data keys by id, as JSON; each is 32 bytes in base64. The newest stands last.", min_length=1
+    )
+    encrypt_with: str = Field("", description="The id of the data key that encrypts; empty for the newest.")
+    issuer: str = Field(
+        "https://weft.local", description="The issuer of tokens: the URL under which callers reach the edge."
+    )
+    passkey_rp_id: str = Field("", description="The RP ID of passkeys; empty for the issuer's host.")
+    passkey_origins: list[str] = Field(
+        [], description="Origins whose pages may use passkeys, as JSON; empty for the issuer's."
+    )
+    smtp_url: SecretStr = Field(
+        SecretStr(""), description="The mail server, `smtp://user:password@host:port`; empty for none, so mails wait."
+    )
+    mail_from: str = Field("Weft <no-reply@weft.local>", description="The sender of mails.")
+    sms_url: SecretStr = Field(
+        SecretStr(""), description="Twilio's API or one that speaks it, `https://account:token@host`; empty for none."
+    )
+    sms_from: str = Field("", description="The number that texts come from, E.164.")
+    stripe_key: SecretStr = Field(
+        SecretStr(""),
+        description="Stripe's secret key; empty: orders in LIVE are paid in the sandbox, see WEFT_SANDBOX_FOR_LIVE.",
+    )
+    sandbox_for_live: bool = Field(
+        False, description="Orders in LIVE may be paid in the sandbox, where no money moves, also in production."
+    )
+    stripe_webhook_secret: SecretStr = Field(SecretStr(""), description="The secret that Stripe signs its events with.")
+    stripe_url: str = Field("https://api.stripe.com", description="Stripe's API.")
+    serve: bool = Field(True, description="Whether the process serves calls.")
+    work: bool = Field(True, description="Whether the process works on queues and periodic jobs.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least level that is logged."
+    )
+    max_concurrent_calls: int = Field(256, description="Calls in progress above which a process sheds load.", ge=1)
+    max_streams_per_caller: int = Field(16, description="Open streams of a caller in a process.", ge=1)
+    max_streams_per_partner: int = Field(64, description="Open streams of a partner in a process.", ge=1)
+    drain: float = Field(
+        2.5, description="Seconds, at most, that a stopping process serves on until its callers have left.", ge=0
+    )
+    stop_grace: float = Field(
+        5.0, description="Seconds, at most, that a stopping process gives its calls and jobs.", ge=0
+    )
+    mails_of_network: int = Field(
+        100, description="Mails an hour that one network may have sent to addresses that are not verified.", ge=100
+    )
+    texts_of_network: int = Field(
+        50, description="Text messages a day that one network may have sent to verify phone numbers.", ge=1
+    )
+    operator_email: str = Field("", description="`bootstrap`: the first operator's address.")
+    operator_password: SecretStr = Field(SecretStr(""), description="`bootstrap`: the first operator's password.")
+    partner_client_id: str = Field(
+        "", description="`bootstrap`: the id of a demonstration partner's client; empty for none."
+    )
+    partner_client_secret: SecretStr = Field(SecretStr(""), description="`bootstrap`: the secret of that client.")
+    record_reasons: Path | None = Field(None, description="Tests: a file to which every refusal's reason is appended.")
 
     @property
     def rp_id(self) -> str:
@@ -73,9 +129,12 @@ class Settings(BaseSettings):
 
 
 def read(**overrides: Any) -> Settings:
-    """The settings of this process. Raises `SettingsError`, with one message for all faults."""
+    """The settings of this process: a variable, or a file of its name in `WEFT_SECRETS_FOLDER`, such as `weft_data_keys`.
+
+    Raises `SettingsError`, with one message for all faults.
+    """
     try:
-        settings = Settings(**overrides)
+        settings = Settings(**{"_secrets_dir": os.environ.get(SECRETS_FOLDER), **overrides})
     except ValidationError as error:
         faults = "; ".join(f"WEFT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg'].lower()}" for e in error.errors())
         raise SettingsError(f"Settings are wrong: {faults}.") from None
@@ -83,4 +142,6 @@ def read(**overrides: Any) -> Settings:
         raise SettingsError(
             "Set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_TLS=off where nothing is at stake."
         )
+    if settings.tls == "off" and settings.environment == "production":
+        raise SettingsError("WEFT_TLS: off is for development; set WEFT_ENVIRONMENT=development where it is meant.")
     return settings

@@ -11,7 +11,7 @@ from pathlib import Path
 from codegen import buf
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATORS = ("codegen.python_client", "codegen.envoy", "codegen.openapi")
+GENERATORS = ("codegen.python_client", "codegen.envoy", "codegen.openapi", "codegen.settings_reference")
 
 
 def main() -> None:

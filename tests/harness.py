@@ -166,7 +166,7 @@ class Harness:
         """The settings of a service in the tests; `more` overrides."""
         certificates = self.certificates
         return settings_module.read(**{
-            "listen": "127.0.0.1:0", "database_url": self.postgres_url, "redis_url": self.valkey_url,
+            "environment": "development", "listen": "127.0.0.1:0", "database_url": self.postgres_url, "redis_url": self.valkey_url,
             "pool_size": 4, "data_keys": {"k1": DATA_KEY}, "issuer": ISSUER, "internal_callers": ["internal"],
             "tls_cert": certificates.certificate(service), "tls_key": certificates.key(service), "tls_ca": certificates.ca,
             "smtp_url": "smtp://127.0.0.1:1", "drain": 0, "stop_grace": 1, **more,

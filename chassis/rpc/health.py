@@ -11,6 +11,7 @@ from grpc_health.v1.health import aio as health_aio
 from chassis.errors import WeftError
 from chassis.storage import migrations
 from chassis.storage.database import Database, Query
+from chassis.telemetry import probes
 from chassis.telemetry.logs import logger
 
 log = logger("health")
@@ -68,9 +69,11 @@ class Health:
     async def stop(self) -> None:
         """Report NOT_SERVING from now on: edges and clients choose another replica."""
         self._stopping = True
+        probes.PROCESS.ready = False
         await self.servicer.enter_graceful_shutdown()
 
     async def _set(self, status: Any) -> None:
+        probes.PROCESS.ready = status == _SERVING
         for service in self._services:
             await self.servicer.set(service, status)
 

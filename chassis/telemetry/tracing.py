@@ -17,8 +17,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 from opentelemetry.util.types import AttributeValue
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
+from chassis.telemetry import probes
 from chassis.telemetry.spans import Sender, SpanTracerProvider
 
 CALLS = Histogram(
@@ -138,12 +139,11 @@ def current_traceparent() -> str:
 
 
 def start(service: str, otlp_endpoint: str, ratio: float, metrics_listen: str) -> Tracer:
-    """Set up the process's providers and its Prometheus port (`host:port`; none where empty). Once in a process."""
+    """Set up the process's providers and its plaintext port (`host:port`; none where empty). Once in a process."""
     resource = Resource.create({"service.name": service, "service.namespace": "weft"})
     metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()], resource))
     if metrics_listen:
-        host, _, port = metrics_listen.rpartition(":")
-        start_http_server(int(port), host)
+        probes.serve(metrics_listen)
     if not otlp_endpoint:
         return Tracer(None, 0.0)
     provider = SpanTracerProvider(Sender(otlp_endpoint, resource))
@@ -158,6 +158,7 @@ async def measure_loop() -> None:
         due = clock() + LOOP_LAG_INTERVAL_S
         await asyncio.sleep(LOOP_LAG_INTERVAL_S)
         LOOP_LAG.observe(max(0.0, clock() - due))
+        probes.PROCESS.turned()
 
 
 def stop() -> None:

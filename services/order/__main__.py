@@ -8,6 +8,7 @@ from chassis import process
 from chassis.app import RETRY_FOREVER, App
 from chassis.queues.queue import Backoff
 from chassis.queues.worker import Worker
+from chassis.settings import SettingsError
 from services.order import tables
 from services.order.bootstrap import bootstrap
 from services.order.customers.handlers import CustomerHandlers
@@ -84,6 +85,10 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
 def _live(app: App) -> Provider | None:
     """The provider of orders in LIVE where a real one is set."""
     if not app.settings.stripe_key.get_secret_value():
+        if app.settings.environment == "production" and not app.settings.sandbox_for_live:
+            raise SettingsError(
+                "WEFT_STRIPE_KEY: set it, or WEFT_SANDBOX_FOR_LIVE=true where orders in LIVE are to move no money."
+            )
         return None
     from services.order.payments.gateways.stripe import Stripe  # its library takes 40 MB
 

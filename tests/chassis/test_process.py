@@ -24,6 +24,7 @@ def run(postgres_url, certificates):
     def command(verb: str, **settings: str) -> subprocess.CompletedProcess[str]:
         env = {
             **os.environ,
+            "WEFT_ENVIRONMENT": "development",
             "WEFT_DATABASE_URL": postgres_url,
             "WEFT_DATABASE_PREFIX": "process",
             "WEFT_DATA_KEYS": KEYS,
@@ -59,6 +60,13 @@ def test_a_taken_port_ends_the_process(run, setting):
 
     assert sentence.startswith(f"weft-order: {setting}: {address} is in use or not an address of this host")
     assert sentence.endswith("; set another one.")
+
+
+def test_production_takes_no_setting_that_is_for_development(run):
+    assert "WEFT_TLS: off is for development" in said(run("serve", WEFT_ENVIRONMENT="production", WEFT_TLS="off"))
+    assert said(run("serve", WEFT_ENVIRONMENT="production")) == (
+        "weft-order: WEFT_STRIPE_KEY: set it, or WEFT_SANDBOX_FOR_LIVE=true where orders in LIVE are to move no money."
+    )
 
 
 def test_a_certificate_that_is_not_there_ends_the_process(run):

@@ -122,6 +122,7 @@ async def test_the_command_does_the_same_without_a_running_service(start: Start)
             "WEFT_DATABASE_PREFIX": service.app.settings.database_prefix,
             "WEFT_DATA_KEYS": json.dumps({"k1": DATA_KEY}),
             "WEFT_TLS": "off",
+            "WEFT_ENVIRONMENT": "development",
         }
 
         async def queues(*words: str) -> tuple[int | None, str]:

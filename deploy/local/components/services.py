@@ -97,6 +97,7 @@ class Services:
 
     def _environment(self, name: str) -> dict[str, str]:
         return {
+            "WEFT_ENVIRONMENT": "development",
             "WEFT_STOP_GRACE": "2",
             "WEFT_MAILS_OF_NETWORK": "1000000",  # everyone here is one network
             "WEFT_TEXTS_OF_NETWORK": "1000000",
