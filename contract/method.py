@@ -77,6 +77,7 @@ class Method:
     unaudited_because: str
     cookie: bool
     apps: bool
+    revoked_tokens: bool
     comment: str
 
     @property
@@ -127,7 +128,7 @@ def _callers(method: Method) -> dict[str, bool]:
             bool(method.internal_callers) and not method.internal
         ),
         "needs a scope: its callers have tokens, so write `scope: SCOPE_ORDERS_READ` or another": bool(
-            tokens - {Caller.USER}
+            tokens - {Caller.USER, Caller.MEMBER}
         )
         and not method.scope,
         "is public and has an owner: drop `owner`, as nobody is known": method.public and bool(method.owner),

@@ -164,7 +164,8 @@ class Contract:
             audit=tuple(policy.audit),
             unaudited_because=policy.unaudited_because,
             cookie=policy.cookie,
-            apps=policy.apps or scope is not None,
+            apps=policy.apps if policy.HasField("apps") else scope is not None,
+            revoked_tokens=policy.revoked_tokens,
             comment=self.comment(method.full_name),
         )
         self.faults += methods.faults(found, method.input_type)

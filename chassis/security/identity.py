@@ -54,8 +54,10 @@ class Identity:
 
     @property
     def acting(self) -> str:
-        """The caller, and for whom: a person acts for themselves, or for a partner in a mode."""
-        return f"{self.subject} {self.partner_id} {self.mode}" if self.is_member else self.subject
+        """The caller, and for whom: a person acts for themselves, or for a partner in a mode; an app acts for a person."""
+        if self.is_member:
+            return f"{self.subject} {self.partner_id} {self.mode}"
+        return f"{self.subject} {self.client_id}" if self.is_app else self.subject
 
     @property
     def is_app(self) -> bool:

@@ -116,7 +116,9 @@ async def build(app: App) -> None:
     )
     presented = AttemptLimiter(app.cache, counts, clock, PasskeyInvalid, "passkey.")
     passkey_rows = PasskeyRepository(database, vault)
-    passkeys = Passkeys(database, users, passkey_rows, party, sessions, presented, origins, events, audit, clock)
+    passkeys = Passkeys(
+        database, users, passkey_rows, party, sessions, open_sessions, presented, origins, events, audit, clock
+    )
     sign_in = SignIn(users, passwords, sign_ins, totp, sessions, passkeys, origins)
     reauthentication = Reauthentication(clock)
     cookie = RefreshCookie(issuer.name)
@@ -135,7 +137,7 @@ async def build(app: App) -> None:
     clients = ClientAuthentication(partners, issuer.name, clock)
     access_tokens = AccessTokens(database, session_rows, revocations, app.tokens, audit, clock)
     rows = AuthorizationRepository(database)
-    apps = Authorizations(database, rows, partners, users, session_rows, issuer, audit, clock, of_people)
+    apps = Authorizations(database, rows, partners, users, session_rows, open_sessions, issuer, audit, clock, of_people)
     about = metadata(issuer.name, sorted({method.scope for method in app.contract.methods if method.scope}))
     persons, erasures = PersonRepository(database, vault), app.queue("erasure_jobs", **RETRY_FOREVER)
     app.add_worker(Worker(erasures, ErasureWorker(database, persons, app.clients), batch=1))

@@ -26,7 +26,11 @@ def authentication(server: ServerContext, method: Method, next_: Next) -> Next:
             raise errors.AddressNotAllowed()
         if not revocations.ready:
             await revocations.first()
-        revocations.check(caller, writes)
+        try:
+            revocations.check(caller, writes)
+        except errors.TokenRevoked:
+            if not method.revoked_tokens:
+                raise
         return caller
 
     async def run(call: Call) -> bytes | None:

@@ -29,6 +29,7 @@ from services.user.keys.issuer import AccessToken, Issuer
 from services.user.partners.domain import Client
 from services.user.partners.repository import ClientAccount, PartnerRepository
 from services.user.sessions.domain import RefreshOutcome, make_app_refresh_token
+from services.user.sessions.open_sessions import OpenSessions
 from services.user.sessions.repository import SessionRepository
 from services.user.users.domain import User
 from services.user.users.repository import UserRepository
@@ -53,6 +54,7 @@ class Authorizations:
         partners: PartnerRepository,
         users: UserRepository,
         sessions: SessionRepository,
+        open_sessions: OpenSessions,
         issuer: Issuer,
         audit: Audit,
         clock: Clock,
@@ -63,6 +65,7 @@ class Authorizations:
         self._partners = partners
         self._users = users
         self._sessions = sessions
+        self._open_sessions = open_sessions
         self._issuer = issuer
         self._audit = audit
         self._clock = clock
@@ -91,20 +94,24 @@ class Authorizations:
         try:
             request, now = read(parameters, client, target, state, allowed), self._clock.now()
             request.refuse_stale(authentication, now)
-            user = await self._users.get(user_id)
-            if approved is False or user is None or not user.may_sign_in or user.partner_id:
-                raise AuthorizationRefused("access_denied", "The person did not allow it.")
-            consented = await self._authorizations.consented(user_id, client.client_id)
-            if approved is None and not request.covered_by(consented):
-                if "none" in request.prompts:
-                    raise AuthorizationRefused("consent_required", "The person has to decide.")
-                return request
+            async with self._database.transaction() as tx:
+                # The user's row comes first, as everywhere: what they take back meanwhile comes before or after.
+                user = await self._users.lock(tx, user_id)
+                if approved is False or user is None or not user.may_sign_in or user.partner_id:
+                    raise AuthorizationRefused("access_denied", "The person did not allow it.")
+                await self._open_sessions.require(tx, call.caller)
+                consented = await self._authorizations.consented(tx, user_id, client.client_id)
+                if approved is None and not request.covered_by(consented):
+                    if "none" in request.prompts:
+                        raise AuthorizationRefused("consent_required", "The person has to decide.")
+                    return request
+                return await self._issue_code(tx, request, user, authentication, consented, call)
         except AuthorizationRefused as refused:
             return target.address(self._issuer.name, error=refused.error, error_description=refused.description)
-        return await self._issue_code(request, user, authentication, consented, call)
 
     async def _issue_code(
         self,
+        tx: Transaction,
         request: AuthorizationRequest,
         user: User,
         authentication: Authentication,
@@ -124,12 +131,11 @@ class Authorizations:
             generation=user.token_generation,
             expires_at=now + CODE_LIFETIME,
         )
-        async with self._database.transaction() as tx:
-            together = tuple(sorted({*consented, *request.scopes}))
-            if together != consented:
-                await self._authorizations.put_consent(tx, user_id, client_id, together, now)
-                await self._audit.record(tx, call, "consent.given", subject=client_id)
-            await self._authorizations.insert_code(tx, stored, now)
+        together = tuple(sorted({*consented, *request.scopes}))
+        if together != consented:
+            await self._authorizations.put_consent(tx, user_id, client_id, together, now)
+            await self._audit.record(tx, call, "consent.given", subject=client_id)
+        await self._authorizations.insert_code(tx, stored, now)
         return request.target.address(self._issuer.name, code=code)
 
     async def redeem(self, call: Call, form: Mapping[str, str], account: ClientAccount) -> AppTokens:
@@ -137,8 +143,9 @@ class Authorizations:
         refuse_grant(account.client, account.partner_state)
         now, client = self._clock.now(), account.client
         async with self._database.transaction() as tx:
+            # The user's row comes first, as everywhere.
+            user = await self._users.lock(tx, await self._authorizations.user_of(tx, form["code"]))
             code = await self._authorizations.lock_code(tx, form["code"])
-            user = await self._users.get_in(tx, code.user_id) if code else None
             scopes: tuple[str, ...] = ()
             session_id, refresh = ids.new("ses", now), ""
             if code and code.session_id:

@@ -54,6 +54,7 @@ class ConsentHandlers:
         """Ends the app's sessions and unused codes as well."""
         user_id = await self._owned(request.user_id, call)
         async with self._database.transaction() as tx:
+            await self._users.lock(tx, user_id)  # no code of theirs is made or exchanged meanwhile
             if not await self._authorizations.delete_consent(tx, user_id, request.client_id):
                 raise ConsentNotFound(client_id=request.client_id)
             await self._audit.record(tx, call, "consent.revoked", subject=user_id)

@@ -30,6 +30,8 @@ _DELETE_CODES = Query(
     delete(authorization_codes).where(_a.code_hash.in_(_surplus_codes)), name="delete oldest authorization codes"
 )
 # any owner: the code is presented
+_GET_USER = Query(select(_a.user_id).where(_a.code_hash == bindparam("code_hash")), name="get user of code")
+# any owner: the code is presented
 _LOCK_CODE = Query(
     select(authorization_codes).where(_a.code_hash == bindparam("code_hash")).with_for_update(),
     name="lock authorization code",
@@ -88,6 +90,11 @@ class AuthorizationRepository:
         await tx.run(_INSERT_CODE, **values, amr=list(authentication.methods), authenticated_at=authentication.at)
         await tx.run(_DELETE_CODES, user_id=code.user_id)
 
+    async def user_of(self, tx: Transaction, code: str) -> str:
+        """Whose code it is: their row is locked before the code. Empty for an unknown code."""
+        row = await tx.first(_GET_USER, code_hash=digest(code))
+        return row.user_id if row else ""
+
     async def lock_code(self, tx: Transaction, code: str) -> Code | None:
         """An issued code, locked until the transaction ends."""
         row = await tx.first(_LOCK_CODE, code_hash=digest(code))
@@ -112,9 +119,9 @@ class AuthorizationRepository:
         """Mark a locked code as used, with the session that came of it."""
         await tx.run(_USE_CODE, hash=code.code_hash, session=session_id, now=now)
 
-    async def consented(self, user_id: str, client_id: str) -> tuple[str, ...]:
-        """The scopes that a user has allowed a client."""
-        row = await self._database.first(_GET_CONSENT, user_id=user_id, client_id=client_id)
+    async def consented(self, tx: Transaction, user_id: str, client_id: str) -> tuple[str, ...]:
+        """The scopes that a user, who is locked, has allowed a client."""
+        row = await tx.first(_GET_CONSENT, user_id=user_id, client_id=client_id)
         return tuple(row.scopes) if row else ()
 
     async def put_consent(
@@ -133,9 +140,6 @@ class AuthorizationRepository:
         ]
 
     async def delete_consent(self, tx: Transaction, user_id: str, client_id: str) -> bool:
-        """Delete a consent and the unused codes that came of it; returns whether there was one.
-
-        Waits for an exchange of such a code, so that the session which comes of it can be ended afterwards.
-        """
+        """Delete the consent of a user, who is locked, and the unused codes that came of it; returns whether there was one."""
         await tx.run(_DELETE_CODES_OF_APP, user_id=user_id, client_id=client_id)
         return await tx.run(_DELETE_CONSENT, user_id=user_id, client_id=client_id) == 1

@@ -21,6 +21,7 @@ from services.user.passkeys.domain import (
 )
 from services.user.passkeys.relying_party import Options, RelyingParty, credential_id
 from services.user.passkeys.repository import PasskeyRepository
+from services.user.sessions.open_sessions import OpenSessions
 from services.user.sessions.sessions import Opened, Sessions, TokenPair
 from services.user.throttling import pacing
 from services.user.throttling.attempts import AttemptLimiter
@@ -43,6 +44,7 @@ class Passkeys:
         passkeys: PasskeyRepository,
         party: RelyingParty,
         sessions: Sessions,
+        open_sessions: OpenSessions,
         attempts: AttemptLimiter,
         origins: Origins,
         events: UserEvents,
@@ -55,6 +57,7 @@ class Passkeys:
         self._passkeys = passkeys
         self._party = party
         self._sessions = sessions
+        self._open_sessions = open_sessions
         self._attempts = attempts
         self._origins = origins
         self._events = events
@@ -96,6 +99,7 @@ class Passkeys:
             user = await self._users.lock(tx, caller.user_id)
             if user is None or not user.may_sign_in:
                 raise PasskeyInvalid()
+            await self._open_sessions.require(tx, caller)
             if not await self._passkeys.use_challenge(tx, challenge.value, challenge.expires_at):
                 raise PasskeyInvalid()
             _refuse_surplus(await self._passkeys.list_in(tx, caller.user_id))

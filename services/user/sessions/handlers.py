@@ -60,6 +60,7 @@ class SessionHandlers:
         if request.user_id not in ("me", caller.user_id):
             raise UserNotFound(user_id=request.user_id)
         async with self._database.transaction() as tx:
+            await self._users.lock(tx, caller.user_id)
             if await self._sessions.end_others(tx, caller.user_id, caller.session_id, self._clock.now()):
                 await self._audit.record(tx, call, "session.others_revoked", subject=caller.user_id)
         return Empty()

@@ -5,7 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, func, select, update
 
+from chassis.errors import TokenRevoked
 from chassis.security.encryption import Vault
+from chassis.security.identity import Identity
 from chassis.storage.database import Database, Query, Row, Transaction
 from services.user.ownership import of_user
 from services.user.revocations.repository import RevocationRepository
@@ -32,6 +34,10 @@ _LIST = {
 }
 _FIND = Query(
     select(_s.session_id).where(of_user(sessions), _s.session_id == bindparam("session_id")), name="find session"
+)
+_IS_OPEN = Query(
+    select(_s.session_id).where(of_user(sessions), _s.session_id == bindparam("session_id"), _s.ended_at.is_(None)),
+    name="find open session",
 )
 _END = Query(
     update(sessions)
@@ -63,6 +69,14 @@ class OpenSessions:
         if await tx.first(_FIND, user_id=user_id, session_id=session_id) is None:
             raise SessionNotFound(session_id=session_id)
         return False
+
+    async def require(self, tx: Transaction, caller: Identity) -> None:
+        """Raise `TokenRevoked` where the caller's session has ended, which a replica may hear a second later.
+
+        For what would outlast the token: once the user is locked, no end of the session comes in between.
+        """
+        if await tx.first(_IS_OPEN, user_id=caller.user_id, session_id=caller.session_id) is None:
+            raise TokenRevoked()
 
     def _session(self, row: Row) -> Session:
         place = NOWHERE

@@ -89,6 +89,10 @@ _END_OF_APP = Query(
     .returning(_s.session_id),
     name="end sessions of an app",
 )
+# any owner: of a user who is locked; as text, because authorizations know sessions, and not the other way round
+_END_CODES = Query(
+    "DELETE FROM authorization_codes WHERE user_id = %(user_id)s AND used_at IS NULL", name="end authorization codes"
+)
 _INSERT_TOKEN = Query(
     insert(refresh_tokens).values(
         token_hash=bindparam("token_hash"),
@@ -258,11 +262,13 @@ class SessionRepository:
         return bool(ended)
 
     async def end_others(self, tx: Transaction, user_id: str, but: str, now: datetime) -> list[str]:
-        """End every session of a user but one, if any is named; returns the ids of those that ended.
+        """End every session of a user, who is locked, but one, if any is named; returns the ids of those that ended.
 
         Their access tokens are revoked; without an exception all of the user's, also those of a sign-in that is under way.
+        No authorization code opens a session any more.
         """
         ended = [row.session_id for row in await tx.all(_END_OTHERS, user_id=user_id, but=but, now=now)]
+        await tx.run(_END_CODES, user_id=user_id)
         if but:
             await self._revocations.revoke(tx, "session", *ended)
         else:

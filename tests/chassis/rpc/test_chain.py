@@ -11,6 +11,7 @@ from chassis import errors
 from chassis.app import App
 from chassis.rpc import chain
 from chassis.rpc.call import Call
+from chassis.security.identity import from_claims
 from chassis.storage.database import Query
 from tests.chassis.probe import contract as pb
 from tests.chassis.probe.service import ITEM, USER, Items, serving, stream, unary
@@ -220,6 +221,14 @@ async def test_keys_of_different_callers_do_not_meet(service: Fixture) -> None:
     await service.create(idempotency_key="k1")
     service.operator = service.issuer.operator(USER.replace("01k", "01m"), "products.write")
     assert (await service.create(idempotency_key="k1")).title == "Tea 2"
+
+
+def test_a_person_an_app_of_theirs_and_a_partner_they_act_for_have_keys_of_their_own() -> None:
+    claims = {"sub": USER, "exp": 0}
+    as_app, other_app = claims | {"client_id": "cli_1"}, claims | {"client_id": "cli_2"}
+    as_member = claims | {"partner": "prt_1", "member": "mbr_1", "member_role": "owner"}
+    every = (claims, as_app, other_app, as_member, as_member | {"mode": "TEST"})
+    assert len({from_claims(one, "k").acting for one in every}) == len(every)
 
 
 async def test_a_required_key_is_asked_for_and_an_invalid_one_refused(service: Fixture) -> None:

@@ -35,6 +35,8 @@ class Actor:
     token: str = field(default="", repr=False)
     role: str = ""
     """Of one of a partner's people, whose token has the scopes of the role; others have all."""
+    app: bool = False
+    """A partner's app that acts for the user, with every scope."""
     refusal: str = ""
     """Of every call, for a token that is none."""
 
@@ -42,9 +44,9 @@ class Actor:
         """Why a method is not for the actor at all; empty where it is."""
         if self.refusal:
             return self.refusal
-        if not self.may_call(method):
+        if not self.may_call(method) or (self.app and not method.apps):
             return "CALLER_NOT_ALLOWED"
-        if self.role and CONTRACT.accepted_scopes(method.scope).isdisjoint(scopes_of(self.role)):
+        if self.role and method.scope and CONTRACT.accepted_scopes(method.scope).isdisjoint(scopes_of(self.role)):
             return "SCOPE_MISSING"
         return ""
 

@@ -70,6 +70,9 @@ def actors(harness: Harness, owners: Mapping[str, tuple[str, str]]) -> tuple[Act
             # Of a generation that outlives what a call does to the account.
             token = harness.issuer.token(user, SCOPES, roles=["customer"], sid="ses_test", gen=10**6)
             found.append(Actor(f"the user of {group}", Caller.USER, group, token))
+            claims = {"client_id": ids.new("cli"), "of_partner": ids.new("prt"), "sid": "ses_test", "gen": 10**6}
+            token = harness.issuer.token(user, SCOPES, **claims)
+            found.append(Actor(f"an app of the user of {group}", Caller.USER, group, token, app=True))
         if partner:
             token = harness.issuer.partner(partner, SCOPES, mode=mode)
             found.append(Actor(f"the partner of {group}", Caller.PARTNER, group, token))

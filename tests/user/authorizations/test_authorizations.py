@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from weft.user.v1 import partner_pb2
 from weft.user.v1.auth_service_pb2 import SignOutRequest
 from weft.user.v1.consent_pb2 import ListConsentsRequest, RevokeConsentRequest
 from weft.user.v1.partner_service_pb2 import RevokeClientRequest, SuspendPartnerRequest
+from weft.user.v1.password_pb2 import ChangePasswordRequest
+from weft.user.v1.session_pb2 import ListSessionsRequest, RevokeOtherSessionsRequest
 from weft.user.v1.user_service_pb2 import GetUserRequest, ListUsersRequest
 
 from tests.harness import assert_refused
@@ -108,6 +111,7 @@ async def test_an_app_acts_for_a_person_as_far_as_they_allow_and_no_further(app:
     )
     for call in (
         world.users.ListUsers(ListUsersRequest(), metadata=metadata),
+        world.users.ListSessions(ListSessionsRequest(user_id="me"), metadata=metadata),
         world.auth.SignOut(SignOutRequest(), metadata=metadata),
         world.oauth.DecideConsent(pb.DecideConsentRequest(authorization_request=app.request()), metadata=metadata),
     ):
@@ -314,3 +318,45 @@ async def test_a_code_ends_when_the_users_tokens_are_revoked(app: App) -> None:
     code = await app.code()
     await app.world.rows("UPDATE users SET token_generation = token_generation + 1 RETURNING 1")
     assert (await app.exchange(code)).body["error"] == "invalid_grant"
+
+
+async def _changes_the_password(app: App) -> None:
+    new = ChangePasswordRequest(current_password=app.person.password, new_password="another quiet morning in Graz")
+    await app.world.auth.ChangePassword(new, metadata=app.person.metadata)
+
+
+async def _ends_the_others(app: App) -> None:
+    await app.world.users.RevokeOtherSessions(RevokeOtherSessionsRequest(user_id="me"), metadata=app.person.metadata)
+
+
+@pytest.mark.parametrize("takes_back", [_changes_the_password, _ends_the_others])
+async def test_what_apps_have_ends_with_the_other_sessions_also_a_code_that_is_on_its_way(
+    app: App, takes_back: Callable[[App], Awaitable[None]]
+) -> None:
+    refresh_token, waiting = (await app.exchange(await app.code())).body["refresh_token"], await app.code()
+    await takes_back(app)
+    assert (await app.exchange(waiting)).body["error"] == "invalid_grant"
+    assert (await app.refresh(refresh_token)).body["error"] == "invalid_grant"
+    assert "code" in answered((await app.decide(ASK)).redirect_uri)  # the consent itself goes on
+
+
+async def test_of_a_code_and_a_withdrawal_at_once_nothing_is_left(app: App) -> None:
+    """Whichever is first: no session without a consent that its owner sees, and no deadlock."""
+    taken_back = RevokeConsentRequest(user_id="me", client_id=app.client.client_id)
+    for _ in range(10):
+        code = await app.code()
+        exchanged, _, decided = await asyncio.gather(
+            app.exchange(code),
+            app.world.users.RevokeConsent(taken_back, metadata=app.person.metadata),
+            app.decide(ASK),
+        )
+        if exchanged.status == 200:
+            assert (await app.refresh(exchanged.body["refresh_token"])).body["error"] == "invalid_grant"
+        if not decided.consent_required:
+            late = await app.exchange(answered(decided.redirect_uri)["code"])
+            assert late.body["error"] == "invalid_grant"
+
+
+async def test_a_session_that_has_ended_allows_nothing_also_before_the_replica_hears_of_it(app: App) -> None:
+    await app.world.rows("UPDATE sessions SET ended_at = now() RETURNING 1")
+    await assert_refused(app.decide(), "TOKEN_REVOKED")

@@ -167,6 +167,7 @@ class MethodPolicy(_message.Message):
     UNAUDITED_BECAUSE_FIELD_NUMBER: _builtins.int
     COOKIE_FIELD_NUMBER: _builtins.int
     APPS_FIELD_NUMBER: _builtins.int
+    REVOKED_TOKENS_FIELD_NUMBER: _builtins.int
     scope: _scope_pb2.Scope.ValueType
     """The scope that a user's, a partner's or an operator's token must hold."""
     owner: _builtins.str
@@ -190,8 +191,12 @@ class MethodPolicy(_message.Message):
     all other calls and their replies.
     """
     apps: _builtins.bool
-    """Whether a partner's app may make the call for a user, with a token of any scope. Otherwise it needs the RPC's scope, and
-    an RPC without one is for the user in person.
+    """Whether a partner's app may make the call for a user. Left out, it may if the RPC has a scope and its token holds it; an
+    RPC without a scope is for the user in person.
+    """
+    revoked_tokens: _builtins.bool
+    """Whether the call takes a token that was revoked, too: one that ends what the token is of, so that a repeated call gets
+    the same answer.
     """
     @_builtins.property
     def callers(self) -> _containers.RepeatedScalarFieldContainer[Global___Caller.ValueType]:
@@ -233,13 +238,16 @@ class MethodPolicy(_message.Message):
         audit: _abc.Iterable[_builtins.str] | None = ...,
         unaudited_because: _builtins.str = ...,
         cookie: _builtins.bool = ...,
-        apps: _builtins.bool = ...,
+        apps: _builtins.bool | None = ...,
+        revoked_tokens: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_apps", b"_apps", "apps", b"apps", "deadline", b"deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apps", b"apps", "audit", b"audit", "callers", b"callers", "cookie", b"cookie", "deadline", b"deadline", "errors", b"errors", "internal_callers", b"internal_callers", "key", b"key", "keyless_because", b"keyless_because", "owner", b"owner", "rate", b"rate", "scope", b"scope", "success", b"success", "unaudited_because", b"unaudited_because"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_apps", b"_apps", "apps", b"apps", "audit", b"audit", "callers", b"callers", "cookie", b"cookie", "deadline", b"deadline", "errors", b"errors", "internal_callers", b"internal_callers", "key", b"key", "keyless_because", b"keyless_because", "owner", b"owner", "rate", b"rate", "revoked_tokens", b"revoked_tokens", "scope", b"scope", "success", b"success", "unaudited_because", b"unaudited_because"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__apps: _TypeAlias = _typing.Literal["apps"]  # noqa: Y015
+    _WhichOneofArgType__apps: _TypeAlias = _typing.Literal["_apps", b"_apps"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__apps) -> _WhichOneofReturnType__apps | None: ...
 
 Global___MethodPolicy: _TypeAlias = MethodPolicy  # noqa: Y015
 
