@@ -14,16 +14,20 @@ SUFFIX = "_sealed"
 
 @dataclass(frozen=True)
 class Sealed:
-    """Values are encrypted in `context`. Those that `expire` soon are left to; with `mixed` some are not encrypted."""
+    """Values are encrypted in `context`. Those that `expire` soon are left to; with `mixed` some are not encrypted.
+
+    `shown`: texts that a person's export holds.
+    """
 
     context: str
     expires: bool = False
     mixed: bool = False
+    shown: bool = False
 
 
-def sealed(context: str, *, expires: bool = False, mixed: bool = False) -> dict[str, Any]:
+def sealed(context: str, *, expires: bool = False, mixed: bool = False, shown: bool = False) -> dict[str, Any]:
     """The `info` of such a column."""
-    return {_KEY: Sealed(context, expires, mixed)}
+    return {_KEY: Sealed(context, expires, mixed, shown)}
 
 
 def columns(table: Table) -> dict[str, Sealed]:

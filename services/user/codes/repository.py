@@ -26,19 +26,24 @@ _insert = insert(code_requests).values(
     created_at=bindparam("now"),
     expires_at=bindparam("expires_at"),
 )
-_expired = _c.expires_at <= _insert.excluded.created_at
+# any owner: the requester is the user, or a stranger's network
+_DELETE_EXPIRED = Query(
+    delete(code_requests).where(
+        _c.kind == bindparam("kind"), _c.requester == bindparam("requester"), _c.expires_at <= bindparam("now")
+    ),
+    name="delete expired code request",
+)
 _other_address = _c.address_lookup != _insert.excluded.address_lookup
-_new = or_(_expired, _other_address)
 # any owner: the requester is the user, or a stranger's network
 _UPSERT = Query(
     _insert.on_conflict_do_update(
         index_elements=["kind", "requester"],
         set_={
-            # What is on its way to another address, or has expired and is not deleted yet, is another request.
-            "code_request_id": case((_new, _insert.excluded.code_request_id), else_=_c.code_request_id),
-            "code_hash": case((_new, null()), else_=_c.code_hash),
-            "code_expires_at": case((_new, null()), else_=_c.code_expires_at),
-            "messages": case((_expired, 1), else_=_c.messages + 1),
+            # What is on its way to another address is another request.
+            "code_request_id": case((_other_address, _insert.excluded.code_request_id), else_=_c.code_request_id),
+            "code_hash": case((_other_address, null()), else_=_c.code_hash),
+            "code_expires_at": case((_other_address, null()), else_=_c.code_expires_at),
+            "messages": _c.messages + 1,
             **{name: _insert.excluded[name] for name in ("address_sealed", "address_lookup", "expires_at")},
         },
     ).returning(_c.code_request_id, _c.messages),
@@ -98,6 +103,14 @@ _DELETE = Query(
 _to_address = and_(_c.kind == Kind.PASSWORD_RESET.value, _c.address_lookup == bindparam("address_lookup"))
 _proof = and_(of_user(code_requests), _c.kind != Kind.EMAIL_CHANGED.value)  # who was to be told is still told
 _void = select(_c.code_request_id).where(or_(_proof, _to_address)).limit(1000)
+# any owner: those that strangers made for the address of a user who is erased
+_DELETE_TO_ADDRESS = Query(
+    delete(code_requests).where(
+        or_(_c.kind == Kind.PASSWORD_RESET.value, _c.kind == Kind.INVITATION.value),
+        _c.address_lookup == bindparam("address_lookup"),
+    ),
+    name="delete code requests to an address",
+)
 _DELETE_ALL = Query(delete(code_requests).where(_c.code_request_id.in_(_void)), name="delete code requests")
 
 
@@ -125,11 +138,12 @@ class CodeRepository:
 
     async def upsert(self, tx: Transaction, request: CodeRequest, now: datetime) -> RequestedMessage:
         """Insert a request, or count one more message of the requester's last one."""
+        named = {"kind": request.kind.value, "requester": request.requester}
+        await tx.run(_DELETE_EXPIRED, **named, now=now)
         row = await tx.one(
             _UPSERT,
             code_request_id=request.code_request_id,
-            kind=request.kind.value,
-            requester=request.requester,
+            **named,
             user_id=request.user_id or None,
             address_sealed=self._vault.seal(request.address.encode(), ADDRESS),
             address_lookup=self._lookup(request.address),
@@ -182,6 +196,10 @@ class CodeRepository:
     async def delete_all(self, tx: Transaction, user_id: str, email: str) -> None:
         """Delete up to 1000 requests of a user, and of resets for the user's address: none of their codes works any more."""
         await tx.run(_DELETE_ALL, user_id=user_id, address_lookup=self._lookup(email))
+
+    async def delete_to_address(self, tx: Transaction, email: str) -> None:
+        """Delete the resets and invitations that were requested for an address: they hold it."""
+        await tx.run(_DELETE_TO_ADDRESS, address_lookup=self._lookup(email))
 
     def _lookup(self, address: str) -> bytes:
         return self._vault.lookup(fold(address), ADDRESS)

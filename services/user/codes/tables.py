@@ -17,7 +17,7 @@ code_requests = Table(
     Column("kind", Text, nullable=False),
     Column("requester", Text, nullable=False),
     Column("user_id", Text, ForeignKey("users.user_id", name="code_requests_user", ondelete="CASCADE")),
-    Column("address_sealed", LargeBinary, nullable=False, info=sealed(ADDRESS)),
+    Column("address_sealed", LargeBinary, nullable=False, info=sealed(ADDRESS, shown=True)),
     Column("address_lookup", LargeBinary, nullable=False),
     Column("messages", Integer, nullable=False),
     Column("code_hash", LargeBinary),

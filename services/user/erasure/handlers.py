@@ -9,15 +9,19 @@ from chassis.clock import Clock
 from chassis.queues.queue import Queue
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import MAX_PAGE_BYTES, Pages
-from chassis.storage.database import Database
+from chassis.storage.database import Database, Transaction
 from services.user import ownership
 from services.user.accounts.repository import SignUpRepository
 from services.user.audit.audit import Audit
 from services.user.auth.reauthentication import Reauthentication
+from services.user.codes.repository import CodeRepository
 from services.user.erasure import worker
 from services.user.erasure.export import MAX_RECORDS, Export
 from services.user.erasure.repository import PersonRepository
 from services.user.lifecycle.handlers import refuse_below
+from services.user.members.domain import LastOwnerStays
+from services.user.members.repository import MemberRepository
+from services.user.partners.repository import PartnerRepository
 from services.user.roles.handlers import Admins
 from services.user.sessions.repository import SessionRepository
 from services.user.users.domain import DELETED, User, UserNotFound
@@ -35,6 +39,9 @@ class ErasureHandlers:
         persons: PersonRepository,
         sessions: SessionRepository,
         sign_ups: SignUpRepository,
+        requests: CodeRepository,
+        members: MemberRepository,
+        partners: PartnerRepository,
         jobs: Queue,
         reauthentication: Reauthentication,
         events: UserEvents,
@@ -46,6 +53,9 @@ class ErasureHandlers:
         self._persons = persons
         self._sessions = sessions
         self._sign_ups = sign_ups
+        self._requests = requests
+        self._members = members
+        self._partners = partners
         self._jobs = jobs
         self._reauthentication = reauthentication
         self._events = events
@@ -58,6 +68,7 @@ class ErasureHandlers:
         user_id = call.caller.user_id if request.user_id == "me" else request.user_id
         now = self._clock.now()
         async with self._database.transaction() as tx:
+            partner_ids = await self._lock_owned(tx, user_id)
             await Admins().keep_one(tx, user_id)
             user = await self._users.lock_erased(tx, user_id)
             if user is None or not ownership.may_see_user(call.caller, user_id, user.partner_id, user.mode):
@@ -65,9 +76,13 @@ class ErasureHandlers:
             if user.state == DELETED:
                 return Empty()
             refuse_below(user, call.caller)
+            for partner_id in partner_ids:
+                if await self._members.count_owners(tx, partner_id) == 1:
+                    raise LastOwnerStays(partner_id=partner_id)
             await self._sessions.end_others(tx, user_id, "", now)
             if not user.partner_id:
                 await self._sign_ups.delete_all(tx, user.email)
+                await self._requests.delete_to_address(tx, user.email)
             await self._persons.delete_owned(tx, user_id)
             await self._persons.anonymise(tx, user_id, now)
             await worker.put(tx, self._jobs, user_id, now)
@@ -75,6 +90,12 @@ class ErasureHandlers:
             payload = events_pb2.UserErased(user_id=user_id)
             await self._events.put(tx, "user.erased", user_id, payload, call.caller.actor)
         return Empty()
+
+    async def _lock_owned(self, tx: Transaction, user_id: str) -> tuple[str, ...]:
+        """The active partners that the user owns, locked as by whoever changes their people. Partners come before users."""
+        for partner_id in await self._members.owned_by(tx, user_id):
+            await self._partners.lock(tx, partner_id)
+        return await self._members.owned_by(tx, user_id)
 
 
 class ExportHandlers:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import LargeBinary, Table, bindparam, null, update
 
+from chassis.security import sealed
 from chassis.security.encryption import Vault
+from chassis.security.sealed import SUFFIX
 from chassis.storage.database import Database, Query, Transaction
 from services.user.metadata import metadata
 from services.user.users.domain import DELETED
@@ -62,6 +64,7 @@ class PersonRepository:
             Query(f"DELETE FROM {table.name} WHERE user_id = %(user_id)s", name=f"erase {table.name}")  # noqa: S608
             for table in reversed(owned)
         ]
+        self._sealed = {table.name: _opened(table) for table in owned}
         self._keys = {table.name: [column.name for column in table.primary_key.columns] for table in owned}
         self._reads = [(table.name, _read(table)) for table in owned if _shown(table)]
 
@@ -82,21 +85,30 @@ class PersonRepository:
         )
 
     async def read_owned(self, user_id: str) -> Sequence[Owned]:
-        """The rows that belong to the user, without what is secret or encrypted."""
+        """The rows that belong to the user, without what is secret."""
         found = []
         for table, statement in self._reads:
             for row in await self._database.all(statement, user_id=user_id):
                 columns = row._asdict()
+                for name, context in self._sealed[table].items():
+                    if (value := columns.pop(name)) is not None:
+                        columns[name.removesuffix(SUFFIX)] = self._vault.open(value, context).decode()
                 key = "/".join(str(columns[name]) for name in self._keys[table] if name in columns)
                 found.append(Owned(table, key, columns))
         return found
 
 
+def _opened(table: Table) -> dict[str, str]:
+    """The encrypted columns that an export shows, with their contexts."""
+    return {name: column.context for name, column in sealed.columns(table).items() if column.shown}
+
+
 def _shown(table: Table) -> list[str]:
+    opened = _opened(table)
     names = [
         each.name
         for each in table.columns
-        if not isinstance(each.type, LargeBinary) and not each.name.endswith(_HIDDEN)
+        if each.name in opened or (not isinstance(each.type, LargeBinary) and not each.name.endswith(_HIDDEN))
     ]
     return names if set(names) - {"user_id"} else []
 

@@ -60,6 +60,14 @@ _GET_INVITING = Query(
     .where(_i.code_request_id == bindparam("id")),
     name="get inviting partner",
 )
+# any owner: of the user who is about to be erased
+_OWNED = Query(
+    select(_m.partner_id)
+    .join_from(members, partners, _p.partner_id == _m.partner_id)
+    .where(_mine, _m.role == OWNER, _p.state == ACTIVE)
+    .order_by(_m.partner_id),
+    name="list owned partners",
+)
 _GET_ACTING = Query(
     select(members, _p.plan, _p.scopes, _p.token_generation.label("partner_generation"))
     .join_from(members, partners, _p.partner_id == _m.partner_id)
@@ -120,6 +128,10 @@ class MemberRepository:
     async def count_owners(self, tx: Transaction, partner_id: str) -> int:
         """The owners among a partner's people."""
         return int((await tx.one(_COUNT_OWNERS, partner_id=partner_id)).owners)
+
+    async def owned_by(self, tx: Transaction, user_id: str) -> tuple[str, ...]:
+        """The active partners that a user is an owner of."""
+        return tuple(row.partner_id for row in await tx.all(_OWNED, user_id=user_id))
 
     async def count(self, tx: Transaction, partner_id: str) -> int:
         """A partner's people and its invitations."""

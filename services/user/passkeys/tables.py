@@ -18,7 +18,7 @@ passkeys = Table(
     Column("credential_id", LargeBinary, nullable=False),
     Column("public_key", LargeBinary, nullable=False),
     Column("sign_count", BigInteger, nullable=False),
-    Column("display_name_sealed", LargeBinary, nullable=False, info=sealed(DISPLAY_NAME)),
+    Column("display_name_sealed", LargeBinary, nullable=False, info=sealed(DISPLAY_NAME, shown=True)),
     Column("backed_up", Boolean, nullable=False),
     Column("created_at", _TIME, nullable=False),
     Column("last_used_at", _TIME),

@@ -37,7 +37,7 @@ sessions = Table(
     Column("client_id", Text),
     Column("scopes", ARRAY(Text)),
     # Device and network at sign-in; when it was last refreshed, to the hour.
-    Column("place_sealed", LargeBinary, info=sealed(PLACE)),
+    Column("place_sealed", LargeBinary, info=sealed(PLACE, shown=True)),
     Column("last_used_at", _TIME),
     Index("sessions_of_user", "user_id", "session_id"),
     Index("sessions_open", "user_id", "session_id", postgresql_where=text("ended_at IS NULL")),

@@ -13,6 +13,9 @@ from weft.api.v1 import scope_pb2
 from weft.notification.v1 import inbox_service_pb2, inbox_service_pb2_grpc, personal_data_service_pb2_grpc
 from weft.notification.v1.personal_data_service_pb2 import ErasePersonalDataRequest, ReadPersonalDataRequest
 from weft.user.v1 import user_pb2
+from weft.user.v1.member_pb2 import InviteMemberRequest
+from weft.user.v1.partner_service_pb2 import SuspendPartnerRequest
+from weft.user.v1.password_pb2 import RequestPasswordResetRequest
 from weft.user.v1.personal_data_pb2 import DeleteUserRequest, ExportUserDataRequest
 from weft.user.v1.user_changes_pb2 import LockUserRequest
 from weft.user.v1.user_roles_pb2 import SetUserRolesRequest
@@ -24,6 +27,7 @@ from chassis.storage.database import Query
 from services.notification import tables as notification_tables
 from services.user import tables as user_tables
 from services.user.__main__ import build
+from services.user.erasure.repository import PersonRepository
 from tests.harness import Harness, Running, assert_refused
 from tests.notification import sample_events
 from tests.order.shop import Shop
@@ -189,6 +193,39 @@ async def test_a_service_that_is_away_is_asked_until_it_answers(
         assert row.customer_id != ada.user_id
 
 
+async def test_what_strangers_asked_for_at_the_address_goes_with_it(mesh: Mesh) -> None:
+    world, ada = mesh.world, await mesh.world.person("ada")
+    await world.auth.RequestPasswordReset(RequestPasswordResetRequest(email=ada.email), metadata=world.at())
+    operator = await world.operator()
+    partner = await world.partner(operator)
+    invite = InviteMemberRequest(partner_id=partner.partner_id, email=ada.email, role=scope_pb2.MEMBER_ROLE_VIEWER)
+    await world.partners.InviteMember(invite, metadata=operator.metadata)
+    assert len(await world.rows("SELECT 1 FROM code_requests")) == 2
+    await delete(mesh, ada)
+    assert await world.rows("SELECT 1 FROM code_requests") == []
+
+
+async def test_the_last_owner_of_a_partner_stays_until_it_is_suspended(mesh: Mesh) -> None:
+    world, ada, eve = mesh.world, await mesh.world.person("ada"), await mesh.world.person("eve")
+    operator = await world.operator()
+    partner = await world.partner(operator)
+    for person in (ada, eve):
+        await world.rows(
+            "INSERT INTO members (partner_id, user_id, member_id, role, created_at) "
+            "VALUES (%(p)s, %(u)s, %(m)s, 'owner', now()) RETURNING 1",
+            p=partner.partner_id, u=person.user_id, m=ids.new("mbr"),
+        )  # fmt: skip
+    outcomes = await asyncio.gather(delete(mesh, ada), delete(mesh, eve), return_exceptions=True)
+    assert sorted(isinstance(outcome, Exception) for outcome in outcomes) == [False, True]
+    last = ada if isinstance(outcomes[0], Exception) else eve
+    await assert_refused(delete(mesh, last), "LAST_OWNER_STAYS", partner_id=partner.partner_id)
+    await assert_refused(delete(mesh, operator, last.user_id), "LAST_OWNER_STAYS", partner_id=partner.partner_id)
+    suspend = SuspendPartnerRequest(partner_id=partner.partner_id)
+    await world.partners.SuspendPartner(suspend, metadata=operator.metadata)
+    await delete(mesh, last)
+    assert await world.rows("SELECT 1 FROM members") == []
+
+
 async def test_twenty_erasures_at_once_are_one_and_a_session_is_not_opened_again(mesh: Mesh) -> None:
     world, ada = mesh.world, await mesh.world.person("ada")
     operator = await world.operator()
@@ -237,6 +274,12 @@ async def test_an_export_has_everything_from_all_services_and_no_secret(mesh: Me
     kinds = {record["type"] for record in records}
     assert {"user", "sessions", "audit_event", "order", "notification"} <= kinds
     assert records[0]["data"]["givenName"] == "Adamark"
+    (session,) = (record["data"] for record in records if record["type"] == "sessions")
+    assert session["place"].startswith("a program\n2001:db8:")
+    # The tables that hold something of a person besides: with rows, they are in the export by their names.
+    shown = {name for name, _ in PersonRepository(world.app.database, world.app.vault)._reads}
+    assert shown == {"authorization_codes", "code_requests", "consents", "known_devices", "members", "passkeys",
+                     "sessions", "totp_factors", "totp_enrolments"}  # fmt: skip
     assert {r["recordId"] for r in records if r["type"] == "order"} == orders
     assert {r["data"]["subjectId"] for r in records if r["type"] == "notification"} >= orders
     text = json.dumps(records)

@@ -1,6 +1,7 @@
 """The people of a partner: invited by mail, acting for it as far as their role goes, and removed."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -107,6 +108,19 @@ async def test_an_invited_person_joins_with_the_code_once(company: Company, worl
     assert [(one.user_id, one.role) for one in reply.members] == [(ann.user_id, MEMBER_ROLE_VIEWER)]
     stored = str(await world.rows("SELECT invitations::text, code_requests::text FROM invitations, code_requests"))
     assert ann.email.split("@")[0] not in stored and code not in stored
+
+
+async def test_an_invitation_that_has_expired_is_made_again(company: Company, world: World) -> None:
+    ann = await world.person("ann")
+    await company.invite(ann.email, "viewer")
+    first = await company.code()
+    world.clock.advance(timedelta(days=8))  # and nothing has swept it away yet
+    ann.tokens = await world.sign_in(ann.email, ann.password)
+    operator = company.operator
+    operator.tokens = await world.sign_in(operator.email, operator.password)
+    await company.invite(ann.email, "developer")
+    await assert_refused(company.accept(ann, first), "CODE_INVALID")
+    assert (await company.accept(ann, await company.code())).role == MEMBER_ROLE_DEVELOPER
 
 
 @pytest.mark.parametrize(

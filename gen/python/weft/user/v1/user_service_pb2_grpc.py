@@ -223,7 +223,7 @@ class UserServiceServicer:
 
         The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
         keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
-        a sign-in within ten minutes. Erasing a user again changes nothing.
+        a sign-in within ten minutes. Erasing a user again changes nothing. The only owner of a partner stays, unless it is suspended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

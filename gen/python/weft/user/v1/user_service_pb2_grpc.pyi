@@ -56,7 +56,7 @@ class UserServiceStub:
 
     The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
     keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
-    a sign-in within ten minutes. Erasing a user again changes nothing.
+    a sign-in within ten minutes. Erasing a user again changes nothing. The only owner of a partner stays, unless it is suspended.
     """
     ExportUserData: _aio.UnaryUnaryMultiCallable[_personal_data_pb2.ExportUserDataRequest, _personal_data_pb2.ExportUserDataResponse]
     """Returns everything that is held of a user, from all services, page by page.
@@ -181,7 +181,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
         keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
-        a sign-in within ten minutes. Erasing a user again changes nothing.
+        a sign-in within ten minutes. Erasing a user again changes nothing. The only owner of a partner stays, unless it is suspended.
         """
 
     @_abc_1.abstractmethod

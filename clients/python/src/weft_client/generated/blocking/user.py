@@ -1563,7 +1563,7 @@ class Users:
 
         The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
         keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
-        a sign-in within ten minutes. Erasing a user again changes nothing.
+        a sign-in within ten minutes. Erasing a user again changes nothing. The only owner of a partner stays, unless it is suspended.
 
         Args:
             user_id: Prefix `usr_`, or `me`.
@@ -1572,6 +1572,7 @@ class Users:
         Raises:
             UserNotFound: No such user, or not yours. Metadata: `user_id`.
             LastAdmin: The user is the last admin who may sign in; make someone else an admin first. Metadata: `user_id`.
+            LastOwnerStays: The partner would be left without an owner. Metadata: `partner_id`.
             ReauthenticationRequired: The sign-in is older than ten minutes, was for an app of a partner's, or with fewer factors than the account has; sign in again.
         """
         request = user_personal_data_pb2.DeleteUserRequest(
