@@ -141,6 +141,15 @@ local function other_method(handle, path, rules, method)
   return refuse(handle, path, fault, "allow", allow, false, allow)
 end
 
+-- the rule by which a path is logged where it has none for the method: always the same of its rules
+local function any_of(rules)
+  local first
+  for name in pairs(rules) do
+    if not first or name < first then first = name end
+  end
+  return rules[first]
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type")
@@ -162,7 +171,7 @@ function envoy_on_request(handle)
   end
   local rule = rules[reads]
   local metadata = handle:streamInfo():dynamicMetadata()
-  metadata:set("weft", "path", shown(rule or select(2, next(rules)), parts))
+  metadata:set("weft", "path", shown(rule or any_of(rules), parts))
   if not rule or method == "HEAD" and rule.streams then return other_method(handle, path, rules, method) end
   if not is_utf8(unescaped(path)) then
     return refuse(handle, path, { reason = "REQUEST_INVALID", text = "The path is not UTF-8." })

@@ -29,8 +29,8 @@ from weft_client import ClientCredentials
 async def main(address, ca, client_id, client_secret):
     async with weft_client.AsyncWeft(address, auth=ClientCredentials(client_id, client_secret), ca=ca) as weft:
         customer = await weft.users.create_user(display_name="Ada", email="ada@example.com")
-        product = (await weft.products.list_products(page_size=1).page()).products[0]
-        lines = [{"product_id": product.product_id, "quantity": 1}]
+        products = [product async for product in weft.products.list_products() if product.active and product.stock]
+        lines = [{"product_id": products[-1].product_id, "quantity": 1}]  # the newest come first
         order = await weft.orders.create_order(
             customer_id=customer.user_id, lines=lines, payment_method="pm_sandbox_ok"
         )
@@ -90,7 +90,9 @@ def edge(tmp_path: Path) -> Iterator[tuple[testing.Fakes, Path]]:
         fakes.reply("orders.create_order", order_pb2.Order(order_id="ord_1"))
         fakes.reply("orders.get_order", order_pb2.Order(order_id="ord_1"))
         fakes.reply("users.create_user", user_pb2.User(user_id="usr_1"))
-        products = [product_pb2.Product(product_id="prd_1")]
+        products = [
+            product_pb2.Product(product_id=id, active=id == "prd_2", stock=9) for id in ("prd_1", "prd_2", "prd_3")
+        ]
         fakes.reply("products.list_products", product_service_pb2.ListProductsResponse(products=products))
         yield fakes, certificates.ca
 
@@ -132,6 +134,7 @@ def test_it_runs_the_first_example(installed: Path, edge: tuple[testing.Fakes, P
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["ord_1"], "")
     (created,) = fakes.calls("orders.create_order")
     assert created.metadata["authorization"] == "Bearer fake"
+    assert [line.product_id for line in created.request.lines] == ["prd_2"]
 
 
 @pytest.mark.parametrize("checker", [("mypy", "--python-executable"), ("pyright", "--pythonpath")], ids=lambda c: c[0])
