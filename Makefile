@@ -6,8 +6,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 export PYTHONDONTWRITEBYTECODE ?=
+UV_LOCK := uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header
 
-.PHONY: help setup run demo test soak bench lint format gen check-gen breaking lock wheel clean
+.PHONY: help setup run demo test soak bench lint format gen check-gen breaking image lock wheel clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,8 +52,19 @@ breaking: .venv/ready ## Fail when a contract breaks its users: against the last
 wheel: .venv/ready ## Build the Python client's wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
 
+image: .venv/ready ## Build the images weft/services and weft/edge (needs Docker; IMAGE_ARGS for `docker build`)
+	@for name in services edge; do \
+	  echo "weft/$$name …"; docker build --quiet --file deploy/docker/Dockerfile --target $$name \
+	    --tag weft/$$name:$$(git rev-parse --short HEAD) --tag weft/$$name:latest $(IMAGE_ARGS) .; \
+	done
+	@echo "built; next: docker run --rm weft/services services.user serve"
+
 lock: ## Resolve the locked packages again (for maintainers; needs uv)
-	@uv pip compile --quiet pyproject.toml --group local --group dev --group bench --python-version 3.11 --universal --generate-hashes --no-header --output-file requirements.lock
+	@$(UV_LOCK) pyproject.toml --group local --group dev --group bench --output-file requirements.lock
+	@echo "the images' …"; $(UV_LOCK) pyproject.toml --constraint requirements.lock --output-file deploy/docker/services.lock
+	@for name in edge bake; do \
+	  $(UV_LOCK) deploy/docker/$$name.in --constraint requirements.lock --output-file deploy/docker/$$name.lock; \
+	done
 
 clean: ## Remove what make made: .venv, .weft with all data, caches
 	@bash deploy/clean.sh

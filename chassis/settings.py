@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -138,6 +139,8 @@ def read(**overrides: Any) -> Settings:
     except ValidationError as error:
         faults = "; ".join(f"WEFT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg'].lower()}" for e in error.errors())
         raise SettingsError(f"Settings are wrong: {faults}.") from None
+    except pydantic_settings.SettingsError as error:  # which names the field, and has nothing of its value
+        raise SettingsError(f"Settings are wrong: {error}; write JSON.") from None
     if settings.tls == "on" and not (settings.tls_cert and settings.tls_key and settings.tls_ca):
         raise SettingsError(
             "Set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_TLS=off where nothing is at stake."

@@ -56,7 +56,7 @@ def _receiver(deployment: Deployment) -> Json:
 
 def _service(name: str, service: str, streams: bool, deployment: Deployment) -> Json:
     replicas = deployment.services[service]
-    at_work = 1 if deployment.time_slicing and not streams else len(replicas)
+    at_work = 1 if deployment.time_slicing and not streams else len(replicas) * deployment.replicas
     room = at_work * (STREAMS_PER_REPLICA if streams else CALLS_PER_REPLICA)
     cluster = _plain(name, replicas)
     cluster |= {

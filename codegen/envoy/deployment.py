@@ -19,11 +19,11 @@ class Deployment:
     folder: Path
     services: Mapping[str, tuple[str, ...]]
     http_port: int
-    """Plain HTTP/1.1 and HTTP/2, on 127.0.0.1 only; 0 for none."""
+    """Plain HTTP/1.1 and HTTP/2, on `http_address`; 0 for none."""
     https_port: int
     """TLS 1.2 and later, on `https_address`; 0 for none."""
     metrics_port: int
-    """/stats/prometheus and /ready, on 127.0.0.1 only; 0 for none."""
+    """/stats/prometheus and /ready, on `metrics_address`; 0 for none."""
     jwks_port: int
     """Where this edge serves the key set to itself, on 127.0.0.1 only."""
     descriptors: Path
@@ -45,7 +45,12 @@ class Deployment:
     """What the edge shows to callers over HTTPS."""
     server_key: Path | None = None
 
+    http_address: str = "127.0.0.1"
+    """Passwords cross it in the clear: loopback only, but for a container whose port is published there."""
     https_address: str = "127.0.0.1"
+    metrics_address: str = "127.0.0.1"
+    replicas: int = 1
+    """How many processes of a service are behind each of its addresses, such as a name of Kubernetes."""
     issuer: str = "https://weft.local"
     otlp: str = ""
     """`host:port` of an OTLP gRPC receiver, `https://host:port` of one with TLS, or `unix:/path`; empty for no traces."""

@@ -1,4 +1,4 @@
-"""Where the edge listens: HTTPS for everyone, plain HTTP on loopback, and a loopback listener for its own key set."""
+"""Where the edge listens: HTTPS for everyone, plain HTTP and metrics on loopback unless told otherwise, its own key set on loopback."""
 
 from codegen.envoy import bounds, filters, local_replies, routes, telemetry
 from codegen.envoy.deployment import Deployment
@@ -19,7 +19,7 @@ def build(contract: Contract, deployment: Deployment) -> list[Json]:
     before = callers.connection_filters(deployment)
     if deployment.http_port:
         public = _public(contract, deployment, https=False)
-        found.append(_listener("http", LOOPBACK, deployment.http_port, *before, public))
+        found.append(_listener("http", deployment.http_address, deployment.http_port, *before, public))
     if deployment.https_port:
         public = _public(contract, deployment, https=True)
         secure = _listener("https", deployment.https_address, deployment.https_port, *before, public)
@@ -66,7 +66,7 @@ def _jwks(contract: Contract, deployment: Deployment) -> Json:
 def _metrics(deployment: Deployment) -> Json:
     """Two pages of the admin interface, to read: everything else there changes the edge, and is for its own user."""
     manager = _manager("metrics", route_config=routes.metrics(deployment), http_filters=[filters.router()])
-    return _listener("metrics", LOOPBACK, deployment.metrics_port, manager)
+    return _listener("metrics", deployment.metrics_address, deployment.metrics_port, manager)
 
 
 def _manager(prefix: str, **fields: object) -> Json:

@@ -5,15 +5,11 @@ A secret file names PEM files; when one is renamed into its folder, Envoy reads 
 
 from pathlib import Path
 
-import grpc
-
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, extension, typed
 
 SERVER, CLIENT, AUTHORITY = "server", "client", "authority"
 TRANSPORT = "extensions.transport_sockets.tls.v3"
-GRPC_ROOTS = Path(grpc.__file__).parent / "_cython" / "_credentials" / "roots.pem"
-"""The authorities that gRPC trusts by itself, so that the edge trusts the same receivers as the services."""
 
 
 def files(deployment: Deployment) -> dict[str, Json]:
@@ -63,7 +59,7 @@ def receiver_tls(host: str, deployment: Deployment) -> Json:
             "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
             "alpn_protocols": ["h2"],
             "validation_context": {
-                "trusted_ca": {"filename": str(deployment.otlp_ca or GRPC_ROOTS)},
+                "trusted_ca": {"filename": str(deployment.otlp_ca or _grpc_roots())},
                 "match_typed_subject_alt_names": [san],
             },
         },
@@ -81,6 +77,13 @@ def downstream_tls(deployment: Deployment) -> Json:
             "tls_certificate_sds_secret_configs": [_reference(SERVER, deployment)],
         },
     )
+
+
+def _grpc_roots() -> Path:
+    """The authorities that gRPC trusts by itself, so that the edge trusts the same receivers as the services."""
+    import grpc  # the edge's image has none, and names its authorities
+
+    return Path(grpc.__file__).parent / "_cython" / "_credentials" / "roots.pem"
 
 
 def _file(name: str) -> str:

@@ -5,8 +5,6 @@ The module is `deploy/envoy/callers.wat`. It runs before each connection and, be
 
 from pathlib import Path
 
-import wasmtime
-
 from codegen.envoy import bounds
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.typed import Json, extension, http_filter
@@ -17,6 +15,8 @@ _SOURCE = Path(__file__).resolve().parents[3] / "deploy" / "envoy" / "callers.wa
 
 def module(deployment: Deployment) -> bytes:
     """The module as Envoy takes it."""
+    import wasmtime  # 30 MB, which an image that holds the module already does without
+
     return bytes(wasmtime.wat2wasm(text(deployment)))
 
 

@@ -1,0 +1,1 @@
+"""What runs inside containers, beside the services themselves."""

@@ -1,0 +1,95 @@
+"""The edge's container, without one: its process writes the configuration, runs Envoy, and ends softly."""
+
+import contextlib
+import http.client
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy.container import probe
+from deploy.container.bake import bake
+from deploy.local.options import ROOT
+from tests.edge.running import free_ports
+
+PEERS = {name: [f"127.0.0.1:{port}"] for port, name in enumerate(("user", "order", "notification"), start=1)}
+Run = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Starts the container's process with these settings."""
+
+    def start(**settings: str) -> "subprocess.Popen[str]":
+        env = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "WEFT_PEERS": json.dumps(PEERS),
+            "WEFT_EDGE_FOLDER": str(tmp_path / "run"),
+            "WEFT_EDGE_BAKED": str(tmp_path / "baked"),
+            "WEFT_EDGE_HTTPS_LISTEN": "",
+            **settings,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "deploy.container.edge"],
+            cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    return start
+
+
+def test_it_serves_and_waits_for_callers_when_it_ends(run: Run, tmp_path: Path) -> None:
+    bake(tmp_path / "baked")
+    port, metrics = free_ports(2)
+    process = run(
+        WEFT_ENVIRONMENT="development",
+        WEFT_EDGE_HTTP_LISTEN=f"127.0.0.1:{port}",
+        WEFT_EDGE_METRICS_LISTEN=f"127.0.0.1:{metrics}",
+    )
+    try:
+        end = time.monotonic() + 20
+        with contextlib.redirect_stderr(io.StringIO()):
+            while probe.main([f"http://127.0.0.1:{metrics}/ready"]):
+                assert time.monotonic() < end
+                assert process.poll() is None
+        caller = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        caller.request("GET", "/docs/")
+        assert caller.getresponse().read().startswith(b"<!doctype html>")
+
+        process.send_signal(signal.SIGTERM)
+        answers = []
+        while not answers or answers[-1] != "close":  # a connection that is open is asked to close, not broken off
+            caller.request("GET", "/docs/")
+            reply = caller.getresponse()
+            reply.read()
+            assert reply.status == 200
+            answers.append(reply.getheader("connection", ""))
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({}, "weft-edge: set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_ENVIRONMENT=development.\n"),
+        ({"WEFT_PEERS": "["}, "weft-edge: settings are wrong: "),
+        (
+            {"WEFT_ENVIRONMENT": "development", "WEFT_EDGE_HTTPS_LISTEN": "0.0.0.0:8443"},
+            "weft-edge: set WEFT_EDGE_SERVER_CERT and WEFT_EDGE_SERVER_KEY, or WEFT_EDGE_HTTPS_LISTEN to nothing.\n",
+        ),
+    ],
+    ids=["no certificates", "no JSON", "no server certificate"],
+)
+def test_what_is_missing_is_said_in_one_sentence(run: Run, settings: dict[str, str], sentence: str) -> None:
+    process = run(**settings)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert said.startswith(sentence), said
