@@ -121,6 +121,8 @@ class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType
     """Reads partners; for a partner, what there is of itself."""
     SCOPE_CLIENTS_WRITE: _Scope.ValueType  # 17
     """Manages clients of partners; for a partner, its own. Developers manage those in TEST."""
+    SCOPE_WEBHOOKS_MANAGE: _Scope.ValueType  # 18
+    """Manages webhooks, and reads events."""
 
 class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
     """What a token allows. In tokens, requests and documents SCOPE_ORDERS_WRITE is written `orders.write`."""
@@ -161,6 +163,8 @@ SCOPE_PARTNERS_READ: Scope.ValueType  # 16
 """Reads partners; for a partner, what there is of itself."""
 SCOPE_CLIENTS_WRITE: Scope.ValueType  # 17
 """Manages clients of partners; for a partner, its own. Developers manage those in TEST."""
+SCOPE_WEBHOOKS_MANAGE: Scope.ValueType  # 18
+"""Manages webhooks, and reads events."""
 Global___Scope: _TypeAlias = Scope  # noqa: Y015
 
 @_typing.final

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from weft.notification.v1 import event_service_pb2 as weft_dot_notification_dot_v1_dot_event__service__pb2
+from weft.notification.v1 import partner_event_pb2 as weft_dot_notification_dot_v1_dot_partner__event__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,7 +27,7 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Receives events from the outboxes of other services.
+    """Receives events from the outboxes of other services, and shows partners those of theirs.
     """
 
     def __init__(self, channel):
@@ -40,14 +41,41 @@ class EventServiceStub:
                 request_serializer=weft_dot_notification_dot_v1_dot_event__service__pb2.PublishEventsRequest.SerializeToString,
                 response_deserializer=weft_dot_notification_dot_v1_dot_event__service__pb2.PublishEventsResponse.FromString,
                 _registered_method=True)
+        self.GetEvent = channel.unary_unary(
+                '/weft.notification.v1.EventService/GetEvent',
+                request_serializer=weft_dot_notification_dot_v1_dot_event__service__pb2.GetEventRequest.SerializeToString,
+                response_deserializer=weft_dot_notification_dot_v1_dot_partner__event__pb2.PartnerEvent.FromString,
+                _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/weft.notification.v1.EventService/ListEvents',
+                request_serializer=weft_dot_notification_dot_v1_dot_event__service__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=weft_dot_notification_dot_v1_dot_event__service__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer:
-    """Receives events from the outboxes of other services.
+    """Receives events from the outboxes of other services, and shows partners those of theirs.
     """
 
     def PublishEvents(self, request, context):
         """Publishes a batch of events. Events that were published before are ignored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEvent(self, request, context):
+        """Returns an event of the caller's partner and mode. Events are kept for 30 days.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvents(self, request, context):
+        """Lists the events of the caller's partner and mode in the order in which they were recorded, for 30 days.
+
+        To catch up, name the last event that was processed in `after_event_id`: what is listed after it is complete, so nothing is
+        missed, whatever webhooks were lost.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +89,16 @@ def add_EventServiceServicer_to_server(servicer, server):
                     request_deserializer=weft_dot_notification_dot_v1_dot_event__service__pb2.PublishEventsRequest.FromString,
                     response_serializer=weft_dot_notification_dot_v1_dot_event__service__pb2.PublishEventsResponse.SerializeToString,
             ),
+            'GetEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEvent,
+                    request_deserializer=weft_dot_notification_dot_v1_dot_event__service__pb2.GetEventRequest.FromString,
+                    response_serializer=weft_dot_notification_dot_v1_dot_partner__event__pb2.PartnerEvent.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=weft_dot_notification_dot_v1_dot_event__service__pb2.ListEventsRequest.FromString,
+                    response_serializer=weft_dot_notification_dot_v1_dot_event__service__pb2.ListEventsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'weft.notification.v1.EventService', rpc_method_handlers)
@@ -70,7 +108,7 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Receives events from the outboxes of other services.
+    """Receives events from the outboxes of other services, and shows partners those of theirs.
     """
 
     @staticmethod
@@ -90,6 +128,60 @@ class EventService:
             '/weft.notification.v1.EventService/PublishEvents',
             weft_dot_notification_dot_v1_dot_event__service__pb2.PublishEventsRequest.SerializeToString,
             weft_dot_notification_dot_v1_dot_event__service__pb2.PublishEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.notification.v1.EventService/GetEvent',
+            weft_dot_notification_dot_v1_dot_event__service__pb2.GetEventRequest.SerializeToString,
+            weft_dot_notification_dot_v1_dot_partner__event__pb2.PartnerEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.notification.v1.EventService/ListEvents',
+            weft_dot_notification_dot_v1_dot_event__service__pb2.ListEventsRequest.SerializeToString,
+            weft_dot_notification_dot_v1_dot_event__service__pb2.ListEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

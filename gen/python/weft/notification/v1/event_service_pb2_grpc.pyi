@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from weft.notification.v1 import event_service_pb2 as _event_service_pb2
+from weft.notification.v1 import partner_event_pb2 as _partner_event_pb2
 import abc as _abc_1
 
 
@@ -13,14 +14,22 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EventServiceStub:
-    """Receives events from the outboxes of other services."""
+    """Receives events from the outboxes of other services, and shows partners those of theirs."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.PublishEventsRequest, _event_service_pb2.PublishEventsResponse]
     """Publishes a batch of events. Events that were published before are ignored."""
+    GetEvent: _aio.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _partner_event_pb2.PartnerEvent]
+    """Returns an event of the caller's partner and mode. Events are kept for 30 days."""
+    ListEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]
+    """Lists the events of the caller's partner and mode in the order in which they were recorded, for 30 days.
+
+    To catch up, name the last event that was processed in `after_event_id`: what is listed after it is complete, so nothing is
+    missed, whatever webhooks were lost.
+    """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Receives events from the outboxes of other services."""
+    """Receives events from the outboxes of other services, and shows partners those of theirs."""
 
     @_abc_1.abstractmethod
     def PublishEvents(
@@ -29,5 +38,25 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_event_service_pb2.PublishEventsRequest, _abc.Awaitable[_event_service_pb2.PublishEventsResponse]],
     ) -> _abc.Awaitable[_event_service_pb2.PublishEventsResponse]:
         """Publishes a batch of events. Events that were published before are ignored."""
+
+    @_abc_1.abstractmethod
+    def GetEvent(
+        self,
+        request: _event_service_pb2.GetEventRequest,
+        context: _aio.ServicerContext[_event_service_pb2.GetEventRequest, _abc.Awaitable[_partner_event_pb2.PartnerEvent]],
+    ) -> _abc.Awaitable[_partner_event_pb2.PartnerEvent]:
+        """Returns an event of the caller's partner and mode. Events are kept for 30 days."""
+
+    @_abc_1.abstractmethod
+    def ListEvents(
+        self,
+        request: _event_service_pb2.ListEventsRequest,
+        context: _aio.ServicerContext[_event_service_pb2.ListEventsRequest, _abc.Awaitable[_event_service_pb2.ListEventsResponse]],
+    ) -> _abc.Awaitable[_event_service_pb2.ListEventsResponse]:
+        """Lists the events of the caller's partner and mode in the order in which they were recorded, for 30 days.
+
+        To catch up, name the last event that was processed in `after_event_id`: what is listed after it is complete, so nothing is
+        missed, whatever webhooks were lost.
+        """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _aio.Server) -> None: ...
