@@ -108,7 +108,7 @@ class App:
         self._migrations = migrations
         self._served: dict[str, dict[str, Callable[[Any, Call], Any]]] = {}
         self._queues: list[Queue] = []
-        self._workers: list[workers.Worker] = []
+        self._workers: list[workers.Works] = []
         self._jobs: list[tuple[float, Job, str]] = []
         self._stops: list[Job] = []
         self._channels: dict[str, Callable[[], None]] = {}
@@ -178,7 +178,7 @@ class App:
         self.schedule(15, queue.measure, f"measure {table}")
         return queue
 
-    def add_worker(self, worker: workers.Worker) -> None:
+    def add_worker(self, worker: workers.Works) -> None:
         """Run a worker in this process, unless `WEFT_WORK` is off."""
         self._workers.append(worker)
 

@@ -89,6 +89,15 @@ class Settings(BaseSettings):
     )
     stripe_webhook_secret: SecretStr = Field(SecretStr(""), description="The secret that Stripe signs its events with.")
     stripe_url: str = Field("https://api.stripe.com", description="Stripe's API.")
+    webhook_allowed: list[str] = Field(
+        [], description="Networks that webhooks may reach though they are not public, as JSON; for development."
+    )
+    webhook_timeout: float = Field(
+        15.0, description="Seconds that an endpoint of webhooks has for its answer.", gt=0, le=15
+    )
+    webhook_time_scale: float = Field(
+        1.0, description="Tests: what the waits between attempts of webhooks are multiplied by.", gt=0, le=1
+    )
     serve: bool = Field(True, description="Whether the process serves calls.")
     work: bool = Field(True, description="Whether the process works on queues and periodic jobs.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -5,14 +5,10 @@ clock, and every write of a result names its lease's number (a fencing token). S
 NOTIFY is sent after the commit (inside a transaction it serialises commits), with a slow poll as safety net.
 """
 
-import asyncio
-import contextlib
 import random
 from collections.abc import Sequence
-from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -32,6 +28,7 @@ from sqlalchemy import (
 from chassis.clock import Clock
 from chassis.plain_text import single_line
 from chassis.queues import statements
+from chassis.queues.announcer import Announcer
 from chassis.storage import retention
 from chassis.storage.database import Database, Query, Transaction
 from chassis.telemetry import tracing
@@ -41,10 +38,6 @@ log = logger("queue")
 DONE_RETENTION = timedelta(hours=24)
 DEAD_RETENTION = timedelta(days=90)
 """Dead letters are kept long enough to be inspected and replayed."""
-NOTIFY_DEBOUNCE_S = 0.01
-"""Seconds that the first NOTIFY after an idle time waits, so that concurrent puts share it."""
-NOTIFY_MIN_INTERVAL_S = 0.1
-"""Minimum seconds between two NOTIFYs: each is a commit of its own."""
 
 
 def table(name: str, metadata: MetaData) -> Table:
@@ -142,10 +135,6 @@ class Job:
         self.state, self.error = "dead", error
 
 
-_announcements: set[asyncio.Task[None]] = set()
-"""Event loops hold tasks weakly: a queue that is no longer referenced still sends its last NOTIFY."""
-
-
 class Queue:
     """One queue; any number of processes may put and lease jobs."""
 
@@ -171,10 +160,7 @@ class Queue:
         self._max_attempts = max_attempts
         self._max_overruns = max_overruns
         self._backoff = backoff
-        self._notified = asyncio.Event()
-        self._announcing: asyncio.Task[None] | None = None
-        self._unannounced = False
-        self._announced = 0.0
+        self._announcer = Announcer(database, jobs.name)
         self._sql = statements.of(jobs.name, clock.sql, pausable="paused_queues" in jobs.metadata.tables)
 
     async def put(
@@ -198,32 +184,15 @@ class Queue:
 
         `put` does this by itself; call it after statements of your own have inserted jobs.
         """
-        self._notified.set()
-        self._unannounced = True
-        if self._announcing is None or self._announcing.done():
-            # An empty context: one NOTIFY serves many calls, so it must not inherit one call's trace or deadline.
-            self._announcing = asyncio.create_task(self._announce(), context=Context())
-            _announcements.add(self._announcing)
-            self._announcing.add_done_callback(_announcements.discard)
-
-    async def _announce(self) -> None:
-        """Send NOTIFY, debounced: jobs that are put meanwhile share the next one."""
-        while self._unannounced:
-            await asyncio.sleep(max(NOTIFY_DEBOUNCE_S, self._announced + NOTIFY_MIN_INTERVAL_S - monotonic()))
-            self._unannounced, self._announced = False, monotonic()
-            with contextlib.suppress(Exception):  # the poll finds the jobs anyway
-                await self._database.run(self._sql.notify)
+        self._announcer.announce()
 
     def on_notified(self) -> None:
         """Wake the workers of this process: a notification has arrived."""
-        self._notified.set()
+        self._announcer.hear()
 
     async def wait(self, timeout: float) -> None:
         """Wait for a notification, for at most `timeout` seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._notified.wait()
-        self._notified.clear()
+        await self._announcer.wait(timeout)
 
     async def lease(self, limit: int) -> list[Job]:
         """Lease up to `limit` jobs that are due."""

@@ -53,7 +53,6 @@ class Statements(NamedTuple):
     overran: Query
     release: Query
     replay: Query
-    notify: Query
     measure: Query
 
 
@@ -74,7 +73,6 @@ def of(name: str, now: str, *, pausable: bool) -> Statements:
         ),
         release=query("release", _RELEASE),
         replay=query("replay", _REPLAY),
-        notify=query("notify", "NOTIFY {name}"),
         measure=query(
             "count",
             "SELECT count(*) AS ready, COALESCE(EXTRACT(EPOCH FROM {now} - min(due)), 0) AS lag "

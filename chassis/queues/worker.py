@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from weft_client.calls.breaker import Breaker
 
@@ -18,6 +19,18 @@ BREAKER_CHECK_INTERVAL_S = 0.2
 """Maximum seconds between two checks of an open breaker."""
 
 Handler = Callable[[Sequence[Job]], Awaitable[None]]
+
+
+class Works(Protocol):
+    """What a process runs beside its calls, and stops: a worker of a queue, or one with another way to lease."""
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """Begin nothing more; what has begun is finished."""
+        ...
 
 
 class Worker:

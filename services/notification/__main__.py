@@ -1,8 +1,9 @@
-"""The notification service: receives events, stores notifications, sends mails."""
+"""The notification service: receives events, notifies people, and tells partners by webhooks."""
 
 from pathlib import Path
 from typing import NamedTuple
 
+from aiohttp.abc import AbstractResolver
 from weft_client.calls.breaker import Breaker
 
 from chassis import process
@@ -18,6 +19,8 @@ from services.notification.deliveries.composer import Composer, TextComposer
 from services.notification.deliveries.gate import Gate
 from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.deliveries.worker import DeliveryWorker, Medium
+from services.notification.event_log.handlers import EventLogHandlers
+from services.notification.event_log.repository import EventLog
 from services.notification.events.handlers import EventHandlers
 from services.notification.events.repository import EventRepository
 from services.notification.events.worker import EventWorker
@@ -34,6 +37,8 @@ from services.notification.recipients import Recipients
 from services.notification.suppressions.handlers import SuppressionHandlers
 from services.notification.suppressions.repository import SuppressionRepository
 from services.notification.templates.rendering import Templates
+from services.notification.webhooks import wiring
+from services.notification.webhooks.repository import WebhookRepository
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MAX_EMAIL_ATTEMPTS = 30
@@ -47,8 +52,8 @@ EMAIL_LEASE_S = 45.0
 FAIL_DEAD_INTERVAL_S = 300
 
 
-async def build(app: App, observers: Observers = OBSERVERS) -> None:
-    """Wire the service."""
+async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResolver | None = None) -> None:
+    """Wire the service. `names` resolves the hosts of webhooks in place of the system."""
     templates = Templates()
     event_jobs = app.queue("event_jobs")
     email_jobs = app.queue(
@@ -57,7 +62,6 @@ async def build(app: App, observers: Observers = OBSERVERS) -> None:
         max_attempts=MAX_EMAIL_ATTEMPTS,
         backoff=Backoff(first_s=1.0, max_s=600.0),
     )
-    events = EventRepository(app.database, app.clock, observers, event_jobs)
     sms_jobs = app.queue(
         "sms_jobs",
         lease=SMS_LEASE_S,
@@ -67,7 +71,14 @@ async def build(app: App, observers: Observers = OBSERVERS) -> None:
     jobs = {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs}
     notifications = NotificationRepository(app.database, app.clock, jobs)
     inbox = InboxRepository(app.database)
-    app.add_service("weft.notification.v1.EventService", EventHandlers(events))
+    webhooks = WebhookRepository(app.database)
+    lanes = wiring.serve(app, webhooks, notifications, names)
+    events = EventRepository(app.database, app.clock, observers, event_jobs, webhooks, lanes)
+    app.add_service(
+        "weft.notification.v1.EventService",
+        EventHandlers(events),
+        EventLogHandlers(EventLog(app.database), app.pages),
+    )
     app.add_service(
         "weft.notification.v1.PersonalDataService", PersonHandlers(PersonRepository(app.database), app.clock)
     )

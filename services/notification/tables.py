@@ -6,25 +6,34 @@ Each noun has its own `tables`; this module gathers them.
 """
 
 from chassis.queues import queue
+from chassis.rpc import idempotency
 from services.notification.deliveries import tables as _deliveries
 from services.notification.deliveries.tables import sms_jobs
+from services.notification.endpoints import tables as _endpoints
+from services.notification.event_log import tables as _event_log
 from services.notification.events import tables as _events
 from services.notification.metadata import metadata
 from services.notification.notifications import tables as _notifications
 from services.notification.persons import tables as _persons
 from services.notification.preferences import tables as _preferences
 from services.notification.suppressions import tables as _suppressions
+from services.notification.webhooks import tables as _webhooks
+
+idempotency_records = idempotency.table(metadata)
 
 paused_queues = queue.pauses(metadata)
 
 NOUNS = (
     _deliveries,
+    _endpoints,
+    _event_log,
     _events,
     _notifications,
     _persons,
     _preferences,
     _suppressions,
+    _webhooks,
 )
 """The modules whose tables `metadata` gathers."""
 
-__all__ = ["NOUNS", "metadata", "paused_queues", "sms_jobs"]
+__all__ = ["NOUNS", "idempotency_records", "metadata", "paused_queues", "sms_jobs"]

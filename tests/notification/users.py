@@ -10,7 +10,9 @@ import grpc
 from weft.user.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
+    member_pb2,
     one_time_code_pb2,
+    partner_service_pb2_grpc,
     user_pb2,
     user_service_pb2,
     user_service_pb2_grpc,
@@ -23,7 +25,11 @@ from deploy.local.state.certificates import Certificates
 EXPIRES = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
-class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.AuthServiceServicer):
+class Users(
+    user_service_pb2_grpc.UserServiceServicer,
+    auth_service_pb2_grpc.AuthServiceServicer,
+    partner_service_pb2_grpc.PartnerServiceServicer,
+):
     """Which users and sign-ups there are, which codes were issued, and which calls arrived."""
 
     def __init__(self) -> None:
@@ -31,6 +37,7 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
         self.sign_ups: dict[str, tuple[str, str, bool]] = {}
         self.code_requests: dict[str, one_time_code_pb2.IssueOneTimeCodeResponse] = {}
         self.codes: dict[str, list[str]] = {}
+        self.owners: dict[str, list[str]] = {}
         self.batches: list[list[str]] = []
         self.traceparents: list[str] = []
         self.down = False
@@ -99,6 +106,10 @@ class Users(user_service_pb2_grpc.UserServiceServicer, auth_service_pb2_grpc.Aut
             self.codes.setdefault(request.code_request_id, []).append(reply.code)
         return reply
 
+    async def GetOwners(self, request: member_pb2.GetOwnersRequest, context: Any) -> Any:
+        await self._answer(context)
+        return member_pb2.GetOwnersResponse(user_ids=self.owners.get(request.partner_id, ()))
+
     async def _answer(self, context: Any) -> None:
         if self.down:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "down")
@@ -117,6 +128,7 @@ async def serving(certificates: Certificates) -> AsyncIterator[Users]:
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])  # or another worker's may have the same port
     user_service_pb2_grpc.add_UserServiceServicer_to_server(users, server)
     auth_service_pb2_grpc.add_AuthServiceServicer_to_server(users, server)
+    partner_service_pb2_grpc.add_PartnerServiceServicer_to_server(users, server)
     pair = (certificates.key("user").read_bytes(), certificates.certificate("user").read_bytes())
     credentials = grpc.ssl_server_credentials([pair], certificates.ca.read_bytes(), require_client_auth=True)
     users.address = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"

@@ -11,11 +11,11 @@ from weft_client.calls.retries import Retries
 from weft_client.generated.aio.notification import AsyncInbox
 from weft_client.generated.aio.notification import AsyncPreferences
 from weft_client.generated.aio.notification import AsyncSuppressions
+from weft_client.generated.aio.notification import AsyncWebhooks
 from weft_client.generated.aio.order import AsyncOrders
 from weft_client.generated.aio.order import AsyncPayments
 from weft_client.generated.aio.order import AsyncProducts
 from weft_client.generated.aio.user import AsyncAudit
-from weft_client.generated.aio.user import AsyncPartners
 from weft_client.tls import MutualTls
 from weft_internal.notification import InternalEvents
 from weft_internal.notification import InternalNotificationQueues
@@ -24,6 +24,7 @@ from weft_internal.order import InternalCustomer
 from weft_internal.order import InternalOrderQueues
 from weft_internal.user import InternalAuth
 from weft_internal.user import InternalOauth
+from weft_internal.user import InternalPartners
 from weft_internal.user import InternalRevocations
 from weft_internal.user import InternalUsage
 from weft_internal.user import InternalUserQueues
@@ -50,7 +51,7 @@ class InternalWeft(AsyncMeshClient):
         self.oauth = InternalOauth(self._peer('user'), None)
         self.order_queues = InternalOrderQueues(self._peer('order'), None)
         self.orders = AsyncOrders(self._peer('order'), None)
-        self.partners = AsyncPartners(self._peer('user'), None)
+        self.partners = InternalPartners(self._peer('user'), None)
         self.payments = AsyncPayments(self._peer('order'), None)
         self.personal_data = InternalPersonalData(self._peer('notification'), None)
         self.preferences = AsyncPreferences(self._peer('notification'), None)
@@ -60,3 +61,4 @@ class InternalWeft(AsyncMeshClient):
         self.usage = InternalUsage(self._peer('user'), None)
         self.user_queues = InternalUserQueues(self._peer('user'), None)
         self.users = InternalUsers(self._peer('user'), None)
+        self.webhooks = AsyncWebhooks(self._peer('notification'), None)

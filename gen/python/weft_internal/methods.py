@@ -9,6 +9,7 @@ from weft.notification.v1 import event_service_pb2 as notification_event_service
 from weft.notification.v1 import personal_data_service_pb2 as notification_personal_data_service_pb2
 from weft.order.v1 import customer_service_pb2 as order_customer_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
+from weft.user.v1 import member_pb2 as user_member_pb2
 from weft.user.v1 import one_time_code_pb2 as user_one_time_code_pb2
 from weft.user.v1 import openid_pb2 as user_openid_pb2
 from weft.user.v1 import revocation_service_pb2 as user_revocation_service_pb2
@@ -37,6 +38,7 @@ ORDER_QUEUE_SERVICE_RESUME_QUEUE = Method('/weft.order.v1.QueueService/ResumeQue
 AUTH_SERVICE_ISSUE_ONE_TIME_CODE = Method('/weft.user.v1.AuthService/IssueOneTimeCode', 'user', user_one_time_code_pb2.IssueOneTimeCodeRequest, user_one_time_code_pb2.IssueOneTimeCodeResponse, 5.0, errors=('weft.user.v1/CODE_REQUEST_NOT_FOUND',))
 AUTH_SERVICE_ISSUE_VERIFICATION_CODE = Method('/weft.user.v1.AuthService/IssueVerificationCode', 'user', user_auth_service_pb2.IssueVerificationCodeRequest, user_auth_service_pb2.IssueVerificationCodeResponse, 5.0, errors=('weft.user.v1/SIGN_UP_NOT_FOUND',))
 OAUTH_SERVICE_INTROSPECT = Method('/weft.user.v1.OAuthService/Introspect', 'user', user_openid_pb2.IntrospectRequest, user_openid_pb2.IntrospectResponse, 5.0, repeatable=True)
+PARTNER_SERVICE_GET_OWNERS = Method('/weft.user.v1.PartnerService/GetOwners', 'user', user_member_pb2.GetOwnersRequest, user_member_pb2.GetOwnersResponse, 5.0, repeatable=True)
 USER_QUEUE_SERVICE_LIST_QUEUES = Method('/weft.user.v1.QueueService/ListQueues', 'user', api_queue_pb2.ListQueuesRequest, api_queue_pb2.ListQueuesResponse, 10.0, repeatable=True)
 USER_QUEUE_SERVICE_LIST_JOBS = Method('/weft.user.v1.QueueService/ListJobs', 'user', api_queue_pb2.ListJobsRequest, api_queue_pb2.ListJobsResponse, 10.0, repeatable=True)
 USER_QUEUE_SERVICE_REPLAY_JOBS = Method('/weft.user.v1.QueueService/ReplayJobs', 'user', api_queue_pb2.ReplayJobsRequest, api_queue_pb2.ReplayJobsResponse, 10.0, repeatable=True)
@@ -69,6 +71,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'auth.issue_one_time_code': AUTH_SERVICE_ISSUE_ONE_TIME_CODE,
     'auth.issue_verification_code': AUTH_SERVICE_ISSUE_VERIFICATION_CODE,
     'oauth.introspect': OAUTH_SERVICE_INTROSPECT,
+    'partners.get_owners': PARTNER_SERVICE_GET_OWNERS,
     'user_queues.list_queues': USER_QUEUE_SERVICE_LIST_QUEUES,
     'user_queues.list_jobs': USER_QUEUE_SERVICE_LIST_JOBS,
     'user_queues.replay_jobs': USER_QUEUE_SERVICE_REPLAY_JOBS,

@@ -11,13 +11,15 @@ from weft.notification.v1 import event_service_pb2 as notification_event_service
 from weft.notification.v1 import personal_data_service_pb2 as notification_personal_data_service_pb2
 from weft_client.aio import parts
 from weft_client.calls import arguments
+from weft_client.generated.aio.notification import AsyncEvents
 from weft_internal import methods
 
 
-class InternalEvents:
-    """Receives events from the outboxes of other services."""
+class InternalEvents(AsyncEvents):
+    """Receives events from the outboxes of other services, and shows partners those of theirs."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
+        super().__init__(connection, auth)
         self._publish_events = parts.AsyncUnary(connection, methods.EVENT_SERVICE_PUBLISH_EVENTS, auth)
 
     async def publish_events(

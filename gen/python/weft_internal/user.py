@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from weft.api.v1 import queue_pb2 as api_queue_pb2
 from weft.api.v1 import usage_pb2 as api_usage_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
+from weft.user.v1 import member_pb2 as user_member_pb2
 from weft.user.v1 import one_time_code_pb2 as user_one_time_code_pb2
 from weft.user.v1 import openid_pb2 as user_openid_pb2
 from weft.user.v1 import revocation_service_pb2 as user_revocation_service_pb2
@@ -17,6 +18,7 @@ from weft_client.aio import parts
 from weft_client.calls import arguments
 from weft_client.generated.aio.user import AsyncAuth
 from weft_client.generated.aio.user import AsyncOauth
+from weft_client.generated.aio.user import AsyncPartners
 from weft_client.generated.aio.user import AsyncUsers
 from weft_internal import methods
 
@@ -95,6 +97,31 @@ class InternalOauth(AsyncOauth):
             token=token,
         )
         return await self._introspect(request, timeout)
+
+
+class InternalPartners(AsyncPartners):
+    """Manages partners and their clients."""
+
+    def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
+        super().__init__(connection, auth)
+        self._get_owners = parts.AsyncUnary(connection, methods.PARTNER_SERVICE_GET_OWNERS, auth)
+
+    async def get_owners(
+        self,
+        *,
+        partner_id: str,
+        timeout: float | None = None,
+    ) -> user_member_pb2.GetOwnersResponse:
+        """Returns the owners among a partner's people, whom services tell of what concerns the partner.
+
+        Args:
+            partner_id: Prefix `prt_`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+        """
+        request = user_member_pb2.GetOwnersRequest(
+            partner_id=partner_id,
+        )
+        return await self._get_owners(request, timeout)
 
 
 class InternalUserQueues:

@@ -125,6 +125,10 @@ class MemberHandlers:
         )
         return pb.ListMembersResponse(members=members, next_page_token=token)
 
+    async def GetOwners(self, request: pb.GetOwnersRequest, _: Call) -> pb.GetOwnersResponse:
+        """None where there is no such partner."""
+        return pb.GetOwnersResponse(user_ids=await self._members.get_owners(request.partner_id))
+
     async def UpdateMember(self, request: pb.UpdateMemberRequest, call: Call) -> pb.Member:
         """Tokens with the former role stop working."""
         named, changes = request.member, masks.fields(request, "member")

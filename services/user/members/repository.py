@@ -1,5 +1,6 @@
 """Every query on partners' people and invitations. What changes them holds the lock of the partner."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
@@ -32,6 +33,9 @@ _UPDATE = Query(
 _DELETE = Query(delete(members).where(of_own_partner(members), _mine), name="delete member")
 _COUNT_OWNERS = Query(
     select(func.count().label("owners")).where(of_own_partner(members), _m.role == OWNER), name="count owners"
+)
+_LIST_OWNERS = Query(
+    select(_m.user_id).where(of_own_partner(members), _m.role == OWNER).order_by(_m.user_id), name="list owners"
 )
 _COUNT = Query(
     select(
@@ -132,6 +136,10 @@ class MemberRepository:
     async def owned_by(self, tx: Transaction, user_id: str) -> tuple[str, ...]:
         """The active partners that a user is an owner of."""
         return tuple(row.partner_id for row in await tx.all(_OWNED, user_id=user_id))
+
+    async def get_owners(self, partner_id: str) -> Sequence[str]:
+        """The users who are owners."""
+        return [row.user_id for row in await self._database.all(_LIST_OWNERS, partner_id=partner_id)]
 
     async def count(self, tx: Transaction, partner_id: str) -> int:
         """A partner's people and its invitations."""

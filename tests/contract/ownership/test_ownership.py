@@ -9,11 +9,19 @@ from typing import Any
 
 import pytest
 from weft.api.v1 import mode_pb2, plan_pb2
-from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc, inbox_service_pb2, inbox_service_pb2_grpc
+from weft.notification.v1 import (
+    event_service_pb2,
+    event_service_pb2_grpc,
+    inbox_service_pb2,
+    inbox_service_pb2_grpc,
+    webhook_service_pb2,
+    webhook_service_pb2_grpc,
+)
 from weft.user.v1 import partner_service_pb2, partner_service_pb2_grpc, user_service_pb2, user_service_pb2_grpc
 
 from chassis import ids
 from chassis.app import App
+from chassis.security import modes
 from chassis.storage.database import Query
 from contract import Caller, Method
 from services.user.authorizations.repository import AuthorizationRepository
@@ -178,14 +186,17 @@ async def user_world(harness: Harness) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def notification_world(harness: Harness) -> AsyncIterator[World]:
-    """Two people with notifications."""
+    """Two people with notifications; two partners with webhooks, one of them in TEST as well."""
     owners = {group: (ids.new("usr"), "") for group in ("ann", "bob")}
-    async with harness.running("notification") as running:
+    owners |= {group: ("", ids.new("prt")) for group in ("acme", "zenith")}
+    owners["acme" + TEST] = ("", owners["acme"][1])
+    async with harness.running("notification", work=True) as running:
         rpc: Any = event_service_pb2_grpc.EventServiceStub(running.channel)
         inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(running.channel)
+        webhooks: Any = webhook_service_pb2_grpc.WebhookServiceStub(running.channel)
 
-        async def create(group: str) -> Ids:
-            user, order = owners[group][0], ids.new("ord")
+        async def notify(user: str) -> Ids:
+            order = ids.new("ord")
             await rpc.PublishEvents(event_service_pb2.PublishEventsRequest(events=[events.placed(user, order)]))
             token = [("authorization", harness.issuer.user(user, SCOPES))]
             found: list[str] = []
@@ -197,6 +208,27 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
 
             await until(arrived, "the notification to arrive")
             return {"notification_id": found[0], "user_id": user}
+
+        async def tell(group: str, partner: str) -> Ids:
+            mode = "TEST" if group.endswith(TEST) else "LIVE"
+            token = [("authorization", harness.issuer.partner(partner, SCOPES, mode=mode))]
+            # Each creates one after the other, up to a limit.
+            listed = await webhooks.ListEndpoints(webhook_service_pb2.ListEndpointsRequest(), metadata=token)
+            for one in listed.endpoints:
+                old = webhook_service_pb2.DeleteEndpointRequest(endpoint_id=one.endpoint_id)
+                await webhooks.DeleteEndpoint(old, metadata=token)
+            new = webhook_service_pb2.CreateEndpointRequest(url="https://hooks.example/")
+            endpoint_id = (await webhooks.CreateEndpoint(new, metadata=token)).endpoint_id
+            event = events.placed(ids.new("usr"), partner_id=partner, mode=modes.to_message(mode))
+            await rpc.PublishEvents(event_service_pb2.PublishEventsRequest(events=[event]))
+            of_endpoint = webhook_service_pb2.ListWebhookDeliveriesRequest(endpoint_id=endpoint_id)
+            (delivery,) = (await webhooks.ListWebhookDeliveries(of_endpoint, metadata=token)).deliveries
+            return {"endpoint_id": endpoint_id, "event_id": event.event_id, "delivery_id": delivery.delivery_id}
+
+        async def create(group: str) -> Ids:
+            user, partner = owners[group]
+            nothing = {"endpoint_id": ids.new("whk"), "event_id": ids.new("evt"), "delivery_id": ids.new("whd")}
+            return nothing | await notify(user) if user else await tell(group, partner)
 
         yield World(running, actors(harness, owners), create)
 

@@ -49,8 +49,9 @@ def test_a_partners_people_hold_what_their_role_allows_of_what_the_partner_holds
     held = {role: set(CONTRACT.scopes_of_member(role, everything)) for role in ("viewer", "developer", "owner")}
     assert held == {
         "viewer": reads,
-        "developer": reads | {"clients.write"},
-        "owner": reads | {"clients.write", "partners.admin", "users.write", "orders.write", "products.write"},
+        "developer": reads | {"clients.write", "webhooks.manage"},
+        "owner": reads
+        | {"clients.write", "webhooks.manage", "partners.admin", "users.write", "orders.write", "products.write"},
     }
     assert CONTRACT.scopes_of_member("viewer", ["orders.read"]) == ("orders.read", "partners.read")
     assert CONTRACT.accepted_scopes("clients.write") == {"clients.write", "partners.admin"}

@@ -249,6 +249,18 @@ class EventMalformed(failures.InvalidArgument):
     domain = 'weft.order.v1'
 
 
+class EventNotFound(failures.NotFound):
+    """No such event in the last 30 days, or not yours. Metadata: `event_id`."""
+
+    reason = 'EVENT_NOT_FOUND'
+    domain = 'weft.notification.v1'
+
+    @property
+    def event_id(self) -> str:
+        """The metadata `event_id`; empty where the service left it out."""
+        return self.metadata.get('event_id', '')
+
+
 class EventSignatureInvalid(failures.InvalidArgument):
     """The signature is missing, wrong or too old."""
 
@@ -1146,6 +1158,54 @@ class VerificationCodeInvalid(failures.FailedPrecondition):
     domain = 'weft.user.v1'
 
 
+class WebhookDeliveryNotFound(failures.NotFound):
+    """The webhook endpoint has no such delivery. Metadata: `delivery_id`."""
+
+    reason = 'WEBHOOK_DELIVERY_NOT_FOUND'
+    domain = 'weft.notification.v1'
+
+    @property
+    def delivery_id(self) -> str:
+        """The metadata `delivery_id`; empty where the service left it out."""
+        return self.metadata.get('delivery_id', '')
+
+
+class WebhookEndpointDisabled(failures.FailedPrecondition):
+    """The webhook endpoint is disabled, so nothing is sent to it; enable it first. Metadata: `endpoint_id`."""
+
+    reason = 'WEBHOOK_ENDPOINT_DISABLED'
+    domain = 'weft.notification.v1'
+
+    @property
+    def endpoint_id(self) -> str:
+        """The metadata `endpoint_id`; empty where the service left it out."""
+        return self.metadata.get('endpoint_id', '')
+
+
+class WebhookEndpointLimitReached(failures.FailedPrecondition):
+    """The partner has as many webhook endpoints as it may have in a mode. Metadata: `limit`."""
+
+    reason = 'WEBHOOK_ENDPOINT_LIMIT_REACHED'
+    domain = 'weft.notification.v1'
+
+    @property
+    def limit(self) -> str:
+        """The metadata `limit`; empty where the service left it out."""
+        return self.metadata.get('limit', '')
+
+
+class WebhookEndpointNotFound(failures.NotFound):
+    """No such webhook endpoint, or not yours. Metadata: `endpoint_id`."""
+
+    reason = 'WEBHOOK_ENDPOINT_NOT_FOUND'
+    domain = 'weft.notification.v1'
+
+    @property
+    def endpoint_id(self) -> str:
+        """The metadata `endpoint_id`; empty where the service left it out."""
+        return self.metadata.get('endpoint_id', '')
+
+
 failures.BY_REASON.update({
     ('weft.api.v1', 'ADDRESS_NOT_ALLOWED'): AddressNotAllowed,
     ('weft.user.v1', 'AUTHORIZATION_REQUEST_INVALID'): AuthorizationRequestInvalid,
@@ -1171,6 +1231,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'EMAIL_TAKEN'): EmailTaken,
     ('weft.api.v1', 'ETAG_MISMATCH'): EtagMismatch,
     ('weft.order.v1', 'EVENT_MALFORMED'): EventMalformed,
+    ('weft.notification.v1', 'EVENT_NOT_FOUND'): EventNotFound,
     ('weft.order.v1', 'EVENT_SIGNATURE_INVALID'): EventSignatureInvalid,
     ('weft.order.v1', 'EXTERNAL_REFERENCE_TAKEN'): ExternalReferenceTaken,
     ('weft.user.v1', 'EXTERNAL_REFERENCE_TAKEN'): ExternalReferenceTaken,
@@ -1255,6 +1316,10 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'USER_NOT_INACTIVE'): UserNotInactive,
     ('weft.user.v1', 'USER_NOT_LOCKED'): UserNotLocked,
     ('weft.user.v1', 'VERIFICATION_CODE_INVALID'): VerificationCodeInvalid,
+    ('weft.notification.v1', 'WEBHOOK_DELIVERY_NOT_FOUND'): WebhookDeliveryNotFound,
+    ('weft.notification.v1', 'WEBHOOK_ENDPOINT_DISABLED'): WebhookEndpointDisabled,
+    ('weft.notification.v1', 'WEBHOOK_ENDPOINT_LIMIT_REACHED'): WebhookEndpointLimitReached,
+    ('weft.notification.v1', 'WEBHOOK_ENDPOINT_NOT_FOUND'): WebhookEndpointNotFound,
 })
 
 
@@ -1283,6 +1348,7 @@ __all__ = [
     'EmailTaken',
     'EtagMismatch',
     'EventMalformed',
+    'EventNotFound',
     'EventSignatureInvalid',
     'ExternalReferenceTaken',
     'HeadersTooLarge',
@@ -1365,6 +1431,10 @@ __all__ = [
     'UserNotInactive',
     'UserNotLocked',
     'VerificationCodeInvalid',
+    'WebhookDeliveryNotFound',
+    'WebhookEndpointDisabled',
+    'WebhookEndpointLimitReached',
+    'WebhookEndpointNotFound',
     'generated_names',
 ]
 

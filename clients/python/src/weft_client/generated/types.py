@@ -18,6 +18,7 @@ from weft.api.v1 import plan_pb2 as api_plan_pb2
 from weft.api.v1 import scope_pb2 as api_scope_pb2
 from weft.notification.v1 import category_pb2 as notification_category_pb2
 from weft.notification.v1 import preferences_pb2 as notification_preferences_pb2
+from weft.notification.v1 import webhook_endpoint_pb2 as notification_webhook_endpoint_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
 from weft.user.v1 import address_pb2 as user_address_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
@@ -52,6 +53,18 @@ ChannelName = Literal["EMAIL", "SMS", "INBOX"]
 
 SuppressionReasonName = Literal["HARD_BOUNCE", "COMPLAINT", "OPTED_OUT", "UNSUBSCRIBED"]
 """Why nothing is sent to an address."""
+
+
+WebhookDeliveryStateName = Literal["PENDING", "SUCCEEDED", "FAILED"]
+"""Where a delivery is."""
+
+
+WebhookDisableReasonName = Literal["BY_PARTNER", "GONE", "FAILING"]
+"""Why an endpoint is disabled."""
+
+
+WebhookPayloadName = Literal["FULL", "THIN"]
+"""How much of an event a webhook has."""
 
 
 CaptureModeName = Literal["AT_ONCE", "AT_SHIPMENT"]
@@ -132,6 +145,57 @@ class QuietHoursDict(TypedDict, total=False):
 
     time_zone: str
     """Time zone by its name in the IANA database, such as `Europe/Vienna`; empty for that of the person's profile, or UTC where there is none."""
+
+
+class WebhookEndpointDict(TypedDict, total=False):
+    """Where a partner is told of events: an address that takes POST requests, signed as Standard Webhooks says."""
+
+    endpoint_id: str
+    """Prefix `whk_`."""
+
+    url: str
+    """Where events are posted to, such as `https://shop.example/hooks`. An https address on the public internet; in TEST it may be
+    http. What it resolves to is checked whenever a connection is made, and redirects are not followed.
+    """
+
+    description: str
+    """What the endpoint is for, in the partner's words."""
+
+    event_types: Sequence[str]
+    """The types of events that are sent, such as `order.placed`, or all of a family, such as `order.*`. Empty: every type."""
+
+    payload: WebhookPayloadName | notification_webhook_endpoint_pb2.WebhookPayload.ValueType
+    """How much of an event is sent."""
+
+    enabled: bool
+    """Whether events are sent. Enabling it again ends what `disable_reason` says."""
+
+    max_requests_per_second: int
+    """The most requests in a second; 0 for as many as the endpoint answers."""
+
+    secret: str
+    """Returned only by CreateEndpoint and RotateSecret. Prefix `whsec_`, then 32 bytes in base 64."""
+
+    previous_secret_expire_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """Until when requests are signed with the secret before this one as well; absent while there is one secret."""
+
+    disable_reason: WebhookDisableReasonName | notification_webhook_endpoint_pb2.WebhookDisableReason.ValueType
+    """Why nothing is sent; unspecified while the endpoint is enabled."""
+
+    failing_since: datetime | protobuf_timestamp_pb2.Timestamp
+    """Since when every attempt has failed; absent if the last one succeeded. After five days the endpoint is disabled."""
+
+    create_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When the endpoint was created."""
+
+    update_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When the endpoint was last updated."""
+
+    mode: ModeName | api_mode_pb2.Mode.ValueType
+    """The mode of the events that it is sent: that of the client which created it."""
+
+    etag: str
+    """Changes with every update of the endpoint. An update with a stale etag is refused; an update without one is not."""
 
 
 class FulfilmentLineInputDict(TypedDict, total=False):
@@ -481,4 +545,8 @@ __all__ = [
     'SuppressionReasonName',
     'UserDict',
     'UserStateName',
+    'WebhookDeliveryStateName',
+    'WebhookDisableReasonName',
+    'WebhookEndpointDict',
+    'WebhookPayloadName',
 ]

@@ -30,6 +30,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The token of the link to unsubscribe is not one of ours."""
     SUPPRESSION_NOT_FOUND: _ErrorReason.ValueType  # 3
     """No such suppression."""
+    WEBHOOK_ENDPOINT_NOT_FOUND: _ErrorReason.ValueType  # 40
+    """No such webhook endpoint, or not yours."""
+    WEBHOOK_ENDPOINT_LIMIT_REACHED: _ErrorReason.ValueType  # 41
+    """The partner has as many webhook endpoints as it may have in a mode."""
+    WEBHOOK_ENDPOINT_DISABLED: _ErrorReason.ValueType  # 42
+    """The webhook endpoint is disabled, so nothing is sent to it; enable it first."""
+    WEBHOOK_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 43
+    """The webhook endpoint has no such delivery."""
+    EVENT_NOT_FOUND: _ErrorReason.ValueType  # 44
+    """No such event in the last 30 days, or not yours."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the notification service failed. Found in `ErrorInfo.reason` with domain `weft.notification.v1`."""
@@ -42,4 +52,14 @@ UNSUBSCRIBE_TOKEN_INVALID: ErrorReason.ValueType  # 2
 """The token of the link to unsubscribe is not one of ours."""
 SUPPRESSION_NOT_FOUND: ErrorReason.ValueType  # 3
 """No such suppression."""
+WEBHOOK_ENDPOINT_NOT_FOUND: ErrorReason.ValueType  # 40
+"""No such webhook endpoint, or not yours."""
+WEBHOOK_ENDPOINT_LIMIT_REACHED: ErrorReason.ValueType  # 41
+"""The partner has as many webhook endpoints as it may have in a mode."""
+WEBHOOK_ENDPOINT_DISABLED: ErrorReason.ValueType  # 42
+"""The webhook endpoint is disabled, so nothing is sent to it; enable it first."""
+WEBHOOK_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 43
+"""The webhook endpoint has no such delivery."""
+EVENT_NOT_FOUND: ErrorReason.ValueType  # 44
+"""No such event in the last 30 days, or not yours."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

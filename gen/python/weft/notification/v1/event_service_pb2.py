@@ -25,13 +25,12 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.api.v1 import event_pb2 as weft_dot_api_dot_v1_dot_event__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.notification.v1 import partner_event_pb2 as weft_dot_notification_dot_v1_dot_partner__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/event_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17weft/api/v1/event.proto\x1a\x18weft/api/v1/policy.proto\x1a(weft/notification/v1/partner_event.proto\"R\n\x14PublishEventsRequest\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.weft.api.v1.EventB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x64R\x06\x65vents\"4\n\x15PublishEventsResponse\x12\x1b\n\tnew_count\x18\x01 \x01(\x05R\x08newCount\"Z\n\x0fGetEventRequest\x12G\n\x08\x65vent_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x07\x65ventId\"\xc2\x02\n\x11ListEventsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12S\n\x0e\x61\x66ter_event_id\x18\x03 \x01(\tB-\xbaH*r(2&^$|^(evt_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x0c\x61\x66terEventId\x12&\n\x05types\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x32\"\x06r\x04\x10\x01\x18@R\x05types\x12&\n\nsubject_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(R\tsubjectId\x12\x39\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\"x\n\x12ListEventsResponse\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".weft.notification.v1.PartnerEventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd4\x03\n\x0c\x45ventService\x12\x81\x01\n\rPublishEvents\x12*.weft.notification.v1.PublishEventsRequest\x1a+.weft.notification.v1.PublishEventsResponse\"\x17\x90\x02\x02\x8a\xe7\x18\x10\n\x01\x05R\x05orderR\x04user\x12\x9d\x01\n\x08GetEvent\x12%.weft.notification.v1.GetEventRequest\x1a\".weft.notification.v1.PartnerEvent\"F\x90\x02\x01\x8a\xe7\x18\"\n\x01\x03\x10\x12\x1a\x08\x65vent_id \x01J\x0f\x45VENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x12\x95\x01\n\nListEvents\x12\'.weft.notification.v1.ListEventsRequest\x1a(.weft.notification.v1.ListEventsResponse\"4\x90\x02\x01\x8a\xe7\x18\x1b\n\x01\x03\x10\x12\x1a\x01* \x01J\x0f\x45VENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/events\x1a\x08\x8a\xe7\x18\x04*\x02\x08\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/event_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17weft/api/v1/event.proto\x1a\x18weft/api/v1/policy.proto\x1a(weft/notification/v1/partner_event.proto\"R\n\x14PublishEventsRequest\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.weft.api.v1.EventB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x64R\x06\x65vents\"4\n\x15PublishEventsResponse\x12\x1b\n\tnew_count\x18\x01 \x01(\x05R\x08newCount\"Z\n\x0fGetEventRequest\x12G\n\x08\x65vent_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x07\x65ventId\"\xfc\x01\n\x11ListEventsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12S\n\x0e\x61\x66ter_event_id\x18\x03 \x01(\tB-\xbaH*r(2&^$|^(evt_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x0c\x61\x66terEventId\x12\x1b\n\x04type\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04type\x12&\n\nsubject_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(R\tsubjectId\"x\n\x12ListEventsResponse\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".weft.notification.v1.PartnerEventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd4\x03\n\x0c\x45ventService\x12\x81\x01\n\rPublishEvents\x12*.weft.notification.v1.PublishEventsRequest\x1a+.weft.notification.v1.PublishEventsResponse\"\x17\x90\x02\x02\x8a\xe7\x18\x10\n\x01\x05R\x05orderR\x04user\x12\x9d\x01\n\x08GetEvent\x12%.weft.notification.v1.GetEventRequest\x1a\".weft.notification.v1.PartnerEvent\"F\x90\x02\x01\x8a\xe7\x18\"\n\x01\x03\x10\x12\x1a\x08\x65vent_id \x01J\x0f\x45VENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x12\x95\x01\n\nListEvents\x12\'.weft.notification.v1.ListEventsRequest\x1a(.weft.notification.v1.ListEventsResponse\"4\x90\x02\x01\x8a\xe7\x18\x1b\n\x01\x03\x10\x12\x1a\x01* \x01J\x0f\x45VENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/events\x1a\x08\x8a\xe7\x18\x04*\x02\x08\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,8 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['after_event_id']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['after_event_id']._serialized_options = b'\272H*r(2&^$|^(evt_[0-7][0-9a-hjkmnp-tv-z]{25})$'
-  _globals['_LISTEVENTSREQUEST'].fields_by_name['types']._loaded_options = None
-  _globals['_LISTEVENTSREQUEST'].fields_by_name['types']._serialized_options = b'\272H\r\222\001\n\0202\"\006r\004\020\001\030@'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['type']._loaded_options = None
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['type']._serialized_options = b'\272H\004r\002\030@'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['subject_id']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['subject_id']._serialized_options = b'\272H\004r\002\030('
   _globals['_EVENTSERVICE']._loaded_options = None
@@ -60,16 +59,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSERVICE'].methods_by_name['GetEvent']._serialized_options = b'\220\002\001\212\347\030\"\n\001\003\020\022\032\010event_id \001J\017EVENT_NOT_FOUND\202\323\344\223\002\027\022\025/v1/events/{event_id}'
   _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\220\002\001\212\347\030\033\n\001\003\020\022\032\001* \001J\017EVENT_NOT_FOUND\202\323\344\223\002\014\022\n/v1/events'
-  _globals['_PUBLISHEVENTSREQUEST']._serialized_start=284
-  _globals['_PUBLISHEVENTSREQUEST']._serialized_end=366
-  _globals['_PUBLISHEVENTSRESPONSE']._serialized_start=368
-  _globals['_PUBLISHEVENTSRESPONSE']._serialized_end=420
-  _globals['_GETEVENTREQUEST']._serialized_start=422
-  _globals['_GETEVENTREQUEST']._serialized_end=512
-  _globals['_LISTEVENTSREQUEST']._serialized_start=515
-  _globals['_LISTEVENTSREQUEST']._serialized_end=837
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=839
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=959
-  _globals['_EVENTSERVICE']._serialized_start=962
-  _globals['_EVENTSERVICE']._serialized_end=1430
+  _globals['_PUBLISHEVENTSREQUEST']._serialized_start=251
+  _globals['_PUBLISHEVENTSREQUEST']._serialized_end=333
+  _globals['_PUBLISHEVENTSRESPONSE']._serialized_start=335
+  _globals['_PUBLISHEVENTSRESPONSE']._serialized_end=387
+  _globals['_GETEVENTREQUEST']._serialized_start=389
+  _globals['_GETEVENTREQUEST']._serialized_end=479
+  _globals['_LISTEVENTSREQUEST']._serialized_start=482
+  _globals['_LISTEVENTSREQUEST']._serialized_end=734
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=736
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=856
+  _globals['_EVENTSERVICE']._serialized_start=859
+  _globals['_EVENTSERVICE']._serialized_end=1327
 # @@protoc_insertion_point(module_scope)

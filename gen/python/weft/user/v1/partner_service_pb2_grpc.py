@@ -109,6 +109,11 @@ class PartnerServiceStub:
                 request_serializer=weft_dot_user_dot_v1_dot_member__pb2.ListMembersRequest.SerializeToString,
                 response_deserializer=weft_dot_user_dot_v1_dot_member__pb2.ListMembersResponse.FromString,
                 _registered_method=True)
+        self.GetOwners = channel.unary_unary(
+                '/weft.user.v1.PartnerService/GetOwners',
+                request_serializer=weft_dot_user_dot_v1_dot_member__pb2.GetOwnersRequest.SerializeToString,
+                response_deserializer=weft_dot_user_dot_v1_dot_member__pb2.GetOwnersResponse.FromString,
+                _registered_method=True)
         self.UpdateMember = channel.unary_unary(
                 '/weft.user.v1.PartnerService/UpdateMember',
                 request_serializer=weft_dot_user_dot_v1_dot_member__pb2.UpdateMemberRequest.SerializeToString,
@@ -229,6 +234,13 @@ class PartnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOwners(self, request, context):
+        """Returns the owners among a partner's people, whom services tell of what concerns the partner.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateMember(self, request, context):
         """Changes the role of one of a partner's people. One owner stays.
         """
@@ -324,6 +336,11 @@ def add_PartnerServiceServicer_to_server(servicer, server):
                     servicer.ListMembers,
                     request_deserializer=weft_dot_user_dot_v1_dot_member__pb2.ListMembersRequest.FromString,
                     response_serializer=weft_dot_user_dot_v1_dot_member__pb2.ListMembersResponse.SerializeToString,
+            ),
+            'GetOwners': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOwners,
+                    request_deserializer=weft_dot_user_dot_v1_dot_member__pb2.GetOwnersRequest.FromString,
+                    response_serializer=weft_dot_user_dot_v1_dot_member__pb2.GetOwnersResponse.SerializeToString,
             ),
             'UpdateMember': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateMember,
@@ -720,6 +737,33 @@ class PartnerService:
             '/weft.user.v1.PartnerService/ListMembers',
             weft_dot_user_dot_v1_dot_member__pb2.ListMembersRequest.SerializeToString,
             weft_dot_user_dot_v1_dot_member__pb2.ListMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOwners(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.user.v1.PartnerService/GetOwners',
+            weft_dot_user_dot_v1_dot_member__pb2.GetOwnersRequest.SerializeToString,
+            weft_dot_user_dot_v1_dot_member__pb2.GetOwnersResponse.FromString,
             options,
             channel_credentials,
             insecure,

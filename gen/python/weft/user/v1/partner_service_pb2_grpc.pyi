@@ -50,6 +50,8 @@ class PartnerServiceStub:
     """Makes the caller one of a partner's people. The code of the mail works once, for who is signed in with its address."""
     ListMembers: _aio.UnaryUnaryMultiCallable[_member_pb2.ListMembersRequest, _member_pb2.ListMembersResponse]
     """Lists a partner's people."""
+    GetOwners: _aio.UnaryUnaryMultiCallable[_member_pb2.GetOwnersRequest, _member_pb2.GetOwnersResponse]
+    """Returns the owners among a partner's people, whom services tell of what concerns the partner."""
     UpdateMember: _aio.UnaryUnaryMultiCallable[_member_pb2.UpdateMemberRequest, _member_pb2.Member]
     """Changes the role of one of a partner's people. One owner stays."""
     RemoveMember: _aio.UnaryUnaryMultiCallable[_member_pb2.RemoveMemberRequest, _empty_pb2.Empty]
@@ -176,6 +178,14 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_member_pb2.ListMembersRequest, _abc.Awaitable[_member_pb2.ListMembersResponse]],
     ) -> _abc.Awaitable[_member_pb2.ListMembersResponse]:
         """Lists a partner's people."""
+
+    @_abc_1.abstractmethod
+    def GetOwners(
+        self,
+        request: _member_pb2.GetOwnersRequest,
+        context: _aio.ServicerContext[_member_pb2.GetOwnersRequest, _abc.Awaitable[_member_pb2.GetOwnersResponse]],
+    ) -> _abc.Awaitable[_member_pb2.GetOwnersResponse]:
+        """Returns the owners among a partner's people, whom services tell of what concerns the partner."""
 
     @_abc_1.abstractmethod
     def UpdateMember(

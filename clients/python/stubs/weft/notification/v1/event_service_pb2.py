@@ -22,11 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.notification.v1 import partner_event_pb2 as weft_dot_notification_dot_v1_dot_partner__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/event_service.proto\x12\x14weft.notification.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(weft/notification/v1/partner_event.proto\",\n\x0fGetEventRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\"\xe5\x01\n\x11ListEventsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12$\n\x0e\x61\x66ter_event_id\x18\x03 \x01(\tR\x0c\x61\x66terEventId\x12\x14\n\x05types\x18\x04 \x03(\tR\x05types\x12\x1d\n\nsubject_id\x18\x05 \x01(\tR\tsubjectId\x12\x39\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\"x\n\x12ListEventsResponse\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".weft.notification.v1.PartnerEventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd0\x01\n\x0c\x45ventService\x12Z\n\x08GetEvent\x12%.weft.notification.v1.GetEventRequest\x1a\".weft.notification.v1.PartnerEvent\"\x03\x90\x02\x01\x12\x64\n\nListEvents\x12\'.weft.notification.v1.ListEventsRequest\x1a(.weft.notification.v1.ListEventsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/event_service.proto\x12\x14weft.notification.v1\x1a(weft/notification/v1/partner_event.proto\",\n\x0fGetEventRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\"\xa8\x01\n\x11ListEventsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12$\n\x0e\x61\x66ter_event_id\x18\x03 \x01(\tR\x0c\x61\x66terEventId\x12\x12\n\x04type\x18\x04 \x01(\tR\x04type\x12\x1d\n\nsubject_id\x18\x05 \x01(\tR\tsubjectId\"x\n\x12ListEventsResponse\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".weft.notification.v1.PartnerEventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd0\x01\n\x0c\x45ventService\x12Z\n\x08GetEvent\x12%.weft.notification.v1.GetEventRequest\x1a\".weft.notification.v1.PartnerEvent\"\x03\x90\x02\x01\x12\x64\n\nListEvents\x12\'.weft.notification.v1.ListEventsRequest\x1a(.weft.notification.v1.ListEventsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +36,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSERVICE'].methods_by_name['GetEvent']._serialized_options = b'\220\002\001'
   _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\220\002\001'
-  _globals['_GETEVENTREQUEST']._serialized_start=141
-  _globals['_GETEVENTREQUEST']._serialized_end=185
-  _globals['_LISTEVENTSREQUEST']._serialized_start=188
-  _globals['_LISTEVENTSREQUEST']._serialized_end=417
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=419
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=539
-  _globals['_EVENTSERVICE']._serialized_start=542
-  _globals['_EVENTSERVICE']._serialized_end=750
+  _globals['_GETEVENTREQUEST']._serialized_start=108
+  _globals['_GETEVENTREQUEST']._serialized_end=152
+  _globals['_LISTEVENTSREQUEST']._serialized_start=155
+  _globals['_LISTEVENTSREQUEST']._serialized_end=323
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=325
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=445
+  _globals['_EVENTSERVICE']._serialized_start=448
+  _globals['_EVENTSERVICE']._serialized_end=656
 # @@protoc_insertion_point(module_scope)

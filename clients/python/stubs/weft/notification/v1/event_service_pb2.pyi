@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from weft.notification.v1 import partner_event_pb2 as _partner_event_pb2
 import builtins as _builtins
@@ -51,38 +50,30 @@ class ListEventsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AFTER_EVENT_ID_FIELD_NUMBER: _builtins.int
-    TYPES_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
     SUBJECT_ID_FIELD_NUMBER: _builtins.int
-    START_TIME_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of events to return. Defaults to 50; values above 1000 are treated as 1000."""
     page_token: _builtins.str
     """Page token from a previous response."""
     after_event_id: _builtins.str
     """The event to go on after, which is not listed itself; from the oldest if empty. Prefix `evt_`."""
+    type: _builtins.str
+    """Only events of this type, such as `order.placed`."""
     subject_id: _builtins.str
     """Only events of this resource, such as an order id."""
-    @_builtins.property
-    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only events of these types, such as `order.placed`; of every type if empty."""
-
-    @_builtins.property
-    def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Only events that were recorded at this time or later."""
-
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         after_event_id: _builtins.str = ...,
-        types: _abc.Iterable[_builtins.str] | None = ...,
+        type: _builtins.str = ...,
         subject_id: _builtins.str = ...,
-        start_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_event_id", b"after_event_id", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "subject_id", b"subject_id", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_event_id", b"after_event_id", "page_size", b"page_size", "page_token", b"page_token", "subject_id", b"subject_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""The webhook channel: requests to addresses that partners name."""

@@ -1,0 +1,1 @@
+"""Webhook endpoints: where partners are told of their events."""

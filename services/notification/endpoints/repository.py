@@ -1,0 +1,136 @@
+"""Webhook endpoints in the database. Their secrets are sealed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from chassis.security.encryption import Vault
+from chassis.storage.database import Database, Query, Row, Transaction
+from services.notification.endpoints.domain import MAX_ENDPOINTS, Endpoint, Secrets, WebhookEndpointLimitReached
+from services.notification.endpoints.tables import webhook_endpoints, webhook_lanes
+from services.notification.ownership import of_partner
+
+_e = webhook_endpoints.c
+_ROW = select(webhook_endpoints, webhook_lanes.c.failing_since).join_from(
+    webhook_endpoints, webhook_lanes, webhook_lanes.c.endpoint_id == _e.endpoint_id
+)
+_OWNED = _ROW.where(_e.endpoint_id == bindparam("endpoint_id"), of_partner(webhook_endpoints))
+_GET = Query(_OWNED, name="get endpoint")
+_LOCK = Query(_OWNED.with_for_update(of=webhook_endpoints), name="lock endpoint")
+# any owner: the worker sends to all
+_GET_CLAIMED = Query(_ROW.where(_e.endpoint_id == bindparam("endpoint_id")), name="get claimed endpoint")
+_LIST = Query(
+    _ROW.where(of_partner(webhook_endpoints), _e.endpoint_id < bindparam("after"))
+    .order_by(_e.endpoint_id.desc())
+    .limit(bindparam("limit")),
+    name="list endpoints",
+)
+_COUNT = Query(select(func.count().label("endpoints")).where(of_partner(webhook_endpoints)), name="count endpoints")
+_LOCK_PARTNER = Query(
+    "SELECT pg_advisory_xact_lock(hashtextextended('webhook_endpoints/' || %(partner_id)s || '/' || %(mode)s, 0))",
+    name="lock endpoints of partner",
+)
+_INSERT = Query(
+    insert(webhook_endpoints).values({column.name: bindparam(column.name) for column in webhook_endpoints.columns}),
+    name="insert endpoint",
+)
+_INSERT_LANE = Query(
+    insert(webhook_lanes).values(endpoint_id=bindparam("endpoint_id")),
+    name="insert lane",
+)
+# any owner: of an endpoint that the transaction has locked for its owner
+_UPDATE = Query(
+    update(webhook_endpoints)
+    .where(_e.endpoint_id == bindparam("id"))
+    .values({
+        column.name: bindparam(column.name)
+        for column in webhook_endpoints.columns
+        if column.name not in ("endpoint_id", "partner_id", "mode", "created_at")
+    }),
+    name="update endpoint",
+)  # fmt: skip
+_FORGIVE = Query(
+    "UPDATE webhook_lanes SET failures = 0, failing_since = NULL, suspect = false, paused_until = '-infinity', due = now() "
+    "WHERE endpoint_id = %(endpoint_id)s",
+    name="forgive endpoint",
+)
+_DELETE = Query(
+    delete(webhook_endpoints).where(_e.endpoint_id == bindparam("endpoint_id"), of_partner(webhook_endpoints)),
+    name="delete endpoint",
+)
+_AFTER_ALL = "whk_~"
+_SECRET = "webhook.secret"  # noqa: S105 - the context of secrets, not one
+
+
+class EndpointRepository:
+    """Endpoints of partners."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def get(self, endpoint_id: str, partner_id: str, mode: str) -> Endpoint | None:
+        """An endpoint of a partner in a mode."""
+        row = await self._database.first(_GET, endpoint_id=endpoint_id, partner_id=partner_id, mode=mode)
+        return self.read(row) if row else None
+
+    async def get_claimed(self, endpoint_id: str) -> Endpoint | None:
+        """For the worker that has claimed it."""
+        row = await self._database.first(_GET_CLAIMED, endpoint_id=endpoint_id)
+        return self.read(row) if row else None
+
+    async def lock(self, tx: Transaction, endpoint_id: str, partner_id: str, mode: str) -> Endpoint | None:
+        """The same, locked until the transaction ends."""
+        row = await tx.first(_LOCK, endpoint_id=endpoint_id, partner_id=partner_id, mode=mode)
+        return self.read(row) if row else None
+
+    async def list(self, partner_id: str, mode: str, limit: int, after: str) -> Sequence[Endpoint]:
+        """Newest first, after an id; from the newest if it is empty."""
+        values = {"partner_id": partner_id, "mode": mode, "after": after or _AFTER_ALL}
+        return [self.read(row) for row in await self._database.all(_LIST, **values, limit=limit)]
+
+    async def insert(self, tx: Transaction, endpoint: Endpoint) -> None:
+        """Raises `WebhookEndpointLimitReached`; two at once are counted one after the other."""
+        owner = {"partner_id": endpoint.partner_id, "mode": endpoint.mode}
+        await tx.all(_LOCK_PARTNER, **owner)
+        if (await tx.one(_COUNT, **owner)).endpoints >= MAX_ENDPOINTS:
+            raise WebhookEndpointLimitReached(limit=str(MAX_ENDPOINTS))
+        await tx.run(_INSERT, **self._write(endpoint))
+        await tx.run(_INSERT_LANE, endpoint_id=endpoint.endpoint_id)
+
+    async def update(self, tx: Transaction, endpoint: Endpoint) -> None:
+        """Of an endpoint that the transaction has locked."""
+        await tx.run(_UPDATE, id=endpoint.endpoint_id, **self._write(endpoint))
+
+    async def forgive(self, tx: Transaction, endpoint_id: str) -> None:
+        """Forget the failures of an endpoint that is enabled again."""
+        await tx.run(_FORGIVE, endpoint_id=endpoint_id)
+
+    async def delete(self, endpoint_id: str, partner_id: str, mode: str) -> bool:
+        """Delete an endpoint of a partner; whether there was one. Its deliveries are not found any more, and expire."""
+        return bool(await self._database.run(_DELETE, endpoint_id=endpoint_id, partner_id=partner_id, mode=mode))
+
+    def read(self, row: Row) -> Endpoint:
+        """The endpoint of a row."""
+        values: dict[str, Any] = row._asdict()
+        secret, previous, ends = values.pop("secret"), values.pop("previous_secret"), values.pop("previous_expires_at")
+        secrets = Secrets(self._open(secret), self._open(previous) if previous else "", ends)
+        return Endpoint(**{**values, "event_types": tuple(row.event_types), "secrets": secrets})
+
+    def _write(self, endpoint: Endpoint) -> dict[str, Any]:
+        values = {c.name: getattr(endpoint, c.name) for c in webhook_endpoints.columns if hasattr(endpoint, c.name)}
+        secrets = endpoint.secrets
+        return {
+            **values,
+            "event_types": list(endpoint.event_types),
+            "secret": self._seal(secrets.current),
+            "previous_secret": self._seal(secrets.previous) if secrets.previous else None,
+            "previous_expires_at": secrets.previous_expires_at,
+        }
+
+    def _seal(self, secret: str) -> bytes:
+        return self._vault.seal(secret.encode(), _SECRET)
+
+    def _open(self, sealed: bytes) -> str:
+        return self._vault.open(bytes(sealed), _SECRET).decode()

@@ -1,0 +1,63 @@
+"""EventService: the events of partners."""
+
+import json
+
+from google.protobuf import json_format
+from weft.notification.v1 import event_service_pb2 as pb
+from weft.notification.v1 import partner_event_pb2
+
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from chassis.security import modes
+from chassis.storage.database import Row
+from services.notification.event_log.domain import EventNotFound, LoggedEvent
+from services.notification.event_log.repository import EventLog, Filter
+
+
+class EventLogHandlers:
+    """weft.notification.v1.EventService: what partners read."""
+
+    def __init__(self, log: EventLog, pages: Pages) -> None:
+        self._log = log
+        self._pages = pages
+
+    async def GetEvent(self, request: pb.GetEventRequest, call: Call) -> partner_event_pb2.PartnerEvent:
+        event = await self._log.get(request.event_id, call.caller.partner_id, call.caller.mode)
+        if event is None:
+            raise EventNotFound(event_id=request.event_id)
+        return to_message(event)
+
+    async def ListEvents(self, request: pb.ListEventsRequest, call: Call) -> pb.ListEventsResponse:
+        """Oldest first, after an event or from the first."""
+        partner_id, mode = call.caller.partner_id, call.caller.mode
+        wanted = Filter(request.type, request.subject_id)
+        query = {"list": "events", "partner_id": partner_id, "mode": mode, "after": request.after_event_id}
+        page = self._pages.read(request, {**query, **wanted._asdict()})
+        after = page.after
+        if request.after_event_id and not after:
+            position = await self._log.position_of(request.after_event_id, partner_id, mode)
+            if position is None:
+                raise EventNotFound(event_id=request.after_event_id)
+            after = position
+        rows = await self._log.list(partner_id, mode, wanted, page.limit, after)
+        events, token = self._pages.split(page, rows, _row_to_message, key="position")
+        return pb.ListEventsResponse(events=events, next_page_token=token)
+
+
+def _row_to_message(row: Row) -> partner_event_pb2.PartnerEvent:
+    return to_message(LoggedEvent(*row[:-1]))
+
+
+def to_message(event: LoggedEvent) -> partner_event_pb2.PartnerEvent:
+    """The message of an event."""
+    message = partner_event_pb2.PartnerEvent(
+        event_id=event.event_id,
+        type=event.type,
+        mode=modes.to_message(event.mode),
+        subject_id=event.subject_id,
+        sequence=event.sequence,
+        user_id=event.user_id,
+    )
+    message.timestamp.FromDatetime(event.occur_time)
+    json_format.ParseDict(json.loads(event.data), message.data)
+    return message

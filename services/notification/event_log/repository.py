@@ -1,0 +1,102 @@
+"""The event log in the database: written with the event, read in the order of its transactions."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from weft.api.v1.event_pb2 import Event
+
+from chassis import times
+from chassis.security import modes
+from chassis.storage.database import Database, Query, Row, Transaction, arrays
+from services.notification.event_log import catalogue
+from services.notification.event_log.domain import LoggedEvent
+from services.notification.ownership import OF_PARTNER
+
+_COLUMNS = "event_id, partner_id, mode, type, subject_id, sequence, user_id, data, occur_time"
+_INSERT = Query(
+    f"INSERT INTO partner_events ({_COLUMNS}, create_time) SELECT {_COLUMNS}, %(now)s FROM unnest("  # noqa: S608 - our columns
+    "%(event_ids)s::text[], %(partner_ids)s::text[], %(modes)s::text[], %(types)s::text[], %(subject_ids)s::text[], "
+    "%(sequences)s::bigint[], %(user_ids)s::text[], %(data)s::text[], %(occur_times)s::timestamptz[]"
+    f") AS r({_COLUMNS}) ON CONFLICT (event_id) DO NOTHING",
+    name="insert partner events",
+)
+_PARAMETERS = (
+    "event_ids", "partner_ids", "modes", "types", "subject_ids", "sequences", "user_ids", "data", "occur_times",
+)  # fmt: skip
+_GET = Query(f"SELECT {_COLUMNS} FROM partner_events WHERE event_id = %(event_id)s AND {OF_PARTNER}", name="get event")  # noqa: S608
+_FIND = Query(
+    f"SELECT xid::text AS xid, seq FROM partner_events WHERE event_id = %(event_id)s AND {OF_PARTNER}",  # noqa: S608
+    name="find event",
+)
+
+
+def _list(name: str, condition: str) -> Query:
+    return Query(
+        f"SELECT {_COLUMNS}, xid::text || '/' || seq AS position FROM partner_events WHERE {OF_PARTNER} {condition} "  # noqa: S608
+        "AND (xid, seq) > (%(xid)s::xid8, %(seq)s::bigint) AND xid < pg_snapshot_xmin(pg_current_snapshot()) "
+        "ORDER BY xid, seq LIMIT %(limit)s",
+        name=name,
+    )
+
+
+_LIST = _list("list events", "")
+_LIST_OF_TYPE = _list("list events of type", "AND type = %(type)s")
+_LIST_OF_SUBJECT = _list(
+    "list events of subject", "AND subject_id = %(subject_id)s AND (type = %(type)s OR %(type)s = '')"
+)
+
+
+class Filter(NamedTuple):
+    """Which events are listed; an empty text is no condition."""
+
+    type: str
+    subject_id: str
+
+
+class EventLog(NamedTuple):
+    """Events of partners."""
+
+    database: Database
+
+    async def insert(self, tx: Transaction, events: Sequence[Event], now: datetime) -> None:
+        """Log events, in the transaction that takes them."""
+        rows = [
+            (
+                event.event_id,
+                event.partner_id,
+                modes.of_message(event.mode),
+                event.type,
+                event.aggregate_id,
+                event.sequence,
+                event.user_id,
+                catalogue.data_of(event),
+                times.clamped(event.occur_time),
+            )
+            for event in events
+        ]
+        await self.insert_rows(tx, rows, now)
+
+    async def insert_rows(self, tx: Transaction, rows: Sequence[tuple[object, ...]], now: datetime) -> None:
+        """The same with events whose columns are given."""
+        await tx.run(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
+
+    async def get(self, event_id: str, partner_id: str, mode: str) -> LoggedEvent | None:
+        """An event of a partner in a mode."""
+        row = await self.database.first(_GET, event_id=event_id, partner_id=partner_id, mode=mode)
+        return LoggedEvent(*row) if row else None
+
+    async def position_of(self, event_id: str, partner_id: str, mode: str) -> str | None:
+        """Where an event is in the log, as `list` takes it; None where there is none."""
+        row = await self.database.first(_FIND, event_id=event_id, partner_id=partner_id, mode=mode)
+        return f"{row.xid}/{row.seq}" if row else None
+
+    async def list(self, partner_id: str, mode: str, wanted: Filter, limit: int, after: str) -> Sequence[Row]:
+        """Up to `limit` events after a position, or from the first; each is a `LoggedEvent` and its `position`.
+
+        Ends before the oldest transaction that still runs: what is listed stays complete.
+        """
+        query = _LIST_OF_SUBJECT if wanted.subject_id else _LIST_OF_TYPE if wanted.type else _LIST
+        xid, _, seq = (after or "0/0").partition("/")
+        values = {**wanted._asdict(), "partner_id": partner_id, "mode": mode, "xid": xid, "seq": int(seq)}
+        return await self.database.all(query, **values, limit=limit)

@@ -1,0 +1,1 @@
+"""Webhook deliveries: one for each event and endpoint, with their attempts."""

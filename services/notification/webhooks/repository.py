@@ -1,0 +1,212 @@
+"""Webhook deliveries in the database: owed with their event, listed and sent once more by their partner."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from chassis import ids
+from chassis.storage.database import Database, Query, Row, Transaction, arrays
+from services.notification.endpoints.domain import Endpoint
+from services.notification.endpoints.tables import webhook_endpoints
+from services.notification.event_log.catalogue import wants
+from services.notification.event_log.domain import LoggedEvent
+from services.notification.ownership import OF_PARTNER
+from services.notification.webhooks.domain import FAILED, PENDING
+
+MAX_RECOVERED = 5000
+_MAX_SHOWN_ATTEMPTS = 10
+_e = webhook_endpoints.c
+
+# any owner: each endpoint is matched with the events of its own partner and mode, in `owed`
+_FIND_ENDPOINTS = Query(
+    select(_e.endpoint_id, _e.partner_id, _e.mode, _e.event_types, _e.disable_reason).where(
+        _e.partner_id == bindparam("partner_id"), _e.mode == bindparam("mode")
+    ),
+    name="find endpoints",
+)
+_INSERT = Query(
+    "INSERT INTO webhook_deliveries (delivery_id, endpoint_id, event_id, partner_id, mode, state, due, traceparent, "
+    "create_time, update_time) SELECT delivery_id, endpoint_id, event_id, partner_id, mode, state, LEAST(%(now)s, now()), "
+    "traceparent, %(now)s, %(now)s FROM unnest(%(delivery_ids)s::text[], %(endpoint_ids)s::text[], %(event_ids)s::text[], "
+    "%(partner_ids)s::text[], %(modes)s::text[], %(states)s::text[], %(traceparents)s::text[]"
+    ") AS r(delivery_id, endpoint_id, event_id, partner_id, mode, state, traceparent) "
+    "ON CONFLICT (endpoint_id, event_id) DO NOTHING",
+    name="insert webhook deliveries",
+)
+# The last statement of its transaction: it waits for a worker that stores its results, and holds up the next one. Sorted, so
+# that two transactions do not wait for each other.
+_WAKE = Query(
+    "WITH locked AS (SELECT endpoint_id FROM webhook_lanes WHERE endpoint_id = ANY(%(endpoint_ids)s) ORDER BY endpoint_id "
+    "FOR UPDATE) UPDATE webhook_lanes l SET due = GREATEST(LEAST(l.due, %(now)s, now()), l.paused_until) FROM locked "
+    "WHERE l.endpoint_id = locked.endpoint_id",
+    name="wake lanes",
+)
+_COLUMNS = (
+    "d.delivery_id, d.endpoint_id, d.state, d.attempts, d.due, d.create_time, d.update_time, d.event_id, d.partner_id, d.mode, "
+    "e.type, e.subject_id, e.sequence, e.user_id, e.data, e.occur_time"
+)
+_ATTEMPTS = (
+    "(SELECT jsonb_agg(to_jsonb(a) ORDER BY a.number) FROM (SELECT number, url, http_status, failure, latency_ms, "  # noqa: S608 - our own
+    "response_body, EXTRACT(EPOCH FROM create_time)::float8 AS at FROM webhook_attempts a "
+    f"WHERE a.delivery_id = d.delivery_id ORDER BY number DESC LIMIT {_MAX_SHOWN_ATTEMPTS}) a) AS shown"
+)
+_OWN = (
+    "(SELECT delivery_id, endpoint_id, state, attempts, due, create_time, update_time, event_id, partner_id, mode "  # noqa: S608 - our own
+    f"FROM webhook_deliveries WHERE endpoint_id = %(endpoint_id)s AND {OF_PARTNER}"
+)
+
+
+def _list(name: str, condition: str) -> Query:
+    return Query(
+        f"SELECT {_COLUMNS}, {_ATTEMPTS} FROM {_OWN} {condition} AND delivery_id < %(after)s "  # noqa: S608 - our own
+        "ORDER BY delivery_id DESC LIMIT %(limit)s) d JOIN partner_events e ON e.event_id = d.event_id "
+        "ORDER BY d.delivery_id DESC",
+        name=name,
+    )
+
+
+_LIST = _list("list webhook deliveries", "")
+_LIST_IN_STATE = _list("list webhook deliveries in state", "AND state = %(state)s")
+_LIST_OF_EVENT = _list(
+    "list webhook deliveries of event", "AND event_id = %(event_id)s AND (state = %(state)s OR %(state)s = '')"
+)
+_GET = Query(
+    f"SELECT {_COLUMNS}, {_ATTEMPTS} FROM {_OWN} AND delivery_id = %(delivery_id)s) d "  # noqa: S608 - our own
+    "JOIN partner_events e ON e.event_id = d.event_id",
+    name="get webhook delivery",
+)
+_REPLAY = Query(
+    "UPDATE webhook_deliveries SET state = 'PENDING', tries = 0, replays = replays + 1, due = LEAST(%(now)s, now()), "  # noqa: S608 - our own
+    f"update_time = %(now)s WHERE endpoint_id = %(endpoint_id)s AND delivery_id = %(delivery_id)s AND {OF_PARTNER}",
+    name="replay webhook delivery",
+)
+_RECOVER = Query(
+    "UPDATE webhook_deliveries d SET state = 'PENDING', tries = 0, replays = replays + 1, due = LEAST(%(now)s, now()), "  # noqa: S608 - our own
+    f"update_time = %(now)s FROM {_OWN} AND state = 'FAILED' AND delivery_id >= %(since)s "
+    "ORDER BY delivery_id LIMIT %(limit)s) f WHERE d.delivery_id = f.delivery_id AND d.state = 'FAILED'",
+    name="recover webhook deliveries",
+)
+_PARAMETERS = ("delivery_ids", "endpoint_ids", "event_ids", "partner_ids", "modes", "states", "traceparents")
+_AFTER_ALL = "whd_~"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A delivery with its event and its newest attempts, oldest first, each as its columns."""
+
+    delivery_id: str
+    endpoint_id: str
+    state: str
+    attempts: int
+    due: datetime
+    create_time: datetime
+    update_time: datetime
+    event: LoggedEvent
+    shown: Sequence[Mapping[str, Any]]
+
+
+class WebhookRepository:
+    """Deliveries of partners' endpoints."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def owe(self, tx: Transaction, events: Sequence[tuple[str, str, str, str, str]], now: datetime) -> bool:
+        """Owe events to the endpoints that want them, in the transaction that logs them; whether there is something to send.
+
+        Each event is its id, type, partner, mode and traceparent. What a disabled endpoint would have got has failed, so that
+        it can be recovered.
+        """
+        found: dict[tuple[str, str], list[Row]] = {}
+        for _, _, partner_id, mode, _ in events:
+            if (partner_id, mode) not in found:
+                found[partner_id, mode] = await tx.all(_FIND_ENDPOINTS, partner_id=partner_id, mode=mode)
+        owed = [
+            (endpoint, event)
+            for event in events
+            for endpoint in found[event[2], event[3]]
+            if wants(endpoint.event_types, event[1])
+        ]
+        rows = [
+            (delivery_id, e.endpoint_id, event_id, e.partner_id, e.mode, FAILED if e.disable_reason else PENDING, trace)
+            # Sorted ids keep the order of the events within a millisecond.
+            for delivery_id, (e, (event_id, _, _, _, trace)) in zip(_new_ids(len(owed), now), owed, strict=True)
+        ]
+        if not rows:
+            return False
+        await self._insert(tx, rows, now)
+        return True
+
+    async def owe_to(self, tx: Transaction, endpoint: Endpoint, event_id: str, traceparent: str, now: datetime) -> str:
+        """Owe an event to one endpoint; returns the delivery's id."""
+        (delivery_id,) = _new_ids(1, now)
+        row = (delivery_id, endpoint.endpoint_id, event_id, endpoint.partner_id, endpoint.mode, PENDING, traceparent)
+        await self._insert(tx, [row], now)
+        return delivery_id
+
+    async def _insert(self, tx: Transaction, rows: Sequence[tuple[Any, ...]], now: datetime) -> None:
+        await tx.run(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
+        await self._wake(tx, sorted({row[1] for row in rows if row[5] == PENDING}), now)
+
+    async def get(self, tx: Transaction, endpoint: Endpoint, delivery_id: str) -> Delivery | None:
+        """A delivery of an endpoint."""
+        row = await tx.first(_GET, delivery_id=delivery_id, **_owner(endpoint))
+        return _read(row) if row else None
+
+    async def list(self, endpoint: Endpoint, state: str, event_id: str, limit: int, after: str) -> Sequence[Delivery]:
+        """Newest first, after an id; an empty `state` or `event_id` is no condition."""
+        query = _LIST_OF_EVENT if event_id else _LIST_IN_STATE if state else _LIST
+        values = {"state": state, "event_id": event_id, "limit": limit, "after": after or _AFTER_ALL}
+        return [_read(row) for row in await self._database.all(query, **values, **_owner(endpoint))]
+
+    async def replay(self, tx: Transaction, endpoint: Endpoint, delivery_id: str, now: datetime) -> bool:
+        """Send a delivery once more; whether there is one."""
+        found = await tx.run(_REPLAY, delivery_id=delivery_id, now=now, **_owner(endpoint))
+        await self._wake(tx, [endpoint.endpoint_id], now)
+        return bool(found)
+
+    async def recover(self, tx: Transaction, endpoint: Endpoint, since: datetime, now: datetime) -> int:
+        """Send up to `MAX_RECOVERED` failed deliveries once more, the oldest first; how many."""
+        since_id = ids.first("whd", since)
+        found = await tx.run(_RECOVER, since=since_id, limit=MAX_RECOVERED, now=now, **_owner(endpoint))
+        await self._wake(tx, [endpoint.endpoint_id], now)
+        return found
+
+    async def _wake(self, tx: Transaction, endpoint_ids: Sequence[str], now: datetime) -> None:
+        await tx.run(_WAKE, endpoint_ids=list(endpoint_ids), now=now)
+
+
+def _new_ids(count: int, now: datetime) -> Sequence[str]:
+    return sorted(ids.new("whd", now) for _ in range(count))
+
+
+def _owner(endpoint: Endpoint) -> dict[str, str]:
+    return {"endpoint_id": endpoint.endpoint_id, "partner_id": endpoint.partner_id, "mode": endpoint.mode}
+
+
+def _read(row: Row) -> Delivery:
+    event = LoggedEvent(
+        row.event_id,
+        row.partner_id,
+        row.mode,
+        row.type,
+        row.subject_id,
+        row.sequence,
+        row.user_id,
+        row.data,
+        row.occur_time,
+    )
+    return Delivery(
+        row.delivery_id,
+        row.endpoint_id,
+        row.state,
+        row.attempts,
+        row.due,
+        row.create_time,
+        row.update_time,
+        event,
+        row.shown or (),
+    )
