@@ -25,6 +25,10 @@ DATA: Mapping[str, type[Message]] = {
     "payment.captured": order.PaymentCaptured,
     "payment.failed": order.PaymentFailed,
     "payment.refunded": order.PaymentRefunded,
+    "payment.refund_failed": order.PaymentRefundFailed,
+    "payment.action_required": order.PaymentActionRequired,
+    "payment.charged_back": order.PaymentChargedBack,
+    "payment.charge_back_reversed": order.PaymentChargeBackReversed,
     "user.verified": user.UserVerified,
     "user.updated": user.UserUpdated,
     "user.deactivated": user.UserDeactivated,
@@ -34,7 +38,13 @@ DATA: Mapping[str, type[Message]] = {
     "user.erased": user.UserErased,
 }
 """The type of the payload of each."""
-_FREE_TEXT = {"order.cancelled": "reason", "payment.failed": "reason"}
+_LEFT_OUT = {
+    "order.cancelled": "reason",
+    "payment.failed": "reason",
+    "payment.refund_failed": "reason",
+    "payment.action_required": "nextAction",
+}
+"""What is left out of each: free text, and the payer's own link."""
 
 
 def is_told(event: Event) -> bool:
@@ -52,7 +62,7 @@ def data_of(event: Event) -> str:
     if not known:
         return "{}"
     said = json_format.MessageToDict(payload, always_print_fields_with_no_presence=True)
-    said.pop(_FREE_TEXT.get(event.type, ""), None)
+    said.pop(_LEFT_OUT.get(event.type, ""), None)
     return json.dumps(said, separators=(",", ":"), ensure_ascii=False)
 
 

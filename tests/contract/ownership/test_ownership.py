@@ -212,9 +212,9 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
         async def tell(group: str, partner: str) -> Ids:
             mode = "TEST" if group.endswith(TEST) else "LIVE"
             token = [("authorization", harness.issuer.partner(partner, SCOPES, mode=mode))]
-            # Each creates one after the other, up to a limit.
+            # Of one after the other the oldest is given up: there is a limit.
             listed = await webhooks.ListEndpoints(webhook_service_pb2.ListEndpointsRequest(), metadata=token)
-            for one in listed.endpoints:
+            for one in listed.endpoints[10:]:
                 old = webhook_service_pb2.DeleteEndpointRequest(endpoint_id=one.endpoint_id)
                 await webhooks.DeleteEndpoint(old, metadata=token)
             new = webhook_service_pb2.CreateEndpointRequest(url="https://hooks.example/")
@@ -227,8 +227,9 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
 
         async def create(group: str) -> Ids:
             user, partner = owners[group]
-            nothing = {"endpoint_id": ids.new("whk"), "event_id": ids.new("evt"), "delivery_id": ids.new("whd")}
-            return nothing | await notify(user) if user else await tell(group, partner)
+            prefixes = {"endpoint_id": "whk", "event_id": "evt", "delivery_id": "whd", "user_id": "usr"}
+            nothing = {name: ids.new(prefix) for name, prefix in prefixes.items()}
+            return nothing | await (notify(user) if user else tell(group, partner))
 
         yield World(running, actors(harness, owners), create)
 

@@ -167,3 +167,4 @@ def _create_notices() -> None:
     )
     op.create_index(f"{name}_due", name, ["due"], postgresql_where=sa.text("state = 'ready'"))
     op.create_index(f"{name}_finished", name, ["finished_at"], postgresql_where=sa.text("state <> 'ready'"))
+    op.create_index(f"{name}_dead", name, ["id"], postgresql_where=sa.text("state = 'dead'"))
