@@ -156,4 +156,10 @@ def read(**overrides: Any) -> Settings:
         )
     if settings.tls == "off" and settings.environment == "production":
         raise SettingsError("WEFT_TLS: off is for development; set WEFT_ENVIRONMENT=development where it is meant.")
+    if settings.webhook_allowed and settings.environment == "production":
+        raise SettingsError(
+            "WEFT_WEBHOOK_ALLOWED opens private addresses to webhooks; set WEFT_ENVIRONMENT=development where it is meant."
+        )
+    if settings.webhook_time_scale < 1 and settings.environment == "production":
+        raise SettingsError("WEFT_WEBHOOK_TIME_SCALE is for tests; set WEFT_ENVIRONMENT=development where it is meant.")
     return settings

@@ -64,6 +64,8 @@ def test_a_taken_port_ends_the_process(run, setting):
 
 def test_production_takes_no_setting_that_is_for_development(run):
     assert "WEFT_TLS: off is for development" in said(run("serve", WEFT_ENVIRONMENT="production", WEFT_TLS="off"))
+    allowed = run("serve", WEFT_ENVIRONMENT="production", WEFT_WEBHOOK_ALLOWED='["127.0.0.1"]')
+    assert "WEFT_WEBHOOK_ALLOWED opens private addresses" in said(allowed)
     assert said(run("serve", WEFT_ENVIRONMENT="production")) == (
         "weft-order: WEFT_STRIPE_KEY: set it, or WEFT_SANDBOX_FOR_LIVE=true where orders in LIVE are to move no money."
     )
