@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 from google.protobuf.timestamp_pb2 import Timestamp
+from weft.api.v1.event_pb2 import Event
 from weft.notification.v1 import event_service_pb2 as events_pb
 from weft.notification.v1 import event_service_pb2_grpc, webhook_service_pb2_grpc
 from weft.notification.v1 import webhook_service_pb2 as pb
@@ -189,6 +190,18 @@ class Partner:
 
     async def listed(self, **filters: Any) -> Any:
         return await self.events.ListEvents(events_pb.ListEventsRequest(**filters), metadata=self.metadata)
+
+    async def has_listed(self, made: Sequence[Event]) -> Any:
+        """The log, once it is these events: others' transactions may hold up its end for a moment."""
+        found: list[Any] = []
+
+        async def complete() -> bool:
+            found[:] = (await self.listed()).events
+            return len(found) >= len(made)
+
+        await until(complete, f"{len(made)} events in the log")
+        assert sorted(each.event_id for each in found) == sorted(each.event_id for each in made)
+        return found
 
     async def attempted(self, endpoint_id: str) -> WebhookDelivery:
         """The newest delivery, once it was attempted."""
