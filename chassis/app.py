@@ -111,7 +111,7 @@ class App:
         self._workers: list[workers.Works] = []
         self._jobs: list[tuple[float, Job, str]] = []
         self._stops: list[Job] = []
-        self._channels: dict[str, Callable[[], None]] = {}
+        self._channels: dict[str, Callable[[str], None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._working: set[asyncio.Task[Any]] = set()
         self._server: grpc.aio.Server | None = None
@@ -188,6 +188,10 @@ class App:
 
     def on_notify(self, channel: str, callback: Callable[[], None]) -> None:
         """Call `callback` for each NOTIFY of a channel, and whenever some may have been missed."""
+        self._channels[channel] = lambda _: callback()
+
+    def on_change(self, channel: str, callback: Callable[[str], None]) -> None:
+        """Call `callback` with what each NOTIFY of a channel says, and with nothing whenever some may have been missed."""
         self._channels[channel] = callback
 
     def on_stop(self, end: Job) -> None:
@@ -211,7 +215,8 @@ class App:
             self.run_in_background(self.revocations.follow())
             self.run_in_background(self.usage.run())
         if self.settings.work:
-            self._channels |= {queue.name: queue.on_notified for queue in self._queues}
+            for queue in self._queues:
+                self.on_notify(queue.name, queue.on_notified)
             for worker in self._workers:
                 self._working.add(asyncio.create_task(worker.run()))
             for seconds, job, name in self._jobs:

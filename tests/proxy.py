@@ -14,14 +14,24 @@ class Proxy:
         self._writers: list[asyncio.StreamWriter] = []
         self.connections = 0
         self.port = 0
+        self.away = False
+        """Whether whoever connects is hung up on."""
 
     def mute(self, most: int = 1000) -> None:
         """From now on the open connections pass nothing on, or only the given number of them does so."""
         for speaking in self._open[:most]:
             speaking.clear()
 
+    def go_away(self) -> None:
+        """Hang up everywhere, and on everybody who connects until `away` is false again."""
+        self.away = True
+        self.close()
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if self.away:
+            writer.close()
+            return
         theirs, ours = await asyncio.open_connection(*self._upstream)
         self._writers += [writer, ours]
         speaking = asyncio.Event()

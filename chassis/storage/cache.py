@@ -1,6 +1,7 @@
 """The shared cache: Valkey, or none. When it is unavailable it acts as if it were empty: callers never fail because of it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 
 
 class Cache(ABC):
@@ -11,8 +12,16 @@ class Cache(ABC):
         """The value, or None."""
 
     @abstractmethod
-    async def set(self, key: str, value: bytes, ttl: int) -> None:
-        """Store a value for `ttl` seconds."""
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The values, in the order of the keys; None for each that there is not."""
+
+    @abstractmethod
+    async def add_many(self, values: Mapping[str, bytes], ttl: int) -> None:
+        """Store each value whose key has none."""
+
+    @abstractmethod
+    async def set(self, key: str, value: bytes, ttl: int) -> bool:
+        """Store a value for `ttl` seconds; whether the cache says that it has it."""
 
     @abstractmethod
     async def delete(self, key: str) -> None:
@@ -37,8 +46,14 @@ class NullCache(Cache):
     async def get(self, key: str) -> bytes | None:  # noqa: ARG002
         return None
 
-    async def set(self, key: str, value: bytes, ttl: int) -> None:
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [None] * len(keys)
+
+    async def add_many(self, values: Mapping[str, bytes], ttl: int) -> None:
         pass
+
+    async def set(self, key: str, value: bytes, ttl: int) -> bool:  # noqa: ARG002 - there is nothing to be wrong
+        return True
 
     async def delete(self, key: str) -> None:
         pass

@@ -1,7 +1,7 @@
 """The cache in Valkey."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -37,9 +37,24 @@ class ValkeyCache(Cache):
         value = await self._ask(lambda: self._client.get(f"{self._prefix}:{key}"), None)
         return value if isinstance(value, bytes) else None
 
-    async def set(self, key: str, value: bytes, ttl: int) -> None:
-        """Store a value; does nothing where Valkey does not answer."""
-        await self._ask(lambda: self._client.set(f"{self._prefix}:{key}", value, ex=ttl), None)
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The values, in the order of the keys; none where Valkey does not answer."""
+        return list(await self._ask(lambda: self._client.mget(self._named(keys)), [None] * len(keys)))
+
+    async def add_many(self, values: Mapping[str, bytes], ttl: int) -> None:
+        """Store each value whose key has none; does nothing where Valkey does not answer."""
+
+        async def add() -> None:
+            async with self._client.pipeline(transaction=False) as pipe:
+                for key, value in zip(self._named(values), values.values(), strict=True):
+                    pipe.set(key, value, ex=ttl, nx=True)
+                await pipe.execute()
+
+        await self._ask(add, None)
+
+    async def set(self, key: str, value: bytes, ttl: int) -> bool:
+        """Store a value; False where Valkey does not answer."""
+        return bool(await self._ask(lambda: self._client.set(f"{self._prefix}:{key}", value, ex=ttl), False))
 
     async def delete(self, key: str) -> None:
         """Delete a value; does nothing where Valkey does not answer."""
@@ -63,6 +78,9 @@ class ValkeyCache(Cache):
     async def close(self) -> None:
         """Disconnect."""
         await self._client.aclose()
+
+    def _named(self, keys: Iterable[str]) -> list[str]:
+        return [f"{self._prefix}:{key}" for key in keys]
 
     async def _ask(self, command: Callable[[], Awaitable[Any]], otherwise: Any) -> Any:
         """The result of a command; `otherwise` where Valkey fails in any way, or the circuit breaker is open."""

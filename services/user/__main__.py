@@ -80,6 +80,8 @@ from services.user.totp.repository import TotpRepository
 from services.user.totp.totp import Totp
 from services.user.usage.handlers import UsageHandlers
 from services.user.usage.repository import UsageRepository
+from services.user.users.cached import CHANNEL as USERS_CHANGED
+from services.user.users.cached import CachedUsers
 from services.user.users.domain import CUSTOMER
 from services.user.users.events import UserEvents
 from services.user.users.handlers import UserHandlers
@@ -92,6 +94,7 @@ async def build(app: App) -> None:
     """Wire the service."""
     database, clock, vault = app.database, app.clock, app.vault
     users, partners = UserRepository(database, vault), PartnerRepository(database, vault)
+    cached = CachedUsers(users, app.cache, vault)
     members = MemberRepository(database)
     trail = AuditRepository(database, vault)
     audit = Audit(trail, clock)
@@ -145,6 +148,8 @@ async def build(app: App) -> None:
 
     app.tokens.use(ring.published)
     app.revocations.use(feed.follow)
+    app.on_change(USERS_CHANGED, cached.changed)
+    app.run_in_background(cached.run())
     app.on_notify(CHANNEL, feed.wake)
     app.on_notify(SIGNING_KEYS, ring.changed)
     app.on_stop(feed.stop)
@@ -192,7 +197,7 @@ async def build(app: App) -> None:
     )
     app.add_service(
         "weft.user.v1.UserService",
-        UserHandlers(database, users, app.outbox, app.pages, audit, clock),
+        UserHandlers(database, users, cached, app.outbox, app.pages, audit, clock),
         ErasureHandlers(
             database,
             users,

@@ -39,6 +39,7 @@ async def test_commands_that_run_at_once_end_well_and_leave_what_one_leaves(post
         "WEFT_DATABASE_PREFIX": prefix,
         "WEFT_DATA_KEYS": json.dumps({"k1": DATA_KEY}),
         "WEFT_TLS": "off",
+        "WEFT_ENVIRONMENT": "development",
         "WEFT_OPERATOR_EMAIL": "operator@example.com",
         "WEFT_OPERATOR_PASSWORD": "the operator's first word",
         "WEFT_PARTNER_CLIENT_ID": "cli_01k00000000000000000000000",

@@ -145,7 +145,7 @@ class Feed:
         if not self._tasks:
             self._tasks = [
                 asyncio.create_task(self._tail()),
-                asyncio.create_task(listen(self._database.url, {CHANNEL: self._changed.set})),
+                asyncio.create_task(listen(self._database.url, {CHANNEL: lambda _: self._changed.set()})),
             ]
         self._changed.set()
         try:

@@ -16,6 +16,7 @@ from chassis.security.identity import Identity
 from chassis.storage.database import Database
 from services.user import ownership
 from services.user.audit.audit import Audit
+from services.user.users.cached import CachedUsers
 from services.user.users.domain import (
     ACTIVE,
     CUSTOMER,
@@ -26,7 +27,7 @@ from services.user.users.domain import (
     normal_locale,
     refuse_unmailable,
 )
-from services.user.users.messages import addresses_of, state_name, to_message, to_short_message
+from services.user.users.messages import addresses_of, state_name, to_message
 from services.user.users.profile import normal_addresses, normal_time_zone
 from services.user.users.repository import UserRepository
 
@@ -38,6 +39,7 @@ class UserHandlers:
         self,
         database: Database,
         users: UserRepository,
+        cached: CachedUsers,
         events: Outbox,
         pages: Pages,
         audit: Audit,
@@ -45,6 +47,7 @@ class UserHandlers:
     ) -> None:
         self._database = database
         self._users = users
+        self._cached = cached
         self._events = events
         self._pages = pages
         self._audit = audit
@@ -84,8 +87,7 @@ class UserHandlers:
 
     async def BatchGetUsers(self, request: pb.BatchGetUsersRequest, _: Call) -> pb.BatchGetUsersResponse:
         """The users that exist, for other services."""
-        found = await self._users.get_many(request.user_ids)
-        return pb.BatchGetUsersResponse(users=[to_short_message(user) for user in found])
+        return pb.BatchGetUsersResponse(users=await self._cached.get_many(request.user_ids))
 
     async def ListUsers(self, request: pb.ListUsersRequest, call: Call) -> pb.ListUsersResponse:
         """A partner's own users; all for an operator."""

@@ -194,7 +194,7 @@ async def test_the_commit_of_a_put_notifies_the_workers_of_other_processes(
 
     worker = Worker(here, handle)
     tasks = [
-        asyncio.create_task(listen(database.url, {here.name: here.on_notified})),
+        asyncio.create_task(listen(database.url, {here.name: lambda _: here.on_notified()})),
         asyncio.create_task(worker.run()),
     ]
     try:

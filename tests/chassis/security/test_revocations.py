@@ -20,7 +20,11 @@ from tests.harness import Harness, Running, assert_refused, refusal
 from tests.servers import until
 
 SESSION, CLIENT, PARTNER = (f"{prefix}_01k00000000000000000000000" for prefix in ("ses", "cli", "prt"))
-SOON = time.time() + 900
+
+
+def soon() -> float:
+    """When a revocation ends: long after the test, whenever in a run that comes."""
+    return time.time() + 900
 
 
 class Source:
@@ -41,7 +45,7 @@ class Source:
             self.taken.release()
 
     def put(self, *found: tuple[str, int], cursor: str = "", complete: bool = True) -> None:
-        self.batches.put_nowait(Batch(cursor, [Revocation(*each, SOON) for each in found], complete))
+        self.batches.put_nowait(Batch(cursor, [Revocation(*each, soon()) for each in found], complete))
 
 
 class Shelf(Items):
@@ -221,5 +225,5 @@ def test_a_revocation_is_forgotten_when_its_tokens_have_expired(monkeypatch) -> 
 @pytest.mark.logs_errors("revocations_dropped")
 def test_the_list_has_a_bound_and_drops_the_oldest(monkeypatch) -> None:
     monkeypatch.setattr(revocations, "MAX_ENTRIES", 3)
-    found = _listed([Batch("", [Revocation(f"ses_{n}", 1, SOON) for n in range(5)], True), Batch("", [], True)])
+    found = _listed([Batch("", [Revocation(f"ses_{n}", 1, soon()) for n in range(5)], True), Batch("", [], True)])
     assert sorted(found._generations) == ["ses_2", "ses_3", "ses_4"]

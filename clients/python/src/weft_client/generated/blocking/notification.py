@@ -193,7 +193,7 @@ class Preferences:
 
         Args:
             preferences: The preferences, with the fields to update.
-            update_mask: Fields to update. By default, those that are set.
+            update_mask: The fields to update, such as `muted,quiet_hours`, or `*` for all that can be. Defaults to the fields present in `preferences`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
