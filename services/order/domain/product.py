@@ -1,8 +1,9 @@
 """The rules of products."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from chassis.errors import EtagMismatch, FailedPrecondition, NotFound
 
@@ -13,6 +14,10 @@ class ProductNotFound(NotFound):
 
 class ProductInactive(FailedPrecondition):
     """The product {product_id} cannot be ordered now."""
+
+
+class ProductArchived(FailedPrecondition):
+    """The product {product_id} is archived and changes no more."""
 
 
 class OutOfStock(FailedPrecondition):
@@ -34,6 +39,8 @@ class Product:
     created_at: datetime
     updated_at: datetime
     mode: str = "LIVE"
+    image_urls: Sequence[str] = ()
+    archived_at: datetime | None = None
 
     @property
     def etag(self) -> str:
@@ -41,9 +48,31 @@ class Product:
         return str(self.version)
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Product":
-        """`changes`: new values by attribute. Raises `EtagMismatch` if the caller saw another version."""
+        """`changes`: new values by attribute. Raises `EtagMismatch` if the caller saw another version, or `ProductArchived`."""
+        self._require_current()
         if etag and etag != self.etag:
             raise EtagMismatch(etag=self.etag)
         if not changes:
             return self
         return replace(self, version=self.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]
+
+    def archive(self, now: datetime) -> "Product":
+        """It can never be ordered again. Raises `ProductArchived` if it is archived."""
+        self._require_current()
+        return replace(self, version=self.version + 1, updated_at=now, active=False, archived_at=now)
+
+    def _require_current(self) -> None:
+        if self.archived_at is not None:
+            raise ProductArchived(product_id=self.product_id)
+
+
+class StockAdjustment(NamedTuple):
+    """A change of a product's stock by hand; `stock` is what there was afterwards."""
+
+    adjustment_id: str
+    product_id: str
+    delta: int
+    stock: int
+    reason: str
+    actor: str
+    created_at: datetime

@@ -1,5 +1,7 @@
 """The RPCs of the catalogue."""
 
+from typing import Any
+
 import psycopg
 from weft.order.v1 import money_pb2, product_pb2
 from weft.order.v1 import product_service_pb2 as pb
@@ -11,7 +13,7 @@ from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from chassis.security import modes
 from chassis.storage.database import Database, violated
-from services.order.domain.product import OutOfStock, Product, ProductNotFound
+from services.order.domain.product import OutOfStock, Product, ProductNotFound, StockAdjustment
 from services.order.messages import timestamp
 from services.order.ownership import product_owner
 from services.order.products.repository import ProductRepository
@@ -42,6 +44,7 @@ class ProductHandlers:
             created_at=now,
             updated_at=now,
             mode=call.caller.mode,
+            image_urls=[*request.image_urls],
         )
         reply = to_message(product)
         async with self._database.transaction() as tx:
@@ -56,9 +59,11 @@ class ProductHandlers:
         return to_message(product)
 
     async def ListProducts(self, request: pb.ListProductsRequest, _: Call) -> pb.ListProductsResponse:
-        mode = modes.of_message(request.mode)
-        page = self._pages.read(request, query={"list": "products"} | ({} if mode == modes.LIVE else {"mode": mode}))
-        found = await self._products.list(mode, page.limit, page.after)
+        mode, filters = modes.of_message(request.mode), _filters(request)
+        page = self._pages.read(request, query={"list": "products", "mode": mode, **filters})
+        if page.after:
+            filters["after"] = page.after
+        found = await self._products.list(mode, page.limit, filters)
         products, token = self._pages.split(page, found, to_message, key="product_id")
         return pb.ListProductsResponse(products=products, next_page_token=token)
 
@@ -73,6 +78,17 @@ class ProductHandlers:
             await self._products.update(tx, changed)
         return to_message(changed)
 
+    async def ArchiveProduct(self, request: pb.ArchiveProductRequest, call: Call) -> product_pb2.Product:
+        async with self._database.transaction() as tx:
+            product = await self._products.lock(tx, request.product_id, product_owner(call.caller))
+            if product is None:
+                raise ProductNotFound(product_id=request.product_id)
+            archived = product.archive(self._clock.now())
+            await self._products.update(tx, archived)
+            reply = to_message(archived)
+            await call.remember(tx, reply)
+        return reply
+
     async def AdjustStock(self, request: pb.AdjustStockRequest, call: Call) -> product_pb2.Product:
         """The table has the check that stock is not negative, so concurrent orders and adjustments are safe."""
         left = 0
@@ -82,7 +98,11 @@ class ProductHandlers:
                 if product is None:
                     raise ProductNotFound(product_id=request.product_id)
                 left = product.stock
-                reply = to_message(await self._products.adjust_stock(tx, request.product_id, request.delta))
+                actor, now = call.caller.actor, self._clock.now()
+                adjusted = await self._products.adjust_stock(
+                    tx, request.product_id, request.delta, request.reason, actor, now
+                )
+                reply = to_message(adjusted)
                 await call.remember(tx, reply)
         except psycopg.errors.CheckViolation as error:
             if violated(error) != "products_stock_not_negative":
@@ -92,11 +112,35 @@ class ProductHandlers:
             ) from error
         return reply
 
+    async def ListStockAdjustments(
+        self, request: pb.ListStockAdjustmentsRequest, call: Call
+    ) -> pb.ListStockAdjustmentsResponse:
+        owner = product_owner(call.caller)
+        page = self._pages.read(request, query={"list": "adjustments", "owner": owner, "product": request.product_id})
+        found = await self._products.list_adjustments(request.product_id, owner, page.limit, page.after)
+        if found is None:
+            raise ProductNotFound(product_id=request.product_id)
+        adjustments, token = self._pages.split(page, found, _adjustment, key="adjustment_id")
+        return pb.ListStockAdjustmentsResponse(adjustments=adjustments, next_page_token=token)
+
+
+def _filters(request: pb.ListProductsRequest) -> dict[str, Any]:
+    """The filters of `ProductRepository.list` that a request sets."""
+    texts = {"words": request.query, "partner_id": request.partner_id, "currency": request.currency}
+    filters: dict[str, Any] = {name: value for name, value in texts.items() if value}
+    if request.HasField("active"):
+        filters["active"] = request.active
+    if not request.show_archived:
+        filters["current"] = True
+    return filters
+
 
 def _changes(request: pb.UpdateProductRequest) -> dict[str, object]:
     """What an update changes, by the names of `Product`."""
     fields, product = masks.fields(request, "product"), request.product
     changes: dict[str, object] = {name: getattr(product, name) for name in fields & {"title", "active"}}
+    if "image_urls" in fields:
+        changes["image_urls"] = [*product.image_urls]
     if "price" in fields:
         currencies.require("product.price.currency", product.price.currency)
         changes |= {"price_minor": product.price.amount_minor, "currency": product.price.currency}
@@ -115,4 +159,19 @@ def to_message(product: Product) -> product_pb2.Product:
         update_time=timestamp(product.updated_at),
         etag=product.etag,
         mode=modes.to_message(product.mode),
+        image_urls=product.image_urls,
+        archive_time=timestamp(product.archived_at) if product.archived_at else None,
+        partner_id=product.partner_id,
+    )
+
+
+def _adjustment(made: StockAdjustment) -> product_pb2.StockAdjustment:
+    return product_pb2.StockAdjustment(
+        adjustment_id=made.adjustment_id,
+        product_id=made.product_id,
+        delta=made.delta,
+        stock=made.stock,
+        reason=made.reason,
+        actor=made.actor,
+        create_time=timestamp(made.created_at),
     )

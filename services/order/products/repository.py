@@ -1,17 +1,22 @@
 """Products in the database."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from sqlalchemy import ARRAY, Text, bindparam, func, insert, select, update
 
+from chassis import ids
 from chassis.storage.database import Database, Query, Transaction
-from services.order.domain.product import Product
+from services.order.domain.product import Product, StockAdjustment
 from services.order.ownership import ProductOwner, of_product_owner
-from services.order.products.tables import products
+from services.order.products.tables import WORDS_OF_TITLE, products, stock_adjustments
 
 _ALL = select(products)
 _COLUMNS = [column.name for column in products.columns]
+_UPDATED = ("title", "price_minor", "currency", "active", "version", "updated_at", "image_urls", "archived_at")
+"""Everything that changes except the stock, which only changes by differences."""
 
 # any owner: the catalogue is public
 _GET = Query(_ALL.where(products.c.product_id == bindparam("product_id")), "get product")
@@ -23,21 +28,40 @@ _LOCK = Query(
     _ALL.where(products.c.product_id == bindparam("product_id"), of_product_owner(products)).with_for_update(),
     "lock product",
 )
-# any owner: the catalogue is public
-_LIST = Query(
-    _ALL.where(products.c.product_id < bindparam("after"), products.c.mode == bindparam("mode"))
-    .order_by(products.c.product_id.desc())
-    .limit(bindparam("limit")),
-    "list products",
+_WORDS = (
+    "to_tsquery('simple', NULLIF(regexp_replace(btrim(regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')), "
+    "' ', ':*&', 'g'), '') || ':*')"
 )
+"""SQL: every word of the text `words`, or a word that begins with it; null, which nothing matches, where it has no words."""
+_FILTERS = {
+    "after": "product_id < %(after)s",
+    "current": "archived_at IS NULL",
+    "words": f"{WORDS_OF_TITLE} @@ {_WORDS}",
+    "active": "active = %(active)s",
+    # The second half matches the condition of the index.
+    "partner_id": "partner_id = %(partner_id)s AND partner_id <> ''",
+    "currency": "currency = %(currency)s",
+}
+
+
+@cache
+def _list(filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    where = " AND ".join(["mode = %(mode)s", *(_FILTERS[name] for name in sorted(filters))])
+    columns = ", ".join(_COLUMNS)
+    # any owner: the catalogue is public
+    return Query(
+        f"SELECT {columns} FROM products WHERE {where} ORDER BY product_id DESC LIMIT %(limit)s",  # noqa: S608
+        "list products",
+    )
+
+
 _INSERT = Query(insert(products).values({name: bindparam(name) for name in _COLUMNS}), "insert product")
 # any owner: of a product that the transaction has locked for its owner
 _UPDATE = Query(
     update(products)
     .where(products.c.product_id == bindparam("id"))
-    .values(
-        {name: bindparam(name) for name in ("title", "price_minor", "currency", "active", "version", "updated_at")}
-    ),
+    .values({name: bindparam(name) for name in _UPDATED}),
     "update product",
 )
 # any owner: of a product that the transaction has locked for its owner
@@ -48,13 +72,32 @@ _ADJUST_STOCK = Query(
     .returning(products),
     "adjust stock",
 )
+_INSERT_ADJUSTMENT = Query(
+    insert(stock_adjustments).values({name: bindparam(name) for name in StockAdjustment._fields}), "insert adjustment"
+)
+_LIST_ADJUSTMENTS = Query(
+    select(*(stock_adjustments.c[name] for name in StockAdjustment._fields))
+    .join_from(stock_adjustments, products, products.c.product_id == stock_adjustments.c.product_id)
+    .where(
+        stock_adjustments.c.product_id == bindparam("product_id"),
+        stock_adjustments.c.adjustment_id < bindparam("after"),
+        of_product_owner(products),
+    )
+    .order_by(stock_adjustments.c.adjustment_id.desc())
+    .limit(bindparam("limit")),
+    "list adjustments",
+)
+_FIND = Query(
+    select(products.c.product_id).where(products.c.product_id == bindparam("product_id"), of_product_owner(products)),
+    "find product",
+)
 _INSERT_IF_ABSENT = Query(
     "INSERT INTO products (product_id, partner_id, title, price_minor, currency, stock, active, version, created_at, updated_at) "
     "VALUES (%(product_id)s, '', %(title)s, %(price_minor)s, %(currency)s, %(stock)s, true, 1, %(now)s, %(now)s) "
     "ON CONFLICT (product_id) DO NOTHING",
     "insert product if absent",
 )
-_NEWEST = "prd_~"
+_NEWEST = "~"
 """Greater than every id."""
 
 
@@ -73,9 +116,12 @@ class ProductRepository:
         """Those that exist, in no order."""
         return [Product(*row) for row in await self._database.all(_LIST_BY_IDS, product_ids=[*product_ids])]
 
-    async def list(self, mode: str, limit: int, after: str) -> Sequence[Product]:
-        """Those of a mode, newest first, after the id `after`; from the newest if it is empty."""
-        rows = await self._database.all(_LIST, mode=mode, after=after or _NEWEST, limit=limit)
+    async def list(self, mode: str, limit: int, filters: Mapping[str, Any]) -> Sequence[Product]:
+        """Those of a mode, newest first.
+
+        `filters`: `after` (an id), `current` (not archived), `words` (of the title), `active`, `partner_id`, `currency`.
+        """
+        rows = await self._database.all(_list(frozenset(filters)), **filters, mode=mode, limit=limit)
         return [Product(*row) for row in rows]
 
     async def lock(self, tx: Transaction, product_id: str, owner: ProductOwner) -> Product | None:
@@ -84,24 +130,31 @@ class ProductRepository:
         return Product(*row) if row else None
 
     async def insert(self, tx: Transaction, product: Product) -> None:
-        await tx.run(_INSERT, **{name: getattr(product, name) for name in _COLUMNS})
+        values = {name: getattr(product, name) for name in _COLUMNS}
+        await tx.run(_INSERT, **values | {"image_urls": [*product.image_urls]})
 
     async def update(self, tx: Transaction, product: Product) -> None:
-        """Everything except the stock, which only changes by differences."""
-        await tx.run(
-            _UPDATE,
-            id=product.product_id,
-            title=product.title,
-            price_minor=product.price_minor,
-            currency=product.currency,
-            active=product.active,
-            version=product.version,
-            updated_at=product.updated_at,
-        )
+        values = {name: getattr(product, name) for name in _UPDATED}
+        await tx.run(_UPDATE, id=product.product_id, **values | {"image_urls": [*product.image_urls]})
 
-    async def adjust_stock(self, tx: Transaction, product_id: str, delta: int) -> Product:
+    async def adjust_stock(
+        self, tx: Transaction, product_id: str, delta: int, reason: str, actor: str, now: datetime
+    ) -> Product:
         """Of a product that the transaction has locked. Raises `CheckViolation` if the stock would fall below 0."""
-        return Product(*await tx.one(_ADJUST_STOCK, id=product_id, delta=delta))
+        product = Product(*await tx.one(_ADJUST_STOCK, id=product_id, delta=delta))
+        adjustment = StockAdjustment(ids.new("adj", now), product_id, delta, product.stock, reason, actor, now)
+        await tx.run(_INSERT_ADJUSTMENT, **adjustment._asdict())
+        return product
+
+    async def list_adjustments(
+        self, product_id: str, owner: ProductOwner, limit: int, after: str
+    ) -> Sequence[StockAdjustment] | None:
+        """Of the owner's product, newest first, after the id `after`; None if there is no such product."""
+        values = {"product_id": product_id, **owner._asdict()}
+        rows = await self._database.all(_LIST_ADJUSTMENTS, **values, after=after or _NEWEST, limit=limit)
+        if not rows and await self._database.first(_FIND, **values) is None:
+            return None
+        return [StockAdjustment(*row) for row in rows]
 
     async def insert_if_absent(
         self, product_id: str, title: str, price_minor: int, currency: str, stock: int, now: datetime

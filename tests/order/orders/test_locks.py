@@ -74,7 +74,7 @@ async def test_writers_that_wait_leave_connections_to_readers(quiet_shop: Shop) 
     ink = await quiet_shop.product()
     placed = await quiet_shop.order((ink, 1))
     async with locked(quiet_shop, "products", "product_id", ink):
-        request = product_service_pb2.AdjustStockRequest(product_id=ink, delta=1)
+        request = product_service_pb2.AdjustStockRequest(product_id=ink, delta=1, reason="found")
         writers = asyncio.gather(
             *(
                 outcome(quiet_shop.products.AdjustStock(request, metadata=metadata(quiet_shop.operator, f"k{n}")))

@@ -88,7 +88,7 @@ async def test_a_product_of_test_is_sold_and_changed_in_test_only(company: Compa
     shop, tokens = company.shop, company.tokens
     product = await shop.product(stock=5, token=tokens["TEST"])
     await assert_refused(company.order("LIVE", product), "PRODUCT_NOT_FOUND", product_id=product)
-    adjust = product_service_pb2.AdjustStockRequest(product_id=product, delta=1)
+    adjust = product_service_pb2.AdjustStockRequest(product_id=product, delta=1, reason="found")
     for token, reason in ((tokens["LIVE"], "PRODUCT_NOT_FOUND"), (tokens["TEST"], "")):
         call = shop.products.AdjustStock(adjust, metadata=metadata(token, ids.new("key")))
         if reason:

@@ -10,9 +10,11 @@ from weft.order.v1.money_pb2 import Money
 from weft.order.v1.product_pb2 import Product
 from weft.order.v1.product_service_pb2 import (
     AdjustStockRequest,
+    ArchiveProductRequest,
     CreateProductRequest,
     GetProductRequest,
     ListProductsRequest,
+    ListStockAdjustmentsRequest,
     UpdateProductRequest,
 )
 
@@ -24,8 +26,8 @@ from tests.order.shop import Shop, metadata
 NOBODYS = ids.new("prd")
 
 
-def adjust(shop: Shop, product_id: str, delta: int, token: str = "", key: str = ""):
-    request = AdjustStockRequest(product_id=product_id, delta=delta)
+def adjust(shop: Shop, product_id: str, delta: int, token: str = "", key: str = "", reason: str = "counted"):
+    request = AdjustStockRequest(product_id=product_id, delta=delta, reason=reason)
     return shop.products.AdjustStock(request, metadata=metadata(token or shop.operator, key or secrets.token_hex(8)))
 
 
@@ -34,6 +36,16 @@ def update(shop: Shop, token: str = "", mask: list[str] | None = None, **fields)
         product=Product(**fields), update_mask=FieldMask(paths=mask) if mask is not None else None
     )
     return shop.products.UpdateProduct(request, metadata=metadata(token or shop.operator))
+
+
+def archive(shop: Shop, product_id: str, token: str = "", key: str = ""):
+    request = ArchiveProductRequest(product_id=product_id)
+    return shop.products.ArchiveProduct(request, metadata=metadata(token or shop.operator, key))
+
+
+async def titles(shop: Shop, **filters) -> list[str]:
+    found = await shop.products.ListProducts(ListProductsRequest(**filters))
+    return sorted(product.title for product in found.products)
 
 
 async def test_a_product_is_read_by_anyone_as_it_was_made(quiet_shop: Shop) -> None:
@@ -131,7 +143,9 @@ async def test_an_update_with_a_stale_etag_is_refused(quiet_shop: Shop) -> None:
 async def test_an_update_of_the_wrong_fields_is_refused_by_name(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product()
     found = await refused(update(quiet_shop, mask=["stock", "title"], product_id=product_id, title="x", stock=9))
-    assert found.violations == {"update_mask": "must name only title, price, active, or `*` for all of them"}
+    assert found.violations == {
+        "update_mask": "must name only title, price, active, image_urls, or `*` for all of them"
+    }
     found = await refused(update(quiet_shop, mask=["price"], product_id=product_id, title="x"))
     assert found.violations == {"product.price": "must be given, as it is updated"}
 
@@ -143,6 +157,10 @@ async def test_products_of_others_are_not_found_by_changes(quiet_shop: Shop) -> 
         for call in (
             update(quiet_shop, token, product_id=product_id, title="x"),
             adjust(quiet_shop, product_id, 1, token),
+            archive(quiet_shop, product_id, token),
+            quiet_shop.products.ListStockAdjustments(
+                ListStockAdjustmentsRequest(product_id=product_id), metadata=metadata(token)
+            ),
         ):
             await assert_refused(call, "PRODUCT_NOT_FOUND", product_id=product_id)
     assert (await update(quiet_shop, mine, product_id=own, title="Mine")).title == "Mine"
@@ -157,8 +175,18 @@ async def test_stock_is_adjusted_and_never_falls_below_zero(quiet_shop: Shop) ->
     await assert_refused(
         adjust(quiet_shop, product_id, -8), "OUT_OF_STOCK", product_id=product_id, requested="8", available="7"
     )
-    moved = await adjust(quiet_shop, product_id, -7)
+    moved = await adjust(quiet_shop, product_id, -7, reason="broken in the warehouse")
     assert (moved.stock, moved.etag) == (0, "1"), "stock does not change the etag"
+    request = ListStockAdjustmentsRequest(product_id=product_id, page_size=1)
+    made = []
+    while not made or request.page_token:
+        page = await quiet_shop.products.ListStockAdjustments(request, metadata=metadata(quiet_shop.operator))
+        made += [(each.delta, each.stock, each.reason, each.actor) for each in page.adjustments]
+        request.page_token = page.next_page_token
+    assert made == [
+        (-7, 0, "broken in the warehouse", quiet_shop.operator_id),
+        (4, 7, "counted", quiet_shop.operator_id),
+    ]
 
 
 async def test_customers_may_not_change_the_catalogue(quiet_shop: Shop) -> None:
@@ -204,3 +232,69 @@ async def test_a_price_in_an_unknown_currency_is_refused(quiet_shop: Shop, code:
 async def test_every_current_currency_is_accepted(quiet_shop: Shop) -> None:
     for code in ("EUR", "JPY", "KWD", "XOF", "XCG", "CHF"):
         await quiet_shop.product(currency=code)
+
+
+async def test_an_archived_product_is_not_ordered_and_its_orders_keep_what_they_have(quiet_shop: Shop) -> None:
+    ink = await quiet_shop.product(price=100, stock=5)
+    placed = await quiet_shop.order((ink, 2))
+    await update(quiet_shop, product_id=ink, title="Blue ink", price=Money(amount_minor=900, currency="CHF"))
+    archived = await archive(quiet_shop, ink, key="k")
+    assert archived == await archive(quiet_shop, ink, key="k")
+    assert (archived.active, archived.etag, archived.archive_time) == (False, "3", archived.update_time)
+    await assert_refused(quiet_shop.order((ink, 1)), "PRODUCT_INACTIVE", product_id=ink)
+    for call in (archive(quiet_shop, ink), update(quiet_shop, product_id=ink, active=True)):
+        await assert_refused(call, "PRODUCT_ARCHIVED", product_id=ink)
+    assert (await quiet_shop.get(placed.order_id)).lines == placed.lines
+    assert (placed.lines[0].title, placed.lines[0].unit_price) == ("Ink", Money(amount_minor=100, currency="EUR"))
+    await quiet_shop.cancel(placed.order_id)
+    assert await quiet_shop.stock(ink) == 5
+    assert await titles(quiet_shop) == []
+    assert await titles(quiet_shop, show_archived=True) == ["Blue ink"]
+
+
+async def test_products_are_found_by_the_words_of_their_titles_and_by_filters(quiet_shop: Shop) -> None:
+    partner = ids.new("prt")
+    await quiet_shop.product(title="Blue ink, 30ml", token=quiet_shop.partner(partner))
+    await quiet_shop.product(title="Blueprint_paper", currency="CHF")
+    red = await quiet_shop.product(title="Ink: RED & Öl (100%)")
+    await update(quiet_shop, product_id=red, active=False)
+    for filters, expected in {
+        ("query", "blue"): ["Blue ink, 30ml", "Blueprint_paper"],
+        ("query", "INK blu"): ["Blue ink, 30ml"],
+        ("query", "30"): ["Blue ink, 30ml"],
+        ("query", "paper"): ["Blueprint_paper"],
+        ("query", "ÖL"): ["Ink: RED & Öl (100%)"],
+        ("query", "lue"): [],
+        ("query", "' | !& <-> :* \\ %"): [],
+        ("query", "ink' | 'blue"): ["Blue ink, 30ml"],
+        ("active", False): ["Ink: RED & Öl (100%)"],
+        ("active", True): ["Blue ink, 30ml", "Blueprint_paper"],
+        ("currency", "CHF"): ["Blueprint_paper"],
+        ("partner_id", partner): ["Blue ink, 30ml"],
+    }.items():
+        assert await titles(quiet_shop, **dict([filters])) == expected, filters
+    assert await titles(quiet_shop, query="ink", active=True, partner_id=partner, currency="EUR") == ["Blue ink, 30ml"]
+    page = await quiet_shop.products.ListProducts(ListProductsRequest(page_size=1, query="blue"))
+    other = ListProductsRequest(page_size=1, query="ink", page_token=page.next_page_token)
+    await assert_refused(quiet_shop.products.ListProducts(other), "PAGE_TOKEN_INVALID")
+
+
+async def test_images_are_https_addresses_and_few(quiet_shop: Shop) -> None:
+    urls = [f"https://images.example.com:8443/{n}.png?w=1&h=2" for n in range(10)]
+    request = CreateProductRequest(title="Ink", price=Money(amount_minor=1, currency="EUR"), image_urls=urls)
+    made = await quiet_shop.products.CreateProduct(request, metadata=metadata(quiet_shop.operator))
+    assert made.image_urls == urls
+    assert (await update(quiet_shop, product_id=made.product_id, title="Pen")).image_urls == urls
+    assert (await update(quiet_shop, product_id=made.product_id, image_urls=urls[:1])).image_urls == urls[:1]
+    assert not (await update(quiet_shop, product_id=made.product_id, mask=["image_urls"])).image_urls
+    for bad in (
+        "http://example.com/a.png",
+        "https://me:pw@example.com/",
+        "https://",
+        "javascript:alert(1)",
+        "https://a/ b",
+    ):
+        found = await refused(update(quiet_shop, product_id=made.product_id, image_urls=[bad]))
+        assert found.violations.keys() == {"product.image_urls[0]"}, bad
+    found = await refused(update(quiet_shop, product_id=made.product_id, image_urls=["https://a.example"] * 11))
+    assert found.violations.keys() == {"product.image_urls"}

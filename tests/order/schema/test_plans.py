@@ -10,6 +10,7 @@ from chassis.storage.database import Query
 from services.order.feed import feed
 from services.order.orders import repository, update
 from services.order.payments import repository as payments
+from services.order.products import repository as products
 from services.order.reconciliation import repository as reconciliations
 from services.order.timeline import repository as timeline
 
@@ -19,7 +20,9 @@ INSERT INTO orders (order_id, customer_id, partner_id, currency, total_minor, st
 SELECT 'ord_' || lpad(n::text, 8, '0'), 'usr_' || n % 500, CASE WHEN n % 2 = 0 THEN 'prt_' || n % 20 ELSE '' END, 'EUR', 1,
        CASE WHEN n % 100 = 0 THEN 'PENDING' ELSE 'CONFIRMED' END, 'pay_' || lpad(n::text, 8, '0'), 'CAPTURED',
        'ref ' || n, '', now() + n * interval '1 second', now() FROM generate_series(1, 20000) n;
-INSERT INTO products SELECT 'prd_' || n, '', 'Ink', 1, 'EUR', 9, true, 1, now(), now() FROM generate_series(1, 20000) n;
+INSERT INTO products SELECT 'prd_' || n, CASE WHEN n % 2 = 0 THEN 'prt_' || n % 20 ELSE '' END, 'Ink ' || n % 700,
+       1, CASE WHEN n % 50 = 0 THEN 'CHF' ELSE 'EUR' END, 9, n % 9 > 0, 1, now(), now() FROM generate_series(1, 20000) n;
+INSERT INTO stock_adjustments SELECT product_id, 'adj_' || product_id, 1, 1, '', '', now() FROM products;
 INSERT INTO order_lines SELECT order_id, 1, 'prd_1', 'Ink', 1, 1 FROM orders;
 INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, created_at, updated_at)
 SELECT payment_id, order_id, 'pm_sandbox_ok', 1, 'EUR', 'CAPTURED', now(), now() FROM orders;
@@ -36,6 +39,8 @@ VALUES = {
     "created_from": "2026-01-01", "first_id": "ord_00000000", "created_to": "2036-01-01", "last_id": "ord_99999999",
     "after_version": 0, "after_movement": 0, "settled": "2036-01-01", "modes": ["LIVE"], "limit": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "before": "2020-01-01",
 }  # fmt: skip
+PRODUCT_FILTERS = {"words": "ink 512", "active": False, "partner_id": "prt_8", "currency": "CHF"}
+VALUES |= PRODUCT_FILTERS | {"mode": "LIVE", "product_id": "prd_512"}
 KINDS = ("customer", "partner", "anyone")
 QUERIES: dict[str, Query] = {
     "overdue": repository._LIST_OVERDUE,
@@ -57,6 +62,9 @@ QUERIES: dict[str, Query] = {
     **{f"list {k} by time": repository._list(k, frozenset({"created_from", "created_to"})) for k in KINDS},
     **{f"watch {k}": feed._READ[k] for k in KINDS},
     **{f"payment {k}": payments._get(k) for k in KINDS},
+    **{f"products by {n}": products._list(frozenset({n, "current"})) for n in ("after", *PRODUCT_FILTERS)},
+    "products by all": products._list(frozenset({"after", "current", *PRODUCT_FILTERS})),
+    "adjustments": products._LIST_ADJUSTMENTS,
     "books": reconciliations._BOOKS,
     **{f"movements {k}": payments._list_movements(k) for k in KINDS},
     **{f"payments {k}": payments._list(k, frozenset({"after"})) for k in KINDS},
@@ -81,3 +89,6 @@ def test_it_uses_indexes(full: psycopg.Connection, name: str) -> None:
     values = {**VALUES, "owner": "prt_8"} if " partner" in name else VALUES
     plan = "\n".join(row[0] for row in full.execute(f"EXPLAIN {QUERIES[name].sql}", values, prepare=True))
     assert "Seq Scan" not in plan, plan
+    for filter in PRODUCT_FILTERS:
+        if name == f"products by {filter}":
+            assert "products_by_" in plan, plan

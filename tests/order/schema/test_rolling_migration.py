@@ -98,7 +98,7 @@ def calls(shop: Shop, product_id: str, other: str) -> dict[str, Callable[[], Awa
         "list products": lambda: products.ListProducts(product_service_pb2.ListProductsRequest()),
         "update product": lambda: products.UpdateProduct(renamed, metadata=operators),
         "adjust stock": lambda: products.AdjustStock(
-            product_service_pb2.AdjustStockRequest(product_id=product_id, delta=1), metadata=keyed()
+            product_service_pb2.AdjustStockRequest(product_id=product_id, delta=1, reason="found"), metadata=keyed()
         ),
     }
 

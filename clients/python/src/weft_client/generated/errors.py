@@ -722,6 +722,18 @@ class PreferencesNotFound(failures.NotFound):
         return self.metadata.get('user_id', '')
 
 
+class ProductArchived(failures.FailedPrecondition):
+    """The product is archived. Metadata: `product_id`."""
+
+    reason = 'PRODUCT_ARCHIVED'
+    domain = 'weft.order.v1'
+
+    @property
+    def product_id(self) -> str:
+        """The metadata `product_id`; empty where the service left it out."""
+        return self.metadata.get('product_id', '')
+
+
 class ProductInactive(failures.FailedPrecondition):
     """The product cannot be ordered now. Metadata: `product_id`."""
 
@@ -1274,6 +1286,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'PAYMENT_NOT_FOUND'): PaymentNotFound,
     ('weft.order.v1', 'PAYMENT_NOT_REFUNDABLE'): PaymentNotRefundable,
     ('weft.notification.v1', 'PREFERENCES_NOT_FOUND'): PreferencesNotFound,
+    ('weft.order.v1', 'PRODUCT_ARCHIVED'): ProductArchived,
     ('weft.order.v1', 'PRODUCT_INACTIVE'): ProductInactive,
     ('weft.order.v1', 'PRODUCT_NOT_FOUND'): ProductNotFound,
     ('weft.order.v1', 'PROVIDER_NOT_FOUND'): ProviderNotFound,
@@ -1390,6 +1403,7 @@ __all__ = [
     'PaymentNotFound',
     'PaymentNotRefundable',
     'PreferencesNotFound',
+    'ProductArchived',
     'ProductInactive',
     'ProductNotFound',
     'ProviderNotFound',

@@ -87,8 +87,10 @@ PAYMENT_SERVICE_HANDLE_PROVIDER_EVENT = Method('/weft.order.v1.PaymentService/Ha
 PRODUCT_SERVICE_CREATE_PRODUCT = Method('/weft.order.v1.ProductService/CreateProduct', 'order', order_product_service_pb2.CreateProductRequest, order_product_pb2.Product, 5.0, keyed=True)
 PRODUCT_SERVICE_GET_PRODUCT = Method('/weft.order.v1.ProductService/GetProduct', 'order', order_product_service_pb2.GetProductRequest, order_product_pb2.Product, 5.0, repeatable=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND',))
 PRODUCT_SERVICE_LIST_PRODUCTS = Method('/weft.order.v1.ProductService/ListProducts', 'order', order_product_service_pb2.ListProductsRequest, order_product_service_pb2.ListProductsResponse, 5.0, repeatable=True)
-PRODUCT_SERVICE_UPDATE_PRODUCT = Method('/weft.order.v1.ProductService/UpdateProduct', 'order', order_product_service_pb2.UpdateProductRequest, order_product_pb2.Product, 5.0, repeatable=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND',))
+PRODUCT_SERVICE_UPDATE_PRODUCT = Method('/weft.order.v1.ProductService/UpdateProduct', 'order', order_product_service_pb2.UpdateProductRequest, order_product_pb2.Product, 5.0, repeatable=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/PRODUCT_ARCHIVED'))
+PRODUCT_SERVICE_ARCHIVE_PRODUCT = Method('/weft.order.v1.ProductService/ArchiveProduct', 'order', order_product_service_pb2.ArchiveProductRequest, order_product_pb2.Product, 5.0, keyed=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/PRODUCT_ARCHIVED'))
 PRODUCT_SERVICE_ADJUST_STOCK = Method('/weft.order.v1.ProductService/AdjustStock', 'order', order_product_service_pb2.AdjustStockRequest, order_product_pb2.Product, 5.0, keyed=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/OUT_OF_STOCK'))
+PRODUCT_SERVICE_LIST_STOCK_ADJUSTMENTS = Method('/weft.order.v1.ProductService/ListStockAdjustments', 'order', order_product_service_pb2.ListStockAdjustmentsRequest, order_product_service_pb2.ListStockAdjustmentsResponse, 5.0, repeatable=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND',))
 AUDIT_SERVICE_LIST_AUDIT_EVENTS = Method('/weft.user.v1.AuditService/ListAuditEvents', 'user', user_audit_service_pb2.ListAuditEventsRequest, user_audit_service_pb2.ListAuditEventsResponse, 5.0, repeatable=True)
 AUTH_SERVICE_SIGN_UP = Method('/weft.user.v1.AuthService/SignUp', 'user', user_auth_service_pb2.SignUpRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/PASSWORD_TOO_COMMON', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
 AUTH_SERVICE_VERIFY_EMAIL = Method('/weft.user.v1.AuthService/VerifyEmail', 'user', user_auth_service_pb2.VerifyEmailRequest, protobuf_empty_pb2.Empty, 5.0, open=True, errors=('weft.user.v1/VERIFICATION_CODE_INVALID', 'weft.user.v1/TOO_MANY_ATTEMPTS'))
@@ -200,7 +202,9 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'products.get_product': PRODUCT_SERVICE_GET_PRODUCT,
     'products.list_products': PRODUCT_SERVICE_LIST_PRODUCTS,
     'products.update_product': PRODUCT_SERVICE_UPDATE_PRODUCT,
+    'products.archive_product': PRODUCT_SERVICE_ARCHIVE_PRODUCT,
     'products.adjust_stock': PRODUCT_SERVICE_ADJUST_STOCK,
+    'products.list_stock_adjustments': PRODUCT_SERVICE_LIST_STOCK_ADJUSTMENTS,
     'audit.list_audit_events': AUDIT_SERVICE_LIST_AUDIT_EVENTS,
     'auth.sign_up': AUTH_SERVICE_SIGN_UP,
     'auth.verify_email': AUTH_SERVICE_VERIFY_EMAIL,

@@ -260,6 +260,17 @@ class ProductDict(TypedDict, total=False):
     mode: ModeName | api_mode_pb2.Mode.ValueType
     """The mode of the client that added it. A product of TEST can be ordered in TEST only."""
 
+    image_urls: Sequence[str]
+    """Addresses of its images, the first one to show in lists. They are stored and never fetched."""
+
+    archive_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When the product was archived; absent until then. An archived product is not ordered any more, changes no more, and is
+    not in lists by default.
+    """
+
+    partner_id: str
+    """The partner whose product it is; empty for one of the platform."""
+
 
 class AuthorizeRequestDict(TypedDict, total=False):
     """Request for Authorize: the parameters of RFC 6749, RFC 7636 and OpenID Connect Core. Unknown ones are ignored."""

@@ -84,6 +84,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The signature is missing, wrong or too old."""
     EVENT_MALFORMED: _ErrorReason.ValueType  # 30
     """The body is signed, but is not an event."""
+    PRODUCT_ARCHIVED: _ErrorReason.ValueType  # 60
+    """The product is archived."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the order service failed. In `ErrorInfo.reason` with domain `weft.order.v1`."""
@@ -150,4 +152,6 @@ EVENT_SIGNATURE_INVALID: ErrorReason.ValueType  # 29
 """The signature is missing, wrong or too old."""
 EVENT_MALFORMED: ErrorReason.ValueType  # 30
 """The body is signed, but is not an event."""
+PRODUCT_ARCHIVED: ErrorReason.ValueType  # 60
+"""The product is archived."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

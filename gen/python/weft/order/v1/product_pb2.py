@@ -26,10 +26,11 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
+from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweft/order/v1/product.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x19weft/order/v1/money.proto\"\xa6\x03\n\x07Product\x12*\n\nproduct_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tproductId\x12%\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01H\x00R\x05title\x88\x01\x01\x12*\n\x05price\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x1a\n\x05stock\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x05stock\x12\x1b\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x01R\x06\x61\x63tive\x88\x01\x01\x12\x41\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\x12+\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeB\x04\xe2\x41\x01\x03R\x04modeB\x08\n\x06_titleB\t\n\x07_activeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweft/order/v1/product.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x18weft/api/v1/policy.proto\x1a\x19weft/order/v1/money.proto\"\xbb\x05\n\x07Product\x12*\n\nproduct_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tproductId\x12%\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01H\x00R\x05title\x88\x01\x01\x12*\n\x05price\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x1a\n\x05stock\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x05stock\x12\x1b\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x01R\x06\x61\x63tive\x88\x01\x01\x12\x41\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\x12+\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeB\x04\xe2\x41\x01\x03R\x04mode\x12\xa1\x01\n\nimage_urls\x18\n \x03(\tB\x81\x01\xe2\x41\x01\x01\xbaHI\x92\x01\x46\x10\n\"Br@\x18\xf4\x03\x32;^https://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[!-~]*)?$\x9a\xe7\x18-an https URL without user, and without spacesR\timageUrls\x12\x43\n\x0c\x61rchive_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0b\x61rchiveTime\x12*\n\npartner_id\x18\x0c \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\tpartnerIdB\x08\n\x06_titleB\t\n\x07_active\"\xec\x01\n\x0fStockAdjustment\x12#\n\radjustment_id\x18\x01 \x01(\tR\x0c\x61\x64justmentId\x12\x1d\n\nproduct_id\x18\x02 \x01(\tR\tproductId\x12\x14\n\x05\x64\x65lta\x18\x03 \x01(\x03R\x05\x64\x65lta\x12\x14\n\x05stock\x18\x04 \x01(\x03R\x05stock\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTimeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +51,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCT'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
   _globals['_PRODUCT'].fields_by_name['mode']._loaded_options = None
   _globals['_PRODUCT'].fields_by_name['mode']._serialized_options = b'\342A\001\003'
-  _globals['_PRODUCT']._serialized_start=193
-  _globals['_PRODUCT']._serialized_end=615
+  _globals['_PRODUCT'].fields_by_name['image_urls']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['image_urls']._serialized_options = b'\342A\001\001\272HI\222\001F\020\n\"Br@\030\364\0032;^https://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[!-~]*)?$\232\347\030-an https URL without user, and without spaces'
+  _globals['_PRODUCT'].fields_by_name['archive_time']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['archive_time']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCT'].fields_by_name['partner_id']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['partner_id']._serialized_options = b'\342A\001\003\272H\004r\002\030('
+  _globals['_PRODUCT']._serialized_start=219
+  _globals['_PRODUCT']._serialized_end=918
+  _globals['_STOCKADJUSTMENT']._serialized_start=921
+  _globals['_STOCKADJUSTMENT']._serialized_end=1157
 # @@protoc_insertion_point(module_scope)

@@ -3,19 +3,21 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from weft.api.v1 import mode_pb2 as _mode_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 10):
-    from typing import TypeAlias as _TypeAlias
+if sys.version_info >= (3, 11):
+    from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
-    from typing_extensions import TypeAlias as _TypeAlias
+    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -34,6 +36,9 @@ class Product(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
+    IMAGE_URLS_FIELD_NUMBER: _builtins.int
+    ARCHIVE_TIME_FIELD_NUMBER: _builtins.int
+    PARTNER_ID_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """Prefix `prd_`."""
     title: _builtins.str
@@ -48,6 +53,8 @@ class Product(_message.Message):
     """
     mode: _mode_pb2.Mode.ValueType
     """The mode of the client that added it. A product of TEST can be ordered in TEST only."""
+    partner_id: _builtins.str
+    """The partner whose product it is; empty for one of the platform."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Current price of one unit. Existing orders keep the price at which they were placed."""
@@ -59,6 +66,16 @@ class Product(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the product last changed, other than its stock."""
+
+    @_builtins.property
+    def image_urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Addresses of its images, the first one to show in lists. They are stored and never fetched."""
+
+    @_builtins.property
+    def archive_time(self) -> _timestamp_pb2.Timestamp:
+        """When the product was archived; absent until then. An archived product is not ordered any more, changes no more, and is
+        not in lists by default.
+        """
 
     def __init__(
         self,
@@ -72,10 +89,13 @@ class Product(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         mode: _mode_pb2.Mode.ValueType = ...,
+        image_urls: _abc.Iterable[_builtins.str] | None = ...,
+        archive_time: _timestamp_pb2.Timestamp | None = ...,
+        partner_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_title", b"_title", "active", b"active", "create_time", b"create_time", "price", b"price", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_title", b"_title", "active", b"active", "archive_time", b"archive_time", "create_time", b"create_time", "price", b"price", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_title", b"_title", "active", b"active", "create_time", b"create_time", "etag", b"etag", "mode", b"mode", "price", b"price", "product_id", b"product_id", "stock", b"stock", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_title", b"_title", "active", b"active", "archive_time", b"archive_time", "create_time", b"create_time", "etag", b"etag", "image_urls", b"image_urls", "mode", b"mode", "partner_id", b"partner_id", "price", b"price", "product_id", b"product_id", "stock", b"stock", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__active: _TypeAlias = _typing.Literal["active"]  # noqa: Y015
     _WhichOneofArgType__active: _TypeAlias = _typing.Literal["_active", b"_active"]  # noqa: Y015
@@ -87,3 +107,51 @@ class Product(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__title) -> _WhichOneofReturnType__title | None: ...
 
 Global___Product: _TypeAlias = Product  # noqa: Y015
+
+@_typing.final
+class StockAdjustment(_message.Message):
+    """A change of a product's stock by hand. What orders take and give back is in the orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADJUSTMENT_ID_FIELD_NUMBER: _builtins.int
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    DELTA_FIELD_NUMBER: _builtins.int
+    STOCK_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    adjustment_id: _builtins.str
+    """Prefix `adj_`."""
+    product_id: _builtins.str
+    """Prefix `prd_`."""
+    delta: _builtins.int
+    """Number of units added; negative for units removed."""
+    stock: _builtins.int
+    """Number of units in stock afterwards."""
+    reason: _builtins.str
+    """Why, in the words of whoever did it."""
+    actor: _builtins.str
+    """Who did it: a user's id, or a partner's client."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    def __init__(
+        self,
+        *,
+        adjustment_id: _builtins.str = ...,
+        product_id: _builtins.str = ...,
+        delta: _builtins.int = ...,
+        stock: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adjustment_id", b"adjustment_id", "create_time", b"create_time", "delta", b"delta", "product_id", b"product_id", "reason", b"reason", "stock", b"stock"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StockAdjustment: _TypeAlias = StockAdjustment  # noqa: Y015

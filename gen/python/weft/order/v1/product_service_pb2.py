@@ -32,7 +32,7 @@ from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
 from weft.order.v1 import product_pb2 as weft_dot_order_dot_v1_dot_product__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/product_service.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x16weft/api/v1/mode.proto\x1a\x18weft/api/v1/policy.proto\x1a\x19weft/order/v1/money.proto\x1a\x1bweft/order/v1/product.proto\"\x99\x01\n\x14\x43reateProductRequest\x12$\n\x05title\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x05title\x12\x36\n\x05price\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x05price\x12#\n\x05stock\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00R\x05stock\"`\n\x11GetProductRequest\x12K\n\nproduct_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tproductId\"\x95\x01\n\x13ListProductsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12/\n\x04mode\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\"r\n\x14ListProductsResponse\x12\x32\n\x08products\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.ProductR\x08products\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x91\x01\n\x14UpdateProductRequest\x12<\n\x07product\x18\x01 \x01(\x0b\x32\x16.weft.order.v1.ProductB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x07product\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"\x95\x01\n\x12\x41\x64justStockRequest\x12K\n\nproduct_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tproductId\x12\x32\n\x05\x64\x65lta\x18\x02 \x01(\x03\x42\x1c\xe2\x41\x01\x02\xbaH\x15\"\x13\x18\x80\x94\xeb\xdc\x03(\x80\xec\x94\xa3\xfc\xff\xff\xff\xff\x01\x38\x00R\x05\x64\x65lta2\x87\x06\n\x0eProductService\x12v\n\rCreateProduct\x12#.weft.order.v1.CreateProductRequest\x1a\x16.weft.order.v1.Product\"(\x8a\xe7\x18\r\n\x02\x04\x03\x10\n \x02\x30\x02@\xc9\x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/products:\x01*\x12\x86\x01\n\nGetProduct\x12 .weft.order.v1.GetProductRequest\x1a\x16.weft.order.v1.Product\">\x90\x02\x01\x8a\xe7\x18\x16\n\x01\x01J\x11PRODUCT_NOT_FOUND\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/products/{product_id}\x12w\n\x0cListProducts\x12\".weft.order.v1.ListProductsRequest\x1a#.weft.order.v1.ListProductsResponse\"\x1e\x90\x02\x01\x8a\xe7\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/products\x12\xb6\x01\n\rUpdateProduct\x12#.weft.order.v1.UpdateProductRequest\x1a\x16.weft.order.v1.Product\"h\x90\x02\x02\x8a\xe7\x18/\n\x02\x04\x03\x10\n\x1a\x12product.product_id \x02J\x11PRODUCT_NOT_FOUND\x82\xd3\xe4\x93\x02,2!/v1/products/{product.product_id}:\x07product\x12\xb5\x01\n\x0b\x41\x64justStock\x12!.weft.order.v1.AdjustStockRequest\x1a\x16.weft.order.v1.Product\"k\x8a\xe7\x18\x37\n\x02\x04\x03\x10\n\x1a\nproduct_id \x02\x30\x01J\x11PRODUCT_NOT_FOUNDJ\x0cOUT_OF_STOCK\x82\xd3\xe4\x93\x02*\"%/v1/products/{product_id}:adjustStock:\x01*\x1a\n\x8a\xe7\x18\x06 \x01*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/product_service.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x16weft/api/v1/mode.proto\x1a\x18weft/api/v1/policy.proto\x1a\x19weft/order/v1/money.proto\x1a\x1bweft/order/v1/product.proto\"\xb8\x02\n\x14\x43reateProductRequest\x12$\n\x05title\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x05title\x12\x36\n\x05price\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x05price\x12#\n\x05stock\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00R\x05stock\x12\x9c\x01\n\nimage_urls\x18\x04 \x03(\tB}\xbaHI\x92\x01\x46\x10\n\"Br@\x18\xf4\x03\x32;^https://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[!-~]*)?$\x9a\xe7\x18-an https URL without user, and without spacesR\timageUrls\"`\n\x11GetProductRequest\x12K\n\nproduct_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tproductId\"\xa4\x03\n\x13ListProductsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12/\n\x04mode\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12\x1d\n\x05query\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x05query\x12\x1b\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x00R\x06\x61\x63tive\x88\x01\x01\x12L\n\npartner_id\x18\x06 \x01(\tB-\xbaH*r(2&^$|^(prt_[0-7][0-9a-hjkmnp-tv-z]{25})$R\tpartnerId\x12S\n\x08\x63urrency\x18\x07 \x01(\tB7\xbaH\x11r\x0f\x32\r^$|^[A-Z]{3}$\x9a\xe7\x18\x1fthree capital letters, or emptyR\x08\x63urrency\x12#\n\rshow_archived\x18\x08 \x01(\x08R\x0cshowArchivedB\t\n\x07_active\"r\n\x14ListProductsResponse\x12\x32\n\x08products\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.ProductR\x08products\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x91\x01\n\x14UpdateProductRequest\x12<\n\x07product\x18\x01 \x01(\x0b\x32\x16.weft.order.v1.ProductB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x07product\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"\xbd\x01\n\x12\x41\x64justStockRequest\x12K\n\nproduct_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tproductId\x12\x32\n\x05\x64\x65lta\x18\x02 \x01(\x03\x42\x1c\xe2\x41\x01\x02\xbaH\x15\"\x13\x18\x80\x94\xeb\xdc\x03(\x80\xec\x94\xa3\xfc\xff\xff\xff\xff\x01\x38\x00R\x05\x64\x65lta\x12&\n\x06reason\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x06reason\"d\n\x15\x41rchiveProductRequest\x12K\n\nproduct_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tproductId\"\xb9\x01\n\x1bListStockAdjustmentsRequest\x12K\n\nproduct_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$R\tproductId\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\"\x88\x01\n\x1cListStockAdjustmentsResponse\x12@\n\x0b\x61\x64justments\x18\x01 \x03(\x0b\x32\x1e.weft.order.v1.StockAdjustmentR\x0b\x61\x64justments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa9\t\n\x0eProductService\x12v\n\rCreateProduct\x12#.weft.order.v1.CreateProductRequest\x1a\x16.weft.order.v1.Product\"(\x8a\xe7\x18\r\n\x02\x04\x03\x10\n \x02\x30\x02@\xc9\x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/products:\x01*\x12\x86\x01\n\nGetProduct\x12 .weft.order.v1.GetProductRequest\x1a\x16.weft.order.v1.Product\">\x90\x02\x01\x8a\xe7\x18\x16\n\x01\x01J\x11PRODUCT_NOT_FOUND\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/products/{product_id}\x12w\n\x0cListProducts\x12\".weft.order.v1.ListProductsRequest\x1a#.weft.order.v1.ListProductsResponse\"\x1e\x90\x02\x01\x8a\xe7\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/products\x12\xc8\x01\n\rUpdateProduct\x12#.weft.order.v1.UpdateProductRequest\x1a\x16.weft.order.v1.Product\"z\x90\x02\x02\x8a\xe7\x18\x41\n\x02\x04\x03\x10\n\x1a\x12product.product_id \x02J\x11PRODUCT_NOT_FOUNDJ\x10PRODUCT_ARCHIVED\x82\xd3\xe4\x93\x02,2!/v1/products/{product.product_id}:\x07product\x12\xbb\x01\n\x0e\x41rchiveProduct\x12$.weft.order.v1.ArchiveProductRequest\x1a\x16.weft.order.v1.Product\"k\x8a\xe7\x18;\n\x02\x04\x03\x10\n\x1a\nproduct_id \x02\x30\x02J\x11PRODUCT_NOT_FOUNDJ\x10PRODUCT_ARCHIVED\x82\xd3\xe4\x93\x02&\"!/v1/products/{product_id}:archive:\x01*\x12\xb5\x01\n\x0b\x41\x64justStock\x12!.weft.order.v1.AdjustStockRequest\x1a\x16.weft.order.v1.Product\"k\x8a\xe7\x18\x37\n\x02\x04\x03\x10\n\x1a\nproduct_id \x02\x30\x01J\x11PRODUCT_NOT_FOUNDJ\x0cOUT_OF_STOCK\x82\xd3\xe4\x93\x02*\"%/v1/products/{product_id}:adjustStock:\x01*\x12\xcf\x01\n\x14ListStockAdjustments\x12*.weft.order.v1.ListStockAdjustmentsRequest\x1a+.weft.order.v1.ListStockAdjustmentsResponse\"^\x90\x02\x01\x8a\xe7\x18%\n\x02\x04\x03\x10\n\x1a\nproduct_idJ\x11PRODUCT_NOT_FOUND\x82\xd3\xe4\x93\x02,\x12*/v1/products/{product_id}/stockAdjustments\x1a\n\x8a\xe7\x18\x06 \x01*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEPRODUCTREQUEST'].fields_by_name['price']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_CREATEPRODUCTREQUEST'].fields_by_name['stock']._loaded_options = None
   _globals['_CREATEPRODUCTREQUEST'].fields_by_name['stock']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\000'
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['image_urls']._loaded_options = None
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['image_urls']._serialized_options = b'\272HI\222\001F\020\n\"Br@\030\364\0032;^https://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[!-~]*)?$\232\347\030-an https URL without user, and without spaces'
   _globals['_GETPRODUCTREQUEST'].fields_by_name['product_id']._loaded_options = None
   _globals['_GETPRODUCTREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\002\272H%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -53,12 +55,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_LISTPRODUCTSREQUEST'].fields_by_name['mode']._loaded_options = None
   _globals['_LISTPRODUCTSREQUEST'].fields_by_name['mode']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['query']._loaded_options = None
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['query']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['partner_id']._loaded_options = None
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['partner_id']._serialized_options = b'\272H*r(2&^$|^(prt_[0-7][0-9a-hjkmnp-tv-z]{25})$'
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['currency']._loaded_options = None
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['currency']._serialized_options = b'\272H\021r\0172\r^$|^[A-Z]{3}$\232\347\030\037three capital letters, or empty'
   _globals['_UPDATEPRODUCTREQUEST'].fields_by_name['product']._loaded_options = None
   _globals['_UPDATEPRODUCTREQUEST'].fields_by_name['product']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_ADJUSTSTOCKREQUEST'].fields_by_name['product_id']._loaded_options = None
   _globals['_ADJUSTSTOCKREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\002\272H%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_ADJUSTSTOCKREQUEST'].fields_by_name['delta']._loaded_options = None
   _globals['_ADJUSTSTOCKREQUEST'].fields_by_name['delta']._serialized_options = b'\342A\001\002\272H\025\"\023\030\200\224\353\334\003(\200\354\224\243\374\377\377\377\377\0018\000'
+  _globals['_ADJUSTSTOCKREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_ADJUSTSTOCKREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\310\001'
+  _globals['_ARCHIVEPRODUCTREQUEST'].fields_by_name['product_id']._loaded_options = None
+  _globals['_ARCHIVEPRODUCTREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\002\272H%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$'
+  _globals['_LISTSTOCKADJUSTMENTSREQUEST'].fields_by_name['product_id']._loaded_options = None
+  _globals['_LISTSTOCKADJUSTMENTSREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\002\272H%r#2!^prd_[0-7][0-9a-hjkmnp-tv-z]{25}$'
+  _globals['_LISTSTOCKADJUSTMENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTSTOCKADJUSTMENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTSTOCKADJUSTMENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTSTOCKADJUSTMENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_PRODUCTSERVICE']._loaded_options = None
   _globals['_PRODUCTSERVICE']._serialized_options = b'\212\347\030\006 \001*\002\010\005'
   _globals['_PRODUCTSERVICE'].methods_by_name['CreateProduct']._loaded_options = None
@@ -68,21 +86,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCTSERVICE'].methods_by_name['ListProducts']._loaded_options = None
   _globals['_PRODUCTSERVICE'].methods_by_name['ListProducts']._serialized_options = b'\220\002\001\212\347\030\003\n\001\001\202\323\344\223\002\016\022\014/v1/products'
   _globals['_PRODUCTSERVICE'].methods_by_name['UpdateProduct']._loaded_options = None
-  _globals['_PRODUCTSERVICE'].methods_by_name['UpdateProduct']._serialized_options = b'\220\002\002\212\347\030/\n\002\004\003\020\n\032\022product.product_id \002J\021PRODUCT_NOT_FOUND\202\323\344\223\002,2!/v1/products/{product.product_id}:\007product'
+  _globals['_PRODUCTSERVICE'].methods_by_name['UpdateProduct']._serialized_options = b'\220\002\002\212\347\030A\n\002\004\003\020\n\032\022product.product_id \002J\021PRODUCT_NOT_FOUNDJ\020PRODUCT_ARCHIVED\202\323\344\223\002,2!/v1/products/{product.product_id}:\007product'
+  _globals['_PRODUCTSERVICE'].methods_by_name['ArchiveProduct']._loaded_options = None
+  _globals['_PRODUCTSERVICE'].methods_by_name['ArchiveProduct']._serialized_options = b'\212\347\030;\n\002\004\003\020\n\032\nproduct_id \0020\002J\021PRODUCT_NOT_FOUNDJ\020PRODUCT_ARCHIVED\202\323\344\223\002&\"!/v1/products/{product_id}:archive:\001*'
   _globals['_PRODUCTSERVICE'].methods_by_name['AdjustStock']._loaded_options = None
   _globals['_PRODUCTSERVICE'].methods_by_name['AdjustStock']._serialized_options = b'\212\347\0307\n\002\004\003\020\n\032\nproduct_id \0020\001J\021PRODUCT_NOT_FOUNDJ\014OUT_OF_STOCK\202\323\344\223\002*\"%/v1/products/{product_id}:adjustStock:\001*'
+  _globals['_PRODUCTSERVICE'].methods_by_name['ListStockAdjustments']._loaded_options = None
+  _globals['_PRODUCTSERVICE'].methods_by_name['ListStockAdjustments']._serialized_options = b'\220\002\001\212\347\030%\n\002\004\003\020\n\032\nproduct_idJ\021PRODUCT_NOT_FOUND\202\323\344\223\002,\022*/v1/products/{product_id}/stockAdjustments'
   _globals['_CREATEPRODUCTREQUEST']._serialized_start=287
-  _globals['_CREATEPRODUCTREQUEST']._serialized_end=440
-  _globals['_GETPRODUCTREQUEST']._serialized_start=442
-  _globals['_GETPRODUCTREQUEST']._serialized_end=538
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=541
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=690
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=692
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=806
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=809
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=954
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=957
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=1106
-  _globals['_PRODUCTSERVICE']._serialized_start=1109
-  _globals['_PRODUCTSERVICE']._serialized_end=1884
+  _globals['_CREATEPRODUCTREQUEST']._serialized_end=599
+  _globals['_GETPRODUCTREQUEST']._serialized_start=601
+  _globals['_GETPRODUCTREQUEST']._serialized_end=697
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=700
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=1120
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=1122
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=1236
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=1239
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=1384
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=1387
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=1576
+  _globals['_ARCHIVEPRODUCTREQUEST']._serialized_start=1578
+  _globals['_ARCHIVEPRODUCTREQUEST']._serialized_end=1678
+  _globals['_LISTSTOCKADJUSTMENTSREQUEST']._serialized_start=1681
+  _globals['_LISTSTOCKADJUSTMENTSREQUEST']._serialized_end=1866
+  _globals['_LISTSTOCKADJUSTMENTSRESPONSE']._serialized_start=1869
+  _globals['_LISTSTOCKADJUSTMENTSRESPONSE']._serialized_end=2005
+  _globals['_PRODUCTSERVICE']._serialized_start=2008
+  _globals['_PRODUCTSERVICE']._serialized_end=3201
 # @@protoc_insertion_point(module_scope)

@@ -56,10 +56,20 @@ class ProductServiceStub:
                 request_serializer=weft_dot_order_dot_v1_dot_product__service__pb2.UpdateProductRequest.SerializeToString,
                 response_deserializer=weft_dot_order_dot_v1_dot_product__pb2.Product.FromString,
                 _registered_method=True)
+        self.ArchiveProduct = channel.unary_unary(
+                '/weft.order.v1.ProductService/ArchiveProduct',
+                request_serializer=weft_dot_order_dot_v1_dot_product__service__pb2.ArchiveProductRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_product__pb2.Product.FromString,
+                _registered_method=True)
         self.AdjustStock = channel.unary_unary(
                 '/weft.order.v1.ProductService/AdjustStock',
                 request_serializer=weft_dot_order_dot_v1_dot_product__service__pb2.AdjustStockRequest.SerializeToString,
                 response_deserializer=weft_dot_order_dot_v1_dot_product__pb2.Product.FromString,
+                _registered_method=True)
+        self.ListStockAdjustments = channel.unary_unary(
+                '/weft.order.v1.ProductService/ListStockAdjustments',
+                request_serializer=weft_dot_order_dot_v1_dot_product__service__pb2.ListStockAdjustmentsRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_product__service__pb2.ListStockAdjustmentsResponse.FromString,
                 _registered_method=True)
 
 
@@ -82,14 +92,22 @@ class ProductServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListProducts(self, request, context):
-        """Lists products, newest first.
+        """Lists products, newest first. Those that are archived only if asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProduct(self, request, context):
-        """Updates title, price or whether the product can be ordered. Existing orders keep their price.
+        """Updates title, price, images or whether the product can be ordered. Existing orders keep their title and price.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ArchiveProduct(self, request, context):
+        """Archives a product for good: it is not ordered any more. Its orders keep what they have of it, and returned units still
+        go back into its stock.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +115,13 @@ class ProductServiceServicer:
 
     def AdjustStock(self, request, context):
         """Increases or decreases the stock, which never falls below zero.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStockAdjustments(self, request, context):
+        """Lists the adjustments of a product's stock, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,10 +150,20 @@ def add_ProductServiceServicer_to_server(servicer, server):
                     request_deserializer=weft_dot_order_dot_v1_dot_product__service__pb2.UpdateProductRequest.FromString,
                     response_serializer=weft_dot_order_dot_v1_dot_product__pb2.Product.SerializeToString,
             ),
+            'ArchiveProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.ArchiveProduct,
+                    request_deserializer=weft_dot_order_dot_v1_dot_product__service__pb2.ArchiveProductRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_product__pb2.Product.SerializeToString,
+            ),
             'AdjustStock': grpc.unary_unary_rpc_method_handler(
                     servicer.AdjustStock,
                     request_deserializer=weft_dot_order_dot_v1_dot_product__service__pb2.AdjustStockRequest.FromString,
                     response_serializer=weft_dot_order_dot_v1_dot_product__pb2.Product.SerializeToString,
+            ),
+            'ListStockAdjustments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStockAdjustments,
+                    request_deserializer=weft_dot_order_dot_v1_dot_product__service__pb2.ListStockAdjustmentsRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_product__service__pb2.ListStockAdjustmentsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -251,6 +286,33 @@ class ProductService:
             _registered_method=True)
 
     @staticmethod
+    def ArchiveProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.ProductService/ArchiveProduct',
+            weft_dot_order_dot_v1_dot_product__service__pb2.ArchiveProductRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_product__pb2.Product.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AdjustStock(request,
             target,
             options=(),
@@ -267,6 +329,33 @@ class ProductService:
             '/weft.order.v1.ProductService/AdjustStock',
             weft_dot_order_dot_v1_dot_product__service__pb2.AdjustStockRequest.SerializeToString,
             weft_dot_order_dot_v1_dot_product__pb2.Product.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStockAdjustments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.ProductService/ListStockAdjustments',
+            weft_dot_order_dot_v1_dot_product__service__pb2.ListStockAdjustmentsRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_product__service__pb2.ListStockAdjustmentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

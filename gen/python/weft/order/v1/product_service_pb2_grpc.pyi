@@ -22,11 +22,17 @@ class ProductServiceStub:
     GetProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.GetProductRequest, _product_pb2.Product]
     """Returns one product."""
     ListProducts: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ListProductsRequest, _product_service_pb2.ListProductsResponse]
-    """Lists products, newest first."""
+    """Lists products, newest first. Those that are archived only if asked for."""
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_pb2.Product]
-    """Updates title, price or whether the product can be ordered. Existing orders keep their price."""
+    """Updates title, price, images or whether the product can be ordered. Existing orders keep their title and price."""
+    ArchiveProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ArchiveProductRequest, _product_pb2.Product]
+    """Archives a product for good: it is not ordered any more. Its orders keep what they have of it, and returned units still
+    go back into its stock.
+    """
     AdjustStock: _aio.UnaryUnaryMultiCallable[_product_service_pb2.AdjustStockRequest, _product_pb2.Product]
     """Increases or decreases the stock, which never falls below zero."""
+    ListStockAdjustments: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ListStockAdjustmentsRequest, _product_service_pb2.ListStockAdjustmentsResponse]
+    """Lists the adjustments of a product's stock, newest first."""
 
 class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages the catalogue."""
@@ -53,7 +59,7 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.ListProductsRequest,
         context: _aio.ServicerContext[_product_service_pb2.ListProductsRequest, _abc.Awaitable[_product_service_pb2.ListProductsResponse]],
     ) -> _abc.Awaitable[_product_service_pb2.ListProductsResponse]:
-        """Lists products, newest first."""
+        """Lists products, newest first. Those that are archived only if asked for."""
 
     @_abc_1.abstractmethod
     def UpdateProduct(
@@ -61,7 +67,17 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.UpdateProductRequest,
         context: _aio.ServicerContext[_product_service_pb2.UpdateProductRequest, _abc.Awaitable[_product_pb2.Product]],
     ) -> _abc.Awaitable[_product_pb2.Product]:
-        """Updates title, price or whether the product can be ordered. Existing orders keep their price."""
+        """Updates title, price, images or whether the product can be ordered. Existing orders keep their title and price."""
+
+    @_abc_1.abstractmethod
+    def ArchiveProduct(
+        self,
+        request: _product_service_pb2.ArchiveProductRequest,
+        context: _aio.ServicerContext[_product_service_pb2.ArchiveProductRequest, _abc.Awaitable[_product_pb2.Product]],
+    ) -> _abc.Awaitable[_product_pb2.Product]:
+        """Archives a product for good: it is not ordered any more. Its orders keep what they have of it, and returned units still
+        go back into its stock.
+        """
 
     @_abc_1.abstractmethod
     def AdjustStock(
@@ -70,5 +86,13 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_product_service_pb2.AdjustStockRequest, _abc.Awaitable[_product_pb2.Product]],
     ) -> _abc.Awaitable[_product_pb2.Product]:
         """Increases or decreases the stock, which never falls below zero."""
+
+    @_abc_1.abstractmethod
+    def ListStockAdjustments(
+        self,
+        request: _product_service_pb2.ListStockAdjustmentsRequest,
+        context: _aio.ServicerContext[_product_service_pb2.ListStockAdjustmentsRequest, _abc.Awaitable[_product_service_pb2.ListStockAdjustmentsResponse]],
+    ) -> _abc.Awaitable[_product_service_pb2.ListStockAdjustmentsResponse]:
+        """Lists the adjustments of a product's stock, newest first."""
 
 def add_ProductServiceServicer_to_server(servicer: ProductServiceServicer, server: _aio.Server) -> None: ...

@@ -551,7 +551,9 @@ class AsyncProducts:
         self._get_product = parts.AsyncUnary(connection, methods.PRODUCT_SERVICE_GET_PRODUCT, auth)
         self._list_products = parts.AsyncUnary(connection, methods.PRODUCT_SERVICE_LIST_PRODUCTS, auth)
         self._update_product = parts.AsyncUnary(connection, methods.PRODUCT_SERVICE_UPDATE_PRODUCT, auth)
+        self._archive_product = parts.AsyncUnary(connection, methods.PRODUCT_SERVICE_ARCHIVE_PRODUCT, auth)
         self._adjust_stock = parts.AsyncUnary(connection, methods.PRODUCT_SERVICE_ADJUST_STOCK, auth)
+        self._list_stock_adjustments = parts.AsyncUnary(connection, methods.PRODUCT_SERVICE_LIST_STOCK_ADJUSTMENTS, auth)
 
     async def create_product(
         self,
@@ -559,6 +561,7 @@ class AsyncProducts:
         title: str,
         price: types.MoneyDict | order_money_pb2.Money,
         stock: int | None = None,
+        image_urls: Sequence[str] | None = None,
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> order_product_pb2.Product:
@@ -568,6 +571,7 @@ class AsyncProducts:
             title: Display name.
             price: Price of one unit.
             stock: Number of units in stock.
+            image_urls: Addresses of its images, the first one to show in lists.
             timeout: Seconds that the whole call may take; 5 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
         """
@@ -575,6 +579,7 @@ class AsyncProducts:
             title=title,
             price=arguments.plain(price),
             stock=arguments.plain(stock),
+            image_urls=arguments.plain(image_urls),
         )
         return await self._create_product(request, timeout, idempotency_key)
 
@@ -604,20 +609,35 @@ class AsyncProducts:
         page_size: int | None = None,
         page_token: str | None = None,
         mode: types.ModeName | api_mode_pb2.Mode.ValueType | None = None,
+        query: str | None = None,
+        active: bool | None = None,
+        partner_id: str | None = None,
+        currency: str | None = None,
+        show_archived: bool | None = None,
         timeout: float | None = None,
     ) -> parts.AsyncPages[order_product_pb2.Product, order_product_service_pb2.ListProductsResponse]:
-        """Lists products, newest first.
+        """Lists products, newest first. Those that are archived only if asked for.
 
         Args:
             page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
             page_token: Page token from a previous response.
             mode: Products of this mode; LIVE by default.
+            query: Only products whose title has every word of this text, or words that begin with them; whatever their case.
+            active: Only products that can be ordered, or only those that cannot.
+            partner_id: Only products of this partner.
+            currency: Only products whose price is in this currency, as in ISO 4217.
+            show_archived: Whether archived products are listed, too.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = order_product_service_pb2.ListProductsRequest(
             page_size=arguments.plain(page_size),
             page_token=arguments.plain(page_token),
             mode=arguments.enum('MODE_', mode),
+            query=arguments.plain(query),
+            active=arguments.plain(active),
+            partner_id=arguments.plain(partner_id),
+            currency=arguments.plain(currency),
+            show_archived=arguments.plain(show_archived),
         )
         return parts.AsyncPages(self._list_products, request, 'products', timeout)
 
@@ -628,15 +648,16 @@ class AsyncProducts:
         update_mask: Sequence[str] | protobuf_field_mask_pb2.FieldMask | None = None,
         timeout: float | None = None,
     ) -> order_product_pb2.Product:
-        """Updates title, price or whether the product can be ordered. Existing orders keep their price.
+        """Updates title, price, images or whether the product can be ordered. Existing orders keep their title and price.
 
         Args:
             product: The product with its new values.
-            update_mask: The fields to update: `title`, `price`, `active`, or `*` for all of them. Defaults to the fields present in `product`.
+            update_mask: The fields to update: `title`, `price`, `active`, `image_urls`, or `*` for all of them. Defaults to the fields present in `product`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
             ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
+            ProductArchived: The product is archived. Metadata: `product_id`.
         """
         request = order_product_service_pb2.UpdateProductRequest(
             product=arguments.message(order_product_pb2.Product.DESCRIPTOR, product),
@@ -644,11 +665,36 @@ class AsyncProducts:
         )
         return await self._update_product(request, timeout)
 
+    async def archive_product(
+        self,
+        *,
+        product_id: str,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_product_pb2.Product:
+        """Archives a product for good: it is not ordered any more. Its orders keep what they have of it, and returned units still
+        go back into its stock.
+
+        Args:
+            product_id: Prefix `prd_`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
+            ProductArchived: The product is archived. Metadata: `product_id`.
+        """
+        request = order_product_service_pb2.ArchiveProductRequest(
+            product_id=product_id,
+        )
+        return await self._archive_product(request, timeout, idempotency_key)
+
     async def adjust_stock(
         self,
         *,
         product_id: str,
         delta: int,
+        reason: str,
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> order_product_pb2.Product:
@@ -657,6 +703,7 @@ class AsyncProducts:
         Args:
             product_id: Prefix `prd_`.
             delta: Number of units to add; negative to remove.
+            reason: Why: `delivery of May`, `broken in the warehouse`. It is kept with the adjustment.
             timeout: Seconds that the whole call may take; 5 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
@@ -667,5 +714,32 @@ class AsyncProducts:
         request = order_product_service_pb2.AdjustStockRequest(
             product_id=product_id,
             delta=delta,
+            reason=reason,
         )
         return await self._adjust_stock(request, timeout, idempotency_key)
+
+    def list_stock_adjustments(
+        self,
+        *,
+        product_id: str,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.AsyncPages[order_product_pb2.StockAdjustment, order_product_service_pb2.ListStockAdjustmentsResponse]:
+        """Lists the adjustments of a product's stock, newest first.
+
+        Args:
+            product_id: Prefix `prd_`.
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
+        """
+        request = order_product_service_pb2.ListStockAdjustmentsRequest(
+            product_id=product_id,
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+        )
+        return parts.AsyncPages(self._list_stock_adjustments, request, 'adjustments', timeout)

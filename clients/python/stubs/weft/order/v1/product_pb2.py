@@ -27,7 +27,7 @@ from weft.api.v1 import mode_pb2 as weft_dot_api_dot_v1_dot_mode__pb2
 from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweft/order/v1/product.proto\x12\rweft.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x19weft/order/v1/money.proto\"\xec\x02\n\x07Product\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x19\n\x05title\x18\x02 \x01(\tH\x00R\x05title\x88\x01\x01\x12*\n\x05price\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x14\n\x05stock\x18\x04 \x01(\x03R\x05stock\x12\x1b\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x01R\x06\x61\x63tive\x88\x01\x01\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x08 \x01(\tR\x04\x65tag\x12%\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04modeB\x08\n\x06_titleB\t\n\x07_activeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweft/order/v1/product.proto\x12\rweft.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/api/v1/mode.proto\x1a\x19weft/order/v1/money.proto\"\xe9\x03\n\x07Product\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x19\n\x05title\x18\x02 \x01(\tH\x00R\x05title\x88\x01\x01\x12*\n\x05price\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x14\n\x05stock\x18\x04 \x01(\x03R\x05stock\x12\x1b\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x01R\x06\x61\x63tive\x88\x01\x01\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x08 \x01(\tR\x04\x65tag\x12%\n\x04mode\x18\t \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode\x12\x1d\n\nimage_urls\x18\n \x03(\tR\timageUrls\x12=\n\x0c\x61rchive_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x61rchiveTime\x12\x1d\n\npartner_id\x18\x0c \x01(\tR\tpartnerIdB\x08\n\x06_titleB\t\n\x07_active\"\xec\x01\n\x0fStockAdjustment\x12#\n\radjustment_id\x18\x01 \x01(\tR\x0c\x61\x64justmentId\x12\x1d\n\nproduct_id\x18\x02 \x01(\tR\tproductId\x12\x14\n\x05\x64\x65lta\x18\x03 \x01(\x03R\x05\x64\x65lta\x12\x14\n\x05stock\x18\x04 \x01(\x03R\x05stock\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTimeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.order.v1.product_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PRODUCT']._serialized_start=131
-  _globals['_PRODUCT']._serialized_end=495
+  _globals['_PRODUCT']._serialized_end=620
+  _globals['_STOCKADJUSTMENT']._serialized_start=623
+  _globals['_STOCKADJUSTMENT']._serialized_end=859
 # @@protoc_insertion_point(module_scope)

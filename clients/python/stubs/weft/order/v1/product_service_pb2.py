@@ -28,7 +28,7 @@ from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
 from weft.order.v1 import product_pb2 as weft_dot_order_dot_v1_dot_product__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/product_service.proto\x12\rweft.order.v1\x1a google/protobuf/field_mask.proto\x1a\x16weft/api/v1/mode.proto\x1a\x19weft/order/v1/money.proto\x1a\x1bweft/order/v1/product.proto\"n\n\x14\x43reateProductRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12*\n\x05price\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x14\n\x05stock\x18\x03 \x01(\x03R\x05stock\"2\n\x11GetProductRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\"x\n\x13ListProductsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12%\n\x04mode\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode\"r\n\x14ListProductsResponse\x12\x32\n\x08products\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.ProductR\x08products\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x85\x01\n\x14UpdateProductRequest\x12\x30\n\x07product\x18\x01 \x01(\x0b\x32\x16.weft.order.v1.ProductR\x07product\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"I\n\x12\x41\x64justStockRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x14\n\x05\x64\x65lta\x18\x02 \x01(\x03R\x05\x64\x65lta2\xa6\x03\n\x0eProductService\x12L\n\rCreateProduct\x12#.weft.order.v1.CreateProductRequest\x1a\x16.weft.order.v1.Product\x12K\n\nGetProduct\x12 .weft.order.v1.GetProductRequest\x1a\x16.weft.order.v1.Product\"\x03\x90\x02\x01\x12\\\n\x0cListProducts\x12\".weft.order.v1.ListProductsRequest\x1a#.weft.order.v1.ListProductsResponse\"\x03\x90\x02\x01\x12Q\n\rUpdateProduct\x12#.weft.order.v1.UpdateProductRequest\x1a\x16.weft.order.v1.Product\"\x03\x90\x02\x02\x12H\n\x0b\x41\x64justStock\x12!.weft.order.v1.AdjustStockRequest\x1a\x16.weft.order.v1.Productb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/order/v1/product_service.proto\x12\rweft.order.v1\x1a google/protobuf/field_mask.proto\x1a\x16weft/api/v1/mode.proto\x1a\x19weft/order/v1/money.proto\x1a\x1bweft/order/v1/product.proto\"\x8d\x01\n\x14\x43reateProductRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12*\n\x05price\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05price\x12\x14\n\x05stock\x18\x03 \x01(\x03R\x05stock\x12\x1d\n\nimage_urls\x18\x04 \x03(\tR\timageUrls\"2\n\x11GetProductRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\"\x96\x02\n\x13ListProductsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12%\n\x04mode\x18\x03 \x01(\x0e\x32\x11.weft.api.v1.ModeR\x04mode\x12\x14\n\x05query\x18\x04 \x01(\tR\x05query\x12\x1b\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x00R\x06\x61\x63tive\x88\x01\x01\x12\x1d\n\npartner_id\x18\x06 \x01(\tR\tpartnerId\x12\x1a\n\x08\x63urrency\x18\x07 \x01(\tR\x08\x63urrency\x12#\n\rshow_archived\x18\x08 \x01(\x08R\x0cshowArchivedB\t\n\x07_active\"r\n\x14ListProductsResponse\x12\x32\n\x08products\x18\x01 \x03(\x0b\x32\x16.weft.order.v1.ProductR\x08products\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x85\x01\n\x14UpdateProductRequest\x12\x30\n\x07product\x18\x01 \x01(\x0b\x32\x16.weft.order.v1.ProductR\x07product\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"a\n\x12\x41\x64justStockRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x14\n\x05\x64\x65lta\x18\x02 \x01(\x03R\x05\x64\x65lta\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"6\n\x15\x41rchiveProductRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\"x\n\x1bListStockAdjustmentsRequest\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x88\x01\n\x1cListStockAdjustmentsResponse\x12@\n\x0b\x61\x64justments\x18\x01 \x03(\x0b\x32\x1e.weft.order.v1.StockAdjustmentR\x0b\x61\x64justments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xec\x04\n\x0eProductService\x12L\n\rCreateProduct\x12#.weft.order.v1.CreateProductRequest\x1a\x16.weft.order.v1.Product\x12K\n\nGetProduct\x12 .weft.order.v1.GetProductRequest\x1a\x16.weft.order.v1.Product\"\x03\x90\x02\x01\x12\\\n\x0cListProducts\x12\".weft.order.v1.ListProductsRequest\x1a#.weft.order.v1.ListProductsResponse\"\x03\x90\x02\x01\x12Q\n\rUpdateProduct\x12#.weft.order.v1.UpdateProductRequest\x1a\x16.weft.order.v1.Product\"\x03\x90\x02\x02\x12N\n\x0e\x41rchiveProduct\x12$.weft.order.v1.ArchiveProductRequest\x1a\x16.weft.order.v1.Product\x12H\n\x0b\x41\x64justStock\x12!.weft.order.v1.AdjustStockRequest\x1a\x16.weft.order.v1.Product\x12t\n\x14ListStockAdjustments\x12*.weft.order.v1.ListStockAdjustmentsRequest\x1a+.weft.order.v1.ListStockAdjustmentsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,18 +41,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCTSERVICE'].methods_by_name['ListProducts']._serialized_options = b'\220\002\001'
   _globals['_PRODUCTSERVICE'].methods_by_name['UpdateProduct']._loaded_options = None
   _globals['_PRODUCTSERVICE'].methods_by_name['UpdateProduct']._serialized_options = b'\220\002\002'
-  _globals['_CREATEPRODUCTREQUEST']._serialized_start=168
-  _globals['_CREATEPRODUCTREQUEST']._serialized_end=278
-  _globals['_GETPRODUCTREQUEST']._serialized_start=280
-  _globals['_GETPRODUCTREQUEST']._serialized_end=330
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=332
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=452
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=454
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=568
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=571
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=704
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=706
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=779
-  _globals['_PRODUCTSERVICE']._serialized_start=782
-  _globals['_PRODUCTSERVICE']._serialized_end=1204
+  _globals['_PRODUCTSERVICE'].methods_by_name['ListStockAdjustments']._loaded_options = None
+  _globals['_PRODUCTSERVICE'].methods_by_name['ListStockAdjustments']._serialized_options = b'\220\002\001'
+  _globals['_CREATEPRODUCTREQUEST']._serialized_start=169
+  _globals['_CREATEPRODUCTREQUEST']._serialized_end=310
+  _globals['_GETPRODUCTREQUEST']._serialized_start=312
+  _globals['_GETPRODUCTREQUEST']._serialized_end=362
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=365
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=643
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=645
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=759
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=762
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=895
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=897
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=994
+  _globals['_ARCHIVEPRODUCTREQUEST']._serialized_start=996
+  _globals['_ARCHIVEPRODUCTREQUEST']._serialized_end=1050
+  _globals['_LISTSTOCKADJUSTMENTSREQUEST']._serialized_start=1052
+  _globals['_LISTSTOCKADJUSTMENTSREQUEST']._serialized_end=1172
+  _globals['_LISTSTOCKADJUSTMENTSRESPONSE']._serialized_start=1175
+  _globals['_LISTSTOCKADJUSTMENTSRESPONSE']._serialized_end=1311
+  _globals['_PRODUCTSERVICE']._serialized_start=1314
+  _globals['_PRODUCTSERVICE']._serialized_end=1934
 # @@protoc_insertion_point(module_scope)
