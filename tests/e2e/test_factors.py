@@ -37,8 +37,11 @@ def test_a_page_adds_a_passkey_and_signs_in_with_it(scenario: Scenario) -> None:
 
     begun = scenario.call("POST", "/v1/auth:beginPasskeySignIn", {}).json()
     credential = as_browser(device.get(options(begun)))
-    pair = scenario.call("POST", "/v1/auth:finishPasskeySignIn", {"credential": credential}).json()
-    assert pair["userId"] == account.user_id
+    presented = {"credential": credential, "keepInCookie": True}
+    signed_in = scenario.call("POST", "/v1/auth:finishPasskeySignIn", presented)
+    pair = signed_in.json()
+    assert (pair["userId"], pair["refreshToken"]) == (account.user_id, "")
+    assert signed_in.headers["set-cookie"].startswith("weft-refresh=wrt_")
     repeated = scenario.call("POST", "/v1/auth:finishPasskeySignIn", {"credential": credential}, expect=401).json()
     assert repeated["details"][0]["reason"] == "PASSKEY_INVALID"
     malformed = scenario.call("POST", "/v1/auth:finishPasskeySignIn", {"credential": {"id": 7}}, expect=400)

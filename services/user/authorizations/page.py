@@ -43,8 +43,9 @@ def consent(client_name: str, scopes: Collection[str], redirect_uri: str, reques
         f"<p>wants to act for you, and sends you back to <b>{escape(parts.netloc or parts.scheme)}</b>.</p>"
         '<form id="sign-in"><label>E-mail address<input name="email" type="email" autocomplete="username" required></label>'
         '<label>Password<input name="password" type="password" autocomplete="current-password" required></label>'
-        '<label id="second" hidden>Code of your authenticator app<input name="code" inputmode="numeric" '
-        'autocomplete="one-time-code"></label><button>Sign in</button></form>'
+        '<label id="second" hidden>Code of your authenticator app, or a recovery code<input name="code" '
+        'autocomplete="one-time-code" autocapitalize="none" spellcheck="false"></label><button>Sign in</button>'
+        '<button id="passkey" type="button" hidden>Sign in with a passkey</button></form>'
         f'<section id="decision" hidden><p>It will be able to:</p><ul>{wanted}</ul>'
         '<button id="approve">Allow</button><button id="deny">Refuse</button></section>'
         '<p id="message" role="alert"></p><noscript>This page needs JavaScript.</noscript>',

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -225,6 +226,25 @@ async def test_the_page_shows_who_asks_and_holds_no_markup_of_theirs(app: App) -
         "redirect_uri": CALLBACK,
         "scope": "offline_access orders.read users.read",
     }
+
+
+async def test_the_script_finds_its_parts_in_the_page_and_calls_what_there_is(app: App) -> None:
+    whole = (await app.show("text/html")).body
+    markup, _, script = whole.partition("<script>")
+    for found in re.findall(r'at\("([a-z-]+)"\)', script):
+        assert f'id="{found}"' in markup, found
+    routes = {method.route.path: method for method in app.world.app.contract.methods if method.route}
+    calls = re.findall(r'post\("([^"]+)"', script)
+    assert sorted(calls) == [
+        "/oauth2/authorize",
+        "/v1/auth:beginPasskeySignIn",
+        "/v1/auth:finishPasskeySignIn",
+        "/v1/auth:signIn",
+        "/v1/auth:signOut",
+    ]
+    assert set(calls) <= routes.keys()
+    answers = {reason.name for path in calls for reason in routes[path].errors}
+    assert set(re.findall(r"\b([A-Z]+_[A-Z_]+): \"", script)) <= answers
 
 
 async def test_consent_is_asked_once_and_again_for_more(app: App) -> None:
