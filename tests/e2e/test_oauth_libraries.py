@@ -8,8 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 import requests
+from authlib.integrations.base_client.sync_app import BaseApp, OAuth2Mixin
+from authlib.integrations.base_client.sync_openid import OpenIDMixin
 from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from joserfc.errors import InvalidClaimError
 from joserfc.jwk import RSAKey
 from oauthlib.oauth2 import BackendApplicationClient
 from requests_oauthlib import OAuth2Session
@@ -124,6 +127,42 @@ def test_a_relying_party_of_authlib_signs_a_person_in(
     )
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
     assert refused.headers["cache-control"] == "no-store"
+
+
+class Framework:
+    """What Authlib's client asks of a web framework, of which there is none."""
+
+    name = "weft"
+
+
+class RelyingParty(OAuth2Mixin, OpenIDMixin, BaseApp):
+    """Authlib's OpenID Connect client, as in its integrations with web frameworks."""
+
+    client_cls = AuthlibSession
+
+
+def test_authlibs_own_openid_client_verifies_the_id_token(scenario: Scenario, customer: Account) -> None:
+    client = new_client(scenario, redirectUris=[CALLBACK])
+    discovery = f"{scenario.mesh['edge']}/.well-known/openid-configuration"
+    kwargs = {"scope": "openid email", "code_challenge_method": "S256"}
+    party = RelyingParty(
+        Framework(),
+        name="weft",
+        client_id=client["clientId"],
+        client_secret=client["secret"],
+        server_metadata_url=discovery,
+        client_kwargs=kwargs,
+    )
+    asked = party.create_authorization_url(CALLBACK)
+    answer = parse_qs(urlsplit(allow(asked["url"], customer)).query)
+    assert answer["state"] == [asked["state"]]
+    token = party.fetch_access_token(
+        code=answer["code"][0], redirect_uri=CALLBACK, code_verifier=asked["code_verifier"]
+    )
+    assert party.parse_id_token(token, nonce=asked["nonce"])["sub"] == customer.user_id
+    with pytest.raises(InvalidClaimError, match="nonce"):
+        party.parse_id_token(token, nonce="of another sign-in")
+    assert party.userinfo(token=token)["email"] == customer.email
 
 
 def test_a_native_app_of_requests_oauthlib_uses_pkce(

@@ -13,7 +13,8 @@ from weft.user.v1.auth_service_pb2 import ResendVerificationRequest, SignInReque
 from weft.user.v1.password_pb2 import RequestPasswordResetRequest, ResetPasswordRequest
 
 from services.user.__main__ import build
-from tests.harness import Harness, refusal
+from tests.harness import Harness, refusal, refused
+from tests.user.passkeys.authenticator import challenged, changed, present, register
 from tests.user.world import PASSWORD, Metadata, World
 
 ROUNDS = 300
@@ -59,12 +60,38 @@ async def test_answers_and_times_of_known_and_unknown_addresses_are_alike(harnes
         for number in range(ROUNDS):
             taken.append(await ask(known[number % len(known)]))
             free.append(await ask(f"free{number}.{secrets.token_hex(6)}@example.com"))
-    assert Counter(reason for _, reason in taken) == Counter(reason for _, reason in free)
-    assert len({reason for _, reason in taken}) == 1
-    score = rank_score([seconds for seconds, _ in taken], [seconds for seconds, _ in free])
-    medians = [statistics.median(seconds for seconds, _ in found) for found in (taken, free)]
+    compare(name, taken, free)
+
+
+def compare(name: str, known: list[tuple[float, str]], unknown: list[tuple[float, str]]) -> None:
+    """Answers are the same, and times come from one distribution."""
+    assert Counter(reason for _, reason in known) == Counter(reason for _, reason in unknown)
+    assert len({reason for _, reason in known}) == 1
+    score = rank_score([seconds for seconds, _ in known], [seconds for seconds, _ in unknown])
+    medians = [statistics.median(seconds for seconds, _ in found) for found in (known, unknown)]
     print(f"{name}: known {medians[0]:.4f} s, unknown {medians[1]:.4f} s, z {score:.2f}")
     assert abs(score) < Z
+
+
+@pytest.mark.soak
+async def test_answers_and_times_of_known_and_unknown_passkeys_are_alike(harness: Harness, clock) -> None:
+    async with harness.running("user", build, clock, work=False) as running:
+        world = World(running, harness, clock)
+        device, _ = await register(world, await world.person("ada"))
+        own = device.soft.credential_id
+
+        async def ask(credential_id: bytes) -> tuple[float, str]:
+            device.soft.credential_id = credential_id
+            wrong = changed(device.get(await challenged(world)), signature="AAAA")
+            begun = time.perf_counter()
+            answer = await refused(present(world, wrong, f"2001:{secrets.token_hex(2)}:{secrets.token_hex(2)}::9"))
+            return time.perf_counter() - begun, answer.reason
+
+        known, unknown = [], []
+        for _ in range(ROUNDS):
+            known.append(await ask(own))
+            unknown.append(await ask(secrets.token_bytes(32)))
+    compare("passkey", known, unknown)
 
 
 def rank_score(first: list[float], second: list[float]) -> float:

@@ -63,6 +63,14 @@ users = Table(
         postgresql_nulls_not_distinct=True,
         postgresql_where=text("external_reference IS NOT NULL"),
     ),
+    # For operators, who look among all partners.
+    Index("users_by_email", "email_lookup"),
+    Index(
+        "users_by_external_reference",
+        "external_reference",
+        "user_id",
+        postgresql_where=text("external_reference IS NOT NULL"),
+    ),
     Index("users_by_state", "state", "user_id"),
     Index("users_of_partner_by_state", "partner_id", "mode", "state", "user_id"),
     Index("users_of_partner", "partner_id", "mode", "user_id"),

@@ -109,6 +109,14 @@ async def test_a_session_that_ends_takes_its_tokens_along(
         assert await order.write(bearer(again.access_token)) == "ORDER_NOT_FOUND"
 
 
+async def test_what_ends_on_one_replica_is_heard_of_from_another(start: Start, world: World, harness: Harness) -> None:
+    person = await world.person("ada")
+    async with start(prefix=world.app.settings.database_prefix) as other, elsewhere(harness, other.running) as order:
+        assert await order.write(person.metadata) == "ORDER_NOT_FOUND"
+        await world.auth.SignOut(SignOutRequest(), metadata=person.metadata)
+        await order.refuses(person.metadata)
+
+
 async def _suspend(world: World, operator: Person, partner: partner_pb2.Partner, _: str) -> None:
     named = {"partner_id": partner.partner_id}
     await world.partners.SuspendPartner(SuspendPartnerRequest(**named), metadata=operator.metadata)

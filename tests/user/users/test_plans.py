@@ -1,0 +1,93 @@
+"""Every read of users runs by an index, in its order: however many users there are, a page costs what is on it."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from chassis.storage import database
+from chassis.storage.database import Query
+from services.user.users import listing, repository
+
+FILL = """
+INSERT INTO partners (partner_id, display_name, plan, scopes, state, revision, created_at, updated_at)
+SELECT 'prt_' || n, 'Acme', 'standard', '{}', 'ACTIVE', 1, now(), now() FROM generate_series(0, 19) n;
+INSERT INTO users (user_id, partner_id, email_sealed, email_lookup, display_name_sealed, locale, state, external_reference,
+                   roles, plan, created_at, updated_at)
+SELECT 'usr_' || lpad(n::text, 8, '0'), CASE WHEN n % 2 = 0 THEN 'prt_' || n % 20 END, '', sha256(n::text::bytea), '', 'en',
+       CASE WHEN n % 5000 = 0 THEN 'LOCKED' WHEN n % 50 = 0 THEN 'INACTIVE' ELSE 'ACTIVE' END,
+       CASE WHEN n % 2 = 0 THEN 'ref ' || n END, '{customer}', 'free', now() + n * interval '1 second', now()
+FROM generate_series(1, {users}) n;
+ANALYZE
+"""
+VALUES = {
+    "user_id": "usr_00010000", "user_ids": ["usr_00010000", "usr_00010002"], "email_lookup": b"x" * 32,
+    "email_lookups": [b"x" * 32, b"y" * 32], "external_reference": "ref 10000", "partner_id": "prt_8", "mode": "LIVE",
+    "after": "usr_00010000", "created_from": "2026-01-01", "created_to": "2036-01-01", "first_id": "usr_00000000",
+    "last_id": "usr_99999999", "limit": 51,
+}  # fmt: skip
+PARTNER, TIME = frozenset({"partner_id", "mode"}), frozenset({"created_from", "created_to"})
+FILTERS = {
+    "all": frozenset[str](),
+    "by address": frozenset({"email_lookups"}),
+    "by reference": frozenset({"external_reference"}),
+    "by time": TIME,
+}
+QUERIES: dict[str, Query] = {
+    "get": repository._GET,
+    "get many": repository._GET_MANY,
+    "person by address": repository._GET_PERSON,
+    **{f"list {name} {of}": listing.query(names | more | page)
+       for name, names in FILTERS.items()
+       for of, more in {"of anyone": frozenset[str](), "of a partner": PARTNER}.items()
+       for page in (frozenset({"after"}),)},
+    **{f"list in {'+'.join(states)} {of}": listing.query(more | {"after"}, states)
+       for states in (("LOCKED",), ("ACTIVE", "INACTIVE"))
+       for of, more in {"of anyone": frozenset[str](), "of a partner": PARTNER}.items()},
+}  # fmt: skip
+
+
+def fill(postgres_url: str, template, users: int) -> Iterator[psycopg.Connection]:
+    """A database with so many users in it."""
+    with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE plans_user TEMPLATE {template('user')}")
+        with psycopg.connect(database.of_service(postgres_url, "plans", "user"), autocommit=True) as connection:
+            connection.execute(FILL.replace("{users}", str(users)), prepare=False)
+            # One plan for all values, as the prepared statements of a service have it in the long run.
+            connection.execute("SET plan_cache_mode = force_generic_plan")
+            yield connection
+        admin.execute("DROP DATABASE plans_user WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def some(postgres_url, template) -> Iterator[psycopg.Connection]:
+    yield from fill(postgres_url, template, 50_000)
+
+
+@pytest.fixture
+def million(postgres_url, template) -> Iterator[psycopg.Connection]:
+    yield from fill(postgres_url, template, 1_000_000)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_it_uses_indexes(some: psycopg.Connection, name: str) -> None:
+    plan = explain(some, name)
+    assert "Seq Scan" not in plan, plan
+    if name in ("list by address of anyone", "list by reference of anyone"):
+        # One that begins with the partner is read whole by servers before PostgreSQL 18.
+        assert "users_by_e" in plan, plan
+
+
+@pytest.mark.soak
+def test_with_a_million_users_too_and_no_page_is_sorted(million: psycopg.Connection) -> None:
+    for name in QUERIES:
+        plan = explain(million, name)
+        assert "Seq Scan" not in plan, (name, plan)
+        few = "by address" in name or "by reference" in name
+        assert few or "Sort  (cost" not in plan, (name, plan)
+
+
+def explain(connection: psycopg.Connection, name: str) -> str:
+    query = QUERIES[name]
+    found = connection.execute(f"EXPLAIN {query.sql}", query.defaults | VALUES, prepare=True)
+    return "\n".join(row[0] for row in found)
