@@ -154,6 +154,7 @@ class Queue:
         A job that has overrun its lease `max_overruns` times becomes dead; with None it is retried for ever, alone.
         """
         self.name = jobs.name
+        self.table = jobs
         self.lease_time = lease
         self._database = database
         self._clock = clock

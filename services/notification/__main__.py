@@ -15,6 +15,7 @@ from services.notification.channels.channel import Channel
 from services.notification.channels.email.message import Sender
 from services.notification.channels.email.smtp import Mailer, parse_smtp_url
 from services.notification.channels.sms.twilio import Twilio, parse_sms_url
+from services.notification.content import Contents
 from services.notification.deliveries.composer import Composer, TextComposer
 from services.notification.deliveries.gate import Gate
 from services.notification.deliveries.repository import DeliveryRepository
@@ -34,10 +35,11 @@ from services.notification.preferences.handlers import PreferenceHandlers
 from services.notification.preferences.repository import PreferenceRepository
 from services.notification.preferences.unsubscribing import UnsubscribeLinks
 from services.notification.recipients import Recipients
+from services.notification.requests import wiring as request_wiring
 from services.notification.suppressions.handlers import SuppressionHandlers
 from services.notification.suppressions.repository import SuppressionRepository
 from services.notification.templates.rendering import Templates
-from services.notification.webhooks import wiring
+from services.notification.webhooks import wiring as webhook_wiring
 from services.notification.webhooks.repository import WebhookRepository
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -70,9 +72,9 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     )
     jobs = {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs}
     notifications = NotificationRepository(app.database, app.clock, jobs)
-    inbox = InboxRepository(app.database)
+    inbox, contents = InboxRepository(app.database), Contents(app.vault)
     webhooks = WebhookRepository(app.database)
-    lanes = wiring.serve(app, webhooks, notifications, names)
+    lanes = webhook_wiring.serve(app, webhooks, notifications, names)
     events = EventRepository(app.database, app.clock, observers, event_jobs, webhooks, lanes)
     app.add_service(
         "weft.notification.v1.EventService",
@@ -82,7 +84,9 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     app.add_service(
         "weft.notification.v1.PersonalDataService", PersonHandlers(PersonRepository(app.database), app.clock)
     )
-    app.add_service("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, app.pages, app.clock))
+    app.add_service(
+        "weft.notification.v1.InboxService", InboxHandlers(inbox, templates, contents, app.pages, app.clock)
+    )
     app.add_worker(Worker(event_jobs, EventWorker(notifications, observers, app.tracer)))
     recipients = Recipients(app.clients)
     preferences, suppressions = PreferenceRepository(app.database), SuppressionRepository(app.database, app.vault)
@@ -92,23 +96,36 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
         PreferenceHandlers(app.database, preferences, suppressions, links, app.clock),
     )
     app.add_service("weft.notification.v1.SuppressionService", SuppressionHandlers(suppressions, app.pages))
+    dispatch_jobs = app.queue("dispatch_jobs")
+    request_wiring.serve(app, jobs, dispatch_jobs, templates, recipients, contents)
+    made_of = Composing(templates, recipients, contents, links, suppressions, dispatch_jobs)
     gates = {each: Gate(app.database, preferences, suppressions, app.clock, each) for each in jobs}
-    _send_mails(app, email_jobs, Composing(templates, recipients, links), gates[Channel.EMAIL])
-    _send_texts(app, sms_jobs, Composing(templates, recipients, links), gates[Channel.SMS])
+    _send_mails(app, email_jobs, made_of, gates[Channel.EMAIL])
+    _send_texts(app, sms_jobs, made_of, gates[Channel.SMS])
 
 
 class Composing(NamedTuple):
-    """What messages are made of."""
+    """What messages are made of, and the queue by which the next channel follows."""
 
     templates: Templates
     recipients: Recipients
+    contents: Contents
     links: UnsubscribeLinks
+    suppressions: SuppressionRepository
+    dispatch_jobs: Queue
 
 
 def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> None:
     mailer = Mailer(parse_smtp_url(app.settings.smtp_url.get_secret_value()))
-    deliveries = DeliveryRepository(app.database, mailer.name)
-    composer = Composer(made_of.templates, made_of.recipients, Sender.of(app.settings.mail_from), made_of.links)
+    deliveries = DeliveryRepository(app.database, mailer.name, made_of.dispatch_jobs)
+    composer = Composer(
+        made_of.templates,
+        made_of.recipients,
+        Sender.of(app.settings.mail_from),
+        made_of.contents,
+        made_of.links,
+        made_of.suppressions.lookup,
+    )
     breaker = Breaker("smtp", failures=5, max_pause_s=15.0)
     worker = DeliveryWorker(
         deliveries,
@@ -127,8 +144,9 @@ def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> No
     """Without `WEFT_SMS_URL` text messages are skipped as NOT_CONFIGURED."""
     url = app.settings.sms_url.get_secret_value()
     carrier = Twilio(parse_sms_url(url), app.settings.sms_from) if url else None
-    deliveries = DeliveryRepository(app.database, carrier.name if carrier else "none", tables.sms_jobs)
-    composer = TextComposer(made_of.templates, made_of.recipients)
+    name = carrier.name if carrier else "none"
+    deliveries = DeliveryRepository(app.database, name, made_of.dispatch_jobs, tables.sms_jobs)
+    composer = TextComposer(made_of.templates, made_of.recipients, made_of.contents)
     breaker = Breaker("sms", failures=5, max_pause_s=15.0)
     worker = DeliveryWorker(
         deliveries,

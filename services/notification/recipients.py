@@ -10,6 +10,8 @@ from weft_client import errors
 from weft_client.calls.breaker import Breaker, BreakerOpen
 from weft_internal import InternalWeft
 
+from chassis.security import modes
+
 
 class UserServiceUnavailable(Exception):
     """The user service answers nobody."""
@@ -111,6 +113,11 @@ class Recipients:
         else:
             self._last_without_code = request_id
             self._code_breaker.failed()
+
+
+def belongs(user: User, partner_id: str, mode: str) -> bool:
+    """Whether a user is a partner's customer in a mode."""
+    return (user.partner_id, modes.of_message(user.mode)) == (partner_id, mode)
 
 
 def _cause(error: errors.WeftError) -> str:

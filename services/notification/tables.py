@@ -1,6 +1,7 @@
 """The tables of the notification service.
 
-No personal data: recipients are looked up when a mail is sent, and rendered text is not stored.
+No personal data in the clear: recipients are looked up when a mail is sent, rendered text is not stored, and what others have
+written is encrypted.
 
 Each noun has its own `tables`; this module gathers them.
 """
@@ -9,6 +10,7 @@ from chassis.queues import queue
 from chassis.rpc import idempotency
 from services.notification.deliveries import tables as _deliveries
 from services.notification.deliveries.tables import sms_jobs
+from services.notification.dispatch import tables as _dispatch
 from services.notification.endpoints import tables as _endpoints
 from services.notification.event_log import tables as _event_log
 from services.notification.events import tables as _events
@@ -16,6 +18,7 @@ from services.notification.metadata import metadata
 from services.notification.notifications import tables as _notifications
 from services.notification.persons import tables as _persons
 from services.notification.preferences import tables as _preferences
+from services.notification.requests import tables as _requests
 from services.notification.suppressions import tables as _suppressions
 from services.notification.webhooks import tables as _webhooks
 
@@ -27,10 +30,12 @@ NOUNS = (
     _deliveries,
     _endpoints,
     _event_log,
+    _dispatch,
     _events,
     _notifications,
     _persons,
     _preferences,
+    _requests,
     _suppressions,
     _webhooks,
 )

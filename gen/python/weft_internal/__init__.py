@@ -9,6 +9,7 @@ from weft_client.aio.client import AsyncMeshClient
 from weft_client.calls.retries import DEFAULT
 from weft_client.calls.retries import Retries
 from weft_client.generated.aio.notification import AsyncInbox
+from weft_client.generated.aio.notification import AsyncNotifications
 from weft_client.generated.aio.notification import AsyncPreferences
 from weft_client.generated.aio.notification import AsyncSuppressions
 from weft_client.generated.aio.notification import AsyncWebhooks
@@ -48,6 +49,7 @@ class InternalWeft(AsyncMeshClient):
         self.events = InternalEvents(self._peer('notification'), None)
         self.inbox = AsyncInbox(self._peer('notification'), None)
         self.notification_queues = InternalNotificationQueues(self._peer('notification'), None)
+        self.notifications = AsyncNotifications(self._peer('notification'), None)
         self.oauth = InternalOauth(self._peer('user'), None)
         self.order_queues = InternalOrderQueues(self._peer('order'), None)
         self.orders = AsyncOrders(self._peer('order'), None)

@@ -1,6 +1,6 @@
 """Composes the message of a delivery: the template, the notification's data, and what is only known when it is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from weft.user.v1.user_pb2 import User
@@ -8,19 +8,32 @@ from weft.user.v1.user_pb2 import User
 from chassis.plain_text import single_line
 from services.notification.channels.email.message import MAX_NAME_LENGTH, Mail, Sender, compose
 from services.notification.channels.sms.twilio import Text
+from services.notification.content import Content, Contents
 from services.notification.deliveries.codes import ABOUT_CODES, NothingToSend, issue
 from services.notification.deliveries.domain import Delivery, Reason
 from services.notification.preferences.unsubscribing import UnsubscribeLinks, Unsubscription
-from services.notification.recipients import Recipients
-from services.notification.templates.rendering import Templates
+from services.notification.recipients import Recipients, belongs
+from services.notification.templates.rendering import EmailContent, Templates
 
 
 class Composer:
     """Composes mails; stores nothing."""
 
-    def __init__(self, templates: Templates, recipients: Recipients, sender: Sender, links: UnsubscribeLinks) -> None:
-        """`sender` is the `From` of every mail; `links` are in those whose category can be muted."""
+    def __init__(
+        self,
+        templates: Templates,
+        recipients: Recipients,
+        sender: Sender,
+        contents: Contents,
+        links: UnsubscribeLinks,
+        lookup: Callable[[str], bytes],
+    ) -> None:
+        """`sender` is the `From` of every mail; `links` are in those whose category can be muted: of a person, or of the
+        keyed hash of an address, which `lookup` makes.
+        """
+        self._contents = contents
         self._links = links
+        self._lookup = lookup
         self._templates = templates
         self._recipients = recipients
         self._sender = sender
@@ -33,7 +46,9 @@ class Composer:
         if delivery.type in ABOUT_CODES:
             template, data, issued = await issue(delivery, self._recipients)
             return self._compose(delivery, template, data, issued.email, issued.locale, "")
-        user = users.get(delivery.user_id)
+        user = _recipient(delivery, users)
+        if delivery.content_sealed is not None:
+            return self._compose_requested(delivery, self._contents.open(delivery.content_sealed), user)
         if user is None or not user.email:
             raise NothingToSend(Reason.NO_ADDRESS)
         named = {**delivery.data, "name": single_line(user.display_name, MAX_NAME_LENGTH)}
@@ -42,35 +57,63 @@ class Composer:
     def _compose(
         self, delivery: Delivery, template: str, data: Mapping[str, Any], address: str, locale: str, name: str
     ) -> Mail:
+        return self._mail(delivery, self._templates.email(template, locale, data), address, name)
+
+    def _compose_requested(self, delivery: Delivery, said: Content, user: User | None) -> Mail:
+        address = said.email or (user.email if user is not None else "")
+        if not address:
+            raise NothingToSend(Reason.NO_ADDRESS)
+        name, locale = (user.display_name, user.locale) if user is not None else ("", "")
+        return self._mail(
+            delivery, self._templates.plain_email(said.subject, said.text, said.html, locale), address, name
+        )
+
+    def _mail(self, delivery: Delivery, content: EmailContent, address: str, name: str) -> Mail:
         return compose(
-            self._templates.email(template, locale, data),
+            content,
             sender=self._sender,
             address=address,
             name=name,
             delivery_id=delivery.delivery_id,
             create_time=delivery.create_time,
-            unsubscribe=self._unsubscribe(delivery),
+            unsubscribe=self._unsubscribe(delivery, address),
         )
 
-    def _unsubscribe(self, delivery: Delivery) -> str:
-        if delivery.category.is_critical or not delivery.user_id:
+    def _unsubscribe(self, delivery: Delivery, address: str) -> str:
+        if delivery.category.is_critical:
             return ""
-        return self._links.url(Unsubscription(delivery.category, delivery.user_id))
+        if delivery.user_id:
+            return self._links.url(Unsubscription(delivery.category, delivery.user_id))
+        return self._links.url(Unsubscription(delivery.category, address_lookup=self._lookup(address)))
+
+
+def _recipient(delivery: Delivery, users: Mapping[str, User]) -> User | None:
+    """The user, unless they are not a customer of the partner that has sent the message."""
+    user = users.get(delivery.user_id)
+    if user is None or delivery.content_sealed is None or not delivery.partner_id:
+        return user
+    return user if belongs(user, delivery.partner_id, delivery.mode) else None
 
 
 class TextComposer:
     """Composes text messages; stores nothing."""
 
-    def __init__(self, templates: Templates, recipients: Recipients) -> None:
+    def __init__(self, templates: Templates, recipients: Recipients, contents: Contents) -> None:
+        self._contents = contents
         self._templates = templates
         self._recipients = recipients
 
-    async def compose(self, delivery: Delivery, _: Mapping[str, User]) -> Text:
-        """The message about a requested code; there is no other one yet.
+    async def compose(self, delivery: Delivery, users: Mapping[str, User]) -> Text:
+        """The message about a requested code, or what was sent on request: of users, to numbers that they have proven.
 
         Raises `NothingToSend`, `TextTooLong`, `UserServiceUnavailable`, `CodeNotIssued` and `jinja2.TemplateError`.
         """
         if delivery.type in ABOUT_CODES:
             template, data, issued = await issue(delivery, self._recipients)
             return Text(issued.phone, self._templates.text_message(template, issued.locale, data))
+        if delivery.content_sealed is not None:
+            said, user = self._contents.open(delivery.content_sealed), _recipient(delivery, users)
+            phone = said.phone or (user.phone if user is not None and user.phone_verified else "")
+            if phone:
+                return Text(phone, said.brief)
         raise NothingToSend(Reason.NO_ADDRESS)

@@ -1,23 +1,47 @@
 """What a delivery is, and what an attempt makes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from chassis.errors import FailedPrecondition, NotFound
+from chassis.security.modes import LIVE
 from services.notification.categories import Category
 from services.notification.channels.outcome import Outcome, ProviderResponse
 
 
-class DeliveryState(Enum):
-    """QUEUED → SENDING → SENT, FAILED, SKIPPED, or QUEUED again."""
+class DeliveryNotFound(NotFound):
+    """There is no delivery {delivery_id}."""
 
-    QUEUED = "QUEUED"
+
+class DeliveryNotRetriable(FailedPrecondition):
+    """The delivery is {state}: only one that has failed, or was skipped for something that can change, is sent again."""
+
+
+class DeliveryState(Enum):
+    """ACCEPTED → SCHEDULED → QUEUED → SENDING → SENT → DELIVERED, or another end; see `weft.notification.v1.NotificationState`.
+
+    In the order in which they stand for a notification of several deliveries.
+    """
+
     SENDING = "SENDING"
+    QUEUED = "QUEUED"
+    SCHEDULED = "SCHEDULED"
+    ACCEPTED = "ACCEPTED"
+    DELIVERED = "DELIVERED"
     SENT = "SENT"
+    BOUNCED = "BOUNCED"
     FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
     SKIPPED = "SKIPPED"
+
+
+def rolled_up(states: Collection[DeliveryState]) -> DeliveryState:
+    """The state of a notification: of what is under way, or else of what got furthest. In the inbox alone it is SENT."""
+    return next((state for state in DeliveryState if state in states), DeliveryState.SENT)
 
 
 class Reason(Enum):
@@ -36,6 +60,19 @@ class Reason(Enum):
     PREFERENCE = "PREFERENCE"
     QUIET_HOURS = "QUIET_HOURS"
     SUPPRESSED = "SUPPRESSED"
+    DUPLICATE = "DUPLICATE"
+    NOT_NEEDED = "NOT_NEEDED"
+
+
+_FINAL_SKIPS = frozenset({Reason.REQUEST_ENDED, Reason.TEST_MODE, Reason.DUPLICATE, Reason.NOT_NEEDED})
+
+
+def check_retriable(state: DeliveryState, reason: str) -> None:
+    """Raises `DeliveryNotRetriable`."""
+    failed = state in (DeliveryState.FAILED, DeliveryState.BOUNCED)
+    skipped = state is DeliveryState.SKIPPED and Reason(reason) not in _FINAL_SKIPS
+    if not (failed or skipped):
+        raise DeliveryNotRetriable(state=f"{state.value} ({reason})" if reason else state.value)
 
 
 @dataclass(frozen=True)
@@ -49,6 +86,13 @@ class Delivery:
     data: Mapping[str, Any]
     create_time: datetime
     category: Category
+    partner_id: str = ""
+    mode: str = LIVE
+    expire_at: datetime | None = None
+    falls_back: bool = False
+    """Whether another channel is used where it is not sent."""
+    content_sealed: bytes | None = None
+    """Of a notification that was sent on request; that of an event has `data`."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +108,20 @@ class DeliveryResult:
     deferred: bool = False
     responses: tuple[ProviderResponse, ...] = ()
 
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more is tried."""
+        return self.state is not DeliveryState.QUEUED
+
 
 def skip(reason: Reason) -> DeliveryResult:
     """There is nothing to send."""
     return DeliveryResult(DeliveryState.SKIPPED, reason)
+
+
+def expire() -> DeliveryResult:
+    """It is of no use any more."""
+    return DeliveryResult(DeliveryState.EXPIRED)
 
 
 def fail(reason: Reason, error: str) -> DeliveryResult:

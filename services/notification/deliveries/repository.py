@@ -5,18 +5,22 @@ from datetime import datetime
 
 from sqlalchemy import Table
 
+from chassis.queues.queue import Queue
 from chassis.storage.database import Database, Query, Row, arrays
 from services.notification import categories
 from services.notification.deliveries.domain import Delivery, DeliveryResult
 from services.notification.deliveries.tables import email_jobs
 
-# A delivery that was sent and whose job came back, because its worker died or was late, is not claimed again.
+# A delivery that was sent and whose job came back, because its worker died or was late, is not claimed again. Nor is one that
+# has failed, unless an operator has replayed the job of an event's: others are queued again first, and may have fallen back.
 # any owner: the worker delivers everybody's notifications.
 _CLAIM = Query(
     "UPDATE deliveries d SET state = 'SENDING', lease = c.lease, update_time = %(now)s FROM notifications n, "
     "unnest(%(ids)s::text[], %(leases)s::int[]) AS c(delivery_id, lease) "
     "WHERE d.delivery_id = c.delivery_id AND n.notification_id = d.notification_id "
-    "AND d.state NOT IN ('SENT', 'SKIPPED') RETURNING d.delivery_id, d.lease, n.user_id, n.type, n.data, d.create_time, n.category",
+    "AND (d.state IN ('QUEUED', 'SENDING') OR d.state = 'FAILED' AND n.observer <> '') "
+    "RETURNING d.delivery_id, d.lease, n.user_id, n.type, n.data, d.create_time, n.category, n.partner_id, n.mode, n.expire_at, "
+    "n.every_channel, n.content_sealed",
     name="claim deliveries",
 )
 
@@ -37,12 +41,25 @@ _INSERT_ATTEMPTS = Query(
     name="insert attempts",
 )
 
+# Once for each delivery that has ended while others wait for it, and each time that it has.
+_NEXT = (
+    "INSERT INTO dispatch_jobs (kind, key, payload, traceparent, due, created_at) "
+    "SELECT 'go on', d.delivery_id || '/' || d.lease, convert_to(d.notification_id, 'UTF8'), '', LEAST(%(now)s, now()), %(now)s "
+    "FROM {ended} WHERE EXISTS (SELECT FROM deliveries w WHERE w.notification_id = d.notification_id "
+    "AND w.state IN ('ACCEPTED', 'SCHEDULED')){of} ON CONFLICT (key) DO NOTHING"
+)
+_GO_ON = Query(
+    _NEXT.format(ended="deliveries d", of=" AND d.delivery_id = ANY(%(ids)s)"), name="go on to the next channel"
+)
+
 
 def _fail_dead(jobs: Table) -> Query:
     return Query(
-        "UPDATE deliveries d SET state = 'FAILED', reason = 'TOO_MANY_ATTEMPTS', update_time = %(now)s "  # noqa: S608 - our own table
+        "WITH failed AS (UPDATE deliveries d SET state = 'FAILED', reason = 'TOO_MANY_ATTEMPTS', update_time = %(now)s "  # noqa: S608 - our own table
         f"FROM {jobs.name} j "
-        "WHERE j.state = 'dead' AND j.key = d.delivery_id AND d.state IN ('QUEUED', 'SENDING')",
+        "WHERE j.state = 'dead' AND j.key = d.delivery_id AND d.state IN ('QUEUED', 'SENDING') "
+        f"RETURNING d.delivery_id, d.notification_id, d.lease), next AS ({_NEXT.format(ended='failed d', of='')}) "
+        "SELECT count(*) AS failed FROM failed",
         name="fail dead deliveries",
     )
 
@@ -50,8 +67,9 @@ def _fail_dead(jobs: Table) -> Query:
 class DeliveryRepository:
     """Deliveries in the database."""
 
-    def __init__(self, database: Database, provider: str, jobs: Table = email_jobs) -> None:
+    def __init__(self, database: Database, provider: str, dispatch_jobs: Queue, jobs: Table = email_jobs) -> None:
         """`provider` is stored with each attempt; `jobs` is the queue of the channel."""
+        self._dispatch_jobs = dispatch_jobs
         self._fail_dead = _fail_dead(jobs)
         self._database = database
         self._provider = provider
@@ -71,8 +89,12 @@ class DeliveryRepository:
             for delivery, result in results
             for number, response in enumerate(result.responses, start=1)
         ]
+        falling_back = [delivery.delivery_id for delivery, r in results if delivery.falls_back and r.is_final]
         async with self._database.transaction() as tx:
             await tx.run(_UPDATE, ids=ids, leases=leases, states=states, reasons=reasons, now=now)
+            if falling_back:
+                await tx.run(_GO_ON, ids=falling_back, now=now)
+                tx.after_commit(self._dispatch_jobs.notify)
             if attempts:
                 ids, numbers, codes, latencies, responses = arrays(attempts)
                 values = {
@@ -86,7 +108,10 @@ class DeliveryRepository:
 
     async def fail_dead(self, now: datetime) -> int:
         """Fail deliveries whose jobs died without a worker that could store a result; returns their number."""
-        return await self._database.run(self._fail_dead, now=now)
+        failed = int((await self._database.one(self._fail_dead, now=now)).failed)
+        if failed:
+            self._dispatch_jobs.notify()
+        return failed
 
 
 def _read(row: Row) -> Delivery:
@@ -98,4 +123,9 @@ def _read(row: Row) -> Delivery:
         data=row.data,
         create_time=row.create_time,
         category=categories.read(row.category, row.type),
+        partner_id=row.partner_id,
+        mode=row.mode,
+        expire_at=row.expire_at,
+        falls_back=not row.every_channel,
+        content_sealed=row.content_sealed,
     )

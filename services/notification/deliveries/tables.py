@@ -1,6 +1,17 @@
 """Tables of deliveries."""
 
-from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from chassis.queues import queue
 from chassis.storage import retention
@@ -24,6 +35,8 @@ deliveries = Table(
         nullable=False,
     ),
     Column("channel", Text, nullable=False),
+    # Among the channels of its notification, in order of preference.
+    Column("position", Integer, nullable=False, server_default="0"),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     # The lease of the job that claimed it last: only that one writes a result.
@@ -35,6 +48,7 @@ deliveries = Table(
         f"state IN ({', '.join(repr(state.value) for state in DeliveryState)})",
         name="deliveries_state",
     ),
+    Index("deliveries_unsent", "update_time", postgresql_where=text("state IN ('FAILED', 'BOUNCED', 'SKIPPED')")),
     info=retention.keep("goes with its notification"),
 )
 

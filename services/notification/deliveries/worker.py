@@ -27,6 +27,7 @@ from services.notification.deliveries.domain import (
     DeliveryState,
     Reason,
     defer,
+    expire,
     fail,
     result_of,
     retry,
@@ -156,6 +157,8 @@ class DeliveryWorker(Generic[M]):
         try:
             if isinstance(users, UserServiceUnavailable):
                 return defer(str(users))
+            if delivery.expire_at is not None and delivery.expire_at <= self._clock.now():
+                return expire()
             carrier = self._medium.carrier
             if carrier is None:
                 return skip(Reason.NOT_CONFIGURED)

@@ -9,6 +9,7 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.telemetry import logs
+from services.notification.content import Contents
 from services.notification.inbox.repository import InboxItem, InboxRepository
 from services.notification.templates.rendering import InboxText, Templates
 
@@ -18,7 +19,10 @@ log = logs.logger("inbox")
 class InboxHandlers:
     """weft.notification.v1.InboxService. Items are stored as data and rendered when they are listed."""
 
-    def __init__(self, inbox: InboxRepository, templates: Templates, pages: Pages, clock: Clock) -> None:
+    def __init__(
+        self, inbox: InboxRepository, templates: Templates, contents: Contents, pages: Pages, clock: Clock
+    ) -> None:
+        self._contents = contents
         self._inbox = inbox
         self._templates = templates
         self._pages = pages
@@ -45,6 +49,9 @@ class InboxHandlers:
         return empty_pb2.Empty()
 
     def _render(self, item: InboxItem, locale: str) -> InboxText:
+        if item.content_sealed is not None:
+            said = self._contents.open(item.content_sealed)
+            return InboxText(said.subject, said.brief)
         try:
             return self._templates.inbox_text(item.type, locale, item.data)
         except TemplateError as error:

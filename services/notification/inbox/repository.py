@@ -21,6 +21,7 @@ _PAGE = (
         notifications.c.data,
         notifications.c.create_time,
         notifications.c.read_time,
+        notifications.c.content_sealed,
     )
     .where(_OWNED, notifications.c.notification_id < bindparam("after"))
     .order_by(notifications.c.notification_id.desc())
@@ -42,7 +43,7 @@ _AFTER_ALL = "ntf_~"
 
 @dataclass(frozen=True)
 class InboxItem:
-    """A notification in the inbox. `data` holds the variables of its template."""
+    """A notification in the inbox: `data` holds the variables of its template, unless it has a content of its own."""
 
     notification_id: str
     type: str
@@ -50,6 +51,7 @@ class InboxItem:
     data: dict[str, Any]
     create_time: datetime
     read_time: datetime | None
+    content_sealed: bytes | None
 
 
 class InboxRepository:

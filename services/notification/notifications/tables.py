@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from sqlalchemy import Boolean, Column, DateTime, Index, Table, Text, UniqueConstraint, text
+from sqlalchemy import ARRAY, Boolean, Column, DateTime, Index, LargeBinary, Table, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from chassis.security.sealed import sealed
 from chassis.storage import retention
 from services.notification.metadata import metadata
 
@@ -27,6 +28,15 @@ notifications = Table(
     Column("mode", Text, nullable=False, server_default="LIVE"),
     # Empty of an older release: then it is that of the type.
     Column("category", Text, nullable=False, server_default=""),
+    # Of what was sent on request: what it says, and to whom if not to a user.
+    Column("content_sealed", LargeBinary, info=sealed("notification.content")),
+    Column("channels", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("every_channel", Boolean, nullable=False, server_default=text("true")),
+    Column("send_at", DateTime(timezone=True)),
+    Column("expire_at", DateTime(timezone=True)),
+    Column("duplicate_of", Text, nullable=False, server_default=""),
+    # When a call sent it; `create_time` is when it is due.
+    Column("accept_time", DateTime(timezone=True)),
     # An observer that runs twice notifies once.
     UniqueConstraint("event_id", "observer", name="notifications_once"),
     Index("notifications_of_user", "user_id", "notification_id"),
@@ -37,10 +47,13 @@ notifications = Table(
         "notification_id",
         postgresql_where=text("in_inbox AND read_time IS NULL"),
     ),
+    Index(
+        "notifications_of_partner", "partner_id", "mode", "notification_id", postgresql_where=text("partner_id <> ''")
+    ),
     Index("notifications_in_test", "partner_id", "notification_id", postgresql_where=text("mode = 'TEST'")),
     info={
         "owner": ("user_id", "partner_id"),
         **retention.delete(retention.Expiry("notification_id", timedelta(days=365), id_prefix="ntf")),
     },
 )
-"""`data` holds the variables of the templates."""
+"""`data` holds the variables of the templates. Of what was sent on request `observer` is empty, and `event_id` its own id."""

@@ -66,6 +66,15 @@ class Templates:
         html = self._markup.get_template("layout.html").render(content=content, subject=subject, locale=found)
         return EmailContent(subject, _block(plain, "text", values) + "\n", html, found)
 
+    def plain_email(self, subject: str, text: str, html: str, locale: str) -> EmailContent:
+        """A mail that somebody else has written; without `html` it is made of the text."""
+        found = self.match_locale(locale)
+        if not html:
+            paragraphs = [Markup("<p>{}</p>").format(part.strip()) for part in text.split("\n\n") if part.strip()]
+            content = Markup("\n").join(part.replace("\n", Markup("<br>\n")) for part in paragraphs)
+            html = self._markup.get_template("layout.html").render(content=content, subject=subject, locale=found)
+        return EmailContent(subject, text, html, found)
+
     def text_message(self, type: str, locale: str, data: Mapping[str, Any]) -> str:
         """Render a text message, on one line. Raises as `email` does."""
         plain, found = self._find(self._plain, type, locale)

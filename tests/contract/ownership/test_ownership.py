@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from weft.api.v1 import mode_pb2, plan_pb2
 from weft.notification.v1 import (
+    category_pb2,
     event_service_pb2,
     event_service_pb2_grpc,
     inbox_service_pb2,
     inbox_service_pb2_grpc,
+    notification_pb2,
+    notification_service_pb2,
+    notification_service_pb2_grpc,
     webhook_service_pb2,
     webhook_service_pb2_grpc,
 )
@@ -39,8 +43,13 @@ from tests.order import users as order_users
 from tests.servers import until
 
 ORDER, USER, NOTIFICATION = "weft.order.v1", "weft.user.v1", "weft.notification.v1"
-COUNTED = {"weft.notification.v1.InboxService.CountUnread", "weft.notification.v1.InboxService.MarkRead"}
-"""They answer without the id of anything; a test of their own counts."""
+COUNTED = {
+    "weft.notification.v1.InboxService.CountUnread",
+    "weft.notification.v1.InboxService.MarkRead",
+    "weft.notification.v1.NotificationService.RetryDeliveries",
+    "weft.notification.v1.NotificationService.ListCaptured",
+}
+"""They answer without the id of anything, or of what is in one mode; tests of their own count."""
 SCOPES = " ".join(CONTRACT.scopes)
 TEST = "_in_TEST"
 _MEMBER = Query(
@@ -186,18 +195,38 @@ async def user_world(harness: Harness) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def notification_world(harness: Harness) -> AsyncIterator[World]:
-    """Two people with notifications; two partners with webhooks, one of them in TEST as well."""
+    """Two people with notifications; two partners with messages and webhooks, one of them in TEST as well."""
     owners = {group: (ids.new("usr"), "") for group in ("ann", "bob")}
     owners |= {group: ("", ids.new("prt")) for group in ("acme", "zenith")}
     owners["acme" + TEST] = ("", owners["acme"][1])
     async with harness.running("notification", work=True) as running:
+        sending: Any = notification_service_pb2_grpc.NotificationServiceStub(running.channel)
         rpc: Any = event_service_pb2_grpc.EventServiceStub(running.channel)
         inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(running.channel)
         webhooks: Any = webhook_service_pb2_grpc.WebhookServiceStub(running.channel)
 
+        operator = [("authorization", harness.issuer.operator(ids.new("usr"), SCOPES))]
+
+        async def delivery_of(notification_id: str, token: list[tuple[str, str]]) -> str:
+            of = notification_service_pb2.ListDeliveriesRequest(notification_id=notification_id)
+            (delivery,) = (await sending.ListDeliveries(of, metadata=token)).deliveries
+            return str(delivery.delivery_id)
+
+        async def send(group: str, partner: str) -> Ids:
+            mode = "TEST" if group.endswith(TEST) else "LIVE"
+            token = [("authorization", harness.issuer.partner(partner, SCOPES, mode=mode))]
+            request = notification_service_pb2.SendNotificationRequest(
+                recipients=[notification_pb2.Recipient(email="ann@example.com")],
+                channels=[category_pb2.CHANNEL_INBOX],
+                category=category_pb2.CATEGORY_UPDATES,
+                content=notification_pb2.Content(subject="News"),
+            )
+            made = (await sending.SendNotification(request, metadata=token)).notifications[0].notification_id
+            return {"notification_id": made, "notification_delivery_id": await delivery_of(made, token)}
+
         async def notify(user: str) -> Ids:
             order = ids.new("ord")
-            await rpc.PublishEvents(event_service_pb2.PublishEventsRequest(events=[events.placed(user, order)]))
+            await rpc.PublishEvents(event_service_pb2.PublishEventsRequest(events=[events.confirmed(user, order)]))
             token = [("authorization", harness.issuer.user(user, SCOPES))]
             found: list[str] = []
 
@@ -207,7 +236,11 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
                 return bool(found)
 
             await until(arrived, "the notification to arrive")
-            return {"notification_id": found[0], "user_id": user}
+            return {
+                "notification_id": found[0],
+                "user_id": user,
+                "notification_delivery_id": await delivery_of(found[0], operator),
+            }
 
         async def tell(group: str, partner: str) -> Ids:
             mode = "TEST" if group.endswith(TEST) else "LIVE"
@@ -223,15 +256,24 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
             await rpc.PublishEvents(event_service_pb2.PublishEventsRequest(events=[event]))
             of_endpoint = webhook_service_pb2.ListWebhookDeliveriesRequest(endpoint_id=endpoint_id)
             (delivery,) = (await webhooks.ListWebhookDeliveries(of_endpoint, metadata=token)).deliveries
-            return {"endpoint_id": endpoint_id, "event_id": event.event_id, "delivery_id": delivery.delivery_id}
+            return {"endpoint_id": endpoint_id, "event_id": event.event_id, "webhook_delivery_id": delivery.delivery_id}
+
+        which = {"delivery_id": "notification_delivery_id"}
 
         async def create(group: str) -> Ids:
+            """Deliveries of both kinds; `delivery_id` is of the kind that the method at hand is about."""
             user, partner = owners[group]
-            prefixes = {"endpoint_id": "whk", "event_id": "evt", "delivery_id": "whd", "user_id": "usr"}
-            nothing = {name: ids.new(prefix) for name, prefix in prefixes.items()}
-            return nothing | await (notify(user) if user else tell(group, partner))
+            prefixes = {"endpoint_id": "whk", "event_id": "evt", "webhook_delivery_id": "whd", "user_id": "usr"}
+            made = {name: ids.new(prefix) for name, prefix in prefixes.items()}
+            made |= await notify(user) if user else {**await send(group, partner), **await tell(group, partner)}
+            return made | {"delivery_id": made[which["delivery_id"]]}
 
-        yield World(running, actors(harness, owners), create)
+        async def prepare(method: Method, made: Ids) -> None:
+            webhook = ".WebhookService." in method.full_name
+            which["delivery_id"] = "webhook_delivery_id" if webhook else "notification_delivery_id"
+            made["delivery_id"] = made[which["delivery_id"]]
+
+        yield World(running, actors(harness, owners), create, prepare)
 
 
 WORLDS = {ORDER: order_world, USER: user_world, NOTIFICATION: notification_world}

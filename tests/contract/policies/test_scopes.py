@@ -44,14 +44,15 @@ def test_partners_can_hold_what_their_clients_can_call() -> None:
 
 
 def test_a_partners_people_hold_what_their_role_allows_of_what_the_partner_holds() -> None:
-    reads = {"users.read", "orders.read", "payments.read", "partners.read"}
+    reads = {"users.read", "orders.read", "payments.read", "partners.read", "notifications.read"}
     everything = [scope.name for scope in CONTRACT.scopes.values() if scope.partners]
     held = {role: set(CONTRACT.scopes_of_member(role, everything)) for role in ("viewer", "developer", "owner")}
     assert held == {
         "viewer": reads,
         "developer": reads | {"clients.write", "webhooks.manage"},
         "owner": reads
-        | {"clients.write", "webhooks.manage", "partners.admin", "users.write", "orders.write", "products.write"},
+        | {"clients.write", "webhooks.manage", "partners.admin", "users.write", "orders.write", "products.write"}
+        | {"notifications.send"},
     }
     assert CONTRACT.scopes_of_member("viewer", ["orders.read"]) == ("orders.read", "partners.read")
     assert CONTRACT.accepted_scopes("clients.write") == {"clients.write", "partners.admin"}

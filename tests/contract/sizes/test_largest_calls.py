@@ -70,7 +70,8 @@ async def test_the_largest_calls_keep_the_loop_busy_for_less_than_50_ms(harness:
         await import_module(f"services.{name}.__main__").build(weft)
         weft.tokens.use(harness.issuer.jwks)  # the user service's own keys are not ours
 
-    async with harness.running(name, build, work=False) as running:
+    nobody = {"user": ["127.0.0.1:1"]}
+    async with harness.running(name, build, work=False, peers=nobody) as running:
         for method in (method for method in CONTRACT.methods if method.package == package):
             authorization = token(harness.issuer, method)
             cases = [("valid", requests.valid(method).SerializeToString()), *requests.hostile(method)]

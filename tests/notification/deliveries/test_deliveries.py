@@ -164,7 +164,7 @@ async def test_a_late_worker_does_not_overwrite_what_another_has_claimed(start: 
         worker = next(w for w in service.app._workers if w.queue.name == "event_jobs")
         await worker.once()
         (row,) = await service.rows("SELECT delivery_id FROM deliveries")
-        deliveries = DeliveryRepository(service.app.database, "test")
+        deliveries = DeliveryRepository(service.app.database, "test", service.app._queues[0])
         (late,) = await deliveries.claim({row.delivery_id: 1}, clock.now())
         (current,) = await deliveries.claim({row.delivery_id: 2}, clock.now())
         await deliveries.update([(late, fail(Reason.REFUSED, "late"))], clock.now())

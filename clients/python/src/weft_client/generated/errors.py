@@ -51,6 +51,18 @@ class CaptureExceedsAuthorized(failures.FailedPrecondition):
         return self.metadata.get('authorized_minor', '')
 
 
+class CategoryNotAllowed(failures.PermissionDenied):
+    """Partners do not send what only concerns an account. Metadata: `category`."""
+
+    reason = 'CATEGORY_NOT_ALLOWED'
+    domain = 'weft.notification.v1'
+
+    @property
+    def category(self) -> str:
+        """The metadata `category`; empty where the service left it out."""
+        return self.metadata.get('category', '')
+
+
 class ChangeNeedsVerification(failures.FailedPrecondition):
     """The `email` or `phone` of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification. Metadata: `field`."""
 
@@ -221,6 +233,30 @@ class DeliveryExceedsShipment(failures.FailedPrecondition):
     def available(self) -> str:
         """The metadata `available`; empty where the service left it out."""
         return self.metadata.get('available', '')
+
+
+class DeliveryNotFound(failures.NotFound):
+    """No such delivery. Metadata: `delivery_id`."""
+
+    reason = 'DELIVERY_NOT_FOUND'
+    domain = 'weft.notification.v1'
+
+    @property
+    def delivery_id(self) -> str:
+        """The metadata `delivery_id`; empty where the service left it out."""
+        return self.metadata.get('delivery_id', '')
+
+
+class DeliveryNotRetriable(failures.FailedPrecondition):
+    """The delivery has neither failed nor been skipped for something that can change. Metadata: `state`."""
+
+    reason = 'DELIVERY_NOT_RETRIABLE'
+    domain = 'weft.notification.v1'
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
 
 
 class EmailTaken(failures.AlreadyExists):
@@ -417,6 +453,30 @@ class MethodNotAllowed(failures.Unimplemented):
     def allow(self) -> str:
         """The metadata `allow`; empty where the service left it out."""
         return self.metadata.get('allow', '')
+
+
+class NotificationNotCancellable(failures.FailedPrecondition):
+    """The notification has been sent, or has ended otherwise. Metadata: `state`."""
+
+    reason = 'NOTIFICATION_NOT_CANCELLABLE'
+    domain = 'weft.notification.v1'
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
+
+
+class NotificationNotFound(failures.NotFound):
+    """No such notification, or not yours. Metadata: `notification_id`."""
+
+    reason = 'NOTIFICATION_NOT_FOUND'
+    domain = 'weft.notification.v1'
+
+    @property
+    def notification_id(self) -> str:
+        """The metadata `notification_id`; empty where the service left it out."""
+        return self.metadata.get('notification_id', '')
 
 
 class OrderAlreadyDelivered(failures.FailedPrecondition):
@@ -801,6 +861,18 @@ class ReauthenticationRequired(failures.Unauthenticated):
 
     reason = 'REAUTHENTICATION_REQUIRED'
     domain = 'weft.user.v1'
+
+
+class RecipientNotFound(failures.NotFound):
+    """There is no such user, or it is not yours. Metadata: `user_id`."""
+
+    reason = 'RECIPIENT_NOT_FOUND'
+    domain = 'weft.notification.v1'
+
+    @property
+    def user_id(self) -> str:
+        """The metadata `user_id`; empty where the service left it out."""
+        return self.metadata.get('user_id', '')
 
 
 class RefreshTokenInvalid(failures.Unauthenticated):
@@ -1224,6 +1296,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'BODY_TOO_LARGE'): BodyTooLarge,
     ('weft.api.v1', 'CALLER_NOT_ALLOWED'): CallerNotAllowed,
     ('weft.order.v1', 'CAPTURE_EXCEEDS_AUTHORIZED'): CaptureExceedsAuthorized,
+    ('weft.notification.v1', 'CATEGORY_NOT_ALLOWED'): CategoryNotAllowed,
     ('weft.user.v1', 'CHANGE_NEEDS_VERIFICATION'): ChangeNeedsVerification,
     ('weft.user.v1', 'CLIENT_MODE_NOT_ALLOWED'): ClientModeNotAllowed,
     ('weft.user.v1', 'CLIENT_NOT_FOUND'): ClientNotFound,
@@ -1240,6 +1313,8 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'CUSTOMER_REQUIRED'): CustomerRequired,
     ('weft.api.v1', 'DEADLINE_EXPIRED'): DeadlineExpired,
     ('weft.order.v1', 'DELIVERY_EXCEEDS_SHIPMENT'): DeliveryExceedsShipment,
+    ('weft.notification.v1', 'DELIVERY_NOT_FOUND'): DeliveryNotFound,
+    ('weft.notification.v1', 'DELIVERY_NOT_RETRIABLE'): DeliveryNotRetriable,
     ('weft.user.v1', 'EMAIL_TAKEN'): EmailTaken,
     ('weft.api.v1', 'ETAG_MISMATCH'): EtagMismatch,
     ('weft.order.v1', 'EVENT_MALFORMED'): EventMalformed,
@@ -1263,6 +1338,8 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'MEMBER_NOT_FOUND'): MemberNotFound,
     ('weft.api.v1', 'MESSAGE_MALFORMED'): MessageMalformed,
     ('weft.api.v1', 'METHOD_NOT_ALLOWED'): MethodNotAllowed,
+    ('weft.notification.v1', 'NOTIFICATION_NOT_CANCELLABLE'): NotificationNotCancellable,
+    ('weft.notification.v1', 'NOTIFICATION_NOT_FOUND'): NotificationNotFound,
     ('weft.order.v1', 'ORDER_ALREADY_DELIVERED'): OrderAlreadyDelivered,
     ('weft.order.v1', 'ORDER_ALREADY_SHIPPED'): OrderAlreadyShipped,
     ('weft.order.v1', 'ORDER_LINE_NOT_FOUND'): OrderLineNotFound,
@@ -1294,6 +1371,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'RATE_LIMITED'): failures.RateLimited,
     ('weft.api.v1', 'READER_TOO_SLOW'): ReaderTooSlow,
     ('weft.user.v1', 'REAUTHENTICATION_REQUIRED'): ReauthenticationRequired,
+    ('weft.notification.v1', 'RECIPIENT_NOT_FOUND'): RecipientNotFound,
     ('weft.user.v1', 'REFRESH_TOKEN_INVALID'): RefreshTokenInvalid,
     ('weft.order.v1', 'REFUND_EXCEEDS_CAPTURED'): RefundExceedsCaptured,
     ('weft.api.v1', 'REQUEST_INVALID'): RequestInvalid,
@@ -1342,6 +1420,7 @@ __all__ = [
     'BodyTooLarge',
     'CallerNotAllowed',
     'CaptureExceedsAuthorized',
+    'CategoryNotAllowed',
     'ChangeNeedsVerification',
     'ClientModeNotAllowed',
     'ClientNotFound',
@@ -1358,6 +1437,8 @@ __all__ = [
     'CustomerRequired',
     'DeadlineExpired',
     'DeliveryExceedsShipment',
+    'DeliveryNotFound',
+    'DeliveryNotRetriable',
     'EmailTaken',
     'EtagMismatch',
     'EventMalformed',
@@ -1380,6 +1461,8 @@ __all__ = [
     'MemberNotFound',
     'MessageMalformed',
     'MethodNotAllowed',
+    'NotificationNotCancellable',
+    'NotificationNotFound',
     'OrderAlreadyDelivered',
     'OrderAlreadyShipped',
     'OrderLineNotFound',
@@ -1410,6 +1493,7 @@ __all__ = [
     'QueueNotFound',
     'ReaderTooSlow',
     'ReauthenticationRequired',
+    'RecipientNotFound',
     'RefreshTokenInvalid',
     'RefundExceedsCaptured',
     'RequestInvalid',

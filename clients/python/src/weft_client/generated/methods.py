@@ -8,6 +8,8 @@ from google.protobuf import empty_pb2 as protobuf_empty_pb2
 from typing import Any
 from weft.notification.v1 import event_service_pb2 as notification_event_service_pb2
 from weft.notification.v1 import inbox_service_pb2 as notification_inbox_service_pb2
+from weft.notification.v1 import notification_pb2 as notification_notification_pb2
+from weft.notification.v1 import notification_service_pb2 as notification_notification_service_pb2
 from weft.notification.v1 import partner_event_pb2 as notification_partner_event_pb2
 from weft.notification.v1 import preference_service_pb2 as notification_preference_service_pb2
 from weft.notification.v1 import preferences_pb2 as notification_preferences_pb2
@@ -52,6 +54,14 @@ EVENT_SERVICE_LIST_EVENTS = Method('/weft.notification.v1.EventService/ListEvent
 INBOX_SERVICE_LIST_INBOX = Method('/weft.notification.v1.InboxService/ListInbox', 'notification', notification_inbox_service_pb2.ListInboxRequest, notification_inbox_service_pb2.ListInboxResponse, 5.0, repeatable=True)
 INBOX_SERVICE_COUNT_UNREAD = Method('/weft.notification.v1.InboxService/CountUnread', 'notification', notification_inbox_service_pb2.CountUnreadRequest, notification_inbox_service_pb2.CountUnreadResponse, 5.0, repeatable=True)
 INBOX_SERVICE_MARK_READ = Method('/weft.notification.v1.InboxService/MarkRead', 'notification', notification_inbox_service_pb2.MarkReadRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True)
+NOTIFICATION_SERVICE_SEND_NOTIFICATION = Method('/weft.notification.v1.NotificationService/SendNotification', 'notification', notification_notification_service_pb2.SendNotificationRequest, notification_notification_service_pb2.SendNotificationResponse, 10.0, keyed=True, errors=('weft.notification.v1/RECIPIENT_NOT_FOUND', 'weft.notification.v1/CATEGORY_NOT_ALLOWED'))
+NOTIFICATION_SERVICE_GET_NOTIFICATION = Method('/weft.notification.v1.NotificationService/GetNotification', 'notification', notification_notification_service_pb2.GetNotificationRequest, notification_notification_pb2.Notification, 10.0, repeatable=True, errors=('weft.notification.v1/NOTIFICATION_NOT_FOUND',))
+NOTIFICATION_SERVICE_LIST_NOTIFICATIONS = Method('/weft.notification.v1.NotificationService/ListNotifications', 'notification', notification_notification_service_pb2.ListNotificationsRequest, notification_notification_service_pb2.ListNotificationsResponse, 10.0, repeatable=True)
+NOTIFICATION_SERVICE_CANCEL_NOTIFICATION = Method('/weft.notification.v1.NotificationService/CancelNotification', 'notification', notification_notification_service_pb2.CancelNotificationRequest, notification_notification_pb2.Notification, 10.0, keyed=True, errors=('weft.notification.v1/NOTIFICATION_NOT_FOUND', 'weft.notification.v1/NOTIFICATION_NOT_CANCELLABLE'))
+NOTIFICATION_SERVICE_LIST_DELIVERIES = Method('/weft.notification.v1.NotificationService/ListDeliveries', 'notification', notification_notification_service_pb2.ListDeliveriesRequest, notification_notification_service_pb2.ListDeliveriesResponse, 10.0, repeatable=True, errors=('weft.notification.v1/NOTIFICATION_NOT_FOUND',))
+NOTIFICATION_SERVICE_RETRY_DELIVERY = Method('/weft.notification.v1.NotificationService/RetryDelivery', 'notification', notification_notification_service_pb2.RetryDeliveryRequest, notification_notification_pb2.Delivery, 10.0, keyed=True, errors=('weft.notification.v1/NOTIFICATION_NOT_FOUND', 'weft.notification.v1/DELIVERY_NOT_FOUND', 'weft.notification.v1/DELIVERY_NOT_RETRIABLE'))
+NOTIFICATION_SERVICE_RETRY_DELIVERIES = Method('/weft.notification.v1.NotificationService/RetryDeliveries', 'notification', notification_notification_service_pb2.RetryDeliveriesRequest, notification_notification_service_pb2.RetryDeliveriesResponse, 10.0, keyed=True)
+NOTIFICATION_SERVICE_LIST_CAPTURED = Method('/weft.notification.v1.NotificationService/ListCaptured', 'notification', notification_notification_service_pb2.ListCapturedRequest, notification_notification_service_pb2.ListCapturedResponse, 10.0, repeatable=True)
 PREFERENCE_SERVICE_GET_PREFERENCES = Method('/weft.notification.v1.PreferenceService/GetPreferences', 'notification', notification_preference_service_pb2.GetPreferencesRequest, notification_preferences_pb2.Preferences, 5.0, repeatable=True, errors=('weft.notification.v1/PREFERENCES_NOT_FOUND',))
 PREFERENCE_SERVICE_UPDATE_PREFERENCES = Method('/weft.notification.v1.PreferenceService/UpdatePreferences', 'notification', notification_preference_service_pb2.UpdatePreferencesRequest, notification_preferences_pb2.Preferences, 5.0, repeatable=True, errors=('weft.notification.v1/PREFERENCES_NOT_FOUND',))
 PREFERENCE_SERVICE_UNSUBSCRIBE = Method('/weft.notification.v1.PreferenceService/Unsubscribe', 'notification', notification_preference_service_pb2.UnsubscribeRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, open=True, errors=('weft.notification.v1/UNSUBSCRIBE_TOKEN_INVALID',))
@@ -166,6 +176,14 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'inbox.list_inbox': INBOX_SERVICE_LIST_INBOX,
     'inbox.count_unread': INBOX_SERVICE_COUNT_UNREAD,
     'inbox.mark_read': INBOX_SERVICE_MARK_READ,
+    'notifications.send_notification': NOTIFICATION_SERVICE_SEND_NOTIFICATION,
+    'notifications.get_notification': NOTIFICATION_SERVICE_GET_NOTIFICATION,
+    'notifications.list_notifications': NOTIFICATION_SERVICE_LIST_NOTIFICATIONS,
+    'notifications.cancel_notification': NOTIFICATION_SERVICE_CANCEL_NOTIFICATION,
+    'notifications.list_deliveries': NOTIFICATION_SERVICE_LIST_DELIVERIES,
+    'notifications.retry_delivery': NOTIFICATION_SERVICE_RETRY_DELIVERY,
+    'notifications.retry_deliveries': NOTIFICATION_SERVICE_RETRY_DELIVERIES,
+    'notifications.list_captured': NOTIFICATION_SERVICE_LIST_CAPTURED,
     'preferences.get_preferences': PREFERENCE_SERVICE_GET_PREFERENCES,
     'preferences.update_preferences': PREFERENCE_SERVICE_UPDATE_PREFERENCES,
     'preferences.unsubscribe': PREFERENCE_SERVICE_UNSUBSCRIBE,

@@ -51,6 +51,10 @@ ChannelName = Literal["EMAIL", "SMS", "INBOX"]
 """A way to a person."""
 
 
+NotificationStateName = Literal["ACCEPTED", "SCHEDULED", "QUEUED", "SENDING", "SENT", "DELIVERED", "SKIPPED", "CANCELLED", "EXPIRED", "BOUNCED", "FAILED"]
+"""How far a notification or one of its deliveries has got."""
+
+
 SuppressionReasonName = Literal["HARD_BOUNCE", "COMPLAINT", "OPTED_OUT", "UNSUBSCRIBED"]
 """Why nothing is sent to an address."""
 
@@ -103,6 +107,22 @@ UserStateName = Literal["INITIAL", "ACTIVE", "INACTIVE", "LOCKED", "DELETED"]
 """State of an account."""
 
 
+class ContentDict(TypedDict, total=False):
+    """What a notification says. Each channel takes its parts."""
+
+    subject: str
+    """The subject of a mail, and the title in the inbox."""
+
+    text: str
+    """The text of a mail."""
+
+    html: str
+    """The HTML of a mail; made from the text where it is empty."""
+
+    short: str
+    """A text message, and what the inbox shows; the text where it is empty. A text message has at most three segments."""
+
+
 class MutedDict(TypedDict, total=False):
     """A category that does not reach a person by a channel."""
 
@@ -145,6 +165,19 @@ class QuietHoursDict(TypedDict, total=False):
 
     time_zone: str
     """Time zone by its name in the IANA database, such as `Europe/Vienna`; empty for that of the person's profile, or UTC where there is none."""
+
+
+class RecipientDict(TypedDict, total=False):
+    """Whom a notification is for."""
+
+    user_id: str
+    """A user: their address, number and language are asked for when it is sent. Prefix `usr_`."""
+
+    email: str
+    """An e-mail address."""
+
+    phone: str
+    """A phone number such as `+43660123456`."""
 
 
 class WebhookEndpointDict(TypedDict, total=False):
@@ -533,6 +566,7 @@ __all__ = [
     'ClientAuthenticationName',
     'ClientSettingsDict',
     'ConsentDecisionName',
+    'ContentDict',
     'FulfilmentLineInputDict',
     'FulfilmentStateName',
     'GrantTypeName',
@@ -541,6 +575,7 @@ __all__ = [
     'ModeName',
     'MoneyDict',
     'MutedDict',
+    'NotificationStateName',
     'OrderLineInputDict',
     'OrderStateName',
     'PartnerDict',
@@ -552,6 +587,7 @@ __all__ = [
     'PreferencesDict',
     'ProductDict',
     'QuietHoursDict',
+    'RecipientDict',
     'RoleName',
     'SuppressionReasonName',
     'UserDict',

@@ -110,9 +110,9 @@ class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType
     SCOPE_INBOX_READ: _Scope.ValueType  # 11
     """Reads one's own inbox."""
     SCOPE_NOTIFICATIONS_READ: _Scope.ValueType  # 12
-    """Reads all notifications."""
+    """Reads notifications: all, or the partner's."""
     SCOPE_NOTIFICATIONS_SEND: _Scope.ValueType  # 13
-    """Sends notifications."""
+    """Sends notifications, and retries and cancels them; for a partner, to its customers and to addresses."""
     SCOPE_TEMPLATES_WRITE: _Scope.ValueType  # 14
     """Changes message templates."""
     SCOPE_AUDIT_READ: _Scope.ValueType  # 15
@@ -152,9 +152,9 @@ SCOPE_PRODUCTS_WRITE: Scope.ValueType  # 10
 SCOPE_INBOX_READ: Scope.ValueType  # 11
 """Reads one's own inbox."""
 SCOPE_NOTIFICATIONS_READ: Scope.ValueType  # 12
-"""Reads all notifications."""
+"""Reads notifications: all, or the partner's."""
 SCOPE_NOTIFICATIONS_SEND: Scope.ValueType  # 13
-"""Sends notifications."""
+"""Sends notifications, and retries and cancels them; for a partner, to its customers and to addresses."""
 SCOPE_TEMPLATES_WRITE: Scope.ValueType  # 14
 """Changes message templates."""
 SCOPE_AUDIT_READ: Scope.ValueType  # 15

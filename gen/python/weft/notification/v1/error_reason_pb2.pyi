@@ -30,6 +30,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The token of the link to unsubscribe is not one of ours."""
     SUPPRESSION_NOT_FOUND: _ErrorReason.ValueType  # 3
     """No such suppression."""
+    NOTIFICATION_NOT_FOUND: _ErrorReason.ValueType  # 10
+    """No such notification, or not yours."""
+    NOTIFICATION_NOT_CANCELLABLE: _ErrorReason.ValueType  # 11
+    """The notification has been sent, or has ended otherwise."""
+    DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 12
+    """No such delivery."""
+    DELIVERY_NOT_RETRIABLE: _ErrorReason.ValueType  # 13
+    """The delivery has neither failed nor been skipped for something that can change."""
+    RECIPIENT_NOT_FOUND: _ErrorReason.ValueType  # 14
+    """There is no such user, or it is not yours."""
+    CATEGORY_NOT_ALLOWED: _ErrorReason.ValueType  # 15
+    """Partners do not send what only concerns an account."""
     WEBHOOK_ENDPOINT_NOT_FOUND: _ErrorReason.ValueType  # 40
     """No such webhook endpoint, or not yours."""
     WEBHOOK_ENDPOINT_LIMIT_REACHED: _ErrorReason.ValueType  # 41
@@ -52,6 +64,18 @@ UNSUBSCRIBE_TOKEN_INVALID: ErrorReason.ValueType  # 2
 """The token of the link to unsubscribe is not one of ours."""
 SUPPRESSION_NOT_FOUND: ErrorReason.ValueType  # 3
 """No such suppression."""
+NOTIFICATION_NOT_FOUND: ErrorReason.ValueType  # 10
+"""No such notification, or not yours."""
+NOTIFICATION_NOT_CANCELLABLE: ErrorReason.ValueType  # 11
+"""The notification has been sent, or has ended otherwise."""
+DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 12
+"""No such delivery."""
+DELIVERY_NOT_RETRIABLE: ErrorReason.ValueType  # 13
+"""The delivery has neither failed nor been skipped for something that can change."""
+RECIPIENT_NOT_FOUND: ErrorReason.ValueType  # 14
+"""There is no such user, or it is not yours."""
+CATEGORY_NOT_ALLOWED: ErrorReason.ValueType  # 15
+"""Partners do not send what only concerns an account."""
 WEBHOOK_ENDPOINT_NOT_FOUND: ErrorReason.ValueType  # 40
 """No such webhook endpoint, or not yours."""
 WEBHOOK_ENDPOINT_LIMIT_REACHED: ErrorReason.ValueType  # 41

@@ -1,0 +1,66 @@
+"""What would have been sent in TEST: composed as it would have been then, when it is listed."""
+
+from collections.abc import Mapping, Sequence
+
+from jinja2 import TemplateError
+from weft.notification.v1 import notification_pb2
+from weft.user.v1.user_pb2 import User
+
+from chassis.errors import ServiceUnavailable
+from chassis.plain_text import single_line
+from chassis.storage.database import Row
+from services.notification.channels.channel import Channel
+from services.notification.channels.email.message import MAX_NAME_LENGTH
+from services.notification.content import Contents
+from services.notification.deliveries.codes import ABOUT_CODES
+from services.notification.recipients import Recipients, UserServiceUnavailable
+from services.notification.requests import messages
+from services.notification.templates.rendering import Templates
+
+
+class Captured:
+    """Renders captured messages; stores nothing."""
+
+    def __init__(self, templates: Templates, recipients: Recipients, contents: Contents) -> None:
+        self._templates = templates
+        self._recipients = recipients
+        self._contents = contents
+
+    async def render(self, rows: Sequence[Row]) -> dict[str, notification_pb2.CapturedMessage]:
+        """By delivery. Raises `ServiceUnavailable` where the user service is away."""
+        wanted = {row.user_id for row in rows if row.user_id}
+        try:
+            users = await self._recipients.get(wanted) if wanted else {}
+        except UserServiceUnavailable:
+            raise ServiceUnavailable from None
+        return {row.delivery_id: self._render(row, users) for row in rows}
+
+    def _render(self, row: Row, users: Mapping[str, User]) -> notification_pb2.CapturedMessage:
+        user = users.get(row.user_id)
+        address, content = "", notification_pb2.Content()
+        if user is not None and row.channel != Channel.INBOX.value:
+            address = user.email if row.channel == Channel.EMAIL.value else user.phone
+        if row.content_sealed:
+            said = self._contents.open(row.content_sealed)
+            address = said.email or said.phone or address
+            content = notification_pb2.Content(subject=said.subject, text=said.text, html=said.html, short=said.short)
+        elif row.type not in ABOUT_CODES:
+            content = self._of_event(row, user)
+        message = notification_pb2.CapturedMessage(
+            delivery_id=row.delivery_id,
+            notification_id=row.notification_id,
+            type=row.type,
+            channel=messages.channel(row.channel),
+            recipient_address=address,
+            content=content,
+        )
+        message.create_time.FromDatetime(row.create_time)
+        return message
+
+    def _of_event(self, row: Row, user: User | None) -> notification_pb2.Content:
+        name = single_line(user.display_name, MAX_NAME_LENGTH) if user is not None else ""
+        try:
+            mail = self._templates.email(row.type, user.locale if user is not None else "", {**row.data, "name": name})
+        except TemplateError:  # of an older release
+            return notification_pb2.Content()
+        return notification_pb2.Content(subject=mail.subject, text=mail.text, html=mail.html)

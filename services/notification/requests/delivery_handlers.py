@@ -1,0 +1,119 @@
+"""NotificationService: deliveries, their attempts, and what TEST has captured."""
+
+from datetime import timedelta
+from typing import Any
+
+from weft.notification.v1 import notification_pb2
+from weft.notification.v1 import notification_service_pb2 as pb
+
+from chassis import times
+from chassis.clock import Clock
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from chassis.storage.database import Database
+from services.notification.channels.channel import Channel
+from services.notification.deliveries.domain import (
+    DeliveryNotFound,
+    DeliveryNotRetriable,
+    DeliveryState,
+    check_retriable,
+)
+from services.notification.ownership import kind_of
+from services.notification.requests import messages
+from services.notification.requests.captured import Captured
+from services.notification.requests.delivery_records import MAX_RETRIED, DeliveryRecords
+from services.notification.requests.domain import NotificationNotFound
+from services.notification.requests.records import Records
+
+_DEFAULT_SINCE = timedelta(days=1)
+MAX_CAPTURED = 100
+"""On a page: each is rendered when it is listed."""
+
+
+class DeliveryHandlers:
+    """The part of weft.notification.v1.NotificationService that is about deliveries."""
+
+    def __init__(
+        self,
+        database: Database,
+        records: Records,
+        deliveries: DeliveryRecords,
+        captured: Captured,
+        pages: Pages,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._records = records
+        self._deliveries = deliveries
+        self._captured = captured
+        self._pages = pages
+        self._clock = clock
+
+    async def ListDeliveries(self, request: pb.ListDeliveriesRequest, call: Call) -> pb.ListDeliveriesResponse:
+        """Of one notification. Raises `NotificationNotFound`."""
+        of = request.notification_id
+        page = self._pages.read(request, {"list": "deliveries", "of": of, "owner": kind_of(call.caller)})
+        rows = await self._deliveries.list(of, call.caller, page.limit, page.after)
+        if not rows and await self._records.get(of, call.caller) is None:
+            raise NotificationNotFound(notification_id=of)
+        attempts = await self._deliveries.attempts([row.delivery_id for row in rows])
+        deliveries, token = self._pages.split(
+            page,
+            rows,
+            lambda row: messages.delivery_to_message(row, attempts.get(row.delivery_id, ())),
+            key="delivery_id",
+        )
+        return pb.ListDeliveriesResponse(deliveries=deliveries, next_page_token=token)
+
+    async def RetryDelivery(self, request: pb.RetryDeliveryRequest, call: Call) -> notification_pb2.Delivery:
+        """Raises `NotificationNotFound`, `DeliveryNotFound` and `DeliveryNotRetriable`."""
+        of, now = request.notification_id, self._clock.now()
+        async with self._database.transaction() as tx:
+            row = await self._deliveries.lock(tx, of, request.delivery_id, call.caller)
+            if row is None:
+                if await self._records.get(of, call.caller) is None:
+                    raise NotificationNotFound(notification_id=of)
+                raise DeliveryNotFound(delivery_id=request.delivery_id)
+            if row.channel == Channel.INBOX.value:
+                raise DeliveryNotRetriable(state=row.state)
+            check_retriable(DeliveryState(row.state), row.reason)
+            await self._deliveries.retry(tx, [row], call.outgoing_traceparent, now)
+            row = await self._deliveries.lock(tx, of, request.delivery_id, call.caller)
+            assert row is not None, "the transaction has its lock"
+            attempts = await self._deliveries.attempts([request.delivery_id])
+            reply = messages.delivery_to_message(row, attempts.get(request.delivery_id, ()))
+            await call.remember(tx, reply)
+        return reply
+
+    async def RetryDeliveries(self, request: pb.RetryDeliveriesRequest, call: Call) -> pb.RetryDeliveriesResponse:
+        """Those that match, up to `MAX_RETRIED` in one call."""
+        now = self._clock.now()
+        filters: dict[str, Any] = {"changed_from": now - _DEFAULT_SINCE, "changed_to": times.LATEST}
+        if request.HasField("update_time_from"):
+            filters["changed_from"] = times.clamped(request.update_time_from)
+        if request.HasField("update_time_to"):
+            filters["changed_to"] = times.clamped(request.update_time_to)
+        if request.channel:
+            filters["channel"] = messages.CHANNELS[request.channel].value
+        if request.category:
+            filters["category"] = messages.CATEGORIES[request.category].value
+        if request.reason:
+            filters["reason"] = request.reason
+        async with self._database.transaction() as tx:
+            rows = await self._deliveries.find_unsent(tx, call.caller, filters, retriable=True)
+            refused = await self._deliveries.find_unsent(tx, call.caller, filters, retriable=False)
+            await self._deliveries.retry(tx, rows[:MAX_RETRIED], call.outgoing_traceparent, now)
+            reply = pb.RetryDeliveriesResponse(
+                retried_count=len(rows[:MAX_RETRIED]), refused_count=len(refused), more=len(rows) > MAX_RETRIED
+            )
+            await call.remember(tx, reply)
+        return reply
+
+    async def ListCaptured(self, request: pb.ListCapturedRequest, call: Call) -> pb.ListCapturedResponse:
+        """Rendered now: neither addresses nor texts are stored."""
+        page = self._pages.read(request, {"list": "captured", "owner": kind_of(call.caller), "user": request.user_id})
+        page = page._replace(size=min(page.size, MAX_CAPTURED))
+        rows = await self._deliveries.captured(call.caller, page.limit, page.after, request.user_id)
+        rendered = await self._captured.render(rows[: page.size])
+        found, token = self._pages.split(page, rows, lambda row: rendered[row.delivery_id], key="place")
+        return pb.ListCapturedResponse(messages=found, next_page_token=token)

@@ -1,0 +1,94 @@
+"""What can be sent on request, and by whom."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chassis import addresses
+from chassis.errors import FailedPrecondition, NotFound, PermissionDenied, RequestInvalid
+from chassis.security.identity import Identity
+from services.notification.categories import Category
+from services.notification.channels.channel import Channel
+from services.notification.channels.sms import segments
+from services.notification.content import Content
+
+MESSAGE = "message"
+"""The type of what was sent on request."""
+MAX_AHEAD = timedelta(days=366)
+MAX_SEGMENTS = 3
+
+
+class NotificationNotFound(NotFound):
+    """There is no notification {notification_id}."""
+
+
+class NotificationNotCancellable(FailedPrecondition):
+    """The notification is {state}: there is nothing left to cancel."""
+
+
+class RecipientNotFound(NotFound):
+    """There is no user {user_id}."""
+
+
+class CategoryNotAllowed(PermissionDenied):
+    """Partners do not send {category}."""
+
+
+@dataclass(frozen=True)
+class To:
+    """One of the three."""
+
+    user_id: str = ""
+    email: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """A message to send; `send_at` is not in the past."""
+
+    recipients: Sequence[To]
+    channels: Sequence[Channel]
+    every_channel: bool
+    category: Category
+    content: Content
+    send_at: datetime | None
+    expire_at: datetime | None
+    dedupe_window: timedelta
+
+    def check(self, caller: Identity, now: datetime) -> None:
+        """Raises `CategoryNotAllowed` and `RequestInvalid`."""
+        if self.category is Category.ACCOUNT and not caller.is_operator:
+            raise CategoryNotAllowed(category=self.category.value)
+        if found := [*self._content_faults(), *self._time_faults(now), *self._recipient_faults()]:
+            raise RequestInvalid(violations=found[:20])
+
+    def _content_faults(self) -> list[tuple[str, str]]:
+        content, found = self.content, []
+        if {Channel.EMAIL, Channel.INBOX} & set(self.channels) and not content.subject.strip():
+            found.append(("content.subject", "must be given for mails and the inbox"))
+        if Channel.EMAIL in self.channels and not content.text.strip():
+            found.append(("content.text", "must be given for mails"))
+        if Channel.SMS in self.channels:
+            part = "content.short" if content.short else "content.text"
+            if not content.brief.strip():
+                found.append(("content.short", "must be given for text messages"))
+            elif (count := segments.count(content.brief)) > MAX_SEGMENTS:
+                found.append((part, f"must have at most {MAX_SEGMENTS} segments as a text message, and has {count}"))
+        return found
+
+    def _time_faults(self, now: datetime) -> list[tuple[str, str]]:
+        found = []
+        if self.send_at is not None and self.send_at > now + MAX_AHEAD:
+            found.append(("send_at", "must be at most a year from now"))
+        if self.expire_at is not None and self.send_at is not None and self.expire_at < self.send_at:
+            found.append(("expire_at", "must not be earlier than when it is sent"))
+        return found
+
+    def _recipient_faults(self) -> list[tuple[str, str]]:
+        found = []
+        for number, to in enumerate(self.recipients):
+            field = f"recipients[{number}]"
+            if to.email and (problem := addresses.problem(to.email)):
+                found.append((f"{field}.email", f"is no address that a mail can be sent to: {problem}"))
+        return found

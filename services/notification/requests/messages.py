@@ -1,0 +1,86 @@
+"""Notifications and deliveries as messages of the contract."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from weft.notification.v1 import category_pb2, notification_pb2
+
+from chassis.security import modes
+from chassis.storage.database import Row
+from services.notification import categories
+from services.notification.categories import Category
+from services.notification.channels.channel import Channel
+from services.notification.content import Content, Contents
+from services.notification.deliveries.domain import DeliveryState, rolled_up
+
+CATEGORIES = {category_pb2.Category.Value(f"CATEGORY_{each.value}"): each for each in Category}
+CHANNELS = {category_pb2.Channel.Value(f"CHANNEL_{each.value}"): each for each in Channel}
+STATES = {notification_pb2.NotificationState.Value(f"NOTIFICATION_STATE_{each.value}"): each for each in DeliveryState}
+
+
+def channel(name: str) -> "category_pb2.Channel.ValueType":
+    """The value of a channel."""
+    return category_pb2.Channel.Value(f"CHANNEL_{name}")
+
+
+def state(name: str) -> "notification_pb2.NotificationState.ValueType":
+    """The value of a state."""
+    return notification_pb2.NotificationState.Value(f"NOTIFICATION_STATE_{name}")
+
+
+def put(field: Timestamp, time: datetime | None) -> None:
+    """Set a timestamp, unless there is none."""
+    if time is not None:
+        field.FromDatetime(time)
+
+
+def to_message(row: Row, contents: Contents) -> notification_pb2.Notification:
+    """The message of a notification, from a row of `Records`."""
+    parts = [part.split(" ") for part in row.parts]
+    content = contents.open(row.content_sealed) if row.content_sealed else Content()
+    names = row.channels or [*(["INBOX"] if row.in_inbox else []), *(name for _, name in parts)]
+    category = categories.read(row.category, row.type)
+    message = notification_pb2.Notification(
+        notification_id=row.notification_id,
+        type=row.type,
+        category=category_pb2.Category.Value(f"CATEGORY_{category.value}"),
+        state=state(rolled_up([DeliveryState(state) for state, _ in parts]).value),
+        channels=[channel(name) for name in names],
+        every_channel=row.every_channel,
+        dedupe_key=content.dedupe_key,
+        duplicate_of=row.duplicate_of,
+        metadata=content.metadata,
+        partner_id=row.partner_id,
+        mode=modes.to_message(row.mode),
+    )
+    to = {"user_id": row.user_id, "email": content.email, "phone": content.phone}
+    for name, value in to.items():
+        if value:
+            setattr(message.recipient, name, value)
+    put(message.send_at, row.send_at)
+    put(message.expire_at, row.expire_at)
+    put(message.create_time, row.accept_time or row.create_time)
+    return message
+
+
+def delivery_to_message(row: Row, attempts: Iterable[Row]) -> notification_pb2.Delivery:
+    """The message of a delivery and its attempts."""
+    message = notification_pb2.Delivery(
+        delivery_id=row.delivery_id,
+        notification_id=row.notification_id,
+        channel=channel(row.channel),
+        state=state(row.state),
+        reason=row.reason,
+    )
+    message.create_time.FromDatetime(row.create_time)
+    message.update_time.FromDatetime(row.update_time)
+    for attempt in attempts:
+        message.attempts.add(
+            number=attempt.number,
+            provider=attempt.provider,
+            response_status=attempt.code,
+            latency_ms=attempt.latency_ms,
+            response=attempt.response,
+        ).create_time.FromDatetime(attempt.create_time)
+    return message

@@ -1,0 +1,40 @@
+"""Serves NotificationService, and dispatches what it accepts."""
+
+from collections.abc import Mapping
+
+from chassis.app import App
+from chassis.queues.queue import Queue
+from chassis.queues.worker import Worker
+from services.notification.channels.channel import Channel
+from services.notification.content import Contents
+from services.notification.dispatch.repository import DispatchRepository
+from services.notification.dispatch.worker import DispatchWorker
+from services.notification.recipients import Recipients
+from services.notification.requests.captured import Captured
+from services.notification.requests.delivery_handlers import DeliveryHandlers
+from services.notification.requests.delivery_records import DeliveryRecords
+from services.notification.requests.handlers import NotificationHandlers
+from services.notification.requests.records import Records
+from services.notification.requests.sending import Sender
+from services.notification.templates.rendering import Templates
+
+
+def serve(
+    app: App,
+    jobs: Mapping[Channel, Queue],
+    dispatch_jobs: Queue,
+    templates: Templates,
+    recipients: Recipients,
+    contents: Contents,
+) -> None:
+    """`jobs` are the queues of the channels that deliver."""
+    records, deliveries = Records(app.database), DeliveryRecords(app.database, jobs)
+    sender = Sender(records, contents, recipients, dispatch_jobs)
+    captured = Captured(templates, recipients, contents)
+    app.add_service(
+        "weft.notification.v1.NotificationService",
+        NotificationHandlers(app.database, records, deliveries, sender, contents, app.pages, app.clock),
+        DeliveryHandlers(app.database, records, deliveries, captured, app.pages, app.clock),
+    )
+    dispatches = DispatchRepository(app.database, jobs)
+    app.add_worker(Worker(dispatch_jobs, DispatchWorker(dispatches, app.clock, app.tracer), batch=50, concurrency=2))
