@@ -5,6 +5,7 @@ The edge limits the body of each route by it; the server refuses what is larger 
 
 import math
 import re
+from functools import cache
 
 from buf.validate import validate_pb2
 from google.protobuf import descriptor_pb2
@@ -91,6 +92,7 @@ def _least(said: validate_pb2.StringRules | validate_pb2.BytesRules, *names: str
     return min((getattr(said, name) for name in names if said.HasField(name)), default=None)
 
 
+@cache
 def _width(pattern: str) -> int | None:
     """The characters that a pattern matches at most; None where it is open at an end or repeats without a bound."""
     alternatives = pattern.split("|^")

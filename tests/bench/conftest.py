@@ -2,14 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from bench.peers import stack
+from bench.peers.stack import Peer
 from tests.bench.sides import PeerA, PeerB, Side, Weft, filled
 from tests.harness import Harness
 from tests.order.users import Users, serving
@@ -17,11 +17,32 @@ from tests.order.users import Users, serving
 TERMS = stack.Terms(workers=1, pool_size=8)
 
 
+@pytest.fixture(scope="module")
+def started(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[Peer, str]]]:
+    """Starts a peer at most once, on a database of its own; the peer, and its database's URL."""
+    made: dict[str, tuple[Peer, str]] = {}
+
+    def start(kind: str) -> tuple[Peer, str]:
+        if kind not in made:
+            name = f"peer_{secrets.token_hex(4)}"
+            with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}")
+            url = f"{postgres_url}/{name}"
+            made[kind] = stack.start(kind, url, 0, TERMS, tmp_path_factory.mktemp("peer")), url
+        return made[kind]
+
+    yield start
+    for peer, url in made.values():
+        peer.stop()
+        with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+
 @pytest.fixture(params=["weft", "fastapi_sqlalchemy", "grpc_bare"])
 async def side(
-    request: pytest.FixtureRequest, harness: Harness, postgres_url: str, tmp_path: Path
+    request: pytest.FixtureRequest, harness: Harness, started: Callable[[str], tuple[Peer, str]]
 ) -> AsyncIterator[Side]:
-    """One of the three, with two products, of which three and a hundred pieces are there."""
+    """One of the three, with two products, of which three and a hundred pieces are there, and no order."""
     if request.param == "weft":
         users = Users()
         async with AsyncExitStack() as running:
@@ -30,16 +51,8 @@ async def side(
             service = await running.enter_async_context(harness.running("order", **settings))
             yield await filled(Weft.of(service, harness.issuer, users))
         return
-    name = f"peer_{secrets.token_hex(4)}"
-    with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    url = f"{postgres_url}/{name}"
-    peer = await asyncio.to_thread(stack.start, request.param, url, 0, TERMS, tmp_path)
-    try:
-        made: Side = PeerA(peer, url) if request.param == "fastapi_sqlalchemy" else PeerB(peer, url)
-        async with made:
-            yield await filled(made)
-    finally:
-        await asyncio.to_thread(peer.stop)
-        with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    peer, url = await asyncio.to_thread(started, request.param)
+    made: Side = PeerA(peer, url) if request.param == "fastapi_sqlalchemy" else PeerB(peer, url)
+    async with made:
+        await made.empty()
+        yield await filled(made)

@@ -68,9 +68,16 @@ class Side:
 
     async def written(self) -> dict[str, int]:
         """How many rows of each kind there are."""
-        tables = ("orders", "order_lines", "payments", "outbox", "idempotency", self.timeline)
-        counts = [(await self.query(f"SELECT count(*) FROM {table}"))[0][0] for table in tables]
+        counts = [(await self.query(f"SELECT count(*) FROM {table}"))[0][0] for table in self._tables()]
         return dict(zip(("orders", "lines", "payments", "events", "replies", "changes"), counts, strict=True))
+
+    async def empty(self) -> None:
+        """Leaves only customers and products."""
+        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
+            await connection.execute(f"TRUNCATE {', '.join(self._tables())}".encode())
+
+    def _tables(self) -> tuple[str, ...]:
+        return "orders", "order_lines", "payments", "outbox", "idempotency", self.timeline
 
     timeline = "order_events"
 

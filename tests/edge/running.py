@@ -38,19 +38,29 @@ def until(condition: object, what: str, seconds: float = 15) -> None:
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+_REFETCH = '"failed_refetch_duration": "1s"'
+_SOON = {"tracing.opentelemetry.flush_interval_ms": 20}
+"""In place of five seconds: tests wait for spans, and for metrics and lines of the access log, which come as soon."""
+
+
 @contextmanager
 def running(
     contract: Contract, deployment: envoy.Deployment, change: Callable[[Any], None] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """An edge that is live, with keys and healthy services, until the block ends; `change` edits its configuration."""
     file = envoy.write(contract, deployment)
+    config = json.loads(file.read_text())
+    config["stats_flush_interval"] = "0.2s"
+    config["layered_runtime"]["layers"].insert(0, {"name": "tests", "static_layer": _SOON})
     if change is not None:
-        config = json.loads(file.read_text())
         change(config)
-        file.write_text(json.dumps(config))
+    # A first fetch comes before the listener that it asks; the next is a second later.
+    file.write_text(json.dumps(config).replace(_REFETCH, _REFETCH.replace("1s", "0.05s")))
+    command = envoy.command(deployment)
+    command[command.index("--file-flush-interval-msec") + 1] = "20"
     with (
         (deployment.folder / "envoy.log").open("wb") as log,
-        subprocess.Popen(envoy.command(deployment), stdout=log, stderr=log) as process,
+        subprocess.Popen(command, stdout=log, stderr=log) as process,
     ):
         try:
 

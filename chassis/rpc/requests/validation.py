@@ -5,6 +5,7 @@ of bounded size is walked for everything else, and at most twenty violations are
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 import protovalidate
 from google.protobuf import descriptor_pool, message_factory
@@ -22,6 +23,7 @@ def message_class(name: str) -> type[Message]:
     return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))
 
 
+@cache
 def reader(method: Method, contract: Contract) -> Callable[[bytes], Message]:
     """Makes the request of a method from its bytes. Fields are named as in the proto; the edge knows how JSON wrote them.
 
