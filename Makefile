@@ -5,10 +5,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
+USERS ?= 10000
+ORDERS ?= 10000
 export PYTHONDONTWRITEBYTECODE ?=
 UV_LOCK := uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header
 
-.PHONY: help setup run demo test soak bench lint format gen check-gen breaking image lock wheel clean
+.PHONY: help setup run demo seed test soak bench lint format gen check-gen breaking image lock wheel clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -20,6 +22,9 @@ run: .venv/ready ## Bring the whole mesh up on http://localhost:8080, until Ctrl
 
 demo: .venv/ready ## Run the demo scenario against the running mesh, each step printed
 	@$(BIN)/python -m deploy.local demo $(if $(LOOP),--loop)
+
+seed: .venv/ready ## Fill the running mesh with made-up data, for trials: USERS=1000000 ORDERS=1000000
+	@$(BIN)/python -m deploy.local seed --users $(USERS) --orders $(ORDERS)
 
 test: .venv/ready ## Run the tests
 	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --durations=10 $(ARGS)

@@ -9,10 +9,10 @@ _PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
 _VALUE = {letter: value for value, letter in enumerate(_ALPHABET)}
 
 
-def new(prefix: str, now: datetime | None = None) -> str:
-    """A new id of the present time, or of `now`."""
+def new(prefix: str, now: datetime | None = None, entropy: bytes = b"") -> str:
+    """A new id of the present time, or of `now`; of 10 bytes of entropy where it has to be made again."""
     milliseconds = int(now.timestamp() * 1000) if now else time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10))
+    random = int.from_bytes(entropy or os.urandom(10))
     value = (
         (milliseconds << 80) | (0x7 << 76) | ((random >> 68 & 0xFFF) << 64) | (0b10 << 62) | (random & (1 << 62) - 1)
     )

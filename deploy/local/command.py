@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import secrets
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     service = verbs.add_parser("service", help="a command of a service, with its environment and its database's owner")
     service.add_argument("service", help="user, order, notification, …")
     service.add_argument("words", nargs=argparse.REMAINDER, help="such as: keys rotate")
+    seed = verbs.add_parser("seed", help="fill the running mesh with made-up users and their orders, for trials")
+    seed.add_argument("--users", type=int, default=10_000, help="how many (10,000)")
+    seed.add_argument("--orders", type=int, default=10_000, help="how many (10,000)")
     rotate = verbs.add_parser("rotate", help="renew every certificate while the mesh runs")
     rotate.add_argument("--authority", action="store_true", help="the authority too, in two steps: see docs/running.md")
     rotate.add_argument("--now", action="store_true", help="with --authority: take the second step now")
@@ -147,6 +152,17 @@ def _service(given: argparse.Namespace) -> None:
     send(_running(), verb="service", service=given.service, words=json.dumps(given.words))
 
 
+def _seed(given: argparse.Namespace) -> None:
+    from deploy.local.control import send
+
+    run = ["--run", secrets.token_hex(4), "--at", datetime.now(UTC).isoformat()]
+    customers = ["--customers", str(given.users)]
+    mesh = _running()
+    for service, words in (("user", [str(given.users)]), ("order", [str(given.orders), *customers])):
+        if words[0] != "0":
+            send(mesh, verb="service", service=service, words=json.dumps(["seed", *words, *run]))
+
+
 def _rotate(given: argparse.Namespace) -> None:
     from deploy.local.control import send
 
@@ -187,5 +203,6 @@ _VERBS = {
     "trace": _trace,
     "restart": _restart,
     "service": _service,
+    "seed": _seed,
     "rotate": _rotate,
 }

@@ -155,7 +155,8 @@ def send(mesh: Running, **command: str) -> None:
                     f"The mesh has not answered for {COMMAND_TIMEOUT_S:.0f} s: see {home.logs / 'mesh.log'}."
                 )
             os.kill(mesh.pid, 0)
-            shown = _show(progress, shown)
+            if (now_shown := _show(progress, shown)) != shown:
+                ends, shown = time.monotonic() + COMMAND_TIMEOUT_S, now_shown
             time.sleep(0.05)
     except ProcessLookupError:
         raise MeshError("The mesh has stopped: start it with `make run`.") from None

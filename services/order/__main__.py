@@ -34,6 +34,7 @@ from services.order.products.repository import ProductRepository
 from services.order.reconciliation.handlers import ReconciliationHandlers
 from services.order.reconciliation.reconciliation import Reconciliation, Source
 from services.order.reconciliation.repository import ReconciliationRepository
+from services.order.seed import seed
 from services.order.timeline.handlers import TimelineHandlers
 from services.order.timeline.repository import TimelineRepository
 
@@ -107,4 +108,6 @@ def _event_secrets(app: App) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    process.main("order", build, metadata=tables.metadata, migrations=MIGRATIONS, bootstrap=bootstrap)
+    process.main(
+        "order", build, metadata=tables.metadata, migrations=MIGRATIONS, bootstrap=bootstrap, commands={"seed": seed}
+    )

@@ -66,6 +66,7 @@ from services.user.revocations.feed import RevocationFeed
 from services.user.revocations.handlers import RevocationHandlers
 from services.user.revocations.repository import CHANNEL, RevocationRepository
 from services.user.roles.handlers import RoleHandlers
+from services.user.seed import seed
 from services.user.sessions.domain import CredentialsInvalid
 from services.user.sessions.handlers import SessionHandlers
 from services.user.sessions.open_sessions import OpenSessions
@@ -227,5 +228,10 @@ async def build(app: App) -> None:
 
 if __name__ == "__main__":
     process.main(
-        "user", build, metadata=tables.metadata, migrations=MIGRATIONS, bootstrap=bootstrap, commands={"keys": keys}
+        "user",
+        build,
+        metadata=tables.metadata,
+        migrations=MIGRATIONS,
+        bootstrap=bootstrap,
+        commands={"keys": keys, "seed": seed},
     )
