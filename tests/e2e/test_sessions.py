@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from deploy.local.demo.scenario import PASSWORD, Account, Scenario
@@ -92,6 +93,30 @@ def test_revocations_are_heard_of_after_the_user_service_was_killed(own_mesh: Me
         edge.post("/v1/auth:signOut", json={}, headers=_bearer(before)).raise_for_status()
         wait_until_refused(edge, before["accessToken"])
         scenario.place_order(customer, product)
+    scenario.close()
+
+
+def test_without_valkey_people_sign_in_and_out_and_with_it_back_nothing_needs_a_restart(own_mesh: Mesh):
+    scenario = Scenario(own_mesh.content)
+    customer = scenario.sign_up()
+    before = own_mesh.content["pids"]
+    valkey = psutil.Process(before["valkey"])
+    with httpx.Client(base_url=own_mesh.content["edge"], timeout=30, trust_env=False) as edge:
+        valkey.suspend()  # it keeps its connections, and answers nothing
+        try:
+            wrong = edge.post("/v1/auth:signIn", json={"email": customer.email, "password": "not the password"})
+            assert reason(wrong) == "CREDENTIALS_INVALID"
+            pair = sign_in(edge, customer).json()
+            for path in EVERYWHERE:
+                assert get(edge, path, pair["accessToken"]).status_code == 200, path
+            fresh = edge.post("/v1/auth:refresh", json={"refreshToken": pair["refreshToken"]}).raise_for_status().json()
+            edge.post("/v1/auth:signOut", json={}, headers=_bearer(fresh)).raise_for_status()
+            wait_until_refused(edge, pair["accessToken"])
+        finally:
+            valkey.resume()
+        sign_in(edge, customer)
+        scenario.place_order(customer, scenario.products()[0])
+    assert own_mesh.content["pids"] == before
     scenario.close()
 
 
