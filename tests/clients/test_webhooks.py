@@ -73,7 +73,9 @@ def test_a_signed_body_that_is_not_json_is_refused() -> None:
         webhooks.verify(b"\xff", headers, "whsec_" + KEY, now=1_800_000_000)
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_AAAA", "whsec_" + "A" * 88 + "AAA=", "whsec_é", "whsec_!" + KEY])
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "whsec_AAAA", "whsec_" + "A" * 88 + "AAA=", "whsec_é", "whsec_!" + KEY]
+)
 def test_a_secret_that_is_none_is_a_mistake_of_the_program(secret: str) -> None:
     with pytest.raises(ValueError, match="24 to 64 bytes") as found:
         verify({**VALID, "secret": secret})
