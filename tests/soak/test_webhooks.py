@@ -56,8 +56,19 @@ class Hostile:
         self.count += 1
         assert event["eventId"] == request.headers["webhook-id"]
         self.requests[request.path][event["eventId"]] += 1
-        answers = (None, 500, 404, later(0, 429), later("soon"), drop, redirect("/trap"), garbage, self.hooks.hang, endless)
-        (answer,) = random.choices(answers, (60, 8, 4, 2, 2, 6, 6, 6, 2, 4))  # noqa: S311 - no secret
+        answers = (
+            None,
+            500,
+            404,
+            later(0, 429),
+            later("soon"),
+            drop,
+            redirect("/trap"),
+            garbage,
+            self.hooks.hang,
+            endless,
+        )
+        (answer,) = random.choices(answers, (60, 8, 4, 2, 2, 6, 6, 6, 2, 4))
         if answer in (None, endless):
             self.accepted[request.path][event["eventId"]] += 1
         if answer is None or isinstance(answer, int):
@@ -92,7 +103,10 @@ async def register(
     """Two endpoints of each owner: for everything, and thin ones for placed orders."""
     made = []
     for owner, partner in partners.items():
-        for path, fields in ("all", {}), ("placed", {"event_types": ["order.placed"], "payload": "WEBHOOK_PAYLOAD_THIN"}):
+        for path, fields in (
+            ("all", {}),
+            ("placed", {"event_types": ["order.placed"], "payload": "WEBHOOK_PAYLOAD_THIN"}),
+        ):
             place = f"/{'/'.join(owner)}/{path}"
             endpoint = await partner.create(receiver.hooks.url(place), **fields)
             receiver.secrets[place] = endpoint.secret
@@ -127,7 +141,7 @@ async def kill_again_and_again(
         async with process(harness, prefix, environment) as (_, address):
             batch = list(events[number * share : (number + 1) * share])
             publishing = asyncio.create_task(publish(harness, address, batch))
-            wanted = receiver.count + random.randint(1, share)  # noqa: S311 - no secret
+            wanted = receiver.count + random.randint(1, share)
 
             async def enough(wanted: int = wanted) -> bool:
                 return receiver.count >= wanted
