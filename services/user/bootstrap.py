@@ -20,7 +20,9 @@ from services.user.users.domain import ACTIVE, ADMIN, CUSTOMER, OPERATOR, User
 from services.user.users.repository import UserRepository
 
 PLAN = "premium"
-PARTNER_SCOPES = ("orders.read", "orders.write", "payments.read", "products.write", "users.read", "users.write")
+PARTNER_SCOPES = (
+    "orders.read", "orders.write", "payments.read", "products.write", "users.read", "users.write", "webhooks.manage",
+)  # fmt: skip
 
 
 async def bootstrap(app: App) -> None:
