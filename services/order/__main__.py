@@ -34,6 +34,7 @@ from services.order.products.repository import ProductRepository
 from services.order.reconciliation.handlers import ReconciliationHandlers
 from services.order.reconciliation.reconciliation import Reconciliation, Source
 from services.order.reconciliation.repository import ReconciliationRepository
+from services.order.returns.handlers import ReturnHandlers
 from services.order.seed import seed
 from services.order.timeline.handlers import TimelineHandlers
 from services.order.timeline.repository import TimelineRepository
@@ -60,6 +61,7 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
         "weft.order.v1.OrderService",
         OrderHandlers(database, orders, checkout, customers, streams, pages),
         FulfilmentHandlers(database, orders, clock),
+        ReturnHandlers(database, orders, clock),
         TimelineHandlers(TimelineRepository(database), pages),
     )
     app.add_service(

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from weft.order.v1 import fulfilment_pb2, payment_pb2
+from weft.order.v1 import fulfilment_pb2, payment_pb2, return_pb2
 from weft.order.v1 import order_pb2 as pb
 from weft.order.v1.money_pb2 import Money
 from weft.order.v1.payment_pb2 import PaymentFailureCode
@@ -26,6 +26,7 @@ FULFILMENT_STATES = {
     name.removeprefix("FULFILMENT_STATE_"): number for name, number in fulfilment_pb2.FulfilmentState.items()
 }
 """Fulfilment states of the contract by their names in rows."""
+_RETURN_STATES = {name.removeprefix("RETURN_STATE_"): number for name, number in return_pb2.ReturnState.items()}
 _DISPLAY_STATES = {name.removeprefix("ORDER_DISPLAY_STATE_"): number for name, number in pb.OrderDisplayState.items()}
 
 FAILURE_CODES = {name.removeprefix("PAYMENT_FAILURE_CODE_"): number for name, number in PaymentFailureCode.items()} | {
@@ -113,6 +114,8 @@ def to_message(row: Any) -> pb.Order:
     )
     if row.fulfilment:
         _add_fulfilment(order, row.fulfilment)
+    if row.returns:
+        _add_returns(order, row.returns, currency)
     return order
 
 
@@ -133,6 +136,36 @@ def _add_fulfilment(order: pb.Order, stored: Mapping[str, Any]) -> None:
         for product_id, quantity, delivered in shipment["lines"]:
             lines[product_id].shipped_quantity += quantity
             lines[product_id].delivered_quantity += delivered
+
+
+def _add_returns(order: pb.Order, stored: Iterable[Mapping[str, Any]], currency: str) -> None:
+    """Returns, and how much of the lines came back, from the stored document."""
+    lines = {line.product_id: line for line in order.lines}
+    for made in stored:
+        order.returns.append(return_to_message(made, currency))
+        for product_id, _, received in made["lines"]:
+            lines[product_id].returned_quantity += received
+
+
+def return_to_message(stored: Mapping[str, Any], currency: str) -> return_pb2.Return:
+    """A return of the stored document."""
+    message = return_pb2.Return(
+        return_id=stored["id"],
+        state=_RETURN_STATES[stored["state"]],
+        reason=stored["reason"],
+        decision_reason=stored["decision"],
+        request_time=timestamp(datetime.fromisoformat(stored["at"])),
+        refund=Money(amount_minor=stored["refund"], currency=currency),
+        lines=[
+            return_pb2.ReturnLine(product_id=product_id, quantity=quantity, received_quantity=received)
+            for product_id, quantity, received in stored["lines"]
+        ],
+    )
+    if stored["decided_at"]:
+        message.decide_time.CopyFrom(timestamp(datetime.fromisoformat(stored["decided_at"])))
+    if stored["received_at"]:
+        message.receive_time.CopyFrom(timestamp(datetime.fromisoformat(stored["received_at"])))
+    return message
 
 
 def shipment_to_message(stored: Mapping[str, Any]) -> fulfilment_pb2.Shipment:

@@ -15,7 +15,8 @@ _LIST = Query(
 # The version stays: the change is nobody's business, and those who change the order meanwhile read the customer from its row.
 # any owner: of a person who is erased
 _ORDERS = Query(
-    "UPDATE orders SET customer_id = %(pseudonym)s, note = '', reason = '' WHERE order_id = ANY(ARRAY("
+    "UPDATE orders SET customer_id = %(pseudonym)s, note = '', reason = '', "
+    'returns = (SELECT jsonb_agg(made || \'{"reason": ""}\'::jsonb) FROM jsonb_array_elements(returns) AS r(made)) WHERE order_id = ANY(ARRAY('
     "SELECT order_id FROM orders WHERE customer_id = %(user_id)s ORDER BY order_id LIMIT %(limit)s FOR NO KEY UPDATE))",
     "erase customer of orders",
 )

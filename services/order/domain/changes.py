@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from services.order.domain.fulfilment import Quantities, Shipment
 from services.order.domain.payment import Refund
+from services.order.domain.returns import Return
 
 
 class Step(Enum):
@@ -29,7 +30,7 @@ class DomainEvent:
     """Something that happened to an order.
 
     `amount_minor` is set where money moved, `code` where a payment failed, `url` where the payer must act, `refund_id` of a
-    refund, `shipment` and `units` where goods did.
+    refund, `shipment`, `returned` and `units` where goods did.
     """
 
     type: str
@@ -39,6 +40,7 @@ class DomainEvent:
     url: str = ""
     refund_id: str = ""
     shipment: Shipment | None = None
+    returned: Return | None = None
     units: Quantities = field(default_factory=dict)
 
 

@@ -15,6 +15,7 @@ from services.order.domain.refusals import (
     ShipmentNotFound,
     TooManyShipments,
 )
+from services.order.domain.returns import Returns
 from services.order.domain.states import FulfilmentState
 
 MAX_SHIPMENTS = 50
@@ -60,6 +61,7 @@ class Fulfilment:
     order_id: str
     lines: list[OrderedLine]
     shipments: list[Shipment] = field(default_factory=list)
+    returns: Returns = field(default_factory=lambda: Returns(""))
 
     @property
     def ordered(self) -> dict[str, int]:
@@ -84,7 +86,16 @@ class Fulfilment:
             return FulfilmentState.UNFULFILLED
         if shipped < total:
             return FulfilmentState.PARTIALLY_SHIPPED
-        return FulfilmentState.SHIPPED if delivered < total else FulfilmentState.DELIVERED
+        returned = sum(self.returns.received.values())
+        if delivered < total:
+            return FulfilmentState.SHIPPED
+        if not returned:
+            return FulfilmentState.DELIVERED
+        return FulfilmentState.PARTIALLY_RETURNED if returned < total else FulfilmentState.RETURNED
+
+    def paid_minor(self, units: Quantities) -> int:
+        """The price paid for some of the units."""
+        return sum(line.unit_price_minor * units.get(line.product_id, 0) for line in self.lines)
 
     def ship(self, shipment_id: str, requested: Quantities, carrier: str, tracking: str, now: datetime) -> Shipment:
         """`requested` is empty for all that remain. Raises a refusal where they are not there to be shipped."""

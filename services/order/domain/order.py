@@ -1,6 +1,6 @@
 """The rules of an order: how it, its payment and its fulfilment change until they end."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.order.domain.changes import DomainEvent, OrderMoveRefused, RefundChange, RefundState, Step
@@ -15,6 +15,7 @@ from services.order.domain.refusals import (
     PaymentNotConfirmable,
     PaymentNotRefundable,
 )
+from services.order.domain.returns import Return, ReturnState
 from services.order.domain.states import (
     FULFILMENT_MOVES,
     ORDER_MOVES,
@@ -35,7 +36,8 @@ class Order:
     """An order and its payment, which change together: one version counts the changes of both.
 
     Its methods add to `domain_events` what is to be emitted, and set `actor` to who did it, `change` to what was done and
-    `cause` to why; `releases_stock` says that its stock is available again, `wakes_worker` that the payment may need a step. `event_count`: events emitted before.
+    `cause` to why; `releases_stock` says that its stock is available again,
+    `restocked` which units of it are, `wakes_worker` that the payment may need a step. `event_count`: events emitted before.
     `fulfilment` has the units; it is loaded for the calls that change them.
     """
 
@@ -59,6 +61,7 @@ class Order:
     releases_stock: bool = False
     wakes_worker: bool = False
     refund_change: RefundChange | None = None
+    restocked: Quantities = field(default_factory=dict)
 
     @property
     def open(self) -> bool:
@@ -221,6 +224,35 @@ class Order:
         delivered = self._units().deliver(shipment_id, units, now)
         self._fulfil()
         self._record(actor, DomainEvent("order.delivered", units=delivered), *self._complete())
+
+    def request_return(self, return_id: str, units: Quantities, reason: str, actor: str, now: datetime) -> None:
+        """The buyer asks to send units back; all that can be if `units` is empty. Raises as `Returns.request`."""
+        made = self._units().returns.request(return_id, units, self._units().delivered, reason, now)
+        self._record(actor, DomainEvent("order.return_requested", reason, returned=made), cause=reason)
+
+    def decide_return(self, return_id: str, state: ReturnState, reason: str, actor: str, now: datetime) -> None:
+        """It was approved or refused. Raises as `Returns.decide`."""
+        made = self._units().returns.decide(return_id, state, reason, now)
+        self._record(actor, DomainEvent(f"order.return_{state.lower()}", reason, returned=made), cause=reason)
+
+    def receive_return(self, return_id: str, units: Quantities, refund_id: str, actor: str, now: datetime) -> None:
+        """Units have come back: what was paid for them is refunded. Raises as `Returns.receive` and `Payment.request_refund`."""
+        made, self.restocked = self._units().returns.receive(return_id, units, now)
+        self._fulfil()
+        amount = self._refund_returned(made, refund_id, actor)
+        event = DomainEvent("order.return_received", amount_minor=amount, returned=made, units=self.restocked)
+        self._record(actor, replace(event, refund_id=refund_id) if amount else event, wakes=True)
+
+    def _refund_returned(self, made: Return, refund_id: str, actor: str) -> int:
+        """What is refunded for the units that came back: their price, as far as it was paid and has not gone back already."""
+        if self.payment.state is PaymentState.AUTHORIZED:  # the capture is on its way, and then this is possible
+            raise PaymentNotRefundable(payment_id=self.payment.payment_id, state=self.payment.state)
+        amount = min(self._units().paid_minor(self.restocked), self.payment.refundable_minor)
+        if amount:
+            refund = self.payment.request_refund(refund_id, amount)
+            self.refund_change = RefundChange(refund, RefundState.PENDING, "returned", actor, made.return_id)
+            made.refund_minor += amount
+        return amount
 
     def _complete(self) -> list[DomainEvent]:
         """It is COMPLETED as soon as everything is delivered and paid, whichever comes last."""

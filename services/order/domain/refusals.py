@@ -105,3 +105,39 @@ class EventSignatureInvalid(InvalidArgument):
 
 class EventMalformed(InvalidArgument):
     """The body is not an event."""
+
+
+class NothingToReturn(FailedPrecondition):
+    """Nothing of the order {order_id} has been delivered that is in no return."""
+
+
+class ReturnExceedsDelivery(FailedPrecondition):
+    """Only {available} of {product_id} can be returned and {requested} were given."""
+
+
+class TooManyReturns(FailedPrecondition):
+    """The order already has {limit} returns."""
+
+
+class NoReturnRequested(FailedPrecondition):
+    """No return of the order {order_id} was requested."""
+
+
+class ReturnNotFound(NotFound):
+    """The order has no return {return_id}."""
+
+
+class ReturnAlreadyDecided(FailedPrecondition):
+    """The return {return_id} is {state}: it was decided before."""
+
+
+class ReturnNotApproved(FailedPrecondition):
+    """The return {return_id} is {state}: nothing of it can be received."""
+
+
+class ReturnAlreadyReceived(FailedPrecondition):
+    """Everything of the return {return_id} has come back before."""
+
+
+class ReturnExceedsRequest(FailedPrecondition):
+    """Only {available} of {product_id} are still to come back and {requested} were given."""

@@ -1,9 +1,17 @@
 """The fulfilment of an order as it is stored: a JSON document beside the order, null until something has happened.
 
+Shipments:
+
     {"shipments": [{"id": "shp_…", "carrier": "DHL", "tracking": "…", "at": "2026-…", "delivered_at": null,
                     "lines": [["prd_…", 2, 0]]}]}
 
-A line has the product, its units, and how many of them went on: were delivered. Releases to come may add keys.
+Returns, in a column of their own, which releases without returns leave as it is:
+
+    [{"id": "rtn_…", "state": "APPROVED", "reason": "…", "at": "2026-…", "decision": "", "decided_at": "2026-…",
+      "received_at": null, "refund": 0, "lines": [["prd_…", 1, 0]]}]
+
+A line has the product, its units, and how many of them went on: were delivered, or have
+come back. Releases to come may add keys.
 """
 
 import json
@@ -11,6 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from services.order.domain.fulfilment import Fulfilment, OrderedLine, Shipment, ShipmentLine
+from services.order.domain.returns import Return, ReturnLine, Returns, ReturnState
 
 
 def read(order_id: str, row: Any) -> Fulfilment:
@@ -21,6 +30,7 @@ def read(order_id: str, row: Any) -> Fulfilment:
         order_id,
         [OrderedLine(*line) for line in lines],
         [_shipment(shipment) for shipment in stored.get("shipments", ())],
+        Returns(order_id, [_return(made) for made in row.returns or ()]),
     )
 
 
@@ -31,6 +41,28 @@ def write(fulfilment: Fulfilment | None) -> str | None:
     return json.dumps({"shipments": [shipment_to_json(s) for s in fulfilment.shipments]}, separators=(",", ":"))
 
 
+def write_returns(fulfilment: Fulfilment | None) -> str | None:
+    """The document of the returns; None where there are none, or they were not loaded."""
+    if fulfilment is None or not fulfilment.returns.made:
+        return None
+    return json.dumps([return_to_json(made) for made in fulfilment.returns.made], separators=(",", ":"))
+
+
+def return_to_json(made: Return) -> dict[str, Any]:
+    """A return of the document."""
+    return {
+        "id": made.return_id,
+        "state": made.state.value,
+        "reason": made.reason,
+        "at": made.requested_at.isoformat(),
+        "decision": made.decision_reason,
+        "decided_at": _text(made.decided_at),
+        "received_at": _text(made.received_at),
+        "refund": made.refund_minor,
+        "lines": [[line.product_id, line.quantity, line.received] for line in made.lines],
+    }
+
+
 def shipment_to_json(shipment: Shipment) -> dict[str, Any]:
     """A shipment of the document."""
     return {
@@ -38,18 +70,39 @@ def shipment_to_json(shipment: Shipment) -> dict[str, Any]:
         "carrier": shipment.carrier,
         "tracking": shipment.tracking_number,
         "at": shipment.shipped_at.isoformat(),
-        "delivered_at": shipment.delivered_at.isoformat() if shipment.delivered_at else None,
+        "delivered_at": _text(shipment.delivered_at),
         "lines": [[line.product_id, line.quantity, line.delivered] for line in shipment.lines],
     }
 
 
 def _shipment(stored: dict[str, Any]) -> Shipment:
-    delivered_at = stored["delivered_at"]
     return Shipment(
         shipment_id=stored["id"],
         carrier=stored["carrier"],
         tracking_number=stored["tracking"],
         shipped_at=datetime.fromisoformat(stored["at"]),
         lines=[ShipmentLine(*line) for line in stored["lines"]],
-        delivered_at=datetime.fromisoformat(delivered_at) if delivered_at else None,
+        delivered_at=_time(stored["delivered_at"]),
     )
+
+
+def _return(stored: dict[str, Any]) -> Return:
+    return Return(
+        return_id=stored["id"],
+        lines=[ReturnLine(*line) for line in stored["lines"]],
+        reason=stored["reason"],
+        requested_at=datetime.fromisoformat(stored["at"]),
+        state=ReturnState(stored["state"]),
+        decision_reason=stored["decision"],
+        decided_at=_time(stored["decided_at"]),
+        received_at=_time(stored["received_at"]),
+        refund_minor=stored["refund"],
+    )
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

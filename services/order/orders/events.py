@@ -8,6 +8,7 @@ from weft.api.v1.event_pb2 import Event
 from weft.order.v1 import events_pb2 as pb
 from weft.order.v1.fulfilment_pb2 import ShipmentLine
 from weft.order.v1.money_pb2 import Money
+from weft.order.v1.return_pb2 import ReturnLine
 
 from chassis.clock import Clock
 from chassis.queues import outbox
@@ -16,6 +17,7 @@ from services.order import messages
 from services.order.domain.changes import DomainEvent
 from services.order.domain.new_order import NewOrder
 from services.order.domain.order import Order
+from services.order.domain.returns import Return
 from services.order.domain.states import FulfilmentState
 from services.order.orders import document
 
@@ -48,6 +50,32 @@ def _delivered(order: Order, event: DomainEvent) -> Message:
     return pb.OrderDelivered(order_id=order.order_id, lines=lines, complete=complete)
 
 
+def _return_requested(order: Order, event: DomainEvent) -> Message:
+    made = _returned(event)
+    lines = [ReturnLine(product_id=line.product_id, quantity=line.quantity) for line in made.lines]
+    return pb.OrderReturnRequested(order_id=order.order_id, return_id=made.return_id, lines=lines)
+
+
+def _return_received(order: Order, event: DomainEvent) -> Message:
+    made = _returned(event)
+    return pb.OrderReturnReceived(
+        order_id=order.order_id,
+        return_id=made.return_id,
+        lines=[
+            ReturnLine(product_id=product, quantity=units, received_quantity=units)
+            for product, units in event.units.items()
+        ],
+        refund=_amount(order, event) if event.amount_minor else None,
+        refund_id=event.refund_id,
+        complete=not made.pending,
+    )
+
+
+def _returned(event: DomainEvent) -> Return:
+    assert event.returned is not None
+    return event.returned
+
+
 _PAYLOADS: dict[str, Callable[[Order, DomainEvent], Message]] = {
     "order.confirmed": lambda o, _: pb.OrderConfirmed(order_id=o.order_id, total=_total(o)),
     "order.cancelled": lambda o, e: pb.OrderCancelled(order_id=o.order_id, reason=e.reason),
@@ -55,6 +83,10 @@ _PAYLOADS: dict[str, Callable[[Order, DomainEvent], Message]] = {
     "order.shipped": _shipped,
     "order.delivered": _delivered,
     "order.completed": lambda o, _: pb.OrderCompleted(order_id=o.order_id, total=_total(o)),
+    "order.return_requested": _return_requested,
+    "order.return_approved": lambda o, e: pb.OrderReturnApproved(order_id=o.order_id, return_id=_returned(e).return_id),
+    "order.return_refused": lambda o, e: pb.OrderReturnRefused(order_id=o.order_id, return_id=_returned(e).return_id),
+    "order.return_received": _return_received,
     "payment.captured": lambda o, e: pb.PaymentCaptured(
         payment_id=o.payment.payment_id, order_id=o.order_id, amount=_amount(o, e)
     ),

@@ -31,7 +31,7 @@ from services.order.ownership import OF_BATCH, of_owner, owner_of
 _STORED = (
     "o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
     "o.external_reference, o.note, o.reason, o.version, o.created_at, o.updated_at, o.fulfilment_state, o.fulfilment, "
-    "o.mode"
+    "o.returns, o.mode"
 )
 UNITS = "l.product_ids, l.titles, l.quantities, l.unit_prices"
 COLUMNS = f"{_STORED}, {UNITS}"
@@ -96,7 +96,7 @@ _LIST_OVERDUE = Query(
 
 # any owner: of an order that the transaction has locked for its owner
 _GET_UNITS = Query(
-    f"SELECT o.fulfilment, {UNITS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s",  # noqa: S608
+    f"SELECT o.fulfilment, o.returns, {UNITS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s",  # noqa: S608
     "get units",
 )
 
@@ -203,7 +203,7 @@ class OrderRepository:
             order.domain_events.clear()
             order.payment.movements.clear()
             order.releases_stock = order.wakes_worker = False
-            order.refund_change = None
+            order.refund_change, order.restocked = None, {}
         return updated
 
     async def _insert(self, batch: Sequence[OrderInsert]) -> Sequence[None]:

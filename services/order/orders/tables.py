@@ -45,6 +45,8 @@ orders = Table(
     Column("fulfilment_state", Text, nullable=False, server_default="UNFULFILLED"),
     # What happened to its units (orders/document.py); null until something has.
     Column("fulfilment", JSONB),
+    # Null until there is one (orders/document.py).
+    Column("returns", JSONB),
     Index("orders_customer", "customer_id", "order_id"),
     Index("orders_partner", "partner_id", "order_id", postgresql_where=text("partner_id <> ''")),
     Index("orders_partner_in_test", "partner_id", "order_id", postgresql_where=text("mode = 'TEST'")),

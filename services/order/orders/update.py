@@ -21,20 +21,20 @@ _UPDATE = Query(
     """
 WITH settings AS MATERIALIZED (SELECT set_config('lock_timeout', %(lock_timeout)s, true)),
 new AS MATERIALIZED (
-  SELECT order_id, state, payment_state, fulfilment_state, fulfilment, reason, version, new_events, actor, change, cause,
-         payment_id, method, attempt, authorized, captured, refunded, charged_back, refunding, refund_count, to_capture,
+  SELECT order_id, state, payment_state, fulfilment_state, fulfilment, returns, reason, version, new_events, actor, change,
+         cause, payment_id, method, attempt, authorized, captured, refunded, charged_back, refunding, refund_count, to_capture,
          confirming, reference, next_action, failure, code, refund_id, refund_amount, refund_state, refund_reason,
          refund_return, releases, wakes, traceparent
     FROM settings CROSS JOIN unnest(
     %(order_ids)s::text[], %(states)s::text[], %(payment_states)s::text[], %(fulfilment_states)s::text[],
-    %(fulfilments)s::jsonb[], %(reasons)s::text[], %(versions)s::int[], %(new_events)s::int[], %(actors)s::text[],
+    %(fulfilments)s::jsonb[], %(returns)s::jsonb[], %(reasons)s::text[], %(versions)s::int[], %(new_events)s::int[], %(actors)s::text[],
     %(changes)s::text[], %(causes)s::text[], %(payment_ids)s::text[], %(methods)s::text[], %(attempts)s::int[],
     %(authorized)s::bigint[], %(captured)s::bigint[], %(refunded)s::bigint[], %(charged_back)s::bigint[],
     %(refunding)s::bigint[], %(refund_counts)s::int[], %(to_capture)s::bigint[], %(confirming)s::bool[],
     %(references)s::text[], %(next_actions)s::text[], %(failures)s::text[], %(codes)s::text[], %(refund_ids)s::text[],
     %(refund_amounts)s::bigint[], %(refund_states)s::text[], %(refund_reasons)s::text[], %(refund_returns)s::text[],
     %(releases)s::bool[], %(wakes)s::bool[], %(traceparents)s::text[]
-  ) AS t(order_id, state, payment_state, fulfilment_state, fulfilment, reason, version, new_events, actor, change, cause,
+  ) AS t(order_id, state, payment_state, fulfilment_state, fulfilment, returns, reason, version, new_events, actor, change, cause,
          payment_id, method, attempt, authorized, captured, refunded, charged_back, refunding, refund_count, to_capture,
          confirming, reference, next_action, failure, code, refund_id, refund_amount, refund_state, refund_reason,
          refund_return, releases, wakes, traceparent)),
@@ -43,7 +43,7 @@ locked AS MATERIALIZED (
    ORDER BY o.order_id FOR NO KEY UPDATE OF o),
 moved AS (
   UPDATE orders o SET state = new.state, payment_state = new.payment_state, fulfilment_state = new.fulfilment_state,
-         fulfilment = COALESCE(new.fulfilment, o.fulfilment), reason = new.reason, version = new.version,
+         fulfilment = COALESCE(new.fulfilment, o.fulfilment), returns = COALESCE(new.returns, o.returns), reason = new.reason, version = new.version,
          events = o.events + new.new_events, updated_at = %(now)s
     FROM locked JOIN new USING (order_id) WHERE o.order_id = locked.order_id AND o.version = new.version - 1
   RETURNING new.order_id, new.state, new.payment_state, new.fulfilment_state, new.reason, new.version, new.actor, new.change,
@@ -83,8 +83,14 @@ emitted AS (
     FROM unnest(%(event_orders)s::text[], %(kinds)s::text[], %(payloads)s::bytea[]) WITH ORDINALITY
          AS e(order_id, kind, payload, n) JOIN moved USING (order_id) ORDER BY e.n),
 freed AS MATERIALIZED (
-  SELECT l.product_id, sum(l.quantity) AS units FROM order_lines l JOIN moved USING (order_id)
-    JOIN products p ON p.product_id = l.product_id AND p.mode = moved.mode WHERE moved.releases GROUP BY l.product_id),
+  SELECT u.product_id, sum(u.units) AS units
+    FROM (SELECT order_id, product_id, quantity AS units FROM order_lines JOIN moved USING (order_id) WHERE moved.releases
+          UNION ALL
+          SELECT order_id, product_id, units
+            FROM unnest(%(restocked_orders)s::text[], %(restocked_products)s::text[], %(restocked_units)s::bigint[])
+              AS r(order_id, product_id, units)) u
+         JOIN moved USING (order_id) JOIN products p ON p.product_id = u.product_id AND p.mode = moved.mode
+   GROUP BY u.product_id),
 locked_products AS MATERIALIZED (
   SELECT product_id FROM products WHERE product_id IN (SELECT product_id FROM freed) ORDER BY product_id FOR NO KEY UPDATE),
 released AS (
@@ -141,7 +147,7 @@ async def update(tx: Transaction | Database, batch: Sequence[OrderUpdate], now: 
     # A transaction waits for a lock as long as any; a batch shares its statement, so it delays the others only briefly.
     lock_timeout = "400ms" if isinstance(tx, Database) else "3s"
     orders = [item.order for item in batch]
-    values = {**_orders(orders), **_money(orders), **_events(batch)}
+    values = {**_orders(orders), **_restocked(orders), **_money(orders), **_events(batch)}
     return {row.order_id for row in await tx.all(_UPDATE, now=now, lock_timeout=lock_timeout, **values)}
 
 
@@ -165,6 +171,7 @@ def _orders(orders: Sequence[Order]) -> dict[str, str]:
         "payment_states": pg_arrays.names([p.state.value for p in payments]),
         "fulfilment_states": pg_arrays.names([o.fulfilment_state.value for o in orders]),
         "fulfilments": pg_arrays.nullable_texts([document.write(o.fulfilment) for o in orders]),
+        "returns": pg_arrays.nullable_texts([document.write_returns(o.fulfilment) for o in orders]),
         "reasons": pg_arrays.texts([o.reason for o in orders]),
         "versions": pg_arrays.numbers([o.version for o in orders]),
         "new_events": pg_arrays.numbers([len(o.domain_events) for o in orders]),
@@ -188,6 +195,16 @@ def _orders(orders: Sequence[Order]) -> dict[str, str]:
         "codes": pg_arrays.texts([p.failure_code for p in payments]),
         "releases": pg_arrays.names(["t" if o.releases_stock else "f" for o in orders]),
         "wakes": pg_arrays.names(["t" if wakes_worker(o) else "f" for o in orders]),
+    }
+
+
+def _restocked(orders: Sequence[Order]) -> dict[str, str]:
+    """Units that have come back, by order and product."""
+    units = [(order.order_id, *unit) for order in orders for unit in order.restocked.items()]
+    return {
+        "restocked_orders": pg_arrays.names([order_id for order_id, _, _ in units]),
+        "restocked_products": pg_arrays.names([product_id for _, product_id, _ in units]),
+        "restocked_units": pg_arrays.numbers([number for _, _, number in units]),
     }
 
 

@@ -455,6 +455,30 @@ class MethodNotAllowed(failures.Unimplemented):
         return self.metadata.get('allow', '')
 
 
+class NoReturnRequested(failures.FailedPrecondition):
+    """No return of the order was requested. Metadata: `order_id`."""
+
+    reason = 'NO_RETURN_REQUESTED'
+    domain = 'weft.order.v1'
+
+    @property
+    def order_id(self) -> str:
+        """The metadata `order_id`; empty where the service left it out."""
+        return self.metadata.get('order_id', '')
+
+
+class NothingToReturn(failures.FailedPrecondition):
+    """Nothing of the order has been delivered that is in no return. Metadata: `order_id`."""
+
+    reason = 'NOTHING_TO_RETURN'
+    domain = 'weft.order.v1'
+
+    @property
+    def order_id(self) -> str:
+        """The metadata `order_id`; empty where the service left it out."""
+        return self.metadata.get('order_id', '')
+
+
 class NotificationNotCancellable(failures.FailedPrecondition):
     """The notification has been sent, or has ended otherwise. Metadata: `state`."""
 
@@ -908,6 +932,108 @@ class ResourceBusy(failures.Aborted):
     domain = 'weft.api.v1'
 
 
+class ReturnAlreadyDecided(failures.FailedPrecondition):
+    """The return was approved or refused before. Metadata: `return_id`, `state`."""
+
+    reason = 'RETURN_ALREADY_DECIDED'
+    domain = 'weft.order.v1'
+
+    @property
+    def return_id(self) -> str:
+        """The metadata `return_id`; empty where the service left it out."""
+        return self.metadata.get('return_id', '')
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
+
+
+class ReturnAlreadyReceived(failures.FailedPrecondition):
+    """Everything of the return has come back before. Metadata: `return_id`."""
+
+    reason = 'RETURN_ALREADY_RECEIVED'
+    domain = 'weft.order.v1'
+
+    @property
+    def return_id(self) -> str:
+        """The metadata `return_id`; empty where the service left it out."""
+        return self.metadata.get('return_id', '')
+
+
+class ReturnExceedsDelivery(failures.FailedPrecondition):
+    """Fewer units of the product have been delivered and are in no return. Metadata: `product_id`, `requested`, `available`."""
+
+    reason = 'RETURN_EXCEEDS_DELIVERY'
+    domain = 'weft.order.v1'
+
+    @property
+    def product_id(self) -> str:
+        """The metadata `product_id`; empty where the service left it out."""
+        return self.metadata.get('product_id', '')
+
+    @property
+    def requested(self) -> str:
+        """The metadata `requested`; empty where the service left it out."""
+        return self.metadata.get('requested', '')
+
+    @property
+    def available(self) -> str:
+        """The metadata `available`; empty where the service left it out."""
+        return self.metadata.get('available', '')
+
+
+class ReturnExceedsRequest(failures.FailedPrecondition):
+    """Fewer units of the product are still to come back. Metadata: `product_id`, `requested`, `available`."""
+
+    reason = 'RETURN_EXCEEDS_REQUEST'
+    domain = 'weft.order.v1'
+
+    @property
+    def product_id(self) -> str:
+        """The metadata `product_id`; empty where the service left it out."""
+        return self.metadata.get('product_id', '')
+
+    @property
+    def requested(self) -> str:
+        """The metadata `requested`; empty where the service left it out."""
+        return self.metadata.get('requested', '')
+
+    @property
+    def available(self) -> str:
+        """The metadata `available`; empty where the service left it out."""
+        return self.metadata.get('available', '')
+
+
+class ReturnNotApproved(failures.FailedPrecondition):
+    """The return was not approved. Metadata: `return_id`, `state`."""
+
+    reason = 'RETURN_NOT_APPROVED'
+    domain = 'weft.order.v1'
+
+    @property
+    def return_id(self) -> str:
+        """The metadata `return_id`; empty where the service left it out."""
+        return self.metadata.get('return_id', '')
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
+
+
+class ReturnNotFound(failures.NotFound):
+    """The order has no such return. Metadata: `return_id`."""
+
+    reason = 'RETURN_NOT_FOUND'
+    domain = 'weft.order.v1'
+
+    @property
+    def return_id(self) -> str:
+        """The metadata `return_id`; empty where the service left it out."""
+        return self.metadata.get('return_id', '')
+
+
 class RevocationsUnavailable(failures.Unavailable):
     """The service cannot tell whether the token was revoked, and refuses writes until it can. `RetryInfo` says when to try again."""
 
@@ -1095,6 +1221,18 @@ class TooManyRefunds(failures.FailedPrecondition):
     """The payment has as many refunds as a payment may have. Metadata: `limit`."""
 
     reason = 'TOO_MANY_REFUNDS'
+    domain = 'weft.order.v1'
+
+    @property
+    def limit(self) -> str:
+        """The metadata `limit`; empty where the service left it out."""
+        return self.metadata.get('limit', '')
+
+
+class TooManyReturns(failures.FailedPrecondition):
+    """The order has as many returns as an order may have. Metadata: `limit`."""
+
+    reason = 'TOO_MANY_RETURNS'
     domain = 'weft.order.v1'
 
     @property
@@ -1338,6 +1476,8 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'MEMBER_NOT_FOUND'): MemberNotFound,
     ('weft.api.v1', 'MESSAGE_MALFORMED'): MessageMalformed,
     ('weft.api.v1', 'METHOD_NOT_ALLOWED'): MethodNotAllowed,
+    ('weft.order.v1', 'NO_RETURN_REQUESTED'): NoReturnRequested,
+    ('weft.order.v1', 'NOTHING_TO_RETURN'): NothingToReturn,
     ('weft.notification.v1', 'NOTIFICATION_NOT_CANCELLABLE'): NotificationNotCancellable,
     ('weft.notification.v1', 'NOTIFICATION_NOT_FOUND'): NotificationNotFound,
     ('weft.order.v1', 'ORDER_ALREADY_DELIVERED'): OrderAlreadyDelivered,
@@ -1376,6 +1516,12 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'REFUND_EXCEEDS_CAPTURED'): RefundExceedsCaptured,
     ('weft.api.v1', 'REQUEST_INVALID'): RequestInvalid,
     ('weft.api.v1', 'RESOURCE_BUSY'): ResourceBusy,
+    ('weft.order.v1', 'RETURN_ALREADY_DECIDED'): ReturnAlreadyDecided,
+    ('weft.order.v1', 'RETURN_ALREADY_RECEIVED'): ReturnAlreadyReceived,
+    ('weft.order.v1', 'RETURN_EXCEEDS_DELIVERY'): ReturnExceedsDelivery,
+    ('weft.order.v1', 'RETURN_EXCEEDS_REQUEST'): ReturnExceedsRequest,
+    ('weft.order.v1', 'RETURN_NOT_APPROVED'): ReturnNotApproved,
+    ('weft.order.v1', 'RETURN_NOT_FOUND'): ReturnNotFound,
     ('weft.api.v1', 'REVOCATIONS_UNAVAILABLE'): RevocationsUnavailable,
     ('weft.user.v1', 'ROLES_NOT_ASSIGNABLE'): RolesNotAssignable,
     ('weft.api.v1', 'ROUTE_NOT_FOUND'): RouteNotFound,
@@ -1395,6 +1541,7 @@ failures.BY_REASON.update({
     ('weft.api.v1', 'TOKEN_REVOKED'): TokenRevoked,
     ('weft.user.v1', 'TOO_MANY_ATTEMPTS'): TooManyAttempts,
     ('weft.order.v1', 'TOO_MANY_REFUNDS'): TooManyRefunds,
+    ('weft.order.v1', 'TOO_MANY_RETURNS'): TooManyReturns,
     ('weft.order.v1', 'TOO_MANY_SHIPMENTS'): TooManyShipments,
     ('weft.api.v1', 'TOO_MANY_STREAMS'): TooManyStreams,
     ('weft.user.v1', 'TOTP_ENROLMENT_NOT_FOUND'): TotpEnrolmentNotFound,
@@ -1461,6 +1608,8 @@ __all__ = [
     'MemberNotFound',
     'MessageMalformed',
     'MethodNotAllowed',
+    'NoReturnRequested',
+    'NothingToReturn',
     'NotificationNotCancellable',
     'NotificationNotFound',
     'OrderAlreadyDelivered',
@@ -1498,6 +1647,12 @@ __all__ = [
     'RefundExceedsCaptured',
     'RequestInvalid',
     'ResourceBusy',
+    'ReturnAlreadyDecided',
+    'ReturnAlreadyReceived',
+    'ReturnExceedsDelivery',
+    'ReturnExceedsRequest',
+    'ReturnNotApproved',
+    'ReturnNotFound',
     'RevocationsUnavailable',
     'RolesNotAssignable',
     'RouteNotFound',
@@ -1517,6 +1672,7 @@ __all__ = [
     'TokenRevoked',
     'TooManyAttempts',
     'TooManyRefunds',
+    'TooManyReturns',
     'TooManyShipments',
     'TooManyStreams',
     'TotpEnrolmentNotFound',

@@ -25,6 +25,7 @@ from weft.order.v1 import payment_pb2 as order_payment_pb2
 from weft.order.v1 import payment_service_pb2 as order_payment_service_pb2
 from weft.order.v1 import product_pb2 as order_product_pb2
 from weft.order.v1 import product_service_pb2 as order_product_service_pb2
+from weft.order.v1 import return_pb2 as order_return_pb2
 from weft.user.v1 import audit_service_pb2 as user_audit_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import authorization_pb2 as user_authorization_pb2
@@ -84,6 +85,10 @@ ORDER_SERVICE_LIST_ORDERS = Method('/weft.order.v1.OrderService/ListOrders', 'or
 ORDER_SERVICE_CANCEL_ORDER = Method('/weft.order.v1.OrderService/CancelOrder', 'order', order_order_service_pb2.CancelOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_CANCELLABLE', 'weft.order.v1/ORDER_ALREADY_SHIPPED'))
 ORDER_SERVICE_SHIP_ORDER = Method('/weft.order.v1.OrderService/ShipOrder', 'order', order_fulfilment_pb2.ShipOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_SHIPPABLE', 'weft.order.v1/ORDER_ALREADY_SHIPPED', 'weft.order.v1/ORDER_LINE_NOT_FOUND', 'weft.order.v1/SHIPMENT_EXCEEDS_ORDER', 'weft.order.v1/TOO_MANY_SHIPMENTS'))
 ORDER_SERVICE_DELIVER_ORDER = Method('/weft.order.v1.OrderService/DeliverOrder', 'order', order_fulfilment_pb2.DeliverOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_SHIPPED', 'weft.order.v1/ORDER_ALREADY_DELIVERED', 'weft.order.v1/ORDER_LINE_NOT_FOUND', 'weft.order.v1/SHIPMENT_NOT_FOUND', 'weft.order.v1/DELIVERY_EXCEEDS_SHIPMENT'))
+ORDER_SERVICE_REQUEST_RETURN = Method('/weft.order.v1.OrderService/RequestReturn', 'order', order_return_pb2.RequestReturnRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_LINE_NOT_FOUND', 'weft.order.v1/NOTHING_TO_RETURN', 'weft.order.v1/RETURN_EXCEEDS_DELIVERY', 'weft.order.v1/TOO_MANY_RETURNS'))
+ORDER_SERVICE_APPROVE_RETURN = Method('/weft.order.v1.OrderService/ApproveReturn', 'order', order_return_pb2.ApproveReturnRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/NO_RETURN_REQUESTED', 'weft.order.v1/RETURN_NOT_FOUND', 'weft.order.v1/RETURN_ALREADY_DECIDED'))
+ORDER_SERVICE_REFUSE_RETURN = Method('/weft.order.v1.OrderService/RefuseReturn', 'order', order_return_pb2.RefuseReturnRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/NO_RETURN_REQUESTED', 'weft.order.v1/RETURN_NOT_FOUND', 'weft.order.v1/RETURN_ALREADY_DECIDED'))
+ORDER_SERVICE_RECEIVE_RETURN = Method('/weft.order.v1.OrderService/ReceiveReturn', 'order', order_return_pb2.ReceiveReturnRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/NO_RETURN_REQUESTED', 'weft.order.v1/RETURN_NOT_FOUND', 'weft.order.v1/RETURN_NOT_APPROVED', 'weft.order.v1/RETURN_ALREADY_RECEIVED', 'weft.order.v1/RETURN_EXCEEDS_REQUEST', 'weft.order.v1/ORDER_LINE_NOT_FOUND', 'weft.order.v1/PAYMENT_NOT_REFUNDABLE', 'weft.order.v1/TOO_MANY_REFUNDS'))
 ORDER_SERVICE_LIST_ORDER_EVENTS = Method('/weft.order.v1.OrderService/ListOrderEvents', 'order', order_order_event_pb2.ListOrderEventsRequest, order_order_event_pb2.ListOrderEventsResponse, 5.0, repeatable=True, errors=('weft.order.v1/ORDER_NOT_FOUND',))
 ORDER_SERVICE_WATCH_ORDERS = Method('/weft.order.v1.OrderService/WatchOrders', 'order', order_order_service_pb2.WatchOrdersRequest, order_order_service_pb2.WatchOrdersResponse, 300.0, repeatable=True, streaming=True, errors=('weft.order.v1/CURSOR_INVALID',))
 PAYMENT_SERVICE_GET_PAYMENT = Method('/weft.order.v1.PaymentService/GetPayment', 'order', order_payment_service_pb2.GetPaymentRequest, order_payment_pb2.Payment, 5.0, repeatable=True, errors=('weft.order.v1/PAYMENT_NOT_FOUND',))
@@ -206,6 +211,10 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'orders.cancel_order': ORDER_SERVICE_CANCEL_ORDER,
     'orders.ship_order': ORDER_SERVICE_SHIP_ORDER,
     'orders.deliver_order': ORDER_SERVICE_DELIVER_ORDER,
+    'orders.request_return': ORDER_SERVICE_REQUEST_RETURN,
+    'orders.approve_return': ORDER_SERVICE_APPROVE_RETURN,
+    'orders.refuse_return': ORDER_SERVICE_REFUSE_RETURN,
+    'orders.receive_return': ORDER_SERVICE_RECEIVE_RETURN,
     'orders.list_order_events': ORDER_SERVICE_LIST_ORDER_EVENTS,
     'orders.watch_orders': ORDER_SERVICE_WATCH_ORDERS,
     'payments.get_payment': PAYMENT_SERVICE_GET_PAYMENT,

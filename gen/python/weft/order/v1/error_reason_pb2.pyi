@@ -86,6 +86,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The body is signed, but is not an event."""
     PRODUCT_ARCHIVED: _ErrorReason.ValueType  # 60
     """The product is archived."""
+    NOTHING_TO_RETURN: _ErrorReason.ValueType  # 62
+    """Nothing of the order has been delivered that is in no return."""
+    RETURN_EXCEEDS_DELIVERY: _ErrorReason.ValueType  # 63
+    """Fewer units of the product have been delivered and are in no return."""
+    TOO_MANY_RETURNS: _ErrorReason.ValueType  # 64
+    """The order has as many returns as an order may have."""
+    NO_RETURN_REQUESTED: _ErrorReason.ValueType  # 65
+    """No return of the order was requested."""
+    RETURN_NOT_FOUND: _ErrorReason.ValueType  # 66
+    """The order has no such return."""
+    RETURN_ALREADY_DECIDED: _ErrorReason.ValueType  # 67
+    """The return was approved or refused before."""
+    RETURN_NOT_APPROVED: _ErrorReason.ValueType  # 68
+    """The return was not approved."""
+    RETURN_ALREADY_RECEIVED: _ErrorReason.ValueType  # 69
+    """Everything of the return has come back before."""
+    RETURN_EXCEEDS_REQUEST: _ErrorReason.ValueType  # 70
+    """Fewer units of the product are still to come back."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call of the order service failed. In `ErrorInfo.reason` with domain `weft.order.v1`."""
@@ -154,4 +172,22 @@ EVENT_MALFORMED: ErrorReason.ValueType  # 30
 """The body is signed, but is not an event."""
 PRODUCT_ARCHIVED: ErrorReason.ValueType  # 60
 """The product is archived."""
+NOTHING_TO_RETURN: ErrorReason.ValueType  # 62
+"""Nothing of the order has been delivered that is in no return."""
+RETURN_EXCEEDS_DELIVERY: ErrorReason.ValueType  # 63
+"""Fewer units of the product have been delivered and are in no return."""
+TOO_MANY_RETURNS: ErrorReason.ValueType  # 64
+"""The order has as many returns as an order may have."""
+NO_RETURN_REQUESTED: ErrorReason.ValueType  # 65
+"""No return of the order was requested."""
+RETURN_NOT_FOUND: ErrorReason.ValueType  # 66
+"""The order has no such return."""
+RETURN_ALREADY_DECIDED: ErrorReason.ValueType  # 67
+"""The return was approved or refused before."""
+RETURN_NOT_APPROVED: ErrorReason.ValueType  # 68
+"""The return was not approved."""
+RETURN_ALREADY_RECEIVED: ErrorReason.ValueType  # 69
+"""Everything of the return has come back before."""
+RETURN_EXCEEDS_REQUEST: ErrorReason.ValueType  # 70
+"""Fewer units of the product are still to come back."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

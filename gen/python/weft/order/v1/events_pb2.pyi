@@ -10,6 +10,7 @@ from google.protobuf.internal import containers as _containers
 from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
 from weft.order.v1 import payment_pb2 as _payment_pb2
+from weft.order.v1 import return_pb2 as _return_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -452,3 +453,133 @@ class OrderCompleted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderCompleted: _TypeAlias = OrderCompleted  # noqa: Y015
+
+@_typing.final
+class OrderReturnRequested(_message.Message):
+    """`order.return_requested`: the buyer asks to send units back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Prefix `ord_`."""
+    return_id: _builtins.str
+    """Prefix `rtn_`."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_return_pb2.ReturnLine]:
+        """What is to come back."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+        lines: _abc.Iterable[_return_pb2.ReturnLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "order_id", b"order_id", "return_id", b"return_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderReturnRequested: _TypeAlias = OrderReturnRequested  # noqa: Y015
+
+@_typing.final
+class OrderReturnApproved(_message.Message):
+    """`order.return_approved`: the units may be sent back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Prefix `ord_`."""
+    return_id: _builtins.str
+    """Prefix `rtn_`."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "return_id", b"return_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderReturnApproved: _TypeAlias = OrderReturnApproved  # noqa: Y015
+
+@_typing.final
+class OrderReturnRefused(_message.Message):
+    """`order.return_refused`: the units are not taken back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Prefix `ord_`."""
+    return_id: _builtins.str
+    """Prefix `rtn_`."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "return_id", b"return_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderReturnRefused: _TypeAlias = OrderReturnRefused  # noqa: Y015
+
+@_typing.final
+class OrderReturnReceived(_message.Message):
+    """`order.return_received`: units have come back. The refund follows as `payment.refunded` or `payment.refund_failed`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REFUND_FIELD_NUMBER: _builtins.int
+    REFUND_ID_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Prefix `ord_`."""
+    return_id: _builtins.str
+    """Prefix `rtn_`."""
+    refund_id: _builtins.str
+    """The refund. Prefix `ref_`; empty where nothing was left to refund."""
+    complete: _builtins.bool
+    """Whether every unit of the return has now come back."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_return_pb2.ReturnLine]:
+        """What has come back now."""
+
+    @_builtins.property
+    def refund(self) -> _money_pb2.Money:
+        """What is refunded for it. Absent where nothing was left to refund."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+        lines: _abc.Iterable[_return_pb2.ReturnLine] | None = ...,
+        refund: _money_pb2.Money | None = ...,
+        refund_id: _builtins.str = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "lines", b"lines", "order_id", b"order_id", "refund", b"refund", "refund_id", b"refund_id", "return_id", b"return_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderReturnReceived: _TypeAlias = OrderReturnReceived  # noqa: Y015

@@ -7,6 +7,7 @@ from weft.order.v1 import fulfilment_pb2 as weft_dot_order_dot_v1_dot_fulfilment
 from weft.order.v1 import order_event_pb2 as weft_dot_order_dot_v1_dot_order__event__pb2
 from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
 from weft.order.v1 import order_service_pb2 as weft_dot_order_dot_v1_dot_order__service__pb2
+from weft.order.v1 import return_pb2 as weft_dot_order_dot_v1_dot_return__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -71,6 +72,26 @@ class OrderServiceStub:
         self.DeliverOrder = channel.unary_unary(
                 '/weft.order.v1.OrderService/DeliverOrder',
                 request_serializer=weft_dot_order_dot_v1_dot_fulfilment__pb2.DeliverOrderRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.RequestReturn = channel.unary_unary(
+                '/weft.order.v1.OrderService/RequestReturn',
+                request_serializer=weft_dot_order_dot_v1_dot_return__pb2.RequestReturnRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.ApproveReturn = channel.unary_unary(
+                '/weft.order.v1.OrderService/ApproveReturn',
+                request_serializer=weft_dot_order_dot_v1_dot_return__pb2.ApproveReturnRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.RefuseReturn = channel.unary_unary(
+                '/weft.order.v1.OrderService/RefuseReturn',
+                request_serializer=weft_dot_order_dot_v1_dot_return__pb2.RefuseReturnRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.ReceiveReturn = channel.unary_unary(
+                '/weft.order.v1.OrderService/ReceiveReturn',
+                request_serializer=weft_dot_order_dot_v1_dot_return__pb2.ReceiveReturnRequest.SerializeToString,
                 response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
         self.ListOrderEvents = channel.unary_unary(
@@ -142,6 +163,36 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestReturn(self, request, context):
+        """Asks to send delivered units back. An operator approves or refuses it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveReturn(self, request, context):
+        """Approves a return: its units may be sent back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefuseReturn(self, request, context):
+        """Refuses a return. Its units may be requested again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveReturn(self, request, context):
+        """Records units of a return that have come back: they are in stock again, and the price paid for them is refunded.
+
+        The refund is requested with the change, and made by the payment's provider afterwards.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListOrderEvents(self, request, context):
         """Lists the changes of an order, oldest first.
         """
@@ -195,6 +246,26 @@ def add_OrderServiceServicer_to_server(servicer, server):
             'DeliverOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.DeliverOrder,
                     request_deserializer=weft_dot_order_dot_v1_dot_fulfilment__pb2.DeliverOrderRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'RequestReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestReturn,
+                    request_deserializer=weft_dot_order_dot_v1_dot_return__pb2.RequestReturnRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'ApproveReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveReturn,
+                    request_deserializer=weft_dot_order_dot_v1_dot_return__pb2.ApproveReturnRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'RefuseReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefuseReturn,
+                    request_deserializer=weft_dot_order_dot_v1_dot_return__pb2.RefuseReturnRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'ReceiveReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveReturn,
+                    request_deserializer=weft_dot_order_dot_v1_dot_return__pb2.ReceiveReturnRequest.FromString,
                     response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
             'ListOrderEvents': grpc.unary_unary_rpc_method_handler(
@@ -397,6 +468,114 @@ class OrderService:
             target,
             '/weft.order.v1.OrderService/DeliverOrder',
             weft_dot_order_dot_v1_dot_fulfilment__pb2.DeliverOrderRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.OrderService/RequestReturn',
+            weft_dot_order_dot_v1_dot_return__pb2.RequestReturnRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.OrderService/ApproveReturn',
+            weft_dot_order_dot_v1_dot_return__pb2.ApproveReturnRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefuseReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.OrderService/RefuseReturn',
+            weft_dot_order_dot_v1_dot_return__pb2.RefuseReturnRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.OrderService/ReceiveReturn',
+            weft_dot_order_dot_v1_dot_return__pb2.ReceiveReturnRequest.SerializeToString,
             weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
             options,
             channel_credentials,

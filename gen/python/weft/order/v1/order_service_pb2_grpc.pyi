@@ -9,6 +9,7 @@ from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import order_event_pb2 as _order_event_pb2
 from weft.order.v1 import order_pb2 as _order_pb2
 from weft.order.v1 import order_service_pb2 as _order_service_pb2
+from weft.order.v1 import return_pb2 as _return_pb2
 import abc as _abc_1
 
 
@@ -38,6 +39,17 @@ class OrderServiceStub:
     """Records a shipment of some units of an order, or of all that remain."""
     DeliverOrder: _aio.UnaryUnaryMultiCallable[_fulfilment_pb2.DeliverOrderRequest, _order_pb2.Order]
     """Records that shipped units have been delivered. An order whose units are all delivered, and that is paid, is COMPLETED."""
+    RequestReturn: _aio.UnaryUnaryMultiCallable[_return_pb2.RequestReturnRequest, _order_pb2.Order]
+    """Asks to send delivered units back. An operator approves or refuses it."""
+    ApproveReturn: _aio.UnaryUnaryMultiCallable[_return_pb2.ApproveReturnRequest, _order_pb2.Order]
+    """Approves a return: its units may be sent back."""
+    RefuseReturn: _aio.UnaryUnaryMultiCallable[_return_pb2.RefuseReturnRequest, _order_pb2.Order]
+    """Refuses a return. Its units may be requested again."""
+    ReceiveReturn: _aio.UnaryUnaryMultiCallable[_return_pb2.ReceiveReturnRequest, _order_pb2.Order]
+    """Records units of a return that have come back: they are in stock again, and the price paid for them is refunded.
+
+    The refund is requested with the change, and made by the payment's provider afterwards.
+    """
     ListOrderEvents: _aio.UnaryUnaryMultiCallable[_order_event_pb2.ListOrderEventsRequest, _order_event_pb2.ListOrderEventsResponse]
     """Lists the changes of an order, oldest first."""
     WatchOrders: _aio.UnaryStreamMultiCallable[_order_service_pb2.WatchOrdersRequest, _order_service_pb2.WatchOrdersResponse]
@@ -110,6 +122,41 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_fulfilment_pb2.DeliverOrderRequest, _abc.Awaitable[_order_pb2.Order]],
     ) -> _abc.Awaitable[_order_pb2.Order]:
         """Records that shipped units have been delivered. An order whose units are all delivered, and that is paid, is COMPLETED."""
+
+    @_abc_1.abstractmethod
+    def RequestReturn(
+        self,
+        request: _return_pb2.RequestReturnRequest,
+        context: _aio.ServicerContext[_return_pb2.RequestReturnRequest, _abc.Awaitable[_order_pb2.Order]],
+    ) -> _abc.Awaitable[_order_pb2.Order]:
+        """Asks to send delivered units back. An operator approves or refuses it."""
+
+    @_abc_1.abstractmethod
+    def ApproveReturn(
+        self,
+        request: _return_pb2.ApproveReturnRequest,
+        context: _aio.ServicerContext[_return_pb2.ApproveReturnRequest, _abc.Awaitable[_order_pb2.Order]],
+    ) -> _abc.Awaitable[_order_pb2.Order]:
+        """Approves a return: its units may be sent back."""
+
+    @_abc_1.abstractmethod
+    def RefuseReturn(
+        self,
+        request: _return_pb2.RefuseReturnRequest,
+        context: _aio.ServicerContext[_return_pb2.RefuseReturnRequest, _abc.Awaitable[_order_pb2.Order]],
+    ) -> _abc.Awaitable[_order_pb2.Order]:
+        """Refuses a return. Its units may be requested again."""
+
+    @_abc_1.abstractmethod
+    def ReceiveReturn(
+        self,
+        request: _return_pb2.ReceiveReturnRequest,
+        context: _aio.ServicerContext[_return_pb2.ReceiveReturnRequest, _abc.Awaitable[_order_pb2.Order]],
+    ) -> _abc.Awaitable[_order_pb2.Order]:
+        """Records units of a return that have come back: they are in stock again, and the price paid for them is refunded.
+
+        The refund is requested with the change, and made by the payment's provider afterwards.
+        """
 
     @_abc_1.abstractmethod
     def ListOrderEvents(

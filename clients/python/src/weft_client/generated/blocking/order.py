@@ -19,6 +19,7 @@ from weft.order.v1 import payment_pb2 as order_payment_pb2
 from weft.order.v1 import payment_service_pb2 as order_payment_service_pb2
 from weft.order.v1 import product_pb2 as order_product_pb2
 from weft.order.v1 import product_service_pb2 as order_product_service_pb2
+from weft.order.v1 import return_pb2 as order_return_pb2
 from weft_client.generated.runtime import parts
 from weft_client.calls import arguments
 from weft_client.generated import methods
@@ -36,6 +37,10 @@ class Orders:
         self._cancel_order = parts.Unary(connection, methods.ORDER_SERVICE_CANCEL_ORDER, auth)
         self._ship_order = parts.Unary(connection, methods.ORDER_SERVICE_SHIP_ORDER, auth)
         self._deliver_order = parts.Unary(connection, methods.ORDER_SERVICE_DELIVER_ORDER, auth)
+        self._request_return = parts.Unary(connection, methods.ORDER_SERVICE_REQUEST_RETURN, auth)
+        self._approve_return = parts.Unary(connection, methods.ORDER_SERVICE_APPROVE_RETURN, auth)
+        self._refuse_return = parts.Unary(connection, methods.ORDER_SERVICE_REFUSE_RETURN, auth)
+        self._receive_return = parts.Unary(connection, methods.ORDER_SERVICE_RECEIVE_RETURN, auth)
         self._list_order_events = parts.Unary(connection, methods.ORDER_SERVICE_LIST_ORDER_EVENTS, auth)
         self._watch_orders = parts.Streaming(connection, methods.ORDER_SERVICE_WATCH_ORDERS, auth)
 
@@ -264,6 +269,138 @@ class Orders:
             lines=arguments.plain(lines),
         )
         return self._deliver_order(request, timeout, idempotency_key)
+
+    def request_return(
+        self,
+        *,
+        order_id: str,
+        lines: Sequence[types.FulfilmentLineInputDict | order_fulfilment_pb2.FulfilmentLineInput] | None = None,
+        reason: str | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_order_pb2.Order:
+        """Asks to send delivered units back. An operator approves or refuses it.
+
+        Args:
+            order_id: Prefix `ord_`.
+            lines: What is to come back. Empty: everything that was delivered and is in no other return.
+            reason: Why.
+            timeout: Seconds that the whole call may take; 10 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
+            OrderLineNotFound: The order has no line of the product. Metadata: `order_id`, `product_id`.
+            NothingToReturn: Nothing of the order has been delivered that is in no return. Metadata: `order_id`.
+            ReturnExceedsDelivery: Fewer units of the product have been delivered and are in no return. Metadata: `product_id`, `requested`, `available`.
+            TooManyReturns: The order has as many returns as an order may have. Metadata: `limit`.
+        """
+        request = order_return_pb2.RequestReturnRequest(
+            order_id=order_id,
+            lines=arguments.plain(lines),
+            reason=arguments.plain(reason),
+        )
+        return self._request_return(request, timeout, idempotency_key)
+
+    def approve_return(
+        self,
+        *,
+        order_id: str,
+        return_id: str,
+        reason: str | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_order_pb2.Order:
+        """Approves a return: its units may be sent back.
+
+        Args:
+            order_id: Prefix `ord_`.
+            return_id: Prefix `rtn_`.
+            reason: Why, or what the buyer should know.
+            timeout: Seconds that the whole call may take; 10 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
+            NoReturnRequested: No return of the order was requested. Metadata: `order_id`.
+            ReturnNotFound: The order has no such return. Metadata: `return_id`.
+            ReturnAlreadyDecided: The return was approved or refused before. Metadata: `return_id`, `state`.
+        """
+        request = order_return_pb2.ApproveReturnRequest(
+            order_id=order_id,
+            return_id=return_id,
+            reason=arguments.plain(reason),
+        )
+        return self._approve_return(request, timeout, idempotency_key)
+
+    def refuse_return(
+        self,
+        *,
+        order_id: str,
+        return_id: str,
+        reason: str,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_order_pb2.Order:
+        """Refuses a return. Its units may be requested again.
+
+        Args:
+            order_id: Prefix `ord_`.
+            return_id: Prefix `rtn_`.
+            reason: Why.
+            timeout: Seconds that the whole call may take; 10 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
+            NoReturnRequested: No return of the order was requested. Metadata: `order_id`.
+            ReturnNotFound: The order has no such return. Metadata: `return_id`.
+            ReturnAlreadyDecided: The return was approved or refused before. Metadata: `return_id`, `state`.
+        """
+        request = order_return_pb2.RefuseReturnRequest(
+            order_id=order_id,
+            return_id=return_id,
+            reason=reason,
+        )
+        return self._refuse_return(request, timeout, idempotency_key)
+
+    def receive_return(
+        self,
+        *,
+        order_id: str,
+        return_id: str,
+        lines: Sequence[types.FulfilmentLineInputDict | order_fulfilment_pb2.FulfilmentLineInput] | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_order_pb2.Order:
+        """Records units of a return that have come back: they are in stock again, and the price paid for them is refunded.
+
+        The refund is requested with the change, and made by the payment's provider afterwards.
+
+        Args:
+            order_id: Prefix `ord_`.
+            return_id: Prefix `rtn_`.
+            lines: What has come back now. Empty: everything of the return that has not come back yet.
+            timeout: Seconds that the whole call may take; 10 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
+            NoReturnRequested: No return of the order was requested. Metadata: `order_id`.
+            ReturnNotFound: The order has no such return. Metadata: `return_id`.
+            ReturnNotApproved: The return was not approved. Metadata: `return_id`, `state`.
+            ReturnAlreadyReceived: Everything of the return has come back before. Metadata: `return_id`.
+            ReturnExceedsRequest: Fewer units of the product are still to come back. Metadata: `product_id`, `requested`, `available`.
+            OrderLineNotFound: The order has no line of the product. Metadata: `order_id`, `product_id`.
+            PaymentNotRefundable: Nothing was captured, or it goes back already. Metadata: `payment_id`, `state`.
+            TooManyRefunds: The payment has as many refunds as a payment may have. Metadata: `limit`.
+        """
+        request = order_return_pb2.ReceiveReturnRequest(
+            order_id=order_id,
+            return_id=return_id,
+            lines=arguments.plain(lines),
+        )
+        return self._receive_return(request, timeout, idempotency_key)
 
     def list_order_events(
         self,

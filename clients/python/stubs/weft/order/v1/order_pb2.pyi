@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from weft.api.v1 import mode_pb2 as _mode_pb2
 from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
+from weft.order.v1 import return_pb2 as _return_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -207,6 +208,7 @@ class Order(_message.Message):
     DISPLAY_STATE_FIELD_NUMBER: _builtins.int
     SHIPMENTS_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
+    RETURNS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Prefix `ord_`."""
     customer_id: _builtins.str
@@ -253,6 +255,10 @@ class Order(_message.Message):
     def shipments(self) -> _containers.RepeatedCompositeFieldContainer[_fulfilment_pb2.Shipment]:
         """The shipments, oldest first."""
 
+    @_builtins.property
+    def returns(self) -> _containers.RepeatedCompositeFieldContainer[_return_pb2.Return]:
+        """The returns, oldest first."""
+
     def __init__(
         self,
         *,
@@ -274,10 +280,11 @@ class Order(_message.Message):
         display_state: Global___OrderDisplayState.ValueType = ...,
         shipments: _abc.Iterable[_fulfilment_pb2.Shipment] | None = ...,
         mode: _mode_pb2.Mode.ValueType = ...,
+        returns: _abc.Iterable[_return_pb2.Return] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "display_state", b"display_state", "etag", b"etag", "external_reference", b"external_reference", "fulfilment_state", b"fulfilment_state", "lines", b"lines", "mode", b"mode", "note", b"note", "order_id", b"order_id", "partner_id", b"partner_id", "payment_id", b"payment_id", "payment_state", b"payment_state", "reason", b"reason", "shipments", b"shipments", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "display_state", b"display_state", "etag", b"etag", "external_reference", b"external_reference", "fulfilment_state", b"fulfilment_state", "lines", b"lines", "mode", b"mode", "note", b"note", "order_id", b"order_id", "partner_id", b"partner_id", "payment_id", b"payment_id", "payment_state", b"payment_state", "reason", b"reason", "returns", b"returns", "shipments", b"shipments", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -295,6 +302,7 @@ class OrderLine(_message.Message):
     UNIT_PRICE_FIELD_NUMBER: _builtins.int
     SHIPPED_QUANTITY_FIELD_NUMBER: _builtins.int
     DELIVERED_QUANTITY_FIELD_NUMBER: _builtins.int
+    RETURNED_QUANTITY_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """Prefix `prd_`."""
     title: _builtins.str
@@ -305,6 +313,8 @@ class OrderLine(_message.Message):
     """Number of units shipped so far."""
     delivered_quantity: _builtins.int
     """Number of units delivered so far."""
+    returned_quantity: _builtins.int
+    """Number of units that have come back so far."""
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
         """Price of one unit when the order was placed."""
@@ -318,10 +328,11 @@ class OrderLine(_message.Message):
         unit_price: _money_pb2.Money | None = ...,
         shipped_quantity: _builtins.int = ...,
         delivered_quantity: _builtins.int = ...,
+        returned_quantity: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered_quantity", b"delivered_quantity", "product_id", b"product_id", "quantity", b"quantity", "shipped_quantity", b"shipped_quantity", "title", b"title", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered_quantity", b"delivered_quantity", "product_id", b"product_id", "quantity", b"quantity", "returned_quantity", b"returned_quantity", "shipped_quantity", b"shipped_quantity", "title", b"title", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
