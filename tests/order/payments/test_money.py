@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from datetime import timedelta
 
+import grpc
 import pytest
 from weft.order.v1 import fulfilment_pb2, order_pb2, payment_pb2
 from weft.order.v1 import payment_service_pb2 as pb
@@ -11,7 +12,7 @@ from weft.order.v1 import payment_service_pb2 as pb
 from chassis.clock import FixedClock
 from services.order.orders.expiry import MAX_PENDING_TIME
 from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY
-from tests.harness import Harness, refused
+from tests.harness import Harness, refusal, refused
 from tests.order.payments.till import (
     ACTION_REQUIRED,
     AUTHORIZED,
@@ -219,6 +220,8 @@ async def test_many_refunds_at_once_never_exceed_what_was_captured(till: Till) -
     results = await asyncio.gather(*(refund(till, placed, 300) for _ in range(8)), return_exceptions=True)
     made = [r for r in results if isinstance(r, payment_pb2.Payment)]
     assert len(made) == 3
+    refusals = [refusal(r).reason for r in results if isinstance(r, grpc.RpcError)]
+    assert refusals == ["REFUND_EXCEEDS_CAPTURED"] * 5
     await settle(till)
     payment = await till.shop.payment(placed.payment_id)
     assert (payment.refunded_minor, payment.refunding_minor, payment.refundable_minor) == (900, 0, 100)
