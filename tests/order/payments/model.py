@@ -29,7 +29,7 @@ from tests.order.payments import books
 from tests.order.payments.till import Killed, Till
 from tests.order.shop import metadata
 
-METHODS = st.sampled_from(sorted({*sandbox._AT_ONCE, *sandbox._LATER, "pm_unknown"}))
+METHODS = st.just("pm_sandbox_ok") | st.sampled_from(sorted({*sandbox._AT_ONCE, *sandbox._LATER, "pm_unknown"}))
 WHICH = st.integers(0, 3)
 AMOUNT = st.sampled_from([0, 1, 333, 500, 1000, 2001])
 PLACES = st.sampled_from(
@@ -82,13 +82,15 @@ class Model(RuleBasedStateMachine):
         self.product = self.do(self.shop.product(stock=STOCK))
 
     @precondition(lambda self: len(self.orders) < 4)
-    @rule(method=METHODS, units=st.integers(1, 3), capture=st.integers(0, 2))
-    def order(self, method: str, units: int, capture: int) -> None:
+    @rule(method=METHODS, units=st.integers(1, 3), capture=st.integers(0, 2), works=st.booleans())
+    def order(self, method: str, units: int, capture: int, works: bool) -> None:
         async def place() -> Any:
             return await self.shop.order((self.product, units), method=method, capture=capture)
 
         if placed := self.do(place()):
             self.orders.append(placed)
+        if works:
+            self.work()
 
     @rule()
     def work(self) -> None:
@@ -158,9 +160,11 @@ class Model(RuleBasedStateMachine):
             self.told.add(event["id"])
 
     @precondition(lambda self: self.orders)
-    @rule(which=WHICH, verb=st.sampled_from(VERBS), amount=AMOUNT, method=METHODS | st.just(""))
-    def change(self, which: int, verb: str, amount: int, method: str) -> None:
+    @rule(which=WHICH, verb=st.sampled_from(VERBS), amount=AMOUNT, method=METHODS | st.just(""), works=st.booleans())
+    def change(self, which: int, verb: str, amount: int, method: str, works: bool) -> None:
         self.do(self._call(self.chosen(which), verb, amount, method))
+        if works:
+            self.work()
 
     @precondition(lambda self: self.orders)
     @rule(
