@@ -31,7 +31,7 @@ from tests.order.shop import metadata
 
 METHODS = st.just("pm_sandbox_ok") | st.sampled_from(sorted({*sandbox._AT_ONCE, *sandbox._LATER, "pm_unknown"}))
 WHICH = st.integers(0, 3)
-AMOUNT = st.sampled_from([0, 1, 333, 500, 1000, 2001])
+AMOUNT = st.sampled_from([0, 333, 1000, 2001])
 PLACES = st.sampled_from(
     [f"{w} {c}" for w in ("before", "after") for c in ("authorize", "confirm", "capture", "refund", "reverse")]
 )
@@ -112,15 +112,10 @@ class Model(RuleBasedStateMachine):
 
     @rule(time=st.sampled_from([timedelta(seconds=2), timedelta(seconds=61), timedelta(minutes=11)]))
     def wait(self, time: timedelta) -> None:
+        """Time passes, and what is due by the clock happens: charge-backs, expiry."""
         self.advance(time)
-
-    @rule()
-    def expire(self) -> None:
-        self.do(self.till.expiry.run())
-
-    @rule()
-    def bank_acts(self) -> None:
         self.do(self.till.sandbox.change_later())
+        self.do(self.till.expiry.run())
 
     @rule(units=st.integers(-2, 3))
     def adjust(self, units: int) -> None:
@@ -160,8 +155,26 @@ class Model(RuleBasedStateMachine):
             self.told.add(event["id"])
 
     @precondition(lambda self: self.orders)
-    @rule(which=WHICH, verb=st.sampled_from(VERBS), amount=AMOUNT, method=METHODS | st.just(""), works=st.booleans())
-    def change(self, which: int, verb: str, amount: int, method: str, works: bool) -> None:
+    @rule(which=WHICH, amount=AMOUNT, works=st.booleans())
+    def refund(self, which: int, amount: int, works: bool) -> None:
+        self.change(which, "refund", works, amount)
+
+    @precondition(lambda self: self.orders)
+    @rule(which=WHICH, amount=AMOUNT, works=st.booleans())
+    def capture(self, which: int, amount: int, works: bool) -> None:
+        self.change(which, "capture", works, amount)
+
+    @precondition(lambda self: self.orders)
+    @rule(which=WHICH, method=METHODS | st.just(""), works=st.booleans())
+    def confirm(self, which: int, method: str, works: bool) -> None:
+        self.change(which, "confirm", works, method=method)
+
+    @precondition(lambda self: self.orders)
+    @rule(which=WHICH, verb=st.sampled_from(["cancel", "ship", "deliver"]), works=st.booleans())
+    def end(self, which: int, verb: str, works: bool) -> None:
+        self.change(which, verb, works)
+
+    def change(self, which: int, verb: str, works: bool, amount: int = 0, method: str = "") -> None:
         self.do(self._call(self.chosen(which), verb, amount, method))
         if works:
             self.work()

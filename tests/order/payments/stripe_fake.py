@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import random
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ class Refused(Exception):
 class StripeFake:
     """The state of an account. `faults` are answers to the next calls whose path matches: `(pattern, fault)`.
 
+    `chance`: of a random fault in any call; `faulty` counts them.
     Faults: `500`, `429`, `lost request` (no effect), `lost answer` and `slow` (the effect happens).
     """
 
@@ -37,6 +39,8 @@ class StripeFake:
         self.disputes: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.faults: list[tuple[str, str]] = []
+        self.chance = 0.0
+        self.faulty = 0
         self.calls: list[str] = []
         self._answers: dict[str, tuple[str, int, dict[str, Any]]] = {}
         self._numbers = itertools.count(1)
@@ -107,6 +111,9 @@ class StripeFake:
         return web.json_response(body, status=status)
 
     def _fault(self, path: str) -> str:
+        if random.random() < self.chance:
+            self.faulty += 1
+            return random.choice(("500", "429", "lost request", "lost answer", "slow"))
         for number, (pattern, fault) in enumerate(self.faults):
             if re.search(pattern, path):
                 del self.faults[number]
