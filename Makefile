@@ -30,7 +30,7 @@ test: .venv/ready ## Run the tests
 	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --durations=10 $(ARGS)
 
 soak: .venv/ready ## Run the long tests and those that judge time: limits, overload, restarts, crashes
-	@$(BIN)/python -m pytest -m soak -s $(ARGS)
+	@$(BIN)/python -m pytest -m soak -s -o faulthandler_timeout=3600 $(ARGS)
 
 bench: .venv/ready ## Compare side by side with what a team would write instead (ARGS=--quick for 3 minutes)
 	@$(BIN)/python -m bench $(ARGS)

@@ -71,7 +71,7 @@ class Order:
     def next_step(self) -> Step:
         """What the payment needs next. Derived from what is stored alone, so any worker can resume after another one died."""
         payment = self.payment
-        if payment.refund and payment.state in (PaymentState.CAPTURED, PaymentState.PARTIALLY_REFUNDED):
+        if payment.refund:  # also of a charge that the bank takes back meanwhile: the provider may have made it
             return Step.REFUND
         if self.state in (OrderState.CANCELLED, OrderState.EXPIRED):
             return Step.NONE if payment.ended else Step.REVERSE

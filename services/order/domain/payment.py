@@ -227,7 +227,10 @@ class Payment:
 
     def reverse_charge_back(self) -> int:
         """The charge-back was decided for us; returns what came back."""
-        self.move(PaymentState.PARTIALLY_REFUNDED if self.refunded_minor else PaymentState.CAPTURED)
+        if self.refunded_minor == self.captured_minor:
+            self.move(PaymentState.REFUNDED)
+        else:
+            self.move(PaymentState.PARTIALLY_REFUNDED if self.refunded_minor else PaymentState.CAPTURED)
         amount = self.charged_back_minor
         self._book(MovementKind.CHARGE_BACK_REVERSED, amount)
         return amount
@@ -238,7 +241,8 @@ class Payment:
 
     def _refunded(self, amount: int, reference: str) -> None:
         whole = self.refunded_minor + amount == self.captured_minor
-        self.move(PaymentState.REFUNDED if whole else PaymentState.PARTIALLY_REFUNDED)
+        if self.state is not PaymentState.CHARGED_BACK:  # that is what people must see
+            self.move(PaymentState.REFUNDED if whole else PaymentState.PARTIALLY_REFUNDED)
         self.refund = None
         self._book(MovementKind.REFUNDED, amount, reference)
 

@@ -82,7 +82,7 @@ PAYMENT_MOVES: Mapping[PaymentState, frozenset[PaymentState]] = {
     P.CAPTURED: frozenset({P.PARTIALLY_REFUNDED, P.REFUNDED, P.CHARGED_BACK}),
     P.PARTIALLY_REFUNDED: frozenset({P.PARTIALLY_REFUNDED, P.REFUNDED, P.CHARGED_BACK}),
     # A charge-back that is decided for us gives back what had been captured.
-    P.CHARGED_BACK: frozenset({P.CAPTURED, P.PARTIALLY_REFUNDED}),
+    P.CHARGED_BACK: frozenset({P.CAPTURED, P.PARTIALLY_REFUNDED, P.REFUNDED}),
     P.REFUNDED: frozenset(),
     P.FAILED: frozenset({P.PENDING}),  # with another method, as another attempt
     P.VOIDED: frozenset(),

@@ -68,8 +68,8 @@ def _charge_back(charge: Charge, order: Order, actor: str) -> bool:
 
 def _end(charge: Charge, order: Order, actor: str) -> bool:
     """Of an order that has ended."""
-    if order.state is OrderState.COMPLETED or order.payment.ended:
-        return False
+    if order.state is OrderState.COMPLETED or order.payment.ended or order.payment.refund:
+        return False  # a refund that was requested is settled first: it may be part of what the provider has given back
     if charge.state is ChargeState.REFUNDED:
         order.refund(charge.captured_minor, actor)
     elif charge.state in (ChargeState.VOIDED, ChargeState.DECLINED):

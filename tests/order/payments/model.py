@@ -119,7 +119,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(units=st.integers(-2, 3))
     def adjust(self, units: int) -> None:
-        request = product_service_pb2.AdjustStockRequest(product_id=self.product, delta=units)
+        request = product_service_pb2.AdjustStockRequest(product_id=self.product, delta=units, reason="counted")
 
         async def call() -> Any:
             return await self.shop.products.AdjustStock(

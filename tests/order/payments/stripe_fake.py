@@ -206,6 +206,8 @@ class StripeFake:
 
     def _refund(self, form: dict[str, str]) -> dict[str, Any]:
         intent, amount = self.intents[form["payment_intent"]], int(form["amount"])
+        if any(d["payment_intent"] == intent["id"] and d["status"] != "won" for d in self.disputes):
+            raise Refused(400, "invalid_request_error", "charge_disputed")
         if amount > intent["amount_received"] - self._refunded(intent["id"]):
             raise Refused(400, "invalid_request_error", "charge_already_refunded")
         made = self._made(

@@ -170,6 +170,22 @@ async def test_a_fault_moves_no_money_twice(till: Till, stripe: StripeFake, call
     assert len(stripe.faults) < 2
 
 
+async def test_a_refund_whose_answer_was_lost_counts_once_on_an_order_that_is_cancelled(
+    till: Till, stripe: StripeFake
+) -> None:
+    placed = await order(till)
+    await till.run()
+    await refund(till, placed)
+    stripe.faults = [("refunds", "lost answer")]
+    await till.worker(await till.queue.lease(100))  # and the process dies
+    await till.shop.cancel(placed.order_id)
+    await deliver(till, stripe.events[-1])
+    await settle(till)
+    payment = await till.shop.payment(placed.payment_id)
+    assert (payment.state, payment.refunded_minor, payment.refunding_minor) == (REFUNDED, 1000, 0)
+    assert (stripe.books, (await ledger(till, placed))[2:]) == ([("succeeded", 1000, 1000)], [("REFUNDED", 1000)])
+
+
 @pytest.mark.parametrize("call", ["POST payment_intents$", "confirm"])
 async def test_an_order_cancelled_while_stripe_is_silent_is_voided(till: Till, stripe: StripeFake, call: str) -> None:
     placed = await order(till)

@@ -24,13 +24,13 @@ from tests.harness import DATA_KEY, ISSUER, Harness
 from tests.order import crashing
 from tests.order.payments.stripe_fake import KEY, SECRET, StripeFake
 from tests.servers import CrashingPostgres, until
-from tests.soak.dying_order import STEPS
-from tests.soak.sagas import PRICE, Shoppers
+from tests.soak.sagas.dying_order import STEPS
+from tests.soak.sagas.shoppers import PRICE, Shoppers
 
 pytestmark = pytest.mark.soak
 SAGAS = int(os.environ.get("SAGAS", "1000"))
 AT_ONCE = 40
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STOCK = 1_000_000
 PRODUCT = "prd_01k00000000000000000000000"
 _PRODUCT = """
@@ -83,7 +83,7 @@ class Service:
     async def running(self, dies: str = "") -> AsyncIterator[subprocess.Popen[bytes]]:
         """Serving until it dies, at the latest at the end."""
         environment = {**self._environment, "JWKS": await self._harness.issuer.jwks(), "DIES": dies}
-        command = [sys.executable, "-m", "tests.soak.dying_order"]
+        command = [sys.executable, "-m", "tests.soak.sagas.dying_order"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - starting is quick
         try:
             await until(lambda: self._listens(process), "the service to listen", 60)

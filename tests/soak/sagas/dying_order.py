@@ -1,4 +1,4 @@
-"""The order service as a process that kills itself at a step of a saga: `DIES="after capture 3" python -m tests.soak.dying_order`."""
+"""The order service as a process that kills itself at a step of a saga: `DIES="after capture 3" python -m tests.soak.sagas.dying_order`."""
 
 import json
 import os
