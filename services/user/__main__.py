@@ -114,7 +114,7 @@ async def build(app: App) -> None:
     open_sessions = OpenSessions(database, vault, revocations)
     devices = Devices(DeviceRepository(), events, vault, clock)
     sessions = Sessions(database, users, members, session_rows, issuer, devices, audit, clock)
-    totp = Totp(database, users, TotpRepository(database, vault), guesses, events, audit, clock)
+    totp = Totp(database, users, TotpRepository(database, vault), open_sessions, guesses, events, audit, clock)
     party = RelyingParty(
         app.settings.rp_id, app.settings.rp_origins, SignedToken(vault.derive("passkey challenges")), clock
     )

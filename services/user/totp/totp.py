@@ -14,6 +14,7 @@ from chassis.storage.database import Database, Transaction
 from services.user.audit.audit import Audit
 from services.user.keys.authentication import MULTIPLE_FACTORS, ONE_TIME
 from services.user.sessions.domain import CredentialsInvalid
+from services.user.sessions.open_sessions import OpenSessions
 from services.user.throttling.attempts import AttemptLimiter
 from services.user.throttling.domain import TooManyAttempts
 from services.user.throttling.origins import Origin
@@ -65,6 +66,7 @@ class Totp:
         database: Database,
         users: UserRepository,
         factors: TotpRepository,
+        open_sessions: OpenSessions,
         attempts: AttemptLimiter,
         events: UserEvents,
         audit: Audit,
@@ -74,6 +76,7 @@ class Totp:
         self._database = database
         self._users = users
         self._factors = factors
+        self._open_sessions = open_sessions
         self._attempts = attempts
         self._events = events
         self._audit = audit
@@ -131,6 +134,7 @@ class Totp:
         codes = [make_recovery_code() for _ in range(RECOVERY_CODES)]
         async with self._database.transaction() as tx:
             await self._users.lock(tx, user_id)
+            await self._open_sessions.require(tx, call.caller)
             if not await self._factors.enable(tx, user_id, sealed, step, codes, now):
                 raise TotpEnrolmentNotFound()
             payload = pb.TotpEnabled(user_id=user_id)

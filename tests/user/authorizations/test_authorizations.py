@@ -22,6 +22,8 @@ from weft.user.v1.session_pb2 import ListSessionsRequest, RevokeOtherSessionsReq
 from weft.user.v1.user_service_pb2 import GetUserRequest, ListUsersRequest
 
 from tests.harness import assert_refused
+from tests.user.passkeys.authenticator import Device, begin, finish
+from tests.user.totp.authenticator import confirm, enrol
 from tests.user.world import Answer, Person, World
 
 CALLBACK = "https://shop.example/callback"
@@ -378,5 +380,10 @@ async def test_of_a_code_and_a_withdrawal_at_once_nothing_is_left(app: App) -> N
 
 
 async def test_a_session_that_has_ended_allows_nothing_also_before_the_replica_hears_of_it(app: App) -> None:
-    await app.world.rows("UPDATE sessions SET ended_at = now() RETURNING 1")
+    world, person, device = app.world, app.person, Device()
+    totp, created = await enrol(world, person), device.create(await begin(world, person))
+    await world.rows("UPDATE sessions SET ended_at = now() RETURNING 1")
+    # Each would outlast the session.
     await assert_refused(app.decide(), "TOKEN_REVOKED")
+    await assert_refused(confirm(world, person, totp.at(world.clock.now())), "TOKEN_REVOKED")
+    await assert_refused(finish(world, person, created), "TOKEN_REVOKED")
