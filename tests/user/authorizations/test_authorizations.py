@@ -1,96 +1,19 @@
 """Apps that act for people: the authorization request, consent, codes with PKCE and what comes of them."""
 
 import asyncio
-import base64
-import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from weft.user.v1 import authorization_pb2 as pb
 from weft.user.v1 import partner_pb2
 from weft.user.v1.auth_service_pb2 import SignOutRequest
-from weft.user.v1.consent_pb2 import ListConsentsRequest, RevokeConsentRequest
-from weft.user.v1.partner_service_pb2 import RevokeClientRequest, SuspendPartnerRequest
-from weft.user.v1.password_pb2 import ChangePasswordRequest
-from weft.user.v1.session_pb2 import ListSessionsRequest, RevokeOtherSessionsRequest
+from weft.user.v1.session_pb2 import ListSessionsRequest
 from weft.user.v1.user_service_pb2 import GetUserRequest, ListUsersRequest
 
 from tests.harness import assert_refused
-from tests.user.passkeys.authenticator import Device, begin, finish
-from tests.user.totp.authenticator import confirm, enrol
-from tests.user.world import Answer, Person, World
-
-CALLBACK = "https://shop.example/callback"
-VERIFIER = "v" * 43
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-APPROVE, DENY, ASK = pb.CONSENT_DECISION_APPROVE, pb.CONSENT_DECISION_DENY, pb.CONSENT_DECISION_UNSPECIFIED
-SCOPE = "orders.read users.read offline_access"
-
-
-@dataclass
-class App:
-    """A partner's app, and a person whom it asks."""
-
-    world: World
-    operator: Person
-    client: partner_pb2.Client
-    person: Person
-
-    def request(self, **more: str) -> pb.AuthorizeRequest:
-        """What a stock client sends, with changes; an empty value leaves a parameter out."""
-        parameters = {
-            "response_type": "code", "client_id": self.client.client_id, "redirect_uri": CALLBACK, "state": "a b&c",
-            "scope": SCOPE, "code_challenge": CHALLENGE, "code_challenge_method": "S256", **more,
-        }  # fmt: skip
-        return pb.AuthorizeRequest(**parameters)
-
-    async def show(self, accept: str = "application/json", **more: str) -> Answer:
-        """Call the authorization endpoint."""
-        call = self.world.oauth.Authorize(self.request(**more), metadata=[("accept", accept)])
-        reply = await call
-        headers = {str(key): str(value) for key, value in await call.initial_metadata() or ()}
-        return Answer(int(headers.pop("x-http-status", "200")), reply.data.decode(), headers)
-
-    async def decide(self, decision: Any = APPROVE, **more: str) -> pb.DecideConsentResponse:
-        """Decide as the person."""
-        request = pb.DecideConsentRequest(authorization_request=self.request(**more), decision=decision)
-        return await self.world.oauth.DecideConsent(request, metadata=self.person.metadata)
-
-    async def code(self, **more: str) -> str:
-        """A code that the person has allowed."""
-        return answered((await self.decide(**more)).redirect_uri)["code"]
-
-    async def exchange(self, code: str, client: partner_pb2.Client | None = None, **more: str) -> Answer:
-        """Present a code at the token endpoint."""
-        client = client or self.client
-        form = {"code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER, **more}
-        form = {name: value for name, value in form.items() if value}
-        return await self.world.token((client.client_id, client.secret), grant_type="authorization_code", **form)
-
-    async def refresh(self, token: str, **more: str) -> Answer:
-        """Refresh as the app."""
-        basic = (self.client.client_id, self.client.secret)
-        return await self.world.token(basic, grant_type="refresh_token", refresh_token=token, **more)
-
-
-def answered(address: str, uri: str = CALLBACK) -> dict[str, str]:
-    """The parameters that a redirect carries to the client."""
-    assert address.startswith(uri + "?")
-    return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
-
-
-@pytest.fixture
-async def app(world: World, operator: Person) -> App:
-    """An app on a server of its partner."""
-    partner = await world.partner(operator, scopes="orders.read users.read users.write products.write")
-    client = await world.client(operator, partner, redirect_uris=[CALLBACK])
-    return App(world, operator, client, await world.person("ada"))
+from tests.user.authorizations.app import APPROVE, ASK, CALLBACK, CHALLENGE, DENY, VERIFIER, App, answered
 
 
 async def test_an_app_acts_for_a_person_as_far_as_they_allow_and_no_further(app: App) -> None:
@@ -306,84 +229,3 @@ async def test_a_reused_refresh_token_of_an_app_ends_its_session(app: App) -> No
     third = (await app.refresh(second)).body["refresh_token"]
     assert (await app.refresh(first)).body["error"] == "invalid_grant"
     assert (await app.refresh(third)).body["error"] == "invalid_grant"
-
-
-async def test_what_the_client_loses_its_apps_lose(app: App) -> None:
-    token = (await app.exchange(await app.code())).body["refresh_token"]
-    suspend = SuspendPartnerRequest(partner_id=app.client.partner_id)
-    await app.world.partners.SuspendPartner(suspend, metadata=app.operator.metadata)
-    assert (await app.refresh(token)).body["error"] == "unauthorized_client"
-    assert answered((await app.show()).headers["location"])["error"] == "unauthorized_client"
-    revoke = RevokeClientRequest(partner_id=app.client.partner_id, client_id=app.client.client_id)
-    await app.world.partners.RevokeClient(revoke, metadata=app.operator.metadata)
-    assert (await app.refresh(token)).status == 401
-    assert (await app.show()).status == 400
-
-
-async def test_a_consent_is_listed_and_taken_back_with_all_that_came_of_it(app: App) -> None:
-    world, own = app.world, app.person.metadata
-    tokens, waiting = (await app.exchange(await app.code())).body, await app.code()
-    (listed,) = (await world.users.ListConsents(ListConsentsRequest(user_id="me"), metadata=own)).consents
-    assert (listed.client_id, listed.client_name) == (app.client.client_id, "Shop")
-    assert list(listed.scopes) == ["offline_access", "orders.read", "users.read"]
-    taken_back = RevokeConsentRequest(user_id="me", client_id=app.client.client_id)
-    await world.users.RevokeConsent(taken_back, metadata=own)
-    again = world.users.RevokeConsent(taken_back, metadata=own)
-    await assert_refused(again, "CONSENT_NOT_FOUND", client_id=app.client.client_id)
-    assert list((await world.users.ListConsents(ListConsentsRequest(user_id="me"), metadata=own)).consents) == []
-    assert (await app.refresh(tokens["refresh_token"])).body["error"] == "invalid_grant"
-    assert (await app.exchange(waiting)).body["error"] == "invalid_grant"
-    assert (await app.decide(ASK)).consent_required
-
-
-async def test_a_code_ends_when_the_users_tokens_are_revoked(app: App) -> None:
-    code = await app.code()
-    await app.world.rows("UPDATE users SET token_generation = token_generation + 1 RETURNING 1")
-    assert (await app.exchange(code)).body["error"] == "invalid_grant"
-
-
-async def _changes_the_password(app: App) -> None:
-    new = ChangePasswordRequest(current_password=app.person.password, new_password="another quiet morning in Graz")
-    await app.world.auth.ChangePassword(new, metadata=app.person.metadata)
-
-
-async def _ends_the_others(app: App) -> None:
-    await app.world.users.RevokeOtherSessions(RevokeOtherSessionsRequest(user_id="me"), metadata=app.person.metadata)
-
-
-@pytest.mark.parametrize("takes_back", [_changes_the_password, _ends_the_others])
-async def test_what_apps_have_ends_with_the_other_sessions_also_a_code_that_is_on_its_way(
-    app: App, takes_back: Callable[[App], Awaitable[None]]
-) -> None:
-    refresh_token, waiting = (await app.exchange(await app.code())).body["refresh_token"], await app.code()
-    await takes_back(app)
-    assert (await app.exchange(waiting)).body["error"] == "invalid_grant"
-    assert (await app.refresh(refresh_token)).body["error"] == "invalid_grant"
-    assert "code" in answered((await app.decide(ASK)).redirect_uri)  # the consent itself goes on
-
-
-async def test_of_a_code_and_a_withdrawal_at_once_nothing_is_left(app: App) -> None:
-    """Whichever is first: no session without a consent that its owner sees, and no deadlock."""
-    taken_back = RevokeConsentRequest(user_id="me", client_id=app.client.client_id)
-    for _ in range(10):
-        code = await app.code()
-        exchanged, _, decided = await asyncio.gather(
-            app.exchange(code),
-            app.world.users.RevokeConsent(taken_back, metadata=app.person.metadata),
-            app.decide(ASK),
-        )
-        if exchanged.status == 200:
-            assert (await app.refresh(exchanged.body["refresh_token"])).body["error"] == "invalid_grant"
-        if not decided.consent_required:
-            late = await app.exchange(answered(decided.redirect_uri)["code"])
-            assert late.body["error"] == "invalid_grant"
-
-
-async def test_a_session_that_has_ended_allows_nothing_also_before_the_replica_hears_of_it(app: App) -> None:
-    world, person, device = app.world, app.person, Device()
-    totp, created = await enrol(world, person), device.create(await begin(world, person))
-    await world.rows("UPDATE sessions SET ended_at = now() RETURNING 1")
-    # Each would outlast the session.
-    await assert_refused(app.decide(), "TOKEN_REVOKED")
-    await assert_refused(confirm(world, person, totp.at(world.clock.now())), "TOKEN_REVOKED")
-    await assert_refused(finish(world, person, created), "TOKEN_REVOKED")
