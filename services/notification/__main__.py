@@ -39,8 +39,10 @@ from services.notification.requests import wiring as request_wiring
 from services.notification.suppressions.handlers import SuppressionHandlers
 from services.notification.suppressions.repository import SuppressionRepository
 from services.notification.templates.rendering import Templates
+from services.notification.templates.repository import TemplateRepository
 from services.notification.webhooks import wiring as webhook_wiring
 from services.notification.webhooks.repository import WebhookRepository
+from services.notification.writing import Writing
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MAX_EMAIL_ATTEMPTS = 30
@@ -73,6 +75,8 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     jobs = {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs}
     notifications = NotificationRepository(app.database, app.clock, jobs)
     inbox, contents = InboxRepository(app.database), Contents(app.vault)
+    stored_templates = TemplateRepository(app.database)
+    writing = Writing(contents, stored_templates)
     webhooks = WebhookRepository(app.database)
     lanes = webhook_wiring.serve(app, webhooks, notifications, names)
     events = EventRepository(app.database, app.clock, observers, event_jobs, webhooks, lanes)
@@ -84,9 +88,7 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     app.add_service(
         "weft.notification.v1.PersonalDataService", PersonHandlers(PersonRepository(app.database), app.clock)
     )
-    app.add_service(
-        "weft.notification.v1.InboxService", InboxHandlers(inbox, templates, contents, app.pages, app.clock)
-    )
+    app.add_service("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, writing, app.pages, app.clock))
     app.add_worker(Worker(event_jobs, EventWorker(notifications, observers, app.tracer)))
     recipients = Recipients(app.clients)
     preferences, suppressions = PreferenceRepository(app.database), SuppressionRepository(app.database, app.vault)
@@ -97,8 +99,8 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     )
     app.add_service("weft.notification.v1.SuppressionService", SuppressionHandlers(suppressions, app.pages))
     dispatch_jobs = app.queue("dispatch_jobs")
-    request_wiring.serve(app, jobs, dispatch_jobs, templates, recipients, contents)
-    made_of = Composing(templates, recipients, contents, links, suppressions, dispatch_jobs)
+    request_wiring.serve(app, jobs, dispatch_jobs, templates, recipients, contents, stored_templates)
+    made_of = Composing(templates, recipients, writing, links, suppressions, dispatch_jobs)
     gates = {each: Gate(app.database, preferences, suppressions, app.clock, each) for each in jobs}
     _send_mails(app, email_jobs, made_of, gates[Channel.EMAIL])
     _send_texts(app, sms_jobs, made_of, gates[Channel.SMS])
@@ -109,7 +111,7 @@ class Composing(NamedTuple):
 
     templates: Templates
     recipients: Recipients
-    contents: Contents
+    writing: Writing
     links: UnsubscribeLinks
     suppressions: SuppressionRepository
     dispatch_jobs: Queue
@@ -122,7 +124,7 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
         made_of.templates,
         made_of.recipients,
         Sender.of(app.settings.mail_from),
-        made_of.contents,
+        made_of.writing,
         made_of.links,
         made_of.suppressions.lookup,
     )
@@ -146,7 +148,7 @@ def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> No
     carrier = Twilio(parse_sms_url(url), app.settings.sms_from) if url else None
     name = carrier.name if carrier else "none"
     deliveries = DeliveryRepository(app.database, name, made_of.dispatch_jobs, tables.sms_jobs)
-    composer = TextComposer(made_of.templates, made_of.recipients, made_of.contents)
+    composer = TextComposer(made_of.templates, made_of.recipients, made_of.writing)
     breaker = Breaker("sms", failures=5, max_pause_s=15.0)
     worker = DeliveryWorker(
         deliveries,

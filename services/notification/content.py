@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from chassis.security.encryption import Vault
 
@@ -21,6 +22,8 @@ class Content:
     phone: str = ""
     dedupe_key: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """The variables of its template, which has the parts."""
 
     @property
     def brief(self) -> str:

@@ -39,3 +39,8 @@ def notifications_of(kind: str) -> str:
     # The second part matches the condition of the index.
     of_partner = "n.partner_id = %(partner_id)s AND n.partner_id <> '' AND n.mode = %(mode)s"
     return {"partner": of_partner, "anyone": "true"}[kind]
+
+
+def templates_of(kind: str) -> str:
+    """SQL: the templates `t` of a kind of callers."""
+    return {"partner": "t.partner_id = %(partner_id)s AND t.mode = %(mode)s", "anyone": "true"}[kind]

@@ -20,6 +20,7 @@ from services.notification.persons import tables as _persons
 from services.notification.preferences import tables as _preferences
 from services.notification.requests import tables as _requests
 from services.notification.suppressions import tables as _suppressions
+from services.notification.templates import tables as _templates
 from services.notification.webhooks import tables as _webhooks
 
 idempotency_records = idempotency.table(metadata)
@@ -37,6 +38,7 @@ NOUNS = (
     _preferences,
     _requests,
     _suppressions,
+    _templates,
     _webhooks,
 )
 """The modules whose tables `metadata` gathers."""

@@ -12,6 +12,7 @@ from weft_client.generated.aio.notification import AsyncInbox
 from weft_client.generated.aio.notification import AsyncNotifications
 from weft_client.generated.aio.notification import AsyncPreferences
 from weft_client.generated.aio.notification import AsyncSuppressions
+from weft_client.generated.aio.notification import AsyncTemplates
 from weft_client.generated.aio.notification import AsyncWebhooks
 from weft_client.generated.aio.order import AsyncOrders
 from weft_client.generated.aio.order import AsyncPayments
@@ -60,6 +61,7 @@ class InternalWeft(AsyncMeshClient):
         self.products = AsyncProducts(self._peer('order'), None)
         self.revocations = InternalRevocations(self._peer('user'), None)
         self.suppressions = AsyncSuppressions(self._peer('notification'), None)
+        self.templates = AsyncTemplates(self._peer('notification'), None)
         self.usage = InternalUsage(self._peer('user'), None)
         self.user_queues = InternalUserQueues(self._peer('user'), None)
         self.users = InternalUsers(self._peer('user'), None)

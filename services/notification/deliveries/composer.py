@@ -8,12 +8,12 @@ from weft.user.v1.user_pb2 import User
 from chassis.plain_text import single_line
 from services.notification.channels.email.message import MAX_NAME_LENGTH, Mail, Sender, compose
 from services.notification.channels.sms.twilio import Text
-from services.notification.content import Content, Contents
 from services.notification.deliveries.codes import ABOUT_CODES, NothingToSend, issue
 from services.notification.deliveries.domain import Delivery, Reason
 from services.notification.preferences.unsubscribing import UnsubscribeLinks, Unsubscription
 from services.notification.recipients import Recipients, belongs
 from services.notification.templates.rendering import EmailContent, Templates
+from services.notification.writing import Stored, Writing
 
 
 class Composer:
@@ -24,14 +24,14 @@ class Composer:
         templates: Templates,
         recipients: Recipients,
         sender: Sender,
-        contents: Contents,
+        writing: Writing,
         links: UnsubscribeLinks,
         lookup: Callable[[str], bytes],
     ) -> None:
         """`sender` is the `From` of every mail; `links` are in those whose category can be muted: of a person, or of the
         keyed hash of an address, which `lookup` makes.
         """
-        self._contents = contents
+        self._writing = writing
         self._links = links
         self._lookup = lookup
         self._templates = templates
@@ -48,7 +48,7 @@ class Composer:
             return self._compose(delivery, template, data, issued.email, issued.locale, "")
         user = _recipient(delivery, users)
         if delivery.content_sealed is not None:
-            return self._compose_requested(delivery, self._contents.open(delivery.content_sealed), user)
+            return await self._compose_requested(delivery, delivery.content_sealed, user)
         if user is None or not user.email:
             raise NothingToSend(Reason.NO_ADDRESS)
         named = {**delivery.data, "name": single_line(user.display_name, MAX_NAME_LENGTH)}
@@ -59,19 +59,20 @@ class Composer:
     ) -> Mail:
         return self._mail(delivery, self._templates.email(template, locale, data), address, name)
 
-    def _compose_requested(self, delivery: Delivery, said: Content, user: User | None) -> Mail:
-        address = said.email or (user.email if user is not None else "")
+    async def _compose_requested(self, delivery: Delivery, sealed: bytes, user: User | None) -> Mail:
+        name, locale = (user.display_name, user.locale) if user is not None else ("", "")
+        stored = Stored(sealed, delivery.template_id, delivery.template_version)
+        said = await self._writing.read(stored, locale, single_line(name, MAX_NAME_LENGTH), ("subject", "text", "html"))
+        address = said.content.email or (user.email if user is not None else "")
         if not address:
             raise NothingToSend(Reason.NO_ADDRESS)
-        name, locale = (user.display_name, user.locale) if user is not None else ("", "")
-        return self._mail(
-            delivery, self._templates.plain_email(said.subject, said.text, said.html, locale), address, name
-        )
+        mail = self._templates.written_email(said.message, framed=said.of_template)
+        return self._mail(delivery, mail, address, name, said.message.branding.sender_name)
 
-    def _mail(self, delivery: Delivery, content: EmailContent, address: str, name: str) -> Mail:
+    def _mail(self, delivery: Delivery, content: EmailContent, address: str, name: str, sender_name: str = "") -> Mail:
         return compose(
             content,
-            sender=self._sender,
+            sender=self._sender.named(sender_name) if sender_name else self._sender,
             address=address,
             name=name,
             delivery_id=delivery.delivery_id,
@@ -98,8 +99,8 @@ def _recipient(delivery: Delivery, users: Mapping[str, User]) -> User | None:
 class TextComposer:
     """Composes text messages; stores nothing."""
 
-    def __init__(self, templates: Templates, recipients: Recipients, contents: Contents) -> None:
-        self._contents = contents
+    def __init__(self, templates: Templates, recipients: Recipients, writing: Writing) -> None:
+        self._writing = writing
         self._templates = templates
         self._recipients = recipients
 
@@ -112,8 +113,11 @@ class TextComposer:
             template, data, issued = await issue(delivery, self._recipients)
             return Text(issued.phone, self._templates.text_message(template, issued.locale, data))
         if delivery.content_sealed is not None:
-            said, user = self._contents.open(delivery.content_sealed), _recipient(delivery, users)
-            phone = said.phone or (user.phone if user is not None and user.phone_verified else "")
+            user = _recipient(delivery, users)
+            name, locale = (user.display_name, user.locale) if user is not None else ("", "")
+            stored = Stored(delivery.content_sealed, delivery.template_id, delivery.template_version)
+            said = await self._writing.read(stored, locale, single_line(name, MAX_NAME_LENGTH), ("text", "short"))
+            phone = said.content.phone or (user.phone if user is not None and user.phone_verified else "")
             if phone:
-                return Text(phone, said.brief)
+                return Text(phone, " ".join(said.brief.split()) if said.of_template else said.brief)
         raise NothingToSend(Reason.NO_ADDRESS)

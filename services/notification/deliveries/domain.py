@@ -93,6 +93,8 @@ class Delivery:
     """Whether another channel is used where it is not sent."""
     content_sealed: bytes | None = None
     """Of a notification that was sent on request; that of an event has `data`."""
+    template_id: str = ""
+    template_version: int = 0
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _CLAIM = Query(
     "WHERE d.delivery_id = c.delivery_id AND n.notification_id = d.notification_id "
     "AND (d.state IN ('QUEUED', 'SENDING') OR d.state = 'FAILED' AND n.observer <> '') "
     "RETURNING d.delivery_id, d.lease, n.user_id, n.type, n.data, d.create_time, n.category, n.partner_id, n.mode, n.expire_at, "
-    "n.every_channel, n.content_sealed",
+    "n.every_channel, n.content_sealed, n.template_id, n.template_version",
     name="claim deliveries",
 )
 
@@ -128,4 +128,6 @@ def _read(row: Row) -> Delivery:
         expire_at=row.expire_at,
         falls_back=not row.every_channel,
         content_sealed=row.content_sealed,
+        template_id=row.template_id,
+        template_version=row.template_version,
     )

@@ -9,9 +9,10 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.telemetry import logs
-from services.notification.content import Contents
 from services.notification.inbox.repository import InboxItem, InboxRepository
+from services.notification.templates.language import TemplateWrong
 from services.notification.templates.rendering import InboxText, Templates
+from services.notification.writing import Stored, Writing
 
 log = logs.logger("inbox")
 
@@ -20,9 +21,9 @@ class InboxHandlers:
     """weft.notification.v1.InboxService. Items are stored as data and rendered when they are listed."""
 
     def __init__(
-        self, inbox: InboxRepository, templates: Templates, contents: Contents, pages: Pages, clock: Clock
+        self, inbox: InboxRepository, templates: Templates, writing: Writing, pages: Pages, clock: Clock
     ) -> None:
-        self._contents = contents
+        self._writing = writing
         self._inbox = inbox
         self._templates = templates
         self._pages = pages
@@ -34,8 +35,9 @@ class InboxHandlers:
         page = self._pages.read(request, query={"owner": owner, "unread_only": unread_only})
         rows = await self._inbox.list(owner, page.limit, page.after, unread_only=unread_only)
         locale = self._templates.negotiate_locale(call.header("accept-language"))
+        texts = {item.notification_id: await self._render(item, locale) for item in rows[: page.size]}
         items, token = self._pages.split(
-            page, rows, lambda item: to_message(item, self._render(item, locale)), key="notification_id"
+            page, rows, lambda item: to_message(item, texts[item.notification_id]), key="notification_id"
         )
         return pb.ListInboxResponse(items=items, next_page_token=token)
 
@@ -48,15 +50,16 @@ class InboxHandlers:
         await self._inbox.mark_read(call.caller.user_id, request.notification_ids, self._clock.now())
         return empty_pb2.Empty()
 
-    def _render(self, item: InboxItem, locale: str) -> InboxText:
-        if item.content_sealed is not None:
-            said = self._contents.open(item.content_sealed)
-            return InboxText(said.subject, said.brief)
+    async def _render(self, item: InboxItem, locale: str) -> InboxText:
         try:
-            return self._templates.inbox_text(item.type, locale, item.data)
-        except TemplateError as error:
+            if item.content_sealed is None:
+                return self._templates.inbox_text(item.type, locale, item.data)
+            stored = Stored(item.content_sealed, item.template_id, item.template_version)
+            said = await self._writing.read(stored, locale, parts=("subject", "text", "short"))
+            return InboxText(said.message.subject, said.brief)
+        except (TemplateError, TemplateWrong) as error:
             # An old item whose template is gone does not hide the others.
-            log.warning("inbox_item_not_rendered", type=item.type, cause=repr(error))
+            log.warning("inbox_item_not_rendered", type=item.type, cause=type(error).__name__)
             return InboxText(item.type, "")
 
 

@@ -22,6 +22,8 @@ _PAGE = (
         notifications.c.create_time,
         notifications.c.read_time,
         notifications.c.content_sealed,
+        notifications.c.template_id,
+        notifications.c.template_version,
     )
     .where(_OWNED, notifications.c.notification_id < bindparam("after"))
     .order_by(notifications.c.notification_id.desc())
@@ -52,6 +54,8 @@ class InboxItem:
     create_time: datetime
     read_time: datetime | None
     content_sealed: bytes | None
+    template_id: str
+    template_version: int
 
 
 class InboxRepository:

@@ -2,7 +2,19 @@
 
 from datetime import timedelta
 
-from sqlalchemy import ARRAY, Boolean, Column, DateTime, Index, LargeBinary, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.security.sealed import sealed
@@ -34,6 +46,9 @@ notifications = Table(
     Column("every_channel", Boolean, nullable=False, server_default=text("true")),
     Column("send_at", DateTime(timezone=True)),
     Column("expire_at", DateTime(timezone=True)),
+    # The version that was published when it was accepted; empty where it has none.
+    Column("template_id", Text, nullable=False, server_default=""),
+    Column("template_version", Integer, nullable=False, server_default="0"),
     Column("duplicate_of", Text, nullable=False, server_default=""),
     # When a call sent it; `create_time` is when it is due.
     Column("accept_time", DateTime(timezone=True)),

@@ -11,20 +11,21 @@ from chassis.plain_text import single_line
 from chassis.storage.database import Row
 from services.notification.channels.channel import Channel
 from services.notification.channels.email.message import MAX_NAME_LENGTH
-from services.notification.content import Contents
 from services.notification.deliveries.codes import ABOUT_CODES
 from services.notification.recipients import Recipients, UserServiceUnavailable
 from services.notification.requests import messages
+from services.notification.templates.domain import PARTS
 from services.notification.templates.rendering import Templates
+from services.notification.writing import Writing
 
 
 class Captured:
     """Renders captured messages; stores nothing."""
 
-    def __init__(self, templates: Templates, recipients: Recipients, contents: Contents) -> None:
+    def __init__(self, templates: Templates, recipients: Recipients, writing: Writing) -> None:
         self._templates = templates
         self._recipients = recipients
-        self._contents = contents
+        self._writing = writing
 
     async def render(self, rows: Sequence[Row]) -> dict[str, notification_pb2.CapturedMessage]:
         """By delivery. Raises `ServiceUnavailable` where the user service is away."""
@@ -33,17 +34,18 @@ class Captured:
             users = await self._recipients.get(wanted) if wanted else {}
         except UserServiceUnavailable:
             raise ServiceUnavailable from None
-        return {row.delivery_id: self._render(row, users) for row in rows}
+        return {row.delivery_id: await self._render(row, users) for row in rows}
 
-    def _render(self, row: Row, users: Mapping[str, User]) -> notification_pb2.CapturedMessage:
+    async def _render(self, row: Row, users: Mapping[str, User]) -> notification_pb2.CapturedMessage:
         user = users.get(row.user_id)
         address, content = "", notification_pb2.Content()
         if user is not None and row.channel != Channel.INBOX.value:
             address = user.email if row.channel == Channel.EMAIL.value else user.phone
         if row.content_sealed:
-            said = self._contents.open(row.content_sealed)
-            address = said.email or said.phone or address
-            content = notification_pb2.Content(subject=said.subject, text=said.text, html=said.html, short=said.short)
+            name, locale = (user.display_name, user.locale) if user is not None else ("", "")
+            said = await self._writing.read(row, locale, single_line(name, MAX_NAME_LENGTH))
+            address = said.content.email or said.content.phone or address
+            content = notification_pb2.Content(**{part: getattr(said.message, part) for part in PARTS})
         elif row.type not in ABOUT_CODES:
             content = self._of_event(row, user)
         message = notification_pb2.CapturedMessage(

@@ -55,7 +55,7 @@ _FILTERS = {
     "reason": "d.reason = %(reason)s",
 }
 _CAPTURED = (
-    "SELECT d.delivery_id, d.notification_id, d.channel, d.create_time, n.type, n.user_id, n.data, n.content_sealed, "  # noqa: S608 - our own names
+    "SELECT d.delivery_id, d.notification_id, d.channel, d.create_time, n.type, n.user_id, n.data, n.content_sealed, n.template_id, n.template_version, "  # noqa: S608 - our own names
     "n.notification_id || ' ' || d.delivery_id AS place FROM notifications n JOIN deliveries d USING (notification_id) "
     f"WHERE {notifications_of('partner')} AND n.mode = 'TEST' AND d.state = 'SKIPPED' AND d.reason = 'TEST_MODE' "
     "AND (n.notification_id, d.delivery_id) < (%(notification_id)s, %(delivery_id)s){of_user} "

@@ -11,6 +11,8 @@ from services.notification.categories import Category
 from services.notification.channels.channel import Channel
 from services.notification.channels.sms import segments
 from services.notification.content import Content
+from services.notification.templates.domain import Version
+from services.notification.templates.language import TemplateWrong
 
 MESSAGE = "message"
 """The type of what was sent on request."""
@@ -55,6 +57,10 @@ class NewMessage:
     send_at: datetime | None
     expire_at: datetime | None
     dedupe_window: timedelta
+    template_id: str = ""
+    template_version: int = 0
+    version: Version | None = None
+    """Of the template, which the content has variables for."""
 
     def check(self, caller: Identity, now: datetime) -> None:
         """Raises `CategoryNotAllowed` and `RequestInvalid`."""
@@ -64,6 +70,21 @@ class NewMessage:
             raise RequestInvalid(violations=found[:20])
 
     def _content_faults(self) -> list[tuple[str, str]]:
+        return self._template_faults(self.version) if self.version is not None else self._written_faults()
+
+    def _template_faults(self, version: Version) -> list[tuple[str, str]]:
+        """Every language has the parts that the channels need, and renders with the data."""
+        for text in version.texts:
+            lacks = [part for part in ("subject", "text") if Channel.EMAIL in self.channels and not getattr(text, part)]
+            if lacks:
+                return [("template_id", f"must have a {lacks[0]} in {text.locale} for mails")]
+            try:
+                version.render(text.locale, self.content.data, "Ann")
+            except TemplateWrong as error:
+                return [("data", f"must have what the template needs in {text.locale}: {error}")]
+        return []
+
+    def _written_faults(self) -> list[tuple[str, str]]:
         content, found = self.content, []
         if {Channel.EMAIL, Channel.INBOX} & set(self.channels) and not content.subject.strip():
             found.append(("content.subject", "must be given for mails and the inbox"))

@@ -1,5 +1,6 @@
 """NotificationService: what is sent on request, and what became of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,9 @@ from services.notification.requests.domain import (
 )
 from services.notification.requests.records import Records
 from services.notification.requests.sending import Sender, Sending
+from services.notification.templates.domain import TemplateNotFound, TemplateNotPublished
+from services.notification.templates.handlers import read_data
+from services.notification.templates.repository import TemplateRepository
 
 _DEFAULT_WINDOW_S = 86_400
 
@@ -39,6 +43,7 @@ class NotificationHandlers:
         deliveries: DeliveryRecords,
         sender: Sender,
         contents: Contents,
+        templates: TemplateRepository,
         pages: Pages,
         clock: Clock,
     ) -> None:
@@ -47,12 +52,15 @@ class NotificationHandlers:
         self._deliveries = deliveries
         self._sender = sender
         self._contents = contents
+        self._templates = templates
         self._pages = pages
         self._clock = clock
 
     async def SendNotification(self, request: pb.SendNotificationRequest, call: Call) -> pb.SendNotificationResponse:
         """Users are looked up now, so that a wrong id is told; addresses only when it is sent."""
         now, message = self._clock.now(), _read(request)
+        if request.template_id:
+            message = await self._with_template(message, request.template_id, call.caller)
         message.check(call.caller, now)
         await self._sender.check_users(message.recipients, call.caller)
         async with self._database.transaction() as tx:
@@ -95,6 +103,17 @@ class NotificationHandlers:
             await call.remember(tx, reply)
         return reply
 
+    async def _with_template(self, message: NewMessage, template_id: str, caller: Identity) -> NewMessage:
+        """With the version that is published now, whatever is published until it is sent."""
+        template = await self._templates.get(template_id, caller)
+        if template is None:
+            raise TemplateNotFound(template_id=template_id)
+        if not template.published_version:
+            raise TemplateNotPublished(template_id=template_id)
+        number = template.published_version
+        version = await self._templates.version(template_id, number)
+        return replace(message, template_id=template_id, template_version=number, version=version)
+
     async def _get(self, notification_id: str, caller: Identity) -> notification_pb2.Notification:
         row = await self._records.get(notification_id, caller)
         if row is None:
@@ -116,6 +135,7 @@ def _read(request: pb.SendNotificationRequest) -> NewMessage:
             short=content.short,
             dedupe_key=request.dedupe_key,
             metadata=dict(request.metadata),
+            data=read_data(request.data, "data"),
         ),
         send_at=times.clamped(request.send_at) if request.HasField("send_at") else None,
         expire_at=times.clamped(request.expire_at) if request.HasField("expire_at") else None,

@@ -53,6 +53,8 @@ def to_message(row: Row, contents: Contents) -> notification_pb2.Notification:
         metadata=content.metadata,
         partner_id=row.partner_id,
         mode=modes.to_message(row.mode),
+        template_id=row.template_id,
+        template_version=row.template_version,
     )
     to = {"user_id": row.user_id, "email": content.email, "phone": content.phone}
     for name, value in to.items():

@@ -19,7 +19,7 @@ _RANK = (
 )
 _SELECT = (
     "SELECT n.notification_id, n.type, n.category, n.user_id, n.channels, n.every_channel, n.send_at, n.expire_at, "
-    "n.duplicate_of, n.partner_id, n.mode, n.create_time, n.accept_time, n.content_sealed, n.in_inbox, ARRAY(SELECT "
+    "n.duplicate_of, n.partner_id, n.mode, n.create_time, n.accept_time, n.content_sealed, n.in_inbox, n.template_id, n.template_version, ARRAY(SELECT "
     "d.state || ' ' || d.channel FROM deliveries d WHERE d.notification_id = n.notification_id ORDER BY d.position) AS parts "
     "FROM notifications n"
 )
@@ -27,9 +27,9 @@ _AFTER_ALL = "ntf_~"
 
 _INSERT = Query(
     "INSERT INTO notifications (notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, "
-    "partner_id, mode, category, content_sealed, channels, every_channel, send_at, expire_at, duplicate_of, accept_time) "
+    "partner_id, mode, category, content_sealed, channels, every_channel, send_at, expire_at, duplicate_of, accept_time, template_id, template_version) "
     "SELECT r.id, r.id, '', r.user_id, %(type)s, '', '{}'::jsonb, false, %(due)s, %(partner_id)s, %(mode)s, %(category)s, "
-    "r.content, %(channels)s, %(every_channel)s, %(send_at)s, %(expire_at)s, r.duplicate_of, %(now)s FROM unnest("
+    "r.content, %(channels)s, %(every_channel)s, %(send_at)s, %(expire_at)s, r.duplicate_of, %(now)s, %(template_id)s, %(template_version)s FROM unnest("
     "%(ids)s::text[], %(user_ids)s::text[], %(contents)s::bytea[], %(duplicates_of)s::text[]"
     ") AS r(id, user_id, content, duplicate_of)",
     name="insert requested notifications",
@@ -133,6 +133,8 @@ class Records:
             expire_at=message.expire_at,
             due=due,
             now=now,
+            template_id=message.template_id,
+            template_version=message.template_version,
         )
         await self._insert_deliveries(tx, records, message, "SCHEDULED" if due > now else "ACCEPTED", now)
 

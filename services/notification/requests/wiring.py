@@ -16,7 +16,10 @@ from services.notification.requests.delivery_records import DeliveryRecords
 from services.notification.requests.handlers import NotificationHandlers
 from services.notification.requests.records import Records
 from services.notification.requests.sending import Sender
+from services.notification.templates.handlers import TemplateHandlers
 from services.notification.templates.rendering import Templates
+from services.notification.templates.repository import TemplateRepository
+from services.notification.writing import Writing
 
 
 def serve(
@@ -26,15 +29,22 @@ def serve(
     templates: Templates,
     recipients: Recipients,
     contents: Contents,
+    stored_templates: TemplateRepository,
 ) -> None:
     """`jobs` are the queues of the channels that deliver."""
     records, deliveries = Records(app.database), DeliveryRecords(app.database, jobs)
     sender = Sender(records, contents, recipients, dispatch_jobs)
-    captured = Captured(templates, recipients, contents)
+    captured = Captured(templates, recipients, Writing(contents, stored_templates))
     app.add_service(
         "weft.notification.v1.NotificationService",
-        NotificationHandlers(app.database, records, deliveries, sender, contents, app.pages, app.clock),
+        NotificationHandlers(
+            app.database, records, deliveries, sender, contents, stored_templates, app.pages, app.clock
+        ),
         DeliveryHandlers(app.database, records, deliveries, captured, app.pages, app.clock),
+    )
+    app.add_service(
+        "weft.notification.v1.TemplateService",
+        TemplateHandlers(app.database, stored_templates, app.pages, app.clock),
     )
     dispatches = DispatchRepository(app.database, jobs)
     app.add_worker(Worker(dispatch_jobs, DispatchWorker(dispatches, app.clock, app.tracer), batch=50, concurrency=2))

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from chassis import locales
 from services.notification.templates import money
+from services.notification.templates.domain import Branding, Rendered
 
 BUILTIN = Path(__file__).parent / "builtin"
 DEFAULT_LOCALE = "en"
@@ -63,17 +64,20 @@ class Templates:
         values = {**data, "locale": found}
         subject = _block(plain, "subject", values)
         content = Markup(_block(markup, "html", values))  # noqa: S704 - escaped by its own environment
-        html = self._markup.get_template("layout.html").render(content=content, subject=subject, locale=found)
+        html = self._frame(content, subject, found, Branding())
         return EmailContent(subject, _block(plain, "text", values) + "\n", html, found)
 
-    def plain_email(self, subject: str, text: str, html: str, locale: str) -> EmailContent:
-        """A mail that somebody else has written; without `html` it is made of the text."""
-        found = self.match_locale(locale)
-        if not html:
-            paragraphs = [Markup("<p>{}</p>").format(part.strip()) for part in text.split("\n\n") if part.strip()]
-            content = Markup("\n").join(part.replace("\n", Markup("<br>\n")) for part in paragraphs)
-            html = self._markup.get_template("layout.html").render(content=content, subject=subject, locale=found)
-        return EmailContent(subject, text, html, found)
+    def written_email(self, written: Rendered, *, framed: bool) -> EmailContent:
+        """A mail that somebody else has written. Its HTML is whole, unless it is `framed`; without HTML it is made of the text."""
+        html, locale = written.html, written.locale or DEFAULT_LOCALE
+        if not html or framed:
+            content = Markup(html) if html else _paragraphs(written.text)  # noqa: S704 - escaped by its own environment
+            html = self._frame(content, written.subject, locale, written.branding)
+        return EmailContent(written.subject, written.text, html, locale)
+
+    def _frame(self, content: Markup, subject: str, locale: str, branding: Branding) -> str:
+        layout = self._markup.get_template("layout.html")
+        return layout.render(content=content, subject=subject, locale=locale, branding=branding)
 
     def text_message(self, type: str, locale: str, data: Mapping[str, Any]) -> str:
         """Render a text message, on one line. Raises as `email` does."""
@@ -92,6 +96,11 @@ class Templates:
             return environment.get_template(f"{locale}/{type}.jinja"), locale
         except TemplateNotFound:  # not translated yet
             return environment.get_template(f"{DEFAULT_LOCALE}/{type}.jinja"), DEFAULT_LOCALE
+
+
+def _paragraphs(text: str) -> Markup:
+    parts = [Markup("<p>{}</p>").format(part.strip()) for part in text.split("\n\n") if part.strip()]
+    return Markup("\n").join(part.replace("\n", Markup("<br>\n")) for part in parts)
 
 
 def _environment(folder: Path, *, autoescape: bool) -> ImmutableSandboxedEnvironment:

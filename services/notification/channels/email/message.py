@@ -42,6 +42,10 @@ class Sender:
             raise SettingsError("WEFT_MAIL_FROM: write an address, as in Weft <no-reply@weft.local>.")
         return cls(address, mailbox(name, address))
 
+    def named(self, name: str) -> "Sender":
+        """The same address under another name."""
+        return Sender(self.address, mailbox(name, self.address))
+
 
 @dataclass(frozen=True)
 class Mail:

@@ -18,6 +18,7 @@ from weft.api.v1 import plan_pb2 as api_plan_pb2
 from weft.api.v1 import scope_pb2 as api_scope_pb2
 from weft.notification.v1 import category_pb2 as notification_category_pb2
 from weft.notification.v1 import preferences_pb2 as notification_preferences_pb2
+from weft.notification.v1 import template_pb2 as notification_template_pb2
 from weft.notification.v1 import webhook_endpoint_pb2 as notification_webhook_endpoint_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
 from weft.user.v1 import address_pb2 as user_address_pb2
@@ -107,6 +108,22 @@ UserStateName = Literal["INITIAL", "ACTIVE", "INACTIVE", "LOCKED", "DELETED"]
 """State of an account."""
 
 
+class BrandingDict(TypedDict, total=False):
+    """How mails look."""
+
+    sender_name: str
+    """Whom mails name as sender, such as `Acme`; the address stays the platform's."""
+
+    logo_url: str
+    """A picture above the text."""
+
+    colour: str
+    """The colour behind the text."""
+
+    footer: str
+    """A line below the text."""
+
+
 class ContentDict(TypedDict, total=False):
     """What a notification says. Each channel takes its parts."""
 
@@ -178,6 +195,67 @@ class RecipientDict(TypedDict, total=False):
 
     phone: str
     """A phone number such as `+43660123456`."""
+
+
+class TemplateDict(TypedDict, total=False):
+    """A message with variables, in one or more languages. What is sent is the version that was published last when the message
+    was accepted; changes make a draft.
+    """
+
+    template_id: str
+    """Prefix `tpl_`."""
+
+    title: str
+    """What it is called, such as `Parcel waits`."""
+
+    texts: Sequence[TemplateTextDict | notification_template_pb2.TemplateText]
+    """Its texts by language. An update replaces all of them."""
+
+    samples: Mapping[str, Any] | protobuf_struct_pb2.Struct
+    """Values for every variable: the draft is rendered with them whenever it is saved, and refused where that fails."""
+
+    branding: BrandingDict | notification_template_pb2.Branding
+    """How its mails look, and whom they name as sender."""
+
+    published_version: int
+    """The version that was published last; 0 before the first."""
+
+    partner_id: str
+    """The partner that it belongs to; empty where it is of none."""
+
+    mode: ModeName | api_mode_pb2.Mode.ValueType
+    """Its mode."""
+
+    create_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When it was created."""
+
+    update_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When it was last changed."""
+
+    etag: str
+    """Changes with every update. An update with a stale etag is refused; an update without one is not."""
+
+
+class TemplateTextDict(TypedDict, total=False):
+    """The parts of a message in one language, in Jinja2: `{{ name }}`, `{% if … %}`, `{% for … %}` and the filters `upper`, `lower`,
+    `title`, `trim`, `default`, `length`, `join`, `first`, `last`, `round`, `money` and `url`. The variables are those of the
+    notification, `name` (of the recipient) and `locale`. In `html` values are escaped.
+    """
+
+    locale: Required[str]
+    """BCP 47 language tag such as `de-AT`. Readers of a language without a text get the first one."""
+
+    subject: str
+    """The subject of a mail, and the title in the inbox."""
+
+    text: str
+    """The text of a mail."""
+
+    html: str
+    """The HTML of a mail, within a frame of the branding; made from the text where it is empty."""
+
+    short: str
+    """A text message, and what the inbox shows; the text where it is empty."""
 
 
 class WebhookEndpointDict(TypedDict, total=False):
@@ -560,6 +638,7 @@ class UserDict(TypedDict, total=False):
 
 __all__ = [
     'AuthorizeRequestDict',
+    'BrandingDict',
     'CaptureModeName',
     'CategoryName',
     'ChannelName',
@@ -590,6 +669,8 @@ __all__ = [
     'RecipientDict',
     'RoleName',
     'SuppressionReasonName',
+    'TemplateDict',
+    'TemplateTextDict',
     'UserDict',
     'UserStateName',
     'WebhookDeliveryStateName',

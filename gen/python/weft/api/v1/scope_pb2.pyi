@@ -114,7 +114,7 @@ class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType
     SCOPE_NOTIFICATIONS_SEND: _Scope.ValueType  # 13
     """Sends notifications, and retries and cancels them; for a partner, to its customers and to addresses."""
     SCOPE_TEMPLATES_WRITE: _Scope.ValueType  # 14
-    """Changes message templates."""
+    """Reads and changes message templates: the platform's, or the partner's."""
     SCOPE_AUDIT_READ: _Scope.ValueType  # 15
     """Reads the audit trail."""
     SCOPE_PARTNERS_READ: _Scope.ValueType  # 16
@@ -156,7 +156,7 @@ SCOPE_NOTIFICATIONS_READ: Scope.ValueType  # 12
 SCOPE_NOTIFICATIONS_SEND: Scope.ValueType  # 13
 """Sends notifications, and retries and cancels them; for a partner, to its customers and to addresses."""
 SCOPE_TEMPLATES_WRITE: Scope.ValueType  # 14
-"""Changes message templates."""
+"""Reads and changes message templates: the platform's, or the partner's."""
 SCOPE_AUDIT_READ: Scope.ValueType  # 15
 """Reads the audit trail."""
 SCOPE_PARTNERS_READ: Scope.ValueType  # 16

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from weft.api.v1 import reason_pb2 as weft_dot_api_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'weft/notification/v1/error_reason.proto\x12\x14weft.notification.v1\x1a\x18weft/api/v1/reason.proto*\xbd\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12*\n\x15PREFERENCES_NOT_FOUND\x10\x01\x1a\x0f\x8a\xe7\x18\x0b\x08\x05\x12\x07user_id\x12%\n\x19UNSUBSCRIBE_TOKEN_INVALID\x10\x02\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12\x31\n\x15SUPPRESSION_NOT_FOUND\x10\x03\x1a\x16\x8a\xe7\x18\x12\x08\x05\x12\x0esuppression_id\x12\x33\n\x16NOTIFICATION_NOT_FOUND\x10\n\x1a\x17\x8a\xe7\x18\x13\x08\x05\x12\x0fnotification_id\x12/\n\x1cNOTIFICATION_NOT_CANCELLABLE\x10\x0b\x1a\r\x8a\xe7\x18\t\x08\t\x12\x05state\x12+\n\x12\x44\x45LIVERY_NOT_FOUND\x10\x0c\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0b\x64\x65livery_id\x12)\n\x16\x44\x45LIVERY_NOT_RETRIABLE\x10\r\x1a\r\x8a\xe7\x18\t\x08\t\x12\x05state\x12(\n\x13RECIPIENT_NOT_FOUND\x10\x0e\x1a\x0f\x8a\xe7\x18\x0b\x08\x05\x12\x07user_id\x12*\n\x14\x43\x41TEGORY_NOT_ALLOWED\x10\x0f\x1a\x10\x8a\xe7\x18\x0c\x08\x07\x12\x08\x63\x61tegory\x12\x33\n\x1aWEBHOOK_ENDPOINT_NOT_FOUND\x10(\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0b\x65ndpoint_id\x12\x31\n\x1eWEBHOOK_ENDPOINT_LIMIT_REACHED\x10)\x1a\r\x8a\xe7\x18\t\x08\t\x12\x05limit\x12\x32\n\x19WEBHOOK_ENDPOINT_DISABLED\x10*\x1a\x13\x8a\xe7\x18\x0f\x08\t\x12\x0b\x65ndpoint_id\x12\x33\n\x1aWEBHOOK_DELIVERY_NOT_FOUND\x10+\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0b\x64\x65livery_id\x12%\n\x0f\x45VENT_NOT_FOUND\x10,\x1a\x10\x8a\xe7\x18\x0c\x08\x05\x12\x08\x65vent_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'weft/notification/v1/error_reason.proto\x12\x14weft.notification.v1\x1a\x18weft/api/v1/reason.proto*\xf0\x06\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12*\n\x15PREFERENCES_NOT_FOUND\x10\x01\x1a\x0f\x8a\xe7\x18\x0b\x08\x05\x12\x07user_id\x12%\n\x19UNSUBSCRIBE_TOKEN_INVALID\x10\x02\x1a\x06\x8a\xe7\x18\x02\x08\x03\x12\x31\n\x15SUPPRESSION_NOT_FOUND\x10\x03\x1a\x16\x8a\xe7\x18\x12\x08\x05\x12\x0esuppression_id\x12\x33\n\x16NOTIFICATION_NOT_FOUND\x10\n\x1a\x17\x8a\xe7\x18\x13\x08\x05\x12\x0fnotification_id\x12/\n\x1cNOTIFICATION_NOT_CANCELLABLE\x10\x0b\x1a\r\x8a\xe7\x18\t\x08\t\x12\x05state\x12+\n\x12\x44\x45LIVERY_NOT_FOUND\x10\x0c\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0b\x64\x65livery_id\x12)\n\x16\x44\x45LIVERY_NOT_RETRIABLE\x10\r\x1a\r\x8a\xe7\x18\t\x08\t\x12\x05state\x12(\n\x13RECIPIENT_NOT_FOUND\x10\x0e\x1a\x0f\x8a\xe7\x18\x0b\x08\x05\x12\x07user_id\x12+\n\x12TEMPLATE_NOT_FOUND\x10\x10\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0btemplate_id\x12/\n\x16TEMPLATE_NOT_PUBLISHED\x10\x11\x1a\x13\x8a\xe7\x18\x0f\x08\t\x12\x0btemplate_id\x12)\n\x16TEMPLATE_LIMIT_REACHED\x10\x12\x1a\r\x8a\xe7\x18\t\x08\t\x12\x05limit\x12(\n\x15TEMPLATE_NOT_RENDERED\x10\x13\x1a\r\x8a\xe7\x18\t\x08\x03\x12\x05\x63\x61use\x12*\n\x14\x43\x41TEGORY_NOT_ALLOWED\x10\x0f\x1a\x10\x8a\xe7\x18\x0c\x08\x07\x12\x08\x63\x61tegory\x12\x33\n\x1aWEBHOOK_ENDPOINT_NOT_FOUND\x10(\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0b\x65ndpoint_id\x12\x31\n\x1eWEBHOOK_ENDPOINT_LIMIT_REACHED\x10)\x1a\r\x8a\xe7\x18\t\x08\t\x12\x05limit\x12\x32\n\x19WEBHOOK_ENDPOINT_DISABLED\x10*\x1a\x13\x8a\xe7\x18\x0f\x08\t\x12\x0b\x65ndpoint_id\x12\x33\n\x1aWEBHOOK_DELIVERY_NOT_FOUND\x10+\x1a\x13\x8a\xe7\x18\x0f\x08\x05\x12\x0b\x64\x65livery_id\x12%\n\x0f\x45VENT_NOT_FOUND\x10,\x1a\x10\x8a\xe7\x18\x0c\x08\x05\x12\x08\x65vent_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,6 +48,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERRORREASON'].values_by_name["DELIVERY_NOT_RETRIABLE"]._serialized_options = b'\212\347\030\t\010\t\022\005state'
   _globals['_ERRORREASON'].values_by_name["RECIPIENT_NOT_FOUND"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["RECIPIENT_NOT_FOUND"]._serialized_options = b'\212\347\030\013\010\005\022\007user_id'
+  _globals['_ERRORREASON'].values_by_name["TEMPLATE_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["TEMPLATE_NOT_FOUND"]._serialized_options = b'\212\347\030\017\010\005\022\013template_id'
+  _globals['_ERRORREASON'].values_by_name["TEMPLATE_NOT_PUBLISHED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["TEMPLATE_NOT_PUBLISHED"]._serialized_options = b'\212\347\030\017\010\t\022\013template_id'
+  _globals['_ERRORREASON'].values_by_name["TEMPLATE_LIMIT_REACHED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["TEMPLATE_LIMIT_REACHED"]._serialized_options = b'\212\347\030\t\010\t\022\005limit'
+  _globals['_ERRORREASON'].values_by_name["TEMPLATE_NOT_RENDERED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["TEMPLATE_NOT_RENDERED"]._serialized_options = b'\212\347\030\t\010\003\022\005cause'
   _globals['_ERRORREASON'].values_by_name["CATEGORY_NOT_ALLOWED"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["CATEGORY_NOT_ALLOWED"]._serialized_options = b'\212\347\030\014\010\007\022\010category'
   _globals['_ERRORREASON'].values_by_name["WEBHOOK_ENDPOINT_NOT_FOUND"]._loaded_options = None
@@ -61,5 +69,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERRORREASON'].values_by_name["EVENT_NOT_FOUND"]._loaded_options = None
   _globals['_ERRORREASON'].values_by_name["EVENT_NOT_FOUND"]._serialized_options = b'\212\347\030\014\010\005\022\010event_id'
   _globals['_ERRORREASON']._serialized_start=92
-  _globals['_ERRORREASON']._serialized_end=793
+  _globals['_ERRORREASON']._serialized_end=972
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The delivery has neither failed nor been skipped for something that can change."""
     RECIPIENT_NOT_FOUND: _ErrorReason.ValueType  # 14
     """There is no such user, or it is not yours."""
+    TEMPLATE_NOT_FOUND: _ErrorReason.ValueType  # 16
+    """No such template, or not yours."""
+    TEMPLATE_NOT_PUBLISHED: _ErrorReason.ValueType  # 17
+    """The template has no version to send: publish it first."""
+    TEMPLATE_LIMIT_REACHED: _ErrorReason.ValueType  # 18
+    """There are as many templates as there may be."""
+    TEMPLATE_NOT_RENDERED: _ErrorReason.ValueType  # 19
+    """The template cannot be rendered with the values that were given."""
     CATEGORY_NOT_ALLOWED: _ErrorReason.ValueType  # 15
     """Partners do not send what only concerns an account."""
     WEBHOOK_ENDPOINT_NOT_FOUND: _ErrorReason.ValueType  # 40
@@ -74,6 +82,14 @@ DELIVERY_NOT_RETRIABLE: ErrorReason.ValueType  # 13
 """The delivery has neither failed nor been skipped for something that can change."""
 RECIPIENT_NOT_FOUND: ErrorReason.ValueType  # 14
 """There is no such user, or it is not yours."""
+TEMPLATE_NOT_FOUND: ErrorReason.ValueType  # 16
+"""No such template, or not yours."""
+TEMPLATE_NOT_PUBLISHED: ErrorReason.ValueType  # 17
+"""The template has no version to send: publish it first."""
+TEMPLATE_LIMIT_REACHED: ErrorReason.ValueType  # 18
+"""There are as many templates as there may be."""
+TEMPLATE_NOT_RENDERED: ErrorReason.ValueType  # 19
+"""The template cannot be rendered with the values that were given."""
 CATEGORY_NOT_ALLOWED: ErrorReason.ValueType  # 15
 """Partners do not send what only concerns an account."""
 WEBHOOK_ENDPOINT_NOT_FOUND: ErrorReason.ValueType  # 40

@@ -123,6 +123,8 @@ class Notification(_message.Message):
     PARTNER_ID_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
     notification_id: _builtins.str
     """Prefix `ntf_`."""
     type: _builtins.str
@@ -141,6 +143,10 @@ class Notification(_message.Message):
     """The partner that it belongs to; empty where it is of none."""
     mode: _mode_pb2.Mode.ValueType
     """Its mode. In TEST nothing is sent."""
+    template_id: _builtins.str
+    """Its template; empty where it has none."""
+    template_version: _builtins.int
+    """The version of the template."""
     @_builtins.property
     def recipient(self) -> Global___Recipient:
         """Whom it is for."""
@@ -183,10 +189,12 @@ class Notification(_message.Message):
         partner_id: _builtins.str = ...,
         mode: _mode_pb2.Mode.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        template_id: _builtins.str = ...,
+        template_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_at", b"expire_at", "recipient", b"recipient", "send_at", b"send_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channels", b"channels", "create_time", b"create_time", "dedupe_key", b"dedupe_key", "duplicate_of", b"duplicate_of", "every_channel", b"every_channel", "expire_at", b"expire_at", "metadata", b"metadata", "mode", b"mode", "notification_id", b"notification_id", "partner_id", b"partner_id", "recipient", b"recipient", "send_at", b"send_at", "state", b"state", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channels", b"channels", "create_time", b"create_time", "dedupe_key", b"dedupe_key", "duplicate_of", b"duplicate_of", "every_channel", b"every_channel", "expire_at", b"expire_at", "metadata", b"metadata", "mode", b"mode", "notification_id", b"notification_id", "partner_id", b"partner_id", "recipient", b"recipient", "send_at", b"send_at", "state", b"state", "template_id", b"template_id", "template_version", b"template_version", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from weft_client.generated.aio.notification import AsyncInbox
 from weft_client.generated.aio.notification import AsyncNotifications
 from weft_client.generated.aio.notification import AsyncPreferences
 from weft_client.generated.aio.notification import AsyncSuppressions
+from weft_client.generated.aio.notification import AsyncTemplates
 from weft_client.generated.aio.notification import AsyncWebhooks
 from weft_client.generated.aio.order import AsyncOrders
 from weft_client.generated.aio.order import AsyncPayments
@@ -29,6 +30,7 @@ class AsyncWeft(AsyncEdgeClient):
         self.notifications = AsyncNotifications(self._connection, self._auth)
         self.preferences = AsyncPreferences(self._connection, self._auth)
         self.suppressions = AsyncSuppressions(self._connection, self._auth)
+        self.templates = AsyncTemplates(self._connection, self._auth)
         self.webhooks = AsyncWebhooks(self._connection, self._auth)
         self.orders = AsyncOrders(self._connection, self._auth)
         self.payments = AsyncPayments(self._connection, self._auth)

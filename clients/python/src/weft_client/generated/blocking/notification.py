@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from google.api import httpbody_pb2 as api_httpbody_pb2
 from google.protobuf import field_mask_pb2 as protobuf_field_mask_pb2
+from google.protobuf import struct_pb2 as protobuf_struct_pb2
 from google.protobuf import timestamp_pb2 as protobuf_timestamp_pb2
+from typing import Any
 from weft.notification.v1 import category_pb2 as notification_category_pb2
 from weft.notification.v1 import event_service_pb2 as notification_event_service_pb2
 from weft.notification.v1 import inbox_pb2 as notification_inbox_pb2
@@ -20,6 +22,8 @@ from weft.notification.v1 import partner_event_pb2 as notification_partner_event
 from weft.notification.v1 import preference_service_pb2 as notification_preference_service_pb2
 from weft.notification.v1 import preferences_pb2 as notification_preferences_pb2
 from weft.notification.v1 import suppression_service_pb2 as notification_suppression_service_pb2
+from weft.notification.v1 import template_pb2 as notification_template_pb2
+from weft.notification.v1 import template_service_pb2 as notification_template_service_pb2
 from weft.notification.v1 import webhook_delivery_pb2 as notification_webhook_delivery_pb2
 from weft.notification.v1 import webhook_endpoint_pb2 as notification_webhook_endpoint_pb2
 from weft.notification.v1 import webhook_service_pb2 as notification_webhook_service_pb2
@@ -176,12 +180,14 @@ class Notifications:
         recipients: Sequence[types.RecipientDict | notification_notification_pb2.Recipient],
         channels: Sequence[types.ChannelName | notification_category_pb2.Channel.ValueType],
         category: types.CategoryName | notification_category_pb2.Category.ValueType,
-        content: types.ContentDict | notification_notification_pb2.Content,
         every_channel: bool | None = None,
+        content: types.ContentDict | notification_notification_pb2.Content | None = None,
+        template_id: str | None = None,
         send_at: datetime | protobuf_timestamp_pb2.Timestamp | None = None,
         expire_at: datetime | protobuf_timestamp_pb2.Timestamp | None = None,
         dedupe_key: str | None = None,
         dedupe_window_s: int | None = None,
+        data: Mapping[str, Any] | protobuf_struct_pb2.Struct | None = None,
         metadata: Mapping[str, str] | None = None,
         timeout: float | None = None,
         idempotency_key: str | None = None,
@@ -194,18 +200,22 @@ class Notifications:
             recipients: Whom it is for.
             channels: By which channels, in order of preference: the next one is used where the one before has failed or was skipped.
             category: What it is about. Only operators send ACCOUNT.
-            content: What it says: a subject and a text for mails, either of text and short for text messages, a subject for the inbox.
             every_channel: Whether each of the channels is used, rather than the first that works.
+            content: What it says: a subject and a text for mails, either of text and short for text messages, a subject for the inbox.
+            template_id: A template, of which the version that is published now is sent. Prefix `tpl_`.
             send_at: When it is sent: at once if it is absent or past, at most a year from now.
             expire_at: When it is of no use any more: what is not sent by then never is. Not earlier than `send_at`.
             dedupe_key: With it, a recipient gets one notification of this key within the window; further ones are skipped as `DUPLICATE`.
             dedupe_window_s: How long the key counts, from now, in seconds. Defaults to a day, at most 30 days.
+            data: The variables of the template.
             metadata: The caller's own data, returned with the notification.
             timeout: Seconds that the whole call may take; 10 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
         Raises:
             RecipientNotFound: There is no such user, or it is not yours. Metadata: `user_id`.
+            TemplateNotFound: No such template, or not yours. Metadata: `template_id`.
+            TemplateNotPublished: The template has no version to send: publish it first. Metadata: `template_id`.
             CategoryNotAllowed: Partners do not send what only concerns an account. Metadata: `category`.
         """
         request = notification_notification_service_pb2.SendNotificationRequest(
@@ -214,10 +224,12 @@ class Notifications:
             every_channel=arguments.plain(every_channel),
             category=arguments.enum('CATEGORY_', category),
             content=arguments.plain(content),
+            template_id=arguments.plain(template_id),
             send_at=arguments.plain(send_at),
             expire_at=arguments.plain(expire_at),
             dedupe_key=arguments.plain(dedupe_key),
             dedupe_window_s=arguments.plain(dedupe_window_s),
+            data=arguments.plain(data),
             metadata=arguments.plain(metadata),
         )
         return self._send_notification(request, timeout, idempotency_key)
@@ -539,6 +551,161 @@ class Suppressions:
             suppression_id=suppression_id,
         )
         self._remove_suppression(request, timeout)
+
+
+class Templates:
+    """Templates of messages: those of a partner in the mode of its client, or the platform's own."""
+
+    def __init__(self, connection: parts.Connection, auth: parts.Auth | None) -> None:
+        self._create_template = parts.Unary(connection, methods.TEMPLATE_SERVICE_CREATE_TEMPLATE, auth)
+        self._get_template = parts.Unary(connection, methods.TEMPLATE_SERVICE_GET_TEMPLATE, auth)
+        self._list_templates = parts.Unary(connection, methods.TEMPLATE_SERVICE_LIST_TEMPLATES, auth)
+        self._update_template = parts.Unary(connection, methods.TEMPLATE_SERVICE_UPDATE_TEMPLATE, auth)
+        self._publish_template = parts.Unary(connection, methods.TEMPLATE_SERVICE_PUBLISH_TEMPLATE, auth)
+        self._preview_template = parts.Unary(connection, methods.TEMPLATE_SERVICE_PREVIEW_TEMPLATE, auth)
+
+    def create_template(
+        self,
+        *,
+        title: str,
+        texts: Sequence[types.TemplateTextDict | notification_template_pb2.TemplateText],
+        samples: Mapping[str, Any] | protobuf_struct_pb2.Struct | None = None,
+        branding: types.BrandingDict | notification_template_pb2.Branding | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> notification_template_pb2.Template:
+        """Creates a template as a draft.
+
+        Args:
+            title: What it is called, such as `Parcel waits`.
+            texts: Its texts, one for each language.
+            samples: Values for every variable.
+            branding: How its mails look, and whom they name as sender.
+            timeout: Seconds that the whole call may take; 5 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            TemplateLimitReached: There are as many templates as there may be. Metadata: `limit`.
+        """
+        request = notification_template_service_pb2.CreateTemplateRequest(
+            title=title,
+            texts=arguments.plain(texts),
+            samples=arguments.plain(samples),
+            branding=arguments.plain(branding),
+        )
+        return self._create_template(request, timeout, idempotency_key)
+
+    def get_template(
+        self,
+        *,
+        template_id: str,
+        timeout: float | None = None,
+    ) -> notification_template_pb2.Template:
+        """Returns a template with its draft.
+
+        Args:
+            template_id: Prefix `tpl_`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            TemplateNotFound: No such template, or not yours. Metadata: `template_id`.
+        """
+        request = notification_template_service_pb2.GetTemplateRequest(
+            template_id=template_id,
+        )
+        return self._get_template(request, timeout)
+
+    def list_templates(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.Pages[notification_template_pb2.Template, notification_template_service_pb2.ListTemplatesResponse]:
+        """Lists templates, newest first.
+
+        Args:
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response.
+            timeout: Seconds that the whole call may take; 5 where absent.
+        """
+        request = notification_template_service_pb2.ListTemplatesRequest(
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+        )
+        return parts.Pages(self._list_templates, request, 'templates', timeout)
+
+    def update_template(
+        self,
+        *,
+        template: types.TemplateDict | notification_template_pb2.Template,
+        update_mask: Sequence[str] | protobuf_field_mask_pb2.FieldMask | None = None,
+        timeout: float | None = None,
+    ) -> notification_template_pb2.Template:
+        """Updates the draft. What is accepted meanwhile has the version that was published last.
+
+        Args:
+            template: The template with its new values.
+            update_mask: The fields to update: `title`, `texts`, `samples`, `branding`, or `*` for all of them. Defaults to the fields present.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            TemplateNotFound: No such template, or not yours. Metadata: `template_id`.
+        """
+        request = notification_template_service_pb2.UpdateTemplateRequest(
+            template=arguments.message(notification_template_pb2.Template.DESCRIPTOR, template),
+            update_mask=arguments.mask(update_mask),
+        )
+        return self._update_template(request, timeout)
+
+    def publish_template(
+        self,
+        *,
+        template_id: str,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> notification_template_pb2.Template:
+        """Publishes the draft as the next version, which messages are accepted with from now on.
+
+        Args:
+            template_id: Prefix `tpl_`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            TemplateNotFound: No such template, or not yours. Metadata: `template_id`.
+        """
+        request = notification_template_service_pb2.PublishTemplateRequest(
+            template_id=template_id,
+        )
+        return self._publish_template(request, timeout, idempotency_key)
+
+    def preview_template(
+        self,
+        *,
+        template_id: str,
+        locale: str | None = None,
+        data: Mapping[str, Any] | protobuf_struct_pb2.Struct | None = None,
+        timeout: float | None = None,
+    ) -> notification_template_service_pb2.PreviewTemplateResponse:
+        """Renders the draft. To test it, publish it and send it to yourself, or send it in TEST and list what was captured.
+
+        Args:
+            template_id: Prefix `tpl_`.
+            locale: A language tag such as `de-AT`; the first text is shown where there is none that serves it.
+            data: The variables; the samples where it is absent.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            TemplateNotFound: No such template, or not yours. Metadata: `template_id`.
+            TemplateNotRendered: The template cannot be rendered with the values that were given. Metadata: `cause`.
+        """
+        request = notification_template_service_pb2.PreviewTemplateRequest(
+            template_id=template_id,
+            locale=arguments.plain(locale),
+            data=arguments.plain(data),
+        )
+        return self._preview_template(request, timeout)
 
 
 class Webhooks:

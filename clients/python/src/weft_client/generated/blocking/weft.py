@@ -9,6 +9,7 @@ from weft_client.generated.blocking.notification import Inbox
 from weft_client.generated.blocking.notification import Notifications
 from weft_client.generated.blocking.notification import Preferences
 from weft_client.generated.blocking.notification import Suppressions
+from weft_client.generated.blocking.notification import Templates
 from weft_client.generated.blocking.notification import Webhooks
 from weft_client.generated.blocking.order import Orders
 from weft_client.generated.blocking.order import Payments
@@ -29,6 +30,7 @@ class Weft(EdgeClient):
         self.notifications = Notifications(self._connection, self._auth)
         self.preferences = Preferences(self._connection, self._auth)
         self.suppressions = Suppressions(self._connection, self._auth)
+        self.templates = Templates(self._connection, self._auth)
         self.webhooks = Webhooks(self._connection, self._auth)
         self.orders = Orders(self._connection, self._auth)
         self.payments = Payments(self._connection, self._auth)

@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.notification.v1 import category_pb2 as weft_dot_notification_dot_v1_dot_category__pb2
 from weft.notification.v1 import notification_pb2 as weft_dot_notification_dot_v1_dot_notification__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/weft/notification/v1/notification_service.proto\x12\x14weft.notification.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#weft/notification/v1/category.proto\x1a\'weft/notification/v1/notification.proto\"\xfa\x04\n\x17SendNotificationRequest\x12?\n\nrecipients\x18\x01 \x03(\x0b\x32\x1f.weft.notification.v1.RecipientR\nrecipients\x12\x39\n\x08\x63hannels\x18\x02 \x03(\x0e\x32\x1d.weft.notification.v1.ChannelR\x08\x63hannels\x12#\n\revery_channel\x18\x03 \x01(\x08R\x0c\x65veryChannel\x12:\n\x08\x63\x61tegory\x18\x04 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryR\x08\x63\x61tegory\x12\x37\n\x07\x63ontent\x18\x05 \x01(\x0b\x32\x1d.weft.notification.v1.ContentR\x07\x63ontent\x12\x33\n\x07send_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06sendAt\x12\x37\n\texpire_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x65xpireAt\x12\x1d\n\ndedupe_key\x18\t \x01(\tR\tdedupeKey\x12&\n\x0f\x64\x65\x64upe_window_s\x18\n \x01(\x05R\rdedupeWindowS\x12W\n\x08metadata\x18\x0b \x03(\x0b\x32;.weft.notification.v1.SendNotificationRequest.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"d\n\x18SendNotificationResponse\x12H\n\rnotifications\x18\x01 \x03(\x0b\x32\".weft.notification.v1.NotificationR\rnotifications\"A\n\x16GetNotificationRequest\x12\'\n\x0fnotification_id\x18\x01 \x01(\tR\x0enotificationId\"\xf2\x02\n\x18ListNotificationsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12=\n\x05state\x18\x03 \x01(\x0e\x32\'.weft.notification.v1.NotificationStateR\x05state\x12:\n\x08\x63\x61tegory\x18\x04 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryR\x08\x63\x61tegory\x12\x17\n\x07user_id\x18\x05 \x01(\tR\x06userId\x12\x44\n\x10\x63reate_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x63reateTimeFrom\x12@\n\x0e\x63reate_time_to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reateTimeTo\"\x8d\x01\n\x19ListNotificationsResponse\x12H\n\rnotifications\x18\x01 \x03(\x0b\x32\".weft.notification.v1.NotificationR\rnotifications\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"D\n\x19\x43\x61ncelNotificationRequest\x12\'\n\x0fnotification_id\x18\x01 \x01(\tR\x0enotificationId\"|\n\x15ListDeliveriesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\'\n\x0fnotification_id\x18\x03 \x01(\tR\x0enotificationId\"\x80\x01\n\x16ListDeliveriesResponse\x12>\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1e.weft.notification.v1.DeliveryR\ndeliveries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"`\n\x14RetryDeliveryRequest\x12\'\n\x0fnotification_id\x18\x01 \x01(\tR\x0enotificationId\x12\x1f\n\x0b\x64\x65livery_id\x18\x02 \x01(\tR\ndeliveryId\"\xad\x02\n\x16RetryDeliveriesRequest\x12\x37\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1d.weft.notification.v1.ChannelR\x07\x63hannel\x12:\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryR\x08\x63\x61tegory\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x44\n\x10update_time_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0eupdateTimeFrom\x12@\n\x0eupdate_time_to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cupdateTimeTo\"w\n\x17RetryDeliveriesResponse\x12#\n\rretried_count\x18\x01 \x01(\x05R\x0cretriedCount\x12#\n\rrefused_count\x18\x02 \x01(\x05R\x0crefusedCount\x12\x12\n\x04more\x18\x03 \x01(\x08R\x04more\"j\n\x13ListCapturedRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x17\n\x07user_id\x18\x03 \x01(\tR\x06userId\"\x81\x01\n\x14ListCapturedResponse\x12\x41\n\x08messages\x18\x01 \x03(\x0b\x32%.weft.notification.v1.CapturedMessageR\x08messages\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x83\x07\n\x13NotificationService\x12q\n\x10SendNotification\x12-.weft.notification.v1.SendNotificationRequest\x1a..weft.notification.v1.SendNotificationResponse\x12h\n\x0fGetNotification\x12,.weft.notification.v1.GetNotificationRequest\x1a\".weft.notification.v1.Notification\"\x03\x90\x02\x01\x12y\n\x11ListNotifications\x12..weft.notification.v1.ListNotificationsRequest\x1a/.weft.notification.v1.ListNotificationsResponse\"\x03\x90\x02\x01\x12i\n\x12\x43\x61ncelNotification\x12/.weft.notification.v1.CancelNotificationRequest\x1a\".weft.notification.v1.Notification\x12p\n\x0eListDeliveries\x12+.weft.notification.v1.ListDeliveriesRequest\x1a,.weft.notification.v1.ListDeliveriesResponse\"\x03\x90\x02\x01\x12[\n\rRetryDelivery\x12*.weft.notification.v1.RetryDeliveryRequest\x1a\x1e.weft.notification.v1.Delivery\x12n\n\x0fRetryDeliveries\x12,.weft.notification.v1.RetryDeliveriesRequest\x1a-.weft.notification.v1.RetryDeliveriesResponse\x12j\n\x0cListCaptured\x12).weft.notification.v1.ListCapturedRequest\x1a*.weft.notification.v1.ListCapturedResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/weft/notification/v1/notification_service.proto\x12\x14weft.notification.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#weft/notification/v1/category.proto\x1a\'weft/notification/v1/notification.proto\"\xd7\x05\n\x17SendNotificationRequest\x12?\n\nrecipients\x18\x01 \x03(\x0b\x32\x1f.weft.notification.v1.RecipientR\nrecipients\x12\x39\n\x08\x63hannels\x18\x02 \x03(\x0e\x32\x1d.weft.notification.v1.ChannelR\x08\x63hannels\x12#\n\revery_channel\x18\x03 \x01(\x08R\x0c\x65veryChannel\x12:\n\x08\x63\x61tegory\x18\x04 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryR\x08\x63\x61tegory\x12\x39\n\x07\x63ontent\x18\x05 \x01(\x0b\x32\x1d.weft.notification.v1.ContentH\x00R\x07\x63ontent\x12!\n\x0btemplate_id\x18\x06 \x01(\tH\x00R\ntemplateId\x12\x33\n\x07send_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06sendAt\x12\x37\n\texpire_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x65xpireAt\x12\x1d\n\ndedupe_key\x18\t \x01(\tR\tdedupeKey\x12&\n\x0f\x64\x65\x64upe_window_s\x18\n \x01(\x05R\rdedupeWindowS\x12+\n\x04\x64\x61ta\x18\x0c \x01(\x0b\x32\x17.google.protobuf.StructR\x04\x64\x61ta\x12W\n\x08metadata\x18\x0b \x03(\x0b\x32;.weft.notification.v1.SendNotificationRequest.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\t\n\x07message\"d\n\x18SendNotificationResponse\x12H\n\rnotifications\x18\x01 \x03(\x0b\x32\".weft.notification.v1.NotificationR\rnotifications\"A\n\x16GetNotificationRequest\x12\'\n\x0fnotification_id\x18\x01 \x01(\tR\x0enotificationId\"\xf2\x02\n\x18ListNotificationsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12=\n\x05state\x18\x03 \x01(\x0e\x32\'.weft.notification.v1.NotificationStateR\x05state\x12:\n\x08\x63\x61tegory\x18\x04 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryR\x08\x63\x61tegory\x12\x17\n\x07user_id\x18\x05 \x01(\tR\x06userId\x12\x44\n\x10\x63reate_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x63reateTimeFrom\x12@\n\x0e\x63reate_time_to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reateTimeTo\"\x8d\x01\n\x19ListNotificationsResponse\x12H\n\rnotifications\x18\x01 \x03(\x0b\x32\".weft.notification.v1.NotificationR\rnotifications\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"D\n\x19\x43\x61ncelNotificationRequest\x12\'\n\x0fnotification_id\x18\x01 \x01(\tR\x0enotificationId\"|\n\x15ListDeliveriesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\'\n\x0fnotification_id\x18\x03 \x01(\tR\x0enotificationId\"\x80\x01\n\x16ListDeliveriesResponse\x12>\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1e.weft.notification.v1.DeliveryR\ndeliveries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"`\n\x14RetryDeliveryRequest\x12\'\n\x0fnotification_id\x18\x01 \x01(\tR\x0enotificationId\x12\x1f\n\x0b\x64\x65livery_id\x18\x02 \x01(\tR\ndeliveryId\"\xad\x02\n\x16RetryDeliveriesRequest\x12\x37\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1d.weft.notification.v1.ChannelR\x07\x63hannel\x12:\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryR\x08\x63\x61tegory\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x44\n\x10update_time_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0eupdateTimeFrom\x12@\n\x0eupdate_time_to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cupdateTimeTo\"w\n\x17RetryDeliveriesResponse\x12#\n\rretried_count\x18\x01 \x01(\x05R\x0cretriedCount\x12#\n\rrefused_count\x18\x02 \x01(\x05R\x0crefusedCount\x12\x12\n\x04more\x18\x03 \x01(\x08R\x04more\"j\n\x13ListCapturedRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x17\n\x07user_id\x18\x03 \x01(\tR\x06userId\"\x81\x01\n\x14ListCapturedResponse\x12\x41\n\x08messages\x18\x01 \x03(\x0b\x32%.weft.notification.v1.CapturedMessageR\x08messages\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x83\x07\n\x13NotificationService\x12q\n\x10SendNotification\x12-.weft.notification.v1.SendNotificationRequest\x1a..weft.notification.v1.SendNotificationResponse\x12h\n\x0fGetNotification\x12,.weft.notification.v1.GetNotificationRequest\x1a\".weft.notification.v1.Notification\"\x03\x90\x02\x01\x12y\n\x11ListNotifications\x12..weft.notification.v1.ListNotificationsRequest\x1a/.weft.notification.v1.ListNotificationsResponse\"\x03\x90\x02\x01\x12i\n\x12\x43\x61ncelNotification\x12/.weft.notification.v1.CancelNotificationRequest\x1a\".weft.notification.v1.Notification\x12p\n\x0eListDeliveries\x12+.weft.notification.v1.ListDeliveriesRequest\x1a,.weft.notification.v1.ListDeliveriesResponse\"\x03\x90\x02\x01\x12[\n\rRetryDelivery\x12*.weft.notification.v1.RetryDeliveryRequest\x1a\x1e.weft.notification.v1.Delivery\x12n\n\x0fRetryDeliveries\x12,.weft.notification.v1.RetryDeliveriesRequest\x1a-.weft.notification.v1.RetryDeliveriesResponse\x12j\n\x0cListCaptured\x12).weft.notification.v1.ListCapturedRequest\x1a*.weft.notification.v1.ListCapturedResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,34 +45,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['ListDeliveries']._serialized_options = b'\220\002\001'
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['ListCaptured']._loaded_options = None
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['ListCaptured']._serialized_options = b'\220\002\001'
-  _globals['_SENDNOTIFICATIONREQUEST']._serialized_start=185
-  _globals['_SENDNOTIFICATIONREQUEST']._serialized_end=819
-  _globals['_SENDNOTIFICATIONREQUEST_METADATAENTRY']._serialized_start=760
-  _globals['_SENDNOTIFICATIONREQUEST_METADATAENTRY']._serialized_end=819
-  _globals['_SENDNOTIFICATIONRESPONSE']._serialized_start=821
-  _globals['_SENDNOTIFICATIONRESPONSE']._serialized_end=921
-  _globals['_GETNOTIFICATIONREQUEST']._serialized_start=923
-  _globals['_GETNOTIFICATIONREQUEST']._serialized_end=988
-  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_start=991
-  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_end=1361
-  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_start=1364
-  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_end=1505
-  _globals['_CANCELNOTIFICATIONREQUEST']._serialized_start=1507
-  _globals['_CANCELNOTIFICATIONREQUEST']._serialized_end=1575
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1577
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1701
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=1704
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=1832
-  _globals['_RETRYDELIVERYREQUEST']._serialized_start=1834
-  _globals['_RETRYDELIVERYREQUEST']._serialized_end=1930
-  _globals['_RETRYDELIVERIESREQUEST']._serialized_start=1933
-  _globals['_RETRYDELIVERIESREQUEST']._serialized_end=2234
-  _globals['_RETRYDELIVERIESRESPONSE']._serialized_start=2236
-  _globals['_RETRYDELIVERIESRESPONSE']._serialized_end=2355
-  _globals['_LISTCAPTUREDREQUEST']._serialized_start=2357
-  _globals['_LISTCAPTUREDREQUEST']._serialized_end=2463
-  _globals['_LISTCAPTUREDRESPONSE']._serialized_start=2466
-  _globals['_LISTCAPTUREDRESPONSE']._serialized_end=2595
-  _globals['_NOTIFICATIONSERVICE']._serialized_start=2598
-  _globals['_NOTIFICATIONSERVICE']._serialized_end=3497
+  _globals['_SENDNOTIFICATIONREQUEST']._serialized_start=215
+  _globals['_SENDNOTIFICATIONREQUEST']._serialized_end=942
+  _globals['_SENDNOTIFICATIONREQUEST_METADATAENTRY']._serialized_start=872
+  _globals['_SENDNOTIFICATIONREQUEST_METADATAENTRY']._serialized_end=931
+  _globals['_SENDNOTIFICATIONRESPONSE']._serialized_start=944
+  _globals['_SENDNOTIFICATIONRESPONSE']._serialized_end=1044
+  _globals['_GETNOTIFICATIONREQUEST']._serialized_start=1046
+  _globals['_GETNOTIFICATIONREQUEST']._serialized_end=1111
+  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_start=1114
+  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_end=1484
+  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_start=1487
+  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_end=1628
+  _globals['_CANCELNOTIFICATIONREQUEST']._serialized_start=1630
+  _globals['_CANCELNOTIFICATIONREQUEST']._serialized_end=1698
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1700
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1824
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=1827
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=1955
+  _globals['_RETRYDELIVERYREQUEST']._serialized_start=1957
+  _globals['_RETRYDELIVERYREQUEST']._serialized_end=2053
+  _globals['_RETRYDELIVERIESREQUEST']._serialized_start=2056
+  _globals['_RETRYDELIVERIESREQUEST']._serialized_end=2357
+  _globals['_RETRYDELIVERIESRESPONSE']._serialized_start=2359
+  _globals['_RETRYDELIVERIESRESPONSE']._serialized_end=2478
+  _globals['_LISTCAPTUREDREQUEST']._serialized_start=2480
+  _globals['_LISTCAPTUREDREQUEST']._serialized_end=2586
+  _globals['_LISTCAPTUREDRESPONSE']._serialized_start=2589
+  _globals['_LISTCAPTUREDRESPONSE']._serialized_end=2718
+  _globals['_NOTIFICATIONSERVICE']._serialized_start=2721
+  _globals['_NOTIFICATIONSERVICE']._serialized_end=3620
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from weft.notification.v1 import category_pb2 as _category_pb2
@@ -52,15 +53,19 @@ class SendNotificationRequest(_message.Message):
     EVERY_CHANNEL_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     SEND_AT_FIELD_NUMBER: _builtins.int
     EXPIRE_AT_FIELD_NUMBER: _builtins.int
     DEDUPE_KEY_FIELD_NUMBER: _builtins.int
     DEDUPE_WINDOW_S_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     every_channel: _builtins.bool
     """Whether each of the channels is used, rather than the first that works."""
     category: _category_pb2.Category.ValueType
     """What it is about. Only operators send ACCOUNT."""
+    template_id: _builtins.str
+    """A template, of which the version that is published now is sent. Prefix `tpl_`."""
     dedupe_key: _builtins.str
     """With it, a recipient gets one notification of this key within the window; further ones are skipped as `DUPLICATE`."""
     dedupe_window_s: _builtins.int
@@ -86,6 +91,10 @@ class SendNotificationRequest(_message.Message):
         """When it is of no use any more: what is not sent by then never is. Not earlier than `send_at`."""
 
     @_builtins.property
+    def data(self) -> _struct_pb2.Struct:
+        """The variables of the template."""
+
+    @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The caller's own data, returned with the notification."""
 
@@ -97,17 +106,21 @@ class SendNotificationRequest(_message.Message):
         every_channel: _builtins.bool = ...,
         category: _category_pb2.Category.ValueType = ...,
         content: _notification_pb2.Content | None = ...,
+        template_id: _builtins.str = ...,
         send_at: _timestamp_pb2.Timestamp | None = ...,
         expire_at: _timestamp_pb2.Timestamp | None = ...,
         dedupe_key: _builtins.str = ...,
         dedupe_window_s: _builtins.int = ...,
+        data: _struct_pb2.Struct | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "expire_at", b"expire_at", "send_at", b"send_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "data", b"data", "expire_at", b"expire_at", "message", b"message", "send_at", b"send_at", "template_id", b"template_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channels", b"channels", "content", b"content", "dedupe_key", b"dedupe_key", "dedupe_window_s", b"dedupe_window_s", "every_channel", b"every_channel", "expire_at", b"expire_at", "metadata", b"metadata", "recipients", b"recipients", "send_at", b"send_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channels", b"channels", "content", b"content", "data", b"data", "dedupe_key", b"dedupe_key", "dedupe_window_s", b"dedupe_window_s", "every_channel", b"every_channel", "expire_at", b"expire_at", "message", b"message", "metadata", b"metadata", "recipients", b"recipients", "send_at", b"send_at", "template_id", b"template_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["content", "template_id"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___SendNotificationRequest: _TypeAlias = SendNotificationRequest  # noqa: Y015
 

@@ -1,0 +1,150 @@
+"""Templates that are kept in the database: their texts, versions and rendering."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from chassis import locales
+from chassis.errors import EtagMismatch, FailedPrecondition, InvalidArgument, NotFound, RequestInvalid
+from services.notification.templates import language
+from services.notification.templates.language import Source, TemplateWrong
+
+MAX_TEMPLATES = 200
+"""Of a partner in a mode, and of the platform."""
+PARTS = ("subject", "text", "html", "short")
+
+
+class TemplateNotFound(NotFound):
+    """There is no template {template_id}."""
+
+
+class TemplateNotPublished(FailedPrecondition):
+    """The template {template_id} was never published."""
+
+
+class TemplateLimitReached(FailedPrecondition):
+    """There are {limit} templates already; that is the most."""
+
+
+class TemplateNotRendered(InvalidArgument):
+    """The template cannot be rendered with these values: {cause}."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """The sources of a message in one language."""
+
+    locale: str
+    subject: str = ""
+    text: str = ""
+    html: str = ""
+    short: str = ""
+
+    def source(self, part: str) -> Source:
+        """One of `PARTS`."""
+        return Source(getattr(self, part), is_html=part == "html")
+
+
+@dataclass(frozen=True)
+class Branding:
+    """How mails look; see `weft.notification.v1.Branding`."""
+
+    sender_name: str = ""
+    logo_url: str = ""
+    colour: str = ""
+    footer: str = ""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A message in the language that serves its reader best. `html` is without the frame."""
+
+    subject: str
+    text: str
+    html: str
+    short: str
+    locale: str
+    branding: Branding
+
+
+@dataclass(frozen=True)
+class Version:
+    """What is sent: texts, one for each language, and their branding. Never changed once it is published."""
+
+    texts: Sequence[Text]
+    branding: Branding = Branding()
+
+    def text_for(self, locale: str) -> Text:
+        """The text that serves a reader of a language best (BCP 47), or else the first one."""
+        by_locale = {text.locale: text for text in self.texts}
+        best = locale if locale in by_locale else locales.best(locale, by_locale) if locale else None
+        return by_locale[best] if best is not None else self.texts[0]
+
+    def render(self, locale: str, data: Mapping[str, Any], name: str = "", parts: Sequence[str] = PARTS) -> Rendered:
+        """Some of the parts. Raises `TemplateWrong`. `name` is the recipient's; the data cannot have one."""
+        text = self.text_for(locale)
+        values = {**data, "name": name, "locale": text.locale}
+        made = {part: language.render(text.source(part), values) if part in parts else "" for part in PARTS}
+        return Rendered(**made, locale=text.locale, branding=self.branding)
+
+    def check(self, samples: Mapping[str, Any], field_of_texts: str) -> None:
+        """Compile every part and render it with the samples. Raises `RequestInvalid`, which names the part."""
+        found = []
+        seen: set[str] = set()
+        for number, text in enumerate(self.texts):
+            at = f"{field_of_texts}[{number}]"
+            if text.locale in seen:
+                found.append((f"{at}.locale", "must not repeat another one"))
+            seen.add(text.locale)
+            if not (text.text or text.short):
+                found.append((f"{at}.text", "must be given, or short"))
+            for part in PARTS:
+                try:
+                    language.check(text.source(part))
+                    language.render(text.source(part), {**samples, "name": "Ann", "locale": text.locale})
+                except TemplateWrong as error:
+                    found.append((f"{at}.{part}", f"must render with the samples: {error}"))
+        if found:
+            raise RequestInvalid(violations=found[:20])
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template with its draft."""
+
+    template_id: str
+    partner_id: str
+    mode: str
+    title: str
+    draft: Version
+    samples: Mapping[str, Any]
+    published_version: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def etag(self) -> str:
+        """Of the state that a caller has seen."""
+        return f'"{self.version}"'
+
+    def update(self, now: datetime, etag: str, changes: Mapping[str, Any]) -> "Template":
+        """The template with other values. Raises `EtagMismatch`."""
+        if etag and etag != self.etag:
+            raise EtagMismatch(etag=self.etag)
+        return replace(self, version=self.version + 1, updated_at=now, **changes)
+
+    def publish(self, now: datetime) -> "Template":
+        """With the draft as its next version."""
+        return replace(self, published_version=self.published_version + 1, version=self.version + 1, updated_at=now)
+
+
+def to_json(version: Version) -> dict[str, Any]:
+    """As it is stored."""
+    return {"texts": [asdict(text) for text in version.texts], "branding": asdict(version.branding)}
+
+
+def of_json(stored: Mapping[str, Any]) -> Version:
+    """What `to_json` has made."""
+    return Version([Text(**text) for text in stored["texts"]], Branding(**stored["branding"]))

@@ -1,0 +1,158 @@
+"""Templates: refused when they are saved if they would fail, pinned when a message is accepted, rendered for its reader."""
+
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
+from weft.notification.v1 import inbox_service_pb2, template_service_pb2_grpc
+from weft.notification.v1 import notification_service_pb2 as sending
+from weft.notification.v1 import template_service_pb2 as pb
+from weft.notification.v1.category_pb2 import CATEGORY_UPDATES, CHANNEL_EMAIL, CHANNEL_INBOX
+from weft.notification.v1.template_pb2 import Branding, Template, TemplateText
+
+from chassis import ids
+from services.notification.templates import language
+from services.notification.templates.language import Source, TemplateWrong
+from tests.harness import assert_refused, refused
+from tests.notification.conftest import Service
+from tests.notification.requests.test_sending import ACME, Caller, customer
+
+SCOPES = "templates.write notifications.send notifications.read"
+ENGLISH = TemplateText(
+    locale="en",
+    subject="{{ name }}, {{ parcel.number }} waits",
+    text="It costs {{ parcel.fee | money }}.",
+    html='<p>Hello {{ name }}: <a href="{{ link | url }}">{{ parcel.note }}</a></p>',
+    short="{{ parcel.number }} waits",
+)
+GERMAN = TemplateText(locale="de", subject="{{ parcel.number }} wartet", text="Kosten: {{ parcel.fee | money }}.")
+DATA = {
+    "parcel": {"number": "P7", "fee": {"amount_minor": 123456, "currency": "EUR"}, "note": "<b>bold</b>"},
+    "link": "javascript:alert(1)",
+}
+
+
+def struct(data: dict[str, Any]) -> Struct:
+    return json_format.ParseDict(data, Struct())
+
+
+class Author:
+    """A partner's client that writes templates."""
+
+    def __init__(self, service: Service, partner: str = ACME, mode: str = "LIVE") -> None:
+        self.metadata = [("authorization", service.harness.issuer.partner(partner, SCOPES, mode=mode))]
+        self.rpc: Any = template_service_pb2_grpc.TemplateServiceStub(service.running.channel)
+
+    def create(self, *texts: TemplateText, data: dict[str, Any] = DATA, **more: Any) -> Any:
+        request = pb.CreateTemplateRequest(title="Parcel", texts=texts, samples=struct(data), **more)
+        return self.rpc.CreateTemplate(request, metadata=self.metadata)
+
+    def update(self, template_id: str, **fields: Any) -> Any:
+        request = pb.UpdateTemplateRequest(template=Template(template_id=template_id, **fields))
+        return self.rpc.UpdateTemplate(request, metadata=self.metadata)
+
+    def publish(self, template_id: str) -> Any:
+        return self.rpc.PublishTemplate(pb.PublishTemplateRequest(template_id=template_id), metadata=self.metadata)
+
+    def preview(self, template_id: str, **more: Any) -> Any:
+        request = pb.PreviewTemplateRequest(template_id=template_id, **more)
+        return self.rpc.PreviewTemplate(request, metadata=self.metadata)
+
+
+async def test_a_message_has_the_version_that_was_published_when_it_was_accepted(service: Service) -> None:
+    author, acme = Author(service), Caller(service)
+    branding = Branding(sender_name="Acme <x>\r\nBcc: b@example.com", colour="#ffeedd", footer="Acme & Co")
+    template = await author.create(ENGLISH, GERMAN, branding=branding)
+    made = template.template_id
+    assert (template.published_version, template.partner_id) == (0, ACME)
+
+    def send(user: Any, data: dict[str, Any] = DATA, **more: Any) -> Any:
+        request = {
+            "channels": [CHANNEL_EMAIL, CHANNEL_INBOX],
+            "every_channel": True,
+            "category": CATEGORY_UPDATES,
+            **more,
+        }
+        message = sending.SendNotificationRequest(recipients=[user], template_id=made, data=struct(data), **request)
+        return acme.rpc.SendNotification(message, metadata=acme.metadata)
+
+    ann, uli = customer(service, display_name="Ann"), customer(service, display_name="Uli", locale="de-AT")
+    await assert_refused(send(ann), "TEMPLATE_NOT_PUBLISHED")
+    assert (await author.publish(made)).published_version == 1
+    assert list((await refused(send(ann, {"parcel": {"number": "P7"}}))).violations) == ["data"]
+    (later,) = (await send(ann)).notifications
+    assert (later.template_id, later.template_version) == (made, 1)
+    await send(uli)
+    # A draft changes nothing until it is published, and then nothing that was accepted before.
+    await assert_refused(author.update(made, etag='"1"', title="x"), "ETAG_MISMATCH")
+    await author.update(made, texts=[TemplateText(locale="en", subject="new", text="new")])
+    await service.wait_until_idle()
+    mails = {str(mail["To"]).partition(" ")[0]: mail for mail in service.receiver.mails}
+    assert (mails["Ann"]["Subject"], mails["Uli"]["Subject"]) == ("Ann, P7 waits", "P7 wartet")
+    assert mails["Ann"].get_body(("plain",)).get_content().strip() == "It costs 1,234.56 EUR."
+    assert mails["Uli"].get_body(("plain",)).get_content().strip() == "Kosten: 1.234,56 EUR."
+    html = mails["Ann"].get_body(("html",)).get_content()
+    assert 'href="#">&lt;b&gt;bold&lt;/b&gt;<' in html
+    assert "#ffeedd" in html
+    assert "Acme &amp; Co" in html
+    assert mails["Ann"].get_all("From") == ["Acme <x> Bcc: b@example.com <no-reply@weft.local>"]
+    assert mails["Ann"]["Bcc"] is None
+    inbox = await service.inbox.ListInbox(inbox_service_pb2.ListInboxRequest(), metadata=service.as_user(ann.user_id))
+    assert [(item.title, item.body) for item in inbox.items] == [(", P7 waits", "P7 waits")]
+    await author.publish(made)
+    assert (await send(ann)).notifications[0].template_version == 2
+
+    shown = await author.preview(made, locale="de")
+    assert (shown.content.subject, shown.locale) == ("new", "en")
+    await author.update(made, texts=[ENGLISH])
+    await assert_refused(author.preview(made, data=struct({})), "TEMPLATE_NOT_RENDERED")
+    # Another partner and the other mode know nothing of it.
+    for stranger in (Author(service, ids.new("prt")), Author(service, mode="TEST")):
+        await assert_refused(stranger.preview(made), "TEMPLATE_NOT_FOUND")
+        await assert_refused(stranger.publish(made), "TEMPLATE_NOT_FOUND")
+        message = sending.SendNotificationRequest(
+            recipients=[ann], template_id=made, channels=[CHANNEL_EMAIL], category=CATEGORY_UPDATES
+        )
+        rpc: Any = acme.rpc
+        await assert_refused(rpc.SendNotification(message, metadata=stranger.metadata), "TEMPLATE_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("part", "source"),
+    [
+        ("text", "{{ missing }}"),
+        ("text", "{% if %}"),
+        ("text", "{{ ''.__class__.__mro__ }}"),
+        ("text", "{{ parcel.number.format(1) }}"),
+        ("text", "{{ cycler('a') }}"),
+        ("text", "{% include 'layout.html' %}"),
+        ("text", "{% set x = 1 %}"),
+        ("text", "{{ 'a' * 1000000000 }}"),
+        ("text", "{% for a in range(100000) %}x{% endfor %}"),
+        (
+            "text",
+            "{% for a in parcel %}{% for b in parcel %}{% for c in parcel %}x{% endfor %}{% endfor %}{% endfor %}",
+        ),
+        ("text", "{{ parcel | attr('number') }}"),
+        ("html", "{{ parcel.note | safe }}"),
+        ("html", '<a href="{{ link }}">x</a>'),
+        ("html", "<a href={{ link | url }}>x</a>"),
+        ("html", '<p onclick="{{ link }}">x</p>'),
+        ("html", "<script>{{ link }}</script>"),
+        ("html", "<p {{ link }}>x</p>"),
+    ],
+)
+async def test_what_could_fail_or_do_harm_is_refused_when_it_is_saved(part: str, source: str) -> None:
+    """The language by itself: `CreateTemplate` names the part that it refuses."""
+    with pytest.raises(TemplateWrong):
+        language.check(Source(source, is_html=part == "html"))
+        language.render(Source(source, is_html=part == "html"), DATA)
+
+
+async def test_a_part_that_is_wrong_is_named(service: Service) -> None:
+    found = await refused(Author(service).create(ENGLISH, TemplateText(locale="en", html="<p {{ link }}>")))
+    assert list(found.violations) == ["texts[1].locale", "texts[1].text", "texts[1].html"]
+    assert found.violations["texts[1].html"].endswith("line 1: a value in a tag stands in a quoted attribute")
+    many = {"list": list(range(300))}
+    assert list((await refused(Author(service).create(ENGLISH, data=many))).violations) == ["samples"]
