@@ -76,6 +76,11 @@ class Settings(BaseSettings):
         SecretStr(""), description="The mail server, `smtp://user:password@host:port`; empty for none, so mails wait."
     )
     mail_from: str = Field("Weft <no-reply@weft.local>", description="The sender of mails.")
+    dkim_key: SecretStr = Field(
+        SecretStr(""),
+        description="The key that mails are signed with (DKIM), RSA or Ed25519, as PEM; empty for no signature.",
+    )
+    dkim_selector: str = Field("", description="The selector of its record, `<selector>._domainkey.<domain>`.")
     sms_url: SecretStr = Field(
         SecretStr(""), description="Twilio's API or one that speaks it, `https://account:token@host`; empty for none."
     )

@@ -12,6 +12,7 @@ from chassis.queues.queue import Backoff, Queue
 from chassis.queues.worker import Worker
 from services.notification import tables
 from services.notification.channels.channel import Channel
+from services.notification.channels.email.dkim import Dkim
 from services.notification.channels.email.message import Sender
 from services.notification.channels.email.smtp import Mailer, parse_smtp_url
 from services.notification.channels.sms.twilio import Twilio, parse_sms_url
@@ -120,13 +121,16 @@ class Composing(NamedTuple):
 def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> None:
     mailer = Mailer(parse_smtp_url(app.settings.smtp_url.get_secret_value()))
     deliveries = DeliveryRepository(app.database, mailer.name, made_of.dispatch_jobs)
+    sender, key = Sender.of(app.settings.mail_from), app.settings.dkim_key.get_secret_value()
     composer = Composer(
         made_of.templates,
         made_of.recipients,
-        Sender.of(app.settings.mail_from),
+        sender,
         made_of.writing,
         made_of.links,
         made_of.suppressions.lookup,
+        Dkim(key, app.settings.dkim_selector, sender.address.partition("@")[2]) if key else None,
+        app.clock,
     )
     breaker = Breaker("smtp", failures=5, max_pause_s=15.0)
     worker = DeliveryWorker(

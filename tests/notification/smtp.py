@@ -19,6 +19,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
+        self.raw: list[bytes] = []
         self.envelopes: list[tuple[str, list[str]]] = []
         self.secure: list[bool] = []
         self.users: list[str] = []
@@ -41,6 +42,7 @@ class Receiver:
         if self.stalled is not None:
             self.waiting += 1
             await self.stalled.wait()
+        self.raw.append(envelope.content)
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
         self.envelopes.append((envelope.mail_from or "", list(envelope.rcpt_tos)))
         self.secure.append(session.ssl is not None)

@@ -1,11 +1,14 @@
 """Composes the message of a delivery: the template, the notification's data, and what is only known when it is sent."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from weft.user.v1.user_pb2 import User
 
+from chassis.clock import Clock
 from chassis.plain_text import single_line
+from services.notification.channels.email.dkim import Dkim
 from services.notification.channels.email.message import MAX_NAME_LENGTH, Mail, Sender, compose
 from services.notification.channels.sms.twilio import Text
 from services.notification.deliveries.codes import ABOUT_CODES, NothingToSend, issue
@@ -27,12 +30,16 @@ class Composer:
         writing: Writing,
         links: UnsubscribeLinks,
         lookup: Callable[[str], bytes],
+        dkim: Dkim | None,
+        clock: Clock,
     ) -> None:
         """`sender` is the `From` of every mail; `links` are in those whose category can be muted: of a person, or of the
         keyed hash of an address, which `lookup` makes.
         """
         self._writing = writing
         self._links = links
+        self._dkim = dkim
+        self._clock = clock
         self._lookup = lookup
         self._templates = templates
         self._recipients = recipients
@@ -70,7 +77,7 @@ class Composer:
         return self._mail(delivery, mail, address, name, said.message.branding.sender_name)
 
     def _mail(self, delivery: Delivery, content: EmailContent, address: str, name: str, sender_name: str = "") -> Mail:
-        return compose(
+        mail = compose(
             content,
             sender=self._sender.named(sender_name) if sender_name else self._sender,
             address=address,
@@ -79,6 +86,7 @@ class Composer:
             create_time=delivery.create_time,
             unsubscribe=self._unsubscribe(delivery, address),
         )
+        return mail if self._dkim is None else replace(mail, content=self._dkim.sign(mail.content, self._clock.now()))
 
     def _unsubscribe(self, delivery: Delivery, address: str) -> str:
         if delivery.category.is_critical:

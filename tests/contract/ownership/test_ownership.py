@@ -18,6 +18,9 @@ from weft.notification.v1 import (
     notification_pb2,
     notification_service_pb2,
     notification_service_pb2_grpc,
+    template_pb2,
+    template_service_pb2,
+    template_service_pb2_grpc,
     webhook_service_pb2,
     webhook_service_pb2_grpc,
 )
@@ -200,6 +203,7 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
     owners |= {group: ("", ids.new("prt")) for group in ("acme", "zenith")}
     owners["acme" + TEST] = ("", owners["acme"][1])
     async with harness.running("notification", work=True) as running:
+        written: Any = template_service_pb2_grpc.TemplateServiceStub(running.channel)
         sending: Any = notification_service_pb2_grpc.NotificationServiceStub(running.channel)
         rpc: Any = event_service_pb2_grpc.EventServiceStub(running.channel)
         inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(running.channel)
@@ -258,6 +262,18 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
             (delivery,) = (await webhooks.ListWebhookDeliveries(of_endpoint, metadata=token)).deliveries
             return {"endpoint_id": endpoint_id, "event_id": event.event_id, "webhook_delivery_id": delivery.delivery_id}
 
+        templates: dict[str, str] = {}
+
+        async def template_of(group: str, partner: str) -> str:
+            """One for all calls: there is a limit. That of a user is the platform's, which operators see."""
+            mode = "TEST" if group.endswith(TEST) else "LIVE"
+            token = [("authorization", harness.issuer.partner(partner, SCOPES, mode=mode))] if partner else operator
+            if group not in templates:
+                text = template_pb2.TemplateText(locale="en", subject="News", text="News")
+                new = template_service_pb2.CreateTemplateRequest(title="News", texts=[text])
+                templates[group] = (await written.CreateTemplate(new, metadata=token)).template_id
+            return templates[group]
+
         which = {"delivery_id": "notification_delivery_id"}
 
         async def create(group: str) -> Ids:
@@ -266,7 +282,10 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
             prefixes = {"endpoint_id": "whk", "event_id": "evt", "webhook_delivery_id": "whd", "user_id": "usr"}
             made = {name: ids.new(prefix) for name, prefix in prefixes.items()}
             made |= await notify(user) if user else {**await send(group, partner), **await tell(group, partner)}
-            return made | {"delivery_id": made[which["delivery_id"]]}
+            return made | {
+                "delivery_id": made[which["delivery_id"]],
+                "template_id": await template_of(group, partner),
+            }
 
         async def prepare(method: Method, made: Ids) -> None:
             webhook = ".WebhookService." in method.full_name

@@ -52,7 +52,7 @@ def test_a_partners_people_hold_what_their_role_allows_of_what_the_partner_holds
         "developer": reads | {"clients.write", "webhooks.manage"},
         "owner": reads
         | {"clients.write", "webhooks.manage", "partners.admin", "users.write", "orders.write", "products.write"}
-        | {"notifications.send"},
+        | {"notifications.send", "templates.write"},
     }
     assert CONTRACT.scopes_of_member("viewer", ["orders.read"]) == ("orders.read", "partners.read")
     assert CONTRACT.accepted_scopes("clients.write") == {"clients.write", "partners.admin"}

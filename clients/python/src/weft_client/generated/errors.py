@@ -1182,6 +1182,54 @@ class SuppressionNotFound(failures.NotFound):
         return self.metadata.get('suppression_id', '')
 
 
+class TemplateLimitReached(failures.FailedPrecondition):
+    """There are as many templates as there may be. Metadata: `limit`."""
+
+    reason = 'TEMPLATE_LIMIT_REACHED'
+    domain = 'weft.notification.v1'
+
+    @property
+    def limit(self) -> str:
+        """The metadata `limit`; empty where the service left it out."""
+        return self.metadata.get('limit', '')
+
+
+class TemplateNotFound(failures.NotFound):
+    """No such template, or not yours. Metadata: `template_id`."""
+
+    reason = 'TEMPLATE_NOT_FOUND'
+    domain = 'weft.notification.v1'
+
+    @property
+    def template_id(self) -> str:
+        """The metadata `template_id`; empty where the service left it out."""
+        return self.metadata.get('template_id', '')
+
+
+class TemplateNotPublished(failures.FailedPrecondition):
+    """The template has no version to send: publish it first. Metadata: `template_id`."""
+
+    reason = 'TEMPLATE_NOT_PUBLISHED'
+    domain = 'weft.notification.v1'
+
+    @property
+    def template_id(self) -> str:
+        """The metadata `template_id`; empty where the service left it out."""
+        return self.metadata.get('template_id', '')
+
+
+class TemplateNotRendered(failures.InvalidArgument):
+    """The template cannot be rendered with the values that were given. Metadata: `cause`."""
+
+    reason = 'TEMPLATE_NOT_RENDERED'
+    domain = 'weft.notification.v1'
+
+    @property
+    def cause(self) -> str:
+        """The metadata `cause`; empty where the service left it out."""
+        return self.metadata.get('cause', '')
+
+
 class TokenExpired(failures.Unauthenticated):
     """The token has expired; get a new one."""
 
@@ -1535,6 +1583,10 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'SHIPMENT_NOT_FOUND'): ShipmentNotFound,
     ('weft.user.v1', 'SIGN_UP_NOT_FOUND'): SignUpNotFound,
     ('weft.notification.v1', 'SUPPRESSION_NOT_FOUND'): SuppressionNotFound,
+    ('weft.notification.v1', 'TEMPLATE_LIMIT_REACHED'): TemplateLimitReached,
+    ('weft.notification.v1', 'TEMPLATE_NOT_FOUND'): TemplateNotFound,
+    ('weft.notification.v1', 'TEMPLATE_NOT_PUBLISHED'): TemplateNotPublished,
+    ('weft.notification.v1', 'TEMPLATE_NOT_RENDERED'): TemplateNotRendered,
     ('weft.api.v1', 'TOKEN_EXPIRED'): TokenExpired,
     ('weft.api.v1', 'TOKEN_INVALID'): TokenInvalid,
     ('weft.api.v1', 'TOKEN_MISSING'): TokenMissing,
@@ -1666,6 +1718,10 @@ __all__ = [
     'ShipmentNotFound',
     'SignUpNotFound',
     'SuppressionNotFound',
+    'TemplateLimitReached',
+    'TemplateNotFound',
+    'TemplateNotPublished',
+    'TemplateNotRendered',
     'TokenExpired',
     'TokenInvalid',
     'TokenMissing',

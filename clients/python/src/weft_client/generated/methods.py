@@ -14,6 +14,8 @@ from weft.notification.v1 import partner_event_pb2 as notification_partner_event
 from weft.notification.v1 import preference_service_pb2 as notification_preference_service_pb2
 from weft.notification.v1 import preferences_pb2 as notification_preferences_pb2
 from weft.notification.v1 import suppression_service_pb2 as notification_suppression_service_pb2
+from weft.notification.v1 import template_pb2 as notification_template_pb2
+from weft.notification.v1 import template_service_pb2 as notification_template_service_pb2
 from weft.notification.v1 import webhook_delivery_pb2 as notification_webhook_delivery_pb2
 from weft.notification.v1 import webhook_endpoint_pb2 as notification_webhook_endpoint_pb2
 from weft.notification.v1 import webhook_service_pb2 as notification_webhook_service_pb2
@@ -55,7 +57,7 @@ EVENT_SERVICE_LIST_EVENTS = Method('/weft.notification.v1.EventService/ListEvent
 INBOX_SERVICE_LIST_INBOX = Method('/weft.notification.v1.InboxService/ListInbox', 'notification', notification_inbox_service_pb2.ListInboxRequest, notification_inbox_service_pb2.ListInboxResponse, 5.0, repeatable=True)
 INBOX_SERVICE_COUNT_UNREAD = Method('/weft.notification.v1.InboxService/CountUnread', 'notification', notification_inbox_service_pb2.CountUnreadRequest, notification_inbox_service_pb2.CountUnreadResponse, 5.0, repeatable=True)
 INBOX_SERVICE_MARK_READ = Method('/weft.notification.v1.InboxService/MarkRead', 'notification', notification_inbox_service_pb2.MarkReadRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True)
-NOTIFICATION_SERVICE_SEND_NOTIFICATION = Method('/weft.notification.v1.NotificationService/SendNotification', 'notification', notification_notification_service_pb2.SendNotificationRequest, notification_notification_service_pb2.SendNotificationResponse, 10.0, keyed=True, errors=('weft.notification.v1/RECIPIENT_NOT_FOUND', 'weft.notification.v1/CATEGORY_NOT_ALLOWED'))
+NOTIFICATION_SERVICE_SEND_NOTIFICATION = Method('/weft.notification.v1.NotificationService/SendNotification', 'notification', notification_notification_service_pb2.SendNotificationRequest, notification_notification_service_pb2.SendNotificationResponse, 10.0, keyed=True, errors=('weft.notification.v1/RECIPIENT_NOT_FOUND', 'weft.notification.v1/TEMPLATE_NOT_FOUND', 'weft.notification.v1/TEMPLATE_NOT_PUBLISHED', 'weft.notification.v1/CATEGORY_NOT_ALLOWED'))
 NOTIFICATION_SERVICE_GET_NOTIFICATION = Method('/weft.notification.v1.NotificationService/GetNotification', 'notification', notification_notification_service_pb2.GetNotificationRequest, notification_notification_pb2.Notification, 10.0, repeatable=True, errors=('weft.notification.v1/NOTIFICATION_NOT_FOUND',))
 NOTIFICATION_SERVICE_LIST_NOTIFICATIONS = Method('/weft.notification.v1.NotificationService/ListNotifications', 'notification', notification_notification_service_pb2.ListNotificationsRequest, notification_notification_service_pb2.ListNotificationsResponse, 10.0, repeatable=True)
 NOTIFICATION_SERVICE_CANCEL_NOTIFICATION = Method('/weft.notification.v1.NotificationService/CancelNotification', 'notification', notification_notification_service_pb2.CancelNotificationRequest, notification_notification_pb2.Notification, 10.0, keyed=True, errors=('weft.notification.v1/NOTIFICATION_NOT_FOUND', 'weft.notification.v1/NOTIFICATION_NOT_CANCELLABLE'))
@@ -68,6 +70,12 @@ PREFERENCE_SERVICE_UPDATE_PREFERENCES = Method('/weft.notification.v1.Preference
 PREFERENCE_SERVICE_UNSUBSCRIBE = Method('/weft.notification.v1.PreferenceService/Unsubscribe', 'notification', notification_preference_service_pb2.UnsubscribeRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, open=True, errors=('weft.notification.v1/UNSUBSCRIBE_TOKEN_INVALID',))
 SUPPRESSION_SERVICE_LIST_SUPPRESSIONS = Method('/weft.notification.v1.SuppressionService/ListSuppressions', 'notification', notification_suppression_service_pb2.ListSuppressionsRequest, notification_suppression_service_pb2.ListSuppressionsResponse, 5.0, repeatable=True)
 SUPPRESSION_SERVICE_REMOVE_SUPPRESSION = Method('/weft.notification.v1.SuppressionService/RemoveSuppression', 'notification', notification_suppression_service_pb2.RemoveSuppressionRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.notification.v1/SUPPRESSION_NOT_FOUND',))
+TEMPLATE_SERVICE_CREATE_TEMPLATE = Method('/weft.notification.v1.TemplateService/CreateTemplate', 'notification', notification_template_service_pb2.CreateTemplateRequest, notification_template_pb2.Template, 5.0, keyed=True, errors=('weft.notification.v1/TEMPLATE_LIMIT_REACHED',))
+TEMPLATE_SERVICE_GET_TEMPLATE = Method('/weft.notification.v1.TemplateService/GetTemplate', 'notification', notification_template_service_pb2.GetTemplateRequest, notification_template_pb2.Template, 5.0, repeatable=True, errors=('weft.notification.v1/TEMPLATE_NOT_FOUND',))
+TEMPLATE_SERVICE_LIST_TEMPLATES = Method('/weft.notification.v1.TemplateService/ListTemplates', 'notification', notification_template_service_pb2.ListTemplatesRequest, notification_template_service_pb2.ListTemplatesResponse, 5.0, repeatable=True)
+TEMPLATE_SERVICE_UPDATE_TEMPLATE = Method('/weft.notification.v1.TemplateService/UpdateTemplate', 'notification', notification_template_service_pb2.UpdateTemplateRequest, notification_template_pb2.Template, 5.0, repeatable=True, errors=('weft.notification.v1/TEMPLATE_NOT_FOUND',))
+TEMPLATE_SERVICE_PUBLISH_TEMPLATE = Method('/weft.notification.v1.TemplateService/PublishTemplate', 'notification', notification_template_service_pb2.PublishTemplateRequest, notification_template_pb2.Template, 5.0, keyed=True, errors=('weft.notification.v1/TEMPLATE_NOT_FOUND',))
+TEMPLATE_SERVICE_PREVIEW_TEMPLATE = Method('/weft.notification.v1.TemplateService/PreviewTemplate', 'notification', notification_template_service_pb2.PreviewTemplateRequest, notification_template_service_pb2.PreviewTemplateResponse, 5.0, repeatable=True, errors=('weft.notification.v1/TEMPLATE_NOT_FOUND', 'weft.notification.v1/TEMPLATE_NOT_RENDERED'))
 WEBHOOK_SERVICE_CREATE_ENDPOINT = Method('/weft.notification.v1.WebhookService/CreateEndpoint', 'notification', notification_webhook_service_pb2.CreateEndpointRequest, notification_webhook_endpoint_pb2.WebhookEndpoint, 10.0, errors=('weft.notification.v1/WEBHOOK_ENDPOINT_LIMIT_REACHED',))
 WEBHOOK_SERVICE_GET_ENDPOINT = Method('/weft.notification.v1.WebhookService/GetEndpoint', 'notification', notification_webhook_service_pb2.GetEndpointRequest, notification_webhook_endpoint_pb2.WebhookEndpoint, 10.0, repeatable=True, errors=('weft.notification.v1/WEBHOOK_ENDPOINT_NOT_FOUND',))
 WEBHOOK_SERVICE_LIST_ENDPOINTS = Method('/weft.notification.v1.WebhookService/ListEndpoints', 'notification', notification_webhook_service_pb2.ListEndpointsRequest, notification_webhook_service_pb2.ListEndpointsResponse, 10.0, repeatable=True)
@@ -194,6 +202,12 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'preferences.unsubscribe': PREFERENCE_SERVICE_UNSUBSCRIBE,
     'suppressions.list_suppressions': SUPPRESSION_SERVICE_LIST_SUPPRESSIONS,
     'suppressions.remove_suppression': SUPPRESSION_SERVICE_REMOVE_SUPPRESSION,
+    'templates.create_template': TEMPLATE_SERVICE_CREATE_TEMPLATE,
+    'templates.get_template': TEMPLATE_SERVICE_GET_TEMPLATE,
+    'templates.list_templates': TEMPLATE_SERVICE_LIST_TEMPLATES,
+    'templates.update_template': TEMPLATE_SERVICE_UPDATE_TEMPLATE,
+    'templates.publish_template': TEMPLATE_SERVICE_PUBLISH_TEMPLATE,
+    'templates.preview_template': TEMPLATE_SERVICE_PREVIEW_TEMPLATE,
     'webhooks.create_endpoint': WEBHOOK_SERVICE_CREATE_ENDPOINT,
     'webhooks.get_endpoint': WEBHOOK_SERVICE_GET_ENDPOINT,
     'webhooks.list_endpoints': WEBHOOK_SERVICE_LIST_ENDPOINTS,
