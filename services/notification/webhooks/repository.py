@@ -36,8 +36,9 @@ _INSERT = Query(
     "ON CONFLICT (endpoint_id, event_id) DO NOTHING",
     name="insert webhook deliveries",
 )
-# The last statement of its transaction: it waits for a worker that stores its results, and holds up the next one. Sorted, so
-# that two transactions do not wait for each other.
+# It waits for a worker that stores its results, and holds up the next one: where deliveries are new, the last statement of its
+# transaction. A worker locks a lane before its deliveries; so does who changes them. Sorted, so that two transactions do not
+# wait for each other.
 _WAKE = Query(
     "WITH locked AS (SELECT endpoint_id FROM webhook_lanes WHERE endpoint_id = ANY(%(endpoint_ids)s) ORDER BY endpoint_id "
     "FOR UPDATE) UPDATE webhook_lanes l SET due = GREATEST(LEAST(l.due, %(now)s, now()), l.paused_until) FROM locked "
@@ -164,16 +165,15 @@ class WebhookRepository:
 
     async def replay(self, tx: Transaction, endpoint: Endpoint, delivery_id: str, now: datetime) -> bool:
         """Send a delivery once more; whether there is one."""
-        found = await tx.run(_REPLAY, delivery_id=delivery_id, now=now, **_owner(endpoint))
         await self._wake(tx, [endpoint.endpoint_id], now)
+        found = await tx.run(_REPLAY, delivery_id=delivery_id, now=now, **_owner(endpoint))
         return bool(found)
 
     async def recover(self, tx: Transaction, endpoint: Endpoint, since: datetime, now: datetime) -> int:
         """Send up to `MAX_RECOVERED` failed deliveries once more, the oldest first; how many."""
         since_id = ids.first("whd", since)
-        found = await tx.run(_RECOVER, since=since_id, limit=MAX_RECOVERED, now=now, **_owner(endpoint))
         await self._wake(tx, [endpoint.endpoint_id], now)
-        return found
+        return await tx.run(_RECOVER, since=since_id, limit=MAX_RECOVERED, now=now, **_owner(endpoint))
 
     async def _wake(self, tx: Transaction, endpoint_ids: Sequence[str], now: datetime) -> None:
         await tx.run(_WAKE, endpoint_ids=list(endpoint_ids), now=now)

@@ -7,7 +7,7 @@ from chassis.queues.announcer import Announcer
 from chassis.queues.queue import Backoff
 from chassis.queues.worker import Worker
 from services.notification.channels.webhook.addresses import Guard
-from services.notification.channels.webhook.names import Names
+from services.notification.channels.webhook.names import MAX_WAITING_FOR_REGISTRATION, THREADS_FOR_REGISTRATION, Names
 from services.notification.channels.webhook.sender import Sender
 from services.notification.channels.webhook.targets import Targets
 from services.notification.endpoints.handlers import EndpointHandlers
@@ -27,17 +27,19 @@ def serve(
     """Serve webhooks; returns what tells their worker that there is something to send. `names` resolves in place of the system."""
     guard, settings = Guard(app.settings.webhook_allowed), app.settings
     resolver = names or Names()
+    registering = names or Names(THREADS_FOR_REGISTRATION, MAX_WAITING_FOR_REGISTRATION)
     announcer = Announcer(app.database, "webhook_lanes")
     endpoints = EndpointRepository(app.database, app.vault)
     app.add_service(
         "weft.notification.v1.WebhookService",
-        EndpointHandlers(app.database, endpoints, Targets(guard, resolver), app.pages, app.clock),
+        EndpointHandlers(app.database, endpoints, Targets(guard, registering), app.pages, app.clock),
         DeliveryHandlers(app.database, endpoints, webhooks, EventLog(app.database), announcer, app.pages, app.clock),
     )
     notices = app.queue("webhook_notice_jobs", **RETRY_FOREVER, backoff=Backoff(first_s=1.0, max_s=600.0))
     app.add_worker(Worker(notices, NoticeWorker(app.clients, notifications, app.tracer), batch=10))
     sender = Sender(guard, resolver, settings.webhook_timeout)
     app.run_in_background(sender.run())
+    app.on_stop(registering.close)
     app.on_notify(announcer.channel, announcer.hear)
     app.add_worker(
         WebhookWorker(

@@ -102,6 +102,17 @@ async def garbage(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
+async def interim(request: web.Request) -> web.StreamResponse:
+    """Announce an answer again and again."""
+    assert request.transport is not None
+    for _ in range(1000):
+        if request.transport.is_closing():
+            break
+        request.transport.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+        await asyncio.sleep(0)
+    return web.Response()
+
+
 async def endless(request: web.Request) -> web.StreamResponse:
     """Accept, and send a body that has no end and is no text."""
     reply = web.StreamResponse(status=200)

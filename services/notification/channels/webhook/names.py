@@ -2,6 +2,8 @@
 
 `getaddrinfo` blocks for many seconds where a name server does not answer. Each name takes one thread, however many wait for
 it, and there are more threads than endpoints that may fail at once.
+
+Partners make as many look-ups by registering as they like: those have threads of their own, and few wait.
 """
 
 import asyncio
@@ -11,14 +13,17 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-THREADS = 64
+THREADS, MAX_WAITING = 64, 1000
+THREADS_FOR_REGISTRATION, MAX_WAITING_FOR_REGISTRATION = 8, 16
 
 
 class Names(AbstractResolver):
     """Asks the system's resolver; remembers nothing."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="names")
+    def __init__(self, threads: int = THREADS, max_running: int = MAX_WAITING) -> None:
+        """`max_running` counts names that are looked up, those that wait for a thread included."""
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="names")
+        self._max_running = max_running
         self._running: dict[str, asyncio.Future[list[Any]]] = {}
 
     async def resolve(
@@ -27,6 +32,8 @@ class Names(AbstractResolver):
         """The addresses of a name. Raises `OSError`."""
         running = self._running.get(host)
         if running is None:
+            if len(self._running) >= self._max_running:
+                raise socket.gaierror(socket.EAI_AGAIN, "too many names are looked up")
             running = asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host)
             self._running[host] = running
             running.add_done_callback(lambda done: self._done(host, done))

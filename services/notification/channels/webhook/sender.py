@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
 from prometheus_client import Counter
 from yarl import URL
 
@@ -27,6 +29,10 @@ MAX_KEPT_CHARACTERS = 500
 _BODY_TIMEOUT_S = 2.0
 """For the body of an answer whose status has arrived."""
 _KEEP_ALIVE_S = 30.0
+MAX_INTERIM = 8
+"""Interim answers before the one that counts."""
+_RECEIVED_AT_ONCE = 16_384
+"""Bytes that the system keeps for us of a connection: what a receiver sends without end is parsed in pieces of this size."""
 REFUSED = Counter("weft_webhook_addresses_refused", "Connections that were not made: the address is not public.")
 
 
@@ -98,6 +104,8 @@ class Sender:
                 limit=0,  # each endpoint has its own
                 keepalive_timeout=_KEEP_ALIVE_S,
             )
+            # No parameter for it: the protocol of a connection, of which each gets one of its own.
+            connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 connector_owner=True,
@@ -115,7 +123,27 @@ class Sender:
         if not self._guard.allows(address[0], address[1]):
             REFUSED.inc()
             raise AddressRefused
-        return socket.socket(family, kind, proto)
+        made = socket.socket(family, kind, proto)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_AT_ONCE)
+        return made
+
+
+class _Protocol(ResponseHandler):
+    """Gives up a connection on which no end of interim answers comes (100 to 199), or answers to what was not asked.
+
+    Each is parsed as a message of its own; the event loop would do nothing else, and not even notice a time-out.
+    """
+
+    _interim = 0
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        self._interim = self._interim + 1 if 100 <= data[0].code < 200 else 0
+        if self._interim > MAX_INTERIM or len(self) > MAX_INTERIM:
+            self.set_exception(aiohttp.ServerDisconnectedError())
+            if self.transport is not None:
+                self.transport.abort()
+        else:
+            super().feed_data(data, size)
 
 
 async def _read(reply: aiohttp.ClientResponse) -> str:
