@@ -1,13 +1,13 @@
 """The rows, one module for each noun. A workload is a function from the bench to rows; `ALL` names them in order.
 
-Streams and webhooks join here when they exist: a module with its functions, and its lines in `ALL`.
+Streams join here when they exist: a module with its functions, and its lines in `ALL`.
 """
 
 from collections.abc import Callable, Iterable
 
 from bench.bench import Bench
 from bench.measurements.rows import Row
-from bench.workloads import chain, clients, database, edge, growth, lifecycle, mail, orders, users
+from bench.workloads import chain, clients, database, edge, growth, lifecycle, mail, orders, users, webhooks
 
 Workload = Callable[[Bench], Iterable[Row]]
 
@@ -25,6 +25,7 @@ ALL: dict[str, Workload] = {
     "database": database.ceiling,
     "lifecycle": lifecycle.lifecycle,
     "mail": mail.mail,
+    "webhooks": webhooks.webhooks,
     "stored": growth.stored,
     "replicas": growth.replicas,
 }

@@ -104,11 +104,12 @@ async def garbage(request: web.Request) -> web.StreamResponse:
 
 async def interim(request: web.Request) -> web.StreamResponse:
     """Announce an answer again and again."""
-    assert request.transport is not None
+    transport = request.transport
+    assert transport is not None
     for _ in range(1000):
-        if request.transport.is_closing():
+        if transport.is_closing():
             break
-        request.transport.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+        transport.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
         await asyncio.sleep(0)
     return web.Response()
 

@@ -1,10 +1,8 @@
 """Webhooks from an event to a receiver that does what receivers do."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
-from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 from standardwebhooks.webhooks import Webhook

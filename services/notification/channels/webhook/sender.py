@@ -105,7 +105,7 @@ class Sender:
                 keepalive_timeout=_KEEP_ALIVE_S,
             )
             # No parameter for it: the protocol of a connection, of which each gets one of its own.
-            connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())
+            connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())  # type: ignore[assignment] # a subclass
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 connector_owner=True,
