@@ -57,7 +57,11 @@ class PopulatedMesh:
         named = {"displayName": "Other", "scopes": ["orders.read"]}
         partner = self._create("/v1/partners", named | {"plan": "PLAN_FREE"}, self._operator)
         client = self._create(f"/v1/partners/{partner['partnerId']}/clients", named, self._operator, expect=200)
+        hook = self._create("/v1/webhooks", {"url": "https://127.0.0.1:9/hook"}, self._partner)
+        sent = self._create(f"/v1/webhooks/{hook['endpointId']}:sendTestEvent", {}, self._partner, expect=202)
         return {
+            "endpoint_id": hook["endpointId"],
+            "delivery_id": sent["deliveryId"],
             "product_id": product["productId"],
             "user_id": user["userId"],
             "customer_id": user["userId"],

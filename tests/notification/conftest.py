@@ -11,6 +11,7 @@ from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc, inbo
 
 from chassis.app import App
 from chassis.clock import FixedClock
+from chassis.queues.worker import Worker
 from chassis.storage.database import Query, Row
 from deploy.local.state.certificates import Certificates
 from tests import servers
@@ -28,6 +29,10 @@ class Service:
     receiver: Receiver
     users: Users
     harness: Harness
+
+    def worker(self, queue: str) -> Worker:
+        """The worker of a queue."""
+        return next(w for w in self.app._workers if isinstance(w, Worker) and w.queue.name == queue)
 
     @property
     def events(self) -> Any:

@@ -93,7 +93,7 @@ async def test_a_paused_channel_sends_nothing_and_loses_nothing(start: Start) ->
         paused = await rpc.PauseQueue(pb.PauseQueueRequest(queue="email_jobs", reason="the provider is at fault"))
         assert (paused.pause_reason, paused.HasField("pause_time")) == ("the provider is at fault", True)
         await service.publish(events.confirmed(service.users.add(ids.new("usr"))))
-        worker = next(w for w in service.app._workers if w.queue.name == "email_jobs")
+        worker = service.worker("email_jobs")
         await until(lambda: service.rows("SELECT FROM email_jobs"), "the mail to be queued")
         assert await worker.once() == 0
         assert service.receiver.mails == []

@@ -96,10 +96,9 @@ async def test_a_verification_mail_that_the_release_before_has_put_is_skipped(st
     async with start(work=False) as service:
         service.users.sign_up(SIGN_UP)
         await service.publish(events.signed_up(SIGN_UP))
-        workers = {worker.queue.name: worker for worker in service.app._workers}
-        await workers["event_jobs"].once()
+        await service.worker("event_jobs").once()
         await service.rows("UPDATE notifications SET data = '{}' RETURNING 1")
-        await workers["email_jobs"].once()
+        await service.worker("email_jobs").once()
         assert await service.states() == [("SKIPPED", "REQUEST_ENDED")]
 
 

@@ -57,7 +57,7 @@ async def test_a_sign_up_whose_code_is_always_late_holds_up_no_other_mail(start:
         service.users.add(ANN)
         other = service.users.sign_up(ids.new("sgn"))
         service.users.late_codes.add(service.users.sign_up(SIGN_UP))
-        (breakers,) = [worker._breakers for worker in service.app._workers if worker.queue.name == "email_jobs"]
+        breakers = service.worker("email_jobs")._breakers
         await service.publish(events.signed_up(SIGN_UP))
         for attempt in range(1, 4):  # the client's own breaker counts to five
             await service.wait_until_idle()

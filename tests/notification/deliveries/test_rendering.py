@@ -30,6 +30,10 @@ DATA = {
     "remaining": 9,
     "device": "Firefox on Windows",
     "failures": 10,
+    "endpoint_id": "whk_01",
+    "host": "hooks.example.com",
+    "gone": True,
+    "test": True,
 }
 
 
