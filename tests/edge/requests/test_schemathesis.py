@@ -53,7 +53,8 @@ KEYED = [
     o
     for o in OPERATIONS
     if o.definition.raw["x-weft"]["idempotencyKey"] in ("REQUIRED", "ACCEPTED")
-    and not o.path.endswith(":acceptInvitation")  # needs the code of a mail: tests/user/members
+    # Need the code of a mail (tests/user/members), and a delivery that has ended (tests/notification/webhooks).
+    and not o.path.endswith((":acceptInvitation", "{delivery_id}:replay"))
 ]
 BEFORE = {"reinstate": "suspend", "reactivate": "deactivate", "unlock": "lock", "deliver": "ship"}
 """What brings a resource into the state that a verb needs."""
