@@ -17,7 +17,8 @@ def check(folder: Path) -> str:
         f"{file.relative_to(folder.parent)}:{line}: name the columns instead of `{star[0].strip()}`; "
         "a new column breaks what was prepared before."
         for file in sorted(folder.rglob("*.py"))
-        for line, text in _texts(ast.parse(file.read_text()))
+        if _SQL.search(source := file.read_text())
+        for line, text in _texts(ast.parse(source))
         if _SQL.search(text) and (star := _STAR.search(text))
     )
 

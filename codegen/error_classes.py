@@ -27,22 +27,23 @@ def faults(read: Contract, root: Path) -> Iterator[str]:
     """A sentence for each class and each raise in the chassis and the services that the contract does not allow."""
     chassis = _trees(root, root / "chassis")
     shared = {name: read.reasons[_SHARED, found] for name in _CODES if (_SHARED, found := _named(name)) in read.reasons}
-    for place, tree in chassis:
-        yield from _raises(place, tree, shared)
+    for place, nodes in chassis:
+        yield from _raises(place, nodes, shared)
     for folder in sorted((root / "services").iterdir()):
         trees = _trees(root, folder)
         declared: dict[str, Reason] = {}
-        for place, tree in trees:
-            for node in ast.walk(tree):
+        for place, nodes in trees:
+            for node in nodes:
                 if isinstance(node, ast.ClassDef) and (base := _base(node)):
                     yield from _class(read, f"{place}:{node.lineno}", node, base, declared)
-        for place, tree in trees:
-            yield from _raises(place, tree, shared | declared)
+        for place, nodes in trees:
+            yield from _raises(place, nodes, shared | declared)
 
 
-def _trees(root: Path, folder: Path) -> list[tuple[str, ast.Module]]:
+def _trees(root: Path, folder: Path) -> list[tuple[str, list[ast.AST]]]:
+    """Each file, and every node of its tree."""
     files = [file for file in sorted(folder.rglob("*.py")) if "migrations" not in file.parts]
-    return [(str(file.relative_to(root)), ast.parse(file.read_text())) for file in files]
+    return [(str(file.relative_to(root)), list(ast.walk(ast.parse(file.read_text())))) for file in files]
 
 
 def _class(read: Contract, place: str, node: ast.ClassDef, base: str, declared: dict[str, Reason]) -> Iterator[str]:
@@ -62,8 +63,8 @@ def _class(read: Contract, place: str, node: ast.ClassDef, base: str, declared: 
     yield from _undeclared(place, reason, {key for _, key, _, _ in Formatter().parse(message) if key})
 
 
-def _raises(place: str, tree: ast.Module, reasons: Mapping[str, Reason]) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _raises(place: str, nodes: list[ast.AST], reasons: Mapping[str, Reason]) -> Iterator[str]:
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         name = (

@@ -5,6 +5,7 @@ A heavy file is split test by test, unless its tests share something that is exp
 """
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,46 @@ from xdist.scheduler import LoadScopeScheduling
 
 SPLIT_FROM_S = 45.0
 """A file that takes longer is split test by test."""
-DEFAULT_TEST_S = 0.7
+DEFAULT_TEST_S = 0.3
 """Of a test of which nothing is known."""
 KNOWN_FILE_S = {
-    "tests/codegen/recipes/test_new_service.py": 120.0,
-    "tests/codegen/recipes/test_recipes.py": 100.0,
-    "tests/edge/requests/test_schemathesis.py": 90.0,
-    "tests/clients/package/test_wheel.py": 60.0,
+    "tests/edge/requests/test_schemathesis.py": 120.0,
+    "tests/codegen/recipes/test_recipes.py": 80.0,
     "tests/e2e/lifecycle/test_crash.py": 60.0,
-    "tests/e2e/lifecycle/test_stop.py": 60.0,
-    "tests/e2e/lifecycle/test_memory.py": 40.0,
-    "tests/e2e/lifecycle/test_own_parts.py": 40.0,
-    "tests/deploy/supervisor/test_restarter.py": 40.0,
+    "tests/codegen/recipes/test_new_service.py": 50.0,
+    "tests/clients/package/test_wheel.py": 50.0,
+    "tests/e2e/lifecycle/test_commands.py": 41.0,
+    "tests/bench/test_peers.py": 40.0,
+    "tests/user/oauth/test_oauth.py": 33.0,
+    "tests/user/authorizations/test_authorizations.py": 32.0,
+    "tests/codegen/test_checks.py": 30.0,
+    "tests/e2e/test_keys.py": 29.0,
+    "tests/edge/test_routes.py": 25.0,
+    "tests/edge/test_mesh.py": 24.0,
+    "tests/edge/replies/test_errors.py": 23.0,
+    "tests/edge/limits/test_callers.py": 22.0,
+    "tests/contract/ownership/test_ownership.py": 22.0,
+    "tests/e2e/lifecycle/test_own_parts.py": 20.0,
+    "tests/e2e/lifecycle/test_hard_surroundings.py": 18.0,
+    "tests/order/orders/test_locks.py": 18.0,
+    "tests/deploy/components/test_external.py": 14.0,
+    "tests/e2e/lifecycle/test_stop.py": 14.0,
+    "tests/chassis/queues/test_worker.py": 14.0,
+    "tests/chassis/test_commands.py": 14.0,
+    "tests/user/revocations/test_revocations.py": 14.0,
+    "tests/notification/test_queues.py": 11.0,
+    "tests/edge/test_tls.py": 11.0,
+    "tests/e2e/lifecycle/test_memory.py": 10.0,
+    # Many, and each is nothing.
+    "tests/contract/sizes/test_largest_requests.py": 5.0,
+    "tests/codegen/test_openapi.py": 5.0,
+    "tests/chassis/test_error_details.py": 8.0,
+    "tests/clients/package/test_surface.py": 4.0,
+    "tests/test_documents.py": 4.0,
+    "tests/test_tree.py": 2.0,
 }
+OWN_MESH = "own mesh"
+"""What every file that breaks a mesh is handed out with: a start of one costs ten seconds of a core."""
 _CACHE = "weft/seconds"
 _seconds: Counter[str] = Counter()
 
@@ -39,11 +67,19 @@ def weights(config: pytest.Config, nodeids: list[str]) -> dict[str, float]:
 
 
 def unit(nodeid: str, seconds: dict[str, float], root: Path) -> str:
-    """What a test is handed out with: its file, or itself."""
+    """What a test is handed out with: its file, itself, or all that break a mesh."""
     file = _file(nodeid)
-    if seconds.get(file, 0.0) < SPLIT_FROM_S or 'scope="module"' in (root / file).read_text():
+    text = _text(root / file)
+    if "own_mesh" in text:
+        return OWN_MESH
+    if seconds.get(file, 0.0) < SPLIT_FROM_S or 'scope="module"' in text:
         return file
     return nodeid
+
+
+@cache
+def _text(file: Path) -> str:
+    return file.read_text()
 
 
 def _file(nodeid: str) -> str:

@@ -173,7 +173,7 @@ async def test_a_stream_ends_with_its_callers_token(harness: Harness) -> None:
     async with lab(harness) as it:
         await it.told()
         streams = [
-            stream(it.running)(pb.WatchItemsRequest(), metadata=[("authorization", token)], timeout=60)
+            stream(it.running)(pb.WatchItemsRequest(), metadata=[("authorization", token)], timeout=15)
             for token in (user(it), user(it, gen=1, sid="ses_new"))
         ]
         for opened in streams:

@@ -39,7 +39,8 @@ async def locked(shop: Shop, table: str, column: str, value: str):
         await other.rollback()
 
 
-async def test_a_locked_product_delays_only_its_own_orders(quiet_shop: Shop) -> None:
+async def test_a_locked_product_delays_only_its_own_orders(quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chassis.storage.contention.MAX_LOCK_WAIT_S", 1.0)
     ink, paper = await quiet_shop.product(), await quiet_shop.product()
     before = await quiet_shop.order((ink, 1), (paper, 1))
     async with locked(quiet_shop, "products", "product_id", ink):
@@ -128,7 +129,10 @@ async def test_a_locked_order_does_not_delay_the_expiry_of_others(harness: Harne
         assert [(await shop.get(order.order_id)).state for order in orders] == [EXPIRED] * 4
 
 
-async def test_only_a_lock_on_the_key_itself_means_that_the_key_is_in_use(quiet_shop: Shop) -> None:
+async def test_only_a_lock_on_the_key_itself_means_that_the_key_is_in_use(
+    quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.storage.contention.MAX_LOCK_WAIT_S", 0.3)
     ink = await quiet_shop.product()
     placed = await quiet_shop.order((ink, 1))
     replies = quiet_shop.app.replies
