@@ -11,6 +11,11 @@ from codegen.openapi.schemas import WELL_KNOWN, Schemas
 from contract import Caller, Contract, Key, Method, rules
 
 Json = dict[str, Any]
+_FILES: Json = {
+    "application/x-ndjson": {"schema": {"type": "string", "description": "A resource as JSON in each line."}},
+    "text/csv": {"schema": {"type": "string", "description": "With a header."}},
+}
+"""What an export is, in the format that its request names."""
 _MEANINGS = {200: "Done.", 201: "Created.", 202: "Accepted; the work goes on.", 204: "Done; there is nothing to say."}
 
 
@@ -130,7 +135,7 @@ class Operations:
         if method.success == 204:
             return said
         if message.full_name == "google.api.HttpBody":
-            content = standards.reply(method)
+            content = _FILES if method.server_streaming else standards.reply(method)
         elif method.server_streaming:
             content = {"text/event-stream": self._events(message)}
         else:

@@ -13,6 +13,7 @@ from services.order import tables
 from services.order.bootstrap import bootstrap
 from services.order.customers.handlers import CustomerHandlers
 from services.order.customers.repository import CustomerRepository
+from services.order.exports.handlers import ExportHandlers
 from services.order.feed.cursor import Cursors
 from services.order.feed.feed import Feed
 from services.order.feed.stream import HEARTBEAT_INTERVAL_S, OrderStreams
@@ -54,7 +55,7 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     checkout = Checkout(Catalogue(products), orders, clock)
     feed = Feed(database)
     streams = OrderStreams(feed, Cursors(app.vault.derive("watch cursors")), clock, heartbeat_interval)
-    customers = Customers(app.clients)
+    customers, exports = Customers(app.clients), ExportHandlers(orders)
     app.add_service("weft.order.v1.CustomerService", CustomerHandlers(CustomerRepository(database), orders))
     app.add_service("weft.order.v1.ProductService", ProductHandlers(database, products, pages, clock))
     app.add_service(
@@ -62,6 +63,7 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
         OrderHandlers(database, orders, checkout, customers, streams, pages),
         FulfilmentHandlers(database, orders, clock),
         ReturnHandlers(database, orders, clock),
+        exports,
         TimelineHandlers(TimelineRepository(database), pages),
     )
     app.add_service(
@@ -83,6 +85,7 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     app.schedule(2, sandbox.change_later, "charge-backs of the sandbox")
     app.schedule(60, Expiry(orders, clock).run, "expire orders")
     app.on_stop(feed.stop)
+    app.on_stop(exports.stop)
 
 
 def _live(app: App) -> Provider | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from weft.order.v1 import order_pb2
 from weft.order.v1 import order_service_pb2 as pb
+from weft.order.v1.export_pb2 import ExportOrdersRequest
 from weft.order.v1.money_pb2 import Money
 
 from chassis import times
@@ -84,7 +85,7 @@ class OrderHandlers:
         return messages.to_message(row)
 
     async def ListOrders(self, request: pb.ListOrdersRequest, call: Call) -> pb.ListOrdersResponse:
-        filters = _filters(request, call)
+        filters = filters_of(request, call)
         page = self._pages.read(request, query={"list": "orders", "owner": owner_of(call.caller), **filters})
         if page.after:
             filters["after"] = page.after
@@ -109,7 +110,7 @@ class OrderHandlers:
             yield message
 
 
-def _filters(request: pb.ListOrdersRequest, call: Call) -> dict[str, Any]:
+def filters_of(request: pb.ListOrdersRequest | ExportOrdersRequest, call: Call) -> dict[str, Any]:
     """The filters of `OrderRepository.list` that a request sets."""
     filters: dict[str, Any] = {}
     if states := sorted({_STATES[state] for state in request.states if state}):

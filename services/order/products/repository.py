@@ -29,10 +29,10 @@ _LOCK = Query(
     "lock product",
 )
 _WORDS = (
-    "to_tsquery('simple', NULLIF(regexp_replace(btrim(regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')), "
-    "' ', ':*&', 'g'), '') || ':*')"
+    "(SELECT to_tsquery('simple', string_agg(word, ':*&') || ':*') FROM (SELECT word FROM regexp_split_to_table("
+    "btrim(regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')), ' ') AS word WHERE word <> '' LIMIT 8) w)"
 )
-"""SQL: every word of the text `words`, or a word that begins with it; null, which nothing matches, where it has no words."""
+"""SQL: each of the first eight words of the text `words`, or a word that begins with it; null, which nothing matches, for none."""
 _FILTERS = {
     "after": "product_id < %(after)s",
     "current": "archived_at IS NULL",

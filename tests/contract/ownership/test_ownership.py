@@ -324,7 +324,7 @@ async def test_lists_and_streams_hold_what_is_the_callers(harness: Harness, pack
     async with WORLDS[package](harness) as world:
         for method in ownership.filtered(package):
             if method.full_name not in COUNTED:
-                await (ownership.check_stream if method.server_streaming else ownership.check_list)(world, method)
+                await (ownership.check_stream if ownership.is_endless(method) else ownership.check_list)(world, method)
 
 
 async def test_an_inbox_counts_and_marks_what_is_the_callers(harness: Harness) -> None:

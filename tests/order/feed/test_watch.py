@@ -2,7 +2,8 @@
 
 import asyncio
 import base64
-from contextlib import asynccontextmanager
+import random
+from contextlib import asynccontextmanager, suppress
 
 import grpc
 import psycopg
@@ -17,7 +18,7 @@ from services.order.__main__ import build
 from services.order.feed import feed
 from services.order.feed.cursor import Cursors, Position
 from tests.harness import Harness, assert_refusal, refusal
-from tests.order.orders.test_contention import all_of
+from tests.order.fulfilment.test_shipping import deliver, ship
 from tests.order.shop import Shop
 from tests.order.users import Users
 
@@ -124,31 +125,45 @@ async def test_nothing_is_lost_when_transactions_commit_out_of_order(quiet_shop:
     assert [m[0] for m in seen(found)[1:]] == [order.order_id for order in later]
 
 
-async def test_a_watcher_receives_every_change_across_resumptions(harness: Harness, users: Users) -> None:
-    prefix = harness.service_database("order")
+async def test_a_watcher_that_is_cut_a_hundred_times_misses_nothing(harness: Harness, users: Users) -> None:
+    """Of orders, payments and fulfilment. Cut at any moment: before the first message, between two, in the middle of one."""
+    prefix, chance = harness.service_database("order"), random.Random(12)
     async with (
         harness.running("order", prefix=prefix) as first,
         harness.running("order", prefix=prefix, work=False) as second,
     ):
         here, there = Shop(first, harness.issuer), Shop(second, harness.issuer)
+        there.user = here.user
         ink = await here.product(stock=1000)
-        async with watching(there, token=here.user) as (_, cursor):
+        async with watching(there) as (_, cursor):
             pass
-        found: dict[str, list[int]] = {}
 
-        async def follow(cursor: str) -> None:
-            while sum(len(versions) for versions in found.values()) < 180:
-                async with watching(there, cursor, here.user) as (stream, _):
-                    for message in await changes(stream, 15):
-                        found.setdefault(message.order.order_id, []).append(int(message.order.etag))
-                        cursor = message.cursor
+        async def buy() -> str:
+            order_id: str = (await here.order((ink, 1))).order_id
+            await here.reaches(order_id, CONFIRMED, order_pb2.PAYMENT_STATE_CAPTURED)
+            await ship(here, order_id)
+            await deliver(here, order_id)
+            return order_id
 
-        async with asyncio.timeout(30):
-            (placed, failed), _ = await asyncio.gather(
-                all_of([here.order((ink, 1)) for _ in range(60)]), follow(cursor)
-            )
-        assert failed == []
-        assert found == {order.order_id: [1, 2, 3] for order in placed}
+        buying = asyncio.gather(*(buy() for _ in range(20)))
+        found: list[tuple[str, int]] = []
+        cuts = 0
+        async with asyncio.timeout(60):
+            while cuts < 100 or len(found) < 100:
+                stream = there.watch(cursor)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(chance.choice((0, 0.01, 0.05, 0.5)) if len(found) < 100 else 0):
+                        for _ in range(chance.randint(0, 4)):
+                            message = await stream.read()
+                            assert message.WhichOneof("event") != "error", message
+                            cursor = message.cursor
+                            if message.WhichOneof("event") == "order":
+                                found.append((message.order.order_id, int(message.order.etag)))
+                stream.cancel()
+                cuts += 1
+            placed = await buying
+        assert sorted(found) == sorted((order_id, version) for order_id in placed for version in range(1, 6))
+        assert all(found.index((order, 1)) < found.index((order, 5)) for order in placed)
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "AAAA", base64.urlsafe_b64encode(b"x" * 24).decode(), "ü" * 10])

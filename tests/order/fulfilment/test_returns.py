@@ -11,6 +11,7 @@ from weft.order.v1 import payment_service_pb2 as payments
 
 from chassis import ids
 from chassis.clock import FixedClock
+from chassis.storage.database import Query
 from services.order.customers.repository import CustomerRepository
 from tests.harness import Harness, assert_refused, refusal
 from tests.order.fulfilment.test_shipping import deliver, lines, ship, timeline
@@ -172,6 +173,8 @@ async def test_what_cannot_come_back_is_refused_by_name(till: Till) -> None:
     await deliver(shop, order)
     assert (await shop.get(order)).fulfilment_state == F.FULFILMENT_STATE_PARTIALLY_RETURNED
     assert await shop.stock(ink) == 98
+    for call in (approve, refuse, receive):
+        await assert_refused(call(shop, (nobodys := ids.new("ord")), first), "ORDER_NOT_FOUND", order_id=nobodys)
     theirs = request(shop, order, token=shop.issuer.user(ids.new("usr")))
     await assert_refused(theirs, "ORDER_NOT_FOUND", order_id=order)
     await assert_refused(request(shop, order, token=shop.operator), "ORDER_NOT_FOUND", order_id=order)
@@ -207,6 +210,11 @@ async def test_a_return_never_refunds_more_than_is_left_of_the_payment(till: Til
     await till.run()
     assert (await shop.payment(payment_id)).refunded_minor == 1400
     assert await shop.stock(ink) == 9
+
+    full = await delivered(till, (ink, 1))
+    await shop.database.run(Query("UPDATE payments SET refund_count = 100"))
+    await assert_refused(receive(shop, full, await approved(till, full)), "TOO_MANY_REFUNDS", limit="100")
+    assert await shop.stock(ink) == 8
 
     late = await shop.order((ink, 1), capture=payment_pb2.CAPTURE_MODE_AT_SHIPMENT)
     await till.run()

@@ -265,6 +265,7 @@ async def test_products_are_found_by_the_words_of_their_titles_and_by_filters(qu
         ("query", "paper"): ["Blueprint_paper"],
         ("query", "ÖL"): ["Ink: RED & Öl (100%)"],
         ("query", "lue"): [],
+        ("query", "b b b b b b b b nothing"): ["Blue ink, 30ml", "Blueprint_paper"],
         ("query", "' | !& <-> :* \\ %"): [],
         ("query", "ink' | 'blue"): ["Blue ink, 30ml"],
         ("active", False): ["Ink: RED & Öl (100%)"],
@@ -293,6 +294,7 @@ async def test_images_are_https_addresses_and_few(quiet_shop: Shop) -> None:
         "https://",
         "javascript:alert(1)",
         "https://a/ b",
+        'https://a/"><script>',
     ):
         found = await refused(update(quiet_shop, product_id=made.product_id, image_urls=[bad]))
         assert found.violations.keys() == {"product.image_urls[0]"}, bad

@@ -19,6 +19,7 @@ from weft.notification.v1 import template_service_pb2 as notification_template_s
 from weft.notification.v1 import webhook_delivery_pb2 as notification_webhook_delivery_pb2
 from weft.notification.v1 import webhook_endpoint_pb2 as notification_webhook_endpoint_pb2
 from weft.notification.v1 import webhook_service_pb2 as notification_webhook_service_pb2
+from weft.order.v1 import export_pb2 as order_export_pb2
 from weft.order.v1 import fulfilment_pb2 as order_fulfilment_pb2
 from weft.order.v1 import order_event_pb2 as order_order_event_pb2
 from weft.order.v1 import order_pb2 as order_order_pb2
@@ -90,6 +91,7 @@ ORDER_SERVICE_QUOTE_ORDER = Method('/weft.order.v1.OrderService/QuoteOrder', 'or
 ORDER_SERVICE_CREATE_ORDER = Method('/weft.order.v1.OrderService/CreateOrder', 'order', order_order_service_pb2.CreateOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/CUSTOMER_NOT_FOUND', 'weft.order.v1/CUSTOMER_REQUIRED', 'weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/PRODUCT_INACTIVE', 'weft.order.v1/CURRENCY_MIXED', 'weft.order.v1/OUT_OF_STOCK', 'weft.order.v1/EXTERNAL_REFERENCE_TAKEN'))
 ORDER_SERVICE_GET_ORDER = Method('/weft.order.v1.OrderService/GetOrder', 'order', order_order_service_pb2.GetOrderRequest, order_order_pb2.Order, 5.0, repeatable=True, errors=('weft.order.v1/ORDER_NOT_FOUND',))
 ORDER_SERVICE_LIST_ORDERS = Method('/weft.order.v1.OrderService/ListOrders', 'order', order_order_service_pb2.ListOrdersRequest, order_order_service_pb2.ListOrdersResponse, 5.0, repeatable=True)
+ORDER_SERVICE_EXPORT_ORDERS = Method('/weft.order.v1.OrderService/ExportOrders', 'order', order_export_pb2.ExportOrdersRequest, api_httpbody_pb2.HttpBody, 300.0, repeatable=True, streaming=True)
 ORDER_SERVICE_CANCEL_ORDER = Method('/weft.order.v1.OrderService/CancelOrder', 'order', order_order_service_pb2.CancelOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_CANCELLABLE', 'weft.order.v1/ORDER_ALREADY_SHIPPED'))
 ORDER_SERVICE_SHIP_ORDER = Method('/weft.order.v1.OrderService/ShipOrder', 'order', order_fulfilment_pb2.ShipOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_SHIPPABLE', 'weft.order.v1/ORDER_ALREADY_SHIPPED', 'weft.order.v1/ORDER_LINE_NOT_FOUND', 'weft.order.v1/SHIPMENT_EXCEEDS_ORDER', 'weft.order.v1/TOO_MANY_SHIPMENTS'))
 ORDER_SERVICE_DELIVER_ORDER = Method('/weft.order.v1.OrderService/DeliverOrder', 'order', order_fulfilment_pb2.DeliverOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_SHIPPED', 'weft.order.v1/ORDER_ALREADY_DELIVERED', 'weft.order.v1/ORDER_LINE_NOT_FOUND', 'weft.order.v1/SHIPMENT_NOT_FOUND', 'weft.order.v1/DELIVERY_EXCEEDS_SHIPMENT'))
@@ -222,6 +224,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'orders.create_order': ORDER_SERVICE_CREATE_ORDER,
     'orders.get_order': ORDER_SERVICE_GET_ORDER,
     'orders.list_orders': ORDER_SERVICE_LIST_ORDERS,
+    'orders.export_orders': ORDER_SERVICE_EXPORT_ORDERS,
     'orders.cancel_order': ORDER_SERVICE_CANCEL_ORDER,
     'orders.ship_order': ORDER_SERVICE_SHIP_ORDER,
     'orders.deliver_order': ORDER_SERVICE_DELIVER_ORDER,

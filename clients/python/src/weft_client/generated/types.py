@@ -76,6 +76,10 @@ CaptureModeName = Literal["AT_ONCE", "AT_SHIPMENT"]
 """When the money of a payment is collected."""
 
 
+ExportFormatName = Literal["NDJSON", "CSV"]
+"""Format of an export."""
+
+
 FulfilmentStateName = Literal["UNFULFILLED", "PARTIALLY_SHIPPED", "SHIPPED", "DELIVERED", "PARTIALLY_RETURNED", "RETURNED"]
 """State of the fulfilment of an order."""
 
@@ -646,6 +650,7 @@ __all__ = [
     'ClientSettingsDict',
     'ConsentDecisionName',
     'ContentDict',
+    'ExportFormatName',
     'FulfilmentLineInputDict',
     'FulfilmentStateName',
     'GrantTypeName',

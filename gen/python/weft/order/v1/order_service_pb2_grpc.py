@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from weft.order.v1 import export_pb2 as weft_dot_order_dot_v1_dot_export__pb2
 from weft.order.v1 import fulfilment_pb2 as weft_dot_order_dot_v1_dot_fulfilment__pb2
 from weft.order.v1 import order_event_pb2 as weft_dot_order_dot_v1_dot_order__event__pb2
 from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
@@ -58,6 +60,11 @@ class OrderServiceStub:
                 '/weft.order.v1.OrderService/ListOrders',
                 request_serializer=weft_dot_order_dot_v1_dot_order__service__pb2.ListOrdersRequest.SerializeToString,
                 response_deserializer=weft_dot_order_dot_v1_dot_order__service__pb2.ListOrdersResponse.FromString,
+                _registered_method=True)
+        self.ExportOrders = channel.unary_stream(
+                '/weft.order.v1.OrderService/ExportOrders',
+                request_serializer=weft_dot_order_dot_v1_dot_export__pb2.ExportOrdersRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.CancelOrder = channel.unary_unary(
                 '/weft.order.v1.OrderService/CancelOrder',
@@ -137,6 +144,17 @@ class OrderServiceServicer:
 
     def ListOrders(self, request, context):
         """Lists orders, newest first: users see their own, a partner its customers', an operator all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportOrders(self, request, context):
+        """Exports orders as NDJSON or CSV, newest first, as many as there are.
+
+        The last line says that the export is whole, with the number of its orders: `{"end": {"orders": 2}}`, or `#end,2` in CSV;
+        or why it is not, `{"error": …}` or `#error,…`, because an HTTP status cannot follow a body. An export without either was
+        cut on the way. Go on with `after_order_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -232,6 +250,11 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.ListOrders,
                     request_deserializer=weft_dot_order_dot_v1_dot_order__service__pb2.ListOrdersRequest.FromString,
                     response_serializer=weft_dot_order_dot_v1_dot_order__service__pb2.ListOrdersResponse.SerializeToString,
+            ),
+            'ExportOrders': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportOrders,
+                    request_deserializer=weft_dot_order_dot_v1_dot_export__pb2.ExportOrdersRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'CancelOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelOrder,
@@ -388,6 +411,33 @@ class OrderService:
             '/weft.order.v1.OrderService/ListOrders',
             weft_dot_order_dot_v1_dot_order__service__pb2.ListOrdersRequest.SerializeToString,
             weft_dot_order_dot_v1_dot_order__service__pb2.ListOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/weft.order.v1.OrderService/ExportOrders',
+            weft_dot_order_dot_v1_dot_export__pb2.ExportOrdersRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,7 +4,9 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
+from weft.order.v1 import export_pb2 as _export_pb2
 from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import order_event_pb2 as _order_event_pb2
 from weft.order.v1 import order_pb2 as _order_pb2
@@ -33,6 +35,13 @@ class OrderServiceStub:
     """Returns one order."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ListOrdersRequest, _order_service_pb2.ListOrdersResponse]
     """Lists orders, newest first: users see their own, a partner its customers', an operator all."""
+    ExportOrders: _aio.UnaryStreamMultiCallable[_export_pb2.ExportOrdersRequest, _httpbody_pb2.HttpBody]
+    """Exports orders as NDJSON or CSV, newest first, as many as there are.
+
+    The last line says that the export is whole, with the number of its orders: `{"end": {"orders": 2}}`, or `#end,2` in CSV;
+    or why it is not, `{"error": …}` or `#error,…`, because an HTTP status cannot follow a body. An export without either was
+    cut on the way. Go on with `after_order_id`.
+    """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.CancelOrderRequest, _order_pb2.Order]
     """Cancels an order: releases its stock, and voids or refunds its payment."""
     ShipOrder: _aio.UnaryUnaryMultiCallable[_fulfilment_pb2.ShipOrderRequest, _order_pb2.Order]
@@ -98,6 +107,19 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_order_service_pb2.ListOrdersRequest, _abc.Awaitable[_order_service_pb2.ListOrdersResponse]],
     ) -> _abc.Awaitable[_order_service_pb2.ListOrdersResponse]:
         """Lists orders, newest first: users see their own, a partner its customers', an operator all."""
+
+    @_abc_1.abstractmethod
+    def ExportOrders(
+        self,
+        request: _export_pb2.ExportOrdersRequest,
+        context: _aio.ServicerContext[_export_pb2.ExportOrdersRequest, _abc.AsyncIterator[_httpbody_pb2.HttpBody]],
+    ) -> _abc.AsyncIterator[_httpbody_pb2.HttpBody]:
+        """Exports orders as NDJSON or CSV, newest first, as many as there are.
+
+        The last line says that the export is whole, with the number of its orders: `{"end": {"orders": 2}}`, or `#end,2` in CSV;
+        or why it is not, `{"error": …}` or `#error,…`, because an HTTP status cannot follow a body. An export without either was
+        cut on the way. Go on with `after_order_id`.
+        """
 
     @_abc_1.abstractmethod
     def CancelOrder(

@@ -103,7 +103,9 @@ class ListProductsRequest(_message.Message):
     mode: _mode_pb2.Mode.ValueType
     """Products of this mode; LIVE by default."""
     query: _builtins.str
-    """Only products whose title has every word of this text, or words that begin with them; whatever their case."""
+    """Only products whose title has every one of the first eight words of this text, or words that begin with them; whatever their
+    case.
+    """
     active: _builtins.bool
     """Only products that can be ordered, or only those that cannot."""
     partner_id: _builtins.str

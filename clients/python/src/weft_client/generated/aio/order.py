@@ -10,6 +10,7 @@ from google.api import httpbody_pb2 as api_httpbody_pb2
 from google.protobuf import field_mask_pb2 as protobuf_field_mask_pb2
 from google.protobuf import timestamp_pb2 as protobuf_timestamp_pb2
 from weft.api.v1 import mode_pb2 as api_mode_pb2
+from weft.order.v1 import export_pb2 as order_export_pb2
 from weft.order.v1 import fulfilment_pb2 as order_fulfilment_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
 from weft.order.v1 import order_event_pb2 as order_order_event_pb2
@@ -34,6 +35,7 @@ class AsyncOrders:
         self._create_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_CREATE_ORDER, auth)
         self._get_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_GET_ORDER, auth)
         self._list_orders = parts.AsyncUnary(connection, methods.ORDER_SERVICE_LIST_ORDERS, auth)
+        self._export_orders = parts.AsyncStreaming(connection, methods.ORDER_SERVICE_EXPORT_ORDERS, auth)
         self._cancel_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_CANCEL_ORDER, auth)
         self._ship_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_SHIP_ORDER, auth)
         self._deliver_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_DELIVER_ORDER, auth)
@@ -173,6 +175,51 @@ class AsyncOrders:
             payment_states=arguments.enums('PAYMENT_STATE_', payment_states),
         )
         return parts.AsyncPages(self._list_orders, request, 'orders', timeout)
+
+    def export_orders(
+        self,
+        *,
+        format: types.ExportFormatName | order_export_pb2.ExportFormat.ValueType | None = None,
+        after_order_id: str | None = None,
+        states: Sequence[types.OrderStateName | order_order_pb2.OrderState.ValueType] | None = None,
+        customer_id: str | None = None,
+        external_reference: str | None = None,
+        create_time_from: datetime | protobuf_timestamp_pb2.Timestamp | None = None,
+        create_time_to: datetime | protobuf_timestamp_pb2.Timestamp | None = None,
+        fulfilment_states: Sequence[types.FulfilmentStateName | order_fulfilment_pb2.FulfilmentState.ValueType] | None = None,
+        payment_states: Sequence[types.PaymentStateName | order_order_pb2.PaymentState.ValueType] | None = None,
+        timeout: float | None = None,
+    ) -> parts.AsyncStream[api_httpbody_pb2.HttpBody]:
+        """Exports orders as NDJSON or CSV, newest first, as many as there are.
+
+        The last line says that the export is whole, with the number of its orders: `{"end": {"orders": 2}}`, or `#end,2` in CSV;
+        or why it is not, `{"error": …}` or `#error,…`, because an HTTP status cannot follow a body. An export without either was
+        cut on the way. Go on with `after_order_id`.
+
+        Args:
+            format: Defaults to NDJSON.
+            after_order_id: Only orders that come after this one: to go on where an export has ended.
+            states: Only orders in one of these states.
+            customer_id: Only this customer's orders.
+            external_reference: Only the order with this external reference.
+            create_time_from: Only orders placed at or after this time.
+            create_time_to: Only orders placed before this time.
+            fulfilment_states: Only orders whose fulfilment is in one of these states.
+            payment_states: Only orders whose payment is in one of these states.
+            timeout: Seconds that the whole call may take; 300 where absent.
+        """
+        request = order_export_pb2.ExportOrdersRequest(
+            format=arguments.enum('EXPORT_FORMAT_', format),
+            after_order_id=arguments.plain(after_order_id),
+            states=arguments.enums('ORDER_STATE_', states),
+            customer_id=arguments.plain(customer_id),
+            external_reference=arguments.plain(external_reference),
+            create_time_from=arguments.plain(create_time_from),
+            create_time_to=arguments.plain(create_time_to),
+            fulfilment_states=arguments.enums('FULFILMENT_STATE_', fulfilment_states),
+            payment_states=arguments.enums('PAYMENT_STATE_', payment_states),
+        )
+        return self._export_orders(request, timeout)
 
     async def cancel_order(
         self,
@@ -759,7 +806,7 @@ class AsyncProducts:
             page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
             page_token: Page token from a previous response.
             mode: Products of this mode; LIVE by default.
-            query: Only products whose title has every word of this text, or words that begin with them; whatever their case.
+            query: Only products whose title has every one of the first eight words of this text, or words that begin with them; whatever their case.
             active: Only products that can be ordered, or only those that cannot.
             partner_id: Only products of this partner.
             currency: Only products whose price is in this currency, as in ISO 4217.
