@@ -26,8 +26,10 @@ from services.notification.event_log.repository import EventLog
 from services.notification.events.handlers import EventHandlers
 from services.notification.events.repository import EventRepository
 from services.notification.events.worker import EventWorker
+from services.notification.inbox.feed import InboxFeed
 from services.notification.inbox.handlers import InboxHandlers
 from services.notification.inbox.repository import InboxRepository
+from services.notification.inbox.streams import InboxStreams
 from services.notification.notifications.repository import NotificationRepository
 from services.notification.observers import OBSERVERS, Observers
 from services.notification.persons.handlers import PersonHandlers
@@ -78,6 +80,9 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     inbox, contents = InboxRepository(app.database), Contents(app.vault)
     stored_templates = TemplateRepository(app.database)
     writing = Writing(contents, stored_templates)
+    feed = InboxFeed(app.database, inbox)
+    streams = InboxStreams(feed, app.vault.derive("inbox cursors"))
+    app.on_stop(feed.stop)
     webhooks = WebhookRepository(app.database)
     lanes = webhook_wiring.serve(app, webhooks, notifications, names)
     events = EventRepository(app.database, app.clock, observers, event_jobs, webhooks, lanes)
@@ -89,7 +94,10 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     app.add_service(
         "weft.notification.v1.PersonalDataService", PersonHandlers(PersonRepository(app.database), app.clock)
     )
-    app.add_service("weft.notification.v1.InboxService", InboxHandlers(inbox, templates, writing, app.pages, app.clock))
+    app.add_service(
+        "weft.notification.v1.InboxService",
+        InboxHandlers(inbox, templates, writing, feed, streams, app.pages, app.clock),
+    )
     app.add_worker(Worker(event_jobs, EventWorker(notifications, observers, app.tracer)))
     recipients = Recipients(app.clients)
     preferences, suppressions = PreferenceRepository(app.database), SuppressionRepository(app.database, app.vault)

@@ -27,7 +27,10 @@ _CHANGE = Query(
     name="start deliveries",
 )
 # any owner: of the dispatched notification
-_SHOW = Query("UPDATE notifications SET in_inbox = true WHERE notification_id = %(id)s", name="show in inbox")
+_SHOW = Query(
+    "UPDATE notifications SET in_inbox = true, shown_xid = pg_current_xact_id() WHERE notification_id = %(id)s",
+    name="show in inbox",
+)
 
 
 class DispatchRepository:

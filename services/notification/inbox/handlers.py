@@ -1,5 +1,7 @@
 """InboxService: the notifications of the signed-in user."""
 
+from collections.abc import AsyncIterator
+
 from google.protobuf import empty_pb2
 from jinja2 import TemplateError
 from weft.notification.v1 import inbox_pb2
@@ -9,7 +11,9 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.telemetry import logs
+from services.notification.inbox.feed import InboxFeed
 from services.notification.inbox.repository import InboxItem, InboxRepository
+from services.notification.inbox.streams import InboxStreams
 from services.notification.templates.language import TemplateWrong
 from services.notification.templates.rendering import InboxText, Templates
 from services.notification.writing import Stored, Writing
@@ -21,9 +25,18 @@ class InboxHandlers:
     """weft.notification.v1.InboxService. Items are stored as data and rendered when they are listed."""
 
     def __init__(
-        self, inbox: InboxRepository, templates: Templates, writing: Writing, pages: Pages, clock: Clock
+        self,
+        inbox: InboxRepository,
+        templates: Templates,
+        writing: Writing,
+        feed: InboxFeed,
+        streams: InboxStreams,
+        pages: Pages,
+        clock: Clock,
     ) -> None:
         self._writing = writing
+        self._feed = feed
+        self._streams = streams
         self._inbox = inbox
         self._templates = templates
         self._pages = pages
@@ -48,7 +61,18 @@ class InboxHandlers:
     async def MarkRead(self, request: pb.MarkReadRequest, call: Call) -> empty_pb2.Empty:
         """Ignores what is not the caller's."""
         await self._inbox.mark_read(call.caller.user_id, request.notification_ids, self._clock.now())
+        self._feed.changed(call.caller.user_id)
         return empty_pb2.Empty()
+
+    async def WatchInbox(self, request: pb.WatchInboxRequest, call: Call) -> AsyncIterator[pb.WatchInboxResponse]:
+        """In the language of `accept-language`."""
+        locale = self._templates.negotiate_locale(call.header("accept-language"))
+
+        async def render(item: InboxItem) -> inbox_pb2.InboxItem:
+            return to_message(item, await self._render(item, locale))
+
+        async for message in self._streams.open(request.cursor, call, render):
+            yield message
 
     async def _render(self, item: InboxItem, locale: str) -> InboxText:
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, func, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, func, literal, select, update
 
 from chassis.storage.database import Database, Query
 from services.notification.notifications.tables import notifications
@@ -24,6 +24,7 @@ _PAGE = (
         notifications.c.content_sealed,
         notifications.c.template_id,
         notifications.c.template_version,
+        literal(0).label("shown_xid"),
     )
     .where(_OWNED, notifications.c.notification_id < bindparam("after"))
     .order_by(notifications.c.notification_id.desc())
@@ -37,6 +38,15 @@ _MARK_READ = Query(
     .where(_OWNED, _UNREAD, notifications.c.notification_id == any_(bindparam("ids", type_=ARRAY(Text))))
     .values(read_time=bindparam("now")),
     name="mark read",
+)
+
+# any owner: the user's own, in LIVE as `of_user` says
+_SHOWN = Query(
+    "SELECT notification_id, type, subject_id, data, create_time, read_time, content_sealed, template_id, template_version, "
+    "shown_xid::text::bigint FROM notifications WHERE user_id = %(user_id)s AND mode = 'LIVE' AND in_inbox "
+    "AND (shown_xid, notification_id) > (%(xid)s::text::xid8, %(notification_id)s) "
+    "AND shown_xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY notifications.shown_xid, notification_id LIMIT %(limit)s",
+    name="list newly shown",
 )
 
 _AFTER_ALL = "ntf_~"
@@ -56,6 +66,8 @@ class InboxItem:
     content_sealed: bytes | None
     template_id: str
     template_version: int
+    shown_xid: int
+    """The transaction that has put it into the inbox; 0 in lists."""
 
 
 class InboxRepository:
@@ -69,6 +81,11 @@ class InboxRepository:
         query = _LIST_UNREAD if unread_only else _LIST
         rows = await self._database.all(query, user_id=user_id, limit=limit, after=after or _AFTER_ALL)
         return [InboxItem(*row) for row in rows]
+
+    async def shown(self, user_id: str, xid: int, notification_id: str, limit: int) -> Sequence[InboxItem]:
+        """What was put into the inbox after a position, in the order of commits, up to what is sure to be complete."""
+        values = {"xid": str(xid), "notification_id": notification_id, "limit": limit}
+        return [InboxItem(*row) for row in await self._database.all(_SHOWN, user_id=user_id, **values)]
 
     async def count_unread(self, user_id: str) -> int:
         return int((await self._database.one(_COUNT_UNREAD, user_id=user_id)).unread)

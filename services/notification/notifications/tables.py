@@ -16,10 +16,22 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
 
 from chassis.security.sealed import sealed
 from chassis.storage import retention
 from services.notification.metadata import metadata
+
+
+class Xid8(UserDefinedType[int]):
+    """`xid8`: the number of a transaction, never used twice."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """As PostgreSQL calls it."""
+        return "xid8"
+
 
 notifications = Table(
     "notifications",
@@ -34,6 +46,8 @@ notifications = Table(
     Column("data", JSONB, nullable=False),
     Column("in_inbox", Boolean, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
+    # The transaction that has put it into the inbox; none where a release before has.
+    Column("shown_xid", Xid8, server_default=text("pg_current_xact_id()")),
     Column("read_time", DateTime(timezone=True)),
     # The partner and the mode of the event; the partner is empty where there is none.
     Column("partner_id", Text, nullable=False, server_default=""),
@@ -54,6 +68,8 @@ notifications = Table(
     Column("accept_time", DateTime(timezone=True)),
     # An observer that runs twice notifies once.
     UniqueConstraint("event_id", "observer", name="notifications_once"),
+    Index("notifications_shown", "shown_xid", postgresql_where=text("in_inbox")),
+    Index("notifications_shown_to", "user_id", "shown_xid", "notification_id", postgresql_where=text("in_inbox")),
     Index("notifications_of_user", "user_id", "notification_id"),
     Index("notifications_inbox", "user_id", "notification_id", postgresql_where=text("in_inbox")),
     Index(

@@ -181,10 +181,12 @@ class CurrencyMixed(failures.FailedPrecondition):
 
 
 class CursorInvalid(failures.InvalidArgument):
-    """The cursor does not belong to this stream."""
+    """The cursor is not one of the stream of this inbox.
+
+    The cursor does not belong to this stream.
+    """
 
     reason = 'CURSOR_INVALID'
-    domain = 'weft.order.v1'
 
 
 class CustomerNotFound(failures.NotFound):
@@ -1494,6 +1496,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'CREDENTIALS_INVALID'): CredentialsInvalid,
     ('weft.user.v1', 'CROSS_SITE_REQUEST'): CrossSiteRequest,
     ('weft.order.v1', 'CURRENCY_MIXED'): CurrencyMixed,
+    ('weft.notification.v1', 'CURSOR_INVALID'): CursorInvalid,
     ('weft.order.v1', 'CURSOR_INVALID'): CursorInvalid,
     ('weft.order.v1', 'CUSTOMER_NOT_FOUND'): CustomerNotFound,
     ('weft.order.v1', 'CUSTOMER_REQUIRED'): CustomerRequired,

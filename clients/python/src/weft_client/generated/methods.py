@@ -58,6 +58,7 @@ EVENT_SERVICE_LIST_EVENTS = Method('/weft.notification.v1.EventService/ListEvent
 INBOX_SERVICE_LIST_INBOX = Method('/weft.notification.v1.InboxService/ListInbox', 'notification', notification_inbox_service_pb2.ListInboxRequest, notification_inbox_service_pb2.ListInboxResponse, 5.0, repeatable=True)
 INBOX_SERVICE_COUNT_UNREAD = Method('/weft.notification.v1.InboxService/CountUnread', 'notification', notification_inbox_service_pb2.CountUnreadRequest, notification_inbox_service_pb2.CountUnreadResponse, 5.0, repeatable=True)
 INBOX_SERVICE_MARK_READ = Method('/weft.notification.v1.InboxService/MarkRead', 'notification', notification_inbox_service_pb2.MarkReadRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True)
+INBOX_SERVICE_WATCH_INBOX = Method('/weft.notification.v1.InboxService/WatchInbox', 'notification', notification_inbox_service_pb2.WatchInboxRequest, notification_inbox_service_pb2.WatchInboxResponse, 300.0, repeatable=True, streaming=True, errors=('weft.notification.v1/CURSOR_INVALID',))
 NOTIFICATION_SERVICE_SEND_NOTIFICATION = Method('/weft.notification.v1.NotificationService/SendNotification', 'notification', notification_notification_service_pb2.SendNotificationRequest, notification_notification_service_pb2.SendNotificationResponse, 10.0, keyed=True, errors=('weft.notification.v1/RECIPIENT_NOT_FOUND', 'weft.notification.v1/TEMPLATE_NOT_FOUND', 'weft.notification.v1/TEMPLATE_NOT_PUBLISHED', 'weft.notification.v1/CATEGORY_NOT_ALLOWED'))
 NOTIFICATION_SERVICE_GET_NOTIFICATION = Method('/weft.notification.v1.NotificationService/GetNotification', 'notification', notification_notification_service_pb2.GetNotificationRequest, notification_notification_pb2.Notification, 10.0, repeatable=True, errors=('weft.notification.v1/NOTIFICATION_NOT_FOUND',))
 NOTIFICATION_SERVICE_LIST_NOTIFICATIONS = Method('/weft.notification.v1.NotificationService/ListNotifications', 'notification', notification_notification_service_pb2.ListNotificationsRequest, notification_notification_service_pb2.ListNotificationsResponse, 10.0, repeatable=True)
@@ -191,6 +192,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'inbox.list_inbox': INBOX_SERVICE_LIST_INBOX,
     'inbox.count_unread': INBOX_SERVICE_COUNT_UNREAD,
     'inbox.mark_read': INBOX_SERVICE_MARK_READ,
+    'inbox.watch_inbox': INBOX_SERVICE_WATCH_INBOX,
     'notifications.send_notification': NOTIFICATION_SERVICE_SEND_NOTIFICATION,
     'notifications.get_notification': NOTIFICATION_SERVICE_GET_NOTIFICATION,
     'notifications.list_notifications': NOTIFICATION_SERVICE_LIST_NOTIFICATIONS,

@@ -26,11 +26,12 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.notification.v1 import inbox_pb2 as weft_dot_notification_dot_v1_dot_inbox__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/inbox_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x18weft/api/v1/policy.proto\x1a weft/notification/v1/inbox.proto\"\x82\x01\n\x10ListInboxRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12\x1f\n\x0bunread_only\x18\x03 \x01(\x08R\nunreadOnly\"r\n\x11ListInboxResponse\x12\x35\n\x05items\x18\x01 \x03(\x0b\x32\x1f.weft.notification.v1.InboxItemR\x05items\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x14\n\x12\x43ountUnreadRequest\"+\n\x13\x43ountUnreadResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x03R\x05\x63ount\"t\n\x0fMarkReadRequest\x12\x61\n\x10notification_ids\x18\x01 \x03(\tB6\xe2\x41\x01\x02\xbaH/\x92\x01,\x08\x01\x10\xe8\x07\"%r#2!^ntf_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x0fnotificationIds2\x9b\x03\n\x0cInboxService\x12v\n\tListInbox\x12&.weft.notification.v1.ListInboxRequest\x1a\'.weft.notification.v1.ListInboxResponse\"\x18\x90\x02\x01\x8a\xe7\x18\x00\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/inbox\x12\x88\x01\n\x0b\x43ountUnread\x12(.weft.notification.v1.CountUnreadRequest\x1a).weft.notification.v1.CountUnreadResponse\"$\x90\x02\x01\x8a\xe7\x18\x00\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/inbox:countUnread\x12t\n\x08MarkRead\x12%.weft.notification.v1.MarkReadRequest\x1a\x16.google.protobuf.Empty\")\x90\x02\x02\x8a\xe7\x18\x05 \x02@\xcc\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/inbox:markRead:\x01*\x1a\x12\x8a\xe7\x18\x0e\n\x01\x02\x10\x0b\x1a\x01* \x01*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/inbox_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x17google/rpc/status.proto\x1a\x18weft/api/v1/policy.proto\x1a weft/notification/v1/inbox.proto\"\x82\x01\n\x10ListInboxRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12\x1f\n\x0bunread_only\x18\x03 \x01(\x08R\nunreadOnly\"r\n\x11ListInboxResponse\x12\x35\n\x05items\x18\x01 \x03(\x0b\x32\x1f.weft.notification.v1.InboxItemR\x05items\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x14\n\x12\x43ountUnreadRequest\"+\n\x13\x43ountUnreadResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x03R\x05\x63ount\"t\n\x0fMarkReadRequest\x12\x61\n\x10notification_ids\x18\x01 \x03(\tB6\xe2\x41\x01\x02\xbaH/\x92\x01,\x08\x01\x10\xe8\x07\"%r#2!^ntf_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x0fnotificationIds\"5\n\x11WatchInboxRequest\x12 \n\x06\x63ursor\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x06\x63ursor\"\xae\x01\n\x12WatchInboxResponse\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\x12!\n\x0cunread_count\x18\x02 \x01(\x03R\x0bunreadCount\x12\x33\n\x04item\x18\x03 \x01(\x0b\x32\x1f.weft.notification.v1.InboxItemR\x04item\x12(\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusR\x05\x65rror2\xb4\x04\n\x0cInboxService\x12v\n\tListInbox\x12&.weft.notification.v1.ListInboxRequest\x1a\'.weft.notification.v1.ListInboxResponse\"\x18\x90\x02\x01\x8a\xe7\x18\x00\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/inbox\x12\x88\x01\n\x0b\x43ountUnread\x12(.weft.notification.v1.CountUnreadRequest\x1a).weft.notification.v1.CountUnreadResponse\"$\x90\x02\x01\x8a\xe7\x18\x00\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/inbox:countUnread\x12t\n\x08MarkRead\x12%.weft.notification.v1.MarkReadRequest\x1a\x16.google.protobuf.Empty\")\x90\x02\x02\x8a\xe7\x18\x05 \x02@\xcc\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/inbox:markRead:\x01*\x12\x96\x01\n\nWatchInbox\x12\'.weft.notification.v1.WatchInboxRequest\x1a(.weft.notification.v1.WatchInboxResponse\"3\x90\x02\x01\x8a\xe7\x18\x15*\x03\x08\xac\x02J\x0e\x43URSOR_INVALID\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/inbox:watch0\x01\x1a\x12\x8a\xe7\x18\x0e\n\x01\x02\x10\x0b\x1a\x01* \x01*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +44,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTINBOXREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_MARKREADREQUEST'].fields_by_name['notification_ids']._loaded_options = None
   _globals['_MARKREADREQUEST'].fields_by_name['notification_ids']._serialized_options = b'\342A\001\002\272H/\222\001,\010\001\020\350\007\"%r#2!^ntf_[0-7][0-9a-hjkmnp-tv-z]{25}$'
+  _globals['_WATCHINBOXREQUEST'].fields_by_name['cursor']._loaded_options = None
+  _globals['_WATCHINBOXREQUEST'].fields_by_name['cursor']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_INBOXSERVICE']._loaded_options = None
   _globals['_INBOXSERVICE']._serialized_options = b'\212\347\030\016\n\001\002\020\013\032\001* \001*\002\010\005'
   _globals['_INBOXSERVICE'].methods_by_name['ListInbox']._loaded_options = None
@@ -51,16 +54,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INBOXSERVICE'].methods_by_name['CountUnread']._serialized_options = b'\220\002\001\212\347\030\000\202\323\344\223\002\027\022\025/v1/inbox:countUnread'
   _globals['_INBOXSERVICE'].methods_by_name['MarkRead']._loaded_options = None
   _globals['_INBOXSERVICE'].methods_by_name['MarkRead']._serialized_options = b'\220\002\002\212\347\030\005 \002@\314\001\202\323\344\223\002\027\"\022/v1/inbox:markRead:\001*'
-  _globals['_LISTINBOXREQUEST']._serialized_start=248
-  _globals['_LISTINBOXREQUEST']._serialized_end=378
-  _globals['_LISTINBOXRESPONSE']._serialized_start=380
-  _globals['_LISTINBOXRESPONSE']._serialized_end=494
-  _globals['_COUNTUNREADREQUEST']._serialized_start=496
-  _globals['_COUNTUNREADREQUEST']._serialized_end=516
-  _globals['_COUNTUNREADRESPONSE']._serialized_start=518
-  _globals['_COUNTUNREADRESPONSE']._serialized_end=561
-  _globals['_MARKREADREQUEST']._serialized_start=563
-  _globals['_MARKREADREQUEST']._serialized_end=679
-  _globals['_INBOXSERVICE']._serialized_start=682
-  _globals['_INBOXSERVICE']._serialized_end=1093
+  _globals['_INBOXSERVICE'].methods_by_name['WatchInbox']._loaded_options = None
+  _globals['_INBOXSERVICE'].methods_by_name['WatchInbox']._serialized_options = b'\220\002\001\212\347\030\025*\003\010\254\002J\016CURSOR_INVALID\202\323\344\223\002\021\022\017/v1/inbox:watch'
+  _globals['_LISTINBOXREQUEST']._serialized_start=273
+  _globals['_LISTINBOXREQUEST']._serialized_end=403
+  _globals['_LISTINBOXRESPONSE']._serialized_start=405
+  _globals['_LISTINBOXRESPONSE']._serialized_end=519
+  _globals['_COUNTUNREADREQUEST']._serialized_start=521
+  _globals['_COUNTUNREADREQUEST']._serialized_end=541
+  _globals['_COUNTUNREADRESPONSE']._serialized_start=543
+  _globals['_COUNTUNREADRESPONSE']._serialized_end=586
+  _globals['_MARKREADREQUEST']._serialized_start=588
+  _globals['_MARKREADREQUEST']._serialized_end=704
+  _globals['_WATCHINBOXREQUEST']._serialized_start=706
+  _globals['_WATCHINBOXREQUEST']._serialized_end=759
+  _globals['_WATCHINBOXRESPONSE']._serialized_start=762
+  _globals['_WATCHINBOXRESPONSE']._serialized_end=936
+  _globals['_INBOXSERVICE']._serialized_start=939
+  _globals['_INBOXSERVICE']._serialized_end=1503
 # @@protoc_insertion_point(module_scope)

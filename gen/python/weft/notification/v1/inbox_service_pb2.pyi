@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.rpc import status_pb2 as _status_pb2
 from weft.notification.v1 import inbox_pb2 as _inbox_pb2
 import builtins as _builtins
 import sys
@@ -139,3 +140,63 @@ class MarkReadRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MarkReadRequest: _TypeAlias = MarkReadRequest  # noqa: Y015
+
+@_typing.final
+class WatchInboxRequest(_message.Message):
+    """Request for WatchInbox."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """The cursor of the last message received. If empty, the stream starts now."""
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchInboxRequest: _TypeAlias = WatchInboxRequest  # noqa: Y015
+
+@_typing.final
+class WatchInboxResponse(_message.Message):
+    """Something new, a sign of life, or the end of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    UNREAD_COUNT_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """The cursor to resume from."""
+    unread_count: _builtins.int
+    """How many items are unread."""
+    @_builtins.property
+    def item(self) -> _inbox_pb2.InboxItem:
+        """What newly stands in the inbox; absent where only the count is told."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why the stream ends, in its last message. `UNAVAILABLE` means: resume from the last cursor."""
+
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+        unread_count: _builtins.int = ...,
+        item: _inbox_pb2.InboxItem | None = ...,
+        error: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "error", b"error", "item", b"item", "unread_count", b"unread_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchInboxResponse: _TypeAlias = WatchInboxResponse  # noqa: Y015

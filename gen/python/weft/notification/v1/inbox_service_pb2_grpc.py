@@ -51,6 +51,11 @@ class InboxServiceStub:
                 request_serializer=weft_dot_notification_dot_v1_dot_inbox__service__pb2.MarkReadRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.WatchInbox = channel.unary_stream(
+                '/weft.notification.v1.InboxService/WatchInbox',
+                request_serializer=weft_dot_notification_dot_v1_dot_inbox__service__pb2.WatchInboxRequest.SerializeToString,
+                response_deserializer=weft_dot_notification_dot_v1_dot_inbox__service__pb2.WatchInboxResponse.FromString,
+                _registered_method=True)
 
 
 class InboxServiceServicer:
@@ -80,6 +85,16 @@ class InboxServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchInbox(self, request, context):
+        """Streams what newly stands in the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
+
+        The first message, and one at least every 15 seconds, has the count alone. Every message except the last has the cursor to
+        resume from; the last one has the error that ended the stream. The same item may be sent twice after a resume.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InboxServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +112,11 @@ def add_InboxServiceServicer_to_server(servicer, server):
                     servicer.MarkRead,
                     request_deserializer=weft_dot_notification_dot_v1_dot_inbox__service__pb2.MarkReadRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'WatchInbox': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchInbox,
+                    request_deserializer=weft_dot_notification_dot_v1_dot_inbox__service__pb2.WatchInboxRequest.FromString,
+                    response_serializer=weft_dot_notification_dot_v1_dot_inbox__service__pb2.WatchInboxResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +201,33 @@ class InboxService:
             '/weft.notification.v1.InboxService/MarkRead',
             weft_dot_notification_dot_v1_dot_inbox__service__pb2.MarkReadRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchInbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/weft.notification.v1.InboxService/WatchInbox',
+            weft_dot_notification_dot_v1_dot_inbox__service__pb2.WatchInboxRequest.SerializeToString,
+            weft_dot_notification_dot_v1_dot_inbox__service__pb2.WatchInboxResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -103,6 +103,7 @@ class AsyncInbox:
         self._list_inbox = parts.AsyncUnary(connection, methods.INBOX_SERVICE_LIST_INBOX, auth)
         self._count_unread = parts.AsyncUnary(connection, methods.INBOX_SERVICE_COUNT_UNREAD, auth)
         self._mark_read = parts.AsyncUnary(connection, methods.INBOX_SERVICE_MARK_READ, auth)
+        self._watch_inbox = parts.AsyncStreaming(connection, methods.INBOX_SERVICE_WATCH_INBOX, auth)
 
     def list_inbox(
         self,
@@ -159,6 +160,29 @@ class AsyncInbox:
             notification_ids=notification_ids,
         )
         await self._mark_read(request, timeout)
+
+    def watch_inbox(
+        self,
+        *,
+        cursor: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.AsyncStream[notification_inbox_service_pb2.WatchInboxResponse]:
+        """Streams what newly stands in the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
+
+        The first message, and one at least every 15 seconds, has the count alone. Every message except the last has the cursor to
+        resume from; the last one has the error that ended the stream. The same item may be sent twice after a resume.
+
+        Args:
+            cursor: The cursor of the last message received. If empty, the stream starts now.
+            timeout: Seconds that the whole call may take; 300 where absent.
+
+        Raises:
+            CursorInvalid: The cursor is not one of the stream of this inbox.
+        """
+        request = notification_inbox_service_pb2.WatchInboxRequest(
+            cursor=arguments.plain(cursor),
+        )
+        return self._watch_inbox(request, timeout)
 
 
 class AsyncNotifications:

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from weft.notification.v1 import inbox_pb2 as weft_dot_notification_dot_v1_dot_inbox__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/inbox_service.proto\x12\x14weft.notification.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a weft/notification/v1/inbox.proto\"o\n\x10ListInboxRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1f\n\x0bunread_only\x18\x03 \x01(\x08R\nunreadOnly\"r\n\x11ListInboxResponse\x12\x35\n\x05items\x18\x01 \x03(\x0b\x32\x1f.weft.notification.v1.InboxItemR\x05items\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x14\n\x12\x43ountUnreadRequest\"+\n\x13\x43ountUnreadResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x03R\x05\x63ount\"<\n\x0fMarkReadRequest\x12)\n\x10notification_ids\x18\x01 \x03(\tR\x0fnotificationIds2\xaa\x02\n\x0cInboxService\x12\x61\n\tListInbox\x12&.weft.notification.v1.ListInboxRequest\x1a\'.weft.notification.v1.ListInboxResponse\"\x03\x90\x02\x01\x12g\n\x0b\x43ountUnread\x12(.weft.notification.v1.CountUnreadRequest\x1a).weft.notification.v1.CountUnreadResponse\"\x03\x90\x02\x01\x12N\n\x08MarkRead\x12%.weft.notification.v1.MarkReadRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/inbox_service.proto\x12\x14weft.notification.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x17google/rpc/status.proto\x1a weft/notification/v1/inbox.proto\"o\n\x10ListInboxRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1f\n\x0bunread_only\x18\x03 \x01(\x08R\nunreadOnly\"r\n\x11ListInboxResponse\x12\x35\n\x05items\x18\x01 \x03(\x0b\x32\x1f.weft.notification.v1.InboxItemR\x05items\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x14\n\x12\x43ountUnreadRequest\"+\n\x13\x43ountUnreadResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x03R\x05\x63ount\"<\n\x0fMarkReadRequest\x12)\n\x10notification_ids\x18\x01 \x03(\tR\x0fnotificationIds\"+\n\x11WatchInboxRequest\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"\xae\x01\n\x12WatchInboxResponse\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\x12!\n\x0cunread_count\x18\x02 \x01(\x03R\x0bunreadCount\x12\x33\n\x04item\x18\x03 \x01(\x0b\x32\x1f.weft.notification.v1.InboxItemR\x04item\x12(\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusR\x05\x65rror2\x92\x03\n\x0cInboxService\x12\x61\n\tListInbox\x12&.weft.notification.v1.ListInboxRequest\x1a\'.weft.notification.v1.ListInboxResponse\"\x03\x90\x02\x01\x12g\n\x0b\x43ountUnread\x12(.weft.notification.v1.CountUnreadRequest\x1a).weft.notification.v1.CountUnreadResponse\"\x03\x90\x02\x01\x12N\n\x08MarkRead\x12%.weft.notification.v1.MarkReadRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12\x66\n\nWatchInbox\x12\'.weft.notification.v1.WatchInboxRequest\x1a(.weft.notification.v1.WatchInboxResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,16 +40,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INBOXSERVICE'].methods_by_name['CountUnread']._serialized_options = b'\220\002\001'
   _globals['_INBOXSERVICE'].methods_by_name['MarkRead']._loaded_options = None
   _globals['_INBOXSERVICE'].methods_by_name['MarkRead']._serialized_options = b'\220\002\002'
-  _globals['_LISTINBOXREQUEST']._serialized_start=129
-  _globals['_LISTINBOXREQUEST']._serialized_end=240
-  _globals['_LISTINBOXRESPONSE']._serialized_start=242
-  _globals['_LISTINBOXRESPONSE']._serialized_end=356
-  _globals['_COUNTUNREADREQUEST']._serialized_start=358
-  _globals['_COUNTUNREADREQUEST']._serialized_end=378
-  _globals['_COUNTUNREADRESPONSE']._serialized_start=380
-  _globals['_COUNTUNREADRESPONSE']._serialized_end=423
-  _globals['_MARKREADREQUEST']._serialized_start=425
-  _globals['_MARKREADREQUEST']._serialized_end=485
-  _globals['_INBOXSERVICE']._serialized_start=488
-  _globals['_INBOXSERVICE']._serialized_end=786
+  _globals['_INBOXSERVICE'].methods_by_name['WatchInbox']._loaded_options = None
+  _globals['_INBOXSERVICE'].methods_by_name['WatchInbox']._serialized_options = b'\220\002\001'
+  _globals['_LISTINBOXREQUEST']._serialized_start=154
+  _globals['_LISTINBOXREQUEST']._serialized_end=265
+  _globals['_LISTINBOXRESPONSE']._serialized_start=267
+  _globals['_LISTINBOXRESPONSE']._serialized_end=381
+  _globals['_COUNTUNREADREQUEST']._serialized_start=383
+  _globals['_COUNTUNREADREQUEST']._serialized_end=403
+  _globals['_COUNTUNREADRESPONSE']._serialized_start=405
+  _globals['_COUNTUNREADRESPONSE']._serialized_end=448
+  _globals['_MARKREADREQUEST']._serialized_start=450
+  _globals['_MARKREADREQUEST']._serialized_end=510
+  _globals['_WATCHINBOXREQUEST']._serialized_start=512
+  _globals['_WATCHINBOXREQUEST']._serialized_end=555
+  _globals['_WATCHINBOXRESPONSE']._serialized_start=558
+  _globals['_WATCHINBOXRESPONSE']._serialized_end=732
+  _globals['_INBOXSERVICE']._serialized_start=735
+  _globals['_INBOXSERVICE']._serialized_end=1137
 # @@protoc_insertion_point(module_scope)
