@@ -41,7 +41,10 @@ DEAD_RETENTION = timedelta(days=90)
 
 
 def table(name: str, metadata: MetaData) -> Table:
-    """The table of a queue. `key`, where given, is unique: a job with the same key is put once."""
+    """The table of a queue. `key`, where given, is unique: a job with the same key is put once.
+
+    What is done loses its payload: it is kept for its key, its times and its number of attempts.
+    """
     return Table(
         name,
         metadata,
@@ -249,7 +252,7 @@ class Queue:
         await self._database.run(self._sql.release, ids=[job.id for job in jobs], leases=[job.lease for job in jobs])
 
     async def replay(self, ids: Sequence[int]) -> int:
-        """Make dead or done jobs ready again; returns how many."""
+        """Make dead jobs ready again; returns how many."""
         count = await self._database.run(self._sql.replay, ids=list(ids), now=self._clock.now())
         self.notify()
         return count

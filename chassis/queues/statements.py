@@ -22,7 +22,7 @@ _IS_SUSPECT = "(leased_until < {now} OR (leased_until IS NULL AND overruns > 0))
 
 _FINISH = """
 UPDATE {name} j SET
-  state = r.state, error = r.error, excused = j.excused + r.excused, leased_until = NULL,
+  state = r.state, error = r.error, payload = CASE WHEN r.state = 'done' THEN '' ELSE j.payload END, excused = j.excused + r.excused, leased_until = NULL,
   due = CASE WHEN r.state = 'ready' THEN {now} + make_interval(secs => r.wait) ELSE j.due END,
   finished_at = CASE WHEN r.state = 'ready' THEN NULL ELSE {now} END
 FROM unnest(
@@ -39,7 +39,7 @@ WHERE j.id = r.id AND j.attempts = r.lease AND j.state = 'ready' AND j.leased_un
 
 _REPLAY = """
 UPDATE {name} SET state = 'ready', excused = attempts, overruns = 0, due = {now}, leased_until = NULL, finished_at = NULL
-WHERE id = ANY(%(ids)s) AND state <> 'ready'
+WHERE id = ANY(%(ids)s) AND state = 'dead'
 """
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chassis import process
 from chassis.app import RETRY_FOREVER, App
+from chassis.queues.dead_letters import DeadLetters
 from chassis.queues.worker import Worker
 from chassis.security.signed_token import SignedToken
 from services.user import tables
@@ -144,7 +145,9 @@ async def build(app: App) -> None:
     apps = Authorizations(database, rows, partners, users, session_rows, open_sessions, issuer, audit, clock, of_people)
     about = metadata(issuer.name, sorted({method.scope for method in app.contract.methods if method.scope}))
     persons, erasures = PersonRepository(database, vault), app.queue("erasure_jobs", **RETRY_FOREVER)
-    app.add_worker(Worker(erasures, ErasureWorker(database, persons, app.clients), batch=1))
+    # Not of erasures: one that is dead is still to be done.
+    dead_letters = DeadLetters(database, [app.outbox.queue.table])
+    app.add_worker(Worker(erasures, ErasureWorker(database, persons, app.clients, dead_letters), batch=1))
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
 
     app.tokens.use(ring.published)

@@ -15,7 +15,10 @@ from services.notification.ownership import OF_PARTNER
 
 _COLUMNS = "event_id, partner_id, mode, type, subject_id, sequence, user_id, data, occur_time"
 _INSERT = Query(
-    f"INSERT INTO partner_events ({_COLUMNS}, create_time) SELECT {_COLUMNS}, %(now)s FROM unnest("  # noqa: S608 - our columns
+    f"INSERT INTO partner_events ({_COLUMNS}, create_time) SELECT event_id, partner_id, mode, type, subject_id, sequence, "  # noqa: S608 - our columns
+    # An event that comes late does not bring back whose order it was.
+    "CASE WHEN subject_id <> user_id AND EXISTS (SELECT FROM erased_persons e WHERE e.user_id = r.user_id) THEN '' "
+    "ELSE user_id END, data, occur_time, %(now)s FROM unnest("
     "%(event_ids)s::text[], %(partner_ids)s::text[], %(modes)s::text[], %(types)s::text[], %(subject_ids)s::text[], "
     "%(sequences)s::bigint[], %(user_ids)s::text[], %(data)s::text[], %(occur_times)s::timestamptz[]"
     f") AS r({_COLUMNS}) ON CONFLICT (event_id) DO NOTHING",

@@ -40,6 +40,7 @@ partner_events = Table(
     Index("partner_events_log", "partner_id", "mode", "xid", "seq"),
     Index("partner_events_of_type", "partner_id", "mode", "type", "xid", "seq"),
     Index("partner_events_of_subject", "partner_id", "mode", "subject_id", "xid", "seq"),
+    Index("partner_events_of_user", "user_id", postgresql_where=text("user_id <> subject_id")),
     Index("partner_events_expiry", "create_time"),
     info={
         "owner": ("partner_id",),
@@ -47,4 +48,4 @@ partner_events = Table(
         **retention.delete(retention.Expiry("create_time", timedelta(days=31))),
     },
 )
-"""What partners are told of. `user_id` is the id alone, which leads nowhere after an erasure."""
+"""What partners are told of. `user_id` is the id alone; an erasure takes it from events about anything else than the user."""

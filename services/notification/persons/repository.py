@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from chassis.queues.dead_letters import DeadLetters
 from chassis.storage.database import Database, Query, Row
 from services.notification.metadata import metadata
 
@@ -27,6 +28,12 @@ _DELETE = Query(
     "WHERE user_id = %(user_id)s ORDER BY notification_id LIMIT %(limit)s))",
     name="delete notifications of person",
 )
+# Partners keep their log, and which of their customers was erased; but an order's events lead to its customer.
+# any owner: of a person who is erased
+_LOG = Query(
+    "UPDATE partner_events SET user_id = '' WHERE user_id = %(user_id)s AND user_id <> subject_id",
+    name="erase person of partner events",
+)
 
 
 class PersonRepository:
@@ -34,6 +41,7 @@ class PersonRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._dead_letters = DeadLetters(database, metadata.sorted_tables)
         self._others = [
             # any owner: of a person who is erased; names of our own tables
             Query(f"DELETE FROM {table.name} WHERE user_id = %(user_id)s", name=f"erase {table.name}")  # noqa: S608
@@ -53,4 +61,6 @@ class PersonRepository:
         await self._database.run(_MARK, user_id=user_id, now=now)
         for statement in self._others:
             await self._database.run(statement, user_id=user_id)
+        await self._database.run(_LOG, user_id=user_id)
+        await self._dead_letters.delete(user_id)
         return await self._database.run(_DELETE, user_id=user_id, limit=MAX_ROWS) < MAX_ROWS

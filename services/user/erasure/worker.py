@@ -8,6 +8,7 @@ from weft_client.errors import WeftError
 from weft_internal import InternalWeft
 
 from chassis import ids
+from chassis.queues.dead_letters import DeadLetters
 from chassis.queues.queue import Job, Queue
 from chassis.storage.database import Database, Transaction
 from services.user.erasure.repository import PersonRepository
@@ -37,10 +38,13 @@ async def put(tx: Transaction, jobs: Queue, user_id: str, now: datetime) -> None
 class ErasureWorker:
     """The handler of `erasure_jobs`. A service that is away is asked again; nothing is given up."""
 
-    def __init__(self, database: Database, persons: PersonRepository, clients: InternalWeft) -> None:
+    def __init__(
+        self, database: Database, persons: PersonRepository, clients: InternalWeft, dead_letters: DeadLetters
+    ) -> None:
         self._database = database
         self._persons = persons
         self._clients = clients
+        self._dead_letters = dead_letters
         self._parts: Mapping[str, Part] = {"user": self._user, "order": self._order, "notification": self._notification}
 
     async def __call__(self, jobs: Sequence[Job]) -> None:
@@ -59,6 +63,7 @@ class ErasureWorker:
     async def _user(self, user_id: str, _: str) -> bool:
         async with self._database.transaction() as tx:
             await self._persons.delete_owned(tx, user_id)
+        await self._dead_letters.delete(user_id)
         return True
 
     async def _order(self, user_id: str, pseudonym: str) -> bool:

@@ -177,8 +177,8 @@ async def test_a_job_that_comes_again_after_its_mail_was_sent_sends_nothing(serv
     service.users.add(ANN)
     await service.publish(events.confirmed(ANN))
     await service.wait_until_idle()
-    (queue,) = [queue for queue in service.app._queues if queue.name == "email_jobs"]
-    assert await queue.replay([row.id for row in await service.rows("SELECT id FROM email_jobs")]) == 1
+    # Its lease had ended before it was finished.
+    await service.rows("UPDATE email_jobs SET state = 'ready', finished_at = NULL RETURNING id")
     await service.wait_until_idle()
     assert len(service.receiver.mails) == 1
     assert await service.states() == [("SENT", "")]

@@ -148,6 +148,55 @@ async def _arrived(mesh: Mesh, person: Person, order_id: str) -> bool:
     return order_id in await mesh.inbox(person.user_id)
 
 
+async def test_nothing_leads_from_the_pseudonym_to_the_person(mesh: Mesh, clock: FixedClock) -> None:
+    ada = await mesh.world.person("ada")
+    order_id = await mesh.order_of(ada)
+    await until(lambda: _arrived(mesh, ada, order_id), "the notification to arrive")
+    publish: Any = event_service_pb2_grpc.EventServiceStub(mesh.notification.channel)
+
+    async def tell_partner(number: int) -> None:
+        event = sample_events.placed(ada.user_id, f"{order_id[:-1]}{number}")
+        event.partner_id = "prt_mark"
+        await publish.PublishEvents(event_service_pb2.PublishEventsRequest(events=[event]))
+
+    await tell_partner(1)
+    for running, queue in ((mesh.notification, "event_jobs"), (mesh.order, "outbox"), (mesh.world.running, "outbox")):
+        dead = f"INSERT INTO {queue} (kind, payload, state, due, created_at, finished_at) VALUES ('x', %(p)s, 'dead', now(), now(), now()) RETURNING id"
+        await mesh.rows(running, dead, p=sample_events.placed(ada.user_id, order_id).SerializeToString())
+    await mesh.rows(mesh.order, "INSERT INTO payment_refunds SELECT 'ref_1', payment_id, order_id, 1, 'SUCCEEDED', "
+                    "'Mrs Neighbourmark', '', '', %(u)s, now(), now() FROM orders RETURNING 1", u=ada.user_id)  # fmt: skip
+    await delete(mesh, ada)
+    await work(mesh.world.running)
+    (order,) = await mesh.rows(mesh.order, "SELECT customer_id, version FROM orders")
+    jobs = await mesh.world.rows("SELECT payload FROM erasure_jobs WHERE state = 'done'")
+    assert {bytes(job.payload) for job in jobs} == {b""}, "who had the pseudonym"
+
+    # A cancellation that had read the order before, and an event that was long on its way.
+    late = {"p": order.customer_id, "u": ada.user_id, "v": order.version + 1, "o": order_id}
+    await mesh.rows(mesh.order, "UPDATE orders SET reason = 'Neighbourmark', version = %(v)s, returns = "
+                    "'[{\"id\": \"rtn_1\", \"reason\": \"Neighbourmark\"}]' WHERE order_id = %(o)s RETURNING 1", **late)  # fmt: skip
+    await mesh.rows(mesh.order, "INSERT INTO order_changes (order_id, version, customer_id, partner_id, mode, state, payment_state, "
+                    "reason, cause, actor, changed_at, change) VALUES (%(o)s, %(v)s, %(p)s, '', 'LIVE', 'CANCELLED', 'VOIDED', "
+                    "'Neighbourmark', 'Neighbourmark', %(u)s, now(), 'order.cancelled') RETURNING 1", **late)  # fmt: skip
+    await tell_partner(2)
+    clock.advance(timedelta(minutes=21))
+    await work(mesh.world.running)
+    told = await mesh.rows(mesh.notification, "SELECT user_id FROM partner_events")
+    assert [row.user_id for row in told] == ["", ""]
+    waiting = " WHERE state <> 'ready'"
+    for running, names in (
+        (mesh.order, None),
+        (mesh.notification, None),
+        (mesh.world.running, {"outbox", "erasure_jobs"}),
+    ):
+        for table in running.app.metadata.sorted_tables:
+            if table.name in (names or {table.name}) and table.name != "erased_persons":
+                which = waiting if "queue" in table.info else ""
+                text = str(await mesh.rows(running, f"SELECT {table.name}::text FROM {table.name}{which}"))
+                for mark in (ada.user_id, ada.user_id.encode().hex(), "Neighbourmark"):
+                    assert mark not in text.replace(f"{ada.user_id}/", ""), (table.name, mark)
+
+
 async def test_what_comes_late_recreates_nothing(mesh: Mesh, clock: FixedClock) -> None:
     ada = await mesh.world.person("ada")
     await delete(mesh, ada)
@@ -304,8 +353,9 @@ async def test_only_the_user_service_may_ask(mesh: Mesh) -> None:
 
 
 def test_whatever_belongs_to_a_person_is_erased_with_them() -> None:
-    # Anonymised, deleted in parts, the mark itself, and what the release before wrote, which ends within a day.
-    of_their_own = {"users", "notifications", "erased_persons", "verification_codes"}
+    # Anonymised, deleted in parts, the mark itself, what the release before wrote, which ends within a day, and the log of
+    # partners, which loses the person.
+    of_their_own = {"users", "notifications", "erased_persons", "verification_codes", "partner_events"}
     for metadata in (user_tables.metadata, notification_tables.metadata):
         for table in metadata.sorted_tables:
             if "user_id" in table.columns and table.name not in of_their_own:
