@@ -1,7 +1,9 @@
 """BatchGetUsers answers from the cache, never with what was true before a change."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,6 +13,7 @@ from weft.user.v1.user_changes_pb2 import DeactivateUserRequest, UpdateUserReque
 from weft.user.v1.user_service_pb2 import BatchGetUsersRequest, CreateUserRequest
 
 from chassis.storage.database import Query
+from services.user.users import updates
 from services.user.users.cached import CachedUsers
 from services.user.users.repository import UserRepository
 from tests.harness import Harness
@@ -139,3 +142,21 @@ async def test_what_changed_while_the_cache_was_away_is_not_believed_when_it_is_
         assert await names() == ["Ada King"]
         running.cancel()
         await app.close()
+
+
+NOT_SHOWN = {"events", "password_hash", "token_generation", "revision"}
+"""Columns of users that `to_short_message` does not show."""
+
+
+def test_every_statement_that_changes_what_is_shown_counts_the_revision() -> None:
+    """The trigger announces what counts the revision: a statement that does not would leave an old user in the cache."""
+    found = 0
+    for path in Path("services/user").rglob("*.py"):
+        for statement in re.findall(r"update\(users\)(.*?)\n\)\n", path.read_text(), re.S):
+            found += 1
+            changed = set(re.findall(r"^\s+(\w+)=|values\((\w+)=|, (\w+)=", statement, re.M)) or {("_COLUMNS",)}
+            names = {name for group in changed for name in group if name} - {"name"}
+            assert names <= NOT_SHOWN or "revision" in names or names == {"_COLUMNS"}, (path, names)
+        assert "UPDATE users" not in path.read_text() or "migrations" in path.parts, path
+    assert found >= 9
+    assert "revision" in updates._COLUMNS

@@ -1,4 +1,4 @@
-"""Every read of users runs by an index, in its order: however many users there are, a page costs what is on it."""
+"""Every read of users, and each list of what is theirs, runs by an index, in its order: however many users there are, a page costs what is on it."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,10 @@ import pytest
 
 from chassis.storage import database
 from chassis.storage.database import Query
+from services.user.audit import repository as audit
+from services.user.members import repository as members
+from services.user.partners import repository as partners
+from services.user.sessions import open_sessions
 from services.user.users import listing, repository
 
 FILL = """
@@ -18,13 +22,25 @@ SELECT 'usr_' || lpad(n::text, 8, '0'), CASE WHEN n % 2 = 0 THEN 'prt_' || n % 2
        CASE WHEN n % 5000 = 0 THEN 'LOCKED' WHEN n % 50 = 0 THEN 'INACTIVE' ELSE 'ACTIVE' END,
        CASE WHEN n % 2 = 0 THEN 'ref ' || n END, '{customer}', 'free', now() + n * interval '1 second', now()
 FROM generate_series(1, {users}) n;
+INSERT INTO sessions (session_id, user_id, created_at, expires_at, last_used_at)
+SELECT 'ses_' || n, 'usr_' || lpad((1 + n % {users})::text, 8, '0'), now(), now() + interval '90 days', now()
+FROM generate_series(1, {users}) n;
+INSERT INTO members (partner_id, user_id, member_id, role, created_at)
+SELECT 'prt_' || n % 20, 'usr_' || lpad(n::text, 8, '0'), 'mbr_' || n, 'viewer', now() FROM generate_series(1, 20000) n;
+INSERT INTO clients (client_id, partner_id, display_name, scopes, created_at)
+SELECT 'cli_' || n, 'prt_' || n % 20, 'Shop', '{}', now() FROM generate_series(1, 20000) n;
+INSERT INTO audit_events (audit_event_id, actor, on_behalf_of, client_id, session_id, mode, subject, action, fields, request_id,
+                          address_sealed, created_at)
+SELECT 'aud_' || lpad(n::text, 8, '0'), 'usr_' || n % 1000, '', '', '', 'LIVE', 'usr_' || n % 2000, 'action.' || n % 50, '{}', '',
+       '', now() + n * interval '1 second' FROM generate_series(1, {users}) n;
 ANALYZE
 """
 VALUES = {
     "user_id": "usr_00010000", "user_ids": ["usr_00010000", "usr_00010002"], "email_lookup": b"x" * 32,
     "email_lookups": [b"x" * 32, b"y" * 32], "external_reference": "ref 10000", "partner_id": "prt_8", "mode": "LIVE",
     "after": "usr_00010000", "created_from": "2026-01-01", "created_to": "2036-01-01", "first_id": "usr_00000000",
-    "last_id": "usr_99999999", "limit": 51,
+    "last_id": "usr_99999999", "limit": 51, "now": "2026-11-01", "refreshed_after": "2026-10-01", "modes": ["LIVE"],
+    "actor": "usr_7", "subject": "usr_8", "action": "action.9", "start": "2026-01-01", "end": "2036-01-01",
 }  # fmt: skip
 PARTNER, TIME = frozenset({"partner_id", "mode"}), frozenset({"created_from", "created_to"})
 FILTERS = {
@@ -44,6 +60,11 @@ QUERIES: dict[str, Query] = {
     **{f"list in {'+'.join(states)} {of}": listing.query(more | {"after"}, states)
        for states in (("LOCKED",), ("ACTIVE", "INACTIVE"))
        for of, more in {"of anyone": frozenset[str](), "of a partner": PARTNER}.items()},
+    **{f"{what}, {page}": statement
+       for what, statements in {"sessions": open_sessions._LIST, "members": members._LIST, "clients": partners._LIST_CLIENTS}.items()
+       for page, statement in (("first page", statements[False]), ("next page", statements[True]))},
+    **{f"audit events by {'+'.join(names) or 'nothing'}": audit.list_query(frozenset(names))
+       for names in ((), ("start", "end", "after"), ("actor", "after"), ("subject",), ("action", "after"), ("actor", "action"))},
 }  # fmt: skip
 
 
