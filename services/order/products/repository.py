@@ -47,11 +47,16 @@ _FILTERS = {
 @cache
 def _list(filters: frozenset[str]) -> Query:
     """One statement for each set of filters in use, so that each has its own plan."""
-    where = " AND ".join(["mode = %(mode)s", *(_FILTERS[name] for name in sorted(filters))])
     columns = ", ".join(_COLUMNS)
+    where = " AND ".join(["mode = %(mode)s", *(_FILTERS[name] for name in sorted(filters - {"words"}))])
+    # Words are looked up in their index first, whatever else is asked for: a scan in the order of the ids would read the whole
+    # catalogue for a rare one.
+    source = "products"
+    if "words" in filters:
+        source = f"(SELECT {columns} FROM products WHERE {_FILTERS['words']} OFFSET 0) p"  # noqa: S608
     # any owner: the catalogue is public
     return Query(
-        f"SELECT {columns} FROM products WHERE {where} ORDER BY product_id DESC LIMIT %(limit)s",  # noqa: S608
+        f"SELECT {columns} FROM {source} WHERE {where} ORDER BY product_id DESC LIMIT %(limit)s",  # noqa: S608
         "list products",
     )
 

@@ -63,6 +63,7 @@ QUERIES: dict[str, Query] = {
     **{f"watch {k}": feed._READ[k] for k in KINDS},
     **{f"payment {k}": payments._get(k) for k in KINDS},
     **{f"products by {n}": products._list(frozenset({n, "current"})) for n in ("after", *PRODUCT_FILTERS)},
+    "products by words after": products._list(frozenset({"words", "after", "current"})),
     "products by all": products._list(frozenset({"after", "current", *PRODUCT_FILTERS})),
     "adjustments": products._LIST_ADJUSTMENTS,
     "books": reconciliations._BOOKS,
@@ -92,3 +93,5 @@ def test_it_uses_indexes(full: psycopg.Connection, name: str) -> None:
     for filter in PRODUCT_FILTERS:
         if name == f"products by {filter}":
             assert "products_by_" in plan, plan
+    if name in ("products by words", "products by words after", "products by all"):
+        assert "products_by_title" in plan, plan
