@@ -24,10 +24,7 @@ class PopulatedMesh:
         granted = edge.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=credentials).json()
         self._partner = f"Bearer {granted['access_token']}"
         self._operator = self._sign_in()
-        # One for all: a partner may have twenty.
-        hook = self._create("/v1/webhooks", {"url": "https://127.0.0.1:9/hook"}, self._partner)
-        self._endpoint: str = hook["endpointId"]
-        self.ids = self.fresh()
+        self.ids = self.fresh() | {"endpoint_id": self.endpoint()}
 
     def callers(self, operation: Operation) -> list[dict[str, str]]:
         """Authorization headers that the operation takes, one for each kind of caller that we are; one empty for none."""
@@ -65,7 +62,6 @@ class PopulatedMesh:
         partner = self._create("/v1/partners", named | {"plan": "PLAN_FREE"}, self._operator)
         client = self._create(f"/v1/partners/{partner['partnerId']}/clients", named, self._operator, expect=200)
         return {
-            "endpoint_id": self._endpoint,
             "product_id": product["productId"],
             "user_id": user["userId"],
             "customer_id": user["userId"],
@@ -74,6 +70,11 @@ class PopulatedMesh:
             "partner_id": partner["partnerId"],
             "client_id": client["clientId"],
         }
+
+    def endpoint(self) -> str:
+        """Makes an endpoint, of which a partner may have twenty; its id."""
+        made = self._create("/v1/webhooks", {"url": "https://127.0.0.1:9/hook"}, self._partner)
+        return str(made["endpointId"])
 
     def call(
         self, method: str, path: str, body: Any, headers: dict[str, str], expect: int | None = None

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction
 from services.notification.endpoints.domain import MAX_ENDPOINTS, Endpoint, Secrets, WebhookEndpointLimitReached
-from services.notification.endpoints.tables import webhook_endpoints, webhook_lanes
+from services.notification.endpoints.tables import SECRET, webhook_endpoints, webhook_lanes
 from services.notification.ownership import of_partner
 
 _e = webhook_endpoints.c
@@ -60,7 +60,6 @@ _DELETE = Query(
     name="delete endpoint",
 )
 _AFTER_ALL = "whk_~"
-_SECRET = "webhook.secret"  # noqa: S105 - the context of secrets, not one
 
 
 class EndpointRepository:
@@ -130,7 +129,7 @@ class EndpointRepository:
         }
 
     def _seal(self, secret: str) -> bytes:
-        return self._vault.seal(secret.encode(), _SECRET)
+        return self._vault.seal(secret.encode(), SECRET)
 
     def _open(self, sealed: bytes) -> str:
-        return self._vault.open(bytes(sealed), _SECRET).decode()
+        return self._vault.open(bytes(sealed), SECRET).decode()

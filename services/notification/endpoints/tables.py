@@ -15,8 +15,11 @@ from sqlalchemy import (
     Text,
 )
 
+from chassis.security.sealed import sealed
 from chassis.storage import retention
 from services.notification.metadata import metadata
+
+SECRET = "webhook.secret"  # noqa: S105 - the context of secrets, not one
 
 _TIME = DateTime(timezone=True)
 
@@ -34,8 +37,8 @@ webhook_endpoints = Table(
     # Why nothing is sent; empty while something is.
     Column("disable_reason", Text, nullable=False, server_default=""),
     # Sealed: requests are signed with them.
-    Column("secret", LargeBinary, nullable=False),
-    Column("previous_secret", LargeBinary),
+    Column("secret", LargeBinary, nullable=False, info=sealed(SECRET)),
+    Column("previous_secret", LargeBinary, info=sealed(SECRET)),
     Column("previous_expires_at", _TIME),
     Column("version", BigInteger, nullable=False),
     Column("created_at", _TIME, nullable=False),

@@ -169,6 +169,7 @@ def test_a_repeated_call_with_its_key_changes_nothing_and_gets_the_first_answer(
 ) -> None:
     path, _, verb = operation.path.partition(":")
     ids, headers = world.fresh(PAID.get(verb)), world.callers(operation)[0] | {"idempotency-key": str(uuid.uuid4())}
+    ids |= {"endpoint_id": world.endpoint()} if "{endpoint_id}" in path else {}
     shown = operation.definition.raw["requestBody"]["content"]["application/json"]["example"]
     unique = {name: f"{uuid.uuid4().hex}@example.com" for name in ("email", "externalReference") if name in shown}
     body = {name: value for name, value in (real(shown, ids) | unique).items() if name not in CONDITIONAL}
