@@ -104,7 +104,8 @@ class Upstream(grpc.GenericRpcHandler):
     def _stream(self, method: Method, request: Message, context: grpc.ServicerContext) -> Iterator[Message]:
         metadata = self._note(method, request, context)
         for number in range(3):
-            yield self._class(method.output)(cursor=f"c{number}")
+            message = self._class(method.output)
+            yield message(cursor=f"c{number}") if "cursor" in message.DESCRIPTOR.fields_by_name else message()
         if "x-test-hold" in metadata:
             wanted = context.time_remaining()  # as the chassis does, it ends before its caller's deadline
             most = float(metadata["x-test-hold"])

@@ -71,8 +71,8 @@ async def test_a_cut_connection_resumes(connect: Any, fakes: testing.Fakes) -> N
 
 
 async def test_a_terminal_error_that_stays_is_raised(connect: Any, fakes: testing.Fakes) -> None:
-    fakes.reply("orders.watch_orders", _change(1), _end(errors.CursorInvalid("Not a cursor.")))
-    with pytest.raises(errors.CursorInvalid) as raised:
+    fakes.reply("orders.watch_orders", _change(1), _end(errors.PaymentNotFound("No such payment.")))
+    with pytest.raises(errors.PaymentNotFound) as raised:
         await connect(fakes.address).items("orders.watch_orders", cursor="x")
     assert (raised.value.domain, raised.value.attempts) == ("weft.order.v1", 1)
 
