@@ -13,7 +13,11 @@ from deploy.local.supervisor.part import Part
 from deploy.local.supervisor.readiness import answers, post
 
 HTTPS_PORT = 8443
-"""Where the first edge speaks HTTPS when nothing else does."""
+"""Where the first edge speaks HTTPS when nothing else does, and nobody has chosen another port for its HTTP.
+
+Who has done so has more than one mesh: each would find this port free while the others are still starting.
+"""
+HTTP_PORT = 8080
 CORES_PER_REPLICA = 2
 """What one replica, Envoy and PostgreSQL keep busy between them: with no more, replicas gain nothing by working concurrently."""
 
@@ -24,7 +28,9 @@ def place(options: Options, ports: Ports, home: Home) -> list[Edge]:
         Edge(
             number=number,
             http_port=options.edge_port if number == 1 else ports.take(f"edge-{number} http"),
-            https_port=ports.take(f"edge-{number} https", wish=HTTPS_PORT if number == 1 else 0),
+            https_port=ports.take(
+                f"edge-{number} https", wish=HTTPS_PORT if number == 1 and options.edge_port == HTTP_PORT else 0
+            ),
             metrics_port=ports.take(f"edge-{number} metrics"),
             jwks_port=ports.take(f"edge-{number} jwks"),
             access_log=home.logs / f"access-{number}.log",
