@@ -1,5 +1,6 @@
 """Templates: refused when they are saved if they would fail, pinned when a message is accepted, rendered for its reader."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from weft.notification.v1.category_pb2 import CATEGORY_UPDATES, CHANNEL_EMAIL, C
 from weft.notification.v1.template_pb2 import Branding, Template, TemplateText
 
 from chassis import ids
+from chassis.storage.database import Query
 from services.notification.templates import language
 from services.notification.templates.language import Source, TemplateWrong
 from tests.harness import assert_refused, refused
@@ -161,3 +163,20 @@ async def test_a_part_that_is_wrong_is_named(service: Service) -> None:
     assert found.violations["texts[1].html"].endswith("line 1: a value in a tag stands in a quoted attribute")
     many = {"list": list(range(300))}
     assert list((await refused(Author(service).create(ENGLISH, data=many))).violations) == ["samples"]
+
+
+async def test_a_partner_has_at_most_200_templates_in_a_mode_also_when_two_are_created_at_once(
+    service: Service,
+) -> None:
+    author = Author(service)
+    await author.create(ENGLISH)
+    await service.app.database.run(
+        Query(
+            "INSERT INTO templates SELECT (jsonb_populate_record(t, jsonb_build_object('template_id', 'tpl_' || n))).* "
+            "FROM templates t, generate_series(1, 198) n"
+        )
+    )
+    outcomes = await asyncio.gather(author.create(ENGLISH), author.create(ENGLISH), return_exceptions=True)
+    assert sum(isinstance(outcome, Template) for outcome in outcomes) == 1
+    await assert_refused(author.create(ENGLISH), "TEMPLATE_LIMIT_REACHED", limit="200")
+    assert (await Author(service, mode="TEST").create(ENGLISH)).template_id

@@ -153,7 +153,9 @@ async def test_gone_disables_and_what_is_owed_meanwhile_can_be_recovered(
     assert [state(each) for each in await partner.settled(endpoint.endpoint_id, 2)] == ["FAILED", "FAILED"]
     test = webhook_service_pb2.SendTestEventRequest(endpoint_id=endpoint.endpoint_id)
     call = partner.webhooks.SendTestEvent(test, metadata=partner.metadata)
-    await assert_refused(call, "WEBHOOK_ENDPOINT_DISABLED", endpoint_id=endpoint.endpoint_id)
+    recovering = partner.recover(endpoint.endpoint_id, Timestamp(seconds=1))
+    for refused in (call, partner.replay(delivery), recovering):
+        await assert_refused(refused, "WEBHOOK_ENDPOINT_DISABLED", endpoint_id=endpoint.endpoint_id)
 
     async def told() -> bool:
         return len(sending.receiver.mails) == 1

@@ -214,6 +214,9 @@ async def test_a_return_never_refunds_more_than_is_left_of_the_payment(till: Til
     full = await delivered(till, (ink, 1))
     await shop.database.run(Query("UPDATE payments SET refund_count = 100"))
     await assert_refused(receive(shop, full, await approved(till, full)), "TOO_MANY_REFUNDS", limit="100")
+    goodwill = payments.RefundPaymentRequest(payment_id=(await shop.get(full)).payment_id, amount_minor=1)
+    call = shop.payments.RefundPayment(goodwill, metadata=metadata(shop.operator, ids.new("key")))
+    await assert_refused(call, "TOO_MANY_REFUNDS", limit="100")
     assert await shop.stock(ink) == 8
 
     late = await shop.order((ink, 1), capture=payment_pb2.CAPTURE_MODE_AT_SHIPMENT)

@@ -26,6 +26,7 @@ from weft.user.v1.partner_service_pb2 import (
 )
 from weft.user.v1.user_service_pb2 import GetUserRequest, ListUsersRequest
 
+from chassis.storage.database import Query
 from tests.harness import assert_refused, refused
 from tests.servers import until
 from tests.user.world import Metadata, Person, World
@@ -108,6 +109,24 @@ async def test_an_invited_person_joins_with_the_code_once(company: Company, worl
     assert [(one.user_id, one.role) for one in reply.members] == [(ann.user_id, MEMBER_ROLE_VIEWER)]
     stored = str(await world.rows("SELECT invitations::text, code_requests::text FROM invitations, code_requests"))
     assert ann.email.split("@")[0] not in stored and code not in stored
+
+
+async def test_a_partner_has_at_most_200_people_and_invitations(company: Company, world: World) -> None:
+    ann = await world.person("ann")
+    await company.invite(ann.email, "viewer")
+    code = await company.code()
+    more = (
+        "INSERT INTO code_requests SELECT (jsonb_populate_record(c, jsonb_build_object("
+        "'code_request_id', 'crq_' || n, 'requester', 'other ' || n))).* FROM code_requests c, generate_series(1, 200) n",
+        "INSERT INTO invitations SELECT 'crq_' || n, partner_id, role FROM invitations, generate_series(1, 200) n",
+    )
+    for statement in more:
+        await world.app.database.run(Query(statement))
+    await assert_refused(company.accept(ann, code), "MEMBER_LIMIT_REACHED", limit="200")
+    await assert_refused(company.invite("bob@example.com"), "MEMBER_LIMIT_REACHED", limit="200")
+    await world.app.database.run(Query("DELETE FROM code_requests WHERE code_request_id = 'crq_1'"))
+    assert (await company.accept(ann, code)).user_id == ann.user_id
+    await assert_refused(company.invite("bob@example.com"), "MEMBER_LIMIT_REACHED", limit="200")
 
 
 async def test_an_invitation_that_has_expired_is_made_again(company: Company, world: World) -> None:

@@ -132,6 +132,11 @@ async def test_codes_are_disabled_by_password_and_code(world: World) -> None:
     assert await world.rows(EMPTY) == []
     await world.sign_in(ada.person.email, PASSWORD)
     assert ("user.totp_disabled", ada.person.user_id) in [event[:2] for event in await world.emitted()]
+    bob = await protected(world, "bob")
+    request = DisableTotpRequest(password=PASSWORD, recovery_code=bob.recovery_codes[0])
+    await world.auth.DisableTotp(request, metadata=bob.person.metadata + world.at())
+    used = await world.rows("SELECT subject FROM audit_events WHERE action = 'recovery_code.used'")
+    assert used == [(bob.person.user_id,)]
 
 
 async def test_guesses_at_disabling_back_off_too(world: World) -> None:
