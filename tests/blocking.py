@@ -58,7 +58,7 @@ def module_harness(
     """As `harness`, for a module: pytest-grpc's fixtures live as long."""
     service, prefix = request.module.SERVICE, f"t{secrets.token_hex(4)}"
     with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {prefix}_{service} TEMPLATE {template(service)}")
+        connection.execute(f"CREATE DATABASE {prefix}_{service} TEMPLATE {template(service)} STRATEGY FILE_COPY")
         yield Harness(postgres_url, valkey_url, certificates, issuer, lambda _: prefix)
         connection.execute(f"DROP DATABASE {prefix}_{service} WITH (FORCE)")
 

@@ -26,7 +26,7 @@ pytest_plugins = ["tests.mesh", "tests.reasons", "tests.logged", "tests.schedule
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """A folder that the database's unprivileged user can enter, unlike pytest's own."""
-    path = Path(tempfile.mkdtemp(prefix="weft-test-"))
+    path = Path(tempfile.mkdtemp(prefix="weft-test-", dir=servers.data_place()))
     path.chmod(0o711)
     yield path
     shutil.rmtree(path, ignore_errors=True)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import pytest
 from deploy.local.demo.scenario import Scenario
 from deploy.local.options import ROOT
 from deploy.local.state.ports import Ports
-from tests.servers import wait_until
+from tests.servers import data_place, wait_until
 
 START = 150
 """Seconds that a first start may take on a busy machine."""
@@ -114,7 +113,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the place of the run's mesh, once for all workers."""
     if not hasattr(config, "workerinput"):
         # Short and open, for the database's unprivileged user.
-        os.environ[PLACE] = os.path.join(tempfile.gettempdir(), f"weft-mesh-{os.getpid()}-{secrets.token_hex(3)}")
+        os.environ[PLACE] = os.path.join(data_place(), f"weft-mesh-{os.getpid()}-{secrets.token_hex(3)}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

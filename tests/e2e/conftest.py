@@ -8,6 +8,7 @@ import pytest
 
 from deploy.local.demo.scenario import Account, Scenario
 from tests.mesh import Mesh
+from tests.servers import data_place
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def customer(mesh) -> Iterator[Account]:
 @pytest.fixture(scope="session")
 def own_mesh() -> Iterator[Mesh]:
     """A mesh that tests may break and stop, if they leave it running; in a folder whose path has a space."""
-    with tempfile.TemporaryDirectory(prefix="weft own mesh ") as folder:
+    with tempfile.TemporaryDirectory(prefix="weft own mesh ", dir=data_place()) as folder:
         Path(folder).chmod(0o711)
         mesh = Mesh(Path(folder) / "home")
         mesh.start()
