@@ -148,8 +148,11 @@ def read(**overrides: Any) -> Settings:
 
     Raises `SettingsError`, with one message for all faults.
     """
+    secrets = os.environ.get(SECRETS_FOLDER) or None
+    if secrets and not Path(secrets).is_dir():
+        raise SettingsError(f"{SECRETS_FOLDER}: there is no folder {secrets}; mount the secrets there, or unset it.")
     try:
-        settings = Settings(**{"_secrets_dir": os.environ.get(SECRETS_FOLDER), **overrides})
+        settings = Settings(**{"_secrets_dir": secrets, **overrides})
     except ValidationError as error:
         faults = "; ".join(f"WEFT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg'].lower()}" for e in error.errors())
         raise SettingsError(f"Settings are wrong: {faults}.") from None

@@ -31,6 +31,8 @@ FIRST_WAIT_S = 2.0
 """Seconds that a call waits for the first list of a process that has just started."""
 MAX_ENTRIES = 200_000
 """In the list: 60 MB. Above it the oldest are dropped, whose tokens have the least time left."""
+CANCEL_INTERVAL_S = 0.5
+"""Seconds until a stream whose token is revoked, and that goes on, is cancelled again."""
 RETRY_AFTER = timedelta(seconds=2)
 
 ENTRIES = Gauge("weft_revocations", "Revocations in force in this process.")
@@ -56,6 +58,42 @@ class Batch(NamedTuple):
 
 Source = Callable[[str], AsyncGenerator[Batch]]
 """Takes the last cursor, or an empty one, and goes on from there."""
+
+
+class _Interruption:
+    """Cancels the task that makes it, again and again until `end`.
+
+    One cancellation may be lost on the way: `asyncio.wait_for` swallows it, before Python 3.12, where what it waits for is
+    done at the same moment, and the connection pool waits so.
+    """
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._others = task.cancelling()
+        self._count = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Cancel the task, unless that has begun."""
+        if self._timer is None:
+            self._cancel()
+
+    def end(self) -> bool:
+        """Cancel no more; whether this has cancelled the task, and nobody else."""
+        if self._timer is None:
+            return False
+        self._timer.cancel()
+        while self._count:
+            self._count -= 1
+            self._task.uncancel()
+        return self._task.cancelling() <= self._others
+
+    def _cancel(self) -> None:
+        self._count += 1
+        self._task.cancel()
+        self._timer = asyncio.get_running_loop().call_later(CANCEL_INTERVAL_S, self._cancel)
 
 
 class Revocations:
@@ -95,16 +133,16 @@ class Revocations:
     @asynccontextmanager
     async def until_revoked(self, caller: Identity) -> AsyncIterator[None]:
         """Break the block off with `TokenRevoked` as soon as the token of the caller is revoked."""
-        loop = asyncio.get_running_loop()
-        scope = asyncio.timeout(None)
+        interruption = _Interruption()
         try:
-            async with scope:
-                with self._watching(caller, lambda: scope.reschedule(loop.time())):
-                    yield
-        except TimeoutError:
-            if not scope.expired():
+            with self._watching(caller, interruption.begin):
+                yield
+        except asyncio.CancelledError:
+            if not interruption.end():
                 raise
             raise TokenRevoked() from None
+        finally:
+            interruption.end()
 
     @contextmanager
     def _watching(self, caller: Identity, end: Callable[[], None]) -> Iterator[None]:

@@ -10,6 +10,8 @@ from deploy.local.failures import MeshError
 
 ROOT = Path(__file__).resolve().parents[2]
 """The tree that this file is in; the mesh runs its services."""
+HTTP_PORT = 8080
+"""Where the first edge speaks HTTP, unless `WEFT_EDGE_PORT` says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def home(env: Mapping[str, str] = os.environ) -> Path:
 
 def read(env: Mapping[str, str] = os.environ) -> Options:
     """The options in `env`. Raises `MeshError` for an invalid value."""
-    edge_port = _number(env, "WEFT_EDGE_PORT", 8080, 1, 65535)
+    edge_port = _number(env, "WEFT_EDGE_PORT", HTTP_PORT, 1, 65535)
     return Options(
         home=home(env),
         edge_port=edge_port,

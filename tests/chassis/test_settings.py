@@ -36,6 +36,12 @@ def test_what_is_wrong_in_a_file_is_said_without_it(folder: Path, text: str) -> 
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_folder_of_secrets_that_is_not_there_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEFT_SECRETS_FOLDER", str(folder / "weft_data_keys"))
+    with pytest.raises(settings.SettingsError, match="WEFT_SECRETS_FOLDER: there is no folder"):
+        settings.read()
+
+
 def test_every_setting_has_a_meaning_and_secrets_are_marked() -> None:
     found = settings_reference.names()
     assert [name for name, field in found.items() if not field.description] == []

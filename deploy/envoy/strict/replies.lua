@@ -21,6 +21,11 @@ local function complete(handle, status, noted)
   local text = body and body:getBytes(0, body:length()) or ""
   local code, formatted = match(text, '"code":(%d+)'), text
   if code then handle:streamInfo():dynamicMetadata():set("weft", "grpc_status", code) end
+  if code == "1" and not find(text, "google.rpc.ErrorInfo", 1, true) then
+    -- A gRPC server that shuts down answers CANCELLED to a call that came too late for a handler.
+    code, status = "14", "503"
+    headers:replace(":status", status)
+  end
   if find(text, '^{"error"') then
     formatted = text
   elseif handle:metadata():get("oauth") then
@@ -32,11 +37,6 @@ local function complete(handle, status, noted)
     if not noted.refused then formatted = as_written(text, noted, handle:metadata():get("body")) end
   elseif not find(text, "google.rpc.ErrorInfo", 1, true) then
     code = code or "13"
-    if code == "1" then
-      -- A gRPC server that shuts down answers CANCELLED to a call that came too late for a handler.
-      code, status = "14", "503"
-      headers:replace(":status", status)
-    end
     formatted = '{"code":' .. code .. ',"message":"The call could not be answered.","details":[' .. TYPE .. 'ErrorInfo","reason":"'
       .. (BARE_REASON[code] or "INTERNAL_FAULT") .. '","domain":"weft.api.v1","metadata":{}}]}'
   end

@@ -4,7 +4,7 @@ import os
 
 from codegen import envoy, explorer, openapi
 from contract import Contract
-from deploy.local.options import ROOT, Options
+from deploy.local.options import HTTP_PORT, ROOT, Options
 from deploy.local.state.certificates import EDGE, EDGE_SERVER, Certificates
 from deploy.local.state.endpoints import Edge, Endpoints
 from deploy.local.state.home import Home
@@ -17,7 +17,6 @@ HTTPS_PORT = 8443
 
 Who has done so has more than one mesh: each would find this port free while the others are still starting.
 """
-HTTP_PORT = 8080
 CORES_PER_REPLICA = 2
 """What one replica, Envoy and PostgreSQL keep busy between them: with no more, replicas gain nothing by working concurrently."""
 

@@ -28,6 +28,8 @@ MARK_TTL_S = 15
 READ_TIMEOUT_S = 5
 """What took longer to read is not stored."""
 RETRY_S = 1.0
+MAX_CHANGED = 10_000
+"""Users that wait to be marked; of more, all are given up at once."""
 _MARK = b"changed"
 _EPOCH = "users.epoch"
 _CONTEXT = "user.cached"
@@ -42,7 +44,7 @@ class CachedUsers:
         self._cache = cache
         self._vault = vault
         self._changed: set[str] = set()
-        self._missed = False
+        self._missed = 0
         self._wake = asyncio.Event()
 
     async def get_many(self, user_ids: Sequence[str]) -> list[user_pb2.User]:
@@ -61,10 +63,10 @@ class CachedUsers:
 
     def changed(self, user_id: str) -> None:
         """A user has changed; any may have, where it names none."""
-        if user_id:
+        if user_id and len(self._changed) < MAX_CHANGED:
             self._changed.add(user_id)
         else:
-            self._missed = True
+            self._missed += 1
         self._wake.set()
 
     async def run(self) -> None:
@@ -72,17 +74,18 @@ class CachedUsers:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if not await self._give_up():
+            if not await self._mark():
                 asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
 
-    async def _give_up(self) -> bool:
+    async def _mark(self) -> bool:
         """Whether nothing is left to be marked."""
-        if self._missed and await self._cache.set(_EPOCH, secrets.token_bytes(8), 7 * 86_400):
-            self._missed = False
+        missed = self._missed
+        if missed and await self._cache.set(_EPOCH, secrets.token_bytes(8), 7 * 86_400):
+            self._missed -= missed  # what was missed meanwhile needs another epoch
         for user_id in list(self._changed):
             if not await self._cache.set(_key(user_id), _MARK, MARK_TTL_S):
                 # An entry of before may be there when the cache is back: after that, its epoch is over.
-                self._missed = True
+                self._missed += 1
                 return False
             self._changed.discard(user_id)
         return not self._missed

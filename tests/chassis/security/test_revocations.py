@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from chassis.app import App
+from chassis.errors import TokenRevoked
 from chassis.rpc.call import Call
 from chassis.security import revocations
 from chassis.security.identity import Identity
@@ -189,6 +190,37 @@ async def test_a_stream_ends_with_its_callers_token(harness: Harness) -> None:
             return not it.running.app.revocations._watchers
 
         await until(forgotten, "the streams to be forgotten")
+
+
+async def test_a_stream_ends_though_its_cancellations_are_lost_and_one_of_somebody_else_is_theirs(monkeypatch) -> None:
+    monkeypatch.setattr(revocations, "CANCEL_INTERVAL_S", 0.01)
+    list_, caller, lost = Revocations(revocations.none), Identity(generations={"ses_a": 0}), 0
+
+    async def watch() -> None:
+        nonlocal lost
+        async with list_.until_revoked(caller):
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    lost += 1
+                    if lost > 2:
+                        raise
+
+    stream = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    list_._apply(Batch("", [Revocation("ses_a", 1, soon())], True))
+    list_._apply(Batch("", [Revocation("ses_a", 2, soon())], True))
+    with pytest.raises(TokenRevoked):
+        await asyncio.wait_for(stream, 5)
+    assert (lost, stream.cancelling(), list_._watchers) == (3, 0, {})
+
+    stream = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    stream.cancel()
+    list_._apply(Batch("", [Revocation("ses_a", 3, soon())], True))
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(stream, 5)
 
 
 def _listed(batches: list[Batch]) -> Revocations:

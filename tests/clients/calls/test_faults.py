@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf import empty_pb2
 from weft.order.v1 import order_pb2
@@ -58,6 +59,30 @@ async def test_a_refused_connection_is_tried_again_and_told_as_unavailable(conne
         await client.call("orders.get_order", order_id="ord_1")
     assert raised.value.attempts == 3
     assert raised.value.request_id
+
+
+async def test_a_server_that_stops_in_the_middle_of_a_call_is_unavailable(connect: Any) -> None:
+    """It ends the call with CANCELLED, which is nothing that the caller did; so it is tried elsewhere."""
+    entered = asyncio.Event()
+
+    async def hang(_: Any, __: Any) -> None:
+        entered.set()
+        await asyncio.Event().wait()
+
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(hang)
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler("weft.order.v1.OrderService", {"GetOrder": handler})]
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    client = connect(f"127.0.0.1:{port}", retries=QUICK)
+    call = asyncio.create_task(client.call("orders.get_order", order_id="ord_1"))
+    await asyncio.wait_for(entered.wait(), 5)
+    await server.stop(0)
+    with pytest.raises(errors.Unavailable) as raised:
+        await call
+    assert raised.value.attempts == QUICK.attempts
 
 
 async def test_a_mutation_without_a_key_is_sent_once(connect: Any, fakes: testing.Fakes) -> None:

@@ -278,6 +278,9 @@ def test_oauth_errors_have_the_format_of_rfc_6749(edge: Edge) -> None:
     unknown = edge.call("POST", "/oauth2/nothing", data={"a": "b"}, token=None)
     wrong = edge.call("GET", "/oauth2/token", token=None)
     failed = edge.call("POST", "/oauth2/token", data={"a": "b"}, token=None, headers={"x-test-error": "UNAVAILABLE"})
+    stopping = edge.call(
+        "POST", "/oauth2/token", data={"a": "b"}, token=None, headers={"x-test-error": "bare:CANCELLED"}
+    )
     large = edge.call("POST", "/oauth2/token", data={"a": "b" * (1 << 20)}, token=None)
     said = "error_description"
     assert (unknown.status_code, unknown.json()) == (404, {"error": "invalid_request", said: "There is no such path."})
@@ -287,7 +290,8 @@ def test_oauth_errors_have_the_format_of_rfc_6749(edge: Edge) -> None:
     )
     assert (failed.status_code, failed.json()) == (503, {"error": "temporarily_unavailable", said: "It failed."})
     assert (large.status_code, large.json()["error"]) == (413, "invalid_request")
-    assert failed.headers["retry-after"] == "1"
+    assert (stopping.status_code, stopping.json()["error"]) == (503, "temporarily_unavailable")
+    assert failed.headers["retry-after"] == stopping.headers["retry-after"] == "1"
 
 
 def test_an_http2_header_of_a_hundred_kilobytes_ends_the_stream(edge: Edge) -> None:

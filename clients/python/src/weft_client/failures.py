@@ -234,7 +234,14 @@ def _plain(code: grpc.StatusCode, details: str, request_id: str, attempts: int) 
     """Where no service spoke: the transport's own words. No retry is read into a bare code but that of Unavailable."""
     if code is grpc.StatusCode.UNAVAILABLE and (cause := _distrust(details)):
         return UntrustedServer(cause, request_id=request_id, attempts=attempts)
+    if code is grpc.StatusCode.CANCELLED and details != _BY_US:
+        # A gRPC server that stops ends a call so, be it too late for a handler or in the middle of one.
+        return Unavailable("The server stopped.", request_id=request_id, attempts=attempts)
     return BY_CODE.get(code, Internal)(details, request_id=request_id, attempts=attempts)
+
+
+_BY_US = "Locally cancelled by application!"
+"""gRPC's own words."""
 
 
 def _distrust(details: str) -> str:
