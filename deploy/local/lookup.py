@@ -38,7 +38,7 @@ def show(home: Home, wanted: str) -> None:
     ids = {wanted, *traces, *_related(content for _, _, content in first)}
     ids |= _related(span["attributes"] for trace in traces for span in trace_tree.read(home.traces, trace).spans)
     lines = first if ids == {wanted} else list(_lines_with(home.logs, ids))
-    traces |= {trace for trace in ids if _TRACE_ID.fullmatch(trace) and (home.traces / f"{trace}.json").exists()}
+    traces |= {trace for trace in ids if _TRACE_ID.fullmatch(trace) and (home.traces / f"{trace}.jsonl").exists()}
     if not lines and not traces:
         raise MeshError(
             f"Nothing about {wanted} is kept in {home.folder}: traces and logs hold the newest only, and a call that was "
@@ -60,7 +60,7 @@ def _related(contents: Iterable[dict[str, Any]]) -> set[str]:
 
 
 def _traces_with(folder: Path, ids: set[str]) -> Iterator[str]:
-    for file in folder.glob("*.json"):
+    for file in folder.glob("*.jsonl"):
         try:
             if file.stem in ids or any(f'"{wanted}"' in file.read_text() for wanted in ids):
                 yield file.stem

@@ -1,8 +1,8 @@
-"""A small trace receiver: `python -m deploy.local.components.trace_receiver SOCKET FOLDER` keeps recent traces as JSON files.
+"""A small trace receiver: `python -m deploy.local.components.trace_receiver SOCKET FOLDER` keeps recent traces in files.
 
-The stock OTLP servicer over gRPC. `FOLDER/<trace id>.json` holds `{"trace_id", "spans": [{span_id, parent_span_id,
-name, service, kind, start, end, status, attributes, links}]}`, times in nanoseconds since the epoch. Files change in
-one step.
+The stock OTLP servicer over gRPC. Each line of `FOLDER/<trace id>.jsonl` is a span: `{span_id, parent_span_id, name,
+service, kind, start, end, status, attributes, links}`, times in nanoseconds since the epoch. Files are appended to; of one
+that was killed the last line may be cut.
 """
 
 import json
@@ -30,48 +30,51 @@ WRITE_INTERVAL_S = 0.25
 
 
 class Store:
-    """Recent traces in a folder. `add` from any thread; `write` puts what came to the files."""
+    """Recent traces in a folder. `takes` and `add` from any thread; `write` puts what came to the files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._waiting: dict[str, list[dict[str, Any]]] = {}
-        files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
-        self._kept = OrderedDict.fromkeys(file.stem for file in files)
-        self._dropped: OrderedDict[str, None] = OrderedDict()
+        self._waiting: dict[bytes, list[dict[str, Any]]] = {}
+        files = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime_ns)
+        self._kept = OrderedDict.fromkeys(bytes.fromhex(file.stem) for file in files)
+        self._dropped: OrderedDict[bytes, None] = OrderedDict()
         self._allowance = float(MAX_TRACES) / 2
         self._filled = time.monotonic()
 
-    def add(self, trace_id: str, span: dict[str, Any]) -> None:
-        """Take a span; dropped where its trace was."""
+    def takes(self, trace_id: bytes) -> bool:
+        """Whether the spans of a trace are kept: all of them, or none."""
         with self._lock:
+            if trace_id in self._kept:
+                return True
             if trace_id in self._dropped:
-                return
-            if trace_id not in self._kept:
-                if not self._admit():
-                    self._dropped[trace_id] = None
-                    if len(self._dropped) > 10 * MAX_TRACES:
-                        self._dropped.popitem(last=False)
-                    return
+                return False
+            if self._admit():
                 self._kept[trace_id] = None
+                return True
+            self._dropped[trace_id] = None
+            if len(self._dropped) > 10 * MAX_TRACES:
+                self._dropped.popitem(last=False)
+            return False
+
+    def add(self, trace_id: bytes, span: dict[str, Any]) -> None:
+        """Take a span of a trace that is kept."""
+        with self._lock:
             self._waiting.setdefault(trace_id, []).append(span)
 
     def write(self) -> None:
-        """Put the spans that wait into their files, and remove the oldest."""
+        """Append the spans that wait to their files, and remove the oldest files."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
             old = [self._kept.popitem(last=False)[0] for _ in range(len(self._kept) - MAX_TRACES)]
         for trace_id, spans in waiting.items():
-            file = self._folder / f"{trace_id}.json"
-            try:
-                kept = json.loads(file.read_text())["spans"] if file.exists() else []
-            except (ValueError, KeyError):
-                kept = []
-            draft = file.with_suffix(".draft")
-            draft.write_text(json.dumps({"trace_id": trace_id, "spans": [*kept, *spans]}))
-            draft.replace(file)
+            with self._file(trace_id).open("a") as file:
+                file.write("".join(json.dumps(span) + "\n" for span in spans))
         for trace_id in old:
-            (self._folder / f"{trace_id}.json").unlink(missing_ok=True)
+            self._file(trace_id).unlink(missing_ok=True)
+
+    def _file(self, trace_id: bytes) -> Path:
+        return self._folder / f"{trace_id.hex()}.jsonl"
 
     def _admit(self) -> bool:
         now = time.monotonic()
@@ -97,7 +100,8 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
             service = _attributes(resource.resource.attributes).get("service.name", "")
             for scope in resource.scope_spans:
                 for span in scope.spans:
-                    self._store.add(span.trace_id.hex(), _span(span, service))
+                    if self._store.takes(span.trace_id):
+                        self._store.add(span.trace_id, _span(span, service))
         return trace_service_pb2.ExportTraceServiceResponse()
 
 

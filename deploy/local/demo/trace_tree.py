@@ -1,5 +1,6 @@
 """A kept trace as a tree."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,12 +46,18 @@ class Trace:
 
 def read(folder: Path, trace_id: str) -> Trace:
     """What has come of a trace so far."""
-    try:
-        spans = json.loads((folder / f"{trace_id}.json").read_text())["spans"]
-    except FileNotFoundError:
-        spans = []
-    once = {span["span_id"]: span for span in spans}
+    once = {span["span_id"]: span for span in _spans(folder / f"{trace_id}.jsonl")}
     return Trace(trace_id, sorted(once.values(), key=lambda span: int(span["start"])))
+
+
+def _spans(file: Path) -> Iterator[Span]:
+    try:
+        lines = file.read_text().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        with contextlib.suppress(ValueError):  # being written, or cut by a kill
+            yield json.loads(line)
 
 
 def _line(depth: int, span: Span, first: int) -> str:

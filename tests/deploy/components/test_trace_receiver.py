@@ -1,7 +1,5 @@
 """Spans of many calls become one file for each trace, of which the newest are kept."""
 
-import json
-
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.common.v1 import common_pb2
@@ -83,16 +81,27 @@ def test_the_oldest_traces_go_and_a_flood_is_dropped_whole(tmp_path, monkeypatch
     monkeypatch.setattr(trace_receiver, "MAX_NEW_TRACES_PER_S", 0)
     store = Store(tmp_path)
 
+    def add(number: int, span_id: str) -> None:
+        trace_id = number.to_bytes(16)
+        if store.takes(trace_id):
+            store.add(trace_id, {"span_id": span_id})
+
+    def kept() -> dict[int, int]:
+        return {int(file.stem, 16): len(file.read_text().splitlines()) for file in tmp_path.glob("*.jsonl")}
+
     for round_ in range(2):
         for number in range(8):
-            store.add(f"{number:032x}", {"span_id": f"{number}-{round_}"})
+            add(number, f"{number}-{round_}")
         store.write()
-
-    kept = {file.stem: len(json.loads(file.read_text())["spans"]) for file in tmp_path.glob("*.json")}
-    assert kept == {f"{number:032x}": 2 for number in range(5)}
+    assert kept() == dict.fromkeys(range(5), 2)
 
     monkeypatch.setattr(trace_receiver, "MAX_NEW_TRACES_PER_S", 1e9)
     for number in range(100, 112):
-        store.add(f"{number:032x}", {"span_id": "x"})
+        add(number, "x")
     store.write()
-    assert {file.stem for file in tmp_path.glob("*.json")} == {f"{number:032x}" for number in range(102, 112)}
+    assert kept() == dict.fromkeys(range(102, 112), 1)
+
+
+def test_a_line_that_a_kill_has_cut_is_passed_over(tmp_path):
+    (tmp_path / f"{TRACE.hex()}.jsonl").write_text('{"span_id": "a", "start": 1}\n{"span_id": "b", "sta')
+    assert [span["span_id"] for span in trace_tree.read(tmp_path, TRACE.hex()).spans] == ["a"]
