@@ -71,6 +71,12 @@ class Bench:
         return self._receiver[0]
 
     @property
+    def receiver_pid(self) -> int:
+        """The process of the trace receiver."""
+        assert self._receiver is not None
+        return self._receiver[1].pid
+
+    @property
     def otlp(self) -> str:
         """Its URL."""
         return f"http://{self.receiver}"

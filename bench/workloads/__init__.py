@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from bench.bench import Bench
 from bench.measurements.rows import Row
-from bench.workloads import chain, clients, database, edge, growth, lifecycle, mail, orders, users, webhooks
+from bench.workloads import chain, clients, database, edge, growth, lifecycle, mail, orders, users, webhooks, whole
 
 Workload = Callable[[Bench], Iterable[Row]]
 
@@ -25,6 +25,7 @@ ALL: dict[str, Workload] = {
     "database": database.ceiling,
     "lifecycle": lifecycle.lifecycle,
     "mail": mail.mail,
+    "whole": whole.whole,
     "webhooks": webhooks.webhooks,
     "stored": growth.stored,
     "replicas": growth.replicas,

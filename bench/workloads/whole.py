@@ -1,0 +1,126 @@
+"""The whole order: from CreateOrder to the last notice and mail, with every process counted."""
+
+import time
+from collections.abc import Iterator
+from typing import LiteralString
+
+import psycopg
+
+from bench.bench import Bench
+from bench.measurements import accounts, measure
+from bench.measurements.accounts import Groups
+from bench.measurements.rows import Row
+from bench.numbers import Spread
+from bench.stacks.weft import Weft
+from bench.workloads.orders import creating
+
+DRAIN_S = 120.0
+RATE = 20.0
+"""Orders a second while the delays are measured: far below what is sustained."""
+_QUEUES = """
+SELECT table_name FROM information_schema.columns WHERE column_name IN ('due', 'leased_until', 'attempts', 'state')
+GROUP BY table_name HAVING count(*) = 4
+"""
+_CONFIRMED = """
+SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM c.changed_at - o.created_at) * 1000)
+FROM orders o JOIN order_changes c USING (order_id) WHERE c.state = 'CONFIRMED' AND o.created_at >= %s
+"""
+
+
+def whole(bench: Bench) -> Iterator[Row]:
+    """Orders as fast as the edge takes them, then until every queue is empty; beside the call alone, with no workers."""
+    row = Row(
+        "whole",
+        "The whole order, until the last notice and mail",
+        "CPU of every process, trace receiver and mail sink included. The call alone: workers off.",
+    )
+    alone, mesh = bench.weft, bench.mesh("whole", work=True)
+    try:
+        groups = {**mesh.groups, "mail sink": [mesh.mesh["pids"]["mail"]], **_receiver(bench)}
+        bench.settle(creating(bench, "weft", alone.edges, alone).plan, groups)
+        _load(bench, mesh, groups)
+        found = [_round(bench, alone, mesh, groups) for _ in range(bench.length.few)]
+        for name in found[0]:
+            row.numbers[name] = Spread.of([one[name] for one in found])
+        for name, delay in zip(("median", "p99"), _delays(bench, mesh), strict=True):
+            row.numbers[f"commit to CONFIRMED at {RATE:.0f}/s, {name}, ms"] = Spread.of([delay])
+    finally:
+        mesh.stop()
+    yield row
+
+
+def _receiver(bench: Bench) -> Groups:
+    assert bench.receiver
+    return {"trace receiver": [bench.receiver_pid]}
+
+
+def _round(bench: Bench, alone: Weft, mesh: Weft, groups: Groups) -> dict[str, float]:
+    """The numbers of a round, by name."""
+    side = creating(bench, "alone", alone.edges, alone)
+    call = measure.run(side.plan, {**side.groups, **_receiver(bench)})
+    spent, orders, seconds, rate = _load(bench, mesh, groups)
+    by_process = {name: value / orders * 1e6 for name, value in spent.items()}
+    total = sum(by_process.values())
+    bench.say(
+        f"  {orders} orders in {seconds:.1f} s: {total:,.0f} µs each ("
+        + ", ".join(f"{name} {value:,.0f}" for name, value in sorted(by_process.items(), key=lambda one: -one[1]))
+        + f"); the call alone {call.total():,.0f} µs"
+    )
+    return {
+        "completed orders/s": orders / seconds,
+        "µs of CPU of a completed order": total,
+        "the same over its call alone (aim ≤ 2.5)": total / call.total(),
+        "notification's over the order process's for the call (aim ≤ 1.5)": by_process["notification"]
+        / call.cpu["order"],
+        "CreateOrder/s while workers catch up, over alone (aim ≥ 0.6)": rate / call.outcome.rate,
+        **{f"µs of {name}": value for name, value in by_process.items()},
+    }
+
+
+def _load(bench: Bench, mesh: Weft, groups: Groups, rate: float = 0.0) -> tuple[dict[str, float], int, float, float]:
+    """CPU seconds by process, completed orders, seconds until all was drained, and CreateOrder calls a second."""
+    began, before, count = time.monotonic(), accounts.cpu(groups), _count(mesh)
+    sample = measure.run(creating(bench, "whole", mesh.edges, mesh, rate=rate).plan, groups)
+    _drain(mesh)
+    seconds = time.monotonic() - began
+    return accounts.spent(before, accounts.cpu(groups)), _count(mesh) - count, seconds, sample.outcome.rate
+
+
+def _delays(bench: Bench, mesh: Weft) -> list[float]:
+    """Milliseconds, median and p99, from an order's commit to its being CONFIRMED."""
+    with psycopg.connect(mesh.database("order")) as connection:
+        since = connection.execute("SELECT now()").fetchone()
+    assert since
+    _load(bench, mesh, mesh.groups, rate=RATE)
+    with psycopg.connect(mesh.database("order")) as connection:
+        row = connection.execute(_CONFIRMED, since).fetchone()
+    assert row
+    return list(row[0])
+
+
+def _count(mesh: Weft) -> int:
+    with psycopg.connect(mesh.database("order")) as connection:
+        row = connection.execute("SELECT count(*) FROM orders").fetchone()
+    assert row
+    return int(row[0])
+
+
+def _drain(mesh: Weft) -> None:
+    """Wait until no queue of any service has work that is due."""
+    services: tuple[LiteralString, ...] = ("order", "notification", "user")
+    connections = [psycopg.connect(mesh.database(service), autocommit=True) for service in services]
+    try:
+        waiting = []
+        for connection in connections:
+            queues = [row[0] for row in connection.execute(_QUEUES)]
+            due = " UNION ALL ".join(f"SELECT FROM {name} WHERE state = 'ready' AND due <= now()" for name in queues)
+            waiting.append((connection, f"SELECT count(*) FROM ({due}) q"))
+        end, idle = time.monotonic() + DRAIN_S, 0
+        while idle < 3:  # what one queue hands to the next is in neither for a moment
+            assert time.monotonic() < end, "the queues are not drained"
+            left = [connection.execute(sql).fetchone() for connection, sql in waiting]
+            idle = 0 if any(row and row[0] for row in left) else idle + 1
+            time.sleep(0.1)
+    finally:
+        for connection in connections:
+            connection.close()
