@@ -71,6 +71,7 @@ def new_to_message(order: NewOrder) -> pb.Order:
     time = timestamp(order.placed_at)
     return pb.Order(
         order_id=order.order_id,
+        order_number=order.order_number,
         customer_id=order.customer_id,
         partner_id=order.partner_id,
         lines=lines_to_messages(order.lines, order.currency),
@@ -95,6 +96,7 @@ def to_message(row: Any) -> pb.Order:
     lines = zip(row.product_ids, row.titles, row.quantities, row.unit_prices, strict=True)
     order = pb.Order(
         order_id=row.order_id,
+        order_number=row.order_number,
         customer_id=row.customer_id,
         partner_id=row.partner_id,
         lines=lines_to_messages(lines, currency),

@@ -10,6 +10,7 @@ from typing import Any
 from chassis import seeding
 from chassis.app import App
 from chassis.seeding import Plan, Rows
+from services.order.domain import order_number
 from services.order.feed.tables import order_changes
 from services.order.orders.tables import order_lines, orders
 from services.order.payments.gateways.tables import sandbox_charges
@@ -98,7 +99,7 @@ def _order(plan: Plan, customers: Plan, catalogue: Plan, number: int) -> dict[An
     return {
         orders: [
             {
-                **order, "currency": "EUR", "total_minor": total, "state": state, "payment_id": payment_id,
+                **order, "order_number": order_number.of(plan.draw(number, 2**63, "number")), "currency": "EUR", "total_minor": total, "state": state, "payment_id": payment_id,
                 "payment_state": payment_state, "external_reference": "", "note": "", "version": 2, "events": 2,
                 "reason": "" if paid else "CANCELLED_BY_CUSTOMER", "created_at": made, "updated_at": done,
             }

@@ -33,6 +33,7 @@ class NewOrder(NamedTuple):
     """
 
     order_id: str
+    order_number: str
     customer_id: str
     partner_id: str
     lines: list[Line]
@@ -54,6 +55,7 @@ class NewOrder(NamedTuple):
     def place(
         cls,
         order_id: str,
+        order_number: str,
         payment_id: str,
         draft: OrderDraft,
         price: Price,
@@ -63,6 +65,7 @@ class NewOrder(NamedTuple):
         """A draft at its price, with a payment that the provider does not know yet. `products`: of its lines."""
         return cls(
             order_id=order_id,
+            order_number=order_number,
             customer_id=draft.customer_id,
             partner_id=draft.partner_id,
             lines=price.lines,

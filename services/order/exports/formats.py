@@ -15,7 +15,7 @@ from weft.order.v1 import order_pb2 as pb
 
 _ORDER = (
     "order_id", "create_time", "update_time", "state", "payment_state", "fulfilment_state", "display_state", "customer_id",
-    "partner_id", "external_reference", "payment_id", "currency", "total_minor", "mode", "note", "reason",
+    "partner_id", "external_reference", "payment_id", "currency", "total_minor", "mode", "note", "reason", "order_number",
 )  # fmt: skip
 _LINE = (
     "product_id", "title", "quantity", "unit_price_minor", "shipped_quantity", "delivered_quantity", "returned_quantity",
@@ -85,6 +85,7 @@ def _rows(order: pb.Order) -> Iterable[tuple[object, ...]]:
         mode_pb2.Mode.Name(order.mode).removeprefix("MODE_"),
         order.note,
         order.reason,
+        order.order_number,
     )
     for line in order.lines:
         yield (

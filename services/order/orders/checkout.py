@@ -10,6 +10,7 @@ from chassis.clock import Clock
 from chassis.errors import Overloaded, WeftError
 from chassis.rpc.idempotency import Record
 from chassis.storage.database import violated
+from services.order.domain import order_number
 from services.order.domain.new_order import NewOrder, OrderDraft
 from services.order.domain.pricing import Price, price, refuse_shortage
 from services.order.domain.product import Product
@@ -48,6 +49,8 @@ class Checkout:
             try:
                 await self._orders.insert(order, recorded, traceparent)
             except psycopg.errors.UniqueViolation as error:
+                if violated(error) == insert.NUMBER_CONSTRAINT:
+                    continue  # the next one has another number
                 if violated(error) == insert.REFERENCE_CONSTRAINT:
                     raise ExternalReferenceTaken(external_reference=draft.external_reference) from error
                 raise
@@ -76,4 +79,4 @@ class Checkout:
         order_id = ids.new("ord", now)
         payment_id = f"pay{order_id.removeprefix('ord')}"
         products = [catalogue[line.product_id] for line in priced.lines]
-        return NewOrder.place(order_id, payment_id, draft, priced, products, now)
+        return NewOrder.place(order_id, order_number.new(), payment_id, draft, priced, products, now)

@@ -14,7 +14,7 @@ from chassis.rpc.idempotency import Record
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Database
 from services.order import messages
-from services.order.domain import pricing
+from services.order.domain import order_number, pricing
 from services.order.domain.new_order import NewOrder, OrderDraft
 from services.order.domain.refusals import OrderNotFound
 from services.order.feed.stream import OrderStreams
@@ -91,7 +91,8 @@ class OrderHandlers:
             filters["after"] = page.after
         rows = await self._orders.list(call.caller, page.limit, filters)
         orders, token = self._pages.split(page, rows, messages.to_message, key="order_id")
-        return pb.ListOrdersResponse(orders=orders, next_page_token=token)
+        total = None if page.after or token else len(orders)
+        return pb.ListOrdersResponse(orders=orders, next_page_token=token, total_size=total)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, call: Call) -> order_pb2.Order:
         """The payment is reversed afterwards, by the payment worker."""
@@ -123,6 +124,8 @@ def filters_of(request: pb.ListOrdersRequest | ExportOrdersRequest, call: Call) 
         filters["customer_id"] = call.caller.user_id if request.customer_id == "me" else request.customer_id
     if request.external_reference:
         filters["external_reference"] = request.external_reference
+    if request.order_number:
+        filters["order_number"] = order_number.read(request.order_number, "order_number")
     if request.HasField("create_time_from"):
         filters["created_from"] = times.clamped(request.create_time_from)
     if request.HasField("create_time_to"):

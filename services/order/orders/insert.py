@@ -18,6 +18,8 @@ from services.order.domain.new_order import NewOrder
 
 STOCK_CONSTRAINT = "products_stock_not_negative"
 """Violated by an order when a product is out of stock, inactive or changed."""
+NUMBER_CONSTRAINT = "orders_number"
+"""Violated by an order whose number another one has."""
 REFERENCE_CONSTRAINT = "orders_external_reference"
 """Violated by an order when its partner has used the external reference."""
 
@@ -40,21 +42,21 @@ reserved AS (
                                      THEN p.stock - required.units ELSE -1 END
     FROM locked JOIN required USING (product_id) WHERE p.product_id = locked.product_id),
 new AS MATERIALIZED (
-  SELECT key, fingerprint, reply, order_id, customer_id, partner_id, currency, total, state, version, payment_id,
+  SELECT key, fingerprint, reply, order_id, order_number, customer_id, partner_id, currency, total, state, version, payment_id,
          payment_state, method, capture_when, reference, note, actor, mode, kind, event, traceparent, now
     FROM settings CROSS JOIN unnest(
-    %(keys)s::bytea[], %(fingerprints)s::bytea[], %(replies)s::bytea[], %(order_ids)s::text[], %(customers)s::text[],
+    %(keys)s::bytea[], %(fingerprints)s::bytea[], %(replies)s::bytea[], %(order_ids)s::text[], %(order_numbers)s::text[], %(customers)s::text[],
     %(partners)s::text[], %(currencies)s::text[], %(totals)s::bigint[], %(states)s::text[], %(order_versions)s::int[],
     %(payment_ids)s::text[], %(payment_states)s::text[], %(methods)s::text[], %(captures)s::text[], %(references)s::text[],
     %(notes)s::text[], %(actors)s::text[], %(modes)s::text[], %(kinds)s::text[], %(events)s::bytea[], %(traceparents)s::text[], %(times)s::timestamptz[]
-  ) AS t(key, fingerprint, reply, order_id, customer_id, partner_id, currency, total, state, version, payment_id,
+  ) AS t(key, fingerprint, reply, order_id, order_number, customer_id, partner_id, currency, total, state, version, payment_id,
          payment_state, method, capture_when, reference, note, actor, mode, kind, event, traceparent, now)),
 recorded AS (
   INSERT INTO idempotency (id, fingerprint, reply, created_at) SELECT key, fingerprint, reply, now FROM new),
 inserted AS (
-  INSERT INTO orders (order_id, customer_id, partner_id, currency, total_minor, state, payment_id, payment_state,
+  INSERT INTO orders (order_id, order_number, customer_id, partner_id, currency, total_minor, state, payment_id, payment_state,
                       external_reference, note, mode, created_at, updated_at)
-  SELECT order_id, customer_id, partner_id, currency, total, state, payment_id, payment_state, reference, note, mode, now, now
+  SELECT order_id, order_number, customer_id, partner_id, currency, total, state, payment_id, payment_state, reference, note, mode, now, now
     FROM new),
 lines AS (
   INSERT INTO order_lines (order_id, line, product_id, title, quantity, unit_price_minor)
@@ -103,7 +105,7 @@ async def insert(database: Database, batch: Sequence[OrderInsert]) -> None:
     """Insert all orders or none.
 
     Raises `NotBatchable` if their buyers were shown different versions of a product, `CheckViolation` of
-    `STOCK_CONSTRAINT`, and `UniqueViolation` of `REFERENCE_CONSTRAINT` or of the key.
+    `STOCK_CONSTRAINT`, and `UniqueViolation` of `REFERENCE_CONSTRAINT`, of `NUMBER_CONSTRAINT` or of the key.
     """
     orders = [item.order for item in batch]
     await database.run(_INSERT, **_products(orders), **_orders(orders), **_lines(orders), **_effects(batch))
@@ -141,6 +143,7 @@ def _orders(orders: Sequence[NewOrder]) -> dict[str, str]:
     payments = [order.payment for order in orders]
     return {
         "order_ids": pg_arrays.names([o.order_id for o in orders]),
+        "order_numbers": pg_arrays.names([o.order_number for o in orders]),
         "customers": pg_arrays.names([o.customer_id for o in orders]),
         "partners": pg_arrays.texts([o.partner_id for o in orders]),
         "currencies": pg_arrays.names([o.currency for o in orders]),

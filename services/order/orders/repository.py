@@ -29,7 +29,7 @@ from services.order.orders.update import OrderUpdate
 from services.order.ownership import OF_BATCH, of_owner, owner_of
 
 _STORED = (
-    "o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
+    "o.order_id, o.order_number, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
     "o.external_reference, o.note, o.reason, o.version, o.created_at, o.updated_at, o.fulfilment_state, o.fulfilment, "
     "o.returns, o.mode"
 )
@@ -47,6 +47,7 @@ _FILTERS = {
     "customer_id": "o.customer_id = %(customer_id)s",
     # The second half matches the condition of the index.
     "external_reference": "o.external_reference = %(external_reference)s AND o.external_reference <> ''",
+    "order_number": "o.order_number = %(order_number)s AND o.order_number <> ''",
     # Ids begin with a time, which bounds the scan of the index.
     "created_from": "o.created_at >= %(created_from)s AND o.order_id >= %(first_id)s",
     "created_to": "o.created_at < %(created_to)s AND o.order_id < %(last_id)s",
@@ -137,7 +138,8 @@ class OrderRepository:
     async def list(self, caller: Identity, limit: int, filters: Mapping[str, Any]) -> Sequence[Row]:
         """The caller's orders with their lines, newest first; `limit` of them or fewer (see `is_cut`).
 
-        `filters`: `after` (an id), `states`, `payment_states`, `fulfilment_states`, `customer_id`, `external_reference`, `created_from`, `created_to` (times).
+        `filters`: `after` (an id), `states`, `payment_states`, `fulfilment_states`, `customer_id`, `external_reference`, `order_number`,
+        `created_from`, `created_to` (times).
         """
         kind, owner = owner_of(caller)
         values = {**filters, "limit": limit, "owner": owner}

@@ -47,6 +47,9 @@ orders = Table(
     Column("fulfilment", JSONB),
     # Null until there is one (orders/document.py).
     Column("returns", JSONB),
+    # For people to read out; empty where a release without numbers has placed the order.
+    Column("order_number", Text, nullable=False, server_default=""),
+    Index("orders_number", "order_number", unique=True, postgresql_where=text("order_number <> ''")),
     Index("orders_customer", "customer_id", "order_id"),
     Index("orders_partner", "partner_id", "order_id", postgresql_where=text("partner_id <> ''")),
     Index("orders_partner_in_test", "partner_id", "order_id", postgresql_where=text("mode = 'TEST'")),

@@ -33,7 +33,7 @@ def test_a_new_order_is_pending_and_emits_order_placed() -> None:
     price = Price([Line("prd_1", "Ink", 2, 250)], 500, "EUR")
     now = datetime(2026, 1, 1, tzinfo=UTC)
     ink = Product("prd_1", "", "Ink", 250, "EUR", 9, True, 7, now, now)
-    new = NewOrder.place("ord_1", "pay_1", draft, price, [ink], now)
+    new = NewOrder.place("ord_1", "0000-0000-0000", "pay_1", draft, price, [ink], now)
     assert (new.state, new.version, new.domain_event.type) == (O.PENDING, 1, "order.placed")
     assert new.payment == Payment("pay_1", "pm_sandbox_ok", 500, "EUR")
     assert (new.payment.state, new.payment.provider_contacted) == (P.PENDING, False)

@@ -35,7 +35,7 @@ ANALYZE
 """
 VALUES = {
     "owner": "usr_7", "order_ids": ["ord_00010000"], "owned": ["customer"], "owners": ["usr_7"], "order_id": "ord_00010000", "payment_id": "pay_00010000", "payment_ids": ["pay_00010000"], "releasing": ["ord_00010000"],
-    "after": "ord_00010000", "states": ["CONFIRMED"], "customer_id": "usr_7", "external_reference": "ref 10000",
+    "after": "ord_00010000", "states": ["CONFIRMED"], "customer_id": "usr_7", "external_reference": "ref 10000", "order_number": "7K3M",
     "created_from": "2026-01-01", "first_id": "ord_00000000", "created_to": "2036-01-01", "last_id": "ord_99999999",
     "after_version": 0, "after_movement": 0, "settled": "2036-01-01", "modes": ["LIVE"], "limit": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "before": "2020-01-01",
 }  # fmt: skip
@@ -59,6 +59,7 @@ QUERIES: dict[str, Query] = {
     **{f"list {k}": repository._list(k, frozenset()) for k in KINDS},
     **{f"list {k} after": repository._list(k, frozenset({"after"})) for k in KINDS},
     **{f"list {k} by reference": repository._list(k, frozenset({"external_reference"})) for k in KINDS},
+    **{f"list {k} by number": repository._list(k, frozenset({"order_number"})) for k in KINDS},
     **{f"list {k} by time": repository._list(k, frozenset({"created_from", "created_to"})) for k in KINDS},
     **{f"watch {k}": feed._READ[k] for k in KINDS},
     **{f"payment {k}": payments._get(k) for k in KINDS},

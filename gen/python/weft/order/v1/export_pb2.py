@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.order.v1 import fulfilment_pb2 as weft_dot_order_dot_v1_dot_fulfilment__pb2
 from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/order/v1/export.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eweft/order/v1/fulfilment.proto\x1a\x19weft/order/v1/order.proto\"\xb3\x05\n\x13\x45xportOrdersRequest\x12=\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1b.weft.order.v1.ExportFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x06\x66ormat\x12S\n\x0e\x61\x66ter_order_id\x18\x02 \x01(\tB-\xbaH*r(2&^$|^(ord_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x0c\x61\x66terOrderId\x12\x42\n\x06states\x18\x03 \x03(\x0e\x32\x19.weft.order.v1.OrderStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\x12Q\n\x0b\x63ustomer_id\x18\x04 \x01(\tB0\xbaH-r+2)^$|^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\ncustomerId\x12\x36\n\x12\x65xternal_reference\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\x12\x44\n\x10\x63reate_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x63reateTimeFrom\x12@\n\x0e\x63reate_time_to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reateTimeTo\x12\\\n\x11\x66ulfilment_states\x18\x08 \x03(\x0e\x32\x1e.weft.order.v1.FulfilmentStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x10\x66ulfilmentStates\x12S\n\x0epayment_states\x18\t \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateB\x0f\xbaH\x0c\x92\x01\t\x10\x0c\"\x05\x82\x01\x02\x10\x01R\rpaymentStates*^\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XPORT_FORMAT_NDJSON\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/order/v1/export.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\x1a\x1eweft/order/v1/fulfilment.proto\x1a\x19weft/order/v1/order.proto\"\xcb\x06\n\x13\x45xportOrdersRequest\x12=\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1b.weft.order.v1.ExportFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x06\x66ormat\x12S\n\x0e\x61\x66ter_order_id\x18\x02 \x01(\tB-\xbaH*r(2&^$|^(ord_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x0c\x61\x66terOrderId\x12\x42\n\x06states\x18\x03 \x03(\x0e\x32\x19.weft.order.v1.OrderStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x06states\x12Q\n\x0b\x63ustomer_id\x18\x04 \x01(\tB0\xbaH-r+2)^$|^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\ncustomerId\x12\x36\n\x12\x65xternal_reference\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x11\x65xternalReference\x12\x44\n\x10\x63reate_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x63reateTimeFrom\x12@\n\x0e\x63reate_time_to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reateTimeTo\x12\\\n\x11\x66ulfilment_states\x18\x08 \x03(\x0e\x32\x1e.weft.order.v1.FulfilmentStateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01R\x10\x66ulfilmentStates\x12S\n\x0epayment_states\x18\t \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateB\x0f\xbaH\x0c\x92\x01\t\x10\x0c\"\x05\x82\x01\x02\x10\x01R\rpaymentStates\x12\x95\x01\n\x0corder_number\x18\n \x01(\tBr\xbaH3r12/^$|^[0-9A-Za-z][0-9A-Za-z -]{10,28}[0-9A-Za-z]$\x9a\xe7\x18\x38\x65mpty or the number of an order such as `7K3M-Q0ZT-9XVM`R\x0borderNumber*^\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XPORT_FORMAT_NDJSON\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,8 +50,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTORDERSREQUEST'].fields_by_name['fulfilment_states']._serialized_options = b'\272H\014\222\001\t\020\n\"\005\202\001\002\020\001'
   _globals['_EXPORTORDERSREQUEST'].fields_by_name['payment_states']._loaded_options = None
   _globals['_EXPORTORDERSREQUEST'].fields_by_name['payment_states']._serialized_options = b'\272H\014\222\001\t\020\014\"\005\202\001\002\020\001'
-  _globals['_EXPORTFORMAT']._serialized_start=860
-  _globals['_EXPORTFORMAT']._serialized_end=954
-  _globals['_EXPORTORDERSREQUEST']._serialized_start=167
-  _globals['_EXPORTORDERSREQUEST']._serialized_end=858
+  _globals['_EXPORTORDERSREQUEST'].fields_by_name['order_number']._loaded_options = None
+  _globals['_EXPORTORDERSREQUEST'].fields_by_name['order_number']._serialized_options = b'\272H3r12/^$|^[0-9A-Za-z][0-9A-Za-z -]{10,28}[0-9A-Za-z]$\232\347\0308empty or the number of an order such as `7K3M-Q0ZT-9XVM`'
+  _globals['_EXPORTFORMAT']._serialized_start=1038
+  _globals['_EXPORTFORMAT']._serialized_end=1132
+  _globals['_EXPORTORDERSREQUEST']._serialized_start=193
+  _globals['_EXPORTORDERSREQUEST']._serialized_end=1036
 # @@protoc_insertion_point(module_scope)

@@ -209,6 +209,7 @@ class Order(_message.Message):
     SHIPMENTS_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     RETURNS_FIELD_NUMBER: _builtins.int
+    ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Prefix `ord_`."""
     customer_id: _builtins.str
@@ -235,6 +236,8 @@ class Order(_message.Message):
     """The three states in one, to show to people."""
     mode: _mode_pb2.Mode.ValueType
     """The mode in which the order was placed: in TEST no money moves, and stock is taken only from products of TEST."""
+    order_number: _builtins.str
+    """The number to show to people and to read out, such as `7K3M-Q0ZT-9XVM`. Cannot be guessed."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderLine]:
         """The products at the prices when the order was placed; one line for each product."""
@@ -281,10 +284,11 @@ class Order(_message.Message):
         shipments: _abc.Iterable[_fulfilment_pb2.Shipment] | None = ...,
         mode: _mode_pb2.Mode.ValueType = ...,
         returns: _abc.Iterable[_return_pb2.Return] | None = ...,
+        order_number: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "display_state", b"display_state", "etag", b"etag", "external_reference", b"external_reference", "fulfilment_state", b"fulfilment_state", "lines", b"lines", "mode", b"mode", "note", b"note", "order_id", b"order_id", "partner_id", b"partner_id", "payment_id", b"payment_id", "payment_state", b"payment_state", "reason", b"reason", "returns", b"returns", "shipments", b"shipments", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "display_state", b"display_state", "etag", b"etag", "external_reference", b"external_reference", "fulfilment_state", b"fulfilment_state", "lines", b"lines", "mode", b"mode", "note", b"note", "order_id", b"order_id", "order_number", b"order_number", "partner_id", b"partner_id", "payment_id", b"payment_id", "payment_state", b"payment_state", "reason", b"reason", "returns", b"returns", "shipments", b"shipments", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

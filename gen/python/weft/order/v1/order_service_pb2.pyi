@@ -163,6 +163,7 @@ class ListOrdersRequest(_message.Message):
     CREATE_TIME_TO_FIELD_NUMBER: _builtins.int
     FULFILMENT_STATES_FIELD_NUMBER: _builtins.int
     PAYMENT_STATES_FIELD_NUMBER: _builtins.int
+    ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000."""
     page_token: _builtins.str
@@ -171,6 +172,8 @@ class ListOrdersRequest(_message.Message):
     """Only this customer's orders."""
     external_reference: _builtins.str
     """Only the order with this external reference."""
+    order_number: _builtins.str
+    """Only the order with this number, as a person types it: in any case, with or without hyphens, such as `7K3M-Q0ZT-9XVM`."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_order_pb2.OrderState.ValueType]:
         """Only orders in one of these states."""
@@ -203,10 +206,11 @@ class ListOrdersRequest(_message.Message):
         create_time_to: _timestamp_pb2.Timestamp | None = ...,
         fulfilment_states: _abc.Iterable[_fulfilment_pb2.FulfilmentState.ValueType] | None = ...,
         payment_states: _abc.Iterable[_order_pb2.PaymentState.ValueType] | None = ...,
+        order_number: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time_from", b"create_time_from", "create_time_to", b"create_time_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time_from", b"create_time_from", "create_time_to", b"create_time_to", "customer_id", b"customer_id", "external_reference", b"external_reference", "fulfilment_states", b"fulfilment_states", "page_size", b"page_size", "page_token", b"page_token", "payment_states", b"payment_states", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time_from", b"create_time_from", "create_time_to", b"create_time_to", "customer_id", b"customer_id", "external_reference", b"external_reference", "fulfilment_states", b"fulfilment_states", "order_number", b"order_number", "page_size", b"page_size", "page_token", b"page_token", "payment_states", b"payment_states", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -220,8 +224,11 @@ class ListOrdersResponse(_message.Message):
 
     ORDERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Page token of the next page; empty on the last page."""
+    total_size: _builtins.int
+    """The exact number of orders; present only where the first page has all of them, as counting more would cost too much."""
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.Order]:
         """Newest first."""
@@ -231,12 +238,15 @@ class ListOrdersResponse(_message.Message):
         *,
         orders: _abc.Iterable[_order_pb2.Order] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "total_size", b"total_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "orders", b"orders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "next_page_token", b"next_page_token", "orders", b"orders", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__total_size: _TypeAlias = _typing.Literal["total_size"]  # noqa: Y015
+    _WhichOneofArgType__total_size: _TypeAlias = _typing.Literal["_total_size", b"_total_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_size) -> _WhichOneofReturnType__total_size | None: ...
 
 Global___ListOrdersResponse: _TypeAlias = ListOrdersResponse  # noqa: Y015
 

@@ -147,6 +147,7 @@ class AsyncOrders:
         create_time_to: datetime | protobuf_timestamp_pb2.Timestamp | None = None,
         fulfilment_states: Sequence[types.FulfilmentStateName | order_fulfilment_pb2.FulfilmentState.ValueType] | None = None,
         payment_states: Sequence[types.PaymentStateName | order_order_pb2.PaymentState.ValueType] | None = None,
+        order_number: str | None = None,
         timeout: float | None = None,
     ) -> parts.AsyncPages[order_order_pb2.Order, order_order_service_pb2.ListOrdersResponse]:
         """Lists orders, newest first: users see their own, a partner its customers', an operator all.
@@ -161,6 +162,7 @@ class AsyncOrders:
             create_time_to: Only orders placed before this time.
             fulfilment_states: Only orders whose fulfilment is in one of these states.
             payment_states: Only orders whose payment is in one of these states.
+            order_number: Only the order with this number, as a person types it: in any case, with or without hyphens, such as `7K3M-Q0ZT-9XVM`.
             timeout: Seconds that the whole call may take; 5 where absent.
         """
         request = order_order_service_pb2.ListOrdersRequest(
@@ -173,6 +175,7 @@ class AsyncOrders:
             create_time_to=arguments.plain(create_time_to),
             fulfilment_states=arguments.enums('FULFILMENT_STATE_', fulfilment_states),
             payment_states=arguments.enums('PAYMENT_STATE_', payment_states),
+            order_number=arguments.plain(order_number),
         )
         return parts.AsyncPages(self._list_orders, request, 'orders', timeout)
 
@@ -188,6 +191,7 @@ class AsyncOrders:
         create_time_to: datetime | protobuf_timestamp_pb2.Timestamp | None = None,
         fulfilment_states: Sequence[types.FulfilmentStateName | order_fulfilment_pb2.FulfilmentState.ValueType] | None = None,
         payment_states: Sequence[types.PaymentStateName | order_order_pb2.PaymentState.ValueType] | None = None,
+        order_number: str | None = None,
         timeout: float | None = None,
     ) -> parts.AsyncStream[api_httpbody_pb2.HttpBody]:
         """Exports orders as NDJSON or CSV, newest first, as many as there are.
@@ -206,6 +210,7 @@ class AsyncOrders:
             create_time_to: Only orders placed before this time.
             fulfilment_states: Only orders whose fulfilment is in one of these states.
             payment_states: Only orders whose payment is in one of these states.
+            order_number: Only the order with this number, as a person types it: in any case, with or without hyphens, such as `7K3M-Q0ZT-9XVM`.
             timeout: Seconds that the whole call may take; 300 where absent.
         """
         request = order_export_pb2.ExportOrdersRequest(
@@ -218,6 +223,7 @@ class AsyncOrders:
             create_time_to=arguments.plain(create_time_to),
             fulfilment_states=arguments.enums('FULFILMENT_STATE_', fulfilment_states),
             payment_states=arguments.enums('PAYMENT_STATE_', payment_states),
+            order_number=arguments.plain(order_number),
         )
         return self._export_orders(request, timeout)
 

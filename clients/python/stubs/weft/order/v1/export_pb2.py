@@ -27,15 +27,15 @@ from weft.order.v1 import fulfilment_pb2 as weft_dot_order_dot_v1_dot_fulfilment
 from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/order/v1/export.proto\x12\rweft.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eweft/order/v1/fulfilment.proto\x1a\x19weft/order/v1/order.proto\"\x8c\x04\n\x13\x45xportOrdersRequest\x12\x33\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1b.weft.order.v1.ExportFormatR\x06\x66ormat\x12$\n\x0e\x61\x66ter_order_id\x18\x02 \x01(\tR\x0c\x61\x66terOrderId\x12\x31\n\x06states\x18\x03 \x03(\x0e\x32\x19.weft.order.v1.OrderStateR\x06states\x12\x1f\n\x0b\x63ustomer_id\x18\x04 \x01(\tR\ncustomerId\x12-\n\x12\x65xternal_reference\x18\x05 \x01(\tR\x11\x65xternalReference\x12\x44\n\x10\x63reate_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x63reateTimeFrom\x12@\n\x0e\x63reate_time_to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reateTimeTo\x12K\n\x11\x66ulfilment_states\x18\x08 \x03(\x0e\x32\x1e.weft.order.v1.FulfilmentStateR\x10\x66ulfilmentStates\x12\x42\n\x0epayment_states\x18\t \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateR\rpaymentStates*^\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XPORT_FORMAT_NDJSON\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/order/v1/export.proto\x12\rweft.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eweft/order/v1/fulfilment.proto\x1a\x19weft/order/v1/order.proto\"\xaf\x04\n\x13\x45xportOrdersRequest\x12\x33\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1b.weft.order.v1.ExportFormatR\x06\x66ormat\x12$\n\x0e\x61\x66ter_order_id\x18\x02 \x01(\tR\x0c\x61\x66terOrderId\x12\x31\n\x06states\x18\x03 \x03(\x0e\x32\x19.weft.order.v1.OrderStateR\x06states\x12\x1f\n\x0b\x63ustomer_id\x18\x04 \x01(\tR\ncustomerId\x12-\n\x12\x65xternal_reference\x18\x05 \x01(\tR\x11\x65xternalReference\x12\x44\n\x10\x63reate_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x63reateTimeFrom\x12@\n\x0e\x63reate_time_to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reateTimeTo\x12K\n\x11\x66ulfilment_states\x18\x08 \x03(\x0e\x32\x1e.weft.order.v1.FulfilmentStateR\x10\x66ulfilmentStates\x12\x42\n\x0epayment_states\x18\t \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateR\rpaymentStates\x12!\n\x0corder_number\x18\n \x01(\tR\x0borderNumber*^\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XPORT_FORMAT_NDJSON\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.order.v1.export_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXPORTFORMAT']._serialized_start=664
-  _globals['_EXPORTFORMAT']._serialized_end=758
+  _globals['_EXPORTFORMAT']._serialized_start=699
+  _globals['_EXPORTFORMAT']._serialized_end=793
   _globals['_EXPORTORDERSREQUEST']._serialized_start=138
-  _globals['_EXPORTORDERSREQUEST']._serialized_end=662
+  _globals['_EXPORTORDERSREQUEST']._serialized_end=697
 # @@protoc_insertion_point(module_scope)

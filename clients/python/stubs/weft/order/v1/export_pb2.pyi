@@ -65,6 +65,7 @@ class ExportOrdersRequest(_message.Message):
     CREATE_TIME_TO_FIELD_NUMBER: _builtins.int
     FULFILMENT_STATES_FIELD_NUMBER: _builtins.int
     PAYMENT_STATES_FIELD_NUMBER: _builtins.int
+    ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     format: Global___ExportFormat.ValueType
     """Defaults to NDJSON."""
     after_order_id: _builtins.str
@@ -73,6 +74,8 @@ class ExportOrdersRequest(_message.Message):
     """Only this customer's orders."""
     external_reference: _builtins.str
     """Only the order with this external reference."""
+    order_number: _builtins.str
+    """Only the order with this number, as a person types it: in any case, with or without hyphens, such as `7K3M-Q0ZT-9XVM`."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_order_pb2.OrderState.ValueType]:
         """Only orders in one of these states."""
@@ -105,10 +108,11 @@ class ExportOrdersRequest(_message.Message):
         create_time_to: _timestamp_pb2.Timestamp | None = ...,
         fulfilment_states: _abc.Iterable[_fulfilment_pb2.FulfilmentState.ValueType] | None = ...,
         payment_states: _abc.Iterable[_order_pb2.PaymentState.ValueType] | None = ...,
+        order_number: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time_from", b"create_time_from", "create_time_to", b"create_time_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_order_id", b"after_order_id", "create_time_from", b"create_time_from", "create_time_to", b"create_time_to", "customer_id", b"customer_id", "external_reference", b"external_reference", "format", b"format", "fulfilment_states", b"fulfilment_states", "payment_states", b"payment_states", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_order_id", b"after_order_id", "create_time_from", b"create_time_from", "create_time_to", b"create_time_to", "customer_id", b"customer_id", "external_reference", b"external_reference", "format", b"format", "fulfilment_states", b"fulfilment_states", "order_number", b"order_number", "payment_states", b"payment_states", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
