@@ -26,6 +26,7 @@ from services.order.orders.repository import OrderRepository
 from services.order.payments.gateways.sandbox import Sandbox
 from services.order.payments.handlers import PaymentHandlers
 from services.order.payments.money import MoneyHandlers
+from services.order.payments.overrides import OverrideHandlers
 from services.order.payments.provider_events import ProviderEventHandlers
 from services.order.payments.repository import PaymentRepository
 from services.order.payments.worker import PaymentWorker, Provider
@@ -64,6 +65,7 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
         FulfilmentHandlers(database, orders, clock),
         ReturnHandlers(database, orders, clock),
         exports,
+        OverrideHandlers(database, orders, clock),
         TimelineHandlers(TimelineRepository(database), pages),
     )
     app.add_service(

@@ -5,11 +5,12 @@ from datetime import datetime
 
 from services.order.domain.changes import DomainEvent, OrderMoveRefused, RefundChange, RefundState, Step
 from services.order.domain.fulfilment import Fulfilment, Quantities
-from services.order.domain.payment import FailureCode, Payment, Refund
+from services.order.domain.payment import BY_HAND, FailureCode, Payment, Refund
 from services.order.domain.refusals import (
     OrderAlreadyShipped,
     OrderNotCancellable,
     OrderNotShippable,
+    OrderPaidByBankTransfer,
     PaymentMethodRequired,
     PaymentNotCapturable,
     PaymentNotConfirmable,
@@ -71,6 +72,8 @@ class Order:
     def next_step(self) -> Step:
         """What the payment needs next. Derived from what is stored alone, so any worker can resume after another one died."""
         payment = self.payment
+        if payment.by_hand:
+            return Step.NONE
         if payment.refund:  # also of a charge that the bank takes back meanwhile: the provider may have made it
             return Step.REFUND
         if self.state in (OrderState.CANCELLED, OrderState.EXPIRED):
@@ -152,6 +155,34 @@ class Order:
         self.refund_change = RefundChange(refund, RefundState.PENDING, reason, actor, return_id)
         self._record(actor, change="payment.refund_requested", cause=reason, wakes=True)
 
+    def mark_paid(self, reference: str, reason: str, actor: str) -> None:
+        """It was paid by bank transfer while it is PENDING. Raises as `Payment.mark_paid`."""
+        if self.state is not OrderState.PENDING:
+            raise PaymentNotConfirmable(payment_id=self.payment.payment_id, state=self.payment.state)
+        self.payment.mark_paid(reference)
+        self._move(OrderState.CONFIRMED)
+        captured = DomainEvent("payment.captured", amount_minor=self.payment.captured_minor)
+        self.reason = ""
+        self._record(actor, DomainEvent("order.confirmed"), captured, cause=reason)
+
+    def record_refund(self, refund_id: str, amount_minor: int, reference: str, reason: str, actor: str) -> None:
+        """What came by bank transfer went back so: for the refund that waits for it, or as one of its own.
+
+        Raises `PaymentNotRefundable` for what a provider collected: it gives it back itself. Otherwise as `request_refund`.
+        """
+        payment, waiting = self.payment, self.payment.refund
+        if not payment.by_hand:
+            raise PaymentNotRefundable(payment_id=payment.payment_id, state=payment.state)
+        if waiting is None or amount_minor not in (0, waiting.amount_minor):
+            self.request_refund(refund_id, amount_minor, reason, actor)
+            assert self.refund_change is not None
+            waiting = self.refund_change.refund
+            self.version -= 1  # one change with what follows
+        self.payment.settle_refund(waiting, f"{BY_HAND}{reference}")
+        self.refund_change = RefundChange(waiting, RefundState.SUCCEEDED, reason, actor)
+        event = DomainEvent("payment.refunded", amount_minor=waiting.amount_minor, refund_id=waiting.refund_id)
+        self._record(actor, event, cause=reason)
+
     def settle_refund(self, reference: str, actor: str) -> None:
         """The provider made the next refund."""
         refund = self._next_refund()
@@ -180,11 +211,16 @@ class Order:
         self._record(actor, DomainEvent("payment.charge_back_reversed", amount_minor=amount), wakes=True)
 
     def cancel(self, reason: str, actor: str) -> None:
-        """Raises `OrderNotCancellable` if it has ended already, `OrderAlreadyShipped` if a unit has left."""
+        """Raises `OrderNotCancellable` if it has ended already, `OrderAlreadyShipped` if a unit has left.
+
+        Raises `OrderPaidByBankTransfer` while money is kept that no provider can give back.
+        """
         if not self.open:
             raise OrderNotCancellable(order_id=self.order_id, state=self.state)
         if self.fulfilment_state is not FulfilmentState.UNFULFILLED:
             raise OrderAlreadyShipped(order_id=self.order_id)
+        if self.payment.by_hand and not self.payment.ended:
+            raise OrderPaidByBankTransfer(order_id=self.order_id)
         self._end(OrderState.CANCELLED, reason)
         self._record(actor, DomainEvent("order.cancelled", reason), cause=reason, wakes=True)
 

@@ -7,12 +7,15 @@ from typing import NamedTuple
 from services.order.domain.refusals import (
     CaptureExceedsAuthorized,
     PaymentNotCapturable,
+    PaymentNotConfirmable,
     PaymentNotRefundable,
     RefundExceedsCaptured,
     TooManyRefunds,
 )
 from services.order.domain.states import PAYMENT_MOVES, PaymentState, move
 
+BY_HAND = "bank:"
+"""Begins the reference of a movement that no provider made."""
 MAX_REFUNDS = 100
 """Of one payment."""
 
@@ -119,6 +122,11 @@ class Payment:
         return f"{self.payment_id}/{self.attempt}"
 
     @property
+    def by_hand(self) -> bool:
+        """Whether it was paid by bank transfer: no provider knows of it."""
+        return self.reference.startswith(BY_HAND)
+
+    @property
     def ended(self) -> bool:
         """Whether there is nothing to void or to refund."""
         return self.state in _ENDED
@@ -132,6 +140,15 @@ class Payment:
     def refundable_minor(self) -> int:
         """What was captured and is neither refunded nor about to be."""
         return refundable(self.state, self.captured_minor, self.refunded_minor, self.refunding_minor)
+
+    def mark_paid(self, reference: str) -> None:
+        """The money came by bank transfer. Raises `PaymentNotConfirmable` while the provider may still take it as well."""
+        if self.state is PaymentState.FAILED:
+            self.begin_attempt("bank_transfer")  # the attempt that was declined keeps its key at the provider
+        elif self.state is not PaymentState.PENDING or self.provider_contacted:
+            raise PaymentNotConfirmable(payment_id=self.payment_id, state=self.state)
+        self.reference = f"{BY_HAND}{reference}"
+        self.capture()
 
     def authorize(self) -> None:
         """The provider reserved the amount."""

@@ -141,3 +141,7 @@ class ReturnAlreadyReceived(FailedPrecondition):
 
 class ReturnExceedsRequest(FailedPrecondition):
     """Only {available} of {product_id} are still to come back and {requested} were given."""
+
+
+class OrderPaidByBankTransfer(FailedPrecondition):
+    """The order {order_id} was paid by bank transfer: give the money back and record it first."""

@@ -114,7 +114,7 @@ class PaymentWorker:
 
     async def _advance(self, order: Order, find: bool) -> str:
         """Why another attempt is needed; empty if the payment needs nothing now."""
-        charge = await self._find(order) if find else None
+        charge = await self._find(order) if find and not order.payment.by_hand else None
         for _ in range(_MAX_STEPS):
             if charge is not None and apply(charge, order, ACTOR):
                 order, charge = await self._write(order, charge)

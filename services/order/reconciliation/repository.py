@@ -22,14 +22,21 @@ _FINISH = Query(
     "WHERE provider = %(provider)s AND day = %(day)s",
     "finish reconciliation",
 )
-# Ids begin with a time. What has just changed is compared the next day.
+# Ids begin with a time. What has just changed is compared the next day. What came or went by bank transfer is not the
+# provider's: its movements have references that begin with `bank:`.
 # any owner: a comparison of all payments
 _BOOKS = Query(
     """
-SELECT p.payment_id, p.attempt, p.currency, p.captured_minor, p.refunded_minor, p.charged_back_minor, m.net
+SELECT p.payment_id, p.attempt, p.currency, p.captured_minor - m.captured_by_hand AS captured,
+       p.refunded_minor - m.refunded_by_hand AS refunded, p.charged_back_minor,
+       m.net - m.captured_by_hand + m.refunded_by_hand AS net
   FROM payments p JOIN orders o ON o.order_id = p.order_id
   CROSS JOIN LATERAL (
-    SELECT sum(CASE kind WHEN 'CAPTURED' THEN amount_minor WHEN 'REFUNDED' THEN -amount_minor ELSE 0 END)::bigint AS net
+    SELECT sum(CASE kind WHEN 'CAPTURED' THEN amount_minor WHEN 'REFUNDED' THEN -amount_minor ELSE 0 END)::bigint AS net,
+           COALESCE(sum(amount_minor) FILTER (WHERE kind = 'CAPTURED' AND provider_reference LIKE 'bank:%%'), 0)::bigint
+             AS captured_by_hand,
+           COALESCE(sum(amount_minor) FILTER (WHERE kind = 'REFUNDED' AND provider_reference LIKE 'bank:%%'), 0)::bigint
+             AS refunded_by_hand
       FROM payment_movements WHERE payment_movements.payment_id = p.payment_id) m
  WHERE p.payment_id >= %(first_id)s AND p.payment_id < %(last_id)s AND p.updated_at < %(settled)s
    AND o.mode = ANY(%(modes)s::text[])

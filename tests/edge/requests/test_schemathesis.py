@@ -77,6 +77,7 @@ BEFORE = {
 PAID = {
     "capture": {"capture": "CAPTURE_MODE_AT_SHIPMENT"},
     "confirm": {"paymentMethod": "pm_sandbox_declined"},
+    "override": {"paymentMethod": "pm_sandbox_declined"},
     **{verb: {"note": "x"} for verb in ("ship", "deliver", "refund", "requestReturn")},
 }
 """How an order is placed whose payment has to be asked for before a verb."""

@@ -25,6 +25,11 @@ _THEIRS = Query(
     "SELECT split_part(key, '/', 1) AS payment_id, sum(captured_minor) AS captured, sum(refunded_minor) AS refunded, "
     "sum(charged_back_minor) AS charged_back FROM sandbox_charges WHERE split_part(key, '/', 1) = ANY(%(ids)s) GROUP BY 1"
 )
+_BY_HAND = Query(
+    "SELECT payment_id, sum(amount_minor) FILTER (WHERE kind = 'CAPTURED') AS captured, "
+    "sum(amount_minor) FILTER (WHERE kind = 'REFUNDED') AS refunded FROM payment_movements "
+    "WHERE provider_reference LIKE 'bank:%%' AND payment_id = ANY(%(ids)s::text[]) GROUP BY 1"
+)
 _GONE = (order_pb2.ORDER_STATE_CANCELLED, order_pb2.ORDER_STATE_EXPIRED)
 
 
@@ -42,10 +47,13 @@ async def check(shop: Shop, order_ids: Sequence[str]) -> None:
 async def check_ended(shop: Shop, orders: Sequence[order_pb2.Order]) -> None:
     """Once nothing is under way: the provider's books are ours, and an order that has ended keeps no money."""
     theirs = {r.payment_id: r for r in await shop.database.all(_THEIRS, ids=[o.payment_id for o in orders])}
+    by_hand = {r.payment_id: r for r in await shop.database.all(_BY_HAND, ids=[o.payment_id for o in orders])}
     for order in orders:
         payment = await shop.payment(order.payment_id, shop.operator)
         there = theirs.get(order.payment_id)
-        ours = payment.captured_minor, payment.refunded_minor, payment.charged_back_minor
+        hand = by_hand.get(order.payment_id)
+        captured = payment.captured_minor - int((hand and hand.captured) or 0)
+        ours = captured, payment.refunded_minor - int((hand and hand.refunded) or 0), payment.charged_back_minor
         assert order.state != order_pb2.ORDER_STATE_PENDING
         assert ours == ((there.captured, there.refunded, there.charged_back) if there else (0, 0, 0)), (order, payment)
         if order.state in _GONE:

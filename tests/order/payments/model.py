@@ -15,6 +15,7 @@ from weft.order.v1 import (
     fulfilment_pb2,
     order_pb2,
     order_service_pb2,
+    override_pb2,
     product_service_pb2,
 )
 from weft.order.v1 import payment_service_pb2 as pb
@@ -36,8 +37,12 @@ PLACES = st.sampled_from(
     [f"{w} {c}" for w in ("before", "after") for c in ("authorize", "confirm", "capture", "refund", "reverse")]
 )
 STOCK = 8
-VERBS = ("cancel", "confirm", "capture", "refund", "ship", "deliver")
-TYPED = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.ABORTED)
+VERBS = ("cancel", "confirm", "capture", "refund", "ship", "deliver", "mark_paid", "release", "give_back")
+TYPED = (
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.ABORTED,
+)
 _TOLD = "SELECT count(*) FROM provider_events WHERE payment_id = ANY(%(ids)s)"
 
 
@@ -165,12 +170,17 @@ class Model(RuleBasedStateMachine):
         self.change(which, "capture", works, amount)
 
     @precondition(lambda self: self.orders)
+    @rule(which=WHICH, verb=st.sampled_from(["mark_paid", "give_back"]), amount=AMOUNT, works=st.booleans())
+    def by_hand(self, which: int, verb: str, amount: int, works: bool) -> None:
+        self.change(which, verb, works, amount if verb == "give_back" else 0)
+
+    @precondition(lambda self: self.orders)
     @rule(which=WHICH, method=METHODS | st.just(""), works=st.booleans())
     def confirm(self, which: int, method: str, works: bool) -> None:
         self.change(which, "confirm", works, method=method)
 
     @precondition(lambda self: self.orders)
-    @rule(which=WHICH, verb=st.sampled_from(["cancel", "ship", "deliver"]), works=st.booleans())
+    @rule(which=WHICH, verb=st.sampled_from(["cancel", "ship", "deliver", "release"]), works=st.booleans())
     def end(self, which: int, verb: str, works: bool) -> None:
         self.change(which, verb, works)
 
@@ -228,6 +238,13 @@ class Model(RuleBasedStateMachine):
                 lines = [fulfilment_pb2.FulfilmentLineInput(product_id=self.product, quantity=1)]
                 request = fulfilment_pb2.ShipOrderRequest(order_id=order.order_id, lines=lines)
                 await shop.orders.ShipOrder(request, metadata=by_operator)
+            case "mark_paid" | "release" | "give_back":
+                asked = override_pb2.OverrideOrderRequest(order_id=order.order_id, reason="by hand")
+                if verb == "give_back":
+                    asked.refund.amount_minor = amount
+                else:
+                    getattr(asked, verb).SetInParent()
+                await shop.orders.OverrideOrder(asked, metadata=by_operator)
             case "deliver":
                 request = fulfilment_pb2.DeliverOrderRequest(order_id=order.order_id)
                 await shop.orders.DeliverOrder(request, metadata=by_operator)

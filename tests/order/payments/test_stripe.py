@@ -4,6 +4,7 @@ import json
 
 import pytest
 from google.api.httpbody_pb2 import HttpBody
+from prometheus_client import REGISTRY
 from weft.order.v1 import payment_pb2
 from weft.order.v1 import payment_service_pb2 as pb
 from weft_client.calls.breaker import Breaker
@@ -64,6 +65,12 @@ async def deliver(till: Till, event: dict, secret: str = SECRET, age: int = 0) -
     body, signature = StripeFake.signed(event, now - age, secret)
     request = pb.HandleProviderEventRequest(provider="stripe", body=HttpBody(data=body))
     await till.shop.payments.HandleProviderEvent(request, metadata=[("stripe-signature", signature)])
+
+
+def counted(outcome: str) -> float:
+    """How many of Stripe's events came to this, in this process."""
+    labels = {"provider": "stripe", "outcome": outcome}
+    return REGISTRY.get_sample_value("weft_provider_events_total", labels) or 0.0
 
 
 async def order(till: Till, method: str = "pm_card_ok", **more):
@@ -204,8 +211,10 @@ async def test_events_come_early_twice_late_and_in_any_order(till: Till, stripe:
     stripe.faults = [("capture", "lost answer")]
     await till.worker(jobs)
     await till.queue.finish(jobs)
+    stored, repeated = counted("stored"), counted("repeated")
     for event in [*reversed(stripe.events), *stripe.events]:
         await deliver(till, event)
+    assert (counted("stored") - stored, counted("repeated") - repeated) == (2, 2)
     await settle(till)
     assert await states(till, placed) == (CONFIRMED, CAPTURED)
     assert await ledger(till, placed) == [("AUTHORIZED", 1000), ("CAPTURED", 1000)]
@@ -216,7 +225,7 @@ async def test_events_come_early_twice_late_and_in_any_order(till: Till, stripe:
 async def test_what_is_not_signed_changes_nothing(till: Till, stripe: StripeFake) -> None:
     await order(till)
     await till.run()
-    event = stripe.events[-1]
+    event, before = stripe.events[-1], counted("badly signed")
     for call in (
         deliver(till, event, secret="whsec_other"),
         deliver(till, event, age=TOLERANCE_S + 1),
@@ -234,6 +243,7 @@ async def test_what_is_not_signed_changes_nothing(till: Till, stripe: StripeFake
         request = pb.HandleProviderEventRequest(provider=provider, body=HttpBody(data=changed))
         call = till.shop.payments.HandleProviderEvent(request, metadata=[("stripe-signature", header)])
         assert (await refused(call)).reason == reason
+    assert counted("badly signed") - before == 6
     assert (
         await refused(deliver(till, {"id": "evt_1", "type": 7, "data": {"object": {}}}))
     ).reason == "EVENT_MALFORMED"

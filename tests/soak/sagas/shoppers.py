@@ -40,14 +40,23 @@ class Shoppers:
     """`channel` is the service's as it runs now. `placed`: the ids of acknowledged orders."""
 
     def __init__(self, issuer: Issuer, fake: StripeFake, product_id: str) -> None:
-        self._operator = issuer.operator(ids.new("usr"), SCOPES)
-        self._user = issuer.user(ids.new("usr"))
+        self._issuer = issuer
+        self._operator_id, self._user_id = ids.new("usr"), ids.new("usr")
         self._fake = fake
         self._product_id = product_id
         self.channel: grpc.aio.Channel | None = None
         self.placed: list[str] = []
         self.seen: Counter[str] = Counter()
         self.delivered = 0
+
+    @property
+    def _operator(self) -> str:
+        """A token of now: a run takes longer than one lasts."""
+        return self._issuer.operator(self._operator_id, SCOPES)
+
+    @property
+    def _user(self) -> str:
+        return self._issuer.user(self._user_id)
 
     async def journey(self, expire: Callable[[str], None]) -> None:
         """One order, to where its customer leaves it."""

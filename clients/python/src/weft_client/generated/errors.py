@@ -609,6 +609,18 @@ class OrderNotShipped(failures.FailedPrecondition):
         return self.metadata.get('order_id', '')
 
 
+class OrderPaidByBankTransfer(failures.FailedPrecondition):
+    """The order was paid by bank transfer and some of the money is kept: it is given back first. Metadata: `order_id`."""
+
+    reason = 'ORDER_PAID_BY_BANK_TRANSFER'
+    domain = 'weft.order.v1'
+
+    @property
+    def order_id(self) -> str:
+        """The metadata `order_id`; empty where the service left it out."""
+        return self.metadata.get('order_id', '')
+
+
 class OutOfStock(failures.FailedPrecondition):
     """Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `requested`, `available`."""
 
@@ -1538,6 +1550,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'ORDER_NOT_FOUND'): OrderNotFound,
     ('weft.order.v1', 'ORDER_NOT_SHIPPABLE'): OrderNotShippable,
     ('weft.order.v1', 'ORDER_NOT_SHIPPED'): OrderNotShipped,
+    ('weft.order.v1', 'ORDER_PAID_BY_BANK_TRANSFER'): OrderPaidByBankTransfer,
     ('weft.order.v1', 'OUT_OF_STOCK'): OutOfStock,
     ('weft.api.v1', 'OVERLOADED'): Overloaded,
     ('weft.api.v1', 'PAGE_TOKEN_INVALID'): PageTokenInvalid,
@@ -1674,6 +1687,7 @@ __all__ = [
     'OrderNotFound',
     'OrderNotShippable',
     'OrderNotShipped',
+    'OrderPaidByBankTransfer',
     'OutOfStock',
     'Overloaded',
     'PageTokenInvalid',

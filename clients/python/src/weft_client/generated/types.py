@@ -313,6 +313,23 @@ class WebhookEndpointDict(TypedDict, total=False):
     """Changes with every update of the endpoint. An update with a stale etag is refused; an update without one is not."""
 
 
+class BankPaymentDict(TypedDict, total=False):
+    """A bank transfer that paid an order, all of it."""
+
+    reference: str
+    """The bank's reference of the transfer, for the movements of the payment."""
+
+
+class BankRefundDict(TypedDict, total=False):
+    """A bank transfer that gave money back."""
+
+    amount_minor: int
+    """How much, in the currency of the order; 0 for the refund that was requested, or else for all that can still be refunded."""
+
+    reference: str
+    """The bank's reference of the transfer, for the movements of the payment."""
+
+
 class FulfilmentLineInputDict(TypedDict, total=False):
     """Units of one of the order's products."""
 
@@ -385,6 +402,10 @@ class ProductDict(TypedDict, total=False):
 
     partner_id: str
     """The partner whose product it is; empty for one of the platform."""
+
+
+class ReleaseDict(TypedDict, total=False):
+    """How an order is released: there is nothing to say."""
 
 
 class AuthorizeRequestDict(TypedDict, total=False):
@@ -642,6 +663,8 @@ class UserDict(TypedDict, total=False):
 
 __all__ = [
     'AuthorizeRequestDict',
+    'BankPaymentDict',
+    'BankRefundDict',
     'BrandingDict',
     'CaptureModeName',
     'CategoryName',
@@ -672,6 +695,7 @@ __all__ = [
     'ProductDict',
     'QuietHoursDict',
     'RecipientDict',
+    'ReleaseDict',
     'RoleName',
     'SuppressionReasonName',
     'TemplateDict',

@@ -84,6 +84,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The signature is missing, wrong or too old."""
     EVENT_MALFORMED: _ErrorReason.ValueType  # 30
     """The body is signed, but is not an event."""
+    ORDER_PAID_BY_BANK_TRANSFER: _ErrorReason.ValueType  # 31
+    """The order was paid by bank transfer and some of the money is kept: it is given back first."""
     PRODUCT_ARCHIVED: _ErrorReason.ValueType  # 60
     """The product is archived."""
     NOTHING_TO_RETURN: _ErrorReason.ValueType  # 62
@@ -170,6 +172,8 @@ EVENT_SIGNATURE_INVALID: ErrorReason.ValueType  # 29
 """The signature is missing, wrong or too old."""
 EVENT_MALFORMED: ErrorReason.ValueType  # 30
 """The body is signed, but is not an event."""
+ORDER_PAID_BY_BANK_TRANSFER: ErrorReason.ValueType  # 31
+"""The order was paid by bank transfer and some of the money is kept: it is given back first."""
 PRODUCT_ARCHIVED: ErrorReason.ValueType  # 60
 """The product is archived."""
 NOTHING_TO_RETURN: ErrorReason.ValueType  # 62

@@ -9,6 +9,7 @@ from weft.order.v1 import fulfilment_pb2 as weft_dot_order_dot_v1_dot_fulfilment
 from weft.order.v1 import order_event_pb2 as weft_dot_order_dot_v1_dot_order__event__pb2
 from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
 from weft.order.v1 import order_service_pb2 as weft_dot_order_dot_v1_dot_order__service__pb2
+from weft.order.v1 import override_pb2 as weft_dot_order_dot_v1_dot_override__pb2
 from weft.order.v1 import return_pb2 as weft_dot_order_dot_v1_dot_return__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -69,6 +70,11 @@ class OrderServiceStub:
         self.CancelOrder = channel.unary_unary(
                 '/weft.order.v1.OrderService/CancelOrder',
                 request_serializer=weft_dot_order_dot_v1_dot_order__service__pb2.CancelOrderRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.OverrideOrder = channel.unary_unary(
+                '/weft.order.v1.OrderService/OverrideOrder',
+                request_serializer=weft_dot_order_dot_v1_dot_override__pb2.OverrideOrderRequest.SerializeToString,
                 response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
         self.ShipOrder = channel.unary_unary(
@@ -167,6 +173,15 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OverrideOrder(self, request, context):
+        """Puts an order right by hand: marks it paid by bank transfer, releases it, or records a refund by bank transfer.
+
+        The operator and the reason are in the timeline of the order, the bank's reference in the movements of the payment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ShipOrder(self, request, context):
         """Records a shipment of some units of an order, or of all that remain.
         """
@@ -259,6 +274,11 @@ def add_OrderServiceServicer_to_server(servicer, server):
             'CancelOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelOrder,
                     request_deserializer=weft_dot_order_dot_v1_dot_order__service__pb2.CancelOrderRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'OverrideOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.OverrideOrder,
+                    request_deserializer=weft_dot_order_dot_v1_dot_override__pb2.OverrideOrderRequest.FromString,
                     response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
             'ShipOrder': grpc.unary_unary_rpc_method_handler(
@@ -464,6 +484,33 @@ class OrderService:
             target,
             '/weft.order.v1.OrderService/CancelOrder',
             weft_dot_order_dot_v1_dot_order__service__pb2.CancelOrderRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OverrideOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.OrderService/OverrideOrder',
+            weft_dot_order_dot_v1_dot_override__pb2.OverrideOrderRequest.SerializeToString,
             weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
             options,
             channel_credentials,

@@ -11,6 +11,7 @@ from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import order_event_pb2 as _order_event_pb2
 from weft.order.v1 import order_pb2 as _order_pb2
 from weft.order.v1 import order_service_pb2 as _order_service_pb2
+from weft.order.v1 import override_pb2 as _override_pb2
 from weft.order.v1 import return_pb2 as _return_pb2
 import abc as _abc_1
 
@@ -44,6 +45,11 @@ class OrderServiceStub:
     """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.CancelOrderRequest, _order_pb2.Order]
     """Cancels an order: releases its stock, and voids or refunds its payment."""
+    OverrideOrder: _aio.UnaryUnaryMultiCallable[_override_pb2.OverrideOrderRequest, _order_pb2.Order]
+    """Puts an order right by hand: marks it paid by bank transfer, releases it, or records a refund by bank transfer.
+
+    The operator and the reason are in the timeline of the order, the bank's reference in the movements of the payment.
+    """
     ShipOrder: _aio.UnaryUnaryMultiCallable[_fulfilment_pb2.ShipOrderRequest, _order_pb2.Order]
     """Records a shipment of some units of an order, or of all that remain."""
     DeliverOrder: _aio.UnaryUnaryMultiCallable[_fulfilment_pb2.DeliverOrderRequest, _order_pb2.Order]
@@ -128,6 +134,17 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_order_service_pb2.CancelOrderRequest, _abc.Awaitable[_order_pb2.Order]],
     ) -> _abc.Awaitable[_order_pb2.Order]:
         """Cancels an order: releases its stock, and voids or refunds its payment."""
+
+    @_abc_1.abstractmethod
+    def OverrideOrder(
+        self,
+        request: _override_pb2.OverrideOrderRequest,
+        context: _aio.ServicerContext[_override_pb2.OverrideOrderRequest, _abc.Awaitable[_order_pb2.Order]],
+    ) -> _abc.Awaitable[_order_pb2.Order]:
+        """Puts an order right by hand: marks it paid by bank transfer, releases it, or records a refund by bank transfer.
+
+        The operator and the reason are in the timeline of the order, the bank's reference in the movements of the payment.
+        """
 
     @_abc_1.abstractmethod
     def ShipOrder(

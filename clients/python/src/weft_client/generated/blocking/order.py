@@ -16,6 +16,7 @@ from weft.order.v1 import money_pb2 as order_money_pb2
 from weft.order.v1 import order_event_pb2 as order_order_event_pb2
 from weft.order.v1 import order_pb2 as order_order_pb2
 from weft.order.v1 import order_service_pb2 as order_order_service_pb2
+from weft.order.v1 import override_pb2 as order_override_pb2
 from weft.order.v1 import payment_pb2 as order_payment_pb2
 from weft.order.v1 import payment_service_pb2 as order_payment_service_pb2
 from weft.order.v1 import product_pb2 as order_product_pb2
@@ -37,6 +38,7 @@ class Orders:
         self._list_orders = parts.Unary(connection, methods.ORDER_SERVICE_LIST_ORDERS, auth)
         self._export_orders = parts.Streaming(connection, methods.ORDER_SERVICE_EXPORT_ORDERS, auth)
         self._cancel_order = parts.Unary(connection, methods.ORDER_SERVICE_CANCEL_ORDER, auth)
+        self._override_order = parts.Unary(connection, methods.ORDER_SERVICE_OVERRIDE_ORDER, auth)
         self._ship_order = parts.Unary(connection, methods.ORDER_SERVICE_SHIP_ORDER, auth)
         self._deliver_order = parts.Unary(connection, methods.ORDER_SERVICE_DELIVER_ORDER, auth)
         self._request_return = parts.Unary(connection, methods.ORDER_SERVICE_REQUEST_RETURN, auth)
@@ -247,12 +249,56 @@ class Orders:
             OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
             OrderNotCancellable: The order cannot be cancelled in its state. Metadata: `order_id`, `state`.
             OrderAlreadyShipped: Units of the order have been shipped, so it is too late. Metadata: `order_id`.
+            OrderPaidByBankTransfer: The order was paid by bank transfer and some of the money is kept: it is given back first. Metadata: `order_id`.
         """
         request = order_order_service_pb2.CancelOrderRequest(
             order_id=order_id,
             reason=arguments.plain(reason),
         )
         return self._cancel_order(request, timeout, idempotency_key)
+
+    def override_order(
+        self,
+        *,
+        order_id: str,
+        reason: str,
+        mark_paid: types.BankPaymentDict | order_override_pb2.BankPayment | None = None,
+        release: types.ReleaseDict | order_override_pb2.Release | None = None,
+        refund: types.BankRefundDict | order_override_pb2.BankRefund | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> order_order_pb2.Order:
+        """Puts an order right by hand: marks it paid by bank transfer, releases it, or records a refund by bank transfer.
+
+        The operator and the reason are in the timeline of the order, the bank's reference in the movements of the payment.
+
+        Args:
+            order_id: Prefix `ord_`.
+            reason: Why, for the timeline of the order.
+            mark_paid: The order was paid by bank transfer: it becomes CONFIRMED and its payment CAPTURED.
+            release: The order becomes CANCELLED; its stock and what is authorized are released, and what is captured is refunded.
+            refund: What was paid by bank transfer was given back so. What a provider collected is refunded by RefundPayment.
+            timeout: Seconds that the whole call may take; 10 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
+            PaymentNotConfirmable: The payment waits for no action, or the order waits for no payment. Metadata: `payment_id`, `state`.
+            OrderNotCancellable: The order cannot be cancelled in its state. Metadata: `order_id`, `state`.
+            OrderAlreadyShipped: Units of the order have been shipped, so it is too late. Metadata: `order_id`.
+            OrderPaidByBankTransfer: The order was paid by bank transfer and some of the money is kept: it is given back first. Metadata: `order_id`.
+            PaymentNotRefundable: Nothing was captured, or it goes back already. Metadata: `payment_id`, `state`.
+            RefundExceedsCaptured: More was to be refunded than can be. Metadata: `refundable_minor`.
+            TooManyRefunds: The payment has as many refunds as a payment may have. Metadata: `limit`.
+        """
+        request = order_override_pb2.OverrideOrderRequest(
+            order_id=order_id,
+            reason=reason,
+            mark_paid=arguments.plain(mark_paid),
+            release=arguments.plain(release),
+            refund=arguments.plain(refund),
+        )
+        return self._override_order(request, timeout, idempotency_key)
 
     def ship_order(
         self,
