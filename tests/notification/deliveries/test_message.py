@@ -1,5 +1,6 @@
 """No text that a person, a server or a partner chose can change the structure of a mail."""
 
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
@@ -125,9 +126,19 @@ def test_an_address_is_the_one_recipient_or_refused(address: str) -> None:
     assert [found.addr_spec for found in parsed["To"].addresses] == [address]
 
 
-@given(text=st.text(max_size=200))
-def test_a_text_cannot_leave_its_part(text: str) -> None:
-    parsed = read(composed(text=text))
+@given(
+    text=st.one_of(
+        HOSTILE, st.sampled_from(["--=_weft--\r\n", ".\n.\n", "a \t\nb ", "x" * 3000, "é" * 900, "你好" * 500])
+    )
+)
+def test_a_text_arrives_in_its_part_in_short_lines_of_ascii(text: str) -> None:
+    content = composed(text=text)
+    assert content.isascii() and max(map(len, content.split(b"\r\n"))) <= 76
+    assert not re.search(rb"\r(?!\n)|(?<!\r)\n", content)
+    parsed = read(content)
+    sent = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n") + "\n"
+    got = parsed.get_payload(0).get_payload(decode=True).decode().replace("\r\n", "\n")
+    assert got == sent.encode(errors="replace").decode()
     assert sorted(parsed.keys()) == sorted(HEADERS)
     assert [part.get_content_type() for part in parsed.walk()] == ["multipart/alternative", "text/plain", "text/html"]
 
