@@ -88,9 +88,14 @@ class ValkeyCache(Cache):
             self._breaker.acquire()
         except BreakerOpen:
             return otherwise
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT_S):
                 found = await command()
+            # The library returns what it has just received though it was cancelled.
+            if task and task.cancelling() > cancelled:
+                raise asyncio.CancelledError
         except asyncio.CancelledError:
             self._breaker.cancelled()
             raise

@@ -91,3 +91,16 @@ async def test_whatever_the_library_raises_the_cache_is_empty(monkeypatch: pytes
     monkeypatch.setattr(cache._client, "get", closed)
     assert await cache.get("a") is None
     await cache.close()
+
+
+async def test_whoever_is_cancelled_during_a_command_is_cancelled_wherever_the_command_is(valkey_url: str) -> None:
+    for steps in range(40):  # of the loop, into the connecting and the command
+        cache = connect(valkey_url, "test_cancelled")
+        command = asyncio.create_task(cache.set("a", b"1", 60))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        had_ended = command.done()
+        command.cancel()
+        await asyncio.wait([command])
+        assert command.cancelled() != had_ended, steps
+        await cache.close()
