@@ -2,11 +2,13 @@
 
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -36,6 +38,21 @@ def folder() -> Iterator[Path]:
 def cheap_passwords() -> None:
     """Hashes in this process cost a hundredth: a fifth of the suite's time otherwise. The mesh's processes have the real cost."""
     passwords.MEMORY_KIB, passwords.PASSES = 64, 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def names_of_examples() -> Iterator[None]:
+    """Names that RFC 6761 reserves for examples resolve to nothing at once: a name server may take seconds to say so."""
+    asked = socket.getaddrinfo
+
+    def answer(host: Any, *args: Any, **more: Any) -> Any:
+        if isinstance(host, str) and host.rstrip(".").endswith((".example", ".invalid")):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return asked(host, *args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", answer)
+        yield
 
 
 @pytest.fixture(scope="session")
