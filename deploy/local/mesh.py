@@ -104,7 +104,7 @@ class Mesh:
         due = [name for name in self._services if preparation.is_due(name)]
         for name in due:
             await asyncio.to_thread(databases.provide, name)
-        await asyncio.gather(*(self._supervisor.run(parts.commands(name)) for name in due))
+        await asyncio.gather(*(self._supervisor.run(parts.preparation(name)) for name in due))
         for name in due:
             preparation.record(name)
         self._journal.info(f"databases are up to date ({time.monotonic() - began:.1f} s)")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from contract import Contract
-from deploy.local.components import sms_sink
+from deploy.local.components import preparing, sms_sink
 from deploy.local.components.databases import Databases
 from deploy.local.failures import MeshError
 from deploy.local.options import ROOT, Options
@@ -39,20 +39,17 @@ class Services:
         self._secrets = secrets
         self._certificates = certificates
 
-    def commands(self, name: str) -> list[Part]:
-        """What runs once, in this order, before a service's replicas start."""
-        env = self._environment(name)
+    def preparation(self, name: str) -> Part:
+        """What runs once before a service's replicas start: it migrates as the owner, then gives the first data."""
         first = {
             "WEFT_OPERATOR_EMAIL": self._secrets.operator_email,
             "WEFT_OPERATOR_PASSWORD": self._secrets.operator_password,
             "WEFT_PARTNER_CLIENT_ID": self._secrets.partner_client_id,
             "WEFT_PARTNER_CLIENT_SECRET": self._secrets.partner_client_secret,
+            preparing.OWNER: json.dumps(self._owner(name)),
         }
-        owner = self._owner(name)
-        return [
-            Part(f"{name}-{verb}", name, _command(name, verb), {**env, **more}, ROOT)
-            for verb, more in (("migrate", owner), ("bootstrap", first))
-        ]
+        command = module("deploy.local.components.preparing", name)
+        return Part(f"{name}-preparation", name, command, {**self._environment(name), **first}, ROOT)
 
     def check(self, name: str) -> None:
         """Raises `MeshError` where there is no such service."""

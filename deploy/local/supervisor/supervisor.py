@@ -39,16 +39,15 @@ class Supervisor:
         self._levels.append(level)
         await self._wait_ready(level)
 
-    async def run(self, parts: Sequence[Part]) -> None:
-        """Run commands to their end, one after the other. Raises `MeshError` where one fails."""
-        for part in parts:
-            process = Process(part, self._journal.log(part.name))
-            try:
-                await process.ended.wait()
-            finally:
-                process.kill()
-            if process.code:
-                raise MeshError(self._fault(part, process.log.last, "failed"))
+    async def run(self, part: Part) -> None:
+        """Run a command to its end. Raises `MeshError` where it fails."""
+        process = Process(part, self._journal.log(part.name))
+        try:
+            await process.ended.wait()
+        finally:
+            process.kill()
+        if process.code:
+            raise MeshError(self._fault(part, process.log.last, "failed"))
 
     async def operate(self, part: Part, report: Callable[[str], None]) -> None:
         """Run an operator's command to its end; `report` gets its lines. Raises `MeshError` where it fails."""
