@@ -106,6 +106,7 @@ def to_message(row: Any) -> pb.Order:
         payment_id=row.payment_id,
         external_reference=row.external_reference,
         note=row.note,
+        metadata=row.metadata,
         create_time=timestamp(row.created_at),
         update_time=timestamp(row.updated_at),
         etag=str(row.version),

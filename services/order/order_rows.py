@@ -16,7 +16,7 @@ LINES = (
 
 def within_bytes(columns: str, rows: str, order: str, limit: int) -> str:
     """SQL for the first of some rows of orders `o` with lines `l`, up to `limit` bytes; see `is_cut`. The first row always comes."""
-    size = "l.bytes + octet_length(o.note)"
+    size = "l.bytes + octet_length(o.note) + COALESCE(octet_length(o.metadata::text) / 2, 0)"
     so_far = f"sum({size}) OVER (ORDER BY {order})"
     bare = re.sub(r"\b[a-z]\.", "", columns), re.sub(r"\b[a-z]\.", "", order)
     return (

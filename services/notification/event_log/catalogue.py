@@ -21,6 +21,7 @@ DATA: Mapping[str, type[Message]] = {
     "order.expired": order.OrderExpired,
     "order.shipped": order.OrderShipped,
     "order.delivered": order.OrderDelivered,
+    "order.updated": order.OrderUpdated,
     "order.completed": order.OrderCompleted,
     "order.return_requested": order.OrderReturnRequested,
     "order.return_approved": order.OrderReturnApproved,

@@ -25,7 +25,7 @@ WITH found AS MATERIALIZED (
 refunds AS (
   UPDATE payment_refunds r SET actor = %(pseudonym)s, reason = ''
     FROM found WHERE r.payment_id = found.payment_id AND r.actor = %(user_id)s)
-UPDATE orders o SET customer_id = %(pseudonym)s, note = '', reason = '', returns = (
+UPDATE orders o SET customer_id = %(pseudonym)s, note = '', metadata = NULL, reason = '', returns = (
   SELECT jsonb_agg(made || '{"reason": ""}'::jsonb) FROM jsonb_array_elements(o.returns) AS r(made))
   FROM found WHERE o.order_id = found.order_id
 """,
@@ -43,7 +43,7 @@ locked AS MATERIALIZED (
   SELECT order_id FROM orders WHERE order_id = ANY(ARRAY(SELECT order_id FROM found WHERE late))
    ORDER BY order_id FOR NO KEY UPDATE),
 said AS (
-  UPDATE orders o SET reason = '', returns = (
+  UPDATE orders o SET note = '', metadata = NULL, reason = '', returns = (
     SELECT jsonb_agg(made || '{"reason": ""}'::jsonb) FROM jsonb_array_elements(o.returns) AS r(made))
     FROM locked WHERE o.order_id = locked.order_id)
 UPDATE order_changes c SET customer_id = %(pseudonym)s,

@@ -1,5 +1,6 @@
 """What comes of a change of an order: the next step of its payment, events, and refunds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import NamedTuple
@@ -30,7 +31,7 @@ class DomainEvent:
     """Something that happened to an order.
 
     `amount_minor` is set where money moved, `code` where a payment failed, `url` where the payer must act, `refund_id` of a
-    refund, `shipment`, `returned` and `units` where goods did.
+    refund, `shipment`, `returned` and `units` where goods did, `fields` where a buyer changed what they say.
     """
 
     type: str
@@ -42,6 +43,23 @@ class DomainEvent:
     shipment: Shipment | None = None
     returned: Return | None = None
     units: Quantities = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
+
+
+class Details(NamedTuple):
+    """What a buyer says of an order; None for what stays as it is."""
+
+    note: str | None = None
+    metadata: Mapping[str, str] | None = None
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names of those that change."""
+        return tuple(name for name, value in self._asdict().items() if value is not None)
+
+
+NO_DETAILS = Details()
+"""Nothing changes of what the buyer says."""
 
 
 class RefundState(StrEnum):

@@ -3,13 +3,23 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from services.order.domain.changes import DomainEvent, OrderMoveRefused, RefundChange, RefundState, Step
+from chassis.errors import EtagMismatch
+from services.order.domain.changes import (
+    NO_DETAILS,
+    Details,
+    DomainEvent,
+    OrderMoveRefused,
+    RefundChange,
+    RefundState,
+    Step,
+)
 from services.order.domain.fulfilment import Fulfilment, Quantities
 from services.order.domain.payment import BY_HAND, FailureCode, Payment, Refund
 from services.order.domain.refusals import (
     OrderAlreadyShipped,
     OrderNotCancellable,
     OrderNotShippable,
+    OrderNotUpdatable,
     OrderPaidByBankTransfer,
     PaymentMethodRequired,
     PaymentNotCapturable,
@@ -38,7 +48,7 @@ class Order:
 
     Its methods add to `domain_events` what is to be emitted, and set `actor` to who did it, `change` to what was done and
     `cause` to why; `releases_stock` says that its stock is available again,
-    `restocked` which units of it are, `wakes_worker` that the payment may need a step. `event_count`: events emitted before.
+    `restocked` which units of it are, `details` what the buyer says anew, `wakes_worker` that the payment may need a step. `event_count`: events emitted before.
     `fulfilment` has the units; it is loaded for the calls that change them.
     """
 
@@ -63,6 +73,7 @@ class Order:
     wakes_worker: bool = False
     refund_change: RefundChange | None = None
     restocked: Quantities = field(default_factory=dict)
+    details: Details = NO_DETAILS
 
     @property
     def open(self) -> bool:
@@ -209,6 +220,24 @@ class Order:
         """The bank gave it to us again."""
         amount = self.payment.reverse_charge_back()
         self._record(actor, DomainEvent("payment.charge_back_reversed", amount_minor=amount), wakes=True)
+
+    def update(self, details: Details, etag: str, actor: str) -> bool:
+        """What the buyer says has changed; False for nothing.
+
+        Raises `OrderNotUpdatable` if it was cancelled or has expired, `OrderAlreadyShipped` if a unit has left, and `EtagMismatch` if the
+        caller saw another version.
+        """
+        if self.state in (OrderState.CANCELLED, OrderState.EXPIRED):
+            raise OrderNotUpdatable(order_id=self.order_id, state=self.state)
+        if self.fulfilment_state is not FulfilmentState.UNFULFILLED:
+            raise OrderAlreadyShipped(order_id=self.order_id)
+        if etag and etag != str(self.version):
+            raise EtagMismatch(etag=str(self.version))
+        if not details.named:
+            return False
+        self.details = details
+        self._record(actor, DomainEvent("order.updated", fields=details.named))
+        return True
 
     def cancel(self, reason: str, actor: str) -> None:
         """Raises `OrderNotCancellable` if it has ended already, `OrderAlreadyShipped` if a unit has left.

@@ -23,6 +23,10 @@ class OrderNotCancellable(FailedPrecondition):
     """The order {order_id} is {state} and cannot be cancelled."""
 
 
+class OrderNotUpdatable(FailedPrecondition):
+    """The order {order_id} is {state} and changes no more."""
+
+
 class CursorInvalid(InvalidArgument):
     """The cursor does not belong to this stream."""
 

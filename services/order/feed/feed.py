@@ -35,7 +35,7 @@ _MAX_TAIL = 1000
 """Changes in one read of the tail."""
 
 _COLUMNS = (
-    "c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.fulfilment_state, c.reason, c.updated_at, o.fulfilment, o.returns, "
+    "c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.fulfilment_state, c.reason, c.updated_at, o.fulfilment, o.returns, o.metadata, "
     "o.order_number, o.customer_id, o.partner_id, "
     "o.currency, o.total_minor, o.payment_id, o.external_reference, o.note, o.mode, o.created_at, "
     "l.product_ids, l.titles, l.quantities, l.unit_prices"

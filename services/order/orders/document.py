@@ -15,6 +15,7 @@ come back. Releases to come may add keys.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +33,11 @@ def read(order_id: str, row: Any) -> Fulfilment:
         [_shipment(shipment) for shipment in stored.get("shipments", ())],
         Returns(order_id, [_return(made) for made in row.returns or ()]),
     )
+
+
+def write_metadata(metadata: Mapping[str, str] | None) -> str | None:
+    """The caller's own data; None where it stays as it is."""
+    return None if metadata is None else json.dumps(metadata, ensure_ascii=False)
 
 
 def write(fulfilment: Fulfilment | None) -> str | None:

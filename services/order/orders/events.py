@@ -80,6 +80,7 @@ _PAYLOADS: dict[str, Callable[[Order, DomainEvent], Message]] = {
     "order.confirmed": lambda o, _: pb.OrderConfirmed(order_id=o.order_id, total=_total(o)),
     "order.cancelled": lambda o, e: pb.OrderCancelled(order_id=o.order_id, reason=e.reason),
     "order.expired": lambda o, _: pb.OrderExpired(order_id=o.order_id),
+    "order.updated": lambda o, e: pb.OrderUpdated(order_id=o.order_id, fields=e.fields),
     "order.shipped": _shipped,
     "order.delivered": _delivered,
     "order.completed": lambda o, _: pb.OrderCompleted(order_id=o.order_id, total=_total(o)),

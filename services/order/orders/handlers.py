@@ -7,14 +7,17 @@ from weft.order.v1 import order_pb2
 from weft.order.v1 import order_service_pb2 as pb
 from weft.order.v1.export_pb2 import ExportOrdersRequest
 from weft.order.v1.money_pb2 import Money
+from weft.order.v1.update_pb2 import UpdateOrderRequest
 
 from chassis import times
 from chassis.rpc.call import Call
 from chassis.rpc.idempotency import Record
 from chassis.rpc.pagination import Pages
+from chassis.rpc.requests import masks
 from chassis.storage.database import Database
 from services.order import messages
 from services.order.domain import order_number, pricing
+from services.order.domain.changes import Details
 from services.order.domain.new_order import NewOrder, OrderDraft
 from services.order.domain.refusals import OrderNotFound
 from services.order.feed.stream import OrderStreams
@@ -93,6 +96,20 @@ class OrderHandlers:
         orders, token = self._pages.split(page, rows, messages.to_message, key="order_id")
         total = None if page.after or token else len(orders)
         return pb.ListOrdersResponse(orders=orders, next_page_token=token, total_size=total)
+
+    async def UpdateOrder(self, request: UpdateOrderRequest, call: Call) -> order_pb2.Order:
+        requested, fields = request.order, masks.fields(request, "order")
+        details = Details(
+            note=requested.note if "note" in fields else None,
+            metadata={**requested.metadata} if "metadata" in fields else None,
+        )
+        async with self._database.transaction() as tx:
+            order = await self._orders.lock(tx, requested.order_id, call.caller)
+            if order is None:
+                raise OrderNotFound(order_id=requested.order_id)
+            if order.update(details, requested.etag, call.caller.actor):
+                await self._orders.update(order, tx)
+            return messages.to_message(await self._orders.get_updated(tx, requested.order_id))
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, call: Call) -> order_pb2.Order:
         """The payment is reversed afterwards, by the payment worker."""

@@ -18,6 +18,7 @@ from chassis.storage.database import Database, Query, Row, Transaction
 from chassis.storage.lookups import Lookup
 from chassis.telemetry import tracing
 from chassis.telemetry.tracing import Tracer
+from services.order.domain.changes import NO_DETAILS
 from services.order.domain.new_order import NewOrder
 from services.order.domain.order import Order
 from services.order.domain.payment import Capture, Payment, Refund
@@ -31,7 +32,7 @@ from services.order.ownership import OF_BATCH, of_owner, owner_of
 _STORED = (
     "o.order_id, o.order_number, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
     "o.external_reference, o.note, o.reason, o.version, o.created_at, o.updated_at, o.fulfilment_state, o.fulfilment, "
-    "o.returns, o.mode"
+    "o.returns, o.metadata, o.mode"
 )
 UNITS = "l.product_ids, l.titles, l.quantities, l.unit_prices"
 COLUMNS = f"{_STORED}, {UNITS}"
@@ -205,7 +206,7 @@ class OrderRepository:
             order.domain_events.clear()
             order.payment.movements.clear()
             order.releases_stock = order.wakes_worker = False
-            order.refund_change, order.restocked = None, {}
+            order.refund_change, order.restocked, order.details = None, {}, NO_DETAILS
         return updated
 
     async def _insert(self, batch: Sequence[OrderInsert]) -> Sequence[None]:

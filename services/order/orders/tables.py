@@ -47,6 +47,8 @@ orders = Table(
     Column("fulfilment", JSONB),
     # Null until there is one (orders/document.py).
     Column("returns", JSONB),
+    # The caller's own; null until there is some.
+    Column("metadata", JSONB),
     # For people to read out; empty where a release without numbers has placed the order.
     Column("order_number", Text, nullable=False, server_default=""),
     Index("orders_number", "order_number", unique=True, postgresql_where=text("order_number <> ''")),

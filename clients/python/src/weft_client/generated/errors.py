@@ -609,6 +609,23 @@ class OrderNotShipped(failures.FailedPrecondition):
         return self.metadata.get('order_id', '')
 
 
+class OrderNotUpdatable(failures.FailedPrecondition):
+    """The order has ended, and changes no more. Metadata: `order_id`, `state`."""
+
+    reason = 'ORDER_NOT_UPDATABLE'
+    domain = 'weft.order.v1'
+
+    @property
+    def order_id(self) -> str:
+        """The metadata `order_id`; empty where the service left it out."""
+        return self.metadata.get('order_id', '')
+
+    @property
+    def state(self) -> str:
+        """The metadata `state`; empty where the service left it out."""
+        return self.metadata.get('state', '')
+
+
 class OrderPaidByBankTransfer(failures.FailedPrecondition):
     """The order was paid by bank transfer and some of the money is kept: it is given back first. Metadata: `order_id`."""
 
@@ -1550,6 +1567,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'ORDER_NOT_FOUND'): OrderNotFound,
     ('weft.order.v1', 'ORDER_NOT_SHIPPABLE'): OrderNotShippable,
     ('weft.order.v1', 'ORDER_NOT_SHIPPED'): OrderNotShipped,
+    ('weft.order.v1', 'ORDER_NOT_UPDATABLE'): OrderNotUpdatable,
     ('weft.order.v1', 'ORDER_PAID_BY_BANK_TRANSFER'): OrderPaidByBankTransfer,
     ('weft.order.v1', 'OUT_OF_STOCK'): OutOfStock,
     ('weft.api.v1', 'OVERLOADED'): Overloaded,
@@ -1687,6 +1705,7 @@ __all__ = [
     'OrderNotFound',
     'OrderNotShippable',
     'OrderNotShipped',
+    'OrderNotUpdatable',
     'OrderPaidByBankTransfer',
     'OutOfStock',
     'Overloaded',

@@ -30,6 +30,7 @@ from weft.order.v1 import payment_service_pb2 as order_payment_service_pb2
 from weft.order.v1 import product_pb2 as order_product_pb2
 from weft.order.v1 import product_service_pb2 as order_product_service_pb2
 from weft.order.v1 import return_pb2 as order_return_pb2
+from weft.order.v1 import update_pb2 as order_update_pb2
 from weft.user.v1 import audit_service_pb2 as user_audit_service_pb2
 from weft.user.v1 import auth_service_pb2 as user_auth_service_pb2
 from weft.user.v1 import authorization_pb2 as user_authorization_pb2
@@ -94,6 +95,7 @@ ORDER_SERVICE_CREATE_ORDER = Method('/weft.order.v1.OrderService/CreateOrder', '
 ORDER_SERVICE_GET_ORDER = Method('/weft.order.v1.OrderService/GetOrder', 'order', order_order_service_pb2.GetOrderRequest, order_order_pb2.Order, 5.0, repeatable=True, errors=('weft.order.v1/ORDER_NOT_FOUND',))
 ORDER_SERVICE_LIST_ORDERS = Method('/weft.order.v1.OrderService/ListOrders', 'order', order_order_service_pb2.ListOrdersRequest, order_order_service_pb2.ListOrdersResponse, 5.0, repeatable=True)
 ORDER_SERVICE_EXPORT_ORDERS = Method('/weft.order.v1.OrderService/ExportOrders', 'order', order_export_pb2.ExportOrdersRequest, api_httpbody_pb2.HttpBody, 300.0, repeatable=True, streaming=True)
+ORDER_SERVICE_UPDATE_ORDER = Method('/weft.order.v1.OrderService/UpdateOrder', 'order', order_update_pb2.UpdateOrderRequest, order_order_pb2.Order, 10.0, repeatable=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_UPDATABLE', 'weft.order.v1/ORDER_ALREADY_SHIPPED'))
 ORDER_SERVICE_CANCEL_ORDER = Method('/weft.order.v1.OrderService/CancelOrder', 'order', order_order_service_pb2.CancelOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_CANCELLABLE', 'weft.order.v1/ORDER_ALREADY_SHIPPED', 'weft.order.v1/ORDER_PAID_BY_BANK_TRANSFER'))
 ORDER_SERVICE_OVERRIDE_ORDER = Method('/weft.order.v1.OrderService/OverrideOrder', 'order', order_override_pb2.OverrideOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/PAYMENT_NOT_CONFIRMABLE', 'weft.order.v1/ORDER_NOT_CANCELLABLE', 'weft.order.v1/ORDER_ALREADY_SHIPPED', 'weft.order.v1/ORDER_PAID_BY_BANK_TRANSFER', 'weft.order.v1/PAYMENT_NOT_REFUNDABLE', 'weft.order.v1/REFUND_EXCEEDS_CAPTURED', 'weft.order.v1/TOO_MANY_REFUNDS'))
 ORDER_SERVICE_SHIP_ORDER = Method('/weft.order.v1.OrderService/ShipOrder', 'order', order_fulfilment_pb2.ShipOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/ORDER_NOT_FOUND', 'weft.order.v1/ORDER_NOT_SHIPPABLE', 'weft.order.v1/ORDER_ALREADY_SHIPPED', 'weft.order.v1/ORDER_LINE_NOT_FOUND', 'weft.order.v1/SHIPMENT_EXCEEDS_ORDER', 'weft.order.v1/TOO_MANY_SHIPMENTS'))
@@ -229,6 +231,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'orders.get_order': ORDER_SERVICE_GET_ORDER,
     'orders.list_orders': ORDER_SERVICE_LIST_ORDERS,
     'orders.export_orders': ORDER_SERVICE_EXPORT_ORDERS,
+    'orders.update_order': ORDER_SERVICE_UPDATE_ORDER,
     'orders.cancel_order': ORDER_SERVICE_CANCEL_ORDER,
     'orders.override_order': ORDER_SERVICE_OVERRIDE_ORDER,
     'orders.ship_order': ORDER_SERVICE_SHIP_ORDER,

@@ -350,6 +350,22 @@ class MoneyDict(TypedDict, total=False):
     """ISO 4217 code of a currency in circulation, such as `EUR`. Other codes are refused, for example `XXX`, `XAU` and `CLF`."""
 
 
+class OrderDetailsDict(TypedDict, total=False):
+    """What can be changed of an order until its first unit is shipped."""
+
+    order_id: str
+    """Prefix `ord_`."""
+
+    note: str
+    """The buyer's note."""
+
+    metadata: Mapping[str, str]
+    """The caller's own data; an update replaces all of it. Not for what is about people."""
+
+    etag: str
+    """The `etag` of the order. An update with a stale one is refused; without one, nothing is checked."""
+
+
 class OrderLineInputDict(TypedDict, total=False):
     """A product to order."""
 
@@ -683,6 +699,7 @@ __all__ = [
     'MoneyDict',
     'MutedDict',
     'NotificationStateName',
+    'OrderDetailsDict',
     'OrderLineInputDict',
     'OrderStateName',
     'PartnerDict',

@@ -86,6 +86,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The body is signed, but is not an event."""
     ORDER_PAID_BY_BANK_TRANSFER: _ErrorReason.ValueType  # 31
     """The order was paid by bank transfer and some of the money is kept: it is given back first."""
+    ORDER_NOT_UPDATABLE: _ErrorReason.ValueType  # 32
+    """The order has ended, and changes no more."""
     PRODUCT_ARCHIVED: _ErrorReason.ValueType  # 60
     """The product is archived."""
     NOTHING_TO_RETURN: _ErrorReason.ValueType  # 62
@@ -174,6 +176,8 @@ EVENT_MALFORMED: ErrorReason.ValueType  # 30
 """The body is signed, but is not an event."""
 ORDER_PAID_BY_BANK_TRANSFER: ErrorReason.ValueType  # 31
 """The order was paid by bank transfer and some of the money is kept: it is given back first."""
+ORDER_NOT_UPDATABLE: ErrorReason.ValueType  # 32
+"""The order has ended, and changes no more."""
 PRODUCT_ARCHIVED: ErrorReason.ValueType  # 60
 """The product is archived."""
 NOTHING_TO_RETURN: ErrorReason.ValueType  # 62

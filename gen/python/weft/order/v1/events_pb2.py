@@ -28,7 +28,7 @@ from weft.order.v1 import payment_pb2 as weft_dot_order_dot_v1_dot_payment__pb2
 from weft.order.v1 import return_pb2 as weft_dot_order_dot_v1_dot_return__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/order/v1/events.proto\x12\rweft.order.v1\x1a\x1eweft/order/v1/fulfilment.proto\x1a\x19weft/order/v1/money.proto\x1a\x1bweft/order/v1/payment.proto\x1a\x1aweft/order/v1/return.proto\"T\n\x0bOrderPlaced\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12*\n\x05total\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05total\"W\n\x0eOrderConfirmed\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12*\n\x05total\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05total\"C\n\x0eOrderCancelled\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\")\n\x0cOrderExpired\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\"y\n\x0fPaymentCaptured\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\"\xa7\x01\n\rPaymentFailed\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x44\n\x0c\x66\x61ilure_code\x18\x04 \x01(\x0e\x32!.weft.order.v1.PaymentFailureCodeR\x0b\x66\x61ilureCode\"\x96\x01\n\x0fPaymentRefunded\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\x12\x1b\n\trefund_id\x18\x04 \x01(\tR\x08refundId\"\xb2\x01\n\x13PaymentRefundFailed\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\x12\x1b\n\trefund_id\x18\x04 \x01(\tR\x08refundId\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\"r\n\x15PaymentActionRequired\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12\x1f\n\x0bnext_action\x18\x03 \x01(\tR\nnextAction\"|\n\x12PaymentChargedBack\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\"\x83\x01\n\x19PaymentChargeBackReversed\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\"z\n\x0cOrderShipped\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x33\n\x08shipment\x18\x02 \x01(\x0b\x32\x17.weft.order.v1.ShipmentR\x08shipment\x12\x1a\n\x08\x63omplete\x18\x03 \x01(\x08R\x08\x63omplete\"z\n\x0eOrderDelivered\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x31\n\x05lines\x18\x02 \x03(\x0b\x32\x1b.weft.order.v1.ShipmentLineR\x05lines\x12\x1a\n\x08\x63omplete\x18\x03 \x01(\x08R\x08\x63omplete\"W\n\x0eOrderCompleted\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12*\n\x05total\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05total\"\x7f\n\x14OrderReturnRequested\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x1b\n\treturn_id\x18\x02 \x01(\tR\x08returnId\x12/\n\x05lines\x18\x03 \x03(\x0b\x32\x19.weft.order.v1.ReturnLineR\x05lines\"M\n\x13OrderReturnApproved\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x1b\n\treturn_id\x18\x02 \x01(\tR\x08returnId\"L\n\x12OrderReturnRefused\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x1b\n\treturn_id\x18\x02 \x01(\tR\x08returnId\"\xe5\x01\n\x13OrderReturnReceived\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x1b\n\treturn_id\x18\x02 \x01(\tR\x08returnId\x12/\n\x05lines\x18\x03 \x03(\x0b\x32\x19.weft.order.v1.ReturnLineR\x05lines\x12,\n\x06refund\x18\x04 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06refund\x12\x1b\n\trefund_id\x18\x05 \x01(\tR\x08refundId\x12\x1a\n\x08\x63omplete\x18\x06 \x01(\x08R\x08\x63ompleteb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/order/v1/events.proto\x12\rweft.order.v1\x1a\x1eweft/order/v1/fulfilment.proto\x1a\x19weft/order/v1/money.proto\x1a\x1bweft/order/v1/payment.proto\x1a\x1aweft/order/v1/return.proto\"T\n\x0bOrderPlaced\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12*\n\x05total\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05total\"W\n\x0eOrderConfirmed\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12*\n\x05total\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05total\"C\n\x0eOrderCancelled\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\")\n\x0cOrderExpired\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\"A\n\x0cOrderUpdated\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x16\n\x06\x66ields\x18\x02 \x03(\tR\x06\x66ields\"y\n\x0fPaymentCaptured\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\"\xa7\x01\n\rPaymentFailed\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x44\n\x0c\x66\x61ilure_code\x18\x04 \x01(\x0e\x32!.weft.order.v1.PaymentFailureCodeR\x0b\x66\x61ilureCode\"\x96\x01\n\x0fPaymentRefunded\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\x12\x1b\n\trefund_id\x18\x04 \x01(\tR\x08refundId\"\xb2\x01\n\x13PaymentRefundFailed\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\x12\x1b\n\trefund_id\x18\x04 \x01(\tR\x08refundId\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\"r\n\x15PaymentActionRequired\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12\x1f\n\x0bnext_action\x18\x03 \x01(\tR\nnextAction\"|\n\x12PaymentChargedBack\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\"\x83\x01\n\x19PaymentChargeBackReversed\x12\x1d\n\npayment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06\x61mount\"z\n\x0cOrderShipped\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x33\n\x08shipment\x18\x02 \x01(\x0b\x32\x17.weft.order.v1.ShipmentR\x08shipment\x12\x1a\n\x08\x63omplete\x18\x03 \x01(\x08R\x08\x63omplete\"z\n\x0eOrderDelivered\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x31\n\x05lines\x18\x02 \x03(\x0b\x32\x1b.weft.order.v1.ShipmentLineR\x05lines\x12\x1a\n\x08\x63omplete\x18\x03 \x01(\x08R\x08\x63omplete\"W\n\x0eOrderCompleted\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12*\n\x05total\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05total\"\x7f\n\x14OrderReturnRequested\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x1b\n\treturn_id\x18\x02 \x01(\tR\x08returnId\x12/\n\x05lines\x18\x03 \x03(\x0b\x32\x19.weft.order.v1.ReturnLineR\x05lines\"M\n\x13OrderReturnApproved\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x1b\n\treturn_id\x18\x02 \x01(\tR\x08returnId\"L\n\x12OrderReturnRefused\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x1b\n\treturn_id\x18\x02 \x01(\tR\x08returnId\"\xe5\x01\n\x13OrderReturnReceived\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x1b\n\treturn_id\x18\x02 \x01(\tR\x08returnId\x12/\n\x05lines\x18\x03 \x03(\x0b\x32\x19.weft.order.v1.ReturnLineR\x05lines\x12,\n\x06refund\x18\x04 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x06refund\x12\x1b\n\trefund_id\x18\x05 \x01(\tR\x08refundId\x12\x1a\n\x08\x63omplete\x18\x06 \x01(\x08R\x08\x63ompleteb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,32 +43,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERCANCELLED']._serialized_end=403
   _globals['_ORDEREXPIRED']._serialized_start=405
   _globals['_ORDEREXPIRED']._serialized_end=446
-  _globals['_PAYMENTCAPTURED']._serialized_start=448
-  _globals['_PAYMENTCAPTURED']._serialized_end=569
-  _globals['_PAYMENTFAILED']._serialized_start=572
-  _globals['_PAYMENTFAILED']._serialized_end=739
-  _globals['_PAYMENTREFUNDED']._serialized_start=742
-  _globals['_PAYMENTREFUNDED']._serialized_end=892
-  _globals['_PAYMENTREFUNDFAILED']._serialized_start=895
-  _globals['_PAYMENTREFUNDFAILED']._serialized_end=1073
-  _globals['_PAYMENTACTIONREQUIRED']._serialized_start=1075
-  _globals['_PAYMENTACTIONREQUIRED']._serialized_end=1189
-  _globals['_PAYMENTCHARGEDBACK']._serialized_start=1191
-  _globals['_PAYMENTCHARGEDBACK']._serialized_end=1315
-  _globals['_PAYMENTCHARGEBACKREVERSED']._serialized_start=1318
-  _globals['_PAYMENTCHARGEBACKREVERSED']._serialized_end=1449
-  _globals['_ORDERSHIPPED']._serialized_start=1451
-  _globals['_ORDERSHIPPED']._serialized_end=1573
-  _globals['_ORDERDELIVERED']._serialized_start=1575
-  _globals['_ORDERDELIVERED']._serialized_end=1697
-  _globals['_ORDERCOMPLETED']._serialized_start=1699
-  _globals['_ORDERCOMPLETED']._serialized_end=1786
-  _globals['_ORDERRETURNREQUESTED']._serialized_start=1788
-  _globals['_ORDERRETURNREQUESTED']._serialized_end=1915
-  _globals['_ORDERRETURNAPPROVED']._serialized_start=1917
-  _globals['_ORDERRETURNAPPROVED']._serialized_end=1994
-  _globals['_ORDERRETURNREFUSED']._serialized_start=1996
-  _globals['_ORDERRETURNREFUSED']._serialized_end=2072
-  _globals['_ORDERRETURNRECEIVED']._serialized_start=2075
-  _globals['_ORDERRETURNRECEIVED']._serialized_end=2304
+  _globals['_ORDERUPDATED']._serialized_start=448
+  _globals['_ORDERUPDATED']._serialized_end=513
+  _globals['_PAYMENTCAPTURED']._serialized_start=515
+  _globals['_PAYMENTCAPTURED']._serialized_end=636
+  _globals['_PAYMENTFAILED']._serialized_start=639
+  _globals['_PAYMENTFAILED']._serialized_end=806
+  _globals['_PAYMENTREFUNDED']._serialized_start=809
+  _globals['_PAYMENTREFUNDED']._serialized_end=959
+  _globals['_PAYMENTREFUNDFAILED']._serialized_start=962
+  _globals['_PAYMENTREFUNDFAILED']._serialized_end=1140
+  _globals['_PAYMENTACTIONREQUIRED']._serialized_start=1142
+  _globals['_PAYMENTACTIONREQUIRED']._serialized_end=1256
+  _globals['_PAYMENTCHARGEDBACK']._serialized_start=1258
+  _globals['_PAYMENTCHARGEDBACK']._serialized_end=1382
+  _globals['_PAYMENTCHARGEBACKREVERSED']._serialized_start=1385
+  _globals['_PAYMENTCHARGEBACKREVERSED']._serialized_end=1516
+  _globals['_ORDERSHIPPED']._serialized_start=1518
+  _globals['_ORDERSHIPPED']._serialized_end=1640
+  _globals['_ORDERDELIVERED']._serialized_start=1642
+  _globals['_ORDERDELIVERED']._serialized_end=1764
+  _globals['_ORDERCOMPLETED']._serialized_start=1766
+  _globals['_ORDERCOMPLETED']._serialized_end=1853
+  _globals['_ORDERRETURNREQUESTED']._serialized_start=1855
+  _globals['_ORDERRETURNREQUESTED']._serialized_end=1982
+  _globals['_ORDERRETURNAPPROVED']._serialized_start=1984
+  _globals['_ORDERRETURNAPPROVED']._serialized_end=2061
+  _globals['_ORDERRETURNREFUSED']._serialized_start=2063
+  _globals['_ORDERRETURNREFUSED']._serialized_end=2139
+  _globals['_ORDERRETURNRECEIVED']._serialized_start=2142
+  _globals['_ORDERRETURNRECEIVED']._serialized_end=2371
 # @@protoc_insertion_point(module_scope)

@@ -127,6 +127,34 @@ class OrderExpired(_message.Message):
 Global___OrderExpired: _TypeAlias = OrderExpired  # noqa: Y015
 
 @_typing.final
+class OrderUpdated(_message.Message):
+    """`order.updated`: what the buyer says of it has changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Prefix `ord_`."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the fields that were updated, without their values."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderUpdated: _TypeAlias = OrderUpdated  # noqa: Y015
+
+@_typing.final
 class PaymentCaptured(_message.Message):
     """`payment.captured`: the money was received."""
 

@@ -11,6 +11,7 @@ from weft.order.v1 import order_pb2 as weft_dot_order_dot_v1_dot_order__pb2
 from weft.order.v1 import order_service_pb2 as weft_dot_order_dot_v1_dot_order__service__pb2
 from weft.order.v1 import override_pb2 as weft_dot_order_dot_v1_dot_override__pb2
 from weft.order.v1 import return_pb2 as weft_dot_order_dot_v1_dot_return__pb2
+from weft.order.v1 import update_pb2 as weft_dot_order_dot_v1_dot_update__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -66,6 +67,11 @@ class OrderServiceStub:
                 '/weft.order.v1.OrderService/ExportOrders',
                 request_serializer=weft_dot_order_dot_v1_dot_export__pb2.ExportOrdersRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.UpdateOrder = channel.unary_unary(
+                '/weft.order.v1.OrderService/UpdateOrder',
+                request_serializer=weft_dot_order_dot_v1_dot_update__pb2.UpdateOrderRequest.SerializeToString,
+                response_deserializer=weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
         self.CancelOrder = channel.unary_unary(
                 '/weft.order.v1.OrderService/CancelOrder',
@@ -161,6 +167,13 @@ class OrderServiceServicer:
         The last line says that the export is whole, with the number of its orders: `{"end": {"orders": 2}}`, or `#end,2` in CSV;
         or why it is not, `{"error": …}` or `#error,…`, because an HTTP status cannot follow a body. An export without either was
         cut on the way. Go on with `after_order_id`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateOrder(self, request, context):
+        """Updates what the buyer says of an order, until its first unit is shipped. What it costs stays as it was placed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -270,6 +283,11 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.ExportOrders,
                     request_deserializer=weft_dot_order_dot_v1_dot_export__pb2.ExportOrdersRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'UpdateOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateOrder,
+                    request_deserializer=weft_dot_order_dot_v1_dot_update__pb2.UpdateOrderRequest.FromString,
+                    response_serializer=weft_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
             'CancelOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelOrder,
@@ -458,6 +476,33 @@ class OrderService:
             '/weft.order.v1.OrderService/ExportOrders',
             weft_dot_order_dot_v1_dot_export__pb2.ExportOrdersRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.order.v1.OrderService/UpdateOrder',
+            weft_dot_order_dot_v1_dot_update__pb2.UpdateOrderRequest.SerializeToString,
+            weft_dot_order_dot_v1_dot_order__pb2.Order.FromString,
             options,
             channel_credentials,
             insecure,

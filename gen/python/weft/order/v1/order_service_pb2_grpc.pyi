@@ -13,6 +13,7 @@ from weft.order.v1 import order_pb2 as _order_pb2
 from weft.order.v1 import order_service_pb2 as _order_service_pb2
 from weft.order.v1 import override_pb2 as _override_pb2
 from weft.order.v1 import return_pb2 as _return_pb2
+from weft.order.v1 import update_pb2 as _update_pb2
 import abc as _abc_1
 
 
@@ -43,6 +44,8 @@ class OrderServiceStub:
     or why it is not, `{"error": …}` or `#error,…`, because an HTTP status cannot follow a body. An export without either was
     cut on the way. Go on with `after_order_id`.
     """
+    UpdateOrder: _aio.UnaryUnaryMultiCallable[_update_pb2.UpdateOrderRequest, _order_pb2.Order]
+    """Updates what the buyer says of an order, until its first unit is shipped. What it costs stays as it was placed."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.CancelOrderRequest, _order_pb2.Order]
     """Cancels an order: releases its stock, and voids or refunds its payment."""
     OverrideOrder: _aio.UnaryUnaryMultiCallable[_override_pb2.OverrideOrderRequest, _order_pb2.Order]
@@ -126,6 +129,14 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         or why it is not, `{"error": …}` or `#error,…`, because an HTTP status cannot follow a body. An export without either was
         cut on the way. Go on with `after_order_id`.
         """
+
+    @_abc_1.abstractmethod
+    def UpdateOrder(
+        self,
+        request: _update_pb2.UpdateOrderRequest,
+        context: _aio.ServicerContext[_update_pb2.UpdateOrderRequest, _abc.Awaitable[_order_pb2.Order]],
+    ) -> _abc.Awaitable[_order_pb2.Order]:
+        """Updates what the buyer says of an order, until its first unit is shipped. What it costs stays as it was placed."""
 
     @_abc_1.abstractmethod
     def CancelOrder(

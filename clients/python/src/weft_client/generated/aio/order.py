@@ -22,6 +22,7 @@ from weft.order.v1 import payment_service_pb2 as order_payment_service_pb2
 from weft.order.v1 import product_pb2 as order_product_pb2
 from weft.order.v1 import product_service_pb2 as order_product_service_pb2
 from weft.order.v1 import return_pb2 as order_return_pb2
+from weft.order.v1 import update_pb2 as order_update_pb2
 from weft_client.aio import parts
 from weft_client.calls import arguments
 from weft_client.generated import methods
@@ -37,6 +38,7 @@ class AsyncOrders:
         self._get_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_GET_ORDER, auth)
         self._list_orders = parts.AsyncUnary(connection, methods.ORDER_SERVICE_LIST_ORDERS, auth)
         self._export_orders = parts.AsyncStreaming(connection, methods.ORDER_SERVICE_EXPORT_ORDERS, auth)
+        self._update_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_UPDATE_ORDER, auth)
         self._cancel_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_CANCEL_ORDER, auth)
         self._override_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_OVERRIDE_ORDER, auth)
         self._ship_order = parts.AsyncUnary(connection, methods.ORDER_SERVICE_SHIP_ORDER, auth)
@@ -228,6 +230,31 @@ class AsyncOrders:
             order_number=arguments.plain(order_number),
         )
         return self._export_orders(request, timeout)
+
+    async def update_order(
+        self,
+        *,
+        order: types.OrderDetailsDict | order_update_pb2.OrderDetails,
+        update_mask: Sequence[str] | protobuf_field_mask_pb2.FieldMask | None = None,
+        timeout: float | None = None,
+    ) -> order_order_pb2.Order:
+        """Updates what the buyer says of an order, until its first unit is shipped. What it costs stays as it was placed.
+
+        Args:
+            order: The new values.
+            update_mask: The fields to update: `note`, `metadata`, or `*` for all of them. Defaults to the fields present in `order`.
+            timeout: Seconds that the whole call may take; 10 where absent.
+
+        Raises:
+            OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
+            OrderNotUpdatable: The order has ended, and changes no more. Metadata: `order_id`, `state`.
+            OrderAlreadyShipped: Units of the order have been shipped, so it is too late. Metadata: `order_id`.
+        """
+        request = order_update_pb2.UpdateOrderRequest(
+            order=arguments.plain(order),
+            update_mask=arguments.mask(update_mask),
+        )
+        return await self._update_order(request, timeout)
 
     async def cancel_order(
         self,
