@@ -16,7 +16,6 @@ from services.notification.channels.email.dkim import Dkim
 from services.notification.channels.email.message import Sender
 from services.notification.channels.email.smtp import Mailer, parse_smtp_url
 from services.notification.channels.sms.twilio import Twilio, parse_sms_url
-from services.notification.content import Contents
 from services.notification.deliveries.composer import Composer, TextComposer
 from services.notification.deliveries.gate import Gate
 from services.notification.deliveries.repository import DeliveryRepository
@@ -39,6 +38,7 @@ from services.notification.preferences.repository import PreferenceRepository
 from services.notification.preferences.unsubscribing import UnsubscribeLinks
 from services.notification.recipients import Recipients
 from services.notification.requests import wiring as request_wiring
+from services.notification.sealed_content import Contents
 from services.notification.suppressions.handlers import SuppressionHandlers
 from services.notification.suppressions.repository import SuppressionRepository
 from services.notification.templates.rendering import Templates

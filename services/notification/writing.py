@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chassis.storage.database import Row
-from services.notification.content import Content, Contents
+from services.notification.content import Content
+from services.notification.sealed_content import Contents
 from services.notification.templates.domain import PARTS, Branding, Rendered
 from services.notification.templates.repository import TemplateRepository
 

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from weft_client.webhooks import SECRET_PREFIX
-
 from chassis.errors import EtagMismatch, FailedPrecondition, NotFound
 
 MAX_ENDPOINTS = 20
 """Of a partner in a mode: each event costs a delivery for each."""
 OVERLAP = timedelta(hours=24)
 """How long requests are signed with the former secret, too."""
-_SECRET_BYTES = 32
+_SECRET_PREFIX, _SECRET_BYTES = "whsec_", 32
+"""As Standard Webhooks has them."""
 FULL, THIN = "FULL", "THIN"
 BY_PARTNER, GONE, FAILING = "BY_PARTNER", "GONE", "FAILING"
 """Why an endpoint is disabled."""
@@ -56,7 +55,7 @@ class Secrets:
 
 def make_secret() -> str:
     """A new secret, as Standard Webhooks writes it."""
-    return SECRET_PREFIX + base64.b64encode(os.urandom(_SECRET_BYTES)).decode()
+    return _SECRET_PREFIX + base64.b64encode(os.urandom(_SECRET_BYTES)).decode()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from chassis import addresses
 from chassis.errors import FailedPrecondition, NotFound, PermissionDenied, RequestInvalid
-from chassis.security.identity import Identity
 from services.notification.categories import Category
 from services.notification.channels.channel import Channel
 from services.notification.channels.sms import segments
@@ -62,9 +61,9 @@ class NewMessage:
     version: Version | None = None
     """Of the template, which the content has variables for."""
 
-    def check(self, caller: Identity, now: datetime) -> None:
+    def check(self, now: datetime, *, by_operator: bool) -> None:
         """Raises `CategoryNotAllowed` and `RequestInvalid`."""
-        if self.category is Category.ACCOUNT and not caller.is_operator:
+        if self.category is Category.ACCOUNT and not by_operator:
             raise CategoryNotAllowed(category=self.category.value)
         if found := [*self._content_faults(), *self._time_faults(now), *self._recipient_faults()]:
             raise RequestInvalid(violations=found[:20])

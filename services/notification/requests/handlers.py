@@ -13,7 +13,7 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.security.identity import Identity
 from chassis.storage.database import Database
-from services.notification.content import Content, Contents
+from services.notification.content import Content
 from services.notification.deliveries.domain import DeliveryState
 from services.notification.ownership import kind_of
 from services.notification.requests import messages
@@ -26,6 +26,7 @@ from services.notification.requests.domain import (
 )
 from services.notification.requests.records import Records
 from services.notification.requests.sending import Sender, Sending
+from services.notification.sealed_content import Contents
 from services.notification.templates.domain import TemplateNotFound, TemplateNotPublished
 from services.notification.templates.handlers import read_data
 from services.notification.templates.repository import TemplateRepository
@@ -61,7 +62,7 @@ class NotificationHandlers:
         now, message = self._clock.now(), _read(request)
         if request.template_id:
             message = await self._with_template(message, request.template_id, call.caller)
-        message.check(call.caller, now)
+        message.check(now, by_operator=call.caller.is_operator)
         await self._sender.check_users(message.recipients, call.caller)
         async with self._database.transaction() as tx:
             notification_ids = await self._sender.store(tx, message, Sending.of(call.caller), now)

@@ -11,8 +11,9 @@ from chassis.storage.database import Row
 from services.notification import categories
 from services.notification.categories import Category
 from services.notification.channels.channel import Channel
-from services.notification.content import Content, Contents
+from services.notification.content import Content
 from services.notification.deliveries.domain import DeliveryState, rolled_up
+from services.notification.sealed_content import Contents
 
 CATEGORIES = {category_pb2.Category.Value(f"CATEGORY_{each.value}"): each for each in Category}
 CHANNELS = {category_pb2.Channel.Value(f"CHANNEL_{each.value}"): each for each in Channel}

@@ -11,10 +11,10 @@ from chassis.queues.queue import Queue
 from chassis.security import modes
 from chassis.security.identity import Identity
 from chassis.storage.database import Transaction
-from services.notification.content import Contents
 from services.notification.recipients import Recipients, UserServiceUnavailable, belongs
 from services.notification.requests.domain import NewMessage, RecipientNotFound, To
 from services.notification.requests.records import NewRecord, Records
+from services.notification.sealed_content import Contents
 
 
 @dataclass(frozen=True)

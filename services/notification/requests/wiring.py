@@ -6,7 +6,6 @@ from chassis.app import App
 from chassis.queues.queue import Queue
 from chassis.queues.worker import Worker
 from services.notification.channels.channel import Channel
-from services.notification.content import Contents
 from services.notification.dispatch.repository import DispatchRepository
 from services.notification.dispatch.worker import DispatchWorker
 from services.notification.recipients import Recipients
@@ -16,6 +15,7 @@ from services.notification.requests.delivery_records import DeliveryRecords
 from services.notification.requests.handlers import NotificationHandlers
 from services.notification.requests.records import Records
 from services.notification.requests.sending import Sender
+from services.notification.sealed_content import Contents
 from services.notification.templates.handlers import TemplateHandlers
 from services.notification.templates.rendering import Templates
 from services.notification.templates.repository import TemplateRepository

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from chassis.clock import Clock
 from chassis.queues.queue import Queue
 from chassis.storage.database import Database, Query, Row, Transaction, arrays
-from services.notification.channels.webhook.sender import Answer
+from services.notification.channels.webhook.answer import Answer
 from services.notification.event_log.domain import LoggedEvent
 from services.notification.webhooks.domain import Health, Next
 

@@ -34,7 +34,15 @@ FAULTS = {
     "a domain that imports the database": (
         IMPORTS,
         {"services/note/domain.py": "from chassis.storage import database\n"},
-        "the domain imports chassis.errors and other domain modules, nothing else of ours",
+        "the domain does no I/O, and neither does what it imports",
+    ),
+    "a domain that imports what opens connections": (
+        IMPORTS,
+        {
+            "services/note/domain.py": "from services.note import sender\n",
+            "services/note/sender.py": "import aiohttp\n",
+        },
+        "the domain does no I/O, and neither does what it imports",
     ),
     "a noun's domain that imports handlers": (
         IMPORTS,
@@ -42,7 +50,7 @@ FAULTS = {
             "services/note/notes/domain.py": "from services.note import handlers\n",
             "services/note/notes/__init__.py": "",
         },
-        "the domain imports chassis.errors and other domain modules, nothing else of ours",
+        "the domain does no I/O, and neither does what it imports",
     ),
     "a repository that imports handlers": (
         IMPORTS,

@@ -9,7 +9,6 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -22,6 +21,7 @@ from prometheus_client import Counter
 from yarl import URL
 
 from services.notification.channels.webhook.addresses import AddressRefused, Guard
+from services.notification.channels.webhook.answer import Answer
 
 MAX_ANSWER_BYTES = 16_384
 """Read of an answer; what is longer costs the connection."""
@@ -34,31 +34,6 @@ MAX_INTERIM = 8
 _RECEIVED_AT_ONCE = 16_384
 """Bytes that the system keeps for us of a connection: what a receiver sends without end is parsed in pieces of this size."""
 REFUSED = Counter("weft_webhook_addresses_refused", "Connections that were not made: the address is not public.")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of a request. `status` is 0 where there was no answer, `failure` a name of `WebhookFailure` or empty.
-
-    `retry_after` is in seconds; None where the answer names none. `unavailable` says that the receiver, rather than this one
-    message, is at fault.
-    """
-
-    status: int
-    failure: str
-    latency_ms: int
-    body: str = ""
-    retry_after: float | None = None
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the message was accepted."""
-        return not self.failure
-
-    @property
-    def unavailable(self) -> bool:
-        """Whether the receiver as a whole is at fault: no answer, 429, or 5xx."""
-        return bool(self.failure) and (self.status == 0 or self.status == 429 or self.status >= 500)
 
 
 class Sender:

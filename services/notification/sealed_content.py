@@ -1,0 +1,24 @@
+"""Contents as they are stored: encrypted in the row of their notification, as they are personal data."""
+
+import json
+from dataclasses import asdict
+
+from chassis.security.encryption import Vault
+from services.notification.content import Content
+
+CONTEXT = "notification.content"
+
+
+class Contents:
+    """Writes and reads contents."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def seal(self, content: Content) -> bytes:
+        """As it is stored."""
+        return self._vault.seal(json.dumps(asdict(content), separators=(",", ":")).encode(), CONTEXT)
+
+    def open(self, sealed: bytes) -> Content:
+        """What was stored. Raises `ValueError` for anything else."""
+        return Content(**json.loads(self._vault.open(bytes(sealed), CONTEXT)))
