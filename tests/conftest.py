@@ -19,7 +19,7 @@ from chassis.clock import FixedClock
 from chassis.storage import database, migrations
 from deploy.local.state.certificates import Certificates
 from services.user.passwords import passwords
-from tests import servers
+from tests import forks, servers
 from tests.harness import Harness, Issuer, package
 
 pytest_plugins = ["tests.mesh", "tests.reasons", "tests.logged", "tests.schedule", "tests.blocking"]
@@ -67,6 +67,13 @@ def valkey_url(folder: Path) -> Iterator[str]:
     """A Valkey server of this session."""
     with servers.valkey_server(folder / "valkey") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def commands(folder: Path) -> Iterator[forks.Host]:
+    """Runs commands of services as processes."""
+    with forks.host(folder) as host:
+        yield host
 
 
 @pytest.fixture(scope="session")

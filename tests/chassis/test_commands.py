@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import os
 import secrets
-import sys
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
+from tests.forks import Host
 from tests.harness import DATA_KEY
 
 
@@ -23,17 +22,9 @@ def prefix(postgres_url: str) -> Iterator[str]:
             connection.execute(f"DROP DATABASE IF EXISTS {prefix}_{service} WITH (FORCE)")
 
 
-async def run(environment: dict[str, str], service: str, command: str) -> tuple[int | None, str]:
-    """Exit code and what was said on the error stream."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", f"services.{service}", command,
-        env={**os.environ, **environment}, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, said = await process.communicate()
-    return process.returncode, said.decode()
-
-
-async def test_commands_that_run_at_once_end_well_and_leave_what_one_leaves(postgres_url: str, prefix: str) -> None:
+async def test_commands_that_run_at_once_end_well_and_leave_what_one_leaves(
+    postgres_url: str, prefix: str, commands: Host
+) -> None:
     environment = {
         "WEFT_DATABASE_URL": postgres_url,
         "WEFT_DATABASE_PREFIX": prefix,
@@ -47,9 +38,9 @@ async def test_commands_that_run_at_once_end_well_and_leave_what_one_leaves(post
     }
     services = ["user"] * 4 + ["order"] * 2 + ["notification"]
     for command in ("migrate", "bootstrap"):
-        ended = await asyncio.gather(*(run(environment, service, command) for service in services))
-        assert [code for code, _ in ended] == [0] * len(services), ended
-        assert not any("Traceback" in said or '"level": "error"' in said for _, said in ended), ended
+        ended = await asyncio.gather(*(commands.run_async(service, command, env=environment) for service in services))
+        assert [one.returncode for one in ended] == [0] * len(services), ended
+        assert not any("Traceback" in one.stderr or '"level": "error"' in one.stderr for one in ended), ended
 
     counts = (
         "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM partners), (SELECT count(*) FROM clients), "

@@ -1,10 +1,8 @@
 """A process that cannot start ends at once, with one sentence."""
 
 import json
-import os
 import socket
 import subprocess
-import sys
 
 import psycopg
 import pytest
@@ -18,12 +16,11 @@ KEYS = json.dumps({"k1": "A" * 43 + "="})
 
 
 @pytest.fixture
-def run(postgres_url, certificates):
+def run(postgres_url, certificates, commands):
     """Runs a command of the order service to its end."""
 
     def command(verb: str, **settings: str) -> subprocess.CompletedProcess[str]:
         env = {
-            **os.environ,
             "WEFT_ENVIRONMENT": "development",
             "WEFT_DATABASE_URL": postgres_url,
             "WEFT_DATABASE_PREFIX": "process",
@@ -34,10 +31,7 @@ def run(postgres_url, certificates):
             "WEFT_PEERS": json.dumps({name: ["127.0.0.1:1"] for name in ("user", "order", "notification")}),
             **settings,
         }
-        return subprocess.run(
-            [sys.executable, "-m", "services.order", verb],
-            cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        return commands.run("order", verb, env=env)
 
     return command
 

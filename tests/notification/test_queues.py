@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -18,6 +16,7 @@ from chassis import ids
 from chassis.app import App
 from services.notification.__main__ import build as build_service
 from services.notification.observers import OBSERVERS
+from tests.forks import Host
 from tests.harness import DATA_KEY, assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Start
@@ -110,7 +109,7 @@ async def test_another_services_certificate_opens_no_queue(start: Start) -> None
 
 
 @DIES
-async def test_the_command_does_the_same_without_a_running_service(start: Start) -> None:
+async def test_the_command_does_the_same_without_a_running_service(start: Start, commands: Host) -> None:
     build, _ = failing("no")
     async with start(build) as service:
         for queue in service.app._queues:
@@ -125,13 +124,9 @@ async def test_the_command_does_the_same_without_a_running_service(start: Start)
             "WEFT_ENVIRONMENT": "development",
         }
 
-        async def queues(*words: str) -> tuple[int | None, str]:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.notification", "queues", *words,
-                env={**os.environ, **environment}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            )  # fmt: skip
-            said, _ = await process.communicate()
-            return process.returncode, said.decode()
+        async def queues(*words: str) -> tuple[int, str]:
+            done = await commands.run_async("notification", "queues", *words, env=environment)
+            return done.returncode, done.stdout + done.stderr
 
         listed, refused, unknown, discarded = await asyncio.gather(
             queues("jobs", "event_jobs"), queues("discard", "event_jobs"), queues("list", "of"), queues("jobs", "nix")
