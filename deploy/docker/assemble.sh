@@ -26,6 +26,9 @@ for home in /image/*/opt/weft; do
   rm -rf "$home/packages/bin"
   find "$home" -depth \( -name __pycache__ -o -name tests -o -name test \) -type d -exec rm -rf {} +
   find "$home" \( -name '*.pyi' -o -name '*.pyx' -o -name '*.c' -o -name RECORD -o -name INSTALLER -o -name direct_url.json \) -delete
+  # Loaded by nothing of ours: types of parameters, dialects of other databases, tests of theirs.
+  rm -rf "$home/packages/stripe/params" "$home/packages/sqlalchemy/testing" "$home/packages/share"
+  python lean.py strip "$home/packages"
   # By hash, not by time: the file system of a container is read-only, so what is not compiled now never is.
   python -m compileall -q --invalidation-mode unchecked-hash "$home"
 done
