@@ -7,13 +7,15 @@ BIN := .venv/bin
 WORKERS ?= 2
 USERS ?= 10000
 ORDERS ?= 10000
+CORE ?=
+DELETE ?=
 export PYTHONDONTWRITEBYTECODE ?=
 UV_LOCK := uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header
 
-.PHONY: help setup run demo seed test soak bench lint format gen check-gen breaking image lock wheel clean
+.PHONY: help setup up down journey run demo seed test soak bench lint format gen check-gen breaking image lock wheel clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## Make .venv with the locked packages and fetch the protos that ours import
 
@@ -39,6 +41,7 @@ lint: .venv/ready ## Check contracts, style, types and import rules
 	@echo "contracts …"; $(BIN)/python -m codegen.check
 	@$(BIN)/buf lint protos && $(BIN)/buf format -d --exit-code protos
 	@echo "style …"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+	@echo "settings of containers …"; $(BIN)/python -m deploy.checks.settings
 	@echo "types …"; $(BIN)/mypy contract chassis services codegen deploy clients/python/src/weft_client
 	@echo "imports …"; $(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
@@ -57,17 +60,26 @@ breaking: .venv/ready ## Fail when a contract breaks its users: against the last
 wheel: .venv/ready ## Build the Python client's wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
 
-image: .venv/ready ## Build the images weft/services and weft/edge (needs Docker; IMAGE_ARGS for `docker build`)
-	@for name in services edge; do \
+image: .venv/ready ## Build the images weft/services, weft/edge and weft/sinks (needs Docker; IMAGE_ARGS for `docker build`)
+	@for name in services edge sinks; do \
 	  echo "weft/$$name …"; docker build --quiet --file deploy/docker/Dockerfile --target $$name \
 	    --tag weft/$$name:$$(git rev-parse --short HEAD) --tag weft/$$name:latest $(IMAGE_ARGS) .; \
 	done
-	@echo "built; next: docker run --rm weft/services services.user serve"
+	@echo "built; next: make up"
+
+up: .venv/ready ## Start the whole mesh in containers, with dashboards, and say what to open (needs `make image`; CORE=1: no dashboards)
+	@$(BIN)/python -m deploy.compose up $(if $(CORE),--core)
+
+journey: .venv/ready ## Run the demo scenario against the mesh of `make up`
+	@$(BIN)/python -m deploy.compose journey
+
+down: .venv/ready ## Stop the mesh of `make up`; its data stays (DELETE=1 deletes data and secrets)
+	@$(BIN)/python -m deploy.compose down $(if $(DELETE),--delete)
 
 lock: ## Resolve the locked packages again (for maintainers; needs uv)
 	@$(UV_LOCK) pyproject.toml --group local --group dev --group bench --output-file requirements.lock
 	@echo "the images' …"; $(UV_LOCK) pyproject.toml --constraint requirements.lock --output-file deploy/docker/services.lock
-	@for name in edge bake; do \
+	@for name in edge bake sinks; do \
 	  $(UV_LOCK) deploy/docker/$$name.in --constraint requirements.lock --output-file deploy/docker/$$name.lock; \
 	done
 

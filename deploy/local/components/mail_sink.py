@@ -1,4 +1,4 @@
-"""A mail server that keeps what it gets, as `.eml` files: `python -m deploy.local.components.mail_sink PORT FOLDER`.
+"""A mail server that keeps what it gets, as `.eml` files: `python -m deploy.local.components.mail_sink PORT FOLDER [HOST]`.
 
 It takes mail from whoever knows the password in `WEFT_MAIL_PASSWORD`, so from no other user and no web page.
 """
@@ -51,8 +51,8 @@ class Sink:
             file.unlink(missing_ok=True)
 
 
-async def serve(port: int, folder: Path, password: str) -> None:
-    """Take mail on 127.0.0.1 until SIGTERM."""
+async def serve(port: int, folder: Path, password: str, host: str = "127.0.0.1") -> None:
+    """Take mail until SIGTERM."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -74,12 +74,12 @@ async def serve(port: int, folder: Path, password: str) -> None:
             auth_require_tls=False,  # it does not leave the machine
         )
 
-    server = await loop.create_server(connection, "127.0.0.1", port)
-    print(f"takes mail on 127.0.0.1:{port}", flush=True)
+    server = await loop.create_server(connection, host, port)
+    print(f"takes mail on {host}:{port}", flush=True)
     await stop.wait()
     server.close()
 
 
 if __name__ == "__main__":
     os.umask(0o077)
-    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]), os.environ["WEFT_MAIL_PASSWORD"]))
+    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]), os.environ["WEFT_MAIL_PASSWORD"], *sys.argv[3:4]))

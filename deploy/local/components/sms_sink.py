@@ -1,4 +1,4 @@
-"""A provider of text messages that keeps what it gets: `python -m deploy.local.components.sms_sink PORT FOLDER`.
+"""A provider of text messages that keeps what it gets: `python -m deploy.local.components.sms_sink PORT FOLDER [HOST]`.
 
 It speaks Twilio's REST API (`POST /2010-04-01/Accounts/{sid}/Messages.json`), keeps each message as a JSON file, and shows
 them: `/` is a page, `/messages.json` is for programs. Everything needs the account and the password in `WEFT_SMS_PASSWORD`
@@ -133,5 +133,6 @@ def _error(status: int, code: int, message: str) -> web.Response:
 if __name__ == "__main__":
     os.umask(0o077)
     sink = Sink(Path(sys.argv[2]), os.environ["WEFT_SMS_PASSWORD"])
-    print(f"takes text messages on 127.0.0.1:{sys.argv[1]}", flush=True)
-    web.run_app(sink.app(), host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None)
+    host = next(iter(sys.argv[3:]), "127.0.0.1")
+    print(f"takes text messages on {host}:{sys.argv[1]}", flush=True)
+    web.run_app(sink.app(), host=host, port=int(sys.argv[1]), print=None, access_log=None)

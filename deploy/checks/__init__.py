@@ -1,0 +1,1 @@
+"""What `make lint` and `make check-deploy` find wrong in `deploy/`."""

@@ -1,0 +1,99 @@
+"""`deploy/compose.yaml`: its settings are known and enough, and no container has more than it needs."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import contract
+from deploy.checks.settings import COMPOSE, faults, of_compose
+from deploy.compose.state import State
+from deploy.local.components import services
+
+NAMES = services.names(contract.load())
+Json = dict[str, Any]
+Change = Callable[[Json], object]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> State:
+    state = State(tmp_path_factory.mktemp("compose"), NAMES)
+    state.prepare()
+    return state
+
+
+@pytest.fixture(scope="module")
+def containers() -> Json:
+    found: Json = yaml.safe_load(COMPOSE.read_text())["services"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (lambda c: None, []),
+        (
+            lambda c: c["order"]["environment"].update(WEFT_POOLSIZE="8"),
+            ["order: WEFT_POOLSIZE is no setting; see docs/settings.md"],
+        ),
+        (
+            lambda c: c["user"]["environment"].pop("WEFT_TLS_KEY"),
+            ["user: Set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_TLS=off where nothing is at stake."],
+        ),
+        (
+            lambda c: c["user-migrate"].update(volumes=["${WEFT_STATE}/secrets/postgres:/run/weft:ro"]),
+            ["user-migrate: Settings are wrong: WEFT_DATABASE_URL: field required; WEFT_DATA_KEYS: field required."],
+        ),
+        (
+            lambda c: c["edge"]["environment"].pop("WEFT_PEERS"),
+            ["edge: settings are wrong: WEFT_PEERS: field required."],
+        ),
+        (
+            lambda c: c["notification"]["environment"].update(WEFT_ENVIRONMENT="production"),
+            ["notification: WEFT_WEBHOOK_ALLOWED opens private addresses to webhooks"],
+        ),
+    ],
+    ids=["as it is", "unknown", "needed and unset", "no secrets", "edge", "for development only"],
+)
+def test_settings_are_known_and_enough(change: Change, wanted: list[str], state: State, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    read = yaml.safe_load(COMPOSE.read_text())
+    read["services"] = {
+        name: copy.deepcopy(one) for name, one in read["services"].items()
+    }  # aliases share no values now
+    change(read["services"])
+    file.write_text(yaml.safe_dump(read))
+    found = faults(of_compose(file, state))
+    assert len(found) == len(wanted)
+    assert all(fault.startswith(f"compose.yaml: {start}") for fault, start in zip(found, wanted, strict=True)), found
+
+
+@pytest.mark.parametrize("service", NAMES)
+@pytest.mark.parametrize("verb", ["serve", "migrate", "bootstrap"])
+def test_each_command_of_a_service_has_that_service_s_secrets(service: str, verb: str, containers: Json) -> None:
+    name = service if verb == "serve" else f"{service}-{verb}"
+    assert containers[name]["command"] == [f"services.{service}", verb]
+    (volume,) = containers[name]["volumes"]
+    assert volume.partition("/secrets/")[2].partition(":")[0].partition("-")[0] == service
+
+
+def test_containers_may_write_and_do_nothing_that_they_need_not(containers: Json) -> None:
+    for name, container in containers.items():
+        assert container["cap_drop"] == ["ALL"], name
+        assert container["security_opt"] == ["no-new-privileges:true"], name
+        assert container.get("read_only") or name == "postgres", name
+        assert all(port.startswith("127.0.0.1:") for port in container.get("ports", [])), name
+        assert not container["image"].endswith(":latest"), name
+
+
+def test_no_container_finds_another_s_secrets(state: State) -> None:
+    secrets = state.credentials()
+    for service in NAMES:
+        foreign = [secrets.serving_password(other) for other in NAMES if other != service]
+        foreign += [secrets.owner_password(other) for other in NAMES]
+        text = "".join(path.read_text() for path in (state.folder / "secrets" / service).iterdir())
+        assert not [secret for secret in foreign if secret in text]
+    assert state.folder.stat().st_mode & 0o077 == 0
