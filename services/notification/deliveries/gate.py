@@ -1,6 +1,6 @@
 """Whether a message may go out: asked at the moment of sending, whenever it was accepted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from weft.user.v1.user_pb2 import User
 
@@ -18,6 +18,9 @@ _SUPPRESSED_BY = {
     Outcome.UNREACHABLE: SuppressionReason.HARD_BOUNCE,
     Outcome.OPTED_OUT: SuppressionReason.OPTED_OUT,
 }
+
+Suppressions = Mapping[bytes, Sequence[SuppressionReason]]
+"""The reasons of addresses, by their keyed hash."""
 
 
 class Gate:
@@ -51,9 +54,17 @@ class Gate:
             return Reason.QUIET_HOURS
         return Reason.NONE
 
-    async def is_suppressed(self, delivery: Delivery, address: str) -> bool:
-        """Whether nothing like it is sent to the address any more."""
-        return await self._suppressions.stops(self._channel, address, delivery.category)
+    async def suppressions(self, users: Iterable[User]) -> Suppressions:
+        """Of the addresses that the users have now, for a batch."""
+        addresses = {user.phone if self._channel is Channel.SMS else user.email for user in users}
+        return await self._suppressions.find(self._channel, addresses - {""})
+
+    async def is_suppressed(self, delivery: Delivery, address: str, known: Suppressions) -> bool:
+        """Whether nothing like it is sent to the address any more; looked up where it is not known."""
+        lookup = self._suppressions.lookup(address)
+        if (reasons := known.get(lookup)) is None:
+            reasons = (await self._suppressions.find(self._channel, [address]))[lookup]
+        return any(reason.stops(delivery.category) for reason in reasons)
 
     async def learn(self, delivery: Delivery, address: str, outcome: Outcome) -> None:
         """Remember what a provider has said of an address for good."""

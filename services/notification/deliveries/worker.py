@@ -33,7 +33,7 @@ from services.notification.deliveries.domain import (
     retry,
     skip,
 )
-from services.notification.deliveries.gate import Gate
+from services.notification.deliveries.gate import Gate, Suppressions
 from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.preferences.domain import Preferences
 from services.notification.recipients import CodeNotIssued, Recipients, UserServiceUnavailable
@@ -63,6 +63,15 @@ class Medium(Generic[M]):
     gate: Gate
     max_submissions: int = 1
     """Of one attempt: a message whose response was lost is submitted again."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What the deliveries of a batch ask for, looked up once for all of them."""
+
+    users: Mapping[str, User]
+    chosen: Mapping[str, Preferences]
+    suppressions: Suppressions
 
 
 class DeliveryWorker(Generic[M]):
@@ -95,10 +104,8 @@ class DeliveryWorker(Generic[M]):
         if not claimed:
             return
         users = await self._get_users(claimed, jobs)
-        chosen = await self._medium.gate.preferences({d.user_id for d in claimed if d.user_id})
-        results = await asyncio.gather(
-            *(self._deliver(d, by_delivery[d.delivery_id], users, chosen.get(d.user_id)) for d in claimed)
-        )
+        batch = await self._batch(claimed, users)
+        results = await asyncio.gather(*(self._deliver(d, by_delivery[d.delivery_id], batch) for d in claimed))
         stored = await self._store(list(zip(claimed, results, strict=True)))
         for delivery, result in zip(claimed, results, strict=True):
             job = by_delivery[delivery.delivery_id]
@@ -127,17 +134,20 @@ class DeliveryWorker(Generic[M]):
             except UserServiceUnavailable as error:
                 return error
 
-    async def _deliver(
-        self,
-        delivery: Delivery,
-        job: Job,
-        users: Mapping[str, User] | UserServiceUnavailable,
-        chosen: Preferences | None,
-    ) -> DeliveryResult:
+    async def _batch(
+        self, claimed: Sequence[Delivery], users: Mapping[str, User] | UserServiceUnavailable
+    ) -> "_Batch | UserServiceUnavailable":
+        if isinstance(users, UserServiceUnavailable):
+            return users
+        gate = self._medium.gate
+        chosen = await gate.preferences({d.user_id for d in claimed if d.user_id})
+        return _Batch(users, chosen, await gate.suppressions(users.values()))
+
+    async def _deliver(self, delivery: Delivery, job: Job, batch: "_Batch | UserServiceUnavailable") -> DeliveryResult:
         """One attempt, in a span of its own. Never raises."""
         attributes = {"weft.delivery.id": delivery.delivery_id, "weft.notification.type": delivery.type}
         with self._tracer.span(f"send {self._medium.noun}", job.traceparent, SpanKind.CLIENT, attributes) as span:
-            result = await self._attempt(delivery, job.attempts, users, chosen)
+            result = await self._attempt(delivery, job.attempts, batch)
             span.set_attributes(
                 {"weft.delivery.state": result.state.value, "weft.delivery.reason": result.reason.value}
             )
@@ -148,26 +158,22 @@ class DeliveryWorker(Generic[M]):
         return result
 
     async def _attempt(
-        self,
-        delivery: Delivery,
-        attempts: int,
-        users: Mapping[str, User] | UserServiceUnavailable,
-        chosen: Preferences | None,
+        self, delivery: Delivery, attempts: int, batch: "_Batch | UserServiceUnavailable"
     ) -> DeliveryResult:
         try:
-            if isinstance(users, UserServiceUnavailable):
-                return defer(str(users))
+            if isinstance(batch, UserServiceUnavailable):
+                return defer(str(batch))
             if delivery.expire_at is not None and delivery.expire_at <= self._clock.now():
                 return expire()
             carrier = self._medium.carrier
             if carrier is None:
                 return skip(Reason.NOT_CONFIGURED)
             gate = self._medium.gate
-            unwanted = gate.unwanted(delivery, chosen, users.get(delivery.user_id))
+            unwanted = gate.unwanted(delivery, batch.chosen.get(delivery.user_id), batch.users.get(delivery.user_id))
             if unwanted is not Reason.NONE:
                 return skip(unwanted)
-            message = await self._medium.compose(delivery, users)
-            if await gate.is_suppressed(delivery, message.recipient):
+            message = await self._medium.compose(delivery, batch.users)
+            if await gate.is_suppressed(delivery, message.recipient, batch.suppressions):
                 return skip(Reason.SUPPRESSED)
             responses = await self._send(carrier, message)
             if responses:

@@ -1,12 +1,11 @@
 """Every query of suppressions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from chassis import ids
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Session, Transaction
-from services.notification.categories import Category
 from services.notification.channels.channel import Channel
 from services.notification.suppressions.domain import SuppressionReason
 
@@ -17,7 +16,7 @@ _ADD = Query(
     name="add suppression",
 )
 _FIND = Query(
-    "SELECT reason FROM suppressions WHERE channel = %(channel)s AND address_lookup = %(lookup)s",
+    "SELECT address_lookup, reason FROM suppressions WHERE channel = %(channel)s AND address_lookup = ANY(%(lookups)s)",
     name="find suppressions",
 )
 _LIST = Query(
@@ -55,10 +54,13 @@ class SuppressionRepository:
         values = {"channel": channel.value, "lookup": lookup, "reason": reason.value, "delivery_id": delivery_id}
         await session.run(_ADD, id=ids.new("sup", now), now=now, **values)
 
-    async def stops(self, channel: Channel, address: str, category: Category) -> bool:
-        """Whether nothing of the category is sent to the address."""
-        rows = await self._database.all(_FIND, channel=channel.value, lookup=self.lookup(address))
-        return any(SuppressionReason(row.reason).stops(category) for row in rows)
+    async def find(self, channel: Channel, addresses: Iterable[str]) -> Mapping[bytes, Sequence[SuppressionReason]]:
+        """The reasons of each address, by `lookup`; none where it is not suppressed."""
+        found: dict[bytes, list[SuppressionReason]] = {self.lookup(address): [] for address in addresses}
+        if found:
+            for row in await self._database.all(_FIND, channel=channel.value, lookups=list(found)):
+                found[bytes(row.address_lookup)].append(SuppressionReason(row.reason))
+        return found
 
     async def list(self, limit: int, after: str, filters: Mapping[str, str]) -> Sequence[Row]:
         """Newest first. `filters`: `channel`, `reason` and `address`, or none of them."""
