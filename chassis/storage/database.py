@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql
 
 from chassis import errors
 from chassis.storage.connections import Connection, WriterSlots
+from chassis.storage.pg_arrays import ArrayDumper
 from chassis.telemetry import tracing
 from chassis.telemetry.tracing import Tracer
 
@@ -232,6 +233,7 @@ SPAN_ATTRIBUTES: Mapping[str, str] = {"db.system.name": "postgresql"}
 
 
 async def _configure(connection: Connection) -> None:
+    connection.adapters.register_dumper(list, ArrayDumper)
     # Bounds for a statement that waits for a lock, for one that never ends, and for a transaction whose process stands
     # still; a statement whose caller hung up ends soon after. No caller waits longer anyway.
     # Statements have one plan for all values; left to itself PostgreSQL plans some of them anew each time (100 µs a look-up).
