@@ -8,7 +8,7 @@ from chassis.app import App
 from chassis.seeding import Plan, Rows
 from services.user.passwords.passwords import Passwords
 from services.user.users.domain import ACTIVE, User
-from services.user.users.repository import UserRepository
+from services.user.users.rows import UserRows
 from services.user.users.tables import users
 
 GIVEN = ("Ada", "Bruno", "Clara", "David", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jakob", "Katja", "Luca", "Mila",
@@ -23,10 +23,10 @@ async def seed(app: App, words: Sequence[str]) -> AsyncIterator[str]:
     plan = seeding.read(app.settings, app.clock.now(), words).plan
     password = secrets.token_urlsafe(12)
     hashed = await Passwords().hash(password)
-    repository = UserRepository(app.database, app.vault)
+    stored = UserRows(app.vault)
 
     def rows(numbers: Iterable[int]) -> Rows:
-        return {users: [repository.values(_user(plan, number, hashed)) for number in numbers]}
+        return {users: [stored.values(_user(plan, number, hashed)) for number in numbers]}
 
     async for line in seeding.fill(app.database_url, plan, "users", rows, tables=[users]):
         yield line

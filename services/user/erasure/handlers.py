@@ -22,7 +22,7 @@ from services.user.lifecycle.handlers import refuse_below
 from services.user.members.domain import LastOwnerStays
 from services.user.members.repository import MemberRepository
 from services.user.partners.repository import PartnerRepository
-from services.user.roles.handlers import Admins
+from services.user.roles.repository import RoleRepository
 from services.user.sessions.repository import SessionRepository
 from services.user.users.domain import DELETED, User, UserNotFound
 from services.user.users.events import UserEvents
@@ -69,7 +69,7 @@ class ErasureHandlers:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             partner_ids = await self._lock_owned(tx, user_id)
-            await Admins().keep_one(tx, user_id)
+            await RoleRepository().require_other_admin(tx, user_id)
             user = await self._users.lock_erased(tx, user_id)
             if user is None or not ownership.may_see_user(call.caller, user_id, user.partner_id, user.mode):
                 raise UserNotFound(user_id=request.user_id)

@@ -16,9 +16,8 @@ from chassis.storage.database import Database, Transaction
 from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
-from services.user.roles.handlers import Admins
+from services.user.roles.repository import RoleRepository
 from services.user.sessions.repository import SessionRepository
-from services.user.users import updates
 from services.user.users.domain import (
     ADMIN,
     OPERATOR,
@@ -64,7 +63,7 @@ class UserChangeHandlers:
             changed = user.update(now, given.etag, _changes(user, given, names, now))
             _refuse_foreign(user, changed, call.caller)
             if changed is not user:
-                await updates.save(tx, self._users, changed)
+                await self._users.update(tx, changed)
                 fields = sorted(set(changed_fields(user, changed)) - _STAMPS)
                 await self._audit.record(tx, call, "user.updated", subject=user.user_id, fields=fields)
                 payload = events_pb2.UserUpdated(user_id=user.user_id, fields=fields)
@@ -102,11 +101,11 @@ class UserChangeHandlers:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             if closes:
-                await Admins().keep_one(tx, request.user_id)
+                await RoleRepository().require_other_admin(tx, request.user_id)
             user = await lock_visible(tx, self._users, request.user_id, call.caller)
             user.require(request.etag)
             changed = change(user, now)
-            await updates.save(tx, self._users, changed)
+            await self._users.update(tx, changed)
             if closes:
                 refuse_below(user, call.caller)
                 await self._sessions.end_others(tx, user.user_id, "", now)

@@ -13,7 +13,7 @@ from weft.user.v1.user_changes_pb2 import DeactivateUserRequest, UpdateUserReque
 from weft.user.v1.user_service_pb2 import BatchGetUsersRequest, CreateUserRequest
 
 from chassis.storage.database import Query
-from services.user.users import updates
+from services.user.users import repository
 from services.user.users.cached import CachedUsers
 from services.user.users.repository import UserRepository
 from tests.harness import Harness
@@ -159,4 +159,4 @@ def test_every_statement_that_changes_what_is_shown_counts_the_revision() -> Non
             assert names <= NOT_SHOWN or "revision" in names or names == {"_COLUMNS"}, (path, names)
         assert "UPDATE users" not in path.read_text() or "migrations" in path.parts, path
     assert found >= 9
-    assert "revision" in updates._COLUMNS
+    assert "revision" in repository._CHANGEABLE

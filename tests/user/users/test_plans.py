@@ -11,7 +11,7 @@ from services.user.audit import repository as audit
 from services.user.members import repository as members
 from services.user.partners import repository as partners
 from services.user.sessions import open_sessions
-from services.user.users import listing, repository
+from services.user.users import list_statements, repository
 
 FILL = """
 INSERT INTO partners (partner_id, display_name, plan, scopes, state, revision, created_at, updated_at)
@@ -53,11 +53,11 @@ QUERIES: dict[str, Query] = {
     "get": repository._GET,
     "get many": repository._GET_MANY,
     "person by address": repository._GET_PERSON,
-    **{f"list {name} {of}": listing.query(names | more | page)
+    **{f"list {name} {of}": list_statements.query(names | more | page)
        for name, names in FILTERS.items()
        for of, more in {"of anyone": frozenset[str](), "of a partner": PARTNER}.items()
        for page in (frozenset({"after"}),)},
-    **{f"list in {'+'.join(states)} {of}": listing.query(more | {"after"}, states)
+    **{f"list in {'+'.join(states)} {of}": list_statements.query(more | {"after"}, states)
        for states in (("LOCKED",), ("ACTIVE", "INACTIVE"))
        for of, more in {"of anyone": frozenset[str](), "of a partner": PARTNER}.items()},
     **{f"{what}, {page}": statement
