@@ -1,7 +1,7 @@
 """Part of `make lint`: reads the contract as the protos are now, and prints every fault with what to write.
 
-Then the services' code: their error classes (`error_classes`), the owners of what they read (`owned_tables`) and the columns
-in their SQL (`columns`).
+Then the services' code: their error classes (`error_classes`), where they make queries (`query_places`), the owners of what
+they read (`owned_tables`) and the columns in their SQL (`columns`).
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from codegen import buf, columns, error_classes, owned_tables
+from codegen import buf, columns, error_classes, owned_tables, query_places
 from codegen.openapi import document
 from contract import Contract, checks, rules
 
@@ -35,7 +35,12 @@ def check(root: Path) -> str:
 def main() -> None:
     """Exit 1 with the sentences, if there are any."""
     services = ROOT / "services"
-    found = [check(ROOT), *owned_tables.faults(services), columns.check(services)]
+    found = [
+        check(ROOT),
+        *query_places.faults(services),
+        *owned_tables.faults(services),
+        columns.check(services),
+    ]
     sys.exit("\n".join(filter(None, found)) or 0)
 
 

@@ -75,9 +75,9 @@ def ceiling(bench: Bench) -> Iterator[Row]:
 
 
 def _script() -> str:
-    from services.order.orders import insert
+    from services.order.orders import insert_statements
 
-    statement = re.sub(r"%\((\w+)\)s", lambda name: VALUES[name[1]], insert._INSERT.sql)
+    statement = re.sub(r"%\((\w+)\)s", lambda name: VALUES[name[1]], insert_statements._INSERT.sql)
     return (
         f"\\set a random(1, {HALF})\n\\set b random({HALF + 1}, {2 * HALF})\n"
         f"\\set n random(1, 9000000000000000000)\n{statement.strip()};\n"

@@ -80,7 +80,7 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     inbox, contents = InboxRepository(app.database), Contents(app.vault)
     stored_templates = TemplateRepository(app.database)
     writing = Writing(contents, stored_templates)
-    feed = InboxFeed(app.database, inbox)
+    feed = InboxFeed(inbox)
     streams = InboxStreams(feed, app.vault.derive("inbox cursors"))
     app.on_stop(feed.stop)
     webhooks = WebhookRepository(app.database)

@@ -70,7 +70,7 @@ from services.user.roles.handlers import RoleHandlers
 from services.user.seed import seed
 from services.user.sessions.domain import CredentialsInvalid
 from services.user.sessions.handlers import SessionHandlers
-from services.user.sessions.open_sessions import OpenSessions
+from services.user.sessions.open_session_repository import OpenSessionRepository
 from services.user.sessions.repository import SessionRepository
 from services.user.sessions.sessions import Sessions
 from services.user.throttling.attempts import AttemptLimiter
@@ -112,7 +112,7 @@ async def build(app: App) -> None:
     revocations = RevocationRepository(database, clock)
     feed = RevocationFeed(revocations)
     session_rows = SessionRepository(revocations, vault)
-    open_sessions = OpenSessions(database, vault, revocations)
+    open_sessions = OpenSessionRepository(database, vault, revocations)
     devices = Devices(DeviceRepository(), events, vault, clock)
     sessions = Sessions(database, users, members, session_rows, issuer, devices, audit, clock)
     totp = Totp(database, users, TotpRepository(database, vault), open_sessions, guesses, events, audit, clock)

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from chassis.storage.database import Database, Query
 from chassis.telemetry.logs import logger
-from services.notification.inbox.repository import InboxItem, InboxRepository
+from services.notification.inbox.repository import MAX_TAIL, InboxItem, InboxRepository
 
 log = logger("inbox")
 POLL_INTERVAL_S = 0.5
@@ -20,17 +19,6 @@ MAX_READERS = 2
 """Watchers that read at once: those woken together must not use up the connection pool."""
 MAX_ITEMS = 100
 """In one read."""
-_MAX_TAIL = 1000
-
-# Only what is older than every open transaction: what commits later comes later, whatever its number.
-_HEAD = Query("SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1) AS xid", name="inbox head")
-# any owner: the tail only wakes watchers, who read their own
-_TAIL = Query(
-    "SELECT user_id, shown_xid::text::bigint AS xid FROM notifications WHERE in_inbox AND mode = 'LIVE' "  # noqa: S608 - our own number
-    "AND shown_xid > %(xid)s::text::xid8 AND shown_xid < pg_snapshot_xmin(pg_current_snapshot()) "
-    f"ORDER BY notifications.shown_xid LIMIT {_MAX_TAIL}",
-    name="tail of inboxes",
-)
 
 
 class Position(NamedTuple):
@@ -64,8 +52,7 @@ class Watcher:
 class InboxFeed:
     """Wakes the watchers."""
 
-    def __init__(self, database: Database, inbox: InboxRepository) -> None:
-        self._database = database
+    def __init__(self, inbox: InboxRepository) -> None:
         self._inbox = inbox
         self._watchers: dict[str, set[Watcher]] = {}
         self._tail: asyncio.Task[None] | None = None
@@ -74,7 +61,7 @@ class InboxFeed:
 
     async def now(self) -> Position:
         """The position after everything that is there."""
-        return Position(int((await self._database.one(_HEAD)).xid), "ntf_~")
+        return Position(await self._inbox.head(), "ntf_~")
 
     async def read(self, user_id: str, position: Position) -> tuple[Sequence[InboxItem], int]:
         """What newly stands in an inbox after a position, up to `MAX_ITEMS`; and how many items are unread."""
@@ -119,11 +106,11 @@ class InboxFeed:
                     head = (await self.now()).xid
                     for user_id in self._watchers:
                         self.changed(user_id)
-                rows = await self._database.all(_TAIL, xid=str(head))
+                rows = await self._inbox.tail(head)
                 for row in rows:
                     head = max(head, int(row.xid))
                     self.changed(row.user_id)
-                if len(rows) == _MAX_TAIL:
+                if len(rows) == MAX_TAIL:
                     head -= 1  # the last transaction may have shown more
                     if rows[0].xid == rows[-1].xid:
                         head += 1  # a single one wakes everybody

@@ -7,10 +7,12 @@ from typing import Any
 
 from sqlalchemy import ARRAY, Text, any_, bindparam, func, literal, select, update
 
-from chassis.storage.database import Database, Query
+from chassis.storage.database import Database, Query, Row
 from services.notification.notifications.tables import notifications
 from services.notification.ownership import of_user
 
+MAX_TAIL = 1000
+"""Rows in one read of the tail."""
 _OWNED = of_user(notifications) & notifications.c.in_inbox
 _UNREAD = notifications.c.read_time.is_(None)
 _PAGE = (
@@ -47,6 +49,16 @@ _SHOWN = Query(
     "AND (shown_xid, notification_id) > (%(xid)s::text::xid8, %(notification_id)s) "
     "AND shown_xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY notifications.shown_xid, notification_id LIMIT %(limit)s",
     name="list newly shown",
+)
+
+# Only what is older than every open transaction: what commits later comes later, whatever its number.
+_HEAD = Query("SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1) AS xid", name="inbox head")
+# any owner: the tail only wakes watchers, who read their own
+_TAIL = Query(
+    "SELECT user_id, shown_xid::text::bigint AS xid FROM notifications WHERE in_inbox AND mode = 'LIVE' "  # noqa: S608 - our own number
+    "AND shown_xid > %(xid)s::text::xid8 AND shown_xid < pg_snapshot_xmin(pg_current_snapshot()) "
+    f"ORDER BY notifications.shown_xid LIMIT {MAX_TAIL}",
+    name="tail of inboxes",
 )
 
 _AFTER_ALL = "ntf_~"
@@ -86,6 +98,14 @@ class InboxRepository:
         """What was put into the inbox after a position, in the order of commits, up to what is sure to be complete."""
         values = {"xid": str(xid), "notification_id": notification_id, "limit": limit}
         return [InboxItem(*row) for row in await self._database.all(_SHOWN, user_id=user_id, **values)]
+
+    async def head(self) -> int:
+        """The newest transaction before which everything is complete."""
+        return int((await self._database.one(_HEAD)).xid)
+
+    async def tail(self, xid: int) -> Sequence[Row]:
+        """`user_id` and `xid` of what was put into inboxes after a transaction, up to `MAX_TAIL` in the order of commits."""
+        return await self._database.all(_TAIL, xid=str(xid))
 
     async def count_unread(self, user_id: str) -> int:
         return int((await self._database.one(_COUNT_UNREAD, user_id=user_id)).unread)

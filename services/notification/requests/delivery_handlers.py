@@ -21,9 +21,9 @@ from services.notification.deliveries.domain import (
 from services.notification.ownership import kind_of
 from services.notification.requests import messages
 from services.notification.requests.captured import Captured
-from services.notification.requests.delivery_records import MAX_RETRIED, DeliveryRecords
+from services.notification.requests.delivery_repository import MAX_RETRIED, RequestedDeliveryRepository
 from services.notification.requests.domain import NotificationNotFound
-from services.notification.requests.records import Records
+from services.notification.requests.repository import RequestRepository
 
 _DEFAULT_SINCE = timedelta(days=1)
 MAX_CAPTURED = 100
@@ -36,8 +36,8 @@ class DeliveryHandlers:
     def __init__(
         self,
         database: Database,
-        records: Records,
-        deliveries: DeliveryRecords,
+        records: RequestRepository,
+        deliveries: RequestedDeliveryRepository,
         captured: Captured,
         pages: Pages,
         clock: Clock,

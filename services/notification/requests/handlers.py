@@ -17,14 +17,14 @@ from services.notification.content import Content
 from services.notification.deliveries.domain import DeliveryState
 from services.notification.ownership import kind_of
 from services.notification.requests import messages
-from services.notification.requests.delivery_records import DeliveryRecords
+from services.notification.requests.delivery_repository import RequestedDeliveryRepository
 from services.notification.requests.domain import (
     NewMessage,
     NotificationNotCancellable,
     NotificationNotFound,
     To,
 )
-from services.notification.requests.records import Records
+from services.notification.requests.repository import RequestRepository
 from services.notification.requests.sending import Sender, Sending
 from services.notification.sealed_content import Contents
 from services.notification.templates.domain import TemplateNotFound, TemplateNotPublished
@@ -40,8 +40,8 @@ class NotificationHandlers:
     def __init__(
         self,
         database: Database,
-        records: Records,
-        deliveries: DeliveryRecords,
+        records: RequestRepository,
+        deliveries: RequestedDeliveryRepository,
         sender: Sender,
         contents: Contents,
         templates: TemplateRepository,
@@ -145,7 +145,7 @@ def _read(request: pb.SendNotificationRequest) -> NewMessage:
 
 
 def _filters(request: pb.ListNotificationsRequest) -> dict[str, Any]:
-    """The filters of `Records.list` that a request sets."""
+    """The filters of `RequestRepository.list` that a request sets."""
     filters: dict[str, Any] = {}
     if request.state:
         filters["rank"] = [*DeliveryState].index(messages.STATES[request.state]) + 1

@@ -37,7 +37,7 @@ def put(field: Timestamp, time: datetime | None) -> None:
 
 
 def to_message(row: Row, contents: Contents) -> notification_pb2.Notification:
-    """The message of a notification, from a row of `Records`."""
+    """The message of a notification, from a row of `RequestRepository`."""
     parts = [part.split(" ") for part in row.parts]
     content = contents.open(row.content_sealed) if row.content_sealed else Content()
     names = row.channels or [*(["INBOX"] if row.in_inbox else []), *(name for _, name in parts)]

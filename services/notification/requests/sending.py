@@ -13,7 +13,7 @@ from chassis.security.identity import Identity
 from chassis.storage.database import Transaction
 from services.notification.recipients import Recipients, UserServiceUnavailable, belongs
 from services.notification.requests.domain import NewMessage, RecipientNotFound, To
-from services.notification.requests.records import NewRecord, Records
+from services.notification.requests.repository import NewRecord, RequestRepository
 from services.notification.sealed_content import Contents
 
 
@@ -33,7 +33,9 @@ class Sending:
 class Sender:
     """Stores messages as notifications."""
 
-    def __init__(self, records: Records, contents: Contents, recipients: Recipients, dispatch_jobs: Queue) -> None:
+    def __init__(
+        self, records: RequestRepository, contents: Contents, recipients: Recipients, dispatch_jobs: Queue
+    ) -> None:
         self._records = records
         self._contents = contents
         self._recipients = recipients

@@ -11,9 +11,9 @@ from services.notification.dispatch.worker import DispatchWorker
 from services.notification.recipients import Recipients
 from services.notification.requests.captured import Captured
 from services.notification.requests.delivery_handlers import DeliveryHandlers
-from services.notification.requests.delivery_records import DeliveryRecords
+from services.notification.requests.delivery_repository import RequestedDeliveryRepository
 from services.notification.requests.handlers import NotificationHandlers
-from services.notification.requests.records import Records
+from services.notification.requests.repository import RequestRepository
 from services.notification.requests.sending import Sender
 from services.notification.sealed_content import Contents
 from services.notification.templates.handlers import TemplateHandlers
@@ -32,7 +32,7 @@ def serve(
     stored_templates: TemplateRepository,
 ) -> None:
     """`jobs` are the queues of the channels that deliver."""
-    records, deliveries = Records(app.database), DeliveryRecords(app.database, jobs)
+    records, deliveries = RequestRepository(app.database), RequestedDeliveryRepository(app.database, jobs)
     sender = Sender(records, contents, recipients, dispatch_jobs)
     captured = Captured(templates, recipients, Writing(contents, stored_templates))
     app.add_service(

@@ -15,7 +15,7 @@ from services.notification.endpoints.repository import EndpointRepository
 from services.notification.event_log.repository import EventLog
 from services.notification.notifications.repository import NotificationRepository
 from services.notification.webhooks.handlers import DeliveryHandlers
-from services.notification.webhooks.lanes import LaneRepository
+from services.notification.webhooks.lane_repository import LaneRepository
 from services.notification.webhooks.notices import NoticeWorker
 from services.notification.webhooks.repository import WebhookRepository
 from services.notification.webhooks.worker import WebhookWorker

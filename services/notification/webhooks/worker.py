@@ -20,7 +20,7 @@ from services.notification.endpoints.repository import EndpointRepository
 from services.notification.event_log.domain import body
 from services.notification.webhooks import notices
 from services.notification.webhooks.domain import Health, after
-from services.notification.webhooks.lanes import LEASE_S, Attempt, Disabling, Lane, LaneRepository, Owed
+from services.notification.webhooks.lane_repository import LEASE_S, Attempt, Disabling, Lane, LaneRepository, Owed
 
 log = logs.logger("webhooks")
 ATTEMPTS = Counter("weft_webhook_attempts", "Webhooks that were sent, by what came of it.", ["outcome"])

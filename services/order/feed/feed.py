@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from chassis.storage.database import Database, Query, Row
+from chassis.storage.database import Database, Row
 from chassis.storage.listener import listen
 from chassis.telemetry.logs import logger
 from services.order.feed import cursor
-from services.order.feed.cursor import START, Position
-from services.order.order_rows import LINES, is_cut, within_bytes
-from services.order.ownership import KINDS, Owner, of_owner, owners_of
+from services.order.feed.cursor import Position
+from services.order.feed.repository import MAX_TAIL, ChangeRepository
+from services.order.ownership import Owner, owners_of
 
 log = logger("feed")
 
@@ -27,61 +27,6 @@ UNSETTLED_INTERVAL_S = 0.02
 """Until the next read of the tail while a change waits for an older transaction to end."""
 MAX_CONCURRENT_READS = 2
 """Of the watchers of a process."""
-MAX_CHANGES = 200
-"""Changes in one read of a watcher."""
-MAX_READ_BYTES = 256 * 1024
-"""Of the orders in one read of a watcher, which are in memory until its caller has received them."""
-_MAX_TAIL = 1000
-"""Changes in one read of the tail."""
-
-_COLUMNS = (
-    "c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.fulfilment_state, c.reason, c.updated_at, o.fulfilment, o.returns, o.metadata, "
-    "o.order_number, o.customer_id, o.partner_id, "
-    "o.currency, o.total_minor, o.payment_id, o.external_reference, o.note, o.mode, o.created_at, "
-    "l.product_ids, l.titles, l.quantities, l.unit_prices"
-)
-_READ = {
-    kind: Query(
-        within_bytes(
-            _COLUMNS,
-            "(SELECT c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.fulfilment_state, c.reason, c.changed_at AS updated_at "  # noqa: S608
-            f"FROM order_changes c WHERE {of_owner(kind, 'c')} AND (c.xid, c.seq) > (%(xid)s::xid8, %(seq)s::bigint) "
-            "AND c.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY c.xid, c.seq LIMIT %(limit)s) c "
-            f"JOIN orders o ON o.order_id = c.order_id {LINES}",
-            "c.xid, c.seq",
-            MAX_READ_BYTES,
-        ),
-        "read changes",
-    )
-    for kind in KINDS
-}
-# any owner: a position says nothing of the change
-_GET_NEWEST = Query(
-    "SELECT xid::text, seq, changed_at FROM order_changes WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
-    # The bare name would be the text, whose order is another.
-    "ORDER BY order_changes.xid DESC, seq DESC LIMIT 1",
-    "get newest change",
-)
-# any owner: a cursor is signed for its owner
-_EXISTS = Query(
-    "SELECT true FROM order_changes WHERE xid = %(xid)s::xid8 AND seq = %(seq)s AND changed_at = %(at)s",
-    "find change",
-)
-# any owner: the tail only notifies watchers, who read their own
-_TAIL = Query(
-    f"""
-WITH now AS MATERIALIZED (
-  SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
-         (SELECT xid FROM order_changes ORDER BY xid DESC, seq DESC LIMIT 1) AS newest)
-SELECT coalesce(now.newest >= now.horizon, false) AS unsettled,
-       c.xid::text, c.seq, c.changed_at, c.customer_id, c.partner_id, c.mode
-  FROM now LEFT JOIN LATERAL (
-    SELECT xid, seq, changed_at, customer_id, partner_id, mode FROM order_changes
-     WHERE (xid, seq) > (%(xid)s::xid8, %(seq)s::bigint) AND xid < now.horizon ORDER BY xid, seq LIMIT {_MAX_TAIL}) c ON true
- ORDER BY c.xid, c.seq
-""",  # noqa: S608
-    "tail changes",
-)
 
 
 class Watcher:
@@ -110,7 +55,8 @@ class Feed:
     """Reads changes, and notifies the watchers."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._url = database.url
+        self._changes = ChangeRepository(database)
         self._watchers: dict[Owner, set[Watcher]] = {}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -121,21 +67,16 @@ class Feed:
 
     async def now(self) -> Position:
         """The position after the newest change."""
-        row = await self._database.first(_GET_NEWEST)
-        return cursor.after(row.xid, row.seq, row.changed_at) if row else START
+        return await self._changes.newest()
 
     async def has(self, position: Position) -> bool:
         """Whether the change of a position exists in this database."""
-        found = await self._database.first(_EXISTS, xid=str(position.xid), seq=position.seq, at=position.time)
-        return position == START or found is not None
+        return await self._changes.has(position)
 
     async def read(self, owner: Owner, position: Position) -> tuple[list[Row], bool]:
         """The next changes after a position, each a row of the order as it was after the change; whether there may be more."""
-        kind, owner_id = owner
-        values = {"owner": owner_id, "xid": str(position.xid), "seq": position.seq, "limit": MAX_CHANGES}
         async with self._readers:  # many watchers notified together must not use up the connection pool
-            rows = await self._database.all(_READ[kind], **values)
-        return rows, len(rows) == MAX_CHANGES or is_cut(rows, MAX_READ_BYTES)
+            return await self._changes.read(owner, position)
 
     @contextmanager
     def watch(self, owner: Owner) -> Iterator[Watcher]:
@@ -145,7 +86,7 @@ class Feed:
         if not self._tasks:
             self._tasks = [
                 asyncio.create_task(self._tail()),
-                asyncio.create_task(listen(self._database.url, {CHANNEL: lambda _: self._changed.set()})),
+                asyncio.create_task(listen(self._url, {CHANNEL: lambda _: self._changed.set()})),
             ]
         self._changed.set()
         try:
@@ -191,7 +132,7 @@ class Feed:
             for watchers in self._watchers.values():
                 for watcher in watchers:
                     watcher.notify()  # of changes before the tail began
-        rows = await self._database.all(_TAIL, xid=str(self.head.xid), seq=self.head.seq)
+        rows = await self._changes.tail(self.head)
         owners: set[Owner] = set()
         for row in rows:
             if row.xid is not None:
@@ -201,6 +142,6 @@ class Feed:
                 watcher.notify()
         if rows[-1].xid is not None:
             self.head = cursor.after(rows[-1].xid, rows[-1].seq, rows[-1].changed_at)
-        if len(rows) == _MAX_TAIL:
+        if len(rows) == MAX_TAIL:
             return 0.0
         return UNSETTLED_INTERVAL_S if rows[0].unsettled else POLL_INTERVAL_S

@@ -15,7 +15,7 @@ from services.order.domain.new_order import NewOrder, OrderDraft
 from services.order.domain.pricing import Price, price, refuse_shortage
 from services.order.domain.product import Product
 from services.order.domain.refusals import ExternalReferenceTaken
-from services.order.orders import insert
+from services.order.orders import insert_statements
 from services.order.orders.repository import OrderRepository
 from services.order.products.catalogue import Catalogue
 
@@ -49,15 +49,15 @@ class Checkout:
             try:
                 await self._orders.insert(order, recorded, traceparent)
             except psycopg.errors.UniqueViolation as error:
-                if violated(error) == insert.NUMBER_CONSTRAINT:
+                if violated(error) == insert_statements.NUMBER_CONSTRAINT:
                     continue  # the next one has another number
-                if violated(error) == insert.REFERENCE_CONSTRAINT:
+                if violated(error) == insert_statements.REFERENCE_CONSTRAINT:
                     raise ExternalReferenceTaken(external_reference=draft.external_reference) from error
                 raise
             except psycopg.errors.DeadlockDetected:
                 continue  # with another replica that inserts the same keys in another order; that one has committed
             except psycopg.errors.CheckViolation as error:
-                if violated(error) != insert.STOCK_CONSTRAINT:
+                if violated(error) != insert_statements.STOCK_CONSTRAINT:
                     raise
                 catalogue = await self._catalogue.refresh(list(draft.quantities))
                 priced = price(draft.quantities, catalogue, draft.mode)

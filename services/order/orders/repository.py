@@ -24,9 +24,9 @@ from services.order.domain.order import Order
 from services.order.domain.payment import Capture, Payment, Refund
 from services.order.domain.states import FulfilmentState, OrderState, PaymentState
 from services.order.order_rows import LINES, within_bytes
-from services.order.orders import document, events, insert, update
-from services.order.orders.insert import OrderInsert
-from services.order.orders.update import OrderUpdate
+from services.order.orders import document, events, insert_statements, update_statements
+from services.order.orders.insert_statements import OrderInsert
+from services.order.orders.update_statements import OrderUpdate
 from services.order.ownership import OF_BATCH, of_owner, owner_of
 
 _STORED = (
@@ -121,10 +121,10 @@ class OrderRepository:
         self._payment_work = payment_work
         self._tracer = tracer
         self._inserts: BatchQueue[OrderInsert, None] = BatchQueue(
-            self._insert, locks=partial(insert.find_locks, database)
+            self._insert, locks=partial(insert_statements.find_locks, database)
         )
         self._updates: BatchQueue[OrderUpdate, bool] = BatchQueue(
-            self._update, locks=partial(update.find_locks, database)
+            self._update, locks=partial(update_statements.find_locks, database)
         )
         self._by_id = Lookup(database, _GET, ("order_ids", "owned", "owners"))
 
@@ -182,7 +182,7 @@ class OrderRepository:
     async def insert(self, order: NewOrder, record: Record, traceparent: str) -> None:
         """Insert an order with its effects, in one statement with the orders that are inserted concurrently.
 
-        Raises `CheckViolation` of `insert.STOCK_CONSTRAINT`, and `UniqueViolation` of `insert.REFERENCE_CONSTRAINT` or of
+        Raises `CheckViolation` of `insert_statements.STOCK_CONSTRAINT`, and `UniqueViolation` of `insert_statements.REFERENCE_CONSTRAINT` or of
         the record's key.
         """
         with self._tracer.span("place order", kind=SpanKind.CLIENT, attributes={"db.system.name": "postgresql"}):
@@ -196,7 +196,7 @@ class OrderRepository:
         traceparent = tracing.current_traceparent()
         item = OrderUpdate(order, events.of(order, self._clock, traceparent), traceparent)
         if tx:
-            updated = order.order_id in await update.update(tx, [item], self._clock.now())
+            updated = order.order_id in await update_statements.update(tx, [item], self._clock.now())
             for queue in self._notified_by([item]):
                 tx.after_commit(queue.notify)
         else:
@@ -210,20 +210,20 @@ class OrderRepository:
         return updated
 
     async def _insert(self, batch: Sequence[OrderInsert]) -> Sequence[None]:
-        await insert.insert(self._database, batch)
+        await insert_statements.insert(self._database, batch)
         self._outbox.notify()
         self._payment_work.notify()
         return [None] * len(batch)
 
     async def _update(self, batch: Sequence[OrderUpdate]) -> Sequence[bool]:
-        updated = await update.update(self._database, batch, self._clock.now())
+        updated = await update_statements.update(self._database, batch, self._clock.now())
         for queue in self._notified_by(batch):
             queue.notify()
         return [item.order.order_id in updated for item in batch]
 
     def _notified_by(self, batch: Sequence[OrderUpdate]) -> Sequence[Outbox | Queue]:
         """The outbox by every change, for the feed too; the payment queue by those that give it work."""
-        awake = any(update.wakes_worker(item.order) for item in batch)
+        awake = any(update_statements.wakes_worker(item.order) for item in batch)
         return [self._outbox, self._payment_work] if awake else [self._outbox]
 
 

@@ -15,27 +15,14 @@ from weft.order.v1 import payment_service_pb2 as pb
 from chassis.clock import Clock
 from chassis.queues.queue import Queue
 from chassis.rpc.call import Call
-from chassis.storage.database import Database, Query
+from chassis.storage.database import Database
 from services.order.domain.refusals import EventMalformed, EventSignatureInvalid, ProviderNotFound
+from services.order.payments.provider_event_repository import ProviderEventRepository
 
 TOLERANCE_S = 300
 """How old a signature may be."""
 MAX_ID = 255
 EVENTS = Counter("weft_provider_events", "Events of payment providers by outcome.", ["provider", "outcome"])
-
-# any owner: the provider is known by its signature
-_FIND = Query("SELECT payment_id FROM payments WHERE payment_id = %(payment_id)s", "find payment of event")
-# any owner: the provider is known by its signature
-_FIND_BY_REFERENCE = Query(
-    "SELECT payment_id FROM payments WHERE provider_reference = %(reference)s "
-    "AND provider_reference LIKE 'pi\\_%%'",  # matches the condition of the index
-    "find payment of event by reference",
-)
-_STORE = Query(
-    "INSERT INTO provider_events (provider, event_id, type, payment_id, received_at) "
-    "VALUES (%(provider)s, %(event_id)s, %(type)s, %(payment_id)s, %(now)s) ON CONFLICT DO NOTHING",
-    "store provider event",
-)
 
 
 class ProviderEvent(NamedTuple):
@@ -53,6 +40,7 @@ class ProviderEventHandlers:
     def __init__(self, database: Database, work: Queue, clock: Clock, secrets: Mapping[str, bytes]) -> None:
         """`secrets`: of each provider whose events are received."""
         self._database = database
+        self._events = ProviderEventRepository()
         self._work = work
         self._clock = clock
         self._secrets = secrets
@@ -74,13 +62,8 @@ class ProviderEventHandlers:
     async def _store(self, provider: str, event: ProviderEvent) -> str:
         """Store the event with the job that it calls for; returns what came of it."""
         async with self._database.transaction() as tx:
-            if event.payment_id:
-                row = await tx.first(_FIND, payment_id=event.payment_id)
-            else:
-                row = await tx.first(_FIND_BY_REFERENCE, reference=event.reference)
-            payment_id = row.payment_id if row else ""
-            values = {"event_id": event.event_id, "type": event.type, "payment_id": payment_id}
-            if not await tx.run(_STORE, provider=provider, now=self._clock.now(), **values):
+            payment_id = await self._events.find_payment(tx, event.payment_id, event.reference)
+            if not await self._events.insert(tx, provider, event.event_id, event.type, payment_id, self._clock.now()):
                 return "repeated"
             if not payment_id:
                 return "not ours"

@@ -19,7 +19,7 @@ def _list(kind: str) -> Query:
 
 
 class TimelineRepository:
-    """Reads the rows that `orders.insert` and `orders.update` write with each change."""
+    """Reads the rows that `orders.insert_statements` and `orders.update_statements` write with each change."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -29,7 +29,7 @@ from services.user.keys.issuer import AccessToken, Issuer
 from services.user.partners.domain import Client
 from services.user.partners.repository import ClientAccount, PartnerRepository
 from services.user.sessions.domain import RefreshOutcome, make_app_refresh_token
-from services.user.sessions.open_sessions import OpenSessions
+from services.user.sessions.open_session_repository import OpenSessionRepository
 from services.user.sessions.repository import SessionRepository
 from services.user.users.domain import User
 from services.user.users.repository import UserRepository
@@ -54,7 +54,7 @@ class Authorizations:
         partners: PartnerRepository,
         users: UserRepository,
         sessions: SessionRepository,
-        open_sessions: OpenSessions,
+        open_sessions: OpenSessionRepository,
         issuer: Issuer,
         audit: Audit,
         clock: Clock,

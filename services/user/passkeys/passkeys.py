@@ -21,7 +21,7 @@ from services.user.passkeys.domain import (
 )
 from services.user.passkeys.relying_party import Options, RelyingParty, credential_id
 from services.user.passkeys.repository import PasskeyRepository
-from services.user.sessions.open_sessions import OpenSessions
+from services.user.sessions.open_session_repository import OpenSessionRepository
 from services.user.sessions.sessions import Opened, Sessions, TokenPair
 from services.user.throttling import pacing
 from services.user.throttling.attempts import AttemptLimiter
@@ -44,7 +44,7 @@ class Passkeys:
         passkeys: PasskeyRepository,
         party: RelyingParty,
         sessions: Sessions,
-        open_sessions: OpenSessions,
+        open_sessions: OpenSessionRepository,
         attempts: AttemptLimiter,
         origins: Origins,
         events: UserEvents,

@@ -10,7 +10,7 @@ from chassis.storage.database import Database
 from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.sessions.domain import Session
-from services.user.sessions.open_sessions import OpenSessions
+from services.user.sessions.open_session_repository import OpenSessionRepository
 from services.user.sessions.repository import SessionRepository
 from services.user.users.domain import UserNotFound
 from services.user.users.repository import UserRepository
@@ -23,7 +23,7 @@ class SessionHandlers:
         self,
         database: Database,
         users: UserRepository,
-        open_sessions: OpenSessions,
+        open_sessions: OpenSessionRepository,
         sessions: SessionRepository,
         pages: Pages,
         audit: Audit,

@@ -14,7 +14,7 @@ from chassis.storage.database import Database, Transaction
 from services.user.audit.audit import Audit
 from services.user.keys.authentication import MULTIPLE_FACTORS, ONE_TIME
 from services.user.sessions.domain import CredentialsInvalid
-from services.user.sessions.open_sessions import OpenSessions
+from services.user.sessions.open_session_repository import OpenSessionRepository
 from services.user.throttling.attempts import AttemptLimiter
 from services.user.throttling.domain import TooManyAttempts
 from services.user.throttling.origins import Origin
@@ -66,7 +66,7 @@ class Totp:
         database: Database,
         users: UserRepository,
         factors: TotpRepository,
-        open_sessions: OpenSessions,
+        open_sessions: OpenSessionRepository,
         attempts: AttemptLimiter,
         events: UserEvents,
         audit: Audit,

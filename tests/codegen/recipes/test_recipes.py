@@ -73,6 +73,11 @@ FAULTS = {
         {HANDLERS: 'QUERY = "SELECT * FROM notes"\n'},
         "name the columns instead of `SELECT *`",
     ),
+    "handlers that make a query": (
+        CHECK,
+        {HANDLERS: '_GET = Query("SELECT title FROM notes WHERE note_id = %(id)s AND owner = %(owner)s")\n'},
+        "makes a query: move it to the noun's repository.py",
+    ),
     "a query of owned rows without their owner": (
         CHECK,
         {

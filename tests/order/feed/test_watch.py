@@ -15,7 +15,7 @@ from weft.order.v1.order_service_pb2 import WatchOrdersResponse
 from chassis import ids
 from chassis.app import App
 from services.order.__main__ import build
-from services.order.feed import feed
+from services.order.feed import repository
 from services.order.feed.cursor import Cursors, Position
 from tests.harness import Harness, assert_refusal, refusal
 from tests.order.fulfilment.test_shipping import deliver, ship
@@ -249,7 +249,7 @@ async def test_more_changes_than_one_read_has_arrive_complete_and_in_order(quiet
         pass
     one = [(product, 1) for product in heavy]
     weight = (await quiet_shop.order(*one)).ByteSize()
-    placed = [await quiet_shop.order(*one) for _ in range(feed.MAX_READ_BYTES // weight + 5)]
+    placed = [await quiet_shop.order(*one) for _ in range(repository.MAX_READ_BYTES // weight + 5)]
     async with watching(quiet_shop, begun) as (stream, _):
         found = await changes(stream, len(placed) + 1)
     assert [message.order.order_id for message in found[1:]] == [order.order_id for order in placed]

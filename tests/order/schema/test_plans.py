@@ -7,8 +7,8 @@ import pytest
 
 from chassis.storage import database
 from chassis.storage.database import Query
-from services.order.feed import feed
-from services.order.orders import repository, update
+from services.order.feed import repository as changes
+from services.order.orders import repository, update_statements
 from services.order.payments import repository as payments
 from services.order.products import repository as products
 from services.order.reconciliation import repository as reconciliations
@@ -46,10 +46,10 @@ QUERIES: dict[str, Query] = {
     "overdue": repository._LIST_OVERDUE,
     "by payments": repository._LIST_BY_PAYMENTS,
     "mark contacted": payments._MARK_CONTACTED,
-    "locked orders": update._FIND_LOCKS,
-    "tail": feed._TAIL,
-    "newest": feed._GET_NEWEST,
-    "exists": feed._EXISTS,
+    "locked orders": update_statements._FIND_LOCKS,
+    "tail": changes._TAIL,
+    "newest": changes._GET_NEWEST,
+    "exists": changes._EXISTS,
     "get": repository._GET,
     "get updated": repository._GET_UPDATED,
     "units": repository._GET_UNITS,
@@ -61,7 +61,7 @@ QUERIES: dict[str, Query] = {
     **{f"list {k} by reference": repository._list(k, frozenset({"external_reference"})) for k in KINDS},
     **{f"list {k} by number": repository._list(k, frozenset({"order_number"})) for k in KINDS},
     **{f"list {k} by time": repository._list(k, frozenset({"created_from", "created_to"})) for k in KINDS},
-    **{f"watch {k}": feed._READ[k] for k in KINDS},
+    **{f"watch {k}": changes._READ[k] for k in KINDS},
     **{f"payment {k}": payments._get(k) for k in KINDS},
     **{f"products by {n}": products._list(frozenset({n, "current"})) for n in ("after", *PRODUCT_FILTERS)},
     "products by words after": products._list(frozenset({"words", "after", "current"})),

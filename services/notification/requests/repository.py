@@ -88,7 +88,7 @@ class NewRecord:
     duplicate_of: str
 
 
-class Records:
+class RequestRepository:
     """Notifications in the database."""
 
     def __init__(self, database: Database) -> None:

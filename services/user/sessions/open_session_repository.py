@@ -47,7 +47,7 @@ _END = Query(
 )
 
 
-class OpenSessions:
+class OpenSessionRepository:
     """Lists and ends the sessions of a user."""
 
     def __init__(self, database: Database, vault: Vault, revocations: RevocationRepository) -> None:

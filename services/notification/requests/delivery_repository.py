@@ -79,7 +79,7 @@ def _put_again(jobs: Table) -> Query:
     )
 
 
-class DeliveryRecords:
+class RequestedDeliveryRepository:
     """Deliveries in the database."""
 
     def __init__(self, database: Database, jobs: Mapping[Channel, Queue]) -> None:
