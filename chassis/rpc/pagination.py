@@ -1,7 +1,7 @@
 """Keyset pagination (AIP-158): opaque signed tokens with the last key, valid for one query of one caller.
 
-page = pages.read(request, query={"list": "orders", "owner": owner})
-rows = await repository.list(owner, page.limit, page.after)
+page = pages.read(request, {"list": "orders", "owner": owner})
+rows = await repository.list(owner, page.limit, page.after, filters)
 orders, token = pages.split(page, rows, to_message, key="order_id")
 """
 

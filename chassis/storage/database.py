@@ -43,8 +43,8 @@ class Query:
 
     __slots__ = ("defaults", "name", "sql", "writes")
 
-    def __init__(self, statement: ClauseElement | str, name: str = "") -> None:
-        """`name` is what spans call it; the first word of the SQL else."""
+    def __init__(self, statement: ClauseElement | str, *, name: str = "") -> None:
+        """`name` is what spans call it; otherwise the first word of the SQL."""
         self.defaults: dict[str, Any] = {}
         if isinstance(statement, str):
             self.sql = statement

@@ -72,7 +72,7 @@ class EndpointHandlers:
 
     async def ListEndpoints(self, request: pb.ListEndpointsRequest, call: Call) -> pb.ListEndpointsResponse:
         owner = {"partner_id": call.caller.partner_id, "mode": call.caller.mode}
-        page = self._pages.read(request, query={"list": "webhook endpoints", **owner})
+        page = self._pages.read(request, {"list": "webhook endpoints", **owner})
         found = await self._endpoints.list(**owner, limit=page.limit, after=page.after)
         endpoints, token = self._pages.split(page, found, self._to_message, key="endpoint_id")
         return pb.ListEndpointsResponse(endpoints=endpoints, next_page_token=token)

@@ -45,7 +45,7 @@ class InboxHandlers:
     async def ListInbox(self, request: pb.ListInboxRequest, call: Call) -> pb.ListInboxResponse:
         """Newest first, in the language of `accept-language`."""
         owner, unread_only = call.caller.user_id, request.unread_only
-        page = self._pages.read(request, query={"owner": owner, "unread_only": unread_only})
+        page = self._pages.read(request, {"owner": owner, "unread_only": unread_only})
         rows = await self._inbox.list(owner, page.limit, page.after, unread_only=unread_only)
         locale = self._templates.negotiate_locale(call.header("accept-language"))
         texts = {item.notification_id: await self._render(item, locale) for item in rows[: page.size]}

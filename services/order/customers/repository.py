@@ -14,7 +14,7 @@ MAX_PAGES = 10_000
 # any owner: internal, of a person who is exported
 _LIST = Query(
     "SELECT order_id FROM orders WHERE customer_id = %(user_id)s AND order_id > %(after)s ORDER BY order_id LIMIT %(limit)s",
-    "list ids of orders",
+    name="list ids of orders",
 )
 # The version stays: the change is nobody's business, and those who change the order meanwhile read the customer from its row.
 # any owner: of a person who is erased
@@ -29,7 +29,7 @@ UPDATE orders o SET customer_id = %(pseudonym)s, note = '', metadata = NULL, rea
   SELECT jsonb_agg(made || '{"reason": ""}'::jsonb) FROM jsonb_array_elements(o.returns) AS r(made))
   FROM found WHERE o.order_id = found.order_id
 """,
-    "erase customer of orders",
+    name="erase customer of orders",
 )
 # Changes of the pseudonym by the person are of a call that was under way when the order lost its customer: its words go too.
 # any owner: of a person who is erased
@@ -52,16 +52,16 @@ UPDATE order_changes c SET customer_id = %(pseudonym)s,
        cause = CASE WHEN c.actor = %(user_id)s THEN '' ELSE c.cause END
   FROM found WHERE c.order_id = found.order_id AND c.version = found.version
 """,
-    "erase customer of changes",
+    name="erase customer of changes",
 )
 _PAGES = Query(
-    "SELECT pg_relation_size('idempotency') / current_setting('block_size')::int AS pages", "measure replies"
+    "SELECT pg_relation_size('idempotency') / current_setting('block_size')::int AS pages", name="measure replies"
 )
 # Of whoever called: a reply has the customer and the note. No index finds it, so all of the last day's are read, in parts.
 _REPLIES = Query(
     "DELETE FROM idempotency WHERE ctid >= %(first)s::tid AND ctid < %(end)s::tid "
     "AND position(convert_to(%(user_id)s, 'UTF8') IN reply) > 0",
-    "erase replies with customer",
+    name="erase replies with customer",
 )
 
 

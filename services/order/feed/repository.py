@@ -30,7 +30,7 @@ _READ = {
             "c.xid, c.seq",
             MAX_READ_BYTES,
         ),
-        "read changes",
+        name="read changes",
     )
     for kind in KINDS
 }
@@ -39,12 +39,12 @@ _GET_NEWEST = Query(
     "SELECT xid::text, seq, changed_at FROM order_changes WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
     # The bare name would be the text, whose order is another.
     "ORDER BY order_changes.xid DESC, seq DESC LIMIT 1",
-    "get newest change",
+    name="get newest change",
 )
 # any owner: a cursor is signed for its owner
 _EXISTS = Query(
     "SELECT true FROM order_changes WHERE xid = %(xid)s::xid8 AND seq = %(seq)s AND changed_at = %(at)s",
-    "find change",
+    name="find change",
 )
 # any owner: the tail only notifies watchers, who read their own
 _TAIL = Query(
@@ -59,7 +59,7 @@ SELECT coalesce(now.newest >= now.horizon, false) AS unsettled,
      WHERE (xid, seq) > (%(xid)s::xid8, %(seq)s::bigint) AND xid < now.horizon ORDER BY xid, seq LIMIT {MAX_TAIL}) c ON true
  ORDER BY c.xid, c.seq
 """,  # noqa: S608
-    "tail changes",
+    name="tail changes",
 )
 
 

@@ -89,7 +89,7 @@ class OrderHandlers:
 
     async def ListOrders(self, request: pb.ListOrdersRequest, call: Call) -> pb.ListOrdersResponse:
         filters = filters_of(request, call)
-        page = self._pages.read(request, query={"list": "orders", "owner": owner_of(call.caller), **filters})
+        page = self._pages.read(request, {"list": "orders", "owner": owner_of(call.caller), **filters})
         if page.after:
             filters["after"] = page.after
         rows = await self._orders.list(call.caller, page.limit, filters)

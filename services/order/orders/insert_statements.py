@@ -76,7 +76,7 @@ job AS (
 INSERT INTO outbox (kind, payload, traceparent, due, created_at)
 SELECT kind, event, traceparent, LEAST(now, now()), now FROM new
 """,
-    "insert orders",
+    name="insert orders",
 )
 # Which products are locked by other transactions, and by which: `xmax` of a row is the one that holds it.
 # any owner: it only says which rows are locked
@@ -88,7 +88,7 @@ WITH free AS MATERIALIZED (
 SELECT product_id, product_id || ' ' || xmax::text AS lock FROM products
  WHERE product_id = ANY(%(product_ids)s::text[]) AND product_id NOT IN (SELECT product_id FROM free)
 """,
-    "find locked products",
+    name="find locked products",
 )
 
 

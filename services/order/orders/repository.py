@@ -58,10 +58,10 @@ _FILTERS = {
 _GET = Query(
     f"SELECT w.n, {COLUMNS} FROM unnest(%(order_ids)s::text[], %(owned)s::text[], %(owners)s::text[]) "  # noqa: S608
     f"WITH ORDINALITY AS w(order_id, owned, owner, n) JOIN orders o ON o.order_id = w.order_id AND {OF_BATCH} {LINES}",
-    "get order",
+    name="get order",
 )
 # any owner: of an order that the transaction has locked for its owner
-_GET_UPDATED = Query(f"SELECT {COLUMNS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s", "get order")  # noqa: S608
+_GET_UPDATED = Query(f"SELECT {COLUMNS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s", name="get order")  # noqa: S608
 
 
 @cache
@@ -69,7 +69,7 @@ def _list(kind: str, filters: frozenset[str]) -> Query:
     """One statement for each set of filters in use, so that each has its own plan."""
     where = " AND ".join([of_owner(kind, "o"), *(_FILTERS[name] for name in sorted(filters))])
     found = f"SELECT {_STORED} FROM orders o WHERE {where} ORDER BY o.order_id DESC LIMIT %(limit)s"  # noqa: S608
-    return Query(within_bytes(COLUMNS, f"({found}) o {LINES}", "o.order_id DESC", MAX_LIST_BYTES), "list orders")
+    return Query(within_bytes(COLUMNS, f"({found}) o {LINES}", "o.order_id DESC", MAX_LIST_BYTES), name="list orders")
 
 
 _AGGREGATE = (
@@ -87,19 +87,19 @@ _AGGREGATE = (
 # any owner: for the payment worker
 _LIST_BY_PAYMENTS = Query(
     f"{_AGGREGATE} WHERE p.payment_id = ANY(%(payment_ids)s::text[])",
-    "list orders by payments",
+    name="list orders by payments",
 )
 # any owner: for the worker that expires orders
 _LIST_OVERDUE = Query(
     "SELECT payment_id FROM orders WHERE state = 'PENDING' AND created_at < %(before)s ORDER BY created_at LIMIT %(limit)s",
-    "list overdue orders",
+    name="list overdue orders",
 )
 
 
 # any owner: of an order that the transaction has locked for its owner
 _GET_UNITS = Query(
     f"SELECT o.fulfilment, o.returns, {UNITS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s",  # noqa: S608
-    "get units",
+    name="get units",
 )
 
 
@@ -107,7 +107,7 @@ _GET_UNITS = Query(
 def _lock(kind: str, which: str = "o.order_id = %(order_id)s") -> Query:
     return Query(
         f"{_AGGREGATE} WHERE {which} AND {of_owner(kind, 'o')} FOR UPDATE OF o, p",
-        "lock order",
+        name="lock order",
     )
 
 

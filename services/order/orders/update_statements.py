@@ -102,7 +102,7 @@ job AS (
   SELECT 'settle', convert_to(payment_id, 'UTF8'), traceparent, LEAST(%(now)s, now()), %(now)s FROM moved WHERE wakes)
 SELECT order_id FROM moved
 """,
-    "update orders",
+    name="update orders",
 )
 # The locks of other transactions on an order, its payment, and the products whose stock it releases.
 # any owner: it only says which rows are locked
@@ -126,7 +126,7 @@ UNION ALL
 SELECT freed.order_id, p.product_id || ' ' || p.xmax::text FROM freed JOIN products p ON p.product_id = freed.product_id
  WHERE p.product_id NOT IN (SELECT product_id FROM free_products)
 """,
-    "find locked orders",
+    name="find locked orders",
 )
 
 

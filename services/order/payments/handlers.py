@@ -34,7 +34,7 @@ class PaymentHandlers:
     async def ListPayments(self, request: pb.ListPaymentsRequest, call: Call) -> pb.ListPaymentsResponse:
         states = sorted({_NAMES[state] for state in request.states if state})
         owner = owner_of(call.caller)
-        page = self._pages.read(request, query={"list": "payments", "owner": owner, "states": states})
+        page = self._pages.read(request, {"list": "payments", "owner": owner, "states": states})
         filters: dict[str, object] = {"states": states} if states else {}
         if page.after:
             filters["after"] = page.after

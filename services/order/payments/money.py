@@ -63,7 +63,7 @@ class MoneyHandlers:
 
     async def ListMovements(self, request: pb.ListMovementsRequest, call: Call) -> pb.ListMovementsResponse:
         query = {"list": "movements", "owner": owner_of(call.caller), "payment": request.payment_id}
-        page = self._pages.read(request, query=query)
+        page = self._pages.read(request, query)
         if await self._payments.get(request.payment_id, call.caller) is None:
             raise PaymentNotFound(payment_id=request.payment_id)
         rows = await self._payments.list_movements(request.payment_id, call.caller, page.limit, int(page.after or 0))

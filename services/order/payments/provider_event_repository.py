@@ -5,17 +5,17 @@ from datetime import datetime
 from chassis.storage.database import Query, Transaction
 
 # any owner: the provider is known by its signature
-_FIND = Query("SELECT payment_id FROM payments WHERE payment_id = %(payment_id)s", "find payment of event")
+_FIND = Query("SELECT payment_id FROM payments WHERE payment_id = %(payment_id)s", name="find payment of event")
 # any owner: the provider is known by its signature
 _FIND_BY_REFERENCE = Query(
     "SELECT payment_id FROM payments WHERE provider_reference = %(reference)s "
     "AND provider_reference LIKE 'pi\\_%%'",  # matches the condition of the index
-    "find payment of event by reference",
+    name="find payment of event by reference",
 )
 _INSERT = Query(
     "INSERT INTO provider_events (provider, event_id, type, payment_id, received_at) "
     "VALUES (%(provider)s, %(event_id)s, %(type)s, %(payment_id)s, %(now)s) ON CONFLICT DO NOTHING",
-    "insert provider event",
+    name="insert provider event",
 )
 
 

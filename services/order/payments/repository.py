@@ -21,7 +21,7 @@ marked AS (
    WHERE p.payment_id = free.payment_id AND free.state = 'PENDING' AND NOT free.provider_contacted)
 SELECT payment_id FROM free
 """,
-    "mark payments as contacted",
+    name="mark payments as contacted",
 )
 _COLUMNS = (
     "p.payment_id, p.order_id, p.amount_minor, p.currency, p.state, p.captured_minor, p.refunded_minor, p.failure_reason, "
@@ -32,7 +32,7 @@ _COLUMNS = (
 _GET_UPDATED = Query(
     f"SELECT {_COLUMNS} FROM payments p JOIN orders o ON o.order_id = p.order_id "  # noqa: S608
     "WHERE p.payment_id = %(payment_id)s",
-    "get payment",
+    name="get payment",
 )
 
 
@@ -41,7 +41,7 @@ def _get(kind: str) -> Query:
     return Query(
         f"SELECT {_COLUMNS} FROM payments p JOIN orders o ON o.order_id = p.order_id "  # noqa: S608
         f"WHERE p.payment_id = %(payment_id)s AND {of_owner(kind, 'o')}",
-        "get payment",
+        name="get payment",
     )
 
 
@@ -52,7 +52,7 @@ def _list_movements(kind: str) -> Query:
         "FROM payment_movements m JOIN orders o ON o.order_id = m.order_id "
         f"WHERE m.payment_id = %(payment_id)s AND m.movement_id > %(after_movement)s AND {of_owner(kind, 'o')} "
         "ORDER BY m.movement_id LIMIT %(limit)s",
-        "list movements",
+        name="list movements",
     )
 
 
@@ -63,7 +63,7 @@ def _list(kind: str, filters: frozenset[str]) -> Query:
     return Query(
         f"SELECT {_COLUMNS} FROM (SELECT order_id, payment_id, mode FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(limit)s) o "  # noqa: S608
         "JOIN payments p ON p.payment_id = o.payment_id ORDER BY o.order_id DESC",
-        "list payments",
+        name="list payments",
     )
 
 

@@ -60,7 +60,7 @@ class ProductHandlers:
 
     async def ListProducts(self, request: pb.ListProductsRequest, _: Call) -> pb.ListProductsResponse:
         mode, filters = modes.of_message(request.mode), _filters(request)
-        page = self._pages.read(request, query={"list": "products", "mode": mode, **filters})
+        page = self._pages.read(request, {"list": "products", "mode": mode, **filters})
         if page.after:
             filters["after"] = page.after
         found = await self._products.list(mode, page.limit, filters)
@@ -116,7 +116,7 @@ class ProductHandlers:
         self, request: pb.ListStockAdjustmentsRequest, call: Call
     ) -> pb.ListStockAdjustmentsResponse:
         owner = product_owner(call.caller)
-        page = self._pages.read(request, query={"list": "adjustments", "owner": owner, "product": request.product_id})
+        page = self._pages.read(request, {"list": "adjustments", "owner": owner, "product": request.product_id})
         found = await self._products.list_adjustments(request.product_id, owner, page.limit, page.after)
         if found is None:
             raise ProductNotFound(product_id=request.product_id)

@@ -19,14 +19,15 @@ _UPDATED = ("title", "price_minor", "currency", "active", "version", "updated_at
 """Everything that changes except the stock, which only changes by differences."""
 
 # any owner: the catalogue is public
-_GET = Query(_ALL.where(products.c.product_id == bindparam("product_id")), "get product")
+_GET = Query(_ALL.where(products.c.product_id == bindparam("product_id")), name="get product")
 # any owner: the catalogue is public
 _LIST_BY_IDS = Query(
-    _ALL.where(products.c.product_id == func.any(bindparam("product_ids", type_=ARRAY(Text)))), "list products by ids"
+    _ALL.where(products.c.product_id == func.any(bindparam("product_ids", type_=ARRAY(Text)))),
+    name="list products by ids",
 )
 _LOCK = Query(
     _ALL.where(products.c.product_id == bindparam("product_id"), of_product_owner(products)).with_for_update(),
-    "lock product",
+    name="lock product",
 )
 _WORDS = (
     "(SELECT to_tsquery('simple', string_agg(word, ':*&') || ':*') FROM (SELECT word FROM regexp_split_to_table("
@@ -57,17 +58,17 @@ def _list(filters: frozenset[str]) -> Query:
     # any owner: the catalogue is public
     return Query(
         f"SELECT {columns} FROM {source} WHERE {where} ORDER BY product_id DESC LIMIT %(limit)s",  # noqa: S608
-        "list products",
+        name="list products",
     )
 
 
-_INSERT = Query(insert(products).values({name: bindparam(name) for name in _COLUMNS}), "insert product")
+_INSERT = Query(insert(products).values({name: bindparam(name) for name in _COLUMNS}), name="insert product")
 # any owner: of a product that the transaction has locked for its owner
 _UPDATE = Query(
     update(products)
     .where(products.c.product_id == bindparam("id"))
     .values({name: bindparam(name) for name in _UPDATED}),
-    "update product",
+    name="update product",
 )
 # any owner: of a product that the transaction has locked for its owner
 _ADJUST_STOCK = Query(
@@ -75,10 +76,11 @@ _ADJUST_STOCK = Query(
     .where(products.c.product_id == bindparam("id"))
     .values(stock=products.c.stock + bindparam("delta"))
     .returning(products),
-    "adjust stock",
+    name="adjust stock",
 )
 _INSERT_ADJUSTMENT = Query(
-    insert(stock_adjustments).values({name: bindparam(name) for name in StockAdjustment._fields}), "insert adjustment"
+    insert(stock_adjustments).values({name: bindparam(name) for name in StockAdjustment._fields}),
+    name="insert adjustment",
 )
 _LIST_ADJUSTMENTS = Query(
     select(*(stock_adjustments.c[name] for name in StockAdjustment._fields))
@@ -90,17 +92,17 @@ _LIST_ADJUSTMENTS = Query(
     )
     .order_by(stock_adjustments.c.adjustment_id.desc())
     .limit(bindparam("limit")),
-    "list adjustments",
+    name="list adjustments",
 )
 _FIND = Query(
     select(products.c.product_id).where(products.c.product_id == bindparam("product_id"), of_product_owner(products)),
-    "find product",
+    name="find product",
 )
 _INSERT_IF_ABSENT = Query(
     "INSERT INTO products (product_id, partner_id, title, price_minor, currency, stock, active, version, created_at, updated_at) "
     "VALUES (%(product_id)s, '', %(title)s, %(price_minor)s, %(currency)s, %(stock)s, true, 1, %(now)s, %(now)s) "
     "ON CONFLICT (product_id) DO NOTHING",
-    "insert product if absent",
+    name="insert product if absent",
 )
 _NEWEST = "~"
 """Greater than every id."""

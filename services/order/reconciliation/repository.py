@@ -15,12 +15,12 @@ _CLAIM = Query(
     "INSERT INTO reconciliations (provider, day, started_at) VALUES (%(provider)s, %(day)s, %(now)s) "
     "ON CONFLICT (provider, day) DO UPDATE SET started_at = EXCLUDED.started_at "
     "WHERE reconciliations.finished_at IS NULL AND reconciliations.started_at < %(before)s RETURNING true",
-    "claim reconciliation",
+    name="claim reconciliation",
 )
 _FINISH = Query(
     "UPDATE reconciliations SET finished_at = %(now)s, charges = %(charges)s, differences = %(differences)s "
     "WHERE provider = %(provider)s AND day = %(day)s",
-    "finish reconciliation",
+    name="finish reconciliation",
 )
 # Ids begin with a time. What has just changed is compared the next day. What came or went by bank transfer is not the
 # provider's: its movements have references that begin with `bank:`.
@@ -42,10 +42,12 @@ SELECT p.payment_id, p.attempt, p.currency, p.captured_minor - m.captured_by_han
    AND o.mode = ANY(%(modes)s::text[])
  ORDER BY p.payment_id LIMIT %(limit)s
 """,
-    "read books",
+    name="read books",
 )
 # any owner: it only says which payments of a provider's list are ours
-_KNOWN = Query("SELECT payment_id FROM payments WHERE payment_id = ANY(%(payment_ids)s::text[])", "find known payments")
+_KNOWN = Query(
+    "SELECT payment_id FROM payments WHERE payment_id = ANY(%(payment_ids)s::text[])", name="find known payments"
+)
 # any owner: of payments that were compared
 # An open difference is updated. Those of compared payments that were not found any more are resolved.
 _STORE = Query(
@@ -69,14 +71,14 @@ ON CONFLICT (provider, payment_id, kind) WHERE resolved_at IS NULL
 DO UPDATE SET ours_minor = EXCLUDED.ours_minor, theirs_minor = EXCLUDED.theirs_minor,
               provider_reference = EXCLUDED.provider_reference
 """,
-    "store discrepancies",
+    name="store discrepancies",
 )
 # any owner: for operators
 _LIST = Query(
     "SELECT discrepancy_id, payment_id, kind, ours_minor, theirs_minor, currency, provider_reference, created_at, resolved_at "
     "FROM payment_discrepancies WHERE discrepancy_id < %(after)s AND (%(resolved)s OR resolved_at IS NULL) "
     "ORDER BY discrepancy_id DESC LIMIT %(limit)s",
-    "list discrepancies",
+    name="list discrepancies",
 )
 
 

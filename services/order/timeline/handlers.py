@@ -20,7 +20,7 @@ class TimelineHandlers:
 
     async def ListOrderEvents(self, request: pb.ListOrderEventsRequest, call: Call) -> pb.ListOrderEventsResponse:
         query = {"list": "order events", "owner": owner_of(call.caller), "order": request.order_id}
-        page = self._pages.read(request, query=query)
+        page = self._pages.read(request, query)
         rows = await self._timeline.list(request.order_id, call.caller, page.limit, int(page.after or 0))
         if not rows and not page.after:
             raise OrderNotFound(order_id=request.order_id)

@@ -14,7 +14,7 @@ def _list(kind: str) -> Query:
         "SELECT c.version, c.change, c.cause, c.actor, c.changed_at, c.state, c.payment_state, c.fulfilment_state "  # noqa: S608
         "FROM order_changes c WHERE c.order_id = %(order_id)s AND c.version > %(after_version)s "
         f"AND {of_owner(kind, 'c')} ORDER BY c.version LIMIT %(limit)s",
-        "list order events",
+        name="list order events",
     )
 
 

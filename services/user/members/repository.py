@@ -21,7 +21,7 @@ _LOCK = Query(_get.with_for_update(), name="lock member")
 _page = select(members).where(of_own_partner(members)).order_by(_m.user_id.desc()).limit(bindparam("limit"))
 _LIST = {
     False: Query(_page, name="list members"),
-    True: Query(_page.where(_m.user_id < bindparam("after")), "list members"),
+    True: Query(_page.where(_m.user_id < bindparam("after")), name="list members"),
 }
 _INSERT = Query(insert(members).values({c.name: bindparam(c.name) for c in members.columns}), name="insert member")
 _UPDATE = Query(

@@ -22,7 +22,7 @@ def _revoke(kind: Kind, generations: str) -> Query:
         "INSERT INTO revocations (subject_id, generation, created_at, expires_at) "
         "SELECT subject_id, generation, %(now)s, %(expires_at)s FROM revoked RETURNING 1) "
         f"SELECT pg_notify('{CHANNEL}', '') FROM inserted",
-        f"revoke {kind}",
+        name=f"revoke {kind}",
     )
 
 
@@ -47,11 +47,11 @@ _READ = Query(
     "SELECT xid::text, seq, subject_id, generation, created_at, expires_at, "
     "xid < pg_snapshot_xmin(pg_current_snapshot()) AS settled "
     "FROM revocations WHERE (xid, seq) > (%(xid)s::xid8, %(seq)s::bigint) ORDER BY xid, seq LIMIT %(limit)s",
-    "read revocations",
+    name="read revocations",
 )
 _EXISTS = Query(
     "SELECT true FROM revocations WHERE xid = %(xid)s::xid8 AND seq = %(seq)s AND created_at = %(at)s",
-    "find revocation",
+    name="find revocation",
 )
 
 

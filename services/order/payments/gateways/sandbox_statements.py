@@ -29,7 +29,7 @@ SELECT key, state, reason, code, settles_at, captured_minor, refunded_minor, cha
 UNION ALL
 SELECT {_CHARGE.format("c")} FROM sandbox_charges c WHERE key = ANY(%(keys)s::text[])
 """,  # noqa: S608
-    "sandbox authorize",
+    name="sandbox authorize",
 )
 CONFIRM = Query(
     "UPDATE sandbox_charges c SET "  # noqa: S608
@@ -37,15 +37,15 @@ CONFIRM = Query(
     "reason = CASE c.state WHEN 'ACTION_REQUIRED' THEN %(reason)s ELSE c.reason END, "
     "code = CASE c.state WHEN 'ACTION_REQUIRED' THEN %(code)s ELSE c.code END "
     f"WHERE key = %(key)s RETURNING {_CHARGE.format('c')}",
-    "sandbox confirm",
+    name="sandbox confirm",
 )
 FIND = Query(
     f"SELECT {_CHARGE.format('c')} FROM sandbox_charges c WHERE key = %(key)s",  # noqa: S608
-    "sandbox find",
+    name="sandbox find",
 )
 LIST = Query(
     f"SELECT {_CHARGE.format('c')}, c.currency FROM sandbox_charges c WHERE created_at >= %(since)s AND created_at < %(until)s",  # noqa: S608
-    "sandbox list",
+    name="sandbox list",
 )
 CAPTURE = Query(
     f"""
@@ -60,7 +60,7 @@ UPDATE sandbox_charges c SET captures = c.captures + 1,
   FROM found JOIN asked USING (key) WHERE c.key = found.key
 RETURNING {_CHARGE.format("c")}
 """,  # noqa: S608
-    "sandbox capture",
+    name="sandbox capture",
 )
 REFUND = Query(
     """
@@ -80,7 +80,7 @@ SELECT state FROM made
 UNION ALL
 SELECT state FROM sandbox_refunds WHERE refund_id = %(refund_id)s
 """,
-    "sandbox refund",
+    name="sandbox refund",
 )
 # What the bank has taken back is not refunded as well.
 REVERSE = Query(
@@ -90,7 +90,7 @@ REVERSE = Query(
     "WHEN c.state = 'CAPTURED' AND c.charged_back_minor = 0 THEN 'REFUNDED' ELSE c.state END, "
     "refunded_minor = CASE WHEN c.state = 'CAPTURED' AND c.charged_back_minor = 0 THEN c.captured_minor ELSE c.refunded_minor END "
     f"RETURNING {_CHARGE.format('c')}",
-    "sandbox reverse",
+    name="sandbox reverse",
 )
 # The payment worker is told of each in the same statement, as an event of a real provider would.
 CHANGE_LATER = Query(
@@ -106,5 +106,5 @@ changed AS (
 INSERT INTO payment_work (kind, payload, due, created_at)
 SELECT 'find', convert_to(split_part(key, '/', 1), 'UTF8'), LEAST(%(now)s, now()), %(now)s FROM changed
 """,
-    "sandbox change later",
+    name="sandbox change later",
 )
