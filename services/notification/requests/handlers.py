@@ -81,9 +81,7 @@ class NotificationHandlers:
         """Newest first."""
         filters = _filters(request)
         page = self._pages.read(request, {"list": "notifications", "owner": kind_of(call.caller), **filters})
-        if page.after:
-            filters["after"] = page.after
-        rows = await self._records.list(call.caller, page.limit, filters)
+        rows = await self._records.list(call.caller, page.limit, page.after, filters)
         found, token = self._pages.split(
             page, rows, lambda row: messages.to_message(row, self._contents), key="notification_id"
         )

@@ -172,10 +172,10 @@ class RequestRepository:
         kind, owner = kind_of(caller)
         return await tx.first(_LOCK[kind], id=notification_id, **owner) is not None
 
-    async def list(self, caller: Identity, limit: int, filters: Mapping[str, Any]) -> Sequence[Row]:
-        """The newest first; `filters` by the names of `_FILTERS`."""
+    async def list(self, caller: Identity, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+        """Up to `limit` older than `after`, newest first; `filters` by the names of `_FILTERS`."""
         kind, owner = kind_of(caller)
-        values = {"after": _AFTER_ALL, **filters}
+        values = {**filters, "after": after or _AFTER_ALL}
         names = frozenset(values)
         query = self._lists.get((kind, names))
         if query is None:

@@ -50,9 +50,7 @@ class ExportHandlers:
         left = call.remaining()
         end = time.monotonic() + left - min(_CLOSING_TIME_S, left / 4)
         form = _FORMATS[request.format]
-        filters = filters_of(request, call)
-        if request.after_order_id:
-            filters["after"] = request.after_order_id
+        filters, after = filters_of(request, call), request.after_order_id
         # Also of an export without orders: its type is known.
         yield HttpBody(content_type=form.content_type, data=form.header())
         count = 0
@@ -62,11 +60,11 @@ class ExportHandlers:
                 if self._stopping or time.monotonic() >= end:
                     raise ServiceUnavailable(retry_after=timedelta())
                 async with self._readers:
-                    rows = await self._orders.list(call.caller, PAGE_SIZE, filters)
+                    rows = await self._orders.list(call.caller, PAGE_SIZE, after, filters)
                 more = len(rows) == PAGE_SIZE or is_cut(rows, MAX_LIST_BYTES)
                 for start in range(0, len(rows), ORDERS_PER_MESSAGE):
                     part = rows[start : start + ORDERS_PER_MESSAGE]
-                    filters["after"] = part[-1].order_id
+                    after = part[-1].order_id
                     count += len(part)
                     yield HttpBody(data=form.orders(messages.to_message(row) for row in part))
         except Exception as error:

@@ -90,9 +90,7 @@ class OrderHandlers:
     async def ListOrders(self, request: pb.ListOrdersRequest, call: Call) -> pb.ListOrdersResponse:
         filters = filters_of(request, call)
         page = self._pages.read(request, {"list": "orders", "owner": owner_of(call.caller), **filters})
-        if page.after:
-            filters["after"] = page.after
-        rows = await self._orders.list(call.caller, page.limit, filters)
+        rows = await self._orders.list(call.caller, page.limit, page.after, filters)
         orders, token = self._pages.split(page, rows, messages.to_message, key="order_id")
         total = None if page.after or token else len(orders)
         return pb.ListOrdersResponse(orders=orders, next_page_token=token, total_size=total)

@@ -136,12 +136,14 @@ class OrderRepository:
         """An order with its lines, as seen by a transaction that has changed it."""
         return await tx.one(_GET_UPDATED, order_id=order_id)
 
-    async def list(self, caller: Identity, limit: int, filters: Mapping[str, Any]) -> Sequence[Row]:
-        """The caller's orders with their lines, newest first; `limit` of them or fewer (see `is_cut`).
+    async def list(self, caller: Identity, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+        """Up to `limit` orders older than `after` with their lines, newest first; fewer where `is_cut`.
 
-        `filters`: `after` (an id), `states`, `payment_states`, `fulfilment_states`, `customer_id`, `external_reference`, `order_number`,
+        `filters`: `states`, `payment_states`, `fulfilment_states`, `customer_id`, `external_reference`, `order_number`,
         `created_from`, `created_to` (times).
         """
+        if after:
+            filters = {**filters, "after": after}
         kind, owner = owner_of(caller)
         values = {**filters, "limit": limit, "owner": owner}
         if "created_from" in filters:

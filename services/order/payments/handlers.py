@@ -36,9 +36,7 @@ class PaymentHandlers:
         owner = owner_of(call.caller)
         page = self._pages.read(request, {"list": "payments", "owner": owner, "states": states})
         filters: dict[str, object] = {"states": states} if states else {}
-        if page.after:
-            filters["after"] = page.after
-        rows = await self._payments.list(call.caller, page.limit, filters)
+        rows = await self._payments.list(call.caller, page.limit, page.after, filters)
         payments, token = self._pages.split(page, rows, to_message, key="order_id")
         return pb.ListPaymentsResponse(payments=payments, next_page_token=token)
 

@@ -89,8 +89,10 @@ class PaymentRepository:
             _list_movements(kind), payment_id=payment_id, owner=owner, limit=limit, after_movement=after
         )
 
-    async def list(self, caller: Identity, limit: int, filters: Mapping[str, object]) -> Sequence[Row]:
-        """The caller's payments, newest first. `filters`: `after` (an order's id) and `states`."""
+    async def list(self, caller: Identity, limit: int, after: str, filters: Mapping[str, object]) -> Sequence[Row]:
+        """Up to `limit` payments of orders older than `after`, newest first. `filters`: `states`."""
+        if after:
+            filters = {**filters, "after": after}
         kind, owner = owner_of(caller)
         return await self._database.all(_list(kind, frozenset(filters)), owner=owner, limit=limit, **filters)
 

@@ -61,9 +61,7 @@ class ProductHandlers:
     async def ListProducts(self, request: pb.ListProductsRequest, _: Call) -> pb.ListProductsResponse:
         mode, filters = modes.of_message(request.mode), _filters(request)
         page = self._pages.read(request, {"list": "products", "mode": mode, **filters})
-        if page.after:
-            filters["after"] = page.after
-        found = await self._products.list(mode, page.limit, filters)
+        found = await self._products.list(mode, page.limit, page.after, filters)
         products, token = self._pages.split(page, found, to_message, key="product_id")
         return pb.ListProductsResponse(products=products, next_page_token=token)
 

@@ -123,11 +123,13 @@ class ProductRepository:
         """Those that exist, in no order."""
         return [Product(*row) for row in await self._database.all(_LIST_BY_IDS, product_ids=[*product_ids])]
 
-    async def list(self, mode: str, limit: int, filters: Mapping[str, Any]) -> Sequence[Product]:
-        """Those of a mode, newest first.
+    async def list(self, mode: str, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Product]:
+        """Up to `limit` of a mode older than `after`, newest first.
 
-        `filters`: `after` (an id), `current` (not archived), `words` (of the title), `active`, `partner_id`, `currency`.
+        `filters`: `current` (not archived), `words` (of the title), `active`, `partner_id`, `currency`.
         """
+        if after:
+            filters = {**filters, "after": after}
         rows = await self._database.all(_list(frozenset(filters)), **filters, mode=mode, limit=limit)
         return [Product(*row) for row in rows]
 

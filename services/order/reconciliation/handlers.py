@@ -21,7 +21,7 @@ class ReconciliationHandlers:
 
     async def ListDiscrepancies(self, request: pb.ListDiscrepanciesRequest, _: Call) -> pb.ListDiscrepanciesResponse:
         page = self._pages.read(request, {"list": "discrepancies", "resolved": request.include_resolved})
-        rows = await self._repository.list(str(page.after or ""), page.limit, request.include_resolved)
+        rows = await self._repository.list(page.limit, page.after, request.include_resolved)
         found, token = self._pages.split(page, rows, to_message, key="discrepancy_id")
         return pb.ListDiscrepanciesResponse(discrepancies=found, next_page_token=token)
 

@@ -125,8 +125,8 @@ class ReconciliationRepository:
             references=pg_arrays.texts([d.reference for d in found]),
         )
 
-    async def list(self, after: str, limit: int, resolved: bool) -> Sequence[Row]:
-        """Differences before an id, newest first."""
+    async def list(self, limit: int, after: str, resolved: bool) -> Sequence[Row]:
+        """Up to `limit` differences older than `after`, newest first."""
         return await self._database.all(_LIST, after=after or "dsc_z", limit=limit, resolved=resolved)
 
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from google.protobuf.message import Message
-from weft.user.v1 import events_pb2, user_changes_pb2, user_pb2
+from weft.user.v1 import events_pb2, user_pb2
+from weft.user.v1 import user_changes_pb2 as pb
 
 from chassis.clock import Clock
 from chassis.errors import RequestInvalid, ScopeMissing
@@ -55,7 +56,7 @@ class UserChangeHandlers:
         self._audit = audit
         self._clock = clock
 
-    async def UpdateUser(self, request: user_changes_pb2.UpdateUserRequest, call: Call) -> user_pb2.User:
+    async def UpdateUser(self, request: pb.UpdateUserRequest, call: Call) -> user_pb2.User:
         """Updates the fields of the mask, or those that are present. What stays the same changes nothing, not even the etag."""
         given, names, now = request.user, masks.fields(request, "user"), self._clock.now()
         async with self._database.transaction() as tx:
@@ -70,21 +71,21 @@ class UserChangeHandlers:
                 await self._events.put(tx, "user.updated", user.user_id, payload, call.caller.actor)
         return to_message(changed)
 
-    async def DeactivateUser(self, request: user_changes_pb2.DeactivateUserRequest, call: Call) -> user_pb2.User:
+    async def DeactivateUser(self, request: pb.DeactivateUserRequest, call: Call) -> user_pb2.User:
         """Ends the sessions, and revokes their access tokens."""
         return await self._move(
             request, call, "user.deactivated", events_pb2.UserDeactivated, User.deactivate, closes=True
         )
 
-    async def ReactivateUser(self, request: user_changes_pb2.ReactivateUserRequest, call: Call) -> user_pb2.User:
+    async def ReactivateUser(self, request: pb.ReactivateUserRequest, call: Call) -> user_pb2.User:
         """The person signs in again."""
         return await self._move(request, call, "user.reactivated", events_pb2.UserReactivated, User.reactivate)
 
-    async def LockUser(self, request: user_changes_pb2.LockUserRequest, call: Call) -> user_pb2.User:
+    async def LockUser(self, request: pb.LockUserRequest, call: Call) -> user_pb2.User:
         """Ends the sessions, and revokes their access tokens."""
         return await self._move(request, call, "user.locked", events_pb2.UserLocked, User.lock, closes=True)
 
-    async def UnlockUser(self, request: user_changes_pb2.UnlockUserRequest, call: Call) -> user_pb2.User:
+    async def UnlockUser(self, request: pb.UnlockUserRequest, call: Call) -> user_pb2.User:
         """The person signs in again."""
         return await self._move(request, call, "user.unlocked", events_pb2.UserUnlocked, User.unlock)
 

@@ -1,7 +1,8 @@
 """SetUserRoles: who is an operator, and who an admin."""
 
 from weft.api.v1 import scope_pb2
-from weft.user.v1 import user_pb2, user_roles_pb2
+from weft.user.v1 import user_pb2
+from weft.user.v1 import user_roles_pb2 as pb
 
 from chassis.clock import Clock
 from chassis.errors import EtagMismatch
@@ -28,7 +29,7 @@ class RoleHandlers:
         self._audit = audit
         self._clock = clock
 
-    async def SetUserRoles(self, request: user_roles_pb2.SetUserRolesRequest, call: Call) -> user_pb2.User:
+    async def SetUserRoles(self, request: pb.SetUserRolesRequest, call: Call) -> user_pb2.User:
         """Signs the person out everywhere. Roles that are set already change nothing."""
         names = {scope_pb2.Role.Name(role).removeprefix("ROLE_").lower() for role in request.roles}
         roles = tuple(role for role in self.ordered() if role in names | {CUSTOMER})

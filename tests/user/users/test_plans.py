@@ -10,7 +10,7 @@ from chassis.storage.database import Query
 from services.user.audit import repository as audit
 from services.user.members import repository as members
 from services.user.partners import repository as partners
-from services.user.sessions import open_sessions
+from services.user.sessions import open_session_repository as open_sessions
 from services.user.users import list_statements, repository
 
 FILL = """
