@@ -14,6 +14,14 @@ LINES = (
 """Joins an order `o` with its lines, as arrays, and with an estimate of their size."""
 
 
+def state_key(first: str, *columns: str) -> str:
+    """SQL: the texts of columns, the last of which is the id of an order, as the indexes for lists of states have them."""
+    key = f'({first} COLLATE "C")'
+    for column in columns:
+        key = f"(({key} || '/'::text) || {column})"
+    return key
+
+
 def within_bytes(columns: str, rows: str, order: str, limit: int) -> str:
     """SQL for the first of some rows of orders `o` with lines `l`, up to `limit` bytes; see `is_cut`. The first row always comes."""
     size = "l.bytes + octet_length(o.note) + COALESCE(octet_length(o.metadata::text) / 2, 0)"

@@ -24,7 +24,7 @@ from services.order.domain.order import Order
 from services.order.domain.payment import Capture, Payment, Refund
 from services.order.domain.states import FulfilmentState, OrderState, PaymentState
 from services.order.order_rows import LINES, within_bytes
-from services.order.orders import document, events, insert_statements, update_statements
+from services.order.orders import document, events, insert_statements, list_statements, update_statements
 from services.order.orders.insert_statements import OrderInsert
 from services.order.orders.update_statements import OrderUpdate
 from services.order.ownership import OF_BATCH, of_owner, owner_of
@@ -40,21 +40,6 @@ COLUMNS = f"{_STORED}, {UNITS}"
 MAX_LIST_BYTES = 2 * 1024 * 1024
 """Of the orders that one statement returns, estimated low; the first one always comes. More than a page has."""
 
-_FILTERS = {
-    "after": "o.order_id < %(after)s",
-    "states": "o.state = ANY(%(states)s::text[])",
-    "payment_states": "o.payment_state = ANY(%(payment_states)s::text[])",
-    "fulfilment_states": "o.fulfilment_state = ANY(%(fulfilment_states)s::text[])",
-    "customer_id": "o.customer_id = %(customer_id)s",
-    # The second half matches the condition of the index.
-    "external_reference": "o.external_reference = %(external_reference)s AND o.external_reference <> ''",
-    "order_number": "o.order_number = %(order_number)s AND o.order_number <> ''",
-    # Ids begin with a time, which bounds the scan of the index.
-    "created_from": "o.created_at >= %(created_from)s AND o.order_id >= %(first_id)s",
-    "created_to": "o.created_at < %(created_to)s AND o.order_id < %(last_id)s",
-}
-
-
 _GET = Query(
     f"SELECT w.n, {COLUMNS} FROM unnest(%(order_ids)s::text[], %(owned)s::text[], %(owners)s::text[]) "  # noqa: S608
     f"WITH ORDINALITY AS w(order_id, owned, owner, n) JOIN orders o ON o.order_id = w.order_id AND {OF_BATCH} {LINES}",
@@ -67,8 +52,7 @@ _GET_UPDATED = Query(f"SELECT {COLUMNS} FROM orders o {LINES} WHERE o.order_id =
 @cache
 def _list(kind: str, filters: frozenset[str]) -> Query:
     """One statement for each set of filters in use, so that each has its own plan."""
-    where = " AND ".join([of_owner(kind, "o"), *(_FILTERS[name] for name in sorted(filters))])
-    found = f"SELECT {_STORED} FROM orders o WHERE {where} ORDER BY o.order_id DESC LIMIT %(limit)s"  # noqa: S608
+    found = list_statements.select(_STORED, of_owner(kind, "o"), kind, filters)
     return Query(within_bytes(COLUMNS, f"({found}) o {LINES}", "o.order_id DESC", MAX_LIST_BYTES), name="list orders")
 
 

@@ -14,11 +14,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.storage import retention
 from services.order.metadata import metadata
+from services.order.order_rows import state_key
 
 
 def _time(name: str) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False)
 
+
+_STATES = ("state", "payment_state", "fulfilment_state")
 
 orders = Table(
     "orders",
@@ -63,6 +66,16 @@ orders = Table(
         "mode",
         unique=True,
         postgresql_where=text("external_reference <> ''"),
+    ),
+    # Lists of states (orders/repository.py).
+    *(Index(f"orders_by_{column}", text(state_key(column, "order_id"))) for column in _STATES),
+    *(
+        Index(
+            f"orders_partner_by_{column}",
+            text(state_key("partner_id", column, "order_id")),
+            postgresql_where=text("partner_id <> ''"),
+        )
+        for column in _STATES
     ),
     Index("orders_pending", "created_at", postgresql_where=text("state = 'PENDING'")),
     postgresql_with={"fillfactor": "80"},

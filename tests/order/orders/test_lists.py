@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from weft.order.v1 import order_pb2
+from weft.order.v1 import fulfilment_pb2, order_pb2
 from weft.order.v1.order_service_pb2 import ListOrdersRequest
 
 from chassis import ids
 from chassis.rpc import pagination
 from chassis.security.identity import Identity
+from chassis.storage.database import Query
 from services.order import messages, order_rows
 from services.order.orders import repository
 from tests.harness import assert_refused
@@ -75,6 +76,35 @@ async def test_orders_are_filtered_by_state_customer_and_time(quiet_shop: Shop, 
         await listed(quiet_shop, partner, create_time_from=Timestamp(seconds=1), create_time_to=Timestamp(seconds=2))
         == []
     )
+
+
+async def test_pages_of_states_have_each_order_once_newest_first(quiet_shop: Shop, users: Users) -> None:
+    shop, ink, ann = quiet_shop, await quiet_shop.product(), ids.new("usr")
+    users.add(ann, "prt_a")
+    partner = shop.partner("prt_a")
+    placed = [await shop.order((ink, 1), **({"token": partner, "customer_id": ann} if n % 2 else {})) for n in range(8)]
+    for order in placed[2:5]:
+        await shop.cancel(order.order_id, shop.operator)
+    await shop.database.run(
+        Query("UPDATE orders SET fulfilment_state = 'SHIPPED' WHERE order_id = ANY(%(ids)s)"),
+        ids=[order.order_id for order in placed[5:7]],
+    )
+    chosen = {
+        "states": ([order_pb2.ORDER_STATE_CANCELLED, order_pb2.ORDER_STATE_PENDING], range(8)),
+        "payment_states": ([order_pb2.PAYMENT_STATE_VOIDED, order_pb2.PAYMENT_STATE_FAILED], range(2, 5)),
+        "fulfilment_states": ([fulfilment_pb2.FULFILMENT_STATE_UNFULFILLED], (0, 1, 2, 3, 4, 7)),
+    }
+    for name, (states, numbers) in chosen.items():
+        for token, own in ((shop.operator, {*range(8)}), (partner, {1, 3, 5, 7}), (shop.user, {0, 2, 4, 6})):
+            found, page = [], ""
+            while page or not found:
+                request = ListOrdersRequest(page_size=2, page_token=page, **{name: states})
+                reply = await shop.orders.ListOrders(request, metadata=metadata(token))
+                found, page = found + [order.order_id for order in reply.orders], reply.next_page_token
+            assert found == [placed[n].order_id for n in sorted(own & {*numbers}, reverse=True)], name
+    both = {"payment_states": chosen["payment_states"][0], "fulfilment_states": chosen["fulfilment_states"][0]}
+    times = {"create_time_from": placed[3].create_time, "create_time_to": placed[4].create_time}
+    assert await listed(shop, shop.operator, **both, **times) == [placed[3].order_id]
 
 
 @pytest.mark.parametrize("seconds", [-62135596800, 253402300799])

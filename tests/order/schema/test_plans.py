@@ -35,12 +35,14 @@ ANALYZE
 """
 VALUES = {
     "owner": "usr_7", "order_ids": ["ord_00010000"], "owned": ["customer"], "owners": ["usr_7"], "order_id": "ord_00010000", "payment_id": "pay_00010000", "payment_ids": ["pay_00010000"], "releasing": ["ord_00010000"],
-    "after": "ord_00010000", "states": ["CONFIRMED"], "customer_id": "usr_7", "external_reference": "ref 10000", "order_number": "7K3M",
+    "after": "ord_00010000", "states": ["CONFIRMED"], "payment_states": ["FAILED"], "fulfilment_states": ["UNFULFILLED"], "customer_id": "usr_7", "external_reference": "ref 10000", "order_number": "7K3M",
     "created_from": "2026-01-01", "first_id": "ord_00000000", "created_to": "2036-01-01", "last_id": "ord_99999999",
     "after_version": 0, "after_movement": 0, "settled": "2036-01-01", "modes": ["LIVE"], "limit": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "before": "2020-01-01",
 }  # fmt: skip
 PRODUCT_FILTERS = {"words": "ink 512", "active": False, "partner_id": "prt_8", "currency": "CHF"}
 VALUES |= PRODUCT_FILTERS | {"mode": "LIVE", "product_id": "prd_512"}
+STATES = {"states": "state", "payment_states": "payment_state", "fulfilment_states": "fulfilment_state"}
+"""Filters of a list, and what the index in its order is of."""
 KINDS = ("customer", "partner", "anyone")
 QUERIES: dict[str, Query] = {
     "overdue": repository._LIST_OVERDUE,
@@ -61,6 +63,8 @@ QUERIES: dict[str, Query] = {
     **{f"list {k} by reference": repository._list(k, frozenset({"external_reference"})) for k in KINDS},
     **{f"list {k} by number": repository._list(k, frozenset({"order_number"})) for k in KINDS},
     **{f"list {k} by time": repository._list(k, frozenset({"created_from", "created_to"})) for k in KINDS},
+    **{f"list {k} by {s}": repository._list(k, frozenset({s, "after"})) for k in KINDS for s in STATES},
+    **{f"list {k} by all": repository._list(k, frozenset({*STATES, "after", "created_to"})) for k in KINDS},
     **{f"watch {k}": changes._READ[k] for k in KINDS},
     **{f"payment {k}": payments._get(k) for k in KINDS},
     **{f"products by {n}": products._list(frozenset({n, "current"})) for n in ("after", *PRODUCT_FILTERS)},
@@ -91,6 +95,9 @@ def test_it_uses_indexes(full: psycopg.Connection, name: str) -> None:
     values = {**VALUES, "owner": "prt_8"} if " partner" in name else VALUES
     plan = "\n".join(row[0] for row in full.execute(f"EXPLAIN {QUERIES[name].sql}", values, prepare=True))
     assert "Seq Scan" not in plan, plan
+    for filter, column in STATES.items():
+        if name.startswith(("list partner", "list anyone")) and name.endswith(f"by {filter}"):
+            assert f"orders_{'partner_' if 'partner' in name else ''}by_{column}" in plan, plan
     for filter in PRODUCT_FILTERS:
         if name == f"products by {filter}":
             assert "products_by_" in plan, plan
