@@ -74,7 +74,7 @@ class DeliveryRepository:
         self._database = database
         self._provider = provider
 
-    async def claim(self, leases: Mapping[str, int], now: datetime) -> list[Delivery]:
+    async def claim(self, leases: Mapping[str, int], now: datetime) -> Sequence[Delivery]:
         """Begin an attempt for those of the ids that are neither sent nor skipped."""
         rows = await self._database.all(_CLAIM, ids=list(leases), leases=list(leases.values()), now=now)
         return [_read(row) for row in rows]

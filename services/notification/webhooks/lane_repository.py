@@ -152,7 +152,7 @@ class LaneRepository:
         self._release = query(_RELEASE, "release lane")
         self._fail = query(_FAIL, "fail webhooks of disabled endpoint")
 
-    async def claim(self, limit: int, *, suspect: bool) -> list[Lane]:
+    async def claim(self, limit: int, *, suspect: bool) -> Sequence[Lane]:
         """Claim up to `limit` lanes in which something is due, those first that have waited longest."""
         rows = await self._database.all(
             self._claim, suspect=suspect, limit=limit, seconds=LEASE_S, now=self._clock.now()
@@ -169,7 +169,7 @@ class LaneRepository:
         row = await self._database.one(self._wait, now=self._clock.now())
         return None if row.seconds is None else max(0.0, float(row.seconds))
 
-    async def load(self, lane: Lane, limit: int) -> list[Owed]:
+    async def load(self, lane: Lane, limit: int) -> Sequence[Owed]:
         """Up to `limit` deliveries that are due, the oldest first."""
         rows = await self._database.all(self._load, endpoint_id=lane.endpoint_id, limit=limit, now=self._clock.now())
         return [_owed(row) for row in rows]

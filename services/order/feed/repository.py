@@ -1,5 +1,7 @@
 """Every query of the feed."""
 
+from collections.abc import Sequence
+
 from chassis.storage.database import Database, Query, Row
 from services.order.feed import cursor
 from services.order.feed.cursor import START, Position
@@ -86,6 +88,6 @@ class ChangeRepository:
         rows = await self._database.all(_READ[kind], **values)
         return rows, len(rows) == MAX_CHANGES or is_cut(rows, MAX_READ_BYTES)
 
-    async def tail(self, position: Position) -> list[Row]:
+    async def tail(self, position: Position) -> Sequence[Row]:
         """The next changes of all owners; one row without a change where there are none."""
         return await self._database.all(_TAIL, xid=str(position.xid), seq=position.seq)

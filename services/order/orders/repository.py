@@ -139,7 +139,7 @@ class OrderRepository:
     async def list_by_payments(self, payment_ids: Collection[str]) -> Sequence[Order]:
         """The orders of payments, not locked: an update follows the version that was read."""
         rows = await self._database.all(_LIST_BY_PAYMENTS, payment_ids=[*payment_ids])
-        return [_order(row) for row in rows]
+        return [_read(row) for row in rows]
 
     async def list_overdue(self, placed_before: datetime, limit: int) -> Sequence[str]:
         """The payments of orders that are still PENDING, the oldest first."""
@@ -150,13 +150,13 @@ class OrderRepository:
         """The caller's order and its payment, locked until the transaction ends."""
         kind, owner = owner_of(caller)
         row = await tx.first(_lock(kind), order_id=order_id, owner=owner)
-        return _order(row) if row else None
+        return _read(row) if row else None
 
     async def lock_by_payment(self, tx: Transaction, payment_id: str, caller: Identity) -> Order | None:
         """As `lock`, by the id of the payment."""
         kind, owner = owner_of(caller)
         row = await tx.first(_lock(kind, "p.payment_id = %(payment_id)s"), payment_id=payment_id, owner=owner)
-        return _order(row) if row else None
+        return _read(row) if row else None
 
     async def lock_units(self, tx: Transaction, order_id: str, caller: Identity) -> Order | None:
         """As `lock`, with what happened to the order's units."""
@@ -218,7 +218,7 @@ def _id_at(time: datetime) -> str:
     return "ord_" + ids.encode(max(0, int(time.timestamp() * 1000)) << 80)
 
 
-def _order(row: Row) -> Order:
+def _read(row: Row) -> Order:
     payment = Payment(
         payment_id=row.payment_id,
         method=row.method,

@@ -100,7 +100,7 @@ class ReconciliationRepository:
 
     async def books(
         self, after: str, until: datetime, modes: Sequence[str], settled: datetime, limit: int
-    ) -> list[Books]:
+    ) -> Sequence[Books]:
         """Our payments after an id, placed before a time and unchanged since `settled`, oldest first."""
         values = {"first_id": after, "last_id": id_at(until), "modes": [*modes], "settled": settled, "limit": limit}
         return [Books(*row) for row in await self._database.all(_BOOKS, **values)]

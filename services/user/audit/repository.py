@@ -1,5 +1,6 @@
 """Every query on audit events. The network address is encrypted; there is no update and no deletion."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -59,13 +60,13 @@ class AuditRepository:
             created_at=event.created_at,
         )
 
-    async def list(self, limit: int, after: str, filters: dict[str, Any]) -> list[AuditEvent]:
+    async def list(self, limit: int, after: str, filters: dict[str, Any]) -> Sequence[AuditEvent]:
         """Up to `limit` events older than `after`, newest first; filters: actor, subject, action, and the ids start and end."""
         values = {**filters, "after": after} if after else filters
         rows = await self._database.all(list_query(frozenset(values)), limit=limit, **values)
-        return [self._open(row) for row in rows]
+        return [self._read(row) for row in rows]
 
-    def _open(self, row: Row) -> AuditEvent:
+    def _read(self, row: Row) -> AuditEvent:
         return AuditEvent(
             audit_event_id=row.audit_event_id,
             actor=row.actor,

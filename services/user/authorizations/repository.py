@@ -1,5 +1,6 @@
 """Every query on authorization codes and consents. Codes are stored as hashes only."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -131,7 +132,7 @@ class AuthorizationRepository:
         values = {"user_id": user_id, "client_id": client_id, "scopes": list(scopes)}
         await tx.run(_PUT_CONSENT, **values, created_at=now, updated_at=now)
 
-    async def list_consents(self, user_id: str, limit: int, after: str) -> list[Consent]:
+    async def list_consents(self, user_id: str, limit: int, after: str) -> Sequence[Consent]:
         """Up to `limit` consents of a user to clients older than `after`, the newest client first."""
         older = {"after": after} if after else {}
         rows = await self._database.all(_LIST_CONSENTS[bool(after)], user_id=user_id, limit=limit, **older)

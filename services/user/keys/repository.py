@@ -36,14 +36,14 @@ class KeyRepository:
         self._database = database
         self._vault = vault
 
-    async def list(self) -> list[SigningKey]:
+    async def list(self) -> Sequence[SigningKey]:
         """All published keys, oldest first."""
-        return [self._open(row) for row in await self._database.all(_LIST)]
+        return [self._read(row) for row in await self._database.all(_LIST)]
 
     async def lock(self, tx: Transaction) -> Sequence[SigningKey]:
         """All keys, oldest first; no other replica changes them until the transaction ends."""
         await tx.run(_LOCK)
-        return [self._open(row) for row in await tx.all(_LIST)]
+        return [self._read(row) for row in await tx.all(_LIST)]
 
     async def insert(self, tx: Transaction, key: SigningKey, now: datetime) -> None:
         """Publish a key."""
@@ -56,6 +56,6 @@ class KeyRepository:
         await tx.run(_DELETE, kids=[*kids])
         await tx.run(_NOTIFY)
 
-    def _open(self, row: Row) -> SigningKey:
+    def _read(self, row: Row) -> SigningKey:
         private = self._vault.open(row.private_sealed, PRIVATE).decode()
         return SigningKey(kid=row.kid, private=private, signs_from=row.signs_from)

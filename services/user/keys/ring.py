@@ -56,7 +56,7 @@ class KeyRing:
         self._audit = audit
         self._clock = clock
         self._on_change = on_change
-        self._cached: list[SigningKey] = []
+        self._cached: Sequence[SigningKey] = []
         self._imported: dict[str, ECKey] = {}
         self._cached_at = -math.inf
         self._changes = 0
@@ -129,7 +129,7 @@ class KeyRing:
         log.info("signing_key_made", kid=key.kid, signs_from=start.isoformat())
         return key
 
-    async def _current(self) -> list[SigningKey]:
+    async def _current(self) -> Sequence[SigningKey]:
         while time.monotonic() - self._cached_at > CACHE_TTL_S:
             changes = self._changes
             keys = await self._keys.list()
@@ -140,6 +140,6 @@ class KeyRing:
             await self.rotate()
         return self._cached
 
-    def _cache(self, keys: list[SigningKey]) -> None:
+    def _cache(self, keys: Sequence[SigningKey]) -> None:
         imported = {key.kid: self._imported.get(key.kid) or ECKey.import_key(json.loads(key.private)) for key in keys}
         self._cached, self._imported, self._cached_at = keys, imported, time.monotonic()

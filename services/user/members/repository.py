@@ -105,17 +105,17 @@ class MemberRepository:
     async def acting(self, tx: Transaction, partner_id: str, user_id: str) -> Acting | None:
         """Who acts for a partner; None where the partner is suspended, or has no such person."""
         row = await tx.first(_GET_ACTING, partner_id=partner_id, user_id=user_id)
-        return Acting(_open(row), row.plan, tuple(row.scopes), row.partner_generation) if row else None
+        return Acting(_read(row), row.plan, tuple(row.scopes), row.partner_generation) if row else None
 
     async def lock(self, tx: Transaction, partner_id: str, user_id: str) -> Member | None:
         """A partner's person, locked until the transaction ends."""
         row = await tx.first(_LOCK, partner_id=partner_id, user_id=user_id)
-        return _open(row) if row else None
+        return _read(row) if row else None
 
-    async def list(self, partner_id: str, limit: int, after: str) -> list[Member]:
+    async def list(self, partner_id: str, limit: int, after: str) -> Sequence[Member]:
         """Up to `limit` people of a partner, the newest users first."""
         values: dict[str, Any] = {"partner_id": partner_id, "limit": limit} | ({"after": after} if after else {})
-        return [_open(row) for row in await self._database.all(_LIST[bool(after)], **values)]
+        return [_read(row) for row in await self._database.all(_LIST[bool(after)], **values)]
 
     async def insert(self, tx: Transaction, member: Member) -> None:
         """Insert a member. Raises `UniqueViolation` for one that there is."""
@@ -160,5 +160,5 @@ class MemberRepository:
         return str(row.display_name) if row else None
 
 
-def _open(row: Row) -> Member:
+def _read(row: Row) -> Member:
     return Member(**{c.name: getattr(row, c.name) for c in members.columns})

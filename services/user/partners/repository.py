@@ -154,16 +154,18 @@ class PartnerRepository:
 
     async def get(self, partner_id: str) -> Partner | None:
         """A partner."""
-        return _partner(await self._database.first(_GET, partner_id=partner_id))
+        row = await self._database.first(_GET, partner_id=partner_id)
+        return _read_partner(row) if row else None
 
     async def lock(self, tx: Transaction, partner_id: str) -> Partner | None:
         """A partner, locked until the transaction ends."""
-        return _partner(await tx.first(_LOCK, partner_id=partner_id))
+        row = await tx.first(_LOCK, partner_id=partner_id)
+        return _read_partner(row) if row else None
 
-    async def list(self, limit: int, after: str) -> list[Partner]:
+    async def list(self, limit: int, after: str) -> Sequence[Partner]:
         """Up to `limit` partners older than `after`, newest first."""
         older = {"after": after} if after else {}
-        return [_open_partner(row) for row in await self._database.all(_LIST[bool(after)], limit=limit, **older)]
+        return [_read_partner(row) for row in await self._database.all(_LIST[bool(after)], limit=limit, **older)]
 
     async def update(self, tx: Transaction, partner: Partner) -> None:
         """Store a locked partner."""
@@ -195,14 +197,14 @@ class PartnerRepository:
     ) -> Client | None:
         """A partner's client in one of the modes, locked until the transaction ends."""
         row = await tx.first(_LOCK_CLIENT, partner_id=partner_id, modes=modes, client_id=client_id)
-        return None if row is None else _open_client(row)
+        return _read_client(row) if row else None
 
     async def list_clients(self, partner_id: str, modes: Sequence[str], limit: int, after: str) -> Sequence[Client]:
         """Up to `limit` clients of a partner in the modes older than `after`, newest first."""
         values: dict[str, Any] = {"partner_id": partner_id, "modes": modes, "limit": limit}
         if after:
             values["after"] = after
-        return [_open_client(row) for row in await self._database.all(_LIST_CLIENTS[bool(after)], **values)]
+        return [_read_client(row) for row in await self._database.all(_LIST_CLIENTS[bool(after)], **values)]
 
     async def revoke_client(self, tx: Transaction, client: Client, now: datetime) -> None:
         """Revoke a locked client. One that is revoked already keeps its time."""
@@ -246,7 +248,7 @@ class PartnerRepository:
             return None
         hashes = tuple(bytes(secret_hash) for secret_hash in row.secret_hashes or ())
         scopes = tuple(row.partner_scopes)
-        return ClientAccount(_open_client(row), row.plan, row.partner_state, scopes, row.partner_generation, hashes)
+        return ClientAccount(_read_client(row), row.plan, row.partner_state, scopes, row.partner_generation, hashes)
 
     async def update_last_use(self, client: Client, now: datetime) -> None:
         """Store when a client got a token, to the minute; writes at most once a minute."""
@@ -263,16 +265,12 @@ class PartnerRepository:
         return self._vault.lookup(secret, "client.secret")
 
 
-def _partner(row: Row | None) -> Partner | None:
-    return None if row is None else _open_partner(row)
-
-
-def _open_partner(row: Row) -> Partner:
+def _read_partner(row: Row) -> Partner:
     values = {c.name: getattr(row, c.name) for c in partners.columns}
     return Partner(**{**values, "scopes": tuple(row.scopes)})
 
 
-def _open_client(row: Row) -> Client:
+def _read_client(row: Row) -> Client:
     read: dict[str, Any] = {c.name: getattr(row, c.name) for c in clients.columns}
     lists = {name: tuple(value) for name, value in read.items() if isinstance(value, list)}
     return Client(**{**read, **lists})

@@ -58,21 +58,21 @@ class PasskeyRepository:
 
     async def list(self, user_id: str) -> Sequence[Passkey]:
         """Those of a user, newest first."""
-        return [self._open(row) for row in await self._database.all(_LIST, user_id=user_id)]
+        return [self._read(row) for row in await self._database.all(_LIST, user_id=user_id)]
 
     async def list_in(self, tx: Transaction, user_id: str) -> Sequence[Passkey]:
         """The same, as the transaction sees them."""
-        return [self._open(row) for row in await tx.all(_LIST, user_id=user_id)]
+        return [self._read(row) for row in await tx.all(_LIST, user_id=user_id)]
 
     async def find(self, credential_id: bytes) -> Passkey | None:
         """The passkey with a credential id, whoever has it."""
         row = await self._database.first(_FIND, credential_id=credential_id)
-        return self._open(row) if row else None
+        return self._read(row) if row else None
 
     async def lock(self, tx: Transaction, user_id: str, passkey_id: str) -> Passkey | None:
         """A passkey of a user, locked until the transaction ends."""
         row = await tx.first(_LOCK, user_id=user_id, passkey_id=passkey_id)
-        return self._open(row) if row else None
+        return self._read(row) if row else None
 
     async def insert(self, tx: Transaction, passkey: Passkey) -> None:
         """Insert. Raises `PasskeyInvalid` for a credential that somebody has already."""
@@ -122,7 +122,7 @@ class PasskeyRepository:
     def _seal(self, name: str) -> bytes:
         return self._vault.seal(name.encode(), DISPLAY_NAME)
 
-    def _open(self, row: Row) -> Passkey:
+    def _read(self, row: Row) -> Passkey:
         return Passkey(
             passkey_id=row.passkey_id,
             user_id=row.user_id,

@@ -59,7 +59,7 @@ class OpenSessionRepository:
         """Up to `limit` open sessions older than `after`, newest first."""
         values = {"user_id": user_id, "now": now, "refreshed_after": now - REFRESH_TOKEN_LIFETIME, "limit": limit}
         older = {"after": after} if after else {}
-        return [self._session(row) for row in await self._database.all(_LIST[bool(after)], **values, **older)]
+        return [self._read(row) for row in await self._database.all(_LIST[bool(after)], **values, **older)]
 
     async def end(self, tx: Transaction, user_id: str, session_id: str, now: datetime) -> bool:
         """End a session of a user with its access tokens; returns whether it was open. Raises `SessionNotFound`."""
@@ -78,7 +78,7 @@ class OpenSessionRepository:
         if await tx.first(_IS_OPEN, user_id=caller.user_id, session_id=caller.session_id) is None:
             raise TokenRevoked()
 
-    def _session(self, row: Row) -> Session:
+    def _read(self, row: Row) -> Session:
         place = NOWHERE
         if row.place_sealed is not None:
             place = Place(*self._vault.open(row.place_sealed, PLACE).decode().split("\n"))

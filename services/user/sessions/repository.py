@@ -261,7 +261,7 @@ class SessionRepository:
         await self._revocations.revoke(tx, "session", *(row.session_id for row in ended))
         return bool(ended)
 
-    async def end_others(self, tx: Transaction, user_id: str, but: str, now: datetime) -> list[str]:
+    async def end_others(self, tx: Transaction, user_id: str, but: str, now: datetime) -> Sequence[str]:
         """End every session of a user, who is locked, but one, if any is named; returns the ids of those that ended.
 
         Their access tokens are revoked; without an exception all of the user's, also those of a sign-in that is under way.

@@ -103,12 +103,12 @@ class TotpRepository:
     async def get(self, user_id: str) -> Factor | None:
         """The app of a user; None where one-time codes are not enabled."""
         row = await self._database.first(_GET, user_id=user_id)
-        return self._factor(row) if row else None
+        return self._read(row) if row else None
 
     async def get_in(self, tx: Transaction, user_id: str) -> Factor | None:
         """The same, as the transaction sees it."""
         row = await tx.first(_GET, user_id=user_id)
-        return self._factor(row) if row else None
+        return self._read(row) if row else None
 
     async def use_step(self, tx: Transaction, user_id: str, step: int) -> bool:
         """Use up the codes up to a step; false where they were used already."""
@@ -151,7 +151,7 @@ class TotpRepository:
         await tx.run(_DELETE_CODES, user_id=user_id)
         return await tx.run(_DISABLE, user_id=user_id) == 1
 
-    def _factor(self, row: Row) -> Factor:
+    def _read(self, row: Row) -> Factor:
         return Factor(
             secret=self._vault.open(row.secret_sealed, SECRET),
             last_step=row.last_step,

@@ -172,35 +172,35 @@ class UserRepository:
 
     async def get(self, user_id: str) -> User | None:
         """A user; reads of concurrent calls are batched."""
-        return self._rows.user(await self._by_id.find(user_id))
+        return self._rows.read(await self._by_id.find(user_id))
 
     async def get_in(self, tx: Transaction, user_id: str) -> User | None:
         """A user, as the transaction sees it."""
-        return self._rows.user(await tx.first(_GET, user_id=user_id))
+        return self._rows.read(await tx.first(_GET, user_id=user_id))
 
-    async def get_many(self, user_ids: Sequence[str]) -> list[User]:
+    async def get_many(self, user_ids: Sequence[str]) -> Sequence[User]:
         """The users that exist, in no order."""
         rows = await self._by_id.find_all([(user_id,) for user_id in sorted(set(user_ids))])
-        return [user for row in rows if (user := self._rows.user(row)) is not None]
+        return [user for row in rows if (user := self._rows.read(row)) is not None]
 
     async def get_person(self, email: str) -> User | None:
         """The user with an address who belongs to no partner."""
-        return self._rows.user(await self._database.first(_GET_PERSON, email_lookup=self._rows.lookup(email)))
+        return self._rows.read(await self._database.first(_GET_PERSON, email_lookup=self._rows.lookup(email)))
 
     async def lock_person(self, tx: Transaction, email: str) -> User | None:
         """The user with an address who belongs to no partner, locked until the transaction ends."""
-        return self._rows.user(await tx.first(_LOCK_PERSON, email_lookup=self._rows.lookup(email)))
+        return self._rows.read(await tx.first(_LOCK_PERSON, email_lookup=self._rows.lookup(email)))
 
     async def lock(self, tx: Transaction, user_id: str) -> User | None:
         """A user, locked until the transaction ends."""
-        return self._rows.user(await tx.first(_LOCK, user_id=user_id))
+        return self._rows.read(await tx.first(_LOCK, user_id=user_id))
 
     async def lock_erased(self, tx: Transaction, user_id: str) -> User | None:
         """The same, also of a user who was erased."""
         row = await tx.first(_LOCK, user_id=user_id)
-        return None if row is None else self._rows.open(row)
+        return self._rows.read_erased(row) if row else None
 
-    async def list(self, limit: int, after: str, filters: dict[str, Any]) -> list[User]:
+    async def list(self, limit: int, after: str, filters: dict[str, Any]) -> Sequence[User]:
         """Up to `limit` users older than `after`, newest first.
 
         Filters: partner_id, mode (always with it), states, email, external_reference, created_from, created_to.
@@ -211,7 +211,7 @@ class UserRepository:
             values["email_lookups"] = [self._rows.lookup(email, mode) for mode in among]
         statement = list_statements.query(frozenset(values) - {"states"}, tuple(values.pop("states", ())))
         values |= list_statements.bounds(filters.get("created_from"), filters.get("created_to"))
-        return [self._rows.open(row) for row in await self._database.all(statement, limit=limit, **values)]
+        return [self._rows.read_erased(row) for row in await self._database.all(statement, limit=limit, **values)]
 
     async def update(self, tx: Transaction, user: User) -> None:
         """Store all of a locked user but roles, plan, password and counters. Raises `EmailTaken` or `ExternalReferenceTaken`."""

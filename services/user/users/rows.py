@@ -60,11 +60,11 @@ class UserRows:
             "mode": user.mode,
         }
 
-    def user(self, row: Row | None) -> User | None:
+    def read(self, row: Row | None) -> User | None:
         """The user of a row; none of who was erased, of whom there is a row without a user."""
-        return None if row is None or row.state == DELETED else self.open(row)
+        return None if row is None or row.state == DELETED else self.read_erased(row)
 
-    def open(self, row: Row) -> User:
+    def read_erased(self, row: Row) -> User:
         """The same, also of who was erased."""
         profile = user_pb2.User()
         if row.profile_sealed:
