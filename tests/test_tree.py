@@ -24,14 +24,16 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_a_folder_of_more_than_twelve_modules_has_rooms() -> None:
-    def has_rooms(folder: Path) -> bool:
+def test_a_folder_of_more_than_twelve_modules_has_packages_of_its_own() -> None:
+    def has_subpackages(folder: Path) -> bool:
         return any(found.parent.parent == folder for found in MODULES)
 
     modules = [path for path in MODULES if path.name != "__init__.py"]
     counted = {folder: len(list(found)) for folder, found in groupby(modules, key=lambda path: path.parent)}
     assert [
-        (relative(folder), count) for folder, count in counted.items() if count > MAX_MODULES and not has_rooms(folder)
+        (relative(folder), count)
+        for folder, count in counted.items()
+        if count > MAX_MODULES and not has_subpackages(folder)
     ] == []
 
 

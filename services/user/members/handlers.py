@@ -73,12 +73,12 @@ class MemberHandlers:
         if not ownership.may_manage_partner(call.caller, partner_id):
             raise PartnerNotFound(partner_id=partner_id)
         await self._mails.spend(self._origins.of(request.email, call))
-        asker = f"{partner_id} {self._users.lookup(request.email).hex()}"
+        requester = f"{partner_id} {self._users.lookup(request.email).hex()}"
         async with self._database.transaction() as tx:
             if await self._partners.lock(tx, partner_id) is None:
                 raise PartnerNotFound(partner_id=partner_id)
-            await self._refuse_crowd(tx, partner_id, MAX_MEMBERS - 1)
-            asked = self._codes.new(Kind.INVITATION, asker, request.email)
+            await self._require_below_limit(tx, partner_id, MAX_MEMBERS - 1)
+            asked = self._codes.new(Kind.INVITATION, requester, request.email)
             code_request_id = await self._codes.request(
                 tx, call, asked, "partner.member_invited", events_pb2.MemberInvited()
             )
@@ -104,7 +104,7 @@ class MemberHandlers:
                 raise MemberAlreadyExists()
             if not await self._requests.use(tx, found, now):
                 raise CodeInvalid()
-            await self._refuse_crowd(tx, invitation.partner_id, MAX_MEMBERS - 1)
+            await self._require_below_limit(tx, invitation.partner_id, MAX_MEMBERS - 1)
             member = Member(invitation.partner_id, user.user_id, ids.new("mbr", now), invitation.role, now)
             await self._members.insert(tx, member)
             await self._audit.record(tx, call, "member.joined", subject=invitation.partner_id)
@@ -158,8 +158,8 @@ class MemberHandlers:
         return Empty()
 
     async def _lock(self, tx: Transaction, call: Call, partner_id: str, user_id: str) -> Member:
-        mine = ownership.may_manage_partner(call.caller, partner_id)
-        partner = await self._partners.lock(tx, partner_id) if mine else None
+        allowed = ownership.may_manage_partner(call.caller, partner_id)
+        partner = await self._partners.lock(tx, partner_id) if allowed else None
         member = await self._members.lock(tx, partner_id, user_id) if partner else None
         if member is None:
             raise MemberNotFound(user_id=user_id)
@@ -170,7 +170,7 @@ class MemberHandlers:
         if member.role == OWNER and await self._members.count_owners(tx, member.partner_id) == 1:
             raise LastOwnerStays(partner_id=member.partner_id)
 
-    async def _refuse_crowd(self, tx: Transaction, partner_id: str, limit: int) -> None:
+    async def _require_below_limit(self, tx: Transaction, partner_id: str, limit: int) -> None:
         if await self._members.count(tx, partner_id) > limit:
             raise MemberLimitReached(limit=str(MAX_MEMBERS))
 

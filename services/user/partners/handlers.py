@@ -69,8 +69,8 @@ class PartnerHandlers:
 
     async def GetPartner(self, request: pb.GetPartnerRequest, call: Call) -> partner_pb2.Partner:
         """One partner, for operators and for its people."""
-        mine = ownership.may_manage_partner(call.caller, request.partner_id)
-        partner = await self._partners.get(request.partner_id) if mine else None
+        allowed = ownership.may_manage_partner(call.caller, request.partner_id)
+        partner = await self._partners.get(request.partner_id) if allowed else None
         if partner is None:
             raise PartnerNotFound(partner_id=request.partner_id)
         return to_message(partner)

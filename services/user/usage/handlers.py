@@ -40,8 +40,8 @@ class UsageHandlers:
     async def GetUsage(self, request: pb.GetUsageRequest, call: Call) -> pb.GetUsageResponse:
         """A client sees its own mode; people and operators see both."""
         partner_id = request.partner_id
-        mine = ownership.may_manage_partner(call.caller, partner_id)
-        if not mine or await self._partners.get(partner_id) is None:
+        allowed = ownership.may_manage_partner(call.caller, partner_id)
+        if not allowed or await self._partners.get(partner_id) is None:
             raise PartnerNotFound(partner_id=partner_id)
         seen, days = ownership.modes_of(call.caller), _days(request)
         query = {"list": "usage", "partner_id": partner_id, "modes": seen, "days": days}

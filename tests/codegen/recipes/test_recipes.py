@@ -60,13 +60,13 @@ FAULTS = {
         },
         "repositories import no handlers and no workers",
     ),
-    "rooms that import one another": (
+    "modules that import one another": (
         IMPORTS,
         {
             "services/note/one.py": "from services.note import other\n",
             "services/note/other.py": "from services.note import one\n",
         },
-        "no import circles between the rooms of a house, at any depth",
+        "no import cycles between the modules of a package, at any depth",
     ),
     "a query that names no columns": (
         CHECK,

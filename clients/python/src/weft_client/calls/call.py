@@ -45,7 +45,7 @@ class Call:
         "_end",
         "_entered",
         "_error",
-        "_fruitless",
+        "_failures_in_a_row",
         "_link",
         "_method",
         "_renewed",
@@ -78,7 +78,7 @@ class Call:
         self._authorized = ""
         self._code = "CANCELLED"
         self._error: failures.WeftError | None = None
-        self.attempts = self._fruitless = 0
+        self.attempts = self._failures_in_a_row = 0
         self.request_id = context.request_id.get() or secrets.token_hex(16)
         self.metadata: list[tuple[str, str]] = [("x-request-id", self.request_id)]
         self._span = telemetry.begin(method, self.metadata)
@@ -112,7 +112,7 @@ class Call:
             ) from None
         self._entered = True
         self.attempts += 1
-        self._fruitless += 1
+        self._failures_in_a_row += 1
         return min(left, self._method.deadline) if self._method.streaming else min(left, _MAX_DEADLINE_S)
 
     def succeeded(self) -> None:
@@ -126,7 +126,7 @@ class Call:
             self._entered = False
             self._link.breaker.succeeded()
             self._link.budget.earn()
-        self._fruitless = 0
+        self._failures_in_a_row = 0
         self._renewed = False
 
     def failed(self, error: grpc.RpcError, renew: Renew | None = None) -> float:
@@ -144,7 +144,7 @@ class Call:
         aged = isinstance(found, failures.DeadlineExceeded) and monotonic() < self._end
         wait = 0.0 if self._renews(found, renew) else None
         if wait is None and patient and (aged or _passing(found)):
-            wait = max(self._link.retries.pause(max(1, self._fruitless)), found.retry_after or 0.0)
+            wait = max(self._link.retries.pause(max(1, self._failures_in_a_row)), found.retry_after or 0.0)
         if wait is None or monotonic() + wait >= self._end:
             raise self.given_up(found) from (None if found is error else error)
         self._retried(found, wait)
@@ -193,10 +193,10 @@ class Call:
         if (
             not (self._method.repeatable or self._method.keyed)
             or not _passing(found)
-            or self._fruitless >= retries.attempts
+            or self._failures_in_a_row >= retries.attempts
         ):
             return None
-        wait = max(retries.pause(self._fruitless), found.retry_after or 0.0)
+        wait = max(retries.pause(self._failures_in_a_row), found.retry_after or 0.0)
         if monotonic() + wait >= self._end or not self._link.budget.spend():
             return None
         return wait
