@@ -15,7 +15,6 @@ from time import monotonic
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import MetaData
 from weft.api.v1.usage_pb2 import CountedCalls
 from weft_client import MutualTls
@@ -27,14 +26,13 @@ from chassis.queues import worker as workers
 from chassis.queues.inspection import Inspection
 from chassis.queues.outbox import Outbox, Relay
 from chassis.queues.queue import Queue
-from chassis.rpc import chain, idempotency, stages
+from chassis.rpc import idempotency, servers, stages
 from chassis.rpc.call import Call
 from chassis.rpc.health import Health
 from chassis.rpc.pagination import Pages
 from chassis.rpc.queue_handlers import QueueHandlers
-from chassis.rpc.reflection import Reflection
 from chassis.rpc.stream_quota import StreamQuota
-from chassis.security import modes, tls
+from chassis.security import modes
 from chassis.security.encryption import Vault
 from chassis.security.revocations import Revocations, watching
 from chassis.security.tokens import TokenVerifier
@@ -45,7 +43,6 @@ from chassis.storage.listener import listen
 from chassis.telemetry import logs, tracing
 from chassis.telemetry.tracing import Tracer
 from chassis.telemetry.usage import Report, Usage
-from contract import Contract
 
 log = logs.logger("app")
 Job = Callable[[], Awaitable[Any]]
@@ -53,25 +50,6 @@ RETRY_FOREVER: dict[str, Any] = {"max_attempts": 1_000_000, "max_overruns": None
 """Options of a queue whose jobs must never become dead letters."""
 DRAIN_IDLE_S = 0.3
 """Seconds without a call after which clients have noticed that the process is stopping."""
-STREAM_GRACE_S = 15
-"""Added to the deadline of a stream: for its last message, and for a peer whose timer is late."""
-
-
-def server_options(read: Contract) -> list[tuple[str, int]]:
-    """gRPC's options. A connection that reaches its maximum age lets its longest stream end by itself."""
-    longest = max(method.deadline for method in read.methods)
-    return [
-        ("grpc.so_reuseport", 0),  # one process is one endpoint: a port in use is an error
-        ("grpc.max_connection_age_ms", 300_000),  # clients find new replicas
-        ("grpc.max_connection_age_grace_ms", int((longest + STREAM_GRACE_S) * 1000)),
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        ("grpc.max_receive_message_length", 4 * 1024 * 1024),
-        # Twice the limit of the edge; between a soft and a hard limit gRPC rejects at random.
-        ("grpc.max_metadata_size", 64 * 1024),
-        ("grpc.absolute_max_metadata_size", 64 * 1024),
-        ("grpc.max_concurrent_streams", 1000),
-    ]
 
 
 class App:
@@ -278,26 +256,9 @@ class App:
             stream_quota=StreamQuota(self.settings.max_streams_per_caller, self.settings.max_streams_per_partner),
             usage=self.usage,
         )
-        server = self._server = grpc.aio.server(options=server_options(self.contract))
-        for service, methods in self._served.items():
-            bound = {
-                m.name: chain.bind(self.server_context, m, methods[m.name]) for m in self.contract.of_service(service)
-            }
-            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, bound),))
-        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
-        names = [*self._served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
-        every_service = {package.split(".")[1] for package in self.contract.packages}
-        Reflection(names, self.server_context.trusted_callers | every_service).serve(server)
-        try:
-            if self.settings.tls == "on":
-                port = server.add_secure_port(self.settings.listen, tls.server(self.settings))
-            else:
-                port = server.add_insecure_port(self.settings.listen)
-        except RuntimeError:
-            raise SettingsError(
-                f"WEFT_LISTEN: {self.settings.listen} is in use or not an address of this host; set another one."
-            ) from None
-        await server.start()
+        self._server = servers.make(self.server_context, self._served, self.health)
+        port = servers.listen(self._server, self.settings)
+        await self._server.start()
         return port
 
     async def _measure(self) -> None:

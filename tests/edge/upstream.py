@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from chassis.app import server_options
+from chassis.rpc import servers
 from contract import Contract, Method
 
 
@@ -32,7 +32,7 @@ class Upstream(grpc.GenericRpcHandler):
         self.jwks: dict[str, Any] | None = jwks
         self.release = threading.Event()
         self._contract = contract
-        sizes = [option for option in server_options(contract) if "metadata_size" in option[0]]
+        sizes = [option for option in servers.options(contract) if "metadata_size" in option[0]]
         self._server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0), *sizes])
         self._server.add_generic_rpc_handlers((self,))
         self._health = health.HealthServicer()

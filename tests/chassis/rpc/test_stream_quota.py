@@ -8,8 +8,7 @@ import grpc
 import pytest
 
 import contract
-from chassis.app import server_options
-from chassis.rpc import response
+from chassis.rpc import response, servers
 from chassis.rpc.call import Call
 from tests.chassis.probe import contract as pb
 from tests.chassis.probe.service import Items, serving, stream
@@ -80,7 +79,7 @@ async def test_a_partner_has_one_bound_for_all_its_clients(harness: Harness) -> 
 
 def test_a_connection_of_any_age_lets_every_call_come_to_its_end() -> None:
     read = contract.load()
-    grace = dict(server_options(read))["grpc.max_connection_age_grace_ms"] / 1000
+    grace = dict(servers.options(read))["grpc.max_connection_age_grace_ms"] / 1000
     assert [method.full_name for method in read.methods if method.deadline + 10 > grace] == []
 
 

@@ -6,7 +6,7 @@ import grpc
 import httpx
 import pytest
 
-from chassis.app import server_options
+from chassis.rpc import servers
 from codegen.envoy import bounds
 from contract import Contract
 from tests.edge import protocols
@@ -41,7 +41,7 @@ def test_headers_up_to_the_promise_are_served_every_time(protocol: str, pieces: 
 
 
 def test_a_service_takes_whatever_headers_the_edge_lets_pass(contract: Contract) -> None:
-    options = dict(server_options(contract))
+    options = dict(servers.options(contract))
     soft, hard = (options[f"grpc.{name}"] for name in ("max_metadata_size", "absolute_max_metadata_size"))
     overhead = 32 * (bounds.MAX_HEADERS + bounds.OWN_HEADERS + 16)  # RFC 9113, 6.5.2: 32 bytes for each
     assert bounds.MAX_HEADER_BYTES + bounds.OWN_HEADER_BYTES + overhead < int(soft)
