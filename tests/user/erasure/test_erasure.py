@@ -1,16 +1,11 @@
-"""A person is erased from all three services, and exported from them: each runs here, on sockets of its own."""
+"""A person is erased from all three services: each runs here, on sockets of its own."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
-import pytest
-from google.protobuf import json_format
 from weft.api.v1 import scope_pb2
-from weft.notification.v1 import inbox_service_pb2, inbox_service_pb2_grpc, personal_data_service_pb2_grpc
+from weft.notification.v1 import personal_data_service_pb2_grpc
 from weft.notification.v1.personal_data_service_pb2 import ErasePersonalDataRequest, ReadPersonalDataRequest
 from weft.user.v1 import user_pb2
 from weft.user.v1.member_pb2 import InviteMemberRequest
@@ -23,78 +18,19 @@ from weft.user.v1.user_service_pb2 import BatchGetUsersRequest, GetUserRequest, 
 
 from chassis import ids
 from chassis.clock import FixedClock
-from chassis.storage.database import Query
 from services.notification import tables as notification_tables
 from services.user import tables as user_tables
 from services.user.__main__ import build
-from services.user.erasure.repository import PersonRepository
 from tests.harness import Harness, Running, assert_refused
 from tests.notification import sample_events
-from tests.order.shop import Shop
 from tests.servers import until
+from tests.user.erasure.mesh import Mesh
 from tests.user.users.test_changes import update
 from tests.user.users.test_profile import HOME, create, shop
-from tests.user.world import Person, World
+from tests.user.world import Person
 
 from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc  # isort: skip
 from weft.user.v1.address_pb2 import PostalAddress  # isort: skip
-
-_OF_WHAT_WAS_DONE = {
-    "audit_events",
-    "event_jobs",
-    "outbox",
-    "idempotency",
-    "erased_persons",
-    "erasure_jobs",
-    "revocations",
-}
-
-
-class Mesh:
-    """The user service and, where a test starts them, its neighbours."""
-
-    def __init__(self, world: World, order: Running, notification: Running, harness: Harness) -> None:
-        self.world = world
-        self.order = order
-        self.notification = notification
-        self.shop = Shop(order, harness.issuer)
-        self.harness = harness
-
-    async def order_of(self, person: Person, note: str = "Leave it with Mrs Neighbourmark") -> str:
-        """An order that a person places, and its notification."""
-        token = self.harness.issuer.user(person.user_id)
-        order = await self.shop.order((await self.shop.product(token=""), 1), token=token, note=note)
-        publish: Any = event_service_pb2_grpc.EventServiceStub(self.notification.channel)
-        event = sample_events.placed(person.user_id, order.order_id)
-        await publish.PublishEvents(event_service_pb2.PublishEventsRequest(events=[event]))
-        return str(order.order_id)
-
-    async def rows(self, running: Running, sql: str, **values: Any) -> list[Any]:
-        return await running.app.database.all(Query(sql), **values)
-
-    async def inbox(self, user_id: str) -> list[str]:
-        inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(self.notification.channel)
-        metadata = [("authorization", self.harness.issuer.user(user_id))]
-        reply = await inbox.ListInbox(inbox_service_pb2.ListInboxRequest(), metadata=metadata)
-        return [item.subject_id for item in reply.items]
-
-    async def everything(self) -> str:
-        """The rows of every table of every service, but those that say what was done."""
-        found: list[str] = []
-        for running in (self.world.running, self.order, self.notification):
-            names = {table.name for table in running.app.metadata.sorted_tables} - _OF_WHAT_WAS_DONE
-            found += [str(await self.rows(running, f"SELECT {name}::text FROM {name}")) for name in sorted(names)]
-        return "\n".join(found)
-
-
-@pytest.fixture
-async def mesh(harness: Harness, clock: FixedClock) -> AsyncIterator[Mesh]:
-    async with AsyncExitStack() as stack:
-        order = await stack.enter_async_context(harness.running("order", work=False))
-        notification = await stack.enter_async_context(harness.running("notification"))
-        peers = {"order": [order.address], "notification": [notification.address]}
-        running = await stack.enter_async_context(harness.running("user", build, clock, peers=peers, work=False))
-        yield Mesh(World(running, harness, clock), order, notification, harness)
 
 
 async def work(running: Running) -> None:
@@ -113,7 +49,7 @@ async def test_who_is_erased_is_gone_everywhere_and_the_pseudonym_leads_nowhere(
     operator, ada = await world.operator(), await world.person("ada")
     await update(world, ada.metadata, "me", given_name="Adamark", addresses=[PostalAddress(**HOME)])
     order_id = await mesh.order_of(ada)
-    await until(lambda: _arrived(mesh, ada, order_id), "the notification to arrive")
+    await until(lambda: mesh.has_notified(ada, order_id), "the notification to arrive")
     await delete(mesh, ada)
     await work(mesh.world.running)
 
@@ -144,14 +80,10 @@ async def test_who_is_erased_is_gone_everywhere_and_the_pseudonym_leads_nowhere(
     assert again.user_id != ada.user_id
 
 
-async def _arrived(mesh: Mesh, person: Person, order_id: str) -> bool:
-    return order_id in await mesh.inbox(person.user_id)
-
-
 async def test_nothing_leads_from_the_pseudonym_to_the_person(mesh: Mesh, clock: FixedClock) -> None:
     ada = await mesh.world.person("ada")
     order_id = await mesh.order_of(ada)
-    await until(lambda: _arrived(mesh, ada, order_id), "the notification to arrive")
+    await until(lambda: mesh.has_notified(ada, order_id), "the notification to arrive")
     publish: Any = event_service_pb2_grpc.EventServiceStub(mesh.notification.channel)
 
     async def tell_partner(number: int) -> None:
@@ -298,44 +230,6 @@ async def test_who_may_erase_and_when(mesh: Mesh, clock: FixedClock) -> None:
     await assert_refused(delete(mesh, ada), "REAUTHENTICATION_REQUIRED")
     export = world.users.ExportUserData(ExportUserDataRequest(user_id="me"), metadata=ada.metadata)
     await assert_refused(export, "REAUTHENTICATION_REQUIRED")
-
-
-async def exported(world: World, person: Person, size: int = 0) -> list[Any]:
-    """Every page, as JSON."""
-    found, token = [], ""
-    while True:
-        request = ExportUserDataRequest(user_id="me", page_size=size, page_token=token)
-        reply = await world.users.ExportUserData(request, metadata=person.metadata)
-        found += [json_format.MessageToDict(record) for record in reply.records]
-        token = reply.next_page_token
-        if not token:
-            return found
-
-
-async def test_an_export_has_everything_from_all_services_and_no_secret(mesh: Mesh) -> None:
-    world, ada = mesh.world, await mesh.world.person("ada")
-    await update(world, ada.metadata, "me", given_name="Adamark")
-    orders = {await mesh.order_of(ada) for _ in range(3)}
-    await mesh.order_of(await world.person("bob"), "not Ada's")
-    for order_id in orders:
-        await until(lambda order_id=order_id: _arrived(mesh, ada, order_id), "the notification to arrive")
-    records = await exported(world, ada)
-    kinds = {record["type"] for record in records}
-    assert {"user", "sessions", "audit_event", "order", "notification"} <= kinds
-    assert records[0]["data"]["givenName"] == "Adamark"
-    (session,) = (record["data"] for record in records if record["type"] == "sessions")
-    assert session["place"].startswith("a program\n2001:db8:")
-    # The tables that hold something of a person besides: with rows, they are in the export by their names.
-    shown = {name for name, _ in PersonRepository(world.app.database, world.app.vault)._reads}
-    assert shown == {"authorization_codes", "code_requests", "consents", "known_devices", "members", "passkeys",
-                     "sessions", "totp_factors", "totp_enrolments"}  # fmt: skip
-    assert {r["recordId"] for r in records if r["type"] == "order"} == orders
-    assert {r["data"]["subjectId"] for r in records if r["type"] == "notification"} >= orders
-    text = json.dumps(records)
-    for secret in ("password", "_sealed", "_hash", "not Ada's", "argon2"):
-        assert secret not in text, secret
-    pages = await exported(world, ada, 1)
-    assert sorted(r["recordId"] for r in pages) == sorted(r["recordId"] for r in records)
 
 
 async def test_only_the_user_service_may_ask(mesh: Mesh) -> None:
