@@ -15,6 +15,9 @@ log = logger("worker")
 POLL_INTERVAL_S = 5.0
 """Maximum seconds between two polls of a queue without a notification. Jittered, so that one connection serves all workers."""
 
+LEASE_INTERVAL_S = 0.025
+"""Minimum seconds between two leases of a loop, unless the first one was full: what comes meanwhile shares the second."""
+
 BREAKER_CHECK_INTERVAL_S = 0.2
 """Maximum seconds between two checks of an open breaker."""
 
@@ -72,13 +75,18 @@ class Worker:
         self.queue.on_notified()
 
     async def _loop(self, step: Callable[[], Awaitable[int]], wait: Callable[[float], Awaitable[None]]) -> None:
-        pause = 0.1
+        pause, now = 0.1, asyncio.get_running_loop().time
         while not self._stopping.is_set():
             try:
                 if wait_s := self._breaker_wait():
                     await self._pause(min(wait_s, BREAKER_CHECK_INTERVAL_S))
-                elif not await step():
-                    await wait(POLL_INTERVAL_S * random.uniform(0.5, 1.0))  # noqa: S311
+                else:
+                    began = now()
+                    jobs = await step()
+                    if not jobs:
+                        await wait(POLL_INTERVAL_S * random.uniform(0.5, 1.0))  # noqa: S311
+                    elif jobs < self._batch and (early := began + LEASE_INTERVAL_S - now()) > 0:
+                        await self._pause(early)
                 pause = 0.1
             except Exception as error:
                 log.warning("worker_paused", queue=self.queue.name, cause=repr(error), seconds=pause)
