@@ -42,10 +42,13 @@ def test_past_its_limit_a_client_is_told_when_to_come_back(edge: Edge, contract:
     counted = Counter(answer.status_code for answer in answers)
     assert limit <= counted[200] <= limit * (1 + took) + 1
     assert set(counted) == {200, 429}
-    refused = next(answer for answer in answers if answer.status_code == 429)
+    refusals = [answer for answer in answers if answer.status_code == 429]
+    refused = refusals[0]
     refusal = protocols.of_response(refused)
     assert (refusal.info.reason, refusal.retry) == ("RATE_LIMITED", True)
-    assert (refused.headers["retry-after"], refused.headers["x-ratelimit-remaining"]) == ("1", "0")
+    assert refused.headers["retry-after"] == "1"
+    # Of the bucket when the response is written: one that is slow may find it filled again.
+    assert "0" in {answer.headers["x-ratelimit-remaining"] for answer in refusals}
     time.sleep(int(refused.headers["retry-after"]))  # what a well-behaved client does
     assert edge.call("GET", "/v1/orders/ord_1", token=token).status_code == 200
 

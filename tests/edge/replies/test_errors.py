@@ -98,7 +98,7 @@ CASES = [
     Case("reflection from outside", "ROUTE_NOT_FOUND", 404, rpc="/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
     Case("wrong method", "METHOD_NOT_ALLOWED", 405, verb="DELETE", path="/v1/orders", metadata=NOT_ALLOWED, answer=NOT_ALLOWED),
     Case("head of a stream", "METHOD_NOT_ALLOWED", 405, verb="PUT", path="/v1/orders:watch", answer={"allow": "GET, OPTIONS"}),
-    Case("wrong method on a template", "METHOD_NOT_ALLOWED", 405, verb="PUT", path="/v1/orders/ord_1", answer={"allow": "GET, HEAD, OPTIONS"}),
+    Case("wrong method on a template", "METHOD_NOT_ALLOWED", 405, verb="PUT", path="/v1/orders/ord_1", answer={"allow": "GET, HEAD, OPTIONS, PATCH"}),
     Case("wrong method on a page", "METHOD_NOT_ALLOWED", 405, verb="POST", path="/docs/", answer={"allow": "GET, HEAD, OPTIONS"}),
     Case("malformed JSON", "JSON_MALFORMED", 400, **raw('{"note": ')),
     Case("JSON with a tail", "JSON_MALFORMED", 400, **raw("{} {}")),

@@ -74,7 +74,7 @@ def test_a_connection_goes_on_after_head(edge: Edge) -> None:
 def test_options_says_which_methods_there_are(version: int, edge: Edge) -> None:
     for path, allow in (
         ("/v1/orders", "GET, HEAD, OPTIONS, POST"),
-        ("/v1/orders/ord_1", "GET, HEAD, OPTIONS"),
+        ("/v1/orders/ord_1", "GET, HEAD, OPTIONS, PATCH"),
         ("/v1/orders:watch", "GET, OPTIONS"),
         ("/docs/", "GET, HEAD, OPTIONS"),
     ):
