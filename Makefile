@@ -9,10 +9,11 @@ USERS ?= 10000
 ORDERS ?= 10000
 CORE ?=
 DELETE ?=
+STRICT ?=
 export PYTHONDONTWRITEBYTECODE ?=
 UV_LOCK := uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header
 
-.PHONY: help setup up down journey run demo seed test soak bench lint format gen check-gen breaking image lock wheel clean
+.PHONY: help setup up down journey check-deploy run demo seed test soak bench lint format gen check-gen breaking image lock wheel clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -76,8 +77,12 @@ journey: .venv/ready ## Run the demo scenario against the mesh of `make up`
 down: .venv/ready ## Stop the mesh of `make up`; its data stays (DELETE=1 deletes data and secrets)
 	@$(BIN)/python -m deploy.compose down $(if $(DELETE),--delete)
 
+check-deploy: .venv/deploy-tools/ready ## Hold deploy/ and the workflows against schemas and linters (STRICT=1: missing tools are faults)
+	@$(BIN)/python -m deploy.checks $(if $(STRICT),--strict)
+
 lock: ## Resolve the locked packages again (for maintainers; needs uv)
 	@$(UV_LOCK) pyproject.toml --group local --group dev --group bench --output-file requirements.lock
+	@echo "what checks deploy/ …"; $(UV_LOCK) deploy/checks/tools.in --output-file deploy/checks/tools.lock
 	@echo "the images' …"; $(UV_LOCK) pyproject.toml --constraint requirements.lock --output-file deploy/docker/services.lock
 	@for name in edge bake sinks; do \
 	  $(UV_LOCK) deploy/docker/$$name.in --constraint requirements.lock --output-file deploy/docker/$$name.lock; \
@@ -88,3 +93,8 @@ clean: ## Remove what make made: .venv, .weft with all data, caches
 
 .venv/ready: requirements.lock codegen/third_party.py codegen/third_party.txt
 	@PYTHON="$(PYTHON)" bash deploy/setup.sh
+
+.venv/deploy-tools/ready: .venv/ready deploy/checks/tools.lock
+	@echo "tools that check deploy/ …"; $(BIN)/python -m venv .venv/deploy-tools
+	@.venv/deploy-tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/checks/tools.lock
+	@touch $@

@@ -1,5 +1,6 @@
 """A process's settings, from the environment (`WEFT_…`). Every default is the safe choice."""
 
+import base64
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRETS_FOLDER = "WEFT_SECRETS_FOLDER"
 """The variable that names a folder of secrets, one in each file, as Compose and Kubernetes mount them."""
+
+DEVELOPMENT_DATA_KEY = base64.b64encode(b"for development only, 32 bytes  ").decode()
+"""The data key of the manifests for development, which hold nothing of value."""
 
 
 class SettingsError(Exception):
@@ -162,12 +166,21 @@ def read(**overrides: Any) -> Settings:
         raise SettingsError(
             "Set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_TLS=off where nothing is at stake."
         )
-    if settings.tls == "off" and settings.environment == "production":
-        raise SettingsError("WEFT_TLS: off is for development; set WEFT_ENVIRONMENT=development where it is meant.")
-    if settings.webhook_allowed and settings.environment == "production":
-        raise SettingsError(
-            "WEFT_WEBHOOK_ALLOWED opens private addresses to webhooks; set WEFT_ENVIRONMENT=development where it is meant."
-        )
-    if settings.webhook_time_scale < 1 and settings.environment == "production":
-        raise SettingsError("WEFT_WEBHOOK_TIME_SCALE is for tests; set WEFT_ENVIRONMENT=development where it is meant.")
+    if settings.environment == "production" and (refused := _for_development(settings)):
+        raise SettingsError(f"{refused}; set WEFT_ENVIRONMENT=development where it is meant.")
     return settings
+
+
+def _for_development(settings: Settings) -> str:
+    """Which setting no production may have; empty where there is none."""
+    found = {
+        "WEFT_TLS: off is for development": settings.tls == "off",
+        "WEFT_ISSUER: tokens and passwords cross http:// in the clear": not settings.issuer.startswith("https://"),
+        "WEFT_DATA_KEYS: everybody knows the key of the development manifests": any(
+            key.get_secret_value() == DEVELOPMENT_DATA_KEY for key in settings.data_keys.values()
+        ),
+        "WEFT_PARTNER_CLIENT_ID makes a partner for demonstrations": bool(settings.partner_client_id),
+        "WEFT_WEBHOOK_ALLOWED opens private addresses to webhooks": bool(settings.webhook_allowed),
+        "WEFT_WEBHOOK_TIME_SCALE is for tests": settings.webhook_time_scale < 1,
+    }
+    return next((sentence for sentence, is_set in found.items() if is_set), "")

@@ -11,7 +11,13 @@ from pathlib import Path
 from codegen import buf
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATORS = ("codegen.python_client", "codegen.envoy", "codegen.openapi", "codegen.settings_reference")
+GENERATORS = (
+    "codegen.python_client",
+    "codegen.envoy",
+    "codegen.openapi",
+    "codegen.settings_reference",
+    "codegen.kubernetes",
+)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ import yaml
 import contract
 from chassis import settings
 from codegen.settings_reference import names
+from deploy.checks import manifests
 from deploy.compose.state import State
 from deploy.container import edge
 from deploy.local.components import services
@@ -27,6 +28,14 @@ EDGE_NAMES = frozenset(f"WEFT_{name.upper()}" for name in edge.EdgeSettings.mode
 SERVICE_NAMES = frozenset(names()) | {settings.SECRETS_FOLDER}
 
 
+SAMPLES = {
+    "weft_database_url": "postgresql://role:password@host:5432",
+    "weft_redis_url": "redis://:password@host:6379",
+    "weft_data_keys": '{"k1": "' + "A" * 43 + '="}',
+}
+"""What a secret may hold, where the manifests only refer to it."""
+
+
 @dataclass(frozen=True)
 class Container:
     """What a container is given: its variables, and a folder of files."""
@@ -35,6 +44,8 @@ class Container:
     is_edge: bool
     variables: Mapping[str, str]
     secrets: Path
+    shared: frozenset[str] = frozenset()
+    """Variables that every part is given, so that each need be known to one."""
 
 
 def faults(containers: Iterator[Container]) -> list[str]:
@@ -57,10 +68,36 @@ def of_compose(file: Path, state: State) -> Iterator[Container]:
             )
 
 
+def of_overlay(folder: Path, secrets: Path) -> Iterator[Container]:
+    """The containers of ours in an overlay; a file for each of their secrets is made below `secrets`."""
+    objects = manifests.of_overlay(folder)
+    maps = {found["metadata"]["name"]: found["data"] for found in objects if found["kind"] == "ConfigMap"}
+    for name, keys in manifests.secrets(objects).items():
+        (secrets / name).mkdir(parents=True, exist_ok=True)
+        for key in keys:
+            (secrets / name / key).write_text(SAMPLES.get(key, "x"))
+    for found in objects:
+        if found["kind"] not in ("Deployment", "Job"):
+            continue
+        pod = found["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        if container["image"] not in ("weft/services", "weft/edge"):
+            continue
+        shared: dict[str, str] = {}
+        for source in container["envFrom"]:
+            shared |= maps[source["configMapRef"]["name"]]
+        variables = {**shared, **{entry["name"]: entry["value"] for entry in container["env"]}}
+        mounted = [v["secret"]["secretName"] for v in pod["volumes"] if v["name"] == "secrets"]
+        place = f"{folder.name}: {found['metadata']['name']}"
+        yield Container(
+            place, container["image"] == "weft/edge", variables, secrets / (*mounted, "none")[0], frozenset(shared)
+        )
+
+
 def _of(container: Container) -> Iterator[str]:
     known = EDGE_NAMES if container.is_edge else SERVICE_NAMES
     for name in container.variables:
-        if name not in known:
+        if name not in (EDGE_NAMES | SERVICE_NAMES if name in container.shared else known):
             yield f"{container.place}: {name} is no setting; see docs/settings.md"
     if not container.is_edge:
         for file in sorted(container.secrets.glob("weft_*")):
@@ -93,6 +130,8 @@ def main() -> int:
         state = State(Path(folder), services.names(contract.load()))
         state.prepare()
         found = faults(of_compose(COMPOSE, state))
+        for overlay in manifests.overlays():
+            found += faults(of_overlay(overlay, Path(folder) / overlay.name))
     print("\n".join(found), end="\n" if found else "")
     return 1 if found else 0
 

@@ -53,7 +53,7 @@ def containers() -> Json:
         ),
         (
             lambda c: c["notification"]["environment"].update(WEFT_ENVIRONMENT="production"),
-            ["notification: WEFT_WEBHOOK_ALLOWED opens private addresses to webhooks"],
+            ["notification: WEFT_ISSUER: tokens and passwords cross http:// in the clear"],
         ),
     ],
     ids=["as it is", "unknown", "needed and unset", "no secrets", "edge", "for development only"],

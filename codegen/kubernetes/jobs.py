@@ -1,0 +1,42 @@
+"""What runs once, before a release serves."""
+
+from typing import Any
+
+from codegen.kubernetes import pods
+from codegen.kubernetes.workloads import IMAGE, SETTINGS, environment
+
+Json = dict[str, Any]
+
+
+def once(name: str, verb: str) -> Json:
+    """A command of a service as a Job, `<service>-<verb>-release`, with secrets of its own: `migrate` has the owner's role.
+
+    Replicas that start before it has ended are not ready until it has.
+    """
+    container = {
+        "name": verb,
+        "image": IMAGE,
+        "args": [f"services.{name}", verb],
+        "envFrom": [{"configMapRef": {"name": SETTINGS}}],
+        "env": environment(**({"WEFT_SERVING_ROLE": f"weft_{name}"} if verb == "migrate" else {})),
+        "resources": pods.resources("250m", "160Mi", "512Mi"),
+        "volumeMounts": [pods.mount("tls", pods.TLS), pods.mount("secrets", pods.SECRETS)],
+    }
+    volumes = [
+        pods.secret_volume("tls", f"{name}-tls"),
+        pods.secret_volume("secrets", f"{name}-{verb}-secrets"),
+    ]
+    part = f"{name}-{verb}"
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": pods.metadata(f"{part}-release", part),
+        "spec": {
+            "backoffLimit": 6,
+            "ttlSecondsAfterFinished": 86_400,
+            "template": {
+                "metadata": {"labels": pods.labels(part)},
+                "spec": pods.pod(container, volumes, serviceAccountName=name, restartPolicy="OnFailure"),
+            },
+        },
+    }

@@ -1,0 +1,100 @@
+"""What every pod of ours has: no rights, a read-only file system, secrets and certificates as files."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+USER = 10001
+TLS = "/run/weft/tls"
+SECRETS = "/run/weft/secrets"
+PROBES = 9100
+"""The plaintext port of a service."""
+MARGIN_S = 5
+"""Beyond what a process may take to end, until the kubelet kills it."""
+
+
+def labels(name: str) -> Json:
+    """What selects the pods of a part."""
+    return {"app.kubernetes.io/name": name}
+
+
+def metadata(name: str, part: str) -> Json:
+    """The metadata of an object that belongs to a part."""
+    return {"name": name, "labels": labels(part)}
+
+
+def pod(container: Json, volumes: list[Json], **more: Any) -> Json:
+    """The specification of a pod with one container. The restricted Pod Security Standard admits it without a warning."""
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **more,
+        "containers": [
+            {
+                **container,
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }
+        ],
+        "volumes": volumes,
+    }  # fmt: skip
+
+
+def spread(name: str) -> list[Json]:
+    """Over zones and nodes, as far as there are any."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": labels(name)},
+            "matchLabelKeys": ["pod-template-hash"],
+        }
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    ]
+
+
+def resources(cpu: str, memory: str, limit: str) -> Json:
+    """No limit of the processor: it would pause a process that has work, while others have none."""
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}
+
+
+def secret_volume(volume: str, secret: str) -> Json:
+    """A secret as files that its user alone can read."""
+    return {"name": volume, "secret": {"secretName": secret, "defaultMode": 0o440}}
+
+
+def mount(volume: str, path: str) -> Json:
+    """A folder that can only be read."""
+    return {"name": volume, "mountPath": path, "readOnly": True}
+
+
+def disruption_budget(name: str) -> Json:
+    """One pod at a time is taken away; one that does not serve anyway may always go."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(name, name),
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": labels(name)},
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
+    }
+
+
+def account(name: str) -> Json:
+    """A part's own account, which may do nothing."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata(name, name),
+        "automountServiceAccountToken": False,
+    }

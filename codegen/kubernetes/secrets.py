@@ -1,0 +1,144 @@
+"""The secrets that processes read, by name: as references to a store of secrets, and, for development, as they are.
+
+A secret holds a file for each setting. A migration has the owner's role, so a secret of its own.
+"""
+
+import json
+from typing import Any
+
+from chassis.settings import DEVELOPMENT_DATA_KEY
+
+Json = dict[str, Any]
+
+STORE = "weft"
+"""The SecretStore that an overlay or the operator of the cluster defines."""
+OF_EACH = ("weft_database_url", "weft_redis_url", "weft_data_keys")
+OF_MIGRATION = ("weft_database_url", "weft_data_keys")
+MORE = {
+    "notification": ("weft_smtp_url", "weft_sms_url"),
+    "order": ("weft_stripe_key", "weft_stripe_webhook_secret"),
+}
+"""What a service has beside what each has."""
+FIRST = ("weft_operator_email", "weft_operator_password")
+"""What the first operator signs in with."""
+FIRST_SERVICE = "user"
+
+
+def names(services: list[str]) -> dict[str, tuple[str, ...]]:
+    """The settings in each secret."""
+    found: dict[str, tuple[str, ...]] = {}
+    for service in services:
+        found[f"{service}-secrets"] = OF_EACH + MORE.get(service, ())
+        found[f"{service}-migrate-secrets"] = OF_MIGRATION
+    found[f"{FIRST_SERVICE}-bootstrap-secrets"] = OF_EACH + FIRST
+    return found
+
+
+def external(services: list[str]) -> list[Json]:
+    """References for the External Secrets operator: `weft/user-secrets` of the store, one property for each setting."""
+    return [
+        {
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "ExternalSecret",
+            "metadata": {"name": secret},
+            "spec": {
+                "refreshInterval": "1h",
+                "secretStoreRef": {"kind": "SecretStore", "name": STORE},
+                "target": {"name": secret, "creationPolicy": "Owner"},
+                "data": [
+                    {"secretKey": setting, "remoteRef": {"key": f"weft/{secret}", "property": setting}}
+                    for setting in settings
+                ],
+            },
+        }
+        for secret, settings in names(services).items()
+    ]
+
+
+def development(services: list[str]) -> list[Json]:
+    """The secrets of a mesh that holds nothing of value, for the component `data`."""
+    made = []
+    for secret, settings in names(services).items():
+        service, _, part = secret.removesuffix("-secrets").partition("-")
+        role = f"weft_{service}_owner" if part == "migrate" else f"weft_{service}"
+        values = {
+            "weft_database_url": f"postgresql://{role}:development@postgres:5432",
+            "weft_redis_url": "redis://:development@valkey:6379",
+            "weft_data_keys": json.dumps({"k1": DEVELOPMENT_DATA_KEY}),
+            "weft_operator_email": "operator@weft.example",
+            "weft_operator_password": "for development only",
+        }
+        made.append(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": secret},
+                "stringData": {setting: values[setting] for setting in settings if setting in values},
+            }
+        )
+    return made
+
+
+def databases(services: list[str]) -> Json:
+    """The SQL that makes the databases and roles of a development mesh."""
+    lines = []
+    for service in services:
+        name = f"weft_{service}"
+        lines += [
+            f"CREATE ROLE {name} LOGIN NOINHERIT PASSWORD 'development';",
+            f"CREATE ROLE {name}_owner LOGIN PASSWORD 'development';",
+            f"CREATE DATABASE {name} OWNER {name}_owner TEMPLATE template0 ENCODING 'UTF8';",
+            f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;",
+        ]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "databases"},
+        "data": {"databases.sql": "\n".join(lines) + "\n"},
+    }
+
+
+def cloudnative(services: list[str]) -> list[Json]:
+    """A CloudNativePG cluster with the databases and roles; passwords are in secrets `weft-<role>`, by reference."""
+    roles = [role for service in services for role in (f"weft_{service}", f"weft_{service}_owner")]
+    cluster = {
+        "apiVersion": "postgresql.cnpg.io/v1",
+        "kind": "Cluster",
+        "metadata": {"name": "postgres"},
+        "spec": {
+            "instances": 3,
+            "imageName": "ghcr.io/cloudnative-pg/postgresql:18",
+            "inheritedMetadata": {"labels": {"weft.dev/data": "true"}},
+            "storage": {"size": "100Gi"},
+            "walStorage": {"size": "20Gi"},
+            "managed": {
+                "roles": [
+                    {
+                        "name": role,
+                        "login": True,
+                        "inherit": role.endswith("_owner"),
+                        "passwordSecret": {"name": role.replace("_", "-")},
+                    }
+                    for role in roles
+                ]
+            },
+        },
+    }
+    return [
+        cluster,
+        *(
+            {
+                "apiVersion": "postgresql.cnpg.io/v1",
+                "kind": "Database",
+                "metadata": {"name": f"weft-{service}"},
+                "spec": {
+                    "cluster": {"name": "postgres"},
+                    "name": f"weft_{service}",
+                    "owner": f"weft_{service}_owner",
+                    "template": "template0",
+                    "encoding": "UTF8",
+                },
+            }
+            for service in services
+        ),
+    ]

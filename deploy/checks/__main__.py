@@ -1,0 +1,116 @@
+"""`make check-deploy`: holds everything in `deploy/` against the schemas and linters of those who will read it.
+
+Python's tools are locked in `tools.lock`. The others must be installed: kubectl, promtool (Debian: prometheus), docker with
+Compose. What is not there is said; with `--strict`, as in CI, it is a fault.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.checks import manifests
+from deploy.local.options import ROOT
+
+KUBERNETES = 3
+"""How many of the newest versions the manifests must be valid for."""
+TOOLS = ROOT / ".venv" / "deploy-tools" / "bin"
+
+
+@dataclass
+class Run:
+    """What has been checked so far."""
+
+    faults: list[str] = field(default_factory=list)
+    missing: set[str] = field(default_factory=set)
+
+    def check(self, title: str, *command: str | Path, env: dict[str, str] | None = None) -> str:
+        """Run a tool; its output. A failure is a fault with what the tool said."""
+        program = shutil.which(TOOLS / command[0]) or shutil.which(command[0])
+        if program is None:
+            self.missing.add(f"{title}: {command[0]} is not here")
+            return ""
+        print(f"{title} …", flush=True)
+        done = subprocess.run(
+            [program, *command[1:]],
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **(env or {})},
+        )
+        if done.returncode:
+            self.faults.append(f"{title}:\n{done.stdout}{done.stderr}".rstrip())
+        return done.stdout
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit 1 with every fault."""
+    run = Run()
+    run.check("Dockerfile", "hadolint", "deploy/docker/Dockerfile")
+    run.check("YAML", "yamllint", "--strict", "deploy", ".github", ".yamllint")
+    run.check("workflows", "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_workflows())
+    run.check("workflows, security", "zizmor", "--offline", "--no-progress", ".github")
+    compose = {"WEFT_STATE": str(ROOT / "deploy"), "WEFT_USER": "10001:10001"}
+    command = (
+        "compose",
+        "--profile",
+        "observability",
+        "--file",
+        "deploy/compose.yaml",
+        "config",
+        "--quiet",
+        "--no-interpolate",
+    )
+    if _has_compose():
+        run.check("Compose", "docker", *command, env=compose)
+    else:
+        run.missing.add("Compose: docker with Compose is not here")
+    with tempfile.TemporaryDirectory() as folder:
+        _kubernetes(run, Path(folder))
+    run.check("rules", "promtool", "check", "rules", "deploy/observability/rules.yaml")
+    run.check("rules, cases", "promtool", "test", "rules", "deploy/observability/rules-test.yaml")
+    for fault in run.faults:
+        print(f"\n{fault}", file=sys.stderr)
+    for missing in sorted(run.missing):
+        print(f"not checked: {missing}", file=sys.stderr)
+    strict = "--strict" in arguments and bool(run.missing)
+    return 1 if run.faults or strict else 0
+
+
+def _kubernetes(run: Run, folder: Path) -> None:
+    files = []
+    for overlay in manifests.overlays():
+        built = run.check(f"kustomize, {overlay.name}", "kubectl", "kustomize", overlay)
+        if built:
+            files.append(folder / f"{overlay.name}.yaml")
+            files[-1].write_text(built)
+    if files:
+        for version in _versions():
+            run.check(f"Kubernetes {version}", "kubernetes-validate", "--strict", "--no-warn", "-k", version, *files)
+
+
+def _versions() -> list[str]:
+    """The newest versions whose schemas the validator has."""
+    schemas = TOOLS.parent.glob("lib/python*/site-packages/kubernetes_validate/kubernetes-json-schema/v*-local-strict")
+    found = {path.name.removeprefix("v").partition("-")[0] for path in schemas}
+    return sorted(found, key=lambda name: [int(part) for part in name.split(".")])[-KUBERNETES:]
+
+
+def _has_compose() -> bool:
+    program = shutil.which("docker")
+    return bool(program) and not subprocess.call(
+        [program or "", "compose", "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _workflows() -> list[Path]:
+    return sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

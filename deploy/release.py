@@ -1,0 +1,47 @@
+"""`python -m deploy.release OVERLAY REGISTRY SERVICES_DIGEST EDGE_DIGEST`: writes a release into an overlay of `deploy/k8s`.
+
+The same digests go through development, staging and production; nothing is built in between.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.checks.manifests import FOLDER
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+ID_DIGITS = 12
+"""Of the digest of the services, which name the Jobs of a release."""
+
+
+def write(file: Path, registry: str, digests: dict[str, str]) -> None:
+    """Name the images, `services` and `edge`, by digest in a kustomization. Raises `ValueError` where it has no such image."""
+    text = file.read_text()
+    for name, digest in digests.items():
+        line = f'{{name: weft/{name}, newName: {registry}/weft/{name}, digest: "{digest}"}}'
+        text, count = re.subn(rf"\{{name: weft/{name}, .*\}}", line, text)
+        if count != 1:
+            raise ValueError(f"{file} names the image weft/{name} {count} times")
+    release = digests["services"].removeprefix("sha256:")[:ID_DIGITS]
+    text, count = re.subn(r"literals: \[id=\w+\]", f"literals: [id={release}]", text)
+    if count != 1:
+        raise ValueError(f"{file} names the release {count} times")
+    file.write_text(text)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit 2 where an argument is wrong."""
+    match arguments:
+        case [overlay, registry, services, edge] if DIGEST.fullmatch(services) and DIGEST.fullmatch(edge):
+            file = FOLDER / "overlays" / overlay / "kustomization.yaml"
+            if file.exists():
+                write(file, registry, {"services": services, "edge": edge})
+                print(f"{overlay} has {services} and {edge}; next: kubectl apply --kustomize {file.parent}")
+                return 0
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

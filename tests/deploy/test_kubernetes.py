@@ -1,0 +1,166 @@
+"""`deploy/k8s`: settings, rights, ends and connections, in each overlay. `make check-deploy` holds it against Kubernetes' schemas."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import contract
+from codegen.kubernetes import pods, workloads
+from deploy import release
+from deploy.checks import manifests
+from deploy.checks.settings import faults, of_overlay
+
+OVERLAYS = manifests.overlays()
+Json = dict[str, Any]
+in_each_overlay = pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
+
+
+def of_kind(objects: list[Json], *kinds: str) -> list[Json]:
+    return [found for found in objects if found["kind"] in kinds]
+
+
+def pod_of(workload: Json) -> Json:
+    found: Json = workload["spec"]["template"]["spec"]
+    return found
+
+
+def test_the_overlays_are_three_and_short() -> None:
+    assert [path.name for path in OVERLAYS] == ["development", "production", "staging"]
+    texts = [(path / "kustomization.yaml").read_text() for path in OVERLAYS]
+    assert max(len(text.splitlines()) for text in texts) <= 60
+    images = [yaml.safe_load(text)["images"] for text in texts]
+    assert images[0] == images[1] == images[2]
+
+
+@in_each_overlay
+def test_settings_are_known_and_enough(overlay: Path, tmp_path: Path) -> None:
+    assert faults(of_overlay(overlay, tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("WEFT_ENVIRONMENT: production", "WEFT_ENVIRONMENT: production, WEFT_POOLSIZE: '9'", "WEFT_POOLSIZE is no setting"),
+        ("https://weft.example", "http://weft.example", "WEFT_ISSUER: tokens and passwords cross http:// in the clear"),
+        ("../../components/external-secrets", "../../components/development-data", "WEFT_DATA_KEYS: everybody knows"),
+    ],
+    ids=["unknown", "http", "development's secrets"],
+)  # fmt: skip
+def test_what_production_may_not_have_is_found(old: str, new: str, sentence: str, tmp_path: Path) -> None:
+    tree = tmp_path / "k8s"
+    shutil.copytree(manifests.FOLDER, tree)
+    file = tree / "overlays" / "production" / "kustomization.yaml"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    if "development" in new:  # whose secrets are there, so that the sample of a reference does not stand for them
+        secrets = tmp_path / "secrets"
+        objects = manifests.of_overlay(file.parent)
+        containers = list(of_overlay(file.parent, secrets))
+        for found in of_kind(objects, "Secret"):
+            for key, value in found["stringData"].items():
+                (secrets / found["metadata"]["name"] / key).write_text(value)
+        said = faults(iter(containers))
+    else:
+        said = faults(of_overlay(file.parent, tmp_path / "secrets"))
+    assert said
+    assert all(sentence in fault for fault in said)
+
+
+@in_each_overlay
+def test_a_release_is_the_same_digests_in_each_overlay(overlay: Path, tmp_path: Path) -> None:
+    file = tmp_path / "kustomization.yaml"
+    shutil.copyfile(overlay / "kustomization.yaml", file)
+    digests = {"services": f"sha256:{'a1' * 32}", "edge": f"sha256:{'b2' * 32}"}
+    release.write(file, "registry.test", digests)
+    release.write(file, "registry.test", digests)  # as often as wanted
+    read = yaml.safe_load(file.read_text())
+    assert {image["newName"]: image["digest"] for image in read["images"]} == {
+        f"registry.test/weft/{name}": digest for name, digest in digests.items()
+    }
+    assert read["configMapGenerator"][0]["literals"] == ["id=a1a1a1a1a1a1"]
+    with pytest.raises(ValueError, match="names the image weft/web 0 times"):
+        release.write(file, "registry.test", {"web": digests["edge"]})
+
+
+@in_each_overlay
+def test_pods_have_no_rights_and_find_what_they_mount(overlay: Path) -> None:
+    objects = manifests.of_overlay(overlay)
+    secrets = set(manifests.secrets(objects))
+    secrets |= {found["spec"]["secretName"] for found in of_kind(objects, "Certificate")}
+    maps = {found["metadata"]["name"] for found in of_kind(objects, "ConfigMap")}
+    for workload in of_kind(objects, "Deployment", "StatefulSet", "Job"):
+        pod, name = pod_of(workload), workload["metadata"]["name"]
+        assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] > 0, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["automountServiceAccountToken"] is False, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), name
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False and context["readOnlyRootFilesystem"] is True, name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+            assert {"requests", "limits"} <= container["resources"].keys(), name
+        for volume in pod["volumes"]:
+            assert volume.keys() - {"name"} <= {"secret", "configMap", "emptyDir"}, name
+            assert volume.get("secret", {}).get("secretName", next(iter(secrets))) in secrets, name
+            assert volume.get("configMap", {}).get("name", next(iter(maps))) in maps, name
+
+
+def test_a_pod_has_longer_than_its_process_may_take() -> None:
+    base = manifests.of_overlay(manifests.FOLDER / "base")
+    read = contract.load()
+    for deployment in of_kind(base, "Deployment"):
+        name, pod = deployment["metadata"]["name"], pod_of(deployment)
+        (container,) = pod["containers"]
+        env = {
+            entry["name"]: float(entry["value"])
+            for entry in container["env"]
+            if entry["name"].endswith(("GRACE", "DRAIN"))
+        }
+        unary = [
+            m.deadline for m in read.methods if not m.server_streaming and name in ("edge", m.package.split(".")[1])
+        ]
+        grace = pod["terminationGracePeriodSeconds"]
+        pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert max(env.values()) >= max(unary), name
+        assert grace >= pause + sum(env.values()) + (0 if name == "edge" else workloads.DRAIN_S), name
+        assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+        assert len(pod["topologySpreadConstraints"]) == 2
+    guarded = {
+        found["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]
+        for found in of_kind(base, "PodDisruptionBudget")
+    }
+    assert guarded == {found["metadata"]["name"] for found in of_kind(base, "Deployment")}
+
+
+def test_edges_are_told_how_many_they_are() -> None:
+    for overlay in OVERLAYS:
+        (edge,) = (d for d in of_kind(manifests.of_overlay(overlay), "Deployment") if d["metadata"]["name"] == "edge")
+        env = {entry["name"]: entry["value"] for entry in pod_of(edge)["containers"][0]["env"]}
+        assert env["WEFT_EDGES"] == str(edge["spec"]["replicas"])
+        assert not [
+            p
+            for p in yaml.safe_load((overlay / "kustomization.yaml").read_text())["patches"]
+            if "/spec/replicas" in p["patch"]
+        ]
+
+
+def test_only_declared_callers_may_connect() -> None:
+    base = manifests.of_overlay(manifests.FOLDER / "base")
+    policies = {found["metadata"]["name"]: found["spec"] for found in of_kind(base, "NetworkPolicy")}
+    assert policies["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    names = {"user": {"edge", "user", "order", "notification"}, "order": {"edge", "order", "user"}}
+    names["notification"] = {"edge", "notification", "user", "order"}
+    for callee, callers in names.items():
+        (calls,) = (rule for rule in policies[callee]["ingress"] if {"port": workloads.PORT} in rule["ports"])
+        assert {peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for peer in calls["from"]} == callers
+        for caller in callers:  # both sides must allow a connection
+            (out,) = (rule for rule in policies[caller]["egress"] if {"port": workloads.PORT} in rule["ports"])
+            assert {"podSelector": {"matchLabels": pods.labels(callee)}} in out["to"]
+    inside = [rule for name in names for rule in policies[name]["ingress"] if {"port": pods.PROBES} in rule["ports"]]
+    assert all(
+        rule["from"] == [{"namespaceSelector": {"matchLabels": {"weft.dev/monitoring": "true"}}}] for rule in inside
+    )
+    assert policies["edge"]["ingress"][0] == {"ports": [{"port": 8443}]}
