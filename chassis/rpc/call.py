@@ -100,7 +100,7 @@ class Call:
         if self.key is not None:
             await self.key.remember(tx, reply)
 
-    def record(self, reply: bytes) -> Record | None:
+    def record(self, reply: Message) -> Record | None:
         """The row of the idempotency table, for handlers that insert it in a statement of their own; None without a key."""
         return self.key.record(reply) if self.key is not None else None
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import psycopg
 from google.protobuf.message import Message
-from sqlalchemy import Column, DateTime, Index, LargeBinary, MetaData, Table
+from sqlalchemy import Column, DateTime, Index, LargeBinary, MetaData, Table, Text
 
 from chassis import errors
 from chassis.clock import Clock
@@ -23,6 +24,7 @@ from chassis.security.encryption import Vault
 from chassis.security.sealed import sealed
 from chassis.storage import retention
 from chassis.storage.database import Database, Query, Transaction, violated
+from contract.sensitive import Sensitive
 
 RETENTION = timedelta(hours=24)
 TABLE = "idempotency"
@@ -32,9 +34,11 @@ CONSTRAINT = f"{TABLE}_pkey"
 """Violated by a second writer of the same key."""
 
 _INSERT = Query(
-    "INSERT INTO idempotency (id, fingerprint, reply, created_at) VALUES (%(id)s, %(fingerprint)s, %(reply)s, %(created_at)s)",
+    "INSERT INTO idempotency (id, fingerprint, reply, users, created_at) "
+    "VALUES (%(id)s, %(fingerprint)s, %(reply)s, %(users)s, %(created_at)s)",
     name="remember reply",
 )
+_USER_ID = re.compile(rb"usr_[0-7][0-9a-hjkmnp-tv-z]{25}")
 _FIND = Query("SELECT fingerprint, reply FROM idempotency WHERE id = %(id)s", name="find reply")
 
 
@@ -47,6 +51,8 @@ def table(metadata: MetaData) -> Table:
         Column("fingerprint", LargeBinary, nullable=False),
         Column("reply", LargeBinary, nullable=False, info=sealed(CONTEXT, mixed=True)),
         Column("created_at", DateTime(timezone=True), nullable=False),
+        # Ids of the users whom an encrypted reply names, for their erasure.
+        Column("users", Text, nullable=False, server_default=""),
         Index("idempotency_created_at", "created_at"),
         info=retention.delete(retention.Expiry("created_at", RETENTION)),
     )
@@ -58,6 +64,7 @@ class Record(NamedTuple):
     id: bytes
     fingerprint: bytes
     reply: bytes
+    users: str
     created_at: datetime
 
 
@@ -68,18 +75,22 @@ class IdempotencyKey:
     id: bytes
     fingerprint: bytes
     clock: Clock
-    vault: Vault | None
+    vault: Vault
+    sensitive: Sensitive
     recorded: bool = field(default=False)
 
-    def record(self, reply: bytes) -> Record:
-        """The row to insert with the effect; a reply with sensitive fields is encrypted."""
+    def record(self, reply: Message) -> Record:
+        """The row to insert with the effect; a reply in which sensitive fields are set is encrypted."""
         self.recorded = True
-        stored = self.vault.seal(reply, CONTEXT) if self.vault else reply
-        return Record(self.id, self.fingerprint, stored, self.clock.now())
+        stored, users = reply.SerializeToString(), ""
+        if self.sensitive.is_in(reply):
+            users = " ".join(sorted({found.decode() for found in _USER_ID.findall(stored)}))
+            stored = self.vault.seal(stored, CONTEXT)
+        return Record(self.id, self.fingerprint, stored, users, self.clock.now())
 
     async def remember(self, tx: Transaction, reply: Message) -> None:
         """Insert the row in the transaction of the effect."""
-        await tx.run(_INSERT, **self.record(reply.SerializeToString())._asdict())
+        await tx.run(_INSERT, **self.record(reply)._asdict())
 
 
 class Replies:
@@ -91,11 +102,11 @@ class Replies:
         self._vault = vault
         self._running: dict[bytes, asyncio.Future[None]] = {}
 
-    def key(self, caller: str, method: str, key: str, request: Message, sealed: bool) -> IdempotencyKey:
+    def key(self, caller: str, method: str, key: str, request: Message, sensitive: Sensitive) -> IdempotencyKey:
         """The key of a call: its id in the table, and the fingerprint of its request."""
         scope = hashlib.blake2b(f"{caller}\n{method}\n{key}".encode(), digest_size=16).digest()
         print_ = hashlib.blake2b(request.SerializeToString(deterministic=True), digest_size=16).digest()
-        return IdempotencyKey(scope, print_, self._clock, self._vault if sealed else None)
+        return IdempotencyKey(scope, print_, self._clock, self._vault, sensitive)
 
     async def turn(self, key: IdempotencyKey) -> asyncio.Future[None]:
         """Wait until no other call of this process holds the key. The caller holds it until it calls `end`."""
@@ -117,7 +128,8 @@ class Replies:
             return None
         if row.fingerprint != key.fingerprint:
             raise errors.IdempotencyKeyReused()
-        return self._vault.open(row.reply, CONTEXT) if key.vault else bytes(row.reply)
+        # No message begins as a sealed value does, with a byte 1.
+        return self._vault.open(row.reply, CONTEXT) if self._vault.key_of(row.reply) else bytes(row.reply)
 
 
 def collided(error: Exception) -> bool:

@@ -21,7 +21,6 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from weft_client import context as handed_on
 
-import contract
 from chassis import errors
 from chassis.errors import WeftError
 from chassis.rpc import call as calls
@@ -37,6 +36,7 @@ from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import CALLS, Tracer
 from chassis.telemetry.usage import Usage
 from contract import Contract, Key, Method, Reason
+from contract.sensitive import Sensitive
 
 Next = Callable[[Call], Awaitable[bytes | None]]
 Stage = Callable[["ServerContext", Method, Next], Next]
@@ -240,7 +240,7 @@ def idempotency(server: ServerContext, method: Method, next_: Next) -> Next:
     replies = server.replies
     if method.key not in (Key.REQUIRED, Key.ACCEPTED) or replies is None:
         return next_
-    required, sealed = method.key is Key.REQUIRED, _sensitive(server.contract, method.output)
+    required, sensitive = method.key is Key.REQUIRED, Sensitive(server.contract, method.output)
 
     async def run(call: Call) -> bytes | None:
         if call.idempotency_key is None:
@@ -249,7 +249,7 @@ def idempotency(server: ServerContext, method: Method, next_: Next) -> Next:
             return await next_(call)
         if not _KEY.fullmatch(call.idempotency_key):
             raise errors.IdempotencyKeyInvalid()
-        key = replies.key(call.caller.acting, method.path, call.idempotency_key, call.request, sealed)
+        key = replies.key(call.caller.acting, method.path, call.idempotency_key, call.request, sensitive)
         try:
             turn = await replies.turn(key)
         except asyncio.CancelledError:
@@ -270,18 +270,6 @@ def idempotency(server: ServerContext, method: Method, next_: Next) -> Next:
             replies.end(key, turn)
 
     return run
-
-
-def _sensitive(read: Contract, name: str, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a message holds personal data or a secret, at any depth."""
-    if name in seen:
-        return False
-    for field in read.pool.FindMessageTypeByName(name).fields:
-        if contract.sensitivity(field):
-            return True
-        if field.message_type and _sensitive(read, field.message_type.full_name, seen | {name}):
-            return True
-    return False
 
 
 _SPAN_ERRORS = {

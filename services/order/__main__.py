@@ -11,6 +11,9 @@ from chassis.queues.worker import Worker
 from chassis.settings import SettingsError
 from services.order import tables
 from services.order.bootstrap import bootstrap
+from services.order.charges.current import CurrentCharges
+from services.order.charges.handlers import ChargeHandlers
+from services.order.charges.repository import ChargeRepository
 from services.order.customers.handlers import CustomerHandlers
 from services.order.customers.repository import CustomerRepository
 from services.order.exports.handlers import ExportHandlers
@@ -50,13 +53,15 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     # A payment job ends with its payment: money must not be forgotten after a number of attempts.
     work = app.queue("payment_work", **RETRY_FOREVER, backoff=Backoff(first_s=0.5, max_s=60.0))
     products = ProductRepository(database)
-    orders = OrderRepository(database, clock, app.outbox, work, app.tracer)
+    orders = OrderRepository(database, clock, app.outbox, work, app.tracer, app.vault)
+    charges = CurrentCharges(ChargeRepository(database))
     payments = PaymentRepository(database)
     reconciliations = ReconciliationRepository(database)
-    checkout = Checkout(Catalogue(products), orders, clock)
-    feed = Feed(database)
+    checkout = Checkout(Catalogue(products), charges, orders, clock)
+    feed = Feed(database, app.vault)
     streams = OrderStreams(feed, Cursors(app.vault.derive("watch cursors")), clock, heartbeat_interval)
     customers, exports = Customers(app.clients), ExportHandlers(orders)
+    app.add_service("weft.order.v1.ChargeService", ChargeHandlers(database, charges, pages, clock))
     app.add_service("weft.order.v1.CustomerService", CustomerHandlers(CustomerRepository(database), orders))
     app.add_service("weft.order.v1.ProductService", ProductHandlers(database, products, pages, clock))
     app.add_service(

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from operator import mul
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from weft.order.v1 import fulfilment_pb2, payment_pb2, return_pb2
+from weft.order.v1 import charge_pb2, fulfilment_pb2, payment_pb2, return_pb2
 from weft.order.v1 import order_pb2 as pb
 from weft.order.v1.money_pb2 import Money
 from weft.order.v1.payment_pb2 import PaymentFailureCode
@@ -15,7 +16,7 @@ from chassis.security import modes
 from services.order.domain import states
 from services.order.domain.new_order import NewOrder
 from services.order.domain.payment import Capture
-from services.order.domain.pricing import Line
+from services.order.domain.pricing import AppliedCharge, Line
 
 STATES = {name.removeprefix("ORDER_STATE_"): number for name, number in pb.OrderState.items()}
 """Order states of the contract by their names in rows."""
@@ -26,6 +27,8 @@ FULFILMENT_STATES = {
     name.removeprefix("FULFILMENT_STATE_"): number for name, number in fulfilment_pb2.FulfilmentState.items()
 }
 """Fulfilment states of the contract by their names in rows."""
+CHARGE_KINDS = {name.removeprefix("CHARGE_KIND_"): number for name, number in charge_pb2.ChargeKind.items()}
+"""Kinds of charges of the contract by their names in rows."""
 _RETURN_STATES = {name.removeprefix("RETURN_STATE_"): number for name, number in return_pb2.ReturnState.items()}
 _DISPLAY_STATES = {name.removeprefix("ORDER_DISPLAY_STATE_"): number for name, number in pb.OrderDisplayState.items()}
 
@@ -53,7 +56,7 @@ def timestamp(time: datetime) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=micros * 1000)
 
 
-def lines_to_messages(lines: Iterable[Line | tuple[str, str, int, int]], currency: str) -> list[pb.OrderLine]:
+def lines_to_messages(lines: Iterable[Line | tuple[str, str, int, int, int]], currency: str) -> list[pb.OrderLine]:
     """Priced lines."""
     return [
         pb.OrderLine(
@@ -61,15 +64,31 @@ def lines_to_messages(lines: Iterable[Line | tuple[str, str, int, int]], currenc
             title=title,
             quantity=quantity,
             unit_price=Money(amount_minor=unit_price, currency=currency),
+            tax_minor=tax,
         )
-        for product_id, title, quantity, unit_price in lines
+        for product_id, title, quantity, unit_price, tax in lines
+    ]
+
+
+def charges_to_messages(
+    charges: Iterable[AppliedCharge | tuple[str, str, int, int]], currency: str
+) -> list[charge_pb2.OrderCharge]:
+    """The charges of an order."""
+    return [
+        charge_pb2.OrderCharge(
+            kind=CHARGE_KINDS[kind],
+            title=title,
+            amount=Money(amount_minor=amount, currency=currency),
+            rate_millionths=rate,
+        )
+        for kind, title, amount, rate in charges
     ]
 
 
 def new_to_message(order: NewOrder) -> pb.Order:
     """An order that is about to be placed."""
     time = timestamp(order.placed_at)
-    return pb.Order(
+    message = pb.Order(
         order_id=order.order_id,
         order_number=order.order_number,
         customer_id=order.customer_id,
@@ -87,13 +106,19 @@ def new_to_message(order: NewOrder) -> pb.Order:
         mode=modes.to_message(order.mode),
         fulfilment_state=_UNFULFILLED,
         display_state=_AWAITING_PAYMENT,
+        subtotal=Money(amount_minor=order.subtotal_minor, currency=order.currency),
     )
+    if order.charges:
+        message.charges.extend(charges_to_messages(order.charges, order.currency))
+    if order.address:
+        message.shipping_address.ParseFromString(order.address)
+    return message
 
 
 def to_message(row: Any) -> pb.Order:
-    """An order from a row of `OrderRepository` or of the feed."""
+    """An order from a row of `OrderRepository` or of the feed, whose address they have opened."""
     currency = row.currency
-    lines = zip(row.product_ids, row.titles, row.quantities, row.unit_prices, strict=True)
+    lines = zip(row.product_ids, row.titles, row.quantities, row.unit_prices, row.taxes, strict=True)
     order = pb.Order(
         order_id=row.order_id,
         order_number=row.order_number,
@@ -114,7 +139,12 @@ def to_message(row: Any) -> pb.Order:
         fulfilment_state=FULFILMENT_STATES[row.fulfilment_state],
         display_state=_display(row.state, row.payment_state, row.fulfilment_state),
         mode=modes.to_message(row.mode),
+        subtotal=Money(amount_minor=sum(map(mul, row.quantities, row.unit_prices)), currency=currency),
     )
+    if row.charges:
+        order.charges.extend(charges_to_messages(row.charges, currency))
+    if row.shipping_address_sealed:
+        order.shipping_address.ParseFromString(row.shipping_address_sealed)
     if row.fulfilment:
         _add_fulfilment(order, row.fulfilment)
     if row.returns:

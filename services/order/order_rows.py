@@ -3,11 +3,15 @@
 import re
 from collections.abc import Sequence
 
+from chassis.security.encryption import Vault
 from chassis.storage.database import Row
 
+ADDRESS_CONTEXT = "order.shipping_address"
+"""Of the addresses that the vault has sealed."""
 LINES = (
     "CROSS JOIN LATERAL (SELECT array_agg(product_id ORDER BY line) AS product_ids, array_agg(title ORDER BY line) AS titles, "
     "array_agg(quantity ORDER BY line) AS quantities, array_agg(unit_price_minor ORDER BY line) AS unit_prices, "
+    "array_agg(tax_minor ORDER BY line) AS taxes, "
     "sum(octet_length(title) + 40) AS bytes "
     "FROM order_lines WHERE order_lines.order_id = o.order_id) l"
 )
@@ -24,7 +28,10 @@ def state_key(first: str, *columns: str) -> str:
 
 def within_bytes(columns: str, rows: str, order: str, limit: int) -> str:
     """SQL for the first of some rows of orders `o` with lines `l`, up to `limit` bytes; see `is_cut`. The first row always comes."""
-    size = "l.bytes + octet_length(o.note) + COALESCE(octet_length(o.metadata::text) / 2, 0)"
+    size = (
+        "l.bytes + octet_length(o.note) + COALESCE(octet_length(o.metadata::text) / 2, 0) "
+        "+ COALESCE(octet_length(o.shipping_address_sealed) - 60, 0) + COALESCE(pg_column_size(o.charges), 0)"
+    )
     so_far = f"sum({size}) OVER (ORDER BY {order})"
     bare = re.sub(r"\b[a-z]\.", "", columns), re.sub(r"\b[a-z]\.", "", order)
     return (
@@ -36,3 +43,10 @@ def within_bytes(columns: str, rows: str, order: str, limit: int) -> str:
 def is_cut(rows: Sequence[Row], limit: int) -> bool:
     """Whether rows end where they do because of their size: there may be more."""
     return bool(rows) and rows[-1].so_far >= limit
+
+
+def opened(row: Row, vault: Vault) -> Row:
+    """The row with its address as it was before it was sealed; most have none."""
+    if row is None or row.shipping_address_sealed is None:
+        return row
+    return row._replace(shipping_address_sealed=vault.open(row.shipping_address_sealed, ADDRESS_CONTEXT))

@@ -1,17 +1,25 @@
 """`python -m services.order seed COUNT --run RUN --customers N`: orders of made-up customers, for trials and measurements.
 
-Nine of ten are paid in the sandbox, whose books have the charge; the tenth was cancelled before anything was charged.
+Nine of ten are paid in the sandbox, whose books have the charge; the tenth was cancelled before anything was charged. Half
+are sent to an address, with shipping and tax.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from weft.order.v1.shipping_address_pb2 import ShippingAddress
+
 from chassis import seeding
 from chassis.app import App
+from chassis.security.encryption import Vault
 from chassis.seeding import Plan, Rows
 from services.order.domain import order_number
+from services.order.domain.charges import Charge, ChargeKind, ChargeTable
+from services.order.domain.pricing import Line, Price
 from services.order.feed.tables import order_changes
+from services.order.order_rows import ADDRESS_CONTEXT
+from services.order.orders import document
 from services.order.orders.tables import order_lines, orders
 from services.order.payments.gateways.tables import sandbox_charges
 from services.order.payments.tables import payment_movements, payments
@@ -22,6 +30,13 @@ STOCK = 1_000_000
 THINGS = ("Kettle", "Lamp", "Notebook", "Bicycle bell", "Teapot", "Scarf", "Chess set", "Headphones", "Backpack", "Mug")
 STYLES = ("small", "large", "red", "blue", "green", "wooden", "steel", "folding", "classic", "travel")
 METHOD = "pm_sandbox_ok"
+CHARGES = ChargeTable(
+    1,
+    [
+        Charge(ChargeKind.SHIPPING, "AT", "Post", "EUR", 499, free_from_minor=10_000),
+        Charge(ChargeKind.TAX, "AT", "VAT", rate=200_000, taxes_shipping=True),
+    ],
+)
 
 
 async def seed(app: App, words: Sequence[str]) -> AsyncIterator[str]:
@@ -31,6 +46,8 @@ async def seed(app: App, words: Sequence[str]) -> AsyncIterator[str]:
 
     def rows(numbers: Iterable[int]) -> Rows:
         made = [_order(plan, customers, catalogue, number) for number in numbers]
+        for each in made:
+            _send(app.vault, each[orders][0])
         first = [_product(catalogue, number) for number in range(PRODUCTS)] if numbers and 0 in numbers else []
         return {products: first, **{table: [row for each in made for row in each[table]] for table in _TABLES}}
 
@@ -69,8 +86,8 @@ def _order(plan: Plan, customers: Plan, catalogue: Plan, number: int) -> dict[An
     order_id, payment_id = plan.id("ord", number), plan.id("pay", number)
     customer = plan.draw(number, customers.count or max(1, plan.count // 10), "customer")
     paid = plan.draw(number, 10, "paid") > 0
-    lines = _lines(plan, catalogue, number, order_id)
-    total = sum(line["quantity"] * line["unit_price_minor"] for line in lines)
+    price = _order_price(plan, catalogue, number)
+    total = price.total_minor
     order = {
         "order_id": order_id,
         "customer_id": (customers if customers.count else plan).id("usr", customer),
@@ -101,10 +118,11 @@ def _order(plan: Plan, customers: Plan, catalogue: Plan, number: int) -> dict[An
             {
                 **order, "order_number": order_number.of(plan.draw(number, 2**63, "number")), "currency": "EUR", "total_minor": total, "state": state, "payment_id": payment_id,
                 "payment_state": payment_state, "external_reference": "", "note": "", "version": 2, "events": 2,
-                "reason": "" if paid else "CANCELLED_BY_CUSTOMER", "created_at": made, "updated_at": done,
+                "reason": "" if paid else "CANCELLED_BY_CUSTOMER", "charges": document.write_charges(price.charges),
+                "created_at": made, "updated_at": done,
             }
         ],
-        order_lines: lines,
+        order_lines: [{"order_id": order_id, "line": at, **line._asdict()} for at, line in enumerate(price.lines, 1)],
         payments: [payment],
         payment_movements: [{**movement, "kind": kind} for kind in ("AUTHORIZED", "CAPTURED")] if paid else [],
         order_changes: [{**order, "reason": "", "actor": "seed", **change} for change in changes],
@@ -112,18 +130,26 @@ def _order(plan: Plan, customers: Plan, catalogue: Plan, number: int) -> dict[An
     }  # fmt: skip
 
 
-def _lines(plan: Plan, catalogue: Plan, number: int, order_id: str) -> list[dict[str, Any]]:
-    """One to three lines of products that differ."""
+def _order_price(plan: Plan, catalogue: Plan, number: int) -> Price:
+    """Of one to three lines of products that differ."""
     first = plan.draw(number, PRODUCTS, "product")
     chosen = [(first + 7 * line) % PRODUCTS for line in range(1 + plan.draw(number, 3, "lines"))]
-    return [
-        {
-            "order_id": order_id,
-            "line": line,
-            "product_id": catalogue.id("prd", product),
-            "title": _product(catalogue, product)["title"],
-            "quantity": 1 + plan.draw(number, 3, f"quantity {line}"),
-            "unit_price_minor": _price(catalogue, product),
-        }
+    lines = [
+        Line(
+            catalogue.id("prd", product),
+            _product(catalogue, product)["title"],
+            1 + plan.draw(number, 3, f"quantity {line}"),
+            _price(catalogue, product),
+        )
         for line, product in enumerate(chosen, start=1)
     ]
+    price = Price(lines, sum(line.quantity * line.unit_price_minor for line in lines), "EUR")
+    return CHARGES.apply(price, "AT" if plan.draw(number, 2, "sent") else "")
+
+
+def _send(vault: Vault, order: dict[str, Any]) -> None:
+    """Add the address, encrypted, to an order with charges."""
+    address = ShippingAddress(recipient="Ada Example", lines=["Ringstrasse 1"], locality="Wien", postal_code="1010")
+    address.region_code = "AT"
+    sent = order["charges"] is not None
+    order["shipping_address_sealed"] = vault.seal(address.SerializeToString(), ADDRESS_CONTEXT) if sent else None

@@ -8,6 +8,7 @@ Each noun has its own `tables`; this module imports them all, and has the tables
 
 from chassis.queues import queue
 from chassis.rpc import idempotency
+from services.order.charges import tables as _charges
 from services.order.feed import tables as _feed
 from services.order.metadata import metadata
 from services.order.orders import tables as _orders
@@ -22,6 +23,7 @@ paused_queues = queue.pauses(metadata)
 idempotency_records = idempotency.table(metadata)
 
 NOUNS = (
+    _charges,
     _feed,
     _orders,
     _payments,

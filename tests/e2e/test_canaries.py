@@ -145,6 +145,23 @@ class Journey:
     def orders(self) -> None:
         placed = self.steps.place_order(self.account, self.steps.products()[0])
         self.steps.wait_for_notification(self.account, placed.order["orderId"])
+        address = {
+            "lines": [self.know("street of an order", f"Kolibriweg {secrets.token_hex(5)}")],
+            "locality": self.know("locality of an order", f"Kolibristadt{secrets.token_hex(4)}"),
+            "postalCode": self.know("postal code of an order", f"KO{secrets.token_hex(5)}"),
+            "regionCode": "AT",
+            "recipient": self.know("recipient of an order", f"Colibrine {secrets.token_hex(5)}"),
+        }
+        body = {"lines": [{"productId": self.steps.products()[0]["productId"], "quantity": 1}],
+                "paymentMethod": "pm_sandbox_ok", "shippingAddress": address}  # fmt: skip
+        key = secrets.token_hex(8)
+        for _ in range(2):
+            sent = self.steps.call("POST", "/v1/orders", body, self.account, key=key, expect=201).json()
+        assert sent["shippingAddress"] == {**address, "administrativeArea": ""}
+        self.steps.wait_for_notification(self.account, sent["orderId"])
+        headers = {"authorization": f"Bearer {self.account.token}"}
+        exported = httpx.get(f"{self.steps.mesh['edge']}/v1/orders:export", headers=headers, trust_env=False)
+        assert address["recipient"] in exported.text
 
     def partners(self) -> None:
         client = new_client(self.steps, redirectUris=[CALLBACK])

@@ -47,7 +47,7 @@ class Shop:
     def repository(self) -> OrderRepository:
         """Orders in the service's database."""
         app = self.app
-        return OrderRepository(app.database, app.clock, app.outbox, app.queue("payment_work"), app.tracer)
+        return OrderRepository(app.database, app.clock, app.outbox, app.queue("payment_work"), app.tracer, app.vault)
 
     def partner(self, partner_id: str) -> str:
         """The token of a partner's client."""

@@ -14,6 +14,7 @@ from weft_client.generated.aio.notification import AsyncPreferences
 from weft_client.generated.aio.notification import AsyncSuppressions
 from weft_client.generated.aio.notification import AsyncTemplates
 from weft_client.generated.aio.notification import AsyncWebhooks
+from weft_client.generated.aio.order import AsyncCharges
 from weft_client.generated.aio.order import AsyncOrders
 from weft_client.generated.aio.order import AsyncPayments
 from weft_client.generated.aio.order import AsyncProducts
@@ -46,6 +47,7 @@ class InternalWeft(AsyncMeshClient):
         super().__init__(peers, tls, retries)
         self.audit = AsyncAudit(self._peer('user'), None)
         self.auth = InternalAuth(self._peer('user'), None)
+        self.charges = AsyncCharges(self._peer('order'), None)
         self.customer = InternalCustomer(self._peer('order'), None)
         self.events = InternalEvents(self._peer('notification'), None)
         self.inbox = AsyncInbox(self._peer('notification'), None)

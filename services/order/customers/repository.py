@@ -25,7 +25,7 @@ WITH found AS MATERIALIZED (
 refunds AS (
   UPDATE payment_refunds r SET actor = %(pseudonym)s, reason = ''
     FROM found WHERE r.payment_id = found.payment_id AND r.actor = %(user_id)s)
-UPDATE orders o SET customer_id = %(pseudonym)s, note = '', metadata = NULL, reason = '', returns = (
+UPDATE orders o SET customer_id = %(pseudonym)s, note = '', metadata = NULL, shipping_address_sealed = NULL, reason = '', returns = (
   SELECT jsonb_agg(made || '{"reason": ""}'::jsonb) FROM jsonb_array_elements(o.returns) AS r(made))
   FROM found WHERE o.order_id = found.order_id
 """,
@@ -60,7 +60,7 @@ _PAGES = Query(
 # Of whoever called: a reply has the customer and the note. No index finds it, so all of the last day's are read, in parts.
 _REPLIES = Query(
     "DELETE FROM idempotency WHERE ctid >= %(first)s::tid AND ctid < %(end)s::tid "
-    "AND position(convert_to(%(user_id)s, 'UTF8') IN reply) > 0",
+    "AND (position(convert_to(%(user_id)s, 'UTF8') IN reply) > 0 OR position(%(user_id)s IN users) > 0)",
     name="erase replies with customer",
 )
 

@@ -31,6 +31,7 @@ class OrderedLine(NamedTuple):
     product_id: str
     quantity: int
     unit_price_minor: int
+    tax_minor: int = 0
 
 
 @dataclass(slots=True)
@@ -94,8 +95,15 @@ class Fulfilment:
         return FulfilmentState.PARTIALLY_RETURNED if returned < total else FulfilmentState.RETURNED
 
     def paid_minor(self, units: Quantities) -> int:
-        """The price paid for some of the units."""
-        return sum(line.unit_price_minor * units.get(line.product_id, 0) for line in self.lines)
+        """The price paid for units that have come back now, with its tax: the last unit of a line takes the rest of it."""
+        received = self.returns.received
+        paid = 0
+        for line in self.lines:
+            if now := units.get(line.product_id, 0):
+                after = received[line.product_id]
+                paid += line.unit_price_minor * now
+                paid += line.tax_minor * after // line.quantity - line.tax_minor * (after - now) // line.quantity
+        return paid
 
     def ship(self, shipment_id: str, requested: Quantities, carrier: str, tracking: str, now: datetime) -> Shipment:
         """`requested` is empty for all that remain. Raises a refusal where they are not there to be shipped."""

@@ -6,13 +6,17 @@ from typing import NamedTuple
 
 from services.order.domain.changes import DomainEvent
 from services.order.domain.payment import Capture, Payment
-from services.order.domain.pricing import Line, Price
+from services.order.domain.pricing import AppliedCharge, Line, Price
 from services.order.domain.product import Product
 from services.order.domain.states import OrderState
 
 
 class OrderDraft(NamedTuple):
-    """What a buyer orders. `quantities`: units by product. `partner_id` is empty for users who buy for themselves."""
+    """What a buyer orders. `quantities`: units by product. `partner_id` is empty for users who buy for themselves.
+
+    `expected_total`: amount and currency that the buyer was shown. `address` is serialized, `region` its country; both are
+    empty for an order without one.
+    """
 
     customer_id: str
     partner_id: str
@@ -23,6 +27,9 @@ class OrderDraft(NamedTuple):
     actor: str
     mode: str = "LIVE"
     capture_when: Capture = Capture.AT_ONCE
+    expected_total: tuple[int, str] | None = None
+    address: bytes = b""
+    region: str = ""
 
 
 class NewOrder(NamedTuple):
@@ -50,6 +57,9 @@ class NewOrder(NamedTuple):
     version: int = 1
     domain_event: DomainEvent = DomainEvent("order.placed")
     mode: str = "LIVE"
+    charges: Sequence[AppliedCharge] = ()
+    subtotal_minor: int = 0
+    address: bytes = b""
 
     @classmethod
     def place(
@@ -85,4 +95,7 @@ class NewOrder(NamedTuple):
             actor=draft.actor,
             placed_at=now,
             mode=draft.mode,
+            charges=price.charges,
+            subtotal_minor=price.subtotal_minor,
+            address=draft.address,
         )

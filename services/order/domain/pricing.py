@@ -1,6 +1,6 @@
-"""The price of an order. Prices come from the catalogue; amounts are integers in the smallest unit, so nothing is rounded."""
+"""The price of an order. Prices come from the catalogue; amounts are integers in the smallest unit; `charges` rounds taxes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from chassis.errors import FailedPrecondition, RequestInvalid
@@ -14,6 +14,10 @@ class CurrencyMixed(FailedPrecondition):
     """The products have prices in more than one currency: {currencies}."""
 
 
+class PriceChanged(FailedPrecondition):
+    """The total is {total_minor} {currency} now, and {expected_minor} {expected_currency} was expected."""
+
+
 class RequestedLine(Protocol):
     """A product and how many units of it."""
 
@@ -24,20 +28,47 @@ class RequestedLine(Protocol):
 
 
 class Line(NamedTuple):
-    """A priced line; one for each product."""
+    """A priced line; one for each product. `tax_minor` is the tax on all of its units."""
 
     product_id: str
     title: str
     quantity: int
     unit_price_minor: int
+    tax_minor: int = 0
+
+
+class AppliedCharge(NamedTuple):
+    """Shipping or tax of an order: a line beside those of its products. `rate`: of tax, in millionths."""
+
+    kind: str
+    title: str
+    amount_minor: int
+    rate: int = 0
 
 
 class Price(NamedTuple):
-    """The lines in the order requested, and their sum."""
+    """The lines in the order requested, the charges, and the sum of both."""
 
     lines: list[Line]
     total_minor: int
     currency: str
+    charges: Sequence[AppliedCharge] = ()
+
+    @property
+    def subtotal_minor(self) -> int:
+        """The sum of the lines."""
+        return self.total_minor - sum(charge.amount_minor for charge in self.charges)
+
+    def require(self, expected: tuple[int, str] | None) -> "Price":
+        """The price itself. Raises `PriceChanged` where the buyer expects another total; None expects nothing."""
+        if expected and expected != (self.total_minor, self.currency):
+            raise PriceChanged(
+                expected_minor=str(expected[0]),
+                expected_currency=expected[1],
+                total_minor=str(self.total_minor),
+                currency=self.currency,
+            )
+        return self
 
 
 def merge(lines: Iterable[RequestedLine]) -> dict[str, int]:

@@ -10,15 +10,18 @@ from google.protobuf import json_format
 from google.rpc import code_pb2
 from google.rpc.status_pb2 import Status
 from weft.api.v1 import mode_pb2
-from weft.order.v1 import fulfilment_pb2
+from weft.order.v1 import charge_pb2, fulfilment_pb2
 from weft.order.v1 import order_pb2 as pb
 
 _ORDER = (
     "order_id", "create_time", "update_time", "state", "payment_state", "fulfilment_state", "display_state", "customer_id",
     "partner_id", "external_reference", "payment_id", "currency", "total_minor", "mode", "note", "reason", "order_number",
+    "subtotal_minor", "shipping_minor", "tax_minor", "recipient", "address_lines", "locality", "administrative_area",
+    "postal_code", "region_code",
 )  # fmt: skip
 _LINE = (
     "product_id", "title", "quantity", "unit_price_minor", "shipped_quantity", "delivered_quantity", "returned_quantity",
+    "line_tax_minor",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the beginning of a formula, or of another cell (OWASP, CSV injection)."""
@@ -71,6 +74,7 @@ def _json(order: pb.Order) -> bytes:
 
 
 def _rows(order: pb.Order) -> Iterable[tuple[object, ...]]:
+    sent = order.shipping_address
     of_order = (
         order.order_id,
         order.create_time.ToJsonString(),
@@ -86,6 +90,15 @@ def _rows(order: pb.Order) -> Iterable[tuple[object, ...]]:
         order.note,
         order.reason,
         order.order_number,
+        order.subtotal.amount_minor,
+        _charged(order, charge_pb2.CHARGE_KIND_SHIPPING),
+        _charged(order, charge_pb2.CHARGE_KIND_TAX),
+        sent.recipient,
+        "\n".join(sent.lines),
+        sent.locality,
+        sent.administrative_area,
+        sent.postal_code,
+        sent.region_code,
     )
     for line in order.lines:
         yield (
@@ -97,7 +110,12 @@ def _rows(order: pb.Order) -> Iterable[tuple[object, ...]]:
             line.shipped_quantity,
             line.delivered_quantity,
             line.returned_quantity,
+            line.tax_minor,
         )
+
+
+def _charged(order: pb.Order, kind: charge_pb2.ChargeKind.ValueType) -> int:
+    return sum(charge.amount.amount_minor for charge in order.charges if charge.kind == kind)
 
 
 def _states(order: pb.Order) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Row
 from chassis.storage.listener import listen
 from chassis.telemetry.logs import logger
@@ -54,9 +55,9 @@ class Watcher:
 class Feed:
     """Reads changes, and notifies the watchers."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._url = database.url
-        self._changes = ChangeRepository(database)
+        self._changes = ChangeRepository(database, vault)
         self._watchers: dict[Owner, set[Watcher]] = {}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []

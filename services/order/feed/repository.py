@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row
 from services.order.feed import cursor
 from services.order.feed.cursor import START, Position
-from services.order.order_rows import LINES, is_cut, within_bytes
+from services.order.order_rows import LINES, is_cut, opened, within_bytes
 from services.order.ownership import KINDS, Owner, of_owner
 
 MAX_CHANGES = 200
@@ -18,8 +19,8 @@ MAX_TAIL = 1000
 _COLUMNS = (
     "c.xid, c.seq, c.order_id, c.version, c.state, c.payment_state, c.fulfilment_state, c.reason, c.updated_at, o.fulfilment, o.returns, o.metadata, "
     "o.order_number, o.customer_id, o.partner_id, "
-    "o.currency, o.total_minor, o.payment_id, o.external_reference, o.note, o.mode, o.created_at, "
-    "l.product_ids, l.titles, l.quantities, l.unit_prices"
+    "o.currency, o.total_minor, o.payment_id, o.external_reference, o.note, o.mode, o.created_at, o.shipping_address_sealed, o.charges, "
+    "l.product_ids, l.titles, l.quantities, l.unit_prices, l.taxes"
 )
 _READ = {
     kind: Query(
@@ -68,8 +69,9 @@ SELECT coalesce(now.newest >= now.horizon, false) AS unsettled,
 class ChangeRepository:
     """The changes of orders, in the order of commits."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
 
     async def newest(self) -> Position:
         """The position after the newest change."""
@@ -86,7 +88,7 @@ class ChangeRepository:
         kind, owner_id = owner
         values = {"owner": owner_id, "xid": str(position.xid), "seq": position.seq, "limit": MAX_CHANGES}
         rows = await self._database.all(_READ[kind], **values)
-        return rows, len(rows) == MAX_CHANGES or is_cut(rows, MAX_READ_BYTES)
+        return [opened(row, self._vault) for row in rows], len(rows) == MAX_CHANGES or is_cut(rows, MAX_READ_BYTES)
 
     async def tail(self, position: Position) -> Sequence[Row]:
         """The next changes of all owners; one row without a change where there are none."""

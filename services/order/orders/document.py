@@ -10,22 +10,27 @@ Returns, in a column of their own, which releases without returns leave as it is
     [{"id": "rtn_…", "state": "APPROVED", "reason": "…", "at": "2026-…", "decision": "", "decided_at": "2026-…",
       "received_at": null, "refund": 0, "lines": [["prd_…", 1, 0]]}]
 
+Charges, in a column of their own, which is written once:
+
+    [["SHIPPING", "Standard shipping", 499, 0], ["TAX", "VAT", 1995, 200000]]
+
 A line has the product, its units, and how many of them went on: were delivered, or have
 come back. Releases to come may add keys.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from services.order.domain.fulfilment import Fulfilment, OrderedLine, Shipment, ShipmentLine
+from services.order.domain.pricing import AppliedCharge
 from services.order.domain.returns import Return, ReturnLine, Returns, ReturnState
 
 
 def read(order_id: str, row: Any) -> Fulfilment:
     """From a row with the document `fulfilment` (parsed) and the order's lines."""
-    lines = zip(row.product_ids, row.quantities, row.unit_prices, strict=True)
+    lines = zip(row.product_ids, row.quantities, row.unit_prices, row.taxes, strict=True)
     stored = row.fulfilment or {}
     return Fulfilment(
         order_id,
@@ -52,6 +57,11 @@ def write_returns(fulfilment: Fulfilment | None) -> str | None:
     if fulfilment is None or not fulfilment.returns.made:
         return None
     return json.dumps([return_to_json(made) for made in fulfilment.returns.made], separators=(",", ":"))
+
+
+def write_charges(charges: Sequence[AppliedCharge]) -> str | None:
+    """The document of the charges; None where there are none."""
+    return json.dumps(charges, separators=(",", ":")) if charges else None
 
 
 def return_to_json(made: Return) -> dict[str, Any]:

@@ -51,18 +51,24 @@ class OrderHandlers:
         self._pages = pages
 
     async def QuoteOrder(self, request: pb.QuoteOrderRequest, call: Call) -> pb.QuoteOrderResponse:
-        priced, available = await self._checkout.quote(pricing.merge(request.lines), call.caller.mode)
+        priced, available = await self._checkout.quote(
+            pricing.merge(request.lines), request.shipping_address.region_code, call.caller.mode
+        )
         return pb.QuoteOrderResponse(
             lines=messages.lines_to_messages(priced.lines, priced.currency),
             total=Money(amount_minor=priced.total_minor, currency=priced.currency),
             available=available,
+            charges=messages.charges_to_messages(priced.charges, priced.currency),
+            subtotal=Money(amount_minor=priced.subtotal_minor, currency=priced.currency),
         )
 
-    async def CreateOrder(self, request: pb.CreateOrderRequest, call: Call) -> bytes:
-        """The reply is serialised once, for the caller and for the idempotency record."""
+    async def CreateOrder(self, request: pb.CreateOrderRequest, call: Call) -> order_pb2.Order:
+        reply = order_pb2.Order()
 
         def record(order: NewOrder) -> Record:
-            made = call.record(messages.new_to_message(order).SerializeToString())
+            nonlocal reply
+            reply = messages.new_to_message(order)
+            made = call.record(reply)
             assert made is not None, "CreateOrder requires an idempotency key"
             return made
 
@@ -78,8 +84,12 @@ class OrderHandlers:
             actor=caller.actor,
             mode=caller.mode,
             capture_when=messages.CAPTURES[request.capture],
+            expected_total=_expected_total(request),
+            address=request.shipping_address.SerializeToString(),
+            region=request.shipping_address.region_code,
         )
-        return (await self._checkout.place(draft, call.outgoing_traceparent, record)).reply
+        await self._checkout.place(draft, call.outgoing_traceparent, record)
+        return reply
 
     async def GetOrder(self, request: pb.GetOrderRequest, call: Call) -> order_pb2.Order:
         row = await self._orders.get(request.order_id, call.caller)
@@ -124,6 +134,11 @@ class OrderHandlers:
     async def WatchOrders(self, request: pb.WatchOrdersRequest, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
         async for message in self._streams.open(request.cursor, owner_of(call.caller), call):
             yield message
+
+
+def _expected_total(request: pb.CreateOrderRequest) -> tuple[int, str] | None:
+    expected = request.expected_total
+    return (expected.amount_minor, expected.currency) if request.HasField("expected_total") else None
 
 
 def filters_of(request: pb.ListOrdersRequest | ExportOrdersRequest, call: Call) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from chassis.storage import pg_arrays
 from chassis.storage.batching import NotBatchable
 from chassis.storage.database import Database, Query
 from services.order.domain.new_order import NewOrder
+from services.order.orders import document
 
 STOCK_CONSTRAINT = "products_stock_not_negative"
 """Violated by an order when a product is out of stock, inactive or changed."""
@@ -42,27 +43,30 @@ reserved AS (
                                      THEN p.stock - required.units ELSE -1 END
     FROM locked JOIN required USING (product_id) WHERE p.product_id = locked.product_id),
 new AS MATERIALIZED (
-  SELECT key, fingerprint, reply, order_id, order_number, customer_id, partner_id, currency, total, state, version, payment_id,
-         payment_state, method, capture_when, reference, note, actor, mode, kind, event, traceparent, now
+  SELECT key, fingerprint, reply, users, order_id, order_number, customer_id, partner_id, currency, total, state, version, payment_id,
+         payment_state, method, capture_when, reference, note, actor, mode, address, charges, kind, event, traceparent, now
     FROM settings CROSS JOIN unnest(
-    %(keys)s::bytea[], %(fingerprints)s::bytea[], %(replies)s::bytea[], %(order_ids)s::text[], %(order_numbers)s::text[], %(customers)s::text[],
+    %(keys)s::bytea[], %(fingerprints)s::bytea[], %(replies)s::bytea[], %(users)s::text[], %(order_ids)s::text[], %(order_numbers)s::text[], %(customers)s::text[],
     %(partners)s::text[], %(currencies)s::text[], %(totals)s::bigint[], %(states)s::text[], %(order_versions)s::int[],
     %(payment_ids)s::text[], %(payment_states)s::text[], %(methods)s::text[], %(captures)s::text[], %(references)s::text[],
-    %(notes)s::text[], %(actors)s::text[], %(modes)s::text[], %(kinds)s::text[], %(events)s::bytea[], %(traceparents)s::text[], %(times)s::timestamptz[]
-  ) AS t(key, fingerprint, reply, order_id, order_number, customer_id, partner_id, currency, total, state, version, payment_id,
-         payment_state, method, capture_when, reference, note, actor, mode, kind, event, traceparent, now)),
+    %(notes)s::text[], %(actors)s::text[], %(modes)s::text[],
+    %(addresses)s::bytea[], %(charges)s::jsonb[], %(kinds)s::text[], %(events)s::bytea[], %(traceparents)s::text[], %(times)s::timestamptz[]
+  ) AS t(key, fingerprint, reply, users, order_id, order_number, customer_id, partner_id, currency, total, state, version, payment_id,
+         payment_state, method, capture_when, reference, note, actor, mode, address, charges, kind, event, traceparent, now)),
 recorded AS (
-  INSERT INTO idempotency (id, fingerprint, reply, created_at) SELECT key, fingerprint, reply, now FROM new),
+  INSERT INTO idempotency (id, fingerprint, reply, users, created_at) SELECT key, fingerprint, reply, users, now FROM new),
 inserted AS (
   INSERT INTO orders (order_id, order_number, customer_id, partner_id, currency, total_minor, state, payment_id, payment_state,
-                      external_reference, note, mode, created_at, updated_at)
-  SELECT order_id, order_number, customer_id, partner_id, currency, total, state, payment_id, payment_state, reference, note, mode, now, now
+                      external_reference, note, mode, shipping_address_sealed, charges, created_at, updated_at)
+  SELECT order_id, order_number, customer_id, partner_id, currency, total, state, payment_id, payment_state, reference, note, mode,
+         NULLIF(address, ''), charges, now, now
     FROM new),
 lines AS (
-  INSERT INTO order_lines (order_id, line, product_id, title, quantity, unit_price_minor)
-  SELECT order_id, line, product_id, title, quantity, price
+  INSERT INTO order_lines (order_id, line, product_id, title, quantity, unit_price_minor, tax_minor)
+  SELECT order_id, line, product_id, title, quantity, price, tax
     FROM unnest(%(line_orders)s::text[], %(line_numbers)s::int[], %(line_products)s::text[], %(line_titles)s::text[],
-                %(line_quantities)s::int[], %(line_prices)s::bigint[]) AS t(order_id, line, product_id, title, quantity, price)),
+                %(line_quantities)s::int[], %(line_prices)s::bigint[], %(line_taxes)s::bigint[])
+      AS t(order_id, line, product_id, title, quantity, price, tax)),
 payment AS (
   INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, capture_when, created_at, updated_at)
   SELECT payment_id, order_id, method, total, currency, payment_state, capture_when, now, now FROM new),
@@ -93,12 +97,13 @@ SELECT product_id, product_id || ' ' || xmax::text AS lock FROM products
 
 
 class OrderInsert(NamedTuple):
-    """An order to insert, the idempotency record of its call, and its first event."""
+    """An order to insert, the idempotency record of its call, and its first event. `address`: sealed; empty for none."""
 
     order: NewOrder
     record: Record
     event: Event
     traceparent: str
+    address: bytes = b""
 
 
 async def insert(database: Database, batch: Sequence[OrderInsert]) -> None:
@@ -158,6 +163,7 @@ def _orders(orders: Sequence[NewOrder]) -> dict[str, str]:
         "notes": pg_arrays.texts([o.note for o in orders]),
         "actors": pg_arrays.texts([o.actor for o in orders]),
         "modes": pg_arrays.names([o.mode for o in orders]),
+        "charges": pg_arrays.nullable_texts([document.write_charges(o.charges) for o in orders]),
         "times": pg_arrays.names([o.placed_at.isoformat() for o in orders]),
     }
 
@@ -170,6 +176,7 @@ def _lines(orders: Sequence[NewOrder]) -> dict[str, str]:
         "line_products": pg_arrays.names([line.product_id for line in lines]),
         "line_titles": pg_arrays.texts([line.title for line in lines]),
         "line_quantities": pg_arrays.numbers([line.quantity for line in lines]),
+        "line_taxes": pg_arrays.numbers([line.tax_minor for line in lines]),
         "line_prices": pg_arrays.numbers([line.unit_price_minor for line in lines]),
     }
 
@@ -179,6 +186,8 @@ def _effects(batch: Sequence[OrderInsert]) -> dict[str, str]:
         "keys": pg_arrays.blobs([item.record.id for item in batch]),
         "fingerprints": pg_arrays.blobs([item.record.fingerprint for item in batch]),
         "replies": pg_arrays.blobs([item.record.reply for item in batch]),
+        "users": pg_arrays.texts([item.record.users for item in batch]),
+        "addresses": pg_arrays.blobs([item.address for item in batch]),
         "kinds": pg_arrays.names([item.event.type for item in batch]),
         "events": pg_arrays.blobs([item.event.SerializeToString() for item in batch]),
         "traceparents": pg_arrays.texts([item.traceparent for item in batch]),

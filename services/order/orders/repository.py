@@ -12,6 +12,7 @@ from chassis.clock import Clock
 from chassis.queues.outbox import Outbox
 from chassis.queues.queue import Queue
 from chassis.rpc.idempotency import Record
+from chassis.security.encryption import Vault
 from chassis.security.identity import Identity
 from chassis.storage.batching import BatchQueue
 from chassis.storage.database import Database, Query, Row, Transaction
@@ -23,7 +24,7 @@ from services.order.domain.new_order import NewOrder
 from services.order.domain.order import Order
 from services.order.domain.payment import Capture, Payment, Refund
 from services.order.domain.states import FulfilmentState, OrderState, PaymentState
-from services.order.order_rows import LINES, within_bytes
+from services.order.order_rows import ADDRESS_CONTEXT, LINES, opened, within_bytes
 from services.order.orders import document, events, insert_statements, list_statements, update_statements
 from services.order.orders.insert_statements import OrderInsert
 from services.order.orders.update_statements import OrderUpdate
@@ -32,9 +33,9 @@ from services.order.ownership import OF_BATCH, of_owner, owner_of
 _STORED = (
     "o.order_id, o.order_number, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
     "o.external_reference, o.note, o.reason, o.version, o.created_at, o.updated_at, o.fulfilment_state, o.fulfilment, "
-    "o.returns, o.metadata, o.mode"
+    "o.returns, o.metadata, o.mode, o.shipping_address_sealed, o.charges"
 )
-UNITS = "l.product_ids, l.titles, l.quantities, l.unit_prices"
+UNITS = "l.product_ids, l.titles, l.quantities, l.unit_prices, l.taxes"
 COLUMNS = f"{_STORED}, {UNITS}"
 """The columns of `messages.to_message`, of an order `o` with its lines `l`."""
 MAX_LIST_BYTES = 2 * 1024 * 1024
@@ -98,8 +99,11 @@ def _lock(kind: str, which: str = "o.order_id = %(order_id)s") -> Query:
 class OrderRepository:
     """Orders in the database. Readers name the caller: users see what they buy, partners what is bought through them."""
 
-    def __init__(self, database: Database, clock: Clock, outbox: Outbox, payment_work: Queue, tracer: Tracer) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, outbox: Outbox, payment_work: Queue, tracer: Tracer, vault: Vault
+    ) -> None:
         self._database = database
+        self._vault = vault
         self._clock = clock
         self._outbox = outbox
         self._payment_work = payment_work
@@ -114,11 +118,11 @@ class OrderRepository:
 
     async def get(self, order_id: str, caller: Identity) -> Row | None:
         """An order with its lines, if it is the caller's."""
-        return await self._by_id.find(order_id, *owner_of(caller))
+        return opened(await self._by_id.find(order_id, *owner_of(caller)), self._vault)
 
     async def get_updated(self, tx: Transaction, order_id: str) -> Row:
         """An order with its lines, as seen by a transaction that has changed it."""
-        return await tx.one(_GET_UPDATED, order_id=order_id)
+        return opened(await tx.one(_GET_UPDATED, order_id=order_id), self._vault)
 
     async def list(self, caller: Identity, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
         """Up to `limit` orders older than `after` with their lines, newest first; fewer where `is_cut`.
@@ -134,7 +138,8 @@ class OrderRepository:
             values["first_id"] = _id_at(filters["created_from"] - timedelta(milliseconds=1))
         if "created_to" in filters:
             values["last_id"] = _id_at(filters["created_to"] + timedelta(milliseconds=2))
-        return await self._database.all(_list(kind, frozenset(filters)), **values)
+        rows = await self._database.all(_list(kind, frozenset(filters)), **values)
+        return [opened(row, self._vault) for row in rows]
 
     async def list_by_payments(self, payment_ids: Collection[str]) -> Sequence[Order]:
         """The orders of payments, not locked: an update follows the version that was read."""
@@ -172,7 +177,9 @@ class OrderRepository:
         the record's key.
         """
         with self._tracer.span("place order", kind=SpanKind.CLIENT, attributes={"db.system.name": "postgresql"}):
-            await self._inserts.put(OrderInsert(order, record, events.of_new(order, traceparent), traceparent))
+            address = self._vault.seal(order.address, ADDRESS_CONTEXT) if order.address else b""
+            event = events.of_new(order, traceparent)
+            await self._inserts.put(OrderInsert(order, record, event, traceparent, address))
 
     async def update(self, order: Order, tx: Transaction | None = None) -> bool:
         """Write one change of an order with its effects; False if another change came in between.

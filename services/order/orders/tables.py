@@ -6,15 +6,17 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from chassis.security.sealed import sealed
 from chassis.storage import retention
 from services.order.metadata import metadata
-from services.order.order_rows import state_key
+from services.order.order_rows import ADDRESS_CONTEXT, state_key
 
 
 def _time(name: str) -> Column[object]:
@@ -54,6 +56,10 @@ orders = Table(
     Column("metadata", JSONB),
     # For people to read out; empty where a release without numbers has placed the order.
     Column("order_number", Text, nullable=False, server_default=""),
+    # A serialized `ShippingAddress`.
+    Column("shipping_address_sealed", LargeBinary, info=sealed(ADDRESS_CONTEXT, shown=True)),
+    # Shipping and tax as they were when it was placed (orders/document.py); null where there are none.
+    Column("charges", JSONB),
     Index("orders_number", "order_number", unique=True, postgresql_where=text("order_number <> ''")),
     Index("orders_customer", "customer_id", "order_id"),
     Index("orders_partner", "partner_id", "order_id", postgresql_where=text("partner_id <> ''")),
@@ -91,5 +97,7 @@ order_lines = Table(
     Column("title", Text, nullable=False),
     Column("quantity", Integer, nullable=False),
     Column("unit_price_minor", BigInteger, nullable=False),
+    # On all units of the line.
+    Column("tax_minor", BigInteger, nullable=False, server_default="0"),
     info={"owner": ("order_id",), **retention.keep("business records")},
 )

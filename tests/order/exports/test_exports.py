@@ -10,6 +10,7 @@ import grpc
 import pytest
 from google.protobuf import json_format
 from weft.order.v1 import export_pb2, order_pb2, product_service_pb2
+from weft.order.v1.shipping_address_pb2 import ShippingAddress
 
 from chassis import ids
 from chassis.storage.database import Query
@@ -113,8 +114,9 @@ async def test_a_cell_of_csv_is_never_a_formula(quiet_shop: Shop) -> None:
     evil = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", 'a,"b"\n=c']
     expected = ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "'\r=1", 'a,"b"\n=c']
     inks = [await quiet_shop.product(title=title) for title in evil]
+    sent = ShippingAddress(recipient="=1", lines=["-1", "2"], locality="@Wien", region_code="AT", postal_code="+1")
     placed = await quiet_shop.order(
-        *((ink, 1) for ink in inks), note='=HYPERLINK("http://evil")', external_reference="@x"
+        *((ink, 1) for ink in inks), note='=HYPERLINK("http://evil")', external_reference="@x", shipping_address=sent
     )
     stream = export(quiet_shop, format=CSV)
     begun = await anext(aiter(stream))
@@ -128,6 +130,8 @@ async def test_a_cell_of_csv_is_never_a_formula(quiet_shop: Shop) -> None:
         (placed.order_id, placed.order_number, '\'=HYPERLINK("http://evil")', "'@x", "PENDING")
     }
     assert (rows[0]["total_minor"], rows[0]["currency"], rows[0]["unit_price_minor"]) == ("7000", "EUR", "1000")
+    where = ("recipient", "address_lines", "locality", "administrative_area", "postal_code", "region_code")
+    assert [rows[6][name] for name in where] == ["'=1", "'-1\n2", "'@Wien", "", "'+1", "AT"]
 
 
 async def test_an_export_that_ends_early_says_so_in_its_last_line_and_in_its_status(harness: Harness) -> None:

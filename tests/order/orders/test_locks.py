@@ -11,10 +11,12 @@ from grpc import StatusCode
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from weft.order.v1 import order_pb2, order_service_pb2, product_service_pb2
 
+import contract
 from chassis.clock import FixedClock
 from chassis.rpc import health
 from chassis.storage import connections
 from chassis.storage.connections import Connection
+from contract.sensitive import Sensitive
 from services.order.orders.expiry import MAX_PENDING_TIME, Expiry
 from tests import proxy, servers
 from tests.harness import Harness, assert_refused
@@ -140,7 +142,8 @@ async def test_only_a_lock_on_the_key_itself_means_that_the_key_is_in_use(
     request = order_service_pb2.CreateOrderRequest(
         lines=[LINE(product_id=ink, quantity=1)], payment_method="pm_sandbox_ok"
     )
-    key = replies.key(quiet_shop.user_id, "/weft.order.v1.OrderService/CreateOrder", "mine", request, sealed=False)
+    method = "/weft.order.v1.OrderService/CreateOrder"
+    key = replies.key(quiet_shop.user_id, method, "mine", request, Sensitive(contract.load(), "weft.order.v1.Order"))
     async with await psycopg.AsyncConnection.connect(quiet_shop.app.database_url) as other:
         await other.execute("INSERT INTO idempotency VALUES (%s, '', '', now())", [key.id])
         found = await assert_refused(quiet_shop.order((ink, 1), key="mine"), "IDEMPOTENCY_KEY_IN_USE")

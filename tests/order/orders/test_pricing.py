@@ -52,7 +52,7 @@ def test_the_largest_order_fits_64_bits() -> None:
 
 
 def test_a_price_names_title_and_unit_price() -> None:
-    assert price({"a": 2}, {"a": product("a", 150)}) == ([Line("a", "A", 2, 150)], 300, "EUR")
+    assert price({"a": 2}, {"a": product("a", 150)}) == ([Line("a", "A", 2, 150)], 300, "EUR", ())
 
 
 def test_what_cannot_be_priced_is_refused_by_name() -> None:

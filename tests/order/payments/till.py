@@ -81,7 +81,7 @@ class Till:
         self.shop = shop
         self.queue = Queue(app.database, app.metadata.tables["payment_work"], app.clock, lease=30)
         self.sandbox = Mortal(app.database, app.clock, self.queue)
-        self.orders = OrderRepository(app.database, app.clock, app.outbox, self.queue, app.tracer)
+        self.orders = OrderRepository(app.database, app.clock, app.outbox, self.queue, app.tracer, app.vault)
         self.breaker = Breaker("payment provider", failures=2, first_pause_s=0.0)
         payments = PaymentRepository(app.database)
         provider = Provider(self.sandbox, self.breaker)

@@ -11,6 +11,7 @@ from tests.order.shop import Shop
 from tests.user.world import Person, World
 
 from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc  # isort: skip
+from weft.order.v1.shipping_address_pb2 import ShippingAddress  # isort: skip
 
 _OF_WHAT_WAS_DONE = {
     "audit_events",
@@ -36,7 +37,9 @@ class Mesh:
     async def order_of(self, person: Person, note: str = "Leave it with Mrs Neighbourmark") -> str:
         """An order that a person places, and its notification."""
         token = self.harness.issuer.user(person.user_id)
-        order = await self.shop.order((await self.shop.product(token=""), 1), token=token, note=note)
+        home = ShippingAddress(recipient="Adamark", lines=["Herrengasse 9"], locality="Wien", region_code="AT")
+        product = await self.shop.product(token="")
+        order = await self.shop.order((product, 1), token=token, note=note, shipping_address=home)
         publish: Any = event_service_pb2_grpc.EventServiceStub(self.notification.channel)
         event = sample_events.placed(person.user_id, order.order_id)
         await publish.PublishEvents(event_service_pb2.PublishEventsRequest(events=[event]))

@@ -837,6 +837,33 @@ class PreferencesNotFound(failures.NotFound):
         return self.metadata.get('user_id', '')
 
 
+class PriceChanged(failures.FailedPrecondition):
+    """The total is not the one that was expected; nothing was changed. Show it to the buyer before you try again. Metadata: `expected_minor`, `expected_currency`, `total_minor`, `currency`."""
+
+    reason = 'PRICE_CHANGED'
+    domain = 'weft.order.v1'
+
+    @property
+    def expected_minor(self) -> str:
+        """The metadata `expected_minor`; empty where the service left it out."""
+        return self.metadata.get('expected_minor', '')
+
+    @property
+    def expected_currency(self) -> str:
+        """The metadata `expected_currency`; empty where the service left it out."""
+        return self.metadata.get('expected_currency', '')
+
+    @property
+    def total_minor(self) -> str:
+        """The metadata `total_minor`; empty where the service left it out."""
+        return self.metadata.get('total_minor', '')
+
+    @property
+    def currency(self) -> str:
+        """The metadata `currency`; empty where the service left it out."""
+        return self.metadata.get('currency', '')
+
+
 class ProductArchived(failures.FailedPrecondition):
     """The product is archived. Metadata: `product_id`."""
 
@@ -1585,6 +1612,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'PAYMENT_NOT_FOUND'): PaymentNotFound,
     ('weft.order.v1', 'PAYMENT_NOT_REFUNDABLE'): PaymentNotRefundable,
     ('weft.notification.v1', 'PREFERENCES_NOT_FOUND'): PreferencesNotFound,
+    ('weft.order.v1', 'PRICE_CHANGED'): PriceChanged,
     ('weft.order.v1', 'PRODUCT_ARCHIVED'): ProductArchived,
     ('weft.order.v1', 'PRODUCT_INACTIVE'): ProductInactive,
     ('weft.order.v1', 'PRODUCT_NOT_FOUND'): ProductNotFound,
@@ -1723,6 +1751,7 @@ __all__ = [
     'PaymentNotFound',
     'PaymentNotRefundable',
     'PreferencesNotFound',
+    'PriceChanged',
     'ProductArchived',
     'ProductInactive',
     'ProductNotFound',

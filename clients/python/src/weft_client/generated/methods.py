@@ -19,6 +19,8 @@ from weft.notification.v1 import template_service_pb2 as notification_template_s
 from weft.notification.v1 import webhook_delivery_pb2 as notification_webhook_delivery_pb2
 from weft.notification.v1 import webhook_endpoint_pb2 as notification_webhook_endpoint_pb2
 from weft.notification.v1 import webhook_service_pb2 as notification_webhook_service_pb2
+from weft.order.v1 import charge_pb2 as order_charge_pb2
+from weft.order.v1 import charge_service_pb2 as order_charge_service_pb2
 from weft.order.v1 import export_pb2 as order_export_pb2
 from weft.order.v1 import fulfilment_pb2 as order_fulfilment_pb2
 from weft.order.v1 import order_event_pb2 as order_order_event_pb2
@@ -90,8 +92,10 @@ WEBHOOK_SERVICE_SEND_TEST_EVENT = Method('/weft.notification.v1.WebhookService/S
 WEBHOOK_SERVICE_LIST_WEBHOOK_DELIVERIES = Method('/weft.notification.v1.WebhookService/ListWebhookDeliveries', 'notification', notification_webhook_service_pb2.ListWebhookDeliveriesRequest, notification_webhook_service_pb2.ListWebhookDeliveriesResponse, 10.0, repeatable=True, errors=('weft.notification.v1/WEBHOOK_ENDPOINT_NOT_FOUND',))
 WEBHOOK_SERVICE_REPLAY_DELIVERY = Method('/weft.notification.v1.WebhookService/ReplayDelivery', 'notification', notification_webhook_service_pb2.ReplayDeliveryRequest, notification_webhook_delivery_pb2.WebhookDelivery, 10.0, keyed=True, errors=('weft.notification.v1/WEBHOOK_DELIVERY_NOT_FOUND', 'weft.notification.v1/WEBHOOK_ENDPOINT_DISABLED', 'weft.notification.v1/WEBHOOK_ENDPOINT_NOT_FOUND'))
 WEBHOOK_SERVICE_RECOVER_DELIVERIES = Method('/weft.notification.v1.WebhookService/RecoverDeliveries', 'notification', notification_webhook_service_pb2.RecoverDeliveriesRequest, notification_webhook_service_pb2.RecoverDeliveriesResponse, 10.0, repeatable=True, errors=('weft.notification.v1/WEBHOOK_ENDPOINT_DISABLED', 'weft.notification.v1/WEBHOOK_ENDPOINT_NOT_FOUND'))
+CHARGE_SERVICE_LIST_CHARGES = Method('/weft.order.v1.ChargeService/ListCharges', 'order', order_charge_service_pb2.ListChargesRequest, order_charge_service_pb2.ListChargesResponse, 5.0, repeatable=True)
+CHARGE_SERVICE_UPDATE_CHARGES = Method('/weft.order.v1.ChargeService/UpdateCharges', 'order', order_charge_service_pb2.UpdateChargesRequest, order_charge_pb2.ChargeTable, 5.0, repeatable=True)
 ORDER_SERVICE_QUOTE_ORDER = Method('/weft.order.v1.OrderService/QuoteOrder', 'order', order_order_service_pb2.QuoteOrderRequest, order_order_service_pb2.QuoteOrderResponse, 10.0, repeatable=True, errors=('weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/PRODUCT_INACTIVE', 'weft.order.v1/CURRENCY_MIXED'))
-ORDER_SERVICE_CREATE_ORDER = Method('/weft.order.v1.OrderService/CreateOrder', 'order', order_order_service_pb2.CreateOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/CUSTOMER_NOT_FOUND', 'weft.order.v1/CUSTOMER_REQUIRED', 'weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/PRODUCT_INACTIVE', 'weft.order.v1/CURRENCY_MIXED', 'weft.order.v1/OUT_OF_STOCK', 'weft.order.v1/EXTERNAL_REFERENCE_TAKEN'))
+ORDER_SERVICE_CREATE_ORDER = Method('/weft.order.v1.OrderService/CreateOrder', 'order', order_order_service_pb2.CreateOrderRequest, order_order_pb2.Order, 10.0, keyed=True, errors=('weft.order.v1/CUSTOMER_NOT_FOUND', 'weft.order.v1/CUSTOMER_REQUIRED', 'weft.order.v1/PRODUCT_NOT_FOUND', 'weft.order.v1/PRODUCT_INACTIVE', 'weft.order.v1/CURRENCY_MIXED', 'weft.order.v1/PRICE_CHANGED', 'weft.order.v1/OUT_OF_STOCK', 'weft.order.v1/EXTERNAL_REFERENCE_TAKEN'))
 ORDER_SERVICE_GET_ORDER = Method('/weft.order.v1.OrderService/GetOrder', 'order', order_order_service_pb2.GetOrderRequest, order_order_pb2.Order, 5.0, repeatable=True, errors=('weft.order.v1/ORDER_NOT_FOUND',))
 ORDER_SERVICE_LIST_ORDERS = Method('/weft.order.v1.OrderService/ListOrders', 'order', order_order_service_pb2.ListOrdersRequest, order_order_service_pb2.ListOrdersResponse, 5.0, repeatable=True)
 ORDER_SERVICE_EXPORT_ORDERS = Method('/weft.order.v1.OrderService/ExportOrders', 'order', order_export_pb2.ExportOrdersRequest, api_httpbody_pb2.HttpBody, 300.0, repeatable=True, streaming=True)
@@ -226,6 +230,8 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'webhooks.list_webhook_deliveries': WEBHOOK_SERVICE_LIST_WEBHOOK_DELIVERIES,
     'webhooks.replay_delivery': WEBHOOK_SERVICE_REPLAY_DELIVERY,
     'webhooks.recover_deliveries': WEBHOOK_SERVICE_RECOVER_DELIVERIES,
+    'charges.list_charges': CHARGE_SERVICE_LIST_CHARGES,
+    'charges.update_charges': CHARGE_SERVICE_UPDATE_CHARGES,
     'orders.quote_order': ORDER_SERVICE_QUOTE_ORDER,
     'orders.create_order': ORDER_SERVICE_CREATE_ORDER,
     'orders.get_order': ORDER_SERVICE_GET_ORDER,

@@ -20,6 +20,7 @@ from weft.notification.v1 import category_pb2 as notification_category_pb2
 from weft.notification.v1 import preferences_pb2 as notification_preferences_pb2
 from weft.notification.v1 import template_pb2 as notification_template_pb2
 from weft.notification.v1 import webhook_endpoint_pb2 as notification_webhook_endpoint_pb2
+from weft.order.v1 import charge_pb2 as order_charge_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
 from weft.user.v1 import address_pb2 as user_address_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
@@ -330,6 +331,37 @@ class BankRefundDict(TypedDict, total=False):
     """The bank's reference of the transfer, for the movements of the payment."""
 
 
+class ChargeDict(TypedDict, total=False):
+    """A row of the table of charges: shipping to a country in a currency, or the tax of a country."""
+
+    region_code: str
+    """Country, two letters of ISO 3166-1, such as `AT`. Empty: every country without a row of its own, and orders without an
+    address.
+    """
+
+    title: Required[str]
+    """Display name, such as `Standard shipping` or `VAT`."""
+
+    shipping: ShippingChargeDict | order_charge_pb2.ShippingCharge
+    """Shipping."""
+
+    tax: TaxDict | order_charge_pb2.Tax
+    """Tax."""
+
+
+class ChargeTableDict(TypedDict, total=False):
+    """The table of charges."""
+
+    charges: Sequence[ChargeDict | order_charge_pb2.Charge]
+    """The rows, at most one for each country, and for shipping in each currency. An update replaces all of them."""
+
+    etag: str
+    """Changes with every update of the table. An update with a stale etag is refused; without one, nothing is checked."""
+
+    update_time: datetime | protobuf_timestamp_pb2.Timestamp
+    """When the table last changed; absent before the first update."""
+
+
 class FulfilmentLineInputDict(TypedDict, total=False):
     """Units of one of the order's products."""
 
@@ -422,6 +454,48 @@ class ProductDict(TypedDict, total=False):
 
 class ReleaseDict(TypedDict, total=False):
     """How an order is released: there is nothing to say."""
+
+
+class ShippingAddressDict(TypedDict, total=False):
+    """Where an order is sent."""
+
+    recipient: Required[str]
+    """Who receives it."""
+
+    lines: Required[Sequence[str]]
+    """Street, number, and what else is written above the locality."""
+
+    locality: Required[str]
+    """City, town or village."""
+
+    administrative_area: str
+    """State, province or county, where addresses have one."""
+
+    postal_code: str
+    """Postal code, where addresses have one."""
+
+    region_code: Required[str]
+    """Country, two letters of ISO 3166-1, such as `AT`. Shipping charge and tax follow from it."""
+
+
+class ShippingChargeDict(TypedDict, total=False):
+    """An amount for each order."""
+
+    amount: Required[MoneyDict | order_money_pb2.Money]
+    """What is charged for an order in this currency."""
+
+    free_from_minor: int
+    """It is free from this sum of the products on, in the currency of `amount`."""
+
+
+class TaxDict(TypedDict, total=False):
+    """A part of the prices, which is added to them."""
+
+    rate_millionths: int
+    """The rate in millionths, such as 200000 for 20 %. 0 exempts a country."""
+
+    taxes_shipping: bool
+    """Whether it is due on shipping, too."""
 
 
 class AuthorizeRequestDict(TypedDict, total=False):
@@ -685,6 +759,8 @@ __all__ = [
     'CaptureModeName',
     'CategoryName',
     'ChannelName',
+    'ChargeDict',
+    'ChargeTableDict',
     'ClientAuthenticationName',
     'ClientSettingsDict',
     'ConsentDecisionName',
@@ -714,7 +790,10 @@ __all__ = [
     'RecipientDict',
     'ReleaseDict',
     'RoleName',
+    'ShippingAddressDict',
+    'ShippingChargeDict',
     'SuppressionReasonName',
+    'TaxDict',
     'TemplateDict',
     'TemplateTextDict',
     'UserDict',

@@ -32,6 +32,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The product cannot be ordered now."""
     CURRENCY_MIXED: _ErrorReason.ValueType  # 4
     """The products have prices in more than one currency."""
+    PRICE_CHANGED: _ErrorReason.ValueType  # 50
+    """The total is not the one that was expected; nothing was changed. Show it to the buyer before you try again."""
     OUT_OF_STOCK: _ErrorReason.ValueType  # 5
     """Fewer units are in stock than were requested; nothing was changed."""
     CUSTOMER_NOT_FOUND: _ErrorReason.ValueType  # 6
@@ -122,6 +124,8 @@ PRODUCT_INACTIVE: ErrorReason.ValueType  # 3
 """The product cannot be ordered now."""
 CURRENCY_MIXED: ErrorReason.ValueType  # 4
 """The products have prices in more than one currency."""
+PRICE_CHANGED: ErrorReason.ValueType  # 50
+"""The total is not the one that was expected; nothing was changed. Show it to the buyer before you try again."""
 OUT_OF_STOCK: ErrorReason.ValueType  # 5
 """Fewer units are in stock than were requested; nothing was changed."""
 CUSTOMER_NOT_FOUND: ErrorReason.ValueType  # 6

@@ -10,6 +10,8 @@ from google.api import httpbody_pb2 as api_httpbody_pb2
 from google.protobuf import field_mask_pb2 as protobuf_field_mask_pb2
 from google.protobuf import timestamp_pb2 as protobuf_timestamp_pb2
 from weft.api.v1 import mode_pb2 as api_mode_pb2
+from weft.order.v1 import charge_pb2 as order_charge_pb2
+from weft.order.v1 import charge_service_pb2 as order_charge_service_pb2
 from weft.order.v1 import export_pb2 as order_export_pb2
 from weft.order.v1 import fulfilment_pb2 as order_fulfilment_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
@@ -22,11 +24,60 @@ from weft.order.v1 import payment_service_pb2 as order_payment_service_pb2
 from weft.order.v1 import product_pb2 as order_product_pb2
 from weft.order.v1 import product_service_pb2 as order_product_service_pb2
 from weft.order.v1 import return_pb2 as order_return_pb2
+from weft.order.v1 import shipping_address_pb2 as order_shipping_address_pb2
 from weft.order.v1 import update_pb2 as order_update_pb2
 from weft_client.aio import parts
 from weft_client.calls import arguments
 from weft_client.generated import methods
 from weft_client.generated import types
+
+
+class AsyncCharges:
+    """Keeps the table of shipping charges and taxes."""
+
+    def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
+        self._list_charges = parts.AsyncUnary(connection, methods.CHARGE_SERVICE_LIST_CHARGES, auth)
+        self._update_charges = parts.AsyncUnary(connection, methods.CHARGE_SERVICE_UPDATE_CHARGES, auth)
+
+    def list_charges(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> parts.AsyncPages[order_charge_pb2.Charge, order_charge_service_pb2.ListChargesResponse]:
+        """Lists the charges: shipping first, then taxes, each by country.
+
+        Args:
+            page_size: The maximum number of items to return. Defaults to 50; values above 1000 are treated as 1000.
+            page_token: Page token from a previous response. It is refused once the table has changed.
+            timeout: Seconds that the whole call may take; 5 where absent.
+        """
+        request = order_charge_service_pb2.ListChargesRequest(
+            page_size=arguments.plain(page_size),
+            page_token=arguments.plain(page_token),
+        )
+        return parts.AsyncPages(self._list_charges, request, 'charges', timeout)
+
+    async def update_charges(
+        self,
+        *,
+        table: types.ChargeTableDict | order_charge_pb2.ChargeTable,
+        update_mask: Sequence[str] | protobuf_field_mask_pb2.FieldMask | None = None,
+        timeout: float | None = None,
+    ) -> order_charge_pb2.ChargeTable:
+        """Replaces the charges. Orders that are placed keep theirs; every server knows the new ones within five seconds.
+
+        Args:
+            table: The table.
+            update_mask: The fields to update: `charges`. Without a mask they are replaced if there are any.
+            timeout: Seconds that the whole call may take; 5 where absent.
+        """
+        request = order_charge_service_pb2.UpdateChargesRequest(
+            table=arguments.plain(table),
+            update_mask=arguments.mask(update_mask),
+        )
+        return await self._update_charges(request, timeout)
 
 
 class AsyncOrders:
@@ -54,12 +105,14 @@ class AsyncOrders:
         self,
         *,
         lines: Sequence[types.OrderLineInputDict | order_order_pb2.OrderLineInput],
+        shipping_address: types.ShippingAddressDict | order_shipping_address_pb2.ShippingAddress | None = None,
         timeout: float | None = None,
     ) -> order_order_service_pb2.QuoteOrderResponse:
         """Computes what CreateOrder would charge. Nothing is stored or reserved.
 
         Args:
             lines: The products; lines of the same product are merged.
+            shipping_address: Where it is to be sent. Shipping and tax follow from its country.
             timeout: Seconds that the whole call may take; 10 where absent.
 
         Raises:
@@ -69,6 +122,7 @@ class AsyncOrders:
         """
         request = order_order_service_pb2.QuoteOrderRequest(
             lines=arguments.plain(lines),
+            shipping_address=arguments.plain(shipping_address),
         )
         return await self._quote_order(request, timeout)
 
@@ -81,6 +135,8 @@ class AsyncOrders:
         external_reference: str | None = None,
         note: str | None = None,
         capture: types.CaptureModeName | order_payment_pb2.CaptureMode.ValueType | None = None,
+        expected_total: types.MoneyDict | order_money_pb2.Money | None = None,
+        shipping_address: types.ShippingAddressDict | order_shipping_address_pb2.ShippingAddress | None = None,
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> order_order_pb2.Order:
@@ -97,6 +153,8 @@ class AsyncOrders:
             external_reference: The caller's own identifier of the order. Unique among the orders of a partner.
             note: A note to store with the order.
             capture: When the money is collected. Defaults to AT_ONCE.
+            expected_total: The total that the buyer was shown. The order is refused as `PRICE_CHANGED` where it is another; without it, nothing is compared.
+            shipping_address: Where it is to be sent. Shipping and tax follow from its country.
             timeout: Seconds that the whole call may take; 10 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
@@ -106,6 +164,7 @@ class AsyncOrders:
             ProductNotFound: The product does not exist, or is not the caller's. Metadata: `product_id`.
             ProductInactive: The product cannot be ordered now. Metadata: `product_id`.
             CurrencyMixed: The products have prices in more than one currency. Metadata: `currencies`.
+            PriceChanged: The total is not the one that was expected; nothing was changed. Show it to the buyer before you try again. Metadata: `expected_minor`, `expected_currency`, `total_minor`, `currency`.
             OutOfStock: Fewer units are in stock than were requested; nothing was changed. Metadata: `product_id`, `requested`, `available`.
             ExternalReferenceTaken: The partner already has an order with this external reference. Metadata: `external_reference`.
         """
@@ -116,6 +175,8 @@ class AsyncOrders:
             external_reference=arguments.plain(external_reference),
             note=arguments.plain(note),
             capture=arguments.enum('CAPTURE_MODE_', capture),
+            expected_total=arguments.plain(expected_total),
+            shipping_address=arguments.plain(shipping_address),
         )
         return await self._create_order(request, timeout, idempotency_key)
 

@@ -11,6 +11,7 @@ from weft_client.generated.aio.notification import AsyncPreferences
 from weft_client.generated.aio.notification import AsyncSuppressions
 from weft_client.generated.aio.notification import AsyncTemplates
 from weft_client.generated.aio.notification import AsyncWebhooks
+from weft_client.generated.aio.order import AsyncCharges
 from weft_client.generated.aio.order import AsyncOrders
 from weft_client.generated.aio.order import AsyncPayments
 from weft_client.generated.aio.order import AsyncProducts
@@ -32,6 +33,7 @@ class AsyncWeft(AsyncEdgeClient):
         self.suppressions = AsyncSuppressions(self._connection, self._auth)
         self.templates = AsyncTemplates(self._connection, self._auth)
         self.webhooks = AsyncWebhooks(self._connection, self._auth)
+        self.charges = AsyncCharges(self._connection, self._auth)
         self.orders = AsyncOrders(self._connection, self._auth)
         self.payments = AsyncPayments(self._connection, self._auth)
         self.products = AsyncProducts(self._connection, self._auth)

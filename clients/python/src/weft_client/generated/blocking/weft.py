@@ -11,6 +11,7 @@ from weft_client.generated.blocking.notification import Preferences
 from weft_client.generated.blocking.notification import Suppressions
 from weft_client.generated.blocking.notification import Templates
 from weft_client.generated.blocking.notification import Webhooks
+from weft_client.generated.blocking.order import Charges
 from weft_client.generated.blocking.order import Orders
 from weft_client.generated.blocking.order import Payments
 from weft_client.generated.blocking.order import Products
@@ -32,6 +33,7 @@ class Weft(EdgeClient):
         self.suppressions = Suppressions(self._connection, self._auth)
         self.templates = Templates(self._connection, self._auth)
         self.webhooks = Webhooks(self._connection, self._auth)
+        self.charges = Charges(self._connection, self._auth)
         self.orders = Orders(self._connection, self._auth)
         self.payments = Payments(self._connection, self._auth)
         self.products = Products(self._connection, self._auth)

@@ -10,9 +10,11 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from weft.api.v1 import mode_pb2 as _mode_pb2
+from weft.order.v1 import charge_pb2 as _charge_pb2
 from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
 from weft.order.v1 import return_pb2 as _return_pb2
+from weft.order.v1 import shipping_address_pb2 as _shipping_address_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -231,6 +233,9 @@ class Order(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     RETURNS_FIELD_NUMBER: _builtins.int
     ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    SHIPPING_ADDRESS_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
+    SUBTOTAL_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Prefix `ord_`."""
     customer_id: _builtins.str
@@ -265,7 +270,7 @@ class Order(_message.Message):
 
     @_builtins.property
     def total(self) -> _money_pb2.Money:
-        """The sum of the lines."""
+        """What is to be paid: the sum of the lines and the charges."""
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -286,6 +291,18 @@ class Order(_message.Message):
     @_builtins.property
     def returns(self) -> _containers.RepeatedCompositeFieldContainer[_return_pb2.Return]:
         """The returns, oldest first."""
+
+    @_builtins.property
+    def shipping_address(self) -> _shipping_address_pb2.ShippingAddress:
+        """Where it is sent; absent for an order without an address, and once the customer is erased."""
+
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[_charge_pb2.OrderCharge]:
+        """Shipping and tax, as they were when the order was placed. Absent where there were none."""
+
+    @_builtins.property
+    def subtotal(self) -> _money_pb2.Money:
+        """The sum of the lines, without charges."""
 
     def __init__(
         self,
@@ -311,10 +328,13 @@ class Order(_message.Message):
         mode: _mode_pb2.Mode.ValueType = ...,
         returns: _abc.Iterable[_return_pb2.Return] | None = ...,
         order_number: _builtins.str = ...,
+        shipping_address: _shipping_address_pb2.ShippingAddress | None = ...,
+        charges: _abc.Iterable[_charge_pb2.OrderCharge] | None = ...,
+        subtotal: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "shipping_address", b"shipping_address", "subtotal", b"subtotal", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "display_state", b"display_state", "etag", b"etag", "external_reference", b"external_reference", "fulfilment_state", b"fulfilment_state", "lines", b"lines", "metadata", b"metadata", "mode", b"mode", "note", b"note", "order_id", b"order_id", "order_number", b"order_number", "partner_id", b"partner_id", "payment_id", b"payment_id", "payment_state", b"payment_state", "reason", b"reason", "returns", b"returns", "shipments", b"shipments", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "create_time", b"create_time", "customer_id", b"customer_id", "display_state", b"display_state", "etag", b"etag", "external_reference", b"external_reference", "fulfilment_state", b"fulfilment_state", "lines", b"lines", "metadata", b"metadata", "mode", b"mode", "note", b"note", "order_id", b"order_id", "order_number", b"order_number", "partner_id", b"partner_id", "payment_id", b"payment_id", "payment_state", b"payment_state", "reason", b"reason", "returns", b"returns", "shipments", b"shipments", "shipping_address", b"shipping_address", "state", b"state", "subtotal", b"subtotal", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -333,6 +353,7 @@ class OrderLine(_message.Message):
     SHIPPED_QUANTITY_FIELD_NUMBER: _builtins.int
     DELIVERED_QUANTITY_FIELD_NUMBER: _builtins.int
     RETURNED_QUANTITY_FIELD_NUMBER: _builtins.int
+    TAX_MINOR_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """Prefix `prd_`."""
     title: _builtins.str
@@ -345,6 +366,10 @@ class OrderLine(_message.Message):
     """Number of units delivered so far."""
     returned_quantity: _builtins.int
     """Number of units that have come back so far."""
+    tax_minor: _builtins.int
+    """Tax on all units of the line, in the currency of `unit_price`: part of the tax among the order's charges. Rounded to the
+    minor unit, half to even.
+    """
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
         """Price of one unit when the order was placed."""
@@ -359,10 +384,11 @@ class OrderLine(_message.Message):
         shipped_quantity: _builtins.int = ...,
         delivered_quantity: _builtins.int = ...,
         returned_quantity: _builtins.int = ...,
+        tax_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered_quantity", b"delivered_quantity", "product_id", b"product_id", "quantity", b"quantity", "returned_quantity", b"returned_quantity", "shipped_quantity", b"shipped_quantity", "title", b"title", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered_quantity", b"delivered_quantity", "product_id", b"product_id", "quantity", b"quantity", "returned_quantity", b"returned_quantity", "shipped_quantity", b"shipped_quantity", "tax_minor", b"tax_minor", "title", b"title", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,6 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
+from weft.order.v1 import charge_pb2 as weft_dot_order_dot_v1_dot_charge__pb2
 from weft.order.v1 import export_pb2 as weft_dot_order_dot_v1_dot_export__pb2
 from weft.order.v1 import fulfilment_pb2 as weft_dot_order_dot_v1_dot_fulfilment__pb2
 from weft.order.v1 import money_pb2 as weft_dot_order_dot_v1_dot_money__pb2
@@ -33,16 +34,21 @@ from weft.order.v1 import order_event_pb2 as weft_dot_order_dot_v1_dot_order__ev
 from weft.order.v1 import override_pb2 as weft_dot_order_dot_v1_dot_override__pb2
 from weft.order.v1 import payment_pb2 as weft_dot_order_dot_v1_dot_payment__pb2
 from weft.order.v1 import return_pb2 as weft_dot_order_dot_v1_dot_return__pb2
+from weft.order.v1 import shipping_address_pb2 as weft_dot_order_dot_v1_dot_shipping__address__pb2
 from weft.order.v1 import update_pb2 as weft_dot_order_dot_v1_dot_update__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!weft/order/v1/order_service.proto\x12\rweft.order.v1\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1aweft/order/v1/export.proto\x1a\x1eweft/order/v1/fulfilment.proto\x1a\x19weft/order/v1/money.proto\x1a\x19weft/order/v1/order.proto\x1a\x1fweft/order/v1/order_event.proto\x1a\x1cweft/order/v1/override.proto\x1a\x1bweft/order/v1/payment.proto\x1a\x1aweft/order/v1/return.proto\x1a\x1aweft/order/v1/update.proto\"H\n\x11QuoteOrderRequest\x12\x33\n\x05lines\x18\x01 \x03(\x0b\x32\x1d.weft.order.v1.OrderLineInputR\x05lines\"\x8e\x01\n\x12QuoteOrderResponse\x12.\n\x05lines\x18\x01 \x03(\x0b\x32\x18.weft.order.v1.OrderLineR\x05lines\x12*\n\x05total\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05total\x12\x1c\n\tavailable\x18\x03 \x01(\x08R\tavailable\"\x8a\x02\n\x12\x43reateOrderRequest\x12\x1f\n\x0b\x63ustomer_id\x18\x01 \x01(\tR\ncustomerId\x12\x33\n\x05lines\x18\x02 \x03(\x0b\x32\x1d.weft.order.v1.OrderLineInputR\x05lines\x12%\n\x0epayment_method\x18\x03 \x01(\tR\rpaymentMethod\x12-\n\x12\x65xternal_reference\x18\x04 \x01(\tR\x11\x65xternalReference\x12\x12\n\x04note\x18\x05 \x01(\tR\x04note\x12\x34\n\x07\x63\x61pture\x18\x06 \x01(\x0e\x32\x1a.weft.order.v1.CaptureModeR\x07\x63\x61pture\",\n\x0fGetOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\"\x8e\x04\n\x11ListOrdersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x31\n\x06states\x18\x03 \x03(\x0e\x32\x19.weft.order.v1.OrderStateR\x06states\x12\x1f\n\x0b\x63ustomer_id\x18\x04 \x01(\tR\ncustomerId\x12-\n\x12\x65xternal_reference\x18\x05 \x01(\tR\x11\x65xternalReference\x12\x44\n\x10\x63reate_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x63reateTimeFrom\x12@\n\x0e\x63reate_time_to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reateTimeTo\x12K\n\x11\x66ulfilment_states\x18\x08 \x03(\x0e\x32\x1e.weft.order.v1.FulfilmentStateR\x10\x66ulfilmentStates\x12\x42\n\x0epayment_states\x18\t \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateR\rpaymentStates\x12!\n\x0corder_number\x18\x32 \x01(\tR\x0borderNumber\"\x9d\x01\n\x12ListOrdersResponse\x12,\n\x06orders\x18\x01 \x03(\x0b\x32\x14.weft.order.v1.OrderR\x06orders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\"\n\ntotal_size\x18\x03 \x01(\x05H\x00R\ttotalSize\x88\x01\x01\x42\r\n\x0b_total_size\"G\n\x12\x43\x61ncelOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\",\n\x12WatchOrdersRequest\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"\x9b\x02\n\x13WatchOrdersResponse\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\x12,\n\x05order\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.OrderH\x00R\x05order\x12L\n\theartbeat\x18\x03 \x01(\x0b\x32,.weft.order.v1.WatchOrdersResponse.HeartbeatH\x00R\theartbeat\x12*\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rror\x1a;\n\tHeartbeat\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04timeB\x07\n\x05\x65vent2\xff\t\n\x0cOrderService\x12V\n\nQuoteOrder\x12 .weft.order.v1.QuoteOrderRequest\x1a!.weft.order.v1.QuoteOrderResponse\"\x03\x90\x02\x01\x12\x46\n\x0b\x43reateOrder\x12!.weft.order.v1.CreateOrderRequest\x1a\x14.weft.order.v1.Order\x12\x45\n\x08GetOrder\x12\x1e.weft.order.v1.GetOrderRequest\x1a\x14.weft.order.v1.Order\"\x03\x90\x02\x01\x12V\n\nListOrders\x12 .weft.order.v1.ListOrdersRequest\x1a!.weft.order.v1.ListOrdersResponse\"\x03\x90\x02\x01\x12O\n\x0c\x45xportOrders\x12\".weft.order.v1.ExportOrdersRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x01\x30\x01\x12K\n\x0bUpdateOrder\x12!.weft.order.v1.UpdateOrderRequest\x1a\x14.weft.order.v1.Order\"\x03\x90\x02\x02\x12\x46\n\x0b\x43\x61ncelOrder\x12!.weft.order.v1.CancelOrderRequest\x1a\x14.weft.order.v1.Order\x12J\n\rOverrideOrder\x12#.weft.order.v1.OverrideOrderRequest\x1a\x14.weft.order.v1.Order\x12\x42\n\tShipOrder\x12\x1f.weft.order.v1.ShipOrderRequest\x1a\x14.weft.order.v1.Order\x12H\n\x0c\x44\x65liverOrder\x12\".weft.order.v1.DeliverOrderRequest\x1a\x14.weft.order.v1.Order\x12J\n\rRequestReturn\x12#.weft.order.v1.RequestReturnRequest\x1a\x14.weft.order.v1.Order\x12J\n\rApproveReturn\x12#.weft.order.v1.ApproveReturnRequest\x1a\x14.weft.order.v1.Order\x12H\n\x0cRefuseReturn\x12\".weft.order.v1.RefuseReturnRequest\x1a\x14.weft.order.v1.Order\x12J\n\rReceiveReturn\x12#.weft.order.v1.ReceiveReturnRequest\x1a\x14.weft.order.v1.Order\x12\x65\n\x0fListOrderEvents\x12%.weft.order.v1.ListOrderEventsRequest\x1a&.weft.order.v1.ListOrderEventsResponse\"\x03\x90\x02\x01\x12[\n\x0bWatchOrders\x12!.weft.order.v1.WatchOrdersRequest\x1a\".weft.order.v1.WatchOrdersResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!weft/order/v1/order_service.proto\x12\rweft.order.v1\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1aweft/order/v1/charge.proto\x1a\x1aweft/order/v1/export.proto\x1a\x1eweft/order/v1/fulfilment.proto\x1a\x19weft/order/v1/money.proto\x1a\x19weft/order/v1/order.proto\x1a\x1fweft/order/v1/order_event.proto\x1a\x1cweft/order/v1/override.proto\x1a\x1bweft/order/v1/payment.proto\x1a\x1aweft/order/v1/return.proto\x1a$weft/order/v1/shipping_address.proto\x1a\x1aweft/order/v1/update.proto\"\x98\x01\n\x11QuoteOrderRequest\x12\x33\n\x05lines\x18\x01 \x03(\x0b\x32\x1d.weft.order.v1.OrderLineInputR\x05lines\x12N\n\x10shipping_address\x18\x32 \x01(\x0b\x32\x1e.weft.order.v1.ShippingAddressB\x03\x80\x01\x01R\x0fshippingAddress\"\xf6\x01\n\x12QuoteOrderResponse\x12.\n\x05lines\x18\x01 \x03(\x0b\x32\x18.weft.order.v1.OrderLineR\x05lines\x12*\n\x05total\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x05total\x12\x1c\n\tavailable\x18\x03 \x01(\x08R\tavailable\x12\x34\n\x07\x63harges\x18\x32 \x03(\x0b\x32\x1a.weft.order.v1.OrderChargeR\x07\x63harges\x12\x30\n\x08subtotal\x18\x33 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\x08subtotal\"\x97\x03\n\x12\x43reateOrderRequest\x12\x1f\n\x0b\x63ustomer_id\x18\x01 \x01(\tR\ncustomerId\x12\x33\n\x05lines\x18\x02 \x03(\x0b\x32\x1d.weft.order.v1.OrderLineInputR\x05lines\x12%\n\x0epayment_method\x18\x03 \x01(\tR\rpaymentMethod\x12-\n\x12\x65xternal_reference\x18\x04 \x01(\tR\x11\x65xternalReference\x12\x12\n\x04note\x18\x05 \x01(\tR\x04note\x12\x34\n\x07\x63\x61pture\x18\x06 \x01(\x0e\x32\x1a.weft.order.v1.CaptureModeR\x07\x63\x61pture\x12;\n\x0e\x65xpected_total\x18\x32 \x01(\x0b\x32\x14.weft.order.v1.MoneyR\rexpectedTotal\x12N\n\x10shipping_address\x18\x33 \x01(\x0b\x32\x1e.weft.order.v1.ShippingAddressB\x03\x80\x01\x01R\x0fshippingAddress\",\n\x0fGetOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\"\x8e\x04\n\x11ListOrdersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x31\n\x06states\x18\x03 \x03(\x0e\x32\x19.weft.order.v1.OrderStateR\x06states\x12\x1f\n\x0b\x63ustomer_id\x18\x04 \x01(\tR\ncustomerId\x12-\n\x12\x65xternal_reference\x18\x05 \x01(\tR\x11\x65xternalReference\x12\x44\n\x10\x63reate_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x63reateTimeFrom\x12@\n\x0e\x63reate_time_to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reateTimeTo\x12K\n\x11\x66ulfilment_states\x18\x08 \x03(\x0e\x32\x1e.weft.order.v1.FulfilmentStateR\x10\x66ulfilmentStates\x12\x42\n\x0epayment_states\x18\t \x03(\x0e\x32\x1b.weft.order.v1.PaymentStateR\rpaymentStates\x12!\n\x0corder_number\x18\x32 \x01(\tR\x0borderNumber\"\x9d\x01\n\x12ListOrdersResponse\x12,\n\x06orders\x18\x01 \x03(\x0b\x32\x14.weft.order.v1.OrderR\x06orders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\"\n\ntotal_size\x18\x03 \x01(\x05H\x00R\ttotalSize\x88\x01\x01\x42\r\n\x0b_total_size\"G\n\x12\x43\x61ncelOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\",\n\x12WatchOrdersRequest\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"\x9b\x02\n\x13WatchOrdersResponse\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\x12,\n\x05order\x18\x02 \x01(\x0b\x32\x14.weft.order.v1.OrderH\x00R\x05order\x12L\n\theartbeat\x18\x03 \x01(\x0b\x32,.weft.order.v1.WatchOrdersResponse.HeartbeatH\x00R\theartbeat\x12*\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rror\x1a;\n\tHeartbeat\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04timeB\x07\n\x05\x65vent2\xff\t\n\x0cOrderService\x12V\n\nQuoteOrder\x12 .weft.order.v1.QuoteOrderRequest\x1a!.weft.order.v1.QuoteOrderResponse\"\x03\x90\x02\x01\x12\x46\n\x0b\x43reateOrder\x12!.weft.order.v1.CreateOrderRequest\x1a\x14.weft.order.v1.Order\x12\x45\n\x08GetOrder\x12\x1e.weft.order.v1.GetOrderRequest\x1a\x14.weft.order.v1.Order\"\x03\x90\x02\x01\x12V\n\nListOrders\x12 .weft.order.v1.ListOrdersRequest\x1a!.weft.order.v1.ListOrdersResponse\"\x03\x90\x02\x01\x12O\n\x0c\x45xportOrders\x12\".weft.order.v1.ExportOrdersRequest\x1a\x14.google.api.HttpBody\"\x03\x90\x02\x01\x30\x01\x12K\n\x0bUpdateOrder\x12!.weft.order.v1.UpdateOrderRequest\x1a\x14.weft.order.v1.Order\"\x03\x90\x02\x02\x12\x46\n\x0b\x43\x61ncelOrder\x12!.weft.order.v1.CancelOrderRequest\x1a\x14.weft.order.v1.Order\x12J\n\rOverrideOrder\x12#.weft.order.v1.OverrideOrderRequest\x1a\x14.weft.order.v1.Order\x12\x42\n\tShipOrder\x12\x1f.weft.order.v1.ShipOrderRequest\x1a\x14.weft.order.v1.Order\x12H\n\x0c\x44\x65liverOrder\x12\".weft.order.v1.DeliverOrderRequest\x1a\x14.weft.order.v1.Order\x12J\n\rRequestReturn\x12#.weft.order.v1.RequestReturnRequest\x1a\x14.weft.order.v1.Order\x12J\n\rApproveReturn\x12#.weft.order.v1.ApproveReturnRequest\x1a\x14.weft.order.v1.Order\x12H\n\x0cRefuseReturn\x12\".weft.order.v1.RefuseReturnRequest\x1a\x14.weft.order.v1.Order\x12J\n\rReceiveReturn\x12#.weft.order.v1.ReceiveReturnRequest\x1a\x14.weft.order.v1.Order\x12\x65\n\x0fListOrderEvents\x12%.weft.order.v1.ListOrderEventsRequest\x1a&.weft.order.v1.ListOrderEventsResponse\"\x03\x90\x02\x01\x12[\n\x0bWatchOrders\x12!.weft.order.v1.WatchOrdersRequest\x1a\".weft.order.v1.WatchOrdersResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.order.v1.order_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_QUOTEORDERREQUEST'].fields_by_name['shipping_address']._loaded_options = None
+  _globals['_QUOTEORDERREQUEST'].fields_by_name['shipping_address']._serialized_options = b'\200\001\001'
+  _globals['_CREATEORDERREQUEST'].fields_by_name['shipping_address']._loaded_options = None
+  _globals['_CREATEORDERREQUEST'].fields_by_name['shipping_address']._serialized_options = b'\200\001\001'
   _globals['_ORDERSERVICE'].methods_by_name['QuoteOrder']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['QuoteOrder']._serialized_options = b'\220\002\001'
   _globals['_ORDERSERVICE'].methods_by_name['GetOrder']._loaded_options = None
@@ -57,26 +63,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERSERVICE'].methods_by_name['ListOrderEvents']._serialized_options = b'\220\002\001'
   _globals['_ORDERSERVICE'].methods_by_name['WatchOrders']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['WatchOrders']._serialized_options = b'\220\002\001'
-  _globals['_QUOTEORDERREQUEST']._serialized_start=399
-  _globals['_QUOTEORDERREQUEST']._serialized_end=471
-  _globals['_QUOTEORDERRESPONSE']._serialized_start=474
-  _globals['_QUOTEORDERRESPONSE']._serialized_end=616
-  _globals['_CREATEORDERREQUEST']._serialized_start=619
-  _globals['_CREATEORDERREQUEST']._serialized_end=885
-  _globals['_GETORDERREQUEST']._serialized_start=887
-  _globals['_GETORDERREQUEST']._serialized_end=931
-  _globals['_LISTORDERSREQUEST']._serialized_start=934
-  _globals['_LISTORDERSREQUEST']._serialized_end=1460
-  _globals['_LISTORDERSRESPONSE']._serialized_start=1463
-  _globals['_LISTORDERSRESPONSE']._serialized_end=1620
-  _globals['_CANCELORDERREQUEST']._serialized_start=1622
-  _globals['_CANCELORDERREQUEST']._serialized_end=1693
-  _globals['_WATCHORDERSREQUEST']._serialized_start=1695
-  _globals['_WATCHORDERSREQUEST']._serialized_end=1739
-  _globals['_WATCHORDERSRESPONSE']._serialized_start=1742
-  _globals['_WATCHORDERSRESPONSE']._serialized_end=2025
-  _globals['_WATCHORDERSRESPONSE_HEARTBEAT']._serialized_start=1957
-  _globals['_WATCHORDERSRESPONSE_HEARTBEAT']._serialized_end=2016
-  _globals['_ORDERSERVICE']._serialized_start=2028
-  _globals['_ORDERSERVICE']._serialized_end=3307
+  _globals['_QUOTEORDERREQUEST']._serialized_start=466
+  _globals['_QUOTEORDERREQUEST']._serialized_end=618
+  _globals['_QUOTEORDERRESPONSE']._serialized_start=621
+  _globals['_QUOTEORDERRESPONSE']._serialized_end=867
+  _globals['_CREATEORDERREQUEST']._serialized_start=870
+  _globals['_CREATEORDERREQUEST']._serialized_end=1277
+  _globals['_GETORDERREQUEST']._serialized_start=1279
+  _globals['_GETORDERREQUEST']._serialized_end=1323
+  _globals['_LISTORDERSREQUEST']._serialized_start=1326
+  _globals['_LISTORDERSREQUEST']._serialized_end=1852
+  _globals['_LISTORDERSRESPONSE']._serialized_start=1855
+  _globals['_LISTORDERSRESPONSE']._serialized_end=2012
+  _globals['_CANCELORDERREQUEST']._serialized_start=2014
+  _globals['_CANCELORDERREQUEST']._serialized_end=2085
+  _globals['_WATCHORDERSREQUEST']._serialized_start=2087
+  _globals['_WATCHORDERSREQUEST']._serialized_end=2131
+  _globals['_WATCHORDERSRESPONSE']._serialized_start=2134
+  _globals['_WATCHORDERSRESPONSE']._serialized_end=2417
+  _globals['_WATCHORDERSRESPONSE_HEARTBEAT']._serialized_start=2349
+  _globals['_WATCHORDERSRESPONSE_HEARTBEAT']._serialized_end=2408
+  _globals['_ORDERSERVICE']._serialized_start=2420
+  _globals['_ORDERSERVICE']._serialized_end=3699
 # @@protoc_insertion_point(module_scope)

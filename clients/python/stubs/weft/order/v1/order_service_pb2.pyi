@@ -9,10 +9,12 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.rpc import status_pb2 as _status_pb2
+from weft.order.v1 import charge_pb2 as _charge_pb2
 from weft.order.v1 import fulfilment_pb2 as _fulfilment_pb2
 from weft.order.v1 import money_pb2 as _money_pb2
 from weft.order.v1 import order_pb2 as _order_pb2
 from weft.order.v1 import payment_pb2 as _payment_pb2
+from weft.order.v1 import shipping_address_pb2 as _shipping_address_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -31,18 +33,24 @@ class QuoteOrderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LINES_FIELD_NUMBER: _builtins.int
+    SHIPPING_ADDRESS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.OrderLineInput]:
         """The products; lines of the same product are merged."""
+
+    @_builtins.property
+    def shipping_address(self) -> _shipping_address_pb2.ShippingAddress:
+        """Where it is to be sent. Shipping and tax follow from its country."""
 
     def __init__(
         self,
         *,
         lines: _abc.Iterable[_order_pb2.OrderLineInput] | None = ...,
+        shipping_address: _shipping_address_pb2.ShippingAddress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["shipping_address", b"shipping_address"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "shipping_address", b"shipping_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -57,6 +65,8 @@ class QuoteOrderResponse(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
+    SUBTOTAL_FIELD_NUMBER: _builtins.int
     available: _builtins.bool
     """Whether every line is in stock now."""
     @_builtins.property
@@ -65,7 +75,15 @@ class QuoteOrderResponse(_message.Message):
 
     @_builtins.property
     def total(self) -> _money_pb2.Money:
-        """The sum of the lines."""
+        """What is to be paid: the sum of the lines and the charges. Give it to CreateOrder as `expected_total`."""
+
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[_charge_pb2.OrderCharge]:
+        """Shipping and tax. Absent where there are none."""
+
+    @_builtins.property
+    def subtotal(self) -> _money_pb2.Money:
+        """The sum of the lines, without charges."""
 
     def __init__(
         self,
@@ -73,10 +91,12 @@ class QuoteOrderResponse(_message.Message):
         lines: _abc.Iterable[_order_pb2.OrderLine] | None = ...,
         total: _money_pb2.Money | None = ...,
         available: _builtins.bool = ...,
+        charges: _abc.Iterable[_charge_pb2.OrderCharge] | None = ...,
+        subtotal: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subtotal", b"subtotal", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "lines", b"lines", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "charges", b"charges", "lines", b"lines", "subtotal", b"subtotal", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -94,6 +114,8 @@ class CreateOrderRequest(_message.Message):
     EXTERNAL_REFERENCE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     CAPTURE_FIELD_NUMBER: _builtins.int
+    EXPECTED_TOTAL_FIELD_NUMBER: _builtins.int
+    SHIPPING_ADDRESS_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The user who buys. A partner gives one of its own users; a signed-in user leaves it empty or gives `me`."""
     payment_method: _builtins.str
@@ -108,6 +130,16 @@ class CreateOrderRequest(_message.Message):
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.OrderLineInput]:
         """The products; lines of the same product are merged."""
 
+    @_builtins.property
+    def expected_total(self) -> _money_pb2.Money:
+        """The total that the buyer was shown. The order is refused as `PRICE_CHANGED` where it is another; without it, nothing is
+        compared.
+        """
+
+    @_builtins.property
+    def shipping_address(self) -> _shipping_address_pb2.ShippingAddress:
+        """Where it is to be sent. Shipping and tax follow from its country."""
+
     def __init__(
         self,
         *,
@@ -117,10 +149,12 @@ class CreateOrderRequest(_message.Message):
         external_reference: _builtins.str = ...,
         note: _builtins.str = ...,
         capture: _payment_pb2.CaptureMode.ValueType = ...,
+        expected_total: _money_pb2.Money | None = ...,
+        shipping_address: _shipping_address_pb2.ShippingAddress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expected_total", b"expected_total", "shipping_address", b"shipping_address"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture", b"capture", "customer_id", b"customer_id", "external_reference", b"external_reference", "lines", b"lines", "note", b"note", "payment_method", b"payment_method"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture", b"capture", "customer_id", b"customer_id", "expected_total", b"expected_total", "external_reference", b"external_reference", "lines", b"lines", "note", b"note", "payment_method", b"payment_method", "shipping_address", b"shipping_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

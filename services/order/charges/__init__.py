@@ -1,0 +1,1 @@
+"""Shipping charges and taxes: the table that operators keep."""

@@ -1,0 +1,100 @@
+"""The RPCs of charges."""
+
+from collections.abc import Sequence
+
+import psycopg
+from weft.order.v1 import charge_pb2
+from weft.order.v1 import charge_service_pb2 as pb
+
+from chassis import currencies
+from chassis.clock import Clock
+from chassis.errors import EtagMismatch, RequestInvalid
+from chassis.rpc.call import Call
+from chassis.rpc.pagination import Pages
+from chassis.rpc.requests import masks
+from chassis.storage.database import Database
+from services.order.charges.current import CurrentCharges
+from services.order.domain.charges import Charge, ChargeKind, ChargeTable
+from services.order.messages import timestamp
+
+
+class ChargeHandlers:
+    """weft.order.v1.ChargeService."""
+
+    def __init__(self, database: Database, charges: CurrentCharges, pages: Pages, clock: Clock) -> None:
+        self._database = database
+        self._charges = charges
+        self._pages = pages
+        self._clock = clock
+
+    async def ListCharges(self, request: pb.ListChargesRequest, _: Call) -> pb.ListChargesResponse:
+        table = await self._charges.refresh()
+        page = self._pages.read(request, query={"list": "charges", "version": table.version})
+        start = int(page.after or 0)
+        shown = table.charges[start : start + page.size]
+        more = start + len(shown) < len(table.charges)
+        return pb.ListChargesResponse(
+            charges=[to_message(charge) for charge in shown],
+            next_page_token=self._pages.token(page, str(start + len(shown))) if more else "",
+            etag=str(table.version),
+            total_size=len(table.charges),
+        )
+
+    async def UpdateCharges(self, request: pb.UpdateChargesRequest, call: Call) -> charge_pb2.ChargeTable:
+        """Each update adds a version; of two at once, one is refused."""
+        fields, etag = masks.fields(request, "table"), request.table.etag
+        charges, now = _charges(request.table.charges), self._clock.now()
+        async with self._database.transaction() as tx:
+            table = await self._charges.repository.get(await self._charges.get(), tx)
+            if etag not in ("", str(table.version)):
+                raise EtagMismatch(etag=str(table.version))
+            changed = ChargeTable(table.version + 1, charges, now)
+            if "charges" in fields and changed.charges != table.charges:
+                try:
+                    await self._charges.repository.insert(tx, changed, call.caller.actor, now)
+                except psycopg.errors.UniqueViolation as error:
+                    raise EtagMismatch(etag=str(changed.version)) from error
+                table = changed
+        await self._charges.refresh()
+        return charge_pb2.ChargeTable(
+            charges=[to_message(charge) for charge in table.charges],
+            etag=str(table.version),
+            update_time=timestamp(table.updated_at) if table.updated_at else None,
+        )
+
+
+def _charges(given: Sequence[charge_pb2.Charge]) -> list[Charge]:
+    """Raises `RequestInvalid` for a second, different row of a country."""
+    charges: dict[tuple[str, str, str], Charge] = {}
+    violations = []
+    for index, message in enumerate(given):
+        charge = _charge(message)
+        if charge.kind == ChargeKind.SHIPPING:
+            currencies.require(f"table.charges[{index}].shipping.amount.currency", charge.currency)
+        if charges.setdefault(charge.key, charge) != charge:
+            violations.append((f"table.charges[{index}]", "differs from another row for its country"))
+    if violations:
+        raise RequestInvalid(violations=violations)
+    return [*charges.values()]
+
+
+def _charge(message: charge_pb2.Charge) -> Charge:
+    region, title = message.region_code, message.title
+    if message.WhichOneof("charged") == "tax":
+        tax = message.tax
+        return Charge(ChargeKind.TAX, region, title, rate=tax.rate_millionths, taxes_shipping=tax.taxes_shipping)
+    amount, shipping = message.shipping.amount, message.shipping
+    free = shipping.free_from_minor if shipping.HasField("free_from_minor") else None
+    return Charge(ChargeKind.SHIPPING, region, title, amount.currency, amount.amount_minor, free)
+
+
+def to_message(charge: Charge) -> charge_pb2.Charge:
+    """The message of a row."""
+    message = charge_pb2.Charge(region_code=charge.region, title=charge.title)
+    if charge.kind == ChargeKind.TAX:
+        message.tax.rate_millionths, message.tax.taxes_shipping = charge.rate, charge.taxes_shipping
+        return message
+    message.shipping.amount.amount_minor, message.shipping.amount.currency = charge.amount_minor, charge.currency
+    if charge.free_from_minor is not None:
+        message.shipping.free_from_minor = charge.free_from_minor
+    return message
