@@ -52,12 +52,14 @@ class Pages:
     def __init__(self, key: bytes) -> None:
         self._tokens = SignedToken(key)
 
-    def read(self, request: PageRequest, query: Mapping[str, object]) -> Page:
+    def read(self, request: PageRequest, query: Mapping[str, object], max_size: int = MAX_PAGE_SIZE) -> Page:
         """The requested page. `query` has everything else that determines the list, including the owner.
+
+        `max_size` is less for a list whose items are expensive, and its contract says so.
 
         Raises `PageTokenInvalid` for a token that is malformed or belongs to another query.
         """
-        size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        size = min(request.page_size or DEFAULT_PAGE_SIZE, max_size)
         digest = hashlib.sha256(json.dumps(query, sort_keys=True, default=str).encode()).digest()
         if not request.page_token:
             return Page(size, "", digest)

@@ -180,7 +180,11 @@ def admission(server: ServerContext, method: Method, next_: Next) -> Next:
 
 
 def authorization(server: ServerContext, method: Method, next_: Next) -> Next:
-    """Before the request is looked at: callers without permission learn nothing from validation."""
+    """Decides, by the policy, whether the caller may make the call at all: its kind, and the scopes of its token.
+
+    Before the request is looked at: callers without permission learn nothing from validation. Whose things a caller may see
+    is decided later, by the queries with the predicates of the service's `ownership.py`.
+    """
     callers, scope, apps = method.callers, method.scope, method.apps
     accepted = server.contract.accepted_scopes(scope)
     who = ", ".join(sorted(caller.name for caller in callers))

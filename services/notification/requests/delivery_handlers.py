@@ -111,8 +111,8 @@ class DeliveryHandlers:
 
     async def ListCaptured(self, request: pb.ListCapturedRequest, call: Call) -> pb.ListCapturedResponse:
         """Rendered now: neither addresses nor texts are stored."""
-        page = self._pages.read(request, {"list": "captured", "owner": kind_of(call.caller), "user": request.user_id})
-        page = page._replace(size=min(page.size, MAX_CAPTURED))
+        query = {"list": "captured", "owner": kind_of(call.caller), "user": request.user_id}
+        page = self._pages.read(request, query, MAX_CAPTURED)
         rows = await self._deliveries.captured(call.caller, page.limit, page.after, request.user_id)
         rendered = await self._captured.render(rows[: page.size])
         found, token = self._pages.split(page, rows, lambda row: rendered[row.delivery_id], key="place")

@@ -43,7 +43,10 @@ def after(answer: Answer, tries: int, scale: float) -> Next:
 
 @dataclass
 class Health:
-    """How a receiver does. `failures` are its own, in a row; `failing_since` counts every attempt that was not accepted."""
+    """How a receiver does. `failures` are its own, in a row; `failing_since` counts every attempt that was not accepted.
+
+    This is the breaker of a lane, kept in its row: it holds whichever process sends. The chassis's is one of a process.
+    """
 
     failures: int
     failing_since: datetime | None
