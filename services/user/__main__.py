@@ -49,6 +49,7 @@ from services.user.revocations.feed import RevocationFeed
 from services.user.revocations.handlers import RevocationHandlers
 from services.user.revocations.repository import CHANNEL as REVOCATIONS
 from services.user.roles.handlers import RoleHandlers
+from services.user.roles.repository import RoleRepository
 from services.user.seed import seed
 from services.user.sessions.handlers import SessionHandlers
 from services.user.usage.handlers import UsageHandlers
@@ -180,7 +181,7 @@ def _serve_partners(app: App, parts: Parts) -> None:
 
 def _serve_users(app: App, parts: Parts) -> None:
     database, clock, users, session_rows = app.database, app.clock, parts.users, parts.session_rows
-    events, audit, reauthentication = parts.events, parts.audit, parts.reauthentication
+    events, audit, reauthentication, roles = parts.events, parts.audit, parts.reauthentication, RoleRepository()
     persons, erasures = PersonRepository(database, app.vault), app.queue("erasure_jobs", **RETRY_FOREVER)
     # Not of erasures: one that is dead is still to be done.
     dead_letters = DeadLetters(database, [app.outbox.queue.table])
@@ -192,6 +193,7 @@ def _serve_users(app: App, parts: Parts) -> None:
         ErasureHandlers(
             database,
             users,
+            roles,
             persons,
             session_rows,
             parts.sign_ups,
@@ -205,12 +207,12 @@ def _serve_users(app: App, parts: Parts) -> None:
             clock,
         ),
         ExportHandlers(users, Export(persons, parts.trail, app.clients), reauthentication, app.pages),
-        UserChangeHandlers(database, users, session_rows, events, audit, clock),
+        UserChangeHandlers(database, users, roles, session_rows, events, audit, clock),
         UserTotpHandlers(users, parts.totp, reauthentication),
         UserPasskeyHandlers(users, parts.passkeys, reauthentication, app.pages),
         ConsentHandlers(database, AuthorizationRepository(database), session_rows, users, app.pages, audit, clock),
         SessionHandlers(database, users, parts.open_sessions, session_rows, app.pages, audit, clock),
-        RoleHandlers(database, users, session_rows, audit, clock),
+        RoleHandlers(database, users, roles, session_rows, audit, clock),
     )
 
 

@@ -47,7 +47,7 @@ class ConsentHandlers:
         user_id = await self._owned(request.user_id, call)
         page = self._pages.read(request, {"list": "consents", "user_id": user_id})
         found = await self._authorizations.list_consents(user_id, page.limit, page.after)
-        consents, token = self._pages.split(page, found, _to_message, key="client_id")
+        consents, token = self._pages.split(page, found, to_message, key="client_id")
         return pb.ListConsentsResponse(consents=consents, next_page_token=token)
 
     async def RevokeConsent(self, request: pb.RevokeConsentRequest, call: Call) -> Empty:
@@ -69,7 +69,7 @@ class ConsentHandlers:
         return user.user_id
 
 
-def _to_message(consent: Consent) -> pb.Consent:
+def to_message(consent: Consent) -> pb.Consent:
     message = pb.Consent(client_id=consent.client_id, client_name=consent.client_name, scopes=consent.scopes)
     message.create_time.FromDatetime(consent.created_at)
     message.update_time.FromDatetime(consent.updated_at)

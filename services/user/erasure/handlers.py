@@ -36,6 +36,7 @@ class ErasureHandlers:
         self,
         database: Database,
         users: UserRepository,
+        roles: RoleRepository,
         persons: PersonRepository,
         sessions: SessionRepository,
         sign_ups: SignUpRepository,
@@ -50,6 +51,7 @@ class ErasureHandlers:
     ) -> None:
         self._database = database
         self._users = users
+        self._roles = roles
         self._persons = persons
         self._sessions = sessions
         self._sign_ups = sign_ups
@@ -69,7 +71,7 @@ class ErasureHandlers:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             partner_ids = await self._lock_owned(tx, user_id)
-            await RoleRepository().require_other_admin(tx, user_id)
+            await self._roles.require_other_admin(tx, user_id)
             user = await self._users.lock_erased(tx, user_id)
             if user is None or not ownership.may_see_user(call.caller, user_id, user.partner_id, user.mode):
                 raise UserNotFound(user_id=request.user_id)

@@ -44,6 +44,7 @@ class UserChangeHandlers:
         self,
         database: Database,
         users: UserRepository,
+        roles: RoleRepository,
         sessions: SessionRepository,
         events: UserEvents,
         audit: Audit,
@@ -51,6 +52,7 @@ class UserChangeHandlers:
     ) -> None:
         self._database = database
         self._users = users
+        self._roles = roles
         self._sessions = sessions
         self._events = events
         self._audit = audit
@@ -102,7 +104,7 @@ class UserChangeHandlers:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             if closes:
-                await RoleRepository().require_other_admin(tx, request.user_id)
+                await self._roles.require_other_admin(tx, request.user_id)
             user = await lock_visible(tx, self._users, request.user_id, call.caller)
             user.require(request.etag)
             changed = change(user, now)

@@ -1,6 +1,7 @@
 """Who may have which role, and that the last admin stays."""
 
 from chassis.errors import FailedPrecondition
+from services.user.users.domain import User
 
 
 class RolesNotAssignable(FailedPrecondition):
@@ -9,3 +10,9 @@ class RolesNotAssignable(FailedPrecondition):
 
 class LastAdmin(FailedPrecondition):
     """The user {user_id} is the last admin who may sign in; make someone else an admin first."""
+
+
+def check_assignable(user: User) -> None:
+    """Raise `RolesNotAssignable` for a user of a partner."""
+    if user.partner_id:
+        raise RolesNotAssignable(user_id=user.user_id)
