@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from chassis.errors import EtagMismatch, FailedPrecondition, NotFound
+from chassis.errors import FailedPrecondition, NotFound, require_etag
 
 MAX_ENDPOINTS = 20
 """Of a partner in a mode: each event costs a delivery for each."""
@@ -89,8 +89,7 @@ class Endpoint:
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Endpoint":
         """`changes`: new values by attribute. Raises `EtagMismatch` if the caller saw another version."""
-        if etag and etag != self.etag:
-            raise EtagMismatch(etag=self.etag)
+        require_etag(etag, self.etag)
         changed = replace(self, **changes)  # type: ignore[arg-type]
         return self if changed == self else replace(changed, version=self.version + 1, updated_at=now)
 

@@ -1,4 +1,4 @@
-"""WebhookService: endpoints."""
+"""The RPCs of WebhookService on endpoints."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from services.notification.event_log import catalogue
 
 
 class EndpointHandlers:
-    """weft.notification.v1.WebhookService: endpoints and their secrets."""
+    """The part of weft.notification.v1.WebhookService about endpoints and their secrets."""
 
     def __init__(
         self, database: Database, endpoints: EndpointRepository, targets: Targets, pages: Pages, clock: Clock

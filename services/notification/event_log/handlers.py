@@ -1,4 +1,4 @@
-"""EventService: the events of partners."""
+"""The RPCs of EventService on the events of partners."""
 
 import json
 
@@ -15,7 +15,7 @@ from services.notification.event_log.repository import EventLog, Filter
 
 
 class EventLogHandlers:
-    """weft.notification.v1.EventService: what partners read."""
+    """The part of weft.notification.v1.EventService that partners read."""
 
     def __init__(self, log: EventLog, pages: Pages) -> None:
         self._log = log

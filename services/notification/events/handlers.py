@@ -1,4 +1,4 @@
-"""EventService: receives events from the outboxes of other services."""
+"""The RPC of EventService that receives events from the outboxes of other services."""
 
 from weft.notification.v1 import event_service_pb2 as pb
 

@@ -1,4 +1,4 @@
-"""InboxService: the notifications of the signed-in user."""
+"""The RPCs of InboxService: the notifications of the signed-in user."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""PersonalDataService, for the user service."""
+"""The RPCs of PersonalDataService, for the user service."""
 
 from google.protobuf import json_format, struct_pb2
 from weft.api.v1.personal_record_pb2 import PersonalRecord

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
-from chassis.errors import EtagMismatch, InvalidArgument, NotFound
+from chassis.errors import InvalidArgument, NotFound, require_etag
 from services.notification.categories import Category
 from services.notification.channels.channel import Channel
 
@@ -52,8 +52,7 @@ class Preferences:
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Preferences":
         """`changes`: new values by attribute. Raises `EtagMismatch` if the caller saw another version."""
-        if etag and etag != self.etag:
-            raise EtagMismatch(etag=self.etag)
+        require_etag(etag, self.etag)
         return replace(self, version=self.version + 1, updated_at=now, **changes) if changes else self  # type: ignore[arg-type]
 
     def mutes(self, category: Category, channel: Channel) -> bool:

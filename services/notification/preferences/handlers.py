@@ -1,4 +1,4 @@
-"""PreferenceService."""
+"""The RPCs of PreferenceService."""
 
 from datetime import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""NotificationService: deliveries, their attempts, and what TEST has captured."""
+"""The RPCs of NotificationService on deliveries, their attempts, and what TEST has captured."""
 
 from datetime import timedelta
 from typing import Any

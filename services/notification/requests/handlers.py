@@ -1,4 +1,4 @@
-"""NotificationService: what is sent on request, and what became of it."""
+"""The RPCs of NotificationService: what is sent on request, and what became of it."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""SuppressionService, for operators."""
+"""The RPCs of SuppressionService, for operators."""
 
 from google.protobuf import empty_pb2
 from weft.notification.v1 import category_pb2

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis import locales
-from chassis.errors import EtagMismatch, FailedPrecondition, InvalidArgument, NotFound, RequestInvalid
+from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, RequestInvalid, require_etag
 from services.notification.templates import language
 from services.notification.templates.language import Source, TemplateWrong
 
@@ -131,8 +131,7 @@ class Template:
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, Any]) -> "Template":
         """The template with other values. Raises `EtagMismatch`."""
-        if etag and etag != self.etag:
-            raise EtagMismatch(etag=self.etag)
+        require_etag(etag, self.etag)
         return replace(self, version=self.version + 1, updated_at=now, **changes)
 
     def publish(self, now: datetime) -> "Template":

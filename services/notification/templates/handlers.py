@@ -1,4 +1,4 @@
-"""TemplateService."""
+"""The RPCs of TemplateService."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""WebhookService: deliveries."""
+"""The RPCs of WebhookService on deliveries."""
 
 from datetime import UTC, datetime
 
@@ -25,7 +25,7 @@ MAX_PAGE_SIZE = 100
 
 
 class DeliveryHandlers:
-    """weft.notification.v1.WebhookService: what was sent to endpoints, and what came of it."""
+    """The part of weft.notification.v1.WebhookService about what was sent to endpoints, and what came of it."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""CustomerService, for the user service."""
+"""The RPCs of CustomerService, for the user service."""
 
 from google.protobuf import json_format
 from weft.api.v1.personal_record_pb2 import PersonalRecord

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from chassis.errors import EtagMismatch
+from chassis.errors import require_etag
 from services.order.domain.changes import (
     NO_DETAILS,
     Details,
@@ -231,8 +231,7 @@ class Order:
             raise OrderNotUpdatable(order_id=self.order_id, state=self.state)
         if self.fulfilment_state is not FulfilmentState.UNFULFILLED:
             raise OrderAlreadyShipped(order_id=self.order_id)
-        if etag and etag != str(self.version):
-            raise EtagMismatch(etag=str(self.version))
+        require_etag(etag, str(self.version))
         if not details.named:
             return False
         self.details = details

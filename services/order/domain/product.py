@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from chassis.errors import EtagMismatch, FailedPrecondition, NotFound
+from chassis.errors import FailedPrecondition, NotFound, require_etag
 
 
 class ProductNotFound(NotFound):
@@ -50,8 +50,7 @@ class Product:
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Product":
         """`changes`: new values by attribute. Raises `EtagMismatch` if the caller saw another version, or `ProductArchived`."""
         self._require_current()
-        if etag and etag != self.etag:
-            raise EtagMismatch(etag=self.etag)
+        require_etag(etag, self.etag)
         if not changes:
             return self
         return replace(self, version=self.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]

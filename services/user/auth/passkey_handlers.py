@@ -1,4 +1,4 @@
-"""The RPCs about passkeys."""
+"""The RPCs of AuthService and UserService on passkeys."""
 
 from google.protobuf import json_format
 from google.protobuf.empty_pb2 import Empty
@@ -24,7 +24,7 @@ from services.user.users.repository import UserRepository
 
 
 class PasskeyHandlers:
-    """Those of weft.user.v1.AuthService."""
+    """The part of weft.user.v1.AuthService about passkeys."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class PasskeyHandlers:
 
 
 class UserPasskeyHandlers:
-    """Those of weft.user.v1.UserService."""
+    """The part of weft.user.v1.UserService about passkeys."""
 
     def __init__(
         self, users: UserRepository, passkeys: Passkeys, reauthentication: Reauthentication, pages: Pages

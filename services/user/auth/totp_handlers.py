@@ -1,4 +1,4 @@
-"""The RPCs about one-time codes."""
+"""The RPCs of AuthService and UserService on one-time codes."""
 
 from google.protobuf.empty_pb2 import Empty
 from weft.user.v1 import totp_pb2 as pb
@@ -15,7 +15,7 @@ from services.user.users.repository import UserRepository
 
 
 class TotpHandlers:
-    """Those of weft.user.v1.AuthService: the caller's own."""
+    """The part of weft.user.v1.AuthService about one-time codes: the caller's own."""
 
     def __init__(self, totp: Totp, confirmation: PasswordConfirmation, origins: Origins) -> None:
         self._totp = totp
@@ -44,7 +44,7 @@ class TotpHandlers:
 
 
 class UserTotpHandlers:
-    """Those of weft.user.v1.UserService: also of users whom support helps."""
+    """The part of weft.user.v1.UserService about one-time codes: also of users whom support helps."""
 
     def __init__(self, users: UserRepository, totp: Totp, reauthentication: Reauthentication) -> None:
         self._users = users

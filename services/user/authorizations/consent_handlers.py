@@ -22,7 +22,7 @@ class ConsentNotFound(NotFound):
 
 
 class ConsentHandlers:
-    """ListConsents and RevokeConsent of weft.user.v1.UserService."""
+    """The part of weft.user.v1.UserService about consents."""
 
     def __init__(
         self,

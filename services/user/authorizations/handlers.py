@@ -22,7 +22,7 @@ class AuthorizationRequestInvalid(FailedPrecondition):
 
 
 class AuthorizationHandlers:
-    """Authorize and DecideConsent of weft.user.v1.OAuthService."""
+    """The part of weft.user.v1.OAuthService at which people decide about apps."""
 
     def __init__(self, authorizations: Authorizations, issuer: str) -> None:
         self._authorizations = authorizations

@@ -7,7 +7,7 @@ from services.user.codes.codes import Codes
 
 
 class CodeHandlers:
-    """Of weft.user.v1.AuthService: IssueOneTimeCode."""
+    """The part of weft.user.v1.AuthService that issues codes."""
 
     def __init__(self, codes: Codes) -> None:
         self._codes = codes

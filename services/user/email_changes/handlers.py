@@ -12,7 +12,7 @@ from services.user.users.domain import refuse_unmailable
 
 
 class EmailHandlers:
-    """Of weft.user.v1.AuthService: RequestEmailChange, ConfirmEmailChange."""
+    """The part of weft.user.v1.AuthService about changes of the address."""
 
     def __init__(
         self, changes: EmailChanges, confirmation: PasswordConfirmation, origins: Origins, mails: MailBudget

@@ -1,4 +1,4 @@
-"""DeleteUser and ExportUserData."""
+"""The RPCs of UserService that erase and export a person's data."""
 
 from google.protobuf.empty_pb2 import Empty
 from weft.api.v1.personal_record_pb2 import PersonalRecord
@@ -30,7 +30,7 @@ from services.user.users.repository import UserRepository
 
 
 class ErasureHandlers:
-    """DeleteUser of weft.user.v1.UserService."""
+    """The part of weft.user.v1.UserService that erases."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class ErasureHandlers:
 
 
 class ExportHandlers:
-    """ExportUserData of weft.user.v1.UserService."""
+    """The part of weft.user.v1.UserService that exports."""
 
     def __init__(self, users: UserRepository, export: Export, reauthentication: Reauthentication, pages: Pages) -> None:
         self._users = users

@@ -38,7 +38,7 @@ _STAMPS = frozenset({"phone_verified_at"})
 
 
 class UserChangeHandlers:
-    """UpdateUser, and the RPCs that change the state of an account."""
+    """The part of weft.user.v1.UserService that changes users."""
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chassis.errors import AlreadyExists, EtagMismatch, FailedPrecondition, NotFound
+from chassis.errors import AlreadyExists, FailedPrecondition, NotFound, require_etag
 
 VIEWER, DEVELOPER, OWNER = "viewer", "developer", "owner"
 MAX_MEMBERS = 200
@@ -45,6 +45,5 @@ class Member:
 
     def update(self, etag: str, role: str) -> "Member":
         """Another role; the member itself if it has it. Raises `EtagMismatch` for a stale etag."""
-        if etag and etag != self.etag:
-            raise EtagMismatch(etag=self.etag)
+        require_etag(etag, self.etag)
         return self if role == self.role else replace(self, role=role, revision=self.revision + 1)

@@ -36,7 +36,7 @@ from services.user.users.repository import UserRepository
 
 
 class MemberHandlers:
-    """weft.user.v1.PartnerService: people. Each change locks the partner first, so that two at once see one another."""
+    """The part of weft.user.v1.PartnerService about people. Each change locks the partner first, so that two at once see one another."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ _JSON = "application/json"
 
 
 class OpenIdHandlers:
-    """GetOpenIdConfiguration, GetUserInfo and Introspect of weft.user.v1.OAuthService."""
+    """The part of weft.user.v1.OAuthService that says who somebody is."""
 
     def __init__(
         self, users: UserRepository, tokens: TokenVerifier, revocations: Revocations, metadata: Mapping[str, Any]

@@ -32,7 +32,7 @@ from services.user.revocations.repository import RevocationRepository
 
 
 class ClientHandlers:
-    """weft.user.v1.PartnerService: clients and their secrets."""
+    """The part of weft.user.v1.PartnerService about clients and their secrets."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from chassis.errors import EtagMismatch, FailedPrecondition, NotFound, PermissionDenied
+from chassis.errors import FailedPrecondition, NotFound, PermissionDenied, require_etag
 
 ACTIVE, SUSPENDED = "ACTIVE", "SUSPENDED"
 SECRET, PRIVATE_KEY, NONE = "SECRET", "PRIVATE_KEY", "NONE"
@@ -77,8 +77,7 @@ class Partner:
 
     def update(self, now: datetime, etag: str, changes: dict[str, object]) -> "Partner":
         """Set fields by name; returns the partner itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
-        if etag and etag != self.etag:
-            raise EtagMismatch(etag=self.etag)
+        require_etag(etag, self.etag)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
         return self._changed(now, **changes)
@@ -139,8 +138,7 @@ class Client:
 
     def update(self, etag: str, changes: dict[str, object]) -> "Client":
         """Set fields by name; returns the client itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
-        if etag and etag != self.etag:
-            raise EtagMismatch(etag=self.etag)
+        require_etag(etag, self.etag)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
         return replace(self, revision=self.revision + 1, **changes)  # type: ignore[arg-type]

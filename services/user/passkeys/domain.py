@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from chassis.errors import EtagMismatch, FailedPrecondition, NotFound, Unauthenticated
+from chassis.errors import FailedPrecondition, NotFound, Unauthenticated, require_etag
 
 MAX_PASSKEYS = 20
 """Of a user."""
@@ -49,7 +49,6 @@ class Passkey:
 
     def rename(self, etag: str, name: str) -> "Passkey":
         """With another name; the passkey itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
-        if etag and etag != self.etag:
-            raise EtagMismatch(etag=self.etag)
+        require_etag(etag, self.etag)
         name = name or DEFAULT_NAME
         return self if name == self.display_name else replace(self, display_name=name, revision=self.revision + 1)

@@ -18,7 +18,7 @@ MIN_RESPONSE_TIME_S = 0.03
 
 
 class PasswordHandlers:
-    """Of weft.user.v1.AuthService: RequestPasswordReset, ResetPassword, ChangePassword."""
+    """The part of weft.user.v1.AuthService about passwords."""
 
     def __init__(
         self,

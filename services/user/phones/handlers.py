@@ -9,7 +9,7 @@ from services.user.throttling.origins import Origins
 
 
 class PhoneHandlers:
-    """Of weft.user.v1.AuthService: RequestPhoneVerification, ConfirmPhone."""
+    """The part of weft.user.v1.AuthService about phone numbers."""
 
     def __init__(self, phones: Phones, origins: Origins) -> None:
         self._phones = phones

@@ -1,4 +1,4 @@
-"""SetUserRoles: who is an operator, and who an admin."""
+"""The RPC of UserService on roles: who is an operator, and who an admin."""
 
 from weft.api.v1 import scope_pb2
 from weft.user.v1 import user_pb2
@@ -17,7 +17,7 @@ from services.user.users.repository import UserRepository
 
 
 class RoleHandlers:
-    """SetUserRoles of weft.user.v1.UserService."""
+    """The part of weft.user.v1.UserService about roles."""
 
     def __init__(
         self,

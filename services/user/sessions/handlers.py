@@ -1,4 +1,4 @@
-"""The RPCs about sessions."""
+"""The RPCs of UserService on sessions."""
 
 from google.protobuf.empty_pb2 import Empty
 from weft.user.v1 import session_pb2 as pb
@@ -17,7 +17,7 @@ from services.user.users.repository import UserRepository
 
 
 class SessionHandlers:
-    """Those of weft.user.v1.UserService."""
+    """The part of weft.user.v1.UserService about sessions."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The RPCs on usage."""
+"""The RPCs of UsageService and PartnerService on usage."""
 
 from datetime import timedelta
 

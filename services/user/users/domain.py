@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis import addresses, locales
-from chassis.errors import AlreadyExists, EtagMismatch, FailedPrecondition, NotFound, RequestInvalid
+from chassis.errors import AlreadyExists, FailedPrecondition, NotFound, RequestInvalid, require_etag
 from services.user.users.profile import Address
 
 INITIAL, ACTIVE, INACTIVE, LOCKED, DELETED = "INITIAL", "ACTIVE", "INACTIVE", "LOCKED", "DELETED"
@@ -113,8 +113,7 @@ class User:
 
     def require(self, etag: str) -> None:
         """Raise `EtagMismatch` for an etag that is not the current one; an empty one is none."""
-        if etag and etag != self.etag:
-            raise EtagMismatch(etag=self.etag)
+        require_etag(etag, self.etag)
 
     def _changed(self, now: datetime, **changes: Any) -> "User":
         return replace(self, updated_at=now, revision=self.revision + 1, **changes)
