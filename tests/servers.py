@@ -57,20 +57,25 @@ def running(part: Part) -> Iterator[subprocess.Popen[bytes]]:
 
 def wait_until(condition, what: str, seconds: float = 20.0) -> None:
     """Poll until a condition holds; fails with what was waited for."""
-    end = time.monotonic() + seconds
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > end:
+        if (waited := time.monotonic() - began) > seconds:
             raise AssertionError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.02)
+        time.sleep(_pause(waited))
 
 
 async def until(condition, what: str, seconds: float = 20.0) -> None:
     """The same for a condition that is awaited."""
-    end = time.monotonic() + seconds
+    began = time.monotonic()
     while not await condition():
-        if time.monotonic() > end:
+        if (waited := time.monotonic() - began) > seconds:
             raise AssertionError(f"waited {seconds:.0f} s for {what}")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(_pause(waited))
+
+
+def _pause(waited: float) -> float:
+    """Seconds until the next look: a twentieth of those that have been waited, as each look may cost what is waited for."""
+    return min(0.25, max(0.02, waited / 20))
 
 
 @contextmanager
