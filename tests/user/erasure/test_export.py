@@ -43,6 +43,7 @@ async def test_an_export_has_everything_from_all_services_and_no_secret(mesh: Me
     assert shown == {"authorization_codes", "code_requests", "consents", "known_devices", "members", "passkeys",
                      "sessions", "totp_factors", "totp_enrolments"}  # fmt: skip
     assert {r["recordId"] for r in records if r["type"] == "order"} == orders
+    assert {r["data"]["shippingAddress"]["lines"][0] for r in records if r["type"] == "order"} == {"Herrengasse 9"}
     assert {r["data"]["subjectId"] for r in records if r["type"] == "notification"} >= orders
     text = json.dumps(records)
     for secret in ("password", "_sealed", "_hash", "not Ada's", "argon2"):
