@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import ARRAY, Text, bindparam, func, insert, select, update
@@ -11,7 +10,8 @@ from chassis import ids
 from chassis.storage.database import Database, Query, Transaction
 from services.order.domain.product import Product, StockAdjustment
 from services.order.ownership import ProductOwner, of_product_owner
-from services.order.products.tables import WORDS_OF_TITLE, products, stock_adjustments
+from services.order.products import search_statements
+from services.order.products.tables import products, stock_adjustments
 
 _ALL = select(products)
 _COLUMNS = [column.name for column in products.columns]
@@ -29,39 +29,6 @@ _LOCK = Query(
     _ALL.where(products.c.product_id == bindparam("product_id"), of_product_owner(products)).with_for_update(),
     name="lock product",
 )
-_WORDS = (
-    "(SELECT to_tsquery('simple', string_agg(word, ':*&') || ':*') FROM (SELECT word FROM regexp_split_to_table("
-    "btrim(regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')), ' ') AS word WHERE word <> '' LIMIT 8) w)"
-)
-"""SQL: each of the first eight words of the text `words`, or a word that begins with it; null, which nothing matches, for none."""
-_FILTERS = {
-    "after": "product_id < %(after)s",
-    "current": "archived_at IS NULL",
-    "words": f"{WORDS_OF_TITLE} @@ {_WORDS}",
-    "active": "active = %(active)s",
-    # The second half matches the condition of the index.
-    "partner_id": "partner_id = %(partner_id)s AND partner_id <> ''",
-    "currency": "currency = %(currency)s",
-}
-
-
-@cache
-def _list(filters: frozenset[str]) -> Query:
-    """One statement for each set of filters in use, so that each has its own plan."""
-    columns = ", ".join(_COLUMNS)
-    where = " AND ".join(["mode = %(mode)s", *(_FILTERS[name] for name in sorted(filters - {"words"}))])
-    # Words are looked up in their index first, whatever else is asked for: a scan in the order of the ids would read the whole
-    # catalogue for a rare one.
-    source = "products"
-    if "words" in filters:
-        source = f"(SELECT {columns} FROM products WHERE {_FILTERS['words']} OFFSET 0) p"  # noqa: S608
-    # any owner: the catalogue is public
-    return Query(
-        f"SELECT {columns} FROM {source} WHERE {where} ORDER BY product_id DESC LIMIT %(limit)s",  # noqa: S608
-        name="list products",
-    )
-
-
 _INSERT = Query(insert(products).values({name: bindparam(name) for name in _COLUMNS}), name="insert product")
 # any owner: of a product that the transaction has locked for its owner
 _UPDATE = Query(
@@ -123,15 +90,36 @@ class ProductRepository:
         """Those that exist, in no order."""
         return [Product(*row) for row in await self._database.all(_LIST_BY_IDS, product_ids=[*product_ids])]
 
-    async def list(self, mode: str, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Product]:
-        """Up to `limit` of a mode older than `after`, newest first.
+    async def list(
+        self, mode: str, limit: int, after: str, filters: Mapping[str, Any]
+    ) -> tuple[Sequence[Product], str]:
+        """Up to `limit` of a mode older than `after`, newest first; "", as `search`.
 
-        `filters`: `current` (not archived), `words` (of the title), `active`, `partner_id`, `currency`.
+        `filters`: `current` (not archived), `active`, `partner_id`, `currency`.
         """
         if after:
             filters = {**filters, "after": after}
-        rows = await self._database.all(_list(frozenset(filters)), **filters, mode=mode, limit=limit)
-        return [Product(*row) for row in rows]
+        rows = await self._database.all(
+            search_statements.listing(frozenset(filters)), **filters, mode=mode, limit=limit
+        )
+        return [Product(*row) for row in rows], ""
+
+    async def search(
+        self, mode: str, limit: int, after: str, filters: Mapping[str, Any]
+    ) -> tuple[Sequence[Product], str]:
+        """As `list`, of those whose titles have `words`; and where reading ended before it had `limit`, its last id."""
+        values = {**filters, "mode": mode, "limit": limit, **({"after": after} if after else {})}
+        asked = frozenset(values) - {"mode", "limit"}
+        rows = await self._database.all(search_statements.newest(asked), **values, most=search_statements.MAX_READ)
+        found = [Product(*row[2:]) for row in rows if row.product_id is not None]
+        if len(found) == limit or rows[0].seen < search_statements.MAX_READ:
+            return found, ""
+        most = search_statements.MAX_FOUND
+        ids = (await self._database.one(search_statements.BY_WORDS, words=filters["words"], most=most + 1)).ids
+        if len(ids) > most:
+            return found, rows[0].last
+        rows = await self._database.all(search_statements.listing(asked - {"words"} | {"ids"}), **values, ids=ids)
+        return [Product(*row) for row in rows], ""
 
     async def lock(self, tx: Transaction, product_id: str, owner: ProductOwner) -> Product | None:
         """The owner's product, locked until the transaction ends."""

@@ -20,6 +20,7 @@ from weft.order.v1.product_service_pb2 import (
 
 from chassis import ids
 from chassis.storage.database import Query
+from services.order.products import search_statements
 from tests.harness import assert_refused, refused
 from tests.order.shop import Shop, metadata
 
@@ -278,6 +279,27 @@ async def test_products_are_found_by_the_words_of_their_titles_and_by_filters(qu
     page = await quiet_shop.products.ListProducts(ListProductsRequest(page_size=1, query="blue"))
     other = ListProductsRequest(page_size=1, query="ink", page_token=page.next_page_token)
     await assert_refused(quiet_shop.products.ListProducts(other), "PAGE_TOKEN_INVALID")
+
+
+async def test_a_search_reads_so_many_products_and_no_more(quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_statements, "MAX_READ", 3)
+    monkeypatch.setattr(search_statements, "MAX_FOUND", 2)
+    for title in ("Rare", *(f"Ink {n}" for n in range(4)), *(f"Pen {n}" for n in range(5))):
+        await quiet_shop.product(title=title)
+
+    async def pages(query: str, size: int = 2) -> list[list[str]]:
+        found, token = [], None
+        while token != "":
+            request = ListProductsRequest(query=query, page_size=size, page_token=token or "")
+            page = await quiet_shop.products.ListProducts(request)
+            found.append([product.title for product in page.products])
+            token = page.next_page_token
+        return found
+
+    assert await pages("rare") == [["Rare"]], "by the index"
+    assert await pages("pen") == [["Pen 4", "Pen 3"], ["Pen 2", "Pen 1"], ["Pen 0"], [], []]
+    assert await pages("ink") == [[], ["Ink 3"], ["Ink 2", "Ink 1"], ["Ink 0"]], "too many for it: as far as was read"
+    assert await pages("none") == [[]]
 
 
 async def test_images_are_https_addresses_and_few(quiet_shop: Shop) -> None:

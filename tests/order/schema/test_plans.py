@@ -11,6 +11,7 @@ from services.order.feed import repository as changes
 from services.order.orders import repository, update_statements
 from services.order.payments import repository as payments
 from services.order.products import repository as products
+from services.order.products import search_statements as search
 from services.order.reconciliation import repository as reconciliations
 from services.order.timeline import repository as timeline
 
@@ -39,8 +40,14 @@ VALUES = {
     "created_from": "2026-01-01", "first_id": "ord_00000000", "created_to": "2036-01-01", "last_id": "ord_99999999",
     "after_version": 0, "after_movement": 0, "settled": "2036-01-01", "modes": ["LIVE"], "limit": 51, "at": "2026-01-01", "xid": "19000", "seq": 0, "before": "2020-01-01",
 }  # fmt: skip
-PRODUCT_FILTERS = {"words": "ink 512", "active": False, "partner_id": "prt_8", "currency": "CHF"}
-VALUES |= PRODUCT_FILTERS | {"mode": "LIVE", "product_id": "prd_512"}
+PRODUCT_FILTERS = {"active": False, "partner_id": "prt_8", "currency": "CHF"}
+VALUES |= PRODUCT_FILTERS | {
+    "mode": "LIVE",
+    "product_id": "prd_512",
+    "ids": ["prd_512"],
+    "words": "ink 512",
+    "most": 500,
+}
 STATES = {"states": "state", "payment_states": "payment_state", "fulfilment_states": "fulfilment_state"}
 """Filters of a list, and what the index in its order is of."""
 KINDS = ("customer", "partner", "anyone")
@@ -67,9 +74,10 @@ QUERIES: dict[str, Query] = {
     **{f"list {k} by all": repository._list(k, frozenset({*STATES, "after", "created_to"})) for k in KINDS},
     **{f"watch {k}": changes._READ[k] for k in KINDS},
     **{f"payment {k}": payments._get(k) for k in KINDS},
-    **{f"products by {n}": products._list(frozenset({n, "current"})) for n in ("after", *PRODUCT_FILTERS)},
-    "products by words after": products._list(frozenset({"words", "after", "current"})),
-    "products by all": products._list(frozenset({"after", "current", *PRODUCT_FILTERS})),
+    **{f"products by {n}": search.listing(frozenset({n, "current"})) for n in ("after", "ids", *PRODUCT_FILTERS)},
+    "products by all": search.listing(frozenset({"after", "current", *PRODUCT_FILTERS})),
+    "newest products": search.newest(frozenset({"words", "after", "current"})),
+    "products by words": search.BY_WORDS,
     "adjustments": products._LIST_ADJUSTMENTS,
     "books": reconciliations._BOOKS,
     **{f"movements {k}": payments._list_movements(k) for k in KINDS},
@@ -101,5 +109,5 @@ def test_it_uses_indexes(full: psycopg.Connection, name: str) -> None:
     for filter in PRODUCT_FILTERS:
         if name == f"products by {filter}":
             assert "products_by_" in plan, plan
-    if name in ("products by words", "products by words after", "products by all"):
+    if name == "products by words":
         assert "products_by_title" in plan, plan

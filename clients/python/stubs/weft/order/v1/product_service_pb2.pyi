@@ -145,7 +145,9 @@ class ListProductsResponse(_message.Message):
     PRODUCTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Page token of the next page; empty on the last page."""
+    """Page token of the next page; empty on the last page. With `query`, a page may have fewer products than asked for, or none,
+    before the last one: a search reads a part of the catalogue at a time.
+    """
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[_product_pb2.Product]:
         """Newest first."""
