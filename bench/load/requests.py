@@ -9,9 +9,9 @@ from bench.load.rpc import Request
 
 
 def create_order_json(
-    host: str, token: str, customers: Sequence[str], products: Sequence[str], seed: int = 0
+    host: str, token: str, customers: Sequence[str], products: Sequence[str], seed: int = 0, more: str = ""
 ) -> Iterator[bytes]:
-    """`POST /v1/orders` with two lines, a new key each."""
+    """`POST /v1/orders` with two lines, a new key each. `more`: JSON after the last field."""
     chance = random.Random(seed or None)
     head = (
         f"POST /v1/orders HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n"
@@ -21,7 +21,7 @@ def create_order_json(
         one, two = chance.sample(products, 2)
         body = (
             f'{{"customerId":"{chance.choice(customers)}","lines":[{{"productId":"{one}","quantity":1}},'
-            f'{{"productId":"{two}","quantity":2}}],"paymentMethod":"pm_sandbox_ok","note":"as usual"}}'
+            f'{{"productId":"{two}","quantity":2}}],"paymentMethod":"pm_sandbox_ok","note":"as usual"{more}}}'
         )
         yield f"{head}{chance.getrandbits(128):032x}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
 

@@ -13,6 +13,7 @@ Workload = Callable[[Bench], Iterable[Row]]
 
 ALL: dict[str, Workload] = {
     "create": orders.create,
+    "create-sent": orders.create_sent,
     "get": orders.get,
     "list": orders.list_,
     "mix": orders.mix,

@@ -3,6 +3,9 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx
 
 from bench.bench import Bench
 from bench.measurements.rows import Comparison, Row, Side
@@ -38,6 +41,35 @@ def creating(bench: Bench, name: str, targets: list[str], who: Weft | Peer, **mo
     """The side that creates orders at the targets."""
     arguments = {"host": "localhost", "token": who.token, "customers": who.customers, "products": who.products}
     return Side(name, bench.plan("http", targets, "create_order_json", arguments, expected="201", **more), who.groups)
+
+
+ADDRESS = (
+    ',"shippingAddress":{"recipient":"Ada Example","lines":["Ringstrasse 1"],"locality":"Wien","postalCode":"1010",'
+    '"regionCode":"AT"}'
+)
+CHARGES = [
+    {"regionCode": "AT", "title": "Post", "shipping": {"amount": {"amountMinor": "499", "currency": "EUR"}}},
+    {"regionCode": "AT", "title": "VAT", "tax": {"rateMillionths": 200_000, "taxesShipping": True}},
+]
+
+
+def create_sent(bench: Bench) -> Iterator[Row]:
+    """`POST /v1/orders` with an encrypted address, shipping and tax, and without."""
+    mesh = bench.weft
+    edge, operator = mesh.mesh["edge"], mesh.mesh["operator"]
+    signed_in = {"email": operator["email"], "password": operator["password"]}
+    token = httpx.post(f"{edge}/v1/auth:signIn", json=signed_in).raise_for_status().json()["accessToken"]
+    headers = {"authorization": f"Bearer {token}"}
+    httpx.patch(f"{edge}/v1/charges", json={"charges": CHARGES}, headers=headers).raise_for_status()
+    plain = creating(bench, "plain", mesh.edges, mesh)
+    sent = Side("sent", replace(plain.plan, arguments={**plain.plan.arguments, "more": ADDRESS}), plain.groups)
+    comparisons = [
+        Comparison("orders/s, with an address, shipping and tax over plain", "sent", "plain", "rate", at_least=0.8),
+        Comparison("CPU per order, with an address, shipping and tax over plain", "sent", "plain", "cpu", at_most=1.25),
+    ]
+    yield bench.compare(
+        Row("create-sent", "REST create order that is sent and taxed", "", comparisons=comparisons), [sent, plain]
+    )
 
 
 def _made(target: str, token: str, count: int = READABLE) -> list[str]:

@@ -46,8 +46,8 @@ def newest(filters: frozenset[str]) -> Query:
     # any owner: the catalogue is public
     return Query(
         f"WITH newest AS MATERIALIZED ({_select(filters - {'words'})} {_NEWEST_FIRST} %(most)s) "  # noqa: S608
-        f"SELECT seen, last, m.* FROM (SELECT count(*) AS seen, min(product_id) AS last FROM newest) n "
-        f"LEFT JOIN (SELECT * FROM newest WHERE {_MATCHING} {_NEWEST_FIRST} %(limit)s) m ON true ORDER BY m.product_id DESC",
+        f"SELECT seen, last, {_COLUMNS} FROM (SELECT count(*) AS seen, min(product_id) AS last FROM newest) n "
+        f"LEFT JOIN (SELECT {_COLUMNS} FROM newest WHERE {_MATCHING} {_NEWEST_FIRST} %(limit)s) m ON true ORDER BY product_id DESC",
         name="search newest products",
     )
 
