@@ -17,7 +17,7 @@ MODULES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if not {"generated", "versions", "node_modules"} & set(path.parts)
 )
-PACKAGES = [path for path in MODULES if path.name == "__init__.py" and "tests" not in path.parts]
+PACKAGES = [path for path in MODULES if path.name == "__init__.py"]
 
 
 def relative(path: Path) -> str:

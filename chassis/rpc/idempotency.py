@@ -112,8 +112,8 @@ class Replies:
         """Wait until no other call of this process holds the key. The caller holds it until it calls `end`."""
         while (other := self._running.get(key.id)) is not None:
             await asyncio.shield(other)
-        mine = self._running[key.id] = asyncio.get_running_loop().create_future()
-        return mine
+        turn = self._running[key.id] = asyncio.get_running_loop().create_future()
+        return turn
 
     def end(self, key: IdempotencyKey, turn: asyncio.Future[None]) -> None:
         """Release the key for the next call."""

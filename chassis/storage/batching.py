@@ -76,9 +76,9 @@ class BatchQueue(Generic[Item, Result]):
     def _start(self) -> None:
         """Start a task that writes batches, unless one is running."""
         if self._waiting and self._active is None and len(self._in_flight) < MAX_IN_FLIGHT:
-            self._active = mine = object()
+            self._active = run = object()
             # An empty context: a batch serves many calls, so it must not inherit one call's deadline or span.
-            self._in_flight[mine] = asyncio.create_task(self._run(mine), context=Context())
+            self._in_flight[run] = asyncio.create_task(self._run(run), context=Context())
 
     def _overtake(self, slow: object) -> None:
         if self._active is slow:
@@ -89,14 +89,14 @@ class BatchQueue(Generic[Item, Result]):
         self._waiting[:0] = entries
         self._start()
 
-    async def _run(self, mine: object) -> None:
+    async def _run(self, run: object) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while self._waiting and self._active is mine:
+            while self._waiting and self._active is run:
                 if self._window_s and monotonic() - self._ended < WINDOW_EXPIRY_S:
                     await asyncio.sleep(self._window_s)
                 batch, self._waiting = self._waiting[: self._max_items], self._waiting[self._max_items :]
-                timer = loop.call_later(OVERTAKE_AFTER_S, self._overtake, mine)
+                timer = loop.call_later(OVERTAKE_AFTER_S, self._overtake, run)
                 try:
                     await self._write_batch(batch)
                 finally:
@@ -106,8 +106,8 @@ class BatchQueue(Generic[Item, Result]):
                     min(max(MIN_WINDOW_S, len(batch) * WINDOW_PER_ITEM_S), MAX_WINDOW_S) if len(batch) > 1 else 0.0
                 )
         finally:
-            del self._in_flight[mine]
-            if self._active is mine:
+            del self._in_flight[run]
+            if self._active is run:
                 self._active = None
             self._start()
 

@@ -42,9 +42,9 @@ def compare(ours: Books | None, theirs: Sequence[ListedCharge]) -> list[Differen
     if ours is None:
         return found
     for kind in ("captured", "refunded", "charged_back"):
-        mine, yours = getattr(ours, f"{kind}_minor"), getattr(current, f"{kind}_minor")
-        if mine != yours:
-            found.append(Difference(ours.payment_id, kind.upper(), mine, yours, ours.currency, current.reference))
+        booked, charged = getattr(ours, f"{kind}_minor"), getattr(current, f"{kind}_minor")
+        if booked != charged:
+            found.append(Difference(ours.payment_id, kind.upper(), booked, charged, ours.currency, current.reference))
     net = ours.captured_minor - ours.refunded_minor
     if ours.ledger_minor is not None and ours.ledger_minor != net:
         found.append(Difference(ours.payment_id, "LEDGER", net, ours.ledger_minor, ours.currency, current.reference))

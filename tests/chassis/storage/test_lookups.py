@@ -1,4 +1,4 @@
-"""Rows that are asked for at once: each asker gets its own, or its own fault."""
+"""Rows that are asked for at once: each caller gets its own, or its own fault."""
 
 import asyncio
 
