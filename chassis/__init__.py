@@ -8,7 +8,8 @@
     clock, ids, times, locales, addresses, currencies, plain_text
                 values that everything may use
 
-    rpc/        a call, in and out: the interceptor chain, validation, idempotency, pagination, deadlines, health
+    rpc/        a call, in and out: the server, the interceptor chain (authentication, authorization, validation,
+                idempotency), pagination, deadlines, health
     queues/     work that outlives a call: queues, workers with retry and dead letters, the outbox, deduplication
     storage/    PostgreSQL and Valkey: statements, migrations, batching, batched reads, cache, retention
     security/   authentication: identity, tokens, TLS; signed tokens; encryption at rest

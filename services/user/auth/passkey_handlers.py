@@ -9,7 +9,6 @@ from weft.user.v1 import passkey_pb2 as pb
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
-from services.user import ownership
 from services.user.auth.cookies import RefreshCookie
 from services.user.auth.handlers import to_message as to_token_pair
 from services.user.auth.reauthentication import Reauthentication, ReauthenticationRequired
@@ -19,8 +18,9 @@ from services.user.password_changes.confirmation import PasswordConfirmation
 from services.user.throttling.origins import Origins
 from services.user.totp.domain import SecondFactor
 from services.user.totp.totp import Totp
-from services.user.users.domain import User, UserNotFound
+from services.user.users.domain import User
 from services.user.users.repository import UserRepository
+from services.user.users.visible import get_visible
 
 
 class PasskeyHandlers:
@@ -104,7 +104,7 @@ class UserPasskeyHandlers:
 
     async def ListPasskeys(self, request: pb.ListPasskeysRequest, call: Call) -> pb.ListPasskeysResponse:
         """Users see their own, operators all."""
-        user_id = await self._visible(call, request.user_id)
+        user_id = (await get_visible(self._users, request.user_id, call.caller)).user_id
         page = self._pages.read(request, {"list": "passkeys", "user_id": user_id})
         later = [one for one in await self._passkeys.list(user_id) if not page.after or one.passkey_id < page.after]
         passkeys, token = self._pages.split(page, later[: page.limit], to_message, key="passkey_id")
@@ -113,7 +113,7 @@ class UserPasskeyHandlers:
     async def UpdatePasskey(self, request: pb.UpdatePasskeyRequest, call: Call) -> pb.Passkey:
         """The name is all that can change."""
         names, passkey = masks.fields(request, "passkey"), request.passkey
-        user_id = await self._visible(call, passkey.user_id)
+        user_id = (await get_visible(self._users, passkey.user_id, call.caller)).user_id
         if not names:
             return to_message(await self._passkeys.get(user_id, passkey.passkey_id))
         renamed = await self._passkeys.rename(call, user_id, passkey.passkey_id, passkey.etag, passkey.display_name)
@@ -121,17 +121,10 @@ class UserPasskeyHandlers:
 
     async def DeletePasskey(self, request: pb.DeletePasskeyRequest, call: Call) -> Empty:
         """By the user or an operator, who has just signed in."""
-        user_id = await self._visible(call, request.user_id)
+        user_id = (await get_visible(self._users, request.user_id, call.caller)).user_id
         self._reauthentication.by_age(call)
         await self._passkeys.remove(call, user_id, request.passkey_id)
         return Empty()
-
-    async def _visible(self, call: Call, named: str) -> str:
-        user_id = call.caller.user_id if named == "me" else named
-        user = await self._users.get(user_id)
-        if user is None or not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
-            raise UserNotFound(user_id=named)
-        return user_id
 
 
 def to_message(passkey: Passkey) -> pb.Passkey:

@@ -4,14 +4,13 @@ from google.protobuf.empty_pb2 import Empty
 from weft.user.v1 import totp_pb2 as pb
 
 from chassis.rpc.call import Call
-from services.user import ownership
 from services.user.auth.reauthentication import Reauthentication
 from services.user.password_changes.confirmation import PasswordConfirmation
 from services.user.throttling.origins import Origins
 from services.user.totp.domain import SecondFactor
 from services.user.totp.totp import Totp
-from services.user.users.domain import UserNotFound
 from services.user.users.repository import UserRepository
+from services.user.users.visible import get_visible
 
 
 class TotpHandlers:
@@ -53,7 +52,7 @@ class UserTotpHandlers:
 
     async def GetTotp(self, request: pb.GetTotpRequest, call: Call) -> pb.Totp:
         """Users see their own, operators all."""
-        user_id = await self._visible(call, request.user_id)
+        user_id = (await get_visible(self._users, request.user_id, call.caller)).user_id
         factor = await self._totp.get(user_id)
         if factor is None:
             return pb.Totp(user_id=user_id)
@@ -64,12 +63,6 @@ class UserTotpHandlers:
     async def DeleteTotp(self, request: pb.DeleteTotpRequest, call: Call) -> Empty:
         """By an operator who has just signed in."""
         self._reauthentication.by_age(call)
-        await self._totp.remove(call, await self._visible(call, request.user_id))
+        user = await get_visible(self._users, request.user_id, call.caller)
+        await self._totp.remove(call, user.user_id)
         return Empty()
-
-    async def _visible(self, call: Call, named: str) -> str:
-        user_id = call.caller.user_id if named == "me" else named
-        user = await self._users.get(user_id)
-        if user is None or not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
-            raise UserNotFound(user_id=named)
-        return user_id

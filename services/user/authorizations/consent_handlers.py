@@ -8,13 +8,12 @@ from chassis.errors import NotFound
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Database
-from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.authorizations.domain import Consent
 from services.user.authorizations.repository import AuthorizationRepository
 from services.user.sessions.repository import SessionRepository
-from services.user.users.domain import UserNotFound
 from services.user.users.repository import UserRepository
+from services.user.users.visible import get_visible
 
 
 class ConsentNotFound(NotFound):
@@ -44,7 +43,7 @@ class ConsentHandlers:
 
     async def ListConsents(self, request: pb.ListConsentsRequest, call: Call) -> pb.ListConsentsResponse:
         """By client, the newest first."""
-        user_id = await self._owned(request.user_id, call)
+        user_id = (await get_visible(self._users, request.user_id, call.caller)).user_id
         page = self._pages.read(request, {"list": "consents", "user_id": user_id})
         found = await self._authorizations.list_consents(user_id, page.limit, page.after)
         consents, token = self._pages.split(page, found, to_message, key="client_id")
@@ -52,7 +51,7 @@ class ConsentHandlers:
 
     async def RevokeConsent(self, request: pb.RevokeConsentRequest, call: Call) -> Empty:
         """Ends the app's sessions and unused codes as well."""
-        user_id = await self._owned(request.user_id, call)
+        user_id = (await get_visible(self._users, request.user_id, call.caller)).user_id
         async with self._database.transaction() as tx:
             await self._users.lock(tx, user_id)  # no code of theirs is made or exchanged meanwhile
             if not await self._authorizations.delete_consent(tx, user_id, request.client_id):
@@ -60,13 +59,6 @@ class ConsentHandlers:
             await self._audit.record(tx, call, "consent.revoked", subject=user_id)
             await self._sessions.end_of_app(tx, user_id, request.client_id, self._clock.now())
         return Empty()
-
-    async def _owned(self, named: str, call: Call) -> str:
-        user_id = call.caller.user_id if named == "me" else named
-        user = await self._users.get(user_id) if user_id else None
-        if user is None or not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
-            raise UserNotFound(user_id=named)
-        return user.user_id
 
 
 def to_message(consent: Consent) -> pb.Consent:

@@ -24,9 +24,10 @@ from services.user.members.repository import MemberRepository
 from services.user.partners.repository import PartnerRepository
 from services.user.roles.repository import RoleRepository
 from services.user.sessions.repository import SessionRepository
-from services.user.users.domain import DELETED, User, UserNotFound
+from services.user.users.domain import DELETED, UserNotFound
 from services.user.users.events import UserEvents
 from services.user.users.repository import UserRepository
+from services.user.users.visible import get_visible, id_of
 
 
 class ErasureHandlers:
@@ -67,7 +68,7 @@ class ErasureHandlers:
     async def DeleteUser(self, request: pb.DeleteUserRequest, call: Call) -> Empty:
         """One transaction takes all that is here, and queues the rest: whoever dies in between has erased all or nothing."""
         self._reauthentication.by_age(call)
-        user_id = call.caller.user_id if request.user_id == "me" else request.user_id
+        user_id = id_of(request.user_id, call.caller)
         now = self._clock.now()
         async with self._database.transaction() as tx:
             partner_ids = await self._lock_owned(tx, user_id)
@@ -112,7 +113,7 @@ class ExportHandlers:
     async def ExportUserData(self, request: pb.ExportUserDataRequest, call: Call) -> pb.ExportUserDataResponse:
         """A page goes from one source to the next, until it is full."""
         self._reauthentication.by_age(call)
-        user = await self._visible(request.user_id, call)
+        user = await get_visible(self._users, request.user_id, call.caller)
         page = self._pages.read(request, {"export": user.user_id})
         size = request.page_size or 100
         number, _, after = page.after.partition(" ")
@@ -126,10 +127,3 @@ class ExportHandlers:
         left = place < len(self._export.sources)
         token = self._pages.token(page, f"{place} {after}") if left else ""
         return pb.ExportUserDataResponse(records=records, next_page_token=token)
-
-    async def _visible(self, named: str, call: Call) -> User:
-        user_id = call.caller.user_id if named == "me" else named
-        user = await self._users.get(user_id) if user_id else None
-        if user is None or not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
-            raise UserNotFound(user_id=named)
-        return user

@@ -13,8 +13,7 @@ from chassis.errors import RequestInvalid, ScopeMissing
 from chassis.rpc.call import Call
 from chassis.rpc.requests import masks
 from chassis.security.identity import Identity
-from chassis.storage.database import Database, Transaction
-from services.user import ownership
+from chassis.storage.database import Database
 from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
 from services.user.roles.repository import RoleRepository
@@ -24,7 +23,6 @@ from services.user.users.domain import (
     OPERATOR,
     ChangeNeedsVerification,
     User,
-    UserNotFound,
     normal_locale,
     refuse_unmailable,
 )
@@ -32,6 +30,7 @@ from services.user.users.events import UserEvents
 from services.user.users.messages import addresses_of, to_message
 from services.user.users.profile import normal_addresses, normal_time_zone
 from services.user.users.repository import UserRepository
+from services.user.users.visible import lock_visible
 
 ADMINISTER = "users.admin"
 _STAMPS = frozenset({"phone_verified_at"})
@@ -124,15 +123,6 @@ def refuse_below(user: User, caller: Identity) -> None:
     """Raise `ScopeMissing` where an operator closes the account of another operator without being an admin."""
     if {OPERATOR, ADMIN} & set(user.roles) and user.user_id != caller.user_id and ADMINISTER not in caller.scopes:
         raise ScopeMissing(scope=ADMINISTER)
-
-
-async def lock_visible(tx: Transaction, users: UserRepository, named: str, caller: Identity) -> User:
-    """A user of the caller's, locked until the transaction ends. Raises `UserNotFound`."""
-    user_id = caller.user_id if named == "me" else named
-    user = await users.lock(tx, user_id) if user_id else None
-    if user is None or not ownership.may_see_user(caller, user.user_id, user.partner_id, user.mode):
-        raise UserNotFound(user_id=named)
-    return user
 
 
 def _changes(user: User, given: user_pb2.User, names: frozenset[str], now: datetime) -> Mapping[str, Any]:

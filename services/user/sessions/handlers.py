@@ -7,13 +7,13 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Database
-from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.sessions.domain import Session
 from services.user.sessions.open_session_repository import OpenSessionRepository
 from services.user.sessions.repository import SessionRepository
 from services.user.users.domain import UserNotFound
 from services.user.users.repository import UserRepository
+from services.user.users.visible import get_visible
 
 
 class SessionHandlers:
@@ -39,7 +39,7 @@ class SessionHandlers:
 
     async def ListSessions(self, request: pb.ListSessionsRequest, call: Call) -> pb.ListSessionsResponse:
         """Users see their own, operators all."""
-        user_id = await self._visible(call, request.user_id)
+        user_id = (await get_visible(self._users, request.user_id, call.caller)).user_id
         page = self._pages.read(request, {"list": "sessions", "user_id": user_id})
         found = await self._open.list(user_id, self._clock.now(), page.limit, page.after)
         current = call.caller.session_id
@@ -48,7 +48,8 @@ class SessionHandlers:
 
     async def RevokeSession(self, request: pb.RevokeSessionRequest, call: Call) -> Empty:
         """One's own, or for an operator anybody's."""
-        user_id, session_id = await self._visible(call, request.user_id), request.session_id
+        user_id = (await get_visible(self._users, request.user_id, call.caller)).user_id
+        session_id = request.session_id
         async with self._database.transaction() as tx:
             if await self._open.end(tx, user_id, session_id, self._clock.now()):
                 await self._audit.record(tx, call, "session.revoked", subject=user_id, session_id=session_id)
@@ -64,13 +65,6 @@ class SessionHandlers:
             if await self._sessions.end_others(tx, caller.user_id, caller.session_id, self._clock.now()):
                 await self._audit.record(tx, call, "session.others_revoked", subject=caller.user_id)
         return Empty()
-
-    async def _visible(self, call: Call, named: str) -> str:
-        user_id = call.caller.user_id if named == "me" else named
-        user = await self._users.get(user_id)
-        if user is None or not ownership.may_see_user(call.caller, user.user_id, user.partner_id, user.mode):
-            raise UserNotFound(user_id=named)
-        return user_id
 
 
 def to_message(session: Session, current: str) -> pb.Session:

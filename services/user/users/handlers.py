@@ -14,7 +14,6 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.security.identity import Identity
 from chassis.storage.database import Database
-from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.users.cached import CachedUsers
 from services.user.users.domain import (
@@ -23,13 +22,13 @@ from services.user.users.domain import (
     INITIAL,
     ChangeNeedsVerification,
     User,
-    UserNotFound,
     normal_locale,
     refuse_unmailable,
 )
 from services.user.users.messages import addresses_of, state_name, to_message
 from services.user.users.profile import normal_addresses, normal_time_zone
 from services.user.users.repository import UserRepository
+from services.user.users.visible import get_visible
 
 
 class UserHandlers:
@@ -78,12 +77,7 @@ class UserHandlers:
 
     async def GetUser(self, request: pb.GetUserRequest, call: Call) -> user_pb2.User:
         """Users see themselves, partners their own users, operators all; any other user is not found."""
-        caller = call.caller
-        user_id = caller.user_id if request.user_id == "me" else request.user_id
-        user = await self._users.get(user_id) if user_id else None
-        if user is None or not ownership.may_see_user(caller, user.user_id, user.partner_id, user.mode):
-            raise UserNotFound(user_id=request.user_id)
-        return to_message(user)
+        return to_message(await get_visible(self._users, request.user_id, call.caller))
 
     async def BatchGetUsers(self, request: pb.BatchGetUsersRequest, _: Call) -> pb.BatchGetUsersResponse:
         """The users that exist, for other services."""
