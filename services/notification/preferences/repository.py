@@ -14,10 +14,10 @@ _GET = Query(f"SELECT {_COLUMNS} FROM preferences WHERE user_id = ANY(%(ids)s)",
 # any owner: as above
 _LOCK = Query(f"SELECT {_COLUMNS} FROM preferences WHERE user_id = %(id)s FOR UPDATE", name="lock preferences")  # noqa: S608
 # A row for the lock; what is erased stays so.
-_MAKE = Query(
+_INSERT_IF_ABSENT = Query(
     "INSERT INTO preferences (user_id, version, updated_at) SELECT %(id)s, 0, %(now)s "
     "WHERE NOT EXISTS (SELECT FROM erased_persons WHERE user_id = %(id)s) ON CONFLICT (user_id) DO NOTHING",
-    name="make preferences",
+    name="insert preferences if absent",
 )
 # any owner: the row that was locked
 _UPDATE = Query(
@@ -44,7 +44,7 @@ class PreferenceRepository:
 
     async def lock(self, tx: Transaction, user_id: str, now: datetime) -> Preferences | None:
         """Those of one person, which nobody else changes meanwhile; None of who is erased."""
-        await tx.run(_MAKE, id=user_id, now=now)
+        await tx.run(_INSERT_IF_ABSENT, id=user_id, now=now)
         row = await tx.first(_LOCK, id=user_id)
         return _read(row) if row is not None else None
 

@@ -34,7 +34,7 @@ class SuppressionHandlers:
 
     async def RemoveSuppression(self, request: pb.RemoveSuppressionRequest, _: Call) -> empty_pb2.Empty:
         """One that was removed before is not found."""
-        if not await self._suppressions.remove(request.suppression_id):
+        if not await self._suppressions.delete(request.suppression_id):
             raise SuppressionNotFound(suppression_id=request.suppression_id)
         return empty_pb2.Empty()
 

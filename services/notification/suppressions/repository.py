@@ -26,7 +26,7 @@ _LIST = Query(
     "ORDER BY suppression_id DESC LIMIT %(limit)s",
     name="list suppressions",
 )
-_REMOVE = Query("DELETE FROM suppressions WHERE suppression_id = %(id)s", name="remove suppression")
+_DELETE = Query("DELETE FROM suppressions WHERE suppression_id = %(id)s", name="delete suppression")
 _AFTER_ALL = "sup_~"
 
 
@@ -74,6 +74,6 @@ class SuppressionRepository:
             lookups=[self.lookup(address)] if address else [],
         )
 
-    async def remove(self, suppression_id: str) -> bool:
+    async def delete(self, suppression_id: str) -> bool:
         """Whether there was one."""
-        return await self._database.run(_REMOVE, id=suppression_id) > 0
+        return await self._database.run(_DELETE, id=suppression_id) > 0
