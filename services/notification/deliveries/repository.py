@@ -1,4 +1,4 @@
-"""Every query of deliveries."""
+"""Every query on deliveries."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Every query of dispatches."""
+"""Every query on dispatches."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Webhook endpoints in the database. Their secrets are sealed."""
+"""Every query on webhook endpoints. Their secrets are encrypted."""
 
 from collections.abc import Sequence
 from typing import Any

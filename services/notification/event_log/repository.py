@@ -1,4 +1,4 @@
-"""The event log in the database: written with the event, read in the order of its transactions."""
+"""Every query on the event log: written with the event, read in the order of its transactions."""
 
 from collections.abc import Sequence
 from datetime import datetime

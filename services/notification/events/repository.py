@@ -1,4 +1,4 @@
-"""Stores events as jobs for their observers."""
+"""Every query on events: each is stored as jobs for its observers."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

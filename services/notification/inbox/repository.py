@@ -1,4 +1,4 @@
-"""Every query of the inbox; each has its owner."""
+"""Every query on the inbox; each has its owner."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

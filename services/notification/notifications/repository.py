@@ -1,4 +1,4 @@
-"""Stores notifications, with the deliveries that follow from them."""
+"""Every query that stores notifications, with the deliveries that follow from them."""
 
 import json
 from collections.abc import Mapping, Sequence

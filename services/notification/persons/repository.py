@@ -1,4 +1,4 @@
-"""Reads and deletes what belongs to a person."""
+"""Every query that reads or deletes what belongs to a person."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Every query of preferences."""
+"""Every query on preferences."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, time

@@ -1,4 +1,4 @@
-"""Every query of deliveries as the senders of their notifications see them; each has its owner."""
+"""Every query on deliveries as the senders of their notifications see them; each has its owner."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Every query of notifications as their senders see them; each has its owner."""
+"""Every query on notifications as their senders see them; each has its owner."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

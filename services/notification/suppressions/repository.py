@@ -1,4 +1,4 @@
-"""Every query of suppressions."""
+"""Every query on suppressions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Every query of templates; each has its owner."""
+"""Every query on templates; each has its owner."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Webhook deliveries in the database: owed with their event, listed and sent once more by their partner."""
+"""Every query on webhook deliveries but those of the worker: owed with their event, listed and sent once more by their partner."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

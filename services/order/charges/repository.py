@@ -1,4 +1,4 @@
-"""Charges in the database."""
+"""Every query on charges."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Replaces customers by pseudonyms, in small statements, so that no call waits for them."""
+"""Every query that replaces customers by pseudonyms, in small statements, so that no call waits for them."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Every query of the feed."""
+"""Every query on the feed."""
 
 from collections.abc import Sequence
 

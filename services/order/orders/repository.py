@@ -1,4 +1,4 @@
-"""Orders in the database. The two statements that write them are in `insert` and `update`."""
+"""Every query on orders. The two statements that write them are in `insert_statements` and `update_statements`."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Payments in the database. They change together with their orders, in `orders.repository`."""
+"""Every query on payments. They change together with their orders, in `orders.repository`."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache

@@ -1,4 +1,4 @@
-"""Products in the database."""
+"""Every query on products."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime

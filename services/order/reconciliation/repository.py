@@ -1,4 +1,4 @@
-"""Comparisons and their differences in the database."""
+"""Every query on comparisons and their differences."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta

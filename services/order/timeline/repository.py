@@ -1,4 +1,4 @@
-"""The changes of an order in the database."""
+"""Every query on the changes of an order."""
 
 from collections.abc import Sequence
 from functools import cache

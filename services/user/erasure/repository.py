@@ -1,4 +1,4 @@
-"""Erases and reads what the user service holds of a person."""
+"""Every query that erases or reads what the user service holds of a person."""
 
 import secrets
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The open sessions of a user, as their owner sees and ends them."""
+"""Every query on the open sessions of a user, as their owner sees and ends them."""
 
 from collections.abc import Sequence
 from datetime import datetime
