@@ -1,4 +1,6 @@
-"""Every query of the note service."""
+"""Every query on notes."""
+
+from collections.abc import Sequence
 
 from sqlalchemy import bindparam, insert, select
 
@@ -7,9 +9,12 @@ from chassis.storage.database import Database, Query, Row, Transaction
 from services.note.ownership import of_partner, owner_of
 from services.note.tables import notes
 
-_INSERT = Query(insert(notes))
-_GET = Query(select(notes).where(of_partner(notes), notes.c.note_id == bindparam("note_id")))
-_LIST = Query(select(notes).where(of_partner(notes), notes.c.note_id > bindparam("after")).order_by(notes.c.note_id))
+_INSERT = Query(insert(notes), name="insert note")
+_GET = Query(select(notes).where(of_partner(notes), notes.c.note_id == bindparam("note_id")), name="get note")
+_LIST = Query(
+    select(notes).where(of_partner(notes), notes.c.note_id > bindparam("after")).order_by(notes.c.note_id),
+    name="list notes",
+)
 
 
 class NoteRepository:
@@ -22,7 +27,7 @@ class NoteRepository:
         """The partner's note; None where it has none of that id."""
         return await self._database.first(_GET, note_id=note_id, **owner_of(caller))
 
-    async def list(self, caller: Identity, after: str) -> list[Row]:
+    async def list(self, caller: Identity, after: str) -> Sequence[Row]:
         """The partner's notes whose id is greater than `after`, oldest first."""
         return await self._database.all(_LIST, after=after, **owner_of(caller))
 

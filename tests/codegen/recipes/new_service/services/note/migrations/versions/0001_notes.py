@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("id", sa.LargeBinary, primary_key=True),
         sa.Column("fingerprint", sa.LargeBinary, nullable=False),
         sa.Column("reply", sa.LargeBinary, nullable=False),
+        sa.Column("users", sa.Text, nullable=False, server_default=""),
         sa.Column("created_at", _TIME, nullable=False),
     )
     op.create_index("idempotency_created_at", "idempotency", ["created_at"])
