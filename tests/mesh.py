@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -117,33 +118,39 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Stop the run's mesh, if any test asked for it."""
+    """Stop the run's mesh, if any test asked for it, and remove what the run's workers share."""
     if hasattr(session.config, "workerinput"):
         return
     place = Path(os.environ.pop(PLACE, ""))
-    if not (place / "home" / "mesh.json").exists():
-        return
-    pid = int((place / "pid").read_text())
-    init = psutil.Process(pid)
-    init.send_signal(signal.SIGTERM)
-    init.wait(30)
-    shutil.rmtree(place, ignore_errors=True)
+    if (place / "home" / "mesh.json").exists():
+        init = psutil.Process(int((place / "pid").read_text()))
+        init.send_signal(signal.SIGTERM)
+        init.wait(30)
+    if place.name.startswith("weft-mesh-"):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def shared(name: str) -> Iterator[Path]:
+    """A path in the folder of the run, for what one worker makes and the others find; theirs alone meanwhile."""
+    place = Path(os.environ[PLACE])
+    place.mkdir(mode=0o711, exist_ok=True)
+    with (place / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield place / name
 
 
 @pytest.fixture(scope="session")
 def mesh() -> dict[str, Any]:
     """The mesh file of a running mesh that all tests of this run share: they must neither break nor stop it."""
-    place = Path(os.environ[PLACE])
-    place.mkdir(mode=0o711, exist_ok=True)
-    shared = Mesh(place / "home")
-    with (place / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (place / "home" / "mesh.json").exists():
-            shared.start()
-            assert shared.process is not None
-            (place / "pid").write_text(str(shared.process.pid))
-            shared.process.returncode = 0  # its end is for the last process of the run to wait for
-    return shared.content
+    with shared("home") as home:
+        running = Mesh(home)
+        if not (home / "mesh.json").exists():
+            running.start()
+            assert running.process is not None
+            (home.parent / "pid").write_text(str(running.process.pid))
+            running.process.returncode = 0  # its end is for the last process of the run to wait for
+    return running.content
 
 
 @pytest.fixture

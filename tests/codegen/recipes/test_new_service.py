@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import httpx
 import pytest
 
 from codegen import check_gen, openapi
-from tests.codegen.recipes.written import add_service
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.e2e
@@ -48,13 +47,9 @@ asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 20))
 
 
 @pytest.fixture(scope="module")
-def tree(folder: Path) -> Path:
+def tree(folder: Path, copied: Callable[[Path], Path]) -> Path:
     """A copy of the repository with the new service in it, generated."""
-    target = folder / "fourth service"
-    check_gen.copy(ROOT, target)
-    add_service(target)
-    check_gen.generate(target)
-    return target
+    return copied(folder / "fourth service")
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,14 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from codegen import check_gen
-from tests.codegen.recipes.written import add_rpc, add_service
+from tests.codegen.recipes.written import add_rpc
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.e2e
@@ -111,13 +111,9 @@ def run(tree: Path, *command: str) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def tree(folder: Path) -> Path:
+def tree(folder: Path, copied: Callable[[Path], Path]) -> Path:
     """A copy of the repository with the new service in it, generated."""
-    target = folder / "recipes"
-    check_gen.copy(ROOT, target)
-    add_service(target)
-    check_gen.generate(target)
-    return target
+    return copied(folder / "recipes")
 
 
 @contextmanager
