@@ -14,15 +14,18 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deploy.local.components.services import Services
 from deploy.local.failures import MeshError, describe
 from deploy.local.running import Running
-from deploy.local.state.certificates import Certificates
-from deploy.local.state.credentials import Credentials
 from deploy.local.state.home import Home, write_json
-from deploy.local.supervisor.journal import Journal
-from deploy.local.supervisor.supervisor import Supervisor
+
+if TYPE_CHECKING:  # whoever sends a command needs none of it, and would wait most of a second for it
+    from deploy.local.components.services import Services
+    from deploy.local.state.certificates import Certificates
+    from deploy.local.state.credentials import Credentials
+    from deploy.local.supervisor.journal import Journal
+    from deploy.local.supervisor.supervisor import Supervisor
 
 TRUST_DELAY_S = 8.0
 """Seconds for every part to trust a new authority before certificates come from it; parts look at least every 5 s."""
@@ -36,11 +39,11 @@ class Control:
     def __init__(
         self,
         home: Home,
-        supervisor: Supervisor,
-        services: Services,
-        secrets: Credentials,
-        certificates: Certificates,
-        journal: Journal,
+        supervisor: "Supervisor",
+        services: "Services",
+        secrets: "Credentials",
+        certificates: "Certificates",
+        journal: "Journal",
     ) -> None:
         self._home = home
         self._folder = home.control
