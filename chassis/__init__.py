@@ -4,6 +4,7 @@
     process     the command line of a service: serve, migrate, bootstrap
     settings    what a process may be told, all as `WEFT_…`
     errors      the exceptions that become error reasons; `error_details` puts them into `google.rpc.Status`
+    postgres    which server of the database is new enough
     ttl_cache   an in-process cache whose entries expire
     clock, ids, times, locales, addresses, currencies, plain_text
                 values that everything may use

@@ -17,14 +17,13 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from chassis import postgres
 from chassis.settings import SettingsError
 from chassis.telemetry.logs import logger
 
 log = logger("migrations")
 _REVISION = re.compile(r'^revision(?:: str)? = "([^"]+)"', re.MULTILINE)
 _DOWN_REVISION = re.compile(r'^down_revision(?:: [^=]+)? = "([^"]+)"', re.MULTILINE)
-MIN_POSTGRES_VERSION = 15
-"""The oldest PostgreSQL that the tests run the whole mesh against, beside the embedded one (docs/running.md)."""
 _CONNECT_TIMEOUT_S = 5
 _ADVISORY_LOCK_KEY = 7_309_451_120_883
 """An arbitrary key: concurrent migrations and bootstraps of one database run one after another."""
@@ -78,14 +77,6 @@ def grant(url: str, role: str, metadata: MetaData) -> None:
             if table.info.keys() & APPEND_ONLY.keys():
                 revoked = sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}")
                 connection.execute(revoked.format(sql.Identifier(table.name), to))
-
-
-def check_version(version: int) -> None:
-    """Raises `SettingsError` for a server (`server_version_num`) that is older than what the tests run against."""
-    if version < MIN_POSTGRES_VERSION * 10_000:
-        raise SettingsError(
-            f"WEFT_DATABASE_URL: the server is PostgreSQL {version // 10_000}; name one of {MIN_POSTGRES_VERSION} or newer."
-        )
 
 
 @asynccontextmanager
@@ -144,7 +135,8 @@ def _create_database(url: str) -> None:
     parts = conninfo_to_dict(url)
     name = str(parts.pop("dbname"))
     with psycopg.connect(**parts, dbname="postgres", autocommit=True) as connection:  # type: ignore[arg-type]
-        check_version(connection.info.server_version)
+        if fault := postgres.fault(connection.info.server_version):
+            raise SettingsError(fault)
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return
         try:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import contract
-from deploy.local.components import edges, services, sms_sink, valkey
+from deploy.local.components import edges, services, valkey
 from deploy.local.components.databases import Databases
 from deploy.local.components.postgres import Postgres
 from deploy.local.components.services import Services
@@ -18,7 +18,7 @@ from deploy.local.failures import describe
 from deploy.local.options import ROOT, Options
 from deploy.local.state import credentials
 from deploy.local.state.certificates import Certificates
-from deploy.local.state.endpoints import Edge, Endpoints
+from deploy.local.state.endpoints import SMS_ACCOUNT, Edge, Endpoints
 from deploy.local.state.home import Home
 from deploy.local.state.mesh_file import MeshFile
 from deploy.local.state.ports import Ports
@@ -152,7 +152,7 @@ class Mesh:
             redis_url=redis_url,
             otlp_endpoint=otlp_endpoint,
             smtp_url=f"smtp://weft:{secrets.mail_password}@127.0.0.1:{smtp_port}?starttls=off",
-            sms_url=f"http://{sms_sink.ACCOUNT}:{secrets.sms_password}@127.0.0.1:{sms_port}",
+            sms_url=f"http://{SMS_ACCOUNT}:{secrets.sms_password}@127.0.0.1:{sms_port}",
             addresses={name: self._addresses(ports, name, "grpc") for name in self._services},
             metrics={name: self._addresses(ports, name, "metrics") for name in self._services},
         )

@@ -7,6 +7,7 @@ import subprocess
 import psycopg
 import pytest
 
+from chassis import postgres
 from chassis.settings import SettingsError
 from chassis.storage import migrations
 from deploy.local.options import ROOT
@@ -98,7 +99,7 @@ def test_a_role_that_may_not_is_said(run, postgres_url):
 
 
 def test_a_server_that_is_too_old_is_refused(postgres_url, monkeypatch):
-    monkeypatch.setattr(migrations, "MIN_POSTGRES_VERSION", 99)
+    monkeypatch.setattr(postgres, "MIN_VERSION", 99)
 
     with pytest.raises(SettingsError, match=r"the server is PostgreSQL 18; name one of 99 or newer\.$"):
         migrations.migrate(f"{postgres_url}/too_old", ROOT / "services" / "order" / "migrations", metadata)

@@ -7,8 +7,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from chassis.settings import SettingsError
-from chassis.storage.migrations import check_version
+from chassis import postgres
 from deploy.local.failures import MeshError
 from deploy.local.state.credentials import Credentials
 
@@ -47,7 +46,8 @@ class Databases:
         """Make the roles and the database, or put them right. Safe to repeat. Raises `MeshError`."""
         try:
             with psycopg.connect(self._url, dbname="postgres", autocommit=True) as connection:
-                check_version(connection.info.server_version)
+                if fault := postgres.fault(connection.info.server_version):
+                    raise MeshError(fault)
                 self._roles(connection, service)
                 self._database(connection, service)
             self._hand_over(service)
@@ -58,8 +58,6 @@ class Databases:
             ) from None
         except psycopg.OperationalError as error:
             raise MeshError(f"PostgreSQL refused the mesh: {str(error).strip().splitlines()[-1]}.") from None
-        except SettingsError as error:
-            raise MeshError(str(error)) from None
 
     def _roles(self, connection: psycopg.Connection, service: str) -> None:
         passwords = {

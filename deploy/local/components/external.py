@@ -17,9 +17,8 @@ from psycopg.conninfo import conninfo_to_dict
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from chassis import postgres
 from chassis.process import database_fault
-from chassis.settings import SettingsError
-from chassis.storage.migrations import check_version
 from deploy.local import options
 from deploy.local.failures import MeshError
 
@@ -34,11 +33,10 @@ def check_database(url: str) -> None:
         raise MeshError("WEFT_DATABASE_URL is malformed: write postgresql://role:password@host:port.") from None
     try:
         with psycopg.connect(url, dbname="postgres", connect_timeout=TIMEOUT_S) as connection:
-            check_version(connection.info.server_version)
+            if fault := postgres.fault(connection.info.server_version):
+                raise MeshError(fault)
     except psycopg.OperationalError as error:
         raise MeshError(f"WEFT_DATABASE_URL: {database_fault(error)}") from None
-    except SettingsError as error:
-        raise MeshError(str(error)) from None
 
 
 async def check_redis(url: str) -> str:

@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 
 from contract import Contract
-from deploy.local.components import preparing, sms_sink
+from deploy.local.components import preparing
 from deploy.local.components.databases import Databases
 from deploy.local.failures import MeshError
 from deploy.local.options import ROOT, Options
 from deploy.local.state.certificates import INTERNAL, Certificates
 from deploy.local.state.credentials import Credentials
-from deploy.local.state.endpoints import Endpoints
+from deploy.local.state.endpoints import SMS_NUMBER, Endpoints
 from deploy.local.supervisor.part import Part
 from deploy.local.supervisor.python import module, python_environment
 
@@ -106,7 +106,7 @@ class Services:
             "WEFT_ISSUER": self._options.issuer,
             "WEFT_SMTP_URL": self._endpoints.smtp_url,
             "WEFT_SMS_URL": self._endpoints.sms_url,
-            "WEFT_SMS_FROM": sms_sink.NUMBER,
+            "WEFT_SMS_FROM": SMS_NUMBER,
             "WEFT_WEBHOOK_ALLOWED": '["127.0.0.0/8", "[::1]"]',
             "WEFT_PEERS": json.dumps(self._endpoints.addresses),
             "WEFT_TLS_CERT": str(self._certificates.certificate(name)),

@@ -20,9 +20,9 @@ from typing import Any
 
 from aiohttp import web
 
-ACCOUNT = f"AC{1:032x}"
-NUMBER = "+15005550006"
-"""The sender of the local mesh, from Twilio's test numbers."""
+from deploy.local.state import endpoints
+
+ACCOUNT, NUMBER = endpoints.SMS_ACCOUNT, endpoints.SMS_NUMBER
 MAX_MESSAGES = 5_000
 """Messages that are kept; the oldest are removed first."""
 MAX_SHOWN = 200

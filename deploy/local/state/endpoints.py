@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+SMS_ACCOUNT = f"AC{1:032x}"
+"""At the provider of text messages that is embedded."""
+SMS_NUMBER = "+15005550006"
+"""The sender of the local mesh, from Twilio's test numbers."""
+
 
 @dataclass(frozen=True)
 class Edge:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chassis.storage.migrations import MIN_POSTGRES_VERSION
+from chassis.postgres import MIN_VERSION
 from deploy.local.demo.scenario import Scenario
 from deploy.local.options import ROOT
 from deploy.local.state.home import Home
@@ -19,7 +19,7 @@ from tests.mesh import Mesh
 from tests.servers import running
 
 pytestmark = pytest.mark.e2e
-DEBIAN = Path(f"/usr/lib/postgresql/{MIN_POSTGRES_VERSION}/bin")
+DEBIAN = Path(f"/usr/lib/postgresql/{MIN_VERSION}/bin")
 NOWHERE = "http://127.0.0.1:1"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -84,7 +84,7 @@ def test_orders_work_on_the_oldest_server(mesh, old_server):
     scenario.close()
     assert mesh.content["pids"]["postgres"] is None
     with psycopg.connect(old_server, dbname="postgres") as connection:
-        assert connection.info.server_version // 10_000 == (MIN_POSTGRES_VERSION if DEBIAN.exists() else 18)
+        assert connection.info.server_version // 10_000 == (MIN_VERSION if DEBIAN.exists() else 18)
 
 
 def test_sockets_are_apart_for_our_own_user_where_the_path_is_too_long(mesh):
