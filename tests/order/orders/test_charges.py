@@ -1,5 +1,6 @@
 """Shipping, tax and addresses: what is added to the products, what the buyer agreed to, and who sees where it is sent."""
 
+import base64
 import csv
 import io
 from datetime import UTC, datetime
@@ -18,13 +19,14 @@ from weft.order.v1.shipping_address_pb2 import ShippingAddress
 
 from chassis import ids
 from chassis.storage.database import Query
+from chassis.storage.reencryption import reencrypt
 from services.order.charges import current
 from services.order.customers.repository import CustomerRepository
 from services.order.domain.charges import Charge, ChargeTable, share
 from services.order.domain.fulfilment import Fulfilment, OrderedLine
 from services.order.domain.pricing import Line, Price
 from services.order.domain.returns import Returns, ReturnState
-from tests.harness import assert_refused
+from tests.harness import DATA_KEY, Harness, assert_refused
 from tests.order.products.test_products import update as update_product
 from tests.order.shop import LINE, Shop, metadata
 
@@ -174,6 +176,25 @@ async def test_an_address_is_nowhere_in_the_clear(quiet_shop: Shop) -> None:
     assert await quiet_shop.count("SELECT count(*) FROM idempotency") == 0
     erased = await quiet_shop.get(placed.order_id, quiet_shop.operator)
     assert (erased.HasField("shipping_address"), erased.total) == (False, placed.total)
+
+
+async def test_addresses_and_replies_are_encrypted_anew(quiet_shop: Shop, harness: Harness) -> None:
+    ink = await quiet_shop.product()
+    placed = await quiet_shop.order((ink, 1), key="k", shipping_address=address())
+    old, keys = quiet_shop.app, {"k1": DATA_KEY, "k2": base64.b64encode(b"2" * 32).decode()}
+    newest = harness.app("order", prefix=old.settings.database_prefix, data_keys=keys)
+    await newest.database.open()
+    async for _ in reencrypt(newest.database, newest.vault, newest.metadata, True):
+        pass
+    await newest.database.close()
+    for column in ("shipping_address_sealed FROM orders", "reply FROM idempotency"):
+        (row,) = await quiet_shop.database.all(Query(f"SELECT {column}"))
+        assert newest.vault.key_of(row[0]) == "k2", column
+    async with harness.running("order", prefix=old.settings.database_prefix, data_keys=keys, work=False) as running:
+        shop = Shop(running, harness.issuer)
+        shop.user = quiet_shop.user
+        assert await shop.order((ink, 1), key="k", shipping_address=address()) == placed
+        assert await shop.get(placed.order_id) == placed
 
 
 def test_what_is_refunded_of_a_line_is_what_was_paid_for_it_with_tax() -> None:
