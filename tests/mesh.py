@@ -61,7 +61,8 @@ class Mesh:
         _homes.add(self.home)
         self.home.parent.mkdir(parents=True, exist_ok=True)
         if "WEFT_EDGE_PORT" not in self._env:
-            self._env["WEFT_EDGE_PORT"] = str(Ports(self.home.parent / "edge port").take("edge"))
+            self._ports = Ports(self.home.parent / "edge port")
+            self._env["WEFT_EDGE_PORT"] = str(self._ports.take("edge"))
         with (self.home.parent / f"{self.home.name}.out").open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "deploy.local", "run"],

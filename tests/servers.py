@@ -83,7 +83,8 @@ def postgres(folder: Path) -> Iterator[str]:
     """A PostgreSQL server; its URL."""
     home = Home(folder)
     home.create()
-    server = Postgres(home, "test", Ports(folder / "ports.json").take("postgres"), connections=200)
+    ports = Ports(folder / "ports.json")
+    server = Postgres(home, "test", ports.take("postgres"), connections=200)
     server.prepare()
     part = server.part()
     # Nothing outlives the session, so nothing waits for the disk: a clone of a database writes 300 files.
@@ -113,7 +114,8 @@ class CrashingPostgres:
     def __init__(self, folder: Path) -> None:
         home = Home(folder)
         home.create()
-        self._server = Postgres(home, "test", Ports(folder / "ports.json").take("postgres"), connections=200)
+        self._ports = Ports(folder / "ports.json")
+        self._server = Postgres(home, "test", self._ports.take("postgres"), connections=200)
         self._server.prepare()
         self._part = self._server.part()
         self._starter = subprocess.Popen([sys.executable, "-c", _STARTER], stdin=subprocess.PIPE, text=True)

@@ -28,11 +28,24 @@ def test_a_port_that_someone_took_is_replaced(tmp_path):
     first = Ports(tmp_path / "ports.json")
     port = first.take("order")
     first.save()
+    del first
 
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
         assert Ports(tmp_path / "ports.json").take("order") != port
+
+
+def test_meshes_that_start_at_once_have_different_ports_and_their_parts_listen_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(ports, "HIGHEST", ports.LOWEST + 400)
+    meshes = [Ports(tmp_path / f"{number}.json") for number in range(2)]
+
+    taken = [mesh.take(f"part {number}", wish=ports.LOWEST) for number in range(60) for mesh in meshes]
+
+    assert len(set(taken)) == 120
+    for port in taken[:5]:
+        with socket.create_server(("127.0.0.1", port)) as part, socket.create_connection(("127.0.0.1", port)):
+            part.accept()[0].close()
 
 
 def test_a_taken_edge_port_is_said_with_the_remedy():
