@@ -81,8 +81,8 @@ PAID = {
     **{verb: {"note": "x"} for verb in ("ship", "deliver", "refund", "requestReturn")},
 }
 """How an order is placed whose payment has to be asked for before a verb."""
-CONDITIONAL = {"etag", "shipmentId", "phone", "addresses"}
-"""Fields of a body that fit one version, one shipment, addresses that exist, or a partner alone."""
+CONDITIONAL = {"etag", "shipmentId", "phone", "addresses", "expectedTotal"}
+"""Fields of a body that fit one version, one shipment, one total, addresses that exist, or a partner alone."""
 
 
 @pytest.fixture(scope="module")
