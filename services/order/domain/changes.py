@@ -47,10 +47,11 @@ class DomainEvent:
 
 
 class Details(NamedTuple):
-    """What a buyer says of an order; None for what stays as it is."""
+    """What a buyer says of an order; None for what stays as it is. The address is serialized."""
 
     note: str | None = None
     metadata: Mapping[str, str] | None = None
+    shipping_address: bytes | None = None
 
     @property
     def named(self) -> tuple[str, ...]:

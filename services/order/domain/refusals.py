@@ -27,6 +27,10 @@ class OrderNotUpdatable(FailedPrecondition):
     """The order {order_id} is {state} and changes no more."""
 
 
+class ShippingCountryFixed(FailedPrecondition):
+    """Shipping and tax were charged for the country of the order {order_id}, or for none; the address changes within it."""
+
+
 class CursorInvalid(InvalidArgument):
     """The cursor does not belong to this stream."""
 

@@ -7,6 +7,7 @@ from weft.order.v1 import order_pb2
 from weft.order.v1 import order_service_pb2 as pb
 from weft.order.v1.export_pb2 import ExportOrdersRequest
 from weft.order.v1.money_pb2 import Money
+from weft.order.v1.shipping_address_pb2 import ShippingAddress
 from weft.order.v1.update_pb2 import UpdateOrderRequest
 
 from chassis import times
@@ -19,7 +20,7 @@ from services.order import messages
 from services.order.domain import order_number, pricing
 from services.order.domain.changes import Details
 from services.order.domain.new_order import NewOrder, OrderDraft
-from services.order.domain.refusals import OrderNotFound
+from services.order.domain.refusals import OrderNotFound, ShippingCountryFixed
 from services.order.feed.stream import OrderStreams
 from services.order.orders.checkout import Checkout
 from services.order.orders.customers import Customers
@@ -115,6 +116,9 @@ class OrderHandlers:
             order = await self._orders.lock(tx, requested.order_id, call.caller)
             if order is None:
                 raise OrderNotFound(order_id=requested.order_id)
+            if "shipping_address" in fields:
+                placed = messages.to_message(await self._orders.get_updated(tx, requested.order_id))
+                details = details._replace(shipping_address=_new_address(requested.shipping_address, placed))
             if order.update(details, requested.etag, call.caller.actor):
                 await self._orders.update(order, tx)
             return messages.to_message(await self._orders.get_updated(tx, requested.order_id))
@@ -134,6 +138,13 @@ class OrderHandlers:
     async def WatchOrders(self, request: pb.WatchOrdersRequest, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
         async for message in self._streams.open(request.cursor, owner_of(call.caller), call):
             yield message
+
+
+def _new_address(requested: ShippingAddress, placed: order_pb2.Order) -> bytes | None:
+    """None where there was and is none. Raises `ShippingCountryFixed`."""
+    if requested.region_code != placed.shipping_address.region_code:
+        raise ShippingCountryFixed(order_id=placed.order_id)
+    return requested.SerializeToString() or None
 
 
 def _expected_total(request: pb.CreateOrderRequest) -> tuple[int, str] | None:

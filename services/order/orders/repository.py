@@ -187,6 +187,9 @@ class OrderRepository:
         Without a transaction it shares a statement with concurrent updates. The commit notifies the workers.
         """
         traceparent = tracing.current_traceparent()
+        if order.details.shipping_address:
+            sealed = self._vault.seal(order.details.shipping_address, ADDRESS_CONTEXT)
+            order.details = order.details._replace(shipping_address=sealed)
         item = OrderUpdate(order, events.of(order, self._clock, traceparent), traceparent)
         if tx:
             updated = order.order_id in await update_statements.update(tx, [item], self._clock.now())

@@ -21,20 +21,20 @@ _UPDATE = Query(
     """
 WITH settings AS MATERIALIZED (SELECT set_config('lock_timeout', %(lock_timeout)s, true)),
 new AS MATERIALIZED (
-  SELECT order_id, state, payment_state, fulfilment_state, fulfilment, returns, note, metadata, reason, version, new_events, actor, change,
+  SELECT order_id, state, payment_state, fulfilment_state, fulfilment, returns, note, metadata, address, reason, version, new_events, actor, change,
          cause, payment_id, method, attempt, authorized, captured, refunded, charged_back, refunding, refund_count, to_capture,
          confirming, reference, next_action, failure, code, refund_id, refund_amount, refund_state, refund_reason,
          refund_return, releases, wakes, traceparent
     FROM settings CROSS JOIN unnest(
     %(order_ids)s::text[], %(states)s::text[], %(payment_states)s::text[], %(fulfilment_states)s::text[],
-    %(fulfilments)s::jsonb[], %(returns)s::jsonb[], %(notes)s::text[], %(metadata)s::jsonb[], %(reasons)s::text[], %(versions)s::int[], %(new_events)s::int[], %(actors)s::text[],
+    %(fulfilments)s::jsonb[], %(returns)s::jsonb[], %(notes)s::text[], %(metadata)s::jsonb[], %(addresses)s::bytea[], %(reasons)s::text[], %(versions)s::int[], %(new_events)s::int[], %(actors)s::text[],
     %(changes)s::text[], %(causes)s::text[], %(payment_ids)s::text[], %(methods)s::text[], %(attempts)s::int[],
     %(authorized)s::bigint[], %(captured)s::bigint[], %(refunded)s::bigint[], %(charged_back)s::bigint[],
     %(refunding)s::bigint[], %(refund_counts)s::int[], %(to_capture)s::bigint[], %(confirming)s::bool[],
     %(references)s::text[], %(next_actions)s::text[], %(failures)s::text[], %(codes)s::text[], %(refund_ids)s::text[],
     %(refund_amounts)s::bigint[], %(refund_states)s::text[], %(refund_reasons)s::text[], %(refund_returns)s::text[],
     %(releases)s::bool[], %(wakes)s::bool[], %(traceparents)s::text[]
-  ) AS t(order_id, state, payment_state, fulfilment_state, fulfilment, returns, note, metadata, reason, version, new_events, actor, change, cause,
+  ) AS t(order_id, state, payment_state, fulfilment_state, fulfilment, returns, note, metadata, address, reason, version, new_events, actor, change, cause,
          payment_id, method, attempt, authorized, captured, refunded, charged_back, refunding, refund_count, to_capture,
          confirming, reference, next_action, failure, code, refund_id, refund_amount, refund_state, refund_reason,
          refund_return, releases, wakes, traceparent)),
@@ -44,7 +44,8 @@ locked AS MATERIALIZED (
 moved AS (
   UPDATE orders o SET state = new.state, payment_state = new.payment_state, fulfilment_state = new.fulfilment_state,
          fulfilment = COALESCE(new.fulfilment, o.fulfilment), returns = COALESCE(new.returns, o.returns),
-         note = COALESCE(new.note, o.note), metadata = COALESCE(new.metadata, o.metadata), reason = new.reason, version = new.version,
+         note = COALESCE(new.note, o.note), metadata = COALESCE(new.metadata, o.metadata),
+         shipping_address_sealed = COALESCE(NULLIF(new.address, ''), o.shipping_address_sealed), reason = new.reason, version = new.version,
          events = o.events + new.new_events, updated_at = %(now)s
     FROM locked JOIN new USING (order_id) WHERE o.order_id = locked.order_id AND o.version = new.version - 1
   RETURNING new.order_id, new.state, new.payment_state, new.fulfilment_state, new.reason, new.version, new.actor, new.change,
@@ -175,6 +176,7 @@ def _orders(orders: Sequence[Order]) -> dict[str, str]:
         "returns": pg_arrays.nullable_texts([document.write_returns(o.fulfilment) for o in orders]),
         "notes": pg_arrays.nullable_texts([o.details.note for o in orders]),
         "metadata": pg_arrays.nullable_texts([document.write_metadata(o.details.metadata) for o in orders]),
+        "addresses": pg_arrays.blobs([o.details.shipping_address or b"" for o in orders]),
         "reasons": pg_arrays.texts([o.reason for o in orders]),
         "versions": pg_arrays.numbers([o.version for o in orders]),
         "new_events": pg_arrays.numbers([len(o.domain_events) for o in orders]),

@@ -27,6 +27,7 @@ from services.order.domain.fulfilment import Fulfilment, OrderedLine
 from services.order.domain.pricing import Line, Price
 from services.order.domain.returns import Returns, ReturnState
 from tests.harness import DATA_KEY, Harness, assert_refused
+from tests.order.orders.test_updates import update
 from tests.order.products.test_products import update as update_product
 from tests.order.shop import LINE, Shop, metadata
 
@@ -195,6 +196,28 @@ async def test_addresses_and_replies_are_encrypted_anew(quiet_shop: Shop, harnes
         shop.user = quiet_shop.user
         assert await shop.order((ink, 1), key="k", shipping_address=address()) == placed
         assert await shop.get(placed.order_id) == placed
+
+
+async def test_an_order_is_sent_elsewhere_in_the_same_country(quiet_shop: Shop) -> None:
+    ink = await quiet_shop.product()
+    await charge(quiet_shop, *TABLE)
+    placed, bare = await quiet_shop.order((ink, 1), shipping_address=address()), await quiet_shop.order((ink, 1))
+    moved = await update(quiet_shop, placed.order_id, shipping_address=address(recipient="Bob Markname"))
+    assert moved.shipping_address == address(recipient="Bob Markname")
+    assert (moved.total, moved.charges, moved.lines) == (placed.total, placed.charges, placed.lines)
+    assert await update(quiet_shop, placed.order_id, note="x") == await quiet_shop.get(placed.order_id)
+    assert (await quiet_shop.get(placed.order_id)).shipping_address == moved.shipping_address
+    stored = await quiet_shop.database.all(Query("SELECT o::text AS o FROM orders o"))
+    assert not [row for row in stored if "Markname" in row.o or b"Markname".hex() in row.o]
+    assert not [
+        event for event in await quiet_shop.emitted(placed.order_id) if b"Markname" in event.SerializeToString()
+    ]
+    for order, asked in ((placed, address("CH")), (placed, None), (bare, address())):
+        call = update(quiet_shop, order.order_id, "shipping_address", shipping_address=asked)
+        await assert_refused(call, "SHIPPING_COUNTRY_FIXED", order_id=order.order_id)
+    stranger = quiet_shop.issuer.user(ids.new("usr"))
+    call = update(quiet_shop, placed.order_id, token=stranger, shipping_address=address())
+    await assert_refused(call, "ORDER_NOT_FOUND")
 
 
 def test_what_is_refunded_of_a_line_is_what_was_paid_for_it_with_tax() -> None:

@@ -1216,6 +1216,18 @@ class ShipmentNotFound(failures.NotFound):
         return self.metadata.get('shipment_id', '')
 
 
+class ShippingCountryFixed(failures.FailedPrecondition):
+    """Shipping and tax were charged for the country, or for none, when the order was placed; the address changes within it. Metadata: `order_id`."""
+
+    reason = 'SHIPPING_COUNTRY_FIXED'
+    domain = 'weft.order.v1'
+
+    @property
+    def order_id(self) -> str:
+        """The metadata `order_id`; empty where the service left it out."""
+        return self.metadata.get('order_id', '')
+
+
 class SignUpNotFound(failures.NotFound):
     """No such pending sign-up: its address is verified, or it has expired. Metadata: `sign_up_id`."""
 
@@ -1643,6 +1655,7 @@ failures.BY_REASON.update({
     ('weft.user.v1', 'SESSION_NOT_FOUND'): SessionNotFound,
     ('weft.order.v1', 'SHIPMENT_EXCEEDS_ORDER'): ShipmentExceedsOrder,
     ('weft.order.v1', 'SHIPMENT_NOT_FOUND'): ShipmentNotFound,
+    ('weft.order.v1', 'SHIPPING_COUNTRY_FIXED'): ShippingCountryFixed,
     ('weft.user.v1', 'SIGN_UP_NOT_FOUND'): SignUpNotFound,
     ('weft.notification.v1', 'SUPPRESSION_NOT_FOUND'): SuppressionNotFound,
     ('weft.notification.v1', 'TEMPLATE_LIMIT_REACHED'): TemplateLimitReached,
@@ -1781,6 +1794,7 @@ __all__ = [
     'SessionNotFound',
     'ShipmentExceedsOrder',
     'ShipmentNotFound',
+    'ShippingCountryFixed',
     'SignUpNotFound',
     'SuppressionNotFound',
     'TemplateLimitReached',

@@ -22,6 +22,7 @@ from weft.notification.v1 import template_pb2 as notification_template_pb2
 from weft.notification.v1 import webhook_endpoint_pb2 as notification_webhook_endpoint_pb2
 from weft.order.v1 import charge_pb2 as order_charge_pb2
 from weft.order.v1 import money_pb2 as order_money_pb2
+from weft.order.v1 import shipping_address_pb2 as order_shipping_address_pb2
 from weft.user.v1 import address_pb2 as user_address_pb2
 from weft.user.v1 import partner_pb2 as user_partner_pb2
 from weft.user.v1 import user_pb2 as user_user_pb2
@@ -393,6 +394,11 @@ class OrderDetailsDict(TypedDict, total=False):
 
     metadata: Mapping[str, str]
     """The caller's own data; an update replaces all of it. Not for what is about people."""
+
+    shipping_address: ShippingAddressDict | order_shipping_address_pb2.ShippingAddress
+    """Where it is to be sent. Its country stays as it was placed, because shipping and tax follow from it: an order that was
+    placed without an address takes none.
+    """
 
     etag: str
     """The `etag` of the order. An update with a stale one is refused; without one, nothing is checked."""

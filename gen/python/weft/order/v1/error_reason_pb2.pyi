@@ -34,6 +34,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The products have prices in more than one currency."""
     PRICE_CHANGED: _ErrorReason.ValueType  # 50
     """The total is not the one that was expected; nothing was changed. Show it to the buyer before you try again."""
+    SHIPPING_COUNTRY_FIXED: _ErrorReason.ValueType  # 51
+    """Shipping and tax were charged for the country, or for none, when the order was placed; the address changes within it."""
     OUT_OF_STOCK: _ErrorReason.ValueType  # 5
     """Fewer units are in stock than were requested; nothing was changed."""
     CUSTOMER_NOT_FOUND: _ErrorReason.ValueType  # 6
@@ -126,6 +128,8 @@ CURRENCY_MIXED: ErrorReason.ValueType  # 4
 """The products have prices in more than one currency."""
 PRICE_CHANGED: ErrorReason.ValueType  # 50
 """The total is not the one that was expected; nothing was changed. Show it to the buyer before you try again."""
+SHIPPING_COUNTRY_FIXED: ErrorReason.ValueType  # 51
+"""Shipping and tax were charged for the country, or for none, when the order was placed; the address changes within it."""
 OUT_OF_STOCK: ErrorReason.ValueType  # 5
 """Fewer units are in stock than were requested; nothing was changed."""
 CUSTOMER_NOT_FOUND: ErrorReason.ValueType  # 6

@@ -26,9 +26,10 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
+from weft.order.v1 import shipping_address_pb2 as weft_dot_order_dot_v1_dot_shipping__address__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/order/v1/update.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x18weft/api/v1/policy.proto\"\xef\x02\n\x0cOrderDetails\x12&\n\x08order_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\x07orderId\x12%\n\x04note\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xf4\x03H\x00R\x04note\x88\x01\x01\x12\xac\x01\n\x08metadata\x18\x03 \x03(\x0b\x32).weft.order.v1.OrderDetails.MetadataEntryBe\xe2\x41\x01\x01\xbaH(\x9a\x01%\x10\x14\"\x1ar\x18\x32\x16^[a-zA-Z0-9_.-]{1,40}$*\x05r\x03\x18\xf4\x03\x9a\xe7\x18\x32\x61 name of 1 to 40 letters, digits, `_`, `.` or `-`R\x08metadata\x12\x1b\n\x04\x65tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x07\n\x05_note\"\x90\x01\n\x12UpdateOrderRequest\x12=\n\x05order\x18\x01 \x01(\x0b\x32\x1b.weft.order.v1.OrderDetailsB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x05order\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMaskb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/order/v1/update.proto\x12\rweft.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x18weft/api/v1/policy.proto\x1a$weft/order/v1/shipping_address.proto\"\xc7\x03\n\x0cOrderDetails\x12&\n\x08order_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\x07orderId\x12%\n\x04note\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xf4\x03H\x00R\x04note\x88\x01\x01\x12\xac\x01\n\x08metadata\x18\x03 \x03(\x0b\x32).weft.order.v1.OrderDetails.MetadataEntryBe\xe2\x41\x01\x01\xbaH(\x9a\x01%\x10\x14\"\x1ar\x18\x32\x16^[a-zA-Z0-9_.-]{1,40}$*\x05r\x03\x18\xf4\x03\x9a\xe7\x18\x32\x61 name of 1 to 40 letters, digits, `_`, `.` or `-`R\x08metadata\x12V\n\x10shipping_address\x18\x04 \x01(\x0b\x32\x1e.weft.order.v1.ShippingAddressB\x0b\x80\x01\x01\xe2\x41\x01\x01\x88\xe7\x18\x01R\x0fshippingAddress\x12\x1b\n\x04\x65tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x07\n\x05_note\"\x90\x01\n\x12UpdateOrderRequest\x12=\n\x05order\x18\x01 \x01(\x0b\x32\x1b.weft.order.v1.OrderDetailsB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x05order\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMaskb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,14 +44,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERDETAILS'].fields_by_name['note']._serialized_options = b'\342A\001\001\272H\005r\003\030\364\003'
   _globals['_ORDERDETAILS'].fields_by_name['metadata']._loaded_options = None
   _globals['_ORDERDETAILS'].fields_by_name['metadata']._serialized_options = b'\342A\001\001\272H(\232\001%\020\024\"\032r\0302\026^[a-zA-Z0-9_.-]{1,40}$*\005r\003\030\364\003\232\347\0302a name of 1 to 40 letters, digits, `_`, `.` or `-`'
+  _globals['_ORDERDETAILS'].fields_by_name['shipping_address']._loaded_options = None
+  _globals['_ORDERDETAILS'].fields_by_name['shipping_address']._serialized_options = b'\200\001\001\342A\001\001\210\347\030\001'
   _globals['_ORDERDETAILS'].fields_by_name['etag']._loaded_options = None
   _globals['_ORDERDETAILS'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
   _globals['_UPDATEORDERREQUEST'].fields_by_name['order']._loaded_options = None
   _globals['_UPDATEORDERREQUEST'].fields_by_name['order']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_ORDERDETAILS']._serialized_start=168
-  _globals['_ORDERDETAILS']._serialized_end=535
-  _globals['_ORDERDETAILS_METADATAENTRY']._serialized_start=467
-  _globals['_ORDERDETAILS_METADATAENTRY']._serialized_end=526
-  _globals['_UPDATEORDERREQUEST']._serialized_start=538
-  _globals['_UPDATEORDERREQUEST']._serialized_end=682
+  _globals['_ORDERDETAILS']._serialized_start=206
+  _globals['_ORDERDETAILS']._serialized_end=661
+  _globals['_ORDERDETAILS_METADATAENTRY']._serialized_start=593
+  _globals['_ORDERDETAILS_METADATAENTRY']._serialized_end=652
+  _globals['_UPDATEORDERREQUEST']._serialized_start=664
+  _globals['_UPDATEORDERREQUEST']._serialized_end=808
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from weft.order.v1 import shipping_address_pb2 as _shipping_address_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -48,6 +49,7 @@ class OrderDetails(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    SHIPPING_ADDRESS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Prefix `ord_`."""
@@ -59,17 +61,24 @@ class OrderDetails(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The caller's own data; an update replaces all of it. Not for what is about people."""
 
+    @_builtins.property
+    def shipping_address(self) -> _shipping_address_pb2.ShippingAddress:
+        """Where it is to be sent. Its country stays as it was placed, because shipping and tax follow from it: an order that was
+        placed without an address takes none.
+        """
+
     def __init__(
         self,
         *,
         order_id: _builtins.str = ...,
         note: _builtins.str | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        shipping_address: _shipping_address_pb2.ShippingAddress | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_note", b"_note", "note", b"note"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_note", b"_note", "note", b"note", "shipping_address", b"shipping_address"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_note", b"_note", "etag", b"etag", "metadata", b"metadata", "note", b"note", "order_id", b"order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_note", b"_note", "etag", b"etag", "metadata", b"metadata", "note", b"note", "order_id", b"order_id", "shipping_address", b"shipping_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__note: _TypeAlias = _typing.Literal["note"]  # noqa: Y015
     _WhichOneofArgType__note: _TypeAlias = _typing.Literal["_note", b"_note"]  # noqa: Y015
@@ -91,7 +100,7 @@ class UpdateOrderRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to update: `note`, `metadata`, or `*` for all of them. Defaults to the fields present in `order`."""
+        """The fields to update: `note`, `metadata`, `shipping_address`, or `*` for all of them. Defaults to the fields present in `order`."""
 
     def __init__(
         self,

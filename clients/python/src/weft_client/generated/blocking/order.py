@@ -303,12 +303,13 @@ class Orders:
 
         Args:
             order: The new values.
-            update_mask: The fields to update: `note`, `metadata`, or `*` for all of them. Defaults to the fields present in `order`.
+            update_mask: The fields to update: `note`, `metadata`, `shipping_address`, or `*` for all of them. Defaults to the fields present in `order`.
             timeout: Seconds that the whole call may take; 10 where absent.
 
         Raises:
             OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
             OrderNotUpdatable: The order has ended, and changes no more. Metadata: `order_id`, `state`.
+            ShippingCountryFixed: Shipping and tax were charged for the country, or for none, when the order was placed; the address changes within it. Metadata: `order_id`.
             OrderAlreadyShipped: Units of the order have been shipped, so it is too late. Metadata: `order_id`.
         """
         request = order_update_pb2.UpdateOrderRequest(

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from weft.order.v1 import shipping_address_pb2 as weft_dot_order_dot_v1_dot_shipping__address__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/order/v1/update.proto\x12\rweft.order.v1\x1a google/protobuf/field_mask.proto\"\xe3\x01\n\x0cOrderDetails\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x17\n\x04note\x18\x02 \x01(\tH\x00R\x04note\x88\x01\x01\x12\x45\n\x08metadata\x18\x03 \x03(\x0b\x32).weft.order.v1.OrderDetails.MetadataEntryR\x08metadata\x12\x12\n\x04\x65tag\x18\x05 \x01(\tR\x04\x65tag\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x07\n\x05_note\"\x84\x01\n\x12UpdateOrderRequest\x12\x31\n\x05order\x18\x01 \x01(\x0b\x32\x1b.weft.order.v1.OrderDetailsR\x05order\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMaskb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aweft/order/v1/update.proto\x12\rweft.order.v1\x1a google/protobuf/field_mask.proto\x1a$weft/order/v1/shipping_address.proto\"\xb3\x02\n\x0cOrderDetails\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x17\n\x04note\x18\x02 \x01(\tH\x00R\x04note\x88\x01\x01\x12\x45\n\x08metadata\x18\x03 \x03(\x0b\x32).weft.order.v1.OrderDetails.MetadataEntryR\x08metadata\x12N\n\x10shipping_address\x18\x04 \x01(\x0b\x32\x1e.weft.order.v1.ShippingAddressB\x03\x80\x01\x01R\x0fshippingAddress\x12\x12\n\x04\x65tag\x18\x05 \x01(\tR\x04\x65tag\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x07\n\x05_note\"\x84\x01\n\x12UpdateOrderRequest\x12\x31\n\x05order\x18\x01 \x01(\x0b\x32\x1b.weft.order.v1.OrderDetailsR\x05order\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMaskb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ORDERDETAILS_METADATAENTRY']._loaded_options = None
   _globals['_ORDERDETAILS_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_ORDERDETAILS']._serialized_start=80
-  _globals['_ORDERDETAILS']._serialized_end=307
-  _globals['_ORDERDETAILS_METADATAENTRY']._serialized_start=239
-  _globals['_ORDERDETAILS_METADATAENTRY']._serialized_end=298
-  _globals['_UPDATEORDERREQUEST']._serialized_start=310
-  _globals['_UPDATEORDERREQUEST']._serialized_end=442
+  _globals['_ORDERDETAILS'].fields_by_name['shipping_address']._loaded_options = None
+  _globals['_ORDERDETAILS'].fields_by_name['shipping_address']._serialized_options = b'\200\001\001'
+  _globals['_ORDERDETAILS']._serialized_start=118
+  _globals['_ORDERDETAILS']._serialized_end=425
+  _globals['_ORDERDETAILS_METADATAENTRY']._serialized_start=357
+  _globals['_ORDERDETAILS_METADATAENTRY']._serialized_end=416
+  _globals['_UPDATEORDERREQUEST']._serialized_start=428
+  _globals['_UPDATEORDERREQUEST']._serialized_end=560
 # @@protoc_insertion_point(module_scope)
