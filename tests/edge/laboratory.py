@@ -1,7 +1,8 @@
 """A contract with every kind of field and of path, and an edge before it: for what today's contract does not have yet."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ class Laboratory:
 
     def __init__(self, url: str, upstream: Upstream, contract: Contract) -> None:
         self.http = httpx.Client(base_url=url, timeout=30)
+        self._plain = HTTPConnection(url.partition("//")[2], timeout=30)
         self._upstream = upstream
         self.everything: type[Message] = message_factory.GetMessageClass(
             contract.pool.FindMessageTypeByName("weft.lab.v1.Everything")
@@ -110,8 +112,24 @@ class Laboratory:
 
     def ask(self, method: str, path: str, **arguments: Any) -> tuple[httpx.Response, str, Message | None]:
         """The answer, and which RPC came to the service with what, if any did."""
+        return self._arrived(lambda: self.http.request(method, path, **arguments))
+
+    def ask_often(
+        self, method: str, target: str, body: bytes | None = None
+    ) -> tuple[httpx.Response, str, Message | None]:
+        """The same for ten thousand requests, with a client that costs half; a body is JSON."""
+
+        def ask() -> httpx.Response:
+            headers = {} if body is None else {"content-type": "application/json"}
+            self._plain.request(method, target, body, headers)
+            answer = self._plain.getresponse()
+            return httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
+
+        return self._arrived(ask)
+
+    def _arrived(self, ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, str, Message | None]:
         before = len(self._upstream.calls)
-        response = self.http.request(method, path, **arguments)
+        response = ask()
         if len(self._upstream.calls) == before:
             return response, "", None
         reached, request, _ = self._upstream.last
@@ -140,7 +158,7 @@ def laboratory(folder: Path) -> Iterator[Laboratory]:
         with running(contract, deployment, change=_unlimited):
             until(lambda: stat(deployment, "cluster.lab.membership_healthy"), "the service is healthy")
             made = Laboratory(f"http://127.0.0.1:{http}", upstream, contract)
-            with made.http:
+            with made.http, closing(made._plain):
                 yield made
 
 

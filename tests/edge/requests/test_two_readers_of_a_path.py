@@ -52,7 +52,7 @@ def test_every_kind_of_value_in_every_query_parameter(lab: Laboratory) -> None:
     texts = [*NUMBERS, *TEXTS, "a b", "a+b", "a&b=c", "\x00", "%41"]
     for name, field in parameters(lab).items():
         for text in texts:
-            response, _, arrived = lab.ask("GET", f"/v1/everything?{quote(name)}={quote(text)}")
+            response, _, arrived = lab.ask_often("GET", f"/v1/everything?{quote(name)}={quote(text)}")
             if arrived is None:
                 refusal = protocols.of_response(response)
                 if refusal.violations != [name] or response.status_code != 400:
