@@ -1,12 +1,10 @@
 """What holds of orders and their money, whatever happened."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from weft.order.v1 import fulfilment_pb2, order_event_pb2, order_pb2
+from weft.order.v1 import order_event_pb2, order_pb2
 
 from chassis.storage.database import Query
-from services.order.domain import states
 from tests.order.shop import Shop, metadata
 
 _SUMS = Query(
@@ -69,18 +67,3 @@ async def check_story(shop: Shop, order: order_pb2.Order) -> None:
     assert (events[-1].state, events[-1].payment_state) == (order.state, order.payment_state)
     emitted = await shop.events(order.order_id)
     assert [number for number, _ in emitted] == list(range(1, len(emitted) + 1))
-
-
-def display(order: order_pb2.Order) -> int:
-    """What an order must show, from its three axes."""
-
-    def bare(enum: Any, value: int) -> str:
-        name: str = enum.Name(value)
-        return name.split("_STATE_", 1)[1]
-
-    shown = states.display(
-        states.OrderState(bare(order_pb2.OrderState, order.state)),
-        states.PaymentState(bare(order_pb2.PaymentState, order.payment_state)),
-        states.FulfilmentState(bare(fulfilment_pb2.FulfilmentState, order.fulfilment_state)),
-    )
-    return order_pb2.OrderDisplayState.Value(f"ORDER_DISPLAY_STATE_{shown}")

@@ -1,0 +1,35 @@
+"""The model of orders and payments: a few random sequences in `make test`, many in `make soak`."""
+
+import asyncio
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from chassis.clock import FixedClock
+from tests.harness import Harness
+from tests.order.model.machine import Model
+from tests.order.payments.till import Till
+from tests.order.shop import Shop
+from tests.order.users import Users
+
+
+@pytest.fixture
+async def till(harness: Harness, clock: FixedClock, users: Users):
+    async with harness.running("order", clock=clock, work=False, peers={"user": [users.address]}) as running:
+        yield Till(Shop(running, harness.issuer))
+
+
+@pytest.mark.parametrize("examples", [6, pytest.param(300, marks=[pytest.mark.soak])])
+async def test_whatever_happens_books_and_stock_are_right(till: Till, users: Users, examples: int) -> None:
+    loop = asyncio.get_running_loop()
+    few = settings(
+        max_examples=examples,
+        stateful_step_count=12 if examples == 6 else 40,
+        deadline=None,
+        database=None,
+        derandomize=examples == 6,
+        phases=(Phase.generate,) if examples == 6 else tuple(Phase),  # a shorter sequence is looked for in `make soak`
+        suppress_health_check=list(HealthCheck),
+    )
+    await asyncio.to_thread(run_state_machine_as_test, lambda: Model(till, users, loop), settings=few)
