@@ -1,6 +1,7 @@
 """Fixtures for every test: real servers for a session, and a database of its own for each test."""
 
 import gc
+import os
 import secrets
 import shutil
 import socket
@@ -23,6 +24,8 @@ from services.user.passwords import passwords
 from tests import forks, servers
 from tests.harness import Harness, Issuer, package
 
+# A child between fork and exec is none of gRPC's, which would write into its log what it finds closed there.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 pytest_plugins = ["tests.mesh", "tests.reasons", "tests.logged", "tests.schedule", "tests.blocking"]
 
 

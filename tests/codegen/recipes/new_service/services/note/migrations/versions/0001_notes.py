@@ -20,7 +20,6 @@ def upgrade() -> None:
         sa.Column("reply", sa.LargeBinary, nullable=False),
         sa.Column("users", sa.Text, nullable=False, server_default=""),
         sa.Column("created_at", _TIME, nullable=False),
-        sa.Column("users", sa.Text, nullable=False, server_default=""),
     )
     op.create_index("idempotency_created_at", "idempotency", ["created_at"])
     op.create_table(
