@@ -63,7 +63,7 @@ KNOWN_FILE_S = {
     "tests/contract/sizes/test_largest_calls.py": 5.0,
     "tests/chassis/test_commands.py": 4.0,
     "tests/notification/test_queues.py": 4.0,
-    "tests/order/payments/test_model.py": 4.0,
+    "tests/order/model/test_model.py": 4.0,
     # Many, and each is nothing.
     "tests/contract/sizes/test_largest_requests.py": 3.0,
     "tests/codegen/test_openapi.py": 3.0,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +120,24 @@ class Laboratory:
         """The same for ten thousand requests, with a client that costs half; a body is JSON."""
 
         def ask() -> httpx.Response:
-            headers = {} if body is None else {"content-type": "application/json"}
-            self._plain.request(method, target, body, headers)
-            answer = self._plain.getresponse()
+            answer = self._answer(method, target, body)
             return httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
 
         return self._arrived(ask)
+
+    def _answer(self, method: str, target: str, body: bytes | None) -> HTTPResponse:
+        headers = {} if body is None else {"content-type": "application/json"}
+        used = self._plain.sock is not None
+        try:
+            self._plain.request(method, target, body, headers)
+            return self._plain.getresponse()
+        except (RemoteDisconnected, ConnectionError):
+            # One that has been used may be closed by either side at any time (RFC 9112, 9.3.1).
+            self._plain.close()
+            if not used:
+                raise
+        self._plain.request(method, target, body, headers)
+        return self._plain.getresponse()
 
     def _arrived(self, ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, str, Message | None]:
         before = len(self._upstream.calls)
