@@ -89,6 +89,10 @@ class Settings(BaseSettings):
         SecretStr(""), description="Twilio's API or one that speaks it, `https://account:token@host`; empty for none."
     )
     sms_from: str = Field("", description="The number that texts come from, E.164.")
+    vapid_key: SecretStr = Field(
+        SecretStr(""),
+        description="The key of push messages (VAPID): P-256, 32 bytes in base64url; empty for none.",
+    )
     stripe_key: SecretStr = Field(
         SecretStr(""),
         description="Stripe's secret key; empty: orders in LIVE are paid in the sandbox, see WEFT_SANDBOX_FOR_LIVE.",

@@ -60,13 +60,18 @@ class State:
         """Where text messages are kept."""
         return self.folder / "sms"
 
+    @property
+    def push(self) -> Path:
+        """Where push messages are kept."""
+        return self.folder / "push"
+
     def credentials(self) -> Credentials:
         """The secrets, made where they are missing."""
         return credentials.load(self.folder / "secrets.json", self.services)
 
     def prepare(self) -> None:
         """Make or renew everything. Raises `OSError`."""
-        for folder in (self.folder, self.mail, self.sms, self.folder / "certs", self.folder / "secrets"):
+        for folder in (self.folder, self.mail, self.sms, self.push, self.folder / "certs", self.folder / "secrets"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         certificates = Certificates(self.folder / "certs", self.services)
         certificates.ensure()
@@ -92,7 +97,7 @@ class State:
 
     def _hand_over(self) -> None:
         if os.getuid() == 0:
-            for path in (self.mail, self.sms, *(self.folder / "secrets").rglob("*")):
+            for path in (self.mail, self.sms, self.push, *(self.folder / "secrets").rglob("*")):
                 os.chown(path, *self.user)
 
 
@@ -108,6 +113,7 @@ def _files(secrets: Credentials, services: Iterable[str]) -> dict[str, dict[str,
             "weft_data_keys": json.dumps(secrets.data_keys(name)),
             "weft_smtp_url": f"smtp://weft:{secrets.mail_password}@mail:1025?starttls=off",
             "weft_sms_url": f"http://{sms_sink.ACCOUNT}:{secrets.sms_password}@texts:8025",
+            "weft_vapid_key": secrets.vapid_key,
         }
         made[name] = own
         made[f"{name}-owner"] = {**own, "weft_database_url": f"postgresql://{database}_owner:{owning}@{_POSTGRES}"}
@@ -131,6 +137,7 @@ def _files(secrets: Credentials, services: Iterable[str]) -> dict[str, dict[str,
     made["valkey"] = {"valkey.conf": _VALKEY.format(password=secrets.redis_password)}
     made["sinks"] = {
         "sinks.env": f"WEFT_MAIL_PASSWORD={secrets.mail_password}\nWEFT_SMS_PASSWORD={secrets.sms_password}\n"
+        f"WEFT_PUSH_PASSWORD={secrets.push_password}\n"
     }
     return made
 

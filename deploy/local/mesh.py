@@ -143,6 +143,8 @@ class Mesh:
         parts.append(_mail(smtp_port, secrets.mail_password, self._home))
         sms_port = ports.take("sms")
         parts.append(_sms(sms_port, secrets.sms_password, self._home))
+        push_port = ports.take("push")
+        parts.append(_push(push_port, secrets.push_password, self._home))
         otlp_endpoint = options.otlp_endpoint
         if not otlp_endpoint:
             socket = self._home.sockets / "traces.sock"
@@ -153,6 +155,7 @@ class Mesh:
             otlp_endpoint=otlp_endpoint,
             smtp_url=f"smtp://weft:{secrets.mail_password}@127.0.0.1:{smtp_port}?starttls=off",
             sms_url=f"http://{SMS_ACCOUNT}:{secrets.sms_password}@127.0.0.1:{sms_port}",
+            push_url=f"http://weft:{secrets.push_password}@127.0.0.1:{push_port}",
             addresses={name: self._addresses(ports, name, "grpc") for name in self._services},
             metrics={name: self._addresses(ports, name, "metrics") for name in self._services},
         )
@@ -211,6 +214,12 @@ def _sms(port: int, password: str, home: Home) -> Part:
     command = module("deploy.local.components.sms_sink", str(port), home.sms)
     env = {**python_environment(), "WEFT_SMS_PASSWORD": password}
     return Part("sms", "sms", command, env, ROOT, listens(port), ports=(port,))
+
+
+def _push(port: int, password: str, home: Home) -> Part:
+    command = module("deploy.local.components.push_sink", str(port), home.push)
+    env = {**python_environment(), "WEFT_PUSH_PASSWORD": password}
+    return Part("push", "push", command, env, ROOT, listens(port), ports=(port,))
 
 
 def _traces(socket: Path, home: Home) -> Part:

@@ -20,6 +20,7 @@ from services.notification.deliveries.composer import Composer, TextComposer
 from services.notification.deliveries.gate import Gate
 from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.deliveries.worker import DeliveryWorker, Medium
+from services.notification.devices import wiring as device_wiring
 from services.notification.event_log.handlers import EventLogHandlers
 from services.notification.event_log.repository import EventLog
 from services.notification.events.handlers import EventHandlers
@@ -75,7 +76,8 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
         max_attempts=MAX_SMS_ATTEMPTS,
         backoff=Backoff(first_s=2.0, max_s=60.0),
     )
-    jobs = {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs}
+    push_jobs = device_wiring.queue(app)
+    jobs = {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs, Channel.PUSH: push_jobs}
     notifications = NotificationRepository(app.database, app.clock, jobs)
     inbox, contents = InboxRepository(app.database), Contents(app.vault)
     stored_templates = TemplateRepository(app.database)
@@ -84,7 +86,8 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     streams = InboxStreams(feed, app.vault.derive("inbox cursors"))
     app.on_stop(feed.stop)
     webhooks = WebhookRepository(app.database)
-    lanes = webhook_wiring.serve(app, webhooks, notifications, names)
+    reached = webhook_wiring.reach(app, names)
+    lanes = webhook_wiring.serve(app, webhooks, notifications, reached)
     events = EventRepository(app.database, app.clock, observers, event_jobs, webhooks, lanes)
     app.add_service(
         "weft.notification.v1.EventService",
@@ -113,6 +116,7 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     gates = {each: Gate(app.database, preferences, suppressions, app.clock, each) for each in jobs}
     _send_mails(app, email_jobs, made_of, gates[Channel.EMAIL])
     _send_texts(app, sms_jobs, made_of, gates[Channel.SMS])
+    device_wiring.serve(app, push_jobs, reached, recipients, writing, gates[Channel.PUSH], dispatch_jobs)
 
 
 class Composing(NamedTuple):

@@ -27,6 +27,10 @@ OF_PARTNER = "partner_id = %(partner_id)s AND mode = %(mode)s"
 """SQL: the same of the only table of a statement."""
 
 
+OF_PERSON = "user_id = %(user_id)s"
+"""SQL: the rows of the only table of a statement that are the caller's, or the recipient's; they have no mode."""
+
+
 def kind_of(caller: Identity) -> tuple[str, dict[str, str]]:
     """The kind of a caller, and the parameters of `notifications_of`."""
     if caller.is_operator:

@@ -9,7 +9,8 @@ Each noun has its own `tables`; this module gathers them.
 from chassis.queues import queue
 from chassis.rpc import idempotency
 from services.notification.deliveries import tables as _deliveries
-from services.notification.deliveries.tables import sms_jobs
+from services.notification.deliveries.tables import push_jobs, sms_jobs
+from services.notification.devices import tables as _devices
 from services.notification.dispatch import tables as _dispatch
 from services.notification.endpoints import tables as _endpoints
 from services.notification.event_log import tables as _event_log
@@ -29,6 +30,7 @@ paused_queues = queue.pauses(metadata)
 
 NOUNS = (
     _deliveries,
+    _devices,
     _endpoints,
     _event_log,
     _dispatch,
@@ -43,4 +45,4 @@ NOUNS = (
 )
 """The modules whose tables `metadata` gathers."""
 
-__all__ = ["NOUNS", "idempotency_records", "metadata", "paused_queues", "sms_jobs"]
+__all__ = ["NOUNS", "idempotency_records", "metadata", "paused_queues", "push_jobs", "sms_jobs"]

@@ -107,6 +107,7 @@ class Services:
             "WEFT_SMTP_URL": self._endpoints.smtp_url,
             "WEFT_SMS_URL": self._endpoints.sms_url,
             "WEFT_SMS_FROM": SMS_NUMBER,
+            "WEFT_VAPID_KEY": self._secrets.vapid_key,
             "WEFT_WEBHOOK_ALLOWED": '["127.0.0.0/8", "[::1]"]',
             "WEFT_PEERS": json.dumps(self._endpoints.addresses),
             "WEFT_TLS_CERT": str(self._certificates.certificate(name)),

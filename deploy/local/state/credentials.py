@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from chassis import ids
 from deploy.local.state.home import write_json
 
@@ -20,6 +22,8 @@ class Credentials:
     redis_password: str
     mail_password: str
     sms_password: str
+    push_password: str
+    vapid_key: str
     services: dict[str, dict[str, Any]]
     operator_email: str
     operator_password: str
@@ -69,6 +73,8 @@ def _make() -> dict[str, Any]:
         "redis_password": secrets.token_urlsafe(24),
         "mail_password": secrets.token_urlsafe(24),
         "sms_password": secrets.token_urlsafe(24),
+        "push_password": secrets.token_urlsafe(24),
+        "vapid_key": _vapid_key(),
         "services": {},
         "operator_email": "operator@weft.local",
         "operator_password": secrets.token_urlsafe(18),
@@ -87,3 +93,9 @@ def _of_service() -> dict[str, Any]:
 
 def _data_key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _vapid_key() -> str:
+    """A private key of P-256, as 32 bytes in base64url."""
+    number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()

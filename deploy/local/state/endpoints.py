@@ -47,6 +47,7 @@ class Endpoints:
     otlp_endpoint: str
     smtp_url: str
     sms_url: str
+    push_url: str
     addresses: Mapping[str, tuple[str, ...]]
     """gRPC addresses of every service's replicas."""
     metrics: Mapping[str, tuple[str, ...]]

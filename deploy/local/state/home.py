@@ -29,6 +29,7 @@ class Home:
         self.logs = folder / "logs"
         self.mail = folder / "mail"
         self.sms = folder / "sms"
+        self.push = folder / "push"
         self.traces = folder / "traces"
         self.run = folder / "run"
         self.control = folder / "control"
@@ -40,7 +41,8 @@ class Home:
         try:
             # Traversable, so that the unprivileged user of the database gets to its folder; every other one is closed.
             self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-            for folder in (self.certificates, self.logs, self.mail, self.sms, self.traces, self.run, self.control):
+            sinks = (self.mail, self.sms, self.push, self.traces)
+            for folder in (self.certificates, self.logs, *sinks, self.run, self.control):
                 folder.mkdir(mode=0o700, exist_ok=True)
             probe = self.run / "probe"
             probe.write_bytes(b"\0" * 4096)

@@ -11,7 +11,7 @@ from deploy.local.state.home import Home, write_json
 
 Pids = Mapping[str, Sequence[int]]
 """Process ids by group, in the order of the parts."""
-SINGLE = ("mesh", "postgres", "valkey", "mail", "sms", "traces")
+SINGLE = ("mesh", "postgres", "valkey", "mail", "sms", "push", "traces")
 """Groups of one process: a number in the file, null where an address in the environment replaces the part."""
 
 
@@ -38,6 +38,7 @@ class MeshFile:
             "edges": [edge.url for edge in edges],
             "ca": str(certificates.ca),
             "mail": str(home.mail),
+            "push": {"folder": str(home.push), "page": endpoints.push_url},
             "sms": {"folder": str(home.sms), "page": endpoints.sms_url},
             "traces": str(home.traces) if traced else None,
             "trace_ratio": options.trace_ratio,

@@ -12,6 +12,7 @@ class Channel(Enum):
     EMAIL = "EMAIL"
     INBOX = "INBOX"
     SMS = "SMS"
+    PUSH = "PUSH"
 
 
 class Message(Protocol):

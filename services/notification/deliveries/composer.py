@@ -53,7 +53,7 @@ class Composer:
         if delivery.type in ABOUT_CODES:
             template, data, issued = await issue(delivery, self._recipients)
             return self._compose(delivery, template, data, issued.email, issued.locale, "")
-        user = _recipient(delivery, users)
+        user = recipient_of(delivery, users)
         if delivery.content_sealed is not None:
             return await self._compose_requested(delivery, delivery.content_sealed, user)
         if user is None or not user.email:
@@ -96,7 +96,7 @@ class Composer:
         return self._links.url(Unsubscription(delivery.category, address_lookup=self._lookup(address)))
 
 
-def _recipient(delivery: Delivery, users: Mapping[str, User]) -> User | None:
+def recipient_of(delivery: Delivery, users: Mapping[str, User]) -> User | None:
     """The user, unless they are not a customer of the partner that has sent the message."""
     user = users.get(delivery.user_id)
     if user is None or delivery.content_sealed is None or not delivery.partner_id:
@@ -121,7 +121,7 @@ class TextComposer:
             template, data, issued = await issue(delivery, self._recipients)
             return Text(issued.phone, self._templates.text_message(template, issued.locale, data))
         if delivery.content_sealed is not None:
-            user = _recipient(delivery, users)
+            user = recipient_of(delivery, users)
             name, locale = (user.display_name, user.locale) if user is not None else ("", "")
             stored = Stored(delivery.content_sealed, delivery.template_id, delivery.template_version)
             said = await self._writing.read(stored, locale, single_line(name, MAX_NAME_LENGTH), ("text", "short"))

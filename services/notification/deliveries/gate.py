@@ -56,11 +56,15 @@ class Gate:
 
     async def suppressions(self, users: Iterable[User]) -> Suppressions:
         """Of the addresses that the users have now, for a batch."""
+        if self._channel is Channel.PUSH:
+            return {}
         addresses = {user.phone if self._channel is Channel.SMS else user.email for user in users}
         return await self._suppressions.find(self._channel, addresses - {""})
 
     async def is_suppressed(self, delivery: Delivery, address: str, known: Suppressions) -> bool:
         """Whether nothing like it is sent to the address any more; looked up where it is not known."""
+        if self._channel is Channel.PUSH:  # a subscription of no use is removed
+            return False
         lookup = self._suppressions.lookup(address)
         if (reasons := known.get(lookup)) is None:
             reasons = (await self._suppressions.find(self._channel, [address]))[lookup]
@@ -68,7 +72,7 @@ class Gate:
 
     async def learn(self, delivery: Delivery, address: str, outcome: Outcome) -> None:
         """Remember what a provider has said of an address for good."""
-        if reason := _SUPPRESSED_BY.get(outcome):
+        if (reason := _SUPPRESSED_BY.get(outcome)) and self._channel is not Channel.PUSH:
             lookup = self._suppressions.lookup(address)
             await self._suppressions.add(
                 self._database, self._channel, lookup, reason, self._clock.now(), delivery.delivery_id

@@ -24,6 +24,9 @@ email_jobs = queue.table("email_jobs", metadata)
 sms_jobs = queue.table("sms_jobs", metadata)
 """The same for deliveries by text message."""
 
+push_jobs = queue.table("push_jobs", metadata)
+"""The same for deliveries by push."""
+
 deliveries = Table(
     "deliveries",
     metadata,

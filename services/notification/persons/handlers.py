@@ -18,10 +18,13 @@ class PersonHandlers:
         self._clock = clock
 
     async def ReadPersonalData(self, request: pb.ReadPersonalDataRequest, _: Call) -> pb.ReadPersonalDataResponse:
-        """The notifications of a person with their deliveries, the oldest first."""
-        rows = await self._persons.list(request.user_id, request.after, request.limit + 1)
-        records = [_to_record(row) for row in rows[: request.limit]]
-        return pb.ReadPersonalDataResponse(records=records, more=len(rows) > request.limit)
+        """The devices of a person, and the notifications with their deliveries; the oldest first, in the order of their ids."""
+        limit = request.limit + 1
+        found = [_of_device(row) for row in await self._persons.devices(request.user_id, request.after, limit)]
+        if len(found) < limit:
+            rows = await self._persons.list(request.user_id, request.after, limit - len(found))
+            found += [_to_record(row) for row in rows]
+        return pb.ReadPersonalDataResponse(records=found[: request.limit], more=len(found) > request.limit)
 
     async def ErasePersonalData(self, request: pb.ErasePersonalDataRequest, _: Call) -> pb.ErasePersonalDataResponse:
         """A part of the notifications, and everything else."""
@@ -40,3 +43,9 @@ def _to_record(row: Row) -> PersonalRecord:
     }
     json_format.ParseDict(fields, data)
     return PersonalRecord(type="notification", record_id=row.notification_id, data=data)
+
+
+def _of_device(row: Row) -> PersonalRecord:
+    data = struct_pb2.Struct()
+    data.update({"createTime": row.created_at.isoformat(), "updateTime": row.updated_at.isoformat()})
+    return PersonalRecord(type="device", record_id=row.device_id, data=data)

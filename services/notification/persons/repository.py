@@ -18,6 +18,12 @@ _LIST = Query(
     "WHERE n.user_id = %(user_id)s AND n.notification_id > %(after)s ORDER BY n.notification_id LIMIT %(limit)s",
     name="list notifications of person",
 )
+# any owner: internal, of a person who is exported
+_DEVICES = Query(
+    "SELECT device_id, created_at, updated_at FROM devices WHERE user_id = %(user_id)s AND device_id > %(after)s "
+    "ORDER BY device_id LIMIT %(limit)s",
+    name="list devices of person",
+)
 _MARK = Query(
     "INSERT INTO erased_persons (user_id, erased_at) VALUES (%(user_id)s, %(now)s) ON CONFLICT (user_id) DO NOTHING",
     name="mark erased person",
@@ -52,6 +58,10 @@ class PersonRepository:
     async def list(self, user_id: str, after: str, limit: int) -> Sequence[Row]:
         """Notifications after one, the oldest first."""
         return await self._database.all(_LIST, user_id=user_id, after=after, limit=limit)
+
+    async def devices(self, user_id: str, after: str, limit: int) -> Sequence[Row]:
+        """Devices after one, the oldest first."""
+        return await self._database.all(_DEVICES, user_id=user_id, after=after, limit=limit)
 
     async def erase(self, user_id: str, now: datetime) -> bool:
         """Delete up to `MAX_ROWS` notifications, and the rest; returns whether nothing is left.

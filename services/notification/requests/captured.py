@@ -39,8 +39,8 @@ class Captured:
     async def _render(self, row: Row, users: Mapping[str, User]) -> notification_pb2.CapturedMessage:
         user = users.get(row.user_id)
         address, content = "", notification_pb2.Content()
-        if user is not None and row.channel != Channel.INBOX.value:
-            address = user.email if row.channel == Channel.EMAIL.value else user.phone
+        if user is not None:
+            address = {Channel.EMAIL.value: user.email, Channel.SMS.value: user.phone}.get(row.channel, "")
         if row.content_sealed:
             name, locale = (user.display_name, user.locale) if user is not None else ("", "")
             said = await self._writing.read(row, locale, single_line(name, MAX_NAME_LENGTH))

@@ -85,10 +85,13 @@ class NewMessage:
 
     def _written_faults(self) -> list[tuple[str, str]]:
         content, found = self.content, []
-        if {Channel.EMAIL, Channel.INBOX} & set(self.channels) and not content.subject.strip():
-            found.append(("content.subject", "must be given for mails and the inbox"))
+        titled = {Channel.EMAIL, Channel.INBOX, Channel.PUSH}
+        if titled & set(self.channels) and not content.subject.strip():
+            found.append(("content.subject", "must be given for mails, the inbox and push messages"))
         if Channel.EMAIL in self.channels and not content.text.strip():
             found.append(("content.text", "must be given for mails"))
+        if Channel.PUSH in self.channels and not content.brief.strip():
+            found.append(("content.short", "must be given for push messages"))
         if Channel.SMS in self.channels:
             part = "content.short" if content.short else "content.text"
             if not content.brief.strip():

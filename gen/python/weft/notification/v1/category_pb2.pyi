@@ -66,6 +66,8 @@ class _ChannelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Channel.Value
     """Text messages."""
     CHANNEL_INBOX: _Channel.ValueType  # 3
     """The inbox in the app."""
+    CHANNEL_PUSH: _Channel.ValueType  # 4
+    """Web Push: to the devices that the person has registered."""
 
 class Channel(_Channel, metaclass=_ChannelEnumTypeWrapper):
     """A way to a person."""
@@ -78,4 +80,6 @@ CHANNEL_SMS: Channel.ValueType  # 2
 """Text messages."""
 CHANNEL_INBOX: Channel.ValueType  # 3
 """The inbox in the app."""
+CHANNEL_PUSH: Channel.ValueType  # 4
+"""Web Push: to the devices that the person has registered."""
 Global___Channel: _TypeAlias = Channel  # noqa: Y015

@@ -40,6 +40,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The delivery has neither failed nor been skipped for something that can change."""
     RECIPIENT_NOT_FOUND: _ErrorReason.ValueType  # 14
     """There is no such user, or it is not yours."""
+    DEVICE_NOT_FOUND: _ErrorReason.ValueType  # 21
+    """No such device, or not yours."""
     CURSOR_INVALID: _ErrorReason.ValueType  # 20
     """The cursor is not one of the stream of this inbox."""
     TEMPLATE_NOT_FOUND: _ErrorReason.ValueType  # 16
@@ -84,6 +86,8 @@ DELIVERY_NOT_RETRIABLE: ErrorReason.ValueType  # 13
 """The delivery has neither failed nor been skipped for something that can change."""
 RECIPIENT_NOT_FOUND: ErrorReason.ValueType  # 14
 """There is no such user, or it is not yours."""
+DEVICE_NOT_FOUND: ErrorReason.ValueType  # 21
+"""No such device, or not yours."""
 CURSOR_INVALID: ErrorReason.ValueType  # 20
 """The cursor is not one of the stream of this inbox."""
 TEMPLATE_NOT_FOUND: ErrorReason.ValueType  # 16

@@ -243,13 +243,13 @@ class Content(_message.Message):
     HTML_FIELD_NUMBER: _builtins.int
     SHORT_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """The subject of a mail, and the title in the inbox."""
+    """The subject of a mail, and the title in the inbox and of a push message."""
     text: _builtins.str
     """The text of a mail."""
     html: _builtins.str
     """The HTML of a mail; made from the text where it is empty."""
     short: _builtins.str
-    """A text message, and what the inbox shows; the text where it is empty. A text message has at most three segments."""
+    """A text message, and what the inbox and a push message show; the text where it is empty. A text message has at most three segments."""
     def __init__(
         self,
         *,

@@ -41,7 +41,7 @@ class Preferences(_message.Message):
 
     @_builtins.property
     def quiet_hours(self) -> Global___QuietHours:
-        """When mails and text messages are not sent, unless their category cannot be muted. What is due then is skipped; the inbox
+        """When mails, text messages and push messages are not sent, unless their category cannot be muted. What is due then is skipped; the inbox
         has it.
         """
 

@@ -13,6 +13,7 @@ from google.protobuf import struct_pb2 as protobuf_struct_pb2
 from google.protobuf import timestamp_pb2 as protobuf_timestamp_pb2
 from typing import Any
 from weft.notification.v1 import category_pb2 as notification_category_pb2
+from weft.notification.v1 import device_service_pb2 as notification_device_service_pb2
 from weft.notification.v1 import event_service_pb2 as notification_event_service_pb2
 from weft.notification.v1 import inbox_pb2 as notification_inbox_pb2
 from weft.notification.v1 import inbox_service_pb2 as notification_inbox_service_pb2
@@ -31,6 +32,67 @@ from weft_client.aio import parts
 from weft_client.calls import arguments
 from weft_client.generated import methods
 from weft_client.generated import types
+
+
+class AsyncDevices:
+    """The browsers and apps that a person gets push messages on."""
+
+    def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
+        self._register_device = parts.AsyncUnary(connection, methods.DEVICE_SERVICE_REGISTER_DEVICE, auth)
+        self._remove_device = parts.AsyncUnary(connection, methods.DEVICE_SERVICE_REMOVE_DEVICE, auth)
+
+    async def register_device(
+        self,
+        *,
+        user_id: str,
+        endpoint: str,
+        p256dh: str,
+        auth: str,
+        timeout: float | None = None,
+    ) -> notification_device_service_pb2.Device:
+        """Registers a Web Push subscription (RFC 8030) of the caller. A person has at most ten: the one that was registered the
+        longest ago makes room. A subscription that is registered again keeps its ID, and belongs to who has registered it last.
+
+        Args:
+            user_id: Prefix `usr_`, or `me` for the caller.
+            endpoint: The address of the push service: `https://`, on the public internet.
+            p256dh: Its key `p256dh`: a point of the curve P-256 in base64url.
+            auth: Its key `auth`: 16 bytes in base64url.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            RecipientNotFound: There is no such user, or it is not yours. Metadata: `user_id`.
+        """
+        request = notification_device_service_pb2.RegisterDeviceRequest(
+            user_id=user_id,
+            endpoint=endpoint,
+            p256dh=p256dh,
+            auth=auth,
+        )
+        return await self._register_device(request, timeout)
+
+    async def remove_device(
+        self,
+        *,
+        user_id: str,
+        device_id: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Removes a subscription of the caller. One that its push service does not know any more is removed without a call.
+
+        Args:
+            user_id: Prefix `usr_`, or `me` for the caller.
+            device_id: Prefix `dev_`.
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            DeviceNotFound: No such device, or not yours. Metadata: `device_id`.
+        """
+        request = notification_device_service_pb2.RemoveDeviceRequest(
+            user_id=user_id,
+            device_id=device_id,
+        )
+        await self._remove_device(request, timeout)
 
 
 class AsyncEvents:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/notification/v1/category.proto\x12\x14weft.notification.v1*\x94\x01\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41TEGORY_ACCOUNT\x10\x01\x12\x15\n\x11\x43\x41TEGORY_RECEIPTS\x10\x02\x12\x13\n\x0f\x43\x41TEGORY_ORDERS\x10\x03\x12\x14\n\x10\x43\x41TEGORY_UPDATES\x10\x04\x12\x16\n\x12\x43\x41TEGORY_MARKETING\x10\x05*Y\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x11\n\rCHANNEL_EMAIL\x10\x01\x12\x0f\n\x0b\x43HANNEL_SMS\x10\x02\x12\x11\n\rCHANNEL_INBOX\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/notification/v1/category.proto\x12\x14weft.notification.v1*\x94\x01\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41TEGORY_ACCOUNT\x10\x01\x12\x15\n\x11\x43\x41TEGORY_RECEIPTS\x10\x02\x12\x13\n\x0f\x43\x41TEGORY_ORDERS\x10\x03\x12\x14\n\x10\x43\x41TEGORY_UPDATES\x10\x04\x12\x16\n\x12\x43\x41TEGORY_MARKETING\x10\x05*k\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x11\n\rCHANNEL_EMAIL\x10\x01\x12\x0f\n\x0b\x43HANNEL_SMS\x10\x02\x12\x11\n\rCHANNEL_INBOX\x10\x03\x12\x10\n\x0c\x43HANNEL_PUSH\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,5 +34,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATEGORY']._serialized_start=62
   _globals['_CATEGORY']._serialized_end=210
   _globals['_CHANNEL']._serialized_start=212
-  _globals['_CHANNEL']._serialized_end=301
+  _globals['_CHANNEL']._serialized_end=319
 # @@protoc_insertion_point(module_scope)

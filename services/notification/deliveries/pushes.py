@@ -1,0 +1,56 @@
+"""Composes push messages: what was sent on request, to the devices of its user."""
+
+import json
+from collections.abc import Mapping
+
+from weft.user.v1.user_pb2 import User
+
+from chassis.clock import Clock
+from chassis.plain_text import single_line
+from services.notification.channels.email.message import MAX_NAME_LENGTH
+from services.notification.channels.push.web_push import MAX_PAYLOAD_BYTES, Push
+from services.notification.deliveries.codes import NothingToSend
+from services.notification.deliveries.composer import recipient_of
+from services.notification.deliveries.domain import Delivery, Reason
+from services.notification.devices.repository import DeviceRepository
+from services.notification.writing import Stored, Writing
+
+MAX_TTL_S = 24 * 3600
+"""For which a push service keeps a message for a device that is off."""
+
+
+class PushComposer:
+    """Composes push messages; stores nothing."""
+
+    def __init__(self, devices: DeviceRepository, writing: Writing, clock: Clock) -> None:
+        self._devices = devices
+        self._writing = writing
+        self._clock = clock
+
+    async def compose(self, delivery: Delivery, users: Mapping[str, User]) -> Push:
+        """Raises `NothingToSend` where the person has no device."""
+        user = recipient_of(delivery, users)
+        devices = await self._devices.list(user.user_id) if user is not None else []
+        if user is None or not devices or delivery.content_sealed is None:
+            raise NothingToSend(Reason.NO_ADDRESS)
+        stored = Stored(delivery.content_sealed, delivery.template_id, delivery.template_version)
+        name = single_line(user.display_name, MAX_NAME_LENGTH)
+        said = await self._writing.read(stored, user.locale, name, ("subject", "text", "short"))
+        ttl_s = MAX_TTL_S
+        if delivery.expire_at is not None:
+            ttl_s = max(0, min(ttl_s, int((delivery.expire_at - self._clock.now()).total_seconds())))
+        payload = to_payload(delivery.delivery_id, said.message.subject, said.brief)
+        return Push(delivery.user_id, delivery.delivery_id, payload, ttl_s, devices)
+
+
+def to_payload(delivery_id: str, title: str, body: str) -> bytes:
+    """What the service worker of a page gets: JSON, whose body is cut where it is too long for a push service."""
+    while len(payload := _dump(delivery_id, title, body)) > MAX_PAYLOAD_BYTES:
+        body = body[: len(body) - 1 - (len(payload) - MAX_PAYLOAD_BYTES) // 12].rstrip("\N{HORIZONTAL ELLIPSIS}")
+        body += "\N{HORIZONTAL ELLIPSIS}"
+    return payload
+
+
+def _dump(delivery_id: str, title: str, body: str) -> bytes:
+    message = {"deliveryId": delivery_id, "title": title, "body": body}
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()

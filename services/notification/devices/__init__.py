@@ -1,0 +1,1 @@
+"""Devices: where people get push messages."""

@@ -1,0 +1,58 @@
+"""DeviceService."""
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from google.protobuf import empty_pb2
+from weft.notification.v1 import device_service_pb2 as pb
+
+from chassis.clock import Clock
+from chassis.errors import RequestInvalid
+from chassis.rpc.call import Call
+from chassis.security.modes import LIVE
+from chassis.storage.database import Database
+from services.notification.channels.webhook.targets import TargetRefused, Targets
+from services.notification.devices.domain import Device, DeviceNotFound, Subscription, decode
+from services.notification.devices.repository import DeviceRepository
+from services.notification.requests.domain import RecipientNotFound
+
+
+class DeviceHandlers:
+    """weft.notification.v1.DeviceService."""
+
+    def __init__(self, database: Database, devices: DeviceRepository, targets: Targets, clock: Clock) -> None:
+        self._database = database
+        self._devices = devices
+        self._targets = targets
+        self._clock = clock
+
+    async def RegisterDevice(self, request: pb.RegisterDeviceRequest, call: Call) -> pb.Device:
+        """The address is checked as a webhook's is, now and at each connection."""
+        if request.user_id not in ("me", call.caller.user_id):
+            raise RecipientNotFound(user_id=request.user_id)
+        try:
+            ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), decode(request.p256dh))
+        except ValueError:
+            raise RequestInvalid(violations=[("p256dh", "must be a point of the curve P-256")]) from None
+        try:
+            endpoint = await self._targets.accept(request.endpoint, LIVE)
+        except TargetRefused as error:
+            raise RequestInvalid(violations=[("endpoint", str(error))]) from None
+        subscription = Subscription(endpoint, request.p256dh, request.auth)
+        async with self._database.transaction() as tx:
+            device = await self._devices.put(tx, call.caller.user_id, subscription, self._clock.now())
+        if device is None:
+            raise RecipientNotFound(user_id=request.user_id)
+        return _to_message(device)
+
+    async def RemoveDevice(self, request: pb.RemoveDeviceRequest, call: Call) -> empty_pb2.Empty:
+        """The caller's own only."""
+        own = request.user_id in ("me", call.caller.user_id)
+        if not own or not await self._devices.remove(call.caller.user_id, request.device_id):
+            raise DeviceNotFound(device_id=request.device_id)
+        return empty_pb2.Empty()
+
+
+def _to_message(device: Device) -> pb.Device:
+    message = pb.Device(device_id=device.device_id)
+    message.create_time.FromDatetime(device.created_at)
+    message.update_time.FromDatetime(device.updated_at)
+    return message
