@@ -15,12 +15,15 @@ from services.notification.channels.channel import Channel
 from services.notification.channels.email.dkim import Dkim
 from services.notification.channels.email.message import Sender
 from services.notification.channels.email.smtp import Mailer, parse_smtp_url
+from services.notification.channels.push.web_push import WebPush
 from services.notification.channels.sms.twilio import Twilio, parse_sms_url
 from services.notification.deliveries.composer import Composer, TextComposer
 from services.notification.deliveries.gate import Gate
+from services.notification.deliveries.pushes import PushComposer
 from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.deliveries.worker import DeliveryWorker, Medium
-from services.notification.devices import wiring as device_wiring
+from services.notification.devices.handlers import DeviceHandlers
+from services.notification.devices.repository import DeviceRepository
 from services.notification.event_log.handlers import EventLogHandlers
 from services.notification.event_log.repository import EventLog
 from services.notification.events.handlers import EventHandlers
@@ -57,6 +60,10 @@ SMS_LEASE_S = 30.0
 """Long enough for the look-up, the code, and one request to the provider."""
 EMAIL_LEASE_S = 45.0
 """Long enough for the look-up, the code, and two submissions to the mail server."""
+MAX_PUSH_ATTEMPTS = 12
+"""With the backoff below, about an hour."""
+PUSH_LEASE_S = 45.0
+"""Long enough for the look-up, and one request to each device, all at once."""
 FAIL_DEAD_INTERVAL_S = 300
 
 
@@ -76,7 +83,12 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
         max_attempts=MAX_SMS_ATTEMPTS,
         backoff=Backoff(first_s=2.0, max_s=60.0),
     )
-    push_jobs = device_wiring.queue(app)
+    push_jobs = app.queue(
+        "push_jobs",
+        lease=PUSH_LEASE_S,
+        max_attempts=MAX_PUSH_ATTEMPTS,
+        backoff=Backoff(first_s=2.0, max_s=600.0),
+    )
     jobs = {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs, Channel.PUSH: push_jobs}
     notifications = NotificationRepository(app.database, app.clock, jobs)
     inbox, contents = InboxRepository(app.database), Contents(app.vault)
@@ -116,7 +128,7 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     gates = {each: Gate(app.database, preferences, suppressions, app.clock, each) for each in jobs}
     _send_mails(app, email_jobs, made_of, gates[Channel.EMAIL])
     _send_texts(app, sms_jobs, made_of, gates[Channel.SMS])
-    device_wiring.serve(app, push_jobs, reached, recipients, writing, gates[Channel.PUSH], dispatch_jobs)
+    _send_pushes(app, push_jobs, made_of, gates[Channel.PUSH], reached)
 
 
 class Composing(NamedTuple):
@@ -178,6 +190,28 @@ def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> No
     app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead text messages")
     if carrier is not None:
         app.run_in_background(carrier.run())
+
+
+def _send_pushes(app: App, push_jobs: Queue, made_of: Composing, gate: Gate, reached: webhook_wiring.Reach) -> None:
+    """Without `WEFT_VAPID_KEY` push messages are skipped as NOT_CONFIGURED."""
+    devices, key = DeviceRepository(app.database, app.vault), app.settings.vapid_key.get_secret_value()
+    app.add_service(
+        "weft.notification.v1.DeviceService", DeviceHandlers(app.database, devices, reached.targets, app.clock)
+    )
+    contact = Sender.of(app.settings.mail_from).address
+    carrier = WebPush(reached.sender, key, contact, devices.forget, app.clock) if key else None
+    deliveries = DeliveryRepository(app.database, WebPush.name, made_of.dispatch_jobs, tables.push_jobs)
+    composer = PushComposer(devices, made_of.writing, app.clock)
+    worker = DeliveryWorker(
+        deliveries,
+        made_of.recipients,
+        Medium(Channel.PUSH, "push message", composer.compose, carrier, Breaker("push"), gate),
+        clock=app.clock,
+        tracer=app.tracer,
+        max_attempts=MAX_PUSH_ATTEMPTS,
+    )
+    app.add_worker(Worker(push_jobs, worker, batch=8, concurrency=4, breakers=worker.breakers))
+    app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead push messages")
 
 
 if __name__ == "__main__":

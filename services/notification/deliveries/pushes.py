@@ -46,7 +46,7 @@ class PushComposer:
 def to_payload(delivery_id: str, title: str, body: str) -> bytes:
     """What the service worker of a page gets: JSON, whose body is cut where it is too long for a push service."""
     while len(payload := _dump(delivery_id, title, body)) > MAX_PAYLOAD_BYTES:
-        body = body[: len(body) - 1 - (len(payload) - MAX_PAYLOAD_BYTES) // 12].rstrip("\N{HORIZONTAL ELLIPSIS}")
+        body = body[: len(body) - 2 - (len(payload) - MAX_PAYLOAD_BYTES) // 12].rstrip("\N{HORIZONTAL ELLIPSIS}")
         body += "\N{HORIZONTAL ELLIPSIS}"
     return payload
 

@@ -1,8 +1,4 @@
-"""What a device is."""
-
-import base64
-from dataclasses import dataclass, field
-from datetime import datetime
+"""What a person may have of devices."""
 
 from chassis.errors import NotFound
 
@@ -12,27 +8,3 @@ MAX_DEVICES = 10
 
 class DeviceNotFound(NotFound):
     """There is no device {device_id}, or it is not yours."""
-
-
-@dataclass(frozen=True)
-class Subscription:
-    """A Web Push subscription: where to, and the keys of the receiver, in base64url."""
-
-    endpoint: str = field(repr=False)
-    p256dh: str = field(repr=False)
-    auth: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Device:
-    """A subscription of a person."""
-
-    device_id: str
-    subscription: Subscription
-    created_at: datetime
-    updated_at: datetime
-
-
-def decode(text: str) -> bytes:
-    """The bytes of a base64url text, with padding or without."""
-    return base64.urlsafe_b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4))

@@ -9,10 +9,11 @@ from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
 from chassis.security.modes import LIVE
 from chassis.storage.database import Database
+from services.notification.channels.push.subscriptions import Device, Subscription, decode
 from services.notification.channels.webhook.targets import TargetRefused, Targets
-from services.notification.devices.domain import Device, DeviceNotFound, Subscription, decode
+from services.notification.devices.domain import DeviceNotFound
 from services.notification.devices.repository import DeviceRepository
-from services.notification.requests.domain import RecipientNotFound
+from services.notification.persons.domain import RecipientNotFound
 
 
 class DeviceHandlers:

@@ -8,7 +8,8 @@ from datetime import datetime
 from chassis import ids
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction
-from services.notification.devices.domain import MAX_DEVICES, Device, Subscription
+from services.notification.channels.push.subscriptions import Device, Subscription
+from services.notification.devices.domain import MAX_DEVICES
 from services.notification.ownership import OF_PERSON
 
 CONTEXT = "notification.subscription"

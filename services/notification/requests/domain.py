@@ -27,10 +27,6 @@ class NotificationNotCancellable(FailedPrecondition):
     """The notification is {state}: there is nothing left to cancel."""
 
 
-class RecipientNotFound(NotFound):
-    """There is no user {user_id}."""
-
-
 class CategoryNotAllowed(PermissionDenied):
     """Partners do not send {category}."""
 

@@ -11,8 +11,9 @@ from chassis.queues.queue import Queue
 from chassis.security import modes
 from chassis.security.identity import Identity
 from chassis.storage.database import Transaction
+from services.notification.persons.domain import RecipientNotFound
 from services.notification.recipients import Recipients, UserServiceUnavailable, belongs
-from services.notification.requests.domain import NewMessage, RecipientNotFound, To
+from services.notification.requests.domain import NewMessage, To
 from services.notification.requests.repository import NewRecord, RequestRepository
 from services.notification.sealed_content import Contents
 

@@ -23,13 +23,14 @@ from chassis import ids
 from chassis.settings import SettingsError
 from deploy.local.components import push_sink
 from services.notification.channels.outcome import Outcome
+from services.notification.channels.push.subscriptions import Device, Subscription
 from services.notification.channels.push.web_push import Push, WebPush, classify
 from services.notification.channels.webhook.addresses import Guard
 from services.notification.channels.webhook.answer import Answer
 from services.notification.channels.webhook.names import Names
 from services.notification.channels.webhook.sender import Sender
 from services.notification.deliveries.pushes import to_payload
-from services.notification.devices.domain import MAX_DEVICES, Device, Subscription
+from services.notification.devices.domain import MAX_DEVICES
 from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
@@ -225,7 +226,9 @@ async def test_in_test_it_is_captured_and_without_a_key_it_is_skipped(start: Sta
         partner = Caller(service, mode="TEST")
         await partner.send(customer(service, mode="TEST"), channels=(CHANNEL_PUSH,))
         await service.wait_until_idle()
-        (captured,) = (await partner.rpc.ListCaptured(notification_pb.ListCapturedRequest(), metadata=partner.metadata)).messages
+        (captured,) = (
+            await partner.rpc.ListCaptured(notification_pb.ListCapturedRequest(), metadata=partner.metadata)
+        ).messages
         assert (captured.channel, captured.content.subject) == (CHANNEL_PUSH, "Your parcel")
         assert pushes.calls == []
 

@@ -19,9 +19,9 @@ from yarl import URL
 from chassis.clock import Clock
 from chassis.settings import SettingsError
 from services.notification.channels.outcome import Outcome, ProviderResponse
+from services.notification.channels.push.subscriptions import Device, decode
 from services.notification.channels.webhook.answer import Answer
 from services.notification.channels.webhook.sender import Sender
-from services.notification.devices.domain import Device, decode
 
 MAX_PAYLOAD_BYTES = 3_993
 """What push services take is 4,096 bytes, of which encryption needs 103."""
