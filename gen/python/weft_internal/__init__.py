@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from weft_client.aio.client import AsyncMeshClient
 from weft_client.calls.retries import DEFAULT
 from weft_client.calls.retries import Retries
+from weft_client.generated.aio.notification import AsyncDevices
 from weft_client.generated.aio.notification import AsyncInbox
 from weft_client.generated.aio.notification import AsyncNotifications
 from weft_client.generated.aio.notification import AsyncPreferences
@@ -49,6 +50,7 @@ class InternalWeft(AsyncMeshClient):
         self.auth = InternalAuth(self._peer('user'), None)
         self.charges = AsyncCharges(self._peer('order'), None)
         self.customer = InternalCustomer(self._peer('order'), None)
+        self.devices = AsyncDevices(self._peer('notification'), None)
         self.events = InternalEvents(self._peer('notification'), None)
         self.inbox = AsyncInbox(self._peer('notification'), None)
         self.notification_queues = InternalNotificationQueues(self._peer('notification'), None)

@@ -10,6 +10,8 @@ from typing import Any
 from weft.api.v1 import mode_pb2, plan_pb2
 from weft.notification.v1 import (
     category_pb2,
+    device_service_pb2,
+    device_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
     inbox_service_pb2,
@@ -44,6 +46,8 @@ from tests.order import shop as shops
 from tests.order import users as order_users
 from tests.servers import until
 
+POINT = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+"""On the curve P-256."""
 SCOPES = " ".join(CONTRACT.scopes)
 TEST = "_in_TEST"
 _MEMBER = Query(
@@ -198,6 +202,7 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
         sending: Any = notification_service_pb2_grpc.NotificationServiceStub(running.channel)
         rpc: Any = event_service_pb2_grpc.EventServiceStub(running.channel)
         inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(running.channel)
+        devices: Any = device_service_pb2_grpc.DeviceServiceStub(running.channel)
         webhooks: Any = webhook_service_pb2_grpc.WebhookServiceStub(running.channel)
 
         operator = [("authorization", harness.issuer.operator(ids.new("usr"), SCOPES))]
@@ -231,9 +236,12 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
                 return bool(found)
 
             await until(arrived, "the notification to arrive")
+            subscription = {"endpoint": f"https://push.example/{order}", "p256dh": POINT, "auth": "A" * 22}
+            device = device_service_pb2.RegisterDeviceRequest(user_id=user, **subscription)
             return {
                 "notification_id": found[0],
                 "user_id": user,
+                "device_id": (await devices.RegisterDevice(device, metadata=token)).device_id,
                 "notification_delivery_id": await delivery_of(found[0], operator),
             }
 
@@ -270,7 +278,13 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
         async def create(group: str) -> Ids:
             """Deliveries of both kinds; `delivery_id` is of the kind that the method at hand is about."""
             user, partner = owners[group]
-            prefixes = {"endpoint_id": "whk", "event_id": "evt", "webhook_delivery_id": "whd", "user_id": "usr"}
+            prefixes = {
+                "endpoint_id": "whk",
+                "event_id": "evt",
+                "webhook_delivery_id": "whd",
+                "user_id": "usr",
+                "device_id": "dev",
+            }
             made = {name: ids.new(prefix) for name, prefix in prefixes.items()}
             made |= await notify(user) if user else {**await send(group, partner), **await tell(group, partner)}
             return made | {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import BasicAuth, ClientSession, web
+from aiohttp import ClientSession, encode_basic_auth, web
 from weft.notification.v1 import device_service_pb2 as pb
 from weft.notification.v1 import (
     device_service_pb2_grpc,
@@ -55,7 +55,7 @@ class PushService:
         return {"vapid_key": KEY, "webhook_allowed": [self.url.removeprefix("http://")], "webhook_timeout": 1.0}
 
     async def subscription(self) -> dict[str, str]:
-        async with ClientSession(auth=BasicAuth("", PASSWORD)) as session:
+        async with ClientSession(headers={"authorization": encode_basic_auth("weft", PASSWORD)}) as session:
             reply = await session.post(f"{self.url}/subscriptions")
             return dict(await reply.json())
 

@@ -261,6 +261,18 @@ class DeliveryNotRetriable(failures.FailedPrecondition):
         return self.metadata.get('state', '')
 
 
+class DeviceNotFound(failures.NotFound):
+    """No such device, or not yours. Metadata: `device_id`."""
+
+    reason = 'DEVICE_NOT_FOUND'
+    domain = 'weft.notification.v1'
+
+    @property
+    def device_id(self) -> str:
+        """The metadata `device_id`; empty where the service left it out."""
+        return self.metadata.get('device_id', '')
+
+
 class EmailTaken(failures.AlreadyExists):
     """The partner already has a user with this address."""
 
@@ -1572,6 +1584,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'DELIVERY_EXCEEDS_SHIPMENT'): DeliveryExceedsShipment,
     ('weft.notification.v1', 'DELIVERY_NOT_FOUND'): DeliveryNotFound,
     ('weft.notification.v1', 'DELIVERY_NOT_RETRIABLE'): DeliveryNotRetriable,
+    ('weft.notification.v1', 'DEVICE_NOT_FOUND'): DeviceNotFound,
     ('weft.user.v1', 'EMAIL_TAKEN'): EmailTaken,
     ('weft.api.v1', 'ETAG_MISMATCH'): EtagMismatch,
     ('weft.order.v1', 'EVENT_MALFORMED'): EventMalformed,
@@ -1713,6 +1726,7 @@ __all__ = [
     'DeliveryExceedsShipment',
     'DeliveryNotFound',
     'DeliveryNotRetriable',
+    'DeviceNotFound',
     'EmailTaken',
     'EtagMismatch',
     'EventMalformed',

@@ -50,7 +50,7 @@ CategoryName = Literal["ACCOUNT", "RECEIPTS", "ORDERS", "UPDATES", "MARKETING"]
 """What a notification is about. People choose by category and channel what reaches them."""
 
 
-ChannelName = Literal["EMAIL", "SMS", "INBOX"]
+ChannelName = Literal["EMAIL", "SMS", "INBOX", "PUSH"]
 """A way to a person."""
 
 
@@ -134,7 +134,7 @@ class ContentDict(TypedDict, total=False):
     """What a notification says. Each channel takes its parts."""
 
     subject: str
-    """The subject of a mail, and the title in the inbox."""
+    """The subject of a mail, and the title in the inbox and of a push message."""
 
     text: str
     """The text of a mail."""
@@ -143,7 +143,7 @@ class ContentDict(TypedDict, total=False):
     """The HTML of a mail; made from the text where it is empty."""
 
     short: str
-    """A text message, and what the inbox shows; the text where it is empty. A text message has at most three segments."""
+    """A text message, and what the inbox and a push message show; the text where it is empty. A text message has at most three segments."""
 
 
 class MutedDict(TypedDict, total=False):
@@ -166,7 +166,7 @@ class PreferencesDict(TypedDict, total=False):
     """What does not reach the person. An update replaces all of them."""
 
     quiet_hours: QuietHoursDict | notification_preferences_pb2.QuietHours
-    """When mails and text messages are not sent, unless their category cannot be muted. What is due then is skipped; the inbox
+    """When mails, text messages and push messages are not sent, unless their category cannot be muted. What is due then is skipped; the inbox
     has it.
     """
 

@@ -55,9 +55,9 @@ class Devices:
 
         Args:
             user_id: Prefix `usr_`, or `me` for the caller.
-            endpoint: The address of the push service: `https://`, on the public internet.
-            p256dh: Its key `p256dh`: a point of the curve P-256 in base64url.
-            auth: Its key `auth`: 16 bytes in base64url.
+            endpoint: The address that the push service gives, such as `https://push.example/send/abc123`; on the public internet.
+            p256dh: Its key `p256dh`, a point of the curve P-256 in base64url, such as `BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4`.
+            auth: Its key `auth`, 16 bytes in base64url, such as `BTBZMqHH6r4Tts7J_aSIgg`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:

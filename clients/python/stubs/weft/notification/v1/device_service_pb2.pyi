@@ -64,11 +64,13 @@ class RegisterDeviceRequest(_message.Message):
     user_id: _builtins.str
     """Prefix `usr_`, or `me` for the caller."""
     endpoint: _builtins.str
-    """The address of the push service: `https://`, on the public internet."""
+    """The address that the push service gives, such as `https://push.example/send/abc123`; on the public internet."""
     p256dh: _builtins.str
-    """Its key `p256dh`: a point of the curve P-256 in base64url."""
+    """Its key `p256dh`, a point of the curve P-256 in base64url, such as
+    `BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4`.
+    """
     auth: _builtins.str
-    """Its key `auth`: 16 bytes in base64url."""
+    """Its key `auth`, 16 bytes in base64url, such as `BTBZMqHH6r4Tts7J_aSIgg`."""
     def __init__(
         self,
         *,

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 
 _TIME = sa.DateTime(timezone=True)
 
@@ -41,3 +41,4 @@ def upgrade() -> None:
     )
     op.create_index("push_jobs_due", "push_jobs", ["due"], postgresql_where=sa.text("state = 'ready'"))
     op.create_index("push_jobs_finished", "push_jobs", ["finished_at"], postgresql_where=sa.text("state <> 'ready'"))
+    op.create_index("push_jobs_dead", "push_jobs", ["id"], postgresql_where=sa.text("state = 'dead'"))
