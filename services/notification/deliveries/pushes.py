@@ -17,6 +17,8 @@ from services.notification.writing import Stored, Writing
 
 MAX_TTL_S = 24 * 3600
 """For which a push service keeps a message for a device that is off."""
+MAX_TITLE_CHARACTERS = 200
+"""As many as a subject may have that is written; that of a template may come out longer, and leave no room for a body."""
 
 
 class PushComposer:
@@ -45,6 +47,7 @@ class PushComposer:
 
 def to_payload(delivery_id: str, title: str, body: str) -> bytes:
     """What the service worker of a page gets: JSON, whose body is cut where it is too long for a push service."""
+    title = single_line(title, MAX_TITLE_CHARACTERS)
     while len(payload := _dump(delivery_id, title, body)) > MAX_PAYLOAD_BYTES:
         body = body[: len(body) - 2 - (len(payload) - MAX_PAYLOAD_BYTES) // 12].rstrip("\N{HORIZONTAL ELLIPSIS}")
         body += "\N{HORIZONTAL ELLIPSIS}"

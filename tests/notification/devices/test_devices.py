@@ -287,9 +287,10 @@ def test_what_an_answer_means(answer: Answer, outcome: Outcome) -> None:
     assert classify(answer).outcome is outcome
 
 
+@pytest.mark.parametrize("title", ["😀" * 200, "x" * 60_000, "\0" * 5000])
 @pytest.mark.parametrize("body", ["x", "é" * 4000, "\0" * 4000, '"' * 4000, "😀" * 4000])
-def test_a_long_message_is_cut_to_what_push_services_take(body: str) -> None:
-    payload = to_payload(ids.new("dlv"), "😀" * 200, body)
+def test_a_long_message_is_cut_to_what_push_services_take(title: str, body: str) -> None:
+    payload = to_payload(ids.new("dlv"), title, body)
     assert len(payload) <= 3_993
     said = json.loads(payload)["body"]
     assert body.startswith(said.removesuffix("…"))
