@@ -219,7 +219,8 @@ class Order:
     def reverse_charge_back(self, actor: str) -> None:
         """The bank gave it to us again."""
         amount = self.payment.reverse_charge_back()
-        self._record(actor, DomainEvent("payment.charge_back_reversed", amount_minor=amount), wakes=True)
+        event = DomainEvent("payment.charge_back_reversed", amount_minor=amount)
+        self._record(actor, event, *self._complete(), wakes=True)
 
     def update(self, details: Details, etag: str, actor: str) -> bool:
         """What the buyer says has changed; False for nothing.

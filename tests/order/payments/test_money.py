@@ -241,6 +241,9 @@ async def test_a_charge_back_is_written_and_its_reversal_too(till: Till, cancell
     await till.run()
     await refund(till, placed, 100)
     await settle(till)
+    by = metadata(till.shop.operator, "k1")
+    if not cancelled:
+        await till.shop.orders.ShipOrder(fulfilment_pb2.ShipOrderRequest(order_id=placed.order_id), metadata=by)
     advance(till, SETTLEMENT_DELAY)
     assert (await till.sandbox.change_later(), await till.sandbox.change_later()) == (1, 0)
     await till.run()
@@ -248,10 +251,14 @@ async def test_a_charge_back_is_written_and_its_reversal_too(till: Till, cancell
     assert (await refused(refund(till, placed))).reason == "PAYMENT_NOT_REFUNDABLE"
     if cancelled:
         await till.shop.cancel(placed.order_id)
+    else:
+        await till.shop.orders.DeliverOrder(fulfilment_pb2.DeliverOrderRequest(order_id=placed.order_id), metadata=by)
+        assert (await states(till, placed))[0] == CONFIRMED, "not paid"
     advance(till, SETTLEMENT_DELAY)
     assert await till.sandbox.change_later() == 1
     await settle(till)
-    assert (await states(till, placed))[1] == (REFUNDED if cancelled else PARTIAL)
+    ended = (CANCELLED, REFUNDED) if cancelled else (order_pb2.ORDER_STATE_COMPLETED, PARTIAL)
+    assert await states(till, placed) == ended
     expected = [
         ("AUTHORIZED", 1000),
         ("CAPTURED", 1000),
