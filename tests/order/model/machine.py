@@ -75,12 +75,15 @@ class Model(RuleBasedStateMachine):
     def chosen(self, which: int) -> order_pb2.Order:
         return self.orders[which % len(self.orders)]
 
-    @initialize(methods=st.lists(METHODS, min_size=1, max_size=1), seconds=st.sampled_from([0, 3]))
-    def begin(self, methods: list[str], seconds: int) -> None:
+    @initialize(
+        later=st.sampled_from(["pm_sandbox_timeout", "pm_sandbox_action_required"]),
+        seconds=st.sampled_from([0, 3, 1860]),
+    )
+    def begin(self, later: str, seconds: int) -> None:
         self.product = self.do(self.shop.product(stock=STOCK))
         self.place("pm_sandbox_ok", 2, payment_pb2.CAPTURE_MODE_AT_ONCE, False)
         self.place("pm_sandbox_ok", 2, payment_pb2.CAPTURE_MODE_AT_SHIPMENT, True)
-        for method in ("pm_sandbox_declined", *methods):
+        for method in ("pm_sandbox_declined", later, "pm_sandbox_charge_back"):
             self.place(method, 1, payment_pb2.CAPTURE_MODE_AT_ONCE, False)
         self.work()
         self.wait(timedelta(seconds=seconds))
@@ -273,7 +276,7 @@ class Model(RuleBasedStateMachine):
 
     def tell_all(self, number: int) -> None:
         """A story of each order, whatever came before."""
-        story = STORIES[(0, 2, 1, 3)[number % len(STORIES)]]
+        story = STORIES[(0, 2, 1, 1, 3)[number % 5]]
         for verb in story:
             self.change(number, verb, bool(number % 2), amount=("over", "one")[number % 2], units=1, note="late")
 
