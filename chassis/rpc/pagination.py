@@ -1,8 +1,10 @@
 """Keyset pagination (AIP-158): opaque signed tokens with the last key, valid for one query of one caller.
 
-page = pages.read(request, {"list": "orders", "owner": owner})
+page = pages.read(request, {"list": "orders", "owner": owner, **filters})
 rows = await repository.list(owner, page.limit, page.after, filters)
 orders, token = pages.split(page, rows, to_message, key="order_id")
+
+The first page is no case of its own: a list of the newest first begins after `NEWEST`, one of the oldest first after `OLDEST`.
 """
 
 import hashlib
@@ -19,6 +21,10 @@ Resource = TypeVar("Resource", bound=Message)
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
+NEWEST = "zzz"
+"""Greater than every id, in any collation."""
+OLDEST = ""
+"""Smaller than every id."""
 MAX_PAGE_BYTES = 1024 * 1024
 """Of the serialized items of a page, unless the first item alone is larger. gRPC clients accept 4 MiB; the JSON may have
 seven times as many bytes (control characters, field names), and the edge transcodes up to 8 MiB."""
@@ -34,11 +40,12 @@ class PageRequest(Protocol):
 
 
 class Page(NamedTuple):
-    """A page of `size` items after the key `after`, which is empty on the first page. `query` binds its token to its query."""
+    """A page of `size` items after the key `after`. `query` binds its token to its query."""
 
     size: int
     after: str
     query: bytes
+    is_first: bool
 
     @property
     def limit(self) -> int:
@@ -52,22 +59,25 @@ class Pages:
     def __init__(self, key: bytes) -> None:
         self._tokens = SignedToken(key)
 
-    def read(self, request: PageRequest, query: Mapping[str, object], max_size: int = MAX_PAGE_SIZE) -> Page:
+    def read(
+        self, request: PageRequest, query: Mapping[str, object], *, start: str = NEWEST, max_size: int = MAX_PAGE_SIZE
+    ) -> Page:
         """The requested page. `query` has everything else that determines the list, including the owner.
 
-        `max_size` is less for a list whose items are expensive, and its contract says so.
+        `start`: what the first item comes after; `OLDEST` for a list of the oldest first. `max_size` is less for a list whose
+        items are expensive, and its contract says so.
 
         Raises `PageTokenInvalid` for a token that is malformed or belongs to another query.
         """
         size = min(request.page_size or DEFAULT_PAGE_SIZE, max_size)
         digest = hashlib.sha256(json.dumps(query, sort_keys=True, default=str).encode()).digest()
         if not request.page_token:
-            return Page(size, "", digest)
+            return Page(size, start, digest, is_first=True)
         try:
             payload = self._tokens.read(request.page_token, digest)
         except ValueError:
             raise errors.PageTokenInvalid() from None
-        return Page(size, json.loads(payload)[0], digest)
+        return Page(size, str(json.loads(payload)[0]), digest, is_first=False)
 
     def split(
         self, page: Page, rows: Sequence[Any], message: Callable[[Any], Resource], key: str

@@ -8,7 +8,7 @@ from weft.api.v1 import queue_pb2 as pb
 from chassis.queues import payloads
 from chassis.queues.inspection import MAX_JOBS, Filter, Inspection
 from chassis.rpc.call import Call
-from chassis.rpc.pagination import Pages
+from chassis.rpc.pagination import OLDEST, Pages
 from chassis.storage.database import Row
 
 
@@ -21,7 +21,7 @@ class QueueHandlers:
 
     async def ListQueues(self, request: pb.ListQueuesRequest, _: Call) -> pb.ListQueuesResponse:
         """By name."""
-        page = self._pages.read(request, query={"list": "queues"})
+        page = self._pages.read(request, {"list": "queues"}, start=OLDEST)
         rows = [row for row in await self._inspection.queues() if row.queue > page.after]
         queues, token = self._pages.split(page, rows, to_queue, key="queue")
         return pb.ListQueuesResponse(queues=queues, next_page_token=token)
@@ -30,13 +30,13 @@ class QueueHandlers:
         """The dead ones, unless another state is asked for."""
         state = state_of(request.state)
         query = {"list": request.queue, "state": state, "kind": request.kind, "error": request.error}
-        page = self._pages.read(request, query=query)
+        page = self._pages.read(request, query, start="0")
         rows = await self._inspection.jobs(
             request.queue,
             state,
             kind=request.kind,
             error=request.error,
-            after=int(page.after or 0),
+            after=int(page.after),
             limit=page.limit,
         )
         jobs, token = self._pages.split(page, rows, to_job, key="id")

@@ -21,7 +21,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
-from sqlalchemy import ClauseElement
+from sqlalchemy import ClauseElement, ColumnElement, Select, bindparam
 from sqlalchemy.dialects import postgresql
 
 from chassis import errors
@@ -265,6 +265,11 @@ def of_service(server_url: str, prefix: str, service: str) -> str:
         keepalives_count=2,
         tcp_user_timeout=6000,  # milliseconds
     )
+
+
+def newest_first(rows: Select[Any], key: ColumnElement[Any]) -> Select[Any]:
+    """A page of rows: `limit` of those whose ids are smaller than `after` (`chassis.rpc.pagination`)."""
+    return rows.where(key < bindparam("after")).order_by(key.desc()).limit(bindparam("limit"))
 
 
 def arrays(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

@@ -59,7 +59,6 @@ _DELETE = Query(
     delete(webhook_endpoints).where(_e.endpoint_id == bindparam("endpoint_id"), of_partner(webhook_endpoints)),
     name="delete endpoint",
 )
-_AFTER_ALL = "whk_~"
 
 
 class EndpointRepository:
@@ -86,7 +85,7 @@ class EndpointRepository:
 
     async def list(self, partner_id: str, mode: str, limit: int, after: str) -> Sequence[Endpoint]:
         """Newest first, after an id; from the newest if it is empty."""
-        values = {"partner_id": partner_id, "mode": mode, "after": after or _AFTER_ALL}
+        values = {"partner_id": partner_id, "mode": mode, "after": after}
         return [self.read(row) for row in await self._database.all(_LIST, **values, limit=limit)]
 
     async def insert(self, tx: Transaction, endpoint: Endpoint) -> None:

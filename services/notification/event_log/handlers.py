@@ -11,7 +11,7 @@ from chassis.rpc.pagination import Pages
 from chassis.security import modes
 from chassis.storage.database import Row
 from services.notification.event_log.domain import EventNotFound, LoggedEvent
-from services.notification.event_log.repository import EventLog, Filter
+from services.notification.event_log.repository import START, EventLog, Filter
 
 
 class EventLogHandlers:
@@ -32,9 +32,9 @@ class EventLogHandlers:
         partner_id, mode = call.caller.partner_id, call.caller.mode
         wanted = Filter(request.type, request.subject_id)
         query = {"list": "events", "partner_id": partner_id, "mode": mode, "after": request.after_event_id}
-        page = self._pages.read(request, {**query, **wanted._asdict()})
+        page = self._pages.read(request, {**query, **wanted._asdict()}, start=START)
         after = page.after
-        if request.after_event_id and not after:
+        if request.after_event_id and page.is_first:
             position = await self._log.position_of(request.after_event_id, partner_id, mode)
             if position is None:
                 raise EventNotFound(event_id=request.after_event_id)

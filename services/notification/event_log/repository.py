@@ -50,6 +50,10 @@ _LIST_OF_SUBJECT = _list(
 )
 
 
+START = "0/0"
+"""The position before the first event."""
+
+
 class Filter(NamedTuple):
     """Which events are listed; an empty text is no condition."""
 
@@ -95,11 +99,11 @@ class EventLog(NamedTuple):
         return f"{row.xid}/{row.seq}" if row else None
 
     async def list(self, partner_id: str, mode: str, wanted: Filter, limit: int, after: str) -> Sequence[Row]:
-        """Up to `limit` events after a position, or from the first; each is a `LoggedEvent` and its `position`.
+        """Up to `limit` events after a position; each is a `LoggedEvent` and its `position`.
 
         Ends before the oldest transaction that still runs: what is listed stays complete.
         """
         query = _LIST_OF_SUBJECT if wanted.subject_id else _LIST_OF_TYPE if wanted.type else _LIST
-        xid, _, seq = (after or "0/0").partition("/")
+        xid, _, seq = after.partition("/")
         values = {**wanted._asdict(), "partner_id": partner_id, "mode": mode, "xid": xid, "seq": int(seq)}
         return await self.database.all(query, **values, limit=limit)

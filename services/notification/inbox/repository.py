@@ -61,9 +61,6 @@ _TAIL = Query(
     name="tail of inboxes",
 )
 
-_AFTER_ALL = "ntf_~"
-"""Sorts after every id."""
-
 
 @dataclass(frozen=True)
 class InboxItem:
@@ -91,7 +88,7 @@ class InboxRepository:
     async def list(self, user_id: str, limit: int, after: str, *, unread_only: bool) -> Sequence[InboxItem]:
         """Up to `limit` items, newest first, that follow the id `after`; from the newest on where it is empty."""
         query = _LIST_UNREAD if unread_only else _LIST
-        rows = await self._database.all(query, user_id=user_id, limit=limit, after=after or _AFTER_ALL)
+        rows = await self._database.all(query, user_id=user_id, limit=limit, after=after)
         return [InboxItem(*row) for row in rows]
 
     async def shown(self, user_id: str, xid: int, notification_id: str, limit: int) -> Sequence[InboxItem]:

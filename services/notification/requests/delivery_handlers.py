@@ -9,7 +9,7 @@ from weft.notification.v1 import notification_service_pb2 as pb
 from chassis import times
 from chassis.clock import Clock
 from chassis.rpc.call import Call
-from chassis.rpc.pagination import Pages
+from chassis.rpc.pagination import NEWEST, OLDEST, Pages
 from chassis.storage.database import Database
 from services.notification.channels.channel import Channel
 from services.notification.deliveries.domain import (
@@ -52,7 +52,7 @@ class DeliveryHandlers:
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, call: Call) -> pb.ListDeliveriesResponse:
         """Of one notification. Raises `NotificationNotFound`."""
         of = request.notification_id
-        page = self._pages.read(request, {"list": "deliveries", "of": of, "owner": kind_of(call.caller)})
+        page = self._pages.read(request, {"list": "deliveries", "of": of, "owner": kind_of(call.caller)}, start=OLDEST)
         rows = await self._deliveries.list(of, call.caller, page.limit, page.after)
         if not rows and await self._records.get(of, call.caller) is None:
             raise NotificationNotFound(notification_id=of)
@@ -112,7 +112,7 @@ class DeliveryHandlers:
     async def ListCaptured(self, request: pb.ListCapturedRequest, call: Call) -> pb.ListCapturedResponse:
         """Rendered now: neither addresses nor texts are stored."""
         query = {"list": "captured", "owner": kind_of(call.caller), "user": request.user_id}
-        page = self._pages.read(request, query, MAX_CAPTURED)
+        page = self._pages.read(request, query, start=f"{NEWEST} {NEWEST}", max_size=MAX_CAPTURED)
         rows = await self._deliveries.captured(call.caller, page.limit, page.after, request.user_id)
         rendered = await self._captured.render(rows[: page.size])
         found, token = self._pages.split(page, rows, lambda row: rendered[row.delivery_id], key="place")

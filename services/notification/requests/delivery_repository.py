@@ -140,7 +140,7 @@ class RequestedDeliveryRepository:
     async def captured(self, caller: Identity, limit: int, after: str, user_id: str) -> Sequence[Row]:
         """What was not sent because it was in TEST, newest first."""
         _, owner = kind_of(caller)
-        notification_id, _, delivery_id = (after or "ntf_~ dlv_~").partition(" ")
+        notification_id, _, delivery_id = after.partition(" ")
         query = _LIST_CAPTURED_OF_USER if user_id else _LIST_CAPTURED
         values = {**owner, **({"user_id": user_id} if user_id else {})}
         return await self._database.all(

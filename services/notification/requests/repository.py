@@ -23,7 +23,6 @@ _SELECT = (
     "d.state || ' ' || d.channel FROM deliveries d WHERE d.notification_id = n.notification_id ORDER BY d.position) AS parts "
     "FROM notifications n"
 )
-_AFTER_ALL = "ntf_~"
 
 _INSERT = Query(
     "INSERT INTO notifications (notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, "
@@ -175,7 +174,7 @@ class RequestRepository:
     async def list(self, caller: Identity, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
         """Up to `limit` older than `after`, newest first; `filters` by the names of `_FILTERS`."""
         kind, owner = kind_of(caller)
-        values = {**filters, "after": after or _AFTER_ALL}
+        values = {**filters, "after": after}
         names = frozenset(values)
         query = self._lists.get((kind, names))
         if query is None:

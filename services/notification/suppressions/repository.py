@@ -27,7 +27,6 @@ _LIST = Query(
     name="list suppressions",
 )
 _DELETE = Query("DELETE FROM suppressions WHERE suppression_id = %(id)s", name="delete suppression")
-_AFTER_ALL = "sup_~"
 
 
 class SuppressionRepository:
@@ -67,7 +66,7 @@ class SuppressionRepository:
         address = filters.get("address", "")
         return await self._database.all(
             _LIST,
-            after=after or _AFTER_ALL,
+            after=after,
             limit=limit,
             channel=filters.get("channel", ""),
             reason=filters.get("reason", ""),

@@ -60,7 +60,6 @@ _PUBLISH = Query(
 _VERSION = Query(
     "SELECT content FROM template_versions WHERE template_id = %(id)s AND version = %(version)s", name="get version"
 )
-_AFTER_ALL = "tpl_~"
 _CACHE_TTL_S, _MAX_CACHED = 600.0, 500
 
 
@@ -86,7 +85,7 @@ class TemplateRepository:
     async def list(self, caller: Identity, limit: int, after: str) -> Sequence[Template]:
         """The newest first."""
         kind, owner = kind_of(caller)
-        rows = await self._database.all(_LIST[kind], limit=limit, after=after or _AFTER_ALL, **owner)
+        rows = await self._database.all(_LIST[kind], limit=limit, after=after, **owner)
         return [_read(row) for row in rows]
 
     async def count(self, tx: Transaction, partner_id: str, mode: str) -> int:

@@ -67,7 +67,7 @@ class DeliveryHandlers:
             raise WebhookEndpointNotFound(endpoint_id=request.endpoint_id)
         state = _state(request.state)
         wanted = {"endpoint_id": endpoint.endpoint_id, "state": state, "event_id": request.event_id}
-        page = self._pages.read(request, {"list": "webhook deliveries", **wanted}, MAX_PAGE_SIZE)
+        page = self._pages.read(request, {"list": "webhook deliveries", **wanted}, max_size=MAX_PAGE_SIZE)
         found = await self._webhooks.list(endpoint, state, request.event_id, page.limit, page.after)
         deliveries, token = self._pages.split(page, found, lambda each: to_message(each, endpoint), key="delivery_id")
         return pb.ListWebhookDeliveriesResponse(deliveries=deliveries, next_page_token=token)

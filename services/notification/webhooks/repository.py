@@ -91,7 +91,6 @@ _RECOVER = Query(
     name="recover webhook deliveries",
 )
 _PARAMETERS = ("delivery_ids", "endpoint_ids", "event_ids", "partner_ids", "modes", "states", "traceparents")
-_AFTER_ALL = "whd_~"
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class WebhookRepository:
     async def list(self, endpoint: Endpoint, state: str, event_id: str, limit: int, after: str) -> Sequence[Delivery]:
         """Newest first, after an id; an empty `state` or `event_id` is no condition."""
         query = _LIST_OF_EVENT if event_id else _LIST_IN_STATE if state else _LIST
-        values = {"state": state, "event_id": event_id, "limit": limit, "after": after or _AFTER_ALL}
+        values = {"state": state, "event_id": event_id, "limit": limit, "after": after}
         return [_read(row) for row in await self._database.all(query, **values, **_owner(endpoint))]
 
     async def replay(self, tx: Transaction, endpoint: Endpoint, delivery_id: str, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from chassis import currencies
 from chassis.clock import Clock
 from chassis.errors import EtagMismatch, RequestInvalid
 from chassis.rpc.call import Call
-from chassis.rpc.pagination import Pages
+from chassis.rpc.pagination import OLDEST, Pages
 from chassis.rpc.requests import masks
 from chassis.storage.database import Database
 from services.order.charges.current import CurrentCharges
@@ -29,15 +29,11 @@ class ChargeHandlers:
 
     async def ListCharges(self, request: pb.ListChargesRequest, _: Call) -> pb.ListChargesResponse:
         table = await self._charges.refresh()
-        page = self._pages.read(request, query={"list": "charges", "version": table.version})
-        start = int(page.after or 0)
-        shown = table.charges[start : start + page.size]
-        more = start + len(shown) < len(table.charges)
+        page = self._pages.read(request, {"list": "charges", "version": table.version}, start=OLDEST)
+        found = [charge for charge in table.charges if charge.name > page.after]
+        charges, token = self._pages.split(page, found, to_message, key="name")
         return pb.ListChargesResponse(
-            charges=[to_message(charge) for charge in shown],
-            next_page_token=self._pages.token(page, str(start + len(shown))) if more else "",
-            etag=str(table.version),
-            total_size=len(table.charges),
+            charges=charges, next_page_token=token, etag=str(table.version), total_size=len(table.charges)
         )
 
     async def UpdateCharges(self, request: pb.UpdateChargesRequest, call: Call) -> charge_pb2.ChargeTable:

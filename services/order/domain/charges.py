@@ -42,6 +42,11 @@ class Charge(NamedTuple):
         """At most one row has it."""
         return self.kind, self.region, self.currency
 
+    @property
+    def name(self) -> str:
+        """The key as a text of the same order."""
+        return "/".join(self.key)
+
 
 class ChargeTable:
     """The charges of a version, the newest of which is in force."""

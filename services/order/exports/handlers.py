@@ -11,6 +11,7 @@ from weft.order.v1 import export_pb2 as pb
 from chassis.errors import InternalFault, ServiceUnavailable, WeftError
 from chassis.rpc import load_faults
 from chassis.rpc.call import Call
+from chassis.rpc.pagination import NEWEST
 from services.order import messages
 from services.order.exports.formats import Csv, Ndjson
 from services.order.order_rows import is_cut
@@ -50,7 +51,7 @@ class ExportHandlers:
         left = call.remaining()
         end = time.monotonic() + left - min(_CLOSING_TIME_S, left / 4)
         form = _FORMATS[request.format]
-        filters, after = filters_of(request, call), request.after_order_id
+        filters, after = filters_of(request, call), request.after_order_id or NEWEST
         # Also of an export without orders: its type is known.
         yield HttpBody(content_type=form.content_type, data=form.header())
         count = 0

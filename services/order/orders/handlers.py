@@ -103,7 +103,7 @@ class OrderHandlers:
         page = self._pages.read(request, {"list": "orders", "owner": owner_of(call.caller), **filters})
         rows = await self._orders.list(call.caller, page.limit, page.after, filters)
         orders, token = self._pages.split(page, rows, messages.to_message, key="order_id")
-        total = None if page.after or token else len(orders)
+        total = len(orders) if page.is_first and not token else None
         return pb.ListOrdersResponse(orders=orders, next_page_token=token, total_size=total)
 
     async def UpdateOrder(self, request: UpdateOrderRequest, call: Call) -> order_pb2.Order:

@@ -20,7 +20,7 @@ _FILTERS = {
     "created_to": "o.created_at < %(created_to)s",
 }
 # Ids begin with a time, which bounds the scan of the index.
-_IDS = {"after": "< %(after)s::text", "created_from": ">= %(first_id)s::text", "created_to": "< %(last_id)s::text"}
+_IDS = {"created_from": ">= %(first_id)s::text", "created_to": "< %(last_id)s::text"}
 _STATES = {"fulfilment_states": "fulfilment_state", "payment_states": "payment_state", "states": "state"}
 """Filters whose columns have an index of all orders and one of partners' orders: the first says more."""
 _FEW = {"customer_id", "external_reference", "order_number"}
@@ -31,7 +31,7 @@ def select(columns: str, of_owner: str, kind: str, filters: frozenset[str]) -> s
     """SQL: the orders of an owner of this kind that pass the filters, the newest first, `limit` of them."""
     by = _by_state(kind, filters)
     wanted = [_FILTERS[name] for name in sorted(filters & _FILTERS.keys() - {by})]
-    ids = [_IDS[name] for name in sorted(filters & _IDS.keys())]
+    ids = ["< %(after)s::text", *(_IDS[name] for name in sorted(filters & _IDS.keys()))]
     newest = "ORDER BY o.order_id DESC LIMIT %(limit)s"
     if not by:
         where = " AND ".join([of_owner, *wanted, *(f"o.order_id {bound}" for bound in ids)])
@@ -59,7 +59,7 @@ def _of_state(kind: str, by: str, wanted: Sequence[str], ids: Sequence[str]) -> 
     of_partner = kind == "partner"
     key = state_key(*(["o.partner_id"] if of_partner else []), f"o.{_STATES[by]}", "o.order_id")
     prefix = ("%(owner)s || '/' || " if of_partner else "") + "wanted.state || '/' || "
-    bounds = [f"{key} {sign} {prefix}{value}" for sign, value in (bound.split() for bound in (*ids, ">= ''", "< '~'"))]
+    bounds = [f"{key} {sign} {prefix}{value}" for sign, value in (bound.split() for bound in (*ids, ">= ''"))]
     partner = ["o.partner_id <> ''", "o.mode = 'LIVE'"] if of_partner else []
     where = " AND ".join([*bounds, *partner, *wanted])
     return f"SELECT o.order_id FROM orders o WHERE {where} ORDER BY {key} DESC LIMIT %(limit)s"  # noqa: S608

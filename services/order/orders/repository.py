@@ -130,10 +130,8 @@ class OrderRepository:
         `filters`: `states`, `payment_states`, `fulfilment_states`, `customer_id`, `external_reference`, `order_number`,
         `created_from`, `created_to` (times).
         """
-        if after:
-            filters = {**filters, "after": after}
         kind, owner = owner_of(caller)
-        values = {**filters, "limit": limit, "owner": owner}
+        values = {**filters, "limit": limit, "after": after, "owner": owner}
         if "created_from" in filters:
             values["first_id"] = _id_at(filters["created_from"] - timedelta(milliseconds=1))
         if "created_to" in filters:

@@ -63,10 +63,10 @@ class MoneyHandlers:
 
     async def ListMovements(self, request: pb.ListMovementsRequest, call: Call) -> pb.ListMovementsResponse:
         query = {"list": "movements", "owner": owner_of(call.caller), "payment": request.payment_id}
-        page = self._pages.read(request, query)
+        page = self._pages.read(request, query, start="0")
         if await self._payments.get(request.payment_id, call.caller) is None:
             raise PaymentNotFound(payment_id=request.payment_id)
-        rows = await self._payments.list_movements(request.payment_id, call.caller, page.limit, int(page.after or 0))
+        rows = await self._payments.list_movements(request.payment_id, call.caller, page.limit, int(page.after))
         movements, token = self._pages.split(page, rows, _movement, key="movement_id")
         return pb.ListMovementsResponse(movements=movements, next_page_token=token)
 

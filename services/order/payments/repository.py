@@ -7,7 +7,7 @@ from chassis.security.identity import Identity
 from chassis.storage.database import Database, Query, Row, Transaction
 from services.order.ownership import of_owner, owner_of
 
-_FILTERS = {"after": "o.order_id < %(after)s", "states": "o.payment_state = ANY(%(states)s::text[])"}
+_FILTERS = {"states": "o.payment_state = ANY(%(states)s::text[])"}
 
 # any owner: for the payment worker
 # Never waits for a lock: a payment that is locked by another transaction, or whose order is, is left out.
@@ -59,7 +59,7 @@ def _list_movements(kind: str) -> Query:
 @cache
 def _list(kind: str, filters: frozenset[str]) -> Query:
     """A payment has the age and the owner of its order, so the indexes of orders serve both."""
-    where = " AND ".join([of_owner(kind, "o"), *(_FILTERS[name] for name in sorted(filters))])
+    where = " AND ".join([of_owner(kind, "o"), "o.order_id < %(after)s", *(_FILTERS[name] for name in sorted(filters))])
     return Query(
         f"SELECT {_COLUMNS} FROM (SELECT order_id, payment_id, mode FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(limit)s) o "  # noqa: S608
         "JOIN payments p ON p.payment_id = o.payment_id ORDER BY o.order_id DESC",
@@ -91,10 +91,10 @@ class PaymentRepository:
 
     async def list(self, caller: Identity, limit: int, after: str, filters: Mapping[str, object]) -> Sequence[Row]:
         """Up to `limit` payments of orders older than `after`, newest first. `filters`: `states`."""
-        if after:
-            filters = {**filters, "after": after}
         kind, owner = owner_of(caller)
-        return await self._database.all(_list(kind, frozenset(filters)), owner=owner, limit=limit, **filters)
+        return await self._database.all(
+            _list(kind, frozenset(filters)), owner=owner, limit=limit, after=after, **filters
+        )
 
     async def mark_contacted(self, payment_ids: Collection[str]) -> set[str]:
         """Store, before the provider is called, that it may have been: from then on only the provider knows the outcome.

@@ -61,8 +61,11 @@ class ProductHandlers:
     async def ListProducts(self, request: pb.ListProductsRequest, _: Call) -> pb.ListProductsResponse:
         mode, filters = modes.of_message(request.mode), _filters(request)
         page = self._pages.read(request, {"list": "products", "mode": mode, **filters})
-        read = self._products.search if "words" in filters else self._products.list
-        found, end = await read(mode, page.limit, page.after, filters)
+        end = ""
+        if "words" in filters:
+            found, end = await self._products.search(mode, page.limit, page.after, filters)
+        else:
+            found = await self._products.list(mode, page.limit, page.after, filters)
         products, token = self._pages.split(page, found, to_message, key="product_id")
         if end and not token:
             token = self._pages.token(page, end)

@@ -71,8 +71,6 @@ _INSERT_IF_ABSENT = Query(
     "ON CONFLICT (product_id) DO NOTHING",
     name="insert product if absent",
 )
-_NEWEST = "~"
-"""Greater than every id."""
 
 
 class ProductRepository:
@@ -90,26 +88,20 @@ class ProductRepository:
         """Those that exist, in no order."""
         return [Product(*row) for row in await self._database.all(_LIST_BY_IDS, product_ids=[*product_ids])]
 
-    async def list(
-        self, mode: str, limit: int, after: str, filters: Mapping[str, Any]
-    ) -> tuple[Sequence[Product], str]:
-        """Up to `limit` of a mode older than `after`, newest first; "", as `search`.
+    async def list(self, mode: str, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Product]:
+        """Up to `limit` of a mode older than `after`, newest first.
 
         `filters`: `current` (not archived), `active`, `partner_id`, `currency`.
         """
-        if after:
-            filters = {**filters, "after": after}
-        rows = await self._database.all(
-            search_statements.listing(frozenset(filters)), **filters, mode=mode, limit=limit
-        )
-        return [Product(*row) for row in rows], ""
+        query = search_statements.listing(frozenset(filters))
+        rows = await self._database.all(query, mode=mode, limit=limit, after=after, **filters)
+        return [Product(*row) for row in rows]
 
     async def search(
         self, mode: str, limit: int, after: str, filters: Mapping[str, Any]
     ) -> tuple[Sequence[Product], str]:
         """As `list`, of those whose titles have `words`; and where reading ended before it had `limit`, its last id."""
-        values = {**filters, "mode": mode, "limit": limit, **({"after": after} if after else {})}
-        asked = frozenset(values) - {"mode", "limit"}
+        values, asked = {**filters, "mode": mode, "limit": limit, "after": after}, frozenset(filters)
         rows = await self._database.all(search_statements.newest(asked), **values, most=search_statements.MAX_READ)
         found = [Product(*row[2:]) for row in rows if row.product_id is not None]
         if len(found) == limit or rows[0].seen < search_statements.MAX_READ:
@@ -148,7 +140,7 @@ class ProductRepository:
     ) -> Sequence[StockAdjustment] | None:
         """Of the owner's product, newest first, after the id `after`; None if there is no such product."""
         values = {"product_id": product_id, **owner._asdict()}
-        rows = await self._database.all(_LIST_ADJUSTMENTS, **values, after=after or _NEWEST, limit=limit)
+        rows = await self._database.all(_LIST_ADJUSTMENTS, **values, limit=limit, after=after)
         if not rows and await self._database.first(_FIND, **values) is None:
             return None
         return [StockAdjustment(*row) for row in rows]

@@ -21,7 +21,6 @@ _WORDS = (
 """SQL: each of the first eight words of the text `words`, or a word that begins with it; null, which nothing matches, for none."""
 _MATCHING = f"{WORDS_OF_TITLE} @@ {_WORDS}"
 _FILTERS = {
-    "after": "product_id < %(after)s",
     "current": "archived_at IS NULL",
     "active": "active = %(active)s",
     # The second half matches the condition of the index.
@@ -60,5 +59,5 @@ BY_WORDS = Query(
 
 
 def _select(filters: frozenset[str]) -> str:
-    where = " AND ".join(["mode = %(mode)s", *(_FILTERS[name] for name in sorted(filters))])
+    where = " AND ".join(["mode = %(mode)s", "product_id < %(after)s", *(_FILTERS[name] for name in sorted(filters))])
     return f"SELECT {_COLUMNS} FROM products WHERE {where}"  # noqa: S608

@@ -127,7 +127,7 @@ class ReconciliationRepository:
 
     async def list(self, limit: int, after: str, resolved: bool) -> Sequence[Row]:
         """Up to `limit` differences older than `after`, newest first."""
-        return await self._database.all(_LIST, after=after or "dsc_z", limit=limit, resolved=resolved)
+        return await self._database.all(_LIST, after=after, limit=limit, resolved=resolved)
 
 
 def id_at(time: datetime) -> str:

@@ -20,9 +20,9 @@ class TimelineHandlers:
 
     async def ListOrderEvents(self, request: pb.ListOrderEventsRequest, call: Call) -> pb.ListOrderEventsResponse:
         query = {"list": "order events", "owner": owner_of(call.caller), "order": request.order_id}
-        page = self._pages.read(request, query)
-        rows = await self._timeline.list(request.order_id, call.caller, page.limit, int(page.after or 0))
-        if not rows and not page.after:
+        page = self._pages.read(request, query, start="0")
+        rows = await self._timeline.list(request.order_id, call.caller, page.limit, int(page.after))
+        if not rows and page.is_first:
             raise OrderNotFound(order_id=request.order_id)
         events, token = self._pages.split(page, rows, to_message, key="version")
         return pb.ListOrderEventsResponse(events=events, next_page_token=token)

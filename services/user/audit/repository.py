@@ -1,6 +1,6 @@
 """Every query on audit events. The network address is encrypted; there is no update and no deletion."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
-from chassis.storage.database import Database, Query, Row, Transaction
+from chassis.storage.database import Database, Query, Row, Transaction, newest_first
 from services.user.audit.domain import AuditEvent
 from services.user.audit.tables import ADDRESS, audit_events
 
@@ -23,16 +23,14 @@ _FILTERS = {
     "action": _e.action == bindparam("action"),
     "start": _e.audit_event_id >= bindparam("start"),
     "end": _e.audit_event_id < bindparam("end"),
-    "after": _e.audit_event_id < bindparam("after"),
 }
 
 
 @cache
-def list_query(names: frozenset[str]) -> Query:
-    """A page by the given filters, newest first; each combination is a query of its own, with its own plan."""
-    conditions = [_FILTERS[name] for name in sorted(names)]
-    found = select(audit_events).where(*conditions).order_by(_e.audit_event_id.desc()).limit(bindparam("limit"))
-    return Query(found, name="list audit events")
+def _list(filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    found = select(audit_events).where(*(_FILTERS[name] for name in sorted(filters)))
+    return Query(newest_first(found, _e.audit_event_id), name="list audit events")
 
 
 class AuditRepository:
@@ -60,10 +58,9 @@ class AuditRepository:
             created_at=event.created_at,
         )
 
-    async def list(self, limit: int, after: str, filters: dict[str, Any]) -> Sequence[AuditEvent]:
+    async def list(self, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[AuditEvent]:
         """Up to `limit` events older than `after`, newest first; filters: actor, subject, action, and the ids start and end."""
-        values = {**filters, "after": after} if after else filters
-        rows = await self._database.all(list_query(frozenset(values)), limit=limit, **values)
+        rows = await self._database.all(_list(frozenset(filters)), limit=limit, after=after, **filters)
         return [self._read(row) for row in rows]
 
     def _read(self, row: Row) -> AuditEvent:

@@ -106,8 +106,8 @@ class UserPasskeyHandlers:
         """Users see their own, operators all."""
         user_id = (await get_visible(self._users, request.user_id, call.caller)).user_id
         page = self._pages.read(request, {"list": "passkeys", "user_id": user_id})
-        later = [one for one in await self._passkeys.list(user_id) if not page.after or one.passkey_id < page.after]
-        passkeys, token = self._pages.split(page, later[: page.limit], to_message, key="passkey_id")
+        found = await self._passkeys.list(user_id, page.limit, page.after)
+        passkeys, token = self._pages.split(page, found, to_message, key="passkey_id")
         return pb.ListPasskeysResponse(passkeys=passkeys, next_page_token=token)
 
     async def UpdatePasskey(self, request: pb.UpdatePasskeyRequest, call: Call) -> pb.Passkey:

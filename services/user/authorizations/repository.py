@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.storage.database import Database, Query, Transaction
+from chassis.storage.database import Database, Query, Transaction, newest_first
 from services.user.authorizations.domain import MAX_CODES, Code, Consent, digest
 from services.user.authorizations.tables import authorization_codes, consents
 from services.user.keys.authentication import Authentication
@@ -47,17 +47,12 @@ _USE_CODE = Query(
 _GET_CONSENT = Query(
     select(_c.scopes).where(of_user(consents), _c.client_id == bindparam("client_id")), name="get consent"
 )
-_list = (
+_consents = (
     select(consents, clients.c.display_name)
     .join_from(consents, clients, clients.c.client_id == _c.client_id)
     .where(of_user(consents))
-    .order_by(_c.client_id.desc())
-    .limit(bindparam("limit"))
 )
-_LIST_CONSENTS = {
-    False: Query(_list, name="list consents"),
-    True: Query(_list.where(_c.client_id < bindparam("after")), name="list consents"),
-}
+_LIST_CONSENTS = Query(newest_first(_consents, _c.client_id), name="list consents")
 _DELETE_CONSENT = Query(
     delete(consents).where(of_user(consents), _c.client_id == bindparam("client_id")), name="delete consent"
 )
@@ -134,8 +129,7 @@ class AuthorizationRepository:
 
     async def list_consents(self, user_id: str, limit: int, after: str) -> Sequence[Consent]:
         """Up to `limit` consents of a user to clients older than `after`, the newest client first."""
-        older = {"after": after} if after else {}
-        rows = await self._database.all(_LIST_CONSENTS[bool(after)], user_id=user_id, limit=limit, **older)
+        rows = await self._database.all(_LIST_CONSENTS, user_id=user_id, limit=limit, after=after)
         return [
             Consent(row.client_id, row.display_name, tuple(row.scopes), row.created_at, row.updated_at) for row in rows
         ]

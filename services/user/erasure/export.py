@@ -10,6 +10,7 @@ from weft_client.errors import WeftError
 from weft_internal import InternalWeft
 
 from chassis.errors import ServiceUnavailable
+from chassis.rpc.pagination import NEWEST
 from services.user.audit.handlers import to_message as audit_to_message
 from services.user.audit.repository import AuditRepository
 from services.user.erasure.repository import PersonRepository
@@ -50,7 +51,7 @@ class Export:
 
     async def _audit(self, user: User, after: str, limit: int) -> Part:
         """What was done to the account."""
-        found = await self._trail.list(limit + 1, after, {"subject": user.user_id})
+        found = await self._trail.list(limit + 1, after or NEWEST, {"subject": user.user_id})
         shown = [audit_to_message(event) for event in found[:limit]]
         records = [_record("audit_event", m.audit_event_id, json_format.MessageToDict(m)) for m in shown]
         return Part(records, len(found) > limit)

@@ -114,10 +114,10 @@ class ExportHandlers:
         """A page goes from one source to the next, until it is full."""
         self._reauthentication.by_age(call)
         user = await get_visible(self._users, request.user_id, call.caller)
-        page = self._pages.read(request, {"export": user.user_id})
+        page = self._pages.read(request, {"export": user.user_id}, start="0 ")
         size = request.page_size or 100
         number, _, after = page.after.partition(" ")
-        place, room = int(number or 0), MAX_PAGE_BYTES
+        place, room = int(number), MAX_PAGE_BYTES
         records: list[PersonalRecord] = []
         while place < len(self._export.sources) and len(records) < size and room > 0:
             part = await self._export.sources[place](user, after, min(size - len(records), MAX_RECORDS))

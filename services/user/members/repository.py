@@ -1,12 +1,12 @@
 """Every query on partners' people and invitations. What changes them holds the lock of the partner."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.storage.database import Database, Query, Row, Transaction
+from chassis.storage.database import Database, Query, Row, Transaction, newest_first
 from services.user.members.domain import OWNER, Member
 from services.user.members.tables import invitations, members
 from services.user.ownership import of_own_partner
@@ -18,11 +18,7 @@ _mine = _m.user_id == bindparam("user_id")
 _get = select(members).where(of_own_partner(members), _mine)
 _GET = Query(_get, name="get member")
 _LOCK = Query(_get.with_for_update(), name="lock member")
-_page = select(members).where(of_own_partner(members)).order_by(_m.user_id.desc()).limit(bindparam("limit"))
-_LIST = {
-    False: Query(_page, name="list members"),
-    True: Query(_page.where(_m.user_id < bindparam("after")), name="list members"),
-}
+_LIST = Query(newest_first(select(members).where(of_own_partner(members)), _m.user_id), name="list members")
 _INSERT = Query(insert(members).values({c.name: bindparam(c.name) for c in members.columns}), name="insert member")
 _UPDATE = Query(
     update(members)
@@ -114,8 +110,8 @@ class MemberRepository:
 
     async def list(self, partner_id: str, limit: int, after: str) -> Sequence[Member]:
         """Up to `limit` people of a partner, the newest users first."""
-        values: dict[str, Any] = {"partner_id": partner_id, "limit": limit} | ({"after": after} if after else {})
-        return [_read(row) for row in await self._database.all(_LIST[bool(after)], **values)]
+        rows = await self._database.all(_LIST, partner_id=partner_id, limit=limit, after=after)
+        return [_read(row) for row in rows]
 
     async def insert(self, tx: Transaction, member: Member) -> None:
         """Insert a member. Raises `UniqueViolation` for one that there is."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, delete, func, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
-from chassis.storage.database import Database, Query, Row, Transaction
+from chassis.storage.database import Database, Query, Row, Transaction, newest_first
 from services.user.ownership import of_partner_in
 from services.user.partners.domain import SECRET_OVERLAP, Client, Partner, Secret, minute
 from services.user.partners.tables import client_assertions, client_secrets, clients, partners
@@ -17,18 +17,11 @@ from services.user.partners.tables import client_assertions, client_secrets, cli
 _p, _c, _s = partners.c, clients.c, client_secrets.c
 
 
-def _page(column: ColumnElement[str], after: bool, *where: ColumnElement[bool]) -> Query:
-    """A page of a table by its id, newest first."""
-    older = [column < bindparam("after")] if after else []
-    rows = select(column.table).where(*where, *older)
-    return Query(rows.order_by(column.desc()).limit(bindparam("limit")), name=f"list {column.table}")
-
-
 _INSERT = Query(insert(partners).values({c.name: bindparam(c.name) for c in partners.columns}), name="insert partner")
 _get = select(partners).where(_p.partner_id == bindparam("partner_id"))
 _GET = Query(_get, name="get partner")
 _LOCK = Query(_get.with_for_update(), name="lock partner")
-_LIST = {after: _page(_p.partner_id, after) for after in (False, True)}
+_LIST = Query(newest_first(select(partners), _p.partner_id), name="list partners")
 _UPDATE = Query(
     update(partners)
     .where(_p.partner_id == bindparam("id"))
@@ -40,7 +33,7 @@ _INSERT_CLIENT = Query(
     insert(clients).values({c.name: bindparam(c.name) for c in clients.columns}), name="insert client"
 )
 _LOCK_CLIENT = Query(_get_client.with_for_update(), name="lock client")
-_LIST_CLIENTS = {after: _page(_c.client_id, after, of_partner_in(clients)) for after in (False, True)}
+_LIST_CLIENTS = Query(newest_first(select(clients).where(of_partner_in(clients)), _c.client_id), name="list clients")
 _UPDATED_OF_CLIENT = (
     "display_name",
     "scopes",
@@ -164,8 +157,7 @@ class PartnerRepository:
 
     async def list(self, limit: int, after: str) -> Sequence[Partner]:
         """Up to `limit` partners older than `after`, newest first."""
-        older = {"after": after} if after else {}
-        return [_read_partner(row) for row in await self._database.all(_LIST[bool(after)], limit=limit, **older)]
+        return [_read_partner(row) for row in await self._database.all(_LIST, limit=limit, after=after)]
 
     async def update(self, tx: Transaction, partner: Partner) -> None:
         """Store a locked partner."""
@@ -201,10 +193,9 @@ class PartnerRepository:
 
     async def list_clients(self, partner_id: str, modes: Sequence[str], limit: int, after: str) -> Sequence[Client]:
         """Up to `limit` clients of a partner in the modes older than `after`, newest first."""
-        values: dict[str, Any] = {"partner_id": partner_id, "modes": modes, "limit": limit}
-        if after:
-            values["after"] = after
-        return [_read_client(row) for row in await self._database.all(_LIST_CLIENTS[bool(after)], **values)]
+        values = {"partner_id": partner_id, "modes": modes}
+        rows = await self._database.all(_LIST_CLIENTS, **values, limit=limit, after=after)
+        return [_read_client(row) for row in rows]
 
     async def revoke_client(self, tx: Transaction, client: Client, now: datetime) -> None:
         """Revoke a locked client. One that is revoked already keeps its time."""

@@ -8,6 +8,7 @@ from weft.user.v1 import security_events_pb2 as pb
 from chassis import ids
 from chassis.clock import Clock
 from chassis.rpc.call import Call
+from chassis.rpc.pagination import NEWEST
 from chassis.storage.database import Database, Transaction
 from services.user.audit.audit import Audit
 from services.user.keys.authentication import KEY, MULTIPLE_FACTORS, PRESENCE
@@ -64,9 +65,9 @@ class Passkeys:
         self._audit = audit
         self._clock = clock
 
-    async def list(self, user_id: str) -> Sequence[Passkey]:
-        """Those of a user, newest first."""
-        return await self._passkeys.list(user_id)
+    async def list(self, user_id: str, limit: int = MAX_PASSKEYS, after: str = NEWEST) -> Sequence[Passkey]:
+        """Up to `limit` passkeys of a user older than `after`, newest first; by default all."""
+        return await self._passkeys.list(user_id, limit, after)
 
     async def get(self, user_id: str, passkey_id: str) -> Passkey:
         """One of a user's. Raises `PasskeyNotFound`."""

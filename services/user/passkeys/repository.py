@@ -8,16 +8,15 @@ import psycopg
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from chassis.rpc.pagination import NEWEST
 from chassis.security.encryption import Vault
-from chassis.storage.database import Database, Query, Row, Transaction, violated
+from chassis.storage.database import Database, Query, Row, Transaction, newest_first, violated
 from services.user.ownership import of_user
 from services.user.passkeys.domain import MAX_PASSKEYS, Passkey, PasskeyInvalid
 from services.user.passkeys.tables import DISPLAY_NAME, passkeys, used_challenges
 
 _p = passkeys.c
-_LIST = Query(
-    select(passkeys).where(of_user(passkeys)).order_by(_p.passkey_id.desc()).limit(MAX_PASSKEYS), name="list passkeys"
-)
+_LIST = Query(newest_first(select(passkeys).where(of_user(passkeys)), _p.passkey_id), name="list passkeys")
 _LOCK = Query(
     select(passkeys).where(of_user(passkeys), _p.passkey_id == bindparam("passkey_id")).with_for_update(),
     name="lock passkey",
@@ -56,13 +55,15 @@ class PasskeyRepository:
         self._database = database
         self._vault = vault
 
-    async def list(self, user_id: str) -> Sequence[Passkey]:
-        """Those of a user, newest first."""
-        return [self._read(row) for row in await self._database.all(_LIST, user_id=user_id)]
+    async def list(self, user_id: str, limit: int = MAX_PASSKEYS, after: str = NEWEST) -> Sequence[Passkey]:
+        """Up to `limit` passkeys of a user older than `after`, newest first; by default all."""
+        rows = await self._database.all(_LIST, user_id=user_id, limit=limit, after=after)
+        return [self._read(row) for row in rows]
 
     async def list_in(self, tx: Transaction, user_id: str) -> Sequence[Passkey]:
-        """The same, as the transaction sees them."""
-        return [self._read(row) for row in await tx.all(_LIST, user_id=user_id)]
+        """All of a user, as the transaction sees them."""
+        rows = await tx.all(_LIST, user_id=user_id, limit=MAX_PASSKEYS, after=NEWEST)
+        return [self._read(row) for row in rows]
 
     async def find(self, credential_id: bytes) -> Passkey | None:
         """The passkey with a credential id, whoever has it."""

@@ -8,30 +8,21 @@ from sqlalchemy import bindparam, func, select, update
 from chassis.errors import TokenRevoked
 from chassis.security.encryption import Vault
 from chassis.security.identity import Identity
-from chassis.storage.database import Database, Query, Row, Transaction
+from chassis.storage.database import Database, Query, Row, Transaction, newest_first
 from services.user.ownership import of_user
 from services.user.revocations.repository import RevocationRepository
 from services.user.sessions.domain import NOWHERE, REFRESH_TOKEN_LIFETIME, Place, Session, SessionNotFound
 from services.user.sessions.tables import PLACE, sessions
 
 _s = sessions.c
-_open = (
-    select(sessions)
-    .where(
-        of_user(sessions),
-        _s.ended_at.is_(None),
-        _s.expires_at > bindparam("now"),
-        # One that was not refreshed for so long cannot be any more. The last use is known to the hour.
-        func.greatest(_s.created_at, _s.last_used_at + func.make_interval(0, 0, 0, 0, 1))
-        > bindparam("refreshed_after"),
-    )
-    .order_by(_s.session_id.desc())
-    .limit(bindparam("limit"))
+_open = select(sessions).where(
+    of_user(sessions),
+    _s.ended_at.is_(None),
+    _s.expires_at > bindparam("now"),
+    # One that was not refreshed for so long cannot be any more. The last use is known to the hour.
+    func.greatest(_s.created_at, _s.last_used_at + func.make_interval(0, 0, 0, 0, 1)) > bindparam("refreshed_after"),
 )
-_LIST = {
-    False: Query(_open, name="list sessions"),
-    True: Query(_open.where(_s.session_id < bindparam("after")), name="list sessions"),
-}
+_LIST = Query(newest_first(_open, _s.session_id), name="list sessions")
 _FIND = Query(
     select(_s.session_id).where(of_user(sessions), _s.session_id == bindparam("session_id")), name="find session"
 )
@@ -57,9 +48,9 @@ class OpenSessionRepository:
 
     async def list(self, user_id: str, now: datetime, limit: int, after: str) -> Sequence[Session]:
         """Up to `limit` open sessions older than `after`, newest first."""
-        values = {"user_id": user_id, "now": now, "refreshed_after": now - REFRESH_TOKEN_LIFETIME, "limit": limit}
-        older = {"after": after} if after else {}
-        return [self._read(row) for row in await self._database.all(_LIST[bool(after)], **values, **older)]
+        values = {"user_id": user_id, "now": now, "refreshed_after": now - REFRESH_TOKEN_LIFETIME}
+        rows = await self._database.all(_LIST, **values, limit=limit, after=after)
+        return [self._read(row) for row in rows]
 
     async def end(self, tx: Transaction, user_id: str, session_id: str, now: datetime) -> bool:
         """End a session of a user with its access tokens; returns whether it was open. Raises `SessionNotFound`."""

@@ -7,15 +7,13 @@ from sqlalchemy import ARRAY, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.clock import Clock
+from chassis.rpc.pagination import NEWEST
 from chassis.storage.database import Database, Query, Row, arrays
 from chassis.telemetry.usage import Counted, Report
 from services.user.ownership import of_partner_in
 from services.user.usage.tables import usage, usage_reports
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NEWEST = "~"
-"""Sorts after every key."""
-
 _MARK = Query(
     insert(usage_reports)
     .values(report_id=bindparam("report_id"), created_at=bindparam("now"))
@@ -82,7 +80,7 @@ class UsageRepository:
             partner_id=partner_id,
             modes=modes,
             limit=limit,
-            after=after or _NEWEST,
+            after=after,
             from_key=days[0],
-            to_key=days[1] or _NEWEST,
+            to_key=days[1] or NEWEST,
         )

@@ -205,13 +205,16 @@ class UserRepository:
 
         Filters: partner_id, mode (always with it), states, email, external_reference, created_from, created_to.
         """
-        values = {**filters, "after": after} if after else dict(filters)
+        values = {**filters}
         if "email" in values:
             email, among = values.pop("email"), [filters["mode"]] if "mode" in filters else modes.ALL
             values["email_lookups"] = [self._rows.lookup(email, mode) for mode in among]
         statement = list_statements.query(frozenset(values) - {"states"}, tuple(values.pop("states", ())))
         values |= list_statements.bounds(filters.get("created_from"), filters.get("created_to"))
-        return [self._rows.read_erased(row) for row in await self._database.all(statement, limit=limit, **values)]
+        return [
+            self._rows.read_erased(row)
+            for row in await self._database.all(statement, limit=limit, after=after, **values)
+        ]
 
     async def update(self, tx: Transaction, user: User) -> None:
         """Store all of a locked user but roles, plan, password and counters. Raises `EmailTaken` or `ExternalReferenceTaken`."""

@@ -8,7 +8,7 @@ from google.protobuf import json_format
 
 from chassis import errors
 from chassis.rpc import pagination
-from chassis.rpc.pagination import Pages
+from chassis.rpc.pagination import OLDEST, Pages
 from tests.chassis.probe import contract as pb
 
 PARTS = [pb.Part(part_id="prt_" + "7" * 26, title="<" * 200, quantity=1000)] * 100
@@ -29,7 +29,7 @@ def read(rows: list[Row], size: int) -> list[list[Any]]:
     kept, found, token = Pages(b"k" * 32), [], ""
     while True:
         request = pb.ListItemsRequest(page_size=size, page_token=token)
-        page = kept.read(request, {"list": "items"})
+        page = kept.read(request, {"list": "items"}, start=OLDEST)
         looked = [row for row in rows if row.id > page.after][: page.limit]
         shown, token = kept.split(page, looked, item, key="id")
         found.append(shown)

@@ -134,7 +134,7 @@ async def test_a_statement_returns_no_more_than_a_page_can_hold(
         await quiet_shop.order(*((product, 1) for product in heavy))
     orders = quiet_shop.repository
     owner = Identity(user_id=quiet_shop.user_id, subject=quiet_shop.user_id)
-    found = await orders.list(owner, 100, "", {})
+    found = await orders.list(owner, 100, pagination.NEWEST, {})
     assert len(found) == 5
     assert not order_rows.is_cut(found, repository.MAX_LIST_BYTES)
     # Never more than the message has: where a statement is cut, the page has ended before.
@@ -143,7 +143,7 @@ async def test_a_statement_returns_no_more_than_a_page_can_hold(
     monkeypatch.setattr(repository, "MAX_LIST_BYTES", int(found[-1].so_far) * 35 // 100)  # two orders' worth
     repository._list.cache_clear()
     try:
-        cut = await orders.list(owner, 100, "", {})
+        cut = await orders.list(owner, 100, pagination.NEWEST, {})
         assert [row.order_id for row in cut] == [row.order_id for row in found[:2]]
         assert order_rows.is_cut(cut, repository.MAX_LIST_BYTES)
     finally:

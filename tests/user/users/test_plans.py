@@ -53,18 +53,17 @@ QUERIES: dict[str, Query] = {
     "get": repository._GET,
     "get many": repository._GET_MANY,
     "person by address": repository._GET_PERSON,
-    **{f"list {name} {of}": list_statements.query(names | more | page)
+    **{f"list {name} {of}": list_statements.query(names | more)
        for name, names in FILTERS.items()
-       for of, more in {"of anyone": frozenset[str](), "of a partner": PARTNER}.items()
-       for page in (frozenset({"after"}),)},
-    **{f"list in {'+'.join(states)} {of}": list_statements.query(more | {"after"}, states)
+       for of, more in {"of anyone": frozenset[str](), "of a partner": PARTNER}.items()},
+    **{f"list in {'+'.join(states)} {of}": list_statements.query(more, states)
        for states in (("LOCKED",), ("ACTIVE", "INACTIVE"))
        for of, more in {"of anyone": frozenset[str](), "of a partner": PARTNER}.items()},
-    **{f"{what}, {page}": statement
-       for what, statements in {"sessions": open_sessions._LIST, "members": members._LIST, "clients": partners._LIST_CLIENTS}.items()
-       for page, statement in (("first page", statements[False]), ("next page", statements[True]))},
-    **{f"audit events by {'+'.join(names) or 'nothing'}": audit.list_query(frozenset(names))
-       for names in ((), ("start", "end", "after"), ("actor", "after"), ("subject",), ("action", "after"), ("actor", "action"))},
+    "sessions": open_sessions._LIST,
+    "members": members._LIST,
+    "clients": partners._LIST_CLIENTS,
+    **{f"audit events by {'+'.join(names) or 'nothing'}": audit._list(frozenset(names))
+       for names in ((), ("start", "end"), ("actor",), ("subject",), ("action",), ("actor", "action"))},
 }  # fmt: skip
 
 
