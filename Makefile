@@ -64,7 +64,7 @@ wheel: .venv/ready ## Build the Python client's wheel into dist/
 image: .venv/ready ## Build the images weft/services, weft/edge and weft/sinks (needs Docker; IMAGE_ARGS for `docker build`)
 	@for name in services edge sinks; do \
 	  echo "weft/$$name …"; docker build --quiet --file deploy/docker/Dockerfile --target $$name \
-	    --tag weft/$$name:$$(git rev-parse --short HEAD) --tag weft/$$name:latest $(IMAGE_ARGS) .; \
+	    --tag weft/$$name:$$(git rev-parse --short HEAD) --tag weft/$$name:latest --build-arg VERSION=$$(git rev-parse --short HEAD) $(IMAGE_ARGS) .; \
 	done
 	@echo "built; next: make up"
 

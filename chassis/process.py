@@ -1,6 +1,7 @@
 """The command line of a service: `python -m services.order [serve | migrate | bootstrap | queues | reencrypt]`, and more of its own."""
 
 import asyncio
+import atexit
 import contextlib
 import gc
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import uvloop
+from opentelemetry.sdk.resources import Resource
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
@@ -22,7 +24,8 @@ from chassis.settings import Settings, SettingsError
 from chassis.storage import database
 from chassis.storage import migrations as migrating
 from chassis.storage.reencryption import ValuesUnreadable, reencrypt
-from chassis.telemetry import logs, tracing
+from chassis.telemetry import logs, resource, tracing
+from chassis.telemetry.log_export import LogSender
 
 Build = Callable[[App], Awaitable[None]]
 Command = Callable[[App, Sequence[str]], AsyncIterator[str]]
@@ -52,7 +55,7 @@ def main(
     try:
         read = settings.read()
         _check_database_url(read)
-        logs.configure(name, read.log_level)
+        who = _start_logs(name, read, command)
         if command == "migrate":
             _migrate(name, read, metadata, migrations)
         elif command == "bootstrap":
@@ -61,7 +64,7 @@ def main(
             app = App(name, read, metadata=metadata, migrations=migrations)
             uvloop.run(inspect_queues(app, sys.argv[2:]))
         elif command == "serve":
-            tracer = _start_telemetry(name, read)
+            tracer = _start_telemetry(read, who)
             uvloop.run(_serve(lambda: App(name, read, metadata=metadata, migrations=migrations, tracer=tracer), build))
             tracing.stop()
         elif command in own:
@@ -111,9 +114,20 @@ def _check_database_url(read: Settings) -> None:
         raise SettingsError("WEFT_DATABASE_URL: write postgresql://role:password@host:port.") from None
 
 
-def _start_telemetry(name: str, read: Settings) -> tracing.Tracer:
+def _start_logs(name: str, read: Settings, command: str) -> Resource:
+    """A serving process logs to standard output, which is what a container's logs are; there a command writes its answer."""
+    who = resource.describe(name, read.version, read.environment)
+    send = None
+    if command == "serve" and read.otlp_logs_endpoint:
+        send = LogSender(read.otlp_logs_endpoint, who)
+        atexit.register(send.stop)
+    logs.configure(name, read.log_level, sys.stdout if command == "serve" else sys.stderr, send)
+    return who
+
+
+def _start_telemetry(read: Settings, who: Resource) -> tracing.Tracer:
     try:
-        return tracing.start(name, read.otlp_endpoint, read.trace_ratio, read.metrics_listen)
+        return tracing.start(who, read.otlp_endpoint, read.trace_ratio, read.metrics_listen)
     except OSError as error:
         raise SettingsError(
             f"WEFT_METRICS_LISTEN: {read.metrics_listen} is in use or not an address of this host ({error.strerror}); set another one."

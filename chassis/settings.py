@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     environment: Literal["production", "staging", "development"] = Field(
         "production", description="Production refuses settings that are for development."
     )
+    version: str = Field("unknown", description="The release, as telemetry names it; images set it.")
     listen: str = Field("127.0.0.1:0", description="Where the service listens for gRPC; port 0 takes a free one.")
     metrics_listen: str = Field(
         "",
@@ -48,6 +49,10 @@ class Settings(BaseSettings):
         SecretStr(""), description="The Valkey server, `redis://:password@host:port`; empty for no cache."
     )
     otlp_endpoint: str = Field("", description="Where spans go, OTLP over gRPC, `http://host:port`; empty for nowhere.")
+    otlp_logs_endpoint: str = Field(
+        "",
+        description="Where log lines go beside standard output, OTLP over gRPC, `http://host:port`; empty for nowhere.",
+    )
     trace_ratio: float = Field(
         1.0, description="Share of calls that are traced where the caller did not decide, 0 to 1.", ge=0, le=1
     )

@@ -24,7 +24,7 @@ from chassis.rpc.stream_quota import StreamQuota
 from chassis.security import revocations
 from chassis.security.revocations import Revocations
 from chassis.security.tokens import TokenVerifier
-from chassis.telemetry import tracing
+from chassis.telemetry import resource, tracing
 from chassis.telemetry.usage import Usage
 
 NIL = "0" * 26
@@ -84,7 +84,7 @@ async def build(kind: str) -> grpc.aio.Server:
     """The server of a kind; its settings come from `BENCH_OTLP`, `BENCH_RATIO`, `BENCH_JWKS`."""
     otlp, ratio = os.environ.get("BENCH_OTLP", ""), float(os.environ.get("BENCH_RATIO", "1"))
     if kind == "chain":
-        return _chained(tracing.start("chain", otlp, ratio, ""))
+        return _chained(tracing.start(resource.describe("chain", "", "development"), otlp, ratio, ""))
     interceptors = []
     if kind == "stock":
         from opentelemetry.instrumentation.grpc import aio_server_interceptor

@@ -1,11 +1,13 @@
 """The outbox: events are written in the transaction of the change and published by a relay afterwards."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from time import time
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from opentelemetry.trace import SpanKind
+from prometheus_client import Histogram
 from weft.api.v1 import event_pb2
 from weft_client.calls.breaker import Breaker, BreakerOpen
 from weft_client.errors import WeftError
@@ -20,6 +22,11 @@ from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import Tracer
 
 log = logger("outbox")
+DELAY = Histogram(
+    "weft_outbox_delay_seconds",
+    "From the change to the receiver's word that it has the event.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600),
+)
 _EVENT_FAULTS = frozenset(
     {
         StatusCode.INVALID_ARGUMENT,
@@ -139,6 +146,9 @@ class Relay:
             raise
         else:
             self.breaker.succeeded()
+            now = time()
+            for _, event in events:
+                DELAY.observe(max(0.0, now - event.occur_time.seconds - event.occur_time.nanos / 1e9))
         return None
 
 

@@ -32,8 +32,9 @@ from chassis.rpc.requests import validation as request_validation
 from chassis.rpc.stream_quota import StreamQuota
 from chassis.security.revocations import Revocations
 from chassis.security.tokens import TokenVerifier
+from chassis.telemetry.call_metrics import FAILURES, Outcomes
 from chassis.telemetry.logs import logger
-from chassis.telemetry.tracing import CALLS, Tracer
+from chassis.telemetry.tracing import Tracer
 from chassis.telemetry.usage import Usage
 from contract import Contract, Key, Method, Reason
 from contract.sensitive import Sensitive
@@ -65,8 +66,7 @@ class ServerContext:
 def telemetry(server: ServerContext, method: Method, next_: Next) -> Next:
     """First, so that everything else happens within the span and is counted: span, metrics, request id."""
     name, attributes = method.path[1:], {"rpc.system.name": "grpc", "rpc.method": method.path[1:]}
-    seconds = {code: CALLS.labels(method.full_name, code.name) for code in grpc.StatusCode}
-    start, usage = server.tracer.start, server.usage
+    outcomes, start, usage = Outcomes(name), server.tracer.start, server.usage
 
     async def run(call: Call) -> bytes | None:
         begun = time.perf_counter()
@@ -86,16 +86,18 @@ def telemetry(server: ServerContext, method: Method, next_: Next) -> Next:
             code = refused.code
             raise refused.abort from None
         finally:
-            if span.is_recording():
-                span.set_attribute("rpc.response.status_code", code.name)
-                if code in _SPAN_ERRORS:
-                    span.set_status(StatusCode.ERROR)
-                span.end()
+            recorded = span if span.is_recording() else None
+            if recorded:
+                recorded.set_attribute("rpc.response.status_code", code.name)
+                if code in FAILURES:
+                    recorded.set_attribute("error.type", code.name)
+                    recorded.set_status(StatusCode.ERROR)
+                recorded.end()
             server.in_flight -= 1
             caller = call.caller
             if caller.is_partner and caller.client_id:
                 usage.count(caller.partner_id, caller.client_id, caller.mode, method.full_name, code.name)
-            seconds[code].observe(time.perf_counter() - begun)
+            outcomes[code].observe(begun, time.perf_counter(), recorded)
 
     return run
 
@@ -276,10 +278,4 @@ def idempotency(server: ServerContext, method: Method, next_: Next) -> Next:
     return run
 
 
-_SPAN_ERRORS = {
-    grpc.StatusCode.INTERNAL,
-    grpc.StatusCode.UNKNOWN,
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-}
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")

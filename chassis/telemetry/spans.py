@@ -5,10 +5,7 @@ The SDK's span costs about 22 µs to record and 20 µs to encode, on calls that 
 """
 
 import random
-import threading
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from time import time_ns
 from typing import Any, cast
 
@@ -17,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
@@ -25,12 +22,9 @@ from opentelemetry.util._decorator import _agnosticcontextmanager
 from opentelemetry.util.types import Attributes, AttributeValue
 from prometheus_client import Counter
 
+from chassis.telemetry.otlp import Sender, key_value
+
 SPANS_LOST = Counter("weft_spans_lost", "Spans that were dropped: the buffer was full, or the receiver did not answer.")
-MAX_BUFFERED_SPANS = 8192
-"""When the buffer is full, further spans are dropped: calls never wait."""
-MAX_BATCH_SPANS = 512
-SEND_INTERVAL_S = 1.0
-"""Maximum seconds between two exports; a full batch is sent immediately."""
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _getrandbits = random.getrandbits
@@ -55,7 +49,7 @@ class RecordedSpan(Span):
 
     def __init__(
         self,
-        sink: "Sender",
+        sink: "Sender[RecordedSpan]",
         name: str,
         parent: SpanContext | None,
         kind: SpanKind,
@@ -123,7 +117,7 @@ class RecordedSpan(Span):
 class SpanTracer(trace.Tracer):
     """Starts spans under the current one."""
 
-    def __init__(self, sink: "Sender") -> None:
+    def __init__(self, sink: Sender[RecordedSpan]) -> None:
         self._sink = sink
 
     def start_span(
@@ -168,7 +162,7 @@ class SpanTracer(trace.Tracer):
 class SpanTracerProvider(trace.TracerProvider):
     """OpenTelemetry's provider of tracers."""
 
-    def __init__(self, sender: "Sender") -> None:
+    def __init__(self, sender: Sender[RecordedSpan]) -> None:
         self._sender = sender
 
     def get_tracer(self, *args: Any, **options: Any) -> trace.Tracer:
@@ -180,64 +174,23 @@ class SpanTracerProvider(trace.TracerProvider):
         self._sender.stop()
 
 
-class Sender:
-    """Exports spans over OTLP from a thread of its own. Spans that cannot be delivered are counted and dropped."""
+def sender(endpoint: str, resource: Resource) -> Sender[RecordedSpan]:
+    """Exports spans to `endpoint`."""
 
-    def __init__(self, endpoint: str, resource: Resource) -> None:
-        """`endpoint`: `http://host:port` without TLS, `https://` with, `unix:///path` for a socket."""
-        scheme, _, address = endpoint.rpartition("://")
-        options = [("grpc.enable_http_proxy", 0)]  # a mesh reaches its own receiver directly
-        if scheme == "https":
-            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(), options)
-        else:
-            channel = grpc.insecure_channel(f"unix:{address}" if scheme == "unix" else address, options)
-        self._channel = channel
-        self._export = TraceServiceStub(channel).Export  # type: ignore[no-untyped-call]
-        self._resource = [_key_value(key, value) for key, value in resource.attributes.items()]
-        self._waiting: deque[RecordedSpan] = deque()
-        self._wake = threading.Event()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
-        self._thread.start()
+    def stub(channel: grpc.Channel) -> Any:
+        return TraceServiceStub(channel).Export  # type: ignore[no-untyped-call]
 
-    def add(self, span: RecordedSpan) -> None:
-        """Queue an ended span; never waits."""
-        if len(self._waiting) >= MAX_BUFFERED_SPANS:
-            SPANS_LOST.inc()
-            return
-        self._waiting.append(span)
-        if len(self._waiting) >= MAX_BATCH_SPANS:
-            self._wake.set()
+    return Sender(endpoint, stub, _request, resource, SPANS_LOST)
 
-    def stop(self) -> None:
-        """Export the remaining spans; takes at most 3 seconds."""
-        self._stopping = True
-        self._wake.set()
-        self._thread.join(3)
-        self._channel.close()
 
-    def _run(self) -> None:
-        while not self._stopping:
-            full = self._wake.wait(SEND_INTERVAL_S)
-            self._wake.clear()
-            self._deliver(MAX_BATCH_SPANS if full else 1)  # few at a time would cost more than they weigh
-        self._deliver(1)
-
-    def _deliver(self, least: int) -> None:
-        while len(self._waiting) >= least:
-            self._send([self._waiting.popleft() for _ in range(min(MAX_BATCH_SPANS, len(self._waiting)))])
-
-    def _send(self, spans: Sequence[RecordedSpan]) -> None:
-        request = ExportTraceServiceRequest()
-        group = request.resource_spans.add()
-        group.resource.attributes.extend(self._resource)
-        scope = group.scope_spans.add()
-        scope.scope.name = "weft"
-        scope.spans.extend([encode(span) for span in spans])
-        try:
-            self._export(request, timeout=2)
-        except grpc.RpcError:
-            SPANS_LOST.inc(len(spans))
+def _request(resource: Sequence[KeyValue], spans: Sequence[RecordedSpan]) -> ExportTraceServiceRequest:
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    group.resource.attributes.extend(resource)
+    scope = group.scope_spans.add()
+    scope.scope.name = "weft"
+    scope.spans.extend([encode(span) for span in spans])
+    return request
 
 
 def encode(span: RecordedSpan) -> trace_pb2.Span:
@@ -251,34 +204,10 @@ def encode(span: RecordedSpan) -> trace_pb2.Span:
         kind=cast("Any", span.kind.value + 1),  # the API counts from INTERNAL = 0, OTLP from 1
         start_time_unix_nano=span.started,
         end_time_unix_nano=span.ended,
-        attributes=[_key_value(key, value) for key, value in span.attributes.items()],
+        attributes=[key_value(key, value) for key, value in span.attributes.items()],
     )
     for link in span.links:
         made.links.add(trace_id=link.context.trace_id.to_bytes(16), span_id=link.context.span_id.to_bytes(8))
     if span.status:
         made.status.code, made.status.message = cast("Any", span.status), span.message
     return made
-
-
-def _key_value(key: str, value: Any) -> KeyValue:
-    return _text(key, value) if isinstance(value, str) else KeyValue(key=key, value=_any(value))
-
-
-@lru_cache(maxsize=1024)
-def _text(key: str, value: str) -> KeyValue:
-    """Cached: most attributes have the same value in every call."""
-    return KeyValue(key=key, value=AnyValue(string_value=value))
-
-
-def _any(value: Any) -> AnyValue:
-    if isinstance(value, str):
-        return AnyValue(string_value=value)
-    if isinstance(value, bool):
-        return AnyValue(bool_value=value)
-    if isinstance(value, int):
-        return AnyValue(int_value=value)
-    if isinstance(value, float):
-        return AnyValue(double_value=value)
-    found = AnyValue()
-    found.array_value.values.extend([_any(item) for item in value])
-    return found

@@ -19,15 +19,9 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanK
 from opentelemetry.util.types import AttributeValue
 from prometheus_client import Counter, Gauge, Histogram
 
-from chassis.telemetry import probes
-from chassis.telemetry.spans import Sender, SpanTracerProvider
+from chassis.telemetry import probes, spans
+from chassis.telemetry.spans import SpanTracerProvider
 
-CALLS = Histogram(
-    "weft_rpc_server_duration_seconds",
-    "Time of a served RPC.",
-    ["method", "code"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)
 IN_FLIGHT = Gauge("weft_rpc_server_in_flight", "RPCs in flight.")
 LOOP_LAG = Histogram(
     "weft_event_loop_lag_seconds",
@@ -138,15 +132,14 @@ def current_traceparent() -> str:
     return write_traceparent(trace.get_current_span())
 
 
-def start(service: str, otlp_endpoint: str, ratio: float, metrics_listen: str) -> Tracer:
+def start(resource: Resource, otlp_endpoint: str, ratio: float, metrics_listen: str) -> Tracer:
     """Set up the process's providers and its plaintext port (`host:port`; none where empty). Once in a process."""
-    resource = Resource.create({"service.name": service, "service.namespace": "weft"})
     metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()], resource))
     if metrics_listen:
         probes.serve(metrics_listen)
     if not otlp_endpoint:
         return Tracer(None, 0.0)
-    provider = SpanTracerProvider(Sender(otlp_endpoint, resource))
+    provider = SpanTracerProvider(spans.sender(otlp_endpoint, resource))
     trace.set_tracer_provider(provider)
     return Tracer(provider.get_tracer("weft"), ratio)
 

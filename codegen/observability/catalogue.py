@@ -69,13 +69,13 @@ def _parts(services: list[str]) -> list[Alert]:
 
 
 def _saturation() -> list[Alert]:
-    slow = 'weft_rpc_server_duration_seconds_bucket{job="weft",service="order",method="weft.order.v1.OrderService.GetOrder",code="OK",'
+    slow = 'rpc_server_call_duration_seconds_bucket{job="weft",service="order",rpc_method="weft.order.v1.OrderService/GetOrder",rpc_response_status_code="OK",'
     lag = 'weft_event_loop_lag_seconds_bucket{job="weft",service="order",'
     return [
         Alert(
             "CallsAreSlow", TICKET,
-            'histogram_quantile(0.99, sum by (service, le) (rate(weft_rpc_server_duration_seconds_bucket{job="weft",code="OK"}[10m]))) > 1'
-            ' and sum by (service) (rate(weft_rpc_server_duration_seconds_count{job="weft",code="OK"}[10m])) > 1',
+            'histogram_quantile(0.99, sum by (service, le) (rate(rpc_server_call_duration_seconds_bucket{job="weft",rpc_response_status_code="OK"}[10m]))) > 1'
+            ' and sum by (service) (rate(rpc_server_call_duration_seconds_count{job="weft",rpc_response_status_code="OK"}[10m])) > 1',
             "10m", "one call of a hundred of {{ $labels.service }} takes more than a second",
             "The 99th percentile of its calls is above a second, at more than one call a second.",
             "The dashboard RPC: which calls. Data: whether calls wait for a connection. A trace of a slow call shows where the time goes.",
@@ -256,12 +256,13 @@ def _upkeep() -> list[Alert]:
             'weft_retention_behind_total{job="weft",service="order",table="outbox"}', "3000+0x400", "0+2x100", "95m",
         ),
         threshold(
-            "SpansAreLost", TICKET, 'sum by (service) (rate(weft_spans_lost_total{job="weft"}[10m])) > 1', "30m",
-            "{{ $labels.service }} loses spans", "overview",
-            "The receiver of spans does not answer, or is too slow. Calls are not affected; traces have holes.",
+            "TelemetryIsLost", TICKET, 'sum by (service) (rate(weft_spans_lost_total{job="weft"}[10m]) + rate(weft_logs_lost_total{job="weft"}[10m])) > 1', "30m",
+            "{{ $labels.service }} loses spans or log lines", "overview",
+            "The receiver of spans or log lines does not answer, or is too slow. Calls are not affected; traces have holes. Standard output has every line.",
             "The collector and what is behind it.",
             "Mend it, or lower `WEFT_TRACE_RATIO`.",
             'weft_spans_lost_total{job="weft",service="order"}', "30000+0x400", "0+600x60", "55m",
+            others={'weft_logs_lost_total{job="weft",service="order"}': "0+0x500"},
         ),
         threshold(
             "FilesAreShort", TICKET, 'process_open_fds{job="weft"} / process_max_fds{job="weft"} > 0.8', "5m",

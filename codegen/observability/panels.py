@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 WEFT, EDGE = 'job="weft"', 'job="weft-edge"'
-_OK = f'{WEFT},code="OK"'
+_OK = f'{WEFT},rpc_response_status_code="OK"'
 MAX_PANELS = 12
 
 
@@ -40,9 +40,9 @@ def _quantile(share: float, metric: str, by: str, labels: str = WEFT) -> str:
     return f"histogram_quantile({share}, {_rate(f'{metric}_bucket', f'{by}, le', labels)})"
 
 
-_CALLS = "weft_rpc_server_duration_seconds"
+_CALLS = "rpc_server_call_duration_seconds"
 _EDGE_CALLS = "envoy_weft_edge_requests"
-_SERVICE, _METHOD, _INSTANCE = "{{service}}", "{{method}}", "{{service}} {{instance}}"
+_SERVICE, _METHOD, _INSTANCE = "{{service}}", "{{rpc_method}}", "{{service}} {{instance}}"
 
 
 def dashboards() -> list[Dashboard]:
@@ -62,17 +62,17 @@ def _overview() -> Dashboard:
         Panel("Oldest job", "Age of the oldest due job of any queue.", "s", f"max by (service) (weft_queue_oldest_seconds{{{WEFT}}})", _SERVICE),
         Panel("Breakers", "0 closed, 1 probing, 2 open: what each service has given up on for now.", "short", f"max by (service, weft_service) (weft_client_breaker_state{{{WEFT}}})", "{{service}} → {{weft_service}}"),
         Panel("Age of revocations", "Since a process last knew every revoked token.", "s", f"max by (service) (weft_revocations_age_seconds{{{WEFT}}})", _SERVICE),
-        Panel("Lost spans and usage", "What telemetry could not hand over.", "cps", f"{_rate('weft_spans_lost_total', 'service')} + {_rate('weft_usage_lost_calls_total', 'service')}", _SERVICE),
+        Panel("Lost telemetry and usage", "Spans, log lines and counts that could not be handed over.", "cps", f"{_rate('weft_spans_lost_total', 'service')} + {_rate('weft_logs_lost_total', 'service')} + {_rate('weft_usage_lost_calls_total', 'service')}", _SERVICE),
         Panel("Open files", "Share of the descriptors that a process may have.", "percentunit", f"max by (service) (process_open_fds{{{WEFT}}} / process_max_fds{{{WEFT}}})", _SERVICE),
     ])  # fmt: skip
 
 
 def _rpc() -> Dashboard:
     return Dashboard("rpc", "Weft: RPC", [
-        Panel("Calls by method", "Served calls.", "reqps", f"topk(15, {_rate(f'{_CALLS}_count', 'method')} > 0)", _METHOD),
-        Panel("Calls by code", "Served calls by gRPC code.", "reqps", f"{_rate(f'{_CALLS}_count', 'service, code')} > 0", "{{service}} {{code}}"),
+        Panel("Calls by method", "Served calls.", "reqps", f"topk(15, {_rate(f'{_CALLS}_count', 'rpc_method')} > 0)", _METHOD),
+        Panel("Calls by code", "Served calls by gRPC code.", "reqps", f"{_rate(f'{_CALLS}_count', 'service, rpc_response_status_code')} > 0", "{{service}} {{rpc_response_status_code}}"),
         Panel("Median", "50th percentile of served calls.", "s", _quantile(0.5, _CALLS, "service", _OK), _SERVICE),
-        Panel("Slowest of a hundred", "99th percentile by method; the fifteen slowest.", "s", f"topk(15, {_quantile(0.99, _CALLS, 'method', _OK)} > 0)", _METHOD),
+        Panel("Slowest of a hundred", "99th percentile by method; the fifteen slowest.", "s", f"topk(15, {_quantile(0.99, _CALLS, 'rpc_method', _OK)} > 0)", _METHOD),
         Panel("In progress", "Calls in progress in each process; it sheds load above 256.", "short", f"weft_rpc_server_in_flight{{{WEFT}}}", _INSTANCE),
         Panel("Event loop", "99th percentile of how late the event loop runs.", "s", _quantile(0.99, "weft_event_loop_lag_seconds", "service, instance"), _INSTANCE),
         Panel("Calls between services", "Calls that services make, by method.", "reqps", f"{_rate('rpc_client_call_duration_seconds_count', 'service, rpc_method')} > 0", "{{service}} → {{rpc_method}}"),
@@ -104,6 +104,7 @@ def _queues() -> Dashboard:
         Panel("Jobs by outcome", "Done, deferred because a dependency is away, to be repeated, dead.", "cps", _rate("weft_queue_jobs_total", "queue, outcome"), "{{queue}} {{outcome}}"),
         Panel("Dead jobs in an hour", "Which need a person.", "short", _or_none(f'sum by (service, queue) (increase(weft_queue_jobs_total{{{WEFT},outcome="dead"}}[1h]))'), queue),
         Panel("Events published", "Jobs of the outboxes that are done.", "cps", _rate("weft_queue_jobs_total", "service", f'{WEFT},queue="outbox",outcome="done"'), _SERVICE),
+        Panel("Delay of events", "99th percentile, from a change to its event's arrival.", "s", _quantile(0.99, "weft_outbox_delay_seconds", "service"), _SERVICE),
     ])  # fmt: skip
 
 
@@ -118,11 +119,12 @@ def _data() -> Dashboard:
 
 
 def _payments() -> Dashboard:
-    orders = "weft[.]order[.]v1[.]OrderService[.](Create|Cancel)Order"
+    orders = "weft[.]order[.]v1[.]OrderService/(Create|Cancel)Order"
     return Dashboard("payments", "Weft: payments and orders", [
-        Panel("Orders", "Orders that were placed or cancelled.", "reqps", _rate(f"{_CALLS}_count", "method", f'{_OK},method=~"{orders}"'), _METHOD),
-        Panel("Refused orders", "Orders that were refused, by code.", "reqps", _rate(f"{_CALLS}_count", "code", _REFUSED), "{{code}}"),
-        Panel("Slowest of a hundred orders", "99th percentile of placing one.", "s", _quantile(0.99, _CALLS, "method", f'{_OK},method="weft.order.v1.OrderService.CreateOrder"'), _METHOD),
+        Panel("Orders", "Orders that were placed or cancelled.", "reqps", _rate(f"{_CALLS}_count", "rpc_method", f'{_OK},rpc_method=~"{orders}"'), _METHOD),
+        Panel("Refused orders", "Orders that were refused, by code.", "reqps", _rate(f"{_CALLS}_count", "rpc_response_status_code", _REFUSED), "{{rpc_response_status_code}}"),
+        Panel("Slowest of a hundred orders", "99th percentile of placing one.", "s", _quantile(0.99, _CALLS, "rpc_method", f'{_OK},rpc_method="weft.order.v1.OrderService/CreateOrder"'), _METHOD),
+        Panel("Payments", "By the state that a step led to, or why it led to none.", "cps", _rate("weft_payments_total", "mode, outcome"), "{{mode}} {{outcome}}"),
         Panel("Payment jobs", "By outcome.", "cps", _rate("weft_queue_jobs_total", "outcome", f'{WEFT},queue="payment_work"'), "{{outcome}}"),
         Panel("Oldest payment job", "How long money waits.", "s", f'max(weft_queue_oldest_seconds{{{WEFT},queue="payment_work"}})', "oldest"),
         Panel("Events of providers", "By what became of them.", "cps", _or_none(_rate("weft_provider_events_total", "provider, outcome")), "{{provider}} {{outcome}}"),
@@ -130,7 +132,7 @@ def _payments() -> Dashboard:
     ])  # fmt: skip
 
 
-_REFUSED = f'{WEFT},code!="OK",method="weft.order.v1.OrderService.CreateOrder"'
+_REFUSED = f'{WEFT},rpc_response_status_code!="OK",rpc_method="weft.order.v1.OrderService/CreateOrder"'
 
 
 def _deliveries() -> Dashboard:

@@ -41,6 +41,7 @@ def test_every_metric_and_label_that_a_query_names_exists(mesh: dict[str, Any]) 
         drive(scenario)
     finally:
         scenario.close()
+    instances = []
     types: set[str] = set()
     labels: dict[str, set[str]] = defaultdict(set)
     for url in (url for urls in mesh["metrics"].values() for url in urls):
@@ -51,8 +52,15 @@ def test_every_metric_and_label_that_a_query_names_exists(mesh: dict[str, Any]) 
             for name in re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
             for more in ("", "_bucket", "_count", "_sum")
         }
+        instances += [
+            dict(re.findall(r'(\w+)="(.*?)"', found)) for found in re.findall(r"^target_info{(.*)} 1", text, re.M)
+        ]
         for name, found in re.findall(r"^([a-z_:0-9]+)\{(.*)\} \S+$", text, re.MULTILINE):
             labels[name] |= set(re.findall(r"(\w+)=\"", found))
+    assert {(one["service_name"], one["deployment_environment_name"]) for one in instances} == {
+        (name, "development") for name in mesh["services"]
+    }
+    assert len({one["service_instance_id"] for one in instances}) == len(instances)
     wanted = selected()
     assert len(wanted) > 25
     assert wanted.keys() - types == set()

@@ -57,6 +57,7 @@ class Prometheus:
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
                 "--log.level=error",
+                "--enable-feature=exemplar-storage",
             ]
         )
 
@@ -88,6 +89,23 @@ def test_every_process_is_scraped(prometheus: Prometheus) -> None:
     found = prometheus.get("targets")["activeTargets"]
     assert len(found) == 4
     assert [(one["scrapeUrl"], one["lastError"]) for one in found if one["health"] != "up"] == []
+
+
+def test_promtool_finds_no_fault_in_what_services_expose(prometheus: Prometheus, mesh: dict[str, Any]) -> None:
+    for url in (url for name, urls in mesh["metrics"].items() if name != "envoy" for url in urls):
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            text = answer.read()
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+        assert (done.returncode, done.stdout + done.stderr) == (0, b""), url
+
+
+def test_exemplars_lead_to_traces(prometheus: Prometheus) -> None:
+    now = time.time()
+    found = prometheus.get(
+        "query_exemplars", query="rpc_server_call_duration_seconds_bucket", start=str(now - LOAD_S), end=str(now)
+    )
+    assert {one["seriesLabels"]["service"] for one in found} == {"user", "order", "notification"}
+    assert all(len(each["labels"]["trace_id"]) == 32 for one in found for each in one["exemplars"])
 
 
 def test_no_panel_is_empty(prometheus: Prometheus) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import NamedTuple, ParamSpec, TypeVar
 
+from prometheus_client import Counter
 from weft_client.calls.breaker import Breaker, BreakerOpen
 
 from chassis.queues.queue import Job
@@ -30,6 +31,11 @@ from services.order.payments.outcomes import apply
 from services.order.payments.repository import PaymentRepository
 
 log = logger("payments")
+PAYMENTS = Counter(
+    "weft_payments",
+    "Payments by what became of them: the state that a step led to, or why it led to none.",
+    ["mode", "outcome"],
+)
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
 FIND = "find"
@@ -101,9 +107,11 @@ class PaymentWorker:
             for job in jobs if unfinished else ():
                 job.retry(unfinished)
         except (GatewayUnavailable, BreakerOpen):
+            PAYMENTS.labels(order.mode, "PROVIDER_UNAVAILABLE").inc()
             for job in jobs:
                 job.defer("the provider is unavailable")
         except GatewayTimeout:
+            PAYMENTS.labels(order.mode, "PROVIDER_SILENT").inc()
             for job in jobs:
                 job.retry("the provider did not respond")
         except Exception as error:
@@ -135,6 +143,7 @@ class PaymentWorker:
     async def _write(self, order: Order, charge: Charge | None) -> tuple[Order, Charge | None]:
         """The order and its charge, from which more may follow; if another change came first, the order as it is now."""
         if await self._orders.update(order):
+            PAYMENTS.labels(order.mode, order.payment.state).inc()
             return order, charge
         (order,) = await self._orders.list_by_payments([order.payment.payment_id])
         return order, None
@@ -165,6 +174,7 @@ class PaymentWorker:
         provider, refund = self._provider(order), order.payment.refund
         assert refund is not None, "the step is REFUND"
         made = await provider.call(provider.gateway.refund, order.payment, refund)
+        PAYMENTS.labels(order.mode, "REFUND_MADE" if made.made else "REFUND_REFUSED").inc()
         if made.made:
             order.settle_refund(made.reference, ACTOR)
         else:

@@ -62,7 +62,7 @@ def test_a_process_of_ours_writes_nothing_but_json() -> None:
         "try: process.main('order', None, metadata=MetaData(), migrations=Path())\n"
         "except SystemExit: pass\n"
         "assert os.environ['GRPC_VERBOSITY'] == 'NONE'\n"
-        "logs.configure('order', 'info'); raise ZeroDivisionError('at the end')\n"
+        "logs.configure('order', 'info', sys.stderr); raise ZeroDivisionError('at the end')\n"
     )
     env = {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen/python'}:{ROOT / 'clients/python/src'}"}
     ran = subprocess.run(

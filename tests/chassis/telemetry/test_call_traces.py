@@ -1,11 +1,14 @@
 """What a served call leaves in a trace and in log lines: its request id, its resources' ids, and a link to its caller."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import structlog
 from opentelemetry.proto.trace.v1 import trace_pb2
+from prometheus_client import REGISTRY
+from prometheus_client.openmetrics.exposition import generate_latest
 
 from chassis.rpc.call import Call
 from chassis.storage.database import Database
@@ -115,8 +118,23 @@ async def test_a_malformed_context_begins_a_new_trace(service: Service, header: 
     assert span.trace_id.hex() != "a" * 32
 
 
-async def test_each_line_of_a_call_names_its_request(service: Service) -> None:
+async def test_each_line_of_a_call_names_its_request_and_its_span(service: Service) -> None:
     with structlog.testing.capture_logs(processors=[logs.add_call]) as lines:
         await service.create(x_request_id="req-2")
-    found = [(line["request_id"], len(line["trace_id"])) for line in lines if line["event"] == "creating"]
-    assert found == [("req-2", 32)]
+    (line,) = (line for line in lines if line["event"] == "creating")
+    span = service.spans.of("CreateItem")
+    assert (line["request_id"], line["trace_id"], line["trace_flags"]) == ("req-2", span.trace_id.hex(), "01")
+    assert line["span_id"] == span.span_id.hex()
+
+
+async def test_the_time_of_a_call_is_counted_by_opentelemetrys_conventions_with_its_trace_as_exemplar(
+    service: Service,
+) -> None:
+    await service.get()
+    span = service.spans.of("GetItem")
+    found = generate_latest(REGISTRY).decode()
+    labels = 'error_type="",rpc_method="weft.lab.v1.ItemService/GetItem",rpc_response_status_code="OK",rpc_system_name="grpc"'
+    (total,) = re.findall(rf"^rpc_server_call_duration_seconds_count{{{labels}}} (\S+)$", found, re.MULTILINE)
+    assert float(total) > 0
+    exemplars = re.findall(rf"_bucket{{{labels.replace('rpc_method', 'le=.*?,rpc_method')}}} \S+ # {{(.*?)}}", found)
+    assert f'span_id="{span.span_id.hex()}",trace_id="{span.trace_id.hex()}"' in exemplars

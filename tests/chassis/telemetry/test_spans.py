@@ -13,8 +13,9 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind, StatusCode
 
-from chassis.telemetry import spans
-from chassis.telemetry.spans import Sender, SpanTracer
+from chassis.telemetry import otlp, spans
+from chassis.telemetry.otlp import Sender
+from chassis.telemetry.spans import SpanTracer
 from chassis.telemetry.tracing import Tracer, read_traceparent, write_traceparent
 from tests.servers import wait_until
 
@@ -29,14 +30,14 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
 
 
 @contextmanager
-def receiving() -> Iterator[tuple[Receiver, Sender]]:
+def receiving() -> Iterator[tuple[Receiver, Sender[Any]]]:
     """A receiver, and a sender to it."""
     receiver = Receiver()
     server = grpc.server(ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    sender = Sender(f"http://127.0.0.1:{port}", Resource({"service.name": "test"}))
+    sender = spans.sender(f"http://127.0.0.1:{port}", Resource({"service.name": "test"}))
     yield receiver, sender
     sender.stop()
     server.stop(0)
@@ -74,12 +75,12 @@ def test_a_tree_of_spans_keeps_its_shape_kinds_attributes_and_errors() -> None:
 
 
 def test_a_whole_batch_is_sent_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spans, "SEND_INTERVAL_S", 60.0)
+    monkeypatch.setattr(otlp, "SEND_INTERVAL_S", 60.0)
     with receiving() as (receiver, sender):
-        for _ in range(spans.MAX_BATCH_SPANS + 1):
+        for _ in range(otlp.MAX_BATCH + 1):
             SpanTracer(sender).start_span("one").end()
         wait_until(lambda: receiver.requests, "a batch")
-    assert [len(r.resource_spans[0].scope_spans[0].spans) for r in receiver.requests] == [spans.MAX_BATCH_SPANS, 1]
+    assert [len(r.resource_spans[0].scope_spans[0].spans) for r in receiver.requests] == [otlp.MAX_BATCH, 1]
 
 
 def test_a_remote_parent_decides_whether_a_trace_is_kept() -> None:
