@@ -17,6 +17,7 @@ GENERATORS = (
     "codegen.openapi",
     "codegen.settings_reference",
     "codegen.kubernetes",
+    "codegen.observability",
 )
 
 

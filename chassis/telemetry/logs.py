@@ -14,7 +14,7 @@ _HIDDEN = ("password", "secret", "token", "authorization", "code_value", "email"
 
 def configure(service: str, level: str, out: TextIO, send: Processor | None = None) -> None:
     """Set up logging of the process and its libraries to `out`. `send` is a processor that also gets each line."""
-    shared: list[Any] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -22,7 +22,7 @@ def configure(service: str, level: str, out: TextIO, send: Processor | None = No
         redact,
         structlog.processors.format_exc_info,
     ]
-    last = [*([send] if send else []), structlog.processors.JSONRenderer()]
+    last: list[Processor] = [*([send] if send else []), structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[_service(service), *shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
