@@ -110,6 +110,8 @@ def new_to_message(order: NewOrder) -> pb.Order:
     )
     if order.charges:
         message.charges.extend(charges_to_messages(order.charges, order.currency))
+    if order.metadata:
+        message.metadata.update(order.metadata)
     if order.address:
         message.shipping_address.ParseFromString(order.address)
     return message

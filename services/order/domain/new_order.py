@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from services.order.domain.changes import DomainEvent
@@ -9,6 +10,8 @@ from services.order.domain.payment import Capture, Payment
 from services.order.domain.pricing import AppliedCharge, Line, Price
 from services.order.domain.product import Product
 from services.order.domain.states import OrderState
+
+_NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 class OrderDraft(NamedTuple):
@@ -30,6 +33,7 @@ class OrderDraft(NamedTuple):
     expected_total: tuple[int, str] | None = None
     address: bytes = b""
     region: str = ""
+    metadata: Mapping[str, str] = _NO_METADATA
 
 
 class NewOrder(NamedTuple):
@@ -60,6 +64,7 @@ class NewOrder(NamedTuple):
     charges: Sequence[AppliedCharge] = ()
     subtotal_minor: int = 0
     address: bytes = b""
+    metadata: Mapping[str, str] = _NO_METADATA
 
     @classmethod
     def place(
@@ -98,4 +103,5 @@ class NewOrder(NamedTuple):
             charges=price.charges,
             subtotal_minor=price.subtotal_minor,
             address=draft.address,
+            metadata=draft.metadata,
         )

@@ -82,6 +82,7 @@ class OrderHandlers:
             payment_method=request.payment_method,
             external_reference=request.external_reference,
             note=request.note,
+            metadata={**request.metadata},
             actor=caller.actor,
             mode=caller.mode,
             capture_when=messages.CAPTURES[request.capture],

@@ -44,22 +44,22 @@ reserved AS (
     FROM locked JOIN required USING (product_id) WHERE p.product_id = locked.product_id),
 new AS MATERIALIZED (
   SELECT key, fingerprint, reply, users, order_id, order_number, customer_id, partner_id, currency, total, state, version, payment_id,
-         payment_state, method, capture_when, reference, note, actor, mode, address, charges, kind, event, traceparent, now
+         payment_state, method, capture_when, reference, note, actor, mode, address, charges, metadata, kind, event, traceparent, now
     FROM settings CROSS JOIN unnest(
     %(keys)s::bytea[], %(fingerprints)s::bytea[], %(replies)s::bytea[], %(users)s::text[], %(order_ids)s::text[], %(order_numbers)s::text[], %(customers)s::text[],
     %(partners)s::text[], %(currencies)s::text[], %(totals)s::bigint[], %(states)s::text[], %(order_versions)s::int[],
     %(payment_ids)s::text[], %(payment_states)s::text[], %(methods)s::text[], %(captures)s::text[], %(references)s::text[],
     %(notes)s::text[], %(actors)s::text[], %(modes)s::text[],
-    %(addresses)s::bytea[], %(charges)s::jsonb[], %(kinds)s::text[], %(events)s::bytea[], %(traceparents)s::text[], %(times)s::timestamptz[]
+    %(addresses)s::bytea[], %(charges)s::jsonb[], %(metadata)s::jsonb[], %(kinds)s::text[], %(events)s::bytea[], %(traceparents)s::text[], %(times)s::timestamptz[]
   ) AS t(key, fingerprint, reply, users, order_id, order_number, customer_id, partner_id, currency, total, state, version, payment_id,
-         payment_state, method, capture_when, reference, note, actor, mode, address, charges, kind, event, traceparent, now)),
+         payment_state, method, capture_when, reference, note, actor, mode, address, charges, metadata, kind, event, traceparent, now)),
 recorded AS (
   INSERT INTO idempotency (id, fingerprint, reply, users, created_at) SELECT key, fingerprint, reply, users, now FROM new),
 inserted AS (
   INSERT INTO orders (order_id, order_number, customer_id, partner_id, currency, total_minor, state, payment_id, payment_state,
-                      external_reference, note, mode, shipping_address_sealed, charges, created_at, updated_at)
+                      external_reference, note, mode, shipping_address_sealed, charges, metadata, created_at, updated_at)
   SELECT order_id, order_number, customer_id, partner_id, currency, total, state, payment_id, payment_state, reference, note, mode,
-         NULLIF(address, ''), charges, now, now
+         NULLIF(address, ''), charges, metadata, now, now
     FROM new),
 lines AS (
   INSERT INTO order_lines (order_id, line, product_id, title, quantity, unit_price_minor, tax_minor)
@@ -164,6 +164,7 @@ def _orders(orders: Sequence[NewOrder]) -> dict[str, str]:
         "actors": pg_arrays.texts([o.actor for o in orders]),
         "modes": pg_arrays.names([o.mode for o in orders]),
         "charges": pg_arrays.nullable_texts([document.write_charges(o.charges) for o in orders]),
+        "metadata": pg_arrays.nullable_texts([document.write_metadata(o.metadata or None) for o in orders]),
         "times": pg_arrays.names([o.placed_at.isoformat() for o in orders]),
     }
 

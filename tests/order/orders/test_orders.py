@@ -151,13 +151,15 @@ async def test_an_external_reference_is_unique_for_a_partner_and_free_for_everyo
 
 async def test_a_repeated_call_gets_the_first_reply_and_makes_no_second_order(quiet_shop: Shop) -> None:
     ink = await quiet_shop.product(stock=1)
-    first = await quiet_shop.order((ink, 1), key="k")
-    call = quiet_shop.order((ink, 1), key="k")
+    own = {"basket": "7", "shelf": "2"}
+    first = await quiet_shop.order((ink, 1), key="k", metadata=own)
+    call = quiet_shop.order((ink, 1), key="k", metadata=dict(reversed(own.items())))
     assert await call == first, "although the stock is gone by now"
     headers = dict(await call.initial_metadata())
     assert (headers["idempotency-replayed"], headers["x-http-status"]) == ("true", "201")
     assert headers["location"] == f"/v1/orders/{first.order_id}"
-    await assert_refused(quiet_shop.order((ink, 2), key="k"), "IDEMPOTENCY_KEY_REUSED")
+    for units, other in ((2, own), (1, {**own, "shelf": "3"}), (1, {})):
+        await assert_refused(quiet_shop.order((ink, units), key="k", metadata=other), "IDEMPOTENCY_KEY_REUSED")
     await assert_refused(
         quiet_shop.orders.CreateOrder(order_request(ink), metadata=metadata(quiet_shop.user)), "IDEMPOTENCY_KEY_MISSING"
     )

@@ -25,10 +25,12 @@ def update(shop: Shop, order_id: str, *mask: str, token: str = "", **details: An
 
 async def test_the_note_and_the_metadata_are_what_was_said_last(quiet_shop: Shop) -> None:
     shop = quiet_shop
-    placed = await shop.order((await shop.product(), 2), note="ring twice")
+    own = {"basket": "7", "quoted": '"\\{}, ü'}
+    placed = await shop.order((await shop.product(), 2), note="ring twice", metadata=own)
+    assert (placed.metadata, await shop.get(placed.order_id)) == (own, placed)
     watched = shop.watch()
     await watched.read()
-    own = {"basket": "7", "quoted": '"\\{}, ü'}
+    own["basket"] = "8"
     first = await update(shop, placed.order_id, metadata=own)
     assert (first.note, first.metadata, int(first.etag)) == ("ring twice", own, int(placed.etag) + 1)
     assert (await watched.read()).order == first, "as watchers see it"

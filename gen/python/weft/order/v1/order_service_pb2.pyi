@@ -108,6 +108,26 @@ class CreateOrderRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     PAYMENT_METHOD_FIELD_NUMBER: _builtins.int
@@ -116,6 +136,7 @@ class CreateOrderRequest(_message.Message):
     CAPTURE_FIELD_NUMBER: _builtins.int
     EXPECTED_TOTAL_FIELD_NUMBER: _builtins.int
     SHIPPING_ADDRESS_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The user who buys. A partner gives one of its own users; a signed-in user leaves it empty or gives `me`."""
     payment_method: _builtins.str
@@ -140,6 +161,10 @@ class CreateOrderRequest(_message.Message):
     def shipping_address(self) -> _shipping_address_pb2.ShippingAddress:
         """Where it is to be sent. Shipping and tax follow from its country."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The caller's own data, stored with the order; UpdateOrder replaces it. Not for what is about people."""
+
     def __init__(
         self,
         *,
@@ -151,10 +176,11 @@ class CreateOrderRequest(_message.Message):
         capture: _payment_pb2.CaptureMode.ValueType = ...,
         expected_total: _money_pb2.Money | None = ...,
         shipping_address: _shipping_address_pb2.ShippingAddress | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expected_total", b"expected_total", "shipping_address", b"shipping_address"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture", b"capture", "customer_id", b"customer_id", "expected_total", b"expected_total", "external_reference", b"external_reference", "lines", b"lines", "note", b"note", "payment_method", b"payment_method", "shipping_address", b"shipping_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture", b"capture", "customer_id", b"customer_id", "expected_total", b"expected_total", "external_reference", b"external_reference", "lines", b"lines", "metadata", b"metadata", "note", b"note", "payment_method", b"payment_method", "shipping_address", b"shipping_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
