@@ -94,6 +94,10 @@ class Settings(BaseSettings):
         SecretStr(""), description="Twilio's API or one that speaks it, `https://account:token@host`; empty for none."
     )
     sms_from: str = Field("", description="The number that texts come from, E.164.")
+    sendgrid_event_keys: list[str] = Field(
+        [],
+        description="SendGrid's public keys, with which it signs events of mails, base64, as JSON; empty: none are received.",
+    )
     vapid_key: SecretStr = Field(
         SecretStr(""),
         description="The key of push messages (VAPID): P-256, 32 bytes in base64url; empty for none.",

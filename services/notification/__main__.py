@@ -22,6 +22,7 @@ from services.notification.deliveries.gate import Gate
 from services.notification.deliveries.pushes import PushComposer
 from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.deliveries.worker import DeliveryWorker, Medium
+from services.notification.delivery_events import wiring as event_wiring
 from services.notification.devices.handlers import DeviceHandlers
 from services.notification.devices.repository import DeviceRepository
 from services.notification.event_log.handlers import EventLogHandlers
@@ -125,6 +126,7 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     dispatch_jobs = app.queue("dispatch_jobs")
     request_wiring.serve(app, jobs, dispatch_jobs, templates, recipients, contents, stored_templates)
     made_of = Composing(templates, recipients, writing, links, suppressions, dispatch_jobs)
+    event_wiring.serve(app, suppressions, dispatch_jobs)
     gates = {each: Gate(app.database, preferences, suppressions, app.clock, each) for each in jobs}
     _send_mails(app, email_jobs, made_of, gates[Channel.EMAIL])
     _send_texts(app, sms_jobs, made_of, gates[Channel.SMS])
@@ -155,6 +157,7 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
         made_of.suppressions.lookup,
         Dkim(key, app.settings.dkim_selector, sender.address.partition("@")[2]) if key else None,
         app.clock,
+        named_to_sendgrid=bool(app.settings.sendgrid_event_keys),
     )
     breaker = Breaker("smtp", failures=5, max_pause_s=15.0)
     worker = DeliveryWorker(
@@ -176,7 +179,7 @@ def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> No
     carrier = Twilio(parse_sms_url(url), app.settings.sms_from) if url else None
     name = carrier.name if carrier else "none"
     deliveries = DeliveryRepository(app.database, name, made_of.dispatch_jobs, tables.sms_jobs)
-    composer = TextComposer(made_of.templates, made_of.recipients, made_of.writing)
+    composer = TextComposer(made_of.templates, made_of.recipients, made_of.writing, event_wiring.callback_of(app))
     breaker = Breaker("sms", failures=5, max_pause_s=15.0)
     worker = DeliveryWorker(
         deliveries,

@@ -10,6 +10,7 @@ from chassis.queues import queue
 from chassis.rpc import idempotency
 from services.notification.deliveries import tables as _deliveries
 from services.notification.deliveries.tables import push_jobs, sms_jobs
+from services.notification.delivery_events import tables as _delivery_events
 from services.notification.devices import tables as _devices
 from services.notification.dispatch import tables as _dispatch
 from services.notification.endpoints import tables as _endpoints
@@ -30,6 +31,7 @@ paused_queues = queue.pauses(metadata)
 
 NOUNS = (
     _deliveries,
+    _delivery_events,
     _devices,
     _endpoints,
     _event_log,

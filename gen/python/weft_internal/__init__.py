@@ -12,6 +12,7 @@ from weft_client.generated.aio.notification import AsyncDevices
 from weft_client.generated.aio.notification import AsyncInbox
 from weft_client.generated.aio.notification import AsyncNotifications
 from weft_client.generated.aio.notification import AsyncPreferences
+from weft_client.generated.aio.notification import AsyncProviders
 from weft_client.generated.aio.notification import AsyncSuppressions
 from weft_client.generated.aio.notification import AsyncTemplates
 from weft_client.generated.aio.notification import AsyncWebhooks
@@ -63,6 +64,7 @@ class InternalWeft(AsyncMeshClient):
         self.personal_data = InternalPersonalData(self._peer('notification'), None)
         self.preferences = AsyncPreferences(self._peer('notification'), None)
         self.products = AsyncProducts(self._peer('order'), None)
+        self.providers = AsyncProviders(self._peer('notification'), None)
         self.revocations = InternalRevocations(self._peer('user'), None)
         self.suppressions = AsyncSuppressions(self._peer('notification'), None)
         self.templates = AsyncTemplates(self._peer('notification'), None)

@@ -32,14 +32,19 @@ class Composer:
         lookup: Callable[[str], bytes],
         dkim: Dkim | None,
         clock: Clock,
+        *,
+        named_to_sendgrid: bool = False,
     ) -> None:
-        """`sender` is the `From` of every mail; `links` are in those whose category can be muted: of a person, or of the
+        """`named_to_sendgrid`: mails tell SendGrid their delivery, for its events.
+
+        `sender` is the `From` of every mail; `links` are in those whose category can be muted: of a person, or of the
         keyed hash of an address, which `lookup` makes.
         """
         self._writing = writing
         self._links = links
         self._dkim = dkim
         self._clock = clock
+        self._named_to_sendgrid = named_to_sendgrid
         self._lookup = lookup
         self._templates = templates
         self._recipients = recipients
@@ -85,6 +90,7 @@ class Composer:
             delivery_id=delivery.delivery_id,
             create_time=delivery.create_time,
             unsubscribe=self._unsubscribe(delivery, address),
+            named_to_sendgrid=self._named_to_sendgrid,
         )
         return mail if self._dkim is None else replace(mail, content=self._dkim.sign(mail.content, self._clock.now()))
 
@@ -107,7 +113,11 @@ def recipient_of(delivery: Delivery, users: Mapping[str, User]) -> User | None:
 class TextComposer:
     """Composes text messages; stores nothing."""
 
-    def __init__(self, templates: Templates, recipients: Recipients, writing: Writing) -> None:
+    def __init__(
+        self, templates: Templates, recipients: Recipients, writing: Writing, callback: Callable[[str], str]
+    ) -> None:
+        """`callback`: the URL where the provider says what became of a delivery, by its id."""
+        self._callback = callback
         self._writing = writing
         self._templates = templates
         self._recipients = recipients
@@ -119,7 +129,7 @@ class TextComposer:
         """
         if delivery.type in ABOUT_CODES:
             template, data, issued = await issue(delivery, self._recipients)
-            return Text(issued.phone, self._templates.text_message(template, issued.locale, data))
+            return self._text(delivery, issued.phone, self._templates.text_message(template, issued.locale, data))
         if delivery.content_sealed is not None:
             user = recipient_of(delivery, users)
             name, locale = (user.display_name, user.locale) if user is not None else ("", "")
@@ -127,5 +137,8 @@ class TextComposer:
             said = await self._writing.read(stored, locale, single_line(name, MAX_NAME_LENGTH), ("text", "short"))
             phone = said.content.phone or (user.phone if user is not None and user.phone_verified else "")
             if phone:
-                return Text(phone, " ".join(said.brief.split()) if said.of_template else said.brief)
+                return self._text(delivery, phone, " ".join(said.brief.split()) if said.of_template else said.brief)
         raise NothingToSend(Reason.NO_ADDRESS)
+
+    def _text(self, delivery: Delivery, phone: str, body: str) -> Text:
+        return Text(phone, body, self._callback(delivery.delivery_id))

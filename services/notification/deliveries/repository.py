@@ -48,7 +48,7 @@ _NEXT = (
     "FROM {ended} WHERE EXISTS (SELECT FROM deliveries w WHERE w.notification_id = d.notification_id "
     "AND w.state IN ('ACCEPTED', 'SCHEDULED')){of} ON CONFLICT (key) DO NOTHING"
 )
-_GO_ON = Query(
+GO_ON = Query(
     _NEXT.format(ended="deliveries d", of=" AND d.delivery_id = ANY(%(ids)s)"), name="go on to the next channel"
 )
 
@@ -93,7 +93,7 @@ class DeliveryRepository:
         async with self._database.transaction() as tx:
             await tx.run(_UPDATE, ids=ids, leases=leases, states=states, reasons=reasons, now=now)
             if falling_back:
-                await tx.run(_GO_ON, ids=falling_back, now=now)
+                await tx.run(GO_ON, ids=falling_back, now=now)
                 tx.after_commit(self._dispatch_jobs.notify)
             if attempts:
                 ids, numbers, codes, latencies, responses = arrays(attempts)

@@ -56,11 +56,14 @@ class DeliveryHandlers:
         rows = await self._deliveries.list(of, call.caller, page.limit, page.after)
         if not rows and await self._records.get(of, call.caller) is None:
             raise NotificationNotFound(notification_id=of)
-        attempts = await self._deliveries.attempts([row.delivery_id for row in rows])
+        delivery_ids = [row.delivery_id for row in rows]
+        attempts, events = await self._deliveries.attempts(delivery_ids), await self._deliveries.events(delivery_ids)
         deliveries, token = self._pages.split(
             page,
             rows,
-            lambda row: messages.delivery_to_message(row, attempts.get(row.delivery_id, ())),
+            lambda row: messages.delivery_to_message(
+                row, attempts.get(row.delivery_id, ()), events.get(row.delivery_id, ())
+            ),
             key="delivery_id",
         )
         return pb.ListDeliveriesResponse(deliveries=deliveries, next_page_token=token)
@@ -81,7 +84,10 @@ class DeliveryHandlers:
             row = await self._deliveries.lock(tx, of, request.delivery_id, call.caller)
             assert row is not None, "the transaction has its lock"
             attempts = await self._deliveries.attempts([request.delivery_id])
-            reply = messages.delivery_to_message(row, attempts.get(request.delivery_id, ()))
+            events = await self._deliveries.events([request.delivery_id])
+            reply = messages.delivery_to_message(
+                row, attempts.get(request.delivery_id, ()), events.get(request.delivery_id, ())
+            )
             await call.remember(tx, reply)
         return reply
 

@@ -39,6 +39,11 @@ _ATTEMPTS = Query(
     "WHERE delivery_id = ANY(%(ids)s) ORDER BY delivery_id, number",
     name="list attempts",
 )
+_EVENTS = Query(
+    "SELECT e.delivery_id, e.provider, e.kind, e.code, e.created_at FROM unnest(%(ids)s::text[]) AS d(delivery_id), LATERAL ("
+    "SELECT v.provider, v.delivery_id, v.kind, v.code, v.created_at FROM delivery_events v WHERE v.delivery_id = d.delivery_id ORDER BY v.created_at, v.event_id LIMIT 50) e",
+    name="list events of deliveries",
+)
 _CANCEL = Query(
     "UPDATE deliveries SET state = 'CANCELLED', update_time = %(now)s WHERE notification_id = %(id)s "
     "AND state IN ('ACCEPTED', 'SCHEDULED', 'QUEUED')",
@@ -96,10 +101,11 @@ class RequestedDeliveryRepository:
 
     async def attempts(self, delivery_ids: Sequence[str]) -> Mapping[str, Sequence[Row]]:
         """By delivery, the oldest first."""
-        found: dict[str, list[Row]] = {}
-        for row in await self._database.all(_ATTEMPTS, ids=[*delivery_ids]):
-            found.setdefault(row.delivery_id, []).append(row)
-        return found
+        return _by_delivery(await self._database.all(_ATTEMPTS, ids=[*delivery_ids]))
+
+    async def events(self, delivery_ids: Sequence[str]) -> Mapping[str, Sequence[Row]]:
+        """What providers have said of them: by delivery, the oldest first."""
+        return _by_delivery(await self._database.all(_EVENTS, ids=[*delivery_ids]))
 
     async def lock(self, tx: Transaction, notification_id: str, delivery_id: str, caller: Identity) -> Row | None:
         """One of the caller's, which nobody else changes meanwhile."""
@@ -146,3 +152,10 @@ class RequestedDeliveryRepository:
         return await self._database.all(
             query, limit=limit, notification_id=notification_id, delivery_id=delivery_id, **values
         )
+
+
+def _by_delivery(rows: Sequence[Row]) -> Mapping[str, Sequence[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.delivery_id, []).append(row)
+    return found

@@ -67,8 +67,8 @@ def to_message(row: Row, contents: Contents) -> notification_pb2.Notification:
     return message
 
 
-def delivery_to_message(row: Row, attempts: Iterable[Row]) -> notification_pb2.Delivery:
-    """The message of a delivery and its attempts."""
+def delivery_to_message(row: Row, attempts: Iterable[Row], events: Iterable[Row]) -> notification_pb2.Delivery:
+    """The message of a delivery, its attempts, and what its provider said afterwards."""
     message = notification_pb2.Delivery(
         delivery_id=row.delivery_id,
         notification_id=row.notification_id,
@@ -86,4 +86,10 @@ def delivery_to_message(row: Row, attempts: Iterable[Row]) -> notification_pb2.D
             latency_ms=attempt.latency_ms,
             response=attempt.response,
         ).create_time.FromDatetime(attempt.create_time)
+    for event in events:
+        message.events.add(
+            provider=event.provider,
+            type=notification_pb2.DeliveryEventType.Value(f"DELIVERY_EVENT_TYPE_{event.kind}"),
+            response_status=event.code,
+        ).create_time.FromDatetime(event.created_at)
     return message

@@ -6,6 +6,7 @@ headers. So are the two parts of the body, which the library takes a millisecond
 
 import base64
 import binascii
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,8 +69,11 @@ def compose(
     delivery_id: str,
     create_time: datetime,
     unsubscribe: str = "",
+    named_to_sendgrid: bool = False,
 ) -> Mail:
     """A multipart mail. `unsubscribe` is a URL for one click (RFC 8058). Raises `AddressUnusable`.
+
+    `named_to_sendgrid`: with the header that SendGrid takes out, and repeats in its events.
 
     The Message-ID is the delivery's and the same in every attempt, so that a mail that arrives twice is one mail
     (RFC 5322, 3.6.4).
@@ -87,6 +91,8 @@ def compose(
     }
     if unsubscribe:
         headers |= {"List-Unsubscribe": f"<{unsubscribe}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    if named_to_sendgrid:
+        headers["X-SMTPAPI"] = json.dumps({"unique_args": {"delivery_id": delivery_id}})
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return Mail(sender.address, address, head.encode("ascii") + _body(content))
 

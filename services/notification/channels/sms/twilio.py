@@ -25,14 +25,16 @@ MAX_SEGMENTS = 3
 """Of one message: each is charged."""
 _TIMEOUT = aiohttp.ClientTimeout(total=12.0, connect=4.0)
 _MAX_REPLY_BYTES = 16_384
-_FINAL = {
+OUTCOMES = {
     21211: Outcome.UNREACHABLE,  # no valid number
     21214: Outcome.UNREACHABLE,
     21217: Outcome.UNREACHABLE,
     21614: Outcome.UNREACHABLE,  # no mobile number
+    30005: Outcome.UNREACHABLE,  # unknown to its carrier, as is said later
+    30006: Outcome.UNREACHABLE,  # a landline
     21610: Outcome.OPTED_OUT,  # has answered STOP
 }
-"""Outcomes of Twilio's error codes that are about the recipient."""
+"""Outcomes of Twilio's error codes that are about the recipient; others are about the message."""
 
 
 class TextTooLong(Exception):
@@ -45,6 +47,8 @@ class Text:
 
     recipient: str = field(repr=False)
     body: str = field(repr=False)
+    callback: str = ""
+    """Where the provider says later what became of it; empty for nowhere."""
 
     def __post_init__(self) -> None:
         """Refuse what is too long to be paid for."""
@@ -112,6 +116,8 @@ class Twilio:
 
     async def _send(self, message: Text) -> tuple[Outcome, int, str, bool, bool]:
         form = {"To": message.recipient, "Body": message.body, **self._sender}
+        if message.callback:
+            form["StatusCallback"] = message.callback
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
         credentials = base64.b64encode(f"{self._account.sid}:{self._account.token}".encode()).decode()
@@ -140,7 +146,7 @@ def classify(status: int, content: bytes) -> tuple[Outcome, int, str, bool, bool
         return Outcome.DEFERRED, code or status, text, True, True
     if status >= 500:
         return Outcome.DEFERRED, code or status, text, False, True
-    return _FINAL.get(code, Outcome.REFUSED), code or status, text, True, True
+    return OUTCOMES.get(code, Outcome.REFUSED), code or status, text, True, True
 
 
 def _error(content: bytes) -> tuple[int, str]:

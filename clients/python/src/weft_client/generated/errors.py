@@ -293,10 +293,12 @@ class EtagMismatch(failures.Aborted):
 
 
 class EventMalformed(failures.InvalidArgument):
-    """The body is signed, but is not an event."""
+    """The body is signed, but has no events.
+
+    The body is signed, but is not an event.
+    """
 
     reason = 'EVENT_MALFORMED'
-    domain = 'weft.order.v1'
 
 
 class EventNotFound(failures.NotFound):
@@ -315,7 +317,6 @@ class EventSignatureInvalid(failures.InvalidArgument):
     """The signature is missing, wrong or too old."""
 
     reason = 'EVENT_SIGNATURE_INVALID'
-    domain = 'weft.order.v1'
 
 
 class ExternalReferenceTaken(failures.AlreadyExists):
@@ -913,10 +914,12 @@ class ProductNotFound(failures.NotFound):
 
 
 class ProviderNotFound(failures.NotFound):
-    """Events of this provider are not received here. Metadata: `provider`."""
+    """Events of that provider are not received here. Metadata: `provider`.
+
+    Events of this provider are not received here. Metadata: `provider`.
+    """
 
     reason = 'PROVIDER_NOT_FOUND'
-    domain = 'weft.order.v1'
 
     @property
     def provider(self) -> str:
@@ -1587,8 +1590,10 @@ failures.BY_REASON.update({
     ('weft.notification.v1', 'DEVICE_NOT_FOUND'): DeviceNotFound,
     ('weft.user.v1', 'EMAIL_TAKEN'): EmailTaken,
     ('weft.api.v1', 'ETAG_MISMATCH'): EtagMismatch,
+    ('weft.notification.v1', 'EVENT_MALFORMED'): EventMalformed,
     ('weft.order.v1', 'EVENT_MALFORMED'): EventMalformed,
     ('weft.notification.v1', 'EVENT_NOT_FOUND'): EventNotFound,
+    ('weft.notification.v1', 'EVENT_SIGNATURE_INVALID'): EventSignatureInvalid,
     ('weft.order.v1', 'EVENT_SIGNATURE_INVALID'): EventSignatureInvalid,
     ('weft.order.v1', 'EXTERNAL_REFERENCE_TAKEN'): ExternalReferenceTaken,
     ('weft.user.v1', 'EXTERNAL_REFERENCE_TAKEN'): ExternalReferenceTaken,
@@ -1641,6 +1646,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'PRODUCT_ARCHIVED'): ProductArchived,
     ('weft.order.v1', 'PRODUCT_INACTIVE'): ProductInactive,
     ('weft.order.v1', 'PRODUCT_NOT_FOUND'): ProductNotFound,
+    ('weft.notification.v1', 'PROVIDER_NOT_FOUND'): ProviderNotFound,
     ('weft.order.v1', 'PROVIDER_NOT_FOUND'): ProviderNotFound,
     ('weft.api.v1', 'QUEUE_NOT_FOUND'): QueueNotFound,
     ('weft.api.v1', 'RATE_LIMITED'): failures.RateLimited,

@@ -14,6 +14,7 @@ from weft.notification.v1 import notification_service_pb2 as notification_notifi
 from weft.notification.v1 import partner_event_pb2 as notification_partner_event_pb2
 from weft.notification.v1 import preference_service_pb2 as notification_preference_service_pb2
 from weft.notification.v1 import preferences_pb2 as notification_preferences_pb2
+from weft.notification.v1 import provider_service_pb2 as notification_provider_service_pb2
 from weft.notification.v1 import suppression_service_pb2 as notification_suppression_service_pb2
 from weft.notification.v1 import template_pb2 as notification_template_pb2
 from weft.notification.v1 import template_service_pb2 as notification_template_service_pb2
@@ -77,6 +78,7 @@ NOTIFICATION_SERVICE_LIST_CAPTURED = Method('/weft.notification.v1.NotificationS
 PREFERENCE_SERVICE_GET_PREFERENCES = Method('/weft.notification.v1.PreferenceService/GetPreferences', 'notification', notification_preference_service_pb2.GetPreferencesRequest, notification_preferences_pb2.Preferences, 5.0, repeatable=True, errors=('weft.notification.v1/PREFERENCES_NOT_FOUND',))
 PREFERENCE_SERVICE_UPDATE_PREFERENCES = Method('/weft.notification.v1.PreferenceService/UpdatePreferences', 'notification', notification_preference_service_pb2.UpdatePreferencesRequest, notification_preferences_pb2.Preferences, 5.0, repeatable=True, errors=('weft.notification.v1/PREFERENCES_NOT_FOUND',))
 PREFERENCE_SERVICE_UNSUBSCRIBE = Method('/weft.notification.v1.PreferenceService/Unsubscribe', 'notification', notification_preference_service_pb2.UnsubscribeRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, open=True, errors=('weft.notification.v1/UNSUBSCRIBE_TOKEN_INVALID',))
+PROVIDER_SERVICE_HANDLE_DELIVERY_EVENT = Method('/weft.notification.v1.ProviderService/HandleDeliveryEvent', 'notification', notification_provider_service_pb2.HandleDeliveryEventRequest, protobuf_empty_pb2.Empty, 10.0, errors=('weft.notification.v1/PROVIDER_NOT_FOUND', 'weft.notification.v1/EVENT_SIGNATURE_INVALID', 'weft.notification.v1/EVENT_MALFORMED'))
 SUPPRESSION_SERVICE_LIST_SUPPRESSIONS = Method('/weft.notification.v1.SuppressionService/ListSuppressions', 'notification', notification_suppression_service_pb2.ListSuppressionsRequest, notification_suppression_service_pb2.ListSuppressionsResponse, 5.0, repeatable=True)
 SUPPRESSION_SERVICE_REMOVE_SUPPRESSION = Method('/weft.notification.v1.SuppressionService/RemoveSuppression', 'notification', notification_suppression_service_pb2.RemoveSuppressionRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.notification.v1/SUPPRESSION_NOT_FOUND',))
 TEMPLATE_SERVICE_CREATE_TEMPLATE = Method('/weft.notification.v1.TemplateService/CreateTemplate', 'notification', notification_template_service_pb2.CreateTemplateRequest, notification_template_pb2.Template, 5.0, keyed=True, errors=('weft.notification.v1/TEMPLATE_LIMIT_REACHED',))
@@ -217,6 +219,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'preferences.get_preferences': PREFERENCE_SERVICE_GET_PREFERENCES,
     'preferences.update_preferences': PREFERENCE_SERVICE_UPDATE_PREFERENCES,
     'preferences.unsubscribe': PREFERENCE_SERVICE_UNSUBSCRIBE,
+    'providers.handle_delivery_event': PROVIDER_SERVICE_HANDLE_DELIVERY_EVENT,
     'suppressions.list_suppressions': SUPPRESSION_SERVICE_LIST_SUPPRESSIONS,
     'suppressions.remove_suppression': SUPPRESSION_SERVICE_REMOVE_SUPPRESSION,
     'templates.create_template': TEMPLATE_SERVICE_CREATE_TEMPLATE,

@@ -64,6 +64,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The webhook endpoint has no such delivery."""
     EVENT_NOT_FOUND: _ErrorReason.ValueType  # 44
     """No such event in the last 30 days, or not yours."""
+    PROVIDER_NOT_FOUND: _ErrorReason.ValueType  # 30
+    """Events of that provider are not received here."""
+    EVENT_SIGNATURE_INVALID: _ErrorReason.ValueType  # 31
+    """The signature is missing, wrong or too old."""
+    EVENT_MALFORMED: _ErrorReason.ValueType  # 32
+    """The body is signed, but has no events."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the notification service failed. Found in `ErrorInfo.reason` with domain `weft.notification.v1`."""
@@ -110,4 +116,10 @@ WEBHOOK_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 43
 """The webhook endpoint has no such delivery."""
 EVENT_NOT_FOUND: ErrorReason.ValueType  # 44
 """No such event in the last 30 days, or not yours."""
+PROVIDER_NOT_FOUND: ErrorReason.ValueType  # 30
+"""Events of that provider are not received here."""
+EVENT_SIGNATURE_INVALID: ErrorReason.ValueType  # 31
+"""The signature is missing, wrong or too old."""
+EVENT_MALFORMED: ErrorReason.ValueType  # 32
+"""The body is signed, but has no events."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

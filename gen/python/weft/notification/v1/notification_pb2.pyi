@@ -82,6 +82,42 @@ NOTIFICATION_STATE_FAILED: NotificationState.ValueType  # 11
 """Cannot be sent."""
 Global___NotificationState: _TypeAlias = NotificationState  # noqa: Y015
 
+class _DeliveryEventType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeliveryEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeliveryEventType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELIVERY_EVENT_TYPE_UNSPECIFIED: _DeliveryEventType.ValueType  # 0
+    """Not a type."""
+    DELIVERY_EVENT_TYPE_DELIVERED: _DeliveryEventType.ValueType  # 1
+    """It has arrived."""
+    DELIVERY_EVENT_TYPE_SOFT_BOUNCE: _DeliveryEventType.ValueType  # 2
+    """It could not be delivered this time."""
+    DELIVERY_EVENT_TYPE_HARD_BOUNCE: _DeliveryEventType.ValueType  # 3
+    """There is no such recipient. The address is suppressed."""
+    DELIVERY_EVENT_TYPE_OPTED_OUT: _DeliveryEventType.ValueType  # 4
+    """The recipient has told the carrier to stop. The number is suppressed."""
+    DELIVERY_EVENT_TYPE_COMPLAINT: _DeliveryEventType.ValueType  # 5
+    """The recipient has called it spam. The address is suppressed for what can be muted."""
+
+class DeliveryEventType(_DeliveryEventType, metaclass=_DeliveryEventTypeEnumTypeWrapper):
+    """What became of a message."""
+
+DELIVERY_EVENT_TYPE_UNSPECIFIED: DeliveryEventType.ValueType  # 0
+"""Not a type."""
+DELIVERY_EVENT_TYPE_DELIVERED: DeliveryEventType.ValueType  # 1
+"""It has arrived."""
+DELIVERY_EVENT_TYPE_SOFT_BOUNCE: DeliveryEventType.ValueType  # 2
+"""It could not be delivered this time."""
+DELIVERY_EVENT_TYPE_HARD_BOUNCE: DeliveryEventType.ValueType  # 3
+"""There is no such recipient. The address is suppressed."""
+DELIVERY_EVENT_TYPE_OPTED_OUT: DeliveryEventType.ValueType  # 4
+"""The recipient has told the carrier to stop. The number is suppressed."""
+DELIVERY_EVENT_TYPE_COMPLAINT: DeliveryEventType.ValueType  # 5
+"""The recipient has called it spam. The address is suppressed for what can be muted."""
+Global___DeliveryEventType: _TypeAlias = DeliveryEventType  # noqa: Y015
+
 @_typing.final
 class Notification(_message.Message):
     """What one recipient is notified of, by one or more channels."""
@@ -280,6 +316,7 @@ class Delivery(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     """Prefix `dlv_`."""
     notification_id: _builtins.str
@@ -289,7 +326,7 @@ class Delivery(_message.Message):
     state: Global___NotificationState.ValueType
     """How far it has got."""
     reason: _builtins.str
-    """Why it was skipped or has failed, such as `QUIET_HOURS` or `ADDRESS_UNUSABLE`; empty otherwise."""
+    """Why it was skipped, has failed or bounced, such as `QUIET_HOURS` or `ADDRESS_UNUSABLE`; empty otherwise."""
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
         """What was tried, the oldest first."""
@@ -302,6 +339,10 @@ class Delivery(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When its state last changed."""
 
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryEvent]:
+        """What the provider said of it after it had accepted it, the oldest first; at most 50."""
+
     def __init__(
         self,
         *,
@@ -313,14 +354,51 @@ class Delivery(_message.Message):
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        events: _abc.Iterable[Global___DeliveryEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "delivery_id", b"delivery_id", "notification_id", b"notification_id", "reason", b"reason", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "delivery_id", b"delivery_id", "events", b"events", "notification_id", b"notification_id", "reason", b"reason", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
+
+@_typing.final
+class DeliveryEvent(_message.Message):
+    """What a provider said of a message that it had accepted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    RESPONSE_STATUS_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Which provider, such as `twilio`."""
+    type: Global___DeliveryEventType.ValueType
+    """What it said."""
+    response_status: _builtins.int
+    """The provider's own code; 0 where there is none."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When we heard of it."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        type: Global___DeliveryEventType.ValueType = ...,
+        response_status: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "provider", b"provider", "response_status", b"response_status", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryEvent: _TypeAlias = DeliveryEvent  # noqa: Y015
 
 @_typing.final
 class Attempt(_message.Message):

@@ -9,6 +9,7 @@ from weft_client.generated.aio.notification import AsyncEvents
 from weft_client.generated.aio.notification import AsyncInbox
 from weft_client.generated.aio.notification import AsyncNotifications
 from weft_client.generated.aio.notification import AsyncPreferences
+from weft_client.generated.aio.notification import AsyncProviders
 from weft_client.generated.aio.notification import AsyncSuppressions
 from weft_client.generated.aio.notification import AsyncTemplates
 from weft_client.generated.aio.notification import AsyncWebhooks
@@ -32,6 +33,7 @@ class AsyncWeft(AsyncEdgeClient):
         self.inbox = AsyncInbox(self._connection, self._auth)
         self.notifications = AsyncNotifications(self._connection, self._auth)
         self.preferences = AsyncPreferences(self._connection, self._auth)
+        self.providers = AsyncProviders(self._connection, self._auth)
         self.suppressions = AsyncSuppressions(self._connection, self._auth)
         self.templates = AsyncTemplates(self._connection, self._auth)
         self.webhooks = AsyncWebhooks(self._connection, self._auth)

@@ -22,6 +22,7 @@ from weft.notification.v1 import notification_service_pb2 as notification_notifi
 from weft.notification.v1 import partner_event_pb2 as notification_partner_event_pb2
 from weft.notification.v1 import preference_service_pb2 as notification_preference_service_pb2
 from weft.notification.v1 import preferences_pb2 as notification_preferences_pb2
+from weft.notification.v1 import provider_service_pb2 as notification_provider_service_pb2
 from weft.notification.v1 import suppression_service_pb2 as notification_suppression_service_pb2
 from weft.notification.v1 import template_pb2 as notification_template_pb2
 from weft.notification.v1 import template_service_pb2 as notification_template_service_pb2
@@ -580,6 +581,46 @@ class Preferences:
             form=arguments.plain(form),
         )
         self._unsubscribe(request, timeout)
+
+
+class Providers:
+    """What the providers of mail and text messages tell us of them later."""
+
+    def __init__(self, connection: parts.Connection, auth: parts.Auth | None) -> None:
+        self._handle_delivery_event = parts.Unary(connection, methods.PROVIDER_SERVICE_HANDLE_DELIVERY_EVENT, auth)
+
+    def handle_delivery_event(
+        self,
+        *,
+        provider: str,
+        body: api_httpbody_pb2.HttpBody,
+        delivery_id: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Receives what a provider says of messages that it has accepted: that they have arrived, could not be delivered, or were
+        called spam.
+
+        `twilio` sends a form for each status of a message, signed in `X-Twilio-Signature`. `sendgrid` sends a JSON list of events,
+        signed in `X-Twilio-Email-Event-Webhook-Signature`, not older than a day. An event is stored, with its effect, before the
+        response; events may come early, late, twice and in any order. Those of unknown deliveries are taken and dropped.
+
+        Args:
+            provider: `twilio` or `sendgrid`.
+            body: The events as the provider sent them: a form, or JSON.
+            delivery_id: The delivery that a text message is of, as in the URL that the provider was given. Prefix `dlv_`.
+            timeout: Seconds that the whole call may take; 10 where absent.
+
+        Raises:
+            ProviderNotFound: Events of that provider are not received here. Metadata: `provider`.
+            EventSignatureInvalid: The signature is missing, wrong or too old.
+            EventMalformed: The body is signed, but has no events.
+        """
+        request = notification_provider_service_pb2.HandleDeliveryEventRequest(
+            provider=provider,
+            body=arguments.plain(body),
+            delivery_id=arguments.plain(delivery_id),
+        )
+        self._handle_delivery_event(request, timeout)
 
 
 class Suppressions:

@@ -9,6 +9,7 @@ from weft_client.generated.blocking.notification import Events
 from weft_client.generated.blocking.notification import Inbox
 from weft_client.generated.blocking.notification import Notifications
 from weft_client.generated.blocking.notification import Preferences
+from weft_client.generated.blocking.notification import Providers
 from weft_client.generated.blocking.notification import Suppressions
 from weft_client.generated.blocking.notification import Templates
 from weft_client.generated.blocking.notification import Webhooks
@@ -32,6 +33,7 @@ class Weft(EdgeClient):
         self.inbox = Inbox(self._connection, self._auth)
         self.notifications = Notifications(self._connection, self._auth)
         self.preferences = Preferences(self._connection, self._auth)
+        self.providers = Providers(self._connection, self._auth)
         self.suppressions = Suppressions(self._connection, self._auth)
         self.templates = Templates(self._connection, self._auth)
         self.webhooks = Webhooks(self._connection, self._auth)

@@ -1,0 +1,1 @@
+"""What providers say of messages after they have accepted them."""
