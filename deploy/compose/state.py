@@ -13,11 +13,12 @@ from pathlib import Path
 from deploy.local.components import sms_sink
 from deploy.local.state import credentials
 from deploy.local.state.certificates import EDGE, EDGE_SERVER, Certificates
-from deploy.local.state.credentials import Credentials
+from deploy.local.state.credentials import Credentials, public_key
 from deploy.local.state.home import write
 
 CONTAINER_USER = 10001
 """Whom the containers run as when root starts them."""
+_EDGE = "http://edge:8080"
 _POSTGRES = "postgres:5432"
 _VALKEY = """\
 requirepass {password}
@@ -114,6 +115,7 @@ def _files(secrets: Credentials, services: Iterable[str]) -> dict[str, dict[str,
             "weft_smtp_url": f"smtp://weft:{secrets.mail_password}@mail:1025?starttls=off",
             "weft_sms_url": f"http://{sms_sink.ACCOUNT}:{secrets.sms_password}@texts:8025",
             "weft_vapid_key": secrets.vapid_key,
+            "weft_sendgrid_event_keys": json.dumps([public_key(secrets.event_key)]),
         }
         made[name] = own
         made[f"{name}-owner"] = {**own, "weft_database_url": f"postgresql://{database}_owner:{owning}@{_POSTGRES}"}
@@ -137,7 +139,7 @@ def _files(secrets: Credentials, services: Iterable[str]) -> dict[str, dict[str,
     made["valkey"] = {"valkey.conf": _VALKEY.format(password=secrets.redis_password)}
     made["sinks"] = {
         "sinks.env": f"WEFT_MAIL_PASSWORD={secrets.mail_password}\nWEFT_SMS_PASSWORD={secrets.sms_password}\n"
-        f"WEFT_PUSH_PASSWORD={secrets.push_password}\n"
+        f"WEFT_PUSH_PASSWORD={secrets.push_password}\nWEFT_EVENT_KEY={secrets.event_key}\nWEFT_EDGE_URL={_EDGE}\n"
     }
     return made
 

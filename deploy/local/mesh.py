@@ -18,6 +18,7 @@ from deploy.local.failures import describe
 from deploy.local.options import ROOT, Options
 from deploy.local.state import credentials
 from deploy.local.state.certificates import Certificates
+from deploy.local.state.credentials import Credentials
 from deploy.local.state.endpoints import SMS_ACCOUNT, Edge, Endpoints
 from deploy.local.state.home import Home
 from deploy.local.state.mesh_file import MeshFile
@@ -88,7 +89,7 @@ class Mesh:
         self._certificates.ensure()
         ports = Ports(self._home.run / "ports.json")
         placed = edges.place(self._options, ports, self._home)
-        postgres, endpoints, first = self._backing_parts(ports)
+        postgres, endpoints, first = self._backing_parts(ports, placed[0].url)
         ports.save()
         if postgres is not None:
             await asyncio.to_thread(postgres.prepare)
@@ -126,7 +127,7 @@ class Mesh:
             control = Control(self._home, self._supervisor, parts, self._secrets, self._certificates, self._journal)
             tasks.create_task(control.serve())
 
-    def _backing_parts(self, ports: Ports) -> tuple[Postgres | None, Endpoints, list[Part]]:
+    def _backing_parts(self, ports: Ports, edge_url: str) -> tuple[Postgres | None, Endpoints, list[Part]]:
         """The parts that services need, embedded or by their address in the environment."""
         options, secrets = self._options, self._secrets
         parts: list[Part] = []
@@ -140,9 +141,9 @@ class Mesh:
             redis_url = valkey.url(secrets.redis_password, port)
             parts.append(valkey.part(self._home, secrets.redis_password, port))
         smtp_port = ports.take("mail")
-        parts.append(_mail(smtp_port, secrets.mail_password, self._home))
+        parts.append(_mail(smtp_port, secrets, self._home, edge_url))
         sms_port = ports.take("sms")
-        parts.append(_sms(sms_port, secrets.sms_password, self._home))
+        parts.append(_sms(sms_port, secrets.sms_password, self._home, edge_url))
         push_port = ports.take("push")
         parts.append(_push(push_port, secrets.push_password, self._home))
         otlp_endpoint = options.otlp_endpoint
@@ -204,15 +205,16 @@ def _external() -> Part:
     return Part("external", "external", module("deploy.local.components.external"), python_environment(), ROOT)
 
 
-def _mail(port: int, password: str, home: Home) -> Part:
+def _mail(port: int, secrets: Credentials, home: Home, edge_url: str) -> Part:
     command = module("deploy.local.components.mail_sink", str(port), home.mail)
-    env = {**python_environment(), "WEFT_MAIL_PASSWORD": password}
+    told = {"WEFT_EDGE_URL": edge_url, "WEFT_EVENT_KEY": secrets.event_key}
+    env = {**python_environment(), "WEFT_MAIL_PASSWORD": secrets.mail_password, **told}
     return Part("mail", "mail", command, env, ROOT, greets(port), ports=(port,))
 
 
-def _sms(port: int, password: str, home: Home) -> Part:
+def _sms(port: int, password: str, home: Home, edge_url: str) -> Part:
     command = module("deploy.local.components.sms_sink", str(port), home.sms)
-    env = {**python_environment(), "WEFT_SMS_PASSWORD": password}
+    env = {**python_environment(), "WEFT_SMS_PASSWORD": password, "WEFT_EDGE_URL": edge_url}
     return Part("sms", "sms", command, env, ROOT, listens(port), ports=(port,))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from chassis.storage.database import Query, Row
 from deploy.local.state.certificates import Certificates
 from tests import servers
 from tests.harness import Harness, Running
+from tests.notification import texts
 from tests.notification.smtp import Receiver, receiving
 from tests.notification.users import Users, serving
 
@@ -109,6 +111,13 @@ async def receiver() -> AsyncIterator[Receiver]:
     """A mail server."""
     async with receiving() as receiver:
         yield receiver
+
+
+@pytest.fixture
+async def provider(tmp_path: Path) -> AsyncIterator[texts.Provider]:
+    """A provider of text messages; `provider.settings` names it to the service."""
+    async with texts.serving(tmp_path) as provider:
+        yield provider
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from deploy.local.components.databases import Databases
 from deploy.local.failures import MeshError
 from deploy.local.options import ROOT, Options
 from deploy.local.state.certificates import INTERNAL, Certificates
-from deploy.local.state.credentials import Credentials
+from deploy.local.state.credentials import Credentials, public_key
 from deploy.local.state.endpoints import SMS_NUMBER, Endpoints
 from deploy.local.supervisor.part import Part
 from deploy.local.supervisor.python import module, python_environment
@@ -108,6 +108,7 @@ class Services:
             "WEFT_SMS_URL": self._endpoints.sms_url,
             "WEFT_SMS_FROM": SMS_NUMBER,
             "WEFT_VAPID_KEY": self._secrets.vapid_key,
+            "WEFT_SENDGRID_EVENT_KEYS": json.dumps([public_key(self._secrets.event_key)]),
             "WEFT_WEBHOOK_ALLOWED": '["127.0.0.0/8", "[::1]"]',
             "WEFT_PEERS": json.dumps(self._endpoints.addresses),
             "WEFT_TLS_CERT": str(self._certificates.certificate(name)),

@@ -2,7 +2,8 @@
 
 It speaks Twilio's REST API (`POST /2010-04-01/Accounts/{sid}/Messages.json`), keeps each message as a JSON file, and shows
 them: `/` is a page, `/messages.json` is for programs. Everything needs the account and the password in `WEFT_SMS_PASSWORD`
-(HTTP Basic), so it is for no other user and no web page. Twilio's test numbers fail as they do there.
+(HTTP Basic), so it is for no other user and no web page. Twilio's test numbers fail as they do there. Where a message asks for
+it (`StatusCallback`), and `WEFT_EDGE_URL` is set, the sink says later that it was sent and has arrived, or not.
 """
 
 import base64
@@ -20,6 +21,7 @@ from typing import Any
 
 from aiohttp import web
 
+from deploy.local.components import callbacks
 from deploy.local.state import endpoints
 
 ACCOUNT, NUMBER = endpoints.SMS_ACCOUNT, endpoints.SMS_NUMBER
@@ -32,14 +34,22 @@ _TEST_NUMBERS = {
     "+15005550004": (21610, "has unsubscribed"),
     "+15005550009": (21614, "is not a mobile number"),
 }
+_LATER = {
+    "+15005550030": ("undelivered", "30005"),
+    "+15005550031": ("undelivered", "30003"),
+    "+15005550032": ("failed", "21610"),
+}
+"""Numbers of our own: taken, and then not delivered, with Twilio's code for why."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Sink:
     """Writes each message as one file, under a name that sorts by time."""
 
-    def __init__(self, folder: Path, password: str) -> None:
+    def __init__(self, folder: Path, password: str, edge_url: str = "") -> None:
         self._folder = folder
+        self._password = password
+        self._callbacks = callbacks.Callbacks(edge_url)
         self._credentials = base64.b64encode(f"{ACCOUNT}:{password}".encode())
         self._count = itertools.count()
 
@@ -97,6 +107,10 @@ class Sink:
         if number % 500 == 0:
             for file in stored(self._folder)[:-MAX_MESSAGES]:
                 file.unlink(missing_ok=True)
+        if url := str(form.get("StatusCallback", "")):
+            told = [callbacks.twilio(url, each, self._password) for each in statuses(str(message["sid"]), to)]
+            for headers, content in told:
+                self._callbacks.post(callbacks.path_of(url), headers, [content])
         return web.json_response(message, status=201)
 
     async def list(self, _: web.Request) -> web.Response:
@@ -112,6 +126,21 @@ class Sink:
         text = f"<!doctype html><html lang=en><meta charset=utf-8><title>Text messages</title><table>{rows}</table>"
         headers = {"content-security-policy": "default-src 'none'", "x-content-type-options": "nosniff"}
         return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+def statuses(sid: str, to: str) -> list[dict[str, str]]:
+    """The forms of the callbacks about a message: that it was sent, and what became of it."""
+    status, code = _LATER.get(to, ("delivered", ""))
+    form = {
+        "AccountSid": ACCOUNT,
+        "MessageSid": sid,
+        "SmsSid": sid,
+        "From": NUMBER,
+        "To": to,
+        "ApiVersion": "2010-04-01",
+    }
+    end = {**form, "MessageStatus": status, "SmsStatus": status}
+    return [{**form, "MessageStatus": "sent", "SmsStatus": "sent"}, {**end, "ErrorCode": code} if code else end]
 
 
 def stored(folder: Path) -> list[Path]:
@@ -132,7 +161,7 @@ def _error(status: int, code: int, message: str) -> web.Response:
 
 if __name__ == "__main__":
     os.umask(0o077)
-    sink = Sink(Path(sys.argv[2]), os.environ["WEFT_SMS_PASSWORD"])
+    sink = Sink(Path(sys.argv[2]), os.environ["WEFT_SMS_PASSWORD"], os.environ.get("WEFT_EDGE_URL", ""))
     host = next(iter(sys.argv[3:]), "127.0.0.1")
     print(f"takes text messages on {host}:{sys.argv[1]}", flush=True)
     web.run_app(sink.app(), host=host, port=int(sys.argv[1]), print=None, access_log=None)

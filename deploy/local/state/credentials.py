@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chassis import ids
 from deploy.local.state.home import write_json
@@ -24,6 +25,8 @@ class Credentials:
     sms_password: str
     push_password: str
     vapid_key: str
+    event_key: str
+    """With which the mail sink signs what it says later."""
     services: dict[str, dict[str, Any]]
     operator_email: str
     operator_password: str
@@ -74,7 +77,8 @@ def _make() -> dict[str, Any]:
         "mail_password": secrets.token_urlsafe(24),
         "sms_password": secrets.token_urlsafe(24),
         "push_password": secrets.token_urlsafe(24),
-        "vapid_key": _vapid_key(),
+        "vapid_key": _p256_key(),
+        "event_key": _p256_key(),
         "services": {},
         "operator_email": "operator@weft.local",
         "operator_password": secrets.token_urlsafe(18),
@@ -95,7 +99,18 @@ def _data_key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def _vapid_key() -> str:
+def _p256_key() -> str:
     """A private key of P-256, as 32 bytes in base64url."""
     number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
     return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
+
+
+def private_key(text: str) -> ec.EllipticCurvePrivateKey:
+    """A key of P-256 from the secrets."""
+    return ec.derive_private_key(int.from_bytes(base64.urlsafe_b64decode(f"{text}="), "big"), ec.SECP256R1())
+
+
+def public_key(text: str) -> str:
+    """The public key of a private one from the secrets: DER, base64."""
+    public = private_key(text).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(public).decode()

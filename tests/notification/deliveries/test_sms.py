@@ -2,12 +2,9 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
 from chassis import ids
 from chassis.settings import SettingsError
@@ -17,54 +14,9 @@ from services.notification.channels.sms import segments
 from services.notification.channels.sms.twilio import Text, TextTooLong, Twilio, classify, parse_sms_url, redact
 from tests.notification import sample_events as events
 from tests.notification.conftest import Start
+from tests.notification.texts import PASSWORD, PHONE, Provider
 
-PHONE = "+43660123456"
 REQUEST = ids.new("cod")
-PASSWORD = "a-password"
-
-
-@dataclass
-class Provider:
-    """The sink, with replies of its own in front of it where there are any."""
-
-    folder: Path
-    url: str = ""
-    replies: list[tuple[int, bytes]] = field(default_factory=list)
-    calls: int = 0
-
-    @property
-    def settings(self) -> dict[str, str]:
-        return {"sms_url": self.url, "sms_from": sms_sink.NUMBER}
-
-    def bodies(self) -> list[str]:
-        return [found["body"] for found in sms_sink.messages(self.folder, PHONE)]
-
-
-@pytest.fixture
-async def provider(tmp_path: Path) -> AsyncIterator[Provider]:
-    made = Provider(tmp_path)
-    app = sms_sink.Sink(tmp_path, PASSWORD).app()
-
-    @web.middleware
-    async def misbehave(request: web.Request, handler: sms_sink.Handler) -> web.StreamResponse:
-        made.calls += 1
-        if not made.replies:
-            return await handler(request)
-        status, content = made.replies.pop(0)
-        if not status:
-            await handler(request)
-            assert request.transport is not None
-            request.transport.close()  # it was taken, and the reply is lost
-        return web.Response(status=status or 500, body=content)
-
-    app.middlewares.insert(0, misbehave)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.url = f"http://{sms_sink.ACCOUNT}:{PASSWORD}@127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
 
 
 async def test_a_code_reaches_its_number_in_the_readers_language_and_is_not_stored(
