@@ -18,7 +18,7 @@ class Category(Enum):
         return self in (Category.ACCOUNT, Category.RECEIPTS)
 
 
-_RECEIPTS = frozenset({"order.confirmed", "payment.failed", "payment.refunded"})
+_RECEIPTS = frozenset({"order.confirmed", "payment.action_required", "payment.failed", "payment.refunded"})
 
 
 def read(stored: str, type: str) -> Category:

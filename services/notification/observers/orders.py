@@ -6,8 +6,16 @@ from weft.api.v1.event_pb2 import Event
 from weft.order.v1.events_pb2 import (
     OrderCancelled,
     OrderConfirmed,
+    OrderDelivered,
     OrderExpired,
     OrderPlaced,
+    OrderReturnApproved,
+    OrderReturnReceived,
+    OrderReturnRefused,
+    OrderReturnRequested,
+    OrderShipped,
+    OrderUpdated,
+    PaymentActionRequired,
     PaymentFailed,
     PaymentRefunded,
 )
@@ -46,6 +54,56 @@ def notify_order_cancelled(event: Event, payload: OrderCancelled) -> Notificatio
 def notify_order_expired(event: Event, payload: OrderExpired) -> Notification | None:
     """Not paid in time."""
     return _notification(event, payload.order_id, _BOTH)
+
+
+@observes("order.updated", OrderUpdated)
+def notify_order_updated(event: Event, payload: OrderUpdated) -> Notification | None:
+    """Only where the goods go elsewhere: a warning, if it was somebody else."""
+    return _notification(event, payload.order_id, _INBOX) if "shipping_address" in payload.fields else None
+
+
+@observes("order.shipped", OrderShipped)
+def notify_order_shipped(event: Event, payload: OrderShipped) -> Notification | None:
+    """All that remained of it, or a part, with where to look after it."""
+    shipment = {"carrier": payload.shipment.carrier, "tracking_number": payload.shipment.tracking_number}
+    return _notification(event, payload.order_id, _BOTH, complete=payload.complete, **shipment)
+
+
+@observes("order.delivered", OrderDelivered)
+def notify_order_delivered(event: Event, payload: OrderDelivered) -> Notification | None:
+    """All of it, or a part."""
+    return _notification(event, payload.order_id, _BOTH, complete=payload.complete)
+
+
+@observes("order.return_requested", OrderReturnRequested)
+def notify_order_return_requested(event: Event, payload: OrderReturnRequested) -> Notification | None:
+    """Received; the mail waits for the answer."""
+    return _notification(event, payload.order_id, _INBOX)
+
+
+@observes("order.return_approved", OrderReturnApproved)
+def notify_order_return_approved(event: Event, payload: OrderReturnApproved) -> Notification | None:
+    """Send it back."""
+    return _notification(event, payload.order_id, _BOTH)
+
+
+@observes("order.return_refused", OrderReturnRefused)
+def notify_order_return_refused(event: Event, payload: OrderReturnRefused) -> Notification | None:
+    """Keep it. The reason is free text, so it is not repeated."""
+    return _notification(event, payload.order_id, _BOTH)
+
+
+@observes("order.return_received", OrderReturnReceived)
+def notify_order_return_received(event: Event, payload: OrderReturnReceived) -> Notification | None:
+    """Inbox only: the mail waits for the refund."""
+    amount = _to_data(payload.refund) if payload.HasField("refund") else None
+    return _notification(event, payload.order_id, _INBOX, amount=amount)
+
+
+@observes("payment.action_required", PaymentActionRequired)
+def notify_payment_action_required(event: Event, payload: PaymentActionRequired) -> Notification | None:
+    """For who has left the checkout. The link is the payer's own, so it is not repeated."""
+    return _notification(event, payload.order_id, _INBOX)
 
 
 @observes("payment.failed", PaymentFailed)

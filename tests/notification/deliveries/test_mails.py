@@ -4,6 +4,9 @@ import re
 import time
 
 import pytest
+from weft.notification.v1 import inbox_service_pb2
+from weft.order.v1 import events_pb2 as orders
+from weft.order.v1.fulfilment_pb2 import Shipment
 
 from chassis import ids
 from tests.notification import sample_events as events
@@ -35,6 +38,36 @@ async def test_a_mail_speaks_its_recipients_language(service: Service) -> None:
     await service.publish(events.confirmed(ANN, "ord_1"))
     await service.wait_until_idle()
     assert "Ihre Bestellung ord_1 über 42,00 EUR ist bestätigt." in service.receiver.text()
+    shipment = Shipment(carrier="DHL", tracking_number="00340")
+    story = [
+        orders.OrderShipped(order_id="ord_1", shipment=shipment),
+        orders.OrderDelivered(order_id="ord_1", complete=True),
+        orders.OrderUpdated(order_id="ord_1", fields=["shipping_address"]),
+        orders.OrderReturnRequested(order_id="ord_1"),
+        orders.OrderReturnApproved(order_id="ord_1"),
+        orders.OrderReturnRefused(order_id="ord_1"),
+        orders.OrderReturnReceived(order_id="ord_1", refund=events.EUR),
+        orders.PaymentActionRequired(order_id="ord_1", next_action="https://bank.example/secret"),
+    ]
+    named = [re.sub(r"(?<=[a-z])(?=[A-Z])", ".", type(told).__name__, count=1) for told in story]
+    types = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in named]
+    await service.publish(
+        *(events.made(t, told, user_id=ANN, aggregate_id="ord_1") for t, told in zip(types, story, strict=True))
+    )
+    await service.wait_until_idle()
+    assert {mail["Subject"] for mail in service.receiver.mails[1:]} == {
+        "Ein Teil Ihrer Bestellung ord_1 ist unterwegs",
+        "Ihre Bestellung ord_1 wurde zugestellt",
+        "Ihre Rücksendung zur Bestellung ord_1 ist genehmigt",
+        "Ihre Rücksendung zur Bestellung ord_1 ist abgelehnt",
+    }
+    german = [*service.as_user(ANN), ("accept-language", "de")]
+    items = (await service.inbox.ListInbox(inbox_service_pb2.ListInboxRequest(), metadata=german)).items
+    said = {item.type: f"{item.title}: {item.body}" for item in items}
+    assert sorted(said) == sorted(["order.confirmed", *types])
+    assert said["order.shipped"].endswith("Ein Teil der Bestellung ord_1 ist unterwegs, Sendungsnummer 00340.")
+    assert said["order.return_received"].endswith("ist eingetroffen; 42,00 EUR werden erstattet.")
+    assert "bank.example" not in said["payment.action_required"]
 
 
 async def test_a_locale_of_240_000_characters_holds_nobody_up(service: Service) -> None:

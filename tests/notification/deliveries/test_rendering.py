@@ -20,6 +20,9 @@ DATA = {
     "order_id": "ord_01",
     "total": {"amount_minor": 4200, "currency": "EUR"},
     "amount": {"amount_minor": 1700, "currency": "EUR"},
+    "complete": False,
+    "carrier": "DHL",
+    "tracking_number": "00340434161094",
     "name": "Ann",
     "partner": "Acme",
     "code": "12345678",
@@ -69,6 +72,22 @@ def test_the_verification_mail_contains_the_code_and_its_expiry_in_both_parts_an
         assert "12345678" in part
         assert "2026-11-24 12:00 UTC" in part
     assert "12345678" not in content.subject
+
+
+def test_a_shipment_is_told_with_what_is_known_of_it():
+    part = TEMPLATES.email("order.shipped", "en", DATA)
+    assert part.subject == "Part of your order ord_01 is on its way"
+    assert part.text == (
+        "Hello Ann,\n\npart of your order ord_01 has left and is on its way to you.\n\n"
+        "Carrier: DHL\nTracking number: 00340434161094\n"
+    )
+    for known in ({"carrier": ""}, {"tracking_number": ""}, {"carrier": "", "tracking_number": ""}):
+        whole = TEMPLATES.email("order.shipped", "de", {**DATA, "complete": True, **known})
+        assert whole.subject == "Ihre Bestellung ord_01 ist unterwegs"
+        for name, words in (("carrier", "Versand mit: DHL"), ("tracking_number", "Sendungsnummer: 00340434161094")):
+            assert [words in text for text in (whole.text, whole.html)] == [name not in known] * 2
+        assert "\n\n\n" not in whole.text
+    assert "<b>" not in TEMPLATES.email("order.shipped", "en", {**DATA, "carrier": "<b>"}).html
 
 
 def test_a_locale_falls_back_to_its_language_and_then_to_english():

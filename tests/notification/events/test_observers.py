@@ -4,11 +4,13 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 from weft.api.v1.event_pb2 import Event
 from weft.order.v1 import events_pb2 as orders
+from weft.order.v1.fulfilment_pb2 import Shipment
 from weft.order.v1.money_pb2 import Money
 from weft.user.v1 import events_pb2 as users
 from weft.user.v1 import security_events_pb2 as security
 
 from services.notification.channels.channel import Channel
+from services.notification.event_log.catalogue import DATA
 from services.notification.notifications.notification import Notification
 from services.notification.observers import OBSERVERS, Observers, PayloadMismatch, UnknownObserver
 
@@ -120,6 +122,60 @@ def notifications_of(event):
             orders.PaymentRefunded(payment_id="pay_1", order_id="ord_1", amount=EUR),
             Notification("payment.refunded", "usr_1", "ord_1", BOTH, {**ORDER, "amount": TOTAL}),
         ),
+        (
+            "payment.action_required",
+            orders.PaymentActionRequired(payment_id="pay_1", order_id="ord_1", next_action="https://bank.example/1"),
+            Notification("payment.action_required", "usr_1", "ord_1", INBOX, ORDER),
+        ),
+        ("order.updated", orders.OrderUpdated(order_id="ord_1", fields=["note", "metadata"]), None),
+        (
+            "order.updated",
+            orders.OrderUpdated(order_id="ord_1", fields=["note", "shipping_address"]),
+            Notification("order.updated", "usr_1", "ord_1", INBOX, ORDER),
+        ),
+        (
+            "order.shipped",
+            orders.OrderShipped(
+                order_id="ord_1", shipment=Shipment(carrier="DHL", tracking_number="00340"), complete=True
+            ),
+            Notification(
+                "order.shipped",
+                "usr_1",
+                "ord_1",
+                BOTH,
+                {**ORDER, "complete": True, "carrier": "DHL", "tracking_number": "00340"},
+            ),
+        ),
+        (
+            "order.delivered",
+            orders.OrderDelivered(order_id="ord_1"),
+            Notification("order.delivered", "usr_1", "ord_1", BOTH, {**ORDER, "complete": False}),
+        ),
+        (
+            "order.return_requested",
+            orders.OrderReturnRequested(order_id="ord_1", return_id="rtn_1"),
+            Notification("order.return_requested", "usr_1", "ord_1", INBOX, ORDER),
+        ),
+        (
+            "order.return_approved",
+            orders.OrderReturnApproved(order_id="ord_1", return_id="rtn_1"),
+            Notification("order.return_approved", "usr_1", "ord_1", BOTH, ORDER),
+        ),
+        (
+            "order.return_refused",
+            orders.OrderReturnRefused(order_id="ord_1", return_id="rtn_1"),
+            Notification("order.return_refused", "usr_1", "ord_1", BOTH, ORDER),
+        ),
+        (
+            "order.return_received",
+            orders.OrderReturnReceived(order_id="ord_1", return_id="rtn_1", refund=EUR),
+            Notification("order.return_received", "usr_1", "ord_1", INBOX, {**ORDER, "amount": TOTAL}),
+        ),
+        (
+            "order.return_received",
+            orders.OrderReturnReceived(order_id="ord_1", return_id="rtn_1"),
+            Notification("order.return_received", "usr_1", "ord_1", INBOX, {**ORDER, "amount": None}),
+        ),
     ],
 )
 def test_an_event_makes_its_notification(type, payload, notification):
@@ -146,7 +202,15 @@ def test_a_sign_up_of_an_older_release_notifies_nobody(payload):
 
 
 def test_events_that_nobody_observes_have_no_observers():
-    assert OBSERVERS.names_for("payment.captured") == ()
+    """The customer knows of these by another one, or has caused them at the bank."""
+    silent = {name for name in DATA if name.startswith(("order.", "payment.")) and not OBSERVERS.names_for(name)}
+    assert silent == {
+        "order.completed",
+        "payment.captured",
+        "payment.charge_back_reversed",
+        "payment.charged_back",
+        "payment.refund_failed",
+    }
     assert OBSERVERS.names_for("moon.landed") == ()
 
 
