@@ -9,9 +9,12 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from weft.api.v1.event_pb2 import Event
 from weft.order.v1 import events_pb2, fulfilment_pb2, order_event_pb2, update_pb2
 from weft.order.v1 import order_pb2 as pb
+from weft.order.v1.shipping_address_pb2 import ShippingAddress
 
 from chassis import ids
+from chassis.storage.database import Query
 from services.order.customers.repository import CustomerRepository
+from services.order.order_rows import ADDRESS_CONTEXT
 from tests.harness import assert_refused, refused
 from tests.order.shop import Shop, metadata
 
@@ -95,18 +98,30 @@ async def test_an_order_of_which_a_unit_has_left_is_not_updated(shop: Shop) -> N
     await assert_refused(update(shop, placed.order_id, note="x"), "ORDER_ALREADY_SHIPPED", order_id=placed.order_id)
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["before", "under way"])
-async def test_an_erased_customer_leaves_nothing_that_was_said(quiet_shop: Shop, late: bool) -> None:
+BEFORE = Query("UPDATE orders SET customer_id = %(pseudonym)s, note = '' WHERE customer_id = %(user_id)s")
+"""How a release without addresses and metadata erases."""
+
+
+@pytest.mark.parametrize("when", ["before", "under way", "by the release before"])
+async def test_an_erased_customer_leaves_nothing_that_was_said(quiet_shop: Shop, when: str) -> None:
     shop = quiet_shop
-    placed = await shop.order((await shop.product(), 1), note="by Ada")
+    where = ShippingAddress(recipient="Ada", lines=["1 St James's Square"], locality="London", region_code="GB")
+    placed = await shop.order((await shop.product(), 1), note="by Ada", shipping_address=where)
     customers, pseudonym = CustomerRepository(shop.database), ids.new("usr")
-    if late:
+    if when == "under way":
         assert await customers.erase(shop.user_id, pseudonym)
         # As a call that had read the order before: its actor is the customer that was.
         own = shop.issuer.operator(shop.user_id, "orders.write orders.read")
+        assert not (await shop.get(placed.order_id, shop.operator)).HasField("shipping_address")
+        row = Query("UPDATE orders SET shipping_address_sealed = %(sealed)s WHERE order_id = %(order_id)s")
+        sealed = shop.app.vault.seal(where.SerializeToString(), ADDRESS_CONTEXT)
+        await shop.database.run(row, sealed=sealed, order_id=placed.order_id)
         await update(shop, placed.order_id, note="by Ada", metadata={"name": "Ada"}, token=own)
     else:
         await update(shop, placed.order_id, metadata={"name": "Ada"})
+    if when == "by the release before":
+        await shop.database.run(BEFORE, pseudonym=pseudonym, user_id=shop.user_id)
     assert await customers.erase(shop.user_id, pseudonym)
     found = await shop.get(placed.order_id, shop.operator)
     assert (found.customer_id, found.note, {**found.metadata}) == (pseudonym, "", {})
+    assert not found.HasField("shipping_address")
