@@ -2,10 +2,26 @@
 operators all.
 """
 
+from typing import NamedTuple
+
 from sqlalchemy import ColumnElement, Table, bindparam
 
 from chassis.security.identity import Identity
 from chassis.security.modes import LIVE
+
+
+class Owner(NamedTuple):
+    """A kind of `KINDS`, and the partner and its mode; both are empty for anyone."""
+
+    kind: str
+    partner_id: str
+    mode: str
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The parameters of the predicates."""
+        return {"partner_id": self.partner_id, "mode": self.mode}
+
 
 KINDS = ("partner", "anyone")
 """Kinds of callers, each with queries of its own: an index serves a condition that has no alternatives."""
@@ -31,11 +47,11 @@ OF_PERSON = "user_id = %(user_id)s"
 """SQL: the rows of the only table of a statement that are the caller's, or the recipient's; they have no mode."""
 
 
-def kind_of(caller: Identity) -> tuple[str, dict[str, str]]:
-    """The kind of a caller, and the parameters of `notifications_of`."""
+def owner_of(caller: Identity) -> Owner:
+    """Whose notifications, templates, events and endpoints a caller sees."""
     if caller.is_operator:
-        return "anyone", {}
-    return "partner", {"partner_id": caller.partner_id or _NOBODY, "mode": caller.mode}
+        return Owner("anyone", "", "")
+    return Owner("partner", caller.partner_id or _NOBODY, caller.mode)
 
 
 def notifications_of(kind: str) -> str:

@@ -11,12 +11,19 @@ from sqlalchemy import ColumnElement, Table, Text, bindparam, func
 from chassis.security.identity import Identity
 from chassis.security.modes import TEST
 
-Owner = tuple[str, str]
-"""A kind and an id: `("customer", "usr_…")`, `("partner", "prt_…")`, `("partner_in_test", "prt_…")`, or `("anyone", "")`.
 
-Customers are in LIVE. What is made in TEST has no other owner than the partner.
-"""
+class Owner(NamedTuple):
+    """A kind of `KINDS` and the id of a user or a partner, empty for anyone.
+
+    Customers are in LIVE. What is made in TEST has no other owner than the partner.
+    """
+
+    kind: str
+    id: str
+
+
 KINDS = ("customer", "partner", "partner_in_test", "anyone")
+_ANYONE = Owner("anyone", "")
 _NOBODY = "nobody"
 """The owner of nothing: rows without a partner have an empty `partner_id`."""
 
@@ -32,10 +39,10 @@ OF_BATCH = (
 def owner_of(caller: Identity) -> Owner:
     """Whose orders a caller sees."""
     if caller.is_operator:
-        return "anyone", ""
+        return _ANYONE
     if caller.is_partner:
-        return "partner_in_test" if caller.mode == TEST else "partner", caller.partner_id or _NOBODY
-    return "customer", caller.user_id
+        return Owner("partner_in_test" if caller.mode == TEST else "partner", caller.partner_id or _NOBODY)
+    return Owner("customer", caller.user_id)
 
 
 def of_owner(kind: str, alias: str) -> str:
@@ -52,8 +59,8 @@ def of_owner(kind: str, alias: str) -> str:
 def owners_of(customer_id: str, partner_id: str, mode: str) -> set[Owner]:
     """All who see an order."""
     if mode == TEST:
-        return {("partner_in_test", partner_id), ("anyone", "")}
-    return {("customer", customer_id), ("partner", partner_id), ("anyone", "")}
+        return {Owner("partner_in_test", partner_id), _ANYONE}
+    return {Owner("customer", customer_id), Owner("partner", partner_id), _ANYONE}
 
 
 class ProductOwner(NamedTuple):

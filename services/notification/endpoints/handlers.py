@@ -25,6 +25,7 @@ from services.notification.endpoints.domain import (
 )
 from services.notification.endpoints.repository import EndpointRepository
 from services.notification.event_log import catalogue
+from services.notification.ownership import owner_of
 
 
 class EndpointHandlers:
@@ -65,15 +66,15 @@ class EndpointHandlers:
         return self._to_message(endpoint, with_secret=True)
 
     async def GetEndpoint(self, request: pb.GetEndpointRequest, call: Call) -> webhook_endpoint_pb2.WebhookEndpoint:
-        endpoint = await self._endpoints.get(request.endpoint_id, call.caller.partner_id, call.caller.mode)
+        endpoint = await self._endpoints.get(owner_of(call.caller), request.endpoint_id)
         if endpoint is None:
             raise WebhookEndpointNotFound(endpoint_id=request.endpoint_id)
         return self._to_message(endpoint)
 
     async def ListEndpoints(self, request: pb.ListEndpointsRequest, call: Call) -> pb.ListEndpointsResponse:
-        owner = {"partner_id": call.caller.partner_id, "mode": call.caller.mode}
-        page = self._pages.read(request, {"list": "webhook endpoints", **owner})
-        found = await self._endpoints.list(**owner, limit=page.limit, after=page.after)
+        owner = owner_of(call.caller)
+        page = self._pages.read(request, {"list": "webhook endpoints", "owner": owner})
+        found = await self._endpoints.list(owner, page.limit, page.after)
         endpoints, token = self._pages.split(page, found, self._to_message, key="endpoint_id")
         return pb.ListEndpointsResponse(endpoints=endpoints, next_page_token=token)
 
@@ -97,7 +98,7 @@ class EndpointHandlers:
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, call: Call) -> Empty:
         """Cannot be undone."""
-        if not await self._endpoints.delete(request.endpoint_id, call.caller.partner_id, call.caller.mode):
+        if not await self._endpoints.delete(owner_of(call.caller), request.endpoint_id):
             raise WebhookEndpointNotFound(endpoint_id=request.endpoint_id)
         return Empty()
 
@@ -110,7 +111,7 @@ class EndpointHandlers:
         return self._to_message(changed, with_secret=True)
 
     async def _lock(self, tx: Transaction, endpoint_id: str, call: Call) -> Endpoint:
-        endpoint = await self._endpoints.lock(tx, endpoint_id, call.caller.partner_id, call.caller.mode)
+        endpoint = await self._endpoints.lock(tx, owner_of(call.caller), endpoint_id)
         if endpoint is None:
             raise WebhookEndpointNotFound(endpoint_id=endpoint_id)
         return endpoint

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from chassis.security.encryption import Vault
-from chassis.storage.database import Database, Query, Row, Transaction
+from chassis.storage.database import Database, Query, Row, Transaction, newest_first
 from services.notification.endpoints.domain import MAX_ENDPOINTS, Endpoint, Secrets, WebhookEndpointLimitReached
 from services.notification.endpoints.tables import SECRET, webhook_endpoints, webhook_lanes
-from services.notification.ownership import of_partner
+from services.notification.ownership import Owner, of_partner
 
 _e = webhook_endpoints.c
 _ROW = select(webhook_endpoints, webhook_lanes.c.failing_since).join_from(
@@ -20,12 +20,7 @@ _GET = Query(_OWNED, name="get endpoint")
 _LOCK = Query(_OWNED.with_for_update(of=webhook_endpoints), name="lock endpoint")
 # any owner: the worker sends to all
 _GET_CLAIMED = Query(_ROW.where(_e.endpoint_id == bindparam("endpoint_id")), name="get claimed endpoint")
-_LIST = Query(
-    _ROW.where(of_partner(webhook_endpoints), _e.endpoint_id < bindparam("after"))
-    .order_by(_e.endpoint_id.desc())
-    .limit(bindparam("limit")),
-    name="list endpoints",
-)
+_LIST = Query(newest_first(_ROW.where(of_partner(webhook_endpoints)), _e.endpoint_id), name="list endpoints")
 _COUNT = Query(select(func.count().label("endpoints")).where(of_partner(webhook_endpoints)), name="count endpoints")
 _LOCK_PARTNER = Query(
     "SELECT pg_advisory_xact_lock(hashtextextended('webhook_endpoints/' || %(partner_id)s || '/' || %(mode)s, 0))",
@@ -68,9 +63,9 @@ class EndpointRepository:
         self._database = database
         self._vault = vault
 
-    async def get(self, endpoint_id: str, partner_id: str, mode: str) -> Endpoint | None:
-        """An endpoint of a partner in a mode."""
-        row = await self._database.first(_GET, endpoint_id=endpoint_id, partner_id=partner_id, mode=mode)
+    async def get(self, owner: Owner, endpoint_id: str) -> Endpoint | None:
+        """One of the owner's."""
+        row = await self._database.first(_GET, endpoint_id=endpoint_id, **owner.values)
         return self.read(row) if row else None
 
     async def get_claimed(self, endpoint_id: str) -> Endpoint | None:
@@ -78,15 +73,15 @@ class EndpointRepository:
         row = await self._database.first(_GET_CLAIMED, endpoint_id=endpoint_id)
         return self.read(row) if row else None
 
-    async def lock(self, tx: Transaction, endpoint_id: str, partner_id: str, mode: str) -> Endpoint | None:
+    async def lock(self, tx: Transaction, owner: Owner, endpoint_id: str) -> Endpoint | None:
         """The same, locked until the transaction ends."""
-        row = await tx.first(_LOCK, endpoint_id=endpoint_id, partner_id=partner_id, mode=mode)
+        row = await tx.first(_LOCK, endpoint_id=endpoint_id, **owner.values)
         return self.read(row) if row else None
 
-    async def list(self, partner_id: str, mode: str, limit: int, after: str) -> Sequence[Endpoint]:
-        """Newest first, after an id; from the newest if it is empty."""
-        values = {"partner_id": partner_id, "mode": mode, "after": after}
-        return [self.read(row) for row in await self._database.all(_LIST, **values, limit=limit)]
+    async def list(self, owner: Owner, limit: int, after: str) -> Sequence[Endpoint]:
+        """Up to `limit` endpoints older than `after`, newest first."""
+        rows = await self._database.all(_LIST, limit=limit, after=after, **owner.values)
+        return [self.read(row) for row in rows]
 
     async def insert(self, tx: Transaction, endpoint: Endpoint) -> None:
         """Raises `WebhookEndpointLimitReached`; two at once are counted one after the other."""
@@ -105,9 +100,9 @@ class EndpointRepository:
         """Forget the failures of an endpoint that is enabled again."""
         await tx.run(_FORGIVE, endpoint_id=endpoint_id)
 
-    async def delete(self, endpoint_id: str, partner_id: str, mode: str) -> bool:
-        """Delete an endpoint of a partner; whether there was one. Its deliveries are not found any more, and expire."""
-        return bool(await self._database.run(_DELETE, endpoint_id=endpoint_id, partner_id=partner_id, mode=mode))
+    async def delete(self, owner: Owner, endpoint_id: str) -> bool:
+        """Delete one of the owner's; whether there was one. Its deliveries are not found any more, and expire."""
+        return bool(await self._database.run(_DELETE, endpoint_id=endpoint_id, **owner.values))
 
     def read(self, row: Row) -> Endpoint:
         """The endpoint of a row."""

@@ -12,6 +12,7 @@ from chassis.security import modes
 from chassis.storage.database import Row
 from services.notification.event_log.domain import EventNotFound, LoggedEvent
 from services.notification.event_log.repository import START, EventLog, Filter
+from services.notification.ownership import owner_of
 
 
 class EventLogHandlers:
@@ -22,24 +23,23 @@ class EventLogHandlers:
         self._pages = pages
 
     async def GetEvent(self, request: pb.GetEventRequest, call: Call) -> partner_event_pb2.PartnerEvent:
-        event = await self._log.get(request.event_id, call.caller.partner_id, call.caller.mode)
+        event = await self._log.get(owner_of(call.caller), request.event_id)
         if event is None:
             raise EventNotFound(event_id=request.event_id)
         return to_message(event)
 
     async def ListEvents(self, request: pb.ListEventsRequest, call: Call) -> pb.ListEventsResponse:
         """Oldest first, after an event or from the first."""
-        partner_id, mode = call.caller.partner_id, call.caller.mode
-        wanted = Filter(request.type, request.subject_id)
-        query = {"list": "events", "partner_id": partner_id, "mode": mode, "after": request.after_event_id}
-        page = self._pages.read(request, {**query, **wanted._asdict()}, start=START)
+        owner, filters = owner_of(call.caller), Filter(request.type, request.subject_id)
+        query = {"list": "events", "owner": owner, "after": request.after_event_id, **filters._asdict()}
+        page = self._pages.read(request, query, start=START)
         after = page.after
         if request.after_event_id and page.is_first:
-            position = await self._log.position_of(request.after_event_id, partner_id, mode)
+            position = await self._log.position_of(owner, request.after_event_id)
             if position is None:
                 raise EventNotFound(event_id=request.after_event_id)
             after = position
-        rows = await self._log.list(partner_id, mode, wanted, page.limit, after)
+        rows = await self._log.list(owner, page.limit, after, filters)
         events, token = self._pages.split(page, rows, _row_to_message, key="position")
         return pb.ListEventsResponse(events=events, next_page_token=token)
 

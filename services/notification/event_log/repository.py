@@ -11,7 +11,7 @@ from chassis.security import modes
 from chassis.storage.database import Database, Query, Row, Transaction, arrays
 from services.notification.event_log import catalogue
 from services.notification.event_log.domain import LoggedEvent
-from services.notification.ownership import OF_PARTNER
+from services.notification.ownership import OF_PARTNER, Owner
 
 _COLUMNS = "event_id, partner_id, mode, type, subject_id, sequence, user_id, data, occur_time"
 _INSERT = Query(
@@ -88,22 +88,22 @@ class EventLog(NamedTuple):
         """The same with events whose columns are given."""
         await tx.run(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
 
-    async def get(self, event_id: str, partner_id: str, mode: str) -> LoggedEvent | None:
-        """An event of a partner in a mode."""
-        row = await self.database.first(_GET, event_id=event_id, partner_id=partner_id, mode=mode)
+    async def get(self, owner: Owner, event_id: str) -> LoggedEvent | None:
+        """One of the owner's."""
+        row = await self.database.first(_GET, event_id=event_id, **owner.values)
         return LoggedEvent(*row) if row else None
 
-    async def position_of(self, event_id: str, partner_id: str, mode: str) -> str | None:
+    async def position_of(self, owner: Owner, event_id: str) -> str | None:
         """Where an event is in the log, as `list` takes it; None where there is none."""
-        row = await self.database.first(_FIND, event_id=event_id, partner_id=partner_id, mode=mode)
+        row = await self.database.first(_FIND, event_id=event_id, **owner.values)
         return f"{row.xid}/{row.seq}" if row else None
 
-    async def list(self, partner_id: str, mode: str, wanted: Filter, limit: int, after: str) -> Sequence[Row]:
+    async def list(self, owner: Owner, limit: int, after: str, filters: Filter) -> Sequence[Row]:
         """Up to `limit` events after a position; each is a `LoggedEvent` and its `position`.
 
         Ends before the oldest transaction that still runs: what is listed stays complete.
         """
-        query = _LIST_OF_SUBJECT if wanted.subject_id else _LIST_OF_TYPE if wanted.type else _LIST
+        query = _LIST_OF_SUBJECT if filters.subject_id else _LIST_OF_TYPE if filters.type else _LIST
         xid, _, seq = after.partition("/")
-        values = {**wanted._asdict(), "partner_id": partner_id, "mode": mode, "xid": xid, "seq": int(seq)}
+        values = {**filters._asdict(), **owner.values, "xid": xid, "seq": int(seq)}
         return await self.database.all(query, **values, limit=limit)

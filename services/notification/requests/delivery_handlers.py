@@ -18,7 +18,7 @@ from services.notification.deliveries.domain import (
     DeliveryState,
     check_retriable,
 )
-from services.notification.ownership import kind_of
+from services.notification.ownership import owner_of
 from services.notification.requests import messages
 from services.notification.requests.captured import Captured
 from services.notification.requests.delivery_repository import MAX_RETRIED, RequestedDeliveryRepository
@@ -51,10 +51,10 @@ class DeliveryHandlers:
 
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, call: Call) -> pb.ListDeliveriesResponse:
         """Of one notification. Raises `NotificationNotFound`."""
-        of = request.notification_id
-        page = self._pages.read(request, {"list": "deliveries", "of": of, "owner": kind_of(call.caller)}, start=OLDEST)
-        rows = await self._deliveries.list(of, call.caller, page.limit, page.after)
-        if not rows and await self._records.get(of, call.caller) is None:
+        owner, of = owner_of(call.caller), request.notification_id
+        page = self._pages.read(request, {"list": "deliveries", "of": of, "owner": owner}, start=OLDEST)
+        rows = await self._deliveries.list(owner, of, page.limit, page.after)
+        if not rows and await self._records.get(owner, of) is None:
             raise NotificationNotFound(notification_id=of)
         delivery_ids = [row.delivery_id for row in rows]
         attempts, events = await self._deliveries.attempts(delivery_ids), await self._deliveries.events(delivery_ids)
@@ -70,18 +70,18 @@ class DeliveryHandlers:
 
     async def RetryDelivery(self, request: pb.RetryDeliveryRequest, call: Call) -> notification_pb2.Delivery:
         """Raises `NotificationNotFound`, `DeliveryNotFound` and `DeliveryNotRetriable`."""
-        of, now = request.notification_id, self._clock.now()
+        owner, of, now = owner_of(call.caller), request.notification_id, self._clock.now()
         async with self._database.transaction() as tx:
-            row = await self._deliveries.lock(tx, of, request.delivery_id, call.caller)
+            row = await self._deliveries.lock(tx, owner, of, request.delivery_id)
             if row is None:
-                if await self._records.get(of, call.caller) is None:
+                if await self._records.get(owner, of) is None:
                     raise NotificationNotFound(notification_id=of)
                 raise DeliveryNotFound(delivery_id=request.delivery_id)
             if row.channel == Channel.INBOX.value:
                 raise DeliveryNotRetriable(state=row.state)
             check_retriable(DeliveryState(row.state), row.reason)
             await self._deliveries.retry(tx, [row], call.outgoing_traceparent, now)
-            row = await self._deliveries.lock(tx, of, request.delivery_id, call.caller)
+            row = await self._deliveries.lock(tx, owner, of, request.delivery_id)
             assert row is not None, "the transaction has its lock"
             attempts = await self._deliveries.attempts([request.delivery_id])
             events = await self._deliveries.events([request.delivery_id])
@@ -93,7 +93,7 @@ class DeliveryHandlers:
 
     async def RetryDeliveries(self, request: pb.RetryDeliveriesRequest, call: Call) -> pb.RetryDeliveriesResponse:
         """Those that match, up to `MAX_RETRIED` in one call."""
-        now = self._clock.now()
+        owner, now = owner_of(call.caller), self._clock.now()
         filters: dict[str, Any] = {"changed_from": now - _DEFAULT_SINCE, "changed_to": times.LATEST}
         if request.HasField("update_time_from"):
             filters["changed_from"] = times.clamped(request.update_time_from)
@@ -106,8 +106,8 @@ class DeliveryHandlers:
         if request.reason:
             filters["reason"] = request.reason
         async with self._database.transaction() as tx:
-            rows = await self._deliveries.find_unsent(tx, call.caller, filters, retriable=True)
-            refused = await self._deliveries.find_unsent(tx, call.caller, filters, retriable=False)
+            rows = await self._deliveries.find_unsent(tx, owner, filters, retriable=True)
+            refused = await self._deliveries.find_unsent(tx, owner, filters, retriable=False)
             await self._deliveries.retry(tx, rows[:MAX_RETRIED], call.outgoing_traceparent, now)
             reply = pb.RetryDeliveriesResponse(
                 retried_count=len(rows[:MAX_RETRIED]), refused_count=len(refused), more=len(rows) > MAX_RETRIED
@@ -117,9 +117,10 @@ class DeliveryHandlers:
 
     async def ListCaptured(self, request: pb.ListCapturedRequest, call: Call) -> pb.ListCapturedResponse:
         """Rendered now: neither addresses nor texts are stored."""
-        query = {"list": "captured", "owner": kind_of(call.caller), "user": request.user_id}
+        owner = owner_of(call.caller)
+        query = {"list": "captured", "owner": owner, "user": request.user_id}
         page = self._pages.read(request, query, start=f"{NEWEST} {NEWEST}", max_size=MAX_CAPTURED)
-        rows = await self._deliveries.captured(call.caller, page.limit, page.after, request.user_id)
+        rows = await self._deliveries.captured(owner, page.limit, page.after, request.user_id)
         rendered = await self._captured.render(rows[: page.size])
         found, token = self._pages.split(page, rows, lambda row: rendered[row.delivery_id], key="place")
         return pb.ListCapturedResponse(messages=found, next_page_token=token)

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Table
 
 from chassis.queues.queue import Queue
-from chassis.security.identity import Identity
 from chassis.storage.database import Database, Query, Row, Transaction
 from services.notification.channels.channel import Channel
-from services.notification.ownership import KINDS, kind_of, notifications_of
+from services.notification.ownership import KINDS, Owner, notifications_of
 
 MAX_RETRIED = 1000
 _COLUMNS = "d.delivery_id, d.notification_id, d.channel, d.state, d.reason, d.create_time, d.update_time"
@@ -72,6 +72,19 @@ _LIST_CAPTURED_OF_USER = Query(
 )
 
 
+@cache
+def _find_unsent(kind: str, retriable: bool, filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    which = _RETRIABLE if retriable else f"NOT ({_RETRIABLE})"
+    more = [_FILTERS[name] for name in sorted(filters & _FILTERS.keys())]
+    where = " AND ".join([_UNSENT, which, notifications_of(kind), *more])
+    return Query(
+        "SELECT d.delivery_id, d.channel FROM deliveries d JOIN notifications n USING (notification_id) "  # noqa: S608
+        f"WHERE {where} ORDER BY d.update_time LIMIT {MAX_RETRIED + 1}" + (" FOR UPDATE OF d" if retriable else ""),
+        name="find unsent deliveries",
+    )
+
+
 def _put_again(jobs: Table) -> Query:
     """Also where the job is leased, by a worker that has stored its result and not told the queue: its lease is over."""
     name = jobs.name
@@ -92,12 +105,10 @@ class RequestedDeliveryRepository:
         self._database = database
         self._jobs = jobs
         self._put_again = {channel: _put_again(queue.table) for channel, queue in jobs.items()}
-        self._selects: dict[tuple[str, bool, frozenset[str]], Query] = {}
 
-    async def list(self, notification_id: str, caller: Identity, limit: int, after: str) -> Sequence[Row]:
-        """Those of one of the caller's notifications, in order of preference of their channels."""
-        kind, owner = kind_of(caller)
-        return await self._database.all(_LIST[kind], id=notification_id, limit=limit, after=after, **owner)
+    async def list(self, owner: Owner, notification_id: str, limit: int, after: str) -> Sequence[Row]:
+        """Those of one of the owner's notifications, in order of preference of their channels."""
+        return await self._database.all(_LIST[owner.kind], id=notification_id, limit=limit, after=after, **owner.values)
 
     async def attempts(self, delivery_ids: Sequence[str]) -> Mapping[str, Sequence[Row]]:
         """By delivery, the oldest first."""
@@ -107,33 +118,20 @@ class RequestedDeliveryRepository:
         """What providers have said of them: by delivery, the oldest first."""
         return _by_delivery(await self._database.all(_EVENTS, ids=[*delivery_ids]))
 
-    async def lock(self, tx: Transaction, notification_id: str, delivery_id: str, caller: Identity) -> Row | None:
-        """One of the caller's, which nobody else changes meanwhile."""
-        kind, owner = kind_of(caller)
-        return await tx.first(_LOCK[kind], id=delivery_id, notification_id=notification_id, **owner)
+    async def lock(self, tx: Transaction, owner: Owner, notification_id: str, delivery_id: str) -> Row | None:
+        """One of the owner's, which nobody else changes meanwhile."""
+        return await tx.first(_LOCK[owner.kind], id=delivery_id, notification_id=notification_id, **owner.values)
 
     async def cancel(self, tx: Transaction, notification_id: str, now: datetime) -> int:
         """How many were cancelled. One that a worker is sending goes on."""
         return await tx.run(_CANCEL, id=notification_id, now=now)
 
     async def find_unsent(
-        self, tx: Transaction, caller: Identity, filters: Mapping[str, Any], *, retriable: bool
+        self, tx: Transaction, owner: Owner, filters: Mapping[str, Any], *, retriable: bool
     ) -> Sequence[Row]:
         """Up to one more than `MAX_RETRIED`, the oldest first; those that are retriable are locked."""
-        kind, owner = kind_of(caller)
-        key = kind, retriable, frozenset(filters)
-        if key not in self._selects:
-            which = _RETRIABLE if retriable else f"NOT ({_RETRIABLE})"
-            more = [_FILTERS[name] for name in sorted(filters) if name in _FILTERS]
-            where = " AND ".join([_UNSENT, which, notifications_of(kind), *more])
-            # any owner: the filter has it
-            self._selects[key] = Query(
-                "SELECT d.delivery_id, d.channel FROM deliveries d JOIN notifications n USING (notification_id) "  # noqa: S608
-                f"WHERE {where} ORDER BY d.update_time LIMIT {MAX_RETRIED + 1}"
-                + (" FOR UPDATE OF d" if retriable else ""),
-                name="find unsent deliveries",
-            )
-        return await tx.all(self._selects[key], **filters, **owner)
+        query = _find_unsent(owner.kind, retriable, frozenset(filters))
+        return await tx.all(query, **filters, **owner.values)
 
     async def retry(self, tx: Transaction, rows: Sequence[Row], traceparent: str, now: datetime) -> None:
         """Queue locked deliveries again, in any state of their jobs."""
@@ -143,12 +141,11 @@ class RequestedDeliveryRepository:
                 await tx.run(self._put_again[channel], ids=delivery_ids, traceparent=traceparent, now=now)
                 tx.after_commit(jobs.notify)
 
-    async def captured(self, caller: Identity, limit: int, after: str, user_id: str) -> Sequence[Row]:
+    async def captured(self, owner: Owner, limit: int, after: str, user_id: str) -> Sequence[Row]:
         """What was not sent because it was in TEST, newest first."""
-        _, owner = kind_of(caller)
         notification_id, _, delivery_id = after.partition(" ")
         query = _LIST_CAPTURED_OF_USER if user_id else _LIST_CAPTURED
-        values = {**owner, **({"user_id": user_id} if user_id else {})}
+        values = {**owner.values, **({"user_id": user_id} if user_id else {})}
         return await self._database.all(
             query, limit=limit, notification_id=notification_id, delivery_id=delivery_id, **values
         )

@@ -15,7 +15,7 @@ from chassis.security.identity import Identity
 from chassis.storage.database import Database
 from services.notification.content import Content
 from services.notification.deliveries.domain import DeliveryState
-from services.notification.ownership import kind_of
+from services.notification.ownership import owner_of
 from services.notification.requests import messages
 from services.notification.requests.delivery_repository import RequestedDeliveryRepository
 from services.notification.requests.domain import (
@@ -79,9 +79,9 @@ class NotificationHandlers:
 
     async def ListNotifications(self, request: pb.ListNotificationsRequest, call: Call) -> pb.ListNotificationsResponse:
         """Newest first."""
-        filters = _filters(request)
-        page = self._pages.read(request, {"list": "notifications", "owner": kind_of(call.caller), **filters})
-        rows = await self._records.list(call.caller, page.limit, page.after, filters)
+        owner, filters = owner_of(call.caller), _filters(request)
+        page = self._pages.read(request, {"list": "notifications", "owner": owner, **filters})
+        rows = await self._records.list(owner, page.limit, page.after, filters)
         found, token = self._pages.split(
             page, rows, lambda row: messages.to_message(row, self._contents), key="notification_id"
         )
@@ -92,7 +92,7 @@ class NotificationHandlers:
     ) -> notification_pb2.Notification:
         """Raises `NotificationNotCancellable` where no delivery is left to cancel."""
         async with self._database.transaction() as tx:
-            if not await self._records.lock(tx, request.notification_id, call.caller):
+            if not await self._records.lock(tx, owner_of(call.caller), request.notification_id):
                 raise NotificationNotFound(notification_id=request.notification_id)
             cancelled = await self._deliveries.cancel(tx, request.notification_id, self._clock.now())
             (row,) = await self._records.get_many(tx, [request.notification_id])
@@ -104,7 +104,7 @@ class NotificationHandlers:
 
     async def _with_template(self, message: NewMessage, template_id: str, caller: Identity) -> NewMessage:
         """With the version that is published now, whatever is published until it is sent."""
-        template = await self._templates.get(template_id, caller)
+        template = await self._templates.get(owner_of(caller), template_id)
         if template is None:
             raise TemplateNotFound(template_id=template_id)
         if not template.published_version:
@@ -114,7 +114,7 @@ class NotificationHandlers:
         return replace(message, template_id=template_id, template_version=number, version=version)
 
     async def _get(self, notification_id: str, caller: Identity) -> notification_pb2.Notification:
-        row = await self._records.get(notification_id, caller)
+        row = await self._records.get(owner_of(caller), notification_id)
         if row is None:
             raise NotificationNotFound(notification_id=notification_id)
         return messages.to_message(row, self._contents)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from chassis import ids
-from chassis.security.identity import Identity
 from chassis.storage.database import Database, Query, Row, Transaction, arrays
 from services.notification.deliveries.domain import DeliveryState
-from services.notification.ownership import KINDS, kind_of, notifications_of
+from services.notification.ownership import KINDS, Owner, notifications_of
 from services.notification.requests.domain import MESSAGE, NewMessage
 
 _RANKED = "ARRAY[" + ", ".join(f"'{state.value}'" for state in DeliveryState) + "]"
@@ -53,7 +53,6 @@ _KEY_HOLDERS = Query(
     name="find dedupe keys",
 )
 _FILTERS = {
-    "after": "n.notification_id < %(after)s",
     "rank": f"COALESCE({_RANK}, %(sent)s) = %(rank)s",
     "category": "n.category = %(category)s",
     "user_id": "n.user_id = %(user_id)s",
@@ -77,6 +76,16 @@ _LIST_BY_ID = Query(
 )  # any owner: own
 
 
+@cache
+def _list(kind: str, filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    where = " AND ".join([notifications_of(kind), *(_FILTERS[name] for name in sorted(filters))])
+    return Query(
+        f"{_SELECT} WHERE {where} AND n.notification_id < %(after)s ORDER BY n.notification_id DESC LIMIT %(limit)s",
+        name="list notifications",
+    )
+
+
 @dataclass(frozen=True)
 class NewRecord:
     """A notification to store."""
@@ -92,7 +101,6 @@ class RequestRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lists: dict[tuple[str, frozenset[str]], Query] = {}
 
     async def claim_keys(
         self, tx: Transaction, keys: Mapping[bytes, str], now: datetime, expires_at: datetime
@@ -157,33 +165,20 @@ class RequestRepository:
         names = ("ids", "notification_ids", "channels", "positions", "states", "reasons")
         await tx.run(_INSERT_DELIVERIES, **dict(zip(names, arrays(rows), strict=True)), now=now)
 
-    async def get(self, notification_id: str, caller: Identity) -> Row | None:
-        """One of the caller's."""
-        kind, owner = kind_of(caller)
-        return await self._database.first(_GET[kind], id=notification_id, **owner)
+    async def get(self, owner: Owner, notification_id: str) -> Row | None:
+        """One of the owner's."""
+        return await self._database.first(_GET[owner.kind], id=notification_id, **owner.values)
 
     async def get_many(self, tx: Transaction, notification_ids: Sequence[str]) -> Sequence[Row]:
         """Those that this transaction has stored, by id."""
         return sorted(await tx.all(_LIST_BY_ID, ids=[*notification_ids]), key=lambda row: str(row.notification_id))
 
-    async def lock(self, tx: Transaction, notification_id: str, caller: Identity) -> bool:
-        """Whether it is one of the caller's; nobody else changes it meanwhile."""
-        kind, owner = kind_of(caller)
-        return await tx.first(_LOCK[kind], id=notification_id, **owner) is not None
+    async def lock(self, tx: Transaction, owner: Owner, notification_id: str) -> bool:
+        """Whether it is one of the owner's; nobody else changes it meanwhile."""
+        return await tx.first(_LOCK[owner.kind], id=notification_id, **owner.values) is not None
 
-    async def list(self, caller: Identity, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
         """Up to `limit` older than `after`, newest first; `filters` by the names of `_FILTERS`."""
-        kind, owner = kind_of(caller)
-        values = {**filters, "after": after}
-        names = frozenset(values)
-        query = self._lists.get((kind, names))
-        if query is None:
-            where = " AND ".join([notifications_of(kind), *(_FILTERS[name] for name in sorted(names))])
-            query = Query(
-                f"{_SELECT} WHERE {where} ORDER BY n.notification_id DESC LIMIT %(limit)s", name="list notifications"
-            )
-            self._lists[kind, names] = query
-        sent = [*DeliveryState].index(DeliveryState.SENT) + 1
-        return await self._database.all(
-            query, limit=limit, **values, **owner, **({"sent": sent} if "rank" in names else {})
-        )
+        sent = {"sent": [*DeliveryState].index(DeliveryState.SENT) + 1} if "rank" in filters else {}
+        query = _list(owner.kind, frozenset(filters))
+        return await self._database.all(query, limit=limit, after=after, **filters, **sent, **owner.values)

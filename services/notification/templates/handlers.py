@@ -17,7 +17,7 @@ from chassis.rpc.requests import masks
 from chassis.security import modes
 from chassis.security.modes import LIVE
 from chassis.storage.database import Database
-from services.notification.ownership import kind_of
+from services.notification.ownership import owner_of
 from services.notification.templates import language
 from services.notification.templates.domain import (
     MAX_TEMPLATES,
@@ -73,8 +73,9 @@ class TemplateHandlers:
 
     async def ListTemplates(self, request: pb.ListTemplatesRequest, call: Call) -> pb.ListTemplatesResponse:
         """Newest first."""
-        page = self._pages.read(request, {"list": "templates", "owner": kind_of(call.caller)})
-        rows = await self._templates.list(call.caller, page.limit, page.after)
+        owner = owner_of(call.caller)
+        page = self._pages.read(request, {"list": "templates", "owner": owner})
+        rows = await self._templates.list(owner, page.limit, page.after)
         found, token = self._pages.split(page, rows, to_message, key="template_id")
         return pb.ListTemplatesResponse(templates=found, next_page_token=token)
 
@@ -82,7 +83,7 @@ class TemplateHandlers:
         """The row is locked between the check of the etag and the update."""
         given, fields = request.template, masks.fields(request, "template")
         async with self._database.transaction() as tx:
-            found = await self._templates.lock(tx, given.template_id, call.caller)
+            found = await self._templates.lock(tx, owner_of(call.caller), given.template_id)
             if found is None:
                 raise TemplateNotFound(template_id=given.template_id)
             changes: dict[str, Any] = {"title": given.title} if "title" in fields else {}
@@ -99,7 +100,7 @@ class TemplateHandlers:
         """Raises `TemplateNotFound`."""
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            found = await self._templates.lock(tx, request.template_id, call.caller)
+            found = await self._templates.lock(tx, owner_of(call.caller), request.template_id)
             if found is None:
                 raise TemplateNotFound(template_id=request.template_id)
             published = found.publish(now)
@@ -121,7 +122,7 @@ class TemplateHandlers:
         return pb.PreviewTemplateResponse(content=content, locale=made.locale)
 
     async def _get(self, template_id: str, call: Call) -> Template:
-        found = await self._templates.get(template_id, call.caller)
+        found = await self._templates.get(owner_of(call.caller), template_id)
         if found is None:
             raise TemplateNotFound(template_id=template_id)
         return found

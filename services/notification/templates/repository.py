@@ -4,10 +4,9 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from chassis.security.identity import Identity
 from chassis.storage.database import Database, Query, Row, Transaction
 from chassis.ttl_cache import TtlCache
-from services.notification.ownership import KINDS, kind_of, templates_of
+from services.notification.ownership import KINDS, Owner, templates_of
 from services.notification.templates.domain import Template, Version, of_json, to_json
 
 _COLUMNS = "t.template_id, t.partner_id, t.mode, t.title, t.draft, t.samples, t.published_version, t.version, t.created_at, t.updated_at"
@@ -70,22 +69,19 @@ class TemplateRepository:
         self._database = database
         self._versions: TtlCache[tuple[str, int], Version] = TtlCache(_CACHE_TTL_S, _MAX_CACHED)
 
-    async def get(self, template_id: str, caller: Identity) -> Template | None:
-        """One of the caller's."""
-        kind, owner = kind_of(caller)
-        row = await self._database.first(_GET[kind], id=template_id, **owner)
+    async def get(self, owner: Owner, template_id: str) -> Template | None:
+        """One of the owner's."""
+        row = await self._database.first(_GET[owner.kind], id=template_id, **owner.values)
         return _read(row) if row is not None else None
 
-    async def lock(self, tx: Transaction, template_id: str, caller: Identity) -> Template | None:
-        """One of the caller's, which nobody else changes meanwhile."""
-        kind, owner = kind_of(caller)
-        row = await tx.first(_LOCK[kind], id=template_id, **owner)
+    async def lock(self, tx: Transaction, owner: Owner, template_id: str) -> Template | None:
+        """One of the owner's, which nobody else changes meanwhile."""
+        row = await tx.first(_LOCK[owner.kind], id=template_id, **owner.values)
         return _read(row) if row is not None else None
 
-    async def list(self, caller: Identity, limit: int, after: str) -> Sequence[Template]:
+    async def list(self, owner: Owner, limit: int, after: str) -> Sequence[Template]:
         """The newest first."""
-        kind, owner = kind_of(caller)
-        rows = await self._database.all(_LIST[kind], limit=limit, after=after, **owner)
+        rows = await self._database.all(_LIST[owner.kind], limit=limit, after=after, **owner.values)
         return [_read(row) for row in rows]
 
     async def count(self, tx: Transaction, partner_id: str, mode: str) -> int:

@@ -17,6 +17,7 @@ from services.notification.endpoints.repository import EndpointRepository
 from services.notification.event_log.catalogue import TEST_EVENT
 from services.notification.event_log.domain import body
 from services.notification.event_log.repository import EventLog
+from services.notification.ownership import owner_of
 from services.notification.webhooks.domain import PENDING, WebhookDeliveryNotFound
 from services.notification.webhooks.repository import MAX_RECOVERED, Delivery, WebhookRepository
 
@@ -62,7 +63,7 @@ class DeliveryHandlers:
         self, request: pb.ListWebhookDeliveriesRequest, call: Call
     ) -> pb.ListWebhookDeliveriesResponse:
         """Newest first."""
-        endpoint = await self._endpoints.get(request.endpoint_id, call.caller.partner_id, call.caller.mode)
+        endpoint = await self._endpoints.get(owner_of(call.caller), request.endpoint_id)
         if endpoint is None:
             raise WebhookEndpointNotFound(endpoint_id=request.endpoint_id)
         state = _state(request.state)
@@ -93,7 +94,7 @@ class DeliveryHandlers:
 
     async def _lock(self, tx: Transaction, endpoint_id: str, call: Call) -> Endpoint:
         """The endpoint, which stays enabled until the transaction ends."""
-        endpoint = await self._endpoints.lock(tx, endpoint_id, call.caller.partner_id, call.caller.mode)
+        endpoint = await self._endpoints.lock(tx, owner_of(call.caller), endpoint_id)
         if endpoint is None:
             raise WebhookEndpointNotFound(endpoint_id=endpoint_id)
         endpoint.require_enabled()

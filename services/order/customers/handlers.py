@@ -5,11 +5,10 @@ from weft.api.v1.personal_record_pb2 import PersonalRecord
 from weft.order.v1 import customer_service_pb2 as pb
 
 from chassis.rpc.call import Call
-from chassis.security.identity import Identity
-from contract import Caller
 from services.order import messages
 from services.order.customers.repository import CustomerRepository
 from services.order.orders.repository import OrderRepository
+from services.order.ownership import Owner
 
 
 class CustomerHandlers:
@@ -21,11 +20,11 @@ class CustomerHandlers:
 
     async def ReadCustomerData(self, request: pb.ReadCustomerDataRequest, _: Call) -> pb.ReadCustomerDataResponse:
         """The orders of a customer as GetOrder shows them, in the order of their ids."""
-        customer = Identity(subject=request.user_id, user_id=request.user_id, kinds=frozenset({Caller.USER}))
+        owner = Owner("customer", request.user_id)
         found = await self._customers.list_ids(request.user_id, request.after, request.limit + 1)
         records = []
         for order_id in found[: request.limit]:
-            row = await self._orders.get(order_id, customer)
+            row = await self._orders.get(owner, order_id)
             if row is not None:
                 data = json_format.MessageToDict(messages.to_message(row))
                 record = PersonalRecord(type="order", record_id=order_id)

@@ -17,6 +17,7 @@ from services.order.exports.formats import Csv, Ndjson
 from services.order.order_rows import is_cut
 from services.order.orders.handlers import filters_of
 from services.order.orders.repository import MAX_LIST_BYTES, OrderRepository
+from services.order.ownership import owner_of
 
 PAGE_SIZE = 200
 """Orders in one read: all that an export holds at a time."""
@@ -51,7 +52,7 @@ class ExportHandlers:
         left = call.remaining()
         end = time.monotonic() + left - min(_CLOSING_TIME_S, left / 4)
         form = _FORMATS[request.format]
-        filters, after = filters_of(request, call), request.after_order_id or NEWEST
+        owner, filters, after = owner_of(call.caller), filters_of(request, call), request.after_order_id or NEWEST
         # Also of an export without orders: its type is known.
         yield HttpBody(content_type=form.content_type, data=form.header())
         count = 0
@@ -61,7 +62,7 @@ class ExportHandlers:
                 if self._stopping or time.monotonic() >= end:
                     raise ServiceUnavailable(retry_after=timedelta())
                 async with self._readers:
-                    rows = await self._orders.list(call.caller, PAGE_SIZE, after, filters)
+                    rows = await self._orders.list(owner, PAGE_SIZE, after, filters)
                 more = len(rows) == PAGE_SIZE or is_cut(rows, MAX_LIST_BYTES)
                 for start in range(0, len(rows), ORDERS_PER_MESSAGE):
                     part = rows[start : start + ORDERS_PER_MESSAGE]

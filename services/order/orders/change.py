@@ -5,12 +5,12 @@ from collections.abc import Callable
 from weft.order.v1 import order_pb2
 
 from chassis.rpc.call import Call
-from chassis.security.identity import Identity
 from chassis.storage.database import Database
 from services.order import messages
 from services.order.domain.order import Order
 from services.order.domain.refusals import OrderNotFound
 from services.order.orders.repository import OrderRepository
+from services.order.ownership import Owner, owner_of
 
 
 async def change_units(
@@ -19,14 +19,14 @@ async def change_units(
     order_id: str,
     call: Call,
     change: Callable[[Order], None],
-    caller: Identity | None = None,
+    owner: Owner | None = None,
 ) -> order_pb2.Order:
-    """Of an order with its units. `caller` is whose order it must be, if not the call's.
+    """Of an order with its units. `owner` is whose order it must be, if not the caller's.
 
     Raises `OrderNotFound`, and what `change` raises.
     """
     async with database.transaction() as tx:
-        order = await orders.lock_units(tx, order_id, caller or call.caller)
+        order = await orders.lock_units(tx, owner or owner_of(call.caller), order_id)
         if order is None:
             raise OrderNotFound(order_id=order_id)
         change(order)

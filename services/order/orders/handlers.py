@@ -94,15 +94,15 @@ class OrderHandlers:
         return reply
 
     async def GetOrder(self, request: pb.GetOrderRequest, call: Call) -> order_pb2.Order:
-        row = await self._orders.get(request.order_id, call.caller)
+        row = await self._orders.get(owner_of(call.caller), request.order_id)
         if row is None:
             raise OrderNotFound(order_id=request.order_id)
         return messages.to_message(row)
 
     async def ListOrders(self, request: pb.ListOrdersRequest, call: Call) -> pb.ListOrdersResponse:
-        filters = filters_of(request, call)
-        page = self._pages.read(request, {"list": "orders", "owner": owner_of(call.caller), **filters})
-        rows = await self._orders.list(call.caller, page.limit, page.after, filters)
+        owner, filters = owner_of(call.caller), filters_of(request, call)
+        page = self._pages.read(request, {"list": "orders", "owner": owner, **filters})
+        rows = await self._orders.list(owner, page.limit, page.after, filters)
         orders, token = self._pages.split(page, rows, messages.to_message, key="order_id")
         total = len(orders) if page.is_first and not token else None
         return pb.ListOrdersResponse(orders=orders, next_page_token=token, total_size=total)
@@ -114,7 +114,7 @@ class OrderHandlers:
             metadata={**requested.metadata} if "metadata" in fields else None,
         )
         async with self._database.transaction() as tx:
-            order = await self._orders.lock(tx, requested.order_id, call.caller)
+            order = await self._orders.lock(tx, owner_of(call.caller), requested.order_id)
             if order is None:
                 raise OrderNotFound(order_id=requested.order_id)
             if "shipping_address" in fields:
@@ -127,7 +127,7 @@ class OrderHandlers:
     async def CancelOrder(self, request: pb.CancelOrderRequest, call: Call) -> order_pb2.Order:
         """The payment is reversed afterwards, by the payment worker."""
         async with self._database.transaction() as tx:
-            order = await self._orders.lock(tx, request.order_id, call.caller)
+            order = await self._orders.lock(tx, owner_of(call.caller), request.order_id)
             if order is None:
                 raise OrderNotFound(order_id=request.order_id)
             order.cancel(request.reason or "cancelled on request", call.caller.actor)

@@ -13,7 +13,6 @@ from chassis.queues.outbox import Outbox
 from chassis.queues.queue import Queue
 from chassis.rpc.idempotency import Record
 from chassis.security.encryption import Vault
-from chassis.security.identity import Identity
 from chassis.storage.batching import BatchQueue
 from chassis.storage.database import Database, Query, Row, Transaction
 from chassis.storage.lookups import Lookup
@@ -28,7 +27,7 @@ from services.order.order_rows import ADDRESS_CONTEXT, LINES, opened, within_byt
 from services.order.orders import document, events, insert_statements, list_statements, update_statements
 from services.order.orders.insert_statements import OrderInsert
 from services.order.orders.update_statements import OrderUpdate
-from services.order.ownership import OF_BATCH, of_owner, owner_of
+from services.order.ownership import OF_BATCH, Owner, of_owner
 
 _STORED = (
     "o.order_id, o.order_number, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.payment_id, o.payment_state, "
@@ -97,7 +96,7 @@ def _lock(kind: str, which: str = "o.order_id = %(order_id)s") -> Query:
 
 
 class OrderRepository:
-    """Orders in the database. Readers name the caller: users see what they buy, partners what is bought through them."""
+    """Orders in the database. Readers name the owner: users see what they buy, partners what is bought through them."""
 
     def __init__(
         self, database: Database, clock: Clock, outbox: Outbox, payment_work: Queue, tracer: Tracer, vault: Vault
@@ -116,27 +115,26 @@ class OrderRepository:
         )
         self._by_id = Lookup(database, _GET, ("order_ids", "owned", "owners"))
 
-    async def get(self, order_id: str, caller: Identity) -> Row | None:
-        """An order with its lines, if it is the caller's."""
-        return opened(await self._by_id.find(order_id, *owner_of(caller)), self._vault)
+    async def get(self, owner: Owner, order_id: str) -> Row | None:
+        """The owner's order with its lines."""
+        return opened(await self._by_id.find(order_id, *owner), self._vault)
 
     async def get_updated(self, tx: Transaction, order_id: str) -> Row:
         """An order with its lines, as seen by a transaction that has changed it."""
         return opened(await tx.one(_GET_UPDATED, order_id=order_id), self._vault)
 
-    async def list(self, caller: Identity, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
         """Up to `limit` orders older than `after` with their lines, newest first; fewer where `is_cut`.
 
         `filters`: `states`, `payment_states`, `fulfilment_states`, `customer_id`, `external_reference`, `order_number`,
         `created_from`, `created_to` (times).
         """
-        kind, owner = owner_of(caller)
-        values = {**filters, "limit": limit, "after": after, "owner": owner}
+        values = {**filters, "limit": limit, "after": after, "owner": owner.id}
         if "created_from" in filters:
             values["first_id"] = _id_at(filters["created_from"] - timedelta(milliseconds=1))
         if "created_to" in filters:
             values["last_id"] = _id_at(filters["created_to"] + timedelta(milliseconds=2))
-        rows = await self._database.all(_list(kind, frozenset(filters)), **values)
+        rows = await self._database.all(_list(owner.kind, frozenset(filters)), **values)
         return [opened(row, self._vault) for row in rows]
 
     async def list_by_payments(self, payment_ids: Collection[str]) -> Sequence[Order]:
@@ -149,21 +147,20 @@ class OrderRepository:
         rows = await self._database.all(_LIST_OVERDUE, before=placed_before, limit=limit)
         return [row.payment_id for row in rows]
 
-    async def lock(self, tx: Transaction, order_id: str, caller: Identity) -> Order | None:
-        """The caller's order and its payment, locked until the transaction ends."""
-        kind, owner = owner_of(caller)
-        row = await tx.first(_lock(kind), order_id=order_id, owner=owner)
+    async def lock(self, tx: Transaction, owner: Owner, order_id: str) -> Order | None:
+        """The owner's order and its payment, locked until the transaction ends."""
+        row = await tx.first(_lock(owner.kind), order_id=order_id, owner=owner.id)
         return _read(row) if row else None
 
-    async def lock_by_payment(self, tx: Transaction, payment_id: str, caller: Identity) -> Order | None:
+    async def lock_by_payment(self, tx: Transaction, owner: Owner, payment_id: str) -> Order | None:
         """As `lock`, by the id of the payment."""
-        kind, owner = owner_of(caller)
-        row = await tx.first(_lock(kind, "p.payment_id = %(payment_id)s"), payment_id=payment_id, owner=owner)
+        query = _lock(owner.kind, "p.payment_id = %(payment_id)s")
+        row = await tx.first(query, payment_id=payment_id, owner=owner.id)
         return _read(row) if row else None
 
-    async def lock_units(self, tx: Transaction, order_id: str, caller: Identity) -> Order | None:
+    async def lock_units(self, tx: Transaction, owner: Owner, order_id: str) -> Order | None:
         """As `lock`, with what happened to the order's units."""
-        order = await self.lock(tx, order_id, caller)
+        order = await self.lock(tx, owner, order_id)
         if order is not None:
             order.fulfilment = document.read(order_id, await tx.one(_GET_UNITS, order_id=order_id))
         return order

@@ -26,7 +26,7 @@ class PaymentHandlers:
         self._pages = pages
 
     async def GetPayment(self, request: pb.GetPaymentRequest, call: Call) -> payment_pb2.Payment:
-        row = await self._payments.get(request.payment_id, call.caller)
+        row = await self._payments.get(owner_of(call.caller), request.payment_id)
         if row is None:
             raise PaymentNotFound(payment_id=request.payment_id)
         return to_message(row)
@@ -36,7 +36,7 @@ class PaymentHandlers:
         owner = owner_of(call.caller)
         page = self._pages.read(request, {"list": "payments", "owner": owner, "states": states})
         filters: dict[str, object] = {"states": states} if states else {}
-        rows = await self._payments.list(call.caller, page.limit, page.after, filters)
+        rows = await self._payments.list(owner, page.limit, page.after, filters)
         payments, token = self._pages.split(page, rows, to_message, key="order_id")
         return pb.ListPaymentsResponse(payments=payments, next_page_token=token)
 

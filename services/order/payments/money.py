@@ -14,14 +14,13 @@ from chassis import ids
 from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
-from chassis.security.identity import Identity
 from chassis.storage.database import Database, Row
 from contract import Caller
 from services.order.domain.order import Order
 from services.order.domain.refusals import PaymentNotFound
 from services.order.messages import timestamp
 from services.order.orders.repository import OrderRepository
-from services.order.ownership import owner_of
+from services.order.ownership import Owner, owner_of
 from services.order.payments import handlers
 from services.order.payments.repository import PaymentRepository
 
@@ -44,7 +43,7 @@ class MoneyHandlers:
         """An operator confirms only what they pay themselves."""
         payer = replace(call.caller, kinds=call.caller.kinds - {Caller.OPERATOR})
         return await self._change(
-            request.payment_id, call, lambda order: order.act(request.payment_method, payer.actor), payer
+            request.payment_id, call, lambda order: order.act(request.payment_method, payer.actor), owner_of(payer)
         )
 
     async def CapturePayment(self, request: pb.CapturePaymentRequest, call: Call) -> payment_pb2.Payment:
@@ -62,19 +61,20 @@ class MoneyHandlers:
         )
 
     async def ListMovements(self, request: pb.ListMovementsRequest, call: Call) -> pb.ListMovementsResponse:
-        query = {"list": "movements", "owner": owner_of(call.caller), "payment": request.payment_id}
+        owner = owner_of(call.caller)
+        query = {"list": "movements", "owner": owner, "payment": request.payment_id}
         page = self._pages.read(request, query, start="0")
-        if await self._payments.get(request.payment_id, call.caller) is None:
+        if await self._payments.get(owner, request.payment_id) is None:
             raise PaymentNotFound(payment_id=request.payment_id)
-        rows = await self._payments.list_movements(request.payment_id, call.caller, page.limit, int(page.after))
+        rows = await self._payments.list_movements(owner, request.payment_id, page.limit, int(page.after))
         movements, token = self._pages.split(page, rows, _movement, key="movement_id")
         return pb.ListMovementsResponse(movements=movements, next_page_token=token)
 
     async def _change(
-        self, payment_id: str, call: Call, change: Callable[[Order], None], caller: Identity | None = None
+        self, payment_id: str, call: Call, change: Callable[[Order], None], owner: Owner | None = None
     ) -> payment_pb2.Payment:
         async with self._database.transaction() as tx:
-            order = await self._orders.lock_by_payment(tx, payment_id, caller or call.caller)
+            order = await self._orders.lock_by_payment(tx, owner or owner_of(call.caller), payment_id)
             if order is None:
                 raise PaymentNotFound(payment_id=payment_id)
             change(order)

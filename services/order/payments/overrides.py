@@ -12,6 +12,7 @@ from services.order import messages
 from services.order.domain.order import Order
 from services.order.domain.refusals import OrderNotFound
 from services.order.orders.repository import OrderRepository
+from services.order.ownership import owner_of
 
 log = logger("overrides")
 
@@ -27,7 +28,7 @@ class OverrideHandlers:
     async def OverrideOrder(self, request: pb.OverrideOrderRequest, call: Call) -> order_pb2.Order:
         actor = call.caller.actor
         async with self._database.transaction() as tx:
-            order = await self._orders.lock(tx, request.order_id, call.caller)
+            order = await self._orders.lock(tx, owner_of(call.caller), request.order_id)
             if order is None:
                 raise OrderNotFound(order_id=request.order_id)
             self._change(order, request, actor)

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
-from chassis.security.identity import Identity
 from chassis.storage.database import Database, Query, Row, Transaction
-from services.order.ownership import of_owner, owner_of
+from services.order.ownership import Owner, of_owner
 
 _FILTERS = {"states": "o.payment_state = ANY(%(states)s::text[])"}
 
@@ -68,33 +67,28 @@ def _list(kind: str, filters: frozenset[str]) -> Query:
 
 
 class PaymentRepository:
-    """Payments in the database. Readers name the caller: users see what they pay, partners what is paid through them."""
+    """Payments in the database. Readers name the owner: users see what they pay, partners what is paid through them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, payment_id: str, caller: Identity) -> Row | None:
-        """A payment, if it is the caller's."""
-        kind, owner = owner_of(caller)
-        return await self._database.first(_get(kind), payment_id=payment_id, owner=owner)
+    async def get(self, owner: Owner, payment_id: str) -> Row | None:
+        """The owner's payment."""
+        return await self._database.first(_get(owner.kind), payment_id=payment_id, owner=owner.id)
 
     async def get_updated(self, tx: Transaction, payment_id: str) -> Row:
         """A payment, as seen by a transaction that has changed it."""
         return await tx.one(_GET_UPDATED, payment_id=payment_id)
 
-    async def list_movements(self, payment_id: str, caller: Identity, limit: int, after: int) -> Sequence[Row]:
-        """The movements of the caller's payment after one, oldest first."""
-        kind, owner = owner_of(caller)
-        return await self._database.all(
-            _list_movements(kind), payment_id=payment_id, owner=owner, limit=limit, after_movement=after
-        )
+    async def list_movements(self, owner: Owner, payment_id: str, limit: int, after: int) -> Sequence[Row]:
+        """The movements of the owner's payment after one, oldest first."""
+        query = _list_movements(owner.kind)
+        return await self._database.all(query, payment_id=payment_id, owner=owner.id, limit=limit, after_movement=after)
 
-    async def list(self, caller: Identity, limit: int, after: str, filters: Mapping[str, object]) -> Sequence[Row]:
+    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, object]) -> Sequence[Row]:
         """Up to `limit` payments of orders older than `after`, newest first. `filters`: `states`."""
-        kind, owner = owner_of(caller)
-        return await self._database.all(
-            _list(kind, frozenset(filters)), owner=owner, limit=limit, after=after, **filters
-        )
+        query = _list(owner.kind, frozenset(filters))
+        return await self._database.all(query, owner=owner.id, limit=limit, after=after, **filters)
 
     async def mark_contacted(self, payment_ids: Collection[str]) -> set[str]:
         """Store, before the provider is called, that it may have been: from then on only the provider knows the outcome.

@@ -75,7 +75,7 @@ class ProductHandlers:
         """The row is locked between the check of the etag and the update."""
         requested, changes = request.product, _changes(request)
         async with self._database.transaction() as tx:
-            product = await self._products.lock(tx, requested.product_id, product_owner(call.caller))
+            product = await self._products.lock(tx, product_owner(call.caller), requested.product_id)
             if product is None:
                 raise ProductNotFound(product_id=requested.product_id)
             changed = product.update(self._clock.now(), requested.etag, changes)
@@ -84,7 +84,7 @@ class ProductHandlers:
 
     async def ArchiveProduct(self, request: pb.ArchiveProductRequest, call: Call) -> product_pb2.Product:
         async with self._database.transaction() as tx:
-            product = await self._products.lock(tx, request.product_id, product_owner(call.caller))
+            product = await self._products.lock(tx, product_owner(call.caller), request.product_id)
             if product is None:
                 raise ProductNotFound(product_id=request.product_id)
             archived = product.archive(self._clock.now())
@@ -98,7 +98,7 @@ class ProductHandlers:
         left = 0
         try:
             async with self._database.transaction() as tx:
-                product = await self._products.lock(tx, request.product_id, product_owner(call.caller))
+                product = await self._products.lock(tx, product_owner(call.caller), request.product_id)
                 if product is None:
                     raise ProductNotFound(product_id=request.product_id)
                 left = product.stock
@@ -121,7 +121,7 @@ class ProductHandlers:
     ) -> pb.ListStockAdjustmentsResponse:
         owner = product_owner(call.caller)
         page = self._pages.read(request, {"list": "adjustments", "owner": owner, "product": request.product_id})
-        found = await self._products.list_adjustments(request.product_id, owner, page.limit, page.after)
+        found = await self._products.list_adjustments(owner, request.product_id, page.limit, page.after)
         if found is None:
             raise ProductNotFound(product_id=request.product_id)
         adjustments, token = self._pages.split(page, found, _adjustment, key="adjustment_id")

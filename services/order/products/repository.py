@@ -113,7 +113,7 @@ class ProductRepository:
         rows = await self._database.all(search_statements.listing(asked - {"words"} | {"ids"}), **values, ids=ids)
         return [Product(*row) for row in rows], ""
 
-    async def lock(self, tx: Transaction, product_id: str, owner: ProductOwner) -> Product | None:
+    async def lock(self, tx: Transaction, owner: ProductOwner, product_id: str) -> Product | None:
         """The owner's product, locked until the transaction ends."""
         row = await tx.first(_LOCK, product_id=product_id, **owner._asdict())
         return Product(*row) if row else None
@@ -136,7 +136,7 @@ class ProductRepository:
         return product
 
     async def list_adjustments(
-        self, product_id: str, owner: ProductOwner, limit: int, after: str
+        self, owner: ProductOwner, product_id: str, limit: int, after: str
     ) -> Sequence[StockAdjustment] | None:
         """Of the owner's product, newest first, after the id `after`; None if there is no such product."""
         values = {"product_id": product_id, **owner._asdict()}

@@ -14,6 +14,7 @@ from services.order.domain import pricing
 from services.order.domain.returns import ReturnState
 from services.order.orders.change import change_units
 from services.order.orders.repository import OrderRepository
+from services.order.ownership import owner_of
 
 
 class ReturnHandlers:
@@ -35,7 +36,7 @@ class ReturnHandlers:
             request.order_id,
             call,
             lambda order: order.request_return(return_id, units, request.reason, buyer.actor, now),
-            buyer,
+            owner_of(buyer),
         )
 
     async def ApproveReturn(self, request: pb.ApproveReturnRequest, call: Call) -> order_pb2.Order:

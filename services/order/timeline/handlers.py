@@ -19,9 +19,10 @@ class TimelineHandlers:
         self._pages = pages
 
     async def ListOrderEvents(self, request: pb.ListOrderEventsRequest, call: Call) -> pb.ListOrderEventsResponse:
-        query = {"list": "order events", "owner": owner_of(call.caller), "order": request.order_id}
+        owner = owner_of(call.caller)
+        query = {"list": "order events", "owner": owner, "order": request.order_id}
         page = self._pages.read(request, query, start="0")
-        rows = await self._timeline.list(request.order_id, call.caller, page.limit, int(page.after))
+        rows = await self._timeline.list(owner, request.order_id, page.limit, int(page.after))
         if not rows and page.is_first:
             raise OrderNotFound(order_id=request.order_id)
         events, token = self._pages.split(page, rows, to_message, key="version")

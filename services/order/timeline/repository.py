@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from functools import cache
 
-from chassis.security.identity import Identity
 from chassis.storage.database import Database, Query, Row
-from services.order.ownership import of_owner, owner_of
+from services.order.ownership import Owner, of_owner
 
 
 @cache
@@ -24,7 +23,8 @@ class TimelineRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(self, order_id: str, caller: Identity, limit: int, after: int) -> Sequence[Row]:
-        """The changes of the caller's order after a version, oldest first. Every order has one; none means no such order."""
-        kind, owner = owner_of(caller)
-        return await self._database.all(_list(kind), order_id=order_id, owner=owner, limit=limit, after_version=after)
+    async def list(self, owner: Owner, order_id: str, limit: int, after: int) -> Sequence[Row]:
+        """The changes of the owner's order after a version, oldest first. Every order has one; none means no such order."""
+        return await self._database.all(
+            _list(owner.kind), order_id=order_id, owner=owner.id, limit=limit, after_version=after
+        )

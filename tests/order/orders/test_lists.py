@@ -9,10 +9,10 @@ from weft.order.v1.order_service_pb2 import ListOrdersRequest
 
 from chassis import ids
 from chassis.rpc import pagination
-from chassis.security.identity import Identity
 from chassis.storage.database import Query
 from services.order import messages, order_rows
 from services.order.orders import repository
+from services.order.ownership import Owner
 from tests.harness import assert_refused
 from tests.order.shop import Shop, listed, metadata
 from tests.order.users import Users
@@ -133,7 +133,7 @@ async def test_a_statement_returns_no_more_than_a_page_can_hold(
     for _ in range(5):
         await quiet_shop.order(*((product, 1) for product in heavy))
     orders = quiet_shop.repository
-    owner = Identity(user_id=quiet_shop.user_id, subject=quiet_shop.user_id)
+    owner = Owner("customer", quiet_shop.user_id)
     found = await orders.list(owner, 100, pagination.NEWEST, {})
     assert len(found) == 5
     assert not order_rows.is_cut(found, repository.MAX_LIST_BYTES)
