@@ -36,6 +36,7 @@ from services.order.payments.worker import PaymentWorker, Provider
 from services.order.products.catalogue import Catalogue
 from services.order.products.handlers import ProductHandlers
 from services.order.products.repository import ProductRepository
+from services.order.products.search_repository import SearchRepository
 from services.order.reconciliation.handlers import ReconciliationHandlers
 from services.order.reconciliation.reconciliation import Reconciliation, Source
 from services.order.reconciliation.repository import ReconciliationRepository
@@ -63,7 +64,8 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     customers, exports = Customers(app.clients), ExportHandlers(orders)
     app.add_service("weft.order.v1.ChargeService", ChargeHandlers(database, charges, pages, clock))
     app.add_service("weft.order.v1.CustomerService", CustomerHandlers(CustomerRepository(database), orders))
-    app.add_service("weft.order.v1.ProductService", ProductHandlers(database, products, pages, clock))
+    search = SearchRepository(database, products)
+    app.add_service("weft.order.v1.ProductService", ProductHandlers(database, products, search, pages, clock))
     app.add_service(
         "weft.order.v1.OrderService",
         OrderHandlers(database, orders, checkout, customers, streams, pages),

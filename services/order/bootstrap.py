@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from chassis import ids
 from chassis.app import App
+from services.order.domain.product import Product
 from services.order.products.repository import ProductRepository
 
 
@@ -37,5 +38,16 @@ async def bootstrap(app: App) -> None:
     products = ProductRepository(app.database)
     for number, seed in enumerate(CATALOGUE):
         await products.insert_if_absent(
-            product_id(number), seed.title, seed.price_minor, "EUR", seed.stock, app.clock.now()
+            Product(
+                product_id=product_id(number),
+                partner_id="",
+                title=seed.title,
+                price_minor=seed.price_minor,
+                currency="EUR",
+                stock=seed.stock,
+                active=True,
+                version=1,
+                created_at=app.clock.now(),
+                updated_at=app.clock.now(),
+            )
         )

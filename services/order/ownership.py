@@ -6,7 +6,7 @@ payment has the owner of its order. The catalogue is public; partners change the
 
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Table, Text, bindparam, func
+from sqlalchemy import ColumnElement, Table, Text, TextClause, bindparam, func, text
 
 from chassis.security.identity import Identity
 from chassis.security.modes import TEST
@@ -54,6 +54,11 @@ def of_owner(kind: str, alias: str) -> str:
         "partner_in_test": f"{alias}.partner_id = %(owner)s AND {alias}.mode = 'TEST'",
         "anyone": "true",
     }[kind]
+
+
+def owned(kind: str, alias: str) -> TextClause:
+    """The same, for SQLAlchemy Core."""
+    return text(of_owner(kind, alias).replace("%(owner)s", ":owner"))
 
 
 def owners_of(customer_id: str, partner_id: str, mode: str) -> set[Owner]:

@@ -1,9 +1,41 @@
 """Whose users, clients and sessions a caller may see: users themselves, partners their own of their mode, operators all."""
 
+from typing import NamedTuple
+
 from sqlalchemy import ARRAY, ColumnElement, Table, Text, any_, bindparam
 
 from chassis.security import modes
 from chassis.security.identity import Identity
+
+
+class Owner(NamedTuple):
+    """Whose users a caller sees: those of a partner in a mode, or of anyone, who has no partner."""
+
+    kind: str
+    partner_id: str
+    mode: str
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The parameters of `of_partner`; none for anyone."""
+        return {"partner_id": self.partner_id, "mode": self.mode} if self.kind == "partner" else {}
+
+
+class ClientOwner(NamedTuple):
+    """Whose clients a caller sees: those of a partner in some modes."""
+
+    partner_id: str
+    modes: list[str]
+
+
+def owner_of(caller: Identity) -> Owner:
+    """Whose users a caller sees in lists, which only partners and operators read."""
+    return Owner("partner", caller.partner_id, caller.mode) if caller.is_partner else Owner("anyone", "", "")
+
+
+def client_owner(caller: Identity, partner_id: str) -> ClientOwner:
+    """Which clients of a partner a caller sees: a client those of its own mode."""
+    return ClientOwner(partner_id, modes_of(caller))
 
 
 def of_partner(table: Table) -> ColumnElement[bool]:
@@ -12,7 +44,7 @@ def of_partner(table: Table) -> ColumnElement[bool]:
 
 
 def of_partner_in(table: Table) -> ColumnElement[bool]:
-    """The rows of the partner `partner_id` in any of `modes`, from `modes_of`."""
+    """The rows of the partner `partner_id` in any of `modes`, from `client_owner`."""
     return (table.c.partner_id == bindparam("partner_id")) & (
         table.c.mode == any_(bindparam("modes", type_=ARRAY(Text)))
     )

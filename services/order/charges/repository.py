@@ -3,18 +3,23 @@
 import json
 from datetime import datetime
 
+from sqlalchemy import bindparam, case, insert, select
+
 from chassis.storage.database import Database, Query, Transaction
+from services.order.charges.tables import charge_tables
 from services.order.domain.charges import Charge, ChargeTable
 
+_t = charge_tables.c
 # The rows themselves only where they are not known yet: a quote asks each time.
+_is_new = _t.version.is_distinct_from(bindparam("version")) | _t.created_at.is_distinct_from(bindparam("at"))
 _GET = Query(
-    "SELECT version, CASE WHEN (version, created_at) IS DISTINCT FROM (%(version)s, %(at)s::timestamptz) THEN charges END AS charges, created_at "
-    "FROM charge_tables ORDER BY version DESC LIMIT 1",
+    select(_t.version, case((_is_new, _t.charges)).label("charges"), _t.created_at)
+    .order_by(_t.version.desc())
+    .limit(1),
     name="get charges",
 )
 _INSERT = Query(
-    "INSERT INTO charge_tables (version, charges, actor, created_at) "
-    "VALUES (%(version)s, %(charges)s::jsonb, %(actor)s, %(now)s)",
+    insert(charge_tables).values({column.name: bindparam(column.name) for column in charge_tables.columns}),
     name="insert charges",
 )
 
@@ -36,4 +41,4 @@ class ChargeRepository:
 
     async def insert(self, tx: Transaction, table: ChargeTable, actor: str, now: datetime) -> None:
         """Raises `UniqueViolation` if another call has added the version."""
-        await tx.run(_INSERT, version=table.version, charges=json.dumps(table.charges), actor=actor, now=now)
+        await tx.run(_INSERT, version=table.version, charges=json.dumps(table.charges), actor=actor, created_at=now)

@@ -21,7 +21,7 @@ class CustomerHandlers:
     async def ReadCustomerData(self, request: pb.ReadCustomerDataRequest, _: Call) -> pb.ReadCustomerDataResponse:
         """The orders of a customer as GetOrder shows them, in the order of their ids."""
         owner = Owner("customer", request.user_id)
-        found = await self._customers.list_ids(request.user_id, request.after, request.limit + 1)
+        found = await self._customers.list_ids(request.user_id, request.limit + 1, request.after)
         records = []
         for order_id in found[: request.limit]:
             row = await self._orders.get(owner, order_id)

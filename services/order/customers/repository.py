@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import bindparam, select
+
 from chassis.queues.dead_letters import DeadLetters
 from chassis.storage.database import Database, Query
 from services.order.metadata import metadata
+from services.order.orders.tables import orders
 
 MAX_ROWS = 500
 """Of a table, in one statement."""
@@ -13,7 +16,10 @@ MAX_PAGES = 10_000
 
 # any owner: internal, of a person who is exported
 _LIST = Query(
-    "SELECT order_id FROM orders WHERE customer_id = %(user_id)s AND order_id > %(after)s ORDER BY order_id LIMIT %(limit)s",
+    select(orders.c.order_id)
+    .where(orders.c.customer_id == bindparam("user_id"), orders.c.order_id > bindparam("after"))
+    .order_by(orders.c.order_id)
+    .limit(bindparam("limit")),
     name="list ids of orders",
 )
 # The version stays: the change is nobody's business, and those who change the order meanwhile read the customer from its row.
@@ -71,7 +77,7 @@ class CustomerRepository:
         self._database = database
         self._dead_letters = DeadLetters(database, metadata.sorted_tables)
 
-    async def list_ids(self, user_id: str, after: str, limit: int) -> Sequence[str]:
+    async def list_ids(self, user_id: str, limit: int, after: str) -> Sequence[str]:
         """The ids of a customer's orders after one, the oldest first."""
         rows = await self._database.all(_LIST, user_id=user_id, after=after, limit=limit)
         return [row.order_id for row in rows]

@@ -6,6 +6,7 @@ from functools import cache, partial
 from typing import Any
 
 from opentelemetry.trace import SpanKind
+from sqlalchemy import bindparam, literal_column, select
 
 from chassis import ids
 from chassis.clock import Clock
@@ -26,6 +27,7 @@ from services.order.domain.states import FulfilmentState, OrderState, PaymentSta
 from services.order.order_rows import ADDRESS_CONTEXT, LINES, opened, within_bytes
 from services.order.orders import document, events, insert_statements, list_statements, update_statements
 from services.order.orders.insert_statements import OrderInsert
+from services.order.orders.tables import orders
 from services.order.orders.update_statements import OrderUpdate
 from services.order.ownership import OF_BATCH, Owner, of_owner
 
@@ -75,7 +77,10 @@ _LIST_BY_PAYMENTS = Query(
 )
 # any owner: for the worker that expires orders
 _LIST_OVERDUE = Query(
-    "SELECT payment_id FROM orders WHERE state = 'PENDING' AND created_at < %(before)s ORDER BY created_at LIMIT %(limit)s",
+    select(orders.c.payment_id)
+    .where(orders.c.state == literal_column("'PENDING'"), orders.c.created_at < bindparam("before"))
+    .order_by(orders.c.created_at)
+    .limit(bindparam("limit")),
     name="list overdue orders",
 )
 

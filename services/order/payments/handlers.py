@@ -1,5 +1,7 @@
 """The RPCs that read payments."""
 
+from typing import Any
+
 from weft.order.v1 import payment_pb2
 from weft.order.v1 import payment_service_pb2 as pb
 from weft.order.v1.money_pb2 import Money
@@ -32,13 +34,17 @@ class PaymentHandlers:
         return to_message(row)
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, call: Call) -> pb.ListPaymentsResponse:
-        states = sorted({_NAMES[state] for state in request.states if state})
-        owner = owner_of(call.caller)
-        page = self._pages.read(request, {"list": "payments", "owner": owner, "states": states})
-        filters: dict[str, object] = {"states": states} if states else {}
+        owner, filters = owner_of(call.caller), _filters(request)
+        page = self._pages.read(request, {"list": "payments", "owner": owner, **filters})
         rows = await self._payments.list(owner, page.limit, page.after, filters)
         payments, token = self._pages.split(page, rows, to_message, key="order_id")
         return pb.ListPaymentsResponse(payments=payments, next_page_token=token)
+
+
+def _filters(request: pb.ListPaymentsRequest) -> dict[str, Any]:
+    """The filters of `PaymentRepository.list` that a request sets."""
+    states = sorted({_NAMES[state] for state in request.states if state})
+    return {"states": states} if states else {}
 
 
 def to_message(row: Row) -> payment_pb2.Payment:

@@ -2,19 +2,27 @@
 
 from datetime import datetime
 
-from chassis.storage.database import Query, Transaction
+from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy.dialects.postgresql import insert
 
+from chassis.storage.database import Query, Transaction
+from services.order.payments.tables import payments, provider_events
+
+_p = payments.c
 # any owner: the provider is known by its signature
-_FIND = Query("SELECT payment_id FROM payments WHERE payment_id = %(payment_id)s", name="find payment of event")
+_FIND = Query(select(_p.payment_id).where(_p.payment_id == bindparam("payment_id")), name="find payment of event")
 # any owner: the provider is known by its signature
 _FIND_BY_REFERENCE = Query(
-    "SELECT payment_id FROM payments WHERE provider_reference = %(reference)s "
-    "AND provider_reference LIKE 'pi\\_%%'",  # matches the condition of the index
+    select(_p.payment_id).where(
+        _p.provider_reference == bindparam("reference"),
+        _p.provider_reference.like(literal_column("'pi\\_%'")),  # matches the condition of the index
+    ),
     name="find payment of event by reference",
 )
 _INSERT = Query(
-    "INSERT INTO provider_events (provider, event_id, type, payment_id, received_at) "
-    "VALUES (%(provider)s, %(event_id)s, %(type)s, %(payment_id)s, %(now)s) ON CONFLICT DO NOTHING",
+    insert(provider_events)
+    .values({column.name: bindparam(column.name) for column in provider_events.columns})
+    .on_conflict_do_nothing(),
     name="insert provider event",
 )
 
@@ -35,4 +43,4 @@ class ProviderEventRepository:
     ) -> bool:
         """Insert an event; returns whether it is new."""
         values = {"event_id": event_id, "type": event_type, "payment_id": payment_id}
-        return await tx.run(_INSERT, provider=provider, now=now, **values) == 1
+        return await tx.run(_INSERT, provider=provider, received_at=now, **values) == 1

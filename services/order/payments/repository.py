@@ -2,12 +2,27 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
+from typing import Any
 
-from chassis.storage.database import Database, Query, Row, Transaction
-from services.order.ownership import Owner, of_owner
+from sqlalchemy import ARRAY, Text, any_, bindparam, select
 
-_FILTERS = {"states": "o.payment_state = ANY(%(states)s::text[])"}
+from chassis.storage.database import Database, Query, Row, Transaction, newest_first
+from services.order.orders.tables import orders
+from services.order.ownership import Owner, owned
+from services.order.payments.tables import payment_movements, payments
 
+_p, _o, _m = payments.alias("p"), orders.alias("o"), payment_movements.alias("m")
+_SHOWN = (
+    "payment_id", "order_id", "amount_minor", "currency", "state", "captured_minor", "refunded_minor", "failure_reason", "failure_code",
+    "created_at", "updated_at", "capture_when", "next_action", "authorized_minor", "refunding_minor", "charged_back_minor",
+)  # fmt: skip
+_COLUMNS = (*(_p.c[name] for name in _SHOWN), _o.c.mode)
+_ALL = select(*_COLUMNS).join_from(_p, _o, _o.c.order_id == _p.c.order_id)
+_BY_ID = _ALL.where(_p.c.payment_id == bindparam("payment_id"))
+_FILTERS = {"states": _o.c.payment_state == any_(bindparam("states", type_=ARRAY(Text)))}
+
+# any owner: of a payment that the transaction has locked for its owner
+_GET_UPDATED = Query(_BY_ID, name="get payment")
 # any owner: for the payment worker
 # Never waits for a lock: a payment that is locked by another transaction, or whose order is, is left out.
 _MARK_CONTACTED = Query(
@@ -22,35 +37,21 @@ SELECT payment_id FROM free
 """,
     name="mark payments as contacted",
 )
-_COLUMNS = (
-    "p.payment_id, p.order_id, p.amount_minor, p.currency, p.state, p.captured_minor, p.refunded_minor, p.failure_reason, "
-    "p.failure_code, p.created_at, p.updated_at, o.mode, p.capture_when, p.next_action, p.authorized_minor, "
-    "p.refunding_minor, p.charged_back_minor"
-)
-# any owner: of a payment that the transaction has locked for its owner
-_GET_UPDATED = Query(
-    f"SELECT {_COLUMNS} FROM payments p JOIN orders o ON o.order_id = p.order_id "  # noqa: S608
-    "WHERE p.payment_id = %(payment_id)s",
-    name="get payment",
-)
 
 
 @cache
 def _get(kind: str) -> Query:
-    return Query(
-        f"SELECT {_COLUMNS} FROM payments p JOIN orders o ON o.order_id = p.order_id "  # noqa: S608
-        f"WHERE p.payment_id = %(payment_id)s AND {of_owner(kind, 'o')}",
-        name="get payment",
-    )
+    return Query(_BY_ID.where(owned(kind, "o")), name="get payment")
 
 
 @cache
 def _list_movements(kind: str) -> Query:
     return Query(
-        "SELECT m.movement_id, m.kind, m.amount_minor, m.currency, m.provider_reference, m.attempt, m.created_at "  # noqa: S608
-        "FROM payment_movements m JOIN orders o ON o.order_id = m.order_id "
-        f"WHERE m.payment_id = %(payment_id)s AND m.movement_id > %(after_movement)s AND {of_owner(kind, 'o')} "
-        "ORDER BY m.movement_id LIMIT %(limit)s",
+        select(_m)
+        .join_from(_m, _o, _o.c.order_id == _m.c.order_id)
+        .where(_m.c.payment_id == bindparam("payment_id"), _m.c.movement_id > bindparam("after"), owned(kind, "o"))
+        .order_by(_m.c.movement_id)
+        .limit(bindparam("limit")),
         name="list movements",
     )
 
@@ -58,12 +59,14 @@ def _list_movements(kind: str) -> Query:
 @cache
 def _list(kind: str, filters: frozenset[str]) -> Query:
     """A payment has the age and the owner of its order, so the indexes of orders serve both."""
-    where = " AND ".join([of_owner(kind, "o"), "o.order_id < %(after)s", *(_FILTERS[name] for name in sorted(filters))])
-    return Query(
-        f"SELECT {_COLUMNS} FROM (SELECT order_id, payment_id, mode FROM orders o WHERE {where} ORDER BY order_id DESC LIMIT %(limit)s) o "  # noqa: S608
-        "JOIN payments p ON p.payment_id = o.payment_id ORDER BY o.order_id DESC",
-        name="list payments",
+    wanted = select(_o.c.order_id, _o.c.payment_id, _o.c.mode).where(
+        owned(kind, "o"), *(_FILTERS[name] for name in sorted(filters))
     )
+    page = newest_first(wanted, _o.c.order_id).subquery("page")
+    found = select(*(_p.c[name] for name in _SHOWN), page.c.mode).join_from(
+        page, _p, _p.c.payment_id == page.c.payment_id
+    )
+    return Query(found.order_by(page.c.order_id.desc()), name="list payments")
 
 
 class PaymentRepository:
@@ -83,9 +86,9 @@ class PaymentRepository:
     async def list_movements(self, owner: Owner, payment_id: str, limit: int, after: int) -> Sequence[Row]:
         """The movements of the owner's payment after one, oldest first."""
         query = _list_movements(owner.kind)
-        return await self._database.all(query, payment_id=payment_id, owner=owner.id, limit=limit, after_movement=after)
+        return await self._database.all(query, payment_id=payment_id, owner=owner.id, limit=limit, after=after)
 
-    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, object]) -> Sequence[Row]:
+    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
         """Up to `limit` payments of orders older than `after`, newest first. `filters`: `states`."""
         query = _list(owner.kind, frozenset(filters))
         return await self._database.all(query, owner=owner.id, limit=limit, after=after, **filters)

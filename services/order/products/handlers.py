@@ -17,14 +17,18 @@ from services.order.domain.product import OutOfStock, Product, ProductNotFound, 
 from services.order.messages import timestamp
 from services.order.ownership import product_owner
 from services.order.products.repository import ProductRepository
+from services.order.products.search_repository import SearchRepository
 
 
 class ProductHandlers:
     """weft.order.v1.ProductService."""
 
-    def __init__(self, database: Database, products: ProductRepository, pages: Pages, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, products: ProductRepository, search: SearchRepository, pages: Pages, clock: Clock
+    ) -> None:
         self._database = database
         self._products = products
+        self._search = search
         self._pages = pages
         self._clock = clock
 
@@ -60,10 +64,10 @@ class ProductHandlers:
 
     async def ListProducts(self, request: pb.ListProductsRequest, _: Call) -> pb.ListProductsResponse:
         mode, filters = modes.of_message(request.mode), _filters(request)
-        page = self._pages.read(request, {"list": "products", "mode": mode, **filters})
+        page = self._pages.read(request, {"list": "products", "mode": mode, "words": request.query, **filters})
         end = ""
-        if "words" in filters:
-            found, end = await self._products.search(mode, page.limit, page.after, filters)
+        if request.query:
+            found, end = await self._search.search(mode, request.query, page.limit, page.after, filters)
         else:
             found = await self._products.list(mode, page.limit, page.after, filters)
         products, token = self._pages.split(page, found, to_message, key="product_id")
@@ -130,7 +134,7 @@ class ProductHandlers:
 
 def _filters(request: pb.ListProductsRequest) -> dict[str, Any]:
     """The filters of `ProductRepository.list` that a request sets."""
-    texts = {"words": request.query, "partner_id": request.partner_id, "currency": request.currency}
+    texts = {"partner_id": request.partner_id, "currency": request.currency}
     filters: dict[str, Any] = {name: value for name, value in texts.items() if value}
     if request.HasField("active"):
         filters["active"] = request.active

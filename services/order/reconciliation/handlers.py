@@ -20,8 +20,9 @@ class ReconciliationHandlers:
         self._pages = pages
 
     async def ListDiscrepancies(self, request: pb.ListDiscrepanciesRequest, _: Call) -> pb.ListDiscrepanciesResponse:
-        page = self._pages.read(request, {"list": "discrepancies", "resolved": request.include_resolved})
-        rows = await self._repository.list(page.limit, page.after, request.include_resolved)
+        filters = {} if request.include_resolved else {"open": True}
+        page = self._pages.read(request, {"list": "discrepancies", **filters})
+        rows = await self._repository.list(page.limit, page.after, filters)
         found, token = self._pages.split(page, rows, to_message, key="discrepancy_id")
         return pb.ListDiscrepanciesResponse(discrepancies=found, next_page_token=token)
 

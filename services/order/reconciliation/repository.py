@@ -1,25 +1,38 @@
 """Every query on comparisons and their differences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ARRAY, Text, any_, bindparam, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from chassis import ids
 from chassis.storage import pg_arrays
-from chassis.storage.database import Database, Query, Row
+from chassis.storage.database import Database, Query, Row, newest_first
+from services.order.payments.tables import payment_discrepancies, payments, reconciliations
 from services.order.reconciliation.differences import Books, Difference
 
 TAKEOVER_TIME = timedelta(hours=1)
 """After it another replica takes over a comparison that has not finished."""
 
+_r, _d = reconciliations.c, payment_discrepancies.c
+_insert = insert(reconciliations).values(
+    provider=bindparam("provider"), day=bindparam("day"), started_at=bindparam("now")
+)
 _CLAIM = Query(
-    "INSERT INTO reconciliations (provider, day, started_at) VALUES (%(provider)s, %(day)s, %(now)s) "
-    "ON CONFLICT (provider, day) DO UPDATE SET started_at = EXCLUDED.started_at "
-    "WHERE reconciliations.finished_at IS NULL AND reconciliations.started_at < %(before)s RETURNING true",
+    _insert.on_conflict_do_update(
+        index_elements=["provider", "day"],
+        set_={"started_at": _insert.excluded.started_at},
+        where=_r.finished_at.is_(None) & (_r.started_at < bindparam("before")),
+    ).returning(_r.day),
     name="claim reconciliation",
 )
 _FINISH = Query(
-    "UPDATE reconciliations SET finished_at = %(now)s, charges = %(charges)s, differences = %(differences)s "
-    "WHERE provider = %(provider)s AND day = %(day)s",
+    update(reconciliations)
+    .where(_r.provider == bindparam("of_provider"), _r.day == bindparam("of_day"))
+    .values(finished_at=bindparam("now"), charges=bindparam("charges"), differences=bindparam("differences")),
     name="finish reconciliation",
 )
 # Ids begin with a time. What has just changed is compared the next day. What came or went by bank transfer is not the
@@ -46,7 +59,8 @@ SELECT p.payment_id, p.attempt, p.currency, p.captured_minor - m.captured_by_han
 )
 # any owner: it only says which payments of a provider's list are ours
 _KNOWN = Query(
-    "SELECT payment_id FROM payments WHERE payment_id = ANY(%(payment_ids)s::text[])", name="find known payments"
+    select(payments.c.payment_id).where(payments.c.payment_id == any_(bindparam("payment_ids", type_=ARRAY(Text)))),
+    name="find known payments",
 )
 # any owner: of payments that were compared
 # An open difference is updated. Those of compared payments that were not found any more are resolved.
@@ -73,13 +87,14 @@ DO UPDATE SET ours_minor = EXCLUDED.ours_minor, theirs_minor = EXCLUDED.theirs_m
 """,
     name="store discrepancies",
 )
-# any owner: for operators
-_LIST = Query(
-    "SELECT discrepancy_id, payment_id, kind, ours_minor, theirs_minor, currency, provider_reference, created_at, resolved_at "
-    "FROM payment_discrepancies WHERE discrepancy_id < %(after)s AND (%(resolved)s OR resolved_at IS NULL) "
-    "ORDER BY discrepancy_id DESC LIMIT %(limit)s",
-    name="list discrepancies",
-)
+_FILTERS = {"open": _d.resolved_at.is_(None)}
+
+
+@cache
+def _list(filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    found = select(payment_discrepancies).where(*(_FILTERS[name] for name in sorted(filters)))
+    return Query(newest_first(found, _d.discrepancy_id), name="list discrepancies")
 
 
 class ReconciliationRepository:
@@ -95,8 +110,8 @@ class ReconciliationRepository:
 
     async def finish(self, provider: str, day: date, now: datetime, charges: int, differences: int) -> None:
         """Store that the comparison of a day is done."""
-        values = {"provider": provider, "day": day, "now": now, "charges": charges, "differences": differences}
-        await self._database.run(_FINISH, **values)
+        values = {"of_provider": provider, "of_day": day, "charges": charges, "differences": differences}
+        await self._database.run(_FINISH, now=now, **values)
 
     async def books(
         self, after: str, until: datetime, modes: Sequence[str], settled: datetime, limit: int
@@ -125,9 +140,9 @@ class ReconciliationRepository:
             references=pg_arrays.texts([d.reference for d in found]),
         )
 
-    async def list(self, limit: int, after: str, resolved: bool) -> Sequence[Row]:
-        """Up to `limit` differences older than `after`, newest first."""
-        return await self._database.all(_LIST, after=after, limit=limit, resolved=resolved)
+    async def list(self, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+        """Up to `limit` differences older than `after`, newest first. `filters`: `open` (not resolved)."""
+        return await self._database.all(_list(frozenset(filters)), limit=limit, after=after, **filters)
 
 
 def id_at(time: datetime) -> str:

@@ -3,16 +3,23 @@
 from collections.abc import Sequence
 from functools import cache
 
+from sqlalchemy import bindparam, select
+
 from chassis.storage.database import Database, Query, Row
-from services.order.ownership import Owner, of_owner
+from services.order.feed.tables import order_changes
+from services.order.ownership import Owner, owned
+
+_c = order_changes.alias("c")
+_SHOWN = ("version", "change", "cause", "actor", "changed_at", "state", "payment_state", "fulfilment_state")
 
 
 @cache
 def _list(kind: str) -> Query:
     return Query(
-        "SELECT c.version, c.change, c.cause, c.actor, c.changed_at, c.state, c.payment_state, c.fulfilment_state "  # noqa: S608
-        "FROM order_changes c WHERE c.order_id = %(order_id)s AND c.version > %(after_version)s "
-        f"AND {of_owner(kind, 'c')} ORDER BY c.version LIMIT %(limit)s",
+        select(*(_c.c[name] for name in _SHOWN))
+        .where(_c.c.order_id == bindparam("order_id"), _c.c.version > bindparam("after"), owned(kind, "c"))
+        .order_by(_c.c.version)
+        .limit(bindparam("limit")),
         name="list order events",
     )
 
@@ -25,6 +32,4 @@ class TimelineRepository:
 
     async def list(self, owner: Owner, order_id: str, limit: int, after: int) -> Sequence[Row]:
         """The changes of the owner's order after a version, oldest first. Every order has one; none means no such order."""
-        return await self._database.all(
-            _list(owner.kind), order_id=order_id, owner=owner.id, limit=limit, after_version=after
-        )
+        return await self._database.all(_list(owner.kind), order_id=order_id, owner=owner.id, limit=limit, after=after)

@@ -21,17 +21,22 @@ class AuditHandlers:
 
     async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, _: Call) -> pb.ListAuditEventsResponse:
         """Every event, for operators."""
-        filters: dict[str, Any] = {
-            name: getattr(request, name) for name in ("actor", "subject", "action") if getattr(request, name)
-        }
-        if request.HasField("create_time_from"):
-            filters["start"] = ids.first("aud", request.create_time_from.ToDatetime())
-        if request.HasField("create_time_to"):
-            filters["end"] = ids.first("aud", request.create_time_to.ToDatetime())
+        filters = _filters(request)
         page = self._pages.read(request, {"list": "audit events", **filters})
         found = await self._events.list(page.limit, page.after, filters)
         events, token = self._pages.split(page, found, to_message, key="audit_event_id")
         return pb.ListAuditEventsResponse(audit_events=events, next_page_token=token)
+
+
+def _filters(request: pb.ListAuditEventsRequest) -> dict[str, Any]:
+    """The filters of `AuditRepository.list` that a request sets."""
+    texts = {"actor": request.actor, "subject": request.subject, "action": request.action}
+    filters: dict[str, Any] = {name: value for name, value in texts.items() if value}
+    if request.HasField("create_time_from"):
+        filters["start"] = ids.first("aud", request.create_time_from.ToDatetime())
+    if request.HasField("create_time_to"):
+        filters["end"] = ids.first("aud", request.create_time_to.ToDatetime())
+    return filters
 
 
 def to_message(event: AuditEvent) -> pb.AuditEvent:

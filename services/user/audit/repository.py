@@ -59,7 +59,10 @@ class AuditRepository:
         )
 
     async def list(self, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[AuditEvent]:
-        """Up to `limit` events older than `after`, newest first; filters: actor, subject, action, and the ids start and end."""
+        """Up to `limit` events older than `after`, newest first.
+
+        `filters`: `actor`, `subject`, `action`, and the ids `start` and `end`.
+        """
         rows = await self._database.all(_list(frozenset(filters)), limit=limit, after=after, **filters)
         return [self._read(row) for row in rows]
 

@@ -103,9 +103,9 @@ class ClientHandlers:
         _refuse_other_partner(call, request.partner_id, PartnerNotFound(partner_id=request.partner_id))
         if await self._partners.get(request.partner_id) is None:
             raise PartnerNotFound(partner_id=request.partner_id)
-        seen = ownership.modes_of(call.caller)
-        page = self._pages.read(request, {"list": "clients", "partner_id": request.partner_id, "modes": seen})
-        found = await self._partners.list_clients(request.partner_id, seen, page.limit, page.after)
+        owner = ownership.client_owner(call.caller, request.partner_id)
+        page = self._pages.read(request, {"list": "clients", "owner": owner})
+        found = await self._partners.list_clients(owner, page.limit, page.after)
         secrets = await self._partners.list_secrets(
             self._database, [client.client_id for client in found], self._clock.now()
         )
@@ -149,8 +149,8 @@ class ClientHandlers:
         request: pb.RotateClientSecretRequest | pb.RevokeClientRequest | partner_pb2.ClientSettings,
         call: Call,
     ) -> Client:
-        seen = ownership.modes_of(call.caller)
-        client = await self._partners.lock_client(tx, request.partner_id, seen, request.client_id)
+        owner = ownership.client_owner(call.caller, request.partner_id)
+        client = await self._partners.lock_client(tx, owner, request.client_id)
         if client is None:
             raise ClientNotFound(client_id=request.client_id)
         if client.mode not in ownership.managed_modes(call.caller):

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction, newest_first
-from services.user.ownership import of_partner_in
+from services.user.ownership import ClientOwner, of_partner_in
 from services.user.partners.domain import SECRET_OVERLAP, Client, Partner, Secret, minute
 from services.user.partners.tables import client_assertions, client_secrets, clients, partners
 
@@ -184,17 +184,14 @@ class PartnerRepository:
         if not client.takes_secrets:
             await tx.run(_DELETE_SECRETS, id=client.client_id)
 
-    async def lock_client(
-        self, tx: Transaction, partner_id: str, modes: Sequence[str], client_id: str
-    ) -> Client | None:
-        """A partner's client in one of the modes, locked until the transaction ends."""
-        row = await tx.first(_LOCK_CLIENT, partner_id=partner_id, modes=modes, client_id=client_id)
+    async def lock_client(self, tx: Transaction, owner: ClientOwner, client_id: str) -> Client | None:
+        """The owner's client, locked until the transaction ends."""
+        row = await tx.first(_LOCK_CLIENT, client_id=client_id, **owner._asdict())
         return _read_client(row) if row else None
 
-    async def list_clients(self, partner_id: str, modes: Sequence[str], limit: int, after: str) -> Sequence[Client]:
-        """Up to `limit` clients of a partner in the modes older than `after`, newest first."""
-        values = {"partner_id": partner_id, "modes": modes}
-        rows = await self._database.all(_LIST_CLIENTS, **values, limit=limit, after=after)
+    async def list_clients(self, owner: ClientOwner, limit: int, after: str) -> Sequence[Client]:
+        """Up to `limit` of the owner's clients older than `after`, newest first."""
+        rows = await self._database.all(_LIST_CLIENTS, limit=limit, after=after, **owner._asdict())
         return [_read_client(row) for row in rows]
 
     async def revoke_client(self, tx: Transaction, client: Client, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """The RPCs of UsageService and PartnerService on usage."""
 
 from datetime import timedelta
+from typing import Any
 
 from weft.user.v1 import usage_pb2 as pb
 
@@ -43,10 +44,9 @@ class UsageHandlers:
         allowed = ownership.may_manage_partner(call.caller, partner_id)
         if not allowed or await self._partners.get(partner_id) is None:
             raise PartnerNotFound(partner_id=partner_id)
-        seen, days = ownership.modes_of(call.caller), _days(request)
-        query = {"list": "usage", "partner_id": partner_id, "modes": seen, "days": days}
-        page = self._pages.read(request, query)
-        found = await self._usage.list(partner_id, seen, page.limit, page.after, days)
+        owner, filters = ownership.client_owner(call.caller, partner_id), _filters(request)
+        page = self._pages.read(request, {"list": "usage", "owner": owner, **filters})
+        found = await self._usage.list(owner, page.limit, page.after, filters)
         rows, token = self._pages.split(page, found, self._to_message, key="usage_key")
         return pb.GetUsageResponse(usage=rows, next_page_token=token)
 
@@ -62,11 +62,13 @@ class UsageHandlers:
         )
 
 
-def _days(request: pb.GetUsageRequest) -> tuple[str, str]:
-    """The first day, and the one after the last; empty where there is no limit."""
-    start = f"{times.clamped(request.start_time):%Y-%m-%d}" if request.HasField("start_time") else ""
-    if not request.HasField("end_time"):
-        return start, ""
-    end = times.clamped(request.end_time)
-    whole = end.replace(hour=0, minute=0, second=0, microsecond=0)
-    return start, f"{whole + timedelta(days=1) if end > whole else whole:%Y-%m-%d}"
+def _filters(request: pb.GetUsageRequest) -> dict[str, Any]:
+    """The filters of `UsageRepository.list` that a request sets."""
+    filters: dict[str, Any] = {}
+    if request.HasField("start_time"):
+        filters["first_day"] = f"{times.clamped(request.start_time):%Y-%m-%d}"
+    if request.HasField("end_time"):
+        end = times.clamped(request.end_time)
+        whole = end.replace(hour=0, minute=0, second=0, microsecond=0)
+        filters["end_day"] = f"{whole + timedelta(days=1) if end > whole else whole:%Y-%m-%d}"
+    return filters

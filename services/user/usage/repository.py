@@ -1,16 +1,17 @@
 """Every query on usage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
 
 from sqlalchemy import ARRAY, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.clock import Clock
-from chassis.rpc.pagination import NEWEST
-from chassis.storage.database import Database, Query, Row, arrays
+from chassis.storage.database import Database, Query, Row, arrays, newest_first
 from chassis.telemetry.usage import Counted, Report
-from services.user.ownership import of_partner_in
+from services.user.ownership import ClientOwner, of_partner_in
 from services.user.usage.tables import usage, usage_reports
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,18 +37,17 @@ _ADD = Query(
     ),
     name="add usage",
 )
-_LIST = Query(
-    select(usage)
-    .where(
-        of_partner_in(usage),
-        usage.c.usage_key < bindparam("after"),
-        usage.c.usage_key >= bindparam("from_key"),
-        usage.c.usage_key < bindparam("to_key"),
-    )
-    .order_by(usage.c.usage_key.desc())
-    .limit(bindparam("limit")),
-    name="list usage",
-)
+_FILTERS = {
+    "first_day": usage.c.usage_key >= bindparam("first_day"),
+    "end_day": usage.c.usage_key < bindparam("end_day"),
+}
+
+
+@cache
+def _list(filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    found = select(usage).where(of_partner_in(usage), *(_FILTERS[name] for name in sorted(filters)))
+    return Query(newest_first(found, usage.c.usage_key), name="list usage")
 
 
 class UsageRepository:
@@ -71,16 +71,7 @@ class UsageRepository:
             if await tx.run(_MARK, report_id=report.report_id, now=self._clock.now()) and found:
                 await tx.run(_ADD, **dict(zip(_columns, arrays(found), strict=True)))
 
-    async def list(
-        self, partner_id: str, modes: Sequence[str], limit: int, after: str, days: tuple[str, str]
-    ) -> Sequence[Row]:
-        """Up to `limit` counts, newest day first, of the days from the first (`2026-11-27`) up to before the last."""
-        return await self._database.all(
-            _LIST,
-            partner_id=partner_id,
-            modes=modes,
-            limit=limit,
-            after=after,
-            from_key=days[0],
-            to_key=days[1] or NEWEST,
-        )
+    async def list(self, owner: ClientOwner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+        """Up to `limit` counts before `after`, newest day first. `filters`: `first_day` (`2026-11-27`) and `end_day`, which is not in it."""
+        query = _list(frozenset(filters))
+        return await self._database.all(query, limit=limit, after=after, **filters, **owner._asdict())

@@ -15,6 +15,7 @@ from chassis.rpc.pagination import Pages
 from chassis.security.identity import Identity
 from chassis.storage.database import Database
 from services.user.audit.audit import Audit
+from services.user.ownership import owner_of
 from services.user.users.cached import CachedUsers
 from services.user.users.domain import (
     ACTIVE,
@@ -85,21 +86,9 @@ class UserHandlers:
 
     async def ListUsers(self, request: pb.ListUsersRequest, call: Call) -> pb.ListUsersResponse:
         """A partner's own users; all for an operator."""
-        filters: dict[str, Any] = {}
-        if call.caller.is_partner:
-            filters |= {"partner_id": call.caller.partner_id, "mode": call.caller.mode}
-        if request.states:
-            filters["states"] = sorted({state_name(state) for state in request.states})
-        if request.email:
-            filters["email"] = request.email
-        if request.external_reference:
-            filters["external_reference"] = request.external_reference
-        if request.HasField("create_time_from"):
-            filters["created_from"] = times.clamped(request.create_time_from)
-        if request.HasField("create_time_to"):
-            filters["created_to"] = times.clamped(request.create_time_to)
-        page = self._pages.read(request, {"list": "users", **filters})
-        found = await self._users.list(page.limit, page.after, filters)
+        owner, filters = owner_of(call.caller), _filters(request)
+        page = self._pages.read(request, {"list": "users", "owner": owner, **filters})
+        found = await self._users.list(owner, page.limit, page.after, filters)
         users, token = self._pages.split(page, found, to_message, key="user_id")
         return pb.ListUsersResponse(users=users, next_page_token=token)
 
@@ -131,3 +120,19 @@ def _new_user(request: pb.CreateUserRequest, caller: Identity, now: datetime) ->
         events=0 if partner_id else 1,
         mode=caller.mode,
     )
+
+
+def _filters(request: pb.ListUsersRequest) -> dict[str, Any]:
+    """The filters of `UserRepository.list` that a request sets."""
+    filters: dict[str, Any] = {}
+    if request.states:
+        filters["states"] = sorted({state_name(state) for state in request.states})
+    if request.email:
+        filters["email"] = request.email
+    if request.external_reference:
+        filters["external_reference"] = request.external_reference
+    if request.HasField("create_time_from"):
+        filters["created_from"] = times.clamped(request.create_time_from)
+    if request.HasField("create_time_to"):
+        filters["created_to"] = times.clamped(request.create_time_to)
+    return filters

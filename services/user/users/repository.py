@@ -1,6 +1,6 @@
 """Every query on users but the lists (`list_statements`) and the roles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from chassis.security import modes
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Transaction, violated
 from chassis.storage.lookups import Lookup
+from services.user.ownership import Owner
 from services.user.users import list_statements
 from services.user.users.domain import ACTIVE, EmailTaken, ExternalReferenceTaken, User
 from services.user.users.rows import UserRows
@@ -200,14 +201,14 @@ class UserRepository:
         row = await tx.first(_LOCK, user_id=user_id)
         return self._rows.read_erased(row) if row else None
 
-    async def list(self, limit: int, after: str, filters: dict[str, Any]) -> Sequence[User]:
+    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[User]:
         """Up to `limit` users older than `after`, newest first.
 
-        Filters: partner_id, mode (always with it), states, email, external_reference, created_from, created_to.
+        `filters`: `states`, `email`, `external_reference`, `created_from`, `created_to` (times).
         """
-        values = {**filters}
+        values = {**filters, **owner.values}
         if "email" in values:
-            email, among = values.pop("email"), [filters["mode"]] if "mode" in filters else modes.ALL
+            email, among = values.pop("email"), [owner.mode] if owner.mode else modes.ALL
             values["email_lookups"] = [self._rows.lookup(email, mode) for mode in among]
         statement = list_statements.query(frozenset(values) - {"states"}, tuple(values.pop("states", ())))
         values |= list_statements.bounds(filters.get("created_from"), filters.get("created_to"))

@@ -20,7 +20,7 @@ from weft.order.v1.product_service_pb2 import (
 
 from chassis import ids
 from chassis.storage.database import Query
-from services.order.products import search_statements
+from services.order.products import search_repository
 from tests.harness import assert_refused, refused
 from tests.order.shop import Shop, metadata
 
@@ -282,8 +282,8 @@ async def test_products_are_found_by_the_words_of_their_titles_and_by_filters(qu
 
 
 async def test_a_search_reads_so_many_products_and_no_more(quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_statements, "MAX_READ", 3)
-    monkeypatch.setattr(search_statements, "MAX_FOUND", 2)
+    monkeypatch.setattr(search_repository, "MAX_READ", 3)
+    monkeypatch.setattr(search_repository, "MAX_FOUND", 2)
     for title in ("Rare", *(f"Ink {n}" for n in range(4)), *(f"Pen {n}" for n in range(5))):
         await quiet_shop.product(title=title)
 
