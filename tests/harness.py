@@ -69,9 +69,9 @@ class Issuer:
         """A partner's client."""
         return self.token(client, scopes, client_id=client, partner=partner, mode=mode)
 
-    def member(self, partner: str, user: str, role: str, scopes: str) -> str:
+    def member(self, partner: str, user: str, role: str, scopes: str, mode: str = "LIVE") -> str:
         """One of a partner's people, who acts for it."""
-        named = {"partner": partner, "member": f"mbr{user[3:]}", "member_role": role, "sid": "ses_test"}
+        named = {"partner": partner, "mode": mode, "member": f"mbr{user[3:]}", "member_role": role, "sid": "ses_test"}
         return self.token(user, scopes, **named)
 
 

@@ -198,13 +198,16 @@ def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> No
 def _send_pushes(app: App, push_jobs: Queue, made_of: Composing, gate: Gate, reached: webhook_wiring.Reach) -> None:
     """Without `WEFT_VAPID_KEY` push messages are skipped as NOT_CONFIGURED."""
     devices, key = DeviceRepository(app.database, app.vault), app.settings.vapid_key.get_secret_value()
-    app.add_service(
-        "weft.notification.v1.DeviceService", DeviceHandlers(app.database, devices, reached.targets, app.clock)
-    )
     contact = Sender.of(app.settings.mail_from).address
     carrier = WebPush(reached.sender, key, contact, devices.forget, app.clock) if key else None
+    app.add_service(
+        "weft.notification.v1.DeviceService",
+        DeviceHandlers(
+            app.database, devices, reached.targets, app.clock, public_key=carrier.public_key if carrier else ""
+        ),
+    )
     deliveries = DeliveryRepository(app.database, WebPush.name, made_of.dispatch_jobs, tables.push_jobs)
-    composer = PushComposer(devices, made_of.writing, app.clock)
+    composer = PushComposer(made_of.templates, devices, made_of.writing, app.clock)
     worker = DeliveryWorker(
         deliveries,
         made_of.recipients,

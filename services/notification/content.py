@@ -16,6 +16,8 @@ class Content:
     email: str = ""
     phone: str = ""
     dedupe_key: str = ""
+    sender_name: str = ""
+    """Of a test of a template; otherwise its branding has it."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     """The variables of its template, which has the parts."""

@@ -16,8 +16,9 @@ class Contents:
         self._vault = vault
 
     def seal(self, content: Content) -> bytes:
-        """As it is stored."""
-        return self._vault.seal(json.dumps(asdict(content), separators=(",", ":")).encode(), CONTEXT)
+        """As it is stored: what it has, so that a release that knows less can read most of them."""
+        parts = {name: part for name, part in asdict(content).items() if part}
+        return self._vault.seal(json.dumps(parts, separators=(",", ":")).encode(), CONTEXT)
 
     def open(self, sealed: bytes) -> Content:
         """What was stored. Raises `ValueError` for anything else."""

@@ -18,6 +18,11 @@ class Said(NamedTuple):
     of_template: bool
 
     @property
+    def sender_name(self) -> str:
+        """Whom a mail names as its sender; empty for the platform."""
+        return self.message.branding.sender_name or self.content.sender_name
+
+    @property
     def brief(self) -> str:
         """For a text message and the inbox."""
         return self.message.short or self.message.text

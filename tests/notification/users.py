@@ -40,6 +40,8 @@ class Users(
         self.owners: dict[str, list[str]] = {}
         self.batches: list[list[str]] = []
         self.traceparents: list[str] = []
+        self.everybody = False
+        """Whether every id is a user's."""
         self.down = False
         self.failing_codes = 0
         self.late_codes: set[str] = set()
@@ -72,6 +74,9 @@ class Users(
         self.traceparents.append(dict(context.invocation_metadata()).get("traceparent", ""))
         await self._answer(context)
         self.batches.append(list(request.user_ids))
+        if self.everybody:
+            for user_id in request.user_ids:
+                self.by_id.get(user_id) or self.add(user_id)
         found = [self.by_id[id] for id in request.user_ids if id in self.by_id]
         return user_service_pb2.BatchGetUsersResponse(users=found)
 

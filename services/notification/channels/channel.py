@@ -15,6 +15,10 @@ class Channel(Enum):
     PUSH = "PUSH"
 
 
+EVERYWHERE = frozenset({Channel.EMAIL, Channel.INBOX, Channel.PUSH})
+"""Of most events: what costs nothing. There is a push message where the person has registered a device."""
+
+
 class Message(Protocol):
     """What a channel sends to one address or number."""
 

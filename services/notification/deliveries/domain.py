@@ -95,6 +95,8 @@ class Delivery:
     """Of a notification that was sent on request; that of an event has `data`."""
     template_id: str = ""
     template_version: int = 0
+    subject_id: str = ""
+    """What the event is about, such as an order."""
 
 
 @dataclass(frozen=True)

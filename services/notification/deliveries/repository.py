@@ -20,7 +20,7 @@ _CLAIM = Query(
     "WHERE d.delivery_id = c.delivery_id AND n.notification_id = d.notification_id "
     "AND (d.state IN ('QUEUED', 'SENDING') OR d.state = 'FAILED' AND n.observer <> '') "
     "RETURNING d.delivery_id, d.lease, n.user_id, n.type, n.data, d.create_time, n.category, n.partner_id, n.mode, n.expire_at, "
-    "n.every_channel, n.content_sealed, n.template_id, n.template_version",
+    "n.every_channel, n.content_sealed, n.template_id, n.template_version, n.subject_id",
     name="claim deliveries",
 )
 
@@ -130,4 +130,5 @@ def _read(row: Row) -> Delivery:
         content_sealed=row.content_sealed,
         template_id=row.template_id,
         template_version=row.template_version,
+        subject_id=row.subject_id,
     )

@@ -1,9 +1,13 @@
 """What a person may have of devices."""
 
-from chassis.errors import NotFound
+from chassis.errors import FailedPrecondition, NotFound
 
 MAX_DEVICES = 10
 """Of one person."""
+
+
+class PushNotConfigured(FailedPrecondition):
+    """No push messages are sent here."""
 
 
 class DeviceNotFound(NotFound):

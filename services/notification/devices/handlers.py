@@ -11,7 +11,7 @@ from chassis.security.modes import LIVE
 from chassis.storage.database import Database
 from services.notification.channels.push.subscriptions import Device, Subscription, decode
 from services.notification.channels.webhook.targets import TargetRefused, Targets
-from services.notification.devices.domain import DeviceNotFound
+from services.notification.devices.domain import DeviceNotFound, PushNotConfigured
 from services.notification.devices.repository import DeviceRepository
 from services.notification.persons.domain import RecipientNotFound
 
@@ -19,11 +19,21 @@ from services.notification.persons.domain import RecipientNotFound
 class DeviceHandlers:
     """weft.notification.v1.DeviceService."""
 
-    def __init__(self, database: Database, devices: DeviceRepository, targets: Targets, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, devices: DeviceRepository, targets: Targets, clock: Clock, *, public_key: str
+    ) -> None:
+        """`public_key` is empty where no push messages are sent."""
+        self._public_key = public_key
         self._database = database
         self._devices = devices
         self._targets = targets
         self._clock = clock
+
+    async def GetPushKey(self, _: pb.GetPushKeyRequest, __: Call) -> pb.PushKey:
+        """The same for everybody. Raises `PushNotConfigured`."""
+        if not self._public_key:
+            raise PushNotConfigured
+        return pb.PushKey(public_key=self._public_key)
 
     async def RegisterDevice(self, request: pb.RegisterDeviceRequest, call: Call) -> pb.Device:
         """The address is checked as a webhook's is, now and at each connection."""

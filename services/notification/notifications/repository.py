@@ -16,18 +16,19 @@ from services.notification.event_order import by_time
 from services.notification.notifications.notification import NewNotification
 
 # One statement: a notification, its delivery and the delivery's job exist together, once for each event and observer.
-# In TEST nothing is sent: a delivery is kept as skipped, and has no job.
+# In TEST nothing is sent: a delivery is kept as skipped, and has no job. Who has no device gets no push message.
 # any owner: the preferences are the recipient's
 # Jobs are due by the database's time, as leases are, in case this process's clock is fast.
 _INSERT = Query(
     "WITH given AS (SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, "
-    "partner_id, mode, delivery_id, text_id, traceparent, category FROM unnest("
+    "partner_id, mode, delivery_id, text_id, traceparent, category, CASE WHEN push_id <> '' AND EXISTS ("
+    "SELECT FROM devices v WHERE v.user_id = g.user_id) THEN push_id ELSE '' END AS push_id FROM unnest("
     "%(notification_ids)s::text[], %(event_ids)s::text[], %(observers)s::text[], %(user_ids)s::text[], "
     "%(types)s::text[], %(subject_ids)s::text[], %(data)s::jsonb[], %(in_inbox)s::boolean[], "
     "%(create_times)s::timestamptz[], %(partner_ids)s::text[], %(modes)s::text[], %(delivery_ids)s::text[], "
-    "%(text_ids)s::text[], %(traceparents)s::text[], %(categories)s::text[]"
+    "%(text_ids)s::text[], %(traceparents)s::text[], %(categories)s::text[], %(push_ids)s::text[]"
     ") AS g(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode, "
-    "delivery_id, text_id, traceparent, category)), inserted AS ("
+    "delivery_id, text_id, traceparent, category, push_id)), inserted AS ("
     "INSERT INTO notifications "
     "(notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, partner_id, mode, "
     "category) SELECT notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox AND NOT EXISTS ("
@@ -40,14 +41,19 @@ _INSERT = Query(
     "SELECT d.delivery_id, d.notification_id, d.channel, CASE d.mode WHEN 'TEST' THEN 'SKIPPED' ELSE 'QUEUED' END, "
     "CASE d.mode WHEN 'TEST' THEN 'TEST_MODE' ELSE '' END, %(now)s, %(now)s FROM ("
     "SELECT delivery_id, notification_id, 'EMAIL' AS channel, mode FROM given UNION ALL "
-    "SELECT text_id, notification_id, 'SMS', mode FROM given) d JOIN inserted USING (notification_id) "
+    "SELECT text_id, notification_id, 'SMS', mode FROM given UNION ALL "
+    "SELECT push_id, notification_id, 'PUSH', mode FROM given) d JOIN inserted USING (notification_id) "
     "WHERE d.delivery_id <> ''"
     "), texted AS (INSERT INTO sms_jobs (kind, key, payload, traceparent, due, created_at) "
     "SELECT g.type, g.text_id, '', g.traceparent, LEAST(%(now)s, now()), %(now)s "
-    "FROM given g JOIN inserted USING (notification_id) WHERE g.text_id <> '' AND g.mode <> 'TEST'"
-    ") INSERT INTO email_jobs (kind, key, payload, traceparent, due, created_at) "
+    "FROM given g JOIN inserted USING (notification_id) WHERE g.text_id <> '' AND g.mode <> 'TEST' RETURNING 1"
+    "), pushed AS (INSERT INTO push_jobs (kind, key, payload, traceparent, due, created_at) "
+    "SELECT g.type, g.push_id, '', g.traceparent, LEAST(%(now)s, now()), %(now)s "
+    "FROM given g JOIN inserted USING (notification_id) WHERE g.push_id <> '' AND g.mode <> 'TEST' RETURNING 1"
+    "), mailed AS (INSERT INTO email_jobs (kind, key, payload, traceparent, due, created_at) "
     "SELECT g.type, g.delivery_id, '', g.traceparent, LEAST(%(now)s, now()), %(now)s "
-    "FROM given g JOIN inserted USING (notification_id) WHERE g.delivery_id <> '' AND g.mode <> 'TEST'",
+    "FROM given g JOIN inserted USING (notification_id) WHERE g.delivery_id <> '' AND g.mode <> 'TEST' RETURNING 1"
+    ") SELECT EXISTS (SELECT FROM mailed) AS email, EXISTS (SELECT FROM texted) AS sms, EXISTS (SELECT FROM pushed) AS push",
     name="insert notifications",
 )
 
@@ -67,6 +73,7 @@ _PARAMETERS = (
     "text_ids",
     "traceparents",
     "categories",
+    "push_ids",
 )
 """The arrays of `_INSERT`, in the order of `_to_row`."""
 
@@ -90,9 +97,9 @@ class NotificationRepository:
         notification_ids = sorted(ids.new("ntf", create_time) for create_time in create_times)
         rows = [_to_row(*values, now) for values in zip(ordered, notification_ids, create_times, strict=True)]
         parameters = dict(zip(_PARAMETERS, arrays(rows), strict=True))
-        await self._database.run(_INSERT, **parameters, now=now)
+        queued = await self._database.one(_INSERT, **parameters, now=now)
         for channel, jobs in self._jobs.items():
-            if any(channel in new.notification.channels for new in ordered):
+            if getattr(queued, channel.value.lower()):
                 jobs.notify()
 
 
@@ -114,4 +121,5 @@ def _to_row(new: NewNotification, notification_id: str, create_time: datetime, n
         ids.new("dlv", now) if Channel.SMS in notification.channels else "",
         new.traceparent,
         categories.of_type(notification.type).value,
+        ids.new("dlv", now) if Channel.PUSH in notification.channels else "",
     )

@@ -7,7 +7,7 @@ It is pure: others store and deliver what it returns, and one that fails is retr
 queue, so jobs that wait for a function that is renamed are not found again.
 """
 
-from services.notification.observers import orders, security, users
+from services.notification.observers import accounts, orders, security, users
 from services.notification.observers.registry import OBSERVERS, Observers, PayloadMismatch, UnknownObserver
 
 __all__ = [

@@ -3,11 +3,9 @@
 from weft.api.v1.event_pb2 import Event
 from weft.user.v1.events_pb2 import UserDeactivated, UserLocked, UserReactivated, UserUnlocked
 
-from services.notification.channels.channel import Channel
+from services.notification.channels.channel import EVERYWHERE
 from services.notification.notifications.notification import Notification
 from services.notification.observers.registry import observes
-
-_BOTH = frozenset({Channel.EMAIL, Channel.INBOX})
 
 
 @observes("user.deactivated", UserDeactivated)
@@ -35,4 +33,4 @@ def notify_user_unlocked(event: Event, payload: UserUnlocked) -> Notification | 
 
 
 def _notification(event: Event, user_id: str, of_partner: bool) -> Notification | None:
-    return None if of_partner else Notification(event.type, user_id, user_id, _BOTH)
+    return None if of_partner else Notification(event.type, user_id, user_id, EVERYWHERE)

@@ -21,12 +21,11 @@ from weft.order.v1.events_pb2 import (
 )
 from weft.order.v1.money_pb2 import Money
 
-from services.notification.channels.channel import Channel
+from services.notification.channels.channel import EVERYWHERE, Channel
 from services.notification.notifications.notification import Notification
 from services.notification.observers.registry import observes
 
 _INBOX = frozenset({Channel.INBOX})
-_BOTH = frozenset({Channel.INBOX, Channel.EMAIL})
 
 
 @observes("order.placed", OrderPlaced)
@@ -38,7 +37,7 @@ def notify_order_placed(event: Event, payload: OrderPlaced) -> Notification | No
 @observes("order.confirmed", OrderConfirmed)
 def notify_order_confirmed(event: Event, payload: OrderConfirmed) -> Notification | None:
     """Paid, or certain to be."""
-    return _notification(event, payload.order_id, _BOTH, total=_to_data(payload.total))
+    return _notification(event, payload.order_id, EVERYWHERE, total=_to_data(payload.total))
 
 
 @observes("order.cancelled", OrderCancelled)
@@ -47,13 +46,13 @@ def notify_order_cancelled(event: Event, payload: OrderCancelled) -> Notificatio
 
     The reason is free text, so it is not repeated.
     """
-    return _notification(event, payload.order_id, _INBOX if event.actor.startswith("service:") else _BOTH)
+    return _notification(event, payload.order_id, _INBOX if event.actor.startswith("service:") else EVERYWHERE)
 
 
 @observes("order.expired", OrderExpired)
 def notify_order_expired(event: Event, payload: OrderExpired) -> Notification | None:
     """Not paid in time."""
-    return _notification(event, payload.order_id, _BOTH)
+    return _notification(event, payload.order_id, EVERYWHERE)
 
 
 @observes("order.updated", OrderUpdated)
@@ -66,13 +65,13 @@ def notify_order_updated(event: Event, payload: OrderUpdated) -> Notification | 
 def notify_order_shipped(event: Event, payload: OrderShipped) -> Notification | None:
     """All that remained of it, or a part, with where to look after it."""
     shipment = {"carrier": payload.shipment.carrier, "tracking_number": payload.shipment.tracking_number}
-    return _notification(event, payload.order_id, _BOTH, complete=payload.complete, **shipment)
+    return _notification(event, payload.order_id, EVERYWHERE, complete=payload.complete, **shipment)
 
 
 @observes("order.delivered", OrderDelivered)
 def notify_order_delivered(event: Event, payload: OrderDelivered) -> Notification | None:
     """All of it, or a part."""
-    return _notification(event, payload.order_id, _BOTH, complete=payload.complete)
+    return _notification(event, payload.order_id, EVERYWHERE, complete=payload.complete)
 
 
 @observes("order.return_requested", OrderReturnRequested)
@@ -84,13 +83,13 @@ def notify_order_return_requested(event: Event, payload: OrderReturnRequested) -
 @observes("order.return_approved", OrderReturnApproved)
 def notify_order_return_approved(event: Event, payload: OrderReturnApproved) -> Notification | None:
     """Send it back."""
-    return _notification(event, payload.order_id, _BOTH)
+    return _notification(event, payload.order_id, EVERYWHERE)
 
 
 @observes("order.return_refused", OrderReturnRefused)
 def notify_order_return_refused(event: Event, payload: OrderReturnRefused) -> Notification | None:
     """Keep it. The reason is free text, so it is not repeated."""
-    return _notification(event, payload.order_id, _BOTH)
+    return _notification(event, payload.order_id, EVERYWHERE)
 
 
 @observes("order.return_received", OrderReturnReceived)
@@ -109,13 +108,13 @@ def notify_payment_action_required(event: Event, payload: PaymentActionRequired)
 @observes("payment.failed", PaymentFailed)
 def notify_payment_failed(event: Event, payload: PaymentFailed) -> Notification | None:
     """The provider refused."""
-    return _notification(event, payload.order_id, _BOTH)
+    return _notification(event, payload.order_id, EVERYWHERE)
 
 
 @observes("payment.refunded", PaymentRefunded)
 def notify_payment_refunded(event: Event, payload: PaymentRefunded) -> Notification | None:
     """With the amount that was refunded."""
-    return _notification(event, payload.order_id, _BOTH, amount=_to_data(payload.amount))
+    return _notification(event, payload.order_id, EVERYWHERE, amount=_to_data(payload.amount))
 
 
 def _notification(event: Event, order_id: str, channels: frozenset[Channel], **data: Any) -> Notification | None:

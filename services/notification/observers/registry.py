@@ -1,6 +1,6 @@
 """Which observers there are, by event type and by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,9 +21,12 @@ class PayloadMismatch(Exception):
 
 
 @dataclass(frozen=True)
-class _Observer:
+class Observer:
+    """A function with what it observes."""
+
     name: str
     event_type: str
+    payload: type[Message]
     run: Callable[[Event], Notification | None]
 
 
@@ -31,7 +34,7 @@ class Observers:
     """A set of observers."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, _Observer] = {}
+        self._by_name: dict[str, Observer] = {}
 
     def observes(
         self, event_type: str, payload: type[Payload]
@@ -44,7 +47,9 @@ class Observers:
             name = function.__name__
             if name in self._by_name:
                 raise ValueError(f"Two observers are called {name}: rename one.")
-            self._by_name[name] = _Observer(name, event_type, lambda event: function(event, _unpack(event, payload)))
+            self._by_name[name] = Observer(
+                name, event_type, payload, lambda event: function(event, _unpack(event, payload))
+            )
             return function
 
         return register
@@ -58,6 +63,9 @@ class Observers:
         if name not in self._by_name:
             raise UnknownObserver(name)
         return self._by_name[name].run(event)
+
+    def __iter__(self) -> Iterator[Observer]:
+        return iter(self._by_name.values())
 
     def copy(self) -> "Observers":
         """The same observers, to add others to."""

@@ -15,11 +15,9 @@ from weft.user.v1.security_events_pb2 import (
     TotpEnabled,
 )
 
-from services.notification.channels.channel import Channel
+from services.notification.channels.channel import EVERYWHERE
 from services.notification.notifications.notification import Notification
 from services.notification.observers.registry import observes
-
-_BOTH = frozenset({Channel.INBOX, Channel.EMAIL})
 
 
 @observes("user.totp_enabled", TotpEnabled)
@@ -72,4 +70,4 @@ def notify_user_signed_in_from_new_device(event: Event, payload: SignedInFromNew
 
 def _notice(event: Event, user_id: str, **data: Any) -> Notification:
     time = f"{event.occur_time.ToDatetime(UTC):%Y-%m-%d %H:%M} UTC"
-    return Notification(event.type, user_id, user_id, _BOTH, {"time": time, **data})
+    return Notification(event.type, user_id, user_id, EVERYWHERE, {"time": time, **data})

@@ -15,7 +15,7 @@ from weft.user.v1.events_pb2 import (
     VerificationRequested,
 )
 
-from services.notification.channels.channel import Channel
+from services.notification.channels.channel import EVERYWHERE, Channel
 from services.notification.notifications.notification import Notification
 from services.notification.observers.registry import observes
 
@@ -31,7 +31,6 @@ INVITATION = "partner.invitation"
 _EMAIL = frozenset({Channel.EMAIL})
 _INBOX = frozenset({Channel.INBOX})
 _SMS = frozenset({Channel.SMS})
-_BOTH = _EMAIL | _INBOX
 
 
 @observes("user.signed_up", UserSignedUp)
@@ -68,7 +67,7 @@ def notify_user_password_reset_requested(_: Event, payload: PasswordResetRequest
 @observes("user.password_changed", PasswordChanged)
 def notify_user_password_changed(event: Event, payload: PasswordChanged) -> Notification:
     """A warning, if it was somebody else."""
-    return Notification(event.type, payload.user_id, payload.user_id, _BOTH, {"by_reset": payload.by_reset})
+    return Notification(event.type, payload.user_id, payload.user_id, EVERYWHERE, {"by_reset": payload.by_reset})
 
 
 @observes("user.email_change_requested", EmailChangeRequested)
@@ -82,7 +81,7 @@ def notify_user_email_change_requested(_: Event, payload: EmailChangeRequested) 
 def notify_user_email_changed(_: Event, payload: EmailChanged) -> Notification:
     """To the former address: a warning, if it was somebody else."""
     data = {"code_request_id": payload.code_request_id}
-    return Notification(EMAIL_CHANGED, payload.user_id, payload.user_id, _BOTH, data)
+    return Notification(EMAIL_CHANGED, payload.user_id, payload.user_id, EVERYWHERE, data)
 
 
 @observes("user.phone_verification_requested", PhoneVerificationRequested)
@@ -95,7 +94,7 @@ def notify_user_phone_verification_requested(_: Event, payload: PhoneVerificatio
 @observes("user.phone_verified", PhoneVerified)
 def notify_user_phone_verified(event: Event, payload: PhoneVerified) -> Notification:
     """A warning, if it was somebody else."""
-    return Notification(event.type, payload.user_id, payload.user_id, _BOTH)
+    return Notification(event.type, payload.user_id, payload.user_id, EVERYWHERE)
 
 
 @observes("partner.member_invited", MemberInvited)

@@ -61,8 +61,12 @@ class Captured:
 
     def _of_event(self, row: Row, user: User | None) -> notification_pb2.Content:
         name = single_line(user.display_name, MAX_NAME_LENGTH) if user is not None else ""
+        locale = user.locale if user is not None else ""
         try:
-            mail = self._templates.email(row.type, user.locale if user is not None else "", {**row.data, "name": name})
+            if row.channel == Channel.PUSH.value:
+                push = self._templates.inbox_text(row.type, locale, row.data)
+                return notification_pb2.Content(subject=push.title, short=push.body)
+            mail = self._templates.email(row.type, locale, {**row.data, "name": name})
         except TemplateError:  # of an older release
             return notification_pb2.Content()
         return notification_pb2.Content(subject=mail.subject, text=mail.text, html=mail.html)

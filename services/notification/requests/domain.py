@@ -33,7 +33,7 @@ class CategoryNotAllowed(PermissionDenied):
 
 @dataclass(frozen=True)
 class To:
-    """One of the three."""
+    """One of the three, or a user at an address."""
 
     user_id: str = ""
     email: str = ""
@@ -56,6 +56,7 @@ class NewMessage:
     template_version: int = 0
     version: Version | None = None
     """Of the template, which the content has variables for."""
+    type: str = MESSAGE
 
     def check(self, now: datetime, *, by_operator: bool) -> None:
         """Raises `CategoryNotAllowed` and `RequestInvalid`."""

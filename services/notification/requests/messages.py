@@ -59,7 +59,7 @@ def to_message(row: Row, contents: Contents) -> notification_pb2.Notification:
     )
     to = {"user_id": row.user_id, "email": content.email, "phone": content.phone}
     for name, value in to.items():
-        if value:
+        if value and not message.recipient.WhichOneof("to"):
             setattr(message.recipient, name, value)
     put(message.send_at, row.send_at)
     put(message.expire_at, row.expire_at)

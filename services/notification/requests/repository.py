@@ -9,8 +9,8 @@ from typing import Any
 from chassis import ids
 from chassis.storage.database import Database, Query, Row, Transaction, arrays
 from services.notification.deliveries.domain import DeliveryState
-from services.notification.ownership import KINDS, Owner, notifications_of
-from services.notification.requests.domain import MESSAGE, NewMessage
+from services.notification.ownership import KINDS, OF_PERSON, Owner, notifications_of
+from services.notification.requests.domain import NewMessage
 
 _RANKED = "ARRAY[" + ", ".join(f"'{state.value}'" for state in DeliveryState) + "]"
 _RANK = (
@@ -71,6 +71,11 @@ _LOCK = {
     )
     for kind in KINDS
 }
+_TURN = Query("SELECT pg_advisory_xact_lock(hashtextextended(%(type)s || ' ' || %(user_id)s, 0))", name="turn")
+_COUNT_OWN = Query(
+    f"SELECT count(*) AS n FROM notifications WHERE {OF_PERSON} AND notification_id >= %(since)s AND type = %(type)s",  # noqa: S608 - our own names
+    name="count own notifications",
+)
 _LIST_BY_ID = Query(
     f"{_SELECT} WHERE n.notification_id = ANY(%(ids)s)", name="list sent notifications"
 )  # any owner: own
@@ -130,7 +135,7 @@ class RequestRepository:
         await tx.run(
             _INSERT,
             **values,
-            type=MESSAGE,
+            type=message.type,
             partner_id=partner_id,
             mode=mode,
             category=message.category.value,
@@ -172,6 +177,11 @@ class RequestRepository:
     async def get_many(self, tx: Transaction, notification_ids: Sequence[str]) -> Sequence[Row]:
         """Those that this transaction has stored, by id."""
         return sorted(await tx.all(_LIST_BY_ID, ids=[*notification_ids]), key=lambda row: str(row.notification_id))
+
+    async def count_own(self, tx: Transaction, user_id: str, type: str, since: str) -> int:
+        """How many of a type a user has since an id; another one is not stored for them until the transaction ends."""
+        await tx.run(_TURN, user_id=user_id, type=type)
+        return int((await tx.one(_COUNT_OWN, user_id=user_id, type=type, since=since)).n)
 
     async def lock(self, tx: Transaction, owner: Owner, notification_id: str) -> bool:
         """Whether it is one of the owner's; nobody else changes it meanwhile."""

@@ -15,6 +15,7 @@ from services.notification.requests.delivery_repository import RequestedDelivery
 from services.notification.requests.handlers import NotificationHandlers
 from services.notification.requests.repository import RequestRepository
 from services.notification.requests.sending import Sender
+from services.notification.requests.template_tests import TemplateTestHandlers
 from services.notification.sealed_content import Contents
 from services.notification.templates.handlers import TemplateHandlers
 from services.notification.templates.rendering import Templates
@@ -45,6 +46,9 @@ def serve(
     app.add_service(
         "weft.notification.v1.TemplateService",
         TemplateHandlers(app.database, stored_templates, app.pages, app.clock),
+        TemplateTestHandlers(
+            app.database, stored_templates, templates, records, sender, contents, recipients, app.clock
+        ),
     )
     dispatches = DispatchRepository(app.database, jobs)
     app.add_worker(Worker(dispatch_jobs, DispatchWorker(dispatches, app.clock, app.tracer), batch=50, concurrency=2))

@@ -2,16 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from chassis import locales
-from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, RequestInvalid, require_etag
+from chassis.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    RequestInvalid,
+    ResourceExhausted,
+    require_etag,
+)
 from services.notification.templates import language
 from services.notification.templates.language import Source, TemplateWrong
 
 MAX_TEMPLATES = 200
 """Of a partner in a mode, and of the platform."""
+MAX_TESTS = 10
+"""That a person may send to themselves within `TEST_PERIOD`."""
+TEST_PERIOD = timedelta(hours=1)
 PARTS = ("subject", "text", "html", "short")
 
 
@@ -25,6 +35,10 @@ class TemplateNotPublished(FailedPrecondition):
 
 class TemplateLimitReached(FailedPrecondition):
     """There are {limit} templates already; that is the most."""
+
+
+class TemplateTestLimitReached(ResourceExhausted):
+    """You have sent yourself {limit} templates within an hour; that is the most."""
 
 
 class TemplateNotRendered(InvalidArgument):

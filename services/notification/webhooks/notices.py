@@ -16,13 +16,12 @@ from chassis.queues.queue import Job
 from chassis.security import modes
 from chassis.telemetry import logs, tracing
 from chassis.telemetry.tracing import Tracer
-from services.notification.channels.channel import Channel
+from services.notification.channels.channel import EVERYWHERE
 from services.notification.endpoints.domain import Endpoint
 from services.notification.notifications.notification import NewNotification, Notification
 from services.notification.notifications.repository import NotificationRepository
 
 TYPE = "webhook.disabled"
-_BOTH = frozenset({Channel.EMAIL, Channel.INBOX})
 log = logs.logger("webhooks")
 
 
@@ -86,5 +85,5 @@ def _notification(happened: Event, owner: str) -> NewNotification:
         "gone": payload.reason == webhook_endpoint_pb2.WEBHOOK_DISABLE_REASON_GONE,
         "test": modes.of_message(payload.mode) == modes.TEST,
     }
-    notification = Notification(TYPE, owner, payload.endpoint_id, _BOTH, data)
+    notification = Notification(TYPE, owner, payload.endpoint_id, EVERYWHERE, data)
     return NewNotification(happened, f"notify_webhook_disabled/{owner}", notification, tracing.current_traceparent())

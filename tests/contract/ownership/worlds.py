@@ -42,6 +42,7 @@ from tests.contract.ownership import ownership
 from tests.contract.ownership.ownership import CONTRACT, Actor, Ids, World
 from tests.harness import Harness
 from tests.notification import sample_events as events
+from tests.notification import users as notification_users
 from tests.order import shop as shops
 from tests.order import users as order_users
 from tests.servers import until
@@ -197,7 +198,11 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
     owners = {group: (ids.new("usr"), "") for group in ("ann", "bob")}
     owners |= {group: ("", ids.new("prt")) for group in ("acme", "zenith")}
     owners["acme" + TEST] = ("", owners["acme"][1])
-    async with harness.running("notification", work=True) as running:
+    async with (
+        notification_users.serving(harness.certificates) as people,
+        harness.running("notification", peers={"user": [people.address]}, work=True) as running,
+    ):
+        people.everybody = True
         written: Any = template_service_pb2_grpc.TemplateServiceStub(running.channel)
         sending: Any = notification_service_pb2_grpc.NotificationServiceStub(running.channel)
         rpc: Any = event_service_pb2_grpc.EventServiceStub(running.channel)
@@ -209,7 +214,7 @@ async def notification_world(harness: Harness) -> AsyncIterator[World]:
 
         async def delivery_of(notification_id: str, token: list[tuple[str, str]]) -> str:
             of = notification_service_pb2.ListDeliveriesRequest(notification_id=notification_id)
-            (delivery,) = (await sending.ListDeliveries(of, metadata=token)).deliveries
+            delivery, *_ = (await sending.ListDeliveries(of, metadata=token)).deliveries
             return str(delivery.delivery_id)
 
         async def send(group: str, partner: str) -> Ids:

@@ -9,21 +9,29 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, encode_basic_auth, web
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from py_vapid import Vapid02  # type: ignore[import-untyped] # has no types
+from weft.api.v1.event_pb2 import Event
+from weft.api.v1.mode_pb2 import MODE_TEST
 from weft.notification.v1 import device_service_pb2 as pb
 from weft.notification.v1 import (
     device_service_pb2_grpc,
     personal_data_service_pb2,
     personal_data_service_pb2_grpc,
+    preference_service_pb2_grpc,
 )
 from weft.notification.v1 import notification_service_pb2 as notification_pb
-from weft.notification.v1.category_pb2 import CHANNEL_EMAIL, CHANNEL_PUSH
+from weft.notification.v1.category_pb2 import CATEGORY_ORDERS, CHANNEL_EMAIL, CHANNEL_PUSH
 from weft.notification.v1.notification_pb2 import Content, Recipient
+from weft.notification.v1.preference_service_pb2 import UpdatePreferencesRequest
+from weft.notification.v1.preferences_pb2 import Muted, Preferences
+from weft.order.v1.events_pb2 import PaymentRefunded
 
 from chassis import ids
 from chassis.settings import SettingsError
 from deploy.local.components import push_sink
 from services.notification.channels.outcome import Outcome
-from services.notification.channels.push.subscriptions import Device, Subscription
+from services.notification.channels.push.subscriptions import Device, Subscription, decode
 from services.notification.channels.push.web_push import Push, WebPush, classify
 from services.notification.channels.webhook.addresses import Guard
 from services.notification.channels.webhook.answer import Answer
@@ -34,7 +42,7 @@ from services.notification.devices.domain import MAX_DEVICES
 from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
-from tests.notification.requests.test_sending import Caller, customer
+from tests.notification.requests.test_sending import ACME, Caller, customer
 
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 SCOPES = "users.read users.write inbox.read"
@@ -90,17 +98,20 @@ class Person:
 
     def __init__(self, service: Service, user_id: str) -> None:
         self.user_id = user_id
-        self._metadata = [("authorization", service.harness.issuer.user(user_id, SCOPES))]
+        self.metadata = [("authorization", service.harness.issuer.user(user_id, SCOPES))]
         self._rpc: Any = device_service_pb2_grpc.DeviceServiceStub(service.running.channel)
 
     def register(self, subscription: dict[str, str], user_id: str = "me") -> Any:
         return self._rpc.RegisterDevice(
-            pb.RegisterDeviceRequest(user_id=user_id, **subscription), metadata=self._metadata
+            pb.RegisterDeviceRequest(user_id=user_id, **subscription), metadata=self.metadata
         )
+
+    def key(self) -> Any:
+        return self._rpc.GetPushKey(pb.GetPushKeyRequest(), metadata=self.metadata)
 
     def remove(self, device_id: str, user_id: str = "me") -> Any:
         request = pb.RemoveDeviceRequest(user_id=user_id, device_id=device_id)
-        return self._rpc.RemoveDevice(request, metadata=self._metadata)
+        return self._rpc.RemoveDevice(request, metadata=self.metadata)
 
 
 async def send(service: Service, person: Person, **more: Any) -> str:
@@ -139,6 +150,52 @@ async def test_a_message_is_opened_by_each_device_and_nothing_of_it_is_stored_in
         everything = str([await service.rows(f"SELECT t::text FROM {t} t") for t in service.app.metadata.tables])
         for secret in (first["endpoint"], first["p256dh"], first["auth"], "It waits."):
             assert secret not in everything
+        key = (await ann.key()).public_key
+        assert Vapid02.from_string(KEY).public_key == EllipticCurvePublicKey.from_encoded_point(
+            SECP256R1(), decode(key)
+        )
+
+
+def about(event: Event) -> str:
+    payload = PaymentRefunded()
+    event.payload.Unpack(payload)
+    return payload.order_id
+
+
+async def test_events_are_pushed_to_who_has_a_device_and_wants_it(start: Start, pushes: PushService) -> None:
+    async with start(**pushes.settings) as service:
+        ann, bob = person(service, locale="de"), person(service)
+        await ann.register(await pushes.subscription())
+        order, refund, asked = events.expired(ann.user_id), events.refunded(ann.user_id), events.placed(ann.user_id)
+        await service.publish(order, refund, asked, events.expired(bob.user_id))
+        await service.publish(order)
+        await service.wait_until_idle()
+        made = "SELECT n.event_id, d.state, d.reason FROM deliveries d JOIN notifications n USING (notification_id) WHERE channel = 'PUSH'"
+        assert {tuple(row) for row in await service.rows(made)} == {
+            (order.event_id, "SENT", ""),
+            (refund.event_id, "SENT", ""),
+        }
+        assert {each["type"]: (each["subjectId"], each["title"]) for each in pushes.contents()} == {
+            "order.expired": (order.aggregate_id, "Bestellung verfallen"),
+            "payment.refunded": (about(refund), "Erstattung"),
+        }
+        muted = Preferences(user_id="me", muted=[Muted(category=CATEGORY_ORDERS, channel=CHANNEL_PUSH)])
+        rpc: Any = preference_service_pb2_grpc.PreferenceServiceStub(service.running.channel)
+        await rpc.UpdatePreferences(UpdatePreferencesRequest(preferences=muted), metadata=ann.metadata)
+        sent = len(pushes.calls)
+        unwanted, test = events.expired(ann.user_id), events.expired(ann.user_id, mode=MODE_TEST, partner_id=ACME)
+        await service.publish(unwanted, test)
+        await service.wait_until_idle()
+        assert {tuple(row) for row in await service.rows(made)} >= {
+            (unwanted.event_id, "SKIPPED", "PREFERENCE"),
+            (test.event_id, "SKIPPED", "TEST_MODE"),
+        }
+        assert len(pushes.calls) == sent
+        partner = Caller(service, mode="TEST")
+        reply = await partner.rpc.ListCaptured(notification_pb.ListCapturedRequest(), metadata=partner.metadata)
+        assert {(each.channel, each.content.subject) for each in reply.messages} >= {
+            (CHANNEL_PUSH, "Bestellung verfallen")
+        }
 
 
 @pytest.mark.logs_errors("job_dead")
@@ -222,6 +279,7 @@ async def test_in_test_it_is_captured_and_without_a_key_it_is_skipped(start: Sta
     async with start(**{**pushes.settings, "vapid_key": ""}) as service:
         ann = person(service)
         await ann.register(await pushes.subscription())
+        await assert_refused(ann.key(), "PUSH_NOT_CONFIGURED")
         assert await parts(service, await send(service, ann)) == [("SKIPPED", "NOT_CONFIGURED")]
         partner = Caller(service, mode="TEST")
         await partner.send(customer(service, mode="TEST"), channels=(CHANNEL_PUSH,))
@@ -290,7 +348,7 @@ def test_what_an_answer_means(answer: Answer, outcome: Outcome) -> None:
 @pytest.mark.parametrize("title", ["😀" * 200, "x" * 60_000, "\0" * 5000])
 @pytest.mark.parametrize("body", ["x", "é" * 4000, "\0" * 4000, '"' * 4000, "😀" * 4000])
 def test_a_long_message_is_cut_to_what_push_services_take(title: str, body: str) -> None:
-    payload = to_payload(ids.new("dlv"), title, body)
+    payload = to_payload({"deliveryId": ids.new("dlv")}, title, body)
     assert len(payload) <= 3_993
     said = json.loads(payload)["body"]
     assert body.startswith(said.removesuffix("…"))

@@ -10,11 +10,13 @@ from weft.notification.v1 import inbox_service_pb2, template_service_pb2_grpc
 from weft.notification.v1 import notification_service_pb2 as sending
 from weft.notification.v1 import template_service_pb2 as pb
 from weft.notification.v1.category_pb2 import CATEGORY_UPDATES, CHANNEL_EMAIL, CHANNEL_INBOX
+from weft.notification.v1.notification_pb2 import Notification
 from weft.notification.v1.template_pb2 import Branding, Template, TemplateText
 
 from chassis import ids
 from chassis.storage.database import Query
 from services.notification.templates import language
+from services.notification.templates.domain import MAX_TESTS
 from services.notification.templates.language import Source, TemplateWrong
 from tests.harness import assert_refused, refused
 from tests.notification.conftest import Service
@@ -157,17 +159,53 @@ async def test_what_could_fail_or_do_harm_is_refused_when_it_is_saved(part: str,
         save(Source(source, is_html=part == "html"))
 
 
-async def test_a_part_that_is_wrong_is_named(service: Service) -> None:
+async def test_a_draft_is_sent_to_who_has_written_it_and_to_nobody_else(service: Service) -> None:
+    issuer, author = service.harness.issuer, Author(service)
+    owner = service.users.add(ids.new("usr"), "owner@acme.example", display_name="Olga", locale="de")
+    made = (await author.create(ENGLISH, GERMAN, branding=Branding(sender_name="Acme"))).template_id
+    for_acme = [("authorization", issuer.member(ACME, owner, "OWNER", SCOPES))]
+
+    def test(template_id: str = made, metadata: Any = for_acme, key: str = "", **more: Any) -> Any:
+        request = pb.TestTemplateRequest(template_id=template_id, **more)
+        return author.rpc.TestTemplate(request, metadata=[*metadata, *([("idempotency-key", key)] if key else [])])
+
+    sent = await test(key="a-key-of-a-test-1")
+    assert await test(key="a-key-of-a-test-1") == sent
+    assert (sent.type, sent.recipient.user_id, dict(sent.metadata)) == ("template.test", owner, {"templateId": made})
+    await test(locale="en", data=struct({**DATA, "parcel": {**DATA["parcel"], "number": "P8"}}))
+    await service.wait_until_idle()
+    german, english = sorted(service.receiver.mails, key=lambda mail: "P8" in str(mail["Subject"]))
+    assert (german["Subject"], english["Subject"]) == ("[Test] P7 wartet", "[Test] Olga, P8 waits")
+    assert {str(mail["To"]) for mail in (german, english)} == {"owner@acme.example"}
+    assert german["From"] == "Acme <no-reply@weft.local>"
+    assert "&lt;b&gt;bold&lt;/b&gt;" in english.get_body(("html",)).get_content()
+    # A client is nobody; a stranger's draft is none.
+    await assert_refused(test(metadata=author.metadata), "CALLER_NOT_ALLOWED")
+    other = [("authorization", issuer.member(ids.new("prt"), owner, "OWNER", SCOPES))]
+    await assert_refused(test(metadata=other), "TEMPLATE_NOT_FOUND")
+    unknown = [("authorization", issuer.member(ACME, ids.new("usr"), "OWNER", SCOPES))]
+    await assert_refused(test(metadata=unknown), "RECIPIENT_NOT_FOUND")
+    await assert_refused(test(data=struct({})), "TEMPLATE_NOT_RENDERED")
+    in_test = [("authorization", issuer.member(ACME, owner, "OWNER", SCOPES, "TEST"))]
+    short = (await Author(service, mode="TEST").create(TemplateText(locale="en", short="x"))).template_id
+    assert list((await refused(test(short, in_test))).violations) == ["template_id"]
+    captured = (await Author(service, mode="TEST").create(ENGLISH)).template_id
+    await test(captured, in_test)
+    await service.wait_until_idle()
+    assert len(service.receiver.mails) == 2
+    assert ("SKIPPED", "TEST_MODE") in await service.states()
+    outcomes = await asyncio.gather(*(test() for _ in range(MAX_TESTS)), return_exceptions=True)
+    assert sum(isinstance(outcome, Notification) for outcome in outcomes) == MAX_TESTS - 3
+    await assert_refused(test(), "TEMPLATE_TEST_LIMIT_REACHED", limit=str(MAX_TESTS))
+
+
+async def test_a_part_that_is_wrong_is_named_and_so_is_a_template_too_many(service: Service) -> None:
     found = await refused(Author(service).create(ENGLISH, TemplateText(locale="en", html="<p {{ link }}>")))
     assert list(found.violations) == ["texts[1].locale", "texts[1].text", "texts[1].html"]
     assert found.violations["texts[1].html"].endswith("line 1: a value in a tag stands in a quoted attribute")
     many = {"list": list(range(300))}
     assert list((await refused(Author(service).create(ENGLISH, data=many))).violations) == ["samples"]
-
-
-async def test_a_partner_has_at_most_200_templates_in_a_mode_also_when_two_are_created_at_once(
-    service: Service,
-) -> None:
+    # A partner has at most 200 in a mode, also when two are created at once.
     author = Author(service)
     await author.create(ENGLISH)
     await service.app.database.run(

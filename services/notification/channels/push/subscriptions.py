@@ -24,6 +24,11 @@ class Device:
     updated_at: datetime
 
 
+def encode(value: bytes) -> str:
+    """As base64url, without padding."""
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
 def decode(text: str) -> bytes:
     """The bytes of a base64url text, with padding or without."""
     return base64.urlsafe_b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4))

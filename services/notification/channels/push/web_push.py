@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import http_ece  # type: ignore[import-untyped] # has no types
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02  # type: ignore[import-untyped] # has no types
 from weft_client.calls.breaker import Breaker, BreakerOpen
 from yarl import URL
@@ -19,7 +20,7 @@ from yarl import URL
 from chassis.clock import Clock
 from chassis.settings import SettingsError
 from services.notification.channels.outcome import Outcome, ProviderResponse
-from services.notification.channels.push.subscriptions import Device, decode
+from services.notification.channels.push.subscriptions import Device, decode, encode
 from services.notification.channels.webhook.answer import Answer
 from services.notification.channels.webhook.sender import Sender
 
@@ -62,6 +63,9 @@ class WebPush:
             raise SettingsError(
                 "WEFT_VAPID_KEY: write a private key of the curve P-256, 32 bytes in base64url."
             ) from None
+        point = self._vapid.public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        self.public_key = encode(point)
+        """What a page subscribes with: a point of P-256 in base64url."""
         self._sender = sender
         self._contact = contact
         self._forget = forget

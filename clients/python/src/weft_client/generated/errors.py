@@ -927,6 +927,13 @@ class ProviderNotFound(failures.NotFound):
         return self.metadata.get('provider', '')
 
 
+class PushNotConfigured(failures.FailedPrecondition):
+    """No push messages are sent here."""
+
+    reason = 'PUSH_NOT_CONFIGURED'
+    domain = 'weft.notification.v1'
+
+
 class QueueNotFound(failures.NotFound):
     """The service has no queue of this name; `queues` are those that it has. Metadata: `queue`, `queues`."""
 
@@ -1315,6 +1322,18 @@ class TemplateNotRendered(failures.InvalidArgument):
         return self.metadata.get('cause', '')
 
 
+class TemplateTestLimitReached(failures.RateLimited):
+    """You have sent yourself as many templates as you may for now. Metadata: `limit`. `RetryInfo` says when to try again."""
+
+    reason = 'TEMPLATE_TEST_LIMIT_REACHED'
+    domain = 'weft.notification.v1'
+
+    @property
+    def limit(self) -> str:
+        """The metadata `limit`; empty where the service left it out."""
+        return self.metadata.get('limit', '')
+
+
 class TokenExpired(failures.Unauthenticated):
     """The token has expired; get a new one."""
 
@@ -1648,6 +1667,7 @@ failures.BY_REASON.update({
     ('weft.order.v1', 'PRODUCT_NOT_FOUND'): ProductNotFound,
     ('weft.notification.v1', 'PROVIDER_NOT_FOUND'): ProviderNotFound,
     ('weft.order.v1', 'PROVIDER_NOT_FOUND'): ProviderNotFound,
+    ('weft.notification.v1', 'PUSH_NOT_CONFIGURED'): PushNotConfigured,
     ('weft.api.v1', 'QUEUE_NOT_FOUND'): QueueNotFound,
     ('weft.api.v1', 'RATE_LIMITED'): failures.RateLimited,
     ('weft.api.v1', 'READER_TOO_SLOW'): ReaderTooSlow,
@@ -1681,6 +1701,7 @@ failures.BY_REASON.update({
     ('weft.notification.v1', 'TEMPLATE_NOT_FOUND'): TemplateNotFound,
     ('weft.notification.v1', 'TEMPLATE_NOT_PUBLISHED'): TemplateNotPublished,
     ('weft.notification.v1', 'TEMPLATE_NOT_RENDERED'): TemplateNotRendered,
+    ('weft.notification.v1', 'TEMPLATE_TEST_LIMIT_REACHED'): TemplateTestLimitReached,
     ('weft.api.v1', 'TOKEN_EXPIRED'): TokenExpired,
     ('weft.api.v1', 'TOKEN_INVALID'): TokenInvalid,
     ('weft.api.v1', 'TOKEN_MISSING'): TokenMissing,
@@ -1789,6 +1810,7 @@ __all__ = [
     'ProductInactive',
     'ProductNotFound',
     'ProviderNotFound',
+    'PushNotConfigured',
     'QueueNotFound',
     'ReaderTooSlow',
     'ReauthenticationRequired',
@@ -1821,6 +1843,7 @@ __all__ = [
     'TemplateNotFound',
     'TemplateNotPublished',
     'TemplateNotRendered',
+    'TemplateTestLimitReached',
     'TokenExpired',
     'TokenInvalid',
     'TokenMissing',

@@ -59,6 +59,7 @@ from weft.user.v1 import user_service_pb2 as user_user_service_pb2
 from weft_client.calls.method import Method
 
 
+DEVICE_SERVICE_GET_PUSH_KEY = Method('/weft.notification.v1.DeviceService/GetPushKey', 'notification', notification_device_service_pb2.GetPushKeyRequest, notification_device_service_pb2.PushKey, 5.0, repeatable=True, errors=('weft.notification.v1/PUSH_NOT_CONFIGURED',))
 DEVICE_SERVICE_REGISTER_DEVICE = Method('/weft.notification.v1.DeviceService/RegisterDevice', 'notification', notification_device_service_pb2.RegisterDeviceRequest, notification_device_service_pb2.Device, 5.0, repeatable=True, errors=('weft.notification.v1/RECIPIENT_NOT_FOUND',))
 DEVICE_SERVICE_REMOVE_DEVICE = Method('/weft.notification.v1.DeviceService/RemoveDevice', 'notification', notification_device_service_pb2.RemoveDeviceRequest, protobuf_empty_pb2.Empty, 5.0, repeatable=True, errors=('weft.notification.v1/DEVICE_NOT_FOUND',))
 EVENT_SERVICE_GET_EVENT = Method('/weft.notification.v1.EventService/GetEvent', 'notification', notification_event_service_pb2.GetEventRequest, notification_partner_event_pb2.PartnerEvent, 10.0, repeatable=True, errors=('weft.notification.v1/EVENT_NOT_FOUND',))
@@ -87,6 +88,7 @@ TEMPLATE_SERVICE_LIST_TEMPLATES = Method('/weft.notification.v1.TemplateService/
 TEMPLATE_SERVICE_UPDATE_TEMPLATE = Method('/weft.notification.v1.TemplateService/UpdateTemplate', 'notification', notification_template_service_pb2.UpdateTemplateRequest, notification_template_pb2.Template, 5.0, repeatable=True, errors=('weft.notification.v1/TEMPLATE_NOT_FOUND',))
 TEMPLATE_SERVICE_PUBLISH_TEMPLATE = Method('/weft.notification.v1.TemplateService/PublishTemplate', 'notification', notification_template_service_pb2.PublishTemplateRequest, notification_template_pb2.Template, 5.0, keyed=True, errors=('weft.notification.v1/TEMPLATE_NOT_FOUND',))
 TEMPLATE_SERVICE_PREVIEW_TEMPLATE = Method('/weft.notification.v1.TemplateService/PreviewTemplate', 'notification', notification_template_service_pb2.PreviewTemplateRequest, notification_template_service_pb2.PreviewTemplateResponse, 5.0, repeatable=True, errors=('weft.notification.v1/TEMPLATE_NOT_FOUND', 'weft.notification.v1/TEMPLATE_NOT_RENDERED'))
+TEMPLATE_SERVICE_TEST_TEMPLATE = Method('/weft.notification.v1.TemplateService/TestTemplate', 'notification', notification_template_service_pb2.TestTemplateRequest, notification_notification_pb2.Notification, 5.0, keyed=True, errors=('weft.notification.v1/TEMPLATE_NOT_FOUND', 'weft.notification.v1/TEMPLATE_NOT_RENDERED', 'weft.notification.v1/TEMPLATE_TEST_LIMIT_REACHED', 'weft.notification.v1/RECIPIENT_NOT_FOUND'))
 WEBHOOK_SERVICE_CREATE_ENDPOINT = Method('/weft.notification.v1.WebhookService/CreateEndpoint', 'notification', notification_webhook_service_pb2.CreateEndpointRequest, notification_webhook_endpoint_pb2.WebhookEndpoint, 10.0, errors=('weft.notification.v1/WEBHOOK_ENDPOINT_LIMIT_REACHED',))
 WEBHOOK_SERVICE_GET_ENDPOINT = Method('/weft.notification.v1.WebhookService/GetEndpoint', 'notification', notification_webhook_service_pb2.GetEndpointRequest, notification_webhook_endpoint_pb2.WebhookEndpoint, 10.0, repeatable=True, errors=('weft.notification.v1/WEBHOOK_ENDPOINT_NOT_FOUND',))
 WEBHOOK_SERVICE_LIST_ENDPOINTS = Method('/weft.notification.v1.WebhookService/ListEndpoints', 'notification', notification_webhook_service_pb2.ListEndpointsRequest, notification_webhook_service_pb2.ListEndpointsResponse, 10.0, repeatable=True)
@@ -200,6 +202,7 @@ USER_SERVICE_DELETE_TOTP = Method('/weft.user.v1.UserService/DeleteTotp', 'user'
 
 
 BY_NAME: dict[str, Method[Any, Any]] = {
+    'devices.get_push_key': DEVICE_SERVICE_GET_PUSH_KEY,
     'devices.register_device': DEVICE_SERVICE_REGISTER_DEVICE,
     'devices.remove_device': DEVICE_SERVICE_REMOVE_DEVICE,
     'events.get_event': EVENT_SERVICE_GET_EVENT,
@@ -228,6 +231,7 @@ BY_NAME: dict[str, Method[Any, Any]] = {
     'templates.update_template': TEMPLATE_SERVICE_UPDATE_TEMPLATE,
     'templates.publish_template': TEMPLATE_SERVICE_PUBLISH_TEMPLATE,
     'templates.preview_template': TEMPLATE_SERVICE_PREVIEW_TEMPLATE,
+    'templates.test_template': TEMPLATE_SERVICE_TEST_TEMPLATE,
     'webhooks.create_endpoint': WEBHOOK_SERVICE_CREATE_ENDPOINT,
     'webhooks.get_endpoint': WEBHOOK_SERVICE_GET_ENDPOINT,
     'webhooks.list_endpoints': WEBHOOK_SERVICE_LIST_ENDPOINTS,

@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)weft/notification/v1/device_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\"\x9f\x01\n\x06\x44\x65vice\x12\x1b\n\tdevice_id\x18\x01 \x01(\tR\x08\x64\x65viceId\x12;\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\xd1\x03\n\x15RegisterDeviceRequest\x12J\n\x07user_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x06userId\x12\x31\n\x08\x65ndpoint\x18\x02 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x88\xe7\x18\x02R\x08\x65ndpoint\x12\xbd\x01\n\x06p256dh\x18\x03 \x01(\tB\xa4\x01\x80\x01\x01\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^B[A-Za-z0-9_-]{86}=?$\x88\xe7\x18\x02\x9a\xe7\x18x65 bytes in base64url, such as `BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4`R\x06p256dh\x12y\n\x04\x61uth\x18\x04 \x01(\tBe\x80\x01\x01\xe2\x41\x01\x02\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9_-]{22}(==)?$\x88\xe7\x18\x02\x9a\xe7\x18\x37\x31\x36 bytes in base64url, such as `BTBZMqHH6r4Tts7J_aSIgg`R\x04\x61uth\"\xac\x01\n\x13RemoveDeviceRequest\x12J\n\x07user_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x06userId\x12I\n\tdevice_id\x18\x02 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^dev_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x08\x64\x65viceId2\xf7\x02\n\rDeviceService\x12\xa8\x01\n\x0eRegisterDevice\x12+.weft.notification.v1.RegisterDeviceRequest\x1a\x1c.weft.notification.v1.Device\"K\x90\x02\x02\x8a\xe7\x18\x1e\x1a\x07user_idJ\x13RECIPIENT_NOT_FOUND\x82\xd3\xe4\x93\x02 \"\x1b/v1/users/{user_id}/devices:\x01*\x12\xa9\x01\n\x0cRemoveDevice\x12).weft.notification.v1.RemoveDeviceRequest\x1a\x16.google.protobuf.Empty\"V\x90\x02\x02\x8a\xe7\x18 \x1a\tdevice_id@\xcc\x01J\x10\x44\x45VICE_NOT_FOUND\x82\xd3\xe4\x93\x02)*\'/v1/users/{user_id}/devices/{device_id}\x1a\x0f\x8a\xe7\x18\x0b\n\x01\x02\x10\x02 \x02*\x02\x08\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)weft/notification/v1/device_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\"\x13\n\x11GetPushKeyRequest\"(\n\x07PushKey\x12\x1d\n\npublic_key\x18\x01 \x01(\tR\tpublicKey\"\x9f\x01\n\x06\x44\x65vice\x12\x1b\n\tdevice_id\x18\x01 \x01(\tR\x08\x64\x65viceId\x12;\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\xd1\x03\n\x15RegisterDeviceRequest\x12J\n\x07user_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x06userId\x12\x31\n\x08\x65ndpoint\x18\x02 \x01(\tB\x15\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x88\xe7\x18\x02R\x08\x65ndpoint\x12\xbd\x01\n\x06p256dh\x18\x03 \x01(\tB\xa4\x01\x80\x01\x01\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^B[A-Za-z0-9_-]{86}=?$\x88\xe7\x18\x02\x9a\xe7\x18x65 bytes in base64url, such as `BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4`R\x06p256dh\x12y\n\x04\x61uth\x18\x04 \x01(\tBe\x80\x01\x01\xe2\x41\x01\x02\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9_-]{22}(==)?$\x88\xe7\x18\x02\x9a\xe7\x18\x37\x31\x36 bytes in base64url, such as `BTBZMqHH6r4Tts7J_aSIgg`R\x04\x61uth\"\xac\x01\n\x13RemoveDeviceRequest\x12J\n\x07user_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(me|usr_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x06userId\x12I\n\tdevice_id\x18\x02 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^dev_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x08\x64\x65viceId2\x83\x04\n\rDeviceService\x12\x89\x01\n\nGetPushKey\x12\'.weft.notification.v1.GetPushKeyRequest\x1a\x1d.weft.notification.v1.PushKey\"3\x90\x02\x01\x8a\xe7\x18\x19\x10\x01 \x01J\x13PUSH_NOT_CONFIGURED\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/pushKey\x12\xa8\x01\n\x0eRegisterDevice\x12+.weft.notification.v1.RegisterDeviceRequest\x1a\x1c.weft.notification.v1.Device\"K\x90\x02\x02\x8a\xe7\x18\x1e\x1a\x07user_idJ\x13RECIPIENT_NOT_FOUND\x82\xd3\xe4\x93\x02 \"\x1b/v1/users/{user_id}/devices:\x01*\x12\xa9\x01\n\x0cRemoveDevice\x12).weft.notification.v1.RemoveDeviceRequest\x1a\x16.google.protobuf.Empty\"V\x90\x02\x02\x8a\xe7\x18 \x1a\tdevice_id@\xcc\x01J\x10\x44\x45VICE_NOT_FOUND\x82\xd3\xe4\x93\x02)*\'/v1/users/{user_id}/devices/{device_id}\x1a\x0f\x8a\xe7\x18\x0b\n\x01\x02\x10\x02 \x02*\x02\x08\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,16 +51,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMOVEDEVICEREQUEST'].fields_by_name['device_id']._serialized_options = b'\342A\001\002\272H%r#2!^dev_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_DEVICESERVICE']._loaded_options = None
   _globals['_DEVICESERVICE']._serialized_options = b'\212\347\030\013\n\001\002\020\002 \002*\002\010\005'
+  _globals['_DEVICESERVICE'].methods_by_name['GetPushKey']._loaded_options = None
+  _globals['_DEVICESERVICE'].methods_by_name['GetPushKey']._serialized_options = b'\220\002\001\212\347\030\031\020\001 \001J\023PUSH_NOT_CONFIGURED\202\323\344\223\002\r\022\013/v1/pushKey'
   _globals['_DEVICESERVICE'].methods_by_name['RegisterDevice']._loaded_options = None
   _globals['_DEVICESERVICE'].methods_by_name['RegisterDevice']._serialized_options = b'\220\002\002\212\347\030\036\032\007user_idJ\023RECIPIENT_NOT_FOUND\202\323\344\223\002 \"\033/v1/users/{user_id}/devices:\001*'
   _globals['_DEVICESERVICE'].methods_by_name['RemoveDevice']._loaded_options = None
   _globals['_DEVICESERVICE'].methods_by_name['RemoveDevice']._serialized_options = b'\220\002\002\212\347\030 \032\tdevice_id@\314\001J\020DEVICE_NOT_FOUND\202\323\344\223\002)*\'/v1/users/{user_id}/devices/{device_id}'
-  _globals['_DEVICE']._serialized_start=248
-  _globals['_DEVICE']._serialized_end=407
-  _globals['_REGISTERDEVICEREQUEST']._serialized_start=410
-  _globals['_REGISTERDEVICEREQUEST']._serialized_end=875
-  _globals['_REMOVEDEVICEREQUEST']._serialized_start=878
-  _globals['_REMOVEDEVICEREQUEST']._serialized_end=1050
-  _globals['_DEVICESERVICE']._serialized_start=1053
-  _globals['_DEVICESERVICE']._serialized_end=1428
+  _globals['_GETPUSHKEYREQUEST']._serialized_start=247
+  _globals['_GETPUSHKEYREQUEST']._serialized_end=266
+  _globals['_PUSHKEY']._serialized_start=268
+  _globals['_PUSHKEY']._serialized_end=308
+  _globals['_DEVICE']._serialized_start=311
+  _globals['_DEVICE']._serialized_end=470
+  _globals['_REGISTERDEVICEREQUEST']._serialized_start=473
+  _globals['_REGISTERDEVICEREQUEST']._serialized_end=938
+  _globals['_REMOVEDEVICEREQUEST']._serialized_start=941
+  _globals['_REMOVEDEVICEREQUEST']._serialized_end=1113
+  _globals['_DEVICESERVICE']._serialized_start=1116
+  _globals['_DEVICESERVICE']._serialized_end=1631
 # @@protoc_insertion_point(module_scope)

@@ -36,6 +36,11 @@ class DeviceServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.GetPushKey = channel.unary_unary(
+                '/weft.notification.v1.DeviceService/GetPushKey',
+                request_serializer=weft_dot_notification_dot_v1_dot_device__service__pb2.GetPushKeyRequest.SerializeToString,
+                response_deserializer=weft_dot_notification_dot_v1_dot_device__service__pb2.PushKey.FromString,
+                _registered_method=True)
         self.RegisterDevice = channel.unary_unary(
                 '/weft.notification.v1.DeviceService/RegisterDevice',
                 request_serializer=weft_dot_notification_dot_v1_dot_device__service__pb2.RegisterDeviceRequest.SerializeToString,
@@ -51,6 +56,13 @@ class DeviceServiceStub:
 class DeviceServiceServicer:
     """The browsers and apps that a person gets push messages on.
     """
+
+    def GetPushKey(self, request, context):
+        """Returns the key that a page subscribes with: the `applicationServerKey` of `PushManager.subscribe()`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def RegisterDevice(self, request, context):
         """Registers a Web Push subscription (RFC 8030) of the caller. A person has at most ten: the one that was registered the
@@ -70,6 +82,11 @@ class DeviceServiceServicer:
 
 def add_DeviceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetPushKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPushKey,
+                    request_deserializer=weft_dot_notification_dot_v1_dot_device__service__pb2.GetPushKeyRequest.FromString,
+                    response_serializer=weft_dot_notification_dot_v1_dot_device__service__pb2.PushKey.SerializeToString,
+            ),
             'RegisterDevice': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterDevice,
                     request_deserializer=weft_dot_notification_dot_v1_dot_device__service__pb2.RegisterDeviceRequest.FromString,
@@ -91,6 +108,33 @@ def add_DeviceServiceServicer_to_server(servicer, server):
 class DeviceService:
     """The browsers and apps that a person gets push messages on.
     """
+
+    @staticmethod
+    def GetPushKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.notification.v1.DeviceService/GetPushKey',
+            weft_dot_notification_dot_v1_dot_device__service__pb2.GetPushKeyRequest.SerializeToString,
+            weft_dot_notification_dot_v1_dot_device__service__pb2.PushKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def RegisterDevice(request,

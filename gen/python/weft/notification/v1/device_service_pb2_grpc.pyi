@@ -17,6 +17,8 @@ class DeviceServiceStub:
     """The browsers and apps that a person gets push messages on."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    GetPushKey: _aio.UnaryUnaryMultiCallable[_device_service_pb2.GetPushKeyRequest, _device_service_pb2.PushKey]
+    """Returns the key that a page subscribes with: the `applicationServerKey` of `PushManager.subscribe()`."""
     RegisterDevice: _aio.UnaryUnaryMultiCallable[_device_service_pb2.RegisterDeviceRequest, _device_service_pb2.Device]
     """Registers a Web Push subscription (RFC 8030) of the caller. A person has at most ten: the one that was registered the
     longest ago makes room. A subscription that is registered again keeps its ID, and belongs to who has registered it last.
@@ -26,6 +28,14 @@ class DeviceServiceStub:
 
 class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
     """The browsers and apps that a person gets push messages on."""
+
+    @_abc_1.abstractmethod
+    def GetPushKey(
+        self,
+        request: _device_service_pb2.GetPushKeyRequest,
+        context: _aio.ServicerContext[_device_service_pb2.GetPushKeyRequest, _abc.Awaitable[_device_service_pb2.PushKey]],
+    ) -> _abc.Awaitable[_device_service_pb2.PushKey]:
+        """Returns the key that a page subscribes with: the `applicationServerKey` of `PushManager.subscribe()`."""
 
     @_abc_1.abstractmethod
     def RegisterDevice(

@@ -42,6 +42,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such user, or it is not yours."""
     DEVICE_NOT_FOUND: _ErrorReason.ValueType  # 21
     """No such device, or not yours."""
+    PUSH_NOT_CONFIGURED: _ErrorReason.ValueType  # 22
+    """No push messages are sent here."""
     CURSOR_INVALID: _ErrorReason.ValueType  # 20
     """The cursor is not one of the stream of this inbox."""
     TEMPLATE_NOT_FOUND: _ErrorReason.ValueType  # 16
@@ -52,6 +54,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There are as many templates as there may be."""
     TEMPLATE_NOT_RENDERED: _ErrorReason.ValueType  # 19
     """The template cannot be rendered with the values that were given."""
+    TEMPLATE_TEST_LIMIT_REACHED: _ErrorReason.ValueType  # 23
+    """You have sent yourself as many templates as you may for now."""
     CATEGORY_NOT_ALLOWED: _ErrorReason.ValueType  # 15
     """Partners do not send what only concerns an account."""
     WEBHOOK_ENDPOINT_NOT_FOUND: _ErrorReason.ValueType  # 40
@@ -94,6 +98,8 @@ RECIPIENT_NOT_FOUND: ErrorReason.ValueType  # 14
 """There is no such user, or it is not yours."""
 DEVICE_NOT_FOUND: ErrorReason.ValueType  # 21
 """No such device, or not yours."""
+PUSH_NOT_CONFIGURED: ErrorReason.ValueType  # 22
+"""No push messages are sent here."""
 CURSOR_INVALID: ErrorReason.ValueType  # 20
 """The cursor is not one of the stream of this inbox."""
 TEMPLATE_NOT_FOUND: ErrorReason.ValueType  # 16
@@ -104,6 +110,8 @@ TEMPLATE_LIMIT_REACHED: ErrorReason.ValueType  # 18
 """There are as many templates as there may be."""
 TEMPLATE_NOT_RENDERED: ErrorReason.ValueType  # 19
 """The template cannot be rendered with the values that were given."""
+TEMPLATE_TEST_LIMIT_REACHED: ErrorReason.ValueType  # 23
+"""You have sent yourself as many templates as you may for now."""
 CATEGORY_NOT_ALLOWED: ErrorReason.ValueType  # 15
 """Partners do not send what only concerns an account."""
 WEBHOOK_ENDPOINT_NOT_FOUND: ErrorReason.ValueType  # 40

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from weft.notification.v1 import notification_pb2 as weft_dot_notification_dot_v1_dot_notification__pb2
 from weft.notification.v1 import template_pb2 as weft_dot_notification_dot_v1_dot_template__pb2
 from weft.notification.v1 import template_service_pb2 as weft_dot_notification_dot_v1_dot_template__service__pb2
 
@@ -66,6 +67,11 @@ class TemplateServiceStub:
                 request_serializer=weft_dot_notification_dot_v1_dot_template__service__pb2.PreviewTemplateRequest.SerializeToString,
                 response_deserializer=weft_dot_notification_dot_v1_dot_template__service__pb2.PreviewTemplateResponse.FromString,
                 _registered_method=True)
+        self.TestTemplate = channel.unary_unary(
+                '/weft.notification.v1.TemplateService/TestTemplate',
+                request_serializer=weft_dot_notification_dot_v1_dot_template__service__pb2.TestTemplateRequest.SerializeToString,
+                response_deserializer=weft_dot_notification_dot_v1_dot_notification__pb2.Notification.FromString,
+                _registered_method=True)
 
 
 class TemplateServiceServicer:
@@ -108,7 +114,15 @@ class TemplateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PreviewTemplate(self, request, context):
-        """Renders the draft. To test it, publish it and send it to yourself, or send it in TEST and list what was captured.
+        """Renders the draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestTemplate(self, request, context):
+        """Sends the draft as a mail to the caller, to see it as its readers will: with `[Test]` before the subject, to the caller's own
+        address only, and ten times an hour. In TEST it is captured.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,6 +160,11 @@ def add_TemplateServiceServicer_to_server(servicer, server):
                     servicer.PreviewTemplate,
                     request_deserializer=weft_dot_notification_dot_v1_dot_template__service__pb2.PreviewTemplateRequest.FromString,
                     response_serializer=weft_dot_notification_dot_v1_dot_template__service__pb2.PreviewTemplateResponse.SerializeToString,
+            ),
+            'TestTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestTemplate,
+                    request_deserializer=weft_dot_notification_dot_v1_dot_template__service__pb2.TestTemplateRequest.FromString,
+                    response_serializer=weft_dot_notification_dot_v1_dot_notification__pb2.Notification.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -311,6 +330,33 @@ class TemplateService:
             '/weft.notification.v1.TemplateService/PreviewTemplate',
             weft_dot_notification_dot_v1_dot_template__service__pb2.PreviewTemplateRequest.SerializeToString,
             weft_dot_notification_dot_v1_dot_template__service__pb2.PreviewTemplateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.notification.v1.TemplateService/TestTemplate',
+            weft_dot_notification_dot_v1_dot_template__service__pb2.TestTemplateRequest.SerializeToString,
+            weft_dot_notification_dot_v1_dot_notification__pb2.Notification.FromString,
             options,
             channel_credentials,
             insecure,

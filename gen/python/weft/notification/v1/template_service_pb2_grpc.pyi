@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from weft.notification.v1 import notification_pb2 as _notification_pb2
 from weft.notification.v1 import template_pb2 as _template_pb2
 from weft.notification.v1 import template_service_pb2 as _template_service_pb2
 import abc as _abc_1
@@ -28,7 +29,11 @@ class TemplateServiceStub:
     PublishTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.PublishTemplateRequest, _template_pb2.Template]
     """Publishes the draft as the next version, which messages are accepted with from now on."""
     PreviewTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.PreviewTemplateRequest, _template_service_pb2.PreviewTemplateResponse]
-    """Renders the draft. To test it, publish it and send it to yourself, or send it in TEST and list what was captured."""
+    """Renders the draft."""
+    TestTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.TestTemplateRequest, _notification_pb2.Notification]
+    """Sends the draft as a mail to the caller, to see it as its readers will: with `[Test]` before the subject, to the caller's own
+    address only, and ten times an hour. In TEST it is captured.
+    """
 
 class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
     """Templates of messages: those of a partner in the mode of its client, or the platform's own."""
@@ -79,6 +84,16 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.PreviewTemplateRequest,
         context: _aio.ServicerContext[_template_service_pb2.PreviewTemplateRequest, _abc.Awaitable[_template_service_pb2.PreviewTemplateResponse]],
     ) -> _abc.Awaitable[_template_service_pb2.PreviewTemplateResponse]:
-        """Renders the draft. To test it, publish it and send it to yourself, or send it in TEST and list what was captured."""
+        """Renders the draft."""
+
+    @_abc_1.abstractmethod
+    def TestTemplate(
+        self,
+        request: _template_service_pb2.TestTemplateRequest,
+        context: _aio.ServicerContext[_template_service_pb2.TestTemplateRequest, _abc.Awaitable[_notification_pb2.Notification]],
+    ) -> _abc.Awaitable[_notification_pb2.Notification]:
+        """Sends the draft as a mail to the caller, to see it as its readers will: with `[Test]` before the subject, to the caller's own
+        address only, and ten times an hour. In TEST it is captured.
+        """
 
 def add_TemplateServiceServicer_to_server(servicer: TemplateServiceServicer, server: _aio.Server) -> None: ...

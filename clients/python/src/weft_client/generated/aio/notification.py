@@ -39,8 +39,26 @@ class AsyncDevices:
     """The browsers and apps that a person gets push messages on."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
+        self._get_push_key = parts.AsyncUnary(connection, methods.DEVICE_SERVICE_GET_PUSH_KEY, auth)
         self._register_device = parts.AsyncUnary(connection, methods.DEVICE_SERVICE_REGISTER_DEVICE, auth)
         self._remove_device = parts.AsyncUnary(connection, methods.DEVICE_SERVICE_REMOVE_DEVICE, auth)
+
+    async def get_push_key(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> notification_device_service_pb2.PushKey:
+        """Returns the key that a page subscribes with: the `applicationServerKey` of `PushManager.subscribe()`.
+
+        Args:
+            timeout: Seconds that the whole call may take; 5 where absent.
+
+        Raises:
+            PushNotConfigured: No push messages are sent here.
+        """
+        request = notification_device_service_pb2.GetPushKeyRequest(
+        )
+        return await self._get_push_key(request, timeout)
 
     async def register_device(
         self,
@@ -690,6 +708,7 @@ class AsyncTemplates:
         self._update_template = parts.AsyncUnary(connection, methods.TEMPLATE_SERVICE_UPDATE_TEMPLATE, auth)
         self._publish_template = parts.AsyncUnary(connection, methods.TEMPLATE_SERVICE_PUBLISH_TEMPLATE, auth)
         self._preview_template = parts.AsyncUnary(connection, methods.TEMPLATE_SERVICE_PREVIEW_TEMPLATE, auth)
+        self._test_template = parts.AsyncUnary(connection, methods.TEMPLATE_SERVICE_TEST_TEMPLATE, auth)
 
     async def create_template(
         self,
@@ -815,7 +834,7 @@ class AsyncTemplates:
         data: Mapping[str, Any] | protobuf_struct_pb2.Struct | None = None,
         timeout: float | None = None,
     ) -> notification_template_service_pb2.PreviewTemplateResponse:
-        """Renders the draft. To test it, publish it and send it to yourself, or send it in TEST and list what was captured.
+        """Renders the draft.
 
         Args:
             template_id: Prefix `tpl_`.
@@ -833,6 +852,38 @@ class AsyncTemplates:
             data=arguments.plain(data),
         )
         return await self._preview_template(request, timeout)
+
+    async def test_template(
+        self,
+        *,
+        template_id: str,
+        locale: str | None = None,
+        data: Mapping[str, Any] | protobuf_struct_pb2.Struct | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> notification_notification_pb2.Notification:
+        """Sends the draft as a mail to the caller, to see it as its readers will: with `[Test]` before the subject, to the caller's own
+        address only, and ten times an hour. In TEST it is captured.
+
+        Args:
+            template_id: Prefix `tpl_`.
+            locale: A language tag such as `de-AT`; your own language where it is empty.
+            data: The variables; the samples where it is absent.
+            timeout: Seconds that the whole call may take; 5 where absent.
+            idempotency_key: Names the call, so that it happens once; made by the client where absent.
+
+        Raises:
+            TemplateNotFound: No such template, or not yours. Metadata: `template_id`.
+            TemplateNotRendered: The template cannot be rendered with the values that were given. Metadata: `cause`.
+            TemplateTestLimitReached: You have sent yourself as many templates as you may for now. Metadata: `limit`. `RetryInfo` says when to try again.
+            RecipientNotFound: There is no such user, or it is not yours. Metadata: `user_id`.
+        """
+        request = notification_template_service_pb2.TestTemplateRequest(
+            template_id=template_id,
+            locale=arguments.plain(locale),
+            data=arguments.plain(data),
+        )
+        return await self._test_template(request, timeout, idempotency_key)
 
 
 class AsyncWebhooks:

@@ -26,7 +26,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)weft/notification/v1/device_service.proto\x12\x14weft.notification.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x01\n\x06\x44\x65vice\x12\x1b\n\tdevice_id\x18\x01 \x01(\tR\x08\x64\x65viceId\x12;\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\x87\x01\n\x15RegisterDeviceRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1f\n\x08\x65ndpoint\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08\x65ndpoint\x12\x1b\n\x06p256dh\x18\x03 \x01(\tB\x03\x80\x01\x01R\x06p256dh\x12\x17\n\x04\x61uth\x18\x04 \x01(\tB\x03\x80\x01\x01R\x04\x61uth\"K\n\x13RemoveDeviceRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n\tdevice_id\x18\x02 \x01(\tR\x08\x64\x65viceId2\xc9\x01\n\rDeviceService\x12`\n\x0eRegisterDevice\x12+.weft.notification.v1.RegisterDeviceRequest\x1a\x1c.weft.notification.v1.Device\"\x03\x90\x02\x02\x12V\n\x0cRemoveDevice\x12).weft.notification.v1.RemoveDeviceRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)weft/notification/v1/device_service.proto\x12\x14weft.notification.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n\x11GetPushKeyRequest\"(\n\x07PushKey\x12\x1d\n\npublic_key\x18\x01 \x01(\tR\tpublicKey\"\x9f\x01\n\x06\x44\x65vice\x12\x1b\n\tdevice_id\x18\x01 \x01(\tR\x08\x64\x65viceId\x12;\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\x87\x01\n\x15RegisterDeviceRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1f\n\x08\x65ndpoint\x18\x02 \x01(\tB\x03\x80\x01\x01R\x08\x65ndpoint\x12\x1b\n\x06p256dh\x18\x03 \x01(\tB\x03\x80\x01\x01R\x06p256dh\x12\x17\n\x04\x61uth\x18\x04 \x01(\tB\x03\x80\x01\x01R\x04\x61uth\"K\n\x13RemoveDeviceRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n\tdevice_id\x18\x02 \x01(\tR\x08\x64\x65viceId2\xa4\x02\n\rDeviceService\x12Y\n\nGetPushKey\x12\'.weft.notification.v1.GetPushKeyRequest\x1a\x1d.weft.notification.v1.PushKey\"\x03\x90\x02\x01\x12`\n\x0eRegisterDevice\x12+.weft.notification.v1.RegisterDeviceRequest\x1a\x1c.weft.notification.v1.Device\"\x03\x90\x02\x02\x12V\n\x0cRemoveDevice\x12).weft.notification.v1.RemoveDeviceRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,16 +39,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERDEVICEREQUEST'].fields_by_name['p256dh']._serialized_options = b'\200\001\001'
   _globals['_REGISTERDEVICEREQUEST'].fields_by_name['auth']._loaded_options = None
   _globals['_REGISTERDEVICEREQUEST'].fields_by_name['auth']._serialized_options = b'\200\001\001'
+  _globals['_DEVICESERVICE'].methods_by_name['GetPushKey']._loaded_options = None
+  _globals['_DEVICESERVICE'].methods_by_name['GetPushKey']._serialized_options = b'\220\002\001'
   _globals['_DEVICESERVICE'].methods_by_name['RegisterDevice']._loaded_options = None
   _globals['_DEVICESERVICE'].methods_by_name['RegisterDevice']._serialized_options = b'\220\002\002'
   _globals['_DEVICESERVICE'].methods_by_name['RemoveDevice']._loaded_options = None
   _globals['_DEVICESERVICE'].methods_by_name['RemoveDevice']._serialized_options = b'\220\002\002'
-  _globals['_DEVICE']._serialized_start=130
-  _globals['_DEVICE']._serialized_end=289
-  _globals['_REGISTERDEVICEREQUEST']._serialized_start=292
-  _globals['_REGISTERDEVICEREQUEST']._serialized_end=427
-  _globals['_REMOVEDEVICEREQUEST']._serialized_start=429
-  _globals['_REMOVEDEVICEREQUEST']._serialized_end=504
-  _globals['_DEVICESERVICE']._serialized_start=507
-  _globals['_DEVICESERVICE']._serialized_end=708
+  _globals['_GETPUSHKEYREQUEST']._serialized_start=129
+  _globals['_GETPUSHKEYREQUEST']._serialized_end=148
+  _globals['_PUSHKEY']._serialized_start=150
+  _globals['_PUSHKEY']._serialized_end=190
+  _globals['_DEVICE']._serialized_start=193
+  _globals['_DEVICE']._serialized_end=352
+  _globals['_REGISTERDEVICEREQUEST']._serialized_start=355
+  _globals['_REGISTERDEVICEREQUEST']._serialized_end=490
+  _globals['_REMOVEDEVICEREQUEST']._serialized_start=492
+  _globals['_REMOVEDEVICEREQUEST']._serialized_end=567
+  _globals['_DEVICESERVICE']._serialized_start=570
+  _globals['_DEVICESERVICE']._serialized_end=862
 # @@protoc_insertion_point(module_scope)

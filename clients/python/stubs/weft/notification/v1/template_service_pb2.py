@@ -28,7 +28,7 @@ from weft.notification.v1 import notification_pb2 as weft_dot_notification_dot_v
 from weft.notification.v1 import template_pb2 as weft_dot_notification_dot_v1_dot_template__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+weft/notification/v1/template_service.proto\x12\x14weft.notification.v1\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\'weft/notification/v1/notification.proto\x1a#weft/notification/v1/template.proto\"\xd6\x01\n\x15\x43reateTemplateRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12\x38\n\x05texts\x18\x02 \x03(\x0b\x32\".weft.notification.v1.TemplateTextR\x05texts\x12\x31\n\x07samples\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructR\x07samples\x12:\n\x08\x62randing\x18\x04 \x01(\x0b\x32\x1e.weft.notification.v1.BrandingR\x08\x62randing\"5\n\x12GetTemplateRequest\x12\x1f\n\x0btemplate_id\x18\x01 \x01(\tR\ntemplateId\"R\n\x14ListTemplatesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"}\n\x15ListTemplatesResponse\x12<\n\ttemplates\x18\x01 \x03(\x0b\x32\x1e.weft.notification.v1.TemplateR\ttemplates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x90\x01\n\x15UpdateTemplateRequest\x12:\n\x08template\x18\x01 \x01(\x0b\x32\x1e.weft.notification.v1.TemplateR\x08template\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"9\n\x16PublishTemplateRequest\x12\x1f\n\x0btemplate_id\x18\x01 \x01(\tR\ntemplateId\"~\n\x16PreviewTemplateRequest\x12\x1f\n\x0btemplate_id\x18\x01 \x01(\tR\ntemplateId\x12\x16\n\x06locale\x18\x02 \x01(\tR\x06locale\x12+\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructR\x04\x64\x61ta\"j\n\x17PreviewTemplateResponse\x12\x37\n\x07\x63ontent\x18\x01 \x01(\x0b\x32\x1d.weft.notification.v1.ContentR\x07\x63ontent\x12\x16\n\x06locale\x18\x02 \x01(\tR\x06locale2\xf7\x04\n\x0fTemplateService\x12]\n\x0e\x43reateTemplate\x12+.weft.notification.v1.CreateTemplateRequest\x1a\x1e.weft.notification.v1.Template\x12\\\n\x0bGetTemplate\x12(.weft.notification.v1.GetTemplateRequest\x1a\x1e.weft.notification.v1.Template\"\x03\x90\x02\x01\x12m\n\rListTemplates\x12*.weft.notification.v1.ListTemplatesRequest\x1a+.weft.notification.v1.ListTemplatesResponse\"\x03\x90\x02\x01\x12\x62\n\x0eUpdateTemplate\x12+.weft.notification.v1.UpdateTemplateRequest\x1a\x1e.weft.notification.v1.Template\"\x03\x90\x02\x02\x12_\n\x0fPublishTemplate\x12,.weft.notification.v1.PublishTemplateRequest\x1a\x1e.weft.notification.v1.Template\x12s\n\x0fPreviewTemplate\x12,.weft.notification.v1.PreviewTemplateRequest\x1a-.weft.notification.v1.PreviewTemplateResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+weft/notification/v1/template_service.proto\x12\x14weft.notification.v1\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\'weft/notification/v1/notification.proto\x1a#weft/notification/v1/template.proto\"{\n\x13TestTemplateRequest\x12\x1f\n\x0btemplate_id\x18\x01 \x01(\tR\ntemplateId\x12\x16\n\x06locale\x18\x02 \x01(\tR\x06locale\x12+\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructR\x04\x64\x61ta\"\xd6\x01\n\x15\x43reateTemplateRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12\x38\n\x05texts\x18\x02 \x03(\x0b\x32\".weft.notification.v1.TemplateTextR\x05texts\x12\x31\n\x07samples\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructR\x07samples\x12:\n\x08\x62randing\x18\x04 \x01(\x0b\x32\x1e.weft.notification.v1.BrandingR\x08\x62randing\"5\n\x12GetTemplateRequest\x12\x1f\n\x0btemplate_id\x18\x01 \x01(\tR\ntemplateId\"R\n\x14ListTemplatesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"}\n\x15ListTemplatesResponse\x12<\n\ttemplates\x18\x01 \x03(\x0b\x32\x1e.weft.notification.v1.TemplateR\ttemplates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x90\x01\n\x15UpdateTemplateRequest\x12:\n\x08template\x18\x01 \x01(\x0b\x32\x1e.weft.notification.v1.TemplateR\x08template\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"9\n\x16PublishTemplateRequest\x12\x1f\n\x0btemplate_id\x18\x01 \x01(\tR\ntemplateId\"~\n\x16PreviewTemplateRequest\x12\x1f\n\x0btemplate_id\x18\x01 \x01(\tR\ntemplateId\x12\x16\n\x06locale\x18\x02 \x01(\tR\x06locale\x12+\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructR\x04\x64\x61ta\"j\n\x17PreviewTemplateResponse\x12\x37\n\x07\x63ontent\x18\x01 \x01(\x0b\x32\x1d.weft.notification.v1.ContentR\x07\x63ontent\x12\x16\n\x06locale\x18\x02 \x01(\tR\x06locale2\xd6\x05\n\x0fTemplateService\x12]\n\x0e\x43reateTemplate\x12+.weft.notification.v1.CreateTemplateRequest\x1a\x1e.weft.notification.v1.Template\x12\\\n\x0bGetTemplate\x12(.weft.notification.v1.GetTemplateRequest\x1a\x1e.weft.notification.v1.Template\"\x03\x90\x02\x01\x12m\n\rListTemplates\x12*.weft.notification.v1.ListTemplatesRequest\x1a+.weft.notification.v1.ListTemplatesResponse\"\x03\x90\x02\x01\x12\x62\n\x0eUpdateTemplate\x12+.weft.notification.v1.UpdateTemplateRequest\x1a\x1e.weft.notification.v1.Template\"\x03\x90\x02\x02\x12_\n\x0fPublishTemplate\x12,.weft.notification.v1.PublishTemplateRequest\x1a\x1e.weft.notification.v1.Template\x12s\n\x0fPreviewTemplate\x12,.weft.notification.v1.PreviewTemplateRequest\x1a-.weft.notification.v1.PreviewTemplateResponse\"\x03\x90\x02\x01\x12]\n\x0cTestTemplate\x12).weft.notification.v1.TestTemplateRequest\x1a\".weft.notification.v1.Notificationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,22 +43,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEMPLATESERVICE'].methods_by_name['UpdateTemplate']._serialized_options = b'\220\002\002'
   _globals['_TEMPLATESERVICE'].methods_by_name['PreviewTemplate']._loaded_options = None
   _globals['_TEMPLATESERVICE'].methods_by_name['PreviewTemplate']._serialized_options = b'\220\002\001'
-  _globals['_CREATETEMPLATEREQUEST']._serialized_start=212
-  _globals['_CREATETEMPLATEREQUEST']._serialized_end=426
-  _globals['_GETTEMPLATEREQUEST']._serialized_start=428
-  _globals['_GETTEMPLATEREQUEST']._serialized_end=481
-  _globals['_LISTTEMPLATESREQUEST']._serialized_start=483
-  _globals['_LISTTEMPLATESREQUEST']._serialized_end=565
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=567
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=692
-  _globals['_UPDATETEMPLATEREQUEST']._serialized_start=695
-  _globals['_UPDATETEMPLATEREQUEST']._serialized_end=839
-  _globals['_PUBLISHTEMPLATEREQUEST']._serialized_start=841
-  _globals['_PUBLISHTEMPLATEREQUEST']._serialized_end=898
-  _globals['_PREVIEWTEMPLATEREQUEST']._serialized_start=900
-  _globals['_PREVIEWTEMPLATEREQUEST']._serialized_end=1026
-  _globals['_PREVIEWTEMPLATERESPONSE']._serialized_start=1028
-  _globals['_PREVIEWTEMPLATERESPONSE']._serialized_end=1134
-  _globals['_TEMPLATESERVICE']._serialized_start=1137
-  _globals['_TEMPLATESERVICE']._serialized_end=1768
+  _globals['_TESTTEMPLATEREQUEST']._serialized_start=211
+  _globals['_TESTTEMPLATEREQUEST']._serialized_end=334
+  _globals['_CREATETEMPLATEREQUEST']._serialized_start=337
+  _globals['_CREATETEMPLATEREQUEST']._serialized_end=551
+  _globals['_GETTEMPLATEREQUEST']._serialized_start=553
+  _globals['_GETTEMPLATEREQUEST']._serialized_end=606
+  _globals['_LISTTEMPLATESREQUEST']._serialized_start=608
+  _globals['_LISTTEMPLATESREQUEST']._serialized_end=690
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=692
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=817
+  _globals['_UPDATETEMPLATEREQUEST']._serialized_start=820
+  _globals['_UPDATETEMPLATEREQUEST']._serialized_end=964
+  _globals['_PUBLISHTEMPLATEREQUEST']._serialized_start=966
+  _globals['_PUBLISHTEMPLATEREQUEST']._serialized_end=1023
+  _globals['_PREVIEWTEMPLATEREQUEST']._serialized_start=1025
+  _globals['_PREVIEWTEMPLATEREQUEST']._serialized_end=1151
+  _globals['_PREVIEWTEMPLATERESPONSE']._serialized_start=1153
+  _globals['_PREVIEWTEMPLATERESPONSE']._serialized_end=1259
+  _globals['_TEMPLATESERVICE']._serialized_start=1262
+  _globals['_TEMPLATESERVICE']._serialized_end=1988
 # @@protoc_insertion_point(module_scope)

@@ -23,6 +23,38 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class TestTemplateRequest(_message.Message):
+    """Request for TestTemplate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    template_id: _builtins.str
+    """Prefix `tpl_`."""
+    locale: _builtins.str
+    """A language tag such as `de-AT`; your own language where it is empty."""
+    @_builtins.property
+    def data(self) -> _struct_pb2.Struct:
+        """The variables; the samples where it is absent."""
+
+    def __init__(
+        self,
+        *,
+        template_id: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        data: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "locale", b"locale", "template_id", b"template_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestTemplateRequest: _TypeAlias = TestTemplateRequest  # noqa: Y015
+
+@_typing.final
 class CreateTemplateRequest(_message.Message):
     """Request for CreateTemplate."""
 
