@@ -25,7 +25,6 @@ chmod 1777 /image/edge/run/weft # for whichever user the container runs as
 sinks=/image/sinks/opt/weft
 mkdir -p "$sinks/deploy"
 cp -r deploy/local "$sinks/deploy/"
-mv /packages/sinks "$sinks/packages"
 
 for home in /image/*/opt/weft; do
   rm -rf "$home/packages/bin"

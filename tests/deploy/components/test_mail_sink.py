@@ -21,8 +21,8 @@ PASSWORD = "a-password"
 async def port(home, journal):
     number = Ports(home.run / "ports.json").take("mail")
     code = (
-        "import asyncio\nfrom pathlib import Path\nfrom deploy.local.components.mail_sink import serve\n"
-        f"asyncio.run(serve({number}, Path({str(home.mail)!r}), {PASSWORD!r}))"
+        "import uvloop\nfrom pathlib import Path\nfrom deploy.local.components.mail_sink import serve\n"
+        f"uvloop.run(serve({number}, Path({str(home.mail)!r}), {PASSWORD!r}))"
     )
     sink = Process(python_part(code), journal.log("mail"))
     await until(lambda: greets(number)(sink.pid), "the mail sink")
