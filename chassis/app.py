@@ -196,6 +196,8 @@ class App:
             for queue in self._queues:
                 self.on_notify(queue.name, queue.on_notified)
             for worker in self._workers:
+                if isinstance(worker, workers.Worker):
+                    worker.yield_to(self._callers_wait)
                 self._working.add(asyncio.create_task(worker.run()))
             for seconds, job, name in self._jobs:
                 self.run_in_background(_run_periodically(seconds, job, name))
@@ -260,6 +262,9 @@ class App:
         port = servers.listen(self._server, self.settings)
         await self._server.start()
         return port
+
+    def _callers_wait(self) -> int:
+        return self.server_context.waited_for if self._server is not None else 0
 
     async def _measure(self) -> None:
         while True:

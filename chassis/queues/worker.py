@@ -17,6 +17,12 @@ POLL_INTERVAL_S = 5.0
 
 LEASE_INTERVAL_S = 0.025
 """Minimum seconds between two leases of a loop, unless the first one was full: what comes meanwhile shares the second."""
+REST = 0.5
+"""After a batch that was not full a loop rests for at least this part of the time that the batch took."""
+YIELD = 1.5
+"""While callers wait a loop rests for this many times the time that the batch took, full or not."""
+MAX_REST_S = 0.5
+"""Maximum seconds that a loop rests: work goes on, however many calls there are."""
 
 BREAKER_CHECK_INTERVAL_S = 0.2
 """Maximum seconds between two checks of an open breaker."""
@@ -34,6 +40,15 @@ class Works(Protocol):
     def stop(self) -> None:
         """Begin nothing more; what has begun is finished."""
         ...
+
+
+def rest_s(took_s: float, *, full: bool, callers_wait: bool) -> float:
+    """Seconds from a batch to the next lease: larger batches cost less a job, and what callers wait for comes first.
+
+    By the time that the batch took, so the rest is longer where the database or the cores are busy with others.
+    """
+    rest = 0.0 if full else max(LEASE_INTERVAL_S - took_s, REST * took_s)
+    return min(max(rest, YIELD * took_s if callers_wait else 0.0), MAX_REST_S)
 
 
 class Worker:
@@ -61,6 +76,11 @@ class Worker:
         self._concurrency = concurrency
         self._breakers = breakers
         self._stopping = asyncio.Event()
+        self._callers_wait: Callable[[], int] = lambda: 0
+
+    def yield_to(self, callers_wait: Callable[[], int]) -> None:
+        """Leave the calls of this process their share of the loop, the database and the cores while some are in flight."""
+        self._callers_wait = callers_wait
 
     async def run(self) -> None:
         """Work until `stop`; survives outages of the database."""
@@ -85,8 +105,8 @@ class Worker:
                     jobs = await step()
                     if not jobs:
                         await wait(POLL_INTERVAL_S * random.uniform(0.5, 1.0))  # noqa: S311
-                    elif jobs < self._batch and (early := began + LEASE_INTERVAL_S - now()) > 0:
-                        await self._pause(early)
+                    elif rest := rest_s(now() - began, full=jobs >= self._batch, callers_wait=self._callers_wait() > 0):
+                        await self._pause(rest)
                 pause = 0.1
             except Exception as error:
                 log.warning("worker_paused", queue=self.queue.name, cause=repr(error), seconds=pause)

@@ -60,6 +60,8 @@ class ServerContext:
     usage: Usage
     calls: int = 0
     in_flight: int = 0
+    waited_for: int = 0
+    """Those in flight for which somebody outside waits: neither internal nor a stream."""
     streams: int = 0
 
 
@@ -67,11 +69,13 @@ def telemetry(server: ServerContext, method: Method, next_: Next) -> Next:
     """First, so that everything else happens within the span and is counted: span, metrics, request id."""
     name, attributes = method.path[1:], {"rpc.system.name": "grpc", "rpc.method": method.path[1:]}
     outcomes, start, usage = Outcomes(name), server.tracer.start, server.usage
+    waited_for = 0 if method.server_streaming or method.internal else 1
 
     async def run(call: Call) -> bytes | None:
         begun = time.perf_counter()
         server.calls += 1
         server.in_flight += 1
+        server.waited_for += waited_for
         span = call.span = start(name, call.traceparent, SpanKind.SERVER, attributes, call.client_traceparent)
         if span.is_recording():
             span.set_attribute("weft.request_id", call.request_id)
@@ -94,6 +98,7 @@ def telemetry(server: ServerContext, method: Method, next_: Next) -> Next:
                     recorded.set_status(StatusCode.ERROR)
                 recorded.end()
             server.in_flight -= 1
+            server.waited_for -= waited_for
             caller = call.caller
             if caller.is_partner and caller.client_id:
                 usage.count(caller.partner_id, caller.client_id, caller.mode, method.full_name, code.name)

@@ -168,7 +168,7 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
         tracer=app.tracer,
         max_attempts=MAX_EMAIL_ATTEMPTS,
     )
-    app.add_worker(Worker(email_jobs, worker, batch=8, concurrency=2, breakers=worker.breakers))
+    app.add_worker(Worker(email_jobs, worker, batch=16, concurrency=2, breakers=worker.breakers))
     app.run_in_background(mailer.close_idle())
     app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead deliveries")
 

@@ -30,6 +30,13 @@ class Receiver:
         self.port = 0
         self.stalled: asyncio.Event | None = None
         self.waiting = 0
+        self.pipelining = True
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [responses[0], *["250-PIPELINING"] * self.pipelining, *responses[1:]]
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> Any:
         if self.recipient_responses:

@@ -246,10 +246,10 @@ def events_of(content: bytes, recipients: Sequence[str], name: str) -> list[dict
     told: list[dict[str, Any]] = []
     head = content.partition(b"\r\n\r\n")[0].decode(errors="replace")
     named = re.search(r"^message-id:\s*(<[^>\s]+>)", head, re.IGNORECASE | re.MULTILINE)
-    for number, recipient, asked in asking:
+    for number, recipient, kind_of in asking:
         about = {"email": recipient, "timestamp": int(time.time()), "smtp-id": named.group(1) if named else ""}
         about["sg_message_id"] = f"{name}.{number}"
-        told += [{**about, **kind, "sg_event_id": f"{name}.{number}.{kind['event']}"} for kind in _TOLD[asked]]
+        told += [{**about, **kind, "sg_event_id": f"{name}.{number}.{kind['event']}"} for kind in _TOLD[kind_of]]
     return told
 
 

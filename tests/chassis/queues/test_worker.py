@@ -10,7 +10,7 @@ from weft_client.calls.breaker import Breaker, BreakerOpen
 from chassis.clock import Clock, FixedClock
 from chassis.queues import worker as workers
 from chassis.queues.queue import Backoff, Job, Queue
-from chassis.queues.worker import POLL_INTERVAL_S, Worker
+from chassis.queues.worker import POLL_INTERVAL_S, Worker, rest_s
 from chassis.storage.database import Database, Query
 from chassis.storage.listener import listen
 from tests import servers
@@ -213,3 +213,40 @@ async def test_the_commit_of_a_put_notifies_the_workers_of_other_processes(
         worker.stop()
         await tasks[1]
         tasks[0].cancel()
+
+
+@pytest.mark.parametrize(
+    ("took_s", "full", "callers_wait", "rest"),
+    [
+        (0.005, False, False, 0.020),  # what comes within 25 ms shares the next batch
+        (0.100, False, False, 0.050),  # a slow database gets larger batches
+        (0.100, True, False, 0.0),  # a backlog is worked off without a pause
+        (0.100, True, True, 0.150),  # unless callers wait: they get more than half
+        (0.005, False, True, 0.020),
+        (9.0, True, True, 0.5),  # never for longer: work goes on
+    ],
+)
+def test_a_worker_rests_by_what_its_batch_took(took_s: float, full: bool, callers_wait: bool, rest: float) -> None:
+    assert rest_s(took_s, full=full, callers_wait=callers_wait) == pytest.approx(rest)
+
+
+async def test_a_worker_of_a_backlog_leaves_time_to_those_who_wait(database: Database) -> None:
+    """The rest after each batch is at least as long as its batch took."""
+    queue, began, ended = Queue(database, JOBS, Clock()), list[float](), list[float]()
+    now = asyncio.get_running_loop().time
+
+    async def handle(jobs: Sequence[Job]) -> None:
+        began.append(now())
+        await database.run(Query("SELECT pg_sleep(0.01)"))
+        ended.append(now())
+
+    await put(database, queue, *"abcd")
+    worker = Worker(queue, handle, batch=1)
+    worker.yield_to(lambda: 1)
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        while await database.first(Query("SELECT FROM jobs WHERE state = 'ready'")):
+            pass
+    worker.stop()
+    await running
+    assert all(later - end >= end - start for start, end, later in zip(began, ended, began[1:], strict=False))

@@ -77,6 +77,42 @@ async def test_mails_share_a_bounded_number_of_connections():
         await sending.close()
 
 
+@pytest.mark.parametrize("waits_for", [b"DATA\r\n", b"MAIL FROM:<no-reply@weft.local>\r\n"])
+async def test_the_envelope_is_one_write_where_the_server_offers_it(waits_for):
+    """A server that answers nothing before it has seen the last command of a group; with a reply of several lines."""
+    seen = []
+
+    async def serve(reader, writer):
+        offered = b"PIPELINING" if waits_for.startswith(b"DATA") else b"HELP"
+        writer.write(b"220 mail.test\r\n")
+        await reader.readline()
+        writer.write(b"250-mail.test\r\n250 " + offered + b"\r\n")
+        seen.append(await reader.readuntil(waits_for))
+        if waits_for.startswith(b"DATA"):
+            writer.write(b"250 a\r\n250-b\r\n250 b\r\n354 c\r\n")
+        else:
+            writer.write(b"250 a\r\n")
+            seen.append(await reader.readline())
+            writer.write(b"251-b\r\n251 b\r\n")
+            seen.append(await reader.readline())
+            writer.write(b"354 c\r\n")
+        await reader.readuntil(b"\r\n.\r\n")
+        writer.write(b"250-2.0.0\r\n250 kept\r\n")
+        await writer.drain()
+        writer.write(b"421 idle for too long\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    sending = Mailer(parse_smtp_url(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"), timeout=5)
+    for _ in range(2):  # on a new connection, as the first one was closed
+        got = await sending.send(mail())
+        assert (got.outcome, got.text) == (Outcome.ACCEPTED, "2.0.0 kept")
+    assert b"".join(seen) == b"MAIL FROM:<no-reply@weft.local>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n" * 2
+    await sending.close()
+    server.close()
+
+
 async def test_a_server_that_closed_idle_connections_is_connected_to_again_without_losing_an_attempt():
     async with receiving() as receiver:
         sending = mailer(receiver)
@@ -97,9 +133,10 @@ async def test_a_server_that_closed_idle_connections_is_connected_to_again_witho
         ("530 5.7.0 authenticate first", Outcome.DEFERRED, 530, "5.7.0 authenticate first", False),
     ],
 )
-async def test_the_response_to_the_recipient_decides(response, outcome, code, text, available):
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_the_response_to_the_recipient_decides(response, outcome, code, text, available, pipelining):
     async with receiving() as receiver:
-        receiver.recipient_responses = [response]
+        receiver.recipient_responses, receiver.pipelining = [response], pipelining
         sending = mailer(receiver)
         got = await sending.send(mail())
         assert (got.outcome, got.code, got.text, got.provider_available) == (outcome, code, text, available)

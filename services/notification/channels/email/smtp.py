@@ -1,4 +1,4 @@
-"""The e-mail channel: SMTP (RFC 5321) over pooled connections.
+"""The e-mail channel: SMTP (RFC 5321) over pooled connections, which are kept.
 
 `WEFT_SMTP_URL`: `smtp://[user:password@]host[:port][?starttls=offered|required|off]`, or `smtps://` for TLS from the
 start.
@@ -17,6 +17,7 @@ import aiosmtplib
 from chassis.plain_text import single_line
 from chassis.settings import SettingsError
 from services.notification.channels.email.message import Mail
+from services.notification.channels.email.session import Reply, Session
 from services.notification.channels.outcome import Outcome, ProviderResponse
 
 SEND_TIMEOUT_S = 12.0
@@ -86,13 +87,13 @@ class Mailer:
         self._timeout = timeout
         self._tls = tls
         self._slots = asyncio.Semaphore(connections)
-        self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
+        self._idle: list[tuple[Session, float]] = []
 
     async def send(self, mail: Mail) -> ProviderResponse:
         """Send one mail. Never raises for what the server does: the response says it."""
         started = time.monotonic()
         attempt = _Attempt(mail)
-        connection: aiosmtplib.SMTP | None = None
+        connection: Session | None = None
         try:
             async with self._slots, asyncio.timeout(self._timeout):
                 connection = await self._begin(attempt)
@@ -108,7 +109,7 @@ class Mailer:
         latency_ms = round((time.monotonic() - started) * 1000)
         return ProviderResponse(outcome, code, redact(text), latency_ms, available, submitted)
 
-    async def _begin(self, attempt: "_Attempt") -> aiosmtplib.SMTP:
+    async def _begin(self, attempt: "_Attempt") -> Session:
         """Open the envelope on an idle connection, or on a new one where those turn out to be closed."""
         while self._idle:
             connection, _ = self._idle.pop()
@@ -129,7 +130,7 @@ class Mailer:
             raise
         return connection
 
-    async def _connect(self) -> aiosmtplib.SMTP:
+    async def _connect(self) -> Session:
         server = self._server
         connection = aiosmtplib.SMTP(
             hostname=server.host,
@@ -143,10 +144,11 @@ class Mailer:
         )
         try:
             await connection.connect()
+            await _greet(connection)
+            return Session(connection)
         except BaseException:
             connection.close()
             raise
-        return connection
 
     async def close_idle(self) -> None:
         """Close connections that have been idle for too long, until cancelled; then all."""
@@ -179,15 +181,13 @@ class _Attempt:
         """Whether the server was given this mail before it failed with `code`."""
         return self._stage == "data" or (self._stage == "envelope" and code not in _CONNECTION_CODES)
 
-    async def open(self, connection: aiosmtplib.SMTP) -> None:
+    async def open(self, connection: Session) -> None:
         self._stage = "envelope"
-        await connection.mail(self._mail.sender)
-        await connection.rcpt(self._mail.recipient)
+        await connection.open(self._mail)
 
-    async def finish(self, connection: aiosmtplib.SMTP) -> tuple[int, str]:
+    async def finish(self, connection: Session) -> Reply:
         self._stage = "data"
-        response = await connection.data(self._mail.content)
-        return response.code, response.message
+        return await connection.finish(self._mail.content)
 
     def classify(self, error: BaseException) -> tuple[Outcome, bool, int, str]:
         """The outcome, whether the server is available, the code, and the text.
@@ -205,10 +205,21 @@ class _Attempt:
         return outcome, False, 0, f"{type(error).__name__} while {self._stage}"
 
 
-async def _quit(connection: aiosmtplib.SMTP) -> None:
+async def _greet(connection: aiosmtplib.SMTP) -> None:
+    """Say hello where the login has not, or not since TLS began."""
+    if connection.is_ehlo_or_helo_needed:
+        try:
+            await connection.ehlo()
+        except aiosmtplib.SMTPHeloError:
+            if not connection.is_connected:
+                raise
+            await connection.helo()
+
+
+async def _quit(connection: Session) -> None:
     with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-        await connection.quit(timeout=_QUIT_TIMEOUT_S)
-    connection.close()
+        async with asyncio.timeout(_QUIT_TIMEOUT_S):
+            await connection.quit()
 
 
 def redact(text: str) -> str:
