@@ -36,6 +36,7 @@ class MeshFile:
             "edge": edges[0].url,
             "edge_tls": edges[0].tls_url,
             "edges": [edge.url for edge in edges],
+            "edges_tls": [edge.tls_url for edge in edges],
             "ca": str(certificates.ca),
             "mail": str(home.mail),
             "push": {"folder": str(home.push), "page": endpoints.push_url},
