@@ -87,7 +87,9 @@ class Rest:
             except httpx.RemoteProtocolError:
                 self._found["SSE cut without its last message"] += 1
 
-    async def _send(self, method: str, path: str, headers: dict[str, str] | None = None, **body: object) -> httpx.Response:
+    async def _send(
+        self, method: str, path: str, headers: dict[str, str] | None = None, **body: object
+    ) -> httpx.Response:
         sent = {**self._headers, **(headers or {})}
         first = next(self._edges)
         for edge in sorted(self._both, key=first.__ne__):
@@ -194,7 +196,9 @@ async def test_a_rolling_update_fails_none_of_ten_thousand_calls(mesh: Mesh) -> 
         for task in followers:
             task.cancel()
         ends = await asyncio.gather(*followers, return_exceptions=True)
-    print(f"\n{rounds} rolling updates of {', '.join(PARTS)}: {sum(found.values())} calls, {len(placed)} orders: {dict(found)}")
+    print(
+        f"\n{rounds} rolling updates of {', '.join(PARTS)}: {sum(found.values())} calls, {len(placed)} orders: {dict(found)}"
+    )
     assert all(replaced[part].isdisjoint(mesh.content["pids"][part]) for part in PARTS)
     assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
     expected = ("REST GET 200", "REST POST 201", "gRPC read OK", "gRPC write OK", "SSE end 14", "gRPC stream end")

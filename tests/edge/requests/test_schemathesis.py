@@ -55,11 +55,12 @@ ELSEWHERE = (
     "{delivery_id}:retry",
     "{notification_id}:cancel",
     "{template_id}:publish",
+    "{template_id}:test",
     ":approveReturn",
     ":refuseReturn",
     ":receiveReturn",
 )
-"""Need the code of a mail, a delivery that has ended, a notification that waits, a draft, a return: see their nouns' tests."""
+"""Need the code of a mail, a delivery that has ended, a notification that waits, a template of one's own, a return: see their nouns' tests."""
 KEYED = [
     o
     for o in OPERATIONS
