@@ -9,6 +9,7 @@ from google.api.httpbody_pb2 import HttpBody
 from weft.api.v1.event_pb2 import Event
 from weft.notification.v1 import (
     inbox_service_pb2,
+    notification_service_pb2,
     preference_service_pb2,
     preference_service_pb2_grpc,
     suppression_service_pb2,
@@ -18,18 +19,25 @@ from weft.notification.v1.category_pb2 import (
     CATEGORY_ACCOUNT,
     CATEGORY_MARKETING,
     CATEGORY_ORDERS,
+    CATEGORY_UPDATES,
     CHANNEL_EMAIL,
     CHANNEL_INBOX,
     CHANNEL_SMS,
 )
+from weft.notification.v1.notification_pb2 import Recipient
 from weft.notification.v1.preferences_pb2 import Muted, Preferences, QuietHours
 
 from chassis import ids
 from chassis.clock import FixedClock
+from deploy.local.components import sms_sink
+from deploy.local.state.credentials import public_key
 from services.notification.preferences.domain import QuietHours as Hours
 from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
+from tests.notification.deliveries.test_delivery_events import KEY, Told
+from tests.notification.requests.test_sending import Caller
+from tests.notification.texts import Provider
 
 MIDNIGHT_IN_VIENNA = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
 SCOPES = "users.read users.write inbox.read"
@@ -65,44 +73,113 @@ QUIET_ELSEWHERE = {"quiet_hours": QuietHours(start="22:00", end="07:00", time_zo
 ORDER, RECEIPT, WARNING = events.expired, events.refunded, events.password_changed
 
 
-@pytest.mark.parametrize(
-    ("chosen", "bounced", "event", "expected"),
-    [
-        ({}, False, ORDER, ("SENT", "")),
-        (MUTED, False, ORDER, ("SKIPPED", "PREFERENCE")),
-        (OTHERS_MUTED, False, ORDER, ("SENT", "")),
-        (MUTED, False, RECEIPT, ("SENT", "")),
-        (QUIET, False, ORDER, ("SKIPPED", "QUIET_HOURS")),
-        (QUIET_ELSEWHERE, False, ORDER, ("SENT", "")),
-        (QUIET, False, RECEIPT, ("SENT", "")),
-        (QUIET, False, WARNING, ("SENT", "")),
-        ({}, True, ORDER, ("SKIPPED", "SUPPRESSED")),
-        ({}, True, WARNING, ("SKIPPED", "SUPPRESSED")),
-    ],
-)
+REFUSED, BOUNCED, BLOCKED, COMPLAINED, STOPPED, STOPPED_LATER, UNSUBSCRIBED = range(1, 8)
+"""What has happened with an earlier message to the same person."""
+SENT, SUPPRESSED = ("SENT", ""), ("SKIPPED", "SUPPRESSED")
+MUTABLE, CRITICAL = CATEGORY_UPDATES, CATEGORY_ACCOUNT
+Case = tuple[dict[str, object], int, Callable[[str], Event] | int, int, tuple[str, str]]
+CASES: list[Case] = [
+    # What the person has chosen, what has happened, what is sent by which channel, and what becomes of it.
+    ({}, 0, ORDER, CHANNEL_EMAIL, SENT),
+    (MUTED, 0, ORDER, CHANNEL_EMAIL, ("SKIPPED", "PREFERENCE")),
+    (MUTED, 0, CATEGORY_ORDERS, CHANNEL_EMAIL, ("SKIPPED", "PREFERENCE")),
+    (OTHERS_MUTED, 0, ORDER, CHANNEL_EMAIL, SENT),
+    (OTHERS_MUTED, 0, CATEGORY_ORDERS, CHANNEL_SMS, ("SKIPPED", "PREFERENCE")),
+    (MUTED, 0, RECEIPT, CHANNEL_EMAIL, SENT),
+    (QUIET, 0, ORDER, CHANNEL_EMAIL, ("SKIPPED", "QUIET_HOURS")),
+    (QUIET, 0, MUTABLE, CHANNEL_SMS, ("SKIPPED", "QUIET_HOURS")),
+    (QUIET_ELSEWHERE, 0, ORDER, CHANNEL_EMAIL, SENT),
+    (QUIET, 0, RECEIPT, CHANNEL_EMAIL, SENT),
+    (QUIET, 0, WARNING, CHANNEL_EMAIL, SENT),
+    (QUIET, 0, CRITICAL, CHANNEL_SMS, SENT),
+    # Where nothing can arrive, or the carrier was told to stop, not even what is critical is sent; to who complains it is.
+    ({}, REFUSED, ORDER, CHANNEL_EMAIL, SUPPRESSED),
+    ({}, REFUSED, WARNING, CHANNEL_EMAIL, SUPPRESSED),
+    ({}, BOUNCED, MUTABLE, CHANNEL_EMAIL, SUPPRESSED),
+    ({}, BOUNCED, CRITICAL, CHANNEL_EMAIL, SUPPRESSED),
+    ({}, BLOCKED, MUTABLE, CHANNEL_EMAIL, SENT),
+    ({}, COMPLAINED, MUTABLE, CHANNEL_EMAIL, SUPPRESSED),
+    ({}, COMPLAINED, WARNING, CHANNEL_EMAIL, SENT),
+    (MUTED, COMPLAINED, ORDER, CHANNEL_EMAIL, ("SKIPPED", "PREFERENCE")),
+    ({}, STOPPED, MUTABLE, CHANNEL_SMS, SUPPRESSED),
+    ({}, STOPPED_LATER, MUTABLE, CHANNEL_SMS, SUPPRESSED),
+    ({}, STOPPED_LATER, CRITICAL, CHANNEL_SMS, SUPPRESSED),
+    ({}, UNSUBSCRIBED, MUTABLE, CHANNEL_EMAIL, ("SKIPPED", "PREFERENCE")),
+    ({}, UNSUBSCRIBED, CRITICAL, CHANNEL_EMAIL, SENT),
+]  # fmt: skip
+
+
+class Sending:
+    """An operator who sends to people, and asks the API what became of it."""
+
+    def __init__(self, service: Service) -> None:
+        self.told = Told(service)
+        self.told.acme = self.operator = Caller(service, partner="")
+        self.service = service
+
+    def person(self, number: int, happened: int) -> str:
+        """A new user, with a number."""
+        phone = "+15005550004" if happened == STOPPED else f"+4366000{number:05}"
+        fields = {"phone": phone, "phone_verified": True, "time_zone": "Europe/Vienna"}
+        return self.service.users.add(ids.new("usr"), **fields)
+
+    async def send(self, user: str, what: Callable[[str], Event] | int, channel: int) -> None:
+        if callable(what):
+            await self.service.publish(what(user))
+        else:
+            await self.operator.send(Recipient(user_id=user), channels=[channel], category=what)
+
+    async def last(self, user: str) -> tuple[str, tuple[str, str]]:
+        """Of the newest notification of a user: the id of its delivery, and its state and reason."""
+        request = notification_service_pb2.ListNotificationsRequest(user_id=user, page_size=1)
+        found = await self.operator.rpc.ListNotifications(request, metadata=self.operator.metadata)
+        notification_id = found.notifications[0].notification_id
+        (state,) = await self.operator.parts(notification_id)
+        return (await self.operator.deliveries(notification_id))[0].delivery_id, state
+
+    async def happen(self, user: str, what: int) -> None:
+        """An earlier message, and what became of it."""
+        by_sms = what in (STOPPED, STOPPED_LATER)
+        if what == REFUSED:
+            self.service.receiver.recipient_responses = ["550 5.1.1 no such user"]
+        await self.send(user, MUTABLE, CHANNEL_SMS if by_sms else CHANNEL_EMAIL)
+        await self.service.wait_until_idle()
+        delivery, state = await self.last(user)
+        assert state == {REFUSED: ("FAILED", "ADDRESS_UNUSABLE"), STOPPED: ("FAILED", "OPTED_OUT")}.get(what, SENT)
+        event = {"email": f"{user}@example.com", "type": "blocked" if what == BLOCKED else "bounce"}
+        if what in (BOUNCED, BLOCKED):
+            await self.told.sendgrid(self.told.event(delivery, "bounce", **event))
+        elif what == COMPLAINED:
+            await self.told.sendgrid(self.told.event(delivery, "spamreport", **event))
+        elif what == STOPPED_LATER:
+            await self.told.twilio(delivery, "failed", "21610", to=self.service.users.by_id[user].phone)
+        elif what == UNSUBSCRIBED:
+            link = str(self.service.receiver.mails[-1]["list-unsubscribe"])
+            token = parse_qs(urlsplit(link.strip("<>")).query)["token"][0]
+            await rpc(self.service).Unsubscribe(preference_service_pb2.UnsubscribeRequest(token=token))
+
+
 @pytest.mark.logs_errors("job_dead")
-async def test_a_message_that_is_not_wanted_is_skipped_and_says_why(
-    start: Start,
-    chosen: dict[str, object],
-    bounced: bool,
-    event: Callable[[str], Event],
-    expected: tuple[str, str],
-) -> None:
+async def test_a_message_that_is_not_wanted_is_skipped_and_says_why(start: Start, provider: Provider) -> None:
     clock = FixedClock(MIDNIGHT_IN_VIENNA)
-    async with start(clock=clock) as service:
-        user = service.users.add(ids.new("usr"), time_zone="Europe/Vienna")
-        if bounced:
-            service.receiver.recipient_responses = ["550 5.1.1 no such user"]
-            await service.publish(events.refunded(user))
-            await service.wait_until_idle()
-            assert (await service.states())[0] == ("FAILED", "ADDRESS_UNUSABLE")
-            clock.advance(timedelta(seconds=1))  # ids of one millisecond have no order
-        if chosen:
-            await update(service, user, **chosen)
-        await service.publish(event(user))
+    async with start(clock=clock, **provider.settings, sendgrid_event_keys=[public_key(KEY)]) as service:
+        sending = Sending(service)
+        users = [sending.person(number, happened) for number, (_, happened, *_) in enumerate(CASES)]
+        for user, (_, happened, *_) in zip(users, CASES, strict=True):
+            if happened:
+                await sending.happen(user, happened)
+        mails, texts = len(service.receiver.mails), len(sms_sink.messages(provider.folder))
+        clock.advance(timedelta(seconds=1))  # ids of one millisecond have no order
+        for user, (chosen, _, what, channel, _) in zip(users, CASES, strict=True):
+            if chosen:
+                await update(service, user, **chosen)
+            await sending.send(user, what, channel)
         await service.wait_until_idle()
-        assert (await service.states())[-1] == expected
-        assert len(service.receiver.mails) == (expected[0] == "SENT")
+        found = [(await sending.last(user))[1] for user in users]
+        assert found == [expected for *_, expected in CASES]
+        sent = [channel for *_, channel, expected in CASES if expected == SENT]
+        assert len(service.receiver.mails) - mails == sent.count(CHANNEL_EMAIL)
+        assert len(sms_sink.messages(provider.folder)) - texts == sent.count(CHANNEL_SMS)
 
 
 @pytest.mark.parametrize(
