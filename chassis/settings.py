@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     smtp_url: SecretStr = Field(
         SecretStr(""), description="The mail server, `smtp://user:password@host:port`; empty for none, so mails wait."
     )
+    smtp_fallback_url: SecretStr = Field(
+        SecretStr(""), description="A second mail server, for mails that the first has surely not sent; empty for none."
+    )
     mail_from: str = Field("Weft <no-reply@weft.local>", description="The sender of mails.")
     dkim_key: SecretStr = Field(
         SecretStr(""),
@@ -94,6 +97,10 @@ class Settings(BaseSettings):
         SecretStr(""), description="Twilio's API or one that speaks it, `https://account:token@host`; empty for none."
     )
     sms_from: str = Field("", description="The number that texts come from, E.164.")
+    sms_fallback_url: SecretStr = Field(
+        SecretStr(""), description="A second provider, for texts that the first has surely not sent; empty for none."
+    )
+    sms_fallback_from: str = Field("", description="The number that its texts come from, E.164.")
     sendgrid_event_keys: list[str] = Field(
         [],
         description="SendGrid's public keys, with which it signs events of mails, base64, as JSON; empty: none are received.",

@@ -5,6 +5,7 @@ clock, and every write of a result names its lease's number (a fencing token). S
 NOTIFY is sent after the commit (inside a transaction it serialises commits), with a slow poll as safety net.
 """
 
+import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -119,6 +120,7 @@ class Job:
     wait: timedelta | None = field(default=None, init=False)
     state: str = field(default="done", init=False)
     deferred: bool = field(default=False, init=False)
+    rest: asyncio.Task[None] | None = field(default=None, init=False)
 
     @property
     def attempts(self) -> int:
@@ -132,6 +134,10 @@ class Job:
     def defer(self, error: str) -> None:
         """Retry soon without counting the attempt: a dependency of all jobs is unavailable (see `Worker.breakers`)."""
         self.state, self.error, self.deferred = "ready", error, True
+
+    def goes_on(self, rest: asyncio.Task[None]) -> None:
+        """Leave the batch: `rest` decides the job within its lease, and the others are finished without it."""
+        self.rest = rest
 
     def dead(self, error: str) -> None:
         """Dead-letter the job; it is kept for `replay`."""

@@ -6,8 +6,6 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from weft_client.calls.breaker import Breaker
-
 from chassis.queues.queue import Job, Queue
 from chassis.telemetry.logs import logger
 
@@ -28,6 +26,14 @@ BREAKER_CHECK_INTERVAL_S = 0.2
 """Maximum seconds between two checks of an open breaker."""
 
 Handler = Callable[[Sequence[Job]], Awaitable[None]]
+
+
+class Guard(Protocol):
+    """What tells whether jobs would be in vain now: a breaker."""
+
+    def wait(self) -> float:
+        """Seconds until they are not; 0 where they are not now."""
+        ...
 
 
 class Works(Protocol):
@@ -64,9 +70,11 @@ class Worker:
         *,
         batch: int = 100,
         concurrency: int = 1,
-        breakers: Sequence[Breaker] = (),
+        max_late: int = 16,
+        breakers: Sequence[Guard] = (),
     ) -> None:
-        """`concurrency`: batches that are handled concurrently in this process.
+        """`concurrency`: batches that are handled concurrently in this process. While `max_late` jobs have left their batches
+        (`Job.goes_on`), none is leased.
 
         `breakers` guard the dependencies of every job: while one is open nothing is leased, and no attempt is used up.
         """
@@ -74,6 +82,8 @@ class Worker:
         self._handler = handler
         self._batch = batch
         self._concurrency = concurrency
+        self._max_late = max_late
+        self._late: set[asyncio.Task[None]] = set()
         self._breakers = breakers
         self._stopping = asyncio.Event()
         self._callers_wait: Callable[[], int] = lambda: 0
@@ -84,10 +94,15 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop`; survives outages of the database."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._concurrency):
-                group.create_task(self._loop(self.once, self.queue.wait))
-            group.create_task(self._loop(self.once_suspect, self._pause))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._concurrency):
+                    group.create_task(self._loop(self.once, self.queue.wait))
+                group.create_task(self._loop(self.once_suspect, self._pause))
+            await asyncio.gather(*self._late)
+        finally:
+            for task in self._late:
+                task.cancel()
 
     def stop(self) -> None:
         """Lease no more jobs; the current batches are finished."""
@@ -100,6 +115,9 @@ class Worker:
             try:
                 if wait_s := self._breaker_wait():
                     await self._pause(min(wait_s, BREAKER_CHECK_INTERVAL_S))
+                elif len(self._late) >= self._max_late:
+                    some = asyncio.FIRST_COMPLETED
+                    await asyncio.wait(self._late, timeout=BREAKER_CHECK_INTERVAL_S, return_when=some)
                 else:
                     began = now()
                     jobs = await step()
@@ -146,15 +164,41 @@ class Worker:
         if self._stopping.is_set() or asyncio.get_running_loop().time() > began + self.queue.lease_time / 2:
             await self.queue.release(jobs)
             return 0
+        until = began + self.queue.lease_time * 0.9
         try:
-            async with asyncio.timeout_at(began + self.queue.lease_time * 0.9) as limit:
-                await self._handler(jobs)
+            await self._decide(jobs, self._handler(jobs), until)
+        except BaseException:
+            for job in jobs:
+                if job.rest is not None:
+                    job.rest.cancel()
+            raise
+        for job in jobs:
+            if job.rest is not None:
+                task = asyncio.create_task(self._finish_late(job, job.rest, until))
+                self._late.add(task)
+                task.add_done_callback(self._late.discard)
+        return len(jobs)
+
+    async def _decide(self, jobs: Sequence[Job], deciding: Awaitable[None], until: float) -> None:
+        """Store what comes of jobs; those that go on afterwards are left out."""
+        try:
+            async with asyncio.timeout_at(until) as limit:
+                await deciding
         except Exception as error:
-            undecided = [job for job in jobs if job.state == "done"]
+            undecided = [job for job in jobs if job.state == "done" and job.rest is None]
             log.warning("jobs_failed", queue=self.queue.name, jobs=len(undecided), cause=repr(error))
             for job in undecided:
                 job.retry("overran its lease" if limit.expired() else type(error).__name__)
             if limit.expired():
                 await self.queue.overran(undecided)
-        await self.queue.finish(jobs)
-        return len(jobs)
+        await self.queue.finish([job for job in jobs if job.rest is None])
+
+    async def _finish_late(self, job: Job, rest: asyncio.Task[None], until: float) -> None:
+        """Never raises: what cannot be stored is leased again."""
+        job.rest = None
+        try:
+            await self._decide([job], rest, until)
+        except Exception as error:
+            log.warning("late_job_not_stored", queue=self.queue.name, job=job.id, cause=repr(error))
+        finally:
+            rest.cancel()

@@ -93,6 +93,8 @@ class Delivery:
     """Whether another channel is used where it is not sent."""
     content_sealed: bytes | None = None
     """Of a notification that was sent on request; that of an event has `data`."""
+    maybe_sent_by: str = ""
+    """The provider that may have sent it: its response was lost, or the worker died that waited for it."""
     template_id: str = ""
     template_version: int = 0
     subject_id: str = ""
@@ -111,6 +113,11 @@ class DeliveryResult:
     error: str = ""
     deferred: bool = False
     responses: tuple[ProviderResponse, ...] = ()
+
+    @property
+    def maybe_sent_by(self) -> str:
+        """The provider whose response was lost; empty where none was."""
+        return next((each.provider for each in reversed(self.responses) if each.outcome is Outcome.LOST), "")
 
     @property
     def is_final(self) -> bool:
@@ -153,14 +160,19 @@ _FINAL = {
 
 
 def result_of(responses: Sequence[ProviderResponse], attempts: int, max_attempts: int) -> DeliveryResult:
-    """What the responses of one attempt, at least one, make of a delivery; the last one decides."""
+    """What the responses of one attempt, at least one, make of a delivery; the last one decides.
+
+    But what the first provider may still send is not ended by the second one's refusal, whose settings may be at fault.
+    """
     last = responses[-1]
     error = f"{last.code} {last.text}" if last.code else last.text
     if last.outcome is Outcome.ACCEPTED:
         result = DeliveryResult(DeliveryState.SENT)
+    elif last.outcome is Outcome.REFUSED and responses[0].outcome is Outcome.DEFERRED:
+        result = retry(error, attempts, max_attempts)
     elif last.outcome in _FINAL:
         result = fail(_FINAL[last.outcome], error)
-    elif not last.submitted:
+    elif not any(each.submitted for each in responses):
         result = defer(error)
     else:
         result = retry(error, attempts, max_attempts)

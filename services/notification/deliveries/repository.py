@@ -15,29 +15,31 @@ from services.notification.deliveries.tables import email_jobs
 # has failed, unless an operator has replayed the job of an event's: others are queued again first, and may have fallen back.
 # any owner: the worker delivers everybody's notifications.
 _CLAIM = Query(
-    "UPDATE deliveries d SET state = 'SENDING', lease = c.lease, update_time = %(now)s FROM notifications n, "
+    "UPDATE deliveries d SET state = 'SENDING', lease = c.lease, update_time = %(now)s, maybe_sent_by = "
+    "CASE WHEN d.state = 'SENDING' AND d.maybe_sent_by = '' THEN %(provider)s ELSE d.maybe_sent_by END FROM notifications n, "
     "unnest(%(ids)s::text[], %(leases)s::int[]) AS c(delivery_id, lease) "
     "WHERE d.delivery_id = c.delivery_id AND n.notification_id = d.notification_id "
     "AND (d.state IN ('QUEUED', 'SENDING') OR d.state = 'FAILED' AND n.observer <> '') "
     "RETURNING d.delivery_id, d.lease, n.user_id, n.type, n.data, d.create_time, n.category, n.partner_id, n.mode, n.expire_at, "
-    "n.every_channel, n.content_sealed, n.template_id, n.template_version, n.subject_id",
+    "n.every_channel, n.content_sealed, n.template_id, n.template_version, n.subject_id, d.maybe_sent_by",
     name="claim deliveries",
 )
 
 # State and lease: a late worker neither overwrites another's result nor ends another's attempt.
 _UPDATE = Query(
-    "UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s "
-    "FROM unnest(%(ids)s::text[], %(leases)s::int[], %(states)s::text[], %(reasons)s::text[]) "
-    "AS r(delivery_id, lease, state, reason) "
+    "UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s, "
+    "maybe_sent_by = COALESCE(NULLIF(r.maybe_sent_by, ''), d.maybe_sent_by) "
+    "FROM unnest(%(ids)s::text[], %(leases)s::int[], %(states)s::text[], %(reasons)s::text[], %(lost)s::text[]) "
+    "AS r(delivery_id, lease, state, reason, maybe_sent_by) "
     "WHERE d.delivery_id = r.delivery_id AND d.lease = r.lease AND d.state = 'SENDING'",
     name="update deliveries",
 )
 _INSERT_ATTEMPTS = Query(
     "INSERT INTO attempts (delivery_id, number, provider, code, latency_ms, response, create_time) "
     "SELECT r.delivery_id, r.number + (SELECT count(*) FROM attempts a WHERE a.delivery_id = r.delivery_id), "
-    "%(provider)s, r.code, r.latency_ms, r.response, %(now)s FROM unnest("
-    "%(ids)s::text[], %(numbers)s::int[], %(codes)s::int[], %(latencies)s::int[], %(responses)s::text[]"
-    ") AS r(delivery_id, number, code, latency_ms, response) ON CONFLICT DO NOTHING",
+    "r.provider, r.code, r.latency_ms, r.response, %(now)s FROM unnest("
+    "%(ids)s::text[], %(numbers)s::int[], %(providers)s::text[], %(codes)s::int[], %(latencies)s::int[], %(responses)s::text[]"
+    ") AS r(delivery_id, number, provider, code, latency_ms, response) ON CONFLICT DO NOTHING",
     name="insert attempts",
 )
 
@@ -68,7 +70,9 @@ class DeliveryRepository:
     """Deliveries in the database."""
 
     def __init__(self, database: Database, provider: str, dispatch_jobs: Queue, jobs: Table = email_jobs) -> None:
-        """`provider` is stored with each attempt; `jobs` is the queue of the channel."""
+        """`provider` is the preferred one, to which what a worker was sending when it died may have gone. `jobs` is the queue of
+        the channel.
+        """
         self._dispatch_jobs = dispatch_jobs
         self._fail_dead = _fail_dead(jobs)
         self._database = database
@@ -76,35 +80,30 @@ class DeliveryRepository:
 
     async def claim(self, leases: Mapping[str, int], now: datetime) -> Sequence[Delivery]:
         """Begin an attempt for those of the ids that are neither sent nor skipped."""
-        rows = await self._database.all(_CLAIM, ids=list(leases), leases=list(leases.values()), now=now)
+        rows = await self._database.all(
+            _CLAIM, ids=list(leases), leases=list(leases.values()), provider=self._provider, now=now
+        )
         return [_read(row) for row in rows]
 
     async def update(self, results: Sequence[tuple[Delivery, DeliveryResult]], now: datetime) -> None:
         """Store the results of claimed deliveries, with the providers' responses."""
-        ids, leases, states, reasons = arrays(
-            [(delivery.delivery_id, delivery.lease, r.state.value, r.reason.value) for delivery, r in results]
+        ids, leases, states, reasons, lost = arrays(
+            [(d.delivery_id, d.lease, r.state.value, r.reason.value, r.maybe_sent_by) for d, r in results]
         )
         attempts = [
-            (delivery.delivery_id, number, response.code, response.latency_ms, response.text)
+            (delivery.delivery_id, number, response.provider, response.code, response.latency_ms, response.text)
             for delivery, result in results
             for number, response in enumerate(result.responses, start=1)
         ]
         falling_back = [delivery.delivery_id for delivery, r in results if delivery.falls_back and r.is_final]
         async with self._database.transaction() as tx:
-            await tx.run(_UPDATE, ids=ids, leases=leases, states=states, reasons=reasons, now=now)
+            await tx.run(_UPDATE, ids=ids, leases=leases, states=states, reasons=reasons, lost=lost, now=now)
             if falling_back:
                 await tx.run(GO_ON, ids=falling_back, now=now)
                 tx.after_commit(self._dispatch_jobs.notify)
             if attempts:
-                ids, numbers, codes, latencies, responses = arrays(attempts)
-                values = {
-                    "ids": ids,
-                    "numbers": numbers,
-                    "codes": codes,
-                    "latencies": latencies,
-                    "responses": responses,
-                }
-                await tx.run(_INSERT_ATTEMPTS, provider=self._provider, now=now, **values)
+                names = ("ids", "numbers", "providers", "codes", "latencies", "responses")
+                await tx.run(_INSERT_ATTEMPTS, now=now, **dict(zip(names, arrays(attempts), strict=True)))
 
     async def fail_dead(self, now: datetime) -> int:
         """Fail deliveries whose jobs died without a worker that could store a result; returns their number."""
@@ -131,4 +130,5 @@ def _read(row: Row) -> Delivery:
         template_id=row.template_id,
         template_version=row.template_version,
         subject_id=row.subject_id,
+        maybe_sent_by=row.maybe_sent_by,
     )

@@ -44,6 +44,8 @@ deliveries = Table(
     Column("reason", Text, nullable=False, server_default=""),
     # The lease of the job that claimed it last: only that one writes a result.
     Column("lease", Integer, nullable=False, server_default="0"),
+    # The provider to which a response was lost: no other one is asked.
+    Column("maybe_sent_by", Text, nullable=False, server_default=""),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("update_time", DateTime(timezone=True), nullable=False),
     UniqueConstraint("notification_id", "channel", name="deliveries_once"),

@@ -9,16 +9,14 @@ from typing import Any, Generic, TypeVar
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 from weft.user.v1.user_pb2 import User
-from weft_client.calls.breaker import Breaker, BreakerOpen
 
 from chassis.clock import Clock
 from chassis.errors import Unavailable
 from chassis.queues.queue import Job
 from chassis.telemetry import logs
 from chassis.telemetry.tracing import Tracer
-from services.notification.channels.channel import Carrier, Channel, Message
+from services.notification.channels.channel import Channel, Message
 from services.notification.channels.email.message import AddressUnusable
-from services.notification.channels.outcome import Outcome, ProviderResponse
 from services.notification.channels.sms.twilio import TextTooLong
 from services.notification.deliveries.codes import NothingToSend
 from services.notification.deliveries.domain import (
@@ -34,6 +32,7 @@ from services.notification.deliveries.domain import (
     skip,
 )
 from services.notification.deliveries.gate import Gate, Suppressions
+from services.notification.deliveries.providers import Providers
 from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.preferences.domain import Preferences
 from services.notification.recipients import CodeNotIssued, Recipients, UserServiceUnavailable
@@ -45,6 +44,8 @@ DELIVERIES = Counter(
     ["channel", "state", "reason"],
 )
 
+SLOW_S = 1.0
+"""For which a batch waits for all of its messages."""
 _STORE_RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 3.0)
 M = TypeVar("M", bound=Message)
 Compose = Callable[[Delivery, Mapping[str, User]], Awaitable[M]]
@@ -52,17 +53,14 @@ Compose = Callable[[Delivery, Mapping[str, User]], Awaitable[M]]
 
 @dataclass(frozen=True)
 class Medium(Generic[M]):
-    """How a channel delivers. Without a carrier nothing is sent."""
+    """How a channel delivers. Without a provider nothing is sent."""
 
     channel: Channel
     noun: str
     """In spans and logs."""
     compose: Compose[M]
-    carrier: Carrier[M] | None
-    breaker: Breaker
+    providers: Providers[M]
     gate: Gate
-    max_submissions: int = 1
-    """Of one attempt: a message whose response was lost is submitted again."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +89,16 @@ class DeliveryWorker(Generic[M]):
         self._deliveries = deliveries
         self._recipients = recipients
         self._medium = medium
-        self.breakers = (medium.breaker, recipients.breaker)
+        self.breakers = (medium.providers, recipients.breaker)
         self._clock = clock
         self._tracer = tracer
         self._max_attempts = max_attempts
 
     async def __call__(self, jobs: Sequence[Job]) -> None:
-        """Send a batch, each message within its own trace. A job whose delivery is not claimed is done."""
+        """Send a batch, each message within its own trace. A job whose delivery is not claimed is done.
+
+        What takes longer than `SLOW_S` leaves the batch: it holds up neither the results nor the successors of the others.
+        """
         by_delivery = {str(job.key): job for job in jobs}
         leases = {delivery_id: job.lease for delivery_id, job in by_delivery.items()}
         claimed = await self._deliveries.claim(leases, self._clock.now())
@@ -105,10 +106,28 @@ class DeliveryWorker(Generic[M]):
             return
         users = await self._get_users(claimed, jobs)
         batch = await self._batch(claimed, users)
-        results = await asyncio.gather(*(self._deliver(d, by_delivery[d.delivery_id], batch) for d in claimed))
-        stored = await self._store(list(zip(claimed, results, strict=True)))
-        for delivery, result in zip(claimed, results, strict=True):
-            job = by_delivery[delivery.delivery_id]
+        sending = {asyncio.create_task(self._deliver(d, by_delivery[d.delivery_id], batch)): d for d in claimed}
+        try:
+            done, slow = await asyncio.wait(sending, timeout=SLOW_S)
+        except BaseException:
+            for task in sending:
+                task.cancel()
+            raise
+        for task in slow:
+            job = by_delivery[sending[task].delivery_id]
+            job.goes_on(asyncio.create_task(self._finish_late(task, sending[task], job)))
+        await self._finish(
+            [(delivery, task.result()) for task, delivery in sending.items() if task in done], by_delivery
+        )
+
+    async def _finish_late(self, sending: asyncio.Task[DeliveryResult], delivery: Delivery, job: Job) -> None:
+        await self._finish([(delivery, await sending)], {delivery.delivery_id: job})
+
+    async def _finish(self, results: Sequence[tuple[Delivery, DeliveryResult]], jobs: Mapping[str, Job]) -> None:
+        """Store the results, and decide their jobs."""
+        stored = await self._store(results) if results else frozenset()
+        for delivery, result in results:
+            job = jobs[delivery.delivery_id]
             if delivery.delivery_id not in stored:
                 job.retry("the result could not be stored")
                 continue
@@ -165,8 +184,7 @@ class DeliveryWorker(Generic[M]):
                 return defer(str(batch))
             if delivery.expire_at is not None and delivery.expire_at <= self._clock.now():
                 return expire()
-            carrier = self._medium.carrier
-            if carrier is None:
+            if not self._medium.providers:
                 return skip(Reason.NOT_CONFIGURED)
             gate = self._medium.gate
             unwanted = gate.unwanted(delivery, batch.chosen.get(delivery.user_id), batch.users.get(delivery.user_id))
@@ -175,7 +193,7 @@ class DeliveryWorker(Generic[M]):
             message = await self._medium.compose(delivery, batch.users)
             if await gate.is_suppressed(delivery, message.recipient, batch.suppressions):
                 return skip(Reason.SUPPRESSED)
-            responses = await self._send(carrier, message)
+            responses = await self._medium.providers.send(message, delivery.maybe_sent_by)
             if responses:
                 await gate.learn(delivery, message.recipient, responses[-1].outcome)
         except NothingToSend as error:
@@ -199,29 +217,6 @@ class DeliveryWorker(Generic[M]):
 
     def _log(self, write: Callable[..., Any], what: str, **facts: str) -> None:
         write(f"{self._medium.noun.replace(' ', '_')}_{what}", **facts)
-
-    async def _send(self, carrier: Carrier[M], message: M) -> list[ProviderResponse]:
-        """Submit a message, perhaps again where the response was lost: a later attempt would void the code that it contains."""
-        responses: list[ProviderResponse] = []
-        breaker = self._medium.breaker
-        while len(responses) < self._medium.max_submissions:
-            try:
-                breaker.acquire()
-            except BreakerOpen:
-                break
-            try:
-                response = await carrier.send(message)
-            except BaseException:
-                breaker.cancelled()
-                raise
-            if response.provider_available:
-                breaker.succeeded()
-            else:
-                breaker.failed()
-            responses.append(response)
-            if response.outcome is not Outcome.LOST:
-                break
-        return responses
 
     async def _store(self, results: Sequence[tuple[Delivery, DeliveryResult]]) -> frozenset[str]:
         """Store the results; returns the ids of the deliveries whose results were stored: the others are sent again.

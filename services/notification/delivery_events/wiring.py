@@ -1,10 +1,11 @@
 """Serves ProviderService."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from chassis.app import App
 from chassis.queues.queue import Queue
-from services.notification.channels.sms.twilio import parse_sms_url
+from chassis.settings import SettingsError
+from services.notification.channels.sms.twilio import Account, parse_sms_url
 from services.notification.delivery_events.handlers import Provider, ProviderHandlers
 from services.notification.delivery_events.sendgrid import SendGridEvents
 from services.notification.delivery_events.twilio import TwilioCallbacks, callback_url
@@ -14,14 +15,23 @@ from services.notification.suppressions.repository import SuppressionRepository
 def serve(app: App, suppressions: SuppressionRepository, dispatch_jobs: Queue) -> None:
     """Events are received of the providers that the settings name. `dispatch_jobs`: by which the next channel follows."""
     providers: dict[str, Provider] = {}
-    if url := app.settings.sms_url.get_secret_value():
-        providers["twilio"] = TwilioCallbacks([parse_sms_url(url)], _url(app))
+    if accounts := sms_accounts(app):
+        providers["twilio"] = TwilioCallbacks(accounts, _url(app))
     if keys := app.settings.sendgrid_event_keys:
         providers["sendgrid"] = SendGridEvents(keys)
     app.add_service(
         "weft.notification.v1.ProviderService",
         ProviderHandlers(app.database, suppressions, dispatch_jobs, app.clock, providers),
     )
+
+
+def sms_accounts(app: App) -> Sequence[Account]:
+    """At the first provider of text messages and the second, as far as the settings name them. Raises `SettingsError`."""
+    first, second = app.settings.sms_url.get_secret_value(), app.settings.sms_fallback_url.get_secret_value()
+    if second and not first:
+        raise SettingsError("WEFT_SMS_FALLBACK_URL: name the first provider in WEFT_SMS_URL.")
+    named = [("WEFT_SMS_URL", first), ("WEFT_SMS_FALLBACK_URL", second)]
+    return [parse_sms_url(url, setting) for setting, url in named if url]
 
 
 def callback_of(app: App) -> Callable[[str], str]:

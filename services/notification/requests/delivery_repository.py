@@ -50,7 +50,7 @@ _CANCEL = Query(
     name="cancel deliveries",
 )
 _QUEUE_AGAIN = Query(
-    "UPDATE deliveries SET state = 'QUEUED', reason = '', update_time = %(now)s WHERE delivery_id = ANY(%(ids)s)",
+    "UPDATE deliveries SET state = 'QUEUED', reason = '', maybe_sent_by = '', update_time = %(now)s WHERE delivery_id = ANY(%(ids)s)",
     name="queue deliveries again",
 )
 _UNSENT = "d.state IN ('FAILED', 'BOUNCED', 'SKIPPED') AND d.update_time >= %(changed_from)s AND d.update_time < %(changed_to)s"

@@ -133,7 +133,7 @@ def test_a_text_of_more_than_three_segments_is_refused() -> None:
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"code": "x"}', b'{"message": "no code"}', b"\xff"])
 def test_a_reply_that_is_not_twilios_is_an_outcome_too(content: bytes) -> None:
     assert classify(400, content)[:2] == (Outcome.REFUSED, 400)
-    assert classify(502, content)[:2] == (Outcome.DEFERRED, 502)
+    assert classify(502, content)[:2] == (Outcome.LOST, 502)
 
 
 @pytest.mark.parametrize(

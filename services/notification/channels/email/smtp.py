@@ -48,7 +48,7 @@ class Server:
 
 
 def parse_smtp_url(url: str) -> Server:
-    """Read `WEFT_SMTP_URL`. Raises `SettingsError`."""
+    """Read `WEFT_SMTP_URL` or `WEFT_SMTP_FALLBACK_URL`. Raises `SettingsError`."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -66,15 +66,15 @@ class Account:
     token: str = field(repr=False)
 
 
-def parse_sms_url(url: str) -> Account:
-    """Read `WEFT_SMS_URL`. Raises `SettingsError`."""
+def parse_sms_url(url: str, setting: str = "WEFT_SMS_URL") -> Account:
+    """Read a setting. Raises `SettingsError`."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not (parts.hostname and parts.username and parts.password):
-        raise SettingsError("WEFT_SMS_URL: write https://<account sid>:<auth token>@api.twilio.com.")
+        raise SettingsError(f"{setting}: write https://<account sid>:<auth token>@api.twilio.com.")
     sid = unquote(parts.username)
     host = f"{parts.hostname}:{port}" if port else parts.hostname
     path = f"/2010-04-01/Accounts/{sid}/Messages.json"
@@ -144,8 +144,9 @@ def classify(status: int, content: bytes) -> tuple[Outcome, int, str, bool, bool
         return Outcome.DEFERRED, code or status, text, False, False
     if status == 429:
         return Outcome.DEFERRED, code or status, text, True, True
-    if status >= 500:
-        return Outcome.DEFERRED, code or status, text, False, True
+    if status >= 500:  # of these only its own 503 says that no message was created
+        outcome = Outcome.DEFERRED if status == 503 and code else Outcome.LOST
+        return outcome, code or status, text, False, True
     return OUTCOMES.get(code, Outcome.REFUSED), code or status, text, True, True
 
 

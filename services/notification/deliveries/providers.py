@@ -1,0 +1,78 @@
+"""The providers of a channel: the next one only gets what the one before has surely not sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from weft_client.calls.breaker import Breaker, BreakerOpen
+
+from services.notification.channels.channel import Carrier, Message
+from services.notification.channels.outcome import Outcome, ProviderResponse
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True)
+class Provider(Generic[M]):
+    """What hands messages to one provider, and the breaker of that provider."""
+
+    carrier: Carrier[M]
+    breaker: Breaker
+
+    async def send(self, message: M) -> ProviderResponse | None:
+        """None where the breaker is open."""
+        try:
+            self.breaker.acquire()
+        except BreakerOpen:
+            return None
+        try:
+            response = await self.carrier.send(message)
+        except BaseException:
+            self.breaker.cancelled()
+            raise
+        if response.provider_available:
+            self.breaker.succeeded()
+        else:
+            self.breaker.failed()
+        return replace(response, provider=self.carrier.name)
+
+
+class Providers(Generic[M]):
+    """Those that the settings name, in order of preference; perhaps none."""
+
+    def __init__(self, providers: Sequence[Provider[M]], *, repeats_lost: bool = False) -> None:
+        """`repeats_lost`: a message whose response was lost is submitted again at once, to the same provider."""
+        self._providers = providers
+        self._submissions = 2 if repeats_lost else 1
+
+    def __bool__(self) -> bool:
+        """Whether there is one."""
+        return bool(self._providers)
+
+    @property
+    def first(self) -> str:
+        """The name of the one that is preferred; empty where there is none."""
+        return self._providers[0].carrier.name if self._providers else ""
+
+    def wait(self) -> float:
+        """Seconds until one of them may be asked; 0 where one may be now."""
+        return min((provider.breaker.wait() for provider in self._providers), default=0.0)
+
+    async def send(self, message: M, maybe_sent_by: str) -> list[ProviderResponse]:
+        """The responses of one attempt, in order; none where no provider may be asked now.
+
+        `maybe_sent_by` names the provider to which an earlier response was lost: then no other one is asked.
+        """
+        responses: list[ProviderResponse] = []
+        named = [provider for provider in self._providers if provider.carrier.name == maybe_sent_by]
+        for provider in named or self._providers:
+            for _ in range(self._submissions):
+                response = await provider.send(message)
+                if response is None:
+                    break
+                responses.append(response)
+                if response.outcome is not Outcome.LOST:
+                    break
+            if any(response.outcome is not Outcome.DEFERRED for response in responses):
+                break
+        return responses
