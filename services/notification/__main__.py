@@ -1,19 +1,16 @@
 """The notification service: receives events, notifies people, and tells partners by webhooks."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from aiohttp.abc import AbstractResolver
-from weft_client.calls.breaker import Breaker
 
 from chassis import process
 from chassis.app import App
 from chassis.queues.queue import Backoff, Queue
 from chassis.queues.worker import Worker
-from chassis.settings import SettingsError
 from services.notification import tables
-from services.notification.channels.channel import Carrier, Channel, Message
+from services.notification.channels.channel import Channel
 from services.notification.channels.email.dkim import Dkim
 from services.notification.channels.email.message import Sender
 from services.notification.channels.email.smtp import Mailer, parse_smtp_url
@@ -21,7 +18,7 @@ from services.notification.channels.push.web_push import WebPush
 from services.notification.channels.sms.twilio import Twilio
 from services.notification.deliveries.composer import Composer, TextComposer
 from services.notification.deliveries.gate import Gate
-from services.notification.deliveries.providers import Provider, Providers
+from services.notification.deliveries.providers import Providers
 from services.notification.deliveries.pushes import PushComposer
 from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.deliveries.worker import DeliveryWorker, Medium
@@ -73,8 +70,6 @@ MAX_LATE_PUSHES = 64
 MAX_MAILS = 32
 """At a time with one server: sixteen may hang while others are sent."""
 FAIL_DEAD_INTERVAL_S = 300
-_NAMES = {Channel.EMAIL: "smtp", Channel.SMS: "sms", Channel.PUSH: "push"}
-M = TypeVar("M", bound=Message)
 
 
 async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResolver | None = None) -> None:
@@ -156,7 +151,7 @@ class Composing(NamedTuple):
 def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> None:
     urls = [app.settings.smtp_url.get_secret_value(), app.settings.smtp_fallback_url.get_secret_value()]
     mailers = [Mailer(parse_smtp_url(url), connections=MAX_MAILS) for url in urls[: 1 + bool(urls[1])]]
-    providers = _providers(Channel.EMAIL, mailers, repeats_lost=True)
+    providers = Providers.of("smtp", mailers, repeats_lost=True)
     deliveries = DeliveryRepository(app.database, providers.first, made_of.dispatch_jobs)
     sender, key = Sender.of(app.settings.mail_from), app.settings.dkim_key.get_secret_value()
     composer = Composer(
@@ -187,8 +182,8 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
 def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> None:
     """Without `WEFT_SMS_URL` text messages are skipped as NOT_CONFIGURED."""
     senders = [app.settings.sms_from, app.settings.sms_fallback_from]
-    carriers = [Twilio(*each) for each in zip(event_wiring.sms_accounts(app), senders, strict=False)]
-    providers = _providers(Channel.SMS, carriers)
+    carriers = [Twilio(*each) for each in zip(event_wiring.sms_accounts(app.settings), senders, strict=False)]
+    providers = Providers.of("sms", carriers)
     deliveries = DeliveryRepository(app.database, providers.first, made_of.dispatch_jobs, tables.sms_jobs)
     composer = TextComposer(made_of.templates, made_of.recipients, made_of.writing, event_wiring.callback_of(app))
     worker = DeliveryWorker(
@@ -221,7 +216,7 @@ def _send_pushes(app: App, push_jobs: Queue, made_of: Composing, gate: Gate, rea
     worker = DeliveryWorker(
         deliveries,
         made_of.recipients,
-        Medium(Channel.PUSH, "push message", composer.compose, _providers(Channel.PUSH, carrier), gate),
+        Medium(Channel.PUSH, "push message", composer.compose, Providers.of("push", carrier), gate),
         clock=app.clock,
         tracer=app.tracer,
         max_attempts=MAX_PUSH_ATTEMPTS,
@@ -230,15 +225,6 @@ def _send_pushes(app: App, push_jobs: Queue, made_of: Composing, gate: Gate, rea
         Worker(push_jobs, worker, batch=8, concurrency=4, max_late=MAX_LATE_PUSHES, breakers=worker.breakers)
     )
     app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead push messages")
-
-
-def _providers(channel: Channel, carriers: Sequence[Carrier[M]], *, repeats_lost: bool = False) -> Providers[M]:
-    """Each with a breaker. Raises `SettingsError` where the second is the first again."""
-    name = _NAMES[channel]
-    if len({carrier.name for carrier in carriers}) < len(carriers):
-        raise SettingsError(f"WEFT_{name.upper()}_FALLBACK_URL: name another server than WEFT_{name.upper()}_URL.")
-    breakers = (Breaker(each, failures=5, max_pause_s=15.0) for each in (name, f"{name}_fallback"))
-    return Providers([Provider(*each) for each in zip(carriers, breakers, strict=False)], repeats_lost=repeats_lost)
 
 
 if __name__ == "__main__":

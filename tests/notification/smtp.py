@@ -29,6 +29,7 @@ class Receiver:
         self.closed = 0
         self.port = 0
         self.stalled: asyncio.Event | None = None
+        self.stalled_for = ""
         self.waiting = 0
         self.pipelining = True
 
@@ -46,7 +47,7 @@ class Receiver:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> Any:
         assert isinstance(envelope.content, bytes)
-        if self.stalled is not None:
+        if self.stalled is not None and self.stalled_for in ("", *envelope.rcpt_tos):
             self.waiting += 1
             await self.stalled.wait()
         self.raw.append(envelope.content)

@@ -1,5 +1,6 @@
 """A provider of text messages: the local mesh's sink, which can be made to misbehave."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ class Provider:
     url: str = ""
     replies: list[tuple[int, bytes]] = field(default_factory=list)
     calls: int = 0
+    stalled: asyncio.Event | None = None
+    stalled_for: str = ""
+    waiting: int = 0
 
     @property
     def settings(self) -> dict[str, str]:
@@ -39,6 +43,9 @@ async def serving(folder: Path) -> AsyncIterator[Provider]:
     @web.middleware
     async def misbehave(request: web.Request, handler: sms_sink.Handler) -> web.StreamResponse:
         made.calls += 1
+        if made.stalled is not None and (await request.post()).get("To") == made.stalled_for:
+            made.waiting += 1
+            await made.stalled.wait()
         if not made.replies:
             return await handler(request)
         status, content = made.replies.pop(0)

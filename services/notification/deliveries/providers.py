@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from weft_client.calls.breaker import Breaker, BreakerOpen
 
+from chassis.settings import SettingsError
 from services.notification.channels.channel import Carrier, Message
 from services.notification.channels.outcome import Outcome, ProviderResponse
 
@@ -44,6 +45,14 @@ class Providers(Generic[M]):
         """`repeats_lost`: a message whose response was lost is submitted again at once, to the same provider."""
         self._providers = providers
         self._submissions = 2 if repeats_lost else 1
+
+    @classmethod
+    def of(cls, name: str, carriers: Sequence[Carrier[M]], *, repeats_lost: bool = False) -> "Providers[M]":
+        """Each carrier with a breaker, `name` and `<name>_fallback`. Raises `SettingsError` where the second is the first again."""
+        if len({carrier.name for carrier in carriers}) < len(carriers):
+            raise SettingsError(f"WEFT_{name.upper()}_FALLBACK_URL: name another server than WEFT_{name.upper()}_URL.")
+        breakers = [Breaker(each, failures=5, max_pause_s=15.0) for each in (name, f"{name}_fallback")[: len(carriers)]]
+        return cls([Provider(*each) for each in zip(carriers, breakers, strict=True)], repeats_lost=repeats_lost)
 
     def __bool__(self) -> bool:
         """Whether there is one."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from chassis.app import App
 from chassis.queues.queue import Queue
-from chassis.settings import SettingsError
+from chassis.settings import Settings, SettingsError
 from services.notification.channels.sms.twilio import Account, parse_sms_url
 from services.notification.delivery_events.handlers import Provider, ProviderHandlers
 from services.notification.delivery_events.sendgrid import SendGridEvents
@@ -15,7 +15,7 @@ from services.notification.suppressions.repository import SuppressionRepository
 def serve(app: App, suppressions: SuppressionRepository, dispatch_jobs: Queue) -> None:
     """Events are received of the providers that the settings name. `dispatch_jobs`: by which the next channel follows."""
     providers: dict[str, Provider] = {}
-    if accounts := sms_accounts(app):
+    if accounts := sms_accounts(app.settings):
         providers["twilio"] = TwilioCallbacks(accounts, _url(app))
     if keys := app.settings.sendgrid_event_keys:
         providers["sendgrid"] = SendGridEvents(keys)
@@ -25,9 +25,9 @@ def serve(app: App, suppressions: SuppressionRepository, dispatch_jobs: Queue) -
     )
 
 
-def sms_accounts(app: App) -> Sequence[Account]:
+def sms_accounts(settings: Settings) -> Sequence[Account]:
     """At the first provider of text messages and the second, as far as the settings name them. Raises `SettingsError`."""
-    first, second = app.settings.sms_url.get_secret_value(), app.settings.sms_fallback_url.get_secret_value()
+    first, second = settings.sms_url.get_secret_value(), settings.sms_fallback_url.get_secret_value()
     if second and not first:
         raise SettingsError("WEFT_SMS_FALLBACK_URL: name the first provider in WEFT_SMS_URL.")
     named = [("WEFT_SMS_URL", first), ("WEFT_SMS_FALLBACK_URL", second)]

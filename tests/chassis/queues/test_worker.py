@@ -68,6 +68,55 @@ async def test_a_job_that_exceeds_its_time_is_tried_alone_and_set_aside_the_seco
     ]
 
 
+async def test_jobs_that_leave_their_batch_end_alone_and_bound_what_is_leased(database: Database) -> None:
+    queue = Queue(database, JOBS, Clock(), lease=1.5, backoff=Backoff(first_s=60, max_s=60))
+    let_go, slow = asyncio.Event(), 0
+
+    async def take_long(job: Job) -> None:
+        if job.kind == "endless":
+            await asyncio.Event().wait()
+        await let_go.wait()
+        if job.kind == "broken":
+            raise ValueError
+        job.retry("in vain")
+
+    async def handle(jobs: Sequence[Job]) -> None:
+        nonlocal slow
+        for job in jobs:
+            if job.kind != "fast":
+                slow += 1
+                job.goes_on(asyncio.create_task(take_long(job)))
+
+    worker = Worker(queue, handle, batch=2, max_late=3)
+    await put(database, queue, "slow", "fast", "slow", "fast", "broken", "endless", "slow", "slow")
+    running = asyncio.create_task(worker.run())
+    try:
+
+        async def full() -> bool:
+            return slow == 4
+
+        await servers.until(full, "four late jobs, as batches are of two")
+        rows = await database.all(ALL)
+        assert [row.state for row in rows if row.kind == "fast"] == ["done", "done"]
+        assert {(row.state, row.attempts) for row in rows[-2:]} == {("ready", 0)}
+        let_go.set()
+
+        async def all_tried() -> bool:
+            return slow == 6 and not worker._late
+
+        await servers.until(all_tried, "every job")
+    finally:
+        worker.stop()
+        await running
+    found = {(row.kind, row.state, row.error) for row in await database.all(ALL)}
+    assert found == {
+        ("fast", "done", ""),
+        ("slow", "ready", "in vain"),
+        ("broken", "ready", "ValueError"),
+        ("endless", "ready", "overran its lease"),
+    }
+
+
 async def test_overruns_count_whoever_has_the_lease_by_then(database: Database, clock: FixedClock) -> None:
     queue = Queue(database, JOBS, clock, lease=30)
     await put(database, queue, "slow")

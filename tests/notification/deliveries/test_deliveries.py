@@ -167,6 +167,7 @@ async def test_a_late_worker_does_not_overwrite_what_another_has_claimed(start: 
         deliveries = DeliveryRepository(service.app.database, "test", service.app._queues[0])
         (late,) = await deliveries.claim({row.delivery_id: 1}, clock.now())
         (current,) = await deliveries.claim({row.delivery_id: 2}, clock.now())
+        assert (late.maybe_sent_by, current.maybe_sent_by) == ("", "test")  # which may have been sent before
         await deliveries.update([(late, fail(Reason.REFUSED, "late"))], clock.now())
         assert await service.states() == [("SENDING", "")]
         await deliveries.update([(current, DeliveryResult(DeliveryState.SENT))], clock.now())

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession, encode_basic_auth, web
@@ -43,6 +44,7 @@ from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
 from tests.notification.requests.test_sending import ACME, Caller, customer
+from tests.notification.smtp import until
 
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 SCOPES = "users.read users.write inbox.read"
@@ -57,6 +59,7 @@ class PushService:
     url: str = ""
     answers: dict[str, int] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    hanging: dict[str, asyncio.Event] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -81,6 +84,8 @@ async def pushes(tmp_path: Path) -> AsyncIterator[PushService]:
         if not request.path.startswith("/push/"):
             return await handler(request)
         made.calls.append(request.path)
+        if request.path in made.hanging:
+            await made.hanging[request.path].wait()
         status = made.answers.get(request.path, made.answers.get("*", 0))
         return web.Response(status=status, headers={"location": made.url}) if status else await handler(request)
 
@@ -228,6 +233,30 @@ async def test_what_push_services_answer(start: Start, pushes: PushService, cloc
         assert await parts(service, sent) == [("FAILED", "ADDRESS_UNUSABLE"), ("SENT", "")]
         assert await parts(service, await send(service, ann)) == [("SKIPPED", "NO_ADDRESS")]
         assert await service.rows("SELECT * FROM suppressions") == []
+
+
+async def test_a_device_that_hangs_holds_up_no_other_person(start: Start, pushes: PushService) -> None:
+    async with start(work=False, **{**pushes.settings, "webhook_timeout": 10.0}) as service:
+        people = [person(service) for _ in range(3)]
+        subscriptions = [await pushes.subscription() for _ in people]
+        for each, subscription in zip(people, subscriptions, strict=True):
+            await each.register(subscription)
+        answer = pushes.hanging[urlsplit(subscriptions[0]["endpoint"]).path] = asyncio.Event()
+        to = [Recipient(user_id=each.user_id) for each in people]
+        sent = (await Caller(service, partner="").send(*to, channels=(CHANNEL_PUSH,))).notifications
+        await service.worker("dispatch_jobs").once()
+        worker = service.worker("push_jobs")
+        assert await worker.once() == 3
+        states = [(await parts(service, each.notification_id))[0] for each in sent]
+        assert states == [("SENDING", ""), ("SENT", ""), ("SENT", "")]
+        assert [row.state for row in await service.rows("SELECT state FROM push_jobs ORDER BY id")] == [
+            "ready",
+            "done",
+            "done",
+        ]
+        answer.set()
+        await until(lambda: not worker._late)
+        assert await parts(service, sent[0].notification_id) == [("SENT", "")]
 
 
 async def test_devices_are_their_persons_and_ten_at_most(start: Start, pushes: PushService) -> None:
