@@ -216,7 +216,9 @@ def _send_pushes(app: App, push_jobs: Queue, made_of: Composing, gate: Gate, rea
     worker = DeliveryWorker(
         deliveries,
         made_of.recipients,
-        Medium(Channel.PUSH, "push message", composer.compose, Providers.of("push", carrier), gate),
+        Medium(
+            Channel.PUSH, "push message", composer.compose, Providers.of("push", [carrier] if carrier else []), gate
+        ),
         clock=app.clock,
         tracer=app.tracer,
         max_attempts=MAX_PUSH_ATTEMPTS,
