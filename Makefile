@@ -38,13 +38,8 @@ soak: .venv/ready ## Run the long tests and those that judge time: limits, overl
 bench: .venv/ready ## Compare side by side with what a team would write instead (ARGS=--quick for 3 minutes)
 	@$(BIN)/python -m bench $(ARGS)
 
-lint: .venv/ready ## Check contracts, style, types and import rules
-	@echo "contracts …"; $(BIN)/python -m codegen.check
-	@$(BIN)/buf lint protos && $(BIN)/buf format -d --exit-code protos
-	@echo "style …"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
-	@echo "settings of containers …"; $(BIN)/python -m deploy.checks.settings
-	@echo "types …"; $(BIN)/mypy contract chassis services codegen deploy clients/python/src/weft_client
-	@echo "imports …"; $(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+lint: .venv/ready ## Check contracts, style, types and import rules: all that is wrong at once
+	@$(BIN)/python -m codegen.lint
 
 format: .venv/ready ## Format code and contracts
 	@$(BIN)/buf format -w protos && $(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .

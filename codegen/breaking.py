@@ -11,14 +11,14 @@ from pathlib import Path
 from codegen import buf
 
 ROOT = Path(__file__).resolve().parent.parent
-BASELINE = Path(__file__).with_name("breaking_baseline.txt")
+BASELINE = "codegen/breaking_baseline.txt"
 """The commit that the contract is compared with before the first release tag, and why that one."""
 
 
 def before(root: Path) -> str:
     """The commit to compare with: the last tag's, else the baseline, else the previous; empty in a clone without any."""
     tag = _git(root, "describe", "--tags", "--abbrev=0", "--match", "v*").decode().strip()
-    baseline = BASELINE.read_text().split()[0]
+    baseline = (root / BASELINE).read_text().split()[0]
     found = (_commit(root, candidate) for candidate in (tag, baseline, "HEAD~1") if candidate)
     return next((commit for commit in found if commit), "")
 

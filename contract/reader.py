@@ -73,6 +73,19 @@ class Contract:
         """The leading comment of anything with a full name; empty where it has none."""
         return self._comments.get(full_name, "")
 
+    def place(self, full_name: str) -> str:
+        """File and line of anything with a full name, such as `protos/weft/order/v1/order.proto:12`; empty where there is none."""
+        return self._places.get(full_name, "")
+
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for file in self._files:
+            for location in file.source_code_info.location:
+                if len(location.path) % 2 == 0 and (name := _named(file, list(location.path))):
+                    found.setdefault(name, f"protos/{file.name}:{location.span[0] + 1}")
+        return found
+
     @property
     def services(self) -> tuple[ServiceDescriptor, ...]:
         """Every service, in the order of the files."""

@@ -125,11 +125,12 @@ def _replace(table: str, column: str, keys: Mapping[str, str]) -> Query:
     lists = ", ".join(
         [*(f"%({name})s::{kind}[]" for name, kind in keys.items()), "%(old)s::bytea[]", "%(new)s::bytea[]"]
     )
-    named = ", ".join([*(f"key_{name}" for name in keys), "old", "new", "position"])
+    names = [*(f"key_{name}" for name in keys), "old", "new", "position"]
+    named, of_v = ", ".join(names), ", ".join(f"v.{name}" for name in names)
     same = " AND ".join([*(f"t.{name} = v.key_{name}" for name in keys), f"t.{column} = v.old"])
     return Query(
-        f"WITH v AS (SELECT * FROM unnest({lists}) WITH ORDINALITY AS v({named})), "  # noqa: S608
-        f"held AS MATERIALIZED (SELECT v.* FROM {table} t JOIN v ON {same} FOR NO KEY UPDATE OF t SKIP LOCKED) "
+        f"WITH v AS (SELECT {named} FROM unnest({lists}) WITH ORDINALITY AS v({named})), "  # noqa: S608
+        f"held AS MATERIALIZED (SELECT {of_v} FROM {table} t JOIN v ON {same} FOR NO KEY UPDATE OF t SKIP LOCKED) "
         f"UPDATE {table} t SET {column} = v.new FROM held v WHERE {same} RETURNING v.position",
         name=f"reencrypt {table}",
     )

@@ -98,11 +98,11 @@ def _of(container: Container) -> Iterator[str]:
     known = EDGE_NAMES if container.is_edge else SERVICE_NAMES
     for name in container.variables:
         if name not in (EDGE_NAMES | SERVICE_NAMES if name in container.shared else known):
-            yield f"{container.place}: {name} is no setting; see docs/settings.md"
+            yield f"{container.place}: {name} is no setting: write one of docs/settings.md, or drop it."
     if not container.is_edge:
         for file in sorted(container.secrets.glob("weft_*")):
             if file.name.upper() not in known:
-                yield f"{container.place}: the secret {file.name} is no setting; see docs/settings.md"
+                yield f"{container.place}: the secret {file.name} is no setting: write one of docs/settings.md, or drop it."
     with mock.patch.dict(os.environ, dict(container.variables), clear=True):
         try:
             if container.is_edge:
@@ -129,9 +129,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         state = State(Path(folder), services.names(contract.load()))
         state.prepare()
-        found = faults(of_compose(COMPOSE, state))
+        found = [f"deploy/{fault}" for fault in faults(of_compose(COMPOSE, state))]
         for overlay in manifests.overlays():
-            found += faults(of_overlay(overlay, Path(folder) / overlay.name))
+            place = overlay.parent.relative_to(ROOT)
+            found += [f"{place}/{fault}" for fault in faults(of_overlay(overlay, Path(folder) / overlay.name))]
     print("\n".join(found), end="\n" if found else "")
     return 1 if found else 0
 

@@ -1,165 +1,154 @@
-"""The commands that keep contract and generated files honest, each in a copy of the tree."""
+"""The commands that keep contract and generated files honest, each in a copy of what it reads."""
 
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from codegen import breaking, check_gen
+from codegen.lint import check
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tree as git would keep it."""
-    target = tmp_path_factory.mktemp("checks") / "original"
-    check_gen.copy(ROOT, target)
-    return target
+ORDERS = Path("protos/weft/order/v1/order_service.proto")
+GENERATED = "gen/python/weft/order/v1"
 
 
 @pytest.fixture
-def tree(original: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
-    return shutil.copytree(original, tmp_path / "tree with a space")
+def protos(tmp_path: Path) -> Path:
+    """A copy of the contract to spoil, and of nothing else."""
+    tree = tmp_path / "tree with a space"
+    shutil.copytree(ROOT / "protos", tree / "protos")
+    shutil.copy(ROOT / "buf.yaml", tree)
+    (tree / "third_party").symlink_to(ROOT / "third_party")
+    (tree / "codegen").mkdir()
+    shutil.copy(ROOT / breaking.BASELINE, tree / breaking.BASELINE)
+    return tree
 
 
-def run(tree: Path, module: str) -> tuple[int, str]:
-    """Exit code and output of a command of the tree's own."""
-    done = subprocess.run(
-        [sys.executable, "-m", module],
-        cwd=tree,
-        env=check_gen.environment(tree),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, (done.stdout + done.stderr).strip()
-
-
-def edit(file: Path, old: str, new: str) -> None:
+def edit(file: Path, old: str, new: str) -> int:
+    """Replace a text, once, and return the line in which the new one begins."""
     text = file.read_text()
     assert text.count(old) >= 1, old
     file.write_text(text.replace(old, new, 1))
+    return text[: text.index(old)].count("\n") + 1
 
 
-def commit(tree: Path, *commands: str) -> None:
-    """Make the tree a repository with one commit more."""
-    name = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    for arguments in (["init", "-q"], ["add", "-A"], [*name, "commit", "-q", "--no-gpg-sign", "-m", "A step"]):
-        subprocess.run(["git", *arguments], cwd=tree, check=True, capture_output=True)
-    for command in commands:
-        subprocess.run(["git", *name, *command.split()], cwd=tree, check=True, capture_output=True)
-
-
-ORDERS = Path("protos/weft/order/v1/order_service.proto")
-
-
-def test_the_contract_of_this_tree_makes_sense(original: Path) -> None:
-    assert run(original, "codegen.check") == (0, "")
-
-
-def test_an_rpc_without_a_policy_fails_with_its_name_and_the_remedy(tree: Path) -> None:
+def test_an_rpc_without_a_policy_fails_with_its_name_and_the_remedy(protos: Path) -> None:
     nothing = "  rpc PraiseOrder(GetOrderRequest) returns (Order) {}\n\n  // Returns one order."
-    edit(tree / ORDERS, "  // Returns one order.", f"  // Praises an order.\n{nothing}")
-    assert run(tree, "codegen.check") == (
-        1,
-        "weft.order.v1.OrderService.PraiseOrder has no policy: add `option (weft.api.v1.method) = {...};` with its callers, "
-        "scope, rate and errors (protos/weft/api/v1/policy.proto explains each).",
+    line = edit(protos / ORDERS, "  // Returns one order.", f"  // Praises an order.\n{nothing}")
+    assert check.of_contract(protos, {}, {}) == [
+        f"{ORDERS}:{line + 1}: weft.order.v1.OrderService.PraiseOrder has no policy: add `option (weft.api.v1.method) = {{...}};` "
+        "with its callers, scope, rate and errors (protos/weft/api/v1/policy.proto explains each)."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("string order_id", "strin order_id", "strin"),
+        ("scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_ORDERS_WIRTE", "SCOPE_ORDERS_WIRTE"),
+    ],
+)
+def test_what_does_not_compile_is_told_as_buf_says_it(protos: Path, old: str, new: str, said: str) -> None:
+    line = edit(protos / ORDERS, old, new)
+    (sentence,) = check.of_contract(protos, {}, {})
+    first, *_, last = sentence.splitlines()
+    assert first.startswith(f"{ORDERS}:") and said in first
+    assert abs(int(first.split(":")[1]) - line) < 12  # buf names the line of the option
+    assert last == "The protos do not compile, so the rest of the contract was not checked."
+
+
+def test_a_rule_that_the_document_would_lose_is_refused_beside_other_faults(protos: Path) -> None:
+    text = "string note = 5 [(buf.validate.field).string.max_"
+    line = edit(protos / ORDERS, f"{text}len = 500", f"{text}bytes = 500")
+    edit(protos / ORDERS.with_name("product_service.proto"), "// Returns one product.", "// Returns one product")
+    found = check.of_contract(protos, {}, {})
+    assert found[0].startswith(f"{ORDERS}:{line}: weft.order.v1.")
+    assert found[0].endswith(".note: The rule string.max_bytes has no JSON Schema yet: add it to contract/rules.py.")
+    assert (
+        found[-1]
+        .partition(": ")[2]
+        .startswith("weft.order.v1.ProductService.GetProduct has no comment of whole sentences")
     )
 
 
-def test_a_proto_that_does_not_compile_is_told_as_buf_says_it(tree: Path) -> None:
-    edit(tree / ORDERS, "string order_id", "strin order_id")
-    code, said = run(tree, "codegen.check")
-    assert code == 1
-    assert "strin" in said
-    assert "Traceback" not in said
-
-
-def test_a_scope_that_does_not_exist_is_refused_with_its_name(tree: Path) -> None:
-    edit(tree / ORDERS, "scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_ORDERS_WIRTE")
-    code, said = run(tree, "codegen.check")
-    assert code == 1
-    assert "SCOPE_ORDERS_WIRTE" in said
-    assert "Traceback" not in said
-
-
-def test_a_rule_that_the_document_would_lose_is_refused(tree: Path) -> None:
-    edit(tree / ORDERS, "string.max_len = 500", "string.max_bytes = 500")
-    assert run(tree, "codegen.check") == (
-        1,
-        "The rule string.max_bytes has no JSON Schema yet: add it to contract/rules.py.",
-    )
-
-
-def test_what_is_generated_is_what_the_protos_say(original: Path) -> None:
-    assert check_gen.differing(original) == []
-
-
-def test_every_kind_of_stale_file_is_named(tree: Path) -> None:
-    (tree / "gen" / "python" / "weft" / "order" / "v1" / "gone_pb2.py").write_text("")
-    (tree / "gen" / "python" / "weft" / "order" / "v1" / "money_pb2.pyi").unlink()
-    edit(tree / "gen" / "openapi" / "openapi.json", '"3.1.0"', '"3.0.0"')
-    folder = "gen/python/weft/order/v1"
-    assert check_gen.differing(tree) == ["gen/openapi/openapi.json", f"{folder}/gone_pb2.py", f"{folder}/money_pb2.pyi"]
-
-
-def test_a_change_of_a_proto_shows_everywhere_before_it_is_generated(tree: Path) -> None:
+def test_every_kind_of_difference_is_named_and_there_is_no_other(tmp_path: Path) -> None:
+    """So what is generated is what the protos say, but for what was spoiled here."""
+    tree = tmp_path / "tree with a space"
+    check_gen.copy(ROOT, tree)
+    (tree / GENERATED / "gone_pb2.py").write_text("")
+    (tree / GENERATED / "money_pb2.pyi").unlink()
+    (tree / "docs/settings.md").write_text("old")
     edit(tree / ORDERS, "scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_USERS_WRITE")
-    assert {"gen/descriptors.binpb", "gen/openapi/openapi.json"} <= set(check_gen.differing(tree))
+    assert check_gen.differing(tree) == [
+        "docs/settings.md",
+        "gen/descriptors.binpb",
+        "gen/openapi/openapi.json",
+        f"{GENERATED}/gone_pb2.py",
+        f"{GENERATED}/money_pb2.pyi",
+        f"{GENERATED}/order_service_pb2.py",
+    ]
 
 
-def test_a_single_commit_has_nothing_to_break(tree: Path) -> None:
-    commit(tree)
-    code, said = run(tree, "codegen.breaking")
-    assert (code, said.partition(":")[0]) == (0, "breaking")
+@pytest.fixture
+def commit(protos: Path) -> Callable[..., str]:
+    """`commit(*commands)` commits the contract as it is and returns the id of the commit."""
+
+    def git(*arguments: str) -> str:
+        name = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+        done = subprocess.run(["git", *name, *arguments], cwd=protos, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def made(*commands: str) -> str:
+        git("add", "protos", "buf.yaml", "codegen")
+        git("commit", "-q", "--allow-empty", "--no-gpg-sign", "-m", "A step")
+        for command in commands:
+            git(*command.split())
+        return git("rev-parse", "HEAD")
+
+    git("init", "-q")
+    return made
 
 
-def test_a_break_with_the_commit_before_is_told(tree: Path) -> None:
-    commit(tree)
-    edit(tree / ORDERS, "string note = 5", "string remark = 5")
-    commit(tree)
-    code, said = run(tree, "codegen.breaking")
-    assert code == 1
-    assert 'Field "5"' in said
-    assert '"remark"' in said
+def test_a_single_commit_has_nothing_to_break(protos: Path, commit: Callable[..., str]) -> None:
+    commit()
+    assert breaking.before(protos) == ""
 
 
-def test_an_addition_breaks_nothing(tree: Path) -> None:
-    commit(tree)
+def test_a_break_with_the_commit_before_is_told_and_an_addition_is_none(
+    protos: Path, commit: Callable[..., str]
+) -> None:
+    first = commit()
     addition = "string note = 5 [(buf.validate.field).string.max_len = 500];\n  // More.\n  string more = 400"
-    edit(tree / ORDERS, "string note = 5 [(buf.validate.field).string.max_len = 500]", addition)
-    commit(tree)
-    assert run(tree, "codegen.breaking") == (0, "")
+    edit(protos / ORDERS, "string note = 5 [(buf.validate.field).string.max_len = 500]", addition)
+    commit()
+    assert breaking.before(protos) == first
+    assert breaking.breaks(protos, first) == ""
+    edit(protos / ORDERS, "string note = 5", "string remark = 5")
+    said = breaking.breaks(protos, first)
+    assert 'Field "5"' in said and '"remark"' in said
 
 
-def test_the_last_release_counts_rather_than_the_commit_before(tree: Path) -> None:
-    commit(tree, "tag v1.0.0")
-    edit(tree / ORDERS, "string note = 5", "string remark = 5")
-    commit(tree)
-    (tree / "another").touch()
-    commit(tree)
-    assert run(tree, "codegen.breaking")[0] == 1
+def test_the_last_release_counts_rather_than_the_commit_before(protos: Path, commit: Callable[..., str]) -> None:
+    released = commit("tag v1.0.0")
+    commit()
+    commit()
+    assert breaking.before(protos) == released
 
 
-def test_before_the_first_release_the_baseline_counts(tree: Path) -> None:
-    commit(tree)
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tree, capture_output=True, text=True, check=True)
-    (tree / "codegen" / "breaking_baseline.txt").write_text(f"{done.stdout.strip()}\nFor the test.\n")
-    edit(tree / ORDERS, "string note = 5", "string remark = 5")
-    commit(tree)
-    (tree / "another").touch()
-    commit(tree)
-    assert run(tree, "codegen.breaking")[0] == 1
+def test_before_the_first_release_the_baseline_counts(protos: Path, commit: Callable[..., str]) -> None:
+    first = commit()
+    (protos / breaking.BASELINE).write_text(f"{first}\nFor the test.\n")
+    commit()
+    commit()
+    assert breaking.before(protos) == first
 
 
-def test_a_shallow_clone_has_nothing_to_compare_with(tree: Path, tmp_path: Path) -> None:
-    commit(tree)
-    (tree / "another").touch()
-    commit(tree)
+def test_a_shallow_clone_has_nothing_to_compare_with(protos: Path, commit: Callable[..., str], tmp_path: Path) -> None:
+    commit()
+    commit()
     shallow = tmp_path / "shallow"
-    subprocess.run(["git", "clone", "-q", "--depth=1", tree.as_uri(), str(shallow)], check=True, capture_output=True)
+    subprocess.run(["git", "clone", "-q", "--depth=1", protos.as_uri(), str(shallow)], check=True, capture_output=True)
     assert breaking.before(shallow) == ""

@@ -40,7 +40,7 @@ def containers() -> Json:
         (lambda c: None, []),
         (
             lambda c: c["order"]["environment"].update(WEFT_POOLSIZE="8"),
-            ["order: WEFT_POOLSIZE is no setting; see docs/settings.md"],
+            ["order: WEFT_POOLSIZE is no setting: write one of docs/settings.md, or drop it."],
         ),
         (
             lambda c: c["user"]["environment"].pop("WEFT_TLS_KEY"),

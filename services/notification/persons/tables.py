@@ -14,6 +14,9 @@ erased_persons = Table(
     Column("erased_at", DateTime(timezone=True), nullable=False),
     Index("erased_persons_expiry", "erased_at"),
     # Longer than any event waits: a dead letter is kept for 90 days.
-    info=retention.delete(retention.Expiry("erased_at", timedelta(days=100))),
+    info={
+        "unowned": "read only to drop what comes late",
+        **retention.delete(retention.Expiry("erased_at", timedelta(days=100))),
+    },
 )
 """The id alone, which leads nowhere any more."""

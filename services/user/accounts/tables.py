@@ -55,5 +55,5 @@ verification_codes = Table(
     Column("created_at", _TIME, nullable=False),
     Column("expires_at", _TIME, nullable=False),
     Index("verification_codes_expiry", "expires_at"),
-    info=retention.delete(retention.Expiry("expires_at")),
+    info={"unowned": "nothing reads it any more", **retention.delete(retention.Expiry("expires_at"))},
 )

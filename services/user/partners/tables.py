@@ -32,7 +32,10 @@ partners = Table(
     Column("created_at", _TIME, nullable=False),
     Column("updated_at", _TIME, nullable=False),
     CheckConstraint("state IN ('ACTIVE', 'SUSPENDED')", name="partners_state"),
-    info=retention.keep("kept as long as the contract with the partner"),
+    info={
+        "unowned": "operators manage them; a partner's people may read their own, whose id is in the token",
+        **retention.keep("kept as long as the contract with the partner"),
+    },
 )
 
 clients = Table(

@@ -1,9 +1,14 @@
 """The recipes of CONTRIBUTING as code: a new service, and a new RPC, written into a copy of the tree."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
+from codegen import check_gen
+
+ROOT = Path(__file__).resolve().parents[3]
 NEW_SERVICE = Path(__file__).parent / "new_service"
+RPC_TEST = "tests/order/products/test_count.py"
 _SCOPES = """  // Reads the partner's notes.
   SCOPE_NOTES_READ = 90 [(held_by) = {partners: true}];
   // Writes the partner's notes.
@@ -34,7 +39,7 @@ message CountProductsResponse {
   int32 count = 1;
 }
 """
-_HANDLER = """    async def CountProducts(self, request: pb.CountProductsRequest, call: Call) -> pb.CountProductsResponse:
+_HANDLER = """    async def CountProducts(self, _: pb.CountProductsRequest, __: Call) -> pb.CountProductsResponse:
         return pb.CountProductsResponse(count=7)
 
 """
@@ -52,6 +57,27 @@ async def test_products_are_counted(harness: Harness) -> None:
 """
 
 
+def environment(tree: Path) -> dict[str, str]:
+    """That of commands in the tree, without what a test run passes on to its own processes."""
+    own = ("WEFT_RECORD_REASONS", "WEFT_TEST_MESH", "PYTEST_", "MAKE", "MFLAGS")
+    return {name: value for name, value in check_gen.environment(tree).items() if not name.startswith(own)}
+
+
+def run(tree: Path, *command: str) -> tuple[int, str]:
+    """Exit code and output of a command in the tree."""
+    done = subprocess.run(command, cwd=tree, env=environment(tree), capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def make(tree: Path, target: str) -> tuple[int, str]:
+    """Exit code and output of a target in the tree, with this tree's `.venv`, and what its mypy knows already."""
+    if not (tree / ".venv").exists():
+        (tree / ".venv").symlink_to(ROOT / ".venv")
+        if (ROOT / ".mypy_cache").exists():
+            shutil.copytree(ROOT / ".mypy_cache", tree / ".mypy_cache")
+    return run(tree, "make", "-o", ".venv/ready", target)
+
+
 def add_service(tree: Path) -> None:
     """Write the new service into the tree, with its scopes and its lines of the route list."""
     shutil.copytree(NEW_SERVICE, tree, dirs_exist_ok=True)
@@ -60,14 +86,12 @@ def add_service(tree: Path) -> None:
     _append(tree / "tests/contract/routes.txt", _SERVICE_ROUTES)
 
 
-def add_rpc(tree: Path) -> str:
-    """Write one RPC into the tree: proto, handler, route and test, whose path is returned."""
+def add_rpc(tree: Path) -> None:
+    """Write one RPC into the tree: proto, handler, route and test."""
     _insert(tree / "protos/weft/order/v1/product_service.proto", "  // Returns one product.", _RPC, _MESSAGES)
     _insert(tree / "services/order/products/handlers.py", "    async def GetProduct", _HANDLER)
     _append(tree / "tests/contract/routes.txt", _ROUTE)
-    test = "tests/order/products/test_count.py"
-    (tree / test).write_text(_TEST)
-    return test
+    (tree / RPC_TEST).write_text(_TEST)
 
 
 def _insert(file: Path, before: str, text: str, end: str = "") -> None:

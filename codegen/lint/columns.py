@@ -1,0 +1,59 @@
+"""SQL names its columns. With `*`, a prepared statement of a running process breaks on the day that
+a migration adds a column (docs/decisions/0066).
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+
+from codegen.lint.source import Module, called
+
+_SQL = re.compile(r"\b(?:SELECT|RETURNING)\b", re.IGNORECASE)
+_STAR = re.compile(
+    r"\b(?:SELECT(?:\s+ALL|\s+DISTINCT(?:\s+ON\s*\([^)]*\))?)?|RETURNING)\s+\*|,\s*\*\s*(?:FROM\b|,|$)|\b\w+\"?\.\*",
+    re.IGNORECASE,
+)
+_COLUMNS = frozenset(("text", "literal_column", "column"))
+
+
+def faults(modules: Iterable[Module]) -> Iterator[str]:
+    """A sentence for each `*` in SQL."""
+    for module in modules:
+        if "*" not in module.text or not _SQL.search(module.text):
+            continue
+        for line, text in _texts(module):
+            if _SQL.search(text) and (star := _STAR.search(text)):
+                yield _fault(module, line, star[0].strip())
+        for node in module.nodes:
+            if isinstance(node, ast.Call) and module.origin(node.func).rpartition(".")[2] in _COLUMNS and node.args:
+                said = _text(node.args[0])
+                if said == "*" or said.endswith(".*"):
+                    yield _fault(module, node.lineno, said)
+
+
+def _fault(module: Module, line: int, star: str) -> str:
+    return f"{module.place}:{line}: name the columns instead of `{star}`; a new column breaks what was prepared before."
+
+
+def _texts(module: Module) -> Iterator[tuple[int, str]]:
+    """Every string, those with values in them or put together of several as a whole."""
+    inner: set[ast.AST] = set()
+    for node in module.nodes:
+        if node not in inner and (text := _text(node)):
+            inner.update(ast.walk(node))
+            yield getattr(node, "lineno", 0), text
+
+
+def _text(node: ast.AST) -> str:
+    """What a string says, with `x` for a value; empty for what is no string."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) or "x" for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = _text(node.left), _text(node.right)
+        return left + (right or "x") if left or right else ""
+    if isinstance(node, ast.Call) and called(node) == "format" and isinstance(node.func, ast.Attribute):
+        given = [_text(value) or "x" for value in (*node.args, *(keyword.value for keyword in node.keywords))]
+        return re.sub(r"{\w*}", lambda _: given.pop(0) if given else "x", _text(node.func.value))
+    return ""
