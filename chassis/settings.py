@@ -109,6 +109,9 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="The key of push messages (VAPID): P-256, 32 bytes in base64url; empty for none.",
     )
+    order_expiry: int = Field(
+        1800, description="Seconds that an order waits for its payment before it expires.", ge=60, le=86_400
+    )
     stripe_key: SecretStr = Field(
         SecretStr(""),
         description="Stripe's secret key; empty: orders in LIVE are paid in the sandbox, see WEFT_SANDBOX_FOR_LIVE.",

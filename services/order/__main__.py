@@ -1,5 +1,6 @@
 """The order service: a catalogue, orders, and their payments."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from weft_client.calls.breaker import Breaker
@@ -55,6 +56,7 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     work = app.queue("payment_work", **RETRY_FOREVER, backoff=Backoff(first_s=0.5, max_s=60.0))
     products = ProductRepository(database)
     orders = OrderRepository(database, clock, app.outbox, work, app.tracer, app.vault)
+    max_pending_time = timedelta(seconds=app.settings.order_expiry)
     charges = CurrentCharges(ChargeRepository(database))
     payments = PaymentRepository(database)
     reconciliations = ReconciliationRepository(database)
@@ -90,9 +92,9 @@ async def build(app: App, heartbeat_interval: float = HEARTBEAT_INTERVAL_S) -> N
     sources = {"sandbox": Source(sandbox, ["TEST"] if live is not test else ["TEST", "LIVE"])}
     if live is not test:
         sources["stripe"] = Source(live.gateway, ["LIVE"])
-    app.schedule(600, Reconciliation(reconciliations, sources, clock).run, "reconcile payments")
+    app.schedule(600, Reconciliation(reconciliations, sources, clock, max_pending_time).run, "reconcile payments")
     app.schedule(2, sandbox.change_later, "charge-backs of the sandbox")
-    app.schedule(60, Expiry(orders, clock).run, "expire orders")
+    app.schedule(60, Expiry(orders, clock, max_pending_time).run, "expire orders")
     app.on_stop(feed.stop)
     app.on_stop(exports.stop)
 

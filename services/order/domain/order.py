@@ -251,10 +251,15 @@ class Order:
         if self.payment.by_hand and not self.payment.ended:
             raise OrderPaidByBankTransfer(order_id=self.order_id)
         self._end(OrderState.CANCELLED, reason)
+        if self.payment.state is PaymentState.PENDING and not self.payment.provider_contacted:
+            self.payment.void()  # the provider does not know of it, and while the order is locked nobody tells it
         self._record(actor, DomainEvent("order.cancelled", reason), cause=reason, wakes=True)
 
     def expire(self, actor: str) -> None:
-        """It was not paid in time. Raises `OrderMoveRefused` unless it is PENDING."""
+        """It was not paid in time. Raises `OrderMoveRefused` unless it is PENDING.
+
+        The order is not locked: the provider may be asked to authorize its payment at this moment, so it is always reversed there.
+        """
         if self.state is not OrderState.PENDING:
             raise OrderMoveRefused(f"{self.order_id} is {self.state} and cannot expire")
         self._end(OrderState.EXPIRED, "not paid in time")
@@ -338,8 +343,6 @@ class Order:
     def _end(self, state: OrderState, reason: str) -> None:
         self._move(state)
         self.reason, self.releases_stock = reason, True
-        if self.payment.state is PaymentState.PENDING and not self.payment.provider_contacted:
-            self.payment.void()  # the provider does not know of it
 
     def _move(self, state: OrderState) -> None:
         self.state = move(ORDER_MOVES, self.state, state, self.order_id)

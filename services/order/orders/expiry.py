@@ -10,8 +10,6 @@ from services.order.domain.states import OrderState
 from services.order.orders.repository import OrderRepository
 
 log = logger("expiry")
-MAX_PENDING_TIME = timedelta(minutes=30)
-"""How long an order may be PENDING."""
 MAX_ORDERS_PER_RUN = 500
 BATCH_SIZE = 50
 """Orders that are read and updated together."""
@@ -20,14 +18,16 @@ BATCH_SIZE = 50
 class Expiry:
     """A scheduled job: expires overdue orders, releases their stock, and has their payments reversed."""
 
-    def __init__(self, orders: OrderRepository, clock: Clock) -> None:
+    def __init__(self, orders: OrderRepository, clock: Clock, max_pending_time: timedelta) -> None:
+        """`max_pending_time`: how long an order may be PENDING."""
         self._orders = orders
+        self._max_pending_time = max_pending_time
         self._clock = clock
 
     async def run(self) -> int:
         """The number of orders expired. One that is locked by another transaction delays no other."""
         expired = 0
-        overdue = await self._orders.list_overdue(self._clock.now() - MAX_PENDING_TIME, MAX_ORDERS_PER_RUN)
+        overdue = await self._orders.list_overdue(self._clock.now() - self._max_pending_time, MAX_ORDERS_PER_RUN)
         for start in range(0, len(overdue), BATCH_SIZE):
             orders = await self._orders.list_by_payments(overdue[start : start + BATCH_SIZE])
             results = await asyncio.gather(*(self._expire(order) for order in orders), return_exceptions=True)

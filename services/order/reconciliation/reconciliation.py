@@ -16,8 +16,8 @@ log = logger("reconciliation")
 LOOKBACK = timedelta(days=7)
 SLICE = timedelta(hours=1)
 """Of payments that are compared together; the provider's charges of one are in memory."""
-ATTEMPTS_TIME = timedelta(minutes=35)
-"""How long after an order its last attempt may begin: until it expires."""
+LATE_TIME = timedelta(minutes=5)
+"""How long after an order should have expired its last attempt may begin."""
 SETTLED_TIME = timedelta(minutes=15)
 """How long a payment must be unchanged: a call to the provider may still be under way."""
 MAX_PAYMENTS = 1000
@@ -36,7 +36,15 @@ class Source(NamedTuple):
 class Reconciliation:
     """A scheduled job. A difference is reported, and the charge is fetched as after an event; no sum is set to the provider's."""
 
-    def __init__(self, repository: ReconciliationRepository, sources: Mapping[str, Source], clock: Clock) -> None:
+    def __init__(
+        self,
+        repository: ReconciliationRepository,
+        sources: Mapping[str, Source],
+        clock: Clock,
+        max_pending_time: timedelta,
+    ) -> None:
+        """`max_pending_time`: how long an order waits for a payment."""
+        self._attempts_time = max_pending_time + LATE_TIME
         self._repository = repository
         self._sources = sources
         self._clock = clock
@@ -55,7 +63,7 @@ class Reconciliation:
         start = (now - LOOKBACK).replace(minute=0, second=0, microsecond=0)
         while start < now:
             listed: dict[str, list[ListedCharge]] = {}
-            async for one in source.gateway.list_charges(start, start + SLICE + ATTEMPTS_TIME):
+            async for one in source.gateway.list_charges(start, start + SLICE + self._attempts_time):
                 listed.setdefault(one.payment_id, []).append(one)
             charges += sum(map(len, listed.values()))
             found = set(await self._compare_slice(provider, source, start, listed, now)) - reported

@@ -10,6 +10,8 @@ import pytest
 from grpc import StatusCode
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from weft.order.v1 import order_pb2, order_service_pb2, product_service_pb2
+from weft.order.v1.money_pb2 import Money
+from weft.order.v1.shipping_address_pb2 import ShippingAddress
 
 import contract
 from chassis.clock import FixedClock
@@ -17,10 +19,11 @@ from chassis.rpc import health
 from chassis.storage import connections
 from chassis.storage.connections import Connection
 from contract.sensitive import Sensitive
-from services.order.orders.expiry import MAX_PENDING_TIME, Expiry
+from services.order.orders.expiry import Expiry
 from tests import proxy, servers
 from tests.harness import Harness, assert_refused
 from tests.order.orders.test_contention import all_of, outcome
+from tests.order.payments.till import MAX_PENDING_TIME
 from tests.order.shop import LINE, Shop, metadata
 from tests.order.users import Users
 
@@ -123,7 +126,7 @@ async def test_a_locked_order_does_not_delay_the_expiry_of_others(harness: Harne
         ink = await shop.product()
         orders = [await shop.order((ink, 1)) for _ in range(4)]
         clock.advance(MAX_PENDING_TIME + timedelta(seconds=1))
-        expiry = Expiry(shop.repository, clock)
+        expiry = Expiry(shop.repository, clock, MAX_PENDING_TIME)
         async with locked(shop, "orders", "order_id", orders[0].order_id):
             assert await expiry.run() == 3
             assert (await shop.get(orders[0].order_id)).state == PENDING
@@ -222,7 +225,10 @@ async def test_an_order_is_one_statement(quiet_shop: Shop, monkeypatch: pytest.M
         return await execute(self, query, *args, **kwargs)
 
     monkeypatch.setattr(Connection, "execute", counted)
-    await quiet_shop.order((ink, 1), (paper, 2))
+    where = ShippingAddress(recipient="Ada", lines=["1 St James's Square"], locality="London", region_code="GB")
+    total = Money(amount_minor=3000, currency="EUR")
+    made = {"shipping_address": where, "metadata": {"basket": "7"}, "expected_total": total, "note": "ring twice"}
+    await quiet_shop.order((ink, 1), (paper, 2), **made)
     tables = (
         r"\b(products|orders|order_lines|order_changes|payments|customers)\b"  # and not what runs every few seconds
     )

@@ -114,10 +114,11 @@ def test_only_a_pending_order_expires() -> None:
     one.expire("service:order")
     assert (one.state, one.payment.state, one.reason, one.releases_stock) == (
         O.EXPIRED,
-        P.VOIDED,
+        P.PENDING,
         "not paid in time",
         True,
     )
+    assert one.next_step() is Step.REVERSE, "the provider may be asked at this moment"
     for state in (O.CONFIRMED, O.COMPLETED, O.CANCELLED, O.EXPIRED):
         with pytest.raises(OrderMoveRefused):
             order(state).expire("service:order")

@@ -21,12 +21,18 @@ SELECT p.payment_id, p.authorized_minor, p.captured_minor, p.refunded_minor, p.c
 )
 _THEIRS = Query(
     "SELECT split_part(key, '/', 1) AS payment_id, sum(captured_minor) AS captured, sum(refunded_minor) AS refunded, "
-    "sum(charged_back_minor) AS charged_back FROM sandbox_charges WHERE split_part(key, '/', 1) = ANY(%(ids)s) GROUP BY 1"
+    "sum(charged_back_minor) AS charged_back, count(*) FILTER (WHERE state IN ('AUTHORIZED', 'ACTION_REQUIRED')) AS held FROM sandbox_charges WHERE split_part(key, '/', 1) = ANY(%(ids)s) GROUP BY 1"
 )
 _BY_HAND = Query(
     "SELECT payment_id, sum(amount_minor) FILTER (WHERE kind = 'CAPTURED') AS captured, "
     "sum(amount_minor) FILTER (WHERE kind = 'REFUNDED') AS refunded FROM payment_movements "
     "WHERE provider_reference LIKE 'bank:%%' AND payment_id = ANY(%(ids)s::text[]) GROUP BY 1"
+)
+_OVER = (
+    order_pb2.PAYMENT_STATE_VOIDED,
+    order_pb2.PAYMENT_STATE_REFUNDED,
+    order_pb2.PAYMENT_STATE_FAILED,
+    order_pb2.PAYMENT_STATE_CHARGED_BACK,
 )
 _GONE = (order_pb2.ORDER_STATE_CANCELLED, order_pb2.ORDER_STATE_EXPIRED)
 
@@ -55,6 +61,8 @@ async def check_ended(shop: Shop, orders: Sequence[order_pb2.Order]) -> None:
         assert order.state != order_pb2.ORDER_STATE_PENDING
         assert ours == ((there.captured, there.refunded, there.charged_back) if there else (0, 0, 0)), (order, payment)
         if order.state in _GONE:
+            assert payment.state in _OVER
+            assert not there or there.held == 0, "the provider reserves nothing"
             assert payment.captured_minor == payment.refunded_minor + payment.charged_back_minor
             assert payment.authorized_minor in (0, payment.captured_minor)
 

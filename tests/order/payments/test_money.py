@@ -8,7 +8,6 @@ from weft.order.v1 import fulfilment_pb2, order_pb2, payment_pb2
 from weft.order.v1 import payment_service_pb2 as pb
 
 from chassis.clock import FixedClock
-from services.order.orders.expiry import MAX_PENDING_TIME
 from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY
 from tests.harness import Harness, refused
 from tests.order.payments.till import (
@@ -20,6 +19,7 @@ from tests.order.payments.till import (
     CONFIRMED,
     EXPIRED,
     FAILED,
+    MAX_PENDING_TIME,
     NOT_ASKED,
     PARTIAL,
     PENDING,

@@ -10,10 +10,9 @@ from weft.order.v1 import override_pb2 as pb
 from chassis import ids
 from chassis.clock import FixedClock
 from chassis.storage.database import Query
-from services.order.reconciliation.reconciliation import Reconciliation, Source
-from services.order.reconciliation.repository import ReconciliationRepository
 from tests.harness import Harness, assert_refused
 from tests.order.payments.test_money import advance, ledger, refund, settle, states, timedelta
+from tests.order.payments.test_reconciliation import reconciliation
 from tests.order.payments.till import (
     CANCELLED,
     CAPTURED,
@@ -46,12 +45,8 @@ def override(till: Till, order: order_pb2.Order, action: str, key: str = "", tok
 
 async def differences(till: Till) -> int:
     """That a reconciliation with the provider finds later."""
-    app = till.shop.app
     advance(till, timedelta(days=1))
-    found = Reconciliation(
-        ReconciliationRepository(app.database), {"sandbox": Source(till.sandbox, ["LIVE"])}, app.clock
-    )
-    return await found.run()
+    return await reconciliation(till).run()
 
 
 async def test_a_declined_order_that_is_paid_by_bank_transfer_and_given_back(till: Till) -> None:

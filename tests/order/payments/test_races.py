@@ -7,11 +7,20 @@ import pytest
 from weft.order.v1 import payment_pb2
 
 from chassis.clock import FixedClock
-from services.order.orders.expiry import MAX_PENDING_TIME
 from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY
 from tests.harness import Harness, Refusal, refusal
-from tests.order.payments.test_money import AT_SHIPMENT, advance, capture, ledger, refund, settle, states
-from tests.order.payments.till import CANCELLED, CHARGED_BACK, CONFIRMED, EXPIRED, REFUNDED, VOIDED, Till
+from tests.order.payments import books
+from tests.order.payments.test_money import AT_SHIPMENT, advance, capture, confirm, ledger, refund, settle, states
+from tests.order.payments.till import (
+    CANCELLED,
+    CHARGED_BACK,
+    CONFIRMED,
+    EXPIRED,
+    MAX_PENDING_TIME,
+    REFUNDED,
+    VOIDED,
+    Till,
+)
 from tests.order.shop import Shop
 
 
@@ -30,32 +39,41 @@ def refused_of(results: list) -> list[Refusal]:
     return [refusal(error) for error in failed]
 
 
-@pytest.mark.parametrize("ends", ["cancel", "expire"])
+@pytest.mark.parametrize("ends", ["cancel", "expire", "expire while the payer acts"])
 async def test_an_order_that_ends_while_it_is_paid_or_captured_keeps_no_money(till: Till, ends: str) -> None:
     ink = await till.shop.product(stock=20)
-    placed = [await till.shop.order((ink, 1), capture=AT_SHIPMENT) for _ in range(10)]
+    method = "pm_sandbox_ok" if ends in ("cancel", "expire") else "pm_sandbox_action_required"
+    placed = [await till.shop.order((ink, 1), capture=AT_SHIPMENT, method=method) for _ in range(10)]
+    acted = set()
     if ends == "cancel":
         await till.run()
         ending = [till.shop.cancel(order.order_id) for order in placed]
         paying = [capture(till, order) for order in placed]
         refusals = refused_of(await asyncio.gather(*ending, *paying, till.run(), return_exceptions=True))
         assert {r.reason for r in refusals} <= {"PAYMENT_NOT_CAPTURABLE"}, "every cancellation succeeds"
-    else:
-        advance(till, MAX_PENDING_TIME)
-        advance(till, MAX_PENDING_TIME)
+    elif ends == "expire":
+        advance(till, 2 * MAX_PENDING_TIME)
         await asyncio.gather(till.run(), till.expiry.run())
+    else:
+        await till.run()
+        advance(till, 2 * MAX_PENDING_TIME)
+        acting = [confirm(till, order) for order in placed]
+        *results, _, _ = await asyncio.gather(*acting, till.run(), till.expiry.run(), return_exceptions=True)
+        assert {r.reason for r in refused_of(results)} <= {"PAYMENT_NOT_CONFIRMABLE"}
+        acted = {o.order_id for o, r in zip(placed, results, strict=True) if isinstance(r, payment_pb2.Payment)}
     await settle(till)
     for order in placed:
         state, payment_state = await states(till, order)
         rows = await ledger(till, order)
         kept = sum(a for k, a in rows if k == "CAPTURED") - sum(a for k, a in rows if k == "REFUNDED")
         if state == CONFIRMED:
-            assert ends == "expire"
+            assert ends == "expire" or order.order_id in acted
         else:
             assert state == (CANCELLED if ends == "cancel" else EXPIRED)
             assert (payment_state in (VOIDED, REFUNDED), kept) == (True, 0)
     ended = [order for order in placed if (await states(till, order))[0] != CONFIRMED]
     assert await till.shop.stock(ink) == 10 + len(ended)
+    await books.check_ended(till.shop, [await till.shop.get(order.order_id) for order in placed])
 
 
 async def test_the_last_item_is_sold_once_to_fifty_at_once(till: Till) -> None:

@@ -17,7 +17,7 @@ from services.order.reconciliation.repository import ReconciliationRepository
 from tests.harness import Harness
 from tests.order.payments.stripe_fake import KEY, StripeFake
 from tests.order.payments.test_money import advance, refund, settle
-from tests.order.payments.till import Till
+from tests.order.payments.till import MAX_PENDING_TIME, Till
 from tests.order.shop import Shop, metadata
 
 DAY = timedelta(days=1)
@@ -31,7 +31,7 @@ async def till(harness: Harness, clock: FixedClock):
 
 def reconciliation(till: Till) -> Reconciliation:
     sources = {"sandbox": Source(till.sandbox, ["LIVE", "TEST"])}
-    return Reconciliation(ReconciliationRepository(till.shop.database), sources, till.shop.app.clock)
+    return Reconciliation(ReconciliationRepository(till.shop.database), sources, till.shop.app.clock, MAX_PENDING_TIME)
 
 
 async def listed(till: Till, resolved: bool = False) -> list[tuple[str, str, int, int]]:

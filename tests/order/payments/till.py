@@ -1,5 +1,7 @@
 """The payment worker of a shop, run by hand, and a provider whose caller dies on demand."""
 
+from datetime import timedelta
+
 import pytest
 from weft.order.v1 import order_pb2
 from weft_client.calls.breaker import Breaker
@@ -33,6 +35,10 @@ NOT_ASKED, CAPTURED, REFUNDED, FAILED, VOIDED, PROCESSING, AUTHORIZED, ACTION_RE
     order_pb2.PAYMENT_STATE_PARTIALLY_REFUNDED,
     order_pb2.PAYMENT_STATE_CHARGED_BACK,
 )
+
+
+MAX_PENDING_TIME = timedelta(minutes=30)
+"""How long an order waits for its payment where nothing is set."""
 
 
 class Killed(BaseException):
@@ -86,7 +92,7 @@ class Till:
         payments = PaymentRepository(app.database)
         provider = Provider(self.sandbox, self.breaker)
         self.worker = PaymentWorker(payments, self.orders, provider, provider, app.tracer)
-        self.expiry = Expiry(self.orders, app.clock)
+        self.expiry = Expiry(self.orders, app.clock, MAX_PENDING_TIME)
 
     async def run(self) -> int:
         """Everything that is due, once."""
