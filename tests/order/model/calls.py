@@ -10,21 +10,28 @@ import grpc
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 from weft.order.v1 import (
+    charge_pb2,
+    charge_service_pb2,
+    charge_service_pb2_grpc,
     export_pb2,
     fulfilment_pb2,
     order_pb2,
     order_service_pb2,
     override_pb2,
+    product_pb2,
+    product_service_pb2,
     return_pb2,
     update_pb2,
 )
 from weft.order.v1 import payment_service_pb2 as pb
+from weft.order.v1.money_pb2 import Money
+from weft.order.v1.shipping_address_pb2 import ShippingAddress
 
 from chassis import ids
 from services.order.payments.provider_events import sign
 from tests.harness import refusal, refused
 from tests.order.payments.till import Till
-from tests.order.shop import metadata
+from tests.order.shop import Shop, metadata
 
 BUYERS = ("cancel", "confirm", "update", "request_return")
 OPERATORS = (
@@ -93,6 +100,48 @@ def make(till: Till, verb: str, order: order_pb2.Order, token: str, **more: Any)
             else:
                 getattr(asked, verb).SetInParent()
             return shop.orders.OverrideOrder(asked, metadata=by)
+
+
+def quote(shop: Shop, product: str, units: int, token: str, region: str) -> Any:
+    """Awaitable."""
+    lines = [order_pb2.OrderLineInput(product_id=product, quantity=units)]
+    request = order_service_pb2.QuoteOrderRequest(lines=lines, shipping_address=_address(region))
+    return shop.orders.QuoteOrder(request, metadata=metadata(token))
+
+
+def order(shop: Shop, product: str, units: int, token: str, region: str, total: int | None, **more: Any) -> Any:
+    """Awaitable. `total`: what the buyer was shown."""
+    expected = None if total is None else Money(amount_minor=total, currency="EUR")
+    more = {"shipping_address": _address(region), "expected_total": expected, **more}
+    return shop.order((product, units), token=token, **more)
+
+
+def _address(region: str) -> ShippingAddress | None:
+    if not region:
+        return None
+    return ShippingAddress(recipient="Ada", lines=["Gasse 7"], locality="Wien", region_code=region)
+
+
+async def recharge(shop: Shop, rows: list[charge_pb2.Charge]) -> None:
+    """An operator replaces the table of charges."""
+    request = charge_service_pb2.UpdateChargesRequest(table=charge_pb2.ChargeTable(charges=rows))
+    request.update_mask.paths.append("charges")
+    stub = charge_service_pb2_grpc.ChargeServiceStub(shop.running.channel)
+    await stub.UpdateCharges(request, metadata=metadata(shop.operator))
+
+
+async def reprice(shop: Shop, product: str, minor: int) -> None:
+    """An operator changes a price."""
+    changed = product_pb2.Product(product_id=product, price=Money(amount_minor=minor, currency="EUR"))
+    request = product_service_pb2.UpdateProductRequest(product=changed)
+    await shop.products.UpdateProduct(request, metadata=metadata(shop.operator))
+
+
+async def adjust(shop: Shop, product: str, units: int) -> bool:
+    """Whether it was done: stock is never below zero."""
+    request = product_service_pb2.AdjustStockRequest(product_id=product, delta=units, reason="counted")
+    by = metadata(shop.operator, secrets.token_hex(8))
+    return (await answered(lambda: shop.products.AdjustStock(request, metadata=by)))[0] is not None
 
 
 async def listed(till: Till, token: str) -> list[order_pb2.Order]:

@@ -15,7 +15,7 @@ _SHIPPABLE = (pb.PAYMENT_STATE_AUTHORIZED, *_REFUNDABLE)
 def check(order: pb.Order, payment: payment_pb2.Payment) -> None:
     """At any moment: units and money are in their bounds, and the states say what is so."""
     line = order.lines[0]
-    total = line.quantity * line.unit_price.amount_minor
+    total = line.quantity * line.unit_price.amount_minor + sum(c.amount.amount_minor for c in order.charges)
     assert 0 <= line.returned_quantity <= line.delivered_quantity <= line.shipped_quantity <= line.quantity
     assert sum(s.lines[0].quantity for s in order.shipments) == line.shipped_quantity
     assert sum(r.lines[0].received_quantity for r in order.returns) == line.returned_quantity
@@ -25,9 +25,14 @@ def check(order: pb.Order, payment: payment_pb2.Payment) -> None:
     assert payment.refunded_minor + payment.refunding_minor <= payment.captured_minor
     claimed = sum(r.lines[0].quantity for r in order.returns if r.state != return_pb2.RETURN_STATE_REFUSED)
     assert claimed <= line.delivered_quantity
+    assert sum(made.refund.amount_minor for made in order.returns) <= _paid(line)
     for made in order.returns:
-        assert 0 <= made.refund.amount_minor <= made.lines[0].received_quantity * line.unit_price.amount_minor
+        assert made.refund.amount_minor >= 0
         assert made.lines[0].received_quantity <= made.lines[0].quantity
+    if payment.state in (*PAID, pb.PAYMENT_STATE_CHARGED_BACK):
+        assert payment.authorized_minor == payment.captured_minor > 0, "the rest was released"
+    charged_back = payment.state == pb.PAYMENT_STATE_CHARGED_BACK
+    assert charged_back == (payment.charged_back_minor > 0), "the bank takes a sum"
     assert order.fulfilment_state == _fulfilment(line)
     assert order.display_state == _display(order)
     done = line.delivered_quantity == line.quantity and order.payment_state in PAID
@@ -36,6 +41,34 @@ def check(order: pb.Order, payment: payment_pb2.Payment) -> None:
         assert not line.shipped_quantity, "nothing leaves of what has ended"
     if order.state == pb.ORDER_STATE_COMPLETED:
         assert line.delivered_quantity == line.quantity
+
+
+def _paid(line: pb.OrderLine) -> int:
+    """For the units that came back, with their tax: the last takes the rest of it."""
+    return (
+        line.returned_quantity * line.unit_price.amount_minor + line.tax_minor * line.returned_quantity // line.quantity
+    )
+
+
+def amount(verb: str, named: str, payment: payment_pb2.Payment) -> int:
+    """In the minor unit; 0 for the rest."""
+    most = max(payment.authorized_minor if verb == "capture" else _left(payment), 0)
+    return {"rest": 0, "one": 1, "most": most, "over": most + 1}[named]
+
+
+def check_step(verb: str, done: bool, order: pb.Order, payment: payment_pb2.Payment, after: pb.Order) -> None:
+    """Of one call by itself: what is refused changes nothing; what came back is refunded, as far as it can be."""
+    assert done or after == order
+    assert not done or int(after.etag) == int(order.etag) + 1
+    if done and verb == "deliver":
+        whole = after.lines[0].delivered_quantity == after.lines[0].quantity
+        assert (after.state == pb.ORDER_STATE_COMPLETED) == (whole and after.payment_state in PAID)
+    if done and verb == "receive":
+        asked = sum(made.refund.amount_minor for made in after.returns) - sum(
+            m.refund.amount_minor for m in order.returns
+        )
+        refundable = _left(payment) if payment.state in _REFUNDABLE else 0
+        assert asked == min(_paid(after.lines[0]) - _paid(order.lines[0]), refundable)
 
 
 def _fulfilment(line: pb.OrderLine) -> int:
