@@ -21,7 +21,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
-from sqlalchemy import ClauseElement, ColumnElement, Select, bindparam
+from sqlalchemy import ClauseElement, ColumnElement, Select, bindparam, literal_column
 from sqlalchemy.dialects import postgresql
 
 from chassis import errors
@@ -265,6 +265,12 @@ def of_service(server_url: str, prefix: str, service: str) -> str:
         keepalives_count=2,
         tcp_user_timeout=6000,  # milliseconds
     )
+
+
+def constant(value: str) -> ColumnElement[str]:
+    """A text of ours that is written into the statement: the planner matches it with the condition of an index."""
+    quoted = value.replace("'", "''")
+    return literal_column(f"'{quoted}'")
 
 
 def newest_first(rows: Select[Any], key: ColumnElement[Any]) -> Select[Any]:

@@ -4,10 +4,11 @@ operators all.
 
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Table, bindparam
+from sqlalchemy import ColumnElement, FromClause, bindparam, true
 
 from chassis.security.identity import Identity
 from chassis.security.modes import LIVE
+from chassis.storage.database import constant
 
 
 class Owner(NamedTuple):
@@ -24,17 +25,17 @@ class Owner(NamedTuple):
 
 
 KINDS = ("partner", "anyone")
-"""Kinds of callers, each with queries of its own: an index serves a condition that has no alternatives."""
+"""Each has queries of its own: an index serves a condition that has no alternatives."""
 _NOBODY = "nobody"
 """The partner of nothing: rows without one have an empty `partner_id`."""
 
 
-def of_user(table: Table) -> ColumnElement[bool]:
+def of_user(table: FromClause) -> ColumnElement[bool]:
     """The rows of the user `user_id`."""
     return (table.c.user_id == bindparam("user_id")) & (table.c.mode == LIVE)
 
 
-def of_partner(table: Table) -> ColumnElement[bool]:
+def of_partner(table: FromClause) -> ColumnElement[bool]:
     """The rows of the partner `partner_id` in the mode `mode`."""
     return (table.c.partner_id == bindparam("partner_id")) & (table.c.mode == bindparam("mode"))
 
@@ -43,8 +44,9 @@ OF_PARTNER = "partner_id = %(partner_id)s AND mode = %(mode)s"
 """SQL: the same of the only table of a statement."""
 
 
-OF_PERSON = "user_id = %(user_id)s"
-"""SQL: the rows of the only table of a statement that are the caller's, or the recipient's; they have no mode."""
+def of_person(table: FromClause) -> ColumnElement[bool]:
+    """The rows of the user `user_id` of a table without modes: the caller's, or the recipient's."""
+    return table.c.user_id == bindparam("user_id")
 
 
 def owner_of(caller: Identity) -> Owner:
@@ -54,13 +56,7 @@ def owner_of(caller: Identity) -> Owner:
     return Owner("partner", caller.partner_id or _NOBODY, caller.mode)
 
 
-def notifications_of(kind: str) -> str:
-    """SQL: the notifications `n` of a kind of callers."""
-    # The second part matches the condition of the index.
-    of_partner = "n.partner_id = %(partner_id)s AND n.partner_id <> '' AND n.mode = %(mode)s"
-    return {"partner": of_partner, "anyone": "true"}[kind]
-
-
-def templates_of(kind: str) -> str:
-    """SQL: the templates `t` of a kind of callers."""
-    return {"partner": "t.partner_id = %(partner_id)s AND t.mode = %(mode)s", "anyone": "true"}[kind]
+def of_owner(kind: str, table: FromClause) -> ColumnElement[bool]:
+    """The rows of an owner of this kind."""
+    # The second part matches the condition of an index.
+    return of_partner(table) & (table.c.partner_id != constant("")) if kind == "partner" else true()

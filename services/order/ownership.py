@@ -6,7 +6,7 @@ payment has the owner of its order. The catalogue is public; partners change the
 
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Table, Text, TextClause, bindparam, func, text
+from sqlalchemy import ColumnElement, FromClause, Text, TextClause, bindparam, func, text
 
 from chassis.security.identity import Identity
 from chassis.security.modes import TEST
@@ -82,7 +82,7 @@ def product_owner(caller: Identity) -> ProductOwner:
     return ProductOwner(caller.partner_id or _NOBODY, caller.mode)
 
 
-def of_product_owner(table: Table) -> ColumnElement[bool]:
+def of_product_owner(table: FromClause) -> ColumnElement[bool]:
     """The products of the parameters `partner_id` and `mode`, from `product_owner`."""
     return (func.coalesce(bindparam("partner_id", type_=Text), table.c.partner_id) == table.c.partner_id) & (
         func.coalesce(bindparam("mode", type_=Text), table.c.mode) == table.c.mode

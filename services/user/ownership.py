@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import ARRAY, ColumnElement, Table, Text, any_, bindparam
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Text, any_, bindparam
 
 from chassis.security import modes
 from chassis.security.identity import Identity
@@ -38,24 +38,24 @@ def client_owner(caller: Identity, partner_id: str) -> ClientOwner:
     return ClientOwner(partner_id, modes_of(caller))
 
 
-def of_partner(table: Table) -> ColumnElement[bool]:
+def of_partner(table: FromClause) -> ColumnElement[bool]:
     """The rows of the partner `partner_id` in the mode `mode`."""
     return (table.c.partner_id == bindparam("partner_id")) & (table.c.mode == bindparam("mode"))
 
 
-def of_partner_in(table: Table) -> ColumnElement[bool]:
+def of_partner_in(table: FromClause) -> ColumnElement[bool]:
     """The rows of the partner `partner_id` in any of `modes`, from `client_owner`."""
     return (table.c.partner_id == bindparam("partner_id")) & (
         table.c.mode == any_(bindparam("modes", type_=ARRAY(Text)))
     )
 
 
-def of_user(table: Table) -> ColumnElement[bool]:
+def of_user(table: FromClause) -> ColumnElement[bool]:
     """The rows of the user `user_id`."""
     return table.c.user_id == bindparam("user_id")
 
 
-def of_own_partner(table: Table) -> ColumnElement[bool]:
+def of_own_partner(table: FromClause) -> ColumnElement[bool]:
     """The rows of the partner `partner_id` that are of no mode: what there is of the partner itself."""
     return table.c.partner_id == bindparam("partner_id")
 

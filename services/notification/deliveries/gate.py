@@ -74,6 +74,6 @@ class Gate:
         """Remember what a provider has said of an address for good."""
         if (reason := _SUPPRESSED_BY.get(outcome)) and self._channel is not Channel.PUSH:
             lookup = self._suppressions.lookup(address)
-            await self._suppressions.add(
+            await self._suppressions.insert_if_absent(
                 self._database, self._channel, lookup, reason, self._clock.now(), delivery.delivery_id
             )

@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import ARRAY, Text, any_, bindparam, select
+
 from chassis.storage.database import Query, Transaction, arrays
 from services.notification.channels.channel import Channel
 from services.notification.deliveries.domain import DeliveryState, Reason
 from services.notification.deliveries.repository import GO_ON
 from services.notification.delivery_events.domain import DeliveryEvent, Kind
+from services.notification.delivery_events.tables import delivery_events
 
 # Locked in one order, and before their events are read: two callers add theirs one after the other.
 # any owner: the provider is known by its signature
@@ -24,8 +27,11 @@ _INSERT = Query(
     "AS r(event_id, delivery_id, message_id, kind, code) ON CONFLICT DO NOTHING RETURNING event_id",
     name="insert delivery events",
 )
+_e = delivery_events.c
 _LIST = Query(
-    "SELECT delivery_id, message_id, kind FROM delivery_events WHERE delivery_id = ANY(%(ids)s)",
+    select(_e.delivery_id, _e.message_id, _e.kind).where(
+        _e.delivery_id == any_(bindparam("delivery_ids", type_=ARRAY(Text)))
+    ),
     name="list delivery events",
 )
 _UPDATE = Query(
@@ -67,7 +73,7 @@ class DeliveryEventRepository:
     async def list(self, tx: Transaction, delivery_ids: Sequence[str]) -> Mapping[str, Sequence[tuple[str, Kind]]]:
         """What became of the messages of each delivery, by delivery: a message's id, and what."""
         found: dict[str, list[tuple[str, Kind]]] = {}
-        for row in await tx.all(_LIST, ids=[*delivery_ids]):
+        for row in await tx.all(_LIST, delivery_ids=[*delivery_ids]):
             found.setdefault(row.delivery_id, []).append((row.message_id, Kind(row.kind)))
         return found
 

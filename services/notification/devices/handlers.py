@@ -1,4 +1,4 @@
-"""DeviceService."""
+"""The RPCs of DeviceService."""
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf import empty_pb2
@@ -52,17 +52,18 @@ class DeviceHandlers:
             device = await self._devices.put(tx, call.caller.user_id, subscription, self._clock.now())
         if device is None:
             raise RecipientNotFound(user_id=request.user_id)
-        return _to_message(device)
+        return to_message(device)
 
     async def RemoveDevice(self, request: pb.RemoveDeviceRequest, call: Call) -> empty_pb2.Empty:
         """The caller's own only."""
         own = request.user_id in ("me", call.caller.user_id)
-        if not own or not await self._devices.remove(call.caller.user_id, request.device_id):
+        if not own or not await self._devices.delete(call.caller.user_id, request.device_id):
             raise DeviceNotFound(device_id=request.device_id)
         return empty_pb2.Empty()
 
 
-def _to_message(device: Device) -> pb.Device:
+def to_message(device: Device) -> pb.Device:
+    """The message of a device."""
     message = pb.Device(device_id=device.device_id)
     message.create_time.FromDatetime(device.created_at)
     message.update_time.FromDatetime(device.updated_at)

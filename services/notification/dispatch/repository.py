@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from sqlalchemy import bindparam, select
+
 from chassis.queues.queue import Queue
 from chassis.storage.database import Database, Query, Transaction, arrays
 from services.notification.channels.channel import Channel
 from services.notification.deliveries.domain import DeliveryState, Reason
+from services.notification.deliveries.tables import deliveries
 from services.notification.dispatch.domain import Dispatch, Part
 
 # any owner: the worker dispatches everybody's notifications
@@ -16,9 +19,12 @@ _LOCK = Query(
     "WHERE n.notification_id = %(id)s FOR UPDATE OF n",
     name="lock notification to dispatch",
 )
-_PARTS = Query(
-    "SELECT delivery_id, channel, state, reason FROM deliveries WHERE notification_id = %(id)s ORDER BY position",
-    name="read deliveries to dispatch",
+_d = deliveries.c
+_LIST_PARTS = Query(
+    select(_d.delivery_id, _d.channel, _d.state, _d.reason)
+    .where(_d.notification_id == bindparam("notification_id"))
+    .order_by(_d.position),
+    name="list deliveries to dispatch",
 )
 _CHANGE = Query(
     "UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s FROM unnest(%(ids)s::text[], "
@@ -49,7 +55,7 @@ class DispatchRepository:
                 return
             parts = [
                 Part(each.delivery_id, Channel(each.channel), DeliveryState(each.state), Reason(each.reason))
-                for each in await tx.all(_PARTS, id=notification_id)
+                for each in await tx.all(_LIST_PARTS, notification_id=notification_id)
             ]
             found = Dispatch(
                 row.notification_id,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, false, func, insert, null, select, update
 
 from chassis.security.encryption import Vault
-from chassis.storage.database import Database, Query, Row, Transaction, newest_first
+from chassis.storage.database import Database, Query, Row, Transaction, constant, newest_first
 from services.notification.endpoints.domain import MAX_ENDPOINTS, Endpoint, Secrets, WebhookEndpointLimitReached
 from services.notification.endpoints.tables import SECRET, webhook_endpoints, webhook_lanes
 from services.notification.ownership import Owner, of_partner
@@ -34,20 +34,27 @@ _INSERT_LANE = Query(
     insert(webhook_lanes).values(endpoint_id=bindparam("endpoint_id")),
     name="insert lane",
 )
+_UPDATED = (
+    "url", "description", "event_types", "payload", "max_requests_per_second", "disable_reason", "secret", "previous_secret",
+    "previous_expires_at", "version", "updated_at",
+)  # fmt: skip
 # any owner: of an endpoint that the transaction has locked for its owner
 _UPDATE = Query(
     update(webhook_endpoints)
     .where(_e.endpoint_id == bindparam("id"))
-    .values({
-        column.name: bindparam(column.name)
-        for column in webhook_endpoints.columns
-        if column.name not in ("endpoint_id", "partner_id", "mode", "created_at")
-    }),
+    .values({name: bindparam(name) for name in _UPDATED}),
     name="update endpoint",
-)  # fmt: skip
+)
 _FORGIVE = Query(
-    "UPDATE webhook_lanes SET failures = 0, failing_since = NULL, suspect = false, paused_until = '-infinity', due = now() "
-    "WHERE endpoint_id = %(endpoint_id)s",
+    update(webhook_lanes)
+    .where(webhook_lanes.c.endpoint_id == bindparam("id"))
+    .values(
+        failures=0,
+        failing_since=null(),
+        suspect=false(),
+        paused_until=constant("-infinity"),
+        due=func.now(),
+    ),
     name="forgive endpoint",
 )
 _DELETE = Query(
@@ -64,7 +71,7 @@ class EndpointRepository:
         self._vault = vault
 
     async def get(self, owner: Owner, endpoint_id: str) -> Endpoint | None:
-        """One of the owner's."""
+        """The owner's endpoint."""
         row = await self._database.first(_GET, endpoint_id=endpoint_id, **owner.values)
         return self.read(row) if row else None
 
@@ -74,7 +81,7 @@ class EndpointRepository:
         return self.read(row) if row else None
 
     async def lock(self, tx: Transaction, owner: Owner, endpoint_id: str) -> Endpoint | None:
-        """The same, locked until the transaction ends."""
+        """The owner's endpoint, locked until the transaction ends."""
         row = await tx.first(_LOCK, endpoint_id=endpoint_id, **owner.values)
         return self.read(row) if row else None
 
@@ -84,21 +91,21 @@ class EndpointRepository:
         return [self.read(row) for row in rows]
 
     async def insert(self, tx: Transaction, endpoint: Endpoint) -> None:
-        """Raises `WebhookEndpointLimitReached`; two at once are counted one after the other."""
+        """Insert an endpoint. Raises `WebhookEndpointLimitReached`; two at once are counted one after the other."""
         owner = {"partner_id": endpoint.partner_id, "mode": endpoint.mode}
         await tx.all(_LOCK_PARTNER, **owner)
         if (await tx.one(_COUNT, **owner)).endpoints >= MAX_ENDPOINTS:
             raise WebhookEndpointLimitReached(limit=str(MAX_ENDPOINTS))
-        await tx.run(_INSERT, **self._write(endpoint))
+        await tx.run(_INSERT, **self._values(endpoint))
         await tx.run(_INSERT_LANE, endpoint_id=endpoint.endpoint_id)
 
     async def update(self, tx: Transaction, endpoint: Endpoint) -> None:
-        """Of an endpoint that the transaction has locked."""
-        await tx.run(_UPDATE, id=endpoint.endpoint_id, **self._write(endpoint))
+        """Store a locked endpoint."""
+        await tx.run(_UPDATE, id=endpoint.endpoint_id, **self._values(endpoint))
 
     async def forgive(self, tx: Transaction, endpoint_id: str) -> None:
         """Forget the failures of an endpoint that is enabled again."""
-        await tx.run(_FORGIVE, endpoint_id=endpoint_id)
+        await tx.run(_FORGIVE, id=endpoint_id)
 
     async def delete(self, owner: Owner, endpoint_id: str) -> bool:
         """Delete one of the owner's; whether there was one. Its deliveries are not found any more, and expire."""
@@ -111,7 +118,7 @@ class EndpointRepository:
         secrets = Secrets(self._open(secret), self._open(previous) if previous else "", ends)
         return Endpoint(**{**values, "event_types": tuple(row.event_types), "secrets": secrets})
 
-    def _write(self, endpoint: Endpoint) -> dict[str, Any]:
+    def _values(self, endpoint: Endpoint) -> dict[str, Any]:
         values = {c.name: getattr(endpoint, c.name) for c in webhook_endpoints.columns if hasattr(endpoint, c.name)}
         secrets = endpoint.secrets
         return {

@@ -1,6 +1,7 @@
 """The RPCs of EventService on the events of partners."""
 
 import json
+from typing import Any
 
 from google.protobuf import json_format
 from weft.notification.v1 import event_service_pb2 as pb
@@ -11,7 +12,7 @@ from chassis.rpc.pagination import Pages
 from chassis.security import modes
 from chassis.storage.database import Row
 from services.notification.event_log.domain import EventNotFound, LoggedEvent
-from services.notification.event_log.repository import START, EventLog, Filter
+from services.notification.event_log.repository import START, EventLog
 from services.notification.ownership import owner_of
 
 
@@ -30,8 +31,8 @@ class EventLogHandlers:
 
     async def ListEvents(self, request: pb.ListEventsRequest, call: Call) -> pb.ListEventsResponse:
         """Oldest first, after an event or from the first."""
-        owner, filters = owner_of(call.caller), Filter(request.type, request.subject_id)
-        query = {"list": "events", "owner": owner, "after": request.after_event_id, **filters._asdict()}
+        owner, filters = owner_of(call.caller), _filters(request)
+        query = {"list": "events", "owner": owner, "after": request.after_event_id, **filters}
         page = self._pages.read(request, query, start=START)
         after = page.after
         if request.after_event_id and page.is_first:
@@ -42,6 +43,12 @@ class EventLogHandlers:
         rows = await self._log.list(owner, page.limit, after, filters)
         events, token = self._pages.split(page, rows, _row_to_message, key="position")
         return pb.ListEventsResponse(events=events, next_page_token=token)
+
+
+def _filters(request: pb.ListEventsRequest) -> dict[str, Any]:
+    """The filters of `EventLog.list` that a request sets."""
+    texts = {"type": request.type, "subject_id": request.subject_id}
+    return {name: value for name, value in texts.items() if value}
 
 
 def _row_to_message(row: Row) -> partner_event_pb2.PartnerEvent:

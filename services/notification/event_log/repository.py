@@ -1,9 +1,11 @@
 """Every query on the event log: written with the event, read in the order of its transactions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
+from sqlalchemy import bindparam, select
 from weft.api.v1.event_pb2 import Event
 
 from chassis import times
@@ -11,9 +13,11 @@ from chassis.security import modes
 from chassis.storage.database import Database, Query, Row, Transaction, arrays
 from services.notification.event_log import catalogue
 from services.notification.event_log.domain import LoggedEvent
-from services.notification.ownership import OF_PARTNER, Owner
+from services.notification.event_log.tables import partner_events
+from services.notification.ownership import OF_PARTNER, Owner, of_partner
 
-_COLUMNS = "event_id, partner_id, mode, type, subject_id, sequence, user_id, data, occur_time"
+_NAMES = ("event_id", "partner_id", "mode", "type", "subject_id", "sequence", "user_id", "data", "occur_time")
+_COLUMNS = ", ".join(_NAMES)
 _INSERT = Query(
     f"INSERT INTO partner_events ({_COLUMNS}, create_time) SELECT event_id, partner_id, mode, type, subject_id, sequence, "  # noqa: S608 - our columns
     # An event that comes late does not bring back whose order it was.
@@ -27,38 +31,32 @@ _INSERT = Query(
 _PARAMETERS = (
     "event_ids", "partner_ids", "modes", "types", "subject_ids", "sequences", "user_ids", "data", "occur_times",
 )  # fmt: skip
-_GET = Query(f"SELECT {_COLUMNS} FROM partner_events WHERE event_id = %(event_id)s AND {OF_PARTNER}", name="get event")  # noqa: S608
+_e = partner_events.c
+_GET = Query(
+    select(*(_e[name] for name in _NAMES)).where(_e.event_id == bindparam("event_id"), of_partner(partner_events)),
+    name="get event",
+)
 _FIND = Query(
     f"SELECT xid::text AS xid, seq FROM partner_events WHERE event_id = %(event_id)s AND {OF_PARTNER}",  # noqa: S608
     name="find event",
 )
+_FILTERS = {"type": "type = %(type)s", "subject_id": "subject_id = %(subject_id)s"}
 
 
-def _list(name: str, condition: str) -> Query:
+@cache
+def _list(filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    where = " AND ".join([OF_PARTNER, *(_FILTERS[name] for name in sorted(filters))])
     return Query(
-        f"SELECT {_COLUMNS}, xid::text || '/' || seq AS position FROM partner_events WHERE {OF_PARTNER} {condition} "  # noqa: S608
+        f"SELECT {_COLUMNS}, xid::text || '/' || seq AS position FROM partner_events WHERE {where} "  # noqa: S608
         "AND (xid, seq) > (%(xid)s::xid8, %(seq)s::bigint) AND xid < pg_snapshot_xmin(pg_current_snapshot()) "
         "ORDER BY xid, seq LIMIT %(limit)s",
-        name=name,
+        name="list events",
     )
-
-
-_LIST = _list("list events", "")
-_LIST_OF_TYPE = _list("list events of type", "AND type = %(type)s")
-_LIST_OF_SUBJECT = _list(
-    "list events of subject", "AND subject_id = %(subject_id)s AND (type = %(type)s OR %(type)s = '')"
-)
 
 
 START = "0/0"
 """The position before the first event."""
-
-
-class Filter(NamedTuple):
-    """Which events are listed; an empty text is no condition."""
-
-    type: str
-    subject_id: str
 
 
 class EventLog(NamedTuple):
@@ -98,12 +96,11 @@ class EventLog(NamedTuple):
         row = await self.database.first(_FIND, event_id=event_id, **owner.values)
         return f"{row.xid}/{row.seq}" if row else None
 
-    async def list(self, owner: Owner, limit: int, after: str, filters: Filter) -> Sequence[Row]:
-        """Up to `limit` events after a position; each is a `LoggedEvent` and its `position`.
+    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+        """Up to `limit` events after a position; each is a `LoggedEvent` and its `position`. `filters`: `type`, `subject_id`.
 
         Ends before the oldest transaction that still runs: what is listed stays complete.
         """
-        query = _LIST_OF_SUBJECT if filters.subject_id else _LIST_OF_TYPE if filters.type else _LIST
         xid, _, seq = after.partition("/")
-        values = {**filters._asdict(), **owner.values, "xid": xid, "seq": int(seq)}
-        return await self.database.all(query, **values, limit=limit)
+        values = {**filters, **owner.values, "xid": xid, "seq": int(seq)}
+        return await self.database.all(_list(frozenset(filters)), limit=limit, **values)

@@ -44,9 +44,9 @@ class InboxHandlers:
 
     async def ListInbox(self, request: pb.ListInboxRequest, call: Call) -> pb.ListInboxResponse:
         """Newest first, in the language of `accept-language`."""
-        owner, unread_only = call.caller.user_id, request.unread_only
-        page = self._pages.read(request, {"owner": owner, "unread_only": unread_only})
-        rows = await self._inbox.list(owner, page.limit, page.after, unread_only=unread_only)
+        user_id, filters = call.caller.user_id, {"unread": True} if request.unread_only else {}
+        page = self._pages.read(request, {"list": "inbox", "user_id": user_id, **filters})
+        rows = await self._inbox.list(user_id, page.limit, page.after, filters)
         locale = self._templates.negotiate_locale(call.header("accept-language"))
         texts = {item.notification_id: await self._render(item, locale) for item in rows[: page.size]}
         items, token = self._pages.split(

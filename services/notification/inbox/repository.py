@@ -1,13 +1,14 @@
 """Every query on the inbox; each has its owner."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ARRAY, Text, any_, bindparam, func, literal, select, update
 
-from chassis.storage.database import Database, Query, Row
+from chassis.storage.database import Database, Query, Row, newest_first
 from services.notification.notifications.tables import notifications
 from services.notification.ownership import of_user
 
@@ -15,25 +16,21 @@ MAX_TAIL = 1000
 """Rows in one read of the tail."""
 _OWNED = of_user(notifications) & notifications.c.in_inbox
 _UNREAD = notifications.c.read_time.is_(None)
-_PAGE = (
-    select(
-        notifications.c.notification_id,
-        notifications.c.type,
-        notifications.c.subject_id,
-        notifications.c.data,
-        notifications.c.create_time,
-        notifications.c.read_time,
-        notifications.c.content_sealed,
-        notifications.c.template_id,
-        notifications.c.template_version,
-        literal(0).label("shown_xid"),
-    )
-    .where(_OWNED, notifications.c.notification_id < bindparam("after"))
-    .order_by(notifications.c.notification_id.desc())
-    .limit(bindparam("limit"))
-)
-_LIST = Query(_PAGE, name="list inbox")
-_LIST_UNREAD = Query(_PAGE.where(_UNREAD), name="list unread")
+_n = notifications.c
+_COLUMNS = (
+    _n.notification_id, _n.type, _n.subject_id, _n.data, _n.create_time, _n.read_time, _n.content_sealed, _n.template_id,
+    _n.template_version, literal(0).label("shown_xid"),
+)  # fmt: skip
+_FILTERS = {"unread": _UNREAD}
+
+
+@cache
+def _list(filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    found = select(*_COLUMNS).where(_OWNED, *(_FILTERS[name] for name in sorted(filters)))
+    return Query(newest_first(found, _n.notification_id), name="list inbox")
+
+
 _COUNT_UNREAD = Query(select(func.count().label("unread")).where(_OWNED, _UNREAD), name="count unread")
 _MARK_READ = Query(
     update(notifications)
@@ -85,11 +82,10 @@ class InboxRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(self, user_id: str, limit: int, after: str, *, unread_only: bool) -> Sequence[InboxItem]:
-        """Up to `limit` items, newest first, that follow the id `after`; from the newest on where it is empty."""
-        query = _LIST_UNREAD if unread_only else _LIST
-        rows = await self._database.all(query, user_id=user_id, limit=limit, after=after)
-        return [InboxItem(*row) for row in rows]
+    async def list(self, user_id: str, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[InboxItem]:
+        """Up to `limit` items of a user older than `after`, newest first. `filters`: `unread`."""
+        query = _list(frozenset(filters))
+        return [InboxItem(*row) for row in await self._database.all(query, user_id=user_id, limit=limit, after=after)]
 
     async def shown(self, user_id: str, xid: int, notification_id: str, limit: int) -> Sequence[InboxItem]:
         """What was put into the inbox after a position, in the order of commits, up to what is sure to be complete."""

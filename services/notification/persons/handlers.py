@@ -20,9 +20,9 @@ class PersonHandlers:
     async def ReadPersonalData(self, request: pb.ReadPersonalDataRequest, _: Call) -> pb.ReadPersonalDataResponse:
         """The devices of a person, and the notifications with their deliveries; the oldest first, in the order of their ids."""
         limit = request.limit + 1
-        found = [_of_device(row) for row in await self._persons.devices(request.user_id, request.after, limit)]
+        found = [_of_device(row) for row in await self._persons.list_devices(request.user_id, limit, request.after)]
         if len(found) < limit:
-            rows = await self._persons.list(request.user_id, request.after, limit - len(found))
+            rows = await self._persons.list(request.user_id, limit - len(found), request.after)
             found += [_to_record(row) for row in rows]
         return pb.ReadPersonalDataResponse(records=found[: request.limit], more=len(found) > request.limit)
 

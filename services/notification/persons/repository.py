@@ -3,9 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
 from chassis.queues.dead_letters import DeadLetters
-from chassis.storage.database import Database, Query, Row
+from chassis.storage.database import Database, Query, Row, constant
+from services.notification.devices.tables import devices
+from services.notification.event_log.tables import partner_events
 from services.notification.metadata import metadata
+from services.notification.ownership import of_person
+from services.notification.persons.tables import erased_persons
 
 MAX_ROWS = 500
 """Notifications in one statement, each with its deliveries and their attempts."""
@@ -18,14 +25,18 @@ _LIST = Query(
     "WHERE n.user_id = %(user_id)s AND n.notification_id > %(after)s ORDER BY n.notification_id LIMIT %(limit)s",
     name="list notifications of person",
 )
-# any owner: internal, of a person who is exported
-_DEVICES = Query(
-    "SELECT device_id, created_at, updated_at FROM devices WHERE user_id = %(user_id)s AND device_id > %(after)s "
-    "ORDER BY device_id LIMIT %(limit)s",
+_d, _e = devices.c, partner_events.c
+_LIST_DEVICES = Query(
+    select(_d.device_id, _d.created_at, _d.updated_at)
+    .where(of_person(devices), _d.device_id > bindparam("after"))
+    .order_by(_d.device_id)
+    .limit(bindparam("limit")),
     name="list devices of person",
 )
 _MARK = Query(
-    "INSERT INTO erased_persons (user_id, erased_at) VALUES (%(user_id)s, %(now)s) ON CONFLICT (user_id) DO NOTHING",
+    insert(erased_persons)
+    .values(user_id=bindparam("user_id"), erased_at=bindparam("now"))
+    .on_conflict_do_nothing(index_elements=["user_id"]),
     name="mark erased person",
 )
 # any owner: of a person who is erased
@@ -36,8 +47,10 @@ _DELETE = Query(
 )
 # Partners keep their log, and which of their customers was erased; but an order's events lead to its customer.
 # any owner: of a person who is erased
-_LOG = Query(
-    "UPDATE partner_events SET user_id = '' WHERE user_id = %(user_id)s AND user_id <> subject_id",
+_ERASE_EVENTS = Query(
+    update(partner_events)
+    .where(_e.user_id == bindparam("of_user"), _e.user_id != _e.subject_id)
+    .values(user_id=constant("")),
     name="erase person of partner events",
 )
 
@@ -49,19 +62,19 @@ class PersonRepository:
         self._database = database
         self._dead_letters = DeadLetters(database, metadata.sorted_tables)
         self._others = [
-            # any owner: of a person who is erased; names of our own tables
-            Query(f"DELETE FROM {table.name} WHERE user_id = %(user_id)s", name=f"erase {table.name}")  # noqa: S608
+            # any owner: of a person who is erased
+            Query(delete(table).where(table.c.user_id == bindparam("user_id")), name=f"erase {table.name}")
             for table in metadata.sorted_tables
             if table.info.get("owner") == ("user_id",) and table.name != "notifications"
         ]
 
-    async def list(self, user_id: str, after: str, limit: int) -> Sequence[Row]:
-        """Notifications after one, the oldest first."""
+    async def list(self, user_id: str, limit: int, after: str) -> Sequence[Row]:
+        """Up to `limit` notifications after one, oldest first."""
         return await self._database.all(_LIST, user_id=user_id, after=after, limit=limit)
 
-    async def devices(self, user_id: str, after: str, limit: int) -> Sequence[Row]:
-        """Devices after one, the oldest first."""
-        return await self._database.all(_DEVICES, user_id=user_id, after=after, limit=limit)
+    async def list_devices(self, user_id: str, limit: int, after: str) -> Sequence[Row]:
+        """Up to `limit` devices after one, oldest first."""
+        return await self._database.all(_LIST_DEVICES, user_id=user_id, after=after, limit=limit)
 
     async def erase(self, user_id: str, now: datetime) -> bool:
         """Delete up to `MAX_ROWS` notifications, and the rest; returns whether nothing is left.
@@ -71,6 +84,6 @@ class PersonRepository:
         await self._database.run(_MARK, user_id=user_id, now=now)
         for statement in self._others:
             await self._database.run(statement, user_id=user_id)
-        await self._database.run(_LOG, user_id=user_id)
+        await self._database.run(_ERASE_EVENTS, of_user=user_id)
         await self._dead_letters.delete(user_id)
         return await self._database.run(_DELETE, user_id=user_id, limit=MAX_ROWS) < MAX_ROWS

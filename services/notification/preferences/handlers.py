@@ -64,7 +64,9 @@ class PreferenceHandlers:
                     muted = found.muted | {(of.category, Channel.EMAIL)}
                     await self._preferences.update(tx, found.update(now, "", {"muted": muted}))
             else:
-                await self._suppressions.add(tx, Channel.EMAIL, of.address_lookup, SuppressionReason.UNSUBSCRIBED, now)
+                await self._suppressions.insert_if_absent(
+                    tx, Channel.EMAIL, of.address_lookup, SuppressionReason.UNSUBSCRIBED, now
+                )
         return empty_pb2.Empty()
 
 

@@ -3,26 +3,31 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, time
 
+from sqlalchemy import ARRAY, Text, any_, bindparam, select, update
+
 from chassis.storage.database import Database, Query, Row, Transaction
 from services.notification.categories import Category
 from services.notification.channels.channel import Channel
+from services.notification.ownership import of_person
 from services.notification.preferences.domain import Preferences, QuietHours
+from services.notification.preferences.tables import preferences
 
-_COLUMNS = "user_id, muted, quiet_start, quiet_end, quiet_zone, version, updated_at"
+_p = preferences.c
 # any owner: by their users' ids, which the handler and the worker know to be the caller's or the recipient's
-_GET = Query(f"SELECT {_COLUMNS} FROM preferences WHERE user_id = ANY(%(ids)s)", name="get preferences")  # noqa: S608
-# any owner: as above
-_LOCK = Query(f"SELECT {_COLUMNS} FROM preferences WHERE user_id = %(id)s FOR UPDATE", name="lock preferences")  # noqa: S608
+_LIST_BY_IDS = Query(
+    select(preferences).where(_p.user_id == any_(bindparam("user_ids", type_=ARRAY(Text)))), name="list preferences"
+)
+_LOCK = Query(select(preferences).where(of_person(preferences)).with_for_update(), name="lock preferences")
 # A row for the lock; what is erased stays so.
 _INSERT_IF_ABSENT = Query(
-    "INSERT INTO preferences (user_id, version, updated_at) SELECT %(id)s, 0, %(now)s "
-    "WHERE NOT EXISTS (SELECT FROM erased_persons WHERE user_id = %(id)s) ON CONFLICT (user_id) DO NOTHING",
+    "INSERT INTO preferences (user_id, version, updated_at) SELECT %(user_id)s, 0, %(now)s "
+    "WHERE NOT EXISTS (SELECT FROM erased_persons WHERE user_id = %(user_id)s) ON CONFLICT (user_id) DO NOTHING",
     name="insert preferences if absent",
 )
+_UPDATED = ("muted", "quiet_start", "quiet_end", "quiet_zone", "version", "updated_at")
 # any owner: the row that was locked
 _UPDATE = Query(
-    "UPDATE preferences SET muted = %(muted)s, quiet_start = %(start)s, quiet_end = %(end)s, quiet_zone = %(zone)s, "
-    "version = %(version)s, updated_at = %(now)s WHERE user_id = %(id)s",
+    update(preferences).where(_p.user_id == bindparam("id")).values({name: bindparam(name) for name in _UPDATED}),
     name="update preferences",
 )
 
@@ -39,27 +44,27 @@ class PreferenceRepository:
 
     async def get_many(self, user_ids: Iterable[str]) -> Mapping[str, Preferences]:
         """Of those among the persons who have chosen something."""
-        rows = await self._database.all(_GET, ids=sorted(user_ids))
+        rows = await self._database.all(_LIST_BY_IDS, user_ids=sorted(user_ids))
         return {row.user_id: _read(row) for row in rows}
 
     async def lock(self, tx: Transaction, user_id: str, now: datetime) -> Preferences | None:
-        """Those of one person, which nobody else changes meanwhile; None of who is erased."""
-        await tx.run(_INSERT_IF_ABSENT, id=user_id, now=now)
-        row = await tx.first(_LOCK, id=user_id)
-        return _read(row) if row is not None else None
+        """Those of one person, locked until the transaction ends; None of who is erased."""
+        await tx.run(_INSERT_IF_ABSENT, user_id=user_id, now=now)
+        row = await tx.first(_LOCK, user_id=user_id)
+        return _read(row) if row else None
 
     async def update(self, tx: Transaction, changed: Preferences) -> None:
-        """Store what `lock` returned, changed."""
+        """Store locked preferences."""
         quiet = changed.quiet_hours
         await tx.run(
             _UPDATE,
             id=changed.user_id,
             muted=sorted(f"{category.value}/{channel.value}" for category, channel in changed.muted),
-            start=f"{quiet.start:%H:%M}" if quiet else "",
-            end=f"{quiet.end:%H:%M}" if quiet else "",
-            zone=quiet.time_zone if quiet else "",
+            quiet_start=f"{quiet.start:%H:%M}" if quiet else "",
+            quiet_end=f"{quiet.end:%H:%M}" if quiet else "",
+            quiet_zone=quiet.time_zone if quiet else "",
             version=changed.version,
-            now=changed.updated_at,
+            updated_at=changed.updated_at,
         )
 
 

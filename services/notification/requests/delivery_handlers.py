@@ -57,7 +57,10 @@ class DeliveryHandlers:
         if not rows and await self._records.get(owner, of) is None:
             raise NotificationNotFound(notification_id=of)
         delivery_ids = [row.delivery_id for row in rows]
-        attempts, events = await self._deliveries.attempts(delivery_ids), await self._deliveries.events(delivery_ids)
+        attempts, events = (
+            await self._deliveries.list_attempts(delivery_ids),
+            await self._deliveries.list_events(delivery_ids),
+        )
         deliveries, token = self._pages.split(
             page,
             rows,
@@ -83,8 +86,8 @@ class DeliveryHandlers:
             await self._deliveries.retry(tx, [row], call.outgoing_traceparent, now)
             row = await self._deliveries.lock(tx, owner, of, request.delivery_id)
             assert row is not None, "the transaction has its lock"
-            attempts = await self._deliveries.attempts([request.delivery_id])
-            events = await self._deliveries.events([request.delivery_id])
+            attempts = await self._deliveries.list_attempts([request.delivery_id])
+            events = await self._deliveries.list_events([request.delivery_id])
             reply = messages.delivery_to_message(
                 row, attempts.get(request.delivery_id, ()), events.get(request.delivery_id, ())
             )
@@ -106,8 +109,8 @@ class DeliveryHandlers:
         if request.reason:
             filters["reason"] = request.reason
         async with self._database.transaction() as tx:
-            rows = await self._deliveries.find_unsent(tx, owner, filters, retriable=True)
-            refused = await self._deliveries.find_unsent(tx, owner, filters, retriable=False)
+            rows = await self._deliveries.list_unsent(tx, owner, filters, retriable=True)
+            refused = await self._deliveries.list_unsent(tx, owner, filters, retriable=False)
             await self._deliveries.retry(tx, rows[:MAX_RETRIED], call.outgoing_traceparent, now)
             reply = pb.RetryDeliveriesResponse(
                 retried_count=len(rows[:MAX_RETRIED]), refused_count=len(refused), more=len(rows) > MAX_RETRIED
@@ -118,9 +121,10 @@ class DeliveryHandlers:
     async def ListCaptured(self, request: pb.ListCapturedRequest, call: Call) -> pb.ListCapturedResponse:
         """Rendered now: neither addresses nor texts are stored."""
         owner = owner_of(call.caller)
-        query = {"list": "captured", "owner": owner, "user": request.user_id}
+        filters = {"user_id": request.user_id} if request.user_id else {}
+        query = {"list": "captured", "owner": owner, **filters}
         page = self._pages.read(request, query, start=f"{NEWEST} {NEWEST}", max_size=MAX_CAPTURED)
-        rows = await self._deliveries.captured(owner, page.limit, page.after, request.user_id)
+        rows = await self._deliveries.list_captured(owner, page.limit, page.after, filters)
         rendered = await self._captured.render(rows[: page.size])
         found, token = self._pages.split(page, rows, lambda row: rendered[row.delivery_id], key="place")
         return pb.ListCapturedResponse(messages=found, next_page_token=token)

@@ -5,84 +5,146 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 
 from chassis.queues.queue import Queue
-from chassis.storage.database import Database, Query, Row, Transaction
+from chassis.storage.database import Database, Query, Row, Transaction, constant
 from services.notification.channels.channel import Channel
-from services.notification.ownership import KINDS, Owner, notifications_of
+from services.notification.deliveries.tables import attempts, deliveries
+from services.notification.notifications.tables import notifications
+from services.notification.ownership import Owner, of_owner
 
 MAX_RETRIED = 1000
-_COLUMNS = "d.delivery_id, d.notification_id, d.channel, d.state, d.reason, d.create_time, d.update_time"
-_FINAL_SKIPS = "'TEST_MODE', 'DUPLICATE', 'NOT_NEEDED', 'REQUEST_ENDED'"
-_RETRIABLE = f"(d.state IN ('FAILED', 'BOUNCED') OR d.state = 'SKIPPED' AND d.reason NOT IN ({_FINAL_SKIPS})) AND d.channel <> 'INBOX'"
-_LIST = {
-    kind: Query(
-        f"SELECT {_COLUMNS} FROM deliveries d JOIN notifications n USING (notification_id) "  # noqa: S608 - our own names
-        f"WHERE d.notification_id = %(id)s AND {notifications_of(kind)} AND d.delivery_id > %(after)s "
-        "ORDER BY d.delivery_id LIMIT %(limit)s",
-        name="list deliveries",
-    )
-    for kind in KINDS
-}
-_LOCK = {
-    kind: Query(
-        f"SELECT {_COLUMNS} FROM deliveries d JOIN notifications n USING (notification_id) "  # noqa: S608 - our own names
-        f"WHERE d.delivery_id = %(id)s AND d.notification_id = %(notification_id)s AND {notifications_of(kind)} "
-        "FOR UPDATE OF d",
-        name="lock delivery",
-    )
-    for kind in KINDS
-}
-_ATTEMPTS = Query(
-    "SELECT delivery_id, number, provider, code, latency_ms, response, create_time FROM attempts "
-    "WHERE delivery_id = ANY(%(ids)s) ORDER BY delivery_id, number",
-    name="list attempts",
+_n, _d, _a = notifications.c, deliveries.c, attempts.c
+_COLUMNS = (_d.delivery_id, _d.notification_id, _d.channel, _d.state, _d.reason, _d.create_time, _d.update_time)
+
+
+def _in(column: ColumnElement[str], *values: str) -> ColumnElement[bool]:
+    return column.in_([constant(value) for value in values])
+
+
+_skip_is_final = _in(_d.reason, "TEST_MODE", "DUPLICATE", "NOT_NEEDED", "REQUEST_ENDED")
+_retriable = (_in(_d.state, "FAILED", "BOUNCED") | (_d.state == constant("SKIPPED")) & ~_skip_is_final) & (
+    _d.channel != constant("INBOX")
 )
-_EVENTS = Query(
-    "SELECT e.delivery_id, e.provider, e.kind, e.code, e.created_at FROM unnest(%(ids)s::text[]) AS d(delivery_id), LATERAL ("
-    "SELECT v.provider, v.delivery_id, v.kind, v.code, v.created_at FROM delivery_events v WHERE v.delivery_id = d.delivery_id ORDER BY v.created_at, v.event_id LIMIT 50) e",
-    name="list events of deliveries",
-)
-_CANCEL = Query(
-    "UPDATE deliveries SET state = 'CANCELLED', update_time = %(now)s WHERE notification_id = %(id)s "
-    "AND state IN ('ACCEPTED', 'SCHEDULED', 'QUEUED')",
-    name="cancel deliveries",
-)
-_QUEUE_AGAIN = Query(
-    "UPDATE deliveries SET state = 'QUEUED', reason = '', maybe_sent_by = '', update_time = %(now)s WHERE delivery_id = ANY(%(ids)s)",
-    name="queue deliveries again",
-)
-_UNSENT = "d.state IN ('FAILED', 'BOUNCED', 'SKIPPED') AND d.update_time >= %(changed_from)s AND d.update_time < %(changed_to)s"
+# As in the condition of the index.
+_unsent = _in(_d.state, "FAILED", "BOUNCED", "SKIPPED")
 _FILTERS = {
-    "channel": "d.channel = %(channel)s",
-    "category": "n.category = %(category)s",
-    "reason": "d.reason = %(reason)s",
+    "changed_from": _d.update_time >= bindparam("changed_from"),
+    "changed_to": _d.update_time < bindparam("changed_to"),
+    "channel": _d.channel == bindparam("channel"),
+    "category": _n.category == bindparam("category"),
+    "reason": _d.reason == bindparam("reason"),
 }
-_CAPTURED = (
-    "SELECT d.delivery_id, d.notification_id, d.channel, d.create_time, n.type, n.user_id, n.data, n.content_sealed, n.template_id, n.template_version, "  # noqa: S608 - our own names
-    "n.notification_id || ' ' || d.delivery_id AS place FROM notifications n JOIN deliveries d USING (notification_id) "
-    f"WHERE {notifications_of('partner')} AND n.mode = 'TEST' AND d.state = 'SKIPPED' AND d.reason = 'TEST_MODE' "
-    "AND (n.notification_id, d.delivery_id) < (%(notification_id)s, %(delivery_id)s){of_user} "
-    "ORDER BY n.notification_id DESC, d.delivery_id DESC LIMIT %(limit)s"
-)
-_LIST_CAPTURED = Query(_CAPTURED.replace("{of_user}", ""), name="list captured")
-_LIST_CAPTURED_OF_USER = Query(
-    _CAPTURED.replace("{of_user}", " AND n.user_id = %(user_id)s"), name="list captured of user"
-)
+
+
+def _select(*columns: ColumnElement[Any]) -> Select[Any]:
+    return select(*columns).join_from(deliveries, notifications, _n.notification_id == _d.notification_id)
 
 
 @cache
-def _find_unsent(kind: str, retriable: bool, filters: frozenset[str]) -> Query:
-    """One statement for each set of filters in use, so that each has its own plan."""
-    which = _RETRIABLE if retriable else f"NOT ({_RETRIABLE})"
-    more = [_FILTERS[name] for name in sorted(filters & _FILTERS.keys())]
-    where = " AND ".join([_UNSENT, which, notifications_of(kind), *more])
+def _list(kind: str) -> Query:
     return Query(
-        "SELECT d.delivery_id, d.channel FROM deliveries d JOIN notifications n USING (notification_id) "  # noqa: S608
-        f"WHERE {where} ORDER BY d.update_time LIMIT {MAX_RETRIED + 1}" + (" FOR UPDATE OF d" if retriable else ""),
-        name="find unsent deliveries",
+        _select(*_COLUMNS)
+        .where(
+            _d.notification_id == bindparam("notification_id"),
+            of_owner(kind, notifications),
+            _d.delivery_id > bindparam("after"),
+        )
+        .order_by(_d.delivery_id)
+        .limit(bindparam("limit")),
+        name="list deliveries",
     )
+
+
+@cache
+def _lock(kind: str) -> Query:
+    return Query(
+        _select(*_COLUMNS)
+        .where(
+            _d.delivery_id == bindparam("delivery_id"),
+            _d.notification_id == bindparam("notification_id"),
+            of_owner(kind, notifications),
+        )
+        .with_for_update(of=deliveries),
+        name="lock delivery",
+    )
+
+
+@cache
+def _list_unsent(kind: str, retriable: bool, filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan. What is retriable is locked."""
+    found = (
+        _select(_d.delivery_id, _d.channel)
+        .where(_unsent, _retriable if retriable else ~_retriable, of_owner(kind, notifications))
+        .where(*(_FILTERS[name] for name in sorted(filters)))
+        .order_by(_d.update_time)
+        .limit(literal_column(str(MAX_RETRIED + 1)))
+    )
+    return Query(found.with_for_update(of=deliveries) if retriable else found, name="list unsent deliveries")
+
+
+@cache
+def _list_captured(filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    place = _n.notification_id + constant(" ") + _d.delivery_id
+    contents = (_n.type, _n.user_id, _n.data, _n.content_sealed, _n.template_id, _n.template_version)
+    return Query(
+        _select(_d.delivery_id, _d.notification_id, _d.channel, _d.create_time, *contents, place.label("place"))
+        .where(of_owner("partner", notifications), *(_FILTERS_OF_CAPTURED[name] for name in sorted(filters)))
+        .where(_n.mode == constant("TEST"), _d.state == constant("SKIPPED"), _d.reason == constant("TEST_MODE"))
+        .where(
+            tuple_(_n.notification_id, _d.delivery_id)
+            < tuple_(bindparam("notification_id", type_=Text), bindparam("delivery_id", type_=Text))
+        )
+        .order_by(_n.notification_id.desc(), _d.delivery_id.desc())
+        .limit(bindparam("limit")),
+        name="list captured",
+    )
+
+
+_FILTERS_OF_CAPTURED = {"user_id": _n.user_id == bindparam("user_id")}
+_LIST_ATTEMPTS = Query(
+    select(attempts)
+    .where(_a.delivery_id == any_(bindparam("delivery_ids", type_=ARRAY(Text))))
+    .order_by(_a.delivery_id, _a.number),
+    name="list attempts",
+)
+_LIST_EVENTS = Query(
+    "SELECT e.delivery_id, e.provider, e.kind, e.code, e.created_at FROM unnest(%(delivery_ids)s::text[]) AS d(delivery_id), LATERAL ("
+    "SELECT v.provider, v.delivery_id, v.kind, v.code, v.created_at FROM delivery_events v WHERE v.delivery_id = d.delivery_id "
+    "ORDER BY v.created_at, v.event_id LIMIT 50) e",
+    name="list events of deliveries",
+)
+_CANCEL = Query(
+    update(deliveries)
+    .where(
+        _d.notification_id == bindparam("of_notification"),
+        _in(_d.state, "ACCEPTED", "SCHEDULED", "QUEUED"),
+    )
+    .values(state=constant("CANCELLED"), update_time=bindparam("now")),
+    name="cancel deliveries",
+)
+_QUEUE_AGAIN = Query(
+    update(deliveries)
+    .where(_d.delivery_id == any_(bindparam("delivery_ids", type_=ARRAY(Text))))
+    .values(
+        state=constant("QUEUED"), reason=constant(""), maybe_sent_by=constant(""), update_time=bindparam("now")
+    ),
+    name="queue deliveries again",
+)
 
 
 def _put_again(jobs: Table) -> Query:
@@ -107,48 +169,50 @@ class RequestedDeliveryRepository:
         self._put_again = {channel: _put_again(queue.table) for channel, queue in jobs.items()}
 
     async def list(self, owner: Owner, notification_id: str, limit: int, after: str) -> Sequence[Row]:
-        """Those of one of the owner's notifications, in order of preference of their channels."""
-        return await self._database.all(_LIST[owner.kind], id=notification_id, limit=limit, after=after, **owner.values)
+        """Up to `limit` deliveries of the owner's notification after one, in order of preference of their channels."""
+        values = {"notification_id": notification_id, **owner.values}
+        return await self._database.all(_list(owner.kind), limit=limit, after=after, **values)
 
-    async def attempts(self, delivery_ids: Sequence[str]) -> Mapping[str, Sequence[Row]]:
+    async def list_attempts(self, delivery_ids: Sequence[str]) -> Mapping[str, Sequence[Row]]:
         """By delivery, the oldest first."""
-        return _by_delivery(await self._database.all(_ATTEMPTS, ids=[*delivery_ids]))
+        return _by_delivery(await self._database.all(_LIST_ATTEMPTS, delivery_ids=[*delivery_ids]))
 
-    async def events(self, delivery_ids: Sequence[str]) -> Mapping[str, Sequence[Row]]:
+    async def list_events(self, delivery_ids: Sequence[str]) -> Mapping[str, Sequence[Row]]:
         """What providers have said of them: by delivery, the oldest first."""
-        return _by_delivery(await self._database.all(_EVENTS, ids=[*delivery_ids]))
+        return _by_delivery(await self._database.all(_LIST_EVENTS, delivery_ids=[*delivery_ids]))
+
+    async def list_captured(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+        """Up to `limit` deliveries in TEST that were not sent before the `place` `after`, newest first. `filters`: `user_id`."""
+        notification_id, _, delivery_id = after.partition(" ")
+        values = {"notification_id": notification_id, "delivery_id": delivery_id, **filters, **owner.values}
+        return await self._database.all(_list_captured(frozenset(filters)), limit=limit, **values)
+
+    async def list_unsent(
+        self, tx: Transaction, owner: Owner, filters: Mapping[str, Any], *, retriable: bool
+    ) -> Sequence[Row]:
+        """Up to one more than `MAX_RETRIED`, the oldest first; those that are retriable are locked.
+
+        `filters`: `changed_from`, `changed_to` (times), `channel`, `category`, `reason`.
+        """
+        query = _list_unsent(owner.kind, retriable, frozenset(filters))
+        return await tx.all(query, **filters, **owner.values)
 
     async def lock(self, tx: Transaction, owner: Owner, notification_id: str, delivery_id: str) -> Row | None:
-        """One of the owner's, which nobody else changes meanwhile."""
-        return await tx.first(_LOCK[owner.kind], id=delivery_id, notification_id=notification_id, **owner.values)
+        """A delivery of the owner's notification, locked until the transaction ends."""
+        values = {"notification_id": notification_id, "delivery_id": delivery_id, **owner.values}
+        return await tx.first(_lock(owner.kind), **values)
 
     async def cancel(self, tx: Transaction, notification_id: str, now: datetime) -> int:
         """How many were cancelled. One that a worker is sending goes on."""
-        return await tx.run(_CANCEL, id=notification_id, now=now)
-
-    async def find_unsent(
-        self, tx: Transaction, owner: Owner, filters: Mapping[str, Any], *, retriable: bool
-    ) -> Sequence[Row]:
-        """Up to one more than `MAX_RETRIED`, the oldest first; those that are retriable are locked."""
-        query = _find_unsent(owner.kind, retriable, frozenset(filters))
-        return await tx.all(query, **filters, **owner.values)
+        return await tx.run(_CANCEL, of_notification=notification_id, now=now)
 
     async def retry(self, tx: Transaction, rows: Sequence[Row], traceparent: str, now: datetime) -> None:
         """Queue locked deliveries again, in any state of their jobs."""
-        await tx.run(_QUEUE_AGAIN, ids=[row.delivery_id for row in rows], now=now)
+        await tx.run(_QUEUE_AGAIN, delivery_ids=[row.delivery_id for row in rows], now=now)
         for channel, jobs in self._jobs.items():
             if delivery_ids := [row.delivery_id for row in rows if row.channel == channel.value]:
                 await tx.run(self._put_again[channel], ids=delivery_ids, traceparent=traceparent, now=now)
                 tx.after_commit(jobs.notify)
-
-    async def captured(self, owner: Owner, limit: int, after: str, user_id: str) -> Sequence[Row]:
-        """What was not sent because it was in TEST, newest first."""
-        notification_id, _, delivery_id = after.partition(" ")
-        query = _LIST_CAPTURED_OF_USER if user_id else _LIST_CAPTURED
-        values = {**owner.values, **({"user_id": user_id} if user_id else {})}
-        return await self._database.all(
-            query, limit=limit, notification_id=notification_id, delivery_id=delivery_id, **values
-        )
 
 
 def _by_delivery(rows: Sequence[Row]) -> Mapping[str, Sequence[Row]]:

@@ -66,7 +66,7 @@ class NotificationHandlers:
         await self._sender.check_users(message.recipients, call.caller)
         async with self._database.transaction() as tx:
             notification_ids = await self._sender.store(tx, message, Sending.of(call.caller), now)
-            rows = await self._records.get_many(tx, notification_ids)
+            rows = await self._records.get_updated(tx, notification_ids)
             reply = pb.SendNotificationResponse(
                 notifications=[messages.to_message(row, self._contents) for row in rows]
             )
@@ -95,7 +95,7 @@ class NotificationHandlers:
             if not await self._records.lock(tx, owner_of(call.caller), request.notification_id):
                 raise NotificationNotFound(notification_id=request.notification_id)
             cancelled = await self._deliveries.cancel(tx, request.notification_id, self._clock.now())
-            (row,) = await self._records.get_many(tx, [request.notification_id])
+            (row,) = await self._records.get_updated(tx, [request.notification_id])
             reply = messages.to_message(row, self._contents)
             if not cancelled:
                 raise NotificationNotCancellable(state=messages.STATES[reply.state].value)

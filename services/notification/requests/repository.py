@@ -6,24 +6,90 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from sqlalchemy import (
+    ARRAY,
+    Integer,
+    LargeBinary,
+    Text,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
+
 from chassis import ids
-from chassis.storage.database import Database, Query, Row, Transaction, arrays
+from chassis.storage.database import Database, Query, Row, Transaction, arrays, constant, newest_first
 from services.notification.deliveries.domain import DeliveryState
-from services.notification.ownership import KINDS, OF_PERSON, Owner, notifications_of
+from services.notification.deliveries.tables import deliveries
+from services.notification.notifications.tables import notifications
+from services.notification.ownership import Owner, of_owner, of_person
 from services.notification.requests.domain import NewMessage
+from services.notification.requests.tables import dedupe_keys
 
+_n, _d, _k = notifications.c, deliveries.c, dedupe_keys.c
 _RANKED = "ARRAY[" + ", ".join(f"'{state.value}'" for state in DeliveryState) + "]"
-_RANK = (
-    f"(SELECT min(array_position({_RANKED}, d.state)) FROM deliveries d "  # noqa: S608 - our own names
-    "WHERE d.notification_id = n.notification_id)"
+_of_notification = _d.notification_id == _n.notification_id
+_rank = (
+    select(func.min(func.array_position(literal_column(_RANKED), _d.state)))
+    .where(_of_notification)
+    .correlate(notifications)
+    .scalar_subquery()
 )
-_SELECT = (
-    "SELECT n.notification_id, n.type, n.category, n.user_id, n.channels, n.every_channel, n.send_at, n.expire_at, "
-    "n.duplicate_of, n.partner_id, n.mode, n.create_time, n.accept_time, n.content_sealed, n.in_inbox, n.template_id, n.template_version, ARRAY(SELECT "
-    "d.state || ' ' || d.channel FROM deliveries d WHERE d.notification_id = n.notification_id ORDER BY d.position) AS parts "
-    "FROM notifications n"
+_parts = (
+    select(_d.state + constant(" ") + _d.channel)
+    .where(_of_notification)
+    .order_by(_d.position)
+    .correlate(notifications)
+    .scalar_subquery()
 )
+_COLUMNS = (
+    "notification_id", "type", "category", "user_id", "channels", "every_channel", "send_at", "expire_at", "duplicate_of", "partner_id",
+    "mode", "create_time", "accept_time", "content_sealed", "in_inbox", "template_id", "template_version",
+)  # fmt: skip
+_ALL = select(*(_n[name] for name in _COLUMNS), func.array(_parts).label("parts"))
+_accepted_at = func.coalesce(_n.accept_time, _n.create_time)
+_FILTERS = {
+    "rank": func.coalesce(_rank, bindparam("sent", type_=Integer)) == bindparam("rank", type_=Integer),
+    "category": _n.category == bindparam("category"),
+    "user_id": _n.user_id == bindparam("user_id"),
+    "created_from": _accepted_at >= bindparam("created_from"),
+    "created_to": _accepted_at < bindparam("created_to"),
+}
 
+
+@cache
+def _get(kind: str) -> Query:
+    return Query(
+        _ALL.where(_n.notification_id == bindparam("notification_id"), of_owner(kind, notifications)),
+        name="get notification",
+    )
+
+
+@cache
+def _lock(kind: str) -> Query:
+    return Query(
+        select(_n.notification_id)
+        .where(_n.notification_id == bindparam("notification_id"), of_owner(kind, notifications))
+        .with_for_update(),
+        name="lock notification",
+    )
+
+
+@cache
+def _list(kind: str, filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    found = _ALL.where(of_owner(kind, notifications), *(_FILTERS[name] for name in sorted(filters)))
+    return Query(newest_first(found, _n.notification_id), name="list notifications")
+
+
+# any owner: of notifications that the transaction has stored or locked
+_LIST_BY_IDS = Query(
+    _ALL.where(_n.notification_id == any_(bindparam("notification_ids", type_=ARRAY(Text)))).order_by(
+        _n.notification_id
+    ),
+    name="list notifications by ids",
+)
 _INSERT = Query(
     "INSERT INTO notifications (notification_id, event_id, observer, user_id, type, subject_id, data, in_inbox, create_time, "
     "partner_id, mode, category, content_sealed, channels, every_channel, send_at, expire_at, duplicate_of, accept_time, template_id, template_version) "
@@ -48,47 +114,22 @@ _CLAIM_KEYS = Query(
     "RETURNING k.key_hash",
     name="claim dedupe keys",
 )
-_KEY_HOLDERS = Query(
-    "SELECT key_hash, notification_id FROM dedupe_keys WHERE key_hash = ANY(%(hashes)s::bytea[])",
-    name="find dedupe keys",
+_LIST_KEYS = Query(
+    select(_k.key_hash, _k.notification_id).where(_k.key_hash == any_(bindparam("hashes", type_=ARRAY(LargeBinary)))),
+    name="list dedupe keys",
 )
-_FILTERS = {
-    "rank": f"COALESCE({_RANK}, %(sent)s) = %(rank)s",
-    "category": "n.category = %(category)s",
-    "user_id": "n.user_id = %(user_id)s",
-    "created_from": "COALESCE(n.accept_time, n.create_time) >= %(created_from)s",
-    "created_to": "COALESCE(n.accept_time, n.create_time) < %(created_to)s",
-}
-_GET = {
-    kind: Query(f"{_SELECT} WHERE n.notification_id = %(id)s AND {notifications_of(kind)}", name="get notification")
-    for kind in KINDS
-}
-_LOCK = {
-    kind: Query(
-        "SELECT n.notification_id FROM notifications n WHERE n.notification_id = %(id)s "  # noqa: S608 - our own names
-        f"AND {notifications_of(kind)} FOR UPDATE OF n",
-        name="lock notification",
-    )
-    for kind in KINDS
-}
-_TURN = Query("SELECT pg_advisory_xact_lock(hashtextextended(%(type)s || ' ' || %(user_id)s, 0))", name="turn")
-_COUNT_OWN = Query(
-    f"SELECT count(*) AS n FROM notifications WHERE {OF_PERSON} AND notification_id >= %(since)s AND type = %(type)s",  # noqa: S608 - our own names
-    name="count own notifications",
-)
-_LIST_BY_ID = Query(
-    f"{_SELECT} WHERE n.notification_id = ANY(%(ids)s)", name="list sent notifications"
-)  # any owner: own
 
 
-@cache
-def _list(kind: str, filters: frozenset[str]) -> Query:
-    """One statement for each set of filters in use, so that each has its own plan."""
-    where = " AND ".join([notifications_of(kind), *(_FILTERS[name] for name in sorted(filters))])
-    return Query(
-        f"{_SELECT} WHERE {where} AND n.notification_id < %(after)s ORDER BY n.notification_id DESC LIMIT %(limit)s",
-        name="list notifications",
-    )
+_LOCK_PERSON = Query(
+    "SELECT pg_advisory_xact_lock(hashtextextended(%(type)s || ' ' || %(user_id)s, 0))",
+    name="lock notifications of person",
+)
+_COUNT = Query(
+    select(func.count().label("notifications")).where(
+        of_person(notifications), _n.notification_id >= bindparam("since"), _n.type == bindparam("type")
+    ),
+    name="count notifications of person",
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +157,7 @@ class RequestRepository:
         values = {"hashes": list(keys), "ids": list(keys.values())}
         claimed = {bytes(row.key_hash) for row in await tx.all(_CLAIM_KEYS, now=now, expires_at=expires_at, **values)}
         missed = [key for key in keys if key not in claimed]
-        holders = await tx.all(_KEY_HOLDERS, hashes=missed) if missed else []
+        holders = await tx.all(_LIST_KEYS, hashes=missed) if missed else []
         return {keys[bytes(row.key_hash)]: row.notification_id for row in holders}
 
     async def insert(
@@ -171,24 +212,27 @@ class RequestRepository:
         await tx.run(_INSERT_DELIVERIES, **dict(zip(names, arrays(rows), strict=True)), now=now)
 
     async def get(self, owner: Owner, notification_id: str) -> Row | None:
-        """One of the owner's."""
-        return await self._database.first(_GET[owner.kind], id=notification_id, **owner.values)
+        """The owner's notification, with the states of its deliveries."""
+        return await self._database.first(_get(owner.kind), notification_id=notification_id, **owner.values)
 
-    async def get_many(self, tx: Transaction, notification_ids: Sequence[str]) -> Sequence[Row]:
-        """Those that this transaction has stored, by id."""
-        return sorted(await tx.all(_LIST_BY_ID, ids=[*notification_ids]), key=lambda row: str(row.notification_id))
-
-    async def count_own(self, tx: Transaction, user_id: str, type: str, since: str) -> int:
-        """How many of a type a user has since an id; another one is not stored for them until the transaction ends."""
-        await tx.run(_TURN, user_id=user_id, type=type)
-        return int((await tx.one(_COUNT_OWN, user_id=user_id, type=type, since=since)).n)
-
-    async def lock(self, tx: Transaction, owner: Owner, notification_id: str) -> bool:
-        """Whether it is one of the owner's; nobody else changes it meanwhile."""
-        return await tx.first(_LOCK[owner.kind], id=notification_id, **owner.values) is not None
+    async def get_updated(self, tx: Transaction, notification_ids: Sequence[str]) -> Sequence[Row]:
+        """Notifications as seen by a transaction that has stored or changed them, by id."""
+        return await tx.all(_LIST_BY_IDS, notification_ids=[*notification_ids])
 
     async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
-        """Up to `limit` older than `after`, newest first; `filters` by the names of `_FILTERS`."""
+        """Up to `limit` of the owner's notifications older than `after`, newest first.
+
+        `filters`: `rank` (of the state), `category`, `user_id`, `created_from`, `created_to` (times).
+        """
         sent = {"sent": [*DeliveryState].index(DeliveryState.SENT) + 1} if "rank" in filters else {}
         query = _list(owner.kind, frozenset(filters))
         return await self._database.all(query, limit=limit, after=after, **filters, **sent, **owner.values)
+
+    async def count_own(self, tx: Transaction, user_id: str, type: str, since: str) -> int:
+        """How many of a type a user has since an id; another one is not stored for them until the transaction ends."""
+        await tx.run(_LOCK_PERSON, user_id=user_id, type=type)
+        return int((await tx.one(_COUNT, user_id=user_id, type=type, since=since)).notifications)
+
+    async def lock(self, tx: Transaction, owner: Owner, notification_id: str) -> bool:
+        """Whether it is the owner's; it is locked until the transaction ends."""
+        return await tx.first(_lock(owner.kind), notification_id=notification_id, **owner.values) is not None

@@ -1,5 +1,7 @@
 """The RPCs of SuppressionService, for operators."""
 
+from typing import Any
+
 from google.protobuf import empty_pb2
 from weft.notification.v1 import category_pb2
 from weft.notification.v1 import suppression_service_pb2 as pb
@@ -20,13 +22,7 @@ class SuppressionHandlers:
 
     async def ListSuppressions(self, request: pb.ListSuppressionsRequest, _: Call) -> pb.ListSuppressionsResponse:
         """Newest first."""
-        filters: dict[str, str] = {}
-        if request.channel:
-            filters["channel"] = category_pb2.Channel.Name(request.channel).removeprefix("CHANNEL_")
-        if request.reason:
-            filters["reason"] = pb.SuppressionReason.Name(request.reason).removeprefix("SUPPRESSION_REASON_")
-        if request.address:
-            filters["address"] = request.address
+        filters = _filters(request)
         page = self._pages.read(request, {"list": "suppressions", **filters})
         rows = await self._suppressions.list(page.limit, page.after, filters)
         suppressions, token = self._pages.split(page, rows, to_message, key="suppression_id")
@@ -37,6 +33,18 @@ class SuppressionHandlers:
         if not await self._suppressions.delete(request.suppression_id):
             raise SuppressionNotFound(suppression_id=request.suppression_id)
         return empty_pb2.Empty()
+
+
+def _filters(request: pb.ListSuppressionsRequest) -> dict[str, Any]:
+    """The filters of `SuppressionRepository.list` that a request sets."""
+    filters: dict[str, Any] = {}
+    if request.channel:
+        filters["channel"] = category_pb2.Channel.Name(request.channel).removeprefix("CHANNEL_")
+    if request.reason:
+        filters["reason"] = pb.SuppressionReason.Name(request.reason).removeprefix("SUPPRESSION_REASON_")
+    if request.address:
+        filters["address"] = request.address
+    return filters
 
 
 def to_message(row: Row) -> pb.Suppression:

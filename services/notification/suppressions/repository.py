@@ -2,31 +2,46 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ARRAY, LargeBinary, any_, bindparam, delete, select
+from sqlalchemy.dialects.postgresql import insert
 
 from chassis import ids
 from chassis.security.encryption import Vault
-from chassis.storage.database import Database, Query, Row, Session, Transaction
+from chassis.storage.database import Database, Query, Row, Session, Transaction, newest_first
 from services.notification.channels.channel import Channel
 from services.notification.suppressions.domain import SuppressionReason
+from services.notification.suppressions.tables import suppressions
 
-_ADD = Query(
-    "INSERT INTO suppressions (suppression_id, channel, address_lookup, reason, delivery_id, created_at) VALUES "
-    "(%(id)s, %(channel)s, %(lookup)s, %(reason)s, %(delivery_id)s, %(now)s) ON CONFLICT (channel, address_lookup, reason) "
-    "DO NOTHING",
-    name="add suppression",
+_s = suppressions.c
+_INSERT = Query(
+    insert(suppressions)
+    .values({column.name: bindparam(column.name) for column in suppressions.columns})
+    .on_conflict_do_nothing(index_elements=["channel", "address_lookup", "reason"]),
+    name="insert suppression",
 )
 _FIND = Query(
-    "SELECT address_lookup, reason FROM suppressions WHERE channel = %(channel)s AND address_lookup = ANY(%(lookups)s)",
+    select(_s.address_lookup, _s.reason).where(
+        _s.channel == bindparam("channel"),
+        _s.address_lookup == any_(bindparam("lookups", type_=ARRAY(LargeBinary))),
+    ),
     name="find suppressions",
 )
-_LIST = Query(
-    "SELECT suppression_id, channel, reason, delivery_id, created_at FROM suppressions "
-    "WHERE suppression_id < %(after)s AND (%(channel)s = '' OR channel = %(channel)s) "
-    "AND (%(reason)s = '' OR reason = %(reason)s) AND (%(lookups)s::bytea[] = '{}' OR address_lookup = ANY(%(lookups)s)) "
-    "ORDER BY suppression_id DESC LIMIT %(limit)s",
-    name="list suppressions",
-)
-_DELETE = Query("DELETE FROM suppressions WHERE suppression_id = %(id)s", name="delete suppression")
+_DELETE = Query(delete(suppressions).where(_s.suppression_id == bindparam("suppression_id")), name="delete suppression")
+_FILTERS = {
+    "channel": _s.channel == bindparam("channel"),
+    "reason": _s.reason == bindparam("reason"),
+    "address": _s.address_lookup == bindparam("address"),
+}
+
+
+@cache
+def _list(filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    found = select(suppressions).where(*(_FILTERS[name] for name in sorted(filters)))
+    return Query(newest_first(found, _s.suppression_id), name="list suppressions")
 
 
 class SuppressionRepository:
@@ -40,7 +55,7 @@ class SuppressionRepository:
         """The keyed hash of an e-mail address, of which case makes no difference, or of a phone number."""
         return self._vault.lookup(address.strip().lower(), "notification.address")
 
-    async def add(
+    async def insert_if_absent(
         self,
         session: Session | Transaction | Database,
         channel: Channel,
@@ -49,9 +64,11 @@ class SuppressionRepository:
         now: datetime,
         delivery_id: str = "",
     ) -> None:
-        """Add one, unless there is one of this reason."""
-        values = {"channel": channel.value, "lookup": lookup, "reason": reason.value, "delivery_id": delivery_id}
-        await session.run(_ADD, id=ids.new("sup", now), now=now, **values)
+        """Insert one, unless there is one of this reason."""
+        values = {"channel": channel.value, "address_lookup": lookup, "reason": reason.value}
+        await session.run(
+            _INSERT, suppression_id=ids.new("sup", now), delivery_id=delivery_id, created_at=now, **values
+        )
 
     async def find(self, channel: Channel, addresses: Iterable[str]) -> Mapping[bytes, Sequence[SuppressionReason]]:
         """The reasons of each address, by `lookup`; none where it is not suppressed."""
@@ -61,18 +78,11 @@ class SuppressionRepository:
                 found[bytes(row.address_lookup)].append(SuppressionReason(row.reason))
         return found
 
-    async def list(self, limit: int, after: str, filters: Mapping[str, str]) -> Sequence[Row]:
-        """Newest first. `filters`: `channel`, `reason` and `address`, or none of them."""
-        address = filters.get("address", "")
-        return await self._database.all(
-            _LIST,
-            after=after,
-            limit=limit,
-            channel=filters.get("channel", ""),
-            reason=filters.get("reason", ""),
-            lookups=[self.lookup(address)] if address else [],
-        )
+    async def list(self, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+        """Up to `limit` suppressions older than `after`, newest first. `filters`: `channel`, `reason`, `address`."""
+        values = {**filters, "address": self.lookup(filters["address"])} if "address" in filters else filters
+        return await self._database.all(_list(frozenset(filters)), limit=limit, after=after, **values)
 
     async def delete(self, suppression_id: str) -> bool:
         """Whether there was one."""
-        return await self._database.run(_DELETE, id=suppression_id) > 0
+        return await self._database.run(_DELETE, suppression_id=suppression_id) > 0

@@ -104,7 +104,7 @@ class TemplateHandlers:
             if found is None:
                 raise TemplateNotFound(template_id=request.template_id)
             published = found.publish(now)
-            await self._templates.publish(tx, published, now)
+            await self._templates.insert_version(tx, published, now)
             await self._templates.update(tx, published)
             reply = to_message(published)
             await call.remember(tx, reply)

@@ -3,61 +3,65 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from chassis.storage.database import Database, Query, Row, Transaction
+from sqlalchemy import Select, bindparam, func, insert, select, update
+
+from chassis.storage.database import Database, Query, Row, Transaction, newest_first
 from chassis.ttl_cache import TtlCache
-from services.notification.ownership import KINDS, Owner, templates_of
+from services.notification.ownership import Owner, of_owner, of_partner
 from services.notification.templates.domain import Template, Version, of_json, to_json
+from services.notification.templates.tables import template_versions, templates
 
-_COLUMNS = "t.template_id, t.partner_id, t.mode, t.title, t.draft, t.samples, t.published_version, t.version, t.created_at, t.updated_at"
-_GET = {
-    kind: Query(
-        f"SELECT {_COLUMNS} FROM templates t WHERE t.template_id = %(id)s AND {templates_of(kind)}",  # noqa: S608 - our own names
-        name="get template",
+_t, _v = templates.c, template_versions.c
+
+
+@cache
+def _by_id(kind: str) -> Select[Any]:
+    return select(templates).where(_t.template_id == bindparam("template_id"), of_owner(kind, templates))
+
+
+@cache
+def _get(kind: str) -> Query:
+    return Query(_by_id(kind), name="get template")
+
+
+@cache
+def _lock(kind: str) -> Query:
+    return Query(_by_id(kind).with_for_update(), name="lock template")
+
+
+@cache
+def _list(kind: str) -> Query:
+    return Query(
+        newest_first(select(templates).where(of_owner(kind, templates)), _t.template_id), name="list templates"
     )
-    for kind in KINDS
-}
-_LOCK = {
-    kind: Query(
-        f"SELECT {_COLUMNS} FROM templates t WHERE t.template_id = %(id)s AND {templates_of(kind)} FOR UPDATE",  # noqa: S608 - our own names
-        name="lock template",
-    )
-    for kind in KINDS
-}
-_LIST = {
-    kind: Query(
-        f"SELECT {_COLUMNS} FROM templates t WHERE {templates_of(kind)} AND t.template_id < %(after)s "  # noqa: S608 - our own names
-        "ORDER BY t.template_id DESC LIMIT %(limit)s",
-        name="list templates",
-    )
-    for kind in KINDS
-}
-_COUNT = Query(
-    f"SELECT count(*) AS n FROM templates t WHERE {templates_of('partner')}",  # noqa: S608 - our own names
-    name="count templates",
-)
+
+
+_COUNT = Query(select(func.count().label("templates")).where(of_partner(templates)), name="count templates")
 # Two creations at once are counted one after the other.
-_TURN = Query(
-    "SELECT pg_advisory_xact_lock(hashtextextended('templates ' || %(partner_id)s || %(mode)s, 0))", name="turn"
+_LOCK_PARTNER = Query(
+    "SELECT pg_advisory_xact_lock(hashtextextended('templates ' || %(partner_id)s || %(mode)s, 0))",
+    name="lock templates of partner",
 )
 _INSERT = Query(
-    "INSERT INTO templates (template_id, partner_id, mode, title, draft, samples, published_version, version, created_at, "
-    "updated_at) VALUES (%(id)s, %(partner_id)s, %(mode)s, %(title)s, %(draft)s::jsonb, %(samples)s::jsonb, 0, 1, %(now)s, %(now)s)",
+    insert(templates).values({column.name: bindparam(column.name) for column in templates.columns}),
     name="insert template",
 )
-# any owner: of a locked template
+_UPDATED = ("title", "draft", "samples", "published_version", "version", "updated_at")
+# any owner: of a template that the transaction has locked for its owner
 _UPDATE = Query(
-    "UPDATE templates SET title = %(title)s, draft = %(draft)s::jsonb, samples = %(samples)s::jsonb, "
-    "published_version = %(published_version)s, version = %(version)s, updated_at = %(now)s WHERE template_id = %(id)s",
+    update(templates).where(_t.template_id == bindparam("id")).values({name: bindparam(name) for name in _UPDATED}),
     name="update template",
 )
-_PUBLISH = Query(
-    "INSERT INTO template_versions (template_id, version, content, published_at) "
-    "VALUES (%(id)s, %(version)s, %(content)s::jsonb, %(now)s)",
-    name="publish template",
+_INSERT_VERSION = Query(
+    insert(template_versions).values({column.name: bindparam(column.name) for column in template_versions.columns}),
+    name="insert template version",
 )
-_VERSION = Query(
-    "SELECT content FROM template_versions WHERE template_id = %(id)s AND version = %(version)s", name="get version"
+_GET_VERSION = Query(
+    select(_v.content).where(_v.template_id == bindparam("template_id"), _v.version == bindparam("version")),
+    name="get template version",
 )
 _CACHE_TTL_S, _MAX_CACHED = 600.0, 500
 
@@ -70,75 +74,52 @@ class TemplateRepository:
         self._versions: TtlCache[tuple[str, int], Version] = TtlCache(_CACHE_TTL_S, _MAX_CACHED)
 
     async def get(self, owner: Owner, template_id: str) -> Template | None:
-        """One of the owner's."""
-        row = await self._database.first(_GET[owner.kind], id=template_id, **owner.values)
-        return _read(row) if row is not None else None
-
-    async def lock(self, tx: Transaction, owner: Owner, template_id: str) -> Template | None:
-        """One of the owner's, which nobody else changes meanwhile."""
-        row = await tx.first(_LOCK[owner.kind], id=template_id, **owner.values)
-        return _read(row) if row is not None else None
+        """The owner's template."""
+        row = await self._database.first(_get(owner.kind), template_id=template_id, **owner.values)
+        return _read(row) if row else None
 
     async def list(self, owner: Owner, limit: int, after: str) -> Sequence[Template]:
-        """The newest first."""
-        rows = await self._database.all(_LIST[owner.kind], limit=limit, after=after, **owner.values)
+        """Up to `limit` of the owner's templates older than `after`, newest first."""
+        rows = await self._database.all(_list(owner.kind), limit=limit, after=after, **owner.values)
         return [_read(row) for row in rows]
+
+    async def lock(self, tx: Transaction, owner: Owner, template_id: str) -> Template | None:
+        """The owner's template, locked until the transaction ends."""
+        row = await tx.first(_lock(owner.kind), template_id=template_id, **owner.values)
+        return _read(row) if row else None
 
     async def count(self, tx: Transaction, partner_id: str, mode: str) -> int:
         """How many there are; nobody else creates one until the transaction ends."""
-        await tx.all(_TURN, partner_id=partner_id, mode=mode)
-        return int((await tx.one(_COUNT, partner_id=partner_id, mode=mode)).n)
+        await tx.all(_LOCK_PARTNER, partner_id=partner_id, mode=mode)
+        return int((await tx.one(_COUNT, partner_id=partner_id, mode=mode)).templates)
 
     async def insert(self, tx: Transaction, template: Template) -> None:
-        """Store a new one."""
-        await tx.run(
-            _INSERT,
-            id=template.template_id,
-            partner_id=template.partner_id,
-            mode=template.mode,
-            title=template.title,
-            draft=json.dumps(to_json(template.draft)),
-            samples=json.dumps(template.samples),
-            now=template.created_at,
-        )
+        """Insert a template."""
+        await tx.run(_INSERT, **_values(template))
 
     async def update(self, tx: Transaction, template: Template) -> None:
-        """Store what `lock` returned, changed."""
-        await tx.run(
-            _UPDATE,
-            id=template.template_id,
-            title=template.title,
-            draft=json.dumps(to_json(template.draft)),
-            samples=json.dumps(template.samples),
-            published_version=template.published_version,
-            version=template.version,
-            now=template.updated_at,
-        )
+        """Store a locked template."""
+        await tx.run(_UPDATE, id=template.template_id, **_values(template))
 
-    async def publish(self, tx: Transaction, template: Template, now: datetime) -> None:
+    async def insert_version(self, tx: Transaction, template: Template, now: datetime) -> None:
         """Store the draft as the version that the template now has."""
-        content = json.dumps(to_json(template.draft))
-        await tx.run(_PUBLISH, id=template.template_id, version=template.published_version, content=content, now=now)
+        values = {"template_id": template.template_id, "version": template.published_version, "published_at": now}
+        await tx.run(_INSERT_VERSION, content=json.dumps(to_json(template.draft)), **values)
 
     async def version(self, template_id: str, version: int) -> Version:
         """What was published, whosever it is: of a notification that names it."""
         found = self._versions.get((template_id, version))
         if found is None:
-            found = of_json((await self._database.one(_VERSION, id=template_id, version=version)).content)
+            row = await self._database.one(_GET_VERSION, template_id=template_id, version=version)
+            found = of_json(row.content)
             self._versions.put((template_id, version), found)
         return found
 
 
 def _read(row: Row) -> Template:
-    return Template(
-        template_id=row.template_id,
-        partner_id=row.partner_id,
-        mode=row.mode,
-        title=row.title,
-        draft=of_json(row.draft),
-        samples=row.samples,
-        published_version=row.published_version,
-        version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
+    return Template(**{**row._asdict(), "draft": of_json(row.draft)})
+
+
+def _values(template: Template) -> dict[str, Any]:
+    values = {column.name: getattr(template, column.name) for column in templates.columns}
+    return {**values, "draft": json.dumps(to_json(template.draft)), "samples": json.dumps(template.samples)}

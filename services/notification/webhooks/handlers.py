@@ -1,6 +1,7 @@
 """The RPCs of WebhookService on deliveries."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from weft.notification.v1 import webhook_delivery_pb2
 from weft.notification.v1 import webhook_service_pb2 as pb
@@ -66,10 +67,10 @@ class DeliveryHandlers:
         endpoint = await self._endpoints.get(owner_of(call.caller), request.endpoint_id)
         if endpoint is None:
             raise WebhookEndpointNotFound(endpoint_id=request.endpoint_id)
-        state = _state(request.state)
-        wanted = {"endpoint_id": endpoint.endpoint_id, "state": state, "event_id": request.event_id}
-        page = self._pages.read(request, {"list": "webhook deliveries", **wanted}, max_size=MAX_PAGE_SIZE)
-        found = await self._webhooks.list(endpoint, state, request.event_id, page.limit, page.after)
+        filters = _filters(request)
+        query = {"list": "webhook deliveries", "endpoint": endpoint.endpoint_id, **filters}
+        page = self._pages.read(request, query, max_size=MAX_PAGE_SIZE)
+        found = await self._webhooks.list(endpoint, page.limit, page.after, filters)
         deliveries, token = self._pages.split(page, found, lambda each: to_message(each, endpoint), key="delivery_id")
         return pb.ListWebhookDeliveriesResponse(deliveries=deliveries, next_page_token=token)
 
@@ -112,6 +113,17 @@ class DeliveryHandlers:
         return reply
 
 
+def _filters(request: pb.ListWebhookDeliveriesRequest) -> dict[str, Any]:
+    """The filters of `WebhookRepository.list` that a request sets."""
+    filters: dict[str, Any] = {}
+    if request.state:
+        name = webhook_delivery_pb2.WebhookDeliveryState.Name(request.state)
+        filters["state"] = name.removeprefix("WEBHOOK_DELIVERY_STATE_")
+    if request.event_id:
+        filters["event_id"] = request.event_id
+    return filters
+
+
 def to_message(delivery: Delivery, endpoint: Endpoint) -> webhook_delivery_pb2.WebhookDelivery:
     """The message of a delivery, with the body that its endpoint is sent."""
     event = delivery.event
@@ -141,10 +153,3 @@ def to_message(delivery: Delivery, endpoint: Endpoint) -> webhook_delivery_pb2.W
             attempt.failure = webhook_delivery_pb2.WebhookFailure.Value(f"WEBHOOK_FAILURE_{each['failure']}")
         attempt.create_time.FromDatetime(datetime.fromtimestamp(each["at"], UTC))
     return message
-
-
-def _state(value: "webhook_delivery_pb2.WebhookDeliveryState.ValueType") -> str:
-    """The name in the database; empty where it is unspecified."""
-    return (
-        webhook_delivery_pb2.WebhookDeliveryState.Name(value).removeprefix("WEBHOOK_DELIVERY_STATE_") if value else ""
-    )

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import bindparam, select, update
+
 from chassis.clock import Clock
 from chassis.queues.queue import Queue
 from chassis.storage.database import Database, Query, Row, Transaction, arrays
 from services.notification.channels.webhook.answer import Answer
+from services.notification.endpoints.tables import webhook_endpoints, webhook_lanes
 from services.notification.event_log.domain import LoggedEvent
 from services.notification.webhooks.domain import Health, Next
 
@@ -65,18 +68,22 @@ _FAIL = """
 UPDATE webhook_deliveries SET state = 'FAILED', update_time = {now} WHERE state = 'PENDING' AND delivery_id = ANY(ARRAY(
   SELECT delivery_id FROM webhook_deliveries WHERE endpoint_id = %(endpoint_id)s AND state = 'PENDING' LIMIT %(limit)s))
 """
-_HOLD = Query(
-    "SELECT failures, failing_since FROM webhook_lanes WHERE endpoint_id = %(endpoint_id)s AND lease = %(lease)s FOR UPDATE",
-    name="hold lane",
+_l, _e = webhook_lanes.c, webhook_endpoints.c
+_LOCK = Query(
+    select(_l.failures, _l.failing_since)
+    .where(_l.endpoint_id == bindparam("endpoint_id"), _l.lease == bindparam("lease"))
+    .with_for_update(),
+    name="lock lane",
 )
 # any owner: of an endpoint that the worker has claimed
 _LOCK_ENDPOINT = Query(
-    "SELECT disable_reason FROM webhook_endpoints WHERE endpoint_id = %(endpoint_id)s FOR UPDATE", name="lock endpoint"
+    select(_e.disable_reason).where(_e.endpoint_id == bindparam("endpoint_id")).with_for_update(), name="lock endpoint"
 )
 # any owner: of an endpoint that the worker has claimed
 _DISABLE = Query(
-    "UPDATE webhook_endpoints SET disable_reason = %(reason)s, version = version + 1, updated_at = %(now)s "
-    "WHERE endpoint_id = %(endpoint_id)s",
+    update(webhook_endpoints)
+    .where(_e.endpoint_id == bindparam("id"))
+    .values(disable_reason=bindparam("reason"), version=_e.version + 1, updated_at=bindparam("now")),
     name="disable endpoint",
 )
 _INSERT_ATTEMPTS = Query(
@@ -189,12 +196,12 @@ class LaneRepository:
         async with self._database.transaction() as tx:
             # An endpoint is locked before its lane, as its partner's calls do.
             endpoint = await tx.first(_LOCK_ENDPOINT, endpoint_id=lane.endpoint_id) if disabling else None
-            if await tx.first(_HOLD, endpoint_id=lane.endpoint_id, lease=lane.lease) is None:
+            if await tx.first(_LOCK, endpoint_id=lane.endpoint_id, lease=lane.lease) is None:
                 return False
             if attempts:
                 await self._insert(tx, attempts, now)
             if disabling and endpoint is not None and not endpoint.disable_reason:
-                await tx.run(_DISABLE, endpoint_id=lane.endpoint_id, reason=disabling.reason, now=now)
+                await tx.run(_DISABLE, id=lane.endpoint_id, reason=disabling.reason, now=now)
                 await self._notices.put(tx, kind=disabling.reason, payload=disabling.notice)
                 disabled = True
             await tx.run(
@@ -213,7 +220,7 @@ class LaneRepository:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             endpoint = await tx.first(_LOCK_ENDPOINT, endpoint_id=lane.endpoint_id)
-            held = await tx.first(_HOLD, endpoint_id=lane.endpoint_id, lease=lane.lease)
+            held = await tx.first(_LOCK, endpoint_id=lane.endpoint_id, lease=lane.lease)
             if endpoint is None or held is None:
                 return
             if endpoint.disable_reason:  # it may have been enabled meanwhile

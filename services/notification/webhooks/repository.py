@@ -3,27 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, literal_column, select, update
 
 from chassis import ids
-from chassis.storage.database import Database, Query, Row, Transaction, arrays
+from chassis.storage.database import Database, Query, Row, Transaction, arrays, constant
 from services.notification.endpoints.domain import Endpoint
 from services.notification.endpoints.tables import webhook_endpoints
 from services.notification.event_log.catalogue import wants
 from services.notification.event_log.domain import LoggedEvent
-from services.notification.ownership import OF_PARTNER
+from services.notification.ownership import OF_PARTNER, of_partner
 from services.notification.webhooks.domain import FAILED, PENDING
+from services.notification.webhooks.tables import webhook_deliveries
 
 MAX_RECOVERED = 5000
 _MAX_SHOWN_ATTEMPTS = 10
 _e = webhook_endpoints.c
 
-# any owner: each endpoint is matched with the events of its own partner and mode, in `owed`
 _FIND_ENDPOINTS = Query(
     select(_e.endpoint_id, _e.partner_id, _e.mode, _e.event_types, _e.disable_reason).where(
-        _e.partner_id == bindparam("partner_id"), _e.mode == bindparam("mode")
+        of_partner(webhook_endpoints)
     ),
     name="find endpoints",
 )
@@ -60,34 +61,61 @@ _OWN = (
 )
 
 
-def _list(name: str, condition: str) -> Query:
+_FILTERS = {"state": "state = %(state)s", "event_id": "event_id = %(event_id)s"}
+
+
+@cache
+def _list(filters: frozenset[str]) -> Query:
+    """One statement for each set of filters in use, so that each has its own plan."""
+    wanted = "".join(f" AND {_FILTERS[name]}" for name in sorted(filters))
     return Query(
-        f"SELECT {_COLUMNS}, {_ATTEMPTS} FROM {_OWN} {condition} AND delivery_id < %(after)s "  # noqa: S608 - our own
+        f"SELECT {_COLUMNS}, {_ATTEMPTS} FROM {_OWN}{wanted} AND delivery_id < %(after)s "  # noqa: S608 - our own
         "ORDER BY delivery_id DESC LIMIT %(limit)s) d JOIN partner_events e ON e.event_id = d.event_id "
         "ORDER BY d.delivery_id DESC",
-        name=name,
+        name="list webhook deliveries",
     )
 
 
-_LIST = _list("list webhook deliveries", "")
-_LIST_IN_STATE = _list("list webhook deliveries in state", "AND state = %(state)s")
-_LIST_OF_EVENT = _list(
-    "list webhook deliveries of event", "AND event_id = %(event_id)s AND (state = %(state)s OR %(state)s = '')"
-)
 _GET = Query(
     f"SELECT {_COLUMNS}, {_ATTEMPTS} FROM {_OWN} AND delivery_id = %(delivery_id)s) d "  # noqa: S608 - our own
     "JOIN partner_events e ON e.event_id = d.event_id",
     name="get webhook delivery",
 )
+_w = webhook_deliveries.c
+_once_more = {
+    "state": constant(PENDING),
+    "tries": 0,
+    "replays": _w.replays + 1,
+    "due": func.least(bindparam("now"), func.now()),
+    "update_time": bindparam("now"),
+}
 _REPLAY = Query(
-    "UPDATE webhook_deliveries SET state = 'PENDING', tries = 0, replays = replays + 1, due = LEAST(%(now)s, now()), "  # noqa: S608 - our own
-    f"update_time = %(now)s WHERE endpoint_id = %(endpoint_id)s AND delivery_id = %(delivery_id)s AND {OF_PARTNER}",
+    update(webhook_deliveries)
+    .where(
+        _w.endpoint_id == bindparam("of_endpoint"),
+        _w.delivery_id == bindparam("id"),
+        of_partner(webhook_deliveries),
+    )
+    .values(_once_more),
     name="replay webhook delivery",
 )
+_f = webhook_deliveries.alias("f")
+_failed = (
+    select(_f.c.delivery_id)
+    .where(
+        _f.c.endpoint_id == bindparam("of_endpoint"),
+        of_partner(_f),
+        _f.c.state == constant(FAILED),
+        _f.c.delivery_id >= bindparam("since"),
+    )
+    .order_by(_f.c.delivery_id)
+    .limit(literal_column(str(MAX_RECOVERED)))
+    .subquery("failed")
+)
 _RECOVER = Query(
-    "UPDATE webhook_deliveries d SET state = 'PENDING', tries = 0, replays = replays + 1, due = LEAST(%(now)s, now()), "  # noqa: S608 - our own
-    f"update_time = %(now)s FROM {_OWN} AND state = 'FAILED' AND delivery_id >= %(since)s "
-    "ORDER BY delivery_id LIMIT %(limit)s) f WHERE d.delivery_id = f.delivery_id AND d.state = 'FAILED'",
+    update(webhook_deliveries)
+    .where(_w.delivery_id == _failed.c.delivery_id, _w.state == constant(FAILED))
+    .values(_once_more),
     name="recover webhook deliveries",
 )
 _PARAMETERS = ("delivery_ids", "endpoint_ids", "event_ids", "partner_ids", "modes", "states", "traceparents")
@@ -156,23 +184,21 @@ class WebhookRepository:
         row = await tx.first(_GET, delivery_id=delivery_id, **_owner(endpoint))
         return _read(row) if row else None
 
-    async def list(self, endpoint: Endpoint, state: str, event_id: str, limit: int, after: str) -> Sequence[Delivery]:
-        """Newest first, after an id; an empty `state` or `event_id` is no condition."""
-        query = _LIST_OF_EVENT if event_id else _LIST_IN_STATE if state else _LIST
-        values = {"state": state, "event_id": event_id, "limit": limit, "after": after}
-        return [_read(row) for row in await self._database.all(query, **values, **_owner(endpoint))]
+    async def list(self, endpoint: Endpoint, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Delivery]:
+        """Up to `limit` deliveries of an endpoint older than `after`, newest first. `filters`: `state`, `event_id`."""
+        values = {"limit": limit, "after": after, **filters, **_owner(endpoint)}
+        return [_read(row) for row in await self._database.all(_list(frozenset(filters)), **values)]
 
     async def replay(self, tx: Transaction, endpoint: Endpoint, delivery_id: str, now: datetime) -> bool:
         """Send a delivery once more; whether there is one."""
         await self._wake(tx, [endpoint.endpoint_id], now)
-        found = await tx.run(_REPLAY, delivery_id=delivery_id, now=now, **_owner(endpoint))
-        return bool(found)
+        return await tx.run(_REPLAY, id=delivery_id, now=now, **_of(endpoint)) == 1
 
     async def recover(self, tx: Transaction, endpoint: Endpoint, since: datetime, now: datetime) -> int:
         """Send up to `MAX_RECOVERED` failed deliveries once more, the oldest first; how many."""
         since_id = ids.first("whd", since)
         await self._wake(tx, [endpoint.endpoint_id], now)
-        return await tx.run(_RECOVER, since=since_id, limit=MAX_RECOVERED, now=now, **_owner(endpoint))
+        return await tx.run(_RECOVER, since=since_id, now=now, **_of(endpoint))
 
     async def _wake(self, tx: Transaction, endpoint_ids: Sequence[str], now: datetime) -> None:
         await tx.run(_WAKE, endpoint_ids=list(endpoint_ids), now=now)
@@ -184,6 +210,10 @@ def _new_ids(count: int, now: datetime) -> Sequence[str]:
 
 def _owner(endpoint: Endpoint) -> dict[str, str]:
     return {"endpoint_id": endpoint.endpoint_id, "partner_id": endpoint.partner_id, "mode": endpoint.mode}
+
+
+def _of(endpoint: Endpoint) -> dict[str, str]:
+    return {"of_endpoint": endpoint.endpoint_id, "partner_id": endpoint.partner_id, "mode": endpoint.mode}
 
 
 def _read(row: Row) -> Delivery:

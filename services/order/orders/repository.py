@@ -6,7 +6,7 @@ from functools import cache, partial
 from typing import Any
 
 from opentelemetry.trace import SpanKind
-from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy import bindparam, select
 
 from chassis import ids
 from chassis.clock import Clock
@@ -15,7 +15,7 @@ from chassis.queues.queue import Queue
 from chassis.rpc.idempotency import Record
 from chassis.security.encryption import Vault
 from chassis.storage.batching import BatchQueue
-from chassis.storage.database import Database, Query, Row, Transaction
+from chassis.storage.database import Database, Query, Row, Transaction, constant
 from chassis.storage.lookups import Lookup
 from chassis.telemetry import tracing
 from chassis.telemetry.tracing import Tracer
@@ -78,7 +78,7 @@ _LIST_BY_PAYMENTS = Query(
 # any owner: for the worker that expires orders
 _LIST_OVERDUE = Query(
     select(orders.c.payment_id)
-    .where(orders.c.state == literal_column("'PENDING'"), orders.c.created_at < bindparam("before"))
+    .where(orders.c.state == constant("PENDING"), orders.c.created_at < bindparam("before"))
     .order_by(orders.c.created_at)
     .limit(bindparam("limit")),
     name="list overdue orders",

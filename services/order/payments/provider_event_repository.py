@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.storage.database import Query, Transaction
+from chassis.storage.database import Query, Transaction, constant
 from services.order.payments.tables import payments, provider_events
 
 _p = payments.c
@@ -15,7 +15,7 @@ _FIND = Query(select(_p.payment_id).where(_p.payment_id == bindparam("payment_id
 _FIND_BY_REFERENCE = Query(
     select(_p.payment_id).where(
         _p.provider_reference == bindparam("reference"),
-        _p.provider_reference.like(literal_column("'pi\\_%'")),  # matches the condition of the index
+        _p.provider_reference.like(constant("pi\\_%")),  # matches the condition of the index
     ),
     name="find payment of event by reference",
 )

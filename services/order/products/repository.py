@@ -5,11 +5,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Select, Text, any_, bindparam, literal_column, select, update
+from sqlalchemy import ARRAY, Select, Text, any_, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis import ids
-from chassis.storage.database import Database, Query, Row, Transaction, newest_first
+from chassis.storage.database import Database, Query, Row, Transaction, constant, newest_first
 from services.order.domain.product import Product, StockAdjustment
 from services.order.ownership import ProductOwner, of_product_owner
 from services.order.products.tables import products, stock_adjustments
@@ -62,7 +62,7 @@ _FILTERS = {
     "current": _p.archived_at.is_(None),
     "active": _p.active == bindparam("active"),
     # The second half matches the condition of the index.
-    "partner_id": (_p.partner_id == bindparam("partner_id")) & (_p.partner_id != literal_column("''")),
+    "partner_id": (_p.partner_id == bindparam("partner_id")) & (_p.partner_id != constant("")),
     "currency": _p.currency == bindparam("currency"),
     "ids": _p.product_id == any_(bindparam("ids", type_=ARRAY(Text))),
 }

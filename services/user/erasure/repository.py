@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import LargeBinary, Table, bindparam, null, update
+from sqlalchemy import LargeBinary, Table, bindparam, delete, null, select, update
 
 from chassis.security import sealed
 from chassis.security.encryption import Vault
@@ -59,9 +59,9 @@ class PersonRepository:
         self._database = database
         self._vault = vault
         owned = [table for table in metadata.sorted_tables if table.info.get("owner") == ("user_id",)]
-        # any owner: of a person who is erased or exported; names of our own tables and columns
+        # any owner: of a person who is erased or exported
         self._deletes = [
-            Query(f"DELETE FROM {table.name} WHERE user_id = %(user_id)s", name=f"erase {table.name}")  # noqa: S608
+            Query(delete(table).where(table.c.user_id == bindparam("user_id")), name=f"erase {table.name}")
             for table in reversed(owned)
         ]
         self._sealed = {table.name: _opened(table) for table in owned}
@@ -114,8 +114,7 @@ def _shown(table: Table) -> list[str]:
 
 
 def _read(table: Table) -> Query:
-    columns = ", ".join(_shown(table))
+    columns = [table.c[name] for name in _shown(table)]
     return Query(
-        f"SELECT {columns} FROM {table.name} WHERE user_id = %(user_id)s LIMIT {MAX_ROWS}",  # noqa: S608
-        name=f"export {table.name}",
+        select(*columns).where(table.c.user_id == bindparam("user_id")).limit(MAX_ROWS), name=f"export {table.name}"
     )

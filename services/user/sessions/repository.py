@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
 from chassis.storage.database import Query, Transaction
+from services.user.authorizations.tables import authorization_codes
 from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.ownership import of_user
 from services.user.revocations.repository import RevocationRepository
@@ -89,9 +90,9 @@ _END_OF_APP = Query(
     .returning(_s.session_id),
     name="end sessions of an app",
 )
-# any owner: of a user who is locked; as text, because authorizations know sessions, and not the other way round
 _END_CODES = Query(
-    "DELETE FROM authorization_codes WHERE user_id = %(user_id)s AND used_at IS NULL", name="end authorization codes"
+    delete(authorization_codes).where(of_user(authorization_codes), authorization_codes.c.used_at.is_(None)),
+    name="end authorization codes",
 )
 _INSERT_TOKEN = Query(
     insert(refresh_tokens).values(

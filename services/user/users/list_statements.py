@@ -7,10 +7,10 @@ read of any. A statement returns no more than `MAX_LIST_BYTES` of profiles, whic
 from datetime import datetime, timedelta
 from functools import cache
 
-from sqlalchemy import ARRAY, LargeBinary, any_, bindparam, func, literal_column, select, union_all
+from sqlalchemy import ARRAY, LargeBinary, any_, bindparam, func, select, union_all
 
 from chassis import ids
-from chassis.storage.database import Query, newest_first
+from chassis.storage.database import Query, constant, newest_first
 from services.user.ownership import of_partner
 from services.user.users.domain import DELETED
 from services.user.users.tables import users
@@ -38,13 +38,12 @@ def query(names: frozenset[str], states: tuple[str, ...] = ()) -> Query:
     conditions = [_FILTERS[name] for name in sorted(names)]
     if states:
         pages = [
-            newest_first(select(users).where(_u.state == literal_column(f"'{state}'"), *conditions), _u.user_id)
-            for state in states
+            newest_first(select(users).where(_u.state == constant(state), *conditions), _u.user_id) for state in states
         ]
         merged = union_all(*(select(page.subquery()) for page in pages)).subquery("merged")
         found = select(merged).order_by(merged.c.user_id.desc()).limit(bindparam("limit"))
     else:
-        found = newest_first(select(users).where(_u.state != literal_column(f"'{DELETED}'"), *conditions), _u.user_id)
+        found = newest_first(select(users).where(_u.state != constant(DELETED), *conditions), _u.user_id)
     rows = found.subquery("rows")
     size = func.coalesce(func.octet_length(rows.c.profile_sealed), 0)
     so_far = func.sum(size).over(order_by=rows.c.user_id.desc())
