@@ -100,4 +100,4 @@ class ProviderHandlers:
             if event.address and (reason := SUPPRESSED_BY.get(event.kind)):
                 found[self._suppressions.lookup(event.address), reason] = event.delivery_id
         for (lookup, reason), delivery_id in sorted(found.items(), key=lambda each: each[0][0]):
-            await self._suppressions.add(tx, channel, lookup, reason, now, delivery_id)
+            await self._suppressions.insert_if_absent(tx, channel, lookup, reason, now, delivery_id)
