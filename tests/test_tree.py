@@ -2,6 +2,8 @@
 
 import ast
 import re
+from collections.abc import Iterator
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 
@@ -47,3 +49,42 @@ def test_a_package_says_what_it_is(package: Path) -> None:
 def test_the_chassis_and_its_tests_import_no_contract_of_a_service(module: Path) -> None:
     services = "|".join(folder.name for folder in (ROOT / "services").iterdir() if (folder / "__main__.py").exists())
     assert re.findall(rf"^(?:from|import) weft\.(?:{services})\b.*", module.read_text(), re.MULTILINE) == []
+
+
+REPOSITORIES = [path for path in MODULES if ROOT / "services" in path.parents and path.name.endswith("repository.py")]
+PROTOCOL = re.compile(r"\bWITH\b|\bunnest\b|\bLATERAL\b|\bEXISTS\b|\bARRAY\(|\bpg_\w+\(|\bxid8?\b|\bctid\b|\bjsonb_")
+
+
+def methods(repository: Path) -> Iterator[tuple[str, list[str]]]:
+    """The methods of a repository, each with the names of its arguments."""
+    for node in ast.walk(ast.parse(repository.read_text())):
+        if isinstance(node, ast.AsyncFunctionDef):
+            yield node.name, [argument.arg for argument in node.args.args]
+
+
+@pytest.mark.parametrize("repository", REPOSITORIES, ids=relative)
+def test_repositories_are_alike(repository: Path) -> None:
+    """See "Folders read alike" in CONTRIBUTING: the owner comes first, and a page is `limit, after, filters`."""
+    for method, arguments in methods(repository):
+        assert "caller" not in arguments or method == "require", f"{method}: take the owner, not the caller"
+        if {"limit", "after"} <= {*arguments}:
+            rest = arguments[arguments.index("limit") :]
+            assert rest[:2] == ["limit", "after"] and rest[2:] in ([], ["filters"]), f"{method}: limit, after, filters"
+    assert not re.findall(r"\bafter or\b|\bif after\b", repository.read_text()), (
+        "a page begins after `NEWEST` or `OLDEST`"
+    )
+
+
+@pytest.mark.parametrize("repository", REPOSITORIES, ids=relative)
+def test_sql_is_text_only_where_one_statement_is_a_protocol(repository: Path) -> None:
+    """See docs/decisions: what SQLAlchemy Core says as well is said in it."""
+    names = vars(import_module(relative(repository).removesuffix(".py").replace("/", ".")))
+    for call in ast.walk(ast.parse(repository.read_text())):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Query":
+            parts = list(ast.walk(call.args[0]))
+            text = " ".join(
+                part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            )
+            used = " ".join(str(names.get(part.id)) for part in parts if isinstance(part, ast.Name))
+            if re.search(r"\b(?:SELECT|INSERT|UPDATE|DELETE|WHERE)\b", text):
+                assert PROTOCOL.search(f"{text} {used}"), f"line {call.lineno}: write it in SQLAlchemy Core"

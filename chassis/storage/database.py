@@ -278,6 +278,11 @@ def newest_first(rows: Select[Any], key: ColumnElement[Any]) -> Select[Any]:
     return rows.where(key < bindparam("after")).order_by(key.desc()).limit(bindparam("limit"))
 
 
+def oldest_first(rows: Select[Any], key: ColumnElement[Any]) -> Select[Any]:
+    """As `newest_first`, of those that are greater than `after`."""
+    return rows.where(key > bindparam("after")).order_by(key).limit(bindparam("limit"))
+
+
 def arrays(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     """Rows turned into columns, for `unnest`."""
     return [list(column) for column in zip(*rows, strict=True)]

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.queues.dead_letters import DeadLetters
-from chassis.storage.database import Database, Query, Row, constant
-from services.notification.devices.tables import devices
+from chassis.storage.database import Database, Query, Row, constant, oldest_first
 from services.notification.event_log.tables import partner_events
 from services.notification.metadata import metadata
 from services.notification.ownership import of_person
@@ -17,6 +17,7 @@ from services.notification.persons.tables import erased_persons
 MAX_ROWS = 500
 """Notifications in one statement, each with its deliveries and their attempts."""
 
+_e = partner_events.c
 # any owner: internal, of a person who is exported
 _LIST = Query(
     "SELECT n.notification_id, n.type, n.subject_id, n.data, n.create_time, n.read_time, COALESCE((SELECT jsonb_agg("
@@ -25,14 +26,15 @@ _LIST = Query(
     "WHERE n.user_id = %(user_id)s AND n.notification_id > %(after)s ORDER BY n.notification_id LIMIT %(limit)s",
     name="list notifications of person",
 )
-_d, _e = devices.c, partner_events.c
-_LIST_DEVICES = Query(
-    select(_d.device_id, _d.created_at, _d.updated_at)
-    .where(of_person(devices), _d.device_id > bindparam("after"))
-    .order_by(_d.device_id)
-    .limit(bindparam("limit")),
-    name="list devices of person",
-)
+
+
+@cache
+def _list_devices() -> Query:
+    devices = metadata.tables["devices"]  # whose module imports persons
+    found = select(devices.c.device_id, devices.c.created_at, devices.c.updated_at).where(of_person(devices))
+    return Query(oldest_first(found, devices.c.device_id), name="list devices of person")
+
+
 _MARK = Query(
     insert(erased_persons)
     .values(user_id=bindparam("user_id"), erased_at=bindparam("now"))
@@ -74,7 +76,7 @@ class PersonRepository:
 
     async def list_devices(self, user_id: str, limit: int, after: str) -> Sequence[Row]:
         """Up to `limit` devices after one, oldest first."""
-        return await self._database.all(_LIST_DEVICES, user_id=user_id, after=after, limit=limit)
+        return await self._database.all(_list_devices(), user_id=user_id, after=after, limit=limit)
 
     async def erase(self, user_id: str, now: datetime) -> bool:
         """Delete up to `MAX_ROWS` notifications, and the rest; returns whether nothing is left.

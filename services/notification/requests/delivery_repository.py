@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from chassis.queues.queue import Queue
-from chassis.storage.database import Database, Query, Row, Transaction, constant
+from chassis.storage.database import Database, Query, Row, Transaction, constant, oldest_first
 from services.notification.channels.channel import Channel
 from services.notification.deliveries.tables import attempts, deliveries
 from services.notification.notifications.tables import notifications
@@ -56,17 +56,8 @@ def _select(*columns: ColumnElement[Any]) -> Select[Any]:
 
 @cache
 def _list(kind: str) -> Query:
-    return Query(
-        _select(*_COLUMNS)
-        .where(
-            _d.notification_id == bindparam("notification_id"),
-            of_owner(kind, notifications),
-            _d.delivery_id > bindparam("after"),
-        )
-        .order_by(_d.delivery_id)
-        .limit(bindparam("limit")),
-        name="list deliveries",
-    )
+    found = _select(*_COLUMNS).where(_d.notification_id == bindparam("notification_id"), of_owner(kind, notifications))
+    return Query(oldest_first(found, _d.delivery_id), name="list deliveries")
 
 
 @cache
@@ -140,9 +131,7 @@ _CANCEL = Query(
 _QUEUE_AGAIN = Query(
     update(deliveries)
     .where(_d.delivery_id == any_(bindparam("delivery_ids", type_=ARRAY(Text))))
-    .values(
-        state=constant("QUEUED"), reason=constant(""), maybe_sent_by=constant(""), update_time=bindparam("now")
-    ),
+    .values(state=constant("QUEUED"), reason=constant(""), maybe_sent_by=constant(""), update_time=bindparam("now")),
     name="queue deliveries again",
 )
 

@@ -85,7 +85,7 @@ class TemplateTestHandlers:
             ):
                 raise TemplateTestLimitReached(limit=str(MAX_TESTS), retry_after=timedelta(minutes=5))
             stored = await self._sender.store(tx, message, Sending.of(call.caller), now)
-            (row,) = await self._records.get_many(tx, stored)
+            (row,) = await self._records.get_updated(tx, stored)
             reply = messages.to_message(row, self._contents)
             await call.remember(tx, reply)
         return reply

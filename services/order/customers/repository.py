@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, select
 
 from chassis.queues.dead_letters import DeadLetters
-from chassis.storage.database import Database, Query
+from chassis.storage.database import Database, Query, oldest_first
 from services.order.metadata import metadata
 from services.order.orders.tables import orders
 
@@ -16,10 +16,7 @@ MAX_PAGES = 10_000
 
 # any owner: internal, of a person who is exported
 _LIST = Query(
-    select(orders.c.order_id)
-    .where(orders.c.customer_id == bindparam("user_id"), orders.c.order_id > bindparam("after"))
-    .order_by(orders.c.order_id)
-    .limit(bindparam("limit")),
+    oldest_first(select(orders.c.order_id).where(orders.c.customer_id == bindparam("user_id")), orders.c.order_id),
     name="list ids of orders",
 )
 # The version stays: the change is nobody's business, and those who change the order meanwhile read the customer from its row.

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, Text, any_, bindparam, select
 
-from chassis.storage.database import Database, Query, Row, Transaction, newest_first
+from chassis.storage.database import Database, Query, Row, Transaction, newest_first, oldest_first
 from services.order.orders.tables import orders
 from services.order.ownership import Owner, owned
 from services.order.payments.tables import payment_movements, payments
@@ -46,14 +46,12 @@ def _get(kind: str) -> Query:
 
 @cache
 def _list_movements(kind: str) -> Query:
-    return Query(
+    found = (
         select(_m)
         .join_from(_m, _o, _o.c.order_id == _m.c.order_id)
-        .where(_m.c.payment_id == bindparam("payment_id"), _m.c.movement_id > bindparam("after"), owned(kind, "o"))
-        .order_by(_m.c.movement_id)
-        .limit(bindparam("limit")),
-        name="list movements",
+        .where(_m.c.payment_id == bindparam("payment_id"), owned(kind, "o"))
     )
+    return Query(oldest_first(found, _m.c.movement_id), name="list movements")
 
 
 @cache

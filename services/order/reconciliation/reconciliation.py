@@ -82,7 +82,7 @@ class Reconciliation:
         after, more = id_at(start), True
         while more:
             settled = now - SETTLED_TIME
-            books = await self._repository.books(after, start + SLICE, source.modes, settled, MAX_PAYMENTS)
+            books = await self._repository.books(start + SLICE, source.modes, settled, MAX_PAYMENTS, after)
             differing = [d for ours in books for d in compare(ours, listed.get(ours.payment_id, []))]
             await self._repository.store(provider, [ours.payment_id for ours in books], differing, now)
             found += differing

@@ -114,7 +114,7 @@ class ReconciliationRepository:
         await self._database.run(_FINISH, now=now, **values)
 
     async def books(
-        self, after: str, until: datetime, modes: Sequence[str], settled: datetime, limit: int
+        self, until: datetime, modes: Sequence[str], settled: datetime, limit: int, after: str
     ) -> Sequence[Books]:
         """Our payments after an id, placed before a time and unchanged since `settled`, oldest first."""
         values = {"first_id": after, "last_id": id_at(until), "modes": [*modes], "settled": settled, "limit": limit}

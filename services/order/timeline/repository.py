@@ -5,7 +5,7 @@ from functools import cache
 
 from sqlalchemy import bindparam, select
 
-from chassis.storage.database import Database, Query, Row
+from chassis.storage.database import Database, Query, Row, oldest_first
 from services.order.feed.tables import order_changes
 from services.order.ownership import Owner, owned
 
@@ -15,13 +15,8 @@ _SHOWN = ("version", "change", "cause", "actor", "changed_at", "state", "payment
 
 @cache
 def _list(kind: str) -> Query:
-    return Query(
-        select(*(_c.c[name] for name in _SHOWN))
-        .where(_c.c.order_id == bindparam("order_id"), _c.c.version > bindparam("after"), owned(kind, "c"))
-        .order_by(_c.c.version)
-        .limit(bindparam("limit")),
-        name="list order events",
-    )
+    found = select(*(_c.c[name] for name in _SHOWN)).where(_c.c.order_id == bindparam("order_id"), owned(kind, "c"))
+    return Query(oldest_first(found, _c.c.version), name="list order events")
 
 
 class TimelineRepository:

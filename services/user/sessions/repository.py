@@ -3,14 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import Text, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
 from chassis.storage.database import Query, Transaction
-from services.user.authorizations.tables import authorization_codes
 from services.user.keys.authentication import PASSWORD, Authentication
+from services.user.metadata import metadata
 from services.user.ownership import of_user
 from services.user.revocations.repository import RevocationRepository
 from services.user.sessions.domain import (
@@ -90,10 +91,6 @@ _END_OF_APP = Query(
     .returning(_s.session_id),
     name="end sessions of an app",
 )
-_END_CODES = Query(
-    delete(authorization_codes).where(of_user(authorization_codes), authorization_codes.c.used_at.is_(None)),
-    name="end authorization codes",
-)
 _INSERT_TOKEN = Query(
     insert(refresh_tokens).values(
         token_hash=bindparam("token_hash"),
@@ -155,6 +152,12 @@ _surplus_tokens = (
 _DELETE_TOKENS = Query(
     delete(refresh_tokens).where(_r.token_hash.in_(_surplus_tokens)), name="delete oldest refresh tokens"
 )
+
+
+@cache
+def _end_codes() -> Query:
+    codes = metadata.tables["authorization_codes"]  # whose module imports sessions
+    return Query(delete(codes).where(of_user(codes), codes.c.used_at.is_(None)), name="end authorization codes")
 
 
 class SessionRepository:
@@ -269,7 +272,7 @@ class SessionRepository:
         No authorization code opens a session any more.
         """
         ended = [row.session_id for row in await tx.all(_END_OTHERS, user_id=user_id, but=but, now=now)]
-        await tx.run(_END_CODES, user_id=user_id)
+        await tx.run(_end_codes(), user_id=user_id)
         if but:
             await self._revocations.revoke(tx, "session", *ended)
         else:

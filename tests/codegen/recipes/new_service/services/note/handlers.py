@@ -13,6 +13,9 @@ from chassis.storage.database import Database, Row
 from services.note.ownership import owner_of
 from services.note.repository import NoteRepository
 
+MAX_NOTES = 1000
+"""In one read; the next one has the rest."""
+
 
 class NoteNotFound(NotFound):
     """There is no note {note_id}."""
@@ -34,28 +37,30 @@ class NoteHandlers:
         note.create_time.FromDatetime(now)
         async with self._database.transaction() as tx:
             values = {"note_id": note.note_id, "text": note.text, "create_time": now}
-            await self._notes.insert(tx, **values, **owner_of(call.caller))
+            await self._notes.insert(tx, owner_of(call.caller), **values)
             await call.remember(tx, note)
         self._added.set()
         return note
 
     async def GetNote(self, request: pb.GetNoteRequest, call: Call) -> pb.Note:
-        row = await self._notes.get(request.note_id, call.caller)
+        row = await self._notes.get(owner_of(call.caller), request.note_id)
         if row is None:
             raise NoteNotFound(note_id=request.note_id)
         return to_message(row)
 
     async def WatchNotes(self, request: pb.WatchNotesRequest, call: Call) -> AsyncIterator[pb.WatchNotesResponse]:
         """The notes that are stored, then those that this process adds, until the deadline of the stream."""
-        cursor = request.cursor
+        owner, cursor = owner_of(call.caller), request.cursor
         try:
             async with asyncio.timeout(call.remaining()):
                 while True:
                     self._added.clear()
-                    for row in await self._notes.list(call.caller, after=cursor):
+                    rows = await self._notes.list(owner, MAX_NOTES, cursor)
+                    for row in rows:
                         cursor = row.note_id
                         yield pb.WatchNotesResponse(cursor=cursor, note=to_message(row))
-                    await self._added.wait()
+                    if len(rows) < MAX_NOTES:
+                        await self._added.wait()
         except TimeoutError:
             return
 
