@@ -28,6 +28,7 @@ from services.notification.devices.repository import DeviceRepository
 from services.notification.event_log.handlers import EventLogHandlers
 from services.notification.event_log.repository import EventLog
 from services.notification.events.handlers import EventHandlers
+from services.notification.events.observing import Observing
 from services.notification.events.repository import EventRepository
 from services.notification.events.worker import EventWorker
 from services.notification.inbox.feed import InboxFeed
@@ -105,7 +106,11 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     webhooks = WebhookRepository(app.database)
     reached = webhook_wiring.reach(app, names)
     lanes = webhook_wiring.serve(app, webhooks, notifications, reached)
-    events = EventRepository(app.database, app.clock, observers, event_jobs, webhooks, lanes)
+
+    def observing() -> Observing:
+        return Observing(observers, app.tracer)
+
+    events = EventRepository(app.database, app.clock, observing, notifications, event_jobs, webhooks, lanes)
     app.add_service(
         "weft.notification.v1.EventService",
         EventHandlers(events),
@@ -118,7 +123,7 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
         "weft.notification.v1.InboxService",
         InboxHandlers(inbox, templates, writing, feed, streams, app.pages, app.clock),
     )
-    app.add_worker(Worker(event_jobs, EventWorker(notifications, observers, app.tracer)))
+    app.add_worker(Worker(event_jobs, EventWorker(notifications, observing)))
     recipients = Recipients(app.clients)
     preferences, suppressions = PreferenceRepository(app.database), SuppressionRepository(app.database, app.vault)
     links = UnsubscribeLinks(app.vault.derive("unsubscribe links"), app.settings.issuer)

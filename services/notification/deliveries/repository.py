@@ -25,23 +25,23 @@ _CLAIM = Query(
     name="claim deliveries",
 )
 
-# State and lease: a late worker neither overwrites another's result nor ends another's attempt.
+# State and lease: a late worker neither overwrites another's result nor ends another's attempt; what it heard is kept.
 _UPDATE = Query(
-    "UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s, "
+    "WITH updated AS (UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s, "
     "maybe_sent_by = COALESCE(NULLIF(r.maybe_sent_by, ''), d.maybe_sent_by) "
     "FROM unnest(%(ids)s::text[], %(leases)s::int[], %(states)s::text[], %(reasons)s::text[], %(lost)s::text[]) "
     "AS r(delivery_id, lease, state, reason, maybe_sent_by) "
-    "WHERE d.delivery_id = r.delivery_id AND d.lease = r.lease AND d.state = 'SENDING'",
-    name="update deliveries",
-)
-_INSERT_ATTEMPTS = Query(
+    "WHERE d.delivery_id = r.delivery_id AND d.lease = r.lease AND d.state = 'SENDING') "
     "INSERT INTO attempts (delivery_id, number, provider, code, latency_ms, response, create_time) "
     "SELECT r.delivery_id, r.number + (SELECT count(*) FROM attempts a WHERE a.delivery_id = r.delivery_id), "
     "r.provider, r.code, r.latency_ms, r.response, %(now)s FROM unnest("
-    "%(ids)s::text[], %(numbers)s::int[], %(providers)s::text[], %(codes)s::int[], %(latencies)s::int[], %(responses)s::text[]"
-    ") AS r(delivery_id, number, provider, code, latency_ms, response) ON CONFLICT DO NOTHING",
-    name="insert attempts",
+    "%(attempted)s::text[], %(numbers)s::int[], %(providers)s::text[], %(codes)s::int[], %(latencies)s::int[], "
+    "%(responses)s::text[]) AS r(delivery_id, number, provider, code, latency_ms, response) ON CONFLICT DO NOTHING",
+    name="update deliveries",
 )
+
+_ATTEMPTS = ("attempted", "numbers", "providers", "codes", "latencies", "responses")
+"""The arrays of `_UPDATE` that tell of attempts."""
 
 # Once for each delivery that has ended while others wait for it, and each time that it has.
 _NEXT = (
@@ -90,20 +90,21 @@ class DeliveryRepository:
         ids, leases, states, reasons, lost = arrays(
             [(d.delivery_id, d.lease, r.state.value, r.reason.value, r.maybe_sent_by) for d, r in results]
         )
+        values = {"ids": ids, "leases": leases, "states": states, "reasons": reasons, "lost": lost}
         attempts = [
             (delivery.delivery_id, number, response.provider, response.code, response.latency_ms, response.text)
             for delivery, result in results
             for number, response in enumerate(result.responses, start=1)
         ]
+        values |= dict(zip(_ATTEMPTS, arrays(attempts) or [[]] * len(_ATTEMPTS), strict=True))
         falling_back = [delivery.delivery_id for delivery, r in results if delivery.falls_back and r.is_final]
+        if not falling_back:
+            await self._database.run(_UPDATE, **values, now=now)
+            return
         async with self._database.transaction() as tx:
-            await tx.run(_UPDATE, ids=ids, leases=leases, states=states, reasons=reasons, lost=lost, now=now)
-            if falling_back:
-                await tx.run(GO_ON, ids=falling_back, now=now)
-                tx.after_commit(self._dispatch_jobs.notify)
-            if attempts:
-                names = ("ids", "numbers", "providers", "codes", "latencies", "responses")
-                await tx.run(_INSERT_ATTEMPTS, now=now, **dict(zip(names, arrays(attempts), strict=True)))
+            await tx.run(_UPDATE, **values, now=now)
+            await tx.run(GO_ON, ids=falling_back, now=now)
+            tx.after_commit(self._dispatch_jobs.notify)
 
     async def fail_dead(self, now: datetime) -> int:
         """Fail deliveries whose jobs died without a worker that could store a result; returns their number."""

@@ -6,4 +6,4 @@ from services.notification.metadata import metadata
 processed = deduplication.table(metadata)
 
 event_jobs = queue.table("event_jobs", metadata)
-"""One row for each event and observer: `kind` is the observer, `payload` the event."""
+"""One row for each event and observer that failed when the event came: `kind` is the observer, `payload` the event."""

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import psycopg
+
 from chassis import ids, times
 from chassis.clock import Clock
 from chassis.queues.queue import Queue
 from chassis.security import modes
-from chassis.storage.database import Database, Query, arrays
+from chassis.storage.database import Database, Query, Transaction, arrays
 from services.notification import categories
 from services.notification.channels.channel import Channel
 from services.notification.event_order import by_time
@@ -78,6 +80,10 @@ _PARAMETERS = (
 """The arrays of `_INSERT`, in the order of `_to_row`."""
 
 
+REJECTED = (psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError)
+"""Raised for a notification that cannot be stored. Any other error is the database's, and the whole batch is retried."""
+
+
 class NotificationRepository:
     """Notifications in the database."""
 
@@ -87,8 +93,11 @@ class NotificationRepository:
         self._clock = clock
         self._jobs = jobs
 
-    async def insert(self, notifications: Sequence[NewNotification]) -> None:
-        """Store notifications with their deliveries; those whose event and observer have one already are ignored."""
+    async def insert(self, notifications: Sequence[NewNotification], tx: Transaction | None = None) -> None:
+        """Store notifications with their deliveries; those whose event and observer have one already are ignored.
+
+        In a transaction, whose commit notifies the workers, or in one of their own. Raises `REJECTED`.
+        """
         now = self._clock.now()
         ordered = sorted(notifications, key=lambda new: by_time(new.event))
         # Dated by the event, so that the inbox shows what happened in its order even where events arrived in another;
@@ -97,10 +106,10 @@ class NotificationRepository:
         notification_ids = sorted(ids.new("ntf", create_time) for create_time in create_times)
         rows = [_to_row(*values, now) for values in zip(ordered, notification_ids, create_times, strict=True)]
         parameters = dict(zip(_PARAMETERS, arrays(rows), strict=True))
-        queued = await self._database.one(_INSERT, **parameters, now=now)
+        queued = await (tx or self._database).one(_INSERT, **parameters, now=now)
         for channel, jobs in self._jobs.items():
             if getattr(queued, channel.value.lower()):
-                jobs.notify()
+                tx.after_commit(jobs.notify) if tx else jobs.notify()
 
 
 def _to_row(new: NewNotification, notification_id: str, create_time: datetime, now: datetime) -> tuple[Any, ...]:

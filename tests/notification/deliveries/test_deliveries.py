@@ -161,8 +161,6 @@ async def test_a_delivery_that_the_database_refuses_is_refused_alone(service: Se
 async def test_a_late_worker_does_not_overwrite_what_another_has_claimed(start: Start, clock) -> None:
     async with start(clock=clock, work=False) as service:
         await service.publish(events.confirmed(ANN))
-        worker = service.worker("event_jobs")
-        await worker.once()
         (row,) = await service.rows("SELECT delivery_id FROM deliveries")
         deliveries = DeliveryRepository(service.app.database, "test", service.app._queues[0])
         (late,) = await deliveries.claim({row.delivery_id: 1}, clock.now())
@@ -190,8 +188,6 @@ async def test_a_process_that_died_while_sending_leaves_the_mail_to_another(star
         service.users.add(ANN)
         await service.publish(events.confirmed(ANN))
         prefix = service.app.settings.database_prefix
-        worker = service.worker("event_jobs")
-        assert await worker.once() == 1
         (queue,) = [queue for queue in service.app._queues if queue.name == "email_jobs"]
         assert len(await queue.lease(10)) == 1  # and then nothing more is heard of it
         await service.rows("UPDATE deliveries SET state = 'SENDING' RETURNING 1")
@@ -239,8 +235,6 @@ async def away(service: Service) -> AsyncIterator[None]:
 async def test_a_delivery_whose_job_died_with_its_worker_is_marked_as_failed(start: Start, clock) -> None:
     async with start(clock=clock, work=False) as service:
         await service.publish(events.confirmed(ANN))
-        worker = service.worker("event_jobs")
-        await worker.once()
         await service.rows("UPDATE email_jobs SET state = 'dead' RETURNING 1")
         job = next(job for _, job, name in service.app._jobs if name == "fail dead deliveries")
         assert await job() == 1

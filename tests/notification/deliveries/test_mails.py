@@ -129,7 +129,6 @@ async def test_a_verification_mail_that_the_release_before_has_put_is_skipped(st
     async with start(work=False) as service:
         service.users.sign_up(SIGN_UP)
         await service.publish(events.signed_up(SIGN_UP))
-        await service.worker("event_jobs").once()
         await service.rows("UPDATE notifications SET data = '{}' RETURNING 1")
         await service.worker("email_jobs").once()
         assert await service.states() == [("SKIPPED", "REQUEST_ENDED")]
