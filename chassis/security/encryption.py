@@ -36,6 +36,7 @@ class Vault:
         if self.current not in raw:
             raise SettingsError(f"WEFT_ENCRYPT_WITH: {current!r} is none of WEFT_DATA_KEYS; name one of them, or none.")
         self._root_key = raw[self.root]
+        self._derived: dict[str, bytes] = {}
 
     def has(self, name: str) -> bool:
         """Whether a key is among those at hand."""
@@ -71,8 +72,11 @@ class Vault:
         return hmac.digest(self.derive(f"lookup {context}"), value.encode(), hashlib.sha256)
 
     def derive(self, purpose: str) -> bytes:
-        """A key of 32 bytes for another purpose, independent of the others (HKDF, RFC 5869)."""
-        return HKDFExpand(algorithm=SHA256(), length=32, info=purpose.encode()).derive(self._root_key)
+        """A key of 32 bytes for another purpose, independent of the others (HKDF, RFC 5869). Purposes are few: keys are kept."""
+        if purpose not in self._derived:
+            made = HKDFExpand(algorithm=SHA256(), length=32, info=purpose.encode()).derive(self._root_key)
+            self._derived[purpose] = made
+        return self._derived[purpose]
 
 
 def _key(name: str, value: str) -> bytes:

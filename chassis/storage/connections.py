@@ -27,10 +27,10 @@ class Connection(psycopg.AsyncConnection[Any]):
     """
 
     async def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
-        """As in the base class, for at most `RESPONSE_TIMEOUT_S` seconds."""
+        """As in the base class, for at most `RESPONSE_TIMEOUT_S` seconds, and without its ten looks a second."""
         timer = asyncio.get_running_loop().call_later(RESPONSE_TIMEOUT_S, self._shut_down)
         try:
-            return await super().wait(gen, interval, timeout)
+            return await super().wait(gen, max(interval, RESPONSE_TIMEOUT_S), timeout)
         finally:
             timer.cancel()
 
