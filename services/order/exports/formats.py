@@ -23,6 +23,8 @@ _LINE = (
     "product_id", "title", "quantity", "unit_price_minor", "shipped_quantity", "delivered_quantity", "returned_quantity",
     "line_tax_minor",
 )  # fmt: skip
+_LATER = ("metadata",)
+"""Of the order, behind its line: the columns before stay where they are."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the beginning of a formula, or of another cell (OWASP, CSV injection)."""
 
@@ -54,7 +56,7 @@ class Csv:
     content_type = "text/csv; charset=utf-8; header=present"
 
     def header(self) -> bytes:
-        return _csv([(*_ORDER, *_LINE)])
+        return _csv([(*_ORDER, *_LINE, *_LATER)])
 
     def orders(self, orders: Iterable[pb.Order]) -> bytes:
         return _csv(row for order in orders for row in _rows(order))
@@ -100,6 +102,7 @@ def _rows(order: pb.Order) -> Iterable[tuple[object, ...]]:
         sent.postal_code,
         sent.region_code,
     )
+    metadata = json.dumps({**order.metadata}, ensure_ascii=False, sort_keys=True) if order.metadata else ""
     for line in order.lines:
         yield (
             *of_order,
@@ -111,6 +114,7 @@ def _rows(order: pb.Order) -> Iterable[tuple[object, ...]]:
             line.delivered_quantity,
             line.returned_quantity,
             line.tax_minor,
+            metadata,
         )
 
 

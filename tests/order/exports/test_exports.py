@@ -115,8 +115,13 @@ async def test_a_cell_of_csv_is_never_a_formula(quiet_shop: Shop) -> None:
     expected = ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "'\r=1", 'a,"b"\n=c']
     inks = [await quiet_shop.product(title=title) for title in evil]
     sent = ShippingAddress(recipient="=1", lines=["-1", "2"], locality="@Wien", region_code="AT", postal_code="+1")
+    own = {"-basket": "=7", "a": "ü"}
     placed = await quiet_shop.order(
-        *((ink, 1) for ink in inks), note='=HYPERLINK("http://evil")', external_reference="@x", shipping_address=sent
+        *((ink, 1) for ink in inks),
+        note='=HYPERLINK("http://evil")',
+        external_reference="@x",
+        shipping_address=sent,
+        metadata=own,
     )
     stream = export(quiet_shop, format=CSV)
     begun = await anext(aiter(stream))
@@ -130,6 +135,7 @@ async def test_a_cell_of_csv_is_never_a_formula(quiet_shop: Shop) -> None:
         (placed.order_id, placed.order_number, '\'=HYPERLINK("http://evil")', "'@x", "PENDING")
     }
     assert (rows[0]["total_minor"], rows[0]["currency"], rows[0]["unit_price_minor"]) == ("7000", "EUR", "1000")
+    assert [json.loads(row["metadata"]) for row in rows] == [own] * len(rows)
     where = ("recipient", "address_lines", "locality", "administrative_area", "postal_code", "region_code")
     assert [rows[6][name] for name in where] == ["'=1", "'-1\n2", "'@Wien", "", "'+1", "AT"]
 
