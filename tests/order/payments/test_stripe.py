@@ -17,7 +17,7 @@ from services.order.payments.repository import PaymentRepository
 from services.order.payments.worker import PaymentWorker, Provider
 from tests.harness import Harness, refused
 from tests.order.payments.stripe_fake import KEY, SECRET, StripeFake
-from tests.order.payments.test_money import capture, confirm, ledger, refund, settle, states
+from tests.order.payments.test_money import advance, capture, confirm, ledger, refund, settle, states
 from tests.order.payments.till import (
     ACTION_REQUIRED,
     AUTHORIZED,
@@ -25,7 +25,9 @@ from tests.order.payments.till import (
     CAPTURED,
     CHARGED_BACK,
     CONFIRMED,
+    EXPIRED,
     FAILED,
+    MAX_PENDING_TIME,
     PARTIAL,
     PENDING,
     PROCESSING,
@@ -191,6 +193,17 @@ async def test_a_refund_whose_answer_was_lost_counts_once_on_an_order_that_is_ca
     payment = await till.shop.payment(placed.payment_id)
     assert (payment.state, payment.refunded_minor, payment.refunding_minor) == (REFUNDED, 1000, 0)
     assert (stripe.books, (await ledger(till, placed))[2:]) == ([("succeeded", 1000, 1000)], [("REFUNDED", 1000)])
+
+
+async def test_an_order_that_expires_before_stripe_was_asked_reserves_nothing_there(
+    till: Till, stripe: StripeFake
+) -> None:
+    placed = [await order(till), await order(till, "pm_none")]
+    advance(till, 2 * MAX_PENDING_TIME)
+    assert await till.expiry.run() == 2
+    await settle(till)
+    assert [await states(till, one) for one in placed] == [(EXPIRED, VOIDED)] * 2
+    assert [status for status, _, _ in stripe.books] == ["canceled"]
 
 
 @pytest.mark.parametrize("call", ["POST payment_intents$", "confirm"])
