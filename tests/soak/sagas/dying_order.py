@@ -8,6 +8,7 @@ from typing import Any
 from chassis import process
 from chassis.app import App
 from chassis.queues.queue import Queue
+from chassis.rpc.call import Call
 from chassis.security import revocations
 from services.order import tables
 from services.order.__main__ import MIGRATIONS, build
@@ -19,6 +20,8 @@ from services.order.payments.repository import PaymentRepository
 OWNERS: dict[str, Any] = {
     "insert": OrderRepository,
     "update": OrderRepository,
+    "lock_units": OrderRepository,
+    "remember": Call,
     "mark_contacted": PaymentRepository,
     "_intent": Stripe,
     "authorize": Stripe,
@@ -30,7 +33,8 @@ OWNERS: dict[str, Any] = {
     "finish": Queue,
 }
 STEPS = [f"{when} {name}" for name in OWNERS for when in ("before", "after")]
-"""Around each call to the provider, and around each write: an `_intent` is created and not confirmed."""
+"""Around each call to the provider, and around each write: an `_intent` is created and not confirmed; what a call remembers is
+the last of its transaction."""
 PROVIDER_TIMEOUT_S = 1.0
 
 

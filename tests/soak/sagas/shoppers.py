@@ -1,94 +1,64 @@
-"""Customers of an order service that dies and comes back: each pays, changes its mind, gets money back, and never gives up."""
+"""Customers of an order service that dies and comes back: each pays, changes its mind, gets goods and money back."""
 
 import asyncio
 import random
-import secrets
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import grpc
 from google.api.httpbody_pb2 import HttpBody
 from weft.order.v1 import (
-    fulfilment_pb2,
     order_pb2,
     order_service_pb2,
-    order_service_pb2_grpc,
+    override_pb2,
     payment_pb2,
     payment_service_pb2,
-    payment_service_pb2_grpc,
+    shipping_address_pb2,
 )
 
-from chassis import ids
-from tests.harness import Issuer, refusal
+from tests.harness import Issuer
 from tests.order.payments.stripe_fake import StripeFake
 from tests.order.payments.till import ACTION_REQUIRED, AUTHORIZED, CAPTURED, FAILED, NOT_ASKED, PENDING, PROCESSING
-from tests.order.shop import SCOPES, metadata
+from tests.soak.sagas.goods import Goods
+from tests.soak.sagas.persistent import Persistent
 
-AGAIN = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.CANCELLED,
-)
-METHODS = ["pm_card_ok"] * 6 + ["pm_card_action"] * 2 + ["pm_card_declined", "pm_none"]
-PRICE = 1000
+METHODS = ["pm_card_ok"] * 7 + ["pm_card_action"] * 2 + ["pm_card_declined", "pm_none"]
+PRICES = {"prd_01k00000000000000000000000": 999, "prd_01k00000000000000000000001": 1450}
+"""Of the products; neither they nor their taxes are round."""
+Act = Callable[[order_pb2.Order], Any]
 
 
 class Shoppers:
-    """`channel` is the service's as it runs now. `placed`: the ids of acknowledged orders."""
+    """`placed`: the ids of acknowledged orders. `expire` makes an order overdue."""
 
-    def __init__(self, issuer: Issuer, fake: StripeFake, product_id: str) -> None:
-        self._issuer = issuer
-        self._operator_id, self._user_id = ids.new("usr"), ids.new("usr")
+    def __init__(self, issuer: Issuer, fake: StripeFake, expire: Callable[[str], None]) -> None:
+        self.calls = Persistent(issuer)
+        self._goods = Goods(self.calls)
         self._fake = fake
-        self._product_id = product_id
-        self.channel: grpc.aio.Channel | None = None
+        self._expire = expire
         self.placed: list[str] = []
-        self.seen: Counter[str] = Counter()
         self.delivered = 0
 
-    @property
-    def _operator(self) -> str:
-        """A token of now: a run takes longer than one lasts."""
-        return self._issuer.operator(self._operator_id, SCOPES)
-
-    @property
-    def _user(self) -> str:
-        return self._issuer.user(self._user_id)
-
-    async def journey(self, expire: Callable[[str], None]) -> None:
+    async def journey(self) -> None:
         """One order, to where its customer leaves it."""
-        capture = random.choice([payment_pb2.CAPTURE_MODE_AT_ONCE, payment_pb2.CAPTURE_MODE_AT_SHIPMENT])
-        request = order_service_pb2.CreateOrderRequest(
-            lines=[order_pb2.OrderLineInput(product_id=self._product_id, quantity=1)],
-            payment_method=random.choice(METHODS),
-            capture=capture,
-        )
-        order = await self._call("CreateOrder", request, self._user)
-        assert order is not None
-        self.placed.append(order.order_id)
+        order = await self._place()
         fate = random.random()
         if fate < 0.08:
             await self._cancel(order)
         elif fate < 0.13:
-            expire(order.order_id)
-        state = await self._decided(order)
-        if state == ACTION_REQUIRED and random.random() < 0.8:
+            self._expire(order.order_id)
+        elif fate < 0.16:
+            await self._mark_paid(order)  # most are too late for that
+        order = await self._decided(order)
+        if order.payment_state == ACTION_REQUIRED and random.random() < 0.8:
             self._act(order.payment_id, succeeds=random.random() < 0.8)
             await self._confirm(order, "")
-            state = await self._decided(order, ACTION_REQUIRED)
-        if state == FAILED and random.random() < 0.8:
-            await self._confirm(order, "pm_card_ok")
-            state = await self._decided(order, FAILED)
-        if state == AUTHORIZED and capture == payment_pb2.CAPTURE_MODE_AT_SHIPMENT:
-            await random.choice([self._capture, self._capture, self._ship, self._cancel])(order)
-            state = await self._decided(order, AUTHORIZED)
-        if state == CAPTURED:
-            await random.choice([self._refund, self._refund, self._cancel, self._dispute, self._ship])(order)
-            if random.random() < 0.3:
-                await random.choice([self._refund, self._cancel])(order)
+            order = await self._decided(order, ACTION_REQUIRED)
+        if order.payment_state == FAILED and random.random() < 0.85:
+            again = self._mark_paid if random.random() < 0.3 else self._pay_again
+            await again(order)
+            order = await self._decided(order, FAILED)
+        await self._go_on(order)
 
     async def deliver_events(self) -> None:
         """Those of the provider: in any order, some twice, each again until it is answered."""
@@ -103,82 +73,114 @@ class Shoppers:
             self.delivered = taken - len(pending)
             await asyncio.sleep(0.05)
 
+    async def _place(self) -> order_pb2.Order:
+        products = random.sample([*PRICES], random.choice([1, 2]))
+        request = order_service_pb2.CreateOrderRequest(
+            lines=[order_pb2.OrderLineInput(product_id=p, quantity=random.randint(1, 3)) for p in products],
+            payment_method=random.choice(METHODS),
+            capture=random.choice([payment_pb2.CAPTURE_MODE_AT_ONCE, payment_pb2.CAPTURE_MODE_AT_SHIPMENT]),
+        )
+        if random.random() < 0.5:  # taxed and sent
+            request.shipping_address.CopyFrom(
+                shipping_address_pb2.ShippingAddress(
+                    recipient="Ada", lines=["Ringstrasse 1"], locality="Wien", postal_code="1010", region_code="AT"
+                )
+            )
+        order: order_pb2.Order = await self.calls.buyer("CreateOrder", request)
+        self.placed.append(order.order_id)
+        return order
+
+    async def _go_on(self, order: order_pb2.Order) -> None:
+        """An order that is authorized or paid: its money, its goods, both, in any order, and something at the same time."""
+        if order.payment_state == AUTHORIZED:
+            await random.choice([self._capture, self._goods.ship, self._goods.ship, self._cancel, self._release])(order)
+            order = await self._decided(order, AUTHORIZED)
+        if order.payment_state != CAPTURED:
+            return
+        acts: list[Act] = [self._refund, self._dispute, self._cancel, self._release]
+        for _ in range(random.choice([0, 0, 1, 2])):
+            await random.choice(acts)(order)
+        if random.random() < 0.75:
+            await self._goods.ship(order)
+            await self._meanwhile(self._goods.deliver, order)
+            if random.random() < 0.6:
+                await self._meanwhile(self._goods.send_back, order)
+            if random.random() < 0.2:
+                await self._goods.send_back(order)
+        if random.random() < 0.5:
+            await self._settle_by_hand(order)
+
+    async def _meanwhile(self, act: Act, order: order_pb2.Order) -> None:
+        """An act; now and then with money that moves at the same time."""
+        other = [random.choice([self._refund, self._dispute])] if random.random() < 0.25 else []
+        await asyncio.gather(*(do(order) for do in (act, *other)))
+
     async def _deliver(self, event: dict[str, Any]) -> None:
         for _ in range(random.choice([1, 1, 2])):
             body, signature = StripeFake.signed(event, int(time.time()))
             request = payment_service_pb2.HandleProviderEventRequest(provider="stripe", body=HttpBody(data=body))
-            await self._call("HandleProviderEvent", request, header=("stripe-signature", signature))
+            await self.calls.provider("HandleProviderEvent", request, ("stripe-signature", signature))
 
-    async def _decided(self, order: order_pb2.Order, *before: int) -> int:
-        """The payment's state, once it is another than these and the provider has spoken; or after a while, as it is."""
+    async def _decided(self, order: order_pb2.Order, *before: int) -> order_pb2.Order:
+        """The order, once its payment is in another state than these and the provider has spoken; or after a while, as it is."""
         request = order_service_pb2.GetOrderRequest(order_id=order.order_id)
-        found = order
         for _ in range(240):
-            found = await self._call("GetOrder", request, self._user)
-            ended = found.state not in (PENDING, order_pb2.ORDER_STATE_CONFIRMED)
-            if ended or found.payment_state not in (NOT_ASKED, PROCESSING, *before):
+            order = await self.calls.buyer("GetOrder", request)
+            ended = order.state not in (PENDING, order_pb2.ORDER_STATE_CONFIRMED)
+            if ended or order.payment_state not in (NOT_ASKED, PROCESSING, *before):
                 break
             await asyncio.sleep(0.5)
-        return found.payment_state
+        return order
 
     def _act(self, payment_id: str, succeeds: bool) -> None:
         for intent in self._fake.intents.values():
             if intent["metadata"]["payment_id"] == payment_id and intent["status"] == "requires_action":
                 self._fake.act(intent["id"], succeeds)
 
+    async def _pay_again(self, order: order_pb2.Order) -> None:
+        await self._confirm(order, "pm_card_ok")
+
     async def _confirm(self, order: order_pb2.Order, method: str) -> None:
         request = payment_service_pb2.ConfirmPaymentRequest(payment_id=order.payment_id, payment_method=method)
-        await self._call("ConfirmPayment", request, self._user)
+        await self.calls.buyer("ConfirmPayment", request)
 
     async def _cancel(self, order: order_pb2.Order) -> None:
-        await self._call("CancelOrder", order_service_pb2.CancelOrderRequest(order_id=order.order_id), self._user)
+        await self.calls.buyer("CancelOrder", order_service_pb2.CancelOrderRequest(order_id=order.order_id))
 
     async def _capture(self, order: order_pb2.Order) -> None:
-        amount = random.choice([0, 700, PRICE])
+        amount = random.choice([0, 700, order.total.amount_minor])
         request = payment_service_pb2.CapturePaymentRequest(payment_id=order.payment_id, amount_minor=amount)
-        await self._call("CapturePayment", request, self._operator)
-
-    async def _ship(self, order: order_pb2.Order) -> None:
-        await self._call("ShipOrder", fulfilment_pb2.ShipOrderRequest(order_id=order.order_id), self._operator)
+        await self.calls.operator("CapturePayment", request)
 
     async def _refund(self, order: order_pb2.Order) -> None:
         """Two at once, sometimes for more than there is."""
-        await asyncio.gather(
-            *(
-                self._call(
-                    "RefundPayment",
-                    payment_service_pb2.RefundPaymentRequest(payment_id=order.payment_id, amount_minor=amount),
-                    self._operator,
-                )
-                for amount in random.choice([(333,), (0,), (300, 500), (600, 600)])
-            )
-        )
+        total = order.total.amount_minor
+        amounts = random.choice([(333,), (0,), (300, 500), (total * 6 // 10, total * 6 // 10)])
+        one = payment_service_pb2.RefundPaymentRequest
+        requests = [one(payment_id=order.payment_id, amount_minor=amount) for amount in amounts]
+        await asyncio.gather(*(self.calls.operator("RefundPayment", request) for request in requests))
 
     async def _dispute(self, order: order_pb2.Order) -> None:
-        for intent in self._fake.intents.values():
+        """The bank takes the money; half of the time it gives it back."""
+        for intent in [*self._fake.intents.values()]:
             if intent["metadata"]["payment_id"] == order.payment_id and intent["status"] == "succeeded":
                 self._fake.dispute(intent["id"])
+                await asyncio.sleep(random.choice([0, 0.5, 2]))
+                if random.random() < 0.5:
+                    self._fake.dispute(intent["id"], "won")
 
-    async def _call(self, method: str, request: Any, token: str = "", header: tuple[str, str] | None = None) -> Any:
-        """The reply, however often the service dies meanwhile; None for a typed refusal."""
-        given = [*metadata(token, secrets.token_hex(8) if token else ""), *([header] if header else [])]
-        while True:
-            channel = self.channel
-            if channel is None:
-                await asyncio.sleep(0.1)
-                continue
-            stubs = (order_service_pb2_grpc.OrderServiceStub, payment_service_pb2_grpc.PaymentServiceStub)
-            call = next(getattr(stub(channel), method) for stub in stubs if hasattr(stub(channel), method))
-            try:
-                return await call(request, metadata=given, timeout=5)
-            except grpc.RpcError as error:
-                found = refusal(error)
-                if error.code() not in AGAIN:
-                    if not found.reason:
-                        raise
-                    self.seen[found.reason] += 1
-                    return None
-            except asyncio.CancelledError:
-                if self.channel is channel:
-                    raise  # this task's; otherwise the channel was closed under the call
-            await asyncio.sleep(0.1)
+    async def _mark_paid(self, order: order_pb2.Order) -> None:
+        request = override_pb2.OverrideOrderRequest(order_id=order.order_id, reason="by bank transfer")
+        request.mark_paid.reference = order.order_number
+        await self.calls.operator("OverrideOrder", request)
+
+    async def _release(self, order: order_pb2.Order) -> None:
+        request = override_pb2.OverrideOrderRequest(order_id=order.order_id, reason="not wanted any more")
+        request.release.SetInParent()
+        await self.calls.operator("OverrideOrder", request)
+
+    async def _settle_by_hand(self, order: order_pb2.Order) -> None:
+        """Give back what came by bank transfer; refused for what a provider collected."""
+        request = override_pb2.OverrideOrderRequest(order_id=order.order_id, reason="sent back")
+        request.refund.amount_minor = random.choice([0, 500])
+        await self.calls.operator("OverrideOrder", request)
