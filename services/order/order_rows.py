@@ -8,6 +8,8 @@ from chassis.storage.database import Row
 
 ADDRESS_CONTEXT = "order.shipping_address"
 """Of the addresses that the vault has sealed."""
+STATE_COLUMNS = ("state", "payment_state", "fulfilment_state")
+"""Of orders, in the order in which the keys of lists have them."""
 LINES = (
     "CROSS JOIN LATERAL (SELECT array_agg(product_id ORDER BY line) AS product_ids, array_agg(title ORDER BY line) AS titles, "
     "array_agg(quantity ORDER BY line) AS quantities, array_agg(unit_price_minor ORDER BY line) AS unit_prices, "

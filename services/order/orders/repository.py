@@ -134,6 +134,7 @@ class OrderRepository:
         `filters`: `states`, `payment_states`, `fulfilment_states`, `customer_id`, `external_reference`, `order_number`,
         `created_from`, `created_to` (times).
         """
+        filters = list_statements.values(filters)
         values = {**filters, "limit": limit, "after": after, "owner": owner.id}
         if "created_from" in filters:
             values["first_id"] = _id_at(filters["created_from"] - timedelta(milliseconds=1))

@@ -16,14 +16,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from chassis.security.sealed import sealed
 from chassis.storage import retention
 from services.order.metadata import metadata
-from services.order.order_rows import ADDRESS_CONTEXT, state_key
+from services.order.order_rows import ADDRESS_CONTEXT, STATE_COLUMNS, state_key
 
 
 def _time(name: str) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False)
 
-
-_STATES = ("state", "payment_state", "fulfilment_state")
 
 orders = Table(
     "orders",
@@ -73,15 +71,12 @@ orders = Table(
         unique=True,
         postgresql_where=text("external_reference <> ''"),
     ),
-    # Lists of states (orders/repository.py).
-    *(Index(f"orders_by_{column}", text(state_key(column, "order_id"))) for column in _STATES),
-    *(
-        Index(
-            f"orders_partner_by_{column}",
-            text(state_key("partner_id", column, "order_id")),
-            postgresql_where=text("partner_id <> ''"),
-        )
-        for column in _STATES
+    # Lists of states (orders/list_statements.py).
+    Index("orders_by_states", text(state_key(*STATE_COLUMNS, "order_id"))),
+    Index(
+        "orders_partner_by_states",
+        text(state_key("partner_id", *STATE_COLUMNS, "order_id")),
+        postgresql_where=text("partner_id <> ''"),
     ),
     Index("orders_pending", "created_at", postgresql_where=text("state = 'PENDING'")),
     postgresql_with={"fillfactor": "80"},

@@ -48,8 +48,8 @@ VALUES |= PRODUCT_FILTERS | {
     "words": "ink 512",
     "most": 500,
 }
-STATES = {"states": "state", "payment_states": "payment_state", "fulfilment_states": "fulfilment_state"}
-"""Filters of a list, and what the index in its order is of."""
+STATES = ("states", "payment_states", "fulfilment_states")
+"""Filters of a list that one index serves, in its order."""
 KINDS = ("customer", "partner", "anyone")
 QUERIES: dict[str, Query] = {
     "overdue": repository._LIST_OVERDUE,
@@ -69,8 +69,7 @@ QUERIES: dict[str, Query] = {
     **{f"list {k} by reference": repository._list(k, frozenset({"external_reference"})) for k in KINDS},
     **{f"list {k} by number": repository._list(k, frozenset({"order_number"})) for k in KINDS},
     **{f"list {k} by time": repository._list(k, frozenset({"created_from", "created_to"})) for k in KINDS},
-    **{f"list {k} by {s}": repository._list(k, frozenset({s})) for k in KINDS for s in STATES},
-    **{f"list {k} by all": repository._list(k, frozenset({*STATES, "created_to"})) for k in KINDS},
+    **{f"list {k} by states": repository._list(k, frozenset({*STATES, "created_to"})) for k in KINDS},
     **{f"watch {k}": changes._READ[k] for k in KINDS},
     **{f"payment {k}": payments._get(k) for k in KINDS},
     **{f"products by {n}": products._list(frozenset({n, "current"})) for n in ("ids", *PRODUCT_FILTERS)},
@@ -106,9 +105,8 @@ def test_it_uses_indexes(full: psycopg.Connection, name: str) -> None:
         values["after"] = 0
     plan = "\n".join(row[0] for row in full.execute(f"EXPLAIN {QUERIES[name].sql}", values, prepare=True))
     assert "Seq Scan" not in plan, plan
-    for filter, column in STATES.items():
-        if name.startswith(("list partner", "list anyone")) and name.endswith(f"by {filter}"):
-            assert f"orders_{'partner_' if 'partner' in name else ''}by_{column}" in plan, plan
+    if name in ("list partner by states", "list anyone by states"):
+        assert f"orders_{'partner_' if 'partner' in name else ''}by_states" in plan, plan
     for filter in PRODUCT_FILTERS:
         if name == f"products by {filter}":
             assert "products_by_" in plan, plan

@@ -11,6 +11,7 @@ from weft.order.v1 import order_service_pb2_grpc, payment_service_pb2_grpc
 from chassis import ids
 from tests.harness import Issuer, refusal
 from tests.order.shop import SCOPES, metadata
+from tests.soak.sagas.service import Service
 
 AGAIN = (
     grpc.StatusCode.UNAVAILABLE,
@@ -22,12 +23,12 @@ _STUBS = (order_service_pb2_grpc.OrderServiceStub, payment_service_pb2_grpc.Paym
 
 
 class Persistent:
-    """`channel` is the service's as it runs now. `done` and `refused`: what was answered, by RPC and by reason."""
+    """`done` and `refused`: what was answered, by RPC and by reason."""
 
-    def __init__(self, issuer: Issuer) -> None:
+    def __init__(self, issuer: Issuer, service: Service) -> None:
         self._issuer = issuer
+        self._service = service
         self._operator_id, self._user_id = ids.new("usr"), ids.new("usr")
-        self.channel: grpc.aio.Channel | None = None
         self.done: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
 
@@ -47,7 +48,7 @@ class Persistent:
         """The reply; None for a typed refusal."""
         given = [*metadata(token, secrets.token_hex(8) if token else ""), *([header] if header else [])]
         while True:
-            channel = self.channel
+            channel = self._service.channel
             if channel is None:
                 await asyncio.sleep(0.1)
                 continue
@@ -62,7 +63,7 @@ class Persistent:
                     self.refused[reason] += 1
                     return None
             except asyncio.CancelledError:
-                if self.channel is channel:
+                if self._service.channel is channel:
                     raise  # this task's; otherwise the channel was closed under the call
             else:
                 self.done[method] += 1

@@ -21,6 +21,7 @@ from tests.order.payments.stripe_fake import StripeFake
 from tests.order.payments.till import ACTION_REQUIRED, AUTHORIZED, CAPTURED, FAILED, NOT_ASKED, PENDING, PROCESSING
 from tests.soak.sagas.goods import Goods
 from tests.soak.sagas.persistent import Persistent
+from tests.soak.sagas.service import Service
 
 METHODS = ["pm_card_ok"] * 7 + ["pm_card_action"] * 2 + ["pm_card_declined", "pm_none"]
 PRICES = {"prd_01k00000000000000000000000": 999, "prd_01k00000000000000000000001": 1450}
@@ -31,8 +32,8 @@ Act = Callable[[order_pb2.Order], Any]
 class Shoppers:
     """`placed`: the ids of acknowledged orders. `expire` makes an order overdue."""
 
-    def __init__(self, issuer: Issuer, fake: StripeFake, expire: Callable[[str], None]) -> None:
-        self.calls = Persistent(issuer)
+    def __init__(self, issuer: Issuer, fake: StripeFake, service: Service, expire: Callable[[str], None]) -> None:
+        self.calls = Persistent(issuer, service)
         self._goods = Goods(self.calls)
         self._fake = fake
         self._expire = expire

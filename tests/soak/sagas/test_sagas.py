@@ -4,14 +4,10 @@ import asyncio
 import json
 import os
 import random
-import signal
-import socket
 import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +16,19 @@ import pytest
 from psycopg.rows import namedtuple_row
 
 from chassis.storage import database
-from tests.harness import DATA_KEY, ISSUER, Harness
+from tests.harness import Harness
 from tests.order import crashing
 from tests.order.payments.stripe_fake import KEY, SECRET, StripeFake
 from tests.servers import CrashingPostgres, until
 from tests.soak.sagas import books
 from tests.soak.sagas.dying_order import STEPS
+from tests.soak.sagas.service import Service
 from tests.soak.sagas.shoppers import PRICES, Shoppers
 
 pytestmark = pytest.mark.soak
 SAGAS = int(os.environ.get("SAGAS", "1000"))
 AT_ONCE = 40
 DIED = "at its step"
-ROOT = Path(__file__).parents[3]
 _PRODUCT = """
 INSERT INTO products (product_id, title, price_minor, currency, stock, active, version, created_at, updated_at, partner_id)
 VALUES (%s, 'Ink', %s, 'EUR', %s, true, 1, now(), now(), '')
@@ -41,59 +37,6 @@ _CHARGES = """
 INSERT INTO charge_tables (version, charges, actor, created_at) VALUES (1, %s, 'test', now())
 """
 CHARGES = [["SHIPPING", "AT", "Post", "EUR", 499, None, 0, False], ["TAX", "AT", "VAT", "", 0, None, 77_777, True]]
-
-
-class Service:
-    """The order service as a process that dies, and is started again at the same address."""
-
-    def __init__(self, harness: Harness, server: CrashingPostgres, fake: StripeFake, shoppers: Shoppers) -> None:
-        self._harness = harness
-        self._calls = shoppers.calls
-        with socket.socket() as bound:
-            bound.bind(("127.0.0.1", 0))
-            self._port = int(bound.getsockname()[1])
-        certificates = harness.certificates
-        self._environment = {
-            **os.environ,
-            "WEFT_LISTEN": f"127.0.0.1:{self._port}",
-            "WEFT_DATABASE_URL": server.url,
-            "WEFT_DATABASE_PREFIX": crashing.PREFIX,
-            "WEFT_DATA_KEYS": json.dumps({"k1": DATA_KEY}),
-            "WEFT_ISSUER": ISSUER,
-            "WEFT_INTERNAL_CALLERS": '["internal"]',
-            "WEFT_TLS_CERT": str(certificates.certificate("order")),
-            "WEFT_TLS_KEY": str(certificates.key("order")),
-            "WEFT_TLS_CA": str(certificates.ca),
-            "WEFT_STRIPE_KEY": KEY,
-            "WEFT_STRIPE_URL": fake.url,
-            "WEFT_STRIPE_WEBHOOK_SECRET": SECRET,
-        }
-
-    @asynccontextmanager
-    async def running(self, dies: str = "") -> AsyncIterator[subprocess.Popen[bytes]]:
-        """Serving until it dies, at the latest at the end."""
-        environment = {**self._environment, "JWKS": await self._harness.issuer.jwks(), "DIES": dies}
-        command = [sys.executable, "-m", "tests.soak.sagas.dying_order"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - starting is quick
-        try:
-            await until(lambda: self._listens(process), "the service to listen", 60)
-            self._calls.channel = self._harness.channel("order", f"127.0.0.1:{self._port}")
-            yield process
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            channel, self._calls.channel = self._calls.channel, None
-            if channel:
-                await channel.close()
-
-    async def _listens(self, process: subprocess.Popen[bytes]) -> bool:
-        if process.poll() is not None:
-            return True  # dead already: its first step was the one to die at
-        with suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            writer.close()
-            return True
-        return False
 
 
 @pytest.fixture
@@ -123,8 +66,9 @@ async def test_a_thousand_sagas_under_kill_9_end_with_books_equal_to_the_cent(
 
     deaths: Counter[str] = Counter()
     async with StripeFake().serving() as fake:
-        shoppers = Shoppers(harness.issuer, fake, expire)
-        service = Service(harness, server, fake, shoppers)
+        stripe = {"WEFT_STRIPE_KEY": KEY, "WEFT_STRIPE_URL": fake.url, "WEFT_STRIPE_WEBHOOK_SECRET": SECRET}
+        service = Service(harness, server.url, crashing.PREFIX, stripe)
+        shoppers = Shoppers(harness.issuer, fake, service, expire)
         fake.chance = 0.08
         delivering = asyncio.create_task(shoppers.deliver_events())
         traffic = asyncio.create_task(buy(shoppers))

@@ -1,0 +1,1 @@
+"""A million orders: what a page of a list costs, and what an export holds."""
