@@ -13,6 +13,7 @@ import pytest
 from weft.order.v1 import export_pb2, order_service_pb2_grpc
 
 from chassis import ids
+from chassis.rpc.pagination import NEWEST
 from services.order.orders import list_statements, repository
 from tests.harness import Harness
 from tests.order.shop import metadata
@@ -113,8 +114,7 @@ def page(full: psycopg.Connection, kind: str, owner: str, values: dict[str, Any]
         given["first_id"] = repository._id_at(values["created_from"])
     if "created_to" in values:
         given["last_id"] = repository._id_at(values["created_to"])
-    if depth:
-        values = {**values, "after": key_at(full, kind, given, values, depth)}
+    given["after"] = key_at(full, kind, given, values, depth) if depth else NEWEST
     asked = list_statements.values(values)
     given |= asked
     sql = repository._list(kind, frozenset(asked)).sql
@@ -140,7 +140,7 @@ def key_at(full: psycopg.Connection, kind: str, given: dict[str, Any], values: d
     matching = f"SELECT order_id, row_number() OVER (ORDER BY order_id DESC) AS n FROM orders WHERE {' AND '.join(where) or 'true'}"
     sql = f"SELECT order_id FROM ({matching}) m WHERE n <= GREATEST(1, LEAST(%(depth)s, (SELECT count(*) FROM ({matching}) c) - {PAGE})) ORDER BY n DESC LIMIT 1"
     found = full.execute(sql.encode(), {**given, "depth": depth}).fetchone()
-    return found[0] if found else "ord_00"
+    return found[0] if found else NEWEST
 
 
 @pytest.mark.parametrize("kind", ["NDJSON", "CSV"])
