@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
+
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 import contract
 from contract import Contract
 
-_Paths = dict[str, "_Paths | None"]
-"""The fields that are sensitive (None), or have such fields at any depth."""
+_Check = Callable[[Message], bool]
 
 
 class Sensitive:
     """The sensitive fields of a type of message."""
 
     def __init__(self, read: Contract, name: str) -> None:
-        self._paths = _paths(read, name, frozenset())
+        self._checks = _checks(read, name, frozenset())
 
     def is_in(self, message: Message) -> bool:
         """Whether one of them is set."""
-        return bool(self._paths) and _is_in(message, self._paths)
+        return any(check(message) for check in self._checks)
 
 
-def _paths(read: Contract, name: str, seen: frozenset[str]) -> _Paths:
-    found: _Paths = {}
+def _checks(read: Contract, name: str, seen: frozenset[str]) -> list[_Check]:
+    """For each field that is sensitive, or has such fields at any depth, whether one is set; made once, for a hot path."""
+    found: list[_Check] = []
     if name in seen:
         return found
     for field in read.pool.FindMessageTypeByName(name).fields:
-        if contract.sensitivity(field):
-            found[field.name] = None
-        elif field.message_type and field.message_type.GetOptions().map_entry:
-            if _paths(read, field.message_type.full_name, seen | {name}):
-                found[field.name] = None  # as a whole
-        elif field.message_type and (below := _paths(read, field.message_type.full_name, seen | {name})):
-            found[field.name] = below
+        below = _checks(read, field.message_type.full_name, seen | {name}) if field.message_type else []
+        is_map = field.message_type and field.message_type.GetOptions().map_entry
+        if contract.sensitivity(field) or (is_map and below):  # a map counts as a whole
+            found.append(_is_set(field))
+        elif below:
+            found.append(_is_below(field, below))
     return found
 
 
-def _is_in(message: Message, paths: _Paths) -> bool:
-    for field, value in message.ListFields():
-        if field.name not in paths:
-            continue
-        below = paths[field.name]
-        if below is None or field.message_type is None:
-            return True
-        if any(_is_in(each, below) for each in (value if field.is_repeated else (value,))):
-            return True
-    return False
+def _is_set(field: FieldDescriptor) -> _Check:
+    name = field.name
+    return (lambda message: message.HasField(name)) if field.has_presence else attrgetter(name)
+
+
+def _is_below(field: FieldDescriptor, below: list[_Check]) -> _Check:
+    name = field.name
+    if field.is_repeated:
+        return lambda message: any(check(each) for each in getattr(message, name) for check in below)
+    return lambda message: message.HasField(name) and any(check(getattr(message, name)) for check in below)

@@ -75,23 +75,33 @@ def response(server: ServerContext, method: Method, next_: Next) -> Next:
 
         return plain
     parse = message_class(method.output).FromString
-    template = method.location
+    path_of = _path_of(method.location) if method.location else None
     status = ("x-http-status", str(method.success))
     ids_of = resource_ids.of_reply(server.contract, method)
 
     async def run(call: Call) -> bytes | None:
         reply = await next_(call)
         headers = [status, *(call.headers or ())]
-        if template and reply is not None:
+        if path_of and reply is not None:
             message = parse(reply)
             if call.span.is_recording():
                 call.span.set_attributes(ids_of(message))
-            path = re.sub(r"{(\w+)}", lambda match: quote(getattr(message, match[1]), safe=""), template)
-            headers.append(("location", path))
+            headers.append(("location", path_of(message)))
         await call.context.send_initial_metadata(_sendable(headers, method))
         return reply
 
     return run
+
+
+def _path_of(template: str) -> Callable[[Any], str]:
+    """Fills the `{variables}` of a route with the fields of a reply."""
+    texts, names = re.split(r"{\w+}", template), re.findall(r"{(\w+)}", template)
+    return lambda message: "".join(
+        [
+            texts[0],
+            *(quote(getattr(message, name), safe="") + text for name, text in zip(names, texts[1:], strict=True)),
+        ]
+    )
 
 
 def _sendable(headers: Sequence[tuple[str, str]], method: Method) -> tuple[tuple[str, str], ...]:

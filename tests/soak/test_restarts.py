@@ -1,13 +1,16 @@
 """Restarts, crashes and new certificates under load: what may be repeated never fails for good."""
 
 import asyncio
+import json
 import os
+import random
 import signal
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -52,18 +55,14 @@ async def load(*callers: Callable[[], Awaitable[str]]) -> AsyncIterator[Counter[
 
 
 @asynccontextmanager
-async def partner(mesh: Mesh) -> AsyncIterator[tuple[Callable[[], Awaitable[str]], Callable[[], Awaitable[str]]]]:
-    """A partner over plain REST that repeats nothing: reads, and keyed writes."""
+async def signed_in(mesh: Mesh) -> AsyncIterator[tuple[httpx.AsyncClient, list[str], dict[str, str], dict[str, Any]]]:
+    """A client, the edges, the headers of a partner, and an order of one of its customers."""
     file = mesh.content
     async with httpx.AsyncClient(timeout=15, limits=httpx.Limits(max_connections=50)) as http:
-
-        async def token() -> dict[str, str]:
-            form = {"grant_type": "client_credentials"}
-            credentials = (file["partner"]["client_id"], file["partner"]["client_secret"])
-            reply = await http.post(f"{file['edge']}/oauth2/token", data=form, auth=credentials)
-            return {"authorization": f"Bearer {reply.json()['access_token']}"}
-
-        headers = await token()
+        form = {"grant_type": "client_credentials"}
+        credentials = (file["partner"]["client_id"], file["partner"]["client_secret"])
+        token = await http.post(f"{file['edge']}/oauth2/token", data=form, auth=credentials)
+        headers = {"authorization": f"Bearer {token.json()['access_token']}"}
         address = f"{uuid.uuid4().hex}@customer.example"
         made = await http.post(f"{file['edge']}/v1/users", headers=headers, json={"email": address})
         body = {
@@ -71,7 +70,13 @@ async def partner(mesh: Mesh) -> AsyncIterator[tuple[Callable[[], Awaitable[str]
             "lines": [{"productId": PRODUCT, "quantity": 1}],
             "paymentMethod": "pm_sandbox_ok",
         }
-        edges = [file["edge"], *(edge for edge in file["edges"] if edge != file["edge"])]
+        yield http, [file["edge"], *(edge for edge in file["edges"] if edge != file["edge"])], headers, body
+
+
+@asynccontextmanager
+async def partner(mesh: Mesh) -> AsyncIterator[tuple[Callable[[], Awaitable[str]], Callable[[], Awaitable[str]]]]:
+    """A partner over plain REST that repeats nothing: reads, and keyed writes."""
+    async with signed_in(mesh) as (http, edges, headers, body):
 
         async def read() -> str:
             reply = await http.get(f"{edges[os.urandom(1)[0] % len(edges)]}/v1/orders?pageSize=1", headers=headers)
@@ -106,6 +111,52 @@ async def test_partners_see_no_error_while_every_certificate_is_renewed(mesh: Me
         await command(mesh, "restart", "order")
     print(f"\nrotation of all certificates: {dict(found)}")
     assert set(found) == {"GET 200", "POST 201"}
+
+
+async def test_a_watcher_over_rest_that_is_cut_a_hundred_times_misses_nothing(mesh: Mesh) -> None:
+    """Each time it resumes at another edge; cut before the first message, between two, or in the middle of one."""
+    async with signed_in(mesh) as (http, edges, headers, body):
+        cursor, cuts = "", 0
+        seen: list[tuple[str, int]] = []
+
+        async def watch() -> None:
+            nonlocal cursor
+            address = f"{edges[cuts % len(edges)]}/v1/orders:watch"
+            async with http.stream("GET", address, params={"cursor": cursor}, headers=headers) as reply:
+                assert reply.status_code == 200, await reply.aread()
+                async for line in reply.aiter_lines():
+                    message = json.loads(line.removeprefix("data: ")) if line else {}
+                    cursor = message.get("cursor") or cursor
+                    if order := message.get("order"):
+                        seen.append((order["orderId"], int(order["etag"])))
+                    elif not placed and cursor:
+                        return  # where it begins
+
+        async def buy() -> str:
+            keyed = {**headers, "idempotency-key": uuid.uuid4().hex}
+            reply = await http.post(f"{edges[0]}/v1/orders", headers=keyed, json=body)
+            return str(reply.raise_for_status().json()["orderId"])
+
+        placed: list[str] = []
+        await watch()
+        while cuts < 100:
+            placed.append(await buy())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(random.choice((0, 0.01, 0.05, 0.2))):
+                    await watch()
+            cuts += 1
+        wanted = set()
+        for order_id in placed:
+            order: dict[str, str] = {}
+            while order.get("paymentState") != "PAYMENT_STATE_CAPTURED":
+                order = (await http.get(f"{edges[0]}/v1/orders/{order_id}", headers=headers)).json()
+            wanted |= {(order_id, version) for version in range(1, int(order["etag"]) + 1)}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                await watch()
+    print(f"\n{cuts} cuts, {len(placed)} orders, {len(wanted)} changes of them, {len(seen)} told")
+    assert not wanted - set(seen)
+    assert all(seen.index((order_id, 1)) < seen.index((order_id, 2)) for order_id in placed)
 
 
 @pytest.mark.parametrize("service", ["user", "order", "notification"])
