@@ -10,7 +10,10 @@ from chassis.ttl_cache import TtlCache
 from services.order.domain.product import Product
 from services.order.products.repository import ProductRepository
 
-CACHE_TTL_S = 60.0
+CACHE_TTL_S = 600.0
+"""The write notices what is out of date: entries expire so that what nobody orders any more is forgotten. A short time would cost a
+shop of many products, or of few orders, a query for each order.
+"""
 MAX_CACHED_PRODUCTS = 20_000
 
 
