@@ -18,6 +18,7 @@ from weft.order.v1 import (
     order_pb2,
     order_service_pb2,
     override_pb2,
+    payment_pb2,
     product_pb2,
     product_service_pb2,
     return_pb2,
@@ -145,15 +146,22 @@ async def adjust(shop: Shop, product: str, units: int) -> bool:
 
 
 async def listed(till: Till, token: str) -> list[order_pb2.Order]:
-    """All that a caller sees, newest first, two at a time."""
+    """All that a caller sees, newest first, four at a time."""
     found, page = [], ""
     while page or not found:
-        request = order_service_pb2.ListOrdersRequest(page_size=2, page_token=page)
+        request = order_service_pb2.ListOrdersRequest(page_size=4, page_token=page)
         reply = await till.shop.orders.ListOrders(request, metadata=metadata(token))
         found, page = [*found, *reply.orders], reply.next_page_token
         if not page:
             break
     return found
+
+
+async def paid(till: Till, token: str) -> dict[str, payment_pb2.Payment]:
+    """The payments that a caller sees, by order."""
+    request = pb.ListPaymentsRequest(page_size=100)
+    reply = await till.shop.payments.ListPayments(request, metadata=metadata(token))
+    return {payment.order_id: payment for payment in reply.payments}
 
 
 async def exported(till: Till, token: str) -> list[order_pb2.Order]:

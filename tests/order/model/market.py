@@ -214,10 +214,12 @@ class Market:
     async def check(self) -> None:
         """Everybody sees what is theirs as it must be; stock and books are right."""
         seen = {o.order_id: o for c in self.callers.values() for o in await calls.listed(self.till, c.token)}
-        assert sorted(seen) == sorted(order.order_id for order in self.orders)
+        paid = {k: p for c in self.callers.values() for k, p in (await calls.paid(self.till, c.token)).items()}
+        assert sorted(seen) == sorted(paid) == sorted(order.order_id for order in self.orders)
+        self.payments = paid
         found = [seen[order.order_id] for order in self.orders]
         for order, before in zip(found, self.orders, strict=True):
-            payment = self.payments[order.order_id] = await self.shop.payment(order.payment_id, self.shop.operator)
+            payment = paid[order.order_id]
             rules.check(order, payment)
             caller = self.owners[order.order_id]
             assert (order.customer_id, order.mode, payment.mode) == (caller.customer, caller.mode, caller.mode)
