@@ -142,7 +142,12 @@ class Model(RuleBasedStateMachine):
         self.do(self.market.at_once(which, verbs, amount))
 
     @has_orders
-    @rule(which=WHICH, verb=st.sampled_from(["cancel", "confirm", "update"]), who=st.integers(0, 3))
+    @rule(which=WHICH, verb=st.sampled_from([*calls.VERBS, "expire"]))
+    def overtake(self, which: int, verb: str) -> None:
+        self.do(self.market.overtake(which, verb))
+
+    @has_orders
+    @rule(which=WHICH, verb=st.sampled_from(["cancel", "confirm", "update"]), who=st.integers(0, 4))
     def stranger_tries(self, which: int, verb: str, who: int) -> None:
         self.do(self.market.intrude(which, verb, who))
 

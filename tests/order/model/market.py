@@ -190,6 +190,18 @@ class Market:
             self._note_done(verb, order, {"note": "raced"})
         return done
 
+    async def overtake(self, which: int, verb: str) -> list[str]:
+        """As `work`, and a call comes between an answer of the provider and what is written of it; the call if it was done."""
+        done: list[str] = []
+
+        async def come() -> None:
+            done.extend(await self.at_once(which, [verb], "one"))
+
+        self.till.sandbox.meanwhile = come
+        await self.till.run()
+        self.till.sandbox.meanwhile = None
+        return done
+
     def _note_done(self, verb: str, order: order_pb2.Order, more: dict[str, Any]) -> None:
         if verb == "mark_paid":
             self.by_hand.add(order.order_id)
@@ -201,6 +213,8 @@ class Market:
         order = self.orders[self.number(which)]
         own = self.owners[order.order_id].token
         others = [*self.strangers, *(caller.token for caller in self.callers.values() if caller.token != own)]
+        if verb == "confirm":
+            others.append(self.shop.operator)  # pays nothing for others
         token = others[who % len(others)]
         reason = (await calls.answered(lambda: calls.make(self.till, verb, order, token, note="mine")))[1]
         assert reason.endswith("_NOT_FOUND"), reason

@@ -1,6 +1,7 @@
 """Two at once: one lawful outcome each, the others are refused by name."""
 
 import asyncio
+from datetime import timedelta
 
 import grpc
 import pytest
@@ -74,6 +75,18 @@ async def test_an_order_that_ends_while_it_is_paid_or_captured_keeps_no_money(ti
     ended = [order for order in placed if (await states(till, order))[0] != CONFIRMED]
     assert await till.shop.stock(ink) == 10 + len(ended)
     await books.check_ended(till.shop, [await till.shop.get(order.order_id) for order in placed])
+
+
+async def test_an_order_that_was_read_before_the_provider_was_asked_expires_and_reserves_nothing(till: Till) -> None:
+    """The reader does not lock it, and what the provider is asked counts no version."""
+    placed = await till.shop.order((await till.shop.product(), 1))
+    (order,) = await till.orders.list_by_payments([placed.payment_id])
+    await till.die("after authorize")
+    order.expire("service:order")
+    assert await till.orders.update(order)
+    advance(till, timedelta(seconds=31))
+    await till.run()
+    assert (await states(till, placed), await till.charges()) == ((EXPIRED, VOIDED), ["VOIDED"])
 
 
 async def test_the_last_item_is_sold_once_to_fifty_at_once(till: Till) -> None:

@@ -1,5 +1,6 @@
 """The payment worker of a shop, run by hand, and a provider whose caller dies on demand."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -46,9 +47,10 @@ class Killed(BaseException):
 
 
 class Mortal(Sandbox):
-    """The sandbox, and a process that dies before or after one of its calls."""
+    """The sandbox, and a process that dies before or after one of its calls, or is overtaken before it writes the answer."""
 
     dies = ""
+    meanwhile: Callable[[], Awaitable[object]] | None = None
     away = False
 
     async def authorize(self, payment: Payment) -> Charge:
@@ -74,6 +76,9 @@ class Mortal(Sandbox):
             call.close()
             raise Killed
         charge = await call
+        if self.meanwhile is not None:
+            overtake, self.meanwhile = self.meanwhile, None
+            await overtake()
         if self.dies == f"after {name}":
             raise Killed
         return charge
