@@ -88,7 +88,7 @@ class Endpoint:
         return str(self.version)
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Endpoint":
-        """`changes`: new values by attribute. Raises `EtagMismatch` if the caller saw another version."""
+        """`changes`: new values by attribute. The endpoint itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
         require_etag(etag, self.etag)
         changed = replace(self, **changes)  # type: ignore[arg-type]
         return self if changed == self else replace(changed, version=self.version + 1, updated_at=now)

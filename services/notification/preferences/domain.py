@@ -51,9 +51,11 @@ class Preferences:
         return f"v{self.version}"
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Preferences":
-        """`changes`: new values by attribute. Raises `EtagMismatch` if the caller saw another version."""
+        """`changes`: new values by attribute. The preferences themselves if nothing changes. Raises `EtagMismatch` for a stale etag."""
         require_etag(etag, self.etag)
-        return replace(self, version=self.version + 1, updated_at=now, **changes) if changes else self  # type: ignore[arg-type]
+        if all(getattr(self, name) == value for name, value in changes.items()):
+            return self
+        return replace(self, version=self.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]
 
     def mutes(self, category: Category, channel: Channel) -> bool:
         """Whether the person wants none of it. What is critical cannot be muted."""

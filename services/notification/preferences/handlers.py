@@ -51,7 +51,8 @@ class PreferenceHandlers:
             if found is None:
                 raise PreferencesNotFound(user_id=user_id)
             changed = found.update(self._clock.now(), request.preferences.etag, changes)
-            await self._preferences.update(tx, changed)
+            if changed is not found:
+                await self._preferences.update(tx, changed)
         return to_message(changed)
 
     async def Unsubscribe(self, request: pb.UnsubscribeRequest, _: Call) -> empty_pb2.Empty:

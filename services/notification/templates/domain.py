@@ -144,9 +144,15 @@ class Template:
         return f'"{self.version}"'
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, Any]) -> "Template":
-        """The template with other values. Raises `EtagMismatch`."""
+        """`changes`: new values by attribute, also those of the draft. The template itself if nothing changes.
+
+        Raises `EtagMismatch` for a stale etag.
+        """
         require_etag(etag, self.etag)
-        return replace(self, version=self.version + 1, updated_at=now, **changes)
+        of_draft = {name: value for name, value in changes.items() if name in ("texts", "branding")}
+        others = {name: value for name, value in changes.items() if name not in of_draft}
+        changed = replace(self, draft=replace(self.draft, **of_draft), **others)
+        return self if changed == self else replace(changed, version=self.version + 1, updated_at=now)
 
     def publish(self, now: datetime) -> "Template":
         """With the draft as its next version."""

@@ -81,19 +81,15 @@ class TemplateHandlers:
 
     async def UpdateTemplate(self, request: pb.UpdateTemplateRequest, call: Call) -> template_pb2.Template:
         """The row is locked between the check of the etag and the update."""
-        given, fields = request.template, masks.fields(request, "template")
+        requested, changes = request.template, _changes(request)
         async with self._database.transaction() as tx:
-            found = await self._templates.lock(tx, owner_of(call.caller), given.template_id)
+            found = await self._templates.lock(tx, owner_of(call.caller), requested.template_id)
             if found is None:
-                raise TemplateNotFound(template_id=given.template_id)
-            changes: dict[str, Any] = {"title": given.title} if "title" in fields else {}
-            if "samples" in fields:
-                changes["samples"] = read_data(given.samples, "template.samples")
-            texts = _texts(given.texts) if "texts" in fields else found.draft.texts
-            branding = _branding(given.branding) if "branding" in fields else found.draft.branding
-            changed = found.update(self._clock.now(), given.etag, {**changes, "draft": Version(texts, branding)})
-            changed.draft.check(changed.samples, "template.texts")
-            await self._templates.update(tx, changed)
+                raise TemplateNotFound(template_id=requested.template_id)
+            changed = found.update(self._clock.now(), requested.etag, changes)
+            if changed is not found:
+                changed.draft.check(changed.samples, "template.texts")
+                await self._templates.update(tx, changed)
         return to_message(changed)
 
     async def PublishTemplate(self, request: pb.PublishTemplateRequest, call: Call) -> template_pb2.Template:
@@ -126,6 +122,19 @@ class TemplateHandlers:
         if found is None:
             raise TemplateNotFound(template_id=template_id)
         return found
+
+
+def _changes(request: pb.UpdateTemplateRequest) -> dict[str, Any]:
+    """What an update changes, by the names of `Template`, and `texts` and `branding` of its draft. Raises `RequestInvalid`."""
+    fields, template = masks.fields(request, "template"), request.template
+    changes: dict[str, Any] = {name: getattr(template, name) for name in fields & {"title"}}
+    if "samples" in fields:
+        changes["samples"] = read_data(template.samples, "template.samples")
+    if "texts" in fields:
+        changes["texts"] = _texts(template.texts)
+    if "branding" in fields:
+        changes["branding"] = _branding(template.branding)
+    return changes
 
 
 def read_data(data: Struct, field: str) -> dict[str, Any]:

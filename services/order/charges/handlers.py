@@ -33,30 +33,28 @@ class ChargeHandlers:
         found = [charge for charge in table.charges if charge.name > page.after]
         charges, token = self._pages.split(page, found, to_message, key="name")
         return pb.ListChargesResponse(
-            charges=charges, next_page_token=token, etag=str(table.version), total_size=len(table.charges)
+            charges=charges, next_page_token=token, etag=table.etag, total_size=len(table.charges)
         )
 
     async def UpdateCharges(self, request: pb.UpdateChargesRequest, call: Call) -> charge_pb2.ChargeTable:
         """Each update adds a version; of two at once, one is refused."""
-        fields, etag = masks.fields(request, "table"), request.table.etag
-        charges, now = _charges(request.table.charges), self._clock.now()
+        changes, now = _changes(request), self._clock.now()
         async with self._database.transaction() as tx:
             table = await self._charges.repository.get(await self._charges.get(), tx)
-            if etag not in ("", str(table.version)):
-                raise EtagMismatch(etag=str(table.version))
-            changed = ChargeTable(table.version + 1, charges, now)
-            if "charges" in fields and changed.charges != table.charges:
+            changed = table.update(now, request.table.etag, changes)
+            if changed is not table:
                 try:
                     await self._charges.repository.insert(tx, changed, call.caller.actor, now)
                 except psycopg.errors.UniqueViolation as error:
-                    raise EtagMismatch(etag=str(changed.version)) from error
-                table = changed
+                    raise EtagMismatch(etag=changed.etag) from error
         await self._charges.refresh()
-        return charge_pb2.ChargeTable(
-            charges=[to_message(charge) for charge in table.charges],
-            etag=str(table.version),
-            update_time=timestamp(table.updated_at) if table.updated_at else None,
-        )
+        return table_to_message(changed)
+
+
+def _changes(request: pb.UpdateChargesRequest) -> dict[str, object]:
+    """What an update changes, by the names of `ChargeTable`. Raises `RequestInvalid`."""
+    fields = masks.fields(request, "table")
+    return {"charges": _charges(request.table.charges)} if "charges" in fields else {}
 
 
 def _charges(given: Sequence[charge_pb2.Charge]) -> list[Charge]:
@@ -82,6 +80,15 @@ def _charge(message: charge_pb2.Charge) -> Charge:
     amount, shipping = message.shipping.amount, message.shipping
     free = shipping.free_from_minor if shipping.HasField("free_from_minor") else None
     return Charge(ChargeKind.SHIPPING, region, title, amount.currency, amount.amount_minor, free)
+
+
+def table_to_message(table: ChargeTable) -> charge_pb2.ChargeTable:
+    """The message of a table."""
+    return charge_pb2.ChargeTable(
+        charges=[to_message(charge) for charge in table.charges],
+        etag=table.etag,
+        update_time=timestamp(table.updated_at) if table.updated_at else None,
+    )
 
 
 def to_message(charge: Charge) -> charge_pb2.Charge:

@@ -4,11 +4,12 @@ Amounts are integers in the minor unit. The tax of each line, and that of shippi
 an order is the sum of these.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from chassis.errors import require_etag
 from services.order.domain.pricing import AppliedCharge, Price
 
 _ONE = 1_000_000
@@ -56,6 +57,17 @@ class ChargeTable:
         self.updated_at = updated_at
         self.charges = tuple(sorted(charges, key=lambda charge: charge.key))
         self._by_key = {charge.key: charge for charge in self.charges}
+
+    @property
+    def etag(self) -> str:
+        """Changes with every version."""
+        return str(self.version)
+
+    def update(self, now: datetime, etag: str, changes: Mapping[str, Any]) -> "ChargeTable":
+        """`changes`: new values by attribute. The table itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
+        require_etag(etag, self.etag)
+        changed = ChargeTable(self.version + 1, changes.get("charges", self.charges), now)
+        return self if changed.charges == self.charges else changed
 
     def apply(self, price: Price, region: str) -> Price:
         """The price with the charges of a country; empty for an order without an address."""

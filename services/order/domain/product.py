@@ -48,10 +48,13 @@ class Product:
         return str(self.version)
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Product":
-        """`changes`: new values by attribute. Raises `EtagMismatch` if the caller saw another version, or `ProductArchived`."""
+        """`changes`: new values by attribute. The product itself if nothing changes.
+
+        Raises `ProductArchived`, and `EtagMismatch` for a stale etag.
+        """
         self._require_current()
         require_etag(etag, self.etag)
-        if not changes:
+        if all(getattr(self, name) == value for name, value in changes.items()):
             return self
         return replace(self, version=self.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]
 

@@ -108,16 +108,12 @@ class OrderHandlers:
         return pb.ListOrdersResponse(orders=orders, next_page_token=token, total_size=total)
 
     async def UpdateOrder(self, request: UpdateOrderRequest, call: Call) -> order_pb2.Order:
-        requested, fields = request.order, masks.fields(request, "order")
-        details = Details(
-            note=requested.note if "note" in fields else None,
-            metadata={**requested.metadata} if "metadata" in fields else None,
-        )
+        requested, details = request.order, _changes(request)
         async with self._database.transaction() as tx:
             order = await self._orders.lock(tx, owner_of(call.caller), requested.order_id)
             if order is None:
                 raise OrderNotFound(order_id=requested.order_id)
-            if "shipping_address" in fields:
+            if details.shipping_address is not None:
                 placed = messages.to_message(await self._orders.get_updated(tx, requested.order_id))
                 details = details._replace(shipping_address=_new_address(requested.shipping_address, placed))
             if order.update(details, requested.etag, call.caller.actor):
@@ -139,6 +135,16 @@ class OrderHandlers:
     async def WatchOrders(self, request: pb.WatchOrdersRequest, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
         async for message in self._streams.open(request.cursor, owner_of(call.caller), call):
             yield message
+
+
+def _changes(request: UpdateOrderRequest) -> Details:
+    """What an update changes."""
+    fields, order = masks.fields(request, "order"), request.order
+    return Details(
+        note=order.note if "note" in fields else None,
+        metadata={**order.metadata} if "metadata" in fields else None,
+        shipping_address=order.shipping_address.SerializeToString() if "shipping_address" in fields else None,
+    )
 
 
 def _new_address(requested: ShippingAddress, placed: order_pb2.Order) -> bytes | None:

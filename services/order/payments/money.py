@@ -67,7 +67,7 @@ class MoneyHandlers:
         if await self._payments.get(owner, request.payment_id) is None:
             raise PaymentNotFound(payment_id=request.payment_id)
         rows = await self._payments.list_movements(owner, request.payment_id, page.limit, int(page.after))
-        movements, token = self._pages.split(page, rows, _movement, key="movement_id")
+        movements, token = self._pages.split(page, rows, movement_to_message, key="movement_id")
         return pb.ListMovementsResponse(movements=movements, next_page_token=token)
 
     async def _change(
@@ -84,7 +84,8 @@ class MoneyHandlers:
         return reply
 
 
-def _movement(row: Row) -> payment_pb2.Movement:
+def movement_to_message(row: Row) -> payment_pb2.Movement:
+    """The message of a row."""
     return payment_pb2.Movement(
         movement_id=str(row.movement_id),
         kind=_KINDS[row.kind],

@@ -83,7 +83,8 @@ class ProductHandlers:
             if product is None:
                 raise ProductNotFound(product_id=requested.product_id)
             changed = product.update(self._clock.now(), requested.etag, changes)
-            await self._products.update(tx, changed)
+            if changed is not product:
+                await self._products.update(tx, changed)
         return to_message(changed)
 
     async def ArchiveProduct(self, request: pb.ArchiveProductRequest, call: Call) -> product_pb2.Product:
@@ -128,7 +129,7 @@ class ProductHandlers:
         found = await self._products.list_adjustments(owner, request.product_id, page.limit, page.after)
         if found is None:
             raise ProductNotFound(product_id=request.product_id)
-        adjustments, token = self._pages.split(page, found, _adjustment, key="adjustment_id")
+        adjustments, token = self._pages.split(page, found, adjustment_to_message, key="adjustment_id")
         return pb.ListStockAdjustmentsResponse(adjustments=adjustments, next_page_token=token)
 
 
@@ -173,7 +174,8 @@ def to_message(product: Product) -> product_pb2.Product:
     )
 
 
-def _adjustment(made: StockAdjustment) -> product_pb2.StockAdjustment:
+def adjustment_to_message(made: StockAdjustment) -> product_pb2.StockAdjustment:
+    """The message of an adjustment."""
     return product_pb2.StockAdjustment(
         adjustment_id=made.adjustment_id,
         product_id=made.product_id,

@@ -28,6 +28,7 @@ class ReconciliationHandlers:
 
 
 def to_message(row: Row) -> payment_pb2.Discrepancy:
+    """The message of a row."""
     return payment_pb2.Discrepancy(
         discrepancy_id=row.discrepancy_id,
         payment_id=row.payment_id,

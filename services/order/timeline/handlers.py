@@ -30,6 +30,7 @@ class TimelineHandlers:
 
 
 def to_message(row: Row) -> pb.OrderEvent:
+    """The message of a row."""
     return pb.OrderEvent(
         version=row.version,
         type=row.change,

@@ -12,7 +12,7 @@ from chassis.rpc.requests import masks
 from services.user.auth.cookies import RefreshCookie
 from services.user.auth.handlers import to_message as to_token_pair
 from services.user.auth.reauthentication import Reauthentication, ReauthenticationRequired
-from services.user.passkeys.domain import Passkey
+from services.user.passkeys.domain import DEFAULT_NAME, Passkey
 from services.user.passkeys.passkeys import Passkeys
 from services.user.password_changes.confirmation import PasswordConfirmation
 from services.user.throttling.origins import Origins
@@ -112,12 +112,9 @@ class UserPasskeyHandlers:
 
     async def UpdatePasskey(self, request: pb.UpdatePasskeyRequest, call: Call) -> pb.Passkey:
         """The name is all that can change."""
-        names, passkey = masks.fields(request, "passkey"), request.passkey
-        user_id = (await get_visible(self._users, passkey.user_id, call.caller)).user_id
-        if not names:
-            return to_message(await self._passkeys.get(user_id, passkey.passkey_id))
-        renamed = await self._passkeys.rename(call, user_id, passkey.passkey_id, passkey.etag, passkey.display_name)
-        return to_message(renamed)
+        requested, changes = request.passkey, _changes(request)
+        user_id = (await get_visible(self._users, requested.user_id, call.caller)).user_id
+        return to_message(await self._passkeys.update(call, user_id, requested.passkey_id, requested.etag, changes))
 
     async def DeletePasskey(self, request: pb.DeletePasskeyRequest, call: Call) -> Empty:
         """By the user or an operator, who has just signed in."""
@@ -125,6 +122,12 @@ class UserPasskeyHandlers:
         self._reauthentication.by_age(call)
         await self._passkeys.remove(call, user_id, request.passkey_id)
         return Empty()
+
+
+def _changes(request: pb.UpdatePasskeyRequest) -> dict[str, object]:
+    """What an update changes, by the names of `Passkey`."""
+    fields, passkey = masks.fields(request, "passkey"), request.passkey
+    return {"display_name": passkey.display_name or DEFAULT_NAME} if "display_name" in fields else {}
 
 
 def to_message(passkey: Passkey) -> pb.Passkey:

@@ -62,6 +62,7 @@ class ConsentHandlers:
 
 
 def to_message(consent: Consent) -> pb.Consent:
+    """The message of a consent."""
     message = pb.Consent(client_id=consent.client_id, client_name=consent.client_name, scopes=consent.scopes)
     message.create_time.FromDatetime(consent.created_at)
     message.update_time.FromDatetime(consent.updated_at)

@@ -1,6 +1,6 @@
 """The RPCs of UserService that change users."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,7 @@ from services.user.users.repository import UserRepository
 from services.user.users.visible import lock_visible
 
 ADMINISTER = "users.admin"
+_PLAIN = {"email", "display_name", "given_name", "family_name", "phone", "external_reference"}
 _STAMPS = frozenset({"phone_verified_at"})
 
 
@@ -59,10 +60,10 @@ class UserChangeHandlers:
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, call: Call) -> user_pb2.User:
         """Updates the fields of the mask, or those that are present. What stays the same changes nothing, not even the etag."""
-        given, names, now = request.user, masks.fields(request, "user"), self._clock.now()
+        requested, now = request.user, self._clock.now()
         async with self._database.transaction() as tx:
-            user = await lock_visible(tx, self._users, given.user_id, call.caller)
-            changed = user.update(now, given.etag, _changes(user, given, names, now))
+            user = await lock_visible(tx, self._users, requested.user_id, call.caller)
+            changed = user.update(now, requested.etag, _changes(request, user, now))
             _refuse_foreign(user, changed, call.caller)
             if changed is not user:
                 await self._users.update(tx, changed)
@@ -125,22 +126,19 @@ def refuse_below(user: User, caller: Identity) -> None:
         raise ScopeMissing(scope=ADMINISTER)
 
 
-def _changes(user: User, given: user_pb2.User, names: frozenset[str], now: datetime) -> Mapping[str, Any]:
-    """What an update sets, in its normal form. Raises `RequestInvalid`."""
-    known = [address.address_id for address in user.addresses]
-    read: dict[str, Callable[[], Any]] = {
-        "email": lambda: given.email,
-        "display_name": lambda: given.display_name,
-        "given_name": lambda: given.given_name,
-        "family_name": lambda: given.family_name,
-        "phone": lambda: given.phone,
-        "locale": lambda: normal_locale(given.locale, "user."),
-        "time_zone": lambda: normal_time_zone(given.time_zone, "user."),
-        "addresses": lambda: normal_addresses(addresses_of(given.addresses), known, now, "user."),
-        "metadata": lambda: dict(given.metadata),
-        "external_reference": lambda: given.external_reference,
-    }
-    changes = {name: read[name]() for name in sorted(names)}
+def _changes(request: pb.UpdateUserRequest, user: User, now: datetime) -> dict[str, Any]:
+    """What an update changes, by the names of `User`, in its normal form. Raises `RequestInvalid`."""
+    fields, given = masks.fields(request, "user"), request.user
+    changes: dict[str, Any] = {name: getattr(given, name) for name in fields & _PLAIN}
+    if "locale" in fields:
+        changes["locale"] = normal_locale(given.locale, "user.")
+    if "time_zone" in fields:
+        changes["time_zone"] = normal_time_zone(given.time_zone, "user.")
+    if "addresses" in fields:
+        known = [address.address_id for address in user.addresses]
+        changes["addresses"] = normal_addresses(addresses_of(given.addresses), known, now, "user.")
+    if "metadata" in fields:
+        changes["metadata"] = dict(given.metadata)
     if changes.get("email", user.email) != user.email:
         refuse_unmailable(given.email, "user.email")
     if changes.get("phone", user.phone) != user.phone:

@@ -1,5 +1,6 @@
 """The rules of partners' people."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -43,7 +44,9 @@ class Member:
         """Changes with every update of the member."""
         return str(self.revision)
 
-    def update(self, etag: str, role: str) -> "Member":
-        """Another role; the member itself if it has it. Raises `EtagMismatch` for a stale etag."""
+    def update(self, etag: str, changes: Mapping[str, object]) -> "Member":
+        """`changes`: new values by attribute. The member itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
         require_etag(etag, self.etag)
-        return self if role == self.role else replace(self, role=role, revision=self.revision + 1)
+        if all(getattr(self, name) == value for name, value in changes.items()):
+            return self
+        return replace(self, revision=self.revision + 1, **changes)  # type: ignore[arg-type]

@@ -131,16 +131,15 @@ class MemberHandlers:
 
     async def UpdateMember(self, request: pb.UpdateMemberRequest, call: Call) -> pb.Member:
         """Tokens with the former role stop working."""
-        named, changes = request.member, masks.fields(request, "member")
-        role = _role_name(named.role) if "role" in changes else ""
+        requested, changes = request.member, _changes(request)
         async with self._database.transaction() as tx:
-            member = await self._lock(tx, call, named.partner_id, named.user_id)
-            changed = member.update(named.etag, role or member.role)
+            member = await self._lock(tx, call, requested.partner_id, requested.user_id)
+            changed = member.update(requested.etag, changes)
             if changed is not member:
                 await self._keep_an_owner(tx, member)
                 await self._members.update(tx, changed)
                 await self._revocations.revoke(tx, "member", member.member_id)
-                await self._audit.record(tx, call, "member.updated", subject=member.user_id, fields=("role",))
+                await self._audit.record(tx, call, "member.updated", subject=member.user_id, fields=[*changes])
         users = await self._users.get_many([member.user_id])
         return to_message(changed, users[0] if users else None)
 
@@ -173,6 +172,12 @@ class MemberHandlers:
     async def _require_below_limit(self, tx: Transaction, partner_id: str, limit: int) -> None:
         if await self._members.count(tx, partner_id) > limit:
             raise MemberLimitReached(limit=str(MAX_MEMBERS))
+
+
+def _changes(request: pb.UpdateMemberRequest) -> dict[str, object]:
+    """What an update changes, by the names of `Member`."""
+    fields, member = masks.fields(request, "member"), request.member
+    return {"role": _role_name(member.role)} if "role" in fields else {}
 
 
 def to_message(member: Member, user: User | None) -> pb.Member:

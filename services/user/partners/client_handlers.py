@@ -110,7 +110,7 @@ class ClientHandlers:
             self._database, [client.client_id for client in found], self._clock.now()
         )
         clients, token = self._pages.split(
-            page, found, lambda client: to_client_message(client, secrets[client.client_id]), key="client_id"
+            page, found, lambda client: to_message(client, secrets[client.client_id]), key="client_id"
         )
         return pb.ListClientsResponse(clients=clients, next_page_token=token)
 
@@ -159,7 +159,7 @@ class ClientHandlers:
 
     async def _reply(self, tx: Transaction, client: Client, secret: str = "") -> partner_pb2.Client:
         live = await self._partners.list_secrets(tx, [client.client_id], self._clock.now())
-        return to_client_message(client, live[client.client_id], secret)
+        return to_message(client, live[client.client_id], secret)
 
 
 def _refuse_other_partner(call: Call, partner_id: str, error: Exception) -> None:
@@ -168,7 +168,7 @@ def _refuse_other_partner(call: Call, partner_id: str, error: Exception) -> None
         raise error
 
 
-def to_client_message(client: Client, live: Sequence[Secret], secret: str = "") -> partner_pb2.Client:
+def to_message(client: Client, live: Sequence[Secret], secret: str = "") -> partner_pb2.Client:
     """The message of a client, with its secret if that was just made. `live`: the secrets that work."""
     message = partner_pb2.Client(
         client_id=client.client_id,

@@ -76,7 +76,7 @@ class Partner:
         return self._changed(now, state=ACTIVE)
 
     def update(self, now: datetime, etag: str, changes: dict[str, object]) -> "Partner":
-        """Set fields by name; returns the partner itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
+        """`changes`: new values by attribute. The partner itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
         require_etag(etag, self.etag)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
@@ -137,7 +137,7 @@ class Client:
         return not (same and {*before.scopes, *before.grant_types} <= {*self.scopes, *self.grant_types})
 
     def update(self, etag: str, changes: dict[str, object]) -> "Client":
-        """Set fields by name; returns the client itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
+        """`changes`: new values by attribute. The client itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
         require_etag(etag, self.etag)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self

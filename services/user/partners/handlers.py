@@ -84,7 +84,7 @@ class PartnerHandlers:
 
     async def UpdatePartner(self, request: pb.UpdatePartnerRequest, call: Call) -> partner_pb2.Partner:
         """Updates the fields of the mask, or those that are set. Where a scope is lost, the tokens that may have it are revoked."""
-        changes = self._read_changes(request)
+        changes = self._changes(request)
         now, etag = self._clock.now(), request.partner.etag
         return await self._change(
             request.partner.partner_id, call, "partner.updated", lambda p: p.update(now, etag, changes)
@@ -118,16 +118,16 @@ class PartnerHandlers:
             await call.remember(tx, reply)
         return reply
 
-    def _read_changes(self, request: pb.UpdatePartnerRequest) -> dict[str, object]:
-        partner, paths = request.partner, masks.fields(request, "partner")
-        if "scopes" in paths:
+    def _changes(self, request: pb.UpdatePartnerRequest) -> dict[str, object]:
+        """What an update changes, by the names of `Partner`. Raises `RequestInvalid`."""
+        fields, partner = masks.fields(request, "partner"), request.partner
+        changes: dict[str, object] = {name: getattr(partner, name) for name in fields & {"display_name"}}
+        if "plan" in fields:
+            changes["plan"] = _plan_name(partner.plan)
+        if "scopes" in fields:
             self._refuse_unknown(partner.scopes, "partner.scopes")
-        read: dict[str, Callable[[], object]] = {
-            "display_name": lambda: partner.display_name,
-            "plan": lambda: _plan_name(partner.plan),
-            "scopes": lambda: tuple(sorted(partner.scopes)),
-        }
-        return {path: read[path]() for path in paths}
+            changes["scopes"] = tuple(sorted(partner.scopes))
+        return changes
 
     def _refuse_unknown(self, scopes: Collection[str], field: str) -> None:
         unknown = unknown_scopes(scopes, self._scopes)

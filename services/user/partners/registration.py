@@ -34,9 +34,9 @@ def of_new(request: pb.CreateClientRequest) -> dict[str, Any]:
 
 
 def changes(request: pb.UpdateClientRequest) -> dict[str, object]:
-    """What an update is to change, by the names of `Client`."""
-    client, paths = request.client, masks.fields(request, "client")
-    read: dict[str, object] = {
+    """What an update changes, by the names of `Client`. Raises `RequestInvalid`."""
+    fields, client = masks.fields(request, "client"), request.client
+    values: dict[str, object] = {
         "display_name": client.display_name,
         "scopes": tuple(sorted(client.scopes)),
         "authentication": _authentication(client.authentication) if client.authentication else SECRET,
@@ -45,7 +45,7 @@ def changes(request: pb.UpdateClientRequest) -> dict[str, object]:
         "jwks": _jwks(client.jwks),
         "allowed_networks": _networks(client.allowed_networks),
     }
-    return {path: read[path] for path in paths}
+    return {name: values[name] for name in fields}
 
 
 def to_fields(client: Client) -> dict[str, Any]:

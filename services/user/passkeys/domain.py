@@ -1,5 +1,6 @@
 """The rules of passkeys."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -47,8 +48,9 @@ class Passkey:
         """Whether a counter of the authenticator follows the last one; a copy of the key has one that does not."""
         return count > self.sign_count or count == self.sign_count == 0
 
-    def rename(self, etag: str, name: str) -> "Passkey":
-        """With another name; the passkey itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
+    def update(self, etag: str, changes: Mapping[str, object]) -> "Passkey":
+        """`changes`: new values by attribute. The passkey itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
         require_etag(etag, self.etag)
-        name = name or DEFAULT_NAME
-        return self if name == self.display_name else replace(self, display_name=name, revision=self.revision + 1)
+        if all(getattr(self, name) == value for name, value in changes.items()):
+            return self
+        return replace(self, revision=self.revision + 1, **changes)  # type: ignore[arg-type]

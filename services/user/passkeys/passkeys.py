@@ -69,13 +69,6 @@ class Passkeys:
         """Up to `limit` passkeys of a user older than `after`, newest first; by default all."""
         return await self._passkeys.list(user_id, limit, after)
 
-    async def get(self, user_id: str, passkey_id: str) -> Passkey:
-        """One of a user's. Raises `PasskeyNotFound`."""
-        for passkey in await self._passkeys.list(user_id):
-            if passkey.passkey_id == passkey_id:
-                return passkey
-        raise PasskeyNotFound(passkey_id=passkey_id)
-
     async def begin_registration(self, call: Call, user: User) -> Options:
         """Options for a new passkey of the caller, who has proven who they are. Raises `PasskeyLimitReached`."""
         present = await self._passkeys.list(user.user_id)
@@ -143,17 +136,19 @@ class Passkeys:
         # Outside of the transaction: what was noticed has to be committed.
         raise PasskeyInvalid()
 
-    async def rename(self, call: Call, user_id: str, passkey_id: str, etag: str, name: str) -> Passkey:
-        """Rename a passkey. Raises `PasskeyNotFound` or `EtagMismatch`."""
+    async def update(
+        self, call: Call, user_id: str, passkey_id: str, etag: str, changes: Mapping[str, object]
+    ) -> Passkey:
+        """Change a passkey. Raises `PasskeyNotFound` or `EtagMismatch`."""
         async with self._database.transaction() as tx:
             passkey = await self._passkeys.lock(tx, user_id, passkey_id)
             if passkey is None:
                 raise PasskeyNotFound(passkey_id=passkey_id)
-            renamed = passkey.rename(etag, name)
-            if renamed is not passkey:
-                await self._passkeys.rename(tx, renamed)
-                await self._audit.record(tx, call, "passkey.updated", subject=user_id, fields=("display_name",))
-        return renamed
+            changed = passkey.update(etag, changes)
+            if changed is not passkey:
+                await self._passkeys.update(tx, changed)
+                await self._audit.record(tx, call, "passkey.updated", subject=user_id, fields=[*changes])
+        return changed
 
     async def remove(self, call: Call, user_id: str, passkey_id: str) -> None:
         """Remove a passkey. Raises `PasskeyNotFound`."""

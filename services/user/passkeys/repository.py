@@ -27,11 +27,11 @@ _INSERT = Query(
     insert(passkeys).values({column.name: bindparam(column.name) for column in passkeys.columns}),
     name="insert passkey",
 )
-_RENAME = Query(
+_UPDATE = Query(
     update(passkeys)
     .where(of_user(passkeys), _p.passkey_id == bindparam("id"))
     .values(display_name_sealed=bindparam("display_name_sealed"), revision=bindparam("revision")),
-    name="rename passkey",
+    name="update passkey",
 )
 _USE = Query(
     update(passkeys)
@@ -96,10 +96,10 @@ class PasskeyRepository:
                 raise PasskeyInvalid() from None
             raise
 
-    async def rename(self, tx: Transaction, passkey: Passkey) -> None:
+    async def update(self, tx: Transaction, passkey: Passkey) -> None:
         """Store the name of a locked passkey."""
         await tx.run(
-            _RENAME,
+            _UPDATE,
             user_id=passkey.user_id,
             id=passkey.passkey_id,
             display_name_sealed=self._seal(passkey.display_name),

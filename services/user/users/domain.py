@@ -81,7 +81,7 @@ class User:
         return self.state == ACTIVE
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, Any]) -> "User":
-        """Set fields by name; returns the user itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
+        """`changes`: new values by attribute. The user itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
         self.require(etag)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
