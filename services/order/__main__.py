@@ -27,10 +27,10 @@ from services.order.orders.customers import Customers
 from services.order.orders.expiry import Expiry
 from services.order.orders.handlers import OrderHandlers
 from services.order.orders.repository import OrderRepository
+from services.order.overrides.handlers import OverrideHandlers
 from services.order.payments.gateways.sandbox import Sandbox
 from services.order.payments.handlers import PaymentHandlers
 from services.order.payments.money import MoneyHandlers
-from services.order.payments.overrides import OverrideHandlers
 from services.order.payments.provider_events import ProviderEventHandlers
 from services.order.payments.repository import PaymentRepository
 from services.order.payments.worker import PaymentWorker, Provider

@@ -8,6 +8,7 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.storage.database import Database
 from services.order.domain import pricing
+from services.order.fulfilment import domain
 from services.order.orders.change import change_units
 from services.order.orders.repository import OrderRepository
 
@@ -28,8 +29,8 @@ class FulfilmentHandlers:
             self._orders,
             request.order_id,
             call,
-            lambda order: order.ship(
-                shipment_id, units, request.carrier, request.tracking_number, call.caller.actor, now
+            lambda order: domain.ship(
+                order, shipment_id, units, request.carrier, request.tracking_number, call.caller.actor, now
             ),
         )
 
@@ -40,5 +41,5 @@ class FulfilmentHandlers:
             self._orders,
             request.order_id,
             call,
-            lambda order: order.deliver(request.shipment_id, units, call.caller.actor, now),
+            lambda order: domain.deliver(order, request.shipment_id, units, call.caller.actor, now),
         )

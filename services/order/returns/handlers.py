@@ -12,6 +12,7 @@ from chassis.storage.database import Database
 from contract import Caller
 from services.order.domain import pricing
 from services.order.domain.returns import ReturnState
+from services.order.fulfilment import domain
 from services.order.orders.change import change_units
 from services.order.orders.repository import OrderRepository
 from services.order.ownership import owner_of
@@ -35,7 +36,7 @@ class ReturnHandlers:
             self._orders,
             request.order_id,
             call,
-            lambda order: order.request_return(return_id, units, request.reason, buyer.actor, now),
+            lambda order: domain.request_return(order, return_id, units, request.reason, buyer.actor, now),
             owner_of(buyer),
         )
 
@@ -54,7 +55,7 @@ class ReturnHandlers:
             self._orders,
             request.order_id,
             call,
-            lambda order: order.receive_return(request.return_id, units, refund_id, call.caller.actor, now),
+            lambda order: domain.receive_return(order, request.return_id, units, refund_id, call.caller.actor, now),
         )
 
     async def _decide(
@@ -66,5 +67,5 @@ class ReturnHandlers:
             self._orders,
             request.order_id,
             call,
-            lambda order: order.decide_return(request.return_id, state, request.reason, actor, now),
+            lambda order: domain.decide_return(order, request.return_id, state, request.reason, actor, now),
         )

@@ -12,6 +12,7 @@ from services.order import messages
 from services.order.domain.order import Order
 from services.order.domain.refusals import OrderNotFound
 from services.order.orders.repository import OrderRepository
+from services.order.overrides import domain
 from services.order.ownership import owner_of
 
 log = logger("overrides")
@@ -41,9 +42,9 @@ class OverrideHandlers:
     def _change(self, order: Order, request: pb.OverrideOrderRequest, actor: str) -> None:
         match request.WhichOneof("action"):
             case "mark_paid":
-                order.mark_paid(request.mark_paid.reference, request.reason, actor)
+                domain.mark_paid(order, request.mark_paid.reference, request.reason, actor)
             case "refund":
                 made, refund_id = request.refund, ids.new("ref", self._clock.now())
-                order.record_refund(refund_id, made.amount_minor, made.reference, request.reason, actor)
+                domain.record_refund(order, refund_id, made.amount_minor, made.reference, request.reason, actor)
             case _:
                 order.cancel(request.reason, actor)

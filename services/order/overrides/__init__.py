@@ -1,0 +1,1 @@
+"""Orders that operators put right by hand."""
