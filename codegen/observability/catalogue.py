@@ -8,7 +8,7 @@ _UP = 'up{job="weft",service="order",instance="a"}'
 
 def alerts(services: list[str]) -> list[Alert]:
     """Every alert that is not on an objective."""
-    return [*_parts(services), *_saturation(), *_queues(), *_business(), *_upkeep()]
+    return [*_parts(services), *_saturation(), *_resources(), *_queues(), *_business(), *_upkeep()]
 
 
 def _parts(services: list[str]) -> list[Alert]:
@@ -107,6 +107,11 @@ def _saturation() -> list[Alert]:
                 Case({lag + 'le="0.25"}': "0+240x60", lag + 'le="0.5"}': "0+240x60", lag + 'le="+Inf"}': "0+240x60"}, "30m", 0),
             ),
         ),
+    ]  # fmt: skip
+
+
+def _resources() -> list[Alert]:
+    return [
         threshold(
             "DatabasePoolIsShort", TICKET, 'min_over_time(weft_database_pool_waiting{job="weft"}[3m]) > 0', "3m",
             "calls of {{ $labels.instance }} of {{ $labels.service }} wait for a database connection", "data",

@@ -77,25 +77,7 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     """Wire the service. `names` resolves the hosts of webhooks in place of the system."""
     templates = Templates()
     event_jobs = app.queue("event_jobs")
-    email_jobs = app.queue(
-        "email_jobs",
-        lease=EMAIL_LEASE_S,
-        max_attempts=MAX_EMAIL_ATTEMPTS,
-        backoff=Backoff(first_s=1.0, max_s=600.0),
-    )
-    sms_jobs = app.queue(
-        "sms_jobs",
-        lease=SMS_LEASE_S,
-        max_attempts=MAX_SMS_ATTEMPTS,
-        backoff=Backoff(first_s=2.0, max_s=60.0),
-    )
-    push_jobs = app.queue(
-        "push_jobs",
-        lease=PUSH_LEASE_S,
-        max_attempts=MAX_PUSH_ATTEMPTS,
-        backoff=Backoff(first_s=2.0, max_s=600.0),
-    )
-    jobs = {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs, Channel.PUSH: push_jobs}
+    jobs = _channel_queues(app)
     notifications = NotificationRepository(app.database, app.clock, jobs)
     inbox, contents = InboxRepository(app.database), Contents(app.vault)
     stored_templates = TemplateRepository(app.database)
@@ -137,9 +119,32 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     made_of = Composing(templates, recipients, writing, links, suppressions, dispatch_jobs)
     event_wiring.serve(app, suppressions, dispatch_jobs)
     gates = {each: Gate(app.database, preferences, suppressions, app.clock, each) for each in jobs}
-    _send_mails(app, email_jobs, made_of, gates[Channel.EMAIL])
-    _send_texts(app, sms_jobs, made_of, gates[Channel.SMS])
-    _send_pushes(app, push_jobs, made_of, gates[Channel.PUSH], reached)
+    _send_mails(app, jobs[Channel.EMAIL], made_of, gates[Channel.EMAIL])
+    _send_texts(app, jobs[Channel.SMS], made_of, gates[Channel.SMS])
+    _send_pushes(app, jobs[Channel.PUSH], made_of, gates[Channel.PUSH], reached)
+
+
+def _channel_queues(app: App) -> dict[Channel, Queue]:
+    """The jobs of each channel: one is a delivery."""
+    email_jobs = app.queue(
+        "email_jobs",
+        lease=EMAIL_LEASE_S,
+        max_attempts=MAX_EMAIL_ATTEMPTS,
+        backoff=Backoff(first_s=1.0, max_s=600.0),
+    )
+    sms_jobs = app.queue(
+        "sms_jobs",
+        lease=SMS_LEASE_S,
+        max_attempts=MAX_SMS_ATTEMPTS,
+        backoff=Backoff(first_s=2.0, max_s=60.0),
+    )
+    push_jobs = app.queue(
+        "push_jobs",
+        lease=PUSH_LEASE_S,
+        max_attempts=MAX_PUSH_ATTEMPTS,
+        backoff=Backoff(first_s=2.0, max_s=600.0),
+    )
+    return {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs, Channel.PUSH: push_jobs}
 
 
 class Composing(NamedTuple):

@@ -1,52 +1,24 @@
-"""The catalogue's RPCs."""
-
-import secrets
+"""Products are made, read, updated and archived."""
 
 import pytest
-from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 from weft.api.v1 import mode_pb2
 from weft.order.v1.money_pb2 import Money
 from weft.order.v1.product_pb2 import Product
 from weft.order.v1.product_service_pb2 import (
-    AdjustStockRequest,
-    ArchiveProductRequest,
     CreateProductRequest,
     GetProductRequest,
-    ListProductsRequest,
     ListStockAdjustmentsRequest,
     UpdateProductRequest,
 )
 
 from chassis import ids
 from chassis.storage.database import Query
-from services.order.products import search_repository
 from tests.harness import assert_refused, refused
+from tests.order.products.calls import adjust, archive, titles, update
 from tests.order.shop import Shop, metadata
 
 NOBODYS = ids.new("prd")
-
-
-def adjust(shop: Shop, product_id: str, delta: int, token: str = "", key: str = "", reason: str = "counted"):
-    request = AdjustStockRequest(product_id=product_id, delta=delta, reason=reason)
-    return shop.products.AdjustStock(request, metadata=metadata(token or shop.operator, key or secrets.token_hex(8)))
-
-
-def update(shop: Shop, token: str = "", mask: list[str] | None = None, **fields):
-    request = UpdateProductRequest(
-        product=Product(**fields), update_mask=FieldMask(paths=mask) if mask is not None else None
-    )
-    return shop.products.UpdateProduct(request, metadata=metadata(token or shop.operator))
-
-
-def archive(shop: Shop, product_id: str, token: str = "", key: str = ""):
-    request = ArchiveProductRequest(product_id=product_id)
-    return shop.products.ArchiveProduct(request, metadata=metadata(token or shop.operator, key))
-
-
-async def titles(shop: Shop, **filters) -> list[str]:
-    found = await shop.products.ListProducts(ListProductsRequest(**filters))
-    return sorted(product.title for product in found.products)
 
 
 async def test_a_product_is_read_by_anyone_as_it_was_made(quiet_shop: Shop) -> None:
@@ -77,19 +49,6 @@ async def test_a_repeated_creation_makes_one_product(quiet_shop: Shop) -> None:
     again = await quiet_shop.products.CreateProduct(request, metadata=metadata(quiet_shop.operator, "k"))
     assert first == again
     assert await quiet_shop.count("SELECT count(*) FROM products") == 1
-
-
-async def test_products_are_listed_newest_first_in_pages(quiet_shop: Shop) -> None:
-    made = [await quiet_shop.product() for _ in range(5)]
-    listed, token = [], ""
-    while True:
-        page = await quiet_shop.products.ListProducts(ListProductsRequest(page_size=2, page_token=token))
-        listed += [product.product_id for product in page.products]
-        assert len(page.products) <= 2
-        token = page.next_page_token
-        if not token:
-            break
-    assert listed == sorted(made, reverse=True)
 
 
 async def test_an_unknown_product_is_not_found(quiet_shop: Shop) -> None:
@@ -169,27 +128,6 @@ async def test_products_of_others_are_not_found_by_changes(quiet_shop: Shop) -> 
     assert (await adjust(quiet_shop, own, 2)).stock == 2, "an operator may change all"
 
 
-async def test_stock_is_adjusted_and_never_falls_below_zero(quiet_shop: Shop) -> None:
-    product_id = await quiet_shop.product(stock=3)
-    assert (await adjust(quiet_shop, product_id, 4, key="k")).stock == 7
-    assert (await adjust(quiet_shop, product_id, 4, key="k")).stock == 7, "the same key adds once"
-    await assert_refused(
-        adjust(quiet_shop, product_id, -8), "OUT_OF_STOCK", product_id=product_id, requested="8", available="7"
-    )
-    moved = await adjust(quiet_shop, product_id, -7, reason="broken in the warehouse")
-    assert (moved.stock, moved.etag) == (0, "1"), "stock does not change the etag"
-    request = ListStockAdjustmentsRequest(product_id=product_id, page_size=1)
-    made = []
-    while not made or request.page_token:
-        page = await quiet_shop.products.ListStockAdjustments(request, metadata=metadata(quiet_shop.operator))
-        made += [(each.delta, each.stock, each.reason, each.actor) for each in page.adjustments]
-        request.page_token = page.next_page_token
-    assert made == [
-        (-7, 0, "broken in the warehouse", quiet_shop.operator_id),
-        (4, 7, "counted", quiet_shop.operator_id),
-    ]
-
-
 async def test_customers_may_not_change_the_catalogue(quiet_shop: Shop) -> None:
     product_id = await quiet_shop.product()
     for call in (
@@ -251,55 +189,6 @@ async def test_an_archived_product_is_not_ordered_and_its_orders_keep_what_they_
     assert await quiet_shop.stock(ink) == 5
     assert await titles(quiet_shop) == []
     assert await titles(quiet_shop, show_archived=True) == ["Blue ink"]
-
-
-async def test_products_are_found_by_the_words_of_their_titles_and_by_filters(quiet_shop: Shop) -> None:
-    partner = ids.new("prt")
-    await quiet_shop.product(title="Blue ink, 30ml", token=quiet_shop.partner(partner))
-    await quiet_shop.product(title="Blueprint_paper", currency="CHF")
-    red = await quiet_shop.product(title="Ink: RED & Öl (100%)")
-    await update(quiet_shop, product_id=red, active=False)
-    for filters, expected in {
-        ("query", "blue"): ["Blue ink, 30ml", "Blueprint_paper"],
-        ("query", "INK blu"): ["Blue ink, 30ml"],
-        ("query", "30"): ["Blue ink, 30ml"],
-        ("query", "paper"): ["Blueprint_paper"],
-        ("query", "ÖL"): ["Ink: RED & Öl (100%)"],
-        ("query", "lue"): [],
-        ("query", "b b b b b b b b nothing"): ["Blue ink, 30ml", "Blueprint_paper"],
-        ("query", "' | !& <-> :* \\ %"): [],
-        ("query", "ink' | 'blue"): ["Blue ink, 30ml"],
-        ("active", False): ["Ink: RED & Öl (100%)"],
-        ("active", True): ["Blue ink, 30ml", "Blueprint_paper"],
-        ("currency", "CHF"): ["Blueprint_paper"],
-        ("partner_id", partner): ["Blue ink, 30ml"],
-    }.items():
-        assert await titles(quiet_shop, **dict([filters])) == expected, filters
-    assert await titles(quiet_shop, query="ink", active=True, partner_id=partner, currency="EUR") == ["Blue ink, 30ml"]
-    page = await quiet_shop.products.ListProducts(ListProductsRequest(page_size=1, query="blue"))
-    other = ListProductsRequest(page_size=1, query="ink", page_token=page.next_page_token)
-    await assert_refused(quiet_shop.products.ListProducts(other), "PAGE_TOKEN_INVALID")
-
-
-async def test_a_search_reads_so_many_products_and_no_more(quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_repository, "MAX_READ", 3)
-    monkeypatch.setattr(search_repository, "MAX_FOUND", 2)
-    for title in ("Rare", *(f"Ink {n}" for n in range(4)), *(f"Pen {n}" for n in range(5))):
-        await quiet_shop.product(title=title)
-
-    async def pages(query: str, size: int = 2) -> list[list[str]]:
-        found, token = [], None
-        while token != "":
-            request = ListProductsRequest(query=query, page_size=size, page_token=token or "")
-            page = await quiet_shop.products.ListProducts(request)
-            found.append([product.title for product in page.products])
-            token = page.next_page_token
-        return found
-
-    assert await pages("rare") == [["Rare"]], "by the index"
-    assert await pages("pen") == [["Pen 4", "Pen 3"], ["Pen 2", "Pen 1"], ["Pen 0"], [], []]
-    assert await pages("ink") == [[], ["Ink 3"], ["Ink 2", "Ink 1"], ["Ink 0"]], "too many for it: as far as was read"
-    assert await pages("none") == [[]]
 
 
 async def test_images_are_https_addresses_and_few(quiet_shop: Shop) -> None:
