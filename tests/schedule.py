@@ -44,7 +44,7 @@ KNOWN_FILE_S = {
     "tests/bench/test_peers.py": 10.0,
     "tests/chassis/queues/test_worker.py": 10.0,
     "tests/e2e/lifecycle/test_memory.py": 10.0,
-    "tests/user/authorizations/test_authorizations.py": 10.0,
+    "tests/user/consents/test_grants.py": 10.0,
     "tests/user/erasure/test_erasure.py": 10.0,
     "tests/user/oauth/test_oauth.py": 10.0,
     "tests/deploy/components/test_postgres.py": 9.0,

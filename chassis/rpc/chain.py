@@ -9,12 +9,12 @@ import grpc
 
 from chassis.rpc.call import Call
 from chassis.rpc.callers.authentication import authentication
+from chassis.rpc.callers.authorization import authorization
 from chassis.rpc.response import handler_call, response
 from chassis.rpc.stages import (
     ServerContext,
     Stage,
     admission,
-    authorization,
     error_mapping,
     idempotency,
     stream_quota,

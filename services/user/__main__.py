@@ -15,13 +15,13 @@ from services.user.auth.handlers import AuthHandlers
 from services.user.auth.passkey_handlers import PasskeyHandlers, UserPasskeyHandlers
 from services.user.auth.sign_in import SignIn
 from services.user.auth.totp_handlers import TotpHandlers, UserTotpHandlers
-from services.user.authorizations.authorizations import Authorizations
-from services.user.authorizations.consent_handlers import ConsentHandlers
-from services.user.authorizations.handlers import AuthorizationHandlers
-from services.user.authorizations.repository import AuthorizationRepository
 from services.user.bootstrap import bootstrap
 from services.user.codes.domain import CodeInvalid
 from services.user.codes.handlers import CodeHandlers
+from services.user.consents.consent_handlers import ConsentHandlers
+from services.user.consents.grants import Grants
+from services.user.consents.handlers import AuthorizationHandlers
+from services.user.consents.repository import ConsentRepository
 from services.user.email_changes.changes import EmailChanges
 from services.user.email_changes.handlers import EmailHandlers
 from services.user.erasure.export import Export
@@ -129,9 +129,9 @@ def _serve_oauth(app: App, parts: Parts) -> None:
     access_tokens = AccessTokens(database, parts.session_rows, parts.revocations, app.tokens, audit, clock)
     # An account is changed by its owner in person.
     of_people = set(app.contract.scopes_by_role[CUSTOMER]) - {"users.write"}
-    apps = Authorizations(
+    apps = Grants(
         database,
-        AuthorizationRepository(database),
+        ConsentRepository(database),
         partners,
         parts.users,
         parts.session_rows,
@@ -210,7 +210,7 @@ def _serve_users(app: App, parts: Parts) -> None:
         UserChangeHandlers(database, users, roles, session_rows, events, audit, clock),
         UserTotpHandlers(users, parts.totp, reauthentication),
         UserPasskeyHandlers(users, parts.passkeys, reauthentication, app.pages),
-        ConsentHandlers(database, AuthorizationRepository(database), session_rows, users, app.pages, audit, clock),
+        ConsentHandlers(database, ConsentRepository(database), session_rows, users, app.pages, audit, clock),
         SessionHandlers(database, users, parts.open_sessions, session_rows, app.pages, audit, clock),
         RoleHandlers(database, users, roles, session_rows, audit, clock),
     )

@@ -7,8 +7,8 @@ from chassis.queues import queue
 from chassis.rpc import idempotency
 from services.user.accounts import tables as _accounts
 from services.user.audit import tables as _audit
-from services.user.authorizations import tables as _authorizations
 from services.user.codes import tables as _codes
+from services.user.consents import tables as _consents
 from services.user.devices import tables as _devices
 from services.user.erasure import tables as _erasure
 from services.user.keys import tables as _keys
@@ -34,7 +34,7 @@ NOUNS = (
     _accounts,
     _audit,
     _codes,
-    _authorizations,
+    _consents,
     _devices,
     _erasure,
     _keys,

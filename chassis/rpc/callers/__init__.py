@@ -1,1 +1,1 @@
-"""Who calls."""
+"""Who calls, and whether they may."""

@@ -13,8 +13,8 @@ from weft.user.v1 import oauth_service_pb2 as pb
 from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.security import networks
-from services.user.authorizations.authorizations import AppTokens, Authorizations
-from services.user.authorizations.domain import AuthorizationRefused
+from services.user.consents.domain import AuthorizationRefused
+from services.user.consents.grants import AppTokens, Grants
 from services.user.keys.issuer import ACCESS_TOKEN_LIFETIME, Issuer
 from services.user.keys.ring import KeyRing
 from services.user.oauth.clients import ClientAuthentication
@@ -39,7 +39,7 @@ class OAuthHandlers:
         clients: ClientAuthentication,
         access_tokens: AccessTokens,
         sessions: Sessions,
-        apps: Authorizations,
+        apps: Grants,
         issuer: Issuer,
         ring: KeyRing,
         clock: Clock,

@@ -12,7 +12,7 @@ from chassis.rpc.call import Call
 from chassis.security.identity import Identity
 from chassis.security.revocations import Revocations
 from chassis.security.tokens import TokenVerifier
-from services.user.authorizations.domain import EMAIL, IDENTITY_SCOPES, OPENID, PROFILE
+from services.user.consents.domain import EMAIL, IDENTITY_SCOPES, OPENID, PROFILE
 from services.user.users.domain import User
 from services.user.users.repository import UserRepository
 

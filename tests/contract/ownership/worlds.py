@@ -32,7 +32,7 @@ from chassis.app import App
 from chassis.security import modes
 from chassis.storage.database import Query
 from contract import Caller, Method
-from services.user.authorizations.repository import AuthorizationRepository
+from services.user.consents.repository import ConsentRepository
 from services.user.keys.authentication import PASSWORD, Authentication
 from services.user.passkeys.domain import Passkey
 from services.user.passkeys.repository import PasskeyRepository
@@ -174,7 +174,7 @@ async def user_world(harness: Harness) -> AsyncIterator[World]:
             passkey = Passkey(ids.new("pky"), user, os.urandom(16), b"key", 0, "Phone", False, datetime.now(UTC))
             async with running.app.database.transaction() as tx:
                 await PasskeyRepository(running.app.database, running.app.vault).insert(tx, passkey)
-                allowed = AuthorizationRepository(running.app.database)
+                allowed = ConsentRepository(running.app.database)
                 await allowed.put_consent(tx, user, client.client_id, ("orders.read",), datetime.now(UTC))
                 session, now = ids.new("ses"), datetime.now(UTC)
                 rows = SessionRepository(

@@ -5,8 +5,8 @@ from typing import Any
 
 from weft.user.v1 import openid_pb2 as pb
 
-from tests.user.authorizations.app import App
-from tests.user.authorizations.conftest import app  # noqa: F401 - a fixture
+from tests.user.consents.app import App
+from tests.user.consents.conftest import app  # noqa: F401 - a fixture
 from tests.user.world import Answer, World
 
 

@@ -9,9 +9,9 @@ from weft.user.v1 import authorization_pb2 as pb
 
 from chassis.errors import FailedPrecondition
 from chassis.rpc.call import Call
-from services.user.authorizations import page
-from services.user.authorizations.authorizations import Authorizations
-from services.user.authorizations.domain import AuthorizationRefused, RequestRefused, read
+from services.user.consents import page
+from services.user.consents.domain import AuthorizationRefused, RequestRefused, read
+from services.user.consents.grants import Grants
 from services.user.keys.authentication import Authentication
 
 _APPROVED = {pb.CONSENT_DECISION_APPROVE: True, pb.CONSENT_DECISION_DENY: False}
@@ -24,8 +24,8 @@ class AuthorizationRequestInvalid(FailedPrecondition):
 class AuthorizationHandlers:
     """The part of weft.user.v1.OAuthService at which people decide about apps."""
 
-    def __init__(self, authorizations: Authorizations, issuer: str) -> None:
-        self._authorizations = authorizations
+    def __init__(self, grants: Grants, issuer: str) -> None:
+        self._grants = grants
         self._issuer = issuer
 
     async def Authorize(self, request: pb.AuthorizeRequest, call: Call) -> HttpBody:
@@ -34,7 +34,7 @@ class AuthorizationHandlers:
         call.set_header("cache-control", "no-store")
         browser = "text/html" in call.header("accept")
         try:
-            target, client, state, allowed = await self._authorizations.find(parameters)
+            target, client, state, allowed = await self._grants.find(parameters)
         except RequestRefused as refused:
             call.set_header("x-http-status", "400")
             if browser:
@@ -62,7 +62,7 @@ class AuthorizationHandlers:
         approved = _APPROVED.get(request.decision)
         parameters = _parameters(request.authorization_request)
         try:
-            found = await self._authorizations.decide(parameters, caller.user_id, authentication, approved, call)
+            found = await self._grants.decide(parameters, caller.user_id, authentication, approved, call)
         except RequestRefused:
             raise AuthorizationRequestInvalid() from None
         if isinstance(found, str):

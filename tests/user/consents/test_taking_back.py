@@ -10,7 +10,7 @@ from weft.user.v1.password_pb2 import ChangePasswordRequest
 from weft.user.v1.session_pb2 import RevokeOtherSessionsRequest
 
 from tests.harness import assert_refused
-from tests.user.authorizations.app import ASK, App, answered
+from tests.user.consents.app import ASK, App, answered
 from tests.user.passkeys.authenticator import Device, begin, finish
 from tests.user.totp.authenticator import confirm, enrol
 

@@ -8,7 +8,7 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.storage.database import Database, Transaction
 from services.user.audit.audit import Audit
-from services.user.authorizations.domain import (
+from services.user.consents.domain import (
     CODE_LIFETIME,
     IDENTITY_SCOPES,
     OFFLINE,
@@ -23,7 +23,7 @@ from services.user.authorizations.domain import (
     read_target,
     refuse_grant,
 )
-from services.user.authorizations.repository import AuthorizationRepository
+from services.user.consents.repository import ConsentRepository
 from services.user.keys.authentication import Authentication
 from services.user.keys.issuer import AccessToken, Issuer
 from services.user.partners.domain import Client
@@ -44,13 +44,13 @@ class AppTokens:
     id_token: str = field(default="", repr=False)
 
 
-class Authorizations:
+class Grants:
     """Decides on authorization requests and exchanges what they led to. `scopes` are those that apps may ask of people."""
 
     def __init__(
         self,
         database: Database,
-        authorizations: AuthorizationRepository,
+        consents: ConsentRepository,
         partners: PartnerRepository,
         users: UserRepository,
         sessions: SessionRepository,
@@ -61,7 +61,7 @@ class Authorizations:
         scopes: Collection[str],
     ) -> None:
         self._database = database
-        self._authorizations = authorizations
+        self._consents = consents
         self._partners = partners
         self._users = users
         self._sessions = sessions
@@ -100,7 +100,7 @@ class Authorizations:
                 if approved is False or user is None or not user.may_sign_in or user.partner_id:
                     raise AuthorizationRefused("access_denied", "The person did not allow it.")
                 await self._open_sessions.require(tx, call.caller)
-                consented = await self._authorizations.consented(tx, user_id, client.client_id)
+                consented = await self._consents.consented(tx, user_id, client.client_id)
                 if approved is None and not request.covered_by(consented):
                     if "none" in request.prompts:
                         raise AuthorizationRefused("consent_required", "The person has to decide.")
@@ -133,9 +133,9 @@ class Authorizations:
         )
         together = tuple(sorted({*consented, *request.scopes}))
         if together != consented:
-            await self._authorizations.put_consent(tx, user_id, client_id, together, now)
+            await self._consents.put_consent(tx, user_id, client_id, together, now)
             await self._audit.record(tx, call, "consent.given", subject=client_id)
-        await self._authorizations.insert_code(tx, stored, now)
+        await self._consents.insert_code(tx, stored, now)
         return request.target.address(self._issuer.name, code=code)
 
     async def redeem(self, call: Call, form: Mapping[str, str], account: ClientAccount) -> AppTokens:
@@ -144,8 +144,8 @@ class Authorizations:
         now, client = self._clock.now(), account.client
         async with self._database.transaction() as tx:
             # The user's row comes first, as everywhere.
-            user = await self._users.lock(tx, await self._authorizations.user_of(tx, form["code"]))
-            code = await self._authorizations.lock_code(tx, form["code"])
+            user = await self._users.lock(tx, await self._consents.user_of(tx, form["code"]))
+            code = await self._consents.lock_code(tx, form["code"])
             scopes: tuple[str, ...] = ()
             session_id, refresh = ids.new("ses", now), ""
             if code and code.session_id:
@@ -160,7 +160,7 @@ class Authorizations:
                         tx, session_id, user.user_id, refresh, code.authentication, client.client_id, scopes, now
                     )
                     await self._record(tx, call, "session.opened", user.user_id, session_id, account)
-                await self._authorizations.use_code(tx, code, session_id if scopes else None, now)
+                await self._consents.use_code(tx, code, session_id if scopes else None, now)
         # Raised outside of the transaction: that the code is used has to be committed.
         if code is None or user is None or not scopes:
             raise AuthorizationRefused(

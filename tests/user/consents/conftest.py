@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.user.authorizations.app import CALLBACK, App
+from tests.user.consents.app import CALLBACK, App
 from tests.user.world import Person, World
 
 

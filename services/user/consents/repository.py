@@ -8,8 +8,8 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.storage.database import Database, Query, Transaction, newest_first
-from services.user.authorizations.domain import MAX_CODES, Code, Consent, digest
-from services.user.authorizations.tables import authorization_codes, consents
+from services.user.consents.domain import MAX_CODES, Code, Consent, digest
+from services.user.consents.tables import authorization_codes, consents
 from services.user.keys.authentication import Authentication
 from services.user.ownership import of_user
 from services.user.partners.tables import clients
@@ -72,7 +72,7 @@ _PUT_CONSENT = Query(
 )
 
 
-class AuthorizationRepository:
+class ConsentRepository:
     """Authorization codes and consents."""
 
     def __init__(self, database: Database) -> None:

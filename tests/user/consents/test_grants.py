@@ -13,7 +13,7 @@ from weft.user.v1.session_pb2 import ListSessionsRequest
 from weft.user.v1.user_service_pb2 import GetUserRequest, ListUsersRequest
 
 from tests.harness import assert_refused
-from tests.user.authorizations.app import APPROVE, ASK, CALLBACK, CHALLENGE, DENY, VERIFIER, App, answered
+from tests.user.consents.app import APPROVE, ASK, CALLBACK, CHALLENGE, DENY, VERIFIER, App, answered
 
 
 async def test_an_app_acts_for_a_person_as_far_as_they_allow_and_no_further(app: App) -> None:

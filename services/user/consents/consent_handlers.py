@@ -9,8 +9,8 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Database
 from services.user.audit.audit import Audit
-from services.user.authorizations.domain import Consent
-from services.user.authorizations.repository import AuthorizationRepository
+from services.user.consents.domain import Consent
+from services.user.consents.repository import ConsentRepository
 from services.user.sessions.repository import SessionRepository
 from services.user.users.repository import UserRepository
 from services.user.users.visible import get_visible
@@ -26,7 +26,7 @@ class ConsentHandlers:
     def __init__(
         self,
         database: Database,
-        authorizations: AuthorizationRepository,
+        consents: ConsentRepository,
         sessions: SessionRepository,
         users: UserRepository,
         pages: Pages,
@@ -34,7 +34,7 @@ class ConsentHandlers:
         clock: Clock,
     ) -> None:
         self._database = database
-        self._authorizations = authorizations
+        self._consents = consents
         self._sessions = sessions
         self._users = users
         self._pages = pages
@@ -45,7 +45,7 @@ class ConsentHandlers:
         """By client, the newest first."""
         user_id = (await get_visible(self._users, request.user_id, call.caller)).user_id
         page = self._pages.read(request, {"list": "consents", "user_id": user_id})
-        found = await self._authorizations.list_consents(user_id, page.limit, page.after)
+        found = await self._consents.list_consents(user_id, page.limit, page.after)
         consents, token = self._pages.split(page, found, to_message, key="client_id")
         return pb.ListConsentsResponse(consents=consents, next_page_token=token)
 
@@ -54,7 +54,7 @@ class ConsentHandlers:
         user_id = (await get_visible(self._users, request.user_id, call.caller)).user_id
         async with self._database.transaction() as tx:
             await self._users.lock(tx, user_id)  # no code of theirs is made or exchanged meanwhile
-            if not await self._authorizations.delete_consent(tx, user_id, request.client_id):
+            if not await self._consents.delete_consent(tx, user_id, request.client_id):
                 raise ConsentNotFound(client_id=request.client_id)
             await self._audit.record(tx, call, "consent.revoked", subject=user_id)
             await self._sessions.end_of_app(tx, user_id, request.client_id, self._clock.now())

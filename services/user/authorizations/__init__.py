@@ -1,4 +1,0 @@
-"""OAuth: people who let a partner's app act for them. The authorization endpoint, codes with PKCE, and consents.
-
-Whether a call is authorized is decided in `chassis.rpc.stages`, and whose things it sees in `services.user.ownership`.
-"""
