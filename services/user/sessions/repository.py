@@ -287,13 +287,8 @@ class SessionRepository:
     async def _insert_token(
         self, tx: Transaction, session_id: str, token: str, now: datetime, session_expires_at: datetime
     ) -> None:
-        await tx.run(
-            _INSERT_TOKEN,
-            token_hash=_digest(token),
-            session_id=session_id,
-            now=now,
-            expires_at=refresh_token_expiry(now, session_expires_at),
-        )
+        values = {"session_id": session_id, "now": now, "expires_at": refresh_token_expiry(now, session_expires_at)}
+        await tx.run(_INSERT_TOKEN, token_hash=_digest(token), **values)
 
 
 def _digest(token: str) -> bytes:
