@@ -52,6 +52,7 @@ def test_the_chassis_and_its_tests_import_no_contract_of_a_service(module: Path)
 
 
 REPOSITORIES = [path for path in MODULES if ROOT / "services" in path.parents and path.name.endswith("repository.py")]
+VERBS = ["get", "list", "lock", "insert", "update", "delete"]
 PROTOCOL = re.compile(r"\bWITH\b|\bunnest\b|\bLATERAL\b|\bEXISTS\b|\bARRAY\(|\bpg_\w+\(|\bxid8?\b|\bctid\b|\bjsonb_")
 
 
@@ -65,6 +66,8 @@ def methods(repository: Path) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize("repository", REPOSITORIES, ids=relative)
 def test_repositories_are_alike(repository: Path) -> None:
     """See "Folders read alike" in CONTRIBUTING: the owner comes first, and a page is `limit, after, filters`."""
+    found = [method for method, _ in methods(repository) if method in VERBS]
+    assert found == sorted(found, key=VERBS.index), f"the methods are in the order {VERBS}"
     for method, arguments in methods(repository):
         assert "caller" not in arguments or method == "require", f"{method}: take the owner, not the caller"
         if {"limit", "after"} <= {*arguments}:

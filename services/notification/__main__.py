@@ -26,7 +26,7 @@ from services.notification.delivery_events import wiring as event_wiring
 from services.notification.devices.handlers import DeviceHandlers
 from services.notification.devices.repository import DeviceRepository
 from services.notification.event_log.handlers import EventLogHandlers
-from services.notification.event_log.repository import EventLog
+from services.notification.event_log.repository import EventLogRepository
 from services.notification.events.handlers import EventHandlers
 from services.notification.events.observing import Observing
 from services.notification.events.repository import EventRepository
@@ -96,7 +96,7 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     app.add_service(
         "weft.notification.v1.EventService",
         EventHandlers(events),
-        EventLogHandlers(EventLog(app.database), app.pages),
+        EventLogHandlers(EventLogRepository(app.database), app.pages),
     )
     app.add_service(
         "weft.notification.v1.PersonalDataService", PersonHandlers(PersonRepository(app.database), app.clock)

@@ -44,7 +44,7 @@ from services.user.password_changes.confirmation import PasswordConfirmation
 from services.user.password_changes.handlers import PasswordHandlers
 from services.user.phones.handlers import PhoneHandlers
 from services.user.phones.phones import Phones
-from services.user.phones.repository import TextCounts
+from services.user.phones.repository import TextCountRepository
 from services.user.revocations.feed import RevocationFeed
 from services.user.revocations.handlers import RevocationHandlers
 from services.user.revocations.repository import CHANNEL as REVOCATIONS
@@ -100,7 +100,7 @@ def _serve_auth(app: App, parts: Parts) -> None:
         users,
         codes,
         code_rows,
-        TextCounts(app.vault),
+        TextCountRepository(app.vault),
         app.outbox,
         audit,
         clock,

@@ -53,6 +53,13 @@ class Found(NamedTuple):
 class DeliveryEventRepository:
     """Events in the database, and the deliveries that they are about."""
 
+    async def list(self, tx: Transaction, delivery_ids: Sequence[str]) -> Mapping[str, Sequence[tuple[str, Kind]]]:
+        """What became of the messages of each delivery, by delivery: a message's id, and what."""
+        found: dict[str, list[tuple[str, Kind]]] = {}
+        for row in await tx.all(_LIST, delivery_ids=[*delivery_ids]):
+            found.setdefault(row.delivery_id, []).append((row.message_id, Kind(row.kind)))
+        return found
+
     async def lock(self, tx: Transaction, delivery_ids: Sequence[str], channel: Channel) -> Sequence[Found]:
         """Those of the deliveries that there are in the channel; nobody else changes them meanwhile."""
         rows = await tx.all(_LOCK, ids=[*delivery_ids], channel=channel.value)
@@ -69,13 +76,6 @@ class DeliveryEventRepository:
         rows = await tx.all(_INSERT, provider=provider, now=now, **dict(zip(names, values, strict=True)))
         new = {row.event_id for row in rows}
         return [event for event in events if event.event_id in new]
-
-    async def list(self, tx: Transaction, delivery_ids: Sequence[str]) -> Mapping[str, Sequence[tuple[str, Kind]]]:
-        """What became of the messages of each delivery, by delivery: a message's id, and what."""
-        found: dict[str, list[tuple[str, Kind]]] = {}
-        for row in await tx.all(_LIST, delivery_ids=[*delivery_ids]):
-            found.setdefault(row.delivery_id, []).append((row.message_id, Kind(row.kind)))
-        return found
 
     async def end(self, tx: Transaction, ends: Mapping[str, tuple[DeliveryState, Reason]], now: datetime) -> None:
         """Store states and reasons of locked deliveries, by their ids; what waits for one of them goes on."""

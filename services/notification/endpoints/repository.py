@@ -80,15 +80,15 @@ class EndpointRepository:
         row = await self._database.first(_GET_CLAIMED, endpoint_id=endpoint_id)
         return self.read(row) if row else None
 
-    async def lock(self, tx: Transaction, owner: Owner, endpoint_id: str) -> Endpoint | None:
-        """The owner's endpoint, locked until the transaction ends."""
-        row = await tx.first(_LOCK, endpoint_id=endpoint_id, **owner.values)
-        return self.read(row) if row else None
-
     async def list(self, owner: Owner, limit: int, after: str) -> Sequence[Endpoint]:
         """Up to `limit` endpoints older than `after`, newest first."""
         rows = await self._database.all(_LIST, limit=limit, after=after, **owner.values)
         return [self.read(row) for row in rows]
+
+    async def lock(self, tx: Transaction, owner: Owner, endpoint_id: str) -> Endpoint | None:
+        """The owner's endpoint, locked until the transaction ends."""
+        row = await tx.first(_LOCK, endpoint_id=endpoint_id, **owner.values)
+        return self.read(row) if row else None
 
     async def insert(self, tx: Transaction, endpoint: Endpoint) -> None:
         """Insert an endpoint. Raises `WebhookEndpointLimitReached`; two at once are counted one after the other."""

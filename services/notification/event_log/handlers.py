@@ -12,14 +12,14 @@ from chassis.rpc.pagination import Pages
 from chassis.security import modes
 from chassis.storage.database import Row
 from services.notification.event_log.domain import EventNotFound, LoggedEvent
-from services.notification.event_log.repository import START, EventLog
+from services.notification.event_log.repository import START, EventLogRepository
 from services.notification.ownership import owner_of
 
 
 class EventLogHandlers:
     """The part of weft.notification.v1.EventService that partners read."""
 
-    def __init__(self, log: EventLog, pages: Pages) -> None:
+    def __init__(self, log: EventLogRepository, pages: Pages) -> None:
         self._log = log
         self._pages = pages
 
@@ -46,7 +46,7 @@ class EventLogHandlers:
 
 
 def _filters(request: pb.ListEventsRequest) -> dict[str, Any]:
-    """The filters of `EventLog.list` that a request sets."""
+    """The filters of `EventLogRepository.list` that a request sets."""
     texts = {"type": request.type, "subject_id": request.subject_id}
     return {name: value for name, value in texts.items() if value}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import bindparam, select
 from weft.api.v1.event_pb2 import Event
@@ -59,10 +59,34 @@ START = "0/0"
 """The position before the first event."""
 
 
-class EventLog(NamedTuple):
+class EventLogRepository:
     """Events of partners."""
 
-    database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, owner: Owner, event_id: str) -> LoggedEvent | None:
+        """One of the owner's."""
+        row = await self._database.first(_GET, event_id=event_id, **owner.values)
+        return LoggedEvent(*row) if row else None
+
+    async def insert_rows(self, tx: Transaction, rows: Sequence[tuple[object, ...]], now: datetime) -> None:
+        """The same with events whose columns are given."""
+        await tx.run(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
+
+    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+        """Up to `limit` events after a position; each is a `LoggedEvent` and its `position`. `filters`: `type`, `subject_id`.
+
+        Ends before the oldest transaction that still runs: what is listed stays complete.
+        """
+        xid, _, seq = after.partition("/")
+        values = {**filters, **owner.values, "xid": xid, "seq": int(seq)}
+        return await self._database.all(_list(frozenset(filters)), limit=limit, **values)
+
+    async def position_of(self, owner: Owner, event_id: str) -> str | None:
+        """Where an event is in the log, as `list` takes it; None where there is none."""
+        row = await self._database.first(_FIND, event_id=event_id, **owner.values)
+        return f"{row.xid}/{row.seq}" if row else None
 
     async def insert(self, tx: Transaction, events: Sequence[Event], now: datetime) -> None:
         """Log events, in the transaction that takes them."""
@@ -81,26 +105,3 @@ class EventLog(NamedTuple):
             for event in events
         ]
         await self.insert_rows(tx, rows, now)
-
-    async def insert_rows(self, tx: Transaction, rows: Sequence[tuple[object, ...]], now: datetime) -> None:
-        """The same with events whose columns are given."""
-        await tx.run(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
-
-    async def get(self, owner: Owner, event_id: str) -> LoggedEvent | None:
-        """One of the owner's."""
-        row = await self.database.first(_GET, event_id=event_id, **owner.values)
-        return LoggedEvent(*row) if row else None
-
-    async def position_of(self, owner: Owner, event_id: str) -> str | None:
-        """Where an event is in the log, as `list` takes it; None where there is none."""
-        row = await self.database.first(_FIND, event_id=event_id, **owner.values)
-        return f"{row.xid}/{row.seq}" if row else None
-
-    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
-        """Up to `limit` events after a position; each is a `LoggedEvent` and its `position`. `filters`: `type`, `subject_id`.
-
-        Ends before the oldest transaction that still runs: what is listed stays complete.
-        """
-        xid, _, seq = after.partition("/")
-        values = {**filters, **owner.values, "xid": xid, "seq": int(seq)}
-        return await self.database.all(_list(frozenset(filters)), limit=limit, **values)

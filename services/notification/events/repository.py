@@ -13,7 +13,7 @@ from chassis.queues.queue import Backoff, Queue
 from chassis.security import modes
 from chassis.storage.database import Database, Query, Transaction, arrays
 from services.notification.event_log import catalogue
-from services.notification.event_log.repository import EventLog
+from services.notification.event_log.repository import EventLogRepository
 from services.notification.event_order import by_time
 from services.notification.events.observing import Observing
 from services.notification.notifications.notification import NewNotification
@@ -49,7 +49,7 @@ class EventRepository:
         self._observing = observing
         self._notifications = notifications
         self._event_jobs = event_jobs
-        self._log = EventLog(database)
+        self._log = EventLogRepository(database)
         self._webhooks = webhooks
         self._lanes = lanes
 

@@ -160,6 +160,52 @@ class RequestRepository:
         holders = await tx.all(_LIST_KEYS, hashes=missed) if missed else []
         return {keys[bytes(row.key_hash)]: row.notification_id for row in holders}
 
+    async def get(self, owner: Owner, notification_id: str) -> Row | None:
+        """The owner's notification, with the states of its deliveries."""
+        return await self._database.first(_get(owner.kind), notification_id=notification_id, **owner.values)
+
+    async def _insert_deliveries(
+        self, tx: Transaction, records: Sequence[NewRecord], message: NewMessage, state: str, now: datetime
+    ) -> None:
+        # Sorted, so that those of a notification are in order of preference.
+        delivery_ids = iter(sorted(ids.new("dlv", now) for _ in range(len(records) * len(message.channels))))
+        rows = [
+            (
+                next(delivery_ids),
+                record.notification_id,
+                channel.value,
+                position,
+                "SKIPPED" if record.duplicate_of else state,
+                "DUPLICATE" if record.duplicate_of else "",
+            )
+            for record in records
+            for position, channel in enumerate(message.channels)
+        ]
+        names = ("ids", "notification_ids", "channels", "positions", "states", "reasons")
+        await tx.run(_INSERT_DELIVERIES, **dict(zip(names, arrays(rows), strict=True)), now=now)
+
+    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
+        """Up to `limit` of the owner's notifications older than `after`, newest first.
+
+        `filters`: `rank` (of the state), `category`, `user_id`, `created_from`, `created_to` (times).
+        """
+        sent = {"sent": [*DeliveryState].index(DeliveryState.SENT) + 1} if "rank" in filters else {}
+        query = _list(owner.kind, frozenset(filters))
+        return await self._database.all(query, limit=limit, after=after, **filters, **sent, **owner.values)
+
+    async def get_updated(self, tx: Transaction, notification_ids: Sequence[str]) -> Sequence[Row]:
+        """Notifications as seen by a transaction that has stored or changed them, by id."""
+        return await tx.all(_LIST_BY_IDS, notification_ids=[*notification_ids])
+
+    async def lock(self, tx: Transaction, owner: Owner, notification_id: str) -> bool:
+        """Whether it is the owner's; it is locked until the transaction ends."""
+        return await tx.first(_lock(owner.kind), notification_id=notification_id, **owner.values) is not None
+
+    async def count_own(self, tx: Transaction, user_id: str, type: str, since: str) -> int:
+        """How many of a type a user has since an id; another one is not stored for them until the transaction ends."""
+        await tx.run(_LOCK_PERSON, user_id=user_id, type=type)
+        return int((await tx.one(_COUNT, user_id=user_id, type=type, since=since)).notifications)
+
     async def insert(
         self,
         tx: Transaction,
@@ -190,49 +236,3 @@ class RequestRepository:
             template_version=message.template_version,
         )
         await self._insert_deliveries(tx, records, message, "SCHEDULED" if due > now else "ACCEPTED", now)
-
-    async def _insert_deliveries(
-        self, tx: Transaction, records: Sequence[NewRecord], message: NewMessage, state: str, now: datetime
-    ) -> None:
-        # Sorted, so that those of a notification are in order of preference.
-        delivery_ids = iter(sorted(ids.new("dlv", now) for _ in range(len(records) * len(message.channels))))
-        rows = [
-            (
-                next(delivery_ids),
-                record.notification_id,
-                channel.value,
-                position,
-                "SKIPPED" if record.duplicate_of else state,
-                "DUPLICATE" if record.duplicate_of else "",
-            )
-            for record in records
-            for position, channel in enumerate(message.channels)
-        ]
-        names = ("ids", "notification_ids", "channels", "positions", "states", "reasons")
-        await tx.run(_INSERT_DELIVERIES, **dict(zip(names, arrays(rows), strict=True)), now=now)
-
-    async def get(self, owner: Owner, notification_id: str) -> Row | None:
-        """The owner's notification, with the states of its deliveries."""
-        return await self._database.first(_get(owner.kind), notification_id=notification_id, **owner.values)
-
-    async def get_updated(self, tx: Transaction, notification_ids: Sequence[str]) -> Sequence[Row]:
-        """Notifications as seen by a transaction that has stored or changed them, by id."""
-        return await tx.all(_LIST_BY_IDS, notification_ids=[*notification_ids])
-
-    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
-        """Up to `limit` of the owner's notifications older than `after`, newest first.
-
-        `filters`: `rank` (of the state), `category`, `user_id`, `created_from`, `created_to` (times).
-        """
-        sent = {"sent": [*DeliveryState].index(DeliveryState.SENT) + 1} if "rank" in filters else {}
-        query = _list(owner.kind, frozenset(filters))
-        return await self._database.all(query, limit=limit, after=after, **filters, **sent, **owner.values)
-
-    async def count_own(self, tx: Transaction, user_id: str, type: str, since: str) -> int:
-        """How many of a type a user has since an id; another one is not stored for them until the transaction ends."""
-        await tx.run(_LOCK_PERSON, user_id=user_id, type=type)
-        return int((await tx.one(_COUNT, user_id=user_id, type=type, since=since)).notifications)
-
-    async def lock(self, tx: Transaction, owner: Owner, notification_id: str) -> bool:
-        """Whether it is the owner's; it is locked until the transaction ends."""
-        return await tx.first(_lock(owner.kind), notification_id=notification_id, **owner.values) is not None

@@ -17,7 +17,7 @@ from services.notification.endpoints.domain import THIN, Endpoint, WebhookEndpoi
 from services.notification.endpoints.repository import EndpointRepository
 from services.notification.event_log.catalogue import TEST_EVENT
 from services.notification.event_log.domain import body
-from services.notification.event_log.repository import EventLog
+from services.notification.event_log.repository import EventLogRepository
 from services.notification.ownership import owner_of
 from services.notification.webhooks.domain import PENDING, WebhookDeliveryNotFound
 from services.notification.webhooks.repository import MAX_RECOVERED, Delivery, WebhookRepository
@@ -34,7 +34,7 @@ class DeliveryHandlers:
         database: Database,
         endpoints: EndpointRepository,
         webhooks: WebhookRepository,
-        log: EventLog,
+        log: EventLogRepository,
         lanes: Announcer,
         pages: Pages,
         clock: Clock,

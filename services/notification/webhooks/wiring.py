@@ -14,7 +14,7 @@ from services.notification.channels.webhook.sender import Sender
 from services.notification.channels.webhook.targets import Targets
 from services.notification.endpoints.handlers import EndpointHandlers
 from services.notification.endpoints.repository import EndpointRepository
-from services.notification.event_log.repository import EventLog
+from services.notification.event_log.repository import EventLogRepository
 from services.notification.notifications.repository import NotificationRepository
 from services.notification.webhooks.handlers import DeliveryHandlers
 from services.notification.webhooks.lane_repository import LaneRepository
@@ -47,7 +47,9 @@ def serve(app: App, webhooks: WebhookRepository, notifications: NotificationRepo
     app.add_service(
         "weft.notification.v1.WebhookService",
         EndpointHandlers(app.database, endpoints, reached.targets, app.pages, app.clock),
-        DeliveryHandlers(app.database, endpoints, webhooks, EventLog(app.database), announcer, app.pages, app.clock),
+        DeliveryHandlers(
+            app.database, endpoints, webhooks, EventLogRepository(app.database), announcer, app.pages, app.clock
+        ),
     )
     notices = app.queue("webhook_notice_jobs", **RETRY_FOREVER, backoff=Backoff(first_s=1.0, max_s=600.0))
     app.add_worker(Worker(notices, NoticeWorker(app.clients, notifications, app.tracer), batch=10))

@@ -40,6 +40,14 @@ class AuditRepository:
         self._database = database
         self._vault = vault
 
+    async def list(self, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[AuditEvent]:
+        """Up to `limit` events older than `after`, newest first.
+
+        `filters`: `actor`, `subject`, `action`, and the ids `start` and `end`.
+        """
+        rows = await self._database.all(_list(frozenset(filters)), limit=limit, after=after, **filters)
+        return [self._read(row) for row in rows]
+
     async def insert(self, tx: Transaction, event: AuditEvent) -> None:
         """Append an event, in the transaction of the change that it reports."""
         await tx.run(
@@ -57,14 +65,6 @@ class AuditRepository:
             address_sealed=self._vault.seal(event.address.encode(), ADDRESS) if event.address else None,
             created_at=event.created_at,
         )
-
-    async def list(self, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[AuditEvent]:
-        """Up to `limit` events older than `after`, newest first.
-
-        `filters`: `actor`, `subject`, `action`, and the ids `start` and `end`.
-        """
-        rows = await self._database.all(_list(frozenset(filters)), limit=limit, after=after, **filters)
-        return [self._read(row) for row in rows]
 
     def _read(self, row: Row) -> AuditEvent:
         return AuditEvent(

@@ -103,15 +103,15 @@ class MemberRepository:
         row = await tx.first(_GET_ACTING, partner_id=partner_id, user_id=user_id)
         return Acting(_read(row), row.plan, tuple(row.scopes), row.partner_generation) if row else None
 
-    async def lock(self, tx: Transaction, partner_id: str, user_id: str) -> Member | None:
-        """A partner's person, locked until the transaction ends."""
-        row = await tx.first(_LOCK, partner_id=partner_id, user_id=user_id)
-        return _read(row) if row else None
-
     async def list(self, partner_id: str, limit: int, after: str) -> Sequence[Member]:
         """Up to `limit` people of a partner, the newest users first."""
         rows = await self._database.all(_LIST, partner_id=partner_id, limit=limit, after=after)
         return [_read(row) for row in rows]
+
+    async def lock(self, tx: Transaction, partner_id: str, user_id: str) -> Member | None:
+        """A partner's person, locked until the transaction ends."""
+        row = await tx.first(_LOCK, partner_id=partner_id, user_id=user_id)
+        return _read(row) if row else None
 
     async def insert(self, tx: Transaction, member: Member) -> None:
         """Insert a member. Raises `UniqueViolation` for one that there is."""

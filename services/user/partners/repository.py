@@ -140,24 +140,24 @@ class PartnerRepository:
         self._database = database
         self._vault = vault
 
-    async def insert(self, tx: Transaction, partner: Partner) -> None:
-        """Insert a partner."""
-        values = {c.name: getattr(partner, c.name) for c in partners.columns}
-        await tx.run(_INSERT, **{**values, "scopes": list(partner.scopes)})
-
     async def get(self, partner_id: str) -> Partner | None:
         """A partner."""
         row = await self._database.first(_GET, partner_id=partner_id)
         return _read_partner(row) if row else None
+
+    async def list(self, limit: int, after: str) -> Sequence[Partner]:
+        """Up to `limit` partners older than `after`, newest first."""
+        return [_read_partner(row) for row in await self._database.all(_LIST, limit=limit, after=after)]
 
     async def lock(self, tx: Transaction, partner_id: str) -> Partner | None:
         """A partner, locked until the transaction ends."""
         row = await tx.first(_LOCK, partner_id=partner_id)
         return _read_partner(row) if row else None
 
-    async def list(self, limit: int, after: str) -> Sequence[Partner]:
-        """Up to `limit` partners older than `after`, newest first."""
-        return [_read_partner(row) for row in await self._database.all(_LIST, limit=limit, after=after)]
+    async def insert(self, tx: Transaction, partner: Partner) -> None:
+        """Insert a partner."""
+        values = {c.name: getattr(partner, c.name) for c in partners.columns}
+        await tx.run(_INSERT, **{**values, "scopes": list(partner.scopes)})
 
     async def update(self, tx: Transaction, partner: Partner) -> None:
         """Store a locked partner."""

@@ -12,7 +12,7 @@ from services.user.codes.codes import Codes
 from services.user.codes.domain import CodeInvalid, Kind
 from services.user.codes.repository import CodeRepository
 from services.user.phones.domain import MAX_OF_USER, MAX_TO_NUMBER
-from services.user.phones.repository import TextCounts
+from services.user.phones.repository import TextCountRepository
 from services.user.throttling.origins import Origin
 from services.user.users.domain import UserNotFound
 from services.user.users.repository import UserRepository
@@ -27,7 +27,7 @@ class Phones:
         users: UserRepository,
         codes: Codes,
         requests: CodeRepository,
-        counts: TextCounts,
+        counts: TextCountRepository,
         events: Outbox,
         audit: Audit,
         clock: Clock,

@@ -26,7 +26,7 @@ _COUNT = Query(
 )
 
 
-class TextCounts:
+class TextCountRepository:
     """Counters of requested text messages."""
 
     def __init__(self, vault: Vault) -> None:

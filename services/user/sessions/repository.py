@@ -168,34 +168,26 @@ class SessionRepository:
         self._vault = vault
         self._successor_key = vault.derive("refresh token successors")
 
-    async def insert(
-        self,
-        tx: Transaction,
-        session_id: str,
-        user_id: str,
-        token: str,
-        authentication: Authentication,
-        place: Place = NOWHERE,
-    ) -> None:
-        """Insert a session with its first refresh token; ends the oldest one above `MAX_OPEN_SESSIONS`."""
-        now = authentication.at
-        expires_at = now + SESSION_LIFETIME
-        await tx.first(_LOCK_USER, user_id=user_id)
-        ended = await tx.all(_END_SURPLUS, user_id=user_id, now=now, of_client=None)
-        await self._revocations.revoke(tx, "session", *(row.session_id for row in ended))
-        await tx.run(
-            _INSERT,
-            session_id=session_id,
-            user_id=user_id,
-            now=now,
-            expires_at=expires_at,
-            amr=list(authentication.methods),
-            authenticated_at=now,
-            client_id=None,
-            scopes=None,
-            place_sealed=self._vault.seal("\n".join(place).encode(), PLACE),
+    async def lock(self, tx: Transaction, token: str) -> RefreshToken | None:
+        """An issued refresh token, its session locked until the transaction ends."""
+        if await tx.first(_LOCK, token_hash=_digest(token)) is None:
+            return None
+        next_token = successor(token, self._successor_key)
+        row = await tx.one(_GET_TOKEN, token_hash=_digest(token), successor_hash=_digest(next_token))
+        return RefreshToken(
+            token_hash=row.token_hash,
+            session_id=row.session_id,
+            user_id=row.user_id,
+            expires_at=row.expires_at,
+            used_at=row.used_at,
+            successor=next_token,
+            has_unused_successor=row.has_unused_successor,
+            session_expires_at=row.session_expires_at,
+            session_ended_at=row.session_ended_at,
+            authentication=Authentication(tuple(row.amr or (PASSWORD,)), row.authenticated_at or row.created_at),
+            client_id=row.client_id,
+            scopes=tuple(row.scopes or ()),
         )
-        await self._insert_token(tx, session_id, token, now, expires_at)
 
     async def insert_of_app(
         self,
@@ -231,26 +223,34 @@ class SessionRepository:
         if token:
             await self._insert_token(tx, session_id, token, now, expires_at)
 
-    async def lock(self, tx: Transaction, token: str) -> RefreshToken | None:
-        """An issued refresh token, its session locked until the transaction ends."""
-        if await tx.first(_LOCK, token_hash=_digest(token)) is None:
-            return None
-        next_token = successor(token, self._successor_key)
-        row = await tx.one(_GET_TOKEN, token_hash=_digest(token), successor_hash=_digest(next_token))
-        return RefreshToken(
-            token_hash=row.token_hash,
-            session_id=row.session_id,
-            user_id=row.user_id,
-            expires_at=row.expires_at,
-            used_at=row.used_at,
-            successor=next_token,
-            has_unused_successor=row.has_unused_successor,
-            session_expires_at=row.session_expires_at,
-            session_ended_at=row.session_ended_at,
-            authentication=Authentication(tuple(row.amr or (PASSWORD,)), row.authenticated_at or row.created_at),
-            client_id=row.client_id,
-            scopes=tuple(row.scopes or ()),
+    async def insert(
+        self,
+        tx: Transaction,
+        session_id: str,
+        user_id: str,
+        token: str,
+        authentication: Authentication,
+        place: Place = NOWHERE,
+    ) -> None:
+        """Insert a session with its first refresh token; ends the oldest one above `MAX_OPEN_SESSIONS`."""
+        now = authentication.at
+        expires_at = now + SESSION_LIFETIME
+        await tx.first(_LOCK_USER, user_id=user_id)
+        ended = await tx.all(_END_SURPLUS, user_id=user_id, now=now, of_client=None)
+        await self._revocations.revoke(tx, "session", *(row.session_id for row in ended))
+        await tx.run(
+            _INSERT,
+            session_id=session_id,
+            user_id=user_id,
+            now=now,
+            expires_at=expires_at,
+            amr=list(authentication.methods),
+            authenticated_at=now,
+            client_id=None,
+            scopes=None,
+            place_sealed=self._vault.seal("\n".join(place).encode(), PLACE),
         )
+        await self._insert_token(tx, session_id, token, now, expires_at)
 
     async def rotate(self, tx: Transaction, used: RefreshToken, now: datetime) -> None:
         """Mark a locked token as used, and insert its successor."""

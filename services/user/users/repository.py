@@ -162,18 +162,29 @@ class UserRepository:
         """The keyed hash by which the address of a person is looked up."""
         return self._rows.lookup(email)
 
-    async def insert(self, tx: Transaction, user: User) -> None:
-        """Insert. Raises `EmailTaken` or `ExternalReferenceTaken`, also against concurrent inserts."""
-        with _taken(user.external_reference):
-            await tx.run(_INSERT, **self._rows.values(user))
+    async def get(self, user_id: str) -> User | None:
+        """A user; reads of concurrent calls are batched."""
+        return self._rows.read(await self._by_id.find(user_id))
 
     async def insert_if_absent(self, tx: Transaction, user: User) -> bool:
         """Insert, unless the address is taken; returns whether it was inserted."""
         return await tx.run(_INSERT_IF_ABSENT, **self._rows.values(user)) == 1
 
-    async def get(self, user_id: str) -> User | None:
-        """A user; reads of concurrent calls are batched."""
-        return self._rows.read(await self._by_id.find(user_id))
+    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[User]:
+        """Up to `limit` users older than `after`, newest first.
+
+        `filters`: `states`, `email`, `external_reference`, `created_from`, `created_to` (times).
+        """
+        values = {**filters, **owner.values}
+        if "email" in values:
+            email, among = values.pop("email"), [owner.mode] if owner.mode else modes.ALL
+            values["email_lookups"] = [self._rows.lookup(email, mode) for mode in among]
+        statement = list_statements.query(frozenset(values) - {"states"}, tuple(values.pop("states", ())))
+        values |= list_statements.bounds(filters.get("created_from"), filters.get("created_to"))
+        return [
+            self._rows.read_erased(row)
+            for row in await self._database.all(statement, limit=limit, after=after, **values)
+        ]
 
     async def get_in(self, tx: Transaction, user_id: str) -> User | None:
         """A user, as the transaction sees it."""
@@ -201,21 +212,10 @@ class UserRepository:
         row = await tx.first(_LOCK, user_id=user_id)
         return self._rows.read_erased(row) if row else None
 
-    async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[User]:
-        """Up to `limit` users older than `after`, newest first.
-
-        `filters`: `states`, `email`, `external_reference`, `created_from`, `created_to` (times).
-        """
-        values = {**filters, **owner.values}
-        if "email" in values:
-            email, among = values.pop("email"), [owner.mode] if owner.mode else modes.ALL
-            values["email_lookups"] = [self._rows.lookup(email, mode) for mode in among]
-        statement = list_statements.query(frozenset(values) - {"states"}, tuple(values.pop("states", ())))
-        values |= list_statements.bounds(filters.get("created_from"), filters.get("created_to"))
-        return [
-            self._rows.read_erased(row)
-            for row in await self._database.all(statement, limit=limit, after=after, **values)
-        ]
+    async def insert(self, tx: Transaction, user: User) -> None:
+        """Insert. Raises `EmailTaken` or `ExternalReferenceTaken`, also against concurrent inserts."""
+        with _taken(user.external_reference):
+            await tx.run(_INSERT, **self._rows.values(user))
 
     async def update(self, tx: Transaction, user: User) -> None:
         """Store all of a locked user but roles, plan, password and counters. Raises `EmailTaken` or `ExternalReferenceTaken`."""
