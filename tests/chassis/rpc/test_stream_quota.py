@@ -12,7 +12,7 @@ from chassis.rpc import response, servers
 from chassis.rpc.call import Call
 from tests.chassis.probe import contract as pb
 from tests.chassis.probe.service import Items, serving, stream
-from tests.harness import Harness, Refusal, Running, refusal
+from tests.harness import Harness, Refusal, Running, assert_refusal, refusal
 from tests.servers import until
 
 USERS = ("usr_01k00000000000000000000000", "usr_01m00000000000000000000000")
@@ -73,7 +73,7 @@ async def test_a_partner_has_one_bound_for_all_its_clients(harness: Harness) -> 
         for number in (1, 1, 2):
             await opened(running, client(PARTNERS[0], number))
         found = await refused_stream(running, client(PARTNERS[0], 3))
-        assert (found.reason, found.metadata) == ("TOO_MANY_STREAMS", {"limit": "3"})
+        assert_refusal(found, "TOO_MANY_STREAMS", limit="3")
         await opened(running, client(PARTNERS[1], 4))
 
 

@@ -21,7 +21,7 @@ from weft.notification.v1.notification_pb2 import Content, NotificationState, Re
 
 from chassis import ids
 from chassis.clock import FixedClock
-from tests.harness import assert_refused, refused
+from tests.harness import assert_refusal, assert_refused, refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
 
@@ -228,7 +228,7 @@ async def test_partners_reach_their_own_customers_only(service: Service) -> None
     acme = Caller(service)
     for stranger in (customer(service, ids.new("prt")), customer(service, mode="TEST"), customer(service, "")):
         found = await refused(acme.send(stranger))
-        assert (found.reason, found.metadata) == ("RECIPIENT_NOT_FOUND", {"user_id": stranger.user_id})
+        assert_refusal(found, "RECIPIENT_NOT_FOUND", user_id=stranger.user_id)
     await assert_refused(acme.send(customer(service), category=CATEGORY_ACCOUNT), "CATEGORY_NOT_ALLOWED")
     # An operator reaches everybody.
     operator = Caller(service, "")

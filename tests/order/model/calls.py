@@ -30,7 +30,7 @@ from weft.order.v1.shipping_address_pb2 import ShippingAddress
 
 from chassis import ids
 from services.order.payments.provider_events import sign
-from tests.harness import refusal, refused
+from tests.harness import assert_refused, refusal
 from tests.order.payments.till import Till
 from tests.order.shop import Shop, metadata
 
@@ -195,6 +195,6 @@ async def tell(till: Till, event_id: str, payment_id: str, forged: bool) -> None
     request = pb.HandleProviderEventRequest(provider="sandbox", body=HttpBody(data=body))
     call = till.shop.payments.HandleProviderEvent(request, metadata=[("sandbox-signature", signature)])
     if forged:
-        assert (await refused(call)).reason == "EVENT_SIGNATURE_INVALID"
+        await assert_refused(call, "EVENT_SIGNATURE_INVALID")
     else:
         await call

@@ -15,7 +15,7 @@ from chassis import ids
 from chassis.storage.database import Query
 from services.order.customers.repository import CustomerRepository
 from services.order.order_rows import ADDRESS_CONTEXT
-from tests.harness import assert_refused, refused
+from tests.harness import assert_refusal, assert_refused, refused
 from tests.order.shop import Shop, metadata
 
 
@@ -71,7 +71,7 @@ async def test_of_two_who_saw_the_same_order_one_updates_it(quiet_shop: Shop) ->
     assert (len(done), done[0].note) == (1, (await shop.get(placed.order_id)).note)
     assert sum(isinstance(o, grpc.RpcError) and o.code() is grpc.StatusCode.ABORTED for o in outcomes) == 4
     stale = await refused(update(shop, placed.order_id, note="late", etag=placed.etag))
-    assert (stale.reason, stale.metadata) == ("ETAG_MISMATCH", {"etag": done[0].etag})
+    assert_refusal(stale, "ETAG_MISMATCH", etag=done[0].etag)
 
 
 async def test_what_has_left_or_ended_or_is_anothers_is_not_updated(quiet_shop: Shop) -> None:

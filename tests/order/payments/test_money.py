@@ -9,7 +9,7 @@ from weft.order.v1 import payment_service_pb2 as pb
 
 from chassis.clock import FixedClock
 from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY
-from tests.harness import Harness, refused
+from tests.harness import Harness, assert_refusal, assert_refused, refused
 from tests.order.payments.till import (
     ACTION_REQUIRED,
     AUTHORIZED,
@@ -112,14 +112,14 @@ async def test_a_declined_payment_succeeds_with_another_method(till: Till, metho
     await settle(till)
     assert await states(till, placed) == (PENDING, FAILED)
     assert (await till.shop.payment(placed.payment_id)).failure_code == code
-    assert (await refused(confirm(till, placed))).reason == "PAYMENT_METHOD_REQUIRED"
+    await assert_refused(confirm(till, placed), "PAYMENT_METHOD_REQUIRED")
     again = await confirm(till, placed, "pm_sandbox_ok")
     assert (again.state, again.failure_code, again.failure_reason) == (NOT_ASKED, 0, "")
     await settle(till)
     assert await states(till, placed) == (CONFIRMED, CAPTURED)
     assert await ledger(till, placed) == [("AUTHORIZED", 1000), ("CAPTURED", 1000)]
     assert await till.charges() == ["DECLINED", "CAPTURED"]
-    assert (await refused(confirm(till, placed, "pm_sandbox_ok"))).reason == "PAYMENT_NOT_CONFIRMABLE"
+    await assert_refused(confirm(till, placed, "pm_sandbox_ok"), "PAYMENT_NOT_CONFIRMABLE")
     assert await till.shop.stock(ink) == 4
 
 
@@ -129,7 +129,7 @@ async def test_the_payer_acts_and_the_payment_goes_on(till: Till) -> None:
     waiting = await till.shop.payment(placed.payment_id)
     assert (waiting.state, waiting.next_action.startswith("https://")) == (ACTION_REQUIRED, True)
     assert await till.run() == 0
-    assert (await refused(confirm(till, placed, "pm_sandbox_ok"))).reason == "PAYMENT_NOT_CONFIRMABLE"
+    await assert_refused(confirm(till, placed, "pm_sandbox_ok"), "PAYMENT_NOT_CONFIRMABLE")
     await confirm(till, placed)
     await till.die("after confirm")
     advance(till, timedelta(seconds=31))
@@ -152,7 +152,7 @@ async def test_a_payment_that_waits_for_the_payer_is_voided_with_its_order(till:
         await till.expiry.run()
     await settle(till)
     assert await states(till, placed) == (CANCELLED if ends == "cancel" else EXPIRED, VOIDED)
-    assert (await refused(confirm(till, placed))).reason == "PAYMENT_NOT_CONFIRMABLE"
+    await assert_refused(confirm(till, placed), "PAYMENT_NOT_CONFIRMABLE")
     assert (await ledger(till, placed), await till.charges(), await till.shop.stock(ink)) == ([], ["VOIDED"], 5)
 
 
@@ -161,9 +161,9 @@ async def test_a_part_is_captured_and_the_rest_released(till: Till) -> None:
     await till.run()
     assert await states(till, placed) == (CONFIRMED, AUTHORIZED)
     over = await refused(capture(till, placed, 1001))
-    assert (over.reason, over.metadata) == ("CAPTURE_EXCEEDS_AUTHORIZED", {"authorized_minor": "1000"})
+    assert_refusal(over, "CAPTURE_EXCEEDS_AUTHORIZED", authorized_minor="1000")
     await capture(till, placed, 700)
-    assert (await refused(capture(till, placed, 300))).reason == "PAYMENT_NOT_CAPTURABLE"
+    await assert_refused(capture(till, placed, 300), "PAYMENT_NOT_CAPTURABLE")
     await till.die("after capture")
     advance(till, timedelta(seconds=31))
     await settle(till)
@@ -192,14 +192,14 @@ async def test_the_first_shipment_captures_everything_even_if_the_provider_fails
 
 async def test_refunds_are_exact_and_the_last_takes_the_rest(till: Till) -> None:
     placed = await till.shop.order((await till.shop.product(price=999), 1))
-    assert (await refused(refund(till, placed))).reason == "PAYMENT_NOT_REFUNDABLE"
+    await assert_refused(refund(till, placed), "PAYMENT_NOT_REFUNDABLE")
     await till.run()
     assert (await refund(till, placed, 333, key="one")).refunding_minor == 333
     assert (await refund(till, placed, 333, key="one")).refunding_minor == 333, "the same call"
     await till.die("after refund")
     assert (await refund(till, placed, 333)).refundable_minor == 333
     over = await refused(refund(till, placed, 334))
-    assert (over.reason, over.metadata) == ("REFUND_EXCEEDS_CAPTURED", {"refundable_minor": "333"})
+    assert_refusal(over, "REFUND_EXCEEDS_CAPTURED", refundable_minor="333")
     advance(till, timedelta(seconds=31))
     await settle(till)
     assert await states(till, placed) == (CONFIRMED, PARTIAL)
@@ -228,7 +228,7 @@ async def test_a_refund_and_a_cancellation_together_give_everything_back_once(ti
     await till.run()
     await refund(till, placed, 400)
     await till.shop.cancel(placed.order_id)
-    assert (await refused(refund(till, placed, 400))).reason == "PAYMENT_NOT_REFUNDABLE"
+    await assert_refused(refund(till, placed, 400), "PAYMENT_NOT_REFUNDABLE")
     await settle(till)
     assert await states(till, placed) == (CANCELLED, REFUNDED)
     assert (await ledger(till, placed))[2:] == [("REFUNDED", 400), ("REFUNDED", 600)]
@@ -248,7 +248,7 @@ async def test_a_charge_back_is_written_and_its_reversal_too(till: Till, cancell
     assert (await till.sandbox.change_later(), await till.sandbox.change_later()) == (1, 0)
     await till.run()
     assert (await states(till, placed))[1] == CHARGED_BACK
-    assert (await refused(refund(till, placed))).reason == "PAYMENT_NOT_REFUNDABLE"
+    await assert_refused(refund(till, placed), "PAYMENT_NOT_REFUNDABLE")
     if cancelled:
         await till.shop.cancel(placed.order_id)
     else:
@@ -287,4 +287,4 @@ async def test_strangers_find_no_movements(till: Till) -> None:
     for token in (till.shop.issuer.user("usr_00000000000000000000000000"), till.shop.partner("prt_a")):
         request = pb.ListMovementsRequest(payment_id=placed.payment_id)
         call = till.shop.payments.ListMovements(request, metadata=metadata(token))
-        assert (await refused(call)).reason == "PAYMENT_NOT_FOUND"
+        await assert_refused(call, "PAYMENT_NOT_FOUND")

@@ -1,7 +1,6 @@
 """Products are made, read, updated and archived."""
 
 import pytest
-from grpc import StatusCode
 from weft.api.v1 import mode_pb2
 from weft.order.v1.money_pb2 import Money
 from weft.order.v1.product_pb2 import Product
@@ -134,7 +133,7 @@ async def test_customers_may_not_change_the_catalogue(quiet_shop: Shop) -> None:
         adjust(quiet_shop, product_id, 1, quiet_shop.user),
         update(quiet_shop, quiet_shop.user, product_id=product_id),
     ):
-        assert (await refused(call)).reason in ("CALLER_NOT_ALLOWED", "SCOPE_MISSING")
+        await assert_refused(call, "CALLER_NOT_ALLOWED")
     await assert_refused(quiet_shop.products.UpdateProduct(UpdateProductRequest()), "TOKEN_MISSING")
 
 
@@ -157,14 +156,11 @@ async def test_a_price_in_an_unknown_currency_is_refused(quiet_shop: Shop, code:
     price = Money(amount_minor=1, currency=code)
     ink = await quiet_shop.product()
     create = CreateProductRequest(title="Ink", price=price)
-    made = await refused(quiet_shop.products.CreateProduct(create, metadata=metadata(quiet_shop.operator)))
-    changed = await refused(update(quiet_shop, product_id=ink, price=price))
-    for found, field in ((made, "price.currency"), (changed, "product.price.currency")):
-        assert (found.code, found.reason, set(found.violations)) == (
-            StatusCode.INVALID_ARGUMENT,
-            "REQUEST_INVALID",
-            {field},
-        )
+    for call, field in (
+        (quiet_shop.products.CreateProduct(create, metadata=metadata(quiet_shop.operator)), "price.currency"),
+        (update(quiet_shop, product_id=ink, price=price), "product.price.currency"),
+    ):
+        await assert_refused(call, "REQUEST_INVALID", violations=[field])
     assert await quiet_shop.count("SELECT count(*) FROM products WHERE currency <> 'EUR'") == 0
 
 

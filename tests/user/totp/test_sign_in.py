@@ -9,7 +9,7 @@ import pytest
 from weft.user.v1.auth_service_pb2 import SignInRequest, TokenPair
 
 from services.user.totp.domain import MAX_DAILY_FAILURES, NOTICED_FAILURES
-from tests.harness import assert_refused, refused
+from tests.harness import assert_refused
 from tests.user.totp.authenticator import STEP, Protected, protected
 from tests.user.world import World
 
@@ -139,4 +139,4 @@ async def test_guesses_from_everywhere_have_an_end_that_does_not_lock_the_owner_
 
     await ada.sign_in(elsewhere(), recovery_code=ada.recovery_codes[0])
     await ada.sign_in(totp_code=ada.code())
-    assert (await refused(ada.sign_in(elsewhere(), totp_code=wrong(ada)))).reason == "SECOND_FACTOR_INVALID"
+    await assert_refused(ada.sign_in(elsewhere(), totp_code=wrong(ada)), "SECOND_FACTOR_INVALID")
