@@ -20,6 +20,7 @@ from chassis.storage.database import Transaction
 from chassis.telemetry import tracing
 from chassis.telemetry.logs import logger
 from chassis.telemetry.tracing import Tracer
+from chassis.times import timestamp
 
 log = logger("outbox")
 DELAY = Histogram(
@@ -65,8 +66,8 @@ def event(
         partner_id=partner_id,
         mode=modes.to_message(mode),
         traceparent=tracing.current_traceparent() if traceparent is None else traceparent,
+        occur_time=timestamp(now),
     )
-    made.occur_time.FromDatetime(now)
     made.payload.Pack(payload)
     return made
 

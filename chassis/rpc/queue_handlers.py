@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from weft.api.v1 import queue_pb2 as pb
 
 from chassis.queues import payloads
@@ -10,6 +9,7 @@ from chassis.queues.inspection import MAX_JOBS, Filter, Inspection
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import OLDEST, Pages
 from chassis.storage.database import Row
+from chassis.times import timestamp
 
 
 class QueueHandlers:
@@ -83,8 +83,8 @@ def to_queue(row: Row) -> pb.Queue:
         queue=row.queue,
         ready_count=row.ready,
         dead_count=row.dead,
-        oldest_due_time=_time(row.oldest),
-        pause_time=_time(row.paused_at),
+        oldest_due_time=timestamp(row.oldest),
+        pause_time=timestamp(row.paused_at),
         pause_reason=row.reason,
     )
 
@@ -98,16 +98,8 @@ def to_job(row: Row) -> pb.Job:
         state=pb.JobState.Value(f"JOB_STATE_{row.state.upper()}"),
         attempts=row.attempts,
         error=row.error,
-        create_time=_time(row.created_at),
-        due_time=_time(row.due),
-        finish_time=_time(row.finished_at),
+        create_time=timestamp(row.created_at),
+        due_time=timestamp(row.due),
+        finish_time=timestamp(row.finished_at),
         payload=payloads.shown(row.payload),
     )
-
-
-def _time(time: datetime | None) -> Timestamp | None:
-    if time is None:
-        return None
-    made = Timestamp()
-    made.FromDatetime(time)
-    return made

@@ -1,7 +1,7 @@
-"""Orders, lines and times as messages of the contract."""
+"""Orders and lines as messages of the contract."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 from operator import mul
 from typing import Any
@@ -13,6 +13,7 @@ from weft.order.v1.money_pb2 import Money
 from weft.order.v1.payment_pb2 import PaymentFailureCode
 
 from chassis.security import modes
+from chassis.times import timestamp
 from services.order.domain import states
 from services.order.domain.new_order import NewOrder
 from services.order.domain.payment import Capture
@@ -46,14 +47,6 @@ CAPTURES = {
 
 _UNFULFILLED = FULFILMENT_STATES["UNFULFILLED"]
 _AWAITING_PAYMENT = _DISPLAY_STATES["AWAITING_PAYMENT"]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def timestamp(time: datetime) -> Timestamp:
-    """Takes a third of the time of `FromDatetime`."""
-    seconds, micros = divmod((time - _EPOCH) // _MICROSECOND, 1_000_000)
-    return Timestamp(seconds=seconds, nanos=micros * 1000)
 
 
 def lines_to_messages(lines: Iterable[Line | tuple[str, str, int, int, int]], currency: str) -> list[pb.OrderLine]:
@@ -182,39 +175,38 @@ def _add_returns(order: pb.Order, stored: Iterable[Mapping[str, Any]], currency:
             lines[product_id].returned_quantity += received
 
 
+def _time(stored: str | None) -> Timestamp | None:
+    return timestamp(datetime.fromisoformat(stored)) if stored else None
+
+
 def return_to_message(stored: Mapping[str, Any], currency: str) -> return_pb2.Return:
     """A return of the stored document."""
-    message = return_pb2.Return(
+    return return_pb2.Return(
         return_id=stored["id"],
         state=_RETURN_STATES[stored["state"]],
         reason=stored["reason"],
         decision_reason=stored["decision"],
-        request_time=timestamp(datetime.fromisoformat(stored["at"])),
+        request_time=_time(stored["at"]),
+        decide_time=_time(stored["decided_at"]),
+        receive_time=_time(stored["received_at"]),
         refund=Money(amount_minor=stored["refund"], currency=currency),
         lines=[
             return_pb2.ReturnLine(product_id=product_id, quantity=quantity, received_quantity=received)
             for product_id, quantity, received in stored["lines"]
         ],
     )
-    if stored["decided_at"]:
-        message.decide_time.CopyFrom(timestamp(datetime.fromisoformat(stored["decided_at"])))
-    if stored["received_at"]:
-        message.receive_time.CopyFrom(timestamp(datetime.fromisoformat(stored["received_at"])))
-    return message
 
 
 def shipment_to_message(stored: Mapping[str, Any]) -> fulfilment_pb2.Shipment:
     """A shipment of the stored document."""
-    message = fulfilment_pb2.Shipment(
+    return fulfilment_pb2.Shipment(
         shipment_id=stored["id"],
         carrier=stored["carrier"],
         tracking_number=stored["tracking"],
-        ship_time=timestamp(datetime.fromisoformat(stored["at"])),
+        ship_time=_time(stored["at"]),
+        deliver_time=_time(stored["delivered_at"]),
         lines=[
             fulfilment_pb2.ShipmentLine(product_id=product_id, quantity=quantity, delivered_quantity=delivered)
             for product_id, quantity, delivered in stored["lines"]
         ],
     )
-    if stored["delivered_at"]:
-        message.deliver_time.CopyFrom(timestamp(datetime.fromisoformat(stored["delivered_at"])))
-    return message

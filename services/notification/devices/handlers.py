@@ -9,6 +9,7 @@ from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
 from chassis.security.modes import LIVE
 from chassis.storage.database import Database
+from chassis.times import timestamp
 from services.notification.channels.push.subscriptions import Device, Subscription, decode
 from services.notification.channels.webhook.targets import TargetRefused, Targets
 from services.notification.devices.domain import DeviceNotFound, PushNotConfigured
@@ -64,7 +65,8 @@ class DeviceHandlers:
 
 def to_message(device: Device) -> pb.Device:
     """The message of a device."""
-    message = pb.Device(device_id=device.device_id)
-    message.create_time.FromDatetime(device.created_at)
-    message.update_time.FromDatetime(device.updated_at)
-    return message
+    return pb.Device(
+        device_id=device.device_id,
+        create_time=timestamp(device.created_at),
+        update_time=timestamp(device.updated_at),
+    )

@@ -14,6 +14,7 @@ from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from chassis.security import modes
 from chassis.storage.database import Database, Transaction
+from chassis.times import timestamp
 from services.notification.channels.webhook.targets import TargetRefused, Targets
 from services.notification.endpoints.domain import (
     BY_PARTNER,
@@ -148,16 +149,14 @@ class EndpointHandlers:
             secret=endpoint.secrets.current if with_secret else "",
             mode=modes.to_message(endpoint.mode),
             etag=endpoint.etag,
+            previous_secret_expire_time=timestamp(endpoint.secrets.overlap_end(self._clock.now())),
+            failing_since=timestamp(endpoint.failing_since),
+            create_time=timestamp(endpoint.created_at),
+            update_time=timestamp(endpoint.updated_at),
         )
         if endpoint.disable_reason:
             reason = f"WEBHOOK_DISABLE_REASON_{endpoint.disable_reason}"
             message.disable_reason = webhook_endpoint_pb2.WebhookDisableReason.Value(reason)
-        if (ends := endpoint.secrets.overlap_end(self._clock.now())) is not None:
-            message.previous_secret_expire_time.FromDatetime(ends)
-        if endpoint.failing_since is not None:
-            message.failing_since.FromDatetime(endpoint.failing_since)
-        message.create_time.FromDatetime(endpoint.created_at)
-        message.update_time.FromDatetime(endpoint.updated_at)
         return message
 
 

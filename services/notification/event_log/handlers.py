@@ -11,6 +11,7 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.security import modes
 from chassis.storage.database import Row
+from chassis.times import timestamp
 from services.notification.event_log.domain import EventNotFound, LoggedEvent
 from services.notification.event_log.repository import START, EventLogRepository
 from services.notification.ownership import owner_of
@@ -64,7 +65,7 @@ def to_message(event: LoggedEvent) -> partner_event_pb2.PartnerEvent:
         subject_id=event.subject_id,
         sequence=event.sequence,
         user_id=event.user_id,
+        timestamp=timestamp(event.occur_time),
     )
-    message.timestamp.FromDatetime(event.occur_time)
     json_format.ParseDict(json.loads(event.data), message.data)
     return message

@@ -11,6 +11,7 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.telemetry import logs
+from chassis.times import timestamp
 from services.notification.inbox.feed import InboxFeed
 from services.notification.inbox.repository import InboxItem, InboxRepository
 from services.notification.inbox.streams import InboxStreams
@@ -88,14 +89,12 @@ class InboxHandlers:
 
 
 def to_message(item: InboxItem, text: InboxText) -> inbox_pb2.InboxItem:
-    message = inbox_pb2.InboxItem(
+    return inbox_pb2.InboxItem(
         notification_id=item.notification_id,
         type=item.type,
         title=text.title,
         body=text.body,
         subject_id=item.subject_id,
+        create_time=timestamp(item.create_time),
+        read_time=timestamp(item.read_time),
     )
-    message.create_time.FromDatetime(item.create_time)
-    if item.read_time is not None:
-        message.read_time.FromDatetime(item.read_time)
-    return message

@@ -13,6 +13,7 @@ from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
 from chassis.rpc.requests import masks
 from chassis.storage.database import Database
+from chassis.times import timestamp
 from services.notification.categories import Category
 from services.notification.channels.channel import Channel
 from services.notification.preferences.domain import Preferences, PreferencesNotFound, QuietHours
@@ -114,10 +115,9 @@ def to_message(preferences: Preferences) -> preferences_pb2.Preferences:
             )
             for category, channel in sorted(preferences.muted, key=lambda pair: (pair[0].value, pair[1].value))
         ],
+        update_time=timestamp(preferences.updated_at),
     )
     if quiet := preferences.quiet_hours:
         message.quiet_hours.start, message.quiet_hours.end = f"{quiet.start:%H:%M}", f"{quiet.end:%H:%M}"
         message.quiet_hours.time_zone = quiet.time_zone
-    if preferences.updated_at is not None:
-        message.update_time.FromDatetime(preferences.updated_at)
     return message

@@ -9,6 +9,7 @@ from weft.user.v1.user_pb2 import User
 from chassis.errors import ServiceUnavailable
 from chassis.plain_text import single_line
 from chassis.storage.database import Row
+from chassis.times import timestamp
 from services.notification.channels.channel import Channel
 from services.notification.channels.email.message import MAX_NAME_LENGTH
 from services.notification.deliveries.codes import ABOUT_CODES
@@ -48,16 +49,15 @@ class Captured:
             content = notification_pb2.Content(**{part: getattr(said.message, part) for part in PARTS})
         elif row.type not in ABOUT_CODES:
             content = self._of_event(row, user)
-        message = notification_pb2.CapturedMessage(
+        return notification_pb2.CapturedMessage(
             delivery_id=row.delivery_id,
             notification_id=row.notification_id,
             type=row.type,
             channel=messages.channel(row.channel),
             recipient_address=address,
             content=content,
+            create_time=timestamp(row.create_time),
         )
-        message.create_time.FromDatetime(row.create_time)
-        return message
 
     def _of_event(self, row: Row, user: User | None) -> notification_pb2.Content:
         name = single_line(user.display_name, MAX_NAME_LENGTH) if user is not None else ""

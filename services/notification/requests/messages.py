@@ -1,13 +1,12 @@
 """Notifications and deliveries as messages of the contract."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from weft.notification.v1 import category_pb2, notification_pb2
 
 from chassis.security import modes
 from chassis.storage.database import Row
+from chassis.times import timestamp
 from services.notification import categories
 from services.notification.categories import Category
 from services.notification.channels.channel import Channel
@@ -30,12 +29,6 @@ def state(name: str) -> "notification_pb2.NotificationState.ValueType":
     return notification_pb2.NotificationState.Value(f"NOTIFICATION_STATE_{name}")
 
 
-def put(field: Timestamp, time: datetime | None) -> None:
-    """Set a timestamp, unless there is none."""
-    if time is not None:
-        field.FromDatetime(time)
-
-
 def to_message(row: Row, contents: Contents) -> notification_pb2.Notification:
     """The message of a notification, from a row of `RequestRepository`."""
     parts = [part.split(" ") for part in row.parts]
@@ -56,14 +49,14 @@ def to_message(row: Row, contents: Contents) -> notification_pb2.Notification:
         mode=modes.to_message(row.mode),
         template_id=row.template_id,
         template_version=row.template_version,
+        send_at=timestamp(row.send_at),
+        expire_at=timestamp(row.expire_at),
+        create_time=timestamp(row.accept_time or row.create_time),
     )
     to = {"user_id": row.user_id, "email": content.email, "phone": content.phone}
     for name, value in to.items():
         if value and not message.recipient.WhichOneof("to"):
             setattr(message.recipient, name, value)
-    put(message.send_at, row.send_at)
-    put(message.expire_at, row.expire_at)
-    put(message.create_time, row.accept_time or row.create_time)
     return message
 
 
@@ -75,9 +68,9 @@ def delivery_to_message(row: Row, attempts: Iterable[Row], events: Iterable[Row]
         channel=channel(row.channel),
         state=state(row.state),
         reason=row.reason,
+        create_time=timestamp(row.create_time),
+        update_time=timestamp(row.update_time),
     )
-    message.create_time.FromDatetime(row.create_time)
-    message.update_time.FromDatetime(row.update_time)
     for attempt in attempts:
         message.attempts.add(
             number=attempt.number,
@@ -85,11 +78,13 @@ def delivery_to_message(row: Row, attempts: Iterable[Row], events: Iterable[Row]
             response_status=attempt.code,
             latency_ms=attempt.latency_ms,
             response=attempt.response,
-        ).create_time.FromDatetime(attempt.create_time)
+            create_time=timestamp(attempt.create_time),
+        )
     for event in events:
         message.events.add(
             provider=event.provider,
             type=notification_pb2.DeliveryEventType.Value(f"DELIVERY_EVENT_TYPE_{event.kind}"),
             response_status=event.code,
-        ).create_time.FromDatetime(event.created_at)
+            create_time=timestamp(event.created_at),
+        )
     return message

@@ -9,6 +9,7 @@ from weft.notification.v1 import suppression_service_pb2 as pb
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Row
+from chassis.times import timestamp
 from services.notification.suppressions.domain import SuppressionNotFound
 from services.notification.suppressions.repository import SuppressionRepository
 
@@ -49,11 +50,10 @@ def _filters(request: pb.ListSuppressionsRequest) -> dict[str, Any]:
 
 def to_message(row: Row) -> pb.Suppression:
     """The message of a row."""
-    message = pb.Suppression(
+    return pb.Suppression(
         suppression_id=row.suppression_id,
         channel=category_pb2.Channel.Value(f"CHANNEL_{row.channel}"),
         reason=pb.SuppressionReason.Value(f"SUPPRESSION_REASON_{row.reason}"),
         delivery_id=row.delivery_id,
+        create_time=timestamp(row.created_at),
     )
-    message.create_time.FromDatetime(row.created_at)
-    return message

@@ -17,6 +17,7 @@ from chassis.rpc.requests import masks
 from chassis.security import modes
 from chassis.security.modes import LIVE
 from chassis.storage.database import Database
+from chassis.times import timestamp
 from services.notification.ownership import owner_of
 from services.notification.templates import language
 from services.notification.templates.domain import (
@@ -75,19 +76,19 @@ class TemplateHandlers:
         """Newest first."""
         owner = owner_of(call.caller)
         page = self._pages.read(request, {"list": "templates", "owner": owner})
-        rows = await self._templates.list(owner, page.limit, page.after)
-        found, token = self._pages.split(page, rows, to_message, key="template_id")
-        return pb.ListTemplatesResponse(templates=found, next_page_token=token)
+        found = await self._templates.list(owner, page.limit, page.after)
+        templates, token = self._pages.split(page, found, to_message, key="template_id")
+        return pb.ListTemplatesResponse(templates=templates, next_page_token=token)
 
     async def UpdateTemplate(self, request: pb.UpdateTemplateRequest, call: Call) -> template_pb2.Template:
         """The row is locked between the check of the etag and the update."""
         requested, changes = request.template, _changes(request)
         async with self._database.transaction() as tx:
-            found = await self._templates.lock(tx, owner_of(call.caller), requested.template_id)
-            if found is None:
+            template = await self._templates.lock(tx, owner_of(call.caller), requested.template_id)
+            if template is None:
                 raise TemplateNotFound(template_id=requested.template_id)
-            changed = found.update(self._clock.now(), requested.etag, changes)
-            if changed is not found:
+            changed = template.update(self._clock.now(), requested.etag, changes)
+            if changed is not template:
                 changed.draft.check(changed.samples, "template.texts")
                 await self._templates.update(tx, changed)
         return to_message(changed)
@@ -96,10 +97,10 @@ class TemplateHandlers:
         """Raises `TemplateNotFound`."""
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            found = await self._templates.lock(tx, owner_of(call.caller), request.template_id)
-            if found is None:
+            template = await self._templates.lock(tx, owner_of(call.caller), request.template_id)
+            if template is None:
                 raise TemplateNotFound(template_id=request.template_id)
-            published = found.publish(now)
+            published = template.publish(now)
             await self._templates.insert_version(tx, published, now)
             await self._templates.update(tx, published)
             reply = to_message(published)
@@ -176,8 +177,8 @@ def to_message(template: Template) -> template_pb2.Template:
         partner_id=template.partner_id,
         mode=modes.to_message(template.mode),
         etag=template.etag,
+        create_time=timestamp(template.created_at),
+        update_time=timestamp(template.updated_at),
     )
     message.samples.update(template.samples)
-    message.create_time.FromDatetime(template.created_at)
-    message.update_time.FromDatetime(template.updated_at)
     return message

@@ -13,6 +13,7 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.security import modes
 from chassis.storage.database import Database, Transaction
+from chassis.times import timestamp
 from services.notification.endpoints.domain import THIN, Endpoint, WebhookEndpointNotFound
 from services.notification.endpoints.repository import EndpointRepository
 from services.notification.event_log.catalogue import TEST_EVENT
@@ -136,11 +137,10 @@ def to_message(delivery: Delivery, endpoint: Endpoint) -> webhook_delivery_pb2.W
         request_body=body(event, thin=endpoint.payload == THIN).decode(),
         attempt_count=delivery.attempts,
         mode=modes.to_message(event.mode),
+        create_time=timestamp(delivery.create_time),
+        update_time=timestamp(delivery.update_time),
+        next_attempt_time=timestamp(delivery.due) if delivery.state == PENDING else None,
     )
-    if delivery.state == PENDING:
-        message.next_attempt_time.FromDatetime(delivery.due)
-    message.create_time.FromDatetime(delivery.create_time)
-    message.update_time.FromDatetime(delivery.update_time)
     for each in delivery.shown:
         attempt = message.attempts.add(
             number=each["number"],
@@ -148,8 +148,8 @@ def to_message(delivery: Delivery, endpoint: Endpoint) -> webhook_delivery_pb2.W
             http_status=each["http_status"],
             latency_ms=each["latency_ms"],
             response_body=each["response_body"],
+            create_time=timestamp(datetime.fromtimestamp(each["at"], UTC)),
         )
         if each["failure"]:
             attempt.failure = webhook_delivery_pb2.WebhookFailure.Value(f"WEBHOOK_FAILURE_{each['failure']}")
-        attempt.create_time.FromDatetime(datetime.fromtimestamp(each["at"], UTC))
     return message

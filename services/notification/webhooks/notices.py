@@ -16,6 +16,7 @@ from chassis.queues.queue import Job
 from chassis.security import modes
 from chassis.telemetry import logs, tracing
 from chassis.telemetry.tracing import Tracer
+from chassis.times import timestamp
 from services.notification.channels.channel import EVERYWHERE
 from services.notification.endpoints.domain import Endpoint
 from services.notification.notifications.notification import NewNotification, Notification
@@ -35,8 +36,8 @@ def event(endpoint: Endpoint, reason: str, now: datetime) -> Event:
         actor="service:notification",
         partner_id=endpoint.partner_id,
         mode=modes.to_message(modes.LIVE),
+        occur_time=timestamp(now),
     )
-    made.occur_time.FromDatetime(now)
     made.payload.Pack(
         events_pb2.WebhookDisabled(
             endpoint_id=endpoint.endpoint_id,

@@ -13,9 +13,9 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import OLDEST, Pages
 from chassis.rpc.requests import masks
 from chassis.storage.database import Database
+from chassis.times import timestamp
 from services.order.charges.current import CurrentCharges
 from services.order.domain.charges import Charge, ChargeKind, ChargeTable
-from services.order.messages import timestamp
 
 
 class ChargeHandlers:
@@ -87,7 +87,7 @@ def table_to_message(table: ChargeTable) -> charge_pb2.ChargeTable:
     return charge_pb2.ChargeTable(
         charges=[to_message(charge) for charge in table.charges],
         etag=table.etag,
-        update_time=timestamp(table.updated_at) if table.updated_at else None,
+        update_time=timestamp(table.updated_at),
     )
 
 

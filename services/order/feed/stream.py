@@ -12,6 +12,7 @@ from chassis.errors import InternalFault, ServiceUnavailable, WeftError
 from chassis.rpc import load_faults
 from chassis.rpc.call import Call
 from chassis.telemetry.logs import logger
+from chassis.times import timestamp
 from services.order import messages
 from services.order.domain.refusals import CursorInvalid
 from services.order.feed.cursor import Cursors, Position, after
@@ -79,7 +80,7 @@ class OrderStreams:
                     await watcher.wait(min(heartbeat_at, end) - time.monotonic())
 
     def _heartbeat(self, position: Position, owner: Owner) -> pb.WatchOrdersResponse:
-        time = messages.timestamp(self._clock.now())
+        time = timestamp(self._clock.now())
         return pb.WatchOrdersResponse(
             cursor=self._cursors.write(position, owner), heartbeat=pb.WatchOrdersResponse.Heartbeat(time=time)
         )

@@ -13,6 +13,7 @@ from weft.order.v1.return_pb2 import ReturnLine
 from chassis.clock import Clock
 from chassis.queues import outbox
 from chassis.security import modes
+from chassis.times import timestamp
 from services.order import messages
 from services.order.domain.changes import DomainEvent
 from services.order.domain.new_order import NewOrder
@@ -127,7 +128,7 @@ def of_new(order: NewOrder, traceparent: str) -> Event:
         type=order.domain_event.type,
         aggregate_id=order.order_id,
         sequence=1,
-        occur_time=messages.timestamp(order.placed_at),
+        occur_time=timestamp(order.placed_at),
         actor=order.actor,
         user_id=order.customer_id,
         partner_id=order.partner_id,

@@ -10,9 +10,10 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.security import modes
 from chassis.storage.database import Row
+from chassis.times import timestamp
 from services.order.domain.payment import refundable
 from services.order.domain.refusals import PaymentNotFound
-from services.order.messages import FAILURE_CODES, PAYMENT_STATES, timestamp
+from services.order.messages import FAILURE_CODES, PAYMENT_STATES
 from services.order.ownership import owner_of
 from services.order.payments.repository import PaymentRepository
 

@@ -15,10 +15,10 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Database, Row
+from chassis.times import timestamp
 from contract import Caller
 from services.order.domain.order import Order
 from services.order.domain.refusals import PaymentNotFound
-from services.order.messages import timestamp
 from services.order.orders.repository import OrderRepository
 from services.order.ownership import Owner, owner_of
 from services.order.payments import handlers

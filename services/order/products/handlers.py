@@ -13,8 +13,8 @@ from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from chassis.security import modes
 from chassis.storage.database import Database, violated
+from chassis.times import timestamp
 from services.order.domain.product import OutOfStock, Product, ProductNotFound, StockAdjustment
-from services.order.messages import timestamp
 from services.order.ownership import product_owner
 from services.order.products.repository import ProductRepository
 from services.order.products.search_repository import SearchRepository
@@ -169,7 +169,7 @@ def to_message(product: Product) -> product_pb2.Product:
         etag=product.etag,
         mode=modes.to_message(product.mode),
         image_urls=product.image_urls,
-        archive_time=timestamp(product.archived_at) if product.archived_at else None,
+        archive_time=timestamp(product.archived_at),
         partner_id=product.partner_id,
     )
 

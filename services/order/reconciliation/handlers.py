@@ -6,7 +6,7 @@ from weft.order.v1 import payment_service_pb2 as pb
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Row
-from services.order.messages import timestamp
+from chassis.times import timestamp
 from services.order.reconciliation.repository import ReconciliationRepository
 
 _KINDS = {name.removeprefix("DISCREPANCY_KIND_"): number for name, number in payment_pb2.DiscrepancyKind.items()}
@@ -38,5 +38,5 @@ def to_message(row: Row) -> payment_pb2.Discrepancy:
         currency=row.currency,
         provider_reference=row.provider_reference,
         create_time=timestamp(row.created_at),
-        resolve_time=timestamp(row.resolved_at) if row.resolved_at else None,
+        resolve_time=timestamp(row.resolved_at),
     )

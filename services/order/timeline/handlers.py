@@ -5,8 +5,9 @@ from weft.order.v1 import order_event_pb2 as pb
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Row
+from chassis.times import timestamp
 from services.order.domain.refusals import OrderNotFound
-from services.order.messages import FULFILMENT_STATES, PAYMENT_STATES, STATES, timestamp
+from services.order.messages import FULFILMENT_STATES, PAYMENT_STATES, STATES
 from services.order.ownership import owner_of
 from services.order.timeline.repository import TimelineRepository
 

@@ -8,6 +8,7 @@ from weft.user.v1 import audit_service_pb2 as pb
 from chassis import ids
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
+from chassis.times import timestamp
 from services.user.audit.domain import AuditEvent
 from services.user.audit.repository import AuditRepository
 
@@ -41,7 +42,7 @@ def _filters(request: pb.ListAuditEventsRequest) -> dict[str, Any]:
 
 def to_message(event: AuditEvent) -> pb.AuditEvent:
     """The message of an audit event."""
-    message = pb.AuditEvent(
+    return pb.AuditEvent(
         audit_event_id=event.audit_event_id,
         actor=event.actor,
         on_behalf_of=event.on_behalf_of,
@@ -53,6 +54,5 @@ def to_message(event: AuditEvent) -> pb.AuditEvent:
         fields=event.fields,
         request_id=event.request_id,
         network_address=event.address,
+        create_time=timestamp(event.created_at),
     )
-    message.create_time.FromDatetime(event.created_at)
-    return message

@@ -6,6 +6,7 @@ from weft.user.v1 import auth_service_pb2 as pb
 from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
 from chassis.security import modes
+from chassis.times import timestamp
 from services.user.accounts.accounts import Accounts
 from services.user.auth.cookies import RefreshCookie
 from services.user.auth.sign_in import SignIn
@@ -105,14 +106,19 @@ class AuthHandlers:
     ) -> pb.IssueVerificationCodeResponse:
         """For the mail that is about to be sent."""
         mail = await self._accounts.issue_code(request.sign_up_id)
-        reply = pb.IssueVerificationCodeResponse(code=mail.code, email=mail.email, locale=mail.locale)
-        if mail.expires_at is not None:
-            reply.expire_time.FromDatetime(mail.expires_at)
-        return reply
+        return pb.IssueVerificationCodeResponse(
+            code=mail.code,
+            email=mail.email,
+            locale=mail.locale,
+            expire_time=timestamp(mail.expires_at),
+        )
 
 
 def to_message(tokens: TokenPair, refresh_token: str) -> pb.TokenPair:
     """The message of a token pair; `refresh_token` is empty where it is in the cookie."""
-    message = pb.TokenPair(access_token=tokens.access.value, refresh_token=refresh_token, user_id=tokens.user_id)
-    message.access_token_expire_time.FromDatetime(tokens.access.expires_at)
-    return message
+    return pb.TokenPair(
+        access_token=tokens.access.value,
+        refresh_token=refresh_token,
+        user_id=tokens.user_id,
+        access_token_expire_time=timestamp(tokens.access.expires_at),
+    )

@@ -9,6 +9,7 @@ from weft.user.v1 import passkey_pb2 as pb
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
+from chassis.times import timestamp
 from services.user.auth.cookies import RefreshCookie
 from services.user.auth.handlers import to_message as to_token_pair
 from services.user.auth.reauthentication import Reauthentication, ReauthenticationRequired
@@ -50,9 +51,10 @@ class PasskeyHandlers:
         """A passkey signs in alone, so it takes all factors of the account to add one."""
         user = await self._prove(request, call)
         options = await self._passkeys.begin_registration(call, user)
-        reply = pb.BeginPasskeyRegistrationResponse()
+        reply = pb.BeginPasskeyRegistrationResponse(
+            expire_time=timestamp(options.expires_at),
+        )
         reply.public_key.update(options.public_key)
-        reply.expire_time.FromDatetime(options.expires_at)
         return reply
 
     async def FinishPasskeyRegistration(self, request: pb.FinishPasskeyRegistrationRequest, call: Call) -> pb.Passkey:
@@ -64,9 +66,10 @@ class PasskeyHandlers:
     async def BeginPasskeySignIn(self, _: pb.BeginPasskeySignInRequest, __: Call) -> pb.BeginPasskeySignInResponse:
         """Stores nothing."""
         options = self._passkeys.begin_sign_in()
-        reply = pb.BeginPasskeySignInResponse()
+        reply = pb.BeginPasskeySignInResponse(
+            expire_time=timestamp(options.expires_at),
+        )
         reply.public_key.update(options.public_key)
-        reply.expire_time.FromDatetime(options.expires_at)
         return reply
 
     async def FinishPasskeySignIn(
@@ -132,17 +135,15 @@ def _changes(request: pb.UpdatePasskeyRequest) -> dict[str, object]:
 
 def to_message(passkey: Passkey) -> pb.Passkey:
     """The message of a passkey."""
-    message = pb.Passkey(
+    return pb.Passkey(
         user_id=passkey.user_id,
         passkey_id=passkey.passkey_id,
         display_name=passkey.display_name,
         backed_up=passkey.backed_up,
         etag=passkey.etag,
+        create_time=timestamp(passkey.created_at),
+        last_use_time=timestamp(passkey.last_used_at),
     )
-    message.create_time.FromDatetime(passkey.created_at)
-    if passkey.last_used_at is not None:
-        message.last_use_time.FromDatetime(passkey.last_used_at)
-    return message
 
 
 def _json(credential: Struct) -> dict[str, object]:

@@ -4,6 +4,7 @@ from google.protobuf.empty_pb2 import Empty
 from weft.user.v1 import totp_pb2 as pb
 
 from chassis.rpc.call import Call
+from chassis.times import timestamp
 from services.user.auth.reauthentication import Reauthentication
 from services.user.password_changes.confirmation import PasswordConfirmation
 from services.user.throttling.origins import Origins
@@ -26,9 +27,11 @@ class TotpHandlers:
         second = SecondFactor(request.totp_code, request.recovery_code)
         user = await self._confirmation.confirm(call, request.password)
         enrolment = await self._totp.enrol(call, user, second, self._origins.of(user.email, call))
-        reply = pb.EnrollTotpResponse(secret=enrolment.secret, otpauth_uri=enrolment.uri)
-        reply.expire_time.FromDatetime(enrolment.expires_at)
-        return reply
+        return pb.EnrollTotpResponse(
+            secret=enrolment.secret,
+            otpauth_uri=enrolment.uri,
+            expire_time=timestamp(enrolment.expires_at),
+        )
 
     async def ConfirmTotp(self, request: pb.ConfirmTotpRequest, call: Call) -> pb.ConfirmTotpResponse:
         """The session that has enrolled needs no password again."""
@@ -56,9 +59,12 @@ class UserTotpHandlers:
         factor = await self._totp.get(user_id)
         if factor is None:
             return pb.Totp(user_id=user_id)
-        reply = pb.Totp(user_id=user_id, enabled=True, remaining_recovery_codes=factor.remaining)
-        reply.enable_time.FromDatetime(factor.created_at)
-        return reply
+        return pb.Totp(
+            user_id=user_id,
+            enabled=True,
+            remaining_recovery_codes=factor.remaining,
+            enable_time=timestamp(factor.created_at),
+        )
 
     async def DeleteTotp(self, request: pb.DeleteTotpRequest, call: Call) -> Empty:
         """By an operator who has just signed in."""

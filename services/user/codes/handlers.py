@@ -3,6 +3,7 @@
 from weft.user.v1 import one_time_code_pb2 as pb
 
 from chassis.rpc.call import Call
+from chassis.times import timestamp
 from services.user.codes.codes import Codes
 
 
@@ -15,14 +16,12 @@ class CodeHandlers:
     async def IssueOneTimeCode(self, request: pb.IssueOneTimeCodeRequest, _: Call) -> pb.IssueOneTimeCodeResponse:
         """For the message that is about to be sent."""
         issued = await self._codes.issue(request.code_request_id)
-        reply = pb.IssueOneTimeCodeResponse(
+        return pb.IssueOneTimeCodeResponse(
             message=pb.CodeMessage.Value(f"CODE_MESSAGE_{issued.message.value}"),
             code=issued.code,
             email=issued.email,
             phone=issued.phone,
             locale=issued.locale,
             partner_name=issued.partner_name,
+            expire_time=timestamp(issued.expires_at),
         )
-        if issued.expires_at is not None:
-            reply.expire_time.FromDatetime(issued.expires_at)
-        return reply

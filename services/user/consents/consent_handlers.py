@@ -8,6 +8,7 @@ from chassis.errors import NotFound
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Database
+from chassis.times import timestamp
 from services.user.audit.audit import Audit
 from services.user.consents.domain import Consent
 from services.user.consents.repository import ConsentRepository
@@ -63,7 +64,10 @@ class ConsentHandlers:
 
 def to_message(consent: Consent) -> pb.Consent:
     """The message of a consent."""
-    message = pb.Consent(client_id=consent.client_id, client_name=consent.client_name, scopes=consent.scopes)
-    message.create_time.FromDatetime(consent.created_at)
-    message.update_time.FromDatetime(consent.updated_at)
-    return message
+    return pb.Consent(
+        client_id=consent.client_id,
+        client_name=consent.client_name,
+        scopes=consent.scopes,
+        create_time=timestamp(consent.created_at),
+        update_time=timestamp(consent.updated_at),
+    )

@@ -11,6 +11,7 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from chassis.storage.database import Database, Transaction
+from chassis.times import timestamp
 from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.codes.codes import Codes
@@ -182,16 +183,15 @@ def _changes(request: pb.UpdateMemberRequest) -> dict[str, object]:
 
 def to_message(member: Member, user: User | None) -> pb.Member:
     """The message of a member; without name and address where the user has been erased meanwhile."""
-    message = pb.Member(
+    return pb.Member(
         partner_id=member.partner_id,
         user_id=member.user_id,
         role=scope_pb2.MemberRole.Value(f"MEMBER_ROLE_{member.role.upper()}"),
         email=user.email if user else "",
         display_name=user.display_name if user else "",
         etag=member.etag,
+        create_time=timestamp(member.created_at),
     )
-    message.create_time.FromDatetime(member.created_at)
-    return message
 
 
 def _role_name(role: "scope_pb2.MemberRole.ValueType") -> str:

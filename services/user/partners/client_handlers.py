@@ -14,6 +14,7 @@ from chassis.rpc.pagination import Pages
 from chassis.security import modes
 from chassis.security.identity import Identity
 from chassis.storage.database import Database, Transaction
+from chassis.times import timestamp
 from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
@@ -178,17 +179,12 @@ def to_message(client: Client, live: Sequence[Secret], secret: str = "") -> part
         secret=secret,
         mode=modes.to_message(client.mode),
         **registration.to_fields(client),
+        create_time=timestamp(client.created_at),
+        last_use_time=timestamp(client.last_used_at),
+        revoke_time=timestamp(client.revoked_at),
     )
-    message.create_time.FromDatetime(client.created_at)
-    if client.last_used_at is not None:
-        message.last_use_time.FromDatetime(client.last_used_at)
-    if client.revoked_at is not None:
-        message.revoke_time.FromDatetime(client.revoked_at)
     for each in live:
-        shown = message.secrets.add()
-        shown.create_time.FromDatetime(each.created_at)
-        if each.expires_at is not None:
-            shown.expire_time.FromDatetime(each.expires_at)
+        message.secrets.add(create_time=timestamp(each.created_at), expire_time=timestamp(each.expires_at))
     return message
 
 

@@ -13,6 +13,7 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from chassis.storage.database import Database
+from chassis.times import timestamp
 from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
@@ -141,17 +142,16 @@ class PartnerHandlers:
 
 def to_message(partner: Partner) -> partner_pb2.Partner:
     """The message of a partner."""
-    message = partner_pb2.Partner(
+    return partner_pb2.Partner(
         partner_id=partner.partner_id,
         display_name=partner.display_name,
         plan=plan_pb2.Plan.Value(f"PLAN_{partner.plan.upper()}"),
         scopes=partner.scopes,
         state=partner_pb2.PartnerState.Value(f"PARTNER_STATE_{partner.state}"),
         etag=partner.etag,
+        create_time=timestamp(partner.created_at),
+        update_time=timestamp(partner.updated_at),
     )
-    message.create_time.FromDatetime(partner.created_at)
-    message.update_time.FromDatetime(partner.updated_at)
-    return message
 
 
 def _plan_name(plan: "plan_pb2.Plan.ValueType") -> str:

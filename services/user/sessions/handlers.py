@@ -7,6 +7,7 @@ from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.storage.database import Database
+from chassis.times import timestamp
 from services.user.audit.audit import Audit
 from services.user.sessions.domain import Session
 from services.user.sessions.open_session_repository import OpenSessionRepository
@@ -69,16 +70,14 @@ class SessionHandlers:
 
 def to_message(session: Session, current: str) -> pb.Session:
     """The message of a session; `current` is the id of the one that the call is made with."""
-    message = pb.Session(
+    return pb.Session(
         user_id=session.user_id,
         session_id=session.session_id,
         device=session.place.device,
         network=session.place.network,
         client_id=session.client_id,
         current=session.session_id == current,
+        create_time=timestamp(session.created_at),
+        expire_time=timestamp(session.expires_at),
+        last_use_time=timestamp(session.last_used_at),
     )
-    message.create_time.FromDatetime(session.created_at)
-    message.expire_time.FromDatetime(session.expires_at)
-    if session.last_used_at is not None:
-        message.last_use_time.FromDatetime(session.last_used_at)
-    return message

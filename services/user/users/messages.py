@@ -6,6 +6,7 @@ from weft.api.v1 import scope_pb2
 from weft.user.v1 import address_pb2, user_pb2
 
 from chassis.security import modes
+from chassis.times import timestamp
 from services.user.users.domain import User
 from services.user.users.profile import Address
 
@@ -20,7 +21,7 @@ def to_message(user: User) -> user_pb2.User:
 
 def to_short_message(user: User) -> user_pb2.User:
     """The message of a user without addresses and metadata, for replies with many."""
-    message = user_pb2.User(
+    return user_pb2.User(
         user_id=user.user_id,
         email=user.email,
         display_name=user.display_name,
@@ -36,10 +37,9 @@ def to_short_message(user: User) -> user_pb2.User:
         roles=[scope_pb2.Role.Value(f"ROLE_{role.upper()}") for role in user.roles],
         etag=user.etag,
         mode=modes.to_message(user.mode),
+        create_time=timestamp(user.created_at),
+        update_time=timestamp(user.updated_at),
     )
-    message.create_time.FromDatetime(user.created_at)
-    message.update_time.FromDatetime(user.updated_at)
-    return message
 
 
 def state_name(state: "user_pb2.UserState.ValueType") -> str:
