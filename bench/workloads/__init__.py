@@ -27,6 +27,7 @@ ALL: dict[str, Workload] = {
     "lifecycle": lifecycle.lifecycle,
     "mail": mail.mail,
     "whole": whole.whole,
+    "backlog": whole.backlog,
     "webhooks": webhooks.webhooks,
     "stored": growth.stored,
     "replicas": growth.replicas,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -15,12 +15,19 @@ from bench.stacks.weft import Weft
 from bench.workloads.orders import creating
 
 DRAIN_S = 120.0
+BACKLOG, SMALL_BACKLOG = 20_000, 2_000
+"""Orders that wait when CreateOrder is measured beside workers that catch up; fewer in a quick run."""
 RATE = 20.0
 """Orders a second while the delays are measured: far below what is sustained."""
 _QUEUES = """
 SELECT table_name FROM information_schema.columns WHERE column_name IN ('due', 'leased_until', 'attempts', 'state')
 GROUP BY table_name HAVING count(*) = 4
 """
+_PAUSE = """
+INSERT INTO paused_queues (queue, reason, paused_at) VALUES ('payment_work', 'bench', now()), ('outbox', 'bench', now())
+ON CONFLICT DO NOTHING
+"""
+_RESUME = "DELETE FROM paused_queues; NOTIFY payment_work; NOTIFY outbox"
 _CONFIRMED = """
 SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM c.changed_at - o.created_at) * 1000)
 FROM orders o JOIN order_changes c USING (order_id) WHERE c.state = 'CONFIRMED' AND o.created_at >= %s
@@ -49,6 +56,54 @@ def whole(bench: Bench) -> Iterator[Row]:
     yield row
 
 
+def backlog(bench: Bench) -> Iterator[Row]:
+    """CreateOrder while workers catch up with a backlog, over the same while they are paused."""
+    row = Row(
+        "backlog",
+        "CreateOrder while a backlog of orders drains",
+        "Over the same mesh with the order service's queues paused.",
+    )
+    size, mesh = BACKLOG if bench.length.rounds > 2 else SMALL_BACKLOG, bench.mesh("backlog", work=True)
+    found: list[dict[str, float]] = []
+    try:
+        side = creating(bench, "backlog", mesh.edges, mesh)
+        with psycopg.connect(mesh.database("order"), autocommit=True) as order:
+            order.execute(_PAUSE)
+            while _waiting(order) < size:
+                bench.settle(side.plan, side.groups)
+            for _ in range(bench.length.few):
+                alone = measure.run(side.plan, side.groups)
+                order.execute(_RESUME)
+                before, began = _waiting(order), time.monotonic()
+                beside = measure.run(side.plan, side.groups)
+                left, seconds = _waiting(order), time.monotonic() - began
+                order.execute(_PAUSE)
+                placed = beside.outcome.rate * bench.length.seconds
+                found.append(
+                    {
+                        "CreateOrder/s while they drain, over alone (aim ≥ 0.6)": beside.outcome.rate
+                        / alone.outcome.rate,
+                        "settled/s meanwhile": (before + placed - left) / seconds,
+                        "orders that waited": before,
+                    }
+                )
+                bench.say(
+                    f"  {alone.outcome.rate:.0f} orders/s alone, {beside.outcome.rate:.0f} beside {before:.0f} that wait; {left:.0f} left"
+                )
+    finally:
+        mesh.stop()
+    for name in found[0]:
+        row.numbers[name] = Spread.of([one[name] for one in found])
+    yield row
+
+
+def _waiting(order: psycopg.Connection[tuple[Any, ...]]) -> float:
+    """Orders whose payment has yet to be worked on."""
+    row = order.execute("SELECT count(*) FROM payment_work WHERE state = 'ready'").fetchone()
+    assert row
+    return float(row[0])
+
+
 def _receiver(bench: Bench) -> Groups:
     assert bench.receiver
     return {"trace receiver": [bench.receiver_pid]}
@@ -73,6 +128,9 @@ def _round(bench: Bench, alone: Weft, mesh: Weft, groups: Groups) -> dict[str, f
         "notification's over the order process's for the call (aim ≤ 1.5)": by_process["notification"]
         / call.cpu["order"],
         "CreateOrder/s while workers catch up, over alone (aim ≥ 0.6)": rate / call.outcome.rate,
+        "% of it in mail sink and trace receiver (aim ≤ 5)": 100
+        * (by_process["mail sink"] + by_process["trace receiver"])
+        / total,
         **{f"µs of {name}": value for name, value in by_process.items()},
     }
 
