@@ -118,9 +118,13 @@ def get(bench: Bench) -> Iterator[Row]:
         Comparison("CPU per read, peer (a) over Weft", PEER_A, "weft", "cpu"),
         Comparison("reads/s, Weft over peer (a) behind an Envoy", "weft", PROXIED, "rate", at_least=3),
         Comparison("CPU per read, peer (a) behind an Envoy over Weft", PROXIED, "weft", "cpu"),
+        Comparison("CPU per read over that of a new order", "weft", "weft, new orders", "cpu", at_most=0.5),
+        Comparison("the same, of the order process", "weft", "weft, new orders", "cpu:order"),
+        Comparison("the same, of Envoy", "weft", "weft, new orders", "cpu:envoy"),
     ]
-    proxied = bench.proxied_peer()
+    proxied, mesh = bench.proxied_peer(), bench.weft
     sides = [*(reads for reads, _ in _both(bench)), _reading(bench, PROXIED, proxied.targets, proxied)[0]]
+    sides.append(creating(bench, "weft, new orders", mesh.edges, mesh))
     yield bench.compare(Row("get", "REST get order", comparisons=comparisons), sides)
 
 
