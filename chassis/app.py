@@ -22,6 +22,7 @@ from weft_internal import InternalWeft
 
 import contract
 from chassis.clock import Clock
+from chassis.faults import effects
 from chassis.queues import worker as workers
 from chassis.queues.inspection import Inspection
 from chassis.queues.outbox import Outbox, Relay
@@ -37,9 +38,10 @@ from chassis.security.encryption import Vault
 from chassis.security.revocations import Revocations, watching
 from chassis.security.tokens import TokenVerifier
 from chassis.settings import Settings, SettingsError
-from chassis.storage import database, retention
+from chassis.storage import database, retention, server_state
 from chassis.storage.cache import Cache
 from chassis.storage.listener import listen
+from chassis.storage.server_state import ServerState
 from chassis.telemetry import logs, tracing
 from chassis.telemetry.tracing import Tracer
 from chassis.telemetry.usage import Report, Usage
@@ -188,6 +190,10 @@ class App:
         self.run_in_background(self.health.watch())
         self.run_in_background(self._measure())
         self.run_in_background(tracing.measure_loop())
+        measure = ServerState(self.database, self.clock).measure
+        self.run_in_background(_run_periodically(server_state.INTERVAL_S, measure, "measure the database"))
+        if self.settings.faults or self.settings.faults_file:
+            self.run_in_background(effects.run(self.database_url))
         if port:
             self.run_in_background(self.tokens.fetch_first())
             self.run_in_background(self.revocations.follow())

@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from chassis.faults import catalogue, switches
+
+FAULT_SKEW = timedelta(minutes=2)
+
 
 class Clock:
     """The time of the machine.
@@ -14,7 +18,8 @@ class Clock:
 
     def now(self) -> datetime:
         """The current time, aware, in UTC."""
-        return datetime.now(UTC)
+        now = datetime.now(UTC)
+        return now + FAULT_SKEW if switches.on(catalogue.CLOCK_SKEW) else now
 
 
 class FixedClock(Clock):

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis import errors, settings
 from chassis.app import App
+from chassis.faults import catalogue, switches
 from chassis.queue_command import run as inspect_queues
 from chassis.settings import Settings, SettingsError
 from chassis.storage import database
@@ -64,6 +65,7 @@ def main(
             app = App(name, read, metadata=metadata, migrations=migrations)
             uvloop.run(inspect_queues(app, sys.argv[2:]))
         elif command == "serve":
+            _follow_switches(read)
             tracer = _start_telemetry(read, who)
             uvloop.run(_serve(lambda: App(name, read, metadata=metadata, migrations=migrations, tracer=tracer), build))
             tracing.stop()
@@ -123,6 +125,17 @@ def _start_logs(name: str, read: Settings, command: str) -> Resource:
         atexit.register(send.stop)
     logs.configure(name, read.log_level, sys.stdout if command == "serve" else sys.stderr, send)
     return who
+
+
+def _follow_switches(read: Settings) -> None:
+    if not (read.faults or read.faults_file):
+        return
+    allowed = read.faults_allowed if read.environment == "production" else catalogue.OF_PROCESS
+    log.warning("failure_switches", on=read.faults, file=str(read.faults_file or ""))
+    if read.faults_file:
+        switches.follow(read.faults, read.faults_file, allowed)
+    else:
+        switches.turn(read.faults)
 
 
 def _start_telemetry(read: Settings, who: Resource) -> tracing.Tracer:

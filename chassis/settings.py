@@ -10,6 +10,8 @@ import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis.faults.catalogue import OF_PROCESS
+
 SECRETS_FOLDER = "WEFT_SECRETS_FOLDER"
 """The variable that names a folder of secrets, one in each file, as Compose and Kubernetes mount them."""
 
@@ -156,6 +158,14 @@ class Settings(BaseSettings):
         "", description="`bootstrap`: the id of a demonstration partner's client; empty for none."
     )
     partner_client_secret: SecretStr = Field(SecretStr(""), description="`bootstrap`: the secret of that client.")
+    faults: list[str] = Field(
+        [],
+        description="Failure switches that are on, as JSON (docs/faults.md); production refuses those that it does not allow.",
+    )
+    faults_file: Path | None = Field(
+        None, description="A file of failure switches that are on, one name a line, read again all the time."
+    )
+    faults_allowed: list[str] = Field([], description="Failure switches that may be on in production, as JSON.")
     record_reasons: Path | None = Field(None, description="Tests: a file to which every refusal's reason is appended.")
 
     @property
@@ -189,6 +199,10 @@ def read(**overrides: Any) -> Settings:
         raise SettingsError(
             "Set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_TLS=off where nothing is at stake."
         )
+    if unknown := sorted({*settings.faults, *settings.faults_allowed} - OF_PROCESS):
+        raise SettingsError(
+            f"WEFT_FAULTS: there is no failure switch {unknown[0]!r}; use {', '.join(sorted(OF_PROCESS))}."
+        )
     if settings.environment == "production" and (refused := _for_development(settings)):
         raise SettingsError(f"{refused}; set WEFT_ENVIRONMENT=development where it is meant.")
     return settings
@@ -196,7 +210,11 @@ def read(**overrides: Any) -> Settings:
 
 def _for_development(settings: Settings) -> str:
     """Which setting no production may have; empty where there is none."""
+    unnamed = [name for name in settings.faults if name not in settings.faults_allowed]
     found = {
+        f"WEFT_FAULTS: {', '.join(unnamed)} is not in WEFT_FAULTS_ALLOWED": bool(unnamed),
+        "WEFT_FAULTS_FILE turns on failures, and WEFT_FAULTS_ALLOWED names none": bool(settings.faults_file)
+        and not settings.faults_allowed,
         "WEFT_TLS: off is for development": settings.tls == "off",
         "WEFT_ISSUER: tokens and passwords cross http:// in the clear": not settings.issuer.startswith("https://"),
         "WEFT_DATA_KEYS: everybody knows the key of the development manifests": any(

@@ -16,6 +16,7 @@ GENERATORS = (
     "codegen.envoy",
     "codegen.openapi",
     "codegen.settings_reference",
+    "codegen.fault_reference",
     "codegen.kubernetes",
     "codegen.observability",
 )

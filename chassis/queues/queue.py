@@ -163,6 +163,7 @@ class Queue:
         A job that has overrun its lease `max_overruns` times becomes dead; with None it is retried for ever, alone.
         """
         self.name = jobs.name
+        tracing.QUEUE_JOBS.labels(self.name, "dead")  # from zero on: the first one is an increase
         self.table = jobs
         self.lease_time = lease
         self._database = database

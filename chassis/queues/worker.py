@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from chassis.faults import catalogue, switches
 from chassis.queues.queue import Job, Queue
 from chassis.telemetry.logs import logger
 
@@ -86,6 +87,7 @@ class Worker:
         self._late: set[asyncio.Task[None]] = set()
         self._breakers = breakers
         self._stopping = asyncio.Event()
+        self._is_relay = queue.name.endswith("outbox")
         self._callers_wait: Callable[[], int] = lambda: 0
 
     def yield_to(self, callers_wait: Callable[[], int]) -> None:
@@ -118,6 +120,8 @@ class Worker:
                 elif len(self._late) >= self._max_late:
                     some = asyncio.FIRST_COMPLETED
                     await asyncio.wait(self._late, timeout=BREAKER_CHECK_INTERVAL_S, return_when=some)
+                elif switches.on(catalogue.OUTBOX_STOPS if self._is_relay else catalogue.QUEUE_STALLS):
+                    await self._pause(BREAKER_CHECK_INTERVAL_S)
                 else:
                     began = now()
                     jobs = await step()
@@ -164,6 +168,11 @@ class Worker:
         if self._stopping.is_set() or asyncio.get_running_loop().time() > began + self.queue.lease_time / 2:
             await self.queue.release(jobs)
             return 0
+        if switches.on(catalogue.JOBS_DIE) and not self._is_relay:
+            jobs[0].dead(catalogue.JOBS_DIE)
+            await self.queue.finish(jobs[:1])
+            if not (jobs := jobs[1:]):
+                return 1
         until = began + self.queue.lease_time * 0.9
         try:
             await self._decide(jobs, self._handler(jobs), until)

@@ -18,6 +18,7 @@ from prometheus_client import Gauge
 from weft_internal import InternalWeft
 
 from chassis.errors import RevocationsUnavailable, TokenRevoked
+from chassis.faults import catalogue, switches
 from chassis.security.identity import Identity
 from chassis.telemetry.logs import logger
 
@@ -187,6 +188,8 @@ class Revocations:
         AGE.set(self.age if self.ready else 0)
 
     def _apply(self, batch: Batch) -> None:
+        if switches.on(catalogue.REVOCATIONS_STOP):
+            return
         now = time.time()
         self._drop(now)
         for subject, generation, expires_at in batch.revocations:

@@ -9,6 +9,7 @@ Writers, which can wait for locks, never take all connections: some are kept for
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -25,11 +26,13 @@ from sqlalchemy import ClauseElement, ColumnElement, Select, bindparam, literal_
 from sqlalchemy.dialects import postgresql
 
 from chassis import errors
+from chassis.faults import catalogue, switches
 from chassis.storage.connections import Connection, WriterSlots
 from chassis.storage.pg_arrays import ArrayDumper
 from chassis.telemetry import tracing
 from chassis.telemetry.tracing import Tracer
 
+FAULT_SLOW_S = 1.2
 Row = Any
 """A named tuple: columns are attributes."""
 
@@ -194,7 +197,11 @@ class Database:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
+            if switches.on(catalogue.NO_DATABASE):
+                raise psycopg.OperationalError(catalogue.NO_DATABASE)
             async with self._pool.connection() as connection:
+                if switches.on(catalogue.SLOW_DATABASE):
+                    await asyncio.sleep(FAULT_SLOW_S)
                 yield connection
         except PoolTimeout as error:
             raise errors.ServiceUnavailable() from error

@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
 from weft_client.calls.breaker import Breaker, BreakerOpen
 
+from chassis.faults import catalogue, switches
 from chassis.storage.cache import Cache, NullCache
 from chassis.telemetry.logs import logger
 
@@ -92,6 +93,8 @@ class ValkeyCache(Cache):
         cancelled = task.cancelling() if task else 0
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                if switches.on(catalogue.NO_CACHE):
+                    raise ConnectionLost(catalogue.NO_CACHE)
                 found = await command()
             # The library returns what it has just received though it was cancelled.
             if task and task.cancelling() > cancelled:

@@ -15,6 +15,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import Counter
 
+from chassis.faults import catalogue, switches
+
 MAX_BUFFERED = 8192
 """When the buffer is full, what comes further is dropped: calls never wait."""
 MAX_BATCH = 512
@@ -84,6 +86,8 @@ class Sender(Generic[Item]):
         while len(self._waiting) >= least:
             items = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
             try:
+                if switches.on(catalogue.TELEMETRY_LOST):
+                    raise ConnectionError(catalogue.TELEMETRY_LOST)
                 self._export(self._encode(self._resource, items), timeout=_SEND_TIMEOUT_S)
             except Exception:  # the receiver's, or of a value that cannot be written: the thread goes on
                 self._lost.inc(len(items))

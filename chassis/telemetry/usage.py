@@ -15,6 +15,7 @@ from typing import NamedTuple
 from prometheus_client import Counter
 
 from chassis import ids
+from chassis.faults import catalogue, switches
 from chassis.telemetry.logs import logger
 
 INTERVAL_S = 60.0
@@ -72,9 +73,9 @@ class Usage:
             return
         day = int(time.time()) // _DAY_S
         key = Counted(day, partner_id, client_id, mode, method, outcome)
-        if key in self._counts:
+        if key in self._counts and not switches.on(catalogue.USAGE_LOST):
             self._counts[key] += 1
-        elif len(self._counts) < MAX_KEYS:
+        elif len(self._counts) < MAX_KEYS and not switches.on(catalogue.USAGE_LOST):
             self._counts[key] = 1
         else:
             LOST.inc()

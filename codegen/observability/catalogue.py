@@ -175,12 +175,34 @@ def _queues() -> list[Alert]:
             "Mend the cause, then `queues replay`; or `queues discard` what nobody needs.",
             jobs, "3000+0x200", "0+60x40",
         ),
+        Alert(
+            "JobsAreRetried", TICKET,
+            'sum by (service, queue) (increase(weft_queue_jobs_total{job="weft",outcome="retried"}[10m])) > 20'
+            ' and sum by (service, queue) (increase(weft_queue_jobs_total{job="weft",outcome="retried"}[10m]))'
+            ' > 0.5 * sum by (service, queue) (increase(weft_queue_jobs_total{job="weft"}[10m]))',
+            "2m", "most jobs of {{ $labels.queue }} of {{ $labels.service }} fail, and are to be repeated",
+            "What the jobs need refuses them for now: a mail server that answers 4xx, a provider that does not respond. Each has some attempts left.",
+            "The log of the service, which has the refusals; the dashboard deliveries, or payments.",
+            "Help the dependency, or pause the queue until it is well (`queues pause`): a paused job uses up no attempt.",
+            "queues",
+            (
+                Case({jobs.replace("dead", "retried"): "0+20x100", jobs.replace("dead", "done"): "0+5x100"}, "30m", 1),
+                Case({jobs.replace("dead", "retried"): "0+20x100", jobs.replace("dead", "done"): "0+50x100"}, "30m", 0),
+                Case({jobs.replace("dead", "retried"): "0+1x100", jobs.replace("dead", "done"): "0+0x100"}, "30m", 0),
+                Case({jobs.replace("dead", "retried"): "0+20x40 800+0x100", jobs.replace("dead", "done"): "0+5x150"}, "90m", 0),
+            ),
+        ),
     ]  # fmt: skip
 
 
 def _business() -> list[Alert]:
     mails = 'weft_deliveries_total{job="weft",service="notification",channel="EMAIL",reason="REFUSED",state="FAILED"}'
     sent = 'weft_deliveries_total{job="weft",service="notification",channel="EMAIL",reason="",state="SENT"}'
+    failed = 'weft_payments_total{job="weft",service="order",mode="LIVE",outcome="FAILED"}'
+    authorized = failed.replace("FAILED", "AUTHORIZED")
+    decided = 'sum(increase(weft_payments_total{{job="weft",mode="LIVE",outcome=~"{}"}}[15m]))'
+    unanswered = 'weft_webhook_attempts_total{job="weft",service="notification",outcome="CONNECTION"}'
+    answered = unanswered.replace("CONNECTION", "SUCCEEDED")
     return [
         threshold(
             "BooksDiffer", PAGE, 'sum by (provider, kind) (increase(weft_payment_discrepancies_total{job="weft"}[1h])) > 0', "0m",
@@ -204,6 +226,38 @@ def _business() -> list[Alert]:
                 Case({mails: "0+20x100", sent: "0+20x100"}, "50m", 1),
                 Case({mails: "0+20x100", sent: "0+400x100"}, "50m", 0),
                 Case({mails: "0+0x40 1+0x60", sent: "0+0x100"}, "50m", 0),
+            ),
+        ),
+        Alert(
+            "PaymentsAreDeclined", TICKET,
+            f'{decided.format("FAILED")} > 10 and {decided.format("FAILED")} > 0.5 * {decided.format("FAILED|AUTHORIZED")}',
+            "2m", "most payments are declined",
+            "The provider declines more payments than it authorizes: its rules have changed, our account is limited, or somebody tries stolen cards.",
+            "The dashboard payments, and the failure codes of the orders (`GetOrder`). The provider's own status.",
+            "Ask the provider. Against card testing: lower the limits of who places the orders, or close their accounts.",
+            "payments",
+            (
+                Case({failed: "0+5x100", authorized: "0+2x100"}, "30m", 1),
+                Case({failed: "0+5x100", authorized: "0+50x100"}, "30m", 0),
+                Case({failed: "0+0x20 1+0x100", authorized: "0+0x120"}, "30m", 0),
+                Case({failed: "0+5x40 200+0x100", authorized: "0+2x150"}, "90m", 0),
+            ),
+        ),
+        Alert(
+            "WebhooksFail", TICKET,
+            'sum(increase(weft_webhook_attempts_total{job="weft",outcome!="SUCCEEDED"}[15m])) > 20'
+            ' and sum(increase(weft_webhook_attempts_total{job="weft",outcome!="SUCCEEDED"}[15m]))'
+            ' > 0.8 * sum(increase(weft_webhook_attempts_total{job="weft"}[15m]))',
+            "2m", "nearly no webhook reaches its receiver",
+            "One receiver that is away is its partner's to mend. Where nearly all attempts fail, we are the likelier cause: no way out, no names, no certificates of authorities.",
+            "The dashboard deliveries: by which outcome; `ListWebhookDeliveries` of an endpoint has the answers.",
+            "Mend the way out. Attempts are repeated for three days, and endpoints are disabled only after that.",
+            "deliveries",
+            (
+                Case({unanswered: "0+10x100", answered: "0+1x100"}, "30m", 1),
+                Case({unanswered: "0+10x100", answered: "0+30x100"}, "30m", 0),
+                Case({unanswered: "0+0x20 1+0x100", answered: "0+0x120"}, "30m", 0),
+                Case({unanswered: "0+10x40 400+0x100", answered: "0+1x150"}, "90m", 0),
             ),
         ),
         threshold(
@@ -259,6 +313,30 @@ def _upkeep() -> list[Alert]:
             "The size of the table, and whether something locks it.",
             "End what locks it; more replicas sweep more.",
             'weft_retention_behind_total{job="weft",service="order",table="outbox"}', "3000+0x400", "0+2x100", "95m",
+        ),
+        threshold(
+            "TransactionIsOld", TICKET, 'max by (service) (weft_database_oldest_transaction_seconds{job="weft"}) > 120', "1m",
+            "a transaction in the database of {{ $labels.service }} is open for {{ $value | humanizeDuration }}", "data",
+            "While it is open, VACUUM removes nothing that was deleted since: tables and indexes grow. Those of services end by themselves after ten seconds.",
+            "`SELECT pid, usename, application_name, state, query FROM pg_stat_activity ORDER BY xact_start`: mostly a person's, or a backup.",
+            "`SELECT pg_terminate_backend(<pid>)`, unless it is a backup that is nearly done.",
+            'weft_database_oldest_transaction_seconds{job="weft",service="order",instance="a"}', "1+0x200", "60+60x40",
+        ),
+        threshold(
+            "ReplicationIsBehind", TICKET, 'max(weft_database_replication_behind_bytes{job="weft"}) > 1024 * 1024 * 1024', "5m",
+            "a standby has yet to take {{ $value | humanize1024 }}B of the log", "data",
+            "A standby is away or too slow. What is to take over would lose these changes, and the log fills the disk of the primary meanwhile.",
+            "`SELECT slot_name, active, wal_status, restart_lsn FROM pg_replication_slots` on the primary, and the standby's own log.",
+            "Mend the standby. Drop a slot that nobody uses: `SELECT pg_drop_replication_slot('<name>')`.",
+            'weft_database_replication_behind_bytes{job="weft",service="order",instance="a"}', "1000+0x200", "2000000000+0x40",
+        ),
+        threshold(
+            "ClockIsOff", TICKET, 'max by (service, instance) (abs(weft_clock_offset_seconds{job="weft"})) > 5', "1m",
+            "the clock of {{ $labels.instance }} of {{ $labels.service }} and its database's differ by {{ $value | humanizeDuration }}", "data",
+            "Codes, tokens and orders expire too early or too late where clocks differ.",
+            "Which of the two is wrong: the other replicas say. `chronyc tracking` on the node.",
+            "Mend the node's time service; until then, run no replica there.",
+            'weft_clock_offset_seconds{job="weft",service="order",instance="a"}', "0+0x200", "-60+0x40",
         ),
         threshold(
             "TelemetryIsLost", TICKET, 'sum by (service) (rate(weft_spans_lost_total{job="weft"}[10m]) + rate(weft_logs_lost_total{job="weft"}[10m])) > 1', "30m",

@@ -113,6 +113,9 @@ def _data() -> Dashboard:
         Panel("Connections", "Of all pools, busy and free.", "short", f"sum by (service, state) (weft_database_pool_connections{{{WEFT}}})", "{{service}} {{state}}"),
         Panel("Waiting for a connection", "Calls that have none.", "short", f"max by (service, instance) (weft_database_pool_waiting{{{WEFT}}})", _INSTANCE),
         Panel("Valkey", "The breaker of the cache: 0 closed, 1 probing, 2 open.", "short", f'max by (service) (weft_client_breaker_state{{{WEFT},weft_service="cache"}})', _SERVICE),
+        Panel("Oldest transaction", "Open in each service's database, of those that its role may see.", "s", f"max by (service) (weft_database_oldest_transaction_seconds{{{WEFT}}})", _SERVICE),
+        Panel("Replication", "Log that the slowest replication slot has not taken; 0 without standbys.", "bytes", f"max by (service) (weft_database_replication_behind_bytes{{{WEFT}}})", _SERVICE),
+        Panel("Clocks", "How far each process's clock and its database's differ.", "s", f"abs(weft_clock_offset_seconds{{{WEFT}}})", _INSTANCE),
         Panel("Rows deleted by retention", "Expired rows, by table.", "cps", _or_none(f"{_rate('weft_retention_deleted_rows_total', 'service, table')} > 0"), "{{service}} {{table}}"),
         Panel("Sweeps that were not done", "Sweeps that ended with expired rows left.", "cps", _or_none(_rate("weft_retention_behind_total", "service, table")), "{{service}} {{table}}"),
     ])  # fmt: skip

@@ -57,6 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     seed = verbs.add_parser("seed", help="fill the running mesh with made-up users and their orders, for trials")
     seed.add_argument("--users", type=int, default=10_000, help="how many (10,000)")
     seed.add_argument("--orders", type=int, default=10_000, help="how many (10,000)")
+    fault = verbs.add_parser("fault", help="failure switches: list them, turn them on and off (docs/faults.md)")
+    fault.add_argument("turn", nargs="?", choices=("list", "on", "off"), default="list")
+    fault.add_argument("name", nargs="?", default="", help="such as slow-database; `off all`")
+    fault.add_argument("parts", nargs="*", help="services, or envoy; all that have the switch where left out")
     rotate = verbs.add_parser("rotate", help="renew every certificate while the mesh runs")
     rotate.add_argument("--authority", action="store_true", help="the authority too, in two steps: see docs/running.md")
     rotate.add_argument("--now", action="store_true", help="with --authority: take the second step now")
@@ -163,6 +167,15 @@ def _seed(given: argparse.Namespace) -> None:
             send(mesh, verb="service", service=service, words=json.dumps(["seed", *words, *run]))
 
 
+def _fault(given: argparse.Namespace) -> None:
+    from deploy.local import faults
+
+    if given.turn == "list":
+        faults.show(_running())
+    else:
+        faults.turn(_running(), given.turn == "on", given.name, given.parts)
+
+
 def _rotate(given: argparse.Namespace) -> None:
     from deploy.local.control import send
 
@@ -204,5 +217,6 @@ _VERBS = {
     "restart": _restart,
     "service": _service,
     "seed": _seed,
+    "fault": _fault,
     "rotate": _rotate,
 }

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import contract
+from deploy.local import faults
 from deploy.local.components import edges, services, valkey
 from deploy.local.components.databases import Databases
 from deploy.local.components.postgres import Postgres
@@ -87,6 +88,7 @@ class Mesh:
         if any((self._options.database_url, self._options.redis_url, self._options.otlp_endpoint)):
             await self._supervisor.check(_external())
         self._certificates.ensure()
+        faults.clear(self._home.folder)
         ports = Ports(self._home.run / "ports.json")
         placed = edges.place(self._options, ports, self._home)
         postgres, endpoints, first = self._backing_parts(ports, placed[0].url)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 from contract import Contract
+from deploy.local import faults
 from deploy.local.components import preparing
 from deploy.local.components.databases import Databases
 from deploy.local.failures import MeshError
@@ -115,6 +116,7 @@ class Services:
             "WEFT_TLS_KEY": str(self._certificates.key(name)),
             "WEFT_TLS_CA": str(self._certificates.ca),
             "WEFT_INTERNAL_CALLERS": json.dumps([INTERNAL]),
+            "WEFT_FAULTS_FILE": str(faults.file(self._options.home, name)),
             **self.data_keys(name, encrypt_with=""),
         }
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 from prometheus_client import Counter
 from weft_client.calls.breaker import Breaker, BreakerOpen
 
+from chassis.faults import catalogue, switches
 from chassis.queues.queue import Job
 from chassis.security.modes import TEST
 from chassis.telemetry.logs import logger
@@ -41,6 +42,7 @@ Answer = TypeVar("Answer")
 FIND = "find"
 """The kind of a job that asks the provider for the charge, because it may have changed there."""
 ACTOR = "service:order"
+FAULT_SILENCE_S = 5.0
 LOCKED_RETRY_DELAY = timedelta(seconds=0.5)
 _MAX_STEPS = 10
 """More than any payment takes: a loop that does not end is a defect."""
@@ -56,6 +58,9 @@ class Provider(NamedTuple):
         """Call a method of the gateway. Raises `BreakerOpen` if the circuit breaker is open."""
         self.breaker.acquire()
         try:
+            if switches.on(catalogue.PROVIDER_SILENT):
+                await asyncio.sleep(FAULT_SILENCE_S)
+                raise GatewayTimeout
             answer = await method(*values, **named)
         except (GatewayTimeout, GatewayUnavailable):
             self.breaker.failed()
@@ -155,6 +160,8 @@ class PaymentWorker:
     async def _take(self, step: Step, order: Order) -> Charge:
         provider = self._provider(order)
         (gateway, _), payment, call = provider, order.payment, provider.call
+        if switches.on(catalogue.PROVIDER_DECLINES) and step in (Step.AUTHORIZE, Step.FIND):
+            return Charge(ChargeState.DECLINED, catalogue.PROVIDER_DECLINES)
         if step is Step.CAPTURE:
             return await call(gateway.capture, payment, payment.to_capture_minor)
         if step is Step.REVERSE:

@@ -18,8 +18,12 @@ class Books(NamedTuple):
     ledger_minor: int | None
 
 
+KINDS = ("CAPTURED", "REFUNDED", "CHARGED_BACK", "UNEXPECTED_CHARGE", "LEDGER")
+"""Of differences: the contract's names without their prefix."""
+
+
 class Difference(NamedTuple):
-    """A difference; `kind` is the contract's name without its prefix."""
+    """A difference; `kind` is one of `KINDS`."""
 
     payment_id: str
     kind: str

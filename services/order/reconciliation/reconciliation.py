@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from chassis.clock import Clock
 from chassis.telemetry.logs import logger
 from services.order.payments.gateways.gateway import Gateway, ListedCharge
-from services.order.reconciliation.differences import Difference, compare
+from services.order.reconciliation.differences import KINDS, Difference, compare
 from services.order.reconciliation.repository import ReconciliationRepository, id_at
 
 log = logger("reconciliation")
@@ -48,6 +48,11 @@ class Reconciliation:
         self._repository = repository
         self._sources = sources
         self._clock = clock
+        for provider in sources:
+            for kind in KINDS:
+                DIFFERENCES.labels(
+                    provider, kind
+                )  # from zero on: the first one is an increase, which an alert asks for
 
     async def run(self) -> int:
         """Make today's comparisons unless another replica has; returns how many differences there are."""

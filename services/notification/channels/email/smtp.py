@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
+from chassis.faults import catalogue, switches
 from chassis.plain_text import single_line
 from chassis.settings import SettingsError
 from services.notification.channels.email.message import Mail
@@ -183,6 +184,8 @@ class _Attempt:
 
     async def open(self, connection: Session) -> None:
         self._stage = "envelope"
+        if switches.on(catalogue.SMTP_DEFERS):
+            raise aiosmtplib.SMTPResponseException(451, catalogue.SMTP_DEFERS)
         await connection.open(self._mail)
 
     async def finish(self, connection: Session) -> Reply:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
+from chassis.faults import catalogue, switches
 from chassis.plain_text import single_line
 from chassis.settings import SettingsError
 from chassis.telemetry import logs
@@ -122,6 +123,8 @@ class Twilio:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
         credentials = base64.b64encode(f"{self._account.sid}:{self._account.token}".encode()).decode()
         headers = {"Authorization": f"Basic {credentials}", "Accept": "application/json"}
+        if switches.on(catalogue.SMS_REFUSED):
+            return Outcome.REFUSED, 0, catalogue.SMS_REFUSED, True, True
         try:
             async with self._session.post(
                 self._account.url, data=form, headers=headers, allow_redirects=False

@@ -20,6 +20,7 @@ from aiohttp.client_proto import ResponseHandler
 from prometheus_client import Counter
 from yarl import URL
 
+from chassis.faults import catalogue, switches
 from services.notification.channels.webhook.addresses import AddressRefused, Guard
 from services.notification.channels.webhook.answer import Answer
 
@@ -51,6 +52,8 @@ class Sender:
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout_s):
+                if switches.on(catalogue.WEBHOOKS_UNANSWERED):
+                    raise ConnectionRefusedError
                 reply = await self._connected().post(
                     URL(url, encoded=True), data=body, headers=dict(headers), allow_redirects=False
                 )
