@@ -55,7 +55,7 @@ _ALL = (
     Fault(HANGS, "The event loop is blocked for as long as the switch is on: the process listens, and answers nothing but `/metrics`.", "edge", "Healthy replicas; in Overview: Share of failures", ("EdgeSeesNoReplica", "ErrorBudgetBurnsFast")),
     Fault(CRASHES, "The process ends with 1, ten seconds after each start.", "overview", "Replicas", ("ReplicaRestarts",)),
     Fault(MEMORY_LEAK, "The process takes 20 MB a second, up to 460 MB more than it had.", "overview", "Memory", ("MemoryIsShort",)),
-    Fault(FEW_FILES, "The process may open only 16 files more than it has.", "overview", "Open files", ("FilesAreShort",)),
+    Fault(FEW_FILES, "The process may open only five files more than it has.", "overview", "Open files", ("FilesAreShort",)),
     Fault(CLOCK_SKEW, "The process's clock is two minutes ahead.", "data", "Clocks", ("ClockIsOff",)),
     Fault(QUEUE_STALLS, "Workers take no job of any queue but the outbox.", "queues", "Ready jobs, Oldest job", ("MoneyWaits", "QueueStalls")),
     Fault(OUTBOX_STOPS, "The relay publishes no event.", "queues", "Events published, Oldest job of `outbox`", ("QueueStalls",), ("user", "order")),

@@ -15,7 +15,7 @@ CRASHES_AFTER_S = 10.0
 LEAK_MB = 5
 """In each interval."""
 MAX_LEAK_MB = 460
-FILES_LEFT = 16
+FILES_LEFT = 5
 
 
 async def run(database_url: str) -> None:

@@ -1,34 +1,18 @@
 """`fault`: failure switches of a running mesh (docs/faults.md). Each service follows a file of the switches that are on."""
 
 import os
-import shutil
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 
 from chassis.faults import catalogue
 from chassis.faults.catalogue import FAULTS, Fault
 from deploy.local import control
 from deploy.local.failures import MeshError
 from deploy.local.running import Running
+from deploy.local.state import switch_files
 from deploy.local.state.home import write
 
 EDGE = "envoy"
-
-
-def folder(home: Path) -> Path:
-    """Where the switches of a mesh are."""
-    return home / "run" / "faults"
-
-
-def file(home: Path, part: str) -> Path:
-    """The switches that are on in a part, one a line: the `WEFT_FAULTS_FILE` of its processes."""
-    return folder(home) / part
-
-
-def clear(home: Path) -> None:
-    """All off, as a mesh starts."""
-    shutil.rmtree(folder(home), ignore_errors=True)
 
 
 def show(mesh: Running) -> None:
@@ -78,10 +62,10 @@ def _freeze(mesh: Running, part: str, on: bool) -> None:
 
 
 def _on(mesh: Running, part: str) -> set[str]:
-    found = file(mesh.home.folder, part)
+    found = switch_files.file(mesh.home.folder, part)
     return set(found.read_text().split()) if found.exists() else set()
 
 
 def _write(mesh: Running, part: str, names: set[str]) -> None:
-    folder(mesh.home.folder).mkdir(mode=0o700, exist_ok=True)
-    write(file(mesh.home.folder, part), "".join(f"{name}\n" for name in sorted(names)))
+    switch_files.folder(mesh.home.folder).mkdir(mode=0o700, exist_ok=True)
+    write(switch_files.file(mesh.home.folder, part), "".join(f"{name}\n" for name in sorted(names)))

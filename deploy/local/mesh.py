@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import contract
-from deploy.local import faults
 from deploy.local.components import edges, services, valkey
 from deploy.local.components.databases import Databases
 from deploy.local.components.postgres import Postgres
@@ -17,7 +16,7 @@ from deploy.local.components.services import Services
 from deploy.local.control import Control
 from deploy.local.failures import describe
 from deploy.local.options import ROOT, Options
-from deploy.local.state import credentials
+from deploy.local.state import credentials, switch_files
 from deploy.local.state.certificates import Certificates
 from deploy.local.state.credentials import Credentials
 from deploy.local.state.endpoints import SMS_ACCOUNT, Edge, Endpoints
@@ -88,7 +87,7 @@ class Mesh:
         if any((self._options.database_url, self._options.redis_url, self._options.otlp_endpoint)):
             await self._supervisor.check(_external())
         self._certificates.ensure()
-        faults.clear(self._home.folder)
+        switch_files.clear(self._home.folder)
         ports = Ports(self._home.run / "ports.json")
         placed = edges.place(self._options, ports, self._home)
         postgres, endpoints, first = self._backing_parts(ports, placed[0].url)

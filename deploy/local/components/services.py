@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 
 from contract import Contract
-from deploy.local import faults
 from deploy.local.components import preparing
 from deploy.local.components.databases import Databases
 from deploy.local.failures import MeshError
 from deploy.local.options import ROOT, Options
+from deploy.local.state import switch_files
 from deploy.local.state.certificates import INTERNAL, Certificates
 from deploy.local.state.credentials import Credentials, public_key
 from deploy.local.state.endpoints import SMS_NUMBER, Endpoints
@@ -116,7 +116,7 @@ class Services:
             "WEFT_TLS_KEY": str(self._certificates.key(name)),
             "WEFT_TLS_CA": str(self._certificates.ca),
             "WEFT_INTERNAL_CALLERS": json.dumps([INTERNAL]),
-            "WEFT_FAULTS_FILE": str(faults.file(self._options.home, name)),
+            "WEFT_FAULTS_FILE": str(switch_files.file(self._options.home, name)),
             **self.data_keys(name, encrypt_with=""),
         }
 

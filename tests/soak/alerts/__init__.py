@@ -1,0 +1,1 @@
+"""Alerts that fire: failure switches of a mesh, a real Prometheus, and callers."""
