@@ -1,8 +1,8 @@
-"""Operators exchange keys of a running mesh by its command line."""
+"""Operators exchange keys of a running mesh, and turn its failure switches, by its command line."""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import jwt
@@ -79,6 +79,21 @@ def test_signing_keys_are_exchanged_and_a_compromised_one_ends(own_mesh: Mesh, s
 def get(mesh: Mesh, path: str, account: Account) -> httpx.Response:
     headers = {"authorization": f"Bearer {account.token}"}
     return httpx.get(f"{mesh.content['edge']}{path}", headers=headers, timeout=10, trust_env=False)
+
+
+def test_failure_switches_are_turned_on_and_off_while_callers_see_them(own_mesh: Mesh, steps: Scenario) -> None:
+    def answers(status: int) -> Callable[[], bool]:
+        return lambda: httpx.get(f"{own_mesh.content['edge']}/v1/products", trust_env=False).status_code == status
+
+    assert command(own_mesh, "fault", "on", "no-database", "order") == "no-database is on in order\n"
+    steps.wait_for("the failure", answers(503))
+    assert "no-database          ON in order\n" in command(own_mesh, "fault")
+    assert command(own_mesh, "fault", "off", "all") == "no-database is off in order\n"
+    steps.wait_for("its end", answers(200))
+    assert "There is no failure switch 'rain'" in command(own_mesh, "fault", "on", "rain", code=1)
+    assert "order has no switch no-cache: say one of user" in command(
+        own_mesh, "fault", "on", "no-cache", "order", code=1
+    )
 
 
 def test_what_is_no_command_is_said(own_mesh: Mesh) -> None:
