@@ -163,7 +163,8 @@ class Queue:
         A job that has overrun its lease `max_overruns` times becomes dead; with None it is retried for ever, alone.
         """
         self.name = jobs.name
-        tracing.QUEUE_JOBS.labels(self.name, "dead")  # from zero on: the first one is an increase
+        for outcome in ("dead", "retried"):  # from zero on: the first one is an increase, which an alert asks for
+            tracing.QUEUE_JOBS.labels(self.name, outcome)
         self.table = jobs
         self.lease_time = lease
         self._database = database

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.checks import manifests
+from deploy.checks import edge, manifests
 from deploy.local.options import ROOT
 
 KUBERNETES = 3
@@ -72,6 +72,8 @@ def main(arguments: Sequence[str]) -> int:
         run.missing.add("Compose: docker with Compose is not here")
     with tempfile.TemporaryDirectory() as folder:
         _kubernetes(run, Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        run.check("edge", *edge.command(Path(folder)))
     run.check("rules", "promtool", "check", "rules", "deploy/observability/rules.yaml")
     run.check("rules, cases", "promtool", "test", "rules", "deploy/observability/rules-test.yaml")
     for fault in run.faults:

@@ -93,6 +93,8 @@ class DeliveryWorker(Generic[M]):
         self._clock = clock
         self._tracer = tracer
         self._max_attempts = max_attempts
+        for reason in Reason:  # from zero on: the first failures are an increase, which an alert asks for
+            DELIVERIES.labels(medium.channel.value, DeliveryState.FAILED.value, reason.value)
 
     async def __call__(self, jobs: Sequence[Job]) -> None:
         """Send a batch, each message within its own trace. A job whose delivery is not claimed is done.

@@ -89,6 +89,7 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
             with load.running():
                 yield Trial(mesh, watch, load)
         finally:
+            print(f"    all that fired: {sorted(watch.fired)}", flush=True)
             watch.stop()
             prometheus.stop()
             mesh.command("fault", "off", "all")
@@ -137,6 +138,7 @@ def degraded(trial: Trial) -> None:
     trial.turn(True, "certificate-ends")
     trial.load.ask_for_texts()
     trial.expect(began, ("UsageIsLost", "ClockIsOff", "BreakerOpen", "TelemetryIsLost"), 300)
+    trial.load.ask_for_texts()
     stopped = trial.turn(True, "outbox-stops", "user")
     trial.expect(began, ("PaymentsAreDeclined", "JobsAreRetried", "WebhooksFail", "TransactionIsOld"), 420)
     trial.turn(False, "provider-declines")
