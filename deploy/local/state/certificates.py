@@ -167,13 +167,13 @@ class Certificates:
         found = _read(self.certificate(name))[0]
         return found.not_valid_after_utc - now > RENEW_BEFORE and _is_from(found, self._signer()[0])
 
-    def _issue(self, name: str, lifetime: timedelta = LIFETIME) -> None:
+    def _issue(self, name: str, lifetime: timedelta | None = None) -> None:
         authority, signer = self._signer()
         key = ec.generate_private_key(ec.SECP256R1())
         public = key.public_key()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         made = (
-            _draft(subject, authority.subject, public, lifetime)
+            _draft(subject, authority.subject, public, lifetime or LIFETIME)
             .add_extension(x509.SubjectAlternativeName(_names(name)), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(authority=False), critical=True)
