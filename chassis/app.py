@@ -37,11 +37,12 @@ from chassis.security import modes
 from chassis.security.encryption import Vault
 from chassis.security.revocations import Revocations, watching
 from chassis.security.tokens import TokenVerifier
+from chassis.server_state import INTERVAL_S as MEASURE_INTERVAL_S
+from chassis.server_state import ServerState
 from chassis.settings import Settings, SettingsError
-from chassis.storage import database, retention, server_state
+from chassis.storage import database, retention
 from chassis.storage.cache import Cache
 from chassis.storage.listener import listen
-from chassis.storage.server_state import ServerState
 from chassis.telemetry import logs, tracing
 from chassis.telemetry.tracing import Tracer
 from chassis.telemetry.usage import Report, Usage
@@ -191,7 +192,7 @@ class App:
         self.run_in_background(self._measure())
         self.run_in_background(tracing.measure_loop())
         measure = ServerState(self.database, self.clock).measure
-        self.run_in_background(_run_periodically(server_state.INTERVAL_S, measure, "measure the database"))
+        self.run_in_background(_run_periodically(MEASURE_INTERVAL_S, measure, "measure the database"))
         if self.settings.faults or self.settings.faults_file:
             self.run_in_background(effects.run(self.database_url))
         if port:

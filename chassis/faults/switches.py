@@ -4,7 +4,7 @@ Off, a switch costs a look into an empty set.
 """
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from chassis.faults.catalogue import OF_PROCESS
@@ -25,18 +25,27 @@ def turn(names: Collection[str]) -> None:
     _on = frozenset(names)
 
 
-def follow(always: Collection[str], file: Path, allowed: Collection[str]) -> None:
+def follow(always: Collection[str], file: Path, allowed: Collection[str]) -> Callable[[], None]:
     """From now on `always`, and those of `allowed` that `file` names, one a line. Without the file: `always`.
 
-    By a thread of its own: the event loop may be what fails.
+    By a thread of its own: the event loop may be what fails. What is returned ends it, and turns all off.
     """
     turn(always)
-    threading.Thread(target=_follow, args=(always, file, frozenset(allowed)), name="faults", daemon=True).start()
+    over, may = threading.Event(), frozenset(allowed)
 
+    def look() -> None:
+        while not over.wait(INTERVAL_S):
+            turn({*always, *(read(file) & may)})
 
-def _follow(always: Collection[str], file: Path, allowed: frozenset[str]) -> None:
-    while not _OVER.wait(INTERVAL_S):
-        turn({*always, *(read(file) & allowed)})
+    thread = threading.Thread(target=look, name="faults", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        over.set()
+        thread.join()
+        turn(())
+
+    return end
 
 
 def read(file: Path) -> set[str]:
@@ -45,7 +54,3 @@ def read(file: Path) -> set[str]:
         return set(file.read_text().split()) & OF_PROCESS
     except OSError:
         return set()
-
-
-_OVER = threading.Event()
-"""Never set: waiting for it is a pause."""

@@ -1,7 +1,6 @@
 """Failure switches: which names are taken where, that a file turns them on and off, and that what they promise exists."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +33,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Any:
     return use
 
 
-@pytest.fixture(autouse=True)
-def off() -> Iterator[None]:
-    yield
-    switches.turn(())
-
-
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
@@ -67,14 +60,18 @@ def test_production_may_name_one(environment: Any) -> None:
 
 def test_a_file_turns_switches_on_and_off_but_no_unknown_and_no_forbidden_one(tmp_path: Path) -> None:
     file = tmp_path / "order"
-    switches.follow(["jobs-die"], file, ["no-cache"])
-    assert switches.on(catalogue.JOBS_DIE)
-    file.write_text("no-cache\nhangs\nnonsense\n")
-    wait_until(lambda: switches.on(catalogue.NO_CACHE), "a switch of the file")
-    assert not switches.on(catalogue.HANGS) and not switches.on("nonsense")
-    file.unlink()
-    wait_until(lambda: not switches.on(catalogue.NO_CACHE), "the switch to be off")
-    assert switches.on(catalogue.JOBS_DIE)
+    end = switches.follow(["jobs-die"], file, ["no-cache"])
+    try:
+        assert switches.on(catalogue.JOBS_DIE)
+        file.write_text("no-cache\nhangs\nnonsense\n")
+        wait_until(lambda: switches.on(catalogue.NO_CACHE), "a switch of the file")
+        assert not switches.on(catalogue.HANGS) and not switches.on("nonsense")
+        file.unlink()
+        wait_until(lambda: not switches.on(catalogue.NO_CACHE), "the switch to be off")
+        assert switches.on(catalogue.JOBS_DIE)
+    finally:
+        end()
+    assert not switches.on(catalogue.JOBS_DIE)
 
 
 def test_every_switch_names_what_exists_and_has_a_point() -> None:
