@@ -17,7 +17,7 @@ from services.user.partners.tables import clients
 _a, _c = authorization_codes.c, consents.c
 
 _INSERT_CODE = Query(
-    insert(authorization_codes).values({c.name: bindparam(c.name) for c in authorization_codes.columns}),
+    insert(authorization_codes).values({column.name: bindparam(column.name) for column in authorization_codes.columns}),
     name="insert authorization code",
 )
 _surplus_codes = (
@@ -62,7 +62,7 @@ _DELETE_CODES_OF_APP = Query(
     ),
     name="delete authorization codes",
 )
-_put = insert(consents).values({c.name: bindparam(c.name) for c in consents.columns})
+_put = insert(consents).values({column.name: bindparam(column.name) for column in consents.columns})
 _PUT_CONSENT = Query(
     _put.on_conflict_do_update(
         index_elements=["user_id", "client_id"],

@@ -1,7 +1,7 @@
 """Every query on partners' people and invitations. What changes them holds the lock of the partner."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -19,13 +19,17 @@ _get = select(members).where(of_own_partner(members), _mine)
 _GET = Query(_get, name="get member")
 _LOCK = Query(_get.with_for_update(), name="lock member")
 _LIST = Query(newest_first(select(members).where(of_own_partner(members)), _m.user_id), name="list members")
-_INSERT = Query(insert(members).values({c.name: bindparam(c.name) for c in members.columns}), name="insert member")
+_INSERT = Query(
+    insert(members).values({column.name: bindparam(column.name) for column in members.columns}), name="insert member"
+)
+_UPDATED = ("role", "revision")
+# any owner: of a member that the transaction has locked for its owner
 _UPDATE = Query(
     update(members)
     .where(_m.partner_id == bindparam("of"), _m.user_id == bindparam("who"))
-    .values(role=bindparam("role"), revision=bindparam("revision")),
+    .values({name: bindparam(name) for name in _UPDATED}),
     name="update member",
-)  # any owner: of a member that the transaction has locked for its owner
+)
 _DELETE = Query(delete(members).where(of_own_partner(members), _mine), name="delete member")
 _COUNT_OWNERS = Query(
     select(func.count().label("owners")).where(of_own_partner(members), _m.role == OWNER), name="count owners"
@@ -45,7 +49,7 @@ _COUNT = Query(
 # any owner: of the request that the transaction has stored for the partner
 _INVITE = Query(
     insert(invitations)
-    .values({c.name: bindparam(c.name) for c in invitations.columns})
+    .values({column.name: bindparam(column.name) for column in invitations.columns})
     .on_conflict_do_update(index_elements=["code_request_id"], set_={"role": bindparam("role")}),
     name="insert invitation",
 )
@@ -115,11 +119,11 @@ class MemberRepository:
 
     async def insert(self, tx: Transaction, member: Member) -> None:
         """Insert a member. Raises `UniqueViolation` for one that there is."""
-        await tx.run(_INSERT, **{c.name: getattr(member, c.name) for c in members.columns})
+        await tx.run(_INSERT, **_values(member))
 
     async def update(self, tx: Transaction, member: Member) -> None:
         """Store a locked member."""
-        await tx.run(_UPDATE, of=member.partner_id, who=member.user_id, role=member.role, revision=member.revision)
+        await tx.run(_UPDATE, of=member.partner_id, who=member.user_id, **_values(member))
 
     async def delete(self, tx: Transaction, member: Member) -> None:
         """Delete a locked member."""
@@ -158,3 +162,7 @@ class MemberRepository:
 
 def _read(row: Row) -> Member:
     return Member(**{c.name: getattr(row, c.name) for c in members.columns})
+
+
+def _values(member: Member) -> dict[str, Any]:
+    return {column.name: getattr(member, column.name) for column in members.columns}

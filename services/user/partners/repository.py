@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, select, update
+from sqlalchemy import ARRAY, Table, Text, any_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.security.encryption import Vault
@@ -17,20 +17,21 @@ from services.user.partners.tables import client_assertions, client_secrets, cli
 _p, _c, _s = partners.c, clients.c, client_secrets.c
 
 
-_INSERT = Query(insert(partners).values({c.name: bindparam(c.name) for c in partners.columns}), name="insert partner")
+_INSERT = Query(
+    insert(partners).values({column.name: bindparam(column.name) for column in partners.columns}), name="insert partner"
+)
 _get = select(partners).where(_p.partner_id == bindparam("partner_id"))
 _GET = Query(_get, name="get partner")
 _LOCK = Query(_get.with_for_update(), name="lock partner")
 _LIST = Query(newest_first(select(partners), _p.partner_id), name="list partners")
+_UPDATED = ("display_name", "plan", "scopes", "state", "revision", "updated_at")
 _UPDATE = Query(
-    update(partners)
-    .where(_p.partner_id == bindparam("id"))
-    .values({name: bindparam(name) for name in ("display_name", "plan", "scopes", "state", "revision", "updated_at")}),
+    update(partners).where(_p.partner_id == bindparam("id")).values({name: bindparam(name) for name in _UPDATED}),
     name="update partner",
 )
 _get_client = select(clients).where(_c.client_id == bindparam("client_id"), of_partner_in(clients))
 _INSERT_CLIENT = Query(
-    insert(clients).values({c.name: bindparam(c.name) for c in clients.columns}), name="insert client"
+    insert(clients).values({column.name: bindparam(column.name) for column in clients.columns}), name="insert client"
 )
 _LOCK_CLIENT = Query(_get_client.with_for_update(), name="lock client")
 _LIST_CLIENTS = Query(newest_first(select(clients).where(of_partner_in(clients)), _c.client_id), name="list clients")
@@ -156,31 +157,19 @@ class PartnerRepository:
 
     async def insert(self, tx: Transaction, partner: Partner) -> None:
         """Insert a partner."""
-        values = {c.name: getattr(partner, c.name) for c in partners.columns}
-        await tx.run(_INSERT, **{**values, "scopes": list(partner.scopes)})
+        await tx.run(_INSERT, **_values(partners, partner))
 
     async def update(self, tx: Transaction, partner: Partner) -> None:
         """Store a locked partner."""
-        await tx.run(
-            _UPDATE,
-            id=partner.partner_id,
-            display_name=partner.display_name,
-            plan=partner.plan,
-            scopes=list(partner.scopes),
-            state=partner.state,
-            revision=partner.revision,
-            updated_at=partner.updated_at,
-        )
+        await tx.run(_UPDATE, id=partner.partner_id, **_values(partners, partner))
 
     async def insert_client(self, tx: Transaction, client: Client) -> None:
         """Insert a client; its secret is inserted separately."""
-        await tx.run(_INSERT_CLIENT, **{c.name: _value(getattr(client, c.name)) for c in clients.columns})
+        await tx.run(_INSERT_CLIENT, **_values(clients, client))
 
     async def update_client(self, tx: Transaction, client: Client) -> None:
         """Store a locked client. Without a secret it has no use for those that it has: they are deleted."""
-        values = {name: _value(getattr(client, name)) for name in _UPDATED_OF_CLIENT}
-        named = {"id": client.client_id, "partner_id": client.partner_id, "modes": [client.mode]}
-        await tx.run(_UPDATE_CLIENT, **named, **values)
+        await tx.run(_UPDATE_CLIENT, id=client.client_id, modes=[client.mode], **_values(clients, client))
         if not client.takes_secrets:
             await tx.run(_DELETE_SECRETS, id=client.client_id)
 
@@ -264,5 +253,6 @@ def _read_client(row: Row) -> Client:
     return Client(**{**read, **lists})
 
 
-def _value(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+def _values(table: Table, thing: Partner | Client) -> dict[str, Any]:
+    values = {column.name: getattr(thing, column.name) for column in table.columns}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
