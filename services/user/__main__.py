@@ -159,7 +159,7 @@ def _serve_partners(app: App, parts: Parts) -> None:
     grantable = {scope.name for scope in app.contract.scopes.values() if scope.partners}
     app.add_service(
         "weft.user.v1.PartnerService",
-        PartnerHandlers(database, partners, parts.revocations, app.pages, audit, clock, grantable),
+        PartnerHandlers(database, partners, parts.revocations, app.pages, audit, clock, grantable, app.outbox),
         ClientHandlers(database, partners, parts.revocations, app.pages, audit, clock),
         usage,
         MemberHandlers(

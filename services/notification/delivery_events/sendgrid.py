@@ -21,6 +21,7 @@ from services.notification.delivery_events.domain import DeliveryEvent, EventMal
 
 MAX_AGE_S, MAX_AHEAD_S = 25 * 3600, 300
 """Of a signature: SendGrid repeats a request for a day."""
+MAX_ID = 255
 SIGNATURE, TIMESTAMP = "x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp"
 _DELIVERY_ID = r"dlv_[0-7][0-9a-hjkmnp-tv-z]{25}"
 _DROPPED = {
@@ -87,7 +88,7 @@ def _read(event: Any) -> DeliveryEvent | None:
     if not isinstance(event, dict):
         return None
     kind = _kind(_text(event.get("event")), event)
-    event_id, message_id = _text(event.get("sg_event_id")), _text(event.get("sg_message_id"))
+    event_id, message_id = _id(event.get("sg_event_id")), _id(event.get("sg_message_id"))
     delivery_id = _delivery_id(event)
     if kind is None or not (event_id and message_id and delivery_id):
         return None
@@ -117,7 +118,13 @@ def _delivery_id(event: dict[str, Any]) -> str:
     return named.group(1) if named else ""
 
 
+def _id(value: Any) -> str:
+    """One that an index takes; empty for anything else."""
+    text = _text(value)
+    return text if text.isascii() and len(text) <= MAX_ID else ""
+
+
 def _text(value: Any) -> str:
-    """A text that can be stored; empty for anything else."""
+    """A text on one line; empty for anything else."""
     fits = isinstance(value, str) and len(value) <= 1000 and value.isprintable()
     return value if fits else ""

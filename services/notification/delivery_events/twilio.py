@@ -16,7 +16,8 @@ from services.notification.channels.outcome import Outcome
 from services.notification.channels.sms.twilio import OUTCOMES, Account
 from services.notification.delivery_events.domain import DeliveryEvent, EventMalformed, EventSignatureInvalid, Kind
 
-_MAX_FIELDS = 64
+_MAX_FIELDS, _MAX_FORM_BYTES = 64, 8192
+"""Of a form: nobody has signed it yet, and decoding a megabyte takes a second of the event loop."""
 _SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
 _STATUSES = frozenset(
     [
@@ -85,7 +86,9 @@ def sign(url: str, form: Mapping[str, str], token: bytes) -> bytes:
 
 
 def _parse(body: bytes) -> Mapping[str, str]:
-    """Raises `EventSignatureInvalid` for what Twilio never sends: no form, or a name twice, of which only one would be read."""
+    """Raises `EventSignatureInvalid` for what Twilio never sends: no form, a large one, or a name twice, of which only one would be read."""
+    if len(body) > _MAX_FORM_BYTES:
+        raise EventSignatureInvalid
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError:

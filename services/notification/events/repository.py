@@ -18,6 +18,7 @@ from services.notification.event_order import by_time
 from services.notification.events.observing import Observing
 from services.notification.notifications.notification import NewNotification
 from services.notification.notifications.repository import REJECTED, NotificationRepository
+from services.notification.webhooks import suspensions
 from services.notification.webhooks.repository import WebhookRepository
 
 # Due by the database's time, as leases are, in case this process's clock is fast.
@@ -81,6 +82,7 @@ class EventRepository:
                             made.append(outcome)
                 if failed:
                     await self._put(tx, failed, now, wait=0.0 if later else Backoff().first_s)
+                await self._suspend_partners(tx, new, now)
                 await self._tell_partners(tx, [event for event in new if catalogue.is_told(event)], now)
                 if made:  # last, so that little time passes from its look at who was erased to the commit
                     await self._notifications.insert(made, tx)
@@ -95,6 +97,11 @@ class EventRepository:
         values = {"kinds": kinds, "keys": keys, "payloads": payloads, "traceparents": traceparents, "errors": errors}
         await tx.run(_INSERT, **values, now=now, wait=wait)
         tx.after_commit(self._event_jobs.notify)
+
+    async def _suspend_partners(self, tx: Transaction, events: Sequence[Event], now: datetime) -> None:
+        for partner_id, (suspended, sequence) in sorted(suspensions.changes(events).items()):
+            if await self._webhooks.suspend(tx, partner_id, sequence, now, suspended=suspended):
+                tx.after_commit(self._lanes.announce)
 
     async def _tell_partners(self, tx: Transaction, events: Sequence[Event], now: datetime) -> None:
         """Late in the transaction: it may wait for a worker that stores what became of the webhooks before."""

@@ -28,7 +28,14 @@ _CLAIM = """
 UPDATE webhook_lanes l SET leased_until = {now} + make_interval(secs => %(seconds)s), lease = l.lease + 1 FROM (
   SELECT endpoint_id FROM webhook_lanes WHERE suspect = %(suspect)s AND due <= {now} AND leased_until < {now}
   ORDER BY due LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-) c WHERE l.endpoint_id = c.endpoint_id RETURNING l.endpoint_id, l.lease, l.failures, l.failing_since
+) c WHERE l.endpoint_id = c.endpoint_id RETURNING l.endpoint_id, l.lease, l.failures, l.failing_since, {suspended} AS suspended
+"""
+_SUSPENDED = """EXISTS (SELECT FROM webhook_endpoints e JOIN suspensions s ON s.partner_id = e.partner_id
+  WHERE e.endpoint_id = l.endpoint_id AND s.suspended)"""
+# Asked again with the lane locked: who reinstates a partner first says so, and then wakes its lanes.
+_REST = """
+UPDATE webhook_lanes l SET leased_until = '-infinity', due = CASE WHEN {suspended} THEN 'infinity' ELSE {now} END
+WHERE l.endpoint_id = %(endpoint_id)s
 """
 _RENEW = """
 UPDATE webhook_lanes l SET leased_until = {now} + make_interval(secs => %(seconds)s)
@@ -105,6 +112,8 @@ class Lane(NamedTuple):
     lease: int
     failures: int
     failing_since: datetime | None
+    suspended: bool
+    """Whether its partner is."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +158,7 @@ class LaneRepository:
 
         def query(sql: str, name: str) -> Query:
             # any owner: a delivery goes to its endpoint, with an event of its own partner and mode
-            return Query(sql.format(now=clock.sql), name=name)
+            return Query(sql.format(now=clock.sql, suspended=_SUSPENDED), name=name)
 
         self._claim = query(_CLAIM, "claim lanes")
         self._renew = query(_RENEW, "renew lanes")
@@ -157,6 +166,7 @@ class LaneRepository:
         self._load = query(_LOAD, "load lane")
         self._store = query(_STORE, "store webhook results")
         self._release = query(_RELEASE, "release lane")
+        self._rest = query(_REST, "rest lane")
         self._fail = query(_FAIL, "fail webhooks of disabled endpoint")
 
     async def claim(self, limit: int, *, suspect: bool) -> Sequence[Lane]:
@@ -214,6 +224,12 @@ class LaneRepository:
                 now=now,
             )
         return True
+
+    async def rest(self, lane: Lane) -> None:
+        """Release the lane of a suspended partner until it is reinstated. New deliveries wake it, and it rests again."""
+        async with self._database.transaction() as tx:
+            if await tx.first(_LOCK, endpoint_id=lane.endpoint_id, lease=lane.lease) is not None:
+                await tx.run(self._rest, endpoint_id=lane.endpoint_id, now=self._clock.now())
 
     async def fail_owed(self, lane: Lane) -> None:
         """Fail what is due at an endpoint that is disabled, and release its lane."""

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from chassis import ids
 from chassis.storage.database import Database, Query, Row, Transaction, arrays, constant
@@ -16,7 +17,7 @@ from services.notification.event_log.catalogue import wants
 from services.notification.event_log.domain import LoggedEvent
 from services.notification.ownership import OF_PARTNER, of_partner
 from services.notification.webhooks.domain import FAILED, PENDING
-from services.notification.webhooks.tables import webhook_deliveries
+from services.notification.webhooks.tables import suspensions, webhook_deliveries
 
 MAX_RECOVERED = 5000
 _MAX_SHOWN_ATTEMPTS = 10
@@ -118,6 +119,24 @@ _RECOVER = Query(
     .values(_once_more),
     name="recover webhook deliveries",
 )
+_NEW = insert(suspensions).values({column.name: bindparam(column.name) for column in suspensions.columns})
+_SUSPEND = Query(
+    _NEW.on_conflict_do_update(
+        index_elements=["partner_id"],
+        set_={name: _NEW.excluded[name] for name in ("suspended", "sequence", "updated_at")},
+        where=suspensions.c.sequence < _NEW.excluded.sequence,
+    ),
+    name="suspend partner",
+)
+# Its endpoints begin anew: failures of before say nothing of a receiver that was not asked for days.
+# any owner: of a partner that is reinstated
+_RESUME = Query(
+    "WITH locked AS (SELECT l.endpoint_id FROM webhook_lanes l JOIN webhook_endpoints e USING (endpoint_id) "
+    "WHERE e.partner_id = %(partner_id)s ORDER BY l.endpoint_id FOR UPDATE OF l) UPDATE webhook_lanes l SET failures = 0, "
+    "failing_since = NULL, suspect = false, paused_until = '-infinity', due = LEAST(%(now)s, now()) FROM locked "
+    "WHERE l.endpoint_id = locked.endpoint_id",
+    name="resume lanes of partner",
+)
 _PARAMETERS = ("delivery_ids", "endpoint_ids", "event_ids", "partner_ids", "modes", "states", "traceparents")
 
 
@@ -141,6 +160,12 @@ class WebhookRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def suspend(self, tx: Transaction, partner_id: str, sequence: int, now: datetime, *, suspended: bool) -> bool:
+        """Follow an event about a partner, unless a later one was followed; whether there may be something to send."""
+        values = {"partner_id": partner_id, "sequence": sequence, "suspended": suspended}
+        changed = await tx.run(_SUSPEND, updated_at=now, **values) == 1
+        return changed and not suspended and await tx.run(_RESUME, partner_id=partner_id, now=now) > 0
 
     async def owe(self, tx: Transaction, events: Sequence[tuple[str, str, str, str, str]], now: datetime) -> bool:
         """Owe events to the endpoints that want them, in the transaction that logs them; whether there is something to send.

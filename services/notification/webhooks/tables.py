@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -70,6 +72,20 @@ webhook_attempts = Table(
     info=retention.keep("goes with its delivery"),
 )
 """What endpoints answered: the partner's own words, bounded."""
+
+suspensions = Table(
+    "suspensions",
+    metadata,
+    Column("partner_id", Text, primary_key=True),
+    Column("suspended", Boolean, nullable=False),
+    # Of the event that said so: an earlier one that comes later changes nothing.
+    Column("sequence", BigInteger, nullable=False),
+    Column("updated_at", _TIME, nullable=False),
+    info={
+        "unowned": "what the user service says of partners, for the workers",
+        **retention.keep("one row for each partner that was ever suspended"),
+    },
+)
 
 webhook_notice_jobs = queue.table("webhook_notice_jobs", metadata)
 """One row for each endpoint that was disabled because of failures: its partner's owners are told. `payload` is the event."""

@@ -150,6 +150,9 @@ class WebhookWorker:
             endpoint = await self._endpoints.get_claimed(lane.endpoint_id)
             if endpoint is None:
                 return
+            if lane.suspended:
+                await self._lanes.rest(lane)
+                return
             if not endpoint.enabled:
                 await self._lanes.fail_owed(lane)
                 return

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Collection
 
 from weft.api.v1 import plan_pb2
+from weft.api.v1.event_pb2 import Event
 from weft.user.v1 import partner_pb2
 from weft.user.v1 import partner_service_pb2 as pb
+from weft.user.v1.partner_events_pb2 import PartnerReinstated, PartnerSuspended
 
 from chassis import ids
 from chassis.clock import Clock
 from chassis.errors import RequestInvalid
+from chassis.queues import outbox
+from chassis.queues.outbox import Outbox
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
@@ -19,6 +23,7 @@ from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
 from services.user.partners.domain import (
     ACTIVE,
+    SUSPENDED,
     Partner,
     PartnerNotFound,
     unknown_scopes,
@@ -39,6 +44,7 @@ class PartnerHandlers:
         audit: Audit,
         clock: Clock,
         scopes: Collection[str],
+        events: Outbox,
     ) -> None:
         self._database = database
         self._partners = partners
@@ -47,6 +53,7 @@ class PartnerHandlers:
         self._audit = audit
         self._clock = clock
         self._scopes = frozenset(scopes)
+        self._events = events
 
     async def CreatePartner(self, request: pb.CreatePartnerRequest, call: Call) -> partner_pb2.Partner:
         """The partner is active immediately, and has no clients yet."""
@@ -113,11 +120,26 @@ class PartnerHandlers:
                 await self._partners.update(tx, changed)
                 fields = changed_fields(partner, changed)
                 await self._audit.record(tx, call, action, subject=partner_id, fields=fields)
+            if changed.state != partner.state:
+                await self._events.put(tx, self._event(changed, call))
             if changed.withdraws(partner):
                 await self._revocations.revoke(tx, "partner", partner_id)
             reply = to_message(changed)
             await call.remember(tx, reply)
         return reply
+
+    def _event(self, partner: Partner, call: Call) -> Event:
+        named = {SUSPENDED: ("partner.suspended", PartnerSuspended), ACTIVE: ("partner.reinstated", PartnerReinstated)}
+        kind, payload = named[partner.state]
+        return outbox.event(
+            self._clock,
+            type=kind,
+            aggregate_id=partner.partner_id,
+            sequence=partner.revision,
+            payload=payload(partner_id=partner.partner_id),
+            actor=call.caller.actor,
+            partner_id=partner.partner_id,
+        )
 
     def _changes(self, request: pb.UpdatePartnerRequest) -> dict[str, object]:
         """What an update changes, by the names of `Partner`. Raises `RequestInvalid`."""

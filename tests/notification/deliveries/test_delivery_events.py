@@ -185,6 +185,8 @@ async def test_a_batch_of_events_of_mails_is_taken_whatever_its_neighbours_are(
             told.event(f"{ann}x", "bounce", type="bounce", email="eve@example.com"),
             {"event": ["bounce"], "sg_event_id": 7, "smtp-id": {}},
             {**told.event(ann, "bounce"), "sg_event_id": "\0"},
+            {**told.event(ann, "bounce"), "sg_event_id": "é" * 1000},
+            {**told.event(ann, "bounce"), "sg_message_id": "x" * 300},
             7,
         ]
         for _ in range(2):
@@ -259,6 +261,7 @@ async def test_what_is_not_signed_changes_nothing(start: Start, settings: dict[s
             (headers, body.replace(b"delivered", b"undelivered"), ours),
             (headers, body + b"\xff", ours),
             (headers, b"&".join([b"a=b"] * 1000), ours),
+            (headers, b"a=" + b"%41" * 333_000, ours),  # decoding it would take a second of everybody's
             ({"X-Twilio-Signature": ""}, body, ours),
             (callbacks.twilio(callback_url(URL, ours), form, "other")[0], body, ours),
             (*foreign, ours),

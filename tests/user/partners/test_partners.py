@@ -155,6 +155,8 @@ async def test_a_suspended_partner_gets_no_tokens_until_it_is_reinstated(world: 
     reinstated = await world.partners.ReinstatePartner(ReinstatePartnerRequest(**named), metadata=operator.metadata)
     assert (reinstated.state, reinstated.etag) == (partner_pb2.PARTNER_STATE_ACTIVE, "3")
     assert (await request_token(world, client)).status == 200
+    told = [("partner.suspended", partner.partner_id, 2), ("partner.reinstated", partner.partner_id, 3)]
+    assert (await world.emitted())[-2:] == told
 
 
 async def test_a_partner_that_is_not_there_is_not_found_by_any_call(world: World, operator: Person) -> None:

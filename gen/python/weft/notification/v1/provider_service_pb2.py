@@ -30,7 +30,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+weft/notification/v1/provider_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x18weft/api/v1/policy.proto\"\xf4\x01\n\x1aHandleDeliveryEventRequest\x12R\n\x08provider\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH\x11r\x0f\x32\r^[a-z]{1,20}$\x9a\xe7\x18\x1a\x31 to 20 lower-case lettersR\x08provider\x12\x34\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyB\n\xe2\x41\x01\x02\x90\xe7\x18\xc0\x84=R\x04\x62ody\x12L\n\x0b\x64\x65livery_id\x18\x03 \x01(\tB+\xbaH(r&2$^$|^dlv_[0-7][0-9a-hjkmnp-tv-z]{25}$R\ndeliveryId2\x99\x02\n\x0fProviderService\x12\x85\x02\n\x13HandleDeliveryEvent\x12\x30.weft.notification.v1.HandleDeliveryEventRequest\x1a\x16.google.protobuf.Empty\"\xa3\x01\x8a\xe7\x18r\n\x01\x01 \x01*\x02\x08\n0\x03:$A repeated event is known by its id.@\xcc\x01J\x12PROVIDER_NOT_FOUNDJ\x17\x45VENT_SIGNATURE_INVALIDJ\x0f\x45VENT_MALFORMED\x82\xd3\xe4\x93\x02\'\"\x1f/v1/providers/{provider}/events:\x04\x62odyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+weft/notification/v1/provider_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x18weft/api/v1/policy.proto\"\xfb\x01\n\x1aHandleDeliveryEventRequest\x12R\n\x08provider\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH\x11r\x0f\x32\r^[a-z]{1,20}$\x9a\xe7\x18\x1a\x31 to 20 lower-case lettersR\x08provider\x12;\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyB\x11\x80\x01\x01\xe2\x41\x01\x02\x88\xe7\x18\x01\x90\xe7\x18\xc0\x84=R\x04\x62ody\x12L\n\x0b\x64\x65livery_id\x18\x03 \x01(\tB+\xbaH(r&2$^$|^dlv_[0-7][0-9a-hjkmnp-tv-z]{25}$R\ndeliveryId2\x99\x02\n\x0fProviderService\x12\x85\x02\n\x13HandleDeliveryEvent\x12\x30.weft.notification.v1.HandleDeliveryEventRequest\x1a\x16.google.protobuf.Empty\"\xa3\x01\x8a\xe7\x18r\n\x01\x01 \x01*\x02\x08\n0\x03:$A repeated event is known by its id.@\xcc\x01J\x12PROVIDER_NOT_FOUNDJ\x17\x45VENT_SIGNATURE_INVALIDJ\x0f\x45VENT_MALFORMED\x82\xd3\xe4\x93\x02\'\"\x1f/v1/providers/{provider}/events:\x04\x62odyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,13 +40,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HANDLEDELIVERYEVENTREQUEST'].fields_by_name['provider']._loaded_options = None
   _globals['_HANDLEDELIVERYEVENTREQUEST'].fields_by_name['provider']._serialized_options = b'\342A\001\002\272H\021r\0172\r^[a-z]{1,20}$\232\347\030\0321 to 20 lower-case letters'
   _globals['_HANDLEDELIVERYEVENTREQUEST'].fields_by_name['body']._loaded_options = None
-  _globals['_HANDLEDELIVERYEVENTREQUEST'].fields_by_name['body']._serialized_options = b'\342A\001\002\220\347\030\300\204='
+  _globals['_HANDLEDELIVERYEVENTREQUEST'].fields_by_name['body']._serialized_options = b'\200\001\001\342A\001\002\210\347\030\001\220\347\030\300\204='
   _globals['_HANDLEDELIVERYEVENTREQUEST'].fields_by_name['delivery_id']._loaded_options = None
   _globals['_HANDLEDELIVERYEVENTREQUEST'].fields_by_name['delivery_id']._serialized_options = b'\272H(r&2$^$|^dlv_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_PROVIDERSERVICE'].methods_by_name['HandleDeliveryEvent']._loaded_options = None
   _globals['_PROVIDERSERVICE'].methods_by_name['HandleDeliveryEvent']._serialized_options = b'\212\347\030r\n\001\001 \001*\002\010\n0\003:$A repeated event is known by its id.@\314\001J\022PROVIDER_NOT_FOUNDJ\027EVENT_SIGNATURE_INVALIDJ\017EVENT_MALFORMED\202\323\344\223\002\'\"\037/v1/providers/{provider}/events:\004body'
   _globals['_HANDLEDELIVERYEVENTREQUEST']._serialized_start=244
-  _globals['_HANDLEDELIVERYEVENTREQUEST']._serialized_end=488
-  _globals['_PROVIDERSERVICE']._serialized_start=491
-  _globals['_PROVIDERSERVICE']._serialized_end=772
+  _globals['_HANDLEDELIVERYEVENTREQUEST']._serialized_end=495
+  _globals['_PROVIDERSERVICE']._serialized_start=498
+  _globals['_PROVIDERSERVICE']._serialized_end=779
 # @@protoc_insertion_point(module_scope)

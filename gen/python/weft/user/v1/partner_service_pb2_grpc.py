@@ -164,14 +164,14 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SuspendPartner(self, request, context):
-        """Suspends a partner. Its clients get no more tokens; issued ones stay valid until they expire.
+        """Suspends a partner. Its clients get no more tokens, and issued ones are refused; its webhooks wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReinstatePartner(self, request, context):
-        """Reinstates a suspended partner. Its clients get tokens again.
+        """Reinstates a suspended partner. Its clients get tokens again, and its webhooks of the last 30 days are sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -29,9 +29,9 @@ class PartnerServiceStub:
     UpdatePartner: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.UpdatePartnerRequest, _partner_pb2.Partner]
     """Updates a partner's name, plan or scopes. Its clients lose removed scopes with their next token."""
     SuspendPartner: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.SuspendPartnerRequest, _partner_pb2.Partner]
-    """Suspends a partner. Its clients get no more tokens; issued ones stay valid until they expire."""
+    """Suspends a partner. Its clients get no more tokens, and issued ones are refused; its webhooks wait."""
     ReinstatePartner: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.ReinstatePartnerRequest, _partner_pb2.Partner]
-    """Reinstates a suspended partner. Its clients get tokens again."""
+    """Reinstates a suspended partner. Its clients get tokens again, and its webhooks of the last 30 days are sent."""
     CreateClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.CreateClientRequest, _partner_pb2.Client]
     """Creates a client. The response is the only one with its secret; a client that authenticates otherwise has none."""
     UpdateClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.UpdateClientRequest, _partner_pb2.Client]
@@ -103,7 +103,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.SuspendPartnerRequest,
         context: _aio.ServicerContext[_partner_service_pb2.SuspendPartnerRequest, _abc.Awaitable[_partner_pb2.Partner]],
     ) -> _abc.Awaitable[_partner_pb2.Partner]:
-        """Suspends a partner. Its clients get no more tokens; issued ones stay valid until they expire."""
+        """Suspends a partner. Its clients get no more tokens, and issued ones are refused; its webhooks wait."""
 
     @_abc_1.abstractmethod
     def ReinstatePartner(
@@ -111,7 +111,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_service_pb2.ReinstatePartnerRequest,
         context: _aio.ServicerContext[_partner_service_pb2.ReinstatePartnerRequest, _abc.Awaitable[_partner_pb2.Partner]],
     ) -> _abc.Awaitable[_partner_pb2.Partner]:
-        """Reinstates a suspended partner. Its clients get tokens again."""
+        """Reinstates a suspended partner. Its clients get tokens again, and its webhooks of the last 30 days are sent."""
 
     @_abc_1.abstractmethod
     def CreateClient(

@@ -957,7 +957,7 @@ class Partners:
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> user_partner_pb2.Partner:
-        """Suspends a partner. Its clients get no more tokens; issued ones stay valid until they expire.
+        """Suspends a partner. Its clients get no more tokens, and issued ones are refused; its webhooks wait.
 
         Args:
             partner_id: Prefix `prt_`.
@@ -980,7 +980,7 @@ class Partners:
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> user_partner_pb2.Partner:
-        """Reinstates a suspended partner. Its clients get tokens again.
+        """Reinstates a suspended partner. Its clients get tokens again, and its webhooks of the last 30 days are sent.
 
         Args:
             partner_id: Prefix `prt_`.

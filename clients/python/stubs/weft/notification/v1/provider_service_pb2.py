@@ -26,15 +26,17 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+weft/notification/v1/provider_service.proto\x12\x14weft.notification.v1\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\"\x83\x01\n\x1aHandleDeliveryEventRequest\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\x12\x1f\n\x0b\x64\x65livery_id\x18\x03 \x01(\tR\ndeliveryId2r\n\x0fProviderService\x12_\n\x13HandleDeliveryEvent\x12\x30.weft.notification.v1.HandleDeliveryEventRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+weft/notification/v1/provider_service.proto\x12\x14weft.notification.v1\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\"\x88\x01\n\x1aHandleDeliveryEventRequest\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12-\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyB\x03\x80\x01\x01R\x04\x62ody\x12\x1f\n\x0b\x64\x65livery_id\x18\x03 \x01(\tR\ndeliveryId2r\n\x0fProviderService\x12_\n\x13HandleDeliveryEvent\x12\x30.weft.notification.v1.HandleDeliveryEventRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.notification.v1.provider_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_HANDLEDELIVERYEVENTREQUEST'].fields_by_name['body']._loaded_options = None
+  _globals['_HANDLEDELIVERYEVENTREQUEST'].fields_by_name['body']._serialized_options = b'\200\001\001'
   _globals['_HANDLEDELIVERYEVENTREQUEST']._serialized_start=126
-  _globals['_HANDLEDELIVERYEVENTREQUEST']._serialized_end=257
-  _globals['_PROVIDERSERVICE']._serialized_start=259
-  _globals['_PROVIDERSERVICE']._serialized_end=373
+  _globals['_HANDLEDELIVERYEVENTREQUEST']._serialized_end=262
+  _globals['_PROVIDERSERVICE']._serialized_start=264
+  _globals['_PROVIDERSERVICE']._serialized_end=378
 # @@protoc_insertion_point(module_scope)
