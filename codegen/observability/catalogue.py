@@ -1,5 +1,6 @@
 """The alerts on causes: what is about to fail, or fails without a caller seeing it."""
 
+from codegen.observability import business, upkeep
 from codegen.observability.alerts import PAGE, TICKET, Alert, Case, threshold
 
 _BREAKER = 'weft_client_breaker_state{job="weft",service="order",weft_service="user"}'
@@ -8,7 +9,16 @@ _UP = 'up{job="weft",service="order",instance="a"}'
 
 def alerts(services: list[str]) -> list[Alert]:
     """Every alert that is not on an objective."""
-    return [*_parts(services), *_saturation(), *_resources(), *_queues(), *_business(), *_upkeep()]
+    return [
+        *_parts(services),
+        *_saturation(),
+        *_resources(),
+        *_queues(),
+        *business.money_and_messages(),
+        *business.partners(),
+        *upkeep.trust(),
+        *upkeep.machines(),
+    ]
 
 
 def _parts(services: list[str]) -> list[Alert]:
@@ -191,169 +201,5 @@ def _queues() -> list[Alert]:
                 Case({jobs.replace("dead", "retried"): "0+1x100", jobs.replace("dead", "done"): "0+0x100"}, "30m", 0),
                 Case({jobs.replace("dead", "retried"): "0+20x40 800+0x100", jobs.replace("dead", "done"): "0+5x150"}, "90m", 0),
             ),
-        ),
-    ]  # fmt: skip
-
-
-def _business() -> list[Alert]:
-    mails = 'weft_deliveries_total{job="weft",service="notification",channel="EMAIL",reason="REFUSED",state="FAILED"}'
-    sent = 'weft_deliveries_total{job="weft",service="notification",channel="EMAIL",reason="",state="SENT"}'
-    failed = 'weft_payments_total{job="weft",service="order",mode="LIVE",outcome="FAILED"}'
-    authorized = failed.replace("FAILED", "AUTHORIZED")
-    decided = 'sum(increase(weft_payments_total{{job="weft",mode="LIVE",outcome=~"{}"}}[15m]))'
-    unanswered = 'weft_webhook_attempts_total{job="weft",service="notification",outcome="CONNECTION"}'
-    answered = unanswered.replace("CONNECTION", "SUCCEEDED")
-    return [
-        threshold(
-            "BooksDiffer", PAGE, 'sum by (provider, kind) (increase(weft_payment_discrepancies_total{job="weft"}[1h])) > 0', "0m",
-            "the books of {{ $labels.provider }} and ours differ: {{ $labels.kind }}", "payments",
-            "The reconciliation has found a payment that the provider knows otherwise than we do. It is money.",
-            "The list of open discrepancies (`ListDiscrepancies`), and the events of the payment.",
-            "An operator resolves each one, with a reason. None is resolved by itself.",
-            'weft_payment_discrepancies_total{job="weft",service="order",provider="stripe",kind="AMOUNT"}', "3000+0x200", "0+60x40",
-        ),
-        Alert(
-            "DeliveriesFail", TICKET,
-            'sum by (channel) (increase(weft_deliveries_total{job="weft",state="FAILED"}[30m])) > 10'
-            ' and sum by (channel) (increase(weft_deliveries_total{job="weft",state="FAILED"}[30m]))'
-            ' > 0.2 * sum by (channel) (increase(weft_deliveries_total{job="weft"}[30m]))',
-            "5m", "more than a fifth of what goes out by {{ $labels.channel }} fails",
-            "Mails, texts or pushes are refused for good.",
-            "The dashboard deliveries: by which reason. The provider's own status.",
-            "Mend the sender's reputation or credentials; what has failed is not repeated.",
-            "deliveries",
-            (
-                Case({mails: "0+20x100", sent: "0+20x100"}, "50m", 1),
-                Case({mails: "0+20x100", sent: "0+400x100"}, "50m", 0),
-                Case({mails: "0+0x40 1+0x60", sent: "0+0x100"}, "50m", 0),
-            ),
-        ),
-        Alert(
-            "PaymentsAreDeclined", TICKET,
-            f'{decided.format("FAILED")} > 10 and {decided.format("FAILED")} > 0.5 * {decided.format("FAILED|AUTHORIZED")}',
-            "2m", "most payments are declined",
-            "The provider declines more payments than it authorizes: its rules have changed, our account is limited, or somebody tries stolen cards.",
-            "The dashboard payments, and the failure codes of the orders (`GetOrder`). The provider's own status.",
-            "Ask the provider. Against card testing: lower the limits of who places the orders, or close their accounts.",
-            "payments",
-            (
-                Case({failed: "0+5x100", authorized: "0+2x100"}, "30m", 1),
-                Case({failed: "0+5x100", authorized: "0+50x100"}, "30m", 0),
-                Case({failed: "0+0x20 1+0x100", authorized: "0+0x120"}, "30m", 0),
-                Case({failed: "0+5x40 200+0x100", authorized: "0+2x150"}, "90m", 0),
-            ),
-        ),
-        Alert(
-            "WebhooksFail", TICKET,
-            'sum(increase(weft_webhook_attempts_total{job="weft",outcome!="SUCCEEDED"}[15m])) > 20'
-            ' and sum(increase(weft_webhook_attempts_total{job="weft",outcome!="SUCCEEDED"}[15m]))'
-            ' > 0.8 * sum(increase(weft_webhook_attempts_total{job="weft"}[15m]))',
-            "2m", "nearly no webhook reaches its receiver",
-            "One receiver that is away is its partner's to mend. Where nearly all attempts fail, we are the likelier cause: no way out, no names, no certificates of authorities.",
-            "The dashboard deliveries: by which outcome; `ListWebhookDeliveries` of an endpoint has the answers.",
-            "Mend the way out. Attempts are repeated for three days, and endpoints are disabled only after that.",
-            "deliveries",
-            (
-                Case({unanswered: "0+10x100", answered: "0+1x100"}, "30m", 1),
-                Case({unanswered: "0+10x100", answered: "0+30x100"}, "30m", 0),
-                Case({unanswered: "0+0x20 1+0x100", answered: "0+0x120"}, "30m", 0),
-                Case({unanswered: "0+10x40 400+0x100", answered: "0+1x150"}, "90m", 0),
-            ),
-        ),
-        threshold(
-            "EventsOfProvidersAreForged", TICKET, 'sum by (provider) (increase(weft_provider_events_total{job="weft",outcome="badly signed"}[15m])) > 10', "0m",
-            "events that claim to be from {{ $labels.provider }} are badly signed", "payments",
-            "Somebody forges events, or our secret is not the provider's any more. Nothing of them is believed.",
-            "Whether properly signed events still come.",
-            "If none do, set `WEFT_STRIPE_WEBHOOK_SECRET` anew. Otherwise nothing.",
-            'weft_provider_events_total{job="weft",service="order",provider="stripe",outcome="badly signed"}', "3000+0x200", "0+60x40",
-        ),
-        threshold(
-            "UsageIsLost", TICKET, 'sum by (service) (increase(weft_usage_lost_calls_total{job="weft"}[15m])) > 0', "0m",
-            "calls of partners of {{ $labels.service }} are counted nowhere", "overview",
-            "A process could not report what it has counted for partners' bills, and has given it up.",
-            "Whether the user service answers (`weft_client_breaker_state`).",
-            "Help the user service. The calls are in the access log, if they matter.",
-            'weft_usage_lost_calls_total{job="weft",service="order"}', "3000+0x200", "0+60x40",
-        ),
-    ]  # fmt: skip
-
-
-def _upkeep() -> list[Alert]:
-    expiry = 'envoy_cluster_ssl_certificate_expiration_unix_time_seconds{job="weft-edge",envoy_cluster_name="order",envoy_tls_certificate="client"}'
-    return [
-        threshold(
-            "RevocationsAreOld", PAGE, 'max by (service, instance) (weft_revocations_age_seconds{job="weft"}) > 120', "1m",
-            "{{ $labels.instance }} of {{ $labels.service }} last heard of revocations {{ $value | humanizeDuration }} ago", "overview",
-            "A process does not hear which tokens are revoked, so it may still take one that is.",
-            "Whether the user service answers this process.",
-            "Help the user service; restart the process.",
-            'weft_revocations_age_seconds{job="weft",service="order",instance="a"}', "0+0x200", "60+60x40",
-        ),
-        threshold(
-            "CertificateEnds", TICKET, 'min by (envoy_cluster_name, envoy_tls_certificate) (envoy_cluster_ssl_certificate_expiration_unix_time_seconds{job="weft-edge"}) - time() < 14 * 86400', "10m",
-            "a certificate of the edge ({{ $labels.envoy_tls_certificate }}) ends in {{ $value | humanizeDuration }}", "edge",
-            "Certificates are renewed a month before their end. This one was not.",
-            "cert-manager's `Certificate` and its events; locally, `mesh.log`.",
-            "Mend the issuer; `cmctl renew`, or `python -m deploy.local rotate`.",
-            expiry, "9000000+0x200", "1000000+0x40",
-        ),
-        threshold(
-            "CertificateEndsSoon", PAGE, 'min by (envoy_cluster_name, envoy_tls_certificate) (envoy_cluster_ssl_certificate_expiration_unix_time_seconds{job="weft-edge"}) - time() < 3 * 86400', "10m",
-            "a certificate of the edge ({{ $labels.envoy_tls_certificate }}) ends in {{ $value | humanizeDuration }}", "edge",
-            "In three days, edges and services will refuse each other.",
-            "As for CertificateEnds.",
-            "As for CertificateEnds, now.",
-            expiry, "9000000+0x200", "100000+0x40",
-        ),
-        threshold(
-            "RetentionIsBehind", TICKET, 'sum by (service, table) (increase(weft_retention_behind_total{job="weft"}[1h])) > 30', "30m",
-            "expired rows of {{ $labels.table }} of {{ $labels.service }} pile up", "data",
-            "Sweeps end with expired rows left, again and again: rows are written faster than they are deleted.",
-            "The size of the table, and whether something locks it.",
-            "End what locks it; more replicas sweep more.",
-            'weft_retention_behind_total{job="weft",service="order",table="outbox"}', "3000+0x400", "0+2x100", "95m",
-        ),
-        threshold(
-            "TransactionIsOld", TICKET, 'max by (service) (weft_database_oldest_transaction_seconds{job="weft"}) > 120', "1m",
-            "a transaction in the database of {{ $labels.service }} is open for {{ $value | humanizeDuration }}", "data",
-            "While it is open, VACUUM removes nothing that was deleted since: tables and indexes grow. Those of services end by themselves after ten seconds.",
-            "`SELECT pid, usename, application_name, state, query FROM pg_stat_activity ORDER BY xact_start`: mostly a person's, or a backup.",
-            "`SELECT pg_terminate_backend(<pid>)`, unless it is a backup that is nearly done.",
-            'weft_database_oldest_transaction_seconds{job="weft",service="order",instance="a"}', "1+0x200", "60+60x40",
-        ),
-        threshold(
-            "ReplicationIsBehind", TICKET, 'max(weft_database_replication_behind_bytes{job="weft"}) > 1024 * 1024 * 1024', "5m",
-            "a standby has yet to take {{ $value | humanize1024 }}B of the log", "data",
-            "A standby is away or too slow. What is to take over would lose these changes, and the log fills the disk of the primary meanwhile.",
-            "`SELECT slot_name, active, wal_status, restart_lsn FROM pg_replication_slots` on the primary, and the standby's own log.",
-            "Mend the standby. Drop a slot that nobody uses: `SELECT pg_drop_replication_slot('<name>')`.",
-            'weft_database_replication_behind_bytes{job="weft",service="order",instance="a"}', "1000+0x200", "2000000000+0x40",
-        ),
-        threshold(
-            "ClockIsOff", TICKET, 'max by (service, instance) (abs(weft_clock_offset_seconds{job="weft"})) > 5', "1m",
-            "the clock of {{ $labels.instance }} of {{ $labels.service }} and its database's differ by {{ $value | humanizeDuration }}", "data",
-            "Codes, tokens and orders expire too early or too late where clocks differ.",
-            "Which of the two is wrong: the other replicas say. `chronyc tracking` on the node.",
-            "Mend the node's time service; until then, run no replica there.",
-            'weft_clock_offset_seconds{job="weft",service="order",instance="a"}', "0+0x200", "-60+0x40",
-        ),
-        threshold(
-            "TelemetryIsLost", TICKET, 'sum by (service) (rate(weft_spans_lost_total{job="weft"}[10m]) + rate(weft_logs_lost_total{job="weft"}[10m])) > 1', "30m",
-            "{{ $labels.service }} loses spans or log lines", "overview",
-            "The receiver of spans or log lines does not answer, or is too slow. Calls are not affected; traces have holes. Standard output has every line.",
-            "The collector and what is behind it.",
-            "Mend it, or lower `WEFT_TRACE_RATIO`.",
-            'weft_spans_lost_total{job="weft",service="order"}', "30000+0x400", "0+600x60", "55m",
-            others={'weft_logs_lost_total{job="weft",service="order"}': "0+0x500"},
-        ),
-        threshold(
-            "FilesAreShort", TICKET, 'process_open_fds{job="weft"} / process_max_fds{job="weft"} > 0.8', "5m",
-            "{{ $labels.instance }} of {{ $labels.service }} has nearly as many files open as it may", "overview",
-            "A process will soon take no further connection.",
-            "Whether streams grew in number, or descriptors leak.",
-            "Restart the process; raise the limit.",
-            'process_open_fds{job="weft",service="order",instance="a"}', "90+0x200", "950+0x40",
-            others={'process_max_fds{job="weft",service="order",instance="a"}': "1024+0x250"},
         ),
     ]  # fmt: skip
