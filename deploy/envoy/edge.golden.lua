@@ -38,6 +38,7 @@ M["weft.notification.v1.CancelNotificationRequest"] = {kind = "message", what = 
 M["weft.notification.v1.Content"] = {kind = "message", what = "an object"}
 M["weft.notification.v1.CreateEndpointRequest"] = {kind = "message", what = "an object"}
 M["weft.notification.v1.CreateTemplateRequest"] = {kind = "message", what = "an object"}
+M["weft.notification.v1.Digest"] = {kind = "message", what = "an object"}
 M["weft.notification.v1.MarkReadRequest"] = {kind = "message", what = "an object"}
 M["weft.notification.v1.Muted"] = {kind = "message", what = "an object"}
 M["weft.notification.v1.Preferences"] = {kind = "message", what = "an object"}
@@ -133,9 +134,10 @@ M["weft.notification.v1.CancelNotificationRequest"].fields = {notificationId = S
 M["weft.notification.v1.Content"].fields = {html = S.string, short = S.string, subject = S.string, text = S.string}
 M["weft.notification.v1.CreateEndpointRequest"].fields = {description = S.string, eventTypes = {kind = "list", of = S.string, what = "an array"}, event_types = {kind = "list", of = S.string, what = "an array"}, maxRequestsPerSecond = S.int32, max_requests_per_second = S.int32, payload = {kind = "scalar", names = E["weft.notification.v1.WebhookPayload"], test = "enum", what = "one of WEBHOOK_PAYLOAD_FULL, WEBHOOK_PAYLOAD_THIN"}, url = S.string}
 M["weft.notification.v1.CreateTemplateRequest"].fields = {branding = M["weft.notification.v1.Branding"], samples = {kind = "object", what = "an object"}, texts = {kind = "list", of = M["weft.notification.v1.TemplateText"], what = "an array"}, title = S.string}
+M["weft.notification.v1.Digest"].fields = {category = {kind = "scalar", names = E["weft.notification.v1.Category"], test = "enum", what = "one of CATEGORY_ACCOUNT, CATEGORY_RECEIPTS, CATEGORY_ORDERS, CATEGORY_UPDATES, CATEGORY_MARKETING"}, channel = {kind = "scalar", names = E["weft.notification.v1.Channel"], test = "enum", what = "one of CHANNEL_EMAIL, CHANNEL_SMS, CHANNEL_INBOX, CHANNEL_PUSH"}, windowS = S.int32, window_s = S.int32}
 M["weft.notification.v1.MarkReadRequest"].fields = {notificationIds = {kind = "list", of = S.string, what = "an array"}, notification_ids = {kind = "list", of = S.string, what = "an array"}}
 M["weft.notification.v1.Muted"].fields = {category = {kind = "scalar", names = E["weft.notification.v1.Category"], test = "enum", what = "one of CATEGORY_ACCOUNT, CATEGORY_RECEIPTS, CATEGORY_ORDERS, CATEGORY_UPDATES, CATEGORY_MARKETING"}, channel = {kind = "scalar", names = E["weft.notification.v1.Channel"], test = "enum", what = "one of CHANNEL_EMAIL, CHANNEL_SMS, CHANNEL_INBOX, CHANNEL_PUSH"}}
-M["weft.notification.v1.Preferences"].fields = {etag = S.string, muted = {kind = "list", of = M["weft.notification.v1.Muted"], what = "an array"}, quietHours = M["weft.notification.v1.QuietHours"], quiet_hours = M["weft.notification.v1.QuietHours"], updateTime = S.timestamp, update_time = S.timestamp, userId = S.string, user_id = S.string}
+M["weft.notification.v1.Preferences"].fields = {digests = {kind = "list", of = M["weft.notification.v1.Digest"], what = "an array"}, etag = S.string, muted = {kind = "list", of = M["weft.notification.v1.Muted"], what = "an array"}, quietHours = M["weft.notification.v1.QuietHours"], quiet_hours = M["weft.notification.v1.QuietHours"], updateTime = S.timestamp, update_time = S.timestamp, userId = S.string, user_id = S.string}
 M["weft.notification.v1.PreviewTemplateRequest"].fields = {data = {kind = "object", what = "an object"}, locale = S.string, templateId = S.string, template_id = S.string}
 M["weft.notification.v1.PublishTemplateRequest"].fields = {templateId = S.string, template_id = S.string}
 M["weft.notification.v1.QuietHours"].fields = {["end"] = S.string, start = S.string, timeZone = S.string, time_zone = S.string}

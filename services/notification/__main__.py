@@ -12,7 +12,7 @@ from chassis.queues.worker import Worker
 from services.notification import tables
 from services.notification.channels.channel import Channel
 from services.notification.channels.email.dkim import Dkim
-from services.notification.channels.email.message import Sender
+from services.notification.channels.email.message import Mail, Sender
 from services.notification.channels.email.smtp import Mailer, parse_smtp_url
 from services.notification.channels.push.web_push import WebPush
 from services.notification.channels.sms.twilio import Twilio
@@ -21,10 +21,12 @@ from services.notification.deliveries.gate import Gate
 from services.notification.deliveries.providers import Providers
 from services.notification.deliveries.pushes import PushComposer
 from services.notification.deliveries.repository import DeliveryRepository
-from services.notification.deliveries.worker import DeliveryWorker, Medium
+from services.notification.deliveries.worker import Claims, DeliveryWorker, Medium
 from services.notification.delivery_events import wiring as event_wiring
 from services.notification.devices.handlers import DeviceHandlers
 from services.notification.devices.repository import DeviceRepository
+from services.notification.digests.repository import DigestRepository
+from services.notification.digests.sending_repository import SendingDigestRepository
 from services.notification.event_log.handlers import EventLogHandlers
 from services.notification.event_log.repository import EventLogRepository
 from services.notification.events.handlers import EventHandlers
@@ -162,7 +164,10 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
     urls = [app.settings.smtp_url.get_secret_value(), app.settings.smtp_fallback_url.get_secret_value()]
     mailers = [Mailer(parse_smtp_url(url), connections=MAX_MAILS) for url in urls[: 1 + bool(urls[1])]]
     providers = Providers.of("smtp", mailers, repeats_lost=True)
-    deliveries = DeliveryRepository(app.database, providers.first, made_of.dispatch_jobs)
+    backoff = Backoff(first_s=1.0, max_s=600.0)
+    digest_jobs = app.queue("digest_jobs", lease=EMAIL_LEASE_S, max_attempts=MAX_EMAIL_ATTEMPTS, backoff=backoff)
+    digests = DigestRepository(digest_jobs, Channel.EMAIL)
+    deliveries = DeliveryRepository(app.database, providers.first, made_of.dispatch_jobs, digests=digests)
     sender, key = Sender.of(app.settings.mail_from), app.settings.dkim_key.get_secret_value()
     composer = Composer(
         made_of.templates,
@@ -175,18 +180,26 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
         app.clock,
         named_to_sendgrid=bool(app.settings.sendgrid_event_keys),
     )
-    worker = DeliveryWorker(
-        deliveries,
-        made_of.recipients,
-        Medium(Channel.EMAIL, "mail", composer.compose, providers, gate),
-        clock=app.clock,
-        tracer=app.tracer,
-        max_attempts=MAX_EMAIL_ATTEMPTS,
-    )
-    app.add_worker(Worker(email_jobs, worker, batch=16, concurrency=2, breakers=worker.breakers))
+    medium = Medium(Channel.EMAIL, "mail", composer.compose, providers, gate)
+
+    def worker(claims: Claims) -> DeliveryWorker[Mail]:
+        return DeliveryWorker(
+            claims,
+            made_of.recipients,
+            medium,
+            clock=app.clock,
+            tracer=app.tracer,
+            max_attempts=MAX_EMAIL_ATTEMPTS,
+        )
+
+    together = SendingDigestRepository(app.database, deliveries)
+    single, collected = worker(deliveries), worker(together)
+    app.add_worker(Worker(email_jobs, single, batch=16, concurrency=2, breakers=single.breakers))
+    app.add_worker(Worker(digest_jobs, collected, batch=1, concurrency=2, breakers=collected.breakers))
     for mailer in mailers:
         app.run_in_background(mailer.close_idle())
     app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead deliveries")
+    app.schedule(FAIL_DEAD_INTERVAL_S, lambda: together.fail_dead(app.clock.now()), "fail dead digests")
 
 
 def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> None:

@@ -12,6 +12,7 @@ from services.notification.deliveries import tables as _deliveries
 from services.notification.deliveries.tables import push_jobs, sms_jobs
 from services.notification.delivery_events import tables as _delivery_events
 from services.notification.devices import tables as _devices
+from services.notification.digests import tables as _digests
 from services.notification.dispatch import tables as _dispatch
 from services.notification.endpoints import tables as _endpoints
 from services.notification.event_log import tables as _event_log
@@ -33,6 +34,7 @@ NOUNS = (
     _deliveries,
     _delivery_events,
     _devices,
+    _digests,
     _endpoints,
     _event_log,
     _dispatch,

@@ -66,7 +66,7 @@ class Service:
         waiting = Query(
             "SELECT count(*) AS n FROM (SELECT due, state FROM event_jobs UNION ALL SELECT due, state FROM email_jobs "
             "UNION ALL SELECT due, state FROM sms_jobs UNION ALL SELECT due, state FROM push_jobs "
-            "UNION ALL SELECT due, state FROM dispatch_jobs) q "
+            "UNION ALL SELECT due, state FROM dispatch_jobs UNION ALL SELECT due, state FROM digest_jobs) q "
             "WHERE state = 'ready' AND (due <= %(now)s OR NOT %(still)s)"
         )
         still = isinstance(self.app.clock, FixedClock)

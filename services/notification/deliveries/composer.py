@@ -12,6 +12,7 @@ from services.notification.channels.email.dkim import Dkim
 from services.notification.channels.email.message import MAX_NAME_LENGTH, Mail, Sender, compose
 from services.notification.channels.sms.twilio import Text
 from services.notification.deliveries.codes import ABOUT_CODES, NothingToSend, issue
+from services.notification.deliveries.digest_items import DIGEST, Items
 from services.notification.deliveries.domain import Delivery, Reason
 from services.notification.preferences.unsubscribing import UnsubscribeLinks, Unsubscription
 from services.notification.recipients import Recipients, belongs
@@ -41,6 +42,7 @@ class Composer:
         keyed hash of an address, which `lookup` makes.
         """
         self._writing = writing
+        self._items = Items(templates, writing)
         self._links = links
         self._dkim = dkim
         self._clock = clock
@@ -55,6 +57,8 @@ class Composer:
 
         Raises `NothingToSend`, `AddressUnusable`, `UserServiceUnavailable`, `CodeNotIssued` and `jinja2.TemplateError`.
         """
+        if len(delivery.members) > 1:
+            return await self._compose_digest(delivery, users)
         if delivery.type in ABOUT_CODES:
             template, data, issued = await issue(delivery, self._recipients)
             return self._compose(delivery, template, data, issued.email, issued.locale, "")
@@ -70,6 +74,20 @@ class Composer:
         self, delivery: Delivery, template: str, data: Mapping[str, Any], address: str, locale: str, name: str
     ) -> Mail:
         return self._mail(delivery, self._templates.email(template, locale, data), address, name)
+
+    async def _compose_digest(self, digest: Delivery, users: Mapping[str, User]) -> Mail:
+        user = recipient_of(digest, users)
+        if user is None or not user.email:
+            raise NothingToSend(Reason.NO_ADDRESS)
+        items = [await self._items.render(member, user) for member in digest.members]
+        data = {
+            "name": single_line(user.display_name, MAX_NAME_LENGTH),
+            "category": digest.category.value,
+            "items": [item.text for item in items],
+        }
+        content = self._templates.email(DIGEST, user.locale, data)
+        sender_name = next((item.sender_name for item in reversed(items) if item.sender_name), "")
+        return self._mail(digest, content, user.email, user.display_name, sender_name)
 
     async def _compose_requested(self, delivery: Delivery, sealed: bytes, user: User | None) -> Mail:
         name, locale = (user.display_name, user.locale) if user is not None else ("", "")

@@ -99,6 +99,14 @@ class Delivery:
     template_version: int = 0
     subject_id: str = ""
     """What the event is about, such as an order."""
+    digest_id: str = ""
+    members: tuple["Delivery", ...] = ()
+    """Of a digest, which stands for all of them, and goes out under the id of the first."""
+
+    @property
+    def job_key(self) -> str:
+        """Of the job that it is sent by."""
+        return self.digest_id if self.members else self.delivery_id
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,8 @@ class DeliveryResult:
     error: str = ""
     deferred: bool = False
     responses: tuple[ProviderResponse, ...] = ()
+    digest_due: datetime | None = None
+    """When the digest is sent that the delivery is put into."""
 
     @property
     def maybe_sent_by(self) -> str:
@@ -122,12 +132,17 @@ class DeliveryResult:
     @property
     def is_final(self) -> bool:
         """Whether nothing more is tried."""
-        return self.state is not DeliveryState.QUEUED
+        return self.state not in (DeliveryState.QUEUED, DeliveryState.SCHEDULED)
 
 
 def skip(reason: Reason) -> DeliveryResult:
     """There is nothing to send."""
     return DeliveryResult(DeliveryState.SKIPPED, reason)
+
+
+def collect(digest_due: datetime) -> DeliveryResult:
+    """It is said in a digest."""
+    return DeliveryResult(DeliveryState.SCHEDULED, digest_due=digest_due)
 
 
 def expire() -> DeliveryResult:

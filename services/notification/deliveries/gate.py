@@ -1,6 +1,7 @@
 """Whether a message may go out: asked at the moment of sending, whenever it was accepted."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from weft.user.v1.user_pb2 import User
 
@@ -53,6 +54,15 @@ class Gate:
         if preferences.silences(delivery.category, self._clock.now(), user.time_zone if user is not None else ""):
             return Reason.QUIET_HOURS
         return Reason.NONE
+
+    def digest_due(self, delivery: Delivery, preferences: Preferences | None, user: User | None) -> datetime | None:
+        """When the digest is sent that the delivery belongs into; None where it goes out alone, as what would expire before does."""
+        if preferences is None or delivery.members or preferences.mutes(delivery.category, self._channel):
+            return None
+        zone = user.time_zone if user is not None else ""
+        due = preferences.digest_due(delivery.category, self._channel, self._clock.now(), zone)
+        expires = due is not None and delivery.expire_at is not None and delivery.expire_at <= due
+        return None if expires else due
 
     async def suppressions(self, users: Iterable[User]) -> Suppressions:
         """Of the addresses that the users have now, for a batch."""

@@ -2,26 +2,34 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import Table
 
 from chassis.queues.queue import Queue
-from chassis.storage.database import Database, Query, Row, arrays
+from chassis.storage.database import Database, Query, Row, Transaction, arrays
 from services.notification import categories
 from services.notification.deliveries.domain import Delivery, DeliveryResult
 from services.notification.deliveries.tables import email_jobs
+
+COLUMNS = (
+    "d.delivery_id, d.lease, n.user_id, n.type, n.data, d.create_time, n.category, n.partner_id, n.mode, n.expire_at, "
+    "n.every_channel, n.content_sealed, n.template_id, n.template_version, n.subject_id, d.maybe_sent_by"
+)
+"""Of deliveries `d` and their notifications `n`, as `read` takes them."""
+MAYBE_SENT_BY = "CASE WHEN d.state = 'SENDING' AND d.maybe_sent_by = '' THEN %(provider)s ELSE d.maybe_sent_by END"
+"""Of a delivery that is claimed: whoever was sending it may have sent it."""
 
 # A delivery that was sent and whose job came back, because its worker died or was late, is not claimed again. Nor is one that
 # has failed, unless an operator has replayed the job of an event's: others are queued again first, and may have fallen back.
 # any owner: the worker delivers everybody's notifications.
 _CLAIM = Query(
-    "UPDATE deliveries d SET state = 'SENDING', lease = c.lease, update_time = %(now)s, maybe_sent_by = "
-    "CASE WHEN d.state = 'SENDING' AND d.maybe_sent_by = '' THEN %(provider)s ELSE d.maybe_sent_by END FROM notifications n, "
+    "UPDATE deliveries d SET state = 'SENDING', lease = c.lease, update_time = %(now)s, "  # noqa: S608 - our own names
+    f"maybe_sent_by = {MAYBE_SENT_BY} FROM notifications n, "
     "unnest(%(ids)s::text[], %(leases)s::int[]) AS c(delivery_id, lease) "
     "WHERE d.delivery_id = c.delivery_id AND n.notification_id = d.notification_id "
     "AND (d.state IN ('QUEUED', 'SENDING') OR d.state = 'FAILED' AND n.observer <> '') "
-    "RETURNING d.delivery_id, d.lease, n.user_id, n.type, n.data, d.create_time, n.category, n.partner_id, n.mode, n.expire_at, "
-    "n.every_channel, n.content_sealed, n.template_id, n.template_version, n.subject_id, d.maybe_sent_by",
+    f"RETURNING {COLUMNS}",
     name="claim deliveries",
 )
 
@@ -44,53 +52,72 @@ _ATTEMPTS = ("attempted", "numbers", "providers", "codes", "latencies", "respons
 """The arrays of `_UPDATE` that tell of attempts."""
 
 # Once for each delivery that has ended while others wait for it, and each time that it has.
-_NEXT = (
+NEXT = (
     "INSERT INTO dispatch_jobs (kind, key, payload, traceparent, due, created_at) "
     "SELECT 'go on', d.delivery_id || '/' || d.lease, convert_to(d.notification_id, 'UTF8'), '', LEAST(%(now)s, now()), %(now)s "
     "FROM {ended} WHERE EXISTS (SELECT FROM deliveries w WHERE w.notification_id = d.notification_id "
     "AND w.state IN ('ACCEPTED', 'SCHEDULED')){of} ON CONFLICT (key) DO NOTHING"
 )
 GO_ON = Query(
-    _NEXT.format(ended="deliveries d", of=" AND d.delivery_id = ANY(%(ids)s)"), name="go on to the next channel"
+    NEXT.format(ended="deliveries d", of=" AND d.delivery_id = ANY(%(ids)s)"), name="go on to the next channel"
 )
 
 
-def _fail_dead(jobs: Table) -> Query:
+def failing_dead(jobs: Table, key: str, waiting: str) -> Query:
+    """Fails deliveries whose jobs are dead: `key` is the column that names those, `waiting` the state in which they wait for one."""
     return Query(
         "WITH failed AS (UPDATE deliveries d SET state = 'FAILED', reason = 'TOO_MANY_ATTEMPTS', update_time = %(now)s "  # noqa: S608 - our own table
         f"FROM {jobs.name} j "
-        "WHERE j.state = 'dead' AND j.key = d.delivery_id AND d.state IN ('QUEUED', 'SENDING') "
-        f"RETURNING d.delivery_id, d.notification_id, d.lease), next AS ({_NEXT.format(ended='failed d', of='')}) "
+        f"WHERE j.state = 'dead' AND j.key = d.{key} AND d.{key} <> '' AND d.state IN ('{waiting}', 'SENDING') "
+        f"RETURNING d.delivery_id, d.notification_id, d.lease), next AS ({NEXT.format(ended='failed d', of='')}) "
         "SELECT count(*) AS failed FROM failed",
         name="fail dead deliveries",
     )
 
 
+class Collects(Protocol):
+    """Where deliveries go that are said together."""
+
+    async def add(self, tx: Transaction, deliveries: Sequence[tuple[Delivery, datetime]], now: datetime) -> None: ...
+
+
 class DeliveryRepository:
     """Deliveries in the database."""
 
-    def __init__(self, database: Database, provider: str, dispatch_jobs: Queue, jobs: Table = email_jobs) -> None:
+    def __init__(
+        self,
+        database: Database,
+        provider: str,
+        dispatch_jobs: Queue,
+        jobs: Table = email_jobs,
+        digests: Collects | None = None,
+    ) -> None:
         """`provider` is the preferred one, to which what a worker was sending when it died may have gone. `jobs` is the queue of
-        the channel.
+        the channel, and `digests` are what it can put off.
         """
         self._dispatch_jobs = dispatch_jobs
-        self._fail_dead = _fail_dead(jobs)
+        self._digests = digests
+        self._fail_dead = failing_dead(jobs, "delivery_id", "QUEUED")
         self._database = database
-        self._provider = provider
+        self.provider = provider
 
     async def claim(self, leases: Mapping[str, int], now: datetime) -> Sequence[Delivery]:
         """Begin an attempt for those of the ids that are neither sent nor skipped."""
         rows = await self._database.all(
-            _CLAIM, ids=list(leases), leases=list(leases.values()), provider=self._provider, now=now
+            _CLAIM, ids=list(leases), leases=list(leases.values()), provider=self.provider, now=now
         )
-        return [_read(row) for row in rows]
+        return [read(row) for row in rows]
 
     async def update(self, results: Sequence[tuple[Delivery, DeliveryResult]], now: datetime) -> None:
         """Store the results of claimed deliveries, with the providers' responses."""
-        ids, leases, states, reasons, lost = arrays(
-            [(d.delivery_id, d.lease, r.state.value, r.reason.value, r.maybe_sent_by) for d, r in results]
-        )
-        values = {"ids": ids, "leases": leases, "states": states, "reasons": reasons, "lost": lost}
+        collected = [(delivery, r.digest_due) for delivery, r in results if r.digest_due is not None]
+        ended = [
+            (d.delivery_id, d.lease, r.state.value, r.reason.value, r.maybe_sent_by)
+            for d, r in results
+            if r.digest_due is None
+        ]
+        names = ("ids", "leases", "states", "reasons", "lost")
+        values = dict(zip(names, arrays(ended) or [[]] * len(names), strict=True))
         attempts = [
             (delivery.delivery_id, number, response.provider, response.code, response.latency_ms, response.text)
             for delivery, result in results
@@ -98,23 +125,30 @@ class DeliveryRepository:
         ]
         values |= dict(zip(_ATTEMPTS, arrays(attempts) or [[]] * len(_ATTEMPTS), strict=True))
         falling_back = [delivery.delivery_id for delivery, r in results if delivery.falls_back and r.is_final]
-        if not falling_back:
+        if not falling_back and not collected:
             await self._database.run(_UPDATE, **values, now=now)
             return
         async with self._database.transaction() as tx:
+            if collected and self._digests is not None:
+                await self._digests.add(tx, collected, now)
             await tx.run(_UPDATE, **values, now=now)
-            await tx.run(GO_ON, ids=falling_back, now=now)
-            tx.after_commit(self._dispatch_jobs.notify)
+            if falling_back:
+                await tx.run(GO_ON, ids=falling_back, now=now)
+                tx.after_commit(self._dispatch_jobs.notify)
 
     async def fail_dead(self, now: datetime) -> int:
         """Fail deliveries whose jobs died without a worker that could store a result; returns their number."""
-        failed = int((await self._database.one(self._fail_dead, now=now)).failed)
+        return await self.fail(self._fail_dead, now)
+
+    async def fail(self, dead: Query, now: datetime) -> int:
+        """Run one of `failing_dead`; returns how many it has failed."""
+        failed = int((await self._database.one(dead, now=now)).failed)
         if failed:
             self._dispatch_jobs.notify()
         return failed
 
 
-def _read(row: Row) -> Delivery:
+def read(row: Row) -> Delivery:
     return Delivery(
         delivery_id=row.delivery_id,
         lease=row.lease,

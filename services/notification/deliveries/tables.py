@@ -48,7 +48,10 @@ deliveries = Table(
     Column("maybe_sent_by", Text, nullable=False, server_default=""),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("update_time", DateTime(timezone=True), nullable=False),
+    # The digest that says it, or is to; empty where it goes out alone.
+    Column("digest_id", Text(collation="C"), nullable=False, server_default=""),
     UniqueConstraint("notification_id", "channel", name="deliveries_once"),
+    Index("deliveries_of_digest", "digest_id", postgresql_where=text("digest_id <> ''")),
     CheckConstraint(
         f"state IN ({', '.join(repr(state.value) for state in DeliveryState)})",
         name="deliveries_state",

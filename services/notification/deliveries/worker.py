@@ -4,7 +4,8 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
 
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
@@ -19,11 +20,13 @@ from services.notification.channels.channel import Channel, Message
 from services.notification.channels.email.message import AddressUnusable
 from services.notification.channels.sms.twilio import TextTooLong
 from services.notification.deliveries.codes import NothingToSend
+from services.notification.deliveries.composer import recipient_of
 from services.notification.deliveries.domain import (
     Delivery,
     DeliveryResult,
     DeliveryState,
     Reason,
+    collect,
     defer,
     expire,
     fail,
@@ -33,7 +36,6 @@ from services.notification.deliveries.domain import (
 )
 from services.notification.deliveries.gate import Gate, Suppressions
 from services.notification.deliveries.providers import Providers
-from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.preferences.domain import Preferences
 from services.notification.recipients import CodeNotIssued, Recipients, UserServiceUnavailable
 
@@ -49,6 +51,14 @@ SLOW_S = 1.0
 _STORE_RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 3.0)
 M = TypeVar("M", bound=Message)
 Compose = Callable[[Delivery, Mapping[str, User]], Awaitable[M]]
+
+
+class Claims(Protocol):
+    """What a worker sends, and where its results go: deliveries by the ids of their jobs."""
+
+    async def claim(self, leases: Mapping[str, int], now: datetime) -> Sequence[Delivery]: ...
+
+    async def update(self, results: Sequence[tuple[Delivery, DeliveryResult]], now: datetime) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class DeliveryWorker(Generic[M]):
 
     def __init__(
         self,
-        deliveries: DeliveryRepository,
+        deliveries: Claims,
         recipients: Recipients,
         medium: Medium[M],
         *,
@@ -101,14 +111,14 @@ class DeliveryWorker(Generic[M]):
 
         What takes longer than `SLOW_S` leaves the batch: it holds up neither the results nor the successors of the others.
         """
-        by_delivery = {str(job.key): job for job in jobs}
-        leases = {delivery_id: job.lease for delivery_id, job in by_delivery.items()}
+        by_key = {str(job.key): job for job in jobs}
+        leases = {key: job.lease for key, job in by_key.items()}
         claimed = await self._deliveries.claim(leases, self._clock.now())
         if not claimed:
             return
         users = await self._get_users(claimed, jobs)
         batch = await self._batch(claimed, users)
-        sending = {asyncio.create_task(self._deliver(d, by_delivery[d.delivery_id], batch)): d for d in claimed}
+        sending = {asyncio.create_task(self._deliver(d, by_key[d.job_key], batch)): d for d in claimed}
         try:
             done, slow = await asyncio.wait(sending, timeout=SLOW_S)
         except BaseException:
@@ -116,20 +126,18 @@ class DeliveryWorker(Generic[M]):
                 task.cancel()
             raise
         for task in slow:
-            job = by_delivery[sending[task].delivery_id]
+            job = by_key[sending[task].job_key]
             job.goes_on(asyncio.create_task(self._finish_late(task, sending[task], job)))
-        await self._finish(
-            [(delivery, task.result()) for task, delivery in sending.items() if task in done], by_delivery
-        )
+        await self._finish([(delivery, task.result()) for task, delivery in sending.items() if task in done], by_key)
 
     async def _finish_late(self, sending: asyncio.Task[DeliveryResult], delivery: Delivery, job: Job) -> None:
-        await self._finish([(delivery, await sending)], {delivery.delivery_id: job})
+        await self._finish([(delivery, await sending)], {delivery.job_key: job})
 
     async def _finish(self, results: Sequence[tuple[Delivery, DeliveryResult]], jobs: Mapping[str, Job]) -> None:
         """Store the results, and decide their jobs."""
         stored = await self._store(results) if results else frozenset()
         for delivery, result in results:
-            job = jobs[delivery.delivery_id]
+            job = jobs[delivery.job_key]
             if delivery.delivery_id not in stored:
                 job.retry("the result could not be stored")
                 continue
@@ -189,7 +197,11 @@ class DeliveryWorker(Generic[M]):
             if not self._medium.providers:
                 return skip(Reason.NOT_CONFIGURED)
             gate = self._medium.gate
-            unwanted = gate.unwanted(delivery, batch.chosen.get(delivery.user_id), batch.users.get(delivery.user_id))
+            chosen, user = batch.chosen.get(delivery.user_id), batch.users.get(delivery.user_id)
+            due = gate.digest_due(delivery, chosen, user)
+            if due is not None and recipient_of(delivery, batch.users) is not None:
+                return collect(due)
+            unwanted = gate.unwanted(delivery, chosen, user)
             if unwanted is not Reason.NONE:
                 return skip(unwanted)
             message = await self._medium.compose(delivery, batch.users)

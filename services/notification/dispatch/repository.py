@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, select
 
 from chassis.queues.queue import Queue
-from chassis.storage.database import Database, Query, Transaction, arrays
+from chassis.storage.database import Database, Query, Row, Transaction, arrays
 from services.notification.channels.channel import Channel
 from services.notification.deliveries.domain import DeliveryState, Reason
 from services.notification.deliveries.tables import deliveries
@@ -21,7 +21,7 @@ _LOCK = Query(
 )
 _d = deliveries.c
 _LIST_PARTS = Query(
-    select(_d.delivery_id, _d.channel, _d.state, _d.reason)
+    select(_d.delivery_id, _d.channel, _d.state, _d.reason, _d.digest_id)
     .where(_d.notification_id == bindparam("notification_id"))
     .order_by(_d.position),
     name="list deliveries to dispatch",
@@ -53,10 +53,7 @@ class DispatchRepository:
             row = await tx.first(_LOCK, id=notification_id)
             if row is None:
                 return
-            parts = [
-                Part(each.delivery_id, Channel(each.channel), DeliveryState(each.state), Reason(each.reason))
-                for each in await tx.all(_LIST_PARTS, notification_id=notification_id)
-            ]
+            parts = [_part(each) for each in await tx.all(_LIST_PARTS, notification_id=notification_id)]
             found = Dispatch(
                 row.notification_id,
                 row.user_id,
@@ -80,3 +77,11 @@ class DispatchRepository:
                 await jobs.put(tx, kind="message", key=part.delivery_id, payload=b"", traceparent=traceparent)
             elif part.channel is Channel.INBOX and part.state is DeliveryState.SENT:
                 await tx.run(_SHOW, id=notification_id)
+
+
+def _part(row: Row) -> Part:
+    """One that waits in a digest is under way."""
+    state = DeliveryState(row.state)
+    if state is DeliveryState.SCHEDULED and row.digest_id:
+        state = DeliveryState.QUEUED
+    return Part(row.delivery_id, Channel(row.channel), state, Reason(row.reason))

@@ -1,6 +1,7 @@
 """The RPCs of PreferenceService."""
 
-from datetime import time
+from collections.abc import Iterable
+from datetime import time, timedelta
 from typing import Any
 
 from google.protobuf import empty_pb2
@@ -90,7 +91,22 @@ def _changes(request: pb.UpdatePreferencesRequest) -> dict[str, Any]:
         changes["muted"] = frozenset(pairs)
     if "quiet_hours" in fields:
         changes["quiet_hours"] = _quiet_hours(given.quiet_hours) if given.HasField("quiet_hours") else None
+    if "digests" in fields:
+        changes["digests"] = _digests(given.digests)
     return changes
+
+
+def _digests(given: Iterable[preferences_pb2.Digest]) -> dict[tuple[Category, Channel], timedelta]:
+    found: dict[tuple[Category, Channel], timedelta] = {}
+    for number, each in enumerate(given):
+        pair = (
+            Category(category_pb2.Category.Name(each.category)[9:]),
+            Channel(category_pb2.Channel.Name(each.channel)[8:]),
+        )
+        if pair in found:
+            raise RequestInvalid(violations=[(f"preferences.digests[{number}]", "must not repeat another one")])
+        found[pair] = timedelta(seconds=each.window_s)
+    return found
 
 
 def _quiet_hours(message: preferences_pb2.QuietHours) -> QuietHours:
@@ -117,6 +133,14 @@ def to_message(preferences: Preferences) -> preferences_pb2.Preferences:
         ],
         update_time=timestamp(preferences.updated_at),
     )
+    for (category, channel), window in sorted(
+        preferences.digests.items(), key=lambda item: (item[0][0].value, item[0][1].value)
+    ):
+        message.digests.add(
+            category=category_pb2.Category.Value(f"CATEGORY_{category.value}"),
+            channel=category_pb2.Channel.Value(f"CHANNEL_{channel.value}"),
+            window_s=int(window.total_seconds()),
+        )
     if quiet := preferences.quiet_hours:
         message.quiet_hours.start, message.quiet_hours.end = f"{quiet.start:%H:%M}", f"{quiet.end:%H:%M}"
         message.quiet_hours.time_zone = quiet.time_zone

@@ -1,7 +1,7 @@
 """Every query on preferences."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 from sqlalchemy import ARRAY, Text, any_, bindparam, select, update
 
@@ -24,7 +24,7 @@ _INSERT_IF_ABSENT = Query(
     "WHERE NOT EXISTS (SELECT FROM erased_persons WHERE user_id = %(user_id)s) ON CONFLICT (user_id) DO NOTHING",
     name="insert preferences if absent",
 )
-_UPDATED = ("muted", "quiet_start", "quiet_end", "quiet_zone", "version", "updated_at")
+_UPDATED = ("muted", "digests", "quiet_start", "quiet_end", "quiet_zone", "version", "updated_at")
 # any owner: the row that was locked
 _UPDATE = Query(
     update(preferences).where(_p.user_id == bindparam("id")).values({name: bindparam(name) for name in _UPDATED}),
@@ -60,6 +60,10 @@ class PreferenceRepository:
             _UPDATE,
             id=changed.user_id,
             muted=sorted(f"{category.value}/{channel.value}" for category, channel in changed.muted),
+            digests=sorted(
+                f"{category.value}/{channel.value}/{int(window.total_seconds())}"
+                for (category, channel), window in changed.digests.items()
+            ),
             quiet_start=f"{quiet.start:%H:%M}" if quiet else "",
             quiet_end=f"{quiet.end:%H:%M}" if quiet else "",
             quiet_zone=quiet.time_zone if quiet else "",
@@ -76,9 +80,15 @@ def _read(row: Row) -> Preferences:
         row.user_id,
         frozenset(_muted(text) for text in row.muted),
         quiet,
+        dict(_digest(text) for text in row.digests),
         row.version,
         row.updated_at if row.version else None,
     )
+
+
+def _digest(text: str) -> tuple[tuple[Category, Channel], timedelta]:
+    pair, _, seconds = text.rpartition("/")
+    return _muted(pair), timedelta(seconds=int(seconds))
 
 
 def _muted(text: str) -> tuple[Category, Channel]:

@@ -11,6 +11,8 @@ preferences = Table(
     Column("user_id", Text, primary_key=True),
     # `MARKETING/EMAIL`
     Column("muted", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    # `ORDERS/EMAIL/3600`: with the seconds of the window.
+    Column("digests", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     # `22:00`, or empty.
     Column("quiet_start", Text, nullable=False, server_default=""),
     Column("quiet_end", Text, nullable=False, server_default=""),

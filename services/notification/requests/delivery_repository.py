@@ -28,7 +28,16 @@ from services.notification.ownership import Owner, of_owner
 
 MAX_RETRIED = 1000
 _n, _d, _a = notifications.c, deliveries.c, attempts.c
-_COLUMNS = (_d.delivery_id, _d.notification_id, _d.channel, _d.state, _d.reason, _d.create_time, _d.update_time)
+_COLUMNS = (
+    _d.delivery_id,
+    _d.notification_id,
+    _d.channel,
+    _d.state,
+    _d.reason,
+    _d.digest_id,
+    _d.create_time,
+    _d.update_time,
+)
 
 
 def _in(column: ColumnElement[str], *values: str) -> ColumnElement[bool]:
@@ -131,7 +140,13 @@ _CANCEL = Query(
 _QUEUE_AGAIN = Query(
     update(deliveries)
     .where(_d.delivery_id == any_(bindparam("delivery_ids", type_=ARRAY(Text))))
-    .values(state=constant("QUEUED"), reason=constant(""), maybe_sent_by=constant(""), update_time=bindparam("now")),
+    .values(
+        state=constant("QUEUED"),
+        reason=constant(""),
+        maybe_sent_by=constant(""),
+        digest_id=constant(""),
+        update_time=bindparam("now"),
+    ),
     name="queue deliveries again",
 )
 

@@ -68,6 +68,7 @@ def delivery_to_message(row: Row, attempts: Iterable[Row], events: Iterable[Row]
         channel=channel(row.channel),
         state=state(row.state),
         reason=row.reason,
+        digest_id=row.digest_id,
         create_time=timestamp(row.create_time),
         update_time=timestamp(row.update_time),
     )

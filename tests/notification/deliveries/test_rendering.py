@@ -10,7 +10,7 @@ from services.notification.channels.sms import segments
 from services.notification.deliveries.codes import ABOUT_CODES
 from services.notification.observers import OBSERVERS
 from services.notification.observers.users import VERIFICATION
-from services.notification.templates.rendering import BUILTIN, Templates
+from services.notification.templates.rendering import BUILTIN, InboxText, Templates
 
 TEMPLATES = Templates()
 NAMES = sorted(path.stem for path in (BUILTIN / "en").glob("*.jinja"))
@@ -37,6 +37,8 @@ DATA = {
     "host": "hooks.example.com",
     "gone": True,
     "test": True,
+    "category": "ORDERS",
+    "items": [InboxText("Order expired", "It was not paid."), InboxText("Order cancelled", "")],
 }
 
 

@@ -146,6 +146,21 @@ class ContentDict(TypedDict, total=False):
     """A text message, and what the inbox and a push message show; the text where it is empty. A text message has at most three segments."""
 
 
+class DigestDict(TypedDict, total=False):
+    """A category whose messages are collected: the first begins a window, at whose end one message says all of them. One that ends in
+    quiet hours waits for their end. What would expire before is sent at once.
+    """
+
+    category: Required[CategoryName | notification_category_pb2.Category.ValueType]
+    """Neither ACCOUNT nor RECEIPTS."""
+
+    channel: Required[ChannelName | notification_category_pb2.Channel.ValueType]
+    """By which channel: EMAIL."""
+
+    window_s: Required[int]
+    """For how long, in seconds: such as 3600, 86400, or 604800 for a week."""
+
+
 class MutedDict(TypedDict, total=False):
     """A category that does not reach a person by a channel."""
 
@@ -169,6 +184,9 @@ class PreferencesDict(TypedDict, total=False):
     """When mails, text messages and push messages are not sent, unless their category cannot be muted. What is due then is skipped; the inbox
     has it.
     """
+
+    digests: Sequence[DigestDict | notification_preferences_pb2.Digest]
+    """What is collected and sent as one message, rather than one by one. An update replaces all of them."""
 
     update_time: datetime | protobuf_timestamp_pb2.Timestamp
     """When they were last changed; absent where they never were."""
@@ -771,6 +789,7 @@ __all__ = [
     'ClientSettingsDict',
     'ConsentDecisionName',
     'ContentDict',
+    'DigestDict',
     'ExportFormatName',
     'FulfilmentLineInputDict',
     'FulfilmentStateName',

@@ -55,7 +55,7 @@ class UpdatePreferencesRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to update, such as `muted,quiet_hours`, or `*` for all that can be. Defaults to the fields present in `preferences`."""
+        """The fields to update, such as `muted,quiet_hours,digests`, or `*` for all that can be. Defaults to the fields present in `preferences`."""
 
     def __init__(
         self,

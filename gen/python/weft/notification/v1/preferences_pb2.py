@@ -29,7 +29,7 @@ from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.notification.v1 import category_pb2 as weft_dot_notification_dot_v1_dot_category__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&weft/notification/v1/preferences.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\x1a#weft/notification/v1/category.proto\"\xb2\x02\n\x0bPreferences\x12$\n\x07user_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\x06userId\x12?\n\x05muted\x18\x02 \x03(\x0b\x32\x1b.weft.notification.v1.MutedB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x0cR\x05muted\x12L\n\x0bquiet_hours\x18\x03 \x01(\x0b\x32 .weft.notification.v1.QuietHoursB\x04\xe2\x41\x01\x01H\x00R\nquietHours\x88\x01\x01\x12\x41\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tagB\x0e\n\x0c_quiet_hours\"\xa0\x01\n\x05Muted\x12N\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryB\x12\xe2\x41\x01\x02\xbaH\x0b\x82\x01\x08\x10\x01\x18\x03\x18\x04\x18\x05R\x08\x63\x61tegory\x12G\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1d.weft.notification.v1.ChannelB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x07\x63hannel\"\xb2\x02\n\nQuietHours\x12\x61\n\x05start\x18\x01 \x01(\tBK\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x9a\xe7\x18\x1d\x61 time of day such as `22:00`R\x05start\x12]\n\x03\x65nd\x18\x02 \x01(\tBK\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x9a\xe7\x18\x1d\x61 time of day such as `07:00`R\x03\x65nd\x12\x62\n\ttime_zone\x18\x03 \x01(\tBE\xbaH\x1br\x19\x32\x17^[A-Za-z0-9_+/-]{0,40}$\x9a\xe7\x18#a time zone such as `Europe/Vienna`R\x08timeZoneb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&weft/notification/v1/preferences.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/api/v1/policy.proto\x1a#weft/notification/v1/category.proto\"\xf8\x02\n\x0bPreferences\x12$\n\x07user_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18(R\x06userId\x12?\n\x05muted\x18\x02 \x03(\x0b\x32\x1b.weft.notification.v1.MutedB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x0cR\x05muted\x12L\n\x0bquiet_hours\x18\x03 \x01(\x0b\x32 .weft.notification.v1.QuietHoursB\x04\xe2\x41\x01\x01H\x00R\nquietHours\x88\x01\x01\x12\x44\n\x07\x64igests\x18\x06 \x03(\x0b\x32\x1c.weft.notification.v1.DigestB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x03R\x07\x64igests\x12\x41\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x1b\n\x04\x65tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tagB\x0e\n\x0c_quiet_hours\"\xa0\x01\n\x05Muted\x12N\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryB\x12\xe2\x41\x01\x02\xbaH\x0b\x82\x01\x08\x10\x01\x18\x03\x18\x04\x18\x05R\x08\x63\x61tegory\x12G\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1d.weft.notification.v1.ChannelB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x07\x63hannel\"\xcd\x01\n\x06\x44igest\x12N\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryB\x12\xe2\x41\x01\x02\xbaH\x0b\x82\x01\x08\x10\x01\x18\x03\x18\x04\x18\x05R\x08\x63\x61tegory\x12G\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1d.weft.notification.v1.ChannelB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01\x18\x01R\x07\x63hannel\x12*\n\x08window_s\x18\x03 \x01(\x05\x42\x0f\xe2\x41\x01\x02\xbaH\x08\x1a\x06\x18\x80\xf5$(<R\x07windowS\"\xb2\x02\n\nQuietHours\x12\x61\n\x05start\x18\x01 \x01(\tBK\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x9a\xe7\x18\x1d\x61 time of day such as `22:00`R\x05start\x12]\n\x03\x65nd\x18\x02 \x01(\tBK\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x9a\xe7\x18\x1d\x61 time of day such as `07:00`R\x03\x65nd\x12\x62\n\ttime_zone\x18\x03 \x01(\tBE\xbaH\x1br\x19\x32\x17^[A-Za-z0-9_+/-]{0,40}$\x9a\xe7\x18#a time zone such as `Europe/Vienna`R\x08timeZoneb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREFERENCES'].fields_by_name['muted']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020\014'
   _globals['_PREFERENCES'].fields_by_name['quiet_hours']._loaded_options = None
   _globals['_PREFERENCES'].fields_by_name['quiet_hours']._serialized_options = b'\342A\001\001'
+  _globals['_PREFERENCES'].fields_by_name['digests']._loaded_options = None
+  _globals['_PREFERENCES'].fields_by_name['digests']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020\003'
   _globals['_PREFERENCES'].fields_by_name['update_time']._loaded_options = None
   _globals['_PREFERENCES'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_PREFERENCES'].fields_by_name['etag']._loaded_options = None
@@ -50,6 +52,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MUTED'].fields_by_name['category']._serialized_options = b'\342A\001\002\272H\013\202\001\010\020\001\030\003\030\004\030\005'
   _globals['_MUTED'].fields_by_name['channel']._loaded_options = None
   _globals['_MUTED'].fields_by_name['channel']._serialized_options = b'\342A\001\002\272H\007\202\001\004\020\001 \000'
+  _globals['_DIGEST'].fields_by_name['category']._loaded_options = None
+  _globals['_DIGEST'].fields_by_name['category']._serialized_options = b'\342A\001\002\272H\013\202\001\010\020\001\030\003\030\004\030\005'
+  _globals['_DIGEST'].fields_by_name['channel']._loaded_options = None
+  _globals['_DIGEST'].fields_by_name['channel']._serialized_options = b'\342A\001\002\272H\007\202\001\004\020\001\030\001'
+  _globals['_DIGEST'].fields_by_name['window_s']._loaded_options = None
+  _globals['_DIGEST'].fields_by_name['window_s']._serialized_options = b'\342A\001\002\272H\010\032\006\030\200\365$(<'
   _globals['_QUIETHOURS'].fields_by_name['start']._loaded_options = None
   _globals['_QUIETHOURS'].fields_by_name['start']._serialized_options = b'\342A\001\002\272H#r!2\037^([01][0-9]|2[0-3]):[0-5][0-9]$\232\347\030\035a time of day such as `22:00`'
   _globals['_QUIETHOURS'].fields_by_name['end']._loaded_options = None
@@ -57,9 +65,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUIETHOURS'].fields_by_name['time_zone']._loaded_options = None
   _globals['_QUIETHOURS'].fields_by_name['time_zone']._serialized_options = b'\272H\033r\0312\027^[A-Za-z0-9_+/-]{0,40}$\232\347\030#a time zone such as `Europe/Vienna`'
   _globals['_PREFERENCES']._serialized_start=223
-  _globals['_PREFERENCES']._serialized_end=529
-  _globals['_MUTED']._serialized_start=532
-  _globals['_MUTED']._serialized_end=692
-  _globals['_QUIETHOURS']._serialized_start=695
-  _globals['_QUIETHOURS']._serialized_end=1001
+  _globals['_PREFERENCES']._serialized_end=599
+  _globals['_MUTED']._serialized_start=602
+  _globals['_MUTED']._serialized_end=762
+  _globals['_DIGEST']._serialized_start=765
+  _globals['_DIGEST']._serialized_end=970
+  _globals['_QUIETHOURS']._serialized_start=973
+  _globals['_QUIETHOURS']._serialized_end=1279
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,7 @@ class Preferences(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     MUTED_FIELD_NUMBER: _builtins.int
     QUIET_HOURS_FIELD_NUMBER: _builtins.int
+    DIGESTS_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
@@ -46,6 +47,10 @@ class Preferences(_message.Message):
         """
 
     @_builtins.property
+    def digests(self) -> _containers.RepeatedCompositeFieldContainer[Global___Digest]:
+        """What is collected and sent as one message, rather than one by one. An update replaces all of them."""
+
+    @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When they were last changed; absent where they never were."""
 
@@ -55,12 +60,13 @@ class Preferences(_message.Message):
         user_id: _builtins.str = ...,
         muted: _abc.Iterable[Global___Muted] | None = ...,
         quiet_hours: Global___QuietHours | None = ...,
+        digests: _abc.Iterable[Global___Digest] | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quiet_hours", b"_quiet_hours", "quiet_hours", b"quiet_hours", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quiet_hours", b"_quiet_hours", "etag", b"etag", "muted", b"muted", "quiet_hours", b"quiet_hours", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quiet_hours", b"_quiet_hours", "digests", b"digests", "etag", b"etag", "muted", b"muted", "quiet_hours", b"quiet_hours", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quiet_hours: _TypeAlias = _typing.Literal["quiet_hours"]  # noqa: Y015
     _WhichOneofArgType__quiet_hours: _TypeAlias = _typing.Literal["_quiet_hours", b"_quiet_hours"]  # noqa: Y015
@@ -93,6 +99,38 @@ class Muted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Muted: _TypeAlias = Muted  # noqa: Y015
+
+@_typing.final
+class Digest(_message.Message):
+    """A category whose messages are collected: the first begins a window, at whose end one message says all of them. One that ends in
+    quiet hours waits for their end. What would expire before is sent at once.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    WINDOW_S_FIELD_NUMBER: _builtins.int
+    category: _category_pb2.Category.ValueType
+    """Neither ACCOUNT nor RECEIPTS."""
+    channel: _category_pb2.Channel.ValueType
+    """By which channel: EMAIL."""
+    window_s: _builtins.int
+    """For how long, in seconds: such as 3600, 86400, or 604800 for a week."""
+    def __init__(
+        self,
+        *,
+        category: _category_pb2.Category.ValueType = ...,
+        channel: _category_pb2.Channel.ValueType = ...,
+        window_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channel", b"channel", "window_s", b"window_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Digest: _TypeAlias = Digest  # noqa: Y015
 
 @_typing.final
 class QuietHours(_message.Message):

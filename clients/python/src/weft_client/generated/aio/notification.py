@@ -564,7 +564,7 @@ class AsyncPreferences:
 
         Args:
             preferences: The preferences, with the fields to update.
-            update_mask: The fields to update, such as `muted,quiet_hours`, or `*` for all that can be. Defaults to the fields present in `preferences`.
+            update_mask: The fields to update, such as `muted,quiet_hours,digests`, or `*` for all that can be. Defaults to the fields present in `preferences`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:

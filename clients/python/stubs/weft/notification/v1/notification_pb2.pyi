@@ -317,6 +317,7 @@ class Delivery(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
+    DIGEST_ID_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     """Prefix `dlv_`."""
     notification_id: _builtins.str
@@ -327,6 +328,8 @@ class Delivery(_message.Message):
     """How far it has got."""
     reason: _builtins.str
     """Why it was skipped, has failed or bounced, such as `QUIET_HOURS` or `ADDRESS_UNUSABLE`; empty otherwise."""
+    digest_id: _builtins.str
+    """The digest that says it with others; empty where it is sent alone. Prefix `dgs_`."""
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
         """What was tried, the oldest first."""
@@ -355,10 +358,11 @@ class Delivery(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         events: _abc.Iterable[Global___DeliveryEvent] | None = ...,
+        digest_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "delivery_id", b"delivery_id", "events", b"events", "notification_id", b"notification_id", "reason", b"reason", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "delivery_id", b"delivery_id", "digest_id", b"digest_id", "events", b"events", "notification_id", b"notification_id", "reason", b"reason", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from weft.notification.v1 import category_pb2 as weft_dot_notification_dot_v1_dot_category__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&weft/notification/v1/preferences.proto\x12\x14weft.notification.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#weft/notification/v1/category.proto\"\x82\x02\n\x0bPreferences\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x31\n\x05muted\x18\x02 \x03(\x0b\x32\x1b.weft.notification.v1.MutedR\x05muted\x12\x46\n\x0bquiet_hours\x18\x03 \x01(\x0b\x32 .weft.notification.v1.QuietHoursH\x00R\nquietHours\x88\x01\x01\x12;\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x05 \x01(\tR\x04\x65tagB\x0e\n\x0c_quiet_hours\"|\n\x05Muted\x12:\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryR\x08\x63\x61tegory\x12\x37\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1d.weft.notification.v1.ChannelR\x07\x63hannel\"Q\n\nQuietHours\x12\x14\n\x05start\x18\x01 \x01(\tR\x05start\x12\x10\n\x03\x65nd\x18\x02 \x01(\tR\x03\x65nd\x12\x1b\n\ttime_zone\x18\x03 \x01(\tR\x08timeZoneb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&weft/notification/v1/preferences.proto\x12\x14weft.notification.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#weft/notification/v1/category.proto\"\xba\x02\n\x0bPreferences\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x31\n\x05muted\x18\x02 \x03(\x0b\x32\x1b.weft.notification.v1.MutedR\x05muted\x12\x46\n\x0bquiet_hours\x18\x03 \x01(\x0b\x32 .weft.notification.v1.QuietHoursH\x00R\nquietHours\x88\x01\x01\x12\x36\n\x07\x64igests\x18\x06 \x03(\x0b\x32\x1c.weft.notification.v1.DigestR\x07\x64igests\x12;\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x05 \x01(\tR\x04\x65tagB\x0e\n\x0c_quiet_hours\"|\n\x05Muted\x12:\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryR\x08\x63\x61tegory\x12\x37\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1d.weft.notification.v1.ChannelR\x07\x63hannel\"\x98\x01\n\x06\x44igest\x12:\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x1e.weft.notification.v1.CategoryR\x08\x63\x61tegory\x12\x37\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1d.weft.notification.v1.ChannelR\x07\x63hannel\x12\x19\n\x08window_s\x18\x03 \x01(\x05R\x07windowS\"Q\n\nQuietHours\x12\x14\n\x05start\x18\x01 \x01(\tR\x05start\x12\x10\n\x03\x65nd\x18\x02 \x01(\tR\x03\x65nd\x12\x1b\n\ttime_zone\x18\x03 \x01(\tR\x08timeZoneb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.notification.v1.prefer
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PREFERENCES']._serialized_start=135
-  _globals['_PREFERENCES']._serialized_end=393
-  _globals['_MUTED']._serialized_start=395
-  _globals['_MUTED']._serialized_end=519
-  _globals['_QUIETHOURS']._serialized_start=521
-  _globals['_QUIETHOURS']._serialized_end=602
+  _globals['_PREFERENCES']._serialized_end=449
+  _globals['_MUTED']._serialized_start=451
+  _globals['_MUTED']._serialized_end=575
+  _globals['_DIGEST']._serialized_start=578
+  _globals['_DIGEST']._serialized_end=730
+  _globals['_QUIETHOURS']._serialized_start=732
+  _globals['_QUIETHOURS']._serialized_end=813
 # @@protoc_insertion_point(module_scope)

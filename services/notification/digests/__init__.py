@@ -1,0 +1,1 @@
+"""Digests: several notices of one category to a person, said in one message."""
