@@ -32,7 +32,7 @@ def test_data_keys_are_exchanged_while_people_read_their_profile(own_mesh: Mesh,
 
     def flow() -> None:
         own = Scenario(own_mesh.content)
-        while not stop.is_set():
+        while not stop.wait(0.05):
             read.append(own.call("GET", "/v1/users/me", account=account, quiet=True).json()["email"])
         own.close()
 

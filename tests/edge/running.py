@@ -10,8 +10,10 @@ from http.client import HTTPConnection
 from typing import Any
 
 import httpx
+import pytest
 
 from codegen import envoy
+from codegen.envoy import bounds
 from contract import Contract
 
 
@@ -38,6 +40,8 @@ def until(condition: object, what: str, seconds: float = 15) -> None:
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+SILENT_S = 3
+"""In place of ten seconds: until a connection that says nothing is closed."""
 _REFETCH = '"failed_refetch_duration": "1s"'
 _SOON = {"tracing.opentelemetry.flush_interval_ms": 20}
 """In place of five seconds: tests wait for spans, and for metrics and lines of the access log, which come as soon."""
@@ -48,7 +52,9 @@ def running(
     contract: Contract, deployment: envoy.Deployment, change: Callable[[Any], None] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """An edge that is live, with keys and healthy services, until the block ends; `change` edits its configuration."""
-    file = envoy.write(contract, deployment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounds, "SILENT_TIMEOUT_S", SILENT_S)
+        file = envoy.write(contract, deployment)
     config = json.loads(file.read_text())
     config["stats_flush_interval"] = "0.2s"
     config["layered_runtime"]["layers"].insert(0, {"name": "tests", "static_layer": _SOON})

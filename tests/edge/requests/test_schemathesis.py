@@ -34,7 +34,7 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
-EXAMPLES = 12
+EXAMPLES = 8
 """Requests for each operation that fit the schema, and as many that do not."""
 
 
