@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
@@ -136,8 +137,28 @@ def template(postgres_url: str) -> Callable[[str], str]:
     return migrated
 
 
+@pytest.fixture(scope="session")
+def dropping(postgres_url: str) -> Iterator[Callable[[list[str]], None]]:
+    """Drops databases while the next tests run: the server waits up to three seconds for a connection that was given up."""
+
+    def drop(names: list[str]) -> None:
+        with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
+            for name in names:
+                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    pool = ThreadPoolExecutor(1)
+
+    def later(names: list[str]) -> None:
+        pool.submit(drop, names)
+
+    yield later
+    pool.shutdown(cancel_futures=True)
+
+
 @pytest.fixture
-def service_database(postgres_url: str, template: Callable[[str], str]) -> Iterator[Callable[[str], str]]:
+def service_database(
+    postgres_url: str, template: Callable[[str], str], dropping: Callable[[list[str]], None]
+) -> Iterator[Callable[[str], str]]:
     """`service_database("order")` clones the migrated template; the prefix for `WEFT_DATABASE_PREFIX`."""
     names: list[str] = []
 
@@ -149,9 +170,7 @@ def service_database(postgres_url: str, template: Callable[[str], str]) -> Itera
         return prefix
 
     yield clone
-    with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
-        for name in names:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    dropping(names)
 
 
 @pytest.fixture
