@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.local.demo.scenario import Scenario
 from deploy.local.options import ROOT
 from tests.mesh import Mesh
 from tests.servers import wait_until
@@ -26,11 +27,13 @@ def shared(mesh) -> Mesh:
     return Mesh(Path(mesh["ca"]).parent.parent)
 
 
-@pytest.fixture
-def placed(scenario, customer):
+@pytest.fixture(scope="module")
+def placed(mesh, customer):
     """An order that has come to its end, with the ids of the call that placed it."""
-    found = scenario.place_order(customer, scenario.products()[-1])
-    scenario.wait_for_confirmation(customer.email, found.order["orderId"])
+    steps = Scenario(mesh)
+    found = steps.place_order(customer, steps.products()[-1])
+    steps.wait_for_confirmation(customer.email, found.order["orderId"])
+    steps.close()
     return found
 
 
