@@ -19,6 +19,7 @@ import httpx
 import psycopg
 import pytest
 import pytest_asyncio  # noqa: F401  (its fixtures are asked for by name)
+from hypothesis import HealthCheck, settings
 
 import contract
 from chassis.clock import FixedClock
@@ -33,6 +34,9 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A child between fork and exec is none of gRPC's, which would write into its log what it finds closed there.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+# A busy machine is not a fault: no example has a time limit of its own.
+settings.register_profile("weft", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("weft")
 pytest_plugins = ["tests.mesh", "tests.reasons", "tests.logged", "tests.schedule", "tests.blocking"]
 
 

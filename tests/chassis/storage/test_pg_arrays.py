@@ -14,7 +14,7 @@ def connection(postgres_url: str):
         yield open_
 
 
-several = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+several = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 
 

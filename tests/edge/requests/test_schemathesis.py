@@ -101,7 +101,6 @@ def _drive(strategy: st.SearchStrategy[Any], judge: Callable[..., None], callers
         max_examples=EXAMPLES,
         derandomize=True,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -81,7 +81,7 @@ def is_json(text: str) -> bool:
     return True
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     value=st.dictionaries(NAMES, VALUES),
     at=st.floats(0, 1, exclude_max=True),

@@ -129,7 +129,7 @@ LIKELY = {
 }
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=bodies())
 def test_bodies_that_are_made_up(text: bytes, lab: Laboratory) -> None:
     assert disagreement(lab, text) == ""

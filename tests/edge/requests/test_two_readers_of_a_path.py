@@ -132,7 +132,7 @@ PARTS = ["things", "things:count", "thing", "first", "parts", "v1", "a", "a:eat"
          "a%2520b", "%C3%A4", "", ".", "..", "a;b", "a,b", "{thing_id}", "*", "a%3fb", "count", ":count", "first:eat"]  # fmt: skip
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     verb=st.sampled_from(["GET", "POST", "PATCH", "DELETE"]),
     parts=st.lists(st.sampled_from(PARTS), min_size=1, max_size=4),

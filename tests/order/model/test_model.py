@@ -33,7 +33,6 @@ async def test_whatever_happens_books_and_stock_are_right(till: Till, users: Use
     few = settings(
         max_examples=examples,
         stateful_step_count=10 if examples == FEW else 40,
-        deadline=None,
         database=None,
         derandomize=examples == FEW,
         phases=(Phase.generate,)

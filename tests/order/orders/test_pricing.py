@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from weft.order.v1.order_pb2 import OrderLineInput
 
@@ -36,7 +36,6 @@ def test_a_merged_quantity_beyond_the_bound_is_refused_at_the_line_that_exceeds_
     )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is not a fault
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 100)), min_size=1, max_size=10))
 def test_the_sum_is_that_of_the_lines(pairs: list[tuple[str, int]]) -> None:
     prices = {name: product(name, price_minor=ord(name)) for name in "abcdef"}
