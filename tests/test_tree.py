@@ -70,6 +70,8 @@ def test_repositories_are_alike(repository: Path) -> None:
     assert found == sorted(found, key=VERBS.index), f"the methods are in the order {VERBS}"
     for method, arguments in methods(repository):
         assert "caller" not in arguments or method == "require", f"{method}: take the owner, not the caller"
+        if "owner" in arguments:
+            assert arguments.index("owner") == ("tx" in arguments) + 1, f"{method}: the owner comes first"
         if {"limit", "after"} <= {*arguments}:
             rest = arguments[arguments.index("limit") :]
             assert rest[:2] == ["limit", "after"] and rest[2:] in ([], ["filters"]), f"{method}: limit, after, filters"
