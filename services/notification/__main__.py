@@ -100,8 +100,10 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
         EventHandlers(events),
         EventLogHandlers(EventLogRepository(app.database), app.pages),
     )
+    preferences, suppressions = PreferenceRepository(app.database), SuppressionRepository(app.database, app.vault)
     app.add_service(
-        "weft.notification.v1.PersonalDataService", PersonHandlers(PersonRepository(app.database), app.clock)
+        "weft.notification.v1.PersonalDataService",
+        PersonHandlers(PersonRepository(app.database), preferences, app.clock),
     )
     app.add_service(
         "weft.notification.v1.InboxService",
@@ -109,7 +111,6 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     )
     app.add_worker(Worker(event_jobs, EventWorker(notifications, observing)))
     recipients = Recipients(app.clients)
-    preferences, suppressions = PreferenceRepository(app.database), SuppressionRepository(app.database, app.vault)
     links = UnsubscribeLinks(app.vault.derive("unsubscribe links"), app.settings.issuer)
     app.add_service(
         "weft.notification.v1.PreferenceService",

@@ -290,6 +290,9 @@ async def test_devices_are_exported_and_erased_with_their_person(start: Start, p
     async with start(**pushes.settings) as service:
         ann, browser = person(service), await pushes.subscription()
         devices = [(await ann.register(each)).device_id for each in (browser, await pushes.subscription())]
+        chosen = Preferences(user_id="me", muted=[Muted(category=CATEGORY_ORDERS, channel=CHANNEL_PUSH)])
+        stub: Any = preference_service_pb2_grpc.PreferenceServiceStub(service.running.channel)
+        await stub.UpdatePreferences(UpdatePreferencesRequest(preferences=chosen), metadata=ann.metadata)
         sent, found, after = await send(service, ann), [], ""
         rpc: Any = personal_data_service_pb2_grpc.PersonalDataServiceStub(service.running.channel)
         more = True
@@ -298,7 +301,13 @@ async def test_devices_are_exported_and_erased_with_their_person(start: Start, p
             reply = await rpc.ReadPersonalData(request)
             found += [(each.type, each.record_id) for each in reply.records]
             after, more = reply.records[-1].record_id, reply.more
-        assert found == [("device", devices[0]), ("device", devices[1]), ("notification", sent)]
+        assert found == [
+            ("device", devices[0]),
+            ("device", devices[1]),
+            ("notification", sent),
+            ("preferences", ann.user_id),
+        ]
+        assert reply.records[-1].data["muted"][0]["channel"] == "CHANNEL_PUSH"
         await rpc.ErasePersonalData(personal_data_service_pb2.ErasePersonalDataRequest(user_id=ann.user_id))
         assert await service.rows("SELECT * FROM devices") == []
         await assert_refused(ann.register(browser), "RECIPIENT_NOT_FOUND", user_id="me")

@@ -117,8 +117,8 @@ async def interim(request: web.Request) -> web.StreamResponse:
 async def endless(request: web.Request) -> web.StreamResponse:
     """Accept, and send a body that has no end and is no text."""
     reply = web.StreamResponse(status=200)
-    await reply.prepare(request)
     with suppress(ConnectionError):  # it hung up
+        await reply.prepare(request)
         for _ in range(64):
             await reply.write(b"\x00\xff" * 32_768)
     return reply
