@@ -128,7 +128,7 @@ class _Reader:
         elif not isinstance(target, ast.ClassDef):
             self._collect(self._modules[home], target, found, seen, set())
 
-    def _is_condition(self, ownership: Module, target: ast.AST) -> bool:
+    def _is_condition(self, ownership: Module, target: ast.AST, within: tuple[ast.AST, ...] = ()) -> bool:
         """Whether something of an `ownership.py` is SQL that compares an owner, or makes it with another that is."""
         if isinstance(target, ast.FunctionDef):
             returns = ast.unparse(target.returns).partition("[")[0] if target.returns else ""
@@ -143,7 +143,8 @@ class _Reader:
             return True
         names = {part.id for part in parts if isinstance(part, ast.Name)} & ownership.names.keys()
         others = [ownership.names[name] for name in names]
-        return any(other is not target and self._is_condition(ownership, other) for other in others)
+        within = (*within, target)
+        return any(other not in within and self._is_condition(ownership, other, within) for other in others)
 
     def _read(self, found: _Found) -> set[str]:
         """The owned tables that are read: named in SQL, or handed to what reads."""
