@@ -125,7 +125,7 @@ def _payments() -> Dashboard:
     orders = "weft[.]order[.]v1[.]OrderService/(Create|Cancel)Order"
     return Dashboard("payments", "Weft: payments and orders", [
         Panel("Orders", "Orders that were placed or cancelled.", "reqps", _rate(f"{_CALLS}_count", "rpc_method", f'{_OK},rpc_method=~"{orders}"'), _METHOD),
-        Panel("Refused orders", "Orders that were refused, by code.", "reqps", _rate(f"{_CALLS}_count", "rpc_response_status_code", _REFUSED), "{{rpc_response_status_code}}"),
+        Panel("Refused orders", "Orders that were refused, by code.", "reqps", _or_none(_rate(f"{_CALLS}_count", "rpc_response_status_code", _REFUSED)), "{{rpc_response_status_code}}"),
         Panel("Slowest of a hundred orders", "99th percentile of placing one.", "s", _quantile(0.99, _CALLS, "rpc_method", f'{_OK},rpc_method="weft.order.v1.OrderService/CreateOrder"'), _METHOD),
         Panel("Payments", "By the state that a step led to, or why it led to none.", "cps", _rate("weft_payments_total", "mode, outcome"), "{{mode}} {{outcome}}"),
         Panel("Payment jobs", "By outcome.", "cps", _rate("weft_queue_jobs_total", "outcome", f'{WEFT},queue="payment_work"'), "{{outcome}}"),
