@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import re
 import signal
 import socket
 import subprocess
@@ -100,6 +102,54 @@ async def test_a_killed_service_loses_nothing_and_doubles_nothing(
     assert sum(arrived.values()) <= 120 + 2 * 16  # what was under way when it was killed
     with psycopg.connect(harness.postgres_url, dbname=f"{prefix}_notification") as connection:
         assert connection.execute("SELECT count(*) FROM notifications").fetchone() == (120,)
+
+
+@pytest.mark.soak
+async def test_a_killed_service_says_everything_in_exactly_one_digest(
+    harness: Harness, users: Users, receiver: Receiver
+) -> None:
+    prefix = harness.service_database("notification")
+    surroundings = {
+        "WEFT_SMTP_URL": f"smtp://127.0.0.1:{receiver.port}",
+        "WEFT_PEERS": json.dumps({"user": [users.address]}),
+    }
+    people = [users.add(ids.new("usr")) for _ in range(20)]
+    batch = [events.expired(user) for _ in range(30) for user in people]
+    async with process(harness, prefix, surroundings) as (_, address):
+        await publish(harness, address, [])
+        await wait_for_tables(harness, prefix)
+    with psycopg.connect(harness.postgres_url, dbname=f"{prefix}_notification") as connection:
+        connection.cursor().executemany(  # a window that is shorter than the API allows
+            "INSERT INTO preferences (user_id, version, updated_at, digests) VALUES (%s, 1, now(), '{ORDERS/EMAIL/1}')",
+            [(user,) for user in people],
+        )
+    for kill in range(8):
+        async with process(harness, prefix, surroundings) as (_, address):
+            await publish(harness, address, batch[kill * 75 : (kill + 1) * 75])
+            wanted = len(receiver.mails) + random.randint(1, 10)
+            await until(lambda wanted=wanted: len(receiver.mails) >= wanted, 60)
+    async with process(harness, prefix, surroundings) as (_, address):
+        assert await publish(harness, address, batch) == 0
+
+        async def all_sent() -> bool:
+            return sent(harness, prefix) == len(batch)
+
+        await servers.until(all_sent, "all deliveries to be sent", seconds=120)
+    said: dict[str, set[str]] = {event.aggregate_id: set() for event in batch}
+    for mail in receiver.mails:
+        for order in set(re.findall(r"ord_[0-9a-z]{26}", str(mail.get_body(("plain",)).get_content()))):
+            said[order].add(str(mail["Message-ID"]))
+    assert {order: len(of) for order, of in said.items() if len(of) != 1} == {}
+    assert len({str(mail["Message-ID"]) for mail in receiver.mails}) < len(batch) / 2
+
+
+async def wait_for_tables(harness: Harness, prefix: str) -> None:
+    async def there() -> bool:
+        with psycopg.connect(harness.postgres_url, dbname=f"{prefix}_notification") as connection:
+            row = connection.execute("SELECT to_regclass('digests')").fetchone()
+        return row is not None and row[0] is not None
+
+    await servers.until(there, "the tables", seconds=60)
 
 
 def sent(harness: Harness, prefix: str) -> int:
