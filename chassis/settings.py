@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         [], description="Names of certificates, beside those of the contract, that may make internal calls, as JSON."
     )
     data_keys: dict[str, SecretStr] = Field(
-        description="The data keys by id, as JSON; each is 32 bytes in base64. The newest stands last.", min_length=1
+        description="The data keys by id, as JSON; each is 32 bytes in base64. The newest comes last.", min_length=1
     )
     encrypt_with: str = Field("", description="The id of the data key that encrypts; empty for the newest.")
     issuer: str = Field(

@@ -25,7 +25,7 @@ from chassis.telemetry.logs import logger
 MAX_AGE_S = 60.0
 """Seconds without word from the user service after which calls that change something are refused."""
 SILENCE_S = 3.0
-"""Seconds without a message after which the stream is opened anew; there is a heartbeat every second."""
+"""Seconds without a message after which the stream is opened again; there is a heartbeat every second."""
 RETRY_INTERVAL_S = 0.25
 """Seconds between two attempts to open the stream."""
 FIRST_WAIT_S = 2.0

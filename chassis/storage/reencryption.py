@@ -149,9 +149,9 @@ async def reencrypt(database: Database, vault: Vault, metadata: MetaData, change
             async for found in TablePass(database, vault, table, columns).run(change):
                 if monotonic() - told > PROGRESS_INTERVAL_S:
                     told = monotonic()
-                    yield f"{table.name}: {found.rows} rows read, {found.changed} values encrypted anew …"
+                    yield f"{table.name}: {found.rows} rows read, {found.changed} values encrypted again …"
             if found.changed:
-                yield f"{table.name}: {found.changed} of {found.by_key.total()} values encrypted anew with {vault.current}"
+                yield f"{table.name}: {found.changed} of {found.by_key.total()} values encrypted again with {vault.current}"
             if not change or not (found.changed or found.missed):
                 break  # a whole pass that had nothing to do: nothing was written with another key behind an earlier one
         for key, count in found.by_key.items():

@@ -80,7 +80,7 @@ def partners() -> list[Alert]:
             "events that claim to be from {{ $labels.provider }} are badly signed", "payments",
             "Somebody forges events, or our secret is not the provider's any more. Nothing of them is believed.",
             "Whether properly signed events still come.",
-            "If none do, set `WEFT_STRIPE_WEBHOOK_SECRET` anew. Otherwise nothing.",
+            "If none do, set `WEFT_STRIPE_WEBHOOK_SECRET` again. Otherwise nothing.",
             'weft_provider_events_total{job="weft",service="order",provider="stripe",outcome="badly signed"}', "3000+0x200", "0+60x40",
         ),
         threshold(

@@ -82,8 +82,8 @@ def short(package: str) -> str:
 def services(contract: Contract, *, internal: bool) -> list[Service]:
     """The services that have RPCs for outside callers, or with `internal` those that have internal ones, with just these.
 
-    What every package has under one name, such as QueueService, bears its package: `order_queues`. Raises `ContractError`
-    where two would have one attribute all the same.
+    What every package has under one name, such as QueueService, is prefixed with its package: `order_queues`. Raises
+    `ContractError` where two would have one attribute all the same.
     """
     found: dict[str, Service] = {}
     names = Counter(descriptor.name for descriptor in contract.services)

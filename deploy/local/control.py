@@ -112,7 +112,7 @@ class Control:
         await self._supervisor.restart(service, report, self._services.data_keys(service, encrypt_with=before))
         report("… then they encrypt with it …")
         await self._supervisor.restart(service, report, self._services.data_keys(service, encrypt_with=""))
-        report("… and now what is stored is encrypted anew:")
+        report("… and now what is stored is encrypted again:")
         await self._supervisor.operate(self._services.operation(service, ["reencrypt"]), report)
 
     async def _rotate_authority(self, now: bool, report: Report) -> None:

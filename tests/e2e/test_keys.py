@@ -44,7 +44,7 @@ def test_data_keys_are_exchanged_while_people_read_their_profile(own_mesh: Mesh,
     assert set(read) == {account.email}
     assert "k2 encrypts what is written." in said
     assert "k1 encrypts nothing. It stays in WEFT_DATA_KEYS, as the first: look-ups are derived from it." in said
-    assert "anew" not in command(own_mesh, "service", "user", "reencrypt", "--count")
+    assert "again" not in command(own_mesh, "service", "user", "reencrypt", "--count")
     assert "k1 is the only key" in command(own_mesh, "service", "order", "reencrypt")
 
 

@@ -39,7 +39,7 @@ class Credentials:
         return keys
 
     def add_data_key(self, file: Path, service: str) -> str:
-        """Make a data key, the newest of a service's, and write `file` anew; returns its name."""
+        """Make a data key, the newest of a service's, and rewrite `file`; returns its name."""
         keys = self.data_keys(service)
         name = f"k{max((int(key[1:]) for key in keys if key[1:].isdigit()), default=0) + 1}"
         keys[name] = _data_key()

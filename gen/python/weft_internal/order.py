@@ -54,7 +54,7 @@ class InternalCustomer:
 
         Args:
             user_id: Prefix `usr_`.
-            pseudonym: What stands for the customer from now on: a user ID that nobody has. Prefix `usr_`.
+            pseudonym: What replaces the customer's ID from now on: a user ID that nobody has. Prefix `usr_`.
             timeout: Seconds that the whole call may take; 10 where absent.
         """
         request = order_customer_service_pb2.EraseCustomerDataRequest(

@@ -112,7 +112,7 @@ class InternalPartners(AsyncPartners):
         partner_id: str,
         timeout: float | None = None,
     ) -> user_member_pb2.GetOwnersResponse:
-        """Returns the owners among a partner's people, whom services tell of what concerns the partner.
+        """Returns the owners among a partner's people, whom services notify about the partner.
 
         Args:
             partner_id: Prefix `prt_`.
@@ -280,7 +280,7 @@ class InternalRevocations:
         """Streams revocations as they happen, after those of the cursor; without a cursor, first all that are in force.
 
         Every second without a revocation there is a message without one, so that a lost connection is noticed. A revocation may
-        come twice. A cursor that is unknown or too old begins anew.
+        come twice. With a cursor that is unknown or too old, the stream starts again from the beginning.
 
         Args:
             cursor: Cursor of the last message that was received.

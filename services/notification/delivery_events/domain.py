@@ -10,7 +10,7 @@ from services.notification.suppressions.domain import SuppressionReason
 
 
 class ProviderNotFound(NotFound):
-    """Events of {provider} are not received here."""
+    """Events of {provider} are not accepted."""
 
 
 class EventSignatureInvalid(InvalidArgument):

@@ -7,7 +7,7 @@ MAX_DEVICES = 10
 
 
 class PushNotConfigured(FailedPrecondition):
-    """No push messages are sent here."""
+    """Push messages are not enabled."""
 
 
 class DeviceNotFound(NotFound):

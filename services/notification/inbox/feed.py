@@ -1,4 +1,4 @@
-"""What newly stands in inboxes, in the order of commits. Watchers are woken when there is something for them to read.
+"""New items of inboxes, in the order of commits. Watchers are woken when there is something for them to read.
 
 One tail per process looks for all watchers, and only while there are any. It passes nothing on: each watcher reads its own, so
 nothing is buffered for a slow one.
@@ -64,7 +64,7 @@ class InboxFeed:
         return Position(await self._inbox.head(), "ntf_~")
 
     async def read(self, user_id: str, position: Position) -> tuple[Sequence[InboxItem], int]:
-        """What newly stands in an inbox after a position, up to `MAX_ITEMS`; and how many items are unread."""
+        """The new items of an inbox after a position, up to `MAX_ITEMS`; and how many items are unread."""
         async with self._readers:
             items = await self._inbox.shown(user_id, position.xid, position.notification_id, MAX_ITEMS)
             return items, await self._inbox.count_unread(user_id)

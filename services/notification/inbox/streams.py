@@ -1,4 +1,4 @@
-"""The streams of WatchInbox: what newly stands in the caller's inbox, and how many items are unread."""
+"""The streams of WatchInbox: new items of the caller's inbox, and how many items are unread."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable

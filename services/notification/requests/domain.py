@@ -28,7 +28,7 @@ class NotificationNotCancellable(FailedPrecondition):
 
 
 class CategoryNotAllowed(PermissionDenied):
-    """Partners do not send {category}."""
+    """Partners may not send {category}."""
 
 
 @dataclass(frozen=True)

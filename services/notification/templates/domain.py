@@ -34,11 +34,11 @@ class TemplateNotPublished(FailedPrecondition):
 
 
 class TemplateLimitReached(FailedPrecondition):
-    """There are {limit} templates already; that is the most."""
+    """There may be at most {limit} templates."""
 
 
 class TemplateTestLimitReached(ResourceExhausted):
-    """You have sent yourself {limit} templates within an hour; that is the most."""
+    """You may send yourself at most {limit} templates within an hour."""
 
 
 class TemplateNotRendered(InvalidArgument):

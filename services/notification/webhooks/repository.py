@@ -128,7 +128,7 @@ _SUSPEND = Query(
     ),
     name="suspend partner",
 )
-# Its endpoints begin anew: failures of before say nothing of a receiver that was not asked for days.
+# Its endpoints start with no failures: earlier ones say nothing about a receiver that was not called for days.
 # any owner: of a partner that is reinstated
 _RESUME = Query(
     "WITH locked AS (SELECT l.endpoint_id FROM webhook_lanes l JOIN webhook_endpoints e USING (endpoint_id) "

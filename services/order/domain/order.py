@@ -43,7 +43,7 @@ class Order:
 
     Its methods add to `domain_events` what is to be emitted, and set `actor` to who did it, `change` to what was done and
     `cause` to why; `releases_stock` says that its stock is available again,
-    `restocked` which units of it are, `details` what the buyer says anew, `wakes_worker` that the payment may need a step. `event_count`: events emitted before.
+    `restocked` which units of it are, `details` the buyer's new texts, `wakes_worker` that the payment may need a step. `event_count`: events emitted before.
     `fulfilment` has the units; it is loaded for the calls that change them.
     """
 

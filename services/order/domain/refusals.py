@@ -104,7 +104,7 @@ class TooManyRefunds(FailedPrecondition):
 
 
 class ProviderNotFound(NotFound):
-    """Events of {provider} are not received here."""
+    """Events of {provider} are not accepted."""
 
 
 class EventSignatureInvalid(InvalidArgument):

@@ -23,7 +23,7 @@ class Kind(Enum):
     EMAIL_CHANGE = "EMAIL_CHANGE"
     PHONE = "PHONE"
     INVITATION = "INVITATION"
-    EMAIL_CHANGED = "EMAIL_CHANGED"  # proves nothing: keeps a former address until it was told
+    EMAIL_CHANGED = "EMAIL_CHANGED"  # proves nothing: keeps a former address until the notice was sent
 
     @property
     def action(self) -> str:

@@ -18,7 +18,7 @@ from services.user.users.visible import get_visible
 
 
 class ConsentNotFound(NotFound):
-    """The user allows the client {client_id} nothing."""
+    """The user has not granted anything to client {client_id}."""
 
 
 class ConsentHandlers:

@@ -24,7 +24,7 @@ _INSERT = Query(
 _DELETE = Query(
     delete(signing_keys).where(_k.kid == any_(bindparam("kids", type_=ARRAY(Text)))), name="delete signing keys"
 )
-# After the commit every replica reads the keys anew.
+# After the commit every replica reads the keys again.
 _NOTIFY = Query(f"SELECT pg_notify('{CHANNEL}', '')", name="notify of signing keys")
 _LOCK = Query(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)), name="lock signing keys")
 

@@ -43,7 +43,7 @@ class SecondFactorInvalid(Unauthenticated):
 
 
 class TotpEnrolmentNotFound(FailedPrecondition):
-    """No enrolment of this session waits for its first code; enroll again."""
+    """This session has no pending enrolment; enroll again."""
 
 
 class TotpNotEnabled(FailedPrecondition):

@@ -1,4 +1,4 @@
-"""The stream of an inbox: what newly stands in it and how much is unread, resumed where it was broken off."""
+"""The stream of an inbox: its new items and how many are unread, resumed where it was broken off."""
 
 import asyncio
 from typing import Any

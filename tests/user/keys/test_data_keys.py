@@ -121,7 +121,7 @@ async def test_what_was_done_before_the_command_was_killed_is_not_done_again(
     assert (await keys_in_use(old))["users.email_sealed"] == {"k2", "x3"}
     counted = await said(operator_of, change=False)
     assert any(line.startswith("k2 is needed: ") and "4 in users" in line for line in counted)
-    assert "users: 4 of 6 values encrypted anew with x3" in await said(operator_of)
+    assert "users: 4 of 6 values encrypted again with x3" in await said(operator_of)
 
 
 async def test_a_row_that_is_locked_or_was_changed_since_it_was_read_is_left_alone(

@@ -52,7 +52,7 @@ class CaptureExceedsAuthorized(failures.FailedPrecondition):
 
 
 class CategoryNotAllowed(failures.PermissionDenied):
-    """Partners do not send what only concerns an account. Metadata: `category`."""
+    """Partners may not send notifications of this category, which is about accounts. Metadata: `category`."""
 
     reason = 'CATEGORY_NOT_ALLOWED'
     domain = 'weft.notification.v1'
@@ -131,7 +131,7 @@ class CodeRequestNotFound(failures.NotFound):
 
 
 class ConsentNotFound(failures.NotFound):
-    """The user allows the client nothing. Metadata: `client_id`."""
+    """The user has not granted anything to the client. Metadata: `client_id`."""
 
     reason = 'CONSENT_NOT_FOUND'
     domain = 'weft.user.v1'

@@ -148,7 +148,7 @@ class ContentDict(TypedDict, total=False):
 
 class DigestDict(TypedDict, total=False):
     """A category whose messages are collected: the first begins a window, at whose end one message says all of them. One that ends in
-    quiet hours waits for their end. What would expire before is sent at once.
+    quiet hours waits for their end. What would expire before is sent immediately.
     """
 
     category: Required[CategoryName | notification_category_pb2.Category.ValueType]
@@ -283,7 +283,7 @@ class TemplateTextDict(TypedDict, total=False):
 
 
 class WebhookEndpointDict(TypedDict, total=False):
-    """Where a partner is told of events: an address that takes POST requests, signed as Standard Webhooks says."""
+    """Where events are sent to a partner: an address that takes POST requests, signed as Standard Webhooks says."""
 
     endpoint_id: str
     """Prefix `whk_`."""
@@ -303,7 +303,7 @@ class WebhookEndpointDict(TypedDict, total=False):
     """How much of an event is sent."""
 
     enabled: bool
-    """Whether events are sent. Enabling it again ends what `disable_reason` says."""
+    """Whether events are sent. Enabling it again clears `disable_reason`."""
 
     max_requests_per_second: int
     """The most requests in a second; 0 for as many as the endpoint answers."""
@@ -663,7 +663,7 @@ class PasskeyDict(TypedDict, total=False):
     """Prefix `pky_`."""
 
     display_name: str
-    """Name by which its owner tells it apart."""
+    """Name by which its owner recognises it."""
 
     backed_up: bool
     """Whether it is kept by a service that copies it to other devices of its owner."""
@@ -703,7 +703,7 @@ class PostalAddressDict(TypedDict, total=False):
     """Country, two letters of ISO 3166-1, such as `AT`."""
 
     is_default: bool
-    """Whether this is the address that is meant where none is named. One of a user's addresses is; the first, if none says so."""
+    """Whether this is the default address. One of a user's addresses is: the first, unless another is set."""
 
 
 class UserDict(TypedDict, total=False):

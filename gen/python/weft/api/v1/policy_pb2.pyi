@@ -179,7 +179,7 @@ class MethodPolicy(_message.Message):
     key: Global___IdempotencyKey.ValueType
     """Whether the call takes an `idempotency-key`."""
     keyless_because: _builtins.str
-    """Why a mutation that is neither IDEMPOTENT nor keyed is safe: the sentence stands in the documentation."""
+    """Why a mutation that is neither IDEMPOTENT nor keyed is safe: the sentence is shown in the documentation."""
     success: _builtins.int
     """The HTTP status of success: 200 (the default), 201, 202 or 204. With 201 goes the header `location`: the route of the GET
     that returns the same message.
@@ -195,8 +195,8 @@ class MethodPolicy(_message.Message):
     RPC without a scope is for the user in person.
     """
     revoked_tokens: _builtins.bool
-    """Whether the call takes a token that was revoked, too: one that ends what the token is of, so that a repeated call gets
-    the same answer.
+    """Whether the call accepts a revoked token: for RPCs that revoke the token's own session, so that a repeated call gets the
+    same answer.
     """
     @_builtins.property
     def callers(self) -> _containers.RepeatedScalarFieldContainer[Global___Caller.ValueType]:

@@ -36,7 +36,7 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     """Was given up: a dead letter."""
 
 class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
-    """Where a job stands."""
+    """The state of a job."""
 
 JOB_STATE_UNSPECIFIED: JobState.ValueType  # 0
 """Any."""
@@ -117,7 +117,7 @@ class Job(_message.Message):
     key: _builtins.str
     """What makes it unique, such as a delivery id; empty where nothing does."""
     state: Global___JobState.ValueType
-    """Where it stands."""
+    """Its state."""
     attempts: _builtins.int
     """How often it was tried, without the times that a dependency was away."""
     error: _builtins.str

@@ -118,7 +118,7 @@ class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType
     SCOPE_AUDIT_READ: _Scope.ValueType  # 15
     """Reads the audit trail."""
     SCOPE_PARTNERS_READ: _Scope.ValueType  # 16
-    """Reads partners; for a partner, what there is of itself."""
+    """Reads partners; a partner reads only itself."""
     SCOPE_CLIENTS_WRITE: _Scope.ValueType  # 17
     """Manages clients of partners; for a partner, its own. Developers manage those in TEST."""
     SCOPE_WEBHOOKS_MANAGE: _Scope.ValueType  # 18
@@ -160,7 +160,7 @@ SCOPE_TEMPLATES_WRITE: Scope.ValueType  # 14
 SCOPE_AUDIT_READ: Scope.ValueType  # 15
 """Reads the audit trail."""
 SCOPE_PARTNERS_READ: Scope.ValueType  # 16
-"""Reads partners; for a partner, what there is of itself."""
+"""Reads partners; a partner reads only itself."""
 SCOPE_CLIENTS_WRITE: Scope.ValueType  # 17
 """Manages clients of partners; for a partner, its own. Developers manage those in TEST."""
 SCOPE_WEBHOOKS_MANAGE: Scope.ValueType  # 18
@@ -192,7 +192,7 @@ class ScopeHolders(_message.Message):
 
     @_builtins.property
     def includes(self) -> _containers.RepeatedScalarFieldContainer[Global___Scope.ValueType]:
-        """The scopes that this one includes: whoever has it may do what they allow."""
+        """The scopes that this one includes: a token with it may do what they allow."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     TEMPLATE_TEST_LIMIT_REACHED: _ErrorReason.ValueType  # 23
     """You have sent yourself as many templates as you may for now."""
     CATEGORY_NOT_ALLOWED: _ErrorReason.ValueType  # 15
-    """Partners do not send what only concerns an account."""
+    """Partners may not send notifications of this category, which is about accounts."""
     WEBHOOK_ENDPOINT_NOT_FOUND: _ErrorReason.ValueType  # 40
     """No such webhook endpoint, or not yours."""
     WEBHOOK_ENDPOINT_LIMIT_REACHED: _ErrorReason.ValueType  # 41
@@ -113,7 +113,7 @@ TEMPLATE_NOT_RENDERED: ErrorReason.ValueType  # 19
 TEMPLATE_TEST_LIMIT_REACHED: ErrorReason.ValueType  # 23
 """You have sent yourself as many templates as you may for now."""
 CATEGORY_NOT_ALLOWED: ErrorReason.ValueType  # 15
-"""Partners do not send what only concerns an account."""
+"""Partners may not send notifications of this category, which is about accounts."""
 WEBHOOK_ENDPOINT_NOT_FOUND: ErrorReason.ValueType  # 40
 """No such webhook endpoint, or not yours."""
 WEBHOOK_ENDPOINT_LIMIT_REACHED: ErrorReason.ValueType  # 41

@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class WebhookDisabled(_message.Message):
-    """`webhook.disabled`: an endpoint is sent nothing more, because of what it answered."""
+    """`webhook.disabled`: an endpoint was disabled after failed responses."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

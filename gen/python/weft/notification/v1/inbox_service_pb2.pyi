@@ -165,7 +165,7 @@ Global___WatchInboxRequest: _TypeAlias = WatchInboxRequest  # noqa: Y015
 
 @_typing.final
 class WatchInboxResponse(_message.Message):
-    """Something new, a sign of life, or the end of a stream."""
+    """A new item, a heartbeat, or the end of the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -179,7 +179,7 @@ class WatchInboxResponse(_message.Message):
     """How many items are unread."""
     @_builtins.property
     def item(self) -> _inbox_pb2.InboxItem:
-        """What newly stands in the inbox; absent where only the count is told."""
+        """The new item; absent in a message that has only the count."""
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:

@@ -86,7 +86,7 @@ class InboxServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchInbox(self, request, context):
-        """Streams what newly stands in the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
+        """Streams new items of the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
 
         The first message, and one at least every 15 seconds, has the count alone. Every message except the last has the cursor to
         resume from; the last one has the error that ended the stream. The same item may be sent twice after a resume.

@@ -27,7 +27,7 @@ class InboxServiceStub:
     MarkRead: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.MarkReadRequest, _empty_pb2.Empty]
     """Marks notifications as read. Ids that are already read or are not the caller's are ignored."""
     WatchInbox: _aio.UnaryStreamMultiCallable[_inbox_service_pb2.WatchInboxRequest, _inbox_service_pb2.WatchInboxResponse]
-    """Streams what newly stands in the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
+    """Streams new items of the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
 
     The first message, and one at least every 15 seconds, has the count alone. Every message except the last has the cursor to
     resume from; the last one has the error that ended the stream. The same item may be sent twice after a resume.
@@ -69,7 +69,7 @@ class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inbox_service_pb2.WatchInboxRequest,
         context: _aio.ServicerContext[_inbox_service_pb2.WatchInboxRequest, _abc.AsyncIterator[_inbox_service_pb2.WatchInboxResponse]],
     ) -> _abc.AsyncIterator[_inbox_service_pb2.WatchInboxResponse]:
-        """Streams what newly stands in the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
+        """Streams new items of the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
 
         The first message, and one at least every 15 seconds, has the count alone. Every message except the last has the cursor to
         resume from; the last one has the error that ended the stream. The same item may be sent twice after a resume.

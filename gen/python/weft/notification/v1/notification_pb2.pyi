@@ -31,7 +31,7 @@ class _NotificationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Not
     NOTIFICATION_STATE_UNSPECIFIED: _NotificationState.ValueType  # 0
     """Not a state."""
     NOTIFICATION_STATE_ACCEPTED: _NotificationState.ValueType  # 1
-    """Waits for its turn: at once, or after a channel that is preferred."""
+    """Waits for its turn: the first channel, or one after a channel that is preferred."""
     NOTIFICATION_STATE_SCHEDULED: _NotificationState.ValueType  # 2
     """Waits for its time."""
     NOTIFICATION_STATE_QUEUED: _NotificationState.ValueType  # 3
@@ -59,7 +59,7 @@ class NotificationState(_NotificationState, metaclass=_NotificationStateEnumType
 NOTIFICATION_STATE_UNSPECIFIED: NotificationState.ValueType  # 0
 """Not a state."""
 NOTIFICATION_STATE_ACCEPTED: NotificationState.ValueType  # 1
-"""Waits for its turn: at once, or after a channel that is preferred."""
+"""Waits for its turn: the first channel, or one after a channel that is preferred."""
 NOTIFICATION_STATE_SCHEDULED: NotificationState.ValueType  # 2
 """Waits for its time."""
 NOTIFICATION_STATE_QUEUED: NotificationState.ValueType  # 3
@@ -97,7 +97,7 @@ class _DeliveryEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Del
     DELIVERY_EVENT_TYPE_HARD_BOUNCE: _DeliveryEventType.ValueType  # 3
     """There is no such recipient. The address is suppressed."""
     DELIVERY_EVENT_TYPE_OPTED_OUT: _DeliveryEventType.ValueType  # 4
-    """The recipient has told the carrier to stop. The number is suppressed."""
+    """The recipient has opted out with the carrier. The number is suppressed."""
     DELIVERY_EVENT_TYPE_COMPLAINT: _DeliveryEventType.ValueType  # 5
     """The recipient has called it spam. The address is suppressed for what can be muted."""
 
@@ -113,7 +113,7 @@ DELIVERY_EVENT_TYPE_SOFT_BOUNCE: DeliveryEventType.ValueType  # 2
 DELIVERY_EVENT_TYPE_HARD_BOUNCE: DeliveryEventType.ValueType  # 3
 """There is no such recipient. The address is suppressed."""
 DELIVERY_EVENT_TYPE_OPTED_OUT: DeliveryEventType.ValueType  # 4
-"""The recipient has told the carrier to stop. The number is suppressed."""
+"""The recipient has opted out with the carrier. The number is suppressed."""
 DELIVERY_EVENT_TYPE_COMPLAINT: DeliveryEventType.ValueType  # 5
 """The recipient has called it spam. The address is suppressed for what can be muted."""
 Global___DeliveryEventType: _TypeAlias = DeliveryEventType  # noqa: Y015
@@ -193,7 +193,7 @@ class Notification(_message.Message):
 
     @_builtins.property
     def send_at(self) -> _timestamp_pb2.Timestamp:
-        """When it is sent; absent if at once."""
+        """When it is sent; absent if immediately."""
 
     @_builtins.property
     def expire_at(self) -> _timestamp_pb2.Timestamp:

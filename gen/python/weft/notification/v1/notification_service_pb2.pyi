@@ -84,7 +84,7 @@ class SendNotificationRequest(_message.Message):
 
     @_builtins.property
     def send_at(self) -> _timestamp_pb2.Timestamp:
-        """When it is sent: at once if it is absent or past, at most a year from now."""
+        """When it is sent: immediately if it is absent or past, at most a year from now."""
 
     @_builtins.property
     def expire_at(self) -> _timestamp_pb2.Timestamp:

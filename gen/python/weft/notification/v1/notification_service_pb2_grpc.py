@@ -106,7 +106,7 @@ class NotificationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelNotification(self, request, context):
-        """Cancels the deliveries of a notification that were not sent yet. One that is handed to a provider at this moment goes on.
+        """Cancels the deliveries of a notification that were not sent yet. One that is being handed to a provider is sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -27,7 +27,7 @@ class NotificationServiceStub:
     ListNotifications: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.ListNotificationsRequest, _notification_service_pb2.ListNotificationsResponse]
     """Lists notifications, newest first: by the time that they are due."""
     CancelNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CancelNotificationRequest, _notification_pb2.Notification]
-    """Cancels the deliveries of a notification that were not sent yet. One that is handed to a provider at this moment goes on."""
+    """Cancels the deliveries of a notification that were not sent yet. One that is being handed to a provider is sent."""
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.ListDeliveriesRequest, _notification_service_pb2.ListDeliveriesResponse]
     """Lists the deliveries of a notification with their attempts, in order of preference of their channels."""
     RetryDelivery: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.RetryDeliveryRequest, _notification_pb2.Delivery]
@@ -73,7 +73,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.CancelNotificationRequest,
         context: _aio.ServicerContext[_notification_service_pb2.CancelNotificationRequest, _abc.Awaitable[_notification_pb2.Notification]],
     ) -> _abc.Awaitable[_notification_pb2.Notification]:
-        """Cancels the deliveries of a notification that were not sent yet. One that is handed to a provider at this moment goes on."""
+        """Cancels the deliveries of a notification that were not sent yet. One that is being handed to a provider is sent."""
 
     @_abc_1.abstractmethod
     def ListDeliveries(

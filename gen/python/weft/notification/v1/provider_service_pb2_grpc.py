@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class ProviderServiceStub:
-    """What the providers of mail and text messages tell us of them later.
+    """Receives the providers' events about sent mails and text messages.
     """
 
     def __init__(self, channel):
@@ -44,7 +44,7 @@ class ProviderServiceStub:
 
 
 class ProviderServiceServicer:
-    """What the providers of mail and text messages tell us of them later.
+    """Receives the providers' events about sent mails and text messages.
     """
 
     def HandleDeliveryEvent(self, request, context):
@@ -76,7 +76,7 @@ def add_ProviderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProviderService:
-    """What the providers of mail and text messages tell us of them later.
+    """Receives the providers' events about sent mails and text messages.
     """
 
     @staticmethod

@@ -14,7 +14,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProviderServiceStub:
-    """What the providers of mail and text messages tell us of them later."""
+    """Receives the providers' events about sent mails and text messages."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     HandleDeliveryEvent: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.HandleDeliveryEventRequest, _empty_pb2.Empty]
@@ -27,7 +27,7 @@ class ProviderServiceStub:
     """
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the providers of mail and text messages tell us of them later."""
+    """Receives the providers' events about sent mails and text messages."""
 
     @_abc_1.abstractmethod
     def HandleDeliveryEvent(

@@ -34,7 +34,7 @@ class _SuppressionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sup
     SUPPRESSION_REASON_COMPLAINT: _SuppressionReason.ValueType  # 2
     """The recipient has called a mail spam. Only what cannot be muted is sent."""
     SUPPRESSION_REASON_OPTED_OUT: _SuppressionReason.ValueType  # 3
-    """The recipient has told the carrier to stop. Nothing at all is sent."""
+    """The recipient has opted out with the carrier. Nothing at all is sent."""
     SUPPRESSION_REASON_UNSUBSCRIBED: _SuppressionReason.ValueType  # 4
     """The recipient, who has no account, has unsubscribed. Only what cannot be muted is sent."""
 
@@ -48,7 +48,7 @@ SUPPRESSION_REASON_HARD_BOUNCE: SuppressionReason.ValueType  # 1
 SUPPRESSION_REASON_COMPLAINT: SuppressionReason.ValueType  # 2
 """The recipient has called a mail spam. Only what cannot be muted is sent."""
 SUPPRESSION_REASON_OPTED_OUT: SuppressionReason.ValueType  # 3
-"""The recipient has told the carrier to stop. Nothing at all is sent."""
+"""The recipient has opted out with the carrier. Nothing at all is sent."""
 SUPPRESSION_REASON_UNSUBSCRIBED: SuppressionReason.ValueType  # 4
 """The recipient, who has no account, has unsubscribed. Only what cannot be muted is sent."""
 Global___SuppressionReason: _TypeAlias = SuppressionReason  # noqa: Y015

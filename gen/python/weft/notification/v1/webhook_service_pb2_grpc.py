@@ -29,7 +29,7 @@ if _version_not_supported:
 
 
 class WebhookServiceStub:
-    """Webhooks: where a partner is told of its events, in the mode of the caller.
+    """Webhook endpoints, to which a partner's events are sent, in the mode of the caller.
     """
 
     def __init__(self, channel):
@@ -91,7 +91,7 @@ class WebhookServiceStub:
 
 
 class WebhookServiceServicer:
-    """Webhooks: where a partner is told of its events, in the mode of the caller.
+    """Webhook endpoints, to which a partner's events are sent, in the mode of the caller.
     """
 
     def CreateEndpoint(self, request, context):
@@ -231,7 +231,7 @@ def add_WebhookServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WebhookService:
-    """Webhooks: where a partner is told of its events, in the mode of the caller.
+    """Webhook endpoints, to which a partner's events are sent, in the mode of the caller.
     """
 
     @staticmethod

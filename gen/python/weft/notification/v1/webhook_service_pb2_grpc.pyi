@@ -16,7 +16,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class WebhookServiceStub:
-    """Webhooks: where a partner is told of its events, in the mode of the caller."""
+    """Webhook endpoints, to which a partner's events are sent, in the mode of the caller."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateEndpoint: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.CreateEndpointRequest, _webhook_endpoint_pb2.WebhookEndpoint]
@@ -50,7 +50,7 @@ class WebhookServiceStub:
     """
 
 class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Webhooks: where a partner is told of its events, in the mode of the caller."""
+    """Webhook endpoints, to which a partner's events are sent, in the mode of the caller."""
 
     @_abc_1.abstractmethod
     def CreateEndpoint(

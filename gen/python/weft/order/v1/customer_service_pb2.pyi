@@ -88,7 +88,7 @@ class EraseCustomerDataRequest(_message.Message):
     user_id: _builtins.str
     """Prefix `usr_`."""
     pseudonym: _builtins.str
-    """What stands for the customer from now on: a user ID that nobody has. Prefix `usr_`."""
+    """What replaces the customer's ID from now on: a user ID that nobody has. Prefix `usr_`."""
     def __init__(
         self,
         *,

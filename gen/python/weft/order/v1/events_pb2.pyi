@@ -258,7 +258,7 @@ Global___PaymentRefunded: _TypeAlias = PaymentRefunded  # noqa: Y015
 
 @_typing.final
 class PaymentRefundFailed(_message.Message):
-    """`payment.refund_failed`: the provider refused a refund. What it was to give back can be refunded again."""
+    """`payment.refund_failed`: the provider refused a refund. Its amount can be refunded again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -33,7 +33,7 @@ class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFo
     EXPORT_FORMAT_NDJSON: _ExportFormat.ValueType  # 1
     """`application/x-ndjson`: each line is an order, as GetOrder returns it."""
     EXPORT_FORMAT_CSV: _ExportFormat.ValueType  # 2
-    """`text/csv`, with a header: a row for each line of an order. A text that a spreadsheet would take for a formula stands
+    """`text/csv`, with a header: a row for each line of an order. A text that a spreadsheet would take for a formula is
     behind an apostrophe.
     """
 
@@ -45,7 +45,7 @@ EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
 EXPORT_FORMAT_NDJSON: ExportFormat.ValueType  # 1
 """`application/x-ndjson`: each line is an order, as GetOrder returns it."""
 EXPORT_FORMAT_CSV: ExportFormat.ValueType  # 2
-"""`text/csv`, with a header: a row for each line of an order. A text that a spreadsheet would take for a formula stands
+"""`text/csv`, with a header: a row for each line of an order. A text that a spreadsheet would take for a formula is
 behind an apostrophe.
 """
 Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015

@@ -42,7 +42,7 @@ class OrderEvent(_message.Message):
     types were stored.
     """
     reason: _builtins.str
-    """Why, in the words of whoever did it; may be empty."""
+    """The reason that the caller gave; may be empty."""
     actor: _builtins.str
     """Who did it: a user's id, a partner's client, or a service such as `service:order`."""
     state: _order_pb2.OrderState.ValueType

@@ -78,7 +78,7 @@ class Return(_message.Message):
     state: Global___ReturnState.ValueType
     """State of the return."""
     reason: _builtins.str
-    """Why, in the words of whoever asked for it."""
+    """The reason that the requester gave."""
     decision_reason: _builtins.str
     """Why it was approved or refused; may be empty."""
     @_builtins.property

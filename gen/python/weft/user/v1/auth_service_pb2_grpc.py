@@ -203,8 +203,8 @@ class AuthServiceServicer:
     def Refresh(self, request, context):
         """Exchanges a refresh token for a new token pair.
 
-        Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
-        same new one, until that was used. After that it ends its session, because one of its holders is a thief.
+        Where the response is lost, or two tabs refresh concurrently, the same refresh token may be sent again: it is answered
+        with the same new one, until that was used. After that it ends its session, because one of its holders is a thief.
 
         Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
         the header `x-csrf: 1`, and the new refresh token is in the cookie alone.
@@ -262,7 +262,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmEmailChange(self, request, context):
-        """Changes the user's e-mail address with the code that was mailed to the new one. The former address is told.
+        """Changes the user's e-mail address with the code that was mailed to the new one. A notice is sent to the former address.
 
         A code works once, for an hour and for five attempts.
         """
@@ -350,7 +350,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FinishPasskeySignIn(self, request, context):
-        """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is asked for.
+        """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is needed.
 
         The response is the same for an unknown passkey, a wrong signature, a used challenge and an account that may not sign in.
         """

@@ -52,8 +52,8 @@ class AuthServiceStub:
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshRequest, _auth_service_pb2.TokenPair]
     """Exchanges a refresh token for a new token pair.
 
-    Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
-    same new one, until that was used. After that it ends its session, because one of its holders is a thief.
+    Where the response is lost, or two tabs refresh concurrently, the same refresh token may be sent again: it is answered
+    with the same new one, until that was used. After that it ends its session, because one of its holders is a thief.
 
     Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
     the header `x-csrf: 1`, and the new refresh token is in the cookie alone.
@@ -87,7 +87,7 @@ class AuthServiceStub:
     together with those of SignIn. A newer request replaces the last one.
     """
     ConfirmEmailChange: _aio.UnaryUnaryMultiCallable[_email_change_pb2.ConfirmEmailChangeRequest, _empty_pb2.Empty]
-    """Changes the user's e-mail address with the code that was mailed to the new one. The former address is told.
+    """Changes the user's e-mail address with the code that was mailed to the new one. A notice is sent to the former address.
 
     A code works once, for an hour and for five attempts.
     """
@@ -132,7 +132,7 @@ class AuthServiceStub:
     The response says nothing about any account.
     """
     FinishPasskeySignIn: _aio.UnaryUnaryMultiCallable[_passkey_pb2.FinishPasskeySignInRequest, _auth_service_pb2.TokenPair]
-    """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is asked for.
+    """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is needed.
 
     The response is the same for an unknown passkey, a wrong signature, a used challenge and an account that may not sign in.
     """
@@ -203,8 +203,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_auth_service_pb2.TokenPair]:
         """Exchanges a refresh token for a new token pair.
 
-        Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
-        same new one, until that was used. After that it ends its session, because one of its holders is a thief.
+        Where the response is lost, or two tabs refresh concurrently, the same refresh token may be sent again: it is answered
+        with the same new one, until that was used. After that it ends its session, because one of its holders is a thief.
 
         Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
         the header `x-csrf: 1`, and the new refresh token is in the cookie alone.
@@ -274,7 +274,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _email_change_pb2.ConfirmEmailChangeRequest,
         context: _aio.ServicerContext[_email_change_pb2.ConfirmEmailChangeRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Changes the user's e-mail address with the code that was mailed to the new one. The former address is told.
+        """Changes the user's e-mail address with the code that was mailed to the new one. A notice is sent to the former address.
 
         A code works once, for an hour and for five attempts.
         """
@@ -379,7 +379,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _passkey_pb2.FinishPasskeySignInRequest,
         context: _aio.ServicerContext[_passkey_pb2.FinishPasskeySignInRequest, _abc.Awaitable[_auth_service_pb2.TokenPair]],
     ) -> _abc.Awaitable[_auth_service_pb2.TokenPair]:
-        """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is asked for.
+        """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is needed.
 
         The response is the same for an unknown passkey, a wrong signature, a used challenge and an account that may not sign in.
         """

@@ -59,7 +59,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     CLIENT_WITHOUT_SECRET: _ErrorReason.ValueType  # 60
     """The client does not authenticate with a secret, so it has none to rotate."""
     CONSENT_NOT_FOUND: _ErrorReason.ValueType  # 62
-    """The user allows the client nothing."""
+    """The user has not granted anything to the client."""
     AUTHORIZATION_REQUEST_INVALID: _ErrorReason.ValueType  # 61
     """The client is unknown, or the redirect URI is not one of its own, so that the person can be sent nowhere."""
     SIGN_UP_NOT_FOUND: _ErrorReason.ValueType  # 15
@@ -151,7 +151,7 @@ SCOPE_NOT_GRANTED: ErrorReason.ValueType  # 14
 CLIENT_WITHOUT_SECRET: ErrorReason.ValueType  # 60
 """The client does not authenticate with a secret, so it has none to rotate."""
 CONSENT_NOT_FOUND: ErrorReason.ValueType  # 62
-"""The user allows the client nothing."""
+"""The user has not granted anything to the client."""
 AUTHORIZATION_REQUEST_INVALID: ErrorReason.ValueType  # 61
 """The client is unknown, or the redirect URI is not one of its own, so that the person can be sent nowhere."""
 SIGN_UP_NOT_FOUND: ErrorReason.ValueType  # 15

@@ -187,7 +187,7 @@ class EmailChanged(_message.Message):
     user_id: _builtins.str
     """Prefix `usr_`."""
     code_request_id: _builtins.str
-    """What names the former address, which is told. Prefix `cod_`."""
+    """The code request that holds the former address, to which a notice is sent. Prefix `cod_`."""
     def __init__(
         self,
         *,

@@ -200,7 +200,7 @@ class PartnerServiceServicer:
 
     def RotateClientSecret(self, request, context):
         """Creates a new secret of a client. The response is the only one with it. The newest of the others works for another 24
-        hours, or ends at once with `end_others`, as do the client's tokens. Two secrets work at a time.
+        hours, or ends immediately with `end_others`, as do the client's tokens. Two secrets work at a time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -235,7 +235,7 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetOwners(self, request, context):
-        """Returns the owners among a partner's people, whom services tell of what concerns the partner.
+        """Returns the owners among a partner's people, whom services notify about the partner.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

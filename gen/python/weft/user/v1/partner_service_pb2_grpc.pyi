@@ -40,7 +40,7 @@ class PartnerServiceStub:
     """Lists a partner's clients, newest first; for a client, those of its own mode."""
     RotateClientSecret: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.RotateClientSecretRequest, _partner_pb2.Client]
     """Creates a new secret of a client. The response is the only one with it. The newest of the others works for another 24
-    hours, or ends at once with `end_others`, as do the client's tokens. Two secrets work at a time.
+    hours, or ends immediately with `end_others`, as do the client's tokens. Two secrets work at a time.
     """
     RevokeClient: _aio.UnaryUnaryMultiCallable[_partner_service_pb2.RevokeClientRequest, _empty_pb2.Empty]
     """Revokes a client. It gets no more tokens, and issued ones stop working within seconds."""
@@ -51,7 +51,7 @@ class PartnerServiceStub:
     ListMembers: _aio.UnaryUnaryMultiCallable[_member_pb2.ListMembersRequest, _member_pb2.ListMembersResponse]
     """Lists a partner's people."""
     GetOwners: _aio.UnaryUnaryMultiCallable[_member_pb2.GetOwnersRequest, _member_pb2.GetOwnersResponse]
-    """Returns the owners among a partner's people, whom services tell of what concerns the partner."""
+    """Returns the owners among a partner's people, whom services notify about the partner."""
     UpdateMember: _aio.UnaryUnaryMultiCallable[_member_pb2.UpdateMemberRequest, _member_pb2.Member]
     """Changes the role of one of a partner's people. One owner stays."""
     RemoveMember: _aio.UnaryUnaryMultiCallable[_member_pb2.RemoveMemberRequest, _empty_pb2.Empty]
@@ -144,7 +144,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_partner_service_pb2.RotateClientSecretRequest, _abc.Awaitable[_partner_pb2.Client]],
     ) -> _abc.Awaitable[_partner_pb2.Client]:
         """Creates a new secret of a client. The response is the only one with it. The newest of the others works for another 24
-        hours, or ends at once with `end_others`, as do the client's tokens. Two secrets work at a time.
+        hours, or ends immediately with `end_others`, as do the client's tokens. Two secrets work at a time.
         """
 
     @_abc_1.abstractmethod
@@ -185,7 +185,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _member_pb2.GetOwnersRequest,
         context: _aio.ServicerContext[_member_pb2.GetOwnersRequest, _abc.Awaitable[_member_pb2.GetOwnersResponse]],
     ) -> _abc.Awaitable[_member_pb2.GetOwnersResponse]:
-        """Returns the owners among a partner's people, whom services tell of what concerns the partner."""
+        """Returns the owners among a partner's people, whom services notify about the partner."""
 
     @_abc_1.abstractmethod
     def UpdateMember(

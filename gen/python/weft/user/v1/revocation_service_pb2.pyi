@@ -83,7 +83,7 @@ class Revocation(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     subject_id: _builtins.str
-    """ID of the session, signing key, user, client or partner, as it stands in the tokens."""
+    """ID of the session, signing key, user, client or partner, as the tokens have it."""
     generation: _builtins.int
     """Tokens of a lower generation are refused: the claim `gen`, for a partner `partner_gen`; that of a session or key is 0."""
     @_builtins.property

@@ -50,7 +50,7 @@ class RevocationServiceServicer:
         """Streams revocations as they happen, after those of the cursor; without a cursor, first all that are in force.
 
         Every second without a revocation there is a message without one, so that a lost connection is noticed. A revocation may
-        come twice. A cursor that is unknown or too old begins anew.
+        come twice. With a cursor that is unknown or too old, the stream starts again from the beginning.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

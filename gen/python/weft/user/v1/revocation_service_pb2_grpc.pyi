@@ -20,7 +20,7 @@ class RevocationServiceStub:
     """Streams revocations as they happen, after those of the cursor; without a cursor, first all that are in force.
 
     Every second without a revocation there is a message without one, so that a lost connection is noticed. A revocation may
-    come twice. A cursor that is unknown or too old begins anew.
+    come twice. With a cursor that is unknown or too old, the stream starts again from the beginning.
     """
 
 class RevocationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -35,7 +35,7 @@ class RevocationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams revocations as they happen, after those of the cursor; without a cursor, first all that are in force.
 
         Every second without a revocation there is a message without one, so that a lost connection is noticed. A revocation may
-        come twice. A cursor that is unknown or too old begins anew.
+        come twice. With a cursor that is unknown or too old, the stream starts again from the beginning.
         """
 
 def add_RevocationServiceServicer_to_server(servicer: RevocationServiceServicer, server: _aio.Server) -> None: ...

@@ -221,7 +221,7 @@ class UserServiceServicer:
     def DeleteUser(self, request, context):
         """Erases a user.
 
-        The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
+        The account is anonymised immediately: the address is free again, every session ends, and nothing personal is left of it. Orders
         keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
         a sign-in within ten minutes. Erasing a user again changes nothing. The only owner of a partner stays, unless it is suspended.
         """
@@ -299,7 +299,7 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeletePasskey(self, request, context):
-        """Deletes a passkey: it no longer signs in. Sessions go on. Needs a sign-in within ten minutes. The user is told by mail.
+        """Deletes a passkey: it no longer signs in. Sessions stay open. Needs a sign-in within ten minutes. A mail notifies the user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

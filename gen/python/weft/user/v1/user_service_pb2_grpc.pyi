@@ -54,7 +54,7 @@ class UserServiceStub:
     DeleteUser: _aio.UnaryUnaryMultiCallable[_personal_data_pb2.DeleteUserRequest, _empty_pb2.Empty]
     """Erases a user.
 
-    The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
+    The account is anonymised immediately: the address is free again, every session ends, and nothing personal is left of it. Orders
     keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
     a sign-in within ten minutes. Erasing a user again changes nothing. The only owner of a partner stays, unless it is suspended.
     """
@@ -86,7 +86,7 @@ class UserServiceStub:
     UpdatePasskey: _aio.UnaryUnaryMultiCallable[_passkey_pb2.UpdatePasskeyRequest, _passkey_pb2.Passkey]
     """Renames a passkey."""
     DeletePasskey: _aio.UnaryUnaryMultiCallable[_passkey_pb2.DeletePasskeyRequest, _empty_pb2.Empty]
-    """Deletes a passkey: it no longer signs in. Sessions go on. Needs a sign-in within ten minutes. The user is told by mail."""
+    """Deletes a passkey: it no longer signs in. Sessions stay open. Needs a sign-in within ten minutes. A mail notifies the user."""
     ListConsents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentsRequest, _consent_pb2.ListConsentsResponse]
     """Lists the apps of partners that a user lets act for them, and what each may do."""
     RevokeConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.RevokeConsentRequest, _empty_pb2.Empty]
@@ -179,7 +179,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Erases a user.
 
-        The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
+        The account is anonymised immediately: the address is free again, every session ends, and nothing personal is left of it. Orders
         keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
         a sign-in within ten minutes. Erasing a user again changes nothing. The only owner of a partner stays, unless it is suspended.
         """
@@ -271,7 +271,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _passkey_pb2.DeletePasskeyRequest,
         context: _aio.ServicerContext[_passkey_pb2.DeletePasskeyRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Deletes a passkey: it no longer signs in. Sessions go on. Needs a sign-in within ten minutes. The user is told by mail."""
+        """Deletes a passkey: it no longer signs in. Sessions stay open. Needs a sign-in within ten minutes. A mail notifies the user."""
 
     @_abc_1.abstractmethod
     def ListConsents(

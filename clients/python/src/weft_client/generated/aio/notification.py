@@ -248,7 +248,7 @@ class AsyncInbox:
         cursor: str | None = None,
         timeout: float | None = None,
     ) -> parts.AsyncStream[notification_inbox_service_pb2.WatchInboxResponse]:
-        """Streams what newly stands in the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
+        """Streams new items of the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
 
         The first message, and one at least every 15 seconds, has the count alone. Every message except the last has the cursor to
         resume from; the last one has the error that ended the stream. The same item may be sent twice after a resume.
@@ -308,7 +308,7 @@ class AsyncNotifications:
             every_channel: Whether each of the channels is used, rather than the first that works.
             content: What it says: a subject and a text for mails, either of text and short for text messages, a subject for the inbox.
             template_id: A template, of which the version that is published now is sent. Prefix `tpl_`.
-            send_at: When it is sent: at once if it is absent or past, at most a year from now.
+            send_at: When it is sent: immediately if it is absent or past, at most a year from now.
             expire_at: When it is of no use any more: what is not sent by then never is. Not earlier than `send_at`.
             dedupe_key: With it, a recipient gets one notification of this key within the window; further ones are skipped as `DUPLICATE`.
             dedupe_window_s: How long the key counts, from now, in seconds. Defaults to a day, at most 30 days.
@@ -321,7 +321,7 @@ class AsyncNotifications:
             RecipientNotFound: There is no such user, or it is not yours. Metadata: `user_id`.
             TemplateNotFound: No such template, or not yours. Metadata: `template_id`.
             TemplateNotPublished: The template has no version to send: publish it first. Metadata: `template_id`.
-            CategoryNotAllowed: Partners do not send what only concerns an account. Metadata: `category`.
+            CategoryNotAllowed: Partners may not send notifications of this category, which is about accounts. Metadata: `category`.
         """
         request = notification_notification_service_pb2.SendNotificationRequest(
             recipients=arguments.plain(recipients),
@@ -401,7 +401,7 @@ class AsyncNotifications:
         timeout: float | None = None,
         idempotency_key: str | None = None,
     ) -> notification_notification_pb2.Notification:
-        """Cancels the deliveries of a notification that were not sent yet. One that is handed to a provider at this moment goes on.
+        """Cancels the deliveries of a notification that were not sent yet. One that is being handed to a provider is sent.
 
         Args:
             notification_id: Prefix `ntf_`.
@@ -602,7 +602,7 @@ class AsyncPreferences:
 
 
 class AsyncProviders:
-    """What the providers of mail and text messages tell us of them later."""
+    """Receives the providers' events about sent mails and text messages."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._handle_delivery_event = parts.AsyncUnary(connection, methods.PROVIDER_SERVICE_HANDLE_DELIVERY_EVENT, auth)
@@ -887,7 +887,7 @@ class AsyncTemplates:
 
 
 class AsyncWebhooks:
-    """Webhooks: where a partner is told of its events, in the mode of the caller."""
+    """Webhook endpoints, to which a partner's events are sent, in the mode of the caller."""
 
     def __init__(self, connection: parts.AsyncConnection, auth: parts.AsyncAuth | None) -> None:
         self._create_endpoint = parts.AsyncUnary(connection, methods.WEBHOOK_SERVICE_CREATE_ENDPOINT, auth)
@@ -1137,7 +1137,7 @@ class AsyncWebhooks:
 
         Args:
             endpoint_id: Prefix `whk_`.
-            since_time: Deliveries that were owed at this time or later.
+            since_time: Deliveries that were created at this time or later.
             timeout: Seconds that the whole call may take; 10 where absent.
 
         Raises:

@@ -250,8 +250,8 @@ class AsyncAuth:
     ) -> user_auth_service_pb2.TokenPair:
         """Exchanges a refresh token for a new token pair.
 
-        Where the response is lost, or two tabs refresh at once, the same refresh token may be sent again: it is answered with the
-        same new one, until that was used. After that it ends its session, because one of its holders is a thief.
+        Where the response is lost, or two tabs refresh concurrently, the same refresh token may be sent again: it is answered
+        with the same new one, until that was used. After that it ends its session, because one of its holders is a thief.
 
         Without a refresh token in the request, that of the cookie is taken, which SignIn sets on demand. The request then needs
         the header `x-csrf: 1`, and the new refresh token is in the cookie alone.
@@ -404,7 +404,7 @@ class AsyncAuth:
         code: str,
         timeout: float | None = None,
     ) -> None:
-        """Changes the user's e-mail address with the code that was mailed to the new one. The former address is told.
+        """Changes the user's e-mail address with the code that was mailed to the new one. A notice is sent to the former address.
 
         A code works once, for an hour and for five attempts.
 
@@ -598,7 +598,7 @@ class AsyncAuth:
 
         Args:
             credential: The RegistrationResponseJSON of WebAuthn that the browser's `credential.toJSON()` returns.
-            display_name: Name by which its owner tells it apart. Defaults to `Passkey`.
+            display_name: Name by which its owner recognises it. Defaults to `Passkey`.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
@@ -634,7 +634,7 @@ class AsyncAuth:
         keep_in_cookie: bool | None = None,
         timeout: float | None = None,
     ) -> user_auth_service_pb2.TokenPair:
-        """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is asked for.
+        """Signs in with a passkey, and opens a session. It counts as two factors, so no one-time code is needed.
 
         The response is the same for an unknown passkey, a wrong signature, a used challenge and an account that may not sign in.
 
@@ -1106,7 +1106,7 @@ class AsyncPartners:
         timeout: float | None = None,
     ) -> user_partner_pb2.Client:
         """Creates a new secret of a client. The response is the only one with it. The newest of the others works for another 24
-        hours, or ends at once with `end_others`, as do the client's tokens. Two secrets work at a time.
+        hours, or ends immediately with `end_others`, as do the client's tokens. Two secrets work at a time.
 
         Args:
             partner_id: Prefix `prt_`.
@@ -1561,7 +1561,7 @@ class AsyncUsers:
     ) -> None:
         """Erases a user.
 
-        The account is anonymised at once: the address is free again, every session ends, and nothing personal is left of it. Orders
+        The account is anonymised immediately: the address is free again, every session ends, and nothing personal is left of it. Orders
         keep a pseudonym that leads nowhere; notifications, and what else is held of the person, are deleted within minutes. Asks for
         a sign-in within ten minutes. Erasing a user again changes nothing. The only owner of a partner stays, unless it is suspended.
 
@@ -1803,7 +1803,7 @@ class AsyncUsers:
         passkey_id: str,
         timeout: float | None = None,
     ) -> None:
-        """Deletes a passkey: it no longer signs in. Sessions go on. Needs a sign-in within ten minutes. The user is told by mail.
+        """Deletes a passkey: it no longer signs in. Sessions stay open. Needs a sign-in within ten minutes. A mail notifies the user.
 
         Args:
             user_id: Prefix `usr_`, or `me`.
@@ -1863,7 +1863,7 @@ class AsyncUsers:
 
         Raises:
             UserNotFound: No such user, or not yours. Metadata: `user_id`.
-            ConsentNotFound: The user allows the client nothing. Metadata: `client_id`.
+            ConsentNotFound: The user has not granted anything to the client. Metadata: `client_id`.
         """
         request = user_consent_pb2.RevokeConsentRequest(
             user_id=user_id,

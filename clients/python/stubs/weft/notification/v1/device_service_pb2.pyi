@@ -44,7 +44,7 @@ class PushKey(_message.Message):
     public_key: _builtins.str
     """65 bytes in base64url, such as
     `BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4`. Devices are registered
-    anew where it has changed.
+    again when it has changed.
     """
     def __init__(
         self,

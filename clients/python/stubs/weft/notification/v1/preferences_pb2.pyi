@@ -103,7 +103,7 @@ Global___Muted: _TypeAlias = Muted  # noqa: Y015
 @_typing.final
 class Digest(_message.Message):
     """A category whose messages are collected: the first begins a window, at whose end one message says all of them. One that ends in
-    quiet hours waits for their end. What would expire before is sent at once.
+    quiet hours waits for their end. What would expire before is sent immediately.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -99,7 +99,7 @@ Global___WebhookFailure: _TypeAlias = WebhookFailure  # noqa: Y015
 
 @_typing.final
 class WebhookDelivery(_message.Message):
-    """One event that is owed to one endpoint, with what came of it."""
+    """The delivery of one event to one endpoint, with its result."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -141,7 +141,7 @@ class WebhookDelivery(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the delivery was owed."""
+        """When the delivery was created."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:

@@ -75,7 +75,7 @@ Global___WebhookDisableReason: _TypeAlias = WebhookDisableReason  # noqa: Y015
 
 @_typing.final
 class WebhookEndpoint(_message.Message):
-    """Where a partner is told of events: an address that takes POST requests, signed as Standard Webhooks says."""
+    """Where events are sent to a partner: an address that takes POST requests, signed as Standard Webhooks says."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -105,7 +105,7 @@ class WebhookEndpoint(_message.Message):
     payload: Global___WebhookPayload.ValueType
     """How much of an event is sent."""
     enabled: _builtins.bool
-    """Whether events are sent. Enabling it again ends what `disable_reason` says."""
+    """Whether events are sent. Enabling it again clears `disable_reason`."""
     max_requests_per_second: _builtins.int
     """The most requests in a second; 0 for as many as the endpoint answers."""
     secret: _builtins.str

@@ -344,7 +344,7 @@ class RecoverDeliveriesRequest(_message.Message):
     """Prefix `whk_`."""
     @_builtins.property
     def since_time(self) -> _timestamp_pb2.Timestamp:
-        """Deliveries that were owed at this time or later."""
+        """Deliveries that were created at this time or later."""
 
     def __init__(
         self,

@@ -329,7 +329,7 @@ class Discrepancy(_message.Message):
     kind: Global___DiscrepancyKind.ValueType
     """What differs."""
     ours_minor: _builtins.int
-    """What we have, in the smallest unit of `currency`."""
+    """The amount on our side, in the smallest unit of `currency`."""
     theirs_minor: _builtins.int
     """What the provider has."""
     currency: _builtins.str

@@ -110,7 +110,7 @@ Global___Product: _TypeAlias = Product  # noqa: Y015
 
 @_typing.final
 class StockAdjustment(_message.Message):
-    """A change of a product's stock by hand. What orders take and give back is in the orders."""
+    """A change of a product's stock by hand. What orders reserve and release is in the orders."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -130,7 +130,7 @@ class StockAdjustment(_message.Message):
     stock: _builtins.int
     """Number of units in stock afterwards."""
     reason: _builtins.str
-    """Why, in the words of whoever did it."""
+    """The reason that the caller gave."""
     actor: _builtins.str
     """Who did it: a user's id, or a partner's client."""
     @_builtins.property

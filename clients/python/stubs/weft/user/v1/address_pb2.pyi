@@ -45,7 +45,7 @@ class PostalAddress(_message.Message):
     region_code: _builtins.str
     """Country, two letters of ISO 3166-1, such as `AT`."""
     is_default: _builtins.bool
-    """Whether this is the address that is meant where none is named. One of a user's addresses is; the first, if none says so."""
+    """Whether this is the default address. One of a user's addresses is: the first, unless another is set."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Street, number, and what else is written above the locality."""

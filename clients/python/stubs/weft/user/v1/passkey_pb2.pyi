@@ -39,7 +39,7 @@ class Passkey(_message.Message):
     passkey_id: _builtins.str
     """Prefix `pky_`."""
     display_name: _builtins.str
-    """Name by which its owner tells it apart."""
+    """Name by which its owner recognises it."""
     backed_up: _builtins.bool
     """Whether it is kept by a service that copies it to other devices of its owner."""
     etag: _builtins.str
@@ -144,7 +144,7 @@ class FinishPasskeyRegistrationRequest(_message.Message):
     CREDENTIAL_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
-    """Name by which its owner tells it apart. Defaults to `Passkey`."""
+    """Name by which its owner recognises it. Defaults to `Passkey`."""
     @_builtins.property
     def credential(self) -> _struct_pb2.Struct:
         """The RegistrationResponseJSON of WebAuthn that the browser's `credential.toJSON()` returns."""
@@ -165,7 +165,7 @@ Global___FinishPasskeyRegistrationRequest: _TypeAlias = FinishPasskeyRegistratio
 
 @_typing.final
 class BeginPasskeySignInRequest(_message.Message):
-    """Request for BeginPasskeySignIn. Whoever signs in is told by the passkey."""
+    """Request for BeginPasskeySignIn. The passkey identifies the user."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
