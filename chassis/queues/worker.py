@@ -16,9 +16,9 @@ POLL_INTERVAL_S = 5.0
 
 LEASE_INTERVAL_S = 0.025
 """Minimum seconds between two leases of a loop, unless the first one was full: what comes meanwhile shares the second."""
-REST = 0.5
+REST_RATIO = 0.5
 """After a batch that was not full a loop rests for at least this part of the time that the batch took."""
-YIELD = 1.5
+YIELD_RATIO = 1.5
 """While callers wait a loop rests for this many times the time that the batch took, full or not."""
 MAX_REST_S = 0.5
 """Maximum seconds that a loop rests: work goes on, however many calls there are."""
@@ -54,8 +54,8 @@ def rest_s(took_s: float, *, full: bool, callers_wait: bool) -> float:
 
     By the time that the batch took, so the rest is longer where the database or the cores are busy with others.
     """
-    rest = 0.0 if full else max(LEASE_INTERVAL_S - took_s, REST * took_s)
-    return min(max(rest, YIELD * took_s if callers_wait else 0.0), MAX_REST_S)
+    rest = 0.0 if full else max(LEASE_INTERVAL_S - took_s, REST_RATIO * took_s)
+    return min(max(rest, YIELD_RATIO * took_s if callers_wait else 0.0), MAX_REST_S)
 
 
 class Worker:

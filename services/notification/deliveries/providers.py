@@ -42,7 +42,7 @@ class Providers(Generic[M]):
     """Those that the settings name, in order of preference; perhaps none."""
 
     def __init__(self, providers: Sequence[Provider[M]], *, repeats_lost: bool = False) -> None:
-        """`repeats_lost`: a message whose response was lost is submitted again at once, to the same provider."""
+        """`repeats_lost`: a message whose response was lost is submitted again immediately, to the same provider."""
         self._providers = providers
         self._submissions = 2 if repeats_lost else 1
 

@@ -10,7 +10,7 @@ from services.notification.channels.channel import Channel
 from services.notification.deliveries.domain import Delivery
 
 MAX_SIZE = 50
-"""One that has as many is sent at once; the deliveries of one batch may make it a few more."""
+"""One that has as many is sent immediately; the deliveries of one batch may make it a few more."""
 
 # any owner: of the recipients of claimed deliveries; a digest that closes meanwhile is waited for, and another one is opened
 _OPEN = Query(

@@ -94,7 +94,7 @@ class EndpointHandlers:
             if changed is not endpoint:
                 await self._endpoints.update(tx, changed)
             if changed.enabled and not endpoint.enabled:
-                await self._endpoints.forgive(tx, endpoint.endpoint_id)
+                await self._endpoints.reset_health(tx, endpoint.endpoint_id)
         return self._to_message(changed)
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, call: Call) -> Empty:

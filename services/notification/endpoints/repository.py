@@ -45,7 +45,7 @@ _UPDATE = Query(
     .values({name: bindparam(name) for name in _UPDATED}),
     name="update endpoint",
 )
-_FORGIVE = Query(
+_RESET_HEALTH = Query(
     update(webhook_lanes)
     .where(webhook_lanes.c.endpoint_id == bindparam("id"))
     .values(
@@ -55,7 +55,7 @@ _FORGIVE = Query(
         paused_until=constant("-infinity"),
         due=func.now(),
     ),
-    name="forgive endpoint",
+    name="reset health of endpoint",
 )
 _DELETE = Query(
     delete(webhook_endpoints).where(_e.endpoint_id == bindparam("endpoint_id"), of_partner(webhook_endpoints)),
@@ -103,9 +103,9 @@ class EndpointRepository:
         """Store a locked endpoint."""
         await tx.run(_UPDATE, id=endpoint.endpoint_id, **self._values(endpoint))
 
-    async def forgive(self, tx: Transaction, endpoint_id: str) -> None:
+    async def reset_health(self, tx: Transaction, endpoint_id: str) -> None:
         """Forget the failures of an endpoint that is enabled again."""
-        await tx.run(_FORGIVE, id=endpoint_id)
+        await tx.run(_RESET_HEALTH, id=endpoint_id)
 
     async def delete(self, owner: Owner, endpoint_id: str) -> bool:
         """Delete one of the owner's; whether there was one. Its deliveries are not found any more, and expire."""

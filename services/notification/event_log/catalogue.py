@@ -52,8 +52,8 @@ _LEFT_OUT = {
 """What is left out of each: free text, and the payer's own link."""
 
 
-def is_told(event: Event) -> bool:
-    """Whether a partner is told of an event."""
+def is_published(event: Event) -> bool:
+    """Whether an event is one of a partner's, and of a type that partners receive."""
     return bool(event.partner_id) and event.type in DATA
 
 

@@ -83,7 +83,7 @@ class EventRepository:
                 if failed:
                     await self._put(tx, failed, now, wait=0.0 if later else Backoff().first_s)
                 await self._suspend_partners(tx, new, now)
-                await self._tell_partners(tx, [event for event in new if catalogue.is_told(event)], now)
+                await self._tell_partners(tx, [event for event in new if catalogue.is_published(event)], now)
                 if made:  # last, so that little time passes from its look at who was erased to the commit
                     await self._notifications.insert(made, tx)
         return len(new)

@@ -16,7 +16,7 @@ log = logger("inbox")
 POLL_INTERVAL_S = 0.5
 """Between two reads of the tail, while somebody watches."""
 MAX_READERS = 2
-"""Watchers that read at once: those woken together must not use up the connection pool."""
+"""Watchers that read concurrently: those woken together must not use up the connection pool."""
 MAX_ITEMS = 100
 """In one read."""
 

@@ -31,13 +31,13 @@ class Next:
     wait_s: float = 0.0
 
 
-def after(answer: Answer, tries: int, scale: float) -> Next:
-    """`tries` includes this attempt; `scale` multiplies the schedule."""
+def after(answer: Answer, scheduled_attempts: int, scale: float) -> Next:
+    """`scheduled_attempts` includes this one; `scale` multiplies the schedule."""
     if answer.succeeded:
         return Next(SUCCEEDED)
-    if tries > len(RETRY_DELAYS_S) or answer.status == 410:
+    if scheduled_attempts > len(RETRY_DELAYS_S) or answer.status == 410:
         return Next(FAILED)
-    wait_s = RETRY_DELAYS_S[tries - 1] * scale * random.uniform(*_JITTER)  # noqa: S311
+    wait_s = RETRY_DELAYS_S[scheduled_attempts - 1] * scale * random.uniform(*_JITTER)  # noqa: S311
     return Next(PENDING, max(wait_s, min(answer.retry_after or 0.0, MAX_RETRY_AFTER_S)))
 
 

@@ -118,11 +118,11 @@ class Lane(NamedTuple):
 
 @dataclass(frozen=True)
 class Owed:
-    """A delivery that is due. `attempts` and `tries` count those before this one."""
+    """A delivery that is due. Attempts are counted before this one: all, and those of the schedule, which a replay starts again."""
 
     delivery_id: str
     attempts: int
-    tries: int
+    scheduled_attempts: int
     replays: int
     traceparent: str
     event: LoggedEvent
@@ -266,5 +266,5 @@ class LaneRepository:
 
 
 def _owed(row: Row) -> Owed:
-    delivery_id, attempts, tries, replays, traceparent, *event = row
-    return Owed(delivery_id, attempts, tries, replays, traceparent, LoggedEvent(*event))
+    delivery_id, attempts, scheduled, replays, traceparent, *event = row
+    return Owed(delivery_id, attempts, scheduled, replays, traceparent, LoggedEvent(*event))

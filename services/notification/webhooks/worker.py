@@ -217,7 +217,7 @@ class WebhookWorker:
             span.set_attributes(
                 {"http.response.status_code": answer.status, "weft.webhook.failure": answer.failure or "NONE"}
             )
-        return Attempt(owed, endpoint.url, now, answer, after(answer, owed.tries + 1, self._scale))
+        return Attempt(owed, endpoint.url, now, answer, after(answer, owed.scheduled_attempts + 1, self._scale))
 
     def _disabling(self, endpoint: Endpoint, health: Health) -> Disabling | None:
         now = self._clock.now()

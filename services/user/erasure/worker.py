@@ -13,7 +13,7 @@ from chassis.queues.queue import Job, Queue
 from chassis.storage.database import Database, Transaction
 from services.user.erasure.repository import PersonRepository
 
-LATE = timedelta(minutes=20)
+SECOND_PASS_DELAY = timedelta(minutes=20)
 """After which everything is erased once more: access tokens have expired, and calls that were under way have ended."""
 SERVICES = ("user", "order", "notification")
 MAX_PARTS = 50
@@ -24,7 +24,7 @@ Part = Callable[[str, str], Awaitable[bool]]
 
 
 async def put(tx: Transaction, jobs: Queue, user_id: str, now: datetime) -> None:
-    """Queue the erasure of a person, in the transaction that anonymises the account: at once, and after `LATE`.
+    """Queue the erasure of a person, in the transaction that anonymises the account: now, and after `SECOND_PASS_DELAY`.
 
     The pseudonym is random and is stored nowhere else, so that once the jobs are gone it leads to nobody.
     """
@@ -32,7 +32,7 @@ async def put(tx: Transaction, jobs: Queue, user_id: str, now: datetime) -> None
     for service in SERVICES:
         if service != "user":
             await jobs.put(tx, kind=service, payload=payload, key=f"{user_id}/{service}")
-        await jobs.put(tx, kind=service, payload=payload, key=f"{user_id}/{service}/late", due=now + LATE)
+        await jobs.put(tx, kind=service, payload=payload, key=f"{user_id}/{service}/late", due=now + SECOND_PASS_DELAY)
 
 
 class ErasureWorker:
