@@ -39,8 +39,8 @@ FAULTS: dict[str, tuple[Edits, str]] = {
         f"{NOTE}/handlers.py:{{}}: NOTE_NOT_FOUND of weft.note.v1 has no metadata key 'title': add it to the `metadata` of its option",
     ),
     "an error that is not declared": (
-        {f"{NOTE}/handlers.py": "class NoteGone(NotFound): ...\n"},
-        f"{NOTE}/handlers.py:{{}}: NoteGone is NOTE_GONE of weft.note.v1, which its ErrorReason does not have: add it there",
+        {f"{NOTE}/domain.py": "class NoteGone(NotFound): ...\n"},
+        f"{NOTE}/domain.py:{{}}: NoteGone is NOTE_GONE of weft.note.v1, which its ErrorReason does not have: add it there",
     ),
     "a query of owned rows without their owner": (
         {f"{NOTE}/repository.py": '_GET_ANY = Query(select(notes).where(notes.c.note_id == bindparam("note_id")))\n'},
@@ -81,7 +81,7 @@ FAULTS: dict[str, tuple[Edits, str]] = {
     ),
     "a domain that imports the database": (
         {f"{NOTE}/domain.py": "from chassis.storage import database\n"},
-        f"{NOTE}/domain.py:1: imports chassis.storage.database; {PURE}",
+        f"{NOTE}/domain.py:{{}}: imports chassis.storage.database; {PURE}",
     ),
     "a domain that imports what opens connections": (
         {f"{NOTE}/price_domain.py": "from services.note import sender\n", f"{NOTE}/sender.py": "import aiohttp\n"},

@@ -39,6 +39,15 @@ def test_they_keep_all_rules(tree: Path) -> None:
     assert make(tree, "lint") == (0, "")
 
 
+def test_the_new_service_is_in_the_ownership_matrix(tree: Path) -> None:
+    """By the world that it brings."""
+    matrix = "tests/contract/ownership/test_ownership.py"
+    code, output = run(
+        tree, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", matrix, "-k", "weft.note.v1 or has_a_world or knows_every"
+    )
+    assert code == 0, output[-6000:]
+
+
 def test_what_knows_the_contract_by_heart_passes_with_a_call_of_the_new_rpc(tree: Path) -> None:
     tests = (
         "tests/chassis/test_error_details.py", "tests/clients/package/test_surface.py", "tests/contract/policies/test_policies.py",

@@ -131,6 +131,8 @@ async def _prepared(world: World, method: Method, group: str) -> Ids:
     known = await world.create(group)
     if world.prepare is not None:
         await world.prepare(method, known)
+    name, service = method.owner.rpartition(".")[2], method.package.split(".")[1]
+    assert name in known, f"{method.full_name}: return {name!r} from `create` in tests/{service}/ownership_world.py"
     return known
 
 

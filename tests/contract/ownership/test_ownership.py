@@ -11,8 +11,9 @@ from weft.notification.v1 import (
 from contract import Method
 from tests.contract.ownership import ownership
 from tests.contract.ownership.ownership import OWNED
-from tests.contract.ownership.worlds import WORLDS, notification_world
+from tests.contract.ownership.worlds import WORLDS
 from tests.harness import Harness
+from tests.notification import ownership_world
 
 COUNTED = {
     "weft.notification.v1.InboxService.CountUnread",
@@ -24,6 +25,8 @@ COUNTED = {
 
 
 def test_every_service_whose_rpcs_have_owners_has_a_world() -> None:
+    missing = {method.package.split(".")[1] for method in OWNED if method.package not in WORLDS}
+    assert not missing, [f"write `world(harness)` in tests/{service}/ownership_world.py" for service in sorted(missing)]
     assert {method.package for method in OWNED} == set(WORLDS)
     assert {method.full_name for method in OWNED} >= COUNTED
 
@@ -53,7 +56,7 @@ async def test_lists_and_streams_hold_what_is_the_callers(harness: Harness, pack
 
 
 async def test_an_inbox_counts_and_marks_what_is_the_callers(harness: Harness) -> None:
-    async with notification_world(harness) as world:
+    async with ownership_world.world(harness) as world:
         inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(world.running.channel)
         tokens = {actor.group: [("authorization", actor.token)] for actor in world.actors if actor.group}
 

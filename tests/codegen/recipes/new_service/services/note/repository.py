@@ -1,10 +1,12 @@
 """Every query on notes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, insert, select
 
 from chassis.storage.database import Database, Query, Row, Transaction, oldest_first
+from services.note.domain import Note
 from services.note.ownership import Owner, of_owner
 from services.note.tables import notes
 
@@ -21,14 +23,24 @@ class NoteRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, owner: Owner, note_id: str) -> Row | None:
+    async def get(self, owner: Owner, note_id: str) -> Note | None:
         """The owner's note."""
-        return await self._database.first(_GET, note_id=note_id, **owner._asdict())
+        row = await self._database.first(_GET, note_id=note_id, **owner._asdict())
+        return _read(row) if row else None
 
-    async def list(self, owner: Owner, limit: int, after: str) -> Sequence[Row]:
+    async def list(self, owner: Owner, limit: int, after: str) -> Sequence[Note]:
         """Up to `limit` of the owner's notes after one, oldest first."""
-        return await self._database.all(_LIST, limit=limit, after=after, **owner._asdict())
+        rows = await self._database.all(_LIST, limit=limit, after=after, **owner._asdict())
+        return [_read(row) for row in rows]
 
-    async def insert(self, tx: Transaction, owner: Owner, **values: object) -> None:
-        """Insert a note with these columns."""
-        await tx.run(_INSERT, **values, **owner._asdict())
+    async def insert(self, tx: Transaction, note: Note) -> None:
+        """Insert a note."""
+        await tx.run(_INSERT, **_values(note))
+
+
+def _read(row: Row) -> Note:
+    return Note(*row)
+
+
+def _values(note: Note) -> dict[str, Any]:
+    return {column.name: getattr(note, column.name) for column in notes.columns}

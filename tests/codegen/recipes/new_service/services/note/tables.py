@@ -14,6 +14,6 @@ notes = Table(
     Column("partner_id", Text, nullable=False, index=True),
     Column("mode", Text, nullable=False),
     Column("text", Text, nullable=False),
-    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
     info={"owner": ("partner_id", "mode"), **retention.keep("notes stay until their partner deletes them")},
 )

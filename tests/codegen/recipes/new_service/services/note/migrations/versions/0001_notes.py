@@ -28,5 +28,5 @@ def upgrade() -> None:
         sa.Column("partner_id", sa.Text, nullable=False, index=True),
         sa.Column("mode", sa.Text, nullable=False),
         sa.Column("text", sa.Text, nullable=False),
-        sa.Column("create_time", _TIME, nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
     )
