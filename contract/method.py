@@ -162,6 +162,9 @@ def _answer(method: Method) -> dict[str, bool]:
         "succeeds with an unknown status: 200, 201, 202 or 204": method.success not in (200, 201, 202, 204),
         f"succeeds with 201, and no GET of {method.package} that names its resource in its path returns {method.output}, so "
         "that no `location` can be sent: add one, or drop `success`": method.success == 201 and not method.location,
+        "is a GET and succeeds with 201, though it creates nothing: drop `success`": (
+            method.success == 201 and method.route is not None and method.route.verb == "GET"
+        ),
         "answers 204 with a body: return google.protobuf.Empty": method.success == 204 and not empty,
         "answers nothing with 200: write `success: 204`, or 202 where the work goes on": (
             method.success in (200, 201) and empty and method.route is not None

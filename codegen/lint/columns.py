@@ -1,4 +1,4 @@
-"""SQL names its columns. With `*`, a prepared statement of a running process breaks on the day that
+"""SQL names its columns. With `*`, or `TABLE orders`, a prepared statement of a running process breaks on the day that
 a migration adds a column (docs/decisions/0066).
 """
 
@@ -8,27 +8,28 @@ from collections.abc import Iterable, Iterator
 
 from codegen.lint.source import Module, called
 
-_SQL = re.compile(r"\b(?:SELECT|RETURNING)\b", re.IGNORECASE)
+_SQL = re.compile(r"\b(?:SELECT|RETURNING|(?-i:TABLE))\b", re.IGNORECASE)
 _STAR = re.compile(
-    r"\b(?:SELECT(?:\s+ALL|\s+DISTINCT(?:\s+ON\s*\([^)]*\))?)?|RETURNING)\s+\*|,\s*\*\s*(?:FROM\b|,|$)|\b\w+\"?\.\*",
+    r"\b(?:SELECT(?:\s+ALL|\s+DISTINCT(?:\s+ON\s*\([^)]*\))?)?|RETURNING)\s+\*|,\s*\*\s*(?:FROM\b|,|$)|\b\w+\"?\.\*"
+    r"|(?:^|\(|\b(?:UNION|INTERSECT|EXCEPT|ALL)\b)\s*(?-i:TABLE)\s+[\w\"]+",
     re.IGNORECASE,
 )
-_COLUMNS = frozenset(("text", "literal_column", "column"))
+_COLUMNS = frozenset(("text", "literal_column", "column", "select", "returning"))
 
 
 def faults(modules: Iterable[Module]) -> Iterator[str]:
     """A sentence for each `*` in SQL."""
     for module in modules:
-        if "*" not in module.text or not _SQL.search(module.text):
+        if not ("*" in module.text or "TABLE" in module.text) or not _SQL.search(module.text):
             continue
         for line, text in _texts(module):
             if _SQL.search(text) and (star := _STAR.search(text)):
                 yield _fault(module, line, star[0].strip())
         for node in module.nodes:
-            if isinstance(node, ast.Call) and module.origin(node.func).rpartition(".")[2] in _COLUMNS and node.args:
-                said = _text(node.args[0])
-                if said == "*" or said.endswith(".*"):
-                    yield _fault(module, node.lineno, said)
+            if isinstance(node, ast.Call) and _COLUMNS & {module.origin(node.func).rpartition(".")[2], called(node)}:
+                for said in map(_text, node.args):
+                    if said == "*" or said.endswith(".*"):
+                        yield _fault(module, node.lineno, said)
 
 
 def _fault(module: Module, line: int, star: str) -> str:

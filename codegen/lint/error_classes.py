@@ -18,6 +18,7 @@ from codegen.lint.source import Module, called, definitions
 from contract import Contract, Reason
 
 _SHARED = "weft.api.v1"
+_OURS = ("chassis.", "services.")
 _NO_METADATA = frozenset(("retry_after", "violations", "left_out"))
 _CODES = {name: found.code.name for name, found in vars(errors).items() if isinstance(found, type)
           and issubclass(found, errors.WeftError) and found.reason != "WEFT_ERROR"}  # fmt: skip
@@ -28,18 +29,20 @@ def faults(read: Contract, services: Mapping[str, Module], chassis: Mapping[str,
     """A sentence for each class and each raise in the chassis and the services that the contract does not allow."""
     shared = {name: read.reasons[_SHARED, found] for name in _CODES if (_SHARED, found := _named(name)) in read.reasons}
     for each in chassis.values():
-        yield from _raises(each, shared)
+        yield from _raises(each, shared, {})
     for service, grouped in groupby(services.values(), key=lambda module: ".".join(module.name.split(".")[:2])):
         modules = list(grouped)
         all_classes = [(module, node) for module in modules for node in module.nodes if isinstance(node, ast.ClassDef)]
         classes = {node.name: (module, node) for module, node in all_classes}
         declared: dict[str, Reason] = {}
         domain = f"weft.{service.rpartition('.')[2]}.v1"
+        said: dict[str, set[str]] = {}
         for module, node in all_classes:
             if base := _base(classes, module, node):
                 yield from _class(read, domain, module, node, base, declared)
+                said[node.name] = _said(node)
         for module in modules:
-            yield from _raises(module, shared | declared)
+            yield from _raises(module, shared | declared, said)
 
 
 def _class(
@@ -64,29 +67,42 @@ def _class(
             f"{place}: {node.name} is a {base}, and the contract gives {reason.name} the code {code}: derive it from the class of "
             "that code, or change the code in the option."
         )
+    yield from _undeclared(place, reason, _said(node))
+
+
+def _said(node: ast.ClassDef) -> set[str]:
+    """The keys that the message of a class names, which is the first line of its docstring."""
     message = (ast.get_docstring(node) or "").partition("\n")[0]
-    yield from _undeclared(place, reason, {key for _, key, _, _ in Formatter().parse(message) if key})
+    return {key for _, key, _, _ in Formatter().parse(message) if key}
 
 
-def _raises(module: Module, reasons: Mapping[str, Reason]) -> Iterator[str]:
+def _raises(module: Module, reasons: Mapping[str, Reason], said: Mapping[str, set[str]]) -> Iterator[str]:
+    """`said`: the keys that the message of a class names."""
     for node in module.nodes:
         if not isinstance(node, ast.Call):
             continue
         callees = [node.func.body, node.func.orelse] if isinstance(node.func, ast.IfExp) else [node.func]
         if called(node) == "partial" and node.args:
             callees = [node.args[0]]
-        for name in {module.origin(callee).rpartition(".")[2] for callee in callees} & reasons.keys():
+        origins = {origin for callee in callees if (origin := module.origin(callee)).startswith(_OURS)}
+        for name in {origin.rpartition(".")[2] for origin in origins} & reasons.keys():
             place = f"{module.place}:{node.lineno}"
             keys: set[str] = set()
+            readable = callees == [node.func]
             for keyword in node.keywords:
                 found = {keyword.arg} if keyword.arg else _keys(module, keyword.value)
                 if found is None:
+                    readable = False
                     yield (
                         f"{place}: {name} takes metadata from `**{ast.unparse(keyword.value)}`, whose keys nobody can check: write "
                         "them as keyword arguments."
                     )
                 keys |= found or set()
-            yield from _undeclared(place, reasons[name], keys - _NO_METADATA)
+            undeclared = list(_undeclared(place, reasons[name], keys - _NO_METADATA))
+            yield from undeclared
+            missing = sorted(said.get(name, set()) - keys)
+            if readable and missing and not undeclared:
+                yield f"{place}: {name} needs {', '.join(missing)}, which its message names: write `{missing[0]}=…`."
 
 
 def _keys(module: Module, node: ast.expr) -> set[str] | None:

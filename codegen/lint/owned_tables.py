@@ -24,7 +24,7 @@ from codegen.lint.query_places import is_query
 from codegen.lint.source import Module, called, resolve
 from codegen.lint.tables import Declared
 
-_READS = r'(?:\b(?:FROM|JOIN|UPDATE|USING|ONLY)\s+|,\s*)(?:\w+\.)?"?{table}\b'
+_READS = r'(?:\b(?:FROM|JOIN|UPDATE|USING|ONLY|TABLE)\s+|,\s*)(?:\w+\.)?"?{table}\b'
 _REASON = re.compile(r"#\s*any owner: \w+.*")
 _READERS = frozenset(("select", "update", "delete", "exists"))
 _CONDITIONS = frozenset(("str", "ColumnElement", "TextClause"))

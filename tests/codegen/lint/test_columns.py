@@ -23,6 +23,12 @@ from codegen.lint import columns
         '("WITH g AS (SELECT * FROM "\n "unnest(1))")',
         '"SELECT " + "*" + " FROM orders"',
         '"SELECT {} FROM orders".format("*")',
+        '"TABLE orders"',
+        '"WITH g AS (TABLE orders) SELECT n FROM g"',
+        '"SELECT n FROM o UNION ALL TABLE orders"',
+        'select("*").select_from(orders)',
+        'select(n, "orders.*")',
+        'insert(orders).returning("*")',
         'select(text("*")).select_from(orders)',
         'select(literal_column("orders.*"))',
         'insert(orders).returning(sqlalchemy.text("*"))  # RETURNING',
@@ -46,6 +52,9 @@ def test_a_star_is_refused(modules: Callable, source: str) -> None:
         '"a, *b"',
         '"SELECT n, m FROM o"',
         'f("SELECT n FROM o", *x)',
+        '"CREATE TABLE orders (n int)"',
+        '"LOCK TABLE orders"',
+        '"Table of orders; SELECT n"',
     ],
 )
 def test_other_stars_are_none_of_its_business(modules: Callable, source: str) -> None:

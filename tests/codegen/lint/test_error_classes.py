@@ -23,8 +23,8 @@ def said(modules: Callable, text: str, **others: str) -> list[str]:
     [
         "raise OutOfStock(product_id='a', available='1')",
         "raise EtagMismatch(etag='x', retry_after=None)",
-        "raise OutOfStock(**{'product_id': 'a'})",
-        "d = {'product_id': 'a'}\nraise OutOfStock(**d)",
+        "raise OutOfStock(**{'product_id': 'a', 'available': '1'})",
+        "d = {'product_id': 'a', 'available': '1'}\nraise OutOfStock(**d)",
         "d = dict(product_id='a') if d else {}\nd['available'] = '1'\nraise OutOfStock(**d)",
     ],
 )
@@ -76,6 +76,15 @@ def test_metadata_that_cannot_be_read_is_refused(modules: Callable, passed: str)
     assert sentence == (
         f"services/order/domain.py:5: OutOfStock takes metadata from `**{passed}`, whose keys nobody can check: write them as "
         "keyword arguments."
+    )
+
+
+@pytest.mark.parametrize("passed", ["", "product_id='a'", "**{'product_id': 'a'}"])
+def test_a_key_that_the_message_names_is_not_left_out(modules: Callable, passed: str) -> None:
+    (sentence,) = said(modules, DECLARED + f"raise OutOfStock({passed})")
+    missing = "available" if passed else "available, product_id"
+    assert sentence == (
+        f"services/order/domain.py:5: OutOfStock needs {missing}, which its message names: write `available=…`."
     )
 
 

@@ -62,6 +62,7 @@ def said(modules: Callable, repository: str) -> list[str]:
     [
         '_GET = Query("SELECT name FROM things t WHERE t.id = %(id)s")',
         '_GET = Query("select name from things")',
+        '_GET = Query("TABLE things")',
         '_GET = Query("SELECT name FROM public.things")',
         "_GET = Query('SELECT name FROM \"things\"')",
         '_GET = Query("SELECT name FROM colours c, things t")',

@@ -34,6 +34,14 @@ FAULTS: dict[str, tuple[Edits, str]] = {
         f"{PROTO}:{{}}: weft.note.v1.NoteService.WatchNotes succeeds with 201, and no GET of weft.note.v1 that names its resource in "
         "its path returns weft.note.v1.WatchNotesResponse, so that no `location` can be sent: add one, or drop `success`.",
     ),
+    "a GET that creates": (
+        {},  # that above
+        f"{PROTO}:{{}}: weft.note.v1.NoteService.WatchNotes is a GET and succeeds with 201, though it creates nothing: drop `success`.",
+    ),
+    "metadata that is left out": (
+        {f"{NOTE}/late_handlers.py": "from services.note.domain import NoteNotFound\nMISSING = NoteNotFound()\n"},
+        f"{NOTE}/late_handlers.py:2: NoteNotFound needs note_id, which its message names: write `note_id=…`.",
+    ),
     "a metadata key that is not declared": (
         {f"{NOTE}/handlers.py": ("NoteNotFound(note_id=", "NoteNotFound(title=request.note_id, note_id=")},
         f"{NOTE}/handlers.py:{{}}: NOTE_NOT_FOUND of weft.note.v1 has no metadata key 'title': add it to the `metadata` of its option",
