@@ -19,8 +19,10 @@ from services.notification.channels.webhook.targets import TargetRefused, Target
 from services.notification.endpoints.domain import (
     BY_PARTNER,
     FULL,
+    MAX_ENDPOINTS,
     Endpoint,
     Secrets,
+    WebhookEndpointLimitReached,
     WebhookEndpointNotFound,
     make_secret,
 )
@@ -63,6 +65,8 @@ class EndpointHandlers:
             updated_at=now,
         )
         async with self._database.transaction() as tx:
+            if await self._endpoints.count(tx, endpoint.partner_id, endpoint.mode) >= MAX_ENDPOINTS:
+                raise WebhookEndpointLimitReached(limit=str(MAX_ENDPOINTS))
             await self._endpoints.insert(tx, endpoint)
         return self._to_message(endpoint, with_secret=True)
 

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, false, func, insert, null, select, upd
 
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Query, Row, Transaction, constant, newest_first
-from services.notification.endpoints.domain import MAX_ENDPOINTS, Endpoint, Secrets, WebhookEndpointLimitReached
+from services.notification.endpoints.domain import Endpoint, Secrets
 from services.notification.endpoints.tables import SECRET, webhook_endpoints, webhook_lanes
 from services.notification.ownership import Owner, of_partner
 
@@ -15,9 +15,9 @@ _e = webhook_endpoints.c
 _ROW = select(webhook_endpoints, webhook_lanes.c.failing_since).join_from(
     webhook_endpoints, webhook_lanes, webhook_lanes.c.endpoint_id == _e.endpoint_id
 )
-_OWNED = _ROW.where(_e.endpoint_id == bindparam("endpoint_id"), of_partner(webhook_endpoints))
-_GET = Query(_OWNED, name="get endpoint")
-_LOCK = Query(_OWNED.with_for_update(of=webhook_endpoints), name="lock endpoint")
+_by_id = _ROW.where(_e.endpoint_id == bindparam("endpoint_id"), of_partner(webhook_endpoints))
+_GET = Query(_by_id, name="get endpoint")
+_LOCK = Query(_by_id.with_for_update(of=webhook_endpoints), name="lock endpoint")
 # any owner: the worker sends to all
 _GET_CLAIMED = Query(_ROW.where(_e.endpoint_id == bindparam("endpoint_id")), name="get claimed endpoint")
 _LIST = Query(newest_first(_ROW.where(of_partner(webhook_endpoints)), _e.endpoint_id), name="list endpoints")
@@ -90,12 +90,13 @@ class EndpointRepository:
         row = await tx.first(_LOCK, endpoint_id=endpoint_id, **owner.values)
         return self.read(row) if row else None
 
+    async def count(self, tx: Transaction, partner_id: str, mode: str) -> int:
+        """How many there are; nobody else creates one until the transaction ends."""
+        await tx.all(_LOCK_PARTNER, partner_id=partner_id, mode=mode)
+        return int((await tx.one(_COUNT, partner_id=partner_id, mode=mode)).endpoints)
+
     async def insert(self, tx: Transaction, endpoint: Endpoint) -> None:
-        """Insert an endpoint. Raises `WebhookEndpointLimitReached`; two at once are counted one after the other."""
-        owner = {"partner_id": endpoint.partner_id, "mode": endpoint.mode}
-        await tx.all(_LOCK_PARTNER, **owner)
-        if (await tx.one(_COUNT, **owner)).endpoints >= MAX_ENDPOINTS:
-            raise WebhookEndpointLimitReached(limit=str(MAX_ENDPOINTS))
+        """Insert an endpoint and its lane."""
         await tx.run(_INSERT, **self._values(endpoint))
         await tx.run(_INSERT_LANE, endpoint_id=endpoint.endpoint_id)
 

@@ -12,8 +12,8 @@ CACHE_TTL_S = 5.0
 class CurrentCharges:
     """The newest table. A buyer who was shown another total is not charged it: `expected_total` is compared."""
 
-    def __init__(self, repository: ChargeRepository) -> None:
-        self.repository = repository
+    def __init__(self, charges: ChargeRepository) -> None:
+        self._charges = charges
         self._table = ChargeTable(0, ())
         self._fresh_until = 0.0
         self._reading = asyncio.Lock()
@@ -30,6 +30,6 @@ class CurrentCharges:
     async def refresh(self) -> ChargeTable:
         """As it is now."""
         began = monotonic()
-        self._table = await self.repository.get(self._table)
+        self._table = await self._charges.get(self._table)
         self._fresh_until = began + CACHE_TTL_S
         return self._table

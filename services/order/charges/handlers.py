@@ -15,20 +15,24 @@ from chassis.rpc.requests import masks
 from chassis.storage.database import Database
 from chassis.times import timestamp
 from services.order.charges.current import CurrentCharges
+from services.order.charges.repository import ChargeRepository
 from services.order.domain.charges import Charge, ChargeKind, ChargeTable
 
 
 class ChargeHandlers:
     """weft.order.v1.ChargeService."""
 
-    def __init__(self, database: Database, charges: CurrentCharges, pages: Pages, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, charges: ChargeRepository, current: CurrentCharges, pages: Pages, clock: Clock
+    ) -> None:
         self._database = database
         self._charges = charges
+        self._current = current
         self._pages = pages
         self._clock = clock
 
     async def ListCharges(self, request: pb.ListChargesRequest, _: Call) -> pb.ListChargesResponse:
-        table = await self._charges.refresh()
+        table = await self._current.refresh()
         page = self._pages.read(request, {"list": "charges", "version": table.version}, start=OLDEST)
         found = [charge for charge in table.charges if charge.name > page.after]
         charges, token = self._pages.split(page, found, to_message, key="name")
@@ -40,14 +44,14 @@ class ChargeHandlers:
         """Each update adds a version; of two at once, one is refused."""
         changes, now = _changes(request), self._clock.now()
         async with self._database.transaction() as tx:
-            table = await self._charges.repository.get(await self._charges.get(), tx)
+            table = await self._charges.get(await self._current.get(), tx)
             changed = table.update(now, request.table.etag, changes)
             if changed is not table:
                 try:
-                    await self._charges.repository.insert(tx, changed, call.caller.actor, now)
+                    await self._charges.insert(tx, changed, call.caller.actor, now)
                 except psycopg.errors.UniqueViolation as error:
                     raise EtagMismatch(etag=changed.etag) from error
-        await self._charges.refresh()
+        await self._current.refresh()
         return table_to_message(changed)
 
 

@@ -18,11 +18,11 @@ _SHOWN = (
 )  # fmt: skip
 _COLUMNS = (*(_p.c[name] for name in _SHOWN), _o.c.mode)
 _ALL = select(*_COLUMNS).join_from(_p, _o, _o.c.order_id == _p.c.order_id)
-_BY_ID = _ALL.where(_p.c.payment_id == bindparam("payment_id"))
+_by_id = _ALL.where(_p.c.payment_id == bindparam("payment_id"))
 _FILTERS = {"states": _o.c.payment_state == any_(bindparam("states", type_=ARRAY(Text)))}
 
 # any owner: of a payment that the transaction has locked for its owner
-_GET_UPDATED = Query(_BY_ID, name="get payment")
+_GET_UPDATED = Query(_by_id, name="get payment")
 # any owner: for the payment worker
 # Never waits for a lock: a payment that is locked by another transaction, or whose order is, is left out.
 _MARK_CONTACTED = Query(
@@ -41,7 +41,7 @@ SELECT payment_id FROM free
 
 @cache
 def _get(kind: str) -> Query:
-    return Query(_BY_ID.where(owned(kind, "o")), name="get payment")
+    return Query(_by_id.where(owned(kind, "o")), name="get payment")
 
 
 @cache

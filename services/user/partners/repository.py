@@ -20,22 +20,22 @@ _p, _c, _s = partners.c, clients.c, client_secrets.c
 _INSERT = Query(
     insert(partners).values({column.name: bindparam(column.name) for column in partners.columns}), name="insert partner"
 )
-_get = select(partners).where(_p.partner_id == bindparam("partner_id"))
-_GET = Query(_get, name="get partner")
-_LOCK = Query(_get.with_for_update(), name="lock partner")
+_by_id = select(partners).where(_p.partner_id == bindparam("partner_id"))
+_GET = Query(_by_id, name="get partner")
+_LOCK = Query(_by_id.with_for_update(), name="lock partner")
 _LIST = Query(newest_first(select(partners), _p.partner_id), name="list partners")
 _UPDATED = ("display_name", "plan", "scopes", "state", "revision", "updated_at")
 _UPDATE = Query(
     update(partners).where(_p.partner_id == bindparam("id")).values({name: bindparam(name) for name in _UPDATED}),
     name="update partner",
 )
-_get_client = select(clients).where(_c.client_id == bindparam("client_id"), of_partner_in(clients))
+_client_by_id = select(clients).where(_c.client_id == bindparam("client_id"), of_partner_in(clients))
 _INSERT_CLIENT = Query(
     insert(clients).values({column.name: bindparam(column.name) for column in clients.columns}), name="insert client"
 )
-_LOCK_CLIENT = Query(_get_client.with_for_update(), name="lock client")
+_LOCK_CLIENT = Query(_client_by_id.with_for_update(), name="lock client")
 _LIST_CLIENTS = Query(newest_first(select(clients).where(of_partner_in(clients)), _c.client_id), name="list clients")
-_UPDATED_OF_CLIENT = (
+_UPDATED_CLIENT = (
     "display_name",
     "scopes",
     "authentication",
@@ -48,7 +48,7 @@ _UPDATED_OF_CLIENT = (
 _UPDATE_CLIENT = Query(
     update(clients)
     .where(_c.client_id == bindparam("id"), of_partner_in(clients))
-    .values({name: bindparam(name) for name in _UPDATED_OF_CLIENT}),
+    .values({name: bindparam(name) for name in _UPDATED_CLIENT}),
     name="update client",
 )
 _REVOKE_CLIENT = Query(

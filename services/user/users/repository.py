@@ -25,11 +25,11 @@ _INSERT = Query(_insert, name="insert user")
 _INSERT_IF_ABSENT = Query(
     _insert.on_conflict_do_nothing(index_elements=["partner_id", "email_lookup"]), name="insert user if absent"
 )
-_get = select(users).where(_u.user_id == bindparam("user_id"))
+_by_id = select(users).where(_u.user_id == bindparam("user_id"))
 # any owner: the caller's session or refresh token names the user
-_GET = Query(_get, name="get user")
+_GET = Query(_by_id, name="get user")
 # any owner: a verified sign-up names the user
-_LOCK = Query(_get.with_for_update(), name="lock user")
+_LOCK = Query(_by_id.with_for_update(), name="lock user")
 _ids = func.unnest(bindparam("user_ids", type_=ARRAY(Text)))
 _wanted = _ids.table_valued("user_id", with_ordinality="n").render_derived("wanted")
 # any owner: reads of all callers are batched; GetUser asks `ownership.may_see_user`, BatchGetUsers is internal
@@ -42,7 +42,7 @@ _get_person = select(users).where(_u.email_lookup == bindparam("email_lookup"), 
 _GET_PERSON = Query(_get_person, name="get person")
 # any owner: by the address of a person who signs up, or of the operator
 _LOCK_PERSON = Query(_get_person.with_for_update(), name="lock person")
-_CHANGEABLE = (
+_UPDATED = (
     "email_sealed",
     "email_lookup",
     "display_name_sealed",
@@ -59,7 +59,7 @@ _CHANGEABLE = (
 )
 # any owner: of a user whom the transaction has locked
 _UPDATE = Query(
-    update(users).where(_u.user_id == bindparam("id")).values({name: bindparam(name) for name in _CHANGEABLE}),
+    update(users).where(_u.user_id == bindparam("id")).values({name: bindparam(name) for name in _UPDATED}),
     name="update user",
 )
 # any owner: of a user whom the transaction has inserted or locked
@@ -221,7 +221,7 @@ class UserRepository:
         """Store all of a locked user but roles, plan, password and counters. Raises `EmailTaken` or `ExternalReferenceTaken`."""
         values = self._rows.values(user)
         with _taken(user.external_reference):
-            await tx.run(_UPDATE, id=user.user_id, **{name: values[name] for name in _CHANGEABLE})
+            await tx.run(_UPDATE, id=user.user_id, **{name: values[name] for name in _UPDATED})
 
     async def next_sequence(self, tx: Transaction, user_id: str) -> int:
         """The sequence number of the user's next event."""
