@@ -36,7 +36,7 @@ class ServerState:
         self._clock = clock
 
     async def measure(self) -> None:
-        """Set the metrics."""
+        """Set the gauges of the oldest transaction, the replication lag and the clock offset."""
         row = await self._database.one(_STATE)
         TRANSACTION.set(float(row.oldest))
         REPLICATION.set(float(row.behind))

@@ -183,7 +183,7 @@ class Revocations:
         return self.monotonic() - self._complete_at
 
     def measure(self) -> None:
-        """Set the metrics."""
+        """Set the gauges of the entries and of their age in seconds, which is 0 until the first are complete."""
         ENTRIES.set(len(self._generations))
         AGE.set(self.age if self.ready else 0)
 

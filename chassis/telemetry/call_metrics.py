@@ -29,7 +29,7 @@ SLOW_S = 0.25
 
 
 class Outcome:
-    """The calls of a method that end with one code."""
+    """Records the durations of a method's calls that end with one code, some with their trace as an exemplar."""
 
     __slots__ = ("_due", "_duration")
 

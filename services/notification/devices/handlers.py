@@ -64,7 +64,7 @@ class DeviceHandlers:
 
 
 def to_message(device: Device) -> pb.Device:
-    """The message of a device."""
+    """Without the subscription, which is never shown."""
     return pb.Device(
         device_id=device.device_id,
         create_time=timestamp(device.created_at),

@@ -120,7 +120,7 @@ def _quiet_hours(message: preferences_pb2.QuietHours) -> QuietHours:
 
 
 def to_message(preferences: Preferences) -> preferences_pb2.Preferences:
-    """The message of a person's preferences."""
+    """Pairs of category and channel come in the order of their names, so that equal preferences have equal messages."""
     message = preferences_pb2.Preferences(
         user_id=preferences.user_id,
         etag=preferences.etag,

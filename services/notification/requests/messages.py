@@ -20,12 +20,12 @@ STATES = {notification_pb2.NotificationState.Value(f"NOTIFICATION_STATE_{each.va
 
 
 def channel(name: str) -> "category_pb2.Channel.ValueType":
-    """The value of a channel."""
+    """The enum value of a channel's stored name."""
     return category_pb2.Channel.Value(f"CHANNEL_{name}")
 
 
 def state(name: str) -> "notification_pb2.NotificationState.ValueType":
-    """The value of a state."""
+    """The enum value of a state's stored name."""
     return notification_pb2.NotificationState.Value(f"NOTIFICATION_STATE_{name}")
 
 

@@ -158,7 +158,7 @@ def _branding(branding: template_pb2.Branding) -> Branding:
 
 
 def to_message(template: Template) -> template_pb2.Template:
-    """The message of a template."""
+    """With the texts of the draft; of what is published only the version."""
     draft = template.draft
     message = template_pb2.Template(
         template_id=template.template_id,

@@ -37,7 +37,7 @@ class InboxText(NamedTuple):
 
 
 class Templates:
-    """The templates of a folder."""
+    """Templates from a folder with one subfolder for each locale; HTML is escaped, plain text is not."""
 
     def __init__(self, folder: Path = BUILTIN) -> None:
         self._folder = folder

@@ -87,7 +87,7 @@ def _charge(message: charge_pb2.Charge) -> Charge:
 
 
 def table_to_message(table: ChargeTable) -> charge_pb2.ChargeTable:
-    """The message of a table."""
+    """All charges of one version, with its etag."""
     return charge_pb2.ChargeTable(
         charges=[to_message(charge) for charge in table.charges],
         etag=table.etag,
@@ -96,7 +96,7 @@ def table_to_message(table: ChargeTable) -> charge_pb2.ChargeTable:
 
 
 def to_message(charge: Charge) -> charge_pb2.Charge:
-    """The message of a row."""
+    """A tax or a shipping charge, by `kind`."""
     message = charge_pb2.Charge(region_code=charge.region, title=charge.title)
     if charge.kind == ChargeKind.TAX:
         message.tax.rate_millionths, message.tax.taxes_shipping = charge.rate, charge.taxes_shipping

@@ -49,7 +49,7 @@ def _filters(request: pb.ListPaymentsRequest) -> dict[str, Any]:
 
 
 def to_message(row: Row) -> payment_pb2.Payment:
-    """The message of a row."""
+    """From a row of `PaymentRepository`, with what can still be refunded."""
     return payment_pb2.Payment(
         payment_id=row.payment_id,
         order_id=row.order_id,

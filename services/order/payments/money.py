@@ -85,7 +85,7 @@ class MoneyHandlers:
 
 
 def movement_to_message(row: Row) -> payment_pb2.Movement:
-    """The message of a row."""
+    """From a row of the ledger; the amount is in the smallest unit of the currency."""
     return payment_pb2.Movement(
         movement_id=str(row.movement_id),
         kind=_KINDS[row.kind],

@@ -157,7 +157,7 @@ def _changes(request: pb.UpdateProductRequest) -> dict[str, object]:
 
 
 def to_message(product: Product) -> product_pb2.Product:
-    """The message of a product."""
+    """Prices are in the smallest unit of the currency."""
     return product_pb2.Product(
         product_id=product.product_id,
         title=product.title,
@@ -175,7 +175,7 @@ def to_message(product: Product) -> product_pb2.Product:
 
 
 def adjustment_to_message(made: StockAdjustment) -> product_pb2.StockAdjustment:
-    """The message of an adjustment."""
+    """From a stored adjustment; stock by hand only, not by orders."""
     return product_pb2.StockAdjustment(
         adjustment_id=made.adjustment_id,
         product_id=made.product_id,

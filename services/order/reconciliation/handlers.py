@@ -28,7 +28,7 @@ class ReconciliationHandlers:
 
 
 def to_message(row: Row) -> payment_pb2.Discrepancy:
-    """The message of a row."""
+    """From a row of `ReconciliationRepository`; amounts are in the smallest unit of the currency."""
     return payment_pb2.Discrepancy(
         discrepancy_id=row.discrepancy_id,
         payment_id=row.payment_id,

@@ -31,7 +31,7 @@ class TimelineHandlers:
 
 
 def to_message(row: Row) -> pb.OrderEvent:
-    """The message of a row."""
+    """The change and the states after it, from a row of `TimelineRepository`."""
     return pb.OrderEvent(
         version=row.version,
         type=row.change,

@@ -134,7 +134,7 @@ def _changes(request: pb.UpdatePasskeyRequest) -> dict[str, object]:
 
 
 def to_message(passkey: Passkey) -> pb.Passkey:
-    """The message of a passkey."""
+    """Without the credential's id, public key and counter, which stay inside."""
     return pb.Passkey(
         user_id=passkey.user_id,
         passkey_id=passkey.passkey_id,

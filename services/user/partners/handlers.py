@@ -163,7 +163,7 @@ class PartnerHandlers:
 
 
 def to_message(partner: Partner) -> partner_pb2.Partner:
-    """The message of a partner."""
+    """Without its clients and people, which have lists of their own."""
     return partner_pb2.Partner(
         partner_id=partner.partner_id,
         display_name=partner.display_name,

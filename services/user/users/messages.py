@@ -12,7 +12,7 @@ from services.user.users.profile import Address
 
 
 def to_message(user: User) -> user_pb2.User:
-    """The message of a user."""
+    """With addresses and metadata, for replies with one user."""
     message = to_short_message(user)
     message.addresses.extend(address_to_message(address) for address in user.addresses)
     message.metadata.update(user.metadata)

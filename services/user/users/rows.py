@@ -26,18 +26,18 @@ class UserRows:
         return self._vault.lookup(fold(email), _HASHED[mode])
 
     def email(self, email: str) -> dict[str, bytes]:
-        """The columns of a person's address."""
+        """The address sealed, and its keyed hash for look-ups."""
         return {"email_sealed": self._vault.seal(email.encode(), EMAIL), "email_lookup": self.lookup(email)}
 
     def phone(self, phone: str) -> dict[str, bytes]:
-        """The columns of a number."""
+        """The number sealed, and its keyed hash for look-ups."""
         return {
             "phone_sealed": self._vault.seal(phone.encode(), PHONE),
             "phone_lookup": self._vault.lookup(phone, PHONE),
         }
 
     def values(self, user: User) -> dict[str, Any]:
-        """The columns of a user, encrypted."""
+        """All columns; personal data sealed or hashed."""
         return {
             "user_id": user.user_id,
             "partner_id": user.partner_id or None,

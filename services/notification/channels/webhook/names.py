@@ -29,7 +29,7 @@ class Names(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a name. Raises `OSError`."""
+        """The addresses of a name; concurrent look-ups of one share a thread. Raises `OSError`."""
         running = self._running.get(host)
         if running is None:
             if len(self._running) >= self._max_running:
