@@ -10,12 +10,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 import pytest_asyncio  # noqa: F401  (its fixtures are asked for by name)
@@ -60,15 +58,6 @@ def folder() -> Iterator[Path]:
 def cheap_passwords() -> None:
     """Hashes in this process cost a hundredth: a fifth of the suite's time otherwise. The mesh's processes have the real cost."""
     passwords.MEMORY_KIB, passwords.PASSES = 64, 1
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_list_of_authorities() -> Iterator[None]:
-    """Clients of httpx share what is read of the usual authorities: each took 20 ms to read it, and most speak plain HTTP."""
-    made = cache(httpx.create_ssl_context)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("httpx._transports.default.create_ssl_context", made)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

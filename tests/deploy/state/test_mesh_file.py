@@ -33,6 +33,7 @@ def test_the_mesh_file_says_where_everything_is(home):
         "edge": "http://localhost:8081",
         "edge_tls": "https://localhost:8444",
         "edges": ["http://localhost:8081", "http://localhost:8082"],
+        "edges_tls": ["https://localhost:8444", "https://localhost:8445"],
         "ca": str(home.certificates / "ca.crt"),
         "mail": str(home.mail),
         "push": {"folder": str(home.push), "page": "http://weft:word@127.0.0.1:6"},

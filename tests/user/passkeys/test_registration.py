@@ -101,6 +101,9 @@ async def test_adding_needs_the_password_or_a_fresh_sign_in(world: World) -> Non
     device = Device()
     passkey = await finish(world, person, device.create(await begin(world, person, password=PASSWORD)))
     await assert_refused(delete(world, person, passkey.passkey_id), "REAUTHENTICATION_REQUIRED")
+    for _ in range(5):
+        await assert_refused(begin(world, person, password="not the password"), "CREDENTIALS_INVALID")
+    await assert_refused(begin(world, person, password=PASSWORD), "TOO_MANY_ATTEMPTS")
 
 
 async def test_adding_needs_all_factors_of_the_account(world: World) -> None:
