@@ -26,6 +26,7 @@ def _python(module: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module)
 
 
+_NOT_GENERATED = re.compile(r'"weft\.[\w.]+".*\[(?:import-untyped|import-not-found|attr-defined)\]$')
 _FORMATTED = "{file}: is not formatted: run `make format`."
 CHECKS = (
     Check("contract and queries", _python("codegen.lint.check")),
@@ -49,6 +50,8 @@ def run(check: Check) -> list[str]:
         return []
     said = (done.stdout + done.stderr).strip().splitlines() or [f"{check.command[0]} exits {done.returncode}."]
     matches = [match for line in said if check.lines and (match := re.match(check.lines, line))]
+    if any(map(_NOT_GENERATED.search, said)):
+        said.append("What mypy does not find of weft.… is written by `make gen`: run it.")
     return [check.sentence.format(file=match["file"]) for match in matches] or said
 
 

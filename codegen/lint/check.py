@@ -1,9 +1,11 @@
 """Reads the contract as the protos are now and the code beside it, and prints every fault with its place and what to write.
 
 The contract (`contract.checks`), the error classes (`error_classes`), where queries are made (`query_places`), the owners of what
-they read (`owned_tables`) and the columns in their SQL (`columns`).
+they read (`owned_tables`), the columns in their SQL (`columns`), and what domains call (`pure_domains`).
 """
 
+import difflib
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,12 +14,14 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from codegen import buf
-from codegen.lint import columns, error_classes, owned_tables, query_places, source
+from codegen.lint import columns, error_classes, owned_tables, pure_domains, query_places, source
 from codegen.lint.source import Module
 from codegen.openapi import document
 from contract import Contract, checks, rules
 
 ROOT = Path(__file__).resolve().parents[2]
+_VALUE = re.compile(r"^\s+([A-Z][A-Z0-9_]+) = \d+", re.MULTILINE)
+_UNKNOWN = re.compile(r"cannot find `([A-Z][A-Z0-9_]+)` in this scope")
 
 
 def of_contract(root: Path, services: Mapping[str, Module], chassis: Mapping[str, Module]) -> list[str]:
@@ -27,7 +31,9 @@ def of_contract(root: Path, services: Mapping[str, Module], chassis: Mapping[str
         try:
             buf.run("build", "--as-file-descriptor-set", "-o", str(built), cwd=root)
         except buf.Failed as error:
-            return [f"{error}\nThe protos do not compile, so the rest of the contract was not checked."]
+            return [
+                f"{error}{_nearest(root, str(error))}\nThe protos do not compile, so the rest of the contract was not checked."
+            ]
         read = Contract(FileDescriptorSet.FromString(built.read_bytes()), tolerant=True)
     found = [_placed(read, sentence) for sentence in (*read.faults, *checks.faults(read))]
     found += error_classes.faults(read, services, chassis)
@@ -39,6 +45,20 @@ def of_contract(root: Path, services: Mapping[str, Module], chassis: Mapping[str
     return found
 
 
+def _nearest(root: Path, complaint: str) -> str:
+    """A line for each value that is not declared, with the declared one that is most like it."""
+    declared = {
+        value: file.relative_to(root)
+        for file in sorted((root / "protos" / "weft").rglob("*.proto"))
+        for value in _VALUE.findall(file.read_text())
+    }
+    said = ""
+    for name in dict.fromkeys(_UNKNOWN.findall(complaint)):
+        for near in difflib.get_close_matches(name, declared, n=1):
+            said += f"\n{name} is not declared: write {near}, or add {name} to {declared[near]}."
+    return said
+
+
 def _placed(read: Contract, sentence: str) -> str:
     """A sentence with the file and the line of the name that it begins with."""
     place = read.place(sentence.partition(" ")[0].rstrip(":"))
@@ -46,9 +66,10 @@ def _placed(read: Contract, sentence: str) -> str:
 
 
 def of_code(services: Mapping[str, Module], chassis: Mapping[str, Module]) -> Iterator[str]:
-    """The sentences about queries."""
+    """The sentences about queries and domains."""
     yield from query_places.faults(services.values())
     yield from owned_tables.faults(services)
+    yield from pure_domains.faults(services.values())
     yield from columns.faults((*chassis.values(), *services.values()))
 
 

@@ -31,9 +31,16 @@ def faults(root: Path) -> list[str]:
     report = use_cases.create_report(options, cache_dir=None)
     if report.could_not_run:
         return [f"pyproject.toml: {name}: {error.errors}." for name, error in report.invalid_contract_options.items()]
+    broken = [
+        (contract, chain)
+        for contract, check in report.get_contracts_and_checks()
+        for chain in _chains(report, check.metadata)
+    ]
     found: dict[tuple[str, _Link], str] = {}  # the shortest way for each import and rule
-    for contract, check in report.get_contracts_and_checks():
-        for chain in sorted(_chains(report, check.metadata), key=len):
+    told: set[_Link] = set()
+    for contract, chain in sorted(broken, key=lambda each: len(each[1])):
+        if told.isdisjoint(chain[1:]):  # or it ends with what is told of an import further down
+            told.add(chain[0])
             found.setdefault((contract.name, chain[0]), _sentence(modules, contract, chain))
     return [*_unseen(root, modules), *sorted(found.values())]
 

@@ -60,6 +60,14 @@ def test_what_does_not_compile_is_told_as_buf_says_it(protos: Path, old: str, ne
     assert last == "The protos do not compile, so the rest of the contract was not checked."
 
 
+def test_a_misspelt_scope_is_told_with_the_one_that_is_like_it(protos: Path) -> None:
+    edit(protos / ORDERS, "scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_ORDERS_WIRTE")
+    (sentence,) = check.of_contract(protos, {}, {})
+    assert sentence.splitlines()[-2] == (
+        "SCOPE_ORDERS_WIRTE is not declared: write SCOPE_ORDERS_WRITE, or add SCOPE_ORDERS_WIRTE to protos/weft/api/v1/scope.proto."
+    )
+
+
 def test_a_rule_that_the_document_would_lose_is_refused_beside_other_faults(protos: Path) -> None:
     text = "string note = 5 [(buf.validate.field).string.max_"
     line = edit(protos / ORDERS, f"{text}len = 500", f"{text}bytes = 500")

@@ -91,8 +91,12 @@ FAULTS: dict[str, tuple[Edits, str]] = {
         {f"{NOTE}/domain.py": "from chassis.storage import database\n"},
         f"{NOTE}/domain.py:{{}}: imports chassis.storage.database; {PURE}",
     ),
+    "a domain that asks the clock": (
+        {f"{NOTE}/late_domain.py": "import time\nNOW = time.time()\n"},
+        f"{NOTE}/late_domain.py:2: uses time.time, but the domain does no I/O: take the time as an argument.",
+    ),
     "a domain that imports what opens connections": (
-        {f"{NOTE}/price_domain.py": "from services.note import sender\n", f"{NOTE}/sender.py": "import aiohttp\n"},
+        {f"{NOTE}/price_domain.py": "from services.note import sender\n", f"{NOTE}/sender.py": "import aiohttp\n", f"{NOTE}/sum_domain.py": "from services.note import price_domain\n"},
         f"{NOTE}/price_domain.py:1: imports services.note.sender, which imports aiohttp ({NOTE}/sender.py:1); {PURE}",
     ),
     "a noun's domain that imports statements": (
@@ -123,6 +127,10 @@ FAULTS: dict[str, tuple[Edits, str]] = {
     "a wrong type": (
         {f"{NOTE}/typed.py": 'x: int = "1"\n'},
         f"{NOTE}/typed.py:1: error: Incompatible types in assignment",
+    ),
+    "a message that is not generated": (
+        {f"{NOTE}/early.py": "from weft.note.v1 import early_pb2\n"},
+        "What mypy does not find of weft.… is written by `make gen`: run it.",
     ),
     "a style": ({f"{NOTE}/styled.py": "import os\n"}, f"{NOTE}/styled.py:1:8: F401 "),
     "a format": ({f"{NOTE}/spaced.py": "x  =  1\n"}, f"{NOTE}/spaced.py:1: is not formatted: run `make format`."),
@@ -170,3 +178,7 @@ def test_a_broken_rule_is_told_beside_all_others(said: str, fault: str) -> None:
         .replace(r"\(other\|first\)", "(other|first)")
     )
     assert re.search(rf"^ +{sentence}", said, re.MULTILINE), said
+
+
+def test_what_imports_a_broken_module_is_not_told_again(said: str) -> None:
+    assert f"{NOTE}/sum_domain.py:1: imports" not in said
