@@ -17,7 +17,7 @@ class ProductInactive(FailedPrecondition):
 
 
 class ProductArchived(FailedPrecondition):
-    """The product {product_id} is archived and changes no more."""
+    """The product {product_id} is archived and can no longer be changed."""
 
 
 class OutOfStock(FailedPrecondition):

@@ -24,7 +24,7 @@ class OrderNotCancellable(FailedPrecondition):
 
 
 class OrderNotUpdatable(FailedPrecondition):
-    """The order {order_id} is {state} and changes no more."""
+    """The order {order_id} is {state} and can no longer be changed."""
 
 
 class ShippingCountryFixed(FailedPrecondition):
@@ -116,7 +116,7 @@ class EventMalformed(InvalidArgument):
 
 
 class NothingToReturn(FailedPrecondition):
-    """Nothing of the order {order_id} has been delivered that is in no return."""
+    """The order {order_id} has no delivered units left to return."""
 
 
 class ReturnExceedsDelivery(FailedPrecondition):
@@ -144,11 +144,11 @@ class ReturnNotApproved(FailedPrecondition):
 
 
 class ReturnAlreadyReceived(FailedPrecondition):
-    """Everything of the return {return_id} has come back before."""
+    """Everything of the return {return_id} has already been returned."""
 
 
 class ReturnExceedsRequest(FailedPrecondition):
-    """Only {available} of {product_id} are still to come back and {requested} were given."""
+    """Only {available} of {product_id} are still to be returned and {requested} were given."""
 
 
 class OrderPaidByBankTransfer(FailedPrecondition):

@@ -5,7 +5,7 @@ from services.user.users.domain import User
 
 
 class RolesNotAssignable(FailedPrecondition):
-    """The user {user_id} belongs to a partner and has no other role than that of a customer."""
+    """The user {user_id} belongs to a partner and can only have the role of a customer."""
 
 
 class LastAdmin(FailedPrecondition):

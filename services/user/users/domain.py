@@ -23,7 +23,7 @@ class ExternalReferenceTaken(AlreadyExists):
 
 
 class ChangeNeedsVerification(FailedPrecondition):
-    """The {field} of a person is changed with its verification: RequestEmailChange, RequestPhoneVerification."""
+    """The {field} of a person can only be changed with verification: use RequestEmailChange or RequestPhoneVerification."""
 
 
 class UserNotFound(NotFound):

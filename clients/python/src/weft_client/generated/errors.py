@@ -483,7 +483,7 @@ class NoReturnRequested(failures.FailedPrecondition):
 
 
 class NothingToReturn(failures.FailedPrecondition):
-    """Nothing of the order has been delivered that is in no return. Metadata: `order_id`."""
+    """The order has no delivered units left to return. Metadata: `order_id`."""
 
     reason = 'NOTHING_TO_RETURN'
     domain = 'weft.order.v1'
@@ -822,7 +822,7 @@ class PaymentNotFound(failures.NotFound):
 
 
 class PaymentNotRefundable(failures.FailedPrecondition):
-    """Nothing was captured, or it goes back already. Metadata: `payment_id`, `state`."""
+    """Nothing was captured, or it is being refunded already. Metadata: `payment_id`, `state`."""
 
     reason = 'PAYMENT_NOT_REFUNDABLE'
     domain = 'weft.order.v1'

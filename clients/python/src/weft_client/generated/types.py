@@ -55,7 +55,7 @@ ChannelName = Literal["EMAIL", "SMS", "INBOX", "PUSH"]
 
 
 NotificationStateName = Literal["ACCEPTED", "SCHEDULED", "QUEUED", "SENDING", "SENT", "DELIVERED", "SKIPPED", "CANCELLED", "EXPIRED", "BOUNCED", "FAILED"]
-"""How far a notification or one of its deliveries has got."""
+"""The state of a notification or of one of its deliveries."""
 
 
 SuppressionReasonName = Literal["HARD_BOUNCE", "COMPLAINT", "OPTED_OUT", "UNSUBSCRIBED"]
@@ -477,7 +477,7 @@ class ProductDict(TypedDict, total=False):
 
 
 class ReleaseDict(TypedDict, total=False):
-    """How an order is released: there is nothing to say."""
+    """Releases an order. It has no fields."""
 
 
 class ShippingAddressDict(TypedDict, total=False):
@@ -509,7 +509,7 @@ class ShippingChargeDict(TypedDict, total=False):
     """What is charged for an order in this currency."""
 
     free_from_minor: int
-    """It is free from this sum of the products on, in the currency of `amount`."""
+    """Shipping is free if the products cost at least this, in the currency of `amount`."""
 
 
 class TaxDict(TypedDict, total=False):

@@ -130,17 +130,17 @@ class _Sensitivity:
 class _SensitivityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sensitivity.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SENSITIVITY_UNSPECIFIED: _Sensitivity.ValueType  # 0
-    """Nothing to hide."""
+    """No redaction."""
     SENSITIVITY_PERSONAL: _Sensitivity.ValueType  # 1
     """Personal data: encrypted at rest, absent from logs and spans."""
     SENSITIVITY_SECRET: _Sensitivity.ValueType  # 2
     """A credential: hashed at rest, absent from logs, spans and stored replies."""
 
 class Sensitivity(_Sensitivity, metaclass=_SensitivityEnumTypeWrapper):
-    """How a field's value is kept from sight."""
+    """How a field's value is redacted."""
 
 SENSITIVITY_UNSPECIFIED: Sensitivity.ValueType  # 0
-"""Nothing to hide."""
+"""No redaction."""
 SENSITIVITY_PERSONAL: Sensitivity.ValueType  # 1
 """Personal data: encrypted at rest, absent from logs and spans."""
 SENSITIVITY_SECRET: Sensitivity.ValueType  # 2

@@ -119,7 +119,7 @@ class Job(_message.Message):
     state: Global___JobState.ValueType
     """Its state."""
     attempts: _builtins.int
-    """How often it was tried, without the times that a dependency was away."""
+    """Attempts so far, not counting those while a dependency was unavailable."""
     error: _builtins.str
     """Why the last attempt failed."""
     payload: _builtins.str
@@ -170,9 +170,9 @@ class DeadJobFilter(_message.Message):
     FINISHED_AFTER_FIELD_NUMBER: _builtins.int
     FINISHED_BEFORE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """Of this kind."""
+    """Only of this kind."""
     error: _builtins.str
-    """Whose error contains this text."""
+    """Only those whose error contains this text."""
     @_builtins.property
     def job_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Jobs by number; any where it is empty."""
@@ -363,7 +363,7 @@ class ReplayJobsResponse(_message.Message):
     REPLAYED_COUNT_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     replayed_count: _builtins.int
-    """How many jobs wait again, all their attempts before them."""
+    """How many jobs wait again, with all their attempts left."""
     more: _builtins.bool
     """Whether dead jobs that match are left: a call takes up to 1000."""
     def __init__(

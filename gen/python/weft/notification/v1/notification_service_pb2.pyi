@@ -69,7 +69,7 @@ class SendNotificationRequest(_message.Message):
     dedupe_key: _builtins.str
     """With it, a recipient gets one notification of this key within the window; further ones are skipped as `DUPLICATE`."""
     dedupe_window_s: _builtins.int
-    """How long the key counts, from now, in seconds. Defaults to a day, at most 30 days."""
+    """Lifetime of the key from now, in seconds. Defaults to a day, at most 30 days."""
     @_builtins.property
     def recipients(self) -> _containers.RepeatedCompositeFieldContainer[_notification_pb2.Recipient]:
         """Whom it is for."""

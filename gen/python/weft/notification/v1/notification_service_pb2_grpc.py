@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class NotificationServiceStub:
-    """What people are notified of, and what became of it.
+    """Notifications and their deliveries.
     """
 
     def __init__(self, channel):
@@ -79,7 +79,7 @@ class NotificationServiceStub:
 
 
 class NotificationServiceServicer:
-    """What people are notified of, and what became of it.
+    """Notifications and their deliveries.
     """
 
     def SendNotification(self, request, context):
@@ -192,7 +192,7 @@ def add_NotificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NotificationService:
-    """What people are notified of, and what became of it.
+    """Notifications and their deliveries.
     """
 
     @staticmethod

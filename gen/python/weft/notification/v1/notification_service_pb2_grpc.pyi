@@ -14,7 +14,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NotificationServiceStub:
-    """What people are notified of, and what became of it."""
+    """Notifications and their deliveries."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SendNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.SendNotificationRequest, _notification_service_pb2.SendNotificationResponse]
@@ -38,7 +38,7 @@ class NotificationServiceStub:
     """Lists what the caller's TEST mode has captured instead of sending, newest first; in LIVE there is nothing."""
 
 class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What people are notified of, and what became of it."""
+    """Notifications and their deliveries."""
 
     @_abc_1.abstractmethod
     def SendNotification(

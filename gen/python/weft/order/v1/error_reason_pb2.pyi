@@ -77,7 +77,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     CAPTURE_EXCEEDS_AUTHORIZED: _ErrorReason.ValueType  # 24
     """More was to be captured than is authorized."""
     PAYMENT_NOT_REFUNDABLE: _ErrorReason.ValueType  # 25
-    """Nothing was captured, or it goes back already."""
+    """Nothing was captured, or it is being refunded already."""
     REFUND_EXCEEDS_CAPTURED: _ErrorReason.ValueType  # 26
     """More was to be refunded than can be."""
     TOO_MANY_REFUNDS: _ErrorReason.ValueType  # 27
@@ -95,7 +95,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     PRODUCT_ARCHIVED: _ErrorReason.ValueType  # 60
     """The product is archived."""
     NOTHING_TO_RETURN: _ErrorReason.ValueType  # 62
-    """Nothing of the order has been delivered that is in no return."""
+    """The order has no delivered units left to return."""
     RETURN_EXCEEDS_DELIVERY: _ErrorReason.ValueType  # 63
     """Fewer units of the product have been delivered and are in no return."""
     TOO_MANY_RETURNS: _ErrorReason.ValueType  # 64
@@ -171,7 +171,7 @@ PAYMENT_NOT_CAPTURABLE: ErrorReason.ValueType  # 23
 CAPTURE_EXCEEDS_AUTHORIZED: ErrorReason.ValueType  # 24
 """More was to be captured than is authorized."""
 PAYMENT_NOT_REFUNDABLE: ErrorReason.ValueType  # 25
-"""Nothing was captured, or it goes back already."""
+"""Nothing was captured, or it is being refunded already."""
 REFUND_EXCEEDS_CAPTURED: ErrorReason.ValueType  # 26
 """More was to be refunded than can be."""
 TOO_MANY_REFUNDS: ErrorReason.ValueType  # 27
@@ -189,7 +189,7 @@ ORDER_NOT_UPDATABLE: ErrorReason.ValueType  # 32
 PRODUCT_ARCHIVED: ErrorReason.ValueType  # 60
 """The product is archived."""
 NOTHING_TO_RETURN: ErrorReason.ValueType  # 62
-"""Nothing of the order has been delivered that is in no return."""
+"""The order has no delivered units left to return."""
 RETURN_EXCEEDS_DELIVERY: ErrorReason.ValueType  # 63
 """Fewer units of the product have been delivered and are in no return."""
 TOO_MANY_RETURNS: ErrorReason.ValueType  # 64

@@ -497,7 +497,7 @@ class OrderReturnRequested(_message.Message):
     """Prefix `rtn_`."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_return_pb2.ReturnLine]:
-        """What is to come back."""
+        """What is to be returned."""
 
     def __init__(
         self,
@@ -588,7 +588,7 @@ class OrderReturnReceived(_message.Message):
     """Whether every unit of the return has now come back."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_return_pb2.ReturnLine]:
-        """What has come back now."""
+        """What has been returned now."""
 
     @_builtins.property
     def refund(self) -> _money_pb2.Money:

@@ -83,7 +83,7 @@ class Return(_message.Message):
     """Why it was approved or refused; may be empty."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReturnLine]:
-        """What is to come back."""
+        """What is to be returned."""
 
     @_builtins.property
     def request_time(self) -> _timestamp_pb2.Timestamp:
@@ -169,7 +169,7 @@ class RequestReturnRequest(_message.Message):
     """Why."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfilment_pb2.FulfilmentLineInput]:
-        """What is to come back. Empty: everything that was delivered and is in no other return."""
+        """What is to be returned. Empty: everything that was delivered and is in no other return."""
 
     def __init__(
         self,
@@ -261,7 +261,7 @@ class ReceiveReturnRequest(_message.Message):
     """Prefix `rtn_`."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfilment_pb2.FulfilmentLineInput]:
-        """What has come back now. Empty: everything of the return that has not come back yet."""
+        """What has been returned now. Empty: everything of the return that has not come back yet."""
 
     def __init__(
         self,

@@ -216,7 +216,7 @@ class AuthServiceServicer:
     def SignOut(self, request, context):
         """Ends the session that the access token belongs to, with all its tokens.
 
-        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
+        If the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,7 +61,7 @@ class AuthServiceStub:
     SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _empty_pb2.Empty]
     """Ends the session that the access token belongs to, with all its tokens.
 
-    Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
+    If the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
     """
     RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_password_pb2.RequestPasswordResetRequest, _empty_pb2.Empty]
     """Requests a code with which ResetPassword sets a new password.
@@ -218,7 +218,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Ends the session that the access token belongs to, with all its tokens.
 
-        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
+        If the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
         """
 
     @_abc_1.abstractmethod

@@ -230,7 +230,7 @@ class CreateClientRequest(_message.Message):
     authentication: _partner_pb2.ClientAuthentication.ValueType
     """How the client authenticates at the token endpoint. Defaults to CLIENT_AUTHENTICATION_SECRET."""
     secret_lifetime_days: _builtins.int
-    """For how many days the secret works, at most two years; for good if 0."""
+    """Days until the secret expires, at most two years; it never expires if 0."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """A subset of the partner's scopes, such as `orders.read`."""
@@ -388,7 +388,7 @@ class RotateClientSecretRequest(_message.Message):
     end_others: _builtins.bool
     """Whether the other secrets, and the tokens that the client has, end now: for a secret that others may know."""
     secret_lifetime_days: _builtins.int
-    """For how many days the secret works, at most two years; for good if 0."""
+    """Days until the secret expires, at most two years; it never expires if 0."""
     def __init__(
         self,
         *,

@@ -370,7 +370,7 @@ class AsyncOrders:
             reason: Why, for the timeline of the order.
             mark_paid: The order was paid by bank transfer: it becomes CONFIRMED and its payment CAPTURED.
             release: The order becomes CANCELLED; its stock and what is authorized are released, and what is captured is refunded.
-            refund: What was paid by bank transfer was given back so. What a provider collected is refunded by RefundPayment.
+            refund: The money of a bank transfer was returned by bank transfer. What a provider collected is refunded by RefundPayment.
             timeout: Seconds that the whole call may take; 10 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
@@ -380,7 +380,7 @@ class AsyncOrders:
             OrderNotCancellable: The order cannot be cancelled in its state. Metadata: `order_id`, `state`.
             OrderAlreadyShipped: Units of the order have been shipped, so it is too late. Metadata: `order_id`.
             OrderPaidByBankTransfer: The order was paid by bank transfer and some of the money is kept: it is given back first. Metadata: `order_id`.
-            PaymentNotRefundable: Nothing was captured, or it goes back already. Metadata: `payment_id`, `state`.
+            PaymentNotRefundable: Nothing was captured, or it is being refunded already. Metadata: `payment_id`, `state`.
             RefundExceedsCaptured: More was to be refunded than can be. Metadata: `refundable_minor`.
             TooManyRefunds: The payment has as many refunds as a payment may have. Metadata: `limit`.
         """
@@ -475,7 +475,7 @@ class AsyncOrders:
 
         Args:
             order_id: Prefix `ord_`.
-            lines: What is to come back. Empty: everything that was delivered and is in no other return.
+            lines: What is to be returned. Empty: everything that was delivered and is in no other return.
             reason: Why.
             timeout: Seconds that the whole call may take; 10 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
@@ -483,7 +483,7 @@ class AsyncOrders:
         Raises:
             OrderNotFound: The order does not exist, or is not the caller's. Metadata: `order_id`.
             OrderLineNotFound: The order has no line of the product. Metadata: `order_id`, `product_id`.
-            NothingToReturn: Nothing of the order has been delivered that is in no return. Metadata: `order_id`.
+            NothingToReturn: The order has no delivered units left to return. Metadata: `order_id`.
             ReturnExceedsDelivery: Fewer units of the product have been delivered and are in no return. Metadata: `product_id`, `requested`, `available`.
             TooManyReturns: The order has as many returns as an order may have. Metadata: `limit`.
         """
@@ -572,7 +572,7 @@ class AsyncOrders:
         Args:
             order_id: Prefix `ord_`.
             return_id: Prefix `rtn_`.
-            lines: What has come back now. Empty: everything of the return that has not come back yet.
+            lines: What has been returned now. Empty: everything of the return that has not come back yet.
             timeout: Seconds that the whole call may take; 10 where absent.
             idempotency_key: Names the call, so that it happens once; made by the client where absent.
 
@@ -584,7 +584,7 @@ class AsyncOrders:
             ReturnAlreadyReceived: Everything of the return has come back before. Metadata: `return_id`.
             ReturnExceedsRequest: Fewer units of the product are still to come back. Metadata: `product_id`, `requested`, `available`.
             OrderLineNotFound: The order has no line of the product. Metadata: `order_id`, `product_id`.
-            PaymentNotRefundable: Nothing was captured, or it goes back already. Metadata: `payment_id`, `state`.
+            PaymentNotRefundable: Nothing was captured, or it is being refunded already. Metadata: `payment_id`, `state`.
             TooManyRefunds: The payment has as many refunds as a payment may have. Metadata: `limit`.
         """
         request = order_return_pb2.ReceiveReturnRequest(
@@ -781,7 +781,7 @@ class AsyncPayments:
 
         Raises:
             PaymentNotFound: The payment does not exist, or is not the caller's. Metadata: `payment_id`.
-            PaymentNotRefundable: Nothing was captured, or it goes back already. Metadata: `payment_id`, `state`.
+            PaymentNotRefundable: Nothing was captured, or it is being refunded already. Metadata: `payment_id`, `state`.
             RefundExceedsCaptured: More was to be refunded than can be. Metadata: `refundable_minor`.
             TooManyRefunds: The payment has as many refunds as a payment may have. Metadata: `limit`.
         """

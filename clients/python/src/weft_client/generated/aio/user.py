@@ -281,7 +281,7 @@ class AsyncAuth:
     ) -> None:
         """Ends the session that the access token belongs to, with all its tokens.
 
-        Where the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
+        If the call is repeated with the same token, TOKEN_REVOKED says that it has taken effect. A browser's cookie is cleared.
 
         Args:
             timeout: Seconds that the whole call may take; 5 where absent.
@@ -1023,7 +1023,7 @@ class AsyncPartners:
             redirect_uris: Where the authorization endpoint may send people back to, such as `https://shop.example/callback`. Compared exactly. An https address; `http://127.0.0.1/…` or `http://[::1]/…` for an app on the person's own machine, of any port (RFC 8252); `http://localhost:…` for development; or, for a public client, a scheme of its own with a dot in its name.
             jwks: The public keys of `private_key_jwt`, a JSON Web Key Set (RFC 7517) of at most five keys: EC on P-256, or RSA of 2048 bits or more.
             allowed_networks: The networks that the client may be used from, in CIDR notation such as `203.0.113.0/24` or `2001:db8::/32`, or single addresses; from anywhere if there are none. Checked when it gets a token, and with each call.
-            secret_lifetime_days: For how many days the secret works, at most two years; for good if 0.
+            secret_lifetime_days: Days until the secret expires, at most two years; it never expires if 0.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:
@@ -1112,7 +1112,7 @@ class AsyncPartners:
             partner_id: Prefix `prt_`.
             client_id: Prefix `cli_`.
             end_others: Whether the other secrets, and the tokens that the client has, end now: for a secret that others may know.
-            secret_lifetime_days: For how many days the secret works, at most two years; for good if 0.
+            secret_lifetime_days: Days until the secret expires, at most two years; it never expires if 0.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:

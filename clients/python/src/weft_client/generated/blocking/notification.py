@@ -267,7 +267,7 @@ class Inbox:
 
 
 class Notifications:
-    """What people are notified of, and what became of it."""
+    """Notifications and their deliveries."""
 
     def __init__(self, connection: parts.Connection, auth: parts.Auth | None) -> None:
         self._send_notification = parts.Unary(connection, methods.NOTIFICATION_SERVICE_SEND_NOTIFICATION, auth)
@@ -311,7 +311,7 @@ class Notifications:
             send_at: When it is sent: immediately if it is absent or past, at most a year from now.
             expire_at: When it is of no use any more: what is not sent by then never is. Not earlier than `send_at`.
             dedupe_key: With it, a recipient gets one notification of this key within the window; further ones are skipped as `DUPLICATE`.
-            dedupe_window_s: How long the key counts, from now, in seconds. Defaults to a day, at most 30 days.
+            dedupe_window_s: Lifetime of the key from now, in seconds. Defaults to a day, at most 30 days.
             data: The variables of the template.
             metadata: The caller's own data, returned with the notification.
             timeout: Seconds that the whole call may take; 10 where absent.

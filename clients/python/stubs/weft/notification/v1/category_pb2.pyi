@@ -29,7 +29,7 @@ class _CategoryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Category.Val
     CATEGORY_RECEIPTS: _Category.ValueType  # 2
     """What was paid and refunded. Cannot be muted."""
     CATEGORY_ORDERS: _Category.ValueType  # 3
-    """How an order gets on."""
+    """The progress of an order."""
     CATEGORY_UPDATES: _Category.ValueType  # 4
     """Other news that somebody has asked for."""
     CATEGORY_MARKETING: _Category.ValueType  # 5
@@ -45,7 +45,7 @@ CATEGORY_ACCOUNT: Category.ValueType  # 1
 CATEGORY_RECEIPTS: Category.ValueType  # 2
 """What was paid and refunded. Cannot be muted."""
 CATEGORY_ORDERS: Category.ValueType  # 3
-"""How an order gets on."""
+"""The progress of an order."""
 CATEGORY_UPDATES: Category.ValueType  # 4
 """Other news that somebody has asked for."""
 CATEGORY_MARKETING: Category.ValueType  # 5

@@ -54,7 +54,7 @@ class _NotificationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Not
     """Cannot be sent."""
 
 class NotificationState(_NotificationState, metaclass=_NotificationStateEnumTypeWrapper):
-    """How far a notification or one of its deliveries has got."""
+    """The state of a notification or of one of its deliveries."""
 
 NOTIFICATION_STATE_UNSPECIFIED: NotificationState.ValueType  # 0
 """Not a state."""
@@ -102,7 +102,7 @@ class _DeliveryEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Del
     """The recipient has called it spam. The address is suppressed for what can be muted."""
 
 class DeliveryEventType(_DeliveryEventType, metaclass=_DeliveryEventTypeEnumTypeWrapper):
-    """What became of a message."""
+    """An event about the delivery of a message."""
 
 DELIVERY_EVENT_TYPE_UNSPECIFIED: DeliveryEventType.ValueType  # 0
 """Not a type."""
@@ -168,7 +168,7 @@ class Notification(_message.Message):
     category: _category_pb2.Category.ValueType
     """Decides whether the recipient can mute it."""
     state: Global___NotificationState.ValueType
-    """How far it has got: the state of its delivery that is still under way, or else of the one that got furthest."""
+    """The state of its delivery that is still in progress, or else of the one that advanced furthest."""
     every_channel: _builtins.bool
     """Whether each of the channels is used, rather than the first that works."""
     dedupe_key: _builtins.str
@@ -325,7 +325,7 @@ class Delivery(_message.Message):
     channel: _category_pb2.Channel.ValueType
     """By which channel."""
     state: Global___NotificationState.ValueType
-    """How far it has got."""
+    """Its state."""
     reason: _builtins.str
     """Why it was skipped, has failed or bounced, such as `QUIET_HOURS` or `ADDRESS_UNUSABLE`; empty otherwise."""
     digest_id: _builtins.str
@@ -344,7 +344,7 @@ class Delivery(_message.Message):
 
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryEvent]:
-        """What the provider said of it after it had accepted it, the oldest first; at most 50."""
+        """What the provider reported after it had accepted the message, the oldest first; at most 50."""
 
     def __init__(
         self,
@@ -370,7 +370,7 @@ Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
 
 @_typing.final
 class DeliveryEvent(_message.Message):
-    """What a provider said of a message that it had accepted."""
+    """What a provider reported about a message that it had accepted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -406,7 +406,7 @@ Global___DeliveryEvent: _TypeAlias = DeliveryEvent  # noqa: Y015
 
 @_typing.final
 class Attempt(_message.Message):
-    """What came of handing a message to a provider once."""
+    """The result of one attempt to hand a message to a provider."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

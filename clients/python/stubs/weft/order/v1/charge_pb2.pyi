@@ -96,7 +96,7 @@ class ShippingCharge(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     FREE_FROM_MINOR_FIELD_NUMBER: _builtins.int
     free_from_minor: _builtins.int
-    """It is free from this sum of the products on, in the currency of `amount`."""
+    """Shipping is free if the products cost at least this, in the currency of `amount`."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What is charged for an order in this currency."""

@@ -41,7 +41,7 @@ class OverrideOrderRequest(_message.Message):
 
     @_builtins.property
     def refund(self) -> Global___BankRefund:
-        """What was paid by bank transfer was given back so. What a provider collected is refunded by RefundPayment."""
+        """The money of a bank transfer was returned by bank transfer. What a provider collected is refunded by RefundPayment."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ Global___BankPayment: _TypeAlias = BankPayment  # noqa: Y015
 
 @_typing.final
 class Release(_message.Message):
-    """How an order is released: there is nothing to say."""
+    """Releases an order. It has no fields."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
