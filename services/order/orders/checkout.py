@@ -37,7 +37,7 @@ class Checkout:
     async def quote(self, quantities: Mapping[str, int], region: str, mode: str) -> tuple[Price, bool]:
         """The current price in a country and a mode, and whether every line is in stock."""
         catalogue = await self._catalogue.refresh(list(quantities))
-        priced = (await self._charges.refresh()).apply(price(quantities, catalogue, mode), region)
+        priced = (await self._charges.refresh()).apply(price(quantities, catalogue, mode), region).payable()
         return priced, all(catalogue[product_id].stock >= quantity for product_id, quantity in quantities.items())
 
     async def place(self, draft: OrderDraft, traceparent: str, record: Callable[[NewOrder], Record]) -> None:
@@ -88,4 +88,4 @@ class Checkout:
 
 def _price(draft: OrderDraft, catalogue: Mapping[str, Product], charges: ChargeTable) -> Price:
     priced = price(draft.quantities, catalogue, draft.mode)
-    return charges.apply(priced, draft.region).require(draft.expected_total)
+    return charges.apply(priced, draft.region).payable().require(draft.expected_total)

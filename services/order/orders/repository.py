@@ -64,15 +64,18 @@ _AGGREGATE = (
     "p.payment_id, p.method, p.state AS payment_state, p.attempt, p.provider_contacted, "
     "p.captured_minor, p.refunded_minor, p.failure_reason, p.failure_code, p.capture_when, p.provider_reference, "
     "p.next_action, p.confirming, p.capture_minor, p.authorized_minor, p.charged_back_minor, p.refunding_minor, "
-    "p.refund_count, r.refund_id, r.amount_minor AS refund_minor "
-    "FROM orders o JOIN payments p ON p.payment_id = o.payment_id AND p.order_id = o.order_id "
-    # The next refund to make; the first condition spares most payments the look-up.
-    "LEFT JOIN LATERAL (SELECT refund_id, amount_minor FROM payment_refunds WHERE p.refunding_minor > 0 "
-    "AND payment_refunds.payment_id = p.payment_id AND state = 'PENDING' ORDER BY refund_id LIMIT 1) r ON true"
+    "p.refund_count"
+)
+_TABLES = "FROM orders o JOIN payments p ON p.payment_id = o.payment_id AND p.order_id = o.order_id"
+_NEXT_REFUND = (
+    "SELECT refund_id, amount_minor AS refund_minor FROM payment_refunds r "
+    "WHERE r.payment_id = p.payment_id AND r.state = 'PENDING' ORDER BY r.refund_id LIMIT 1"
 )
 # any owner: for the payment worker
 _LIST_BY_PAYMENTS = Query(
-    f"{_AGGREGATE} WHERE p.payment_id = ANY(%(payment_ids)s::text[])",
+    # The first condition spares most payments the look-up.
+    f"{_AGGREGATE}, r.refund_id, r.refund_minor {_TABLES} LEFT JOIN LATERAL ({_NEXT_REFUND}) r ON p.refunding_minor > 0 "
+    "WHERE p.payment_id = ANY(%(payment_ids)s::text[])",
     name="list orders by payments",
 )
 # any owner: for the worker that expires orders
@@ -95,9 +98,17 @@ _GET_UNITS = Query(
 @cache
 def _lock(kind: str, which: str = "o.order_id = %(order_id)s") -> Query:
     return Query(
-        f"{_AGGREGATE} WHERE {which} AND {of_owner(kind, 'o')} FOR UPDATE OF o, p",
+        f"{_AGGREGATE} {_TABLES} WHERE {which} AND {of_owner(kind, 'o')} FOR UPDATE OF o, p",
         name="lock order",
     )
+
+
+# A statement of its own: what a lock has waited for is seen of the locked rows alone.
+# any owner: of a payment that the transaction has locked for its owner
+_GET_NEXT_REFUND = Query(
+    f"SELECT r.refund_id, r.refund_minor FROM payments p, LATERAL ({_NEXT_REFUND}) r WHERE p.payment_id = %(payment_id)s",  # noqa: S608
+    name="get next refund",
+)
 
 
 class OrderRepository:
@@ -146,7 +157,7 @@ class OrderRepository:
     async def list_by_payments(self, payment_ids: Collection[str]) -> Sequence[Order]:
         """The orders of payments, not locked: an update follows the version that was read."""
         rows = await self._database.all(_LIST_BY_PAYMENTS, payment_ids=[*payment_ids])
-        return [_read(row) for row in rows]
+        return [_read(row, row if row.refund_id else None) for row in rows]
 
     async def list_overdue(self, placed_before: datetime, limit: int) -> Sequence[str]:
         """The payments of orders that are still PENDING, the oldest first."""
@@ -155,14 +166,12 @@ class OrderRepository:
 
     async def lock(self, tx: Transaction, owner: Owner, order_id: str) -> Order | None:
         """The owner's order and its payment, locked until the transaction ends."""
-        row = await tx.first(_lock(owner.kind), order_id=order_id, owner=owner.id)
-        return _read(row) if row else None
+        return await self._locked(tx, await tx.first(_lock(owner.kind), order_id=order_id, owner=owner.id))
 
     async def lock_by_payment(self, tx: Transaction, owner: Owner, payment_id: str) -> Order | None:
         """As `lock`, by the id of the payment."""
         query = _lock(owner.kind, "p.payment_id = %(payment_id)s")
-        row = await tx.first(query, payment_id=payment_id, owner=owner.id)
-        return _read(row) if row else None
+        return await self._locked(tx, await tx.first(query, payment_id=payment_id, owner=owner.id))
 
     async def lock_units(self, tx: Transaction, owner: Owner, order_id: str) -> Order | None:
         """As `lock`, with what happened to the order's units."""
@@ -206,6 +215,12 @@ class OrderRepository:
             order.refund_change, order.restocked, order.details = None, {}, NO_DETAILS
         return updated
 
+    async def _locked(self, tx: Transaction, row: Row | None) -> Order | None:
+        if row is None:
+            return None
+        waits = row.refunding_minor > 0
+        return _read(row, await tx.first(_GET_NEXT_REFUND, payment_id=row.payment_id) if waits else None)
+
     async def _insert(self, batch: Sequence[OrderInsert]) -> Sequence[None]:
         await insert_statements.insert(self._database, batch)
         self._outbox.notify()
@@ -229,7 +244,7 @@ def _id_at(time: datetime) -> str:
     return "ord_" + ids.encode(max(0, int(time.timestamp() * 1000)) << 80)
 
 
-def _read(row: Row) -> Order:
+def _read(row: Row, refund: Row | None) -> Order:
     payment = Payment(
         payment_id=row.payment_id,
         method=row.method,
@@ -251,7 +266,7 @@ def _read(row: Row) -> Order:
         charged_back_minor=row.charged_back_minor,
         refunding_minor=row.refunding_minor,
         refund_count=row.refund_count,
-        refund=Refund(row.refund_id, row.refund_minor) if row.refund_id else None,
+        refund=Refund(refund.refund_id, refund.refund_minor) if refund else None,
     )
     return Order(
         order_id=row.order_id,

@@ -1,5 +1,6 @@
 """Operators put orders right by hand: paid by bank transfer, released, given back by bank transfer."""
 
+import asyncio
 import secrets
 
 import pytest
@@ -10,7 +11,9 @@ from weft.order.v1 import override_pb2 as pb
 from chassis import ids
 from chassis.clock import FixedClock
 from chassis.storage.database import Query
+from tests import servers
 from tests.harness import Harness, assert_refused
+from tests.order.orders.test_locks import locked
 from tests.order.payments.test_money import advance, ledger, refund, settle, states, timedelta
 from tests.order.payments.test_reconciliation import reconciliation
 from tests.order.payments.till import (
@@ -137,3 +140,22 @@ async def test_what_makes_no_sense_is_refused(till: Till) -> None:
     reader = till.shop.issuer.operator(till.shop.operator_id, "orders.read orders.write orders.fulfil payments.read")
     await assert_refused(override(till, placed, PAID, token=reader), "SCOPE_MISSING")
     assert (await states(till, placed))[1] == NOT_ASKED
+
+
+async def test_refunds_by_hand_at_once_settle_one_each_of_those_that_wait(till: Till) -> None:
+    placed = await till.shop.order((await till.shop.product(), 1), method="pm_sandbox_declined")
+    await till.run()
+    await override(till, placed, PAID, reference="RF18 5390")
+    for _ in range(4):
+        await refund(till, placed, 200)
+    async with locked(till.shop, "orders", "order_id", placed.order_id):
+        calls = [asyncio.ensure_future(override(till, placed, REFUND, reference=f"RF{number}")) for number in range(3)]
+        waiting = (
+            "SELECT count(*) = 3 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        await servers.until(lambda: till.shop.count(waiting), "all of them to wait for the order")
+    await asyncio.gather(*calls)
+    payment = await till.shop.payment(placed.payment_id)
+    assert (payment.refunding_minor, payment.refunded_minor) == (200, 600)
+    rows = await till.shop.database.all(Query("SELECT state, amount_minor FROM payment_refunds ORDER BY state"))
+    assert [tuple(row) for row in rows] == [("PENDING", 200), *[("SUCCEEDED", 200)] * 3]
