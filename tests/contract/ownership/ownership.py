@@ -12,6 +12,7 @@ from google.rpc import code_pb2
 
 from chassis import ids
 from contract import Caller, Method, rules
+from tests import servers
 from tests.contract.sizes.requests import CONTRACT, SAMPLES, empty, is_map
 from tests.harness import Running, refusal
 
@@ -171,8 +172,19 @@ async def check_list(world: World, method: Method) -> None:
     for actor in world.actors:
         if await _refused(world, method, actor):
             continue
-        reply = await _call(world, method, actor, empty(method).SerializeToString())
-        assert _seen(reply, made) == _visible(actor, method, made), (actor.name, method.full_name)
+        await _check_seen(world, method, actor, made)
+
+
+async def _check_seen(world: World, method: Method, actor: Actor, made: Mapping[str, Ids]) -> None:
+    visible = _visible(actor, method, made)
+
+    async def sees_all() -> bool:
+        seen = _seen(await _call(world, method, actor, empty(method).SerializeToString()), made)
+        assert seen <= visible, (actor.name, method.full_name)
+        return seen == visible
+
+    # What is listed in the order of its commits waits for every transaction of the database server, also those of other tests.
+    await servers.until(sees_all, f"{actor.name} to see what is theirs in {method.full_name}")
 
 
 def is_endless(method: Method) -> bool:
