@@ -25,7 +25,14 @@ from services.order.domain.order import Order
 from services.order.domain.payment import Capture, Payment, Refund
 from services.order.domain.states import FulfilmentState, OrderState, PaymentState
 from services.order.order_rows import ADDRESS_CONTEXT, LINES, opened, within_bytes
-from services.order.orders import document, events, insert_statements, list_statements, update_statements
+from services.order.orders import (
+    document,
+    events,
+    insert_statements,
+    list_statements,
+    lock_statements,
+    update_statements,
+)
 from services.order.orders.insert_statements import OrderInsert
 from services.order.orders.tables import orders
 from services.order.orders.update_statements import OrderUpdate
@@ -58,26 +65,6 @@ def _list(kind: str, filters: frozenset[str]) -> Query:
     return Query(within_bytes(COLUMNS, f"({found}) o {LINES}", "o.order_id DESC", MAX_LIST_BYTES), name="list orders")
 
 
-_AGGREGATE = (
-    "SELECT o.order_id, o.customer_id, o.partner_id, o.currency, o.total_minor, o.state, o.reason, o.version, o.mode, o.events, "
-    "o.fulfilment_state, "
-    "p.payment_id, p.method, p.state AS payment_state, p.attempt, p.provider_contacted, "
-    "p.captured_minor, p.refunded_minor, p.failure_reason, p.failure_code, p.capture_when, p.provider_reference, "
-    "p.next_action, p.confirming, p.capture_minor, p.authorized_minor, p.charged_back_minor, p.refunding_minor, "
-    "p.refund_count"
-)
-_TABLES = "FROM orders o JOIN payments p ON p.payment_id = o.payment_id AND p.order_id = o.order_id"
-_NEXT_REFUND = (
-    "SELECT refund_id, amount_minor AS refund_minor FROM payment_refunds r "
-    "WHERE r.payment_id = p.payment_id AND r.state = 'PENDING' ORDER BY r.refund_id LIMIT 1"
-)
-# any owner: for the payment worker
-_LIST_BY_PAYMENTS = Query(
-    # The first condition spares most payments the look-up.
-    f"{_AGGREGATE}, r.refund_id, r.refund_minor {_TABLES} LEFT JOIN LATERAL ({_NEXT_REFUND}) r ON p.refunding_minor > 0 "
-    "WHERE p.payment_id = ANY(%(payment_ids)s::text[])",
-    name="list orders by payments",
-)
 # any owner: for the worker that expires orders
 _LIST_OVERDUE = Query(
     select(orders.c.payment_id)
@@ -92,22 +79,6 @@ _LIST_OVERDUE = Query(
 _GET_UNITS = Query(
     f"SELECT o.fulfilment, o.returns, {UNITS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s",  # noqa: S608
     name="get units",
-)
-
-
-@cache
-def _lock(kind: str, which: str = "o.order_id = %(order_id)s") -> Query:
-    return Query(
-        f"{_AGGREGATE} {_TABLES} WHERE {which} AND {of_owner(kind, 'o')} FOR UPDATE OF o, p",
-        name="lock order",
-    )
-
-
-# A statement of its own: what a lock has waited for is seen of the locked rows alone.
-# any owner: of a payment that the transaction has locked for its owner
-_GET_NEXT_REFUND = Query(
-    f"SELECT r.refund_id, r.refund_minor FROM payments p, LATERAL ({_NEXT_REFUND}) r WHERE p.payment_id = %(payment_id)s",  # noqa: S608
-    name="get next refund",
 )
 
 
@@ -156,7 +127,7 @@ class OrderRepository:
 
     async def list_by_payments(self, payment_ids: Collection[str]) -> Sequence[Order]:
         """The orders of payments, not locked: an update follows the version that was read."""
-        rows = await self._database.all(_LIST_BY_PAYMENTS, payment_ids=[*payment_ids])
+        rows = await self._database.all(lock_statements.LIST_BY_PAYMENTS, payment_ids=[*payment_ids])
         return [_read(row, row if row.refund_id else None) for row in rows]
 
     async def list_overdue(self, placed_before: datetime, limit: int) -> Sequence[str]:
@@ -166,11 +137,13 @@ class OrderRepository:
 
     async def lock(self, tx: Transaction, owner: Owner, order_id: str) -> Order | None:
         """The owner's order and its payment, locked until the transaction ends."""
-        return await self._locked(tx, await tx.first(_lock(owner.kind), order_id=order_id, owner=owner.id))
+        return await self._locked(
+            tx, await tx.first(lock_statements.lock(owner.kind), order_id=order_id, owner=owner.id)
+        )
 
     async def lock_by_payment(self, tx: Transaction, owner: Owner, payment_id: str) -> Order | None:
         """As `lock`, by the id of the payment."""
-        query = _lock(owner.kind, "p.payment_id = %(payment_id)s")
+        query = lock_statements.lock(owner.kind, "p.payment_id = %(payment_id)s")
         return await self._locked(tx, await tx.first(query, payment_id=payment_id, owner=owner.id))
 
     async def lock_units(self, tx: Transaction, owner: Owner, order_id: str) -> Order | None:
@@ -219,7 +192,7 @@ class OrderRepository:
         if row is None:
             return None
         waits = row.refunding_minor > 0
-        return _read(row, await tx.first(_GET_NEXT_REFUND, payment_id=row.payment_id) if waits else None)
+        return _read(row, await tx.first(lock_statements.GET_NEXT_REFUND, payment_id=row.payment_id) if waits else None)
 
     async def _insert(self, batch: Sequence[OrderInsert]) -> Sequence[None]:
         await insert_statements.insert(self._database, batch)

@@ -261,7 +261,7 @@ async def test_what_is_not_signed_changes_nothing(start: Start, settings: dict[s
             (headers, body.replace(b"delivered", b"undelivered"), ours),
             (headers, body + b"\xff", ours),
             (headers, b"&".join([b"a=b"] * 1000), ours),
-            (headers, b"a=" + b"%41" * 333_000, ours),  # decoding it would take a second of everybody's
+            (headers, b"a=" + b"%41" * 83_000, ours),  # decoding it would take a second of everybody's
             ({"X-Twilio-Signature": ""}, body, ours),
             (callbacks.twilio(callback_url(URL, ours), form, "other")[0], body, ours),
             (*foreign, ours),
