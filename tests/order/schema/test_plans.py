@@ -8,7 +8,7 @@ import pytest
 from chassis.storage import database
 from chassis.storage.database import Query
 from services.order.feed import repository as changes
-from services.order.orders import repository, update_statements
+from services.order.orders import lock_statements, repository, update_statements
 from services.order.payments import repository as payments
 from services.order.products import repository as products
 from services.order.products import search_repository as search
@@ -53,7 +53,7 @@ STATES = ("states", "payment_states", "fulfilment_states")
 KINDS = ("customer", "partner", "anyone")
 QUERIES: dict[str, Query] = {
     "overdue": repository._LIST_OVERDUE,
-    "by payments": repository._LIST_BY_PAYMENTS,
+    "by payments": lock_statements.LIST_BY_PAYMENTS,
     "mark contacted": payments._MARK_CONTACTED,
     "locked orders": update_statements._FIND_LOCKS,
     "tail": changes._TAIL,
@@ -63,8 +63,8 @@ QUERIES: dict[str, Query] = {
     "get updated": repository._GET_UPDATED,
     "units": repository._GET_UNITS,
     **{f"timeline {k}": timeline._list(k) for k in KINDS},
-    **{f"lock {k}": repository._lock(k) for k in KINDS},
-    **{f"lock by payment {k}": repository._lock(k, "p.payment_id = %(payment_id)s") for k in KINDS},
+    **{f"lock {k}": lock_statements.lock(k) for k in KINDS},
+    **{f"lock by payment {k}": lock_statements.lock(k, "p.payment_id = %(payment_id)s") for k in KINDS},
     **{f"list {k}": repository._list(k, frozenset()) for k in KINDS},
     **{f"list {k} by reference": repository._list(k, frozenset({"external_reference"})) for k in KINDS},
     **{f"list {k} by number": repository._list(k, frozenset({"order_number"})) for k in KINDS},

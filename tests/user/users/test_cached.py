@@ -159,4 +159,4 @@ def test_every_statement_that_changes_what_is_shown_counts_the_revision() -> Non
             assert names <= NOT_SHOWN or "revision" in names or names == {"_COLUMNS"}, (path, names)
         assert "UPDATE users" not in path.read_text() or "migrations" in path.parts, path
     assert found >= 9
-    assert "revision" in repository._CHANGEABLE
+    assert "revision" in repository._UPDATED
