@@ -19,6 +19,7 @@ from chassis.storage.database import Database, Query, Row, Transaction, constant
 from chassis.storage.lookups import Lookup
 from chassis.telemetry import tracing
 from chassis.telemetry.tracing import Tracer
+from services.order import lock_statements
 from services.order.domain.changes import NO_DETAILS
 from services.order.domain.new_order import NewOrder
 from services.order.domain.order import Order
@@ -30,7 +31,6 @@ from services.order.orders import (
     events,
     insert_statements,
     list_statements,
-    lock_statements,
     update_statements,
 )
 from services.order.orders.insert_statements import OrderInsert

@@ -7,8 +7,9 @@ import pytest
 
 from chassis.storage import database
 from chassis.storage.database import Query
+from services.order import lock_statements
 from services.order.feed import repository as changes
-from services.order.orders import lock_statements, repository, update_statements
+from services.order.orders import repository, update_statements
 from services.order.payments import repository as payments
 from services.order.products import repository as products
 from services.order.products import search_repository as search
