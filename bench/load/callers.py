@@ -15,6 +15,7 @@ from bench.load.plan import Plan
 from bench.peers import telemetry
 from bench.peers.fastapi_sqlalchemy.schemas import UserOut
 from bench.peers.settings import Settings
+from chassis.telemetry import resource
 from chassis.telemetry import tracing as chassis
 
 Kept = list[Any]
@@ -25,7 +26,7 @@ def _traced(plan: Plan) -> bool:
     """Whether the caller's process has the stock SDK now; with `own`, it traces as Weft's services do."""
     otlp, ratio = plan.arguments.get("otlp", ""), plan.arguments.get("ratio", 1.0)
     if plan.arguments.get("own"):
-        chassis.start("caller", otlp, ratio, "")
+        chassis.start(resource.describe("caller", "", "development"), otlp, ratio, "")
         return False
     return telemetry.start(
         Settings(database_url="", jwt_public_key="", otlp_endpoint=otlp, trace_ratio=ratio), "caller"
