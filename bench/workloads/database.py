@@ -19,11 +19,13 @@ from bench.stacks.processes import SOURCES, Process
 VALUES = {
     "product_ids": "ARRAY['prd_' || lpad((:a)::text, 26, '0'), 'prd_' || lpad((:b)::text, 26, '0')]",
     "units": "'{1,2}'",
+    "others": "'{0,0}'",
     "versions": "'{1,1}'",
     "keys": "ARRAY[decode(md5((:n)::text), 'hex')]",
     "fingerprints": "ARRAY[decode(md5((:a)::text), 'hex')]",
     "replies": "ARRAY[convert_to(repeat('r', 330), 'UTF8')]",
     "order_ids": "ARRAY['ord_' || lpad((:n)::text, 26, '0')]",
+    "order_numbers": "ARRAY[substr(md5((:n)::text), 1, 12)]",
     "customers": "ARRAY['usr_' || lpad((:a)::text, 26, '0')]",
     "partners": "ARRAY['prt_00000000000000000000000001']",
     "currencies": "'{EUR}'",
@@ -34,9 +36,15 @@ VALUES = {
     "kinds": "'{order.placed}'",
     "payment_ids": "ARRAY['pay_' || lpad((:n)::text, 26, '0')]",
     "methods": "'{pm_sandbox_ok}'",
+    "captures": "'{AT_ONCE}'",
     "references": "ARRAY['']",
     "notes": "'{as usual}'",
     "actors": "ARRAY['cli_00000000000000000000000001']",
+    "users": "ARRAY['usr_' || lpad((:a)::text, 26, '0')]",
+    "modes": "'{LIVE}'",
+    "addresses": "ARRAY[convert_to(repeat('a', 200), 'UTF8')]",
+    "charges": "ARRAY[NULL]::jsonb[]",
+    "metadata": "ARRAY[NULL]::jsonb[]",
     "events": "ARRAY[convert_to(repeat('e', 330), 'UTF8')]",
     "traceparents": "ARRAY['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01']",
     "times": "ARRAY[now()]",
@@ -46,6 +54,7 @@ VALUES = {
     "line_titles": "'{Benchmark article 1,Benchmark article 2}'",
     "line_quantities": "'{1,2}'",
     "line_prices": "'{1200,1200}'",
+    "line_taxes": "'{0,0}'",
 }
 """The value of each parameter: one order of two lines, different each time."""
 
@@ -90,6 +99,7 @@ def _prepare(bench: Bench, server: Postgres) -> None:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, SOURCES)),
         "WEFT_DATABASE_URL": server.url,
+        "WEFT_ENVIRONMENT": "development",
         "WEFT_TLS": "off",
         "WEFT_DATA_KEYS": '{"k1": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}',
     }
