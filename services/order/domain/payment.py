@@ -273,7 +273,9 @@ class Payment:
             self._book(MovementKind.VOIDED, self.authorized_minor)
 
     def _book(self, kind: MovementKind, amount: int, reference: str = "") -> None:
-        """The only place where a sum changes: with a row of the ledger."""
+        """The only place where a sum changes: with a row of the ledger, which has none of nothing."""
+        if not amount:
+            return
         name, sign = _SUMS[kind]
         setattr(self, name, getattr(self, name) + sign * amount)
         self.movements.append(Movement(kind, amount, reference or self.reference))

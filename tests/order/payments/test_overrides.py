@@ -159,3 +159,11 @@ async def test_refunds_by_hand_at_once_settle_one_each_of_those_that_wait(till: 
     assert (payment.refunding_minor, payment.refunded_minor) == (200, 600)
     rows = await till.shop.database.all(Query("SELECT state, amount_minor FROM payment_refunds ORDER BY state"))
     assert [tuple(row) for row in rows] == [("PENDING", 200), *[("SUCCEEDED", 200)] * 3]
+
+
+async def test_an_order_of_nothing_from_an_earlier_release_can_be_put_right(till: Till) -> None:
+    placed = await till.shop.order((await till.shop.product(), 1), method="pm_sandbox_declined")
+    await till.run()
+    await till.shop.database.run(Query("UPDATE orders SET total_minor = 0"))
+    await override(till, placed, PAID, reference="RF18 5390")
+    assert (await states(till, placed), await ledger(till, placed)) == ((CONFIRMED, CAPTURED), [])
