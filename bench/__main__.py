@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from bench import machine, workloads
 from bench.bench import FULL, QUICK, Bench
@@ -39,7 +40,8 @@ def main() -> int:
     described = machine.describe()
     bench = Bench(QUICK if asked.quick else FULL, asked.ratio, say)
     os.environ["PYTHONPYCACHEPREFIX"] = str(bench.folder / "bytecode")
-    rows, failed = [], []
+    rows: list[Row] = []
+    failed = []
     try:
         for name in asked.rows or (workloads.QUICK if asked.quick else workloads.ALL):
             say(name)
@@ -53,7 +55,7 @@ def main() -> int:
         f"Tracing on everywhere, {asked.ratio:.0%} of traces sampled, to one receiver. fsync on. "
         "The load generator shares the cores: trust CPU per request and ratios."
     )
-    found = {"machine": described, "terms": terms, "rows": [row.as_dict() for row in rows]}
+    found: dict[str, Any] = {"machine": described, "terms": terms, "rows": [row.as_dict() for row in rows]}
     page, _ = report.write(found, asked.out)
     print(
         "\n".join(

@@ -6,6 +6,7 @@ A source of requests gives pairs of metadata and message bytes; `arguments["meth
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -13,11 +14,12 @@ from bench.load.loops import Send
 from bench.load.plan import Plan
 
 Request = tuple[tuple[tuple[str, str], ...], bytes]
+Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 
 
 def channel(target: str, tls: Mapping[str, str]) -> grpc.aio.Channel:
     """A channel of its own connection; with mTLS where `tls` names `ca`, `cert`, `key` and `name`."""
-    options = [("grpc.use_local_subchannel_pool", 1)]
+    options: list[tuple[str, Any]] = [("grpc.use_local_subchannel_pool", 1)]
     if not tls:
         return grpc.aio.insecure_channel(target, options=options)
     ca, cert, key = (Path(tls[name]).read_bytes() for name in ("ca", "cert", "key"))
@@ -29,9 +31,9 @@ def channel(target: str, tls: Mapping[str, str]) -> grpc.aio.Channel:
 async def senders(plan: Plan, requests: Iterator[Request]) -> tuple[list[Send], list[grpc.aio.Channel]]:
     """`plan.concurrency` senders over a channel for each target."""
     channels = [channel(target, plan.tls) for target in plan.targets]
-    calls = itertools.cycle([one.unary_unary(plan.arguments["method"]) for one in channels])
+    calls: Iterator[Call] = itertools.cycle([one.unary_unary(plan.arguments["method"]) for one in channels])
 
-    def sender(call: grpc.aio.UnaryUnaryMultiCallable) -> Send:
+    def sender(call: Call) -> Send:
         async def send() -> str:
             metadata, message = next(requests)
             try:

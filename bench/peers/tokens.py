@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from bench.peers.settings import Settings
@@ -29,7 +30,9 @@ class Verifier:
     """Authenticates a caller by its bearer token."""
 
     def __init__(self, settings: Settings) -> None:
-        self._key = load_pem_public_key(settings.jwt_public_key.encode())
+        key = load_pem_public_key(settings.jwt_public_key.encode())
+        assert isinstance(key, EllipticCurvePublicKey)
+        self._key = key
         self._issuer = settings.issuer
         self._cached: dict[str, Caller] | None = {} if settings.token_cache else None
 

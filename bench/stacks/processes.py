@@ -70,20 +70,20 @@ class Process:
                 time.sleep(0.02)
             else:
                 return time.monotonic() - began
-        raise NotReady(f"{self._popen.args} does not answer at {address}:\n{self.tail()}")
+        raise NotReady(f"{self._popen.args!r} does not answer at {address}:\n{self.tail()}")
 
     def wait_until_logged(self, words: str, times: int, seconds: float = 60.0) -> None:
         """Returns once the log has `words` `times` times. Raises `NotReady`."""
         began = time.monotonic()
         while self.log.read_text(errors="replace").count(words) < times:
             if self._popen.poll() is not None or time.monotonic() - began > seconds:
-                raise NotReady(f"{self._popen.args} did not get ready:\n{self.tail()}")
+                raise NotReady(f"{self._popen.args!r} did not get ready:\n{self.tail()}")
             time.sleep(0.05)
 
     def wait(self, seconds: float = 60.0) -> None:
         """Returns once the process has ended well. Raises `NotReady`."""
         if self._popen.wait(seconds):
-            raise NotReady(f"{self._popen.args} failed:\n{self.tail()}")
+            raise NotReady(f"{self._popen.args!r} failed:\n{self.tail()}")
 
     def tail(self) -> str:
         """The end of the log."""

@@ -12,14 +12,14 @@ EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 class Receiver(grpc.GenericRpcHandler):
     """Accepts batches and looks at none, so that it takes as little of the shared cores as it can."""
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
         """The one method that exporters call."""
         if handler_call_details.method != EXPORT:
             return None
         return grpc.unary_unary_rpc_method_handler(_accept)
 
 
-async def _accept(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+async def _accept(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
     return b""
 
 

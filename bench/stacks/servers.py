@@ -9,13 +9,14 @@ import asyncio
 import os
 import signal
 import sys
+from typing import Any
 
 import grpc
 import uvloop
 from google.api import httpbody_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from weft.order.v1 import money_pb2, order_pb2, order_service_pb2, order_service_pb2_grpc
-from weft.user.v1 import oauth_service_pb2_grpc
+from weft.user.v1 import oauth_service_pb2, oauth_service_pb2_grpc
 
 import contract
 from chassis.rpc import chain, stages
@@ -27,6 +28,7 @@ from chassis.security.tokens import TokenVerifier
 from chassis.telemetry import resource, tracing
 from chassis.telemetry.usage import Usage
 
+Context = grpc.aio.ServicerContext[Any, Any]
 NIL = "0" * 26
 tasks: set[asyncio.Task[None]] = set()
 """Event loops hold tasks weakly."""
@@ -55,11 +57,11 @@ ORDER = order_pb2.Order(
 class Bare(order_service_pb2_grpc.OrderServiceServicer):
     """Answers immediately."""
 
-    async def GetOrder(self, request, context):
+    async def GetOrder(self, request: order_service_pb2.GetOrderRequest, context: Context) -> order_pb2.Order:
         """The one order."""
         return ORDER
 
-    async def CreateOrder(self, request, context):
+    async def CreateOrder(self, request: order_service_pb2.CreateOrderRequest, context: Context) -> order_pb2.Order:
         """The one order."""
         return ORDER
 
@@ -67,7 +69,7 @@ class Bare(order_service_pb2_grpc.OrderServiceServicer):
 class Keys(oauth_service_pb2_grpc.OAuthServiceServicer):
     """The key set that Envoy verifies tokens with."""
 
-    async def GetJwks(self, request, context):
+    async def GetJwks(self, request: oauth_service_pb2.GetJwksRequest, context: Context) -> httpbody_pb2.HttpBody:
         """As `BENCH_JWKS` has it."""
         return httpbody_pb2.HttpBody(content_type="application/json", data=os.environ["BENCH_JWKS"].encode())
 

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ class Weft:
     process: Process
     mesh: dict[str, Any]
     token: str = ""
-    customers: list[str] | None = None
-    products: list[str] | None = None
+    customers: list[str] = field(default_factory=list)
+    products: list[str] = field(default_factory=list)
 
     @property
     def edges(self) -> list[str]:

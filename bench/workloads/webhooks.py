@@ -113,7 +113,6 @@ async def _round(http: aiohttp.ClientSession, mesh: Weft, hooks: str, seconds: f
 
 async def _place(http: aiohttp.ClientSession, mesh: Weft, number: int) -> tuple[str, float]:
     """An order, and the time of its commit in Unix seconds."""
-    assert mesh.customers and mesh.products
     body = {
         "customerId": mesh.customers[number % len(mesh.customers)],
         "lines": [{"productId": mesh.products[number % len(mesh.products)], "quantity": 1}],

@@ -73,7 +73,7 @@ def encode(line: Line) -> LogRecord:
 
 
 def _stub(channel: grpc.Channel) -> Any:
-    return LogsServiceStub(channel).Export  # type: ignore[no-untyped-call]
+    return LogsServiceStub(channel).Export
 
 
 def _request(resource: Sequence[KeyValue], lines: Sequence[Line]) -> ExportLogsServiceRequest:

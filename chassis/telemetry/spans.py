@@ -178,7 +178,7 @@ def sender(endpoint: str, resource: Resource) -> Sender[RecordedSpan]:
     """Exports spans to `endpoint`."""
 
     def stub(channel: grpc.Channel) -> Any:
-        return TraceServiceStub(channel).Export  # type: ignore[no-untyped-call]
+        return TraceServiceStub(channel).Export
 
     return Sender(endpoint, stub, _request, resource, SPANS_LOST)
 

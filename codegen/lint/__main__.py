@@ -30,7 +30,7 @@ _NOT_GENERATED = re.compile(r'"weft\.[\w.]+".*\[(?:import-untyped|import-not-fou
 _FORMATTED = "{file}: is not formatted: run `make format`."
 CHECKS = (
     Check("contract and queries", _python("codegen.lint.check")),
-    Check("types", (str(_BIN / "mypy"), "--no-error-summary", "contract", "chassis", "services", "codegen", "deploy",
+    Check("types", (str(_BIN / "mypy"), "--no-error-summary", "contract", "chassis", "services", "codegen", "deploy", "bench",
                     "clients/python/src/weft_client")),
     Check("settings of containers", _python("deploy.checks.settings")),
     Check("imports", _python("codegen.lint.imports")),

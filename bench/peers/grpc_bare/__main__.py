@@ -19,7 +19,7 @@ from bench.peers.settings import Settings
 
 async def serve(address: str) -> None:
     """Serves until SIGTERM."""
-    settings = Settings()
+    settings = Settings()  # type: ignore[call-arg]  # what has no default is in the environment
     engine, writes, reads = database.connect(settings)
     traced = telemetry.start(settings, "peer-b")
     if traced:

@@ -1,5 +1,7 @@
 """Between rows and messages."""
 
+from datetime import datetime
+
 from google.protobuf.timestamp_pb2 import Timestamp
 from weft.order.v1 import money_pb2, order_pb2
 from weft.user.v1 import user_pb2
@@ -52,7 +54,7 @@ def user(row: models.User) -> user_pb2.User:
     return message
 
 
-def _timestamp(when) -> Timestamp:
+def _timestamp(when: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(when)
     return stamp

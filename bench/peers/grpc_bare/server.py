@@ -1,6 +1,7 @@
 """The servicers: every handler checks the caller and the message itself, as bare servers do."""
 
 import hashlib
+from typing import Any, NoReturn
 
 import grpc
 import protovalidate
@@ -17,7 +18,7 @@ from bench.peers.models import Order, User
 from bench.peers.settings import Settings
 from bench.peers.tokens import Caller, InvalidToken, Verifier
 
-Context = grpc.aio.ServicerContext
+Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Gate:
@@ -49,7 +50,7 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
     def __init__(self, gate: Gate, customers: Customers, writes: Sessions, reads: Sessions) -> None:
         self._gate, self._customers, self._writes, self._reads = gate, customers, writes, reads
 
-    async def CreateOrder(self, request, context):
+    async def CreateOrder(self, request: order_service_pb2.CreateOrderRequest, context: Context) -> order_pb2.Order:
         """Places an order."""
         caller, metadata = await self._gate.enter(context, "orders.write", request)
         key = str(metadata.get("idempotency-key", ""))
@@ -72,7 +73,7 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
             await context.send_initial_metadata((("idempotency-replayed", "true"),))
         return order_pb2.Order.FromString(reply.body)
 
-    async def GetOrder(self, request, context):
+    async def GetOrder(self, request: order_service_pb2.GetOrderRequest, context: Context) -> order_pb2.Order:
         """Returns one order."""
         caller, _ = await self._gate.enter(context, "orders.read", request)
         try:
@@ -80,7 +81,9 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
         except orders.Refused as error:
             await _abort(context, error)
 
-    async def ListOrders(self, request, context):
+    async def ListOrders(
+        self, request: order_service_pb2.ListOrdersRequest, context: Context
+    ) -> order_service_pb2.ListOrdersResponse:
         """Lists orders, newest first."""
         caller, _ = await self._gate.enter(context, "orders.read", request)
         size = min(request.page_size or 50, 1000)
@@ -94,7 +97,9 @@ class UserService(user_service_pb2_grpc.UserServiceServicer):
     def __init__(self, gate: Gate, reads: Sessions) -> None:
         self._gate, self._reads = gate, reads
 
-    async def BatchGetUsers(self, request, context):
+    async def BatchGetUsers(
+        self, request: user_service_pb2.BatchGetUsersRequest, context: Context
+    ) -> user_service_pb2.BatchGetUsersResponse:
         """Returns the users that exist."""
         await self._gate.enter(context, "users.read", request)
         async with self._reads() as session:
@@ -106,5 +111,5 @@ def _render(order: Order) -> bytes:
     return convert.order(order).SerializeToString()
 
 
-async def _abort(context: Context, error: orders.Refused) -> None:
+async def _abort(context: Context, error: orders.Refused) -> NoReturn:
     await context.abort(grpc.StatusCode[error.code], f"{error.reason}: {error}")

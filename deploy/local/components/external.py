@@ -74,7 +74,7 @@ async def check_otlp(url: str) -> str:
         else grpc.aio.insecure_channel(found[2], channel_options)
     ) as channel:
         try:
-            await TraceServiceStub(channel).Export(ExportTraceServiceRequest(), timeout=TIMEOUT_S)  # type: ignore[no-untyped-call]
+            await TraceServiceStub(channel).Export(ExportTraceServiceRequest(), timeout=TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             return (
                 f"WEFT_OTLP_ENDPOINT: {found[2]} takes no spans over gRPC ({error.code().name}): "

@@ -143,7 +143,7 @@ def serve(place: Path, folder: Path) -> None:
     store = Store(folder)
     options = [("grpc.max_receive_message_length", 16 << 20)]
     server = grpc.server(ThreadPoolExecutor(2), options=options)
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Receiver(store), server)  # type: ignore[no-untyped-call]
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Receiver(store), server)
     place.unlink(missing_ok=True)  # of one that was killed
     server.add_insecure_port(f"unix:{place}")
     server.start()
