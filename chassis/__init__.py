@@ -6,11 +6,13 @@
     errors      the exceptions that become error reasons; `error_details` puts them into `google.rpc.Status`
     postgres    which server of the database is new enough
     ttl_cache   an in-process cache whose entries expire
-    clock, ids, times, locales, addresses, currencies, plain_text
-                values that everything may use
+    clock, ids, times
+                what almost every module needs
 
+    values/     e-mail addresses, languages, currencies, time zones, texts
+    commands/   commands of a service beside `serve`: queues, seed
     rpc/        a call, in and out: the server, the interceptor chain (authentication, authorization, validation,
-                idempotency), pagination, deadlines, health
+                idempotency), pagination, deadlines; `builtin/` has health, reflection and the operators' QueueService
     queues/     work that outlives a call: queues, workers with retry and dead letters, the outbox, deduplication
     storage/    PostgreSQL and Valkey: statements, migrations, batching, batched reads, cache, retention
     security/   authentication: identity, tokens, TLS; signed tokens; encryption at rest

@@ -28,10 +28,10 @@ from chassis.queues.inspection import Inspection
 from chassis.queues.outbox import Outbox, Relay
 from chassis.queues.queue import Queue
 from chassis.rpc import idempotency, servers, stages
+from chassis.rpc.builtin.health import Health
+from chassis.rpc.builtin.queue_handlers import QueueHandlers
 from chassis.rpc.call import Call
-from chassis.rpc.health import Health
 from chassis.rpc.pagination import Pages
-from chassis.rpc.queue_handlers import QueueHandlers
 from chassis.rpc.stream_quota import StreamQuota
 from chassis.security import modes
 from chassis.security.encryption import Vault

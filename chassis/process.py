@@ -19,8 +19,8 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis import errors, settings
 from chassis.app import App
+from chassis.commands.queues import run as inspect_queues
 from chassis.faults import catalogue, switches
-from chassis.queue_command import run as inspect_queues
 from chassis.settings import Settings, SettingsError
 from chassis.storage import database
 from chassis.storage import migrations as migrating

@@ -14,8 +14,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from chassis import text_set
-from chassis.plain_text import folded
+from chassis.values import text_set
+from chassis.values.plain_text import folded
 
 ROOT = Path(__file__).resolve().parent.parent
 PIN = ROOT / "codegen" / "breached_passwords.txt"

@@ -27,13 +27,13 @@ from sqlalchemy import (
 )
 
 from chassis.clock import Clock
-from chassis.plain_text import single_line
 from chassis.queues import statements
 from chassis.queues.announcer import Announcer
 from chassis.storage import retention
 from chassis.storage.database import Database, Query, Transaction
 from chassis.telemetry import tracing
 from chassis.telemetry.logs import logger
+from chassis.values.plain_text import single_line
 
 log = logger("queue")
 DONE_RETENTION = timedelta(hours=24)

@@ -7,9 +7,9 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.rpc import chain
+from chassis.rpc.builtin.health import Health
+from chassis.rpc.builtin.reflection import Reflection
 from chassis.rpc.call import Call
-from chassis.rpc.health import Health
-from chassis.rpc.reflection import Reflection
 from chassis.rpc.stages import ServerContext
 from chassis.security import tls
 from chassis.settings import Settings, SettingsError

@@ -10,10 +10,10 @@ from typing import Any
 
 from weft.order.v1.shipping_address_pb2 import ShippingAddress
 
-from chassis import seeding
 from chassis.app import App
+from chassis.commands import seeding
+from chassis.commands.seeding import Plan, Rows
 from chassis.security.encryption import Vault
-from chassis.seeding import Plan, Rows
 from services.order.domain import order_number
 from services.order.domain.charges import Charge, ChargeKind, ChargeTable
 from services.order.domain.pricing import Line, Price

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from chassis import addresses, ids
+from chassis import ids
 from chassis.app import App
 from chassis.errors import RequestInvalid
 from chassis.settings import SettingsError
 from chassis.storage.database import Transaction
+from chassis.values import addresses
 from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
 from services.user.audit.repository import AuditRepository

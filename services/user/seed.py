@@ -3,9 +3,9 @@
 import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from chassis import seeding
 from chassis.app import App
-from chassis.seeding import Plan, Rows
+from chassis.commands import seeding
+from chassis.commands.seeding import Plan, Rows
 from services.user.passwords.passwords import Passwords
 from services.user.users.domain import ACTIVE, User
 from services.user.users.rows import UserRows

@@ -5,7 +5,7 @@ from datetime import datetime
 from weft.order.v1.order_service_pb2 import ListOrdersRequest
 from weft.order.v1.payment_service_pb2 import GetPaymentRequest
 
-from chassis.seeding import Plan
+from chassis.commands.seeding import Plan
 from chassis.storage.database import Query
 from services.order.seed import seed
 from tests.order.shop import Shop, metadata

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from weft.user.v1.user_service_pb2 import GetUserRequest
 
-from chassis.seeding import Plan
+from chassis.commands.seeding import Plan
 from chassis.settings import SettingsError
 from services.user.seed import seed
 from tests.user.world import World

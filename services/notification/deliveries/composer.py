@@ -7,7 +7,7 @@ from typing import Any
 from weft.user.v1.user_pb2 import User
 
 from chassis.clock import Clock
-from chassis.plain_text import single_line
+from chassis.values.plain_text import single_line
 from services.notification.channels.email.dkim import Dkim
 from services.notification.channels.email.message import MAX_NAME_LENGTH, Mail, Sender, compose
 from services.notification.channels.sms.twilio import Text

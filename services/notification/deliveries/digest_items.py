@@ -5,8 +5,8 @@ from typing import NamedTuple
 from jinja2 import TemplateError
 from weft.user.v1.user_pb2 import User
 
-from chassis.plain_text import single_line
 from chassis.telemetry.logs import logger
+from chassis.values.plain_text import single_line
 from services.notification.deliveries.domain import Delivery
 from services.notification.templates.language import TemplateWrong
 from services.notification.templates.rendering import InboxText, Templates

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from weft.user.v1.user_pb2 import User
 
 from chassis.clock import Clock
-from chassis.plain_text import single_line
+from chassis.values.plain_text import single_line
 from services.notification.channels.email.message import MAX_NAME_LENGTH
 from services.notification.channels.push.web_push import MAX_PAYLOAD_BYTES, Push
 from services.notification.deliveries.codes import NothingToSend

@@ -6,12 +6,12 @@ from datetime import datetime
 from weft.api.v1.event_pb2 import Event
 
 from chassis.clock import Clock
-from chassis.plain_text import single_line
 from chassis.queues import deduplication
 from chassis.queues.announcer import Announcer
 from chassis.queues.queue import Backoff, Queue
 from chassis.security import modes
 from chassis.storage.database import Database, Query, Transaction, arrays
+from chassis.values.plain_text import single_line
 from services.notification.event_log import catalogue
 from services.notification.event_log.repository import EventLogRepository
 from services.notification.event_order import by_time

@@ -8,13 +8,13 @@ from google.protobuf import empty_pb2
 from weft.notification.v1 import category_pb2, preferences_pb2
 from weft.notification.v1 import preference_service_pb2 as pb
 
-from chassis import time_zones
 from chassis.clock import Clock
 from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
 from chassis.rpc.requests import masks
 from chassis.storage.database import Database
 from chassis.times import timestamp
+from chassis.values import time_zones
 from services.notification.categories import Category
 from services.notification.channels.channel import Channel
 from services.notification.preferences.domain import Preferences, PreferencesNotFound, QuietHours

@@ -7,9 +7,9 @@ from weft.notification.v1 import notification_pb2
 from weft.user.v1.user_pb2 import User
 
 from chassis.errors import ServiceUnavailable
-from chassis.plain_text import single_line
 from chassis.storage.database import Row
 from chassis.times import timestamp
+from chassis.values.plain_text import single_line
 from services.notification.channels.channel import Channel
 from services.notification.channels.email.message import MAX_NAME_LENGTH
 from services.notification.deliveries.codes import ABOUT_CODES

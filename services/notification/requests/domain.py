@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chassis import addresses
 from chassis.errors import FailedPrecondition, NotFound, PermissionDenied, RequestInvalid
+from chassis.values import addresses
 from services.notification.categories import Category
 from services.notification.channels.channel import Channel
 from services.notification.channels.sms import segments

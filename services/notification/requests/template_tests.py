@@ -9,9 +9,9 @@ from weft.user.v1.user_pb2 import User
 from chassis import ids
 from chassis.clock import Clock
 from chassis.errors import RequestInvalid, ServiceUnavailable
-from chassis.plain_text import single_line
 from chassis.rpc.call import Call
 from chassis.storage.database import Database
+from chassis.values.plain_text import single_line
 from services.notification.categories import Category
 from services.notification.channels.channel import Channel
 from services.notification.channels.email.message import MAX_NAME_LENGTH

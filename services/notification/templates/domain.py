@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import locales
 from chassis.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -14,6 +13,7 @@ from chassis.errors import (
     ResourceExhausted,
     require_etag,
 )
+from chassis.values import locales
 from services.notification.templates import language
 from services.notification.templates.language import Source, TemplateWrong
 

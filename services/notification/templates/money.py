@@ -1,6 +1,6 @@
 """Amounts of money as people read them."""
 
-from chassis.currencies import EXPONENTS
+from chassis.values.currencies import EXPONENTS
 
 _SEPARATORS = {"en": (",", "."), "de": (".", ",")}
 """By language: the separators of thousands and of decimals."""

@@ -12,7 +12,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from chassis import locales
+from chassis.values import locales
 from services.notification.templates import money
 from services.notification.templates.domain import Branding, Rendered
 

@@ -6,7 +6,6 @@ import psycopg
 from weft.order.v1 import charge_pb2
 from weft.order.v1 import charge_service_pb2 as pb
 
-from chassis import currencies
 from chassis.clock import Clock
 from chassis.errors import EtagMismatch, RequestInvalid
 from chassis.rpc.call import Call
@@ -14,6 +13,7 @@ from chassis.rpc.pagination import OLDEST, Pages
 from chassis.rpc.requests import masks
 from chassis.storage.database import Database
 from chassis.times import timestamp
+from chassis.values import currencies
 from services.order.charges.current import CurrentCharges
 from services.order.charges.repository import ChargeRepository
 from services.order.domain.charges import Charge, ChargeKind, ChargeTable

@@ -6,7 +6,7 @@ import psycopg
 from weft.order.v1 import money_pb2, product_pb2
 from weft.order.v1 import product_service_pb2 as pb
 
-from chassis import currencies, ids
+from chassis import ids
 from chassis.clock import Clock
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
@@ -14,6 +14,7 @@ from chassis.rpc.requests import masks
 from chassis.security import modes
 from chassis.storage.database import Database, violated
 from chassis.times import timestamp
+from chassis.values import currencies
 from services.order.domain.product import OutOfStock, Product, ProductNotFound, StockAdjustment
 from services.order.ownership import product_owner
 from services.order.products.repository import ProductRepository

@@ -14,7 +14,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError, VerificationError
 from argon2.low_level import error_to_str
 
 from chassis.errors import Overloaded
-from chassis.plain_text import composed
+from chassis.values.plain_text import composed
 
 T = TypeVar("T")
 MEMORY_KIB, PASSES = 19 * 1024, 2

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chassis.errors import InvalidArgument, RequestInvalid
-from chassis.plain_text import composed, folded
-from chassis.text_set import TextSet
+from chassis.values.plain_text import composed, folded
+from chassis.values.text_set import TextSet
 
 MIN_LENGTH = 12
 """Characters (code points), as in the contract, which counts them before they are composed."""

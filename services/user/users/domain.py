@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from chassis import addresses, locales
 from chassis.errors import AlreadyExists, FailedPrecondition, NotFound, RequestInvalid, require_etag
+from chassis.values import addresses, locales
 from services.user.users.profile import Address
 
 INITIAL, ACTIVE, INACTIVE, LOCKED, DELETED = "INITIAL", "ACTIVE", "INACTIVE", "LOCKED", "DELETED"

@@ -6,8 +6,9 @@ from datetime import datetime
 from functools import cache
 from importlib import resources
 
-from chassis import ids, time_zones
+from chassis import ids
 from chassis.errors import RequestInvalid
+from chassis.values import time_zones
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.plain_text import single_line
 from chassis.settings import SettingsError
+from chassis.values.plain_text import single_line
 from services.notification.channels.email.message import (
     MAX_NAME_LENGTH,
     MAX_SUBJECT_LENGTH,

@@ -15,7 +15,7 @@ from weft.order.v1.shipping_address_pb2 import ShippingAddress
 
 import contract
 from chassis.clock import FixedClock
-from chassis.rpc import health
+from chassis.rpc.builtin import health
 from chassis.storage import connections
 from chassis.storage.connections import Connection
 from contract.sensitive import Sensitive

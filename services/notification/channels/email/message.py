@@ -13,9 +13,9 @@ from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, parseaddr
 
-from chassis import addresses
-from chassis.plain_text import single_line
 from chassis.settings import SettingsError
+from chassis.values import addresses
+from chassis.values.plain_text import single_line
 from services.notification.templates.rendering import EmailContent
 
 MAX_NAME_LENGTH = 100

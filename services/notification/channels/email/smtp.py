@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import aiosmtplib
 
 from chassis.faults import catalogue, switches
-from chassis.plain_text import single_line
 from chassis.settings import SettingsError
+from chassis.values.plain_text import single_line
 from services.notification.channels.email.message import Mail
 from services.notification.channels.email.session import Reply, Session
 from services.notification.channels.outcome import Outcome, ProviderResponse

@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 
 from chassis.faults import catalogue, switches
-from chassis.plain_text import single_line
 from chassis.settings import SettingsError
 from chassis.telemetry import logs
+from chassis.values.plain_text import single_line
 from services.notification.channels.outcome import Outcome, ProviderResponse
 from services.notification.channels.sms import segments
 

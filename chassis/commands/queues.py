@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 
 from chassis.app import App
 from chassis.queues.inspection import MAX_JOBS, STATES, Filter, Inspection, QueueNotFound
-from chassis.rpc import queue_handlers
+from chassis.rpc.builtin import queue_handlers
 from chassis.settings import SettingsError
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chassis import text_set
-from chassis.text_set import TextSet
+from chassis.values import text_set
+from chassis.values.text_set import TextSet
 
 
 def test_what_was_written_is_found_and_nothing_else(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.plain_text import single_line
+from chassis.values.plain_text import single_line
 
 ANY = st.text(st.characters(), max_size=300)
 

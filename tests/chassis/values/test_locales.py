@@ -3,7 +3,7 @@
 import langcodes
 import pytest
 
-from chassis.locales import accept_language, best, normalise
+from chassis.values.locales import accept_language, best, normalise
 
 LOCALES = frozenset({"de", "en", "pt-BR"})
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.addresses import problem
+from chassis.values.addresses import problem
 
 
 @pytest.mark.parametrize(

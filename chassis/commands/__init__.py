@@ -1,0 +1,1 @@
+"""Commands of a service beside `serve`: `queues` and `seed`."""

@@ -1,0 +1,1 @@
+"""The gRPC services that every server has: health, reflection, queues."""
