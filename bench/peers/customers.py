@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 
-from bench.peers.orders import Refused
+from bench.peers.refusals import Refused
 from bench.peers.tokens import Caller
 
 REMEMBERED_SECONDS = 30.0

@@ -13,18 +13,11 @@ from sqlalchemy.orm import selectinload
 
 from bench.peers.database import Sessions
 from bench.peers.models import IdempotencyRecord, Order, OrderEvent, OrderLine, OutboxMessage, Payment, Product
+from bench.peers.refusals import Refused
 from bench.peers.tokens import Caller
 from chassis import ids
 
 METHOD = "CreateOrder"
-
-
-class Refused(Exception):
-    """The request cannot be done. `reason` is the name of the cause, `code` that of the canonical code."""
-
-    def __init__(self, code: str, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.reason = code, reason
 
 
 @dataclass(frozen=True)

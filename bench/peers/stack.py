@@ -4,11 +4,18 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from bench.peers import database
 from bench.stacks import dataset, tokens
 from bench.stacks.processes import Process, free_address
 from chassis import ids
 
+KINDS = ("fastapi_sqlalchemy", "grpc_bare", "granian_msgspec")
+"""(a), (b), (c): the packages beside this module."""
+PLACE_ORDER = Path(__file__).parent / "granian_msgspec" / "place_order.sql"
+STARTED = {"fastapi_sqlalchemy": "Application startup complete", "granian_msgspec": "Started worker"}
+"""What a worker logs, where a supervisor listens before its workers have started."""
 SCOPES = "orders.read orders.write users.read"
 
 
@@ -42,7 +49,7 @@ class Terms:
 
 
 def start(kind: str, url: str, postmaster: int, terms: Terms, logs: Path) -> Peer:
-    """Starts `fastapi_sqlalchemy` or `grpc_bare` on the empty database at `url` (`postgresql://…/name`)."""
+    """Starts a peer, one of `KINDS`, on the empty database at `url` (`postgresql://…/name`)."""
     signer, partner_id = tokens.Signer(), ids.new("prt")
     catalogue, customers = dataset.products(), dataset.customers(partner_id)
     driver_url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
@@ -57,7 +64,7 @@ def start(kind: str, url: str, postmaster: int, terms: Terms, logs: Path) -> Pee
         "PEER_TOKEN_CACHE": str(int(terms.token_cache)),
         "PEER_USERS_TOKEN": token,
     }
-    launch = {"fastapi_sqlalchemy": _uvicorn, "grpc_bare": _grpc}[kind]
+    launch = {"fastapi_sqlalchemy": _uvicorn, "grpc_bare": _grpc, "granian_msgspec": _granian}[kind]
     targets, processes = launch(terms, env, logs)
     peer = Peer(
         name=kind,
@@ -71,9 +78,8 @@ def start(kind: str, url: str, postmaster: int, terms: Terms, logs: Path) -> Pee
     try:
         for process, target in zip(processes, targets, strict=True):
             process.wait_for(target)
-        if kind == "fastapi_sqlalchemy":
-            # Its supervisor listens before its workers have started.
-            processes[0].wait_until_logged("Application startup complete", terms.workers)
+        if kind in STARTED:
+            processes[0].wait_until_logged(STARTED[kind], terms.workers)
     except BaseException:
         peer.stop()
         raise
@@ -86,6 +92,16 @@ def _uvicorn(terms: Terms, env: dict[str, str], logs: Path) -> tuple[list[str], 
     env = {**env, "PEER_USERS_URL": f"http://{address}"}
     arguments = ("bench.peers.fastapi_sqlalchemy", address, str(terms.workers))
     return [address], [Process.python(*arguments, log=logs / "peer-a.log", env=env)]
+
+
+def _granian(terms: Terms, env: dict[str, str], logs: Path) -> tuple[list[str], list[Process]]:
+    """The same with Granian, and the order's function in the database."""
+    with psycopg.connect(env["PEER_DATABASE_URL"].replace("+asyncpg", "", 1), autocommit=True) as connection:
+        connection.execute(PLACE_ORDER.read_bytes())
+    address = free_address()
+    env = {**env, "PEER_USERS_URL": f"http://{address}"}
+    arguments = ("bench.peers.granian_msgspec", address, str(terms.workers))
+    return [address], [Process.python(*arguments, log=logs / "peer-c.log", env=env)]
 
 
 def _grpc(terms: Terms, env: dict[str, str], logs: Path) -> tuple[list[str], list[Process]]:

@@ -1,4 +1,4 @@
-"""The sides of the bench, as its comparisons meet them: our order service, and both peers, on real PostgreSQL."""
+"""The sides of the bench, as its comparisons meet them: our order service, and the peers, on real PostgreSQL."""
 
 import asyncio
 import secrets
@@ -10,7 +10,7 @@ import pytest
 
 from bench.peers import stack
 from bench.peers.stack import Peer
-from tests.bench.sides import PeerA, PeerB, Side, Weft, filled
+from tests.bench.sides import PeerB, Rest, Side, Weft, filled
 from tests.harness import Harness
 from tests.order.users import Users, serving
 
@@ -38,11 +38,11 @@ def started(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
             connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
 
-@pytest.fixture(params=["weft", "fastapi_sqlalchemy", "grpc_bare"])
+@pytest.fixture(params=["weft", *stack.KINDS])
 async def side(
     request: pytest.FixtureRequest, harness: Harness, started: Callable[[str], tuple[Peer, str]]
 ) -> AsyncIterator[Side]:
-    """One of the three, with two products, of which three and a hundred pieces are there, and no order."""
+    """One of them, with two products, of which three and a hundred pieces are there, and no order."""
     if request.param == "weft":
         users = Users()
         async with AsyncExitStack() as running:
@@ -52,7 +52,7 @@ async def side(
             yield await filled(Weft.of(service, harness.issuer, users))
         return
     peer, url = await asyncio.to_thread(started, request.param)
-    made: Side = PeerA(peer, url) if request.param == "fastapi_sqlalchemy" else PeerB(peer, url)
+    made: Side = PeerB(peer, url) if request.param == "grpc_bare" else Rest(peer, url)
     async with made:
         await made.empty()
         yield await filled(made)

@@ -1,4 +1,4 @@
-"""Three ways to place the same order, told in the same words."""
+"""The ways to place the same order, told in the same words."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -158,8 +158,8 @@ class PeerB(_Grpc):
         return reason if colon and reason.isupper() else _common(error.code().name)
 
 
-class PeerA(Side):
-    """FastAPI."""
+class Rest(Side):
+    """A peer of HTTP and JSON."""
 
     def __init__(self, peer: Peer, url: str) -> None:
         headers = {"authorization": f"Bearer {peer.token}"}
@@ -189,7 +189,7 @@ class PeerA(Side):
         if reply.is_success:
             return Answer("OK", reply.headers.get("idempotency-replayed") == "true", reply.json())
         body = reply.json()
-        return Answer(body.get("reason") or _common(str(reply.status_code)))
+        return Answer(_common(body.get("reason") or str(reply.status_code)))
 
 
 def _common(reason: str) -> str:

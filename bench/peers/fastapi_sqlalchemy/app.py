@@ -17,10 +17,10 @@ from bench.peers import database, orders, telemetry
 from bench.peers.customers import Customers
 from bench.peers.fastapi_sqlalchemy.schemas import OrderIn, OrderOut, PageOut, UserOut
 from bench.peers.models import Order, User
+from bench.peers.refusals import STATUS, Refused
 from bench.peers.settings import Settings
 from bench.peers.tokens import Caller, InvalidToken, Verifier
 
-STATUS = {"NOT_FOUND": 404, "FAILED_PRECONDITION": 400, "INVALID_ARGUMENT": 400, "ALREADY_EXISTS": 409}
 bearer = HTTPBearer()
 
 
@@ -58,8 +58,8 @@ def create() -> FastAPI:
     _route_orders(app)
     _route_users(app)
 
-    @app.exception_handler(orders.Refused)
-    async def refused(_: Request, error: orders.Refused) -> Response:
+    @app.exception_handler(Refused)
+    async def refused(_: Request, error: Refused) -> Response:
         status = STATUS[error.code]
         return JSONResponse({"code": status, "reason": error.reason, "message": str(error)}, status)
 
@@ -130,5 +130,5 @@ def _route_users(app: FastAPI) -> None:
         async with request.app.state.reads() as session:
             user: User | None = await session.get(User, user_id)
         if user is None:
-            raise orders.Refused("NOT_FOUND", "USER_NOT_FOUND", "There is no such user.")
+            raise Refused("NOT_FOUND", "USER_NOT_FOUND", "There is no such user.")
         return user

@@ -15,6 +15,7 @@ from bench.peers.customers import Customers
 from bench.peers.database import Sessions
 from bench.peers.grpc_bare import convert
 from bench.peers.models import Order, User
+from bench.peers.refusals import Refused
 from bench.peers.settings import Settings
 from bench.peers.tokens import Caller, InvalidToken, Verifier
 
@@ -67,7 +68,7 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
                 note=request.note,
             )
             reply = await orders.place(self._writes, caller, key, fingerprint, wanted, _render)
-        except orders.Refused as error:
+        except Refused as error:
             await _abort(context, error)
         if reply.replayed:
             await context.send_initial_metadata((("idempotency-replayed", "true"),))
@@ -78,7 +79,7 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
         caller, _ = await self._gate.enter(context, "orders.read", request)
         try:
             return convert.order(await orders.get(self._reads, caller, request.order_id))
-        except orders.Refused as error:
+        except Refused as error:
             await _abort(context, error)
 
     async def ListOrders(
@@ -111,5 +112,5 @@ def _render(order: Order) -> bytes:
     return convert.order(order).SerializeToString()
 
 
-async def _abort(context: Context, error: orders.Refused) -> NoReturn:
+async def _abort(context: Context, error: Refused) -> NoReturn:
     await context.abort(grpc.StatusCode[error.code], f"{error.reason}: {error}")
