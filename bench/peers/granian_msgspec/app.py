@@ -41,7 +41,7 @@ class App:
     """One worker's application, set up from the environment."""
 
     def __init__(self) -> None:
-        self._settings = Settings()
+        self._settings = Settings()  # type: ignore[call-arg]  # what has no default is in the environment
         self._verifier = Verifier(self._settings)
         telemetry.start(self._settings, "peer-c")
         self._tracing = Tracing()

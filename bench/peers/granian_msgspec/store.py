@@ -136,7 +136,8 @@ class Orders:
     async def _traced(self, span: Span, statement: str, *arguments: object) -> list[Record]:
         child = self._tracing.call("SELECT peer", span, {"db.system.name": "postgresql", "db.query.text": statement})
         try:
-            return await self._pool.fetch(statement, *arguments)
+            rows: list[Record] = await self._pool.fetch(statement, *arguments)
+            return rows
         except PostgresError as error:
             child.set_status(Status(StatusCode.ERROR, str(error.sqlstate)))
             raise
