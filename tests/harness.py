@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -110,33 +110,44 @@ def refusal(error: grpc.RpcError) -> Refusal:
     return Refusal(error.code(), info.reason, info.domain, dict(info.metadata), violations, waits)
 
 
-async def refused(call: Awaitable[Any]) -> Refusal:
-    """Await a call that must fail; what it carries."""
+async def reason_of(call: Awaitable[Any]) -> str:
+    """Why a call was refused; empty if it was answered."""
     try:
-        reply = await call
+        await call
     except grpc.RpcError as error:
-        return refusal(error)
-    raise AssertionError(f"the call was answered: {reply!r}")
+        return refusal(error).reason
+    return ""
 
 
-def assert_refusal(found: Refusal, reason: str, /, violations: Iterable[str] | None = None, **metadata: str) -> Refusal:
+def assert_refusal(
+    found: Refusal | grpc.RpcError, reason: str, /, violations: Mapping[str, str] | None = None, **metadata: str
+) -> Refusal:
     """Hold a refusal against the contract, which gives its reason a gRPC code, and against what is named.
 
-    `violations` are the fields, in any order. Metadata, where any are named, must be exactly these.
+    `violations` has all fields that the refusal names, in any order, each with words of its description (`""`: any).
+    Metadata, where any are named, must be exactly these.
     """
+    if isinstance(found, grpc.RpcError):
+        found = refusal(found)
     declared = _CONTRACT.reasons.get((found.domain, found.reason))
     assert declared is not None, f"{found} has no reason of the contract"
     assert (found.reason, found.code.value[0]) == (reason, declared.code), found
-    assert violations is None or sorted(found.violations) == sorted(violations), found
+    words = violations or {}
+    assert found.violations.keys() == words.keys(), found
+    assert all(words[field] in description for field, description in found.violations.items()), found
     assert not metadata or found.metadata == metadata, found
     return found
 
 
 async def assert_refused(
-    call: Awaitable[Any], reason: str, /, violations: Iterable[str] | None = None, **metadata: str
+    call: Awaitable[Any], reason: str, /, violations: Mapping[str, str] | None = None, **metadata: str
 ) -> Refusal:
-    """Await a call that must be refused for `reason`; see `assert_refusal`."""
-    return assert_refusal(await refused(call), reason, violations, **metadata)
+    """Await a call that must be refused for `reason`, as `assert_refusal` judges it."""
+    try:
+        reply = await call
+    except grpc.RpcError as error:
+        return assert_refusal(error, reason, violations, **metadata)
+    raise AssertionError(f"the call was answered: {reply!r}")
 
 
 async def in_time(calls: Iterable[Awaitable[Any]]) -> list[Any]:

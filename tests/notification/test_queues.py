@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
-import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from weft.api.v1 import queue_pb2 as pb
@@ -104,8 +103,7 @@ async def test_a_paused_channel_sends_nothing_and_loses_nothing(start: Start) ->
 async def test_another_services_certificate_opens_no_queue(start: Start) -> None:
     async with start() as service, service.harness.channel("notification", service.running.address, "user") as channel:
         rpc = queue_service_pb2_grpc.QueueServiceStub(channel)
-        with pytest.raises(grpc.RpcError):
-            await rpc.ListQueues(pb.ListQueuesRequest())
+        await assert_refused(rpc.ListQueues(pb.ListQueuesRequest()), "CALLER_NOT_ALLOWED")
 
 
 @DIES

@@ -7,13 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
-import grpc
 import pytest
 from weft.user.v1.auth_service_pb2 import ResendVerificationRequest, SignInRequest, SignUpRequest
 from weft.user.v1.password_pb2 import RequestPasswordResetRequest, ResetPasswordRequest
 
 from services.user.__main__ import build
-from tests.harness import Harness, refusal, refused
+from tests.harness import Harness, reason_of
 from tests.user.passkeys.authenticator import challenged, changed, present, register
 from tests.user.world import PASSWORD, Metadata, World
 
@@ -49,11 +48,7 @@ async def test_answers_and_times_of_known_and_unknown_addresses_are_alike(harnes
         async def ask(email: str) -> tuple[float, str]:
             at = world.at(f"2001:{secrets.token_hex(2)}:{secrets.token_hex(2)}::9")
             begun = time.perf_counter()
-            try:
-                await CALLS[name](world, email, at)
-                reason = ""
-            except grpc.RpcError as error:
-                reason = refusal(error).reason
+            reason = await reason_of(CALLS[name](world, email, at))
             return time.perf_counter() - begun, reason
 
         taken, free = [], []
@@ -84,8 +79,9 @@ async def test_answers_and_times_of_known_and_unknown_passkeys_are_alike(harness
             device.soft.credential_id = credential_id
             wrong = changed(device.get(await challenged(world)), signature="AAAA")
             begun = time.perf_counter()
-            answer = await refused(present(world, wrong, f"2001:{secrets.token_hex(2)}:{secrets.token_hex(2)}::9"))
-            return time.perf_counter() - begun, answer.reason
+            address = f"2001:{secrets.token_hex(2)}:{secrets.token_hex(2)}::9"
+            reason = await reason_of(present(world, wrong, address))
+            return time.perf_counter() - begun, reason
 
         known, unknown = [], []
         for _ in range(ROUNDS):

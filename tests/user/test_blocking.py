@@ -18,7 +18,7 @@ from weft.user.v1 import (
 
 from chassis.storage.database import Query
 from tests.blocking import Loop
-from tests.harness import Running, assert_refusal, refusal
+from tests.harness import Running, assert_refusal
 
 PASSWORD = "a quiet morning in Graz"
 SERVICE = "user"
@@ -59,7 +59,7 @@ def test_a_blocking_client_refreshes_and_signs_out(grpc_stub: Any, tokens: Any) 
 def test_a_blocking_client_gets_typed_refusals(grpc_stub: Any, email: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         grpc_stub.SignIn(auth_service_pb2.SignInRequest(email=email, password="not the password"))
-    assert_refusal(refusal(caught.value), "CREDENTIALS_INVALID")
+    assert_refusal(caught.value, "CREDENTIALS_INVALID")
 
 
 def test_a_blocking_client_sees_the_protocols_errors_as_replies(grpc_channel: Any) -> None:

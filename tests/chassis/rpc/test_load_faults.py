@@ -3,7 +3,6 @@
 import errno
 from typing import Any
 
-import grpc
 import psycopg
 import pytest
 from weft_client import failures
@@ -12,7 +11,7 @@ from chassis.rpc import load_faults
 from chassis.rpc.call import Call
 from tests.chassis.probe import contract as pb
 from tests.chassis.probe.service import ITEM, Items, serving, unary
-from tests.harness import Harness, Refusal, assert_refused, refused
+from tests.harness import Harness, assert_refused
 
 PASSING = [
     (TimeoutError(), "DEADLINE_EXPIRED"),
@@ -68,7 +67,7 @@ async def test_a_part_in_trouble_is_reported_to_the_caller_and_logs_no_error(har
     async with serving(harness, handlers) as running:
         peek, request = unary(running, "PeekItem"), pb.GetItemRequest(item_id=ITEM)
         handlers.error = psycopg.errors.DeadlockDetected()
-        contended = Refusal(grpc.StatusCode.ABORTED, "RESOURCE_BUSY", "weft.api.v1", {}, {}, 1.0)
-        assert await refused(peek(request, timeout=10)) == contended
+        contended = await assert_refused(peek(request, timeout=10), "RESOURCE_BUSY")
+        assert (contended.metadata, contended.retry_after) == ({}, 1.0)
         handlers.error = failures.Unavailable("away")
         await assert_refused(peek(request, timeout=10), "SERVICE_UNAVAILABLE")

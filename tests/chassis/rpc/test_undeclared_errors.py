@@ -11,7 +11,7 @@ from chassis.errors import WeftError
 from chassis.rpc.call import Call
 from tests.chassis.probe import contract as pb
 from tests.chassis.probe.service import ITEM, Items, serving, unary
-from tests.harness import Harness, refused
+from tests.harness import Harness, reason_of
 
 
 class ItemNotFound(errors.NotFound):
@@ -41,7 +41,7 @@ async def logged(harness: Harness, capfd: pytest.CaptureFixture[str], error: Wef
     handlers.error = error
     async with serving(harness, handlers) as running:
         peek = unary(running, "PeekItem")
-        assert (await refused(peek(pb.GetItemRequest(item_id=ITEM), timeout=10))).reason == error.reason
+        assert await reason_of(peek(pb.GetItemRequest(item_id=ITEM), timeout=10)) == error.reason
     lines = [line for line in capfd.readouterr().out.splitlines() if '"level": "error"' in line]
     return re.findall(r'"event": "(\w+)"', "\n".join(lines))
 

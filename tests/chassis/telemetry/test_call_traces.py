@@ -93,7 +93,7 @@ async def test_a_call_without_a_request_id_is_given_one(service: Service) -> Non
 
 
 async def test_what_has_not_the_form_of_an_id_is_in_no_span(service: Service) -> None:
-    await assert_refused(service.get("kim@example.org"), "REQUEST_INVALID")
+    await assert_refused(service.get("kim@example.org"), "REQUEST_INVALID", violations={"item_id": "must be an id"})
     assert "weft.item_id" not in attributes(service.spans.of("GetItem"))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import grpc
 from google.protobuf import json_format
 from google.rpc import code_pb2
 
@@ -14,7 +13,7 @@ from chassis import ids
 from contract import Caller, Method, rules
 from tests import servers
 from tests.contract.sizes.requests import CONTRACT, SAMPLES, empty, is_map
-from tests.harness import Running, refusal
+from tests.harness import Running, reason_of
 
 OWNED = [method for method in CONTRACT.methods if method.owner]
 Ids = Mapping[str, str]
@@ -114,7 +113,7 @@ async def check_field(world: World, method: Method) -> None:
         for actor in world.actors:
             case = f"{actor.name} calls {method.full_name} with what belongs to {group}"
             known = known or await _prepared(world, method, group)
-            reason = await _reason(world, method, actor, request(method, known))
+            reason = await reason_of(_call(world, method, actor, request(method, known)))
             if refused := actor.refused(method):
                 assert reason == refused, case
             elif actor.group == group or actor.sees_all(method) or await _same_partner(own, method, actor, known):
@@ -123,7 +122,7 @@ async def check_field(world: World, method: Method) -> None:
             else:
                 assert reason.endswith("_NOT_FOUND"), case
                 missing = request(method, _missing(method, known))
-                assert reason == await _reason(world, method, actor, missing), case
+                assert reason == await reason_of(_call(world, method, actor, missing)), case
                 await _check_mixed(world, own, method, actor, known)
 
 
@@ -162,7 +161,7 @@ async def _check_mixed(world: World, own: Own, method: Method, actor: Actor, kno
         return
     name = method.owner.rpartition(".")[2]
     mixed = {**known, name: (await own(actor))[name]}
-    reason = await _reason(world, method, actor, request(method, mixed))
+    reason = await reason_of(_call(world, method, actor, request(method, mixed)))
     assert reason.endswith("_NOT_FOUND"), (actor.name, method.full_name)
 
 
@@ -276,16 +275,8 @@ async def _refused(world: World, method: Method, actor: Actor) -> bool:
     expected = actor.refused(method)
     if expected:
         case = f"{actor.name} calls {method.full_name}"
-        assert await _reason(world, method, actor, empty(method).SerializeToString()) == expected, case
+        assert await reason_of(_call(world, method, actor, empty(method).SerializeToString())) == expected, case
     return bool(expected)
-
-
-async def _reason(world: World, method: Method, actor: Actor, data: bytes) -> str:
-    try:
-        await _call(world, method, actor, data)
-    except grpc.RpcError as error:
-        return refusal(error).reason
-    return ""
 
 
 async def _call(world: World, method: Method, actor: Actor, data: bytes) -> bytes:

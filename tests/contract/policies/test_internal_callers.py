@@ -1,12 +1,11 @@
 """Internal RPCs open to the services that their policy names, by certificate, and to nobody else."""
 
-import grpc
 import pytest
 from google.protobuf import descriptor_pool, message_factory
 
 import contract
 from contract import Method
-from tests.harness import Harness, refusal
+from tests.harness import Harness, reason_of
 
 INTERNAL = [method for method in contract.load().methods if method.internal]
 CALLERS = sorted({package.split(".")[1] for package in contract.load().packages})
@@ -32,12 +31,8 @@ async def _reason(harness: Harness, service: str, address: str, caller: str, met
     """Why an empty request was refused; empty where it was answered."""
     kind = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(method.input))
     async with harness.channel(service, address, caller) as channel:
-        try:
-            if method.server_streaming:
-                await channel.unary_stream(method.path, request_serializer=kind.SerializeToString)(kind()).read()
-            else:
-                send = channel.unary_unary(method.path, request_serializer=kind.SerializeToString)
-                await send(kind(), timeout=20)
-        except grpc.RpcError as error:
-            return refusal(error).reason
-    return ""
+        if method.server_streaming:
+            stream = channel.unary_stream(method.path, request_serializer=kind.SerializeToString)
+            return await reason_of(stream(kind()).read())
+        send = channel.unary_unary(method.path, request_serializer=kind.SerializeToString)
+        return await reason_of(send(kind(), timeout=20))

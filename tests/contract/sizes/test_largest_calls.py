@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 
-import grpc
 import pytest
 
 from chassis.app import App
 from contract import Caller, Method
 from tests.contract.sizes import requests
 from tests.contract.sizes.requests import CONTRACT
-from tests.harness import Harness, Issuer, Running, refusal
+from tests.harness import Harness, Issuer, Running, reason_of
 
 MOST_S = 0.05
 RUNS = 10
@@ -35,16 +34,12 @@ async def answer(running: Running, method: Method, data: bytes, authorization: s
     """Call with these bytes, up to the first reply; the reason where it is refused."""
     metadata = [("idempotency-key", secrets.token_hex(8))]
     metadata += [("authorization", authorization)] if authorization else []
-    try:
-        if method.server_streaming:
-            call = running.channel.unary_stream(method.path)(data, metadata=metadata, timeout=20)
-            await call.read()
-            call.cancel()
-        else:
-            await running.channel.unary_unary(method.path)(data, metadata=metadata, timeout=20)
-    except grpc.RpcError as error:
-        return refusal(error).reason
-    return ""
+    if not method.server_streaming:
+        return await reason_of(running.channel.unary_unary(method.path)(data, metadata=metadata, timeout=20))
+    call = running.channel.unary_stream(method.path)(data, metadata=metadata, timeout=20)
+    reason = await reason_of(call.read())
+    call.cancel()
+    return reason
 
 
 async def busy(ask: Callable[[], object]) -> tuple[float, str]:

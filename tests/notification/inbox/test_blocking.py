@@ -9,7 +9,7 @@ from weft.notification.v1.inbox_service_pb2 import CountUnreadRequest, ListInbox
 
 from chassis import ids
 from tests import servers
-from tests.harness import Issuer, assert_refusal, refusal
+from tests.harness import Issuer, assert_refusal
 from tests.notification import sample_events as events
 
 SERVICE = "notification"
@@ -46,4 +46,4 @@ def test_a_blocking_client_lists_counts_and_marks(grpc_channel: Any, grpc_stub: 
 def test_a_blocking_client_gets_typed_refusals(grpc_stub: Any) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         grpc_stub.ListInbox(ListInboxRequest())
-    assert_refusal(refusal(caught.value), "TOKEN_MISSING")
+    assert_refusal(caught.value, "TOKEN_MISSING")

@@ -196,7 +196,7 @@ async def test_only_signed_in_users_with_the_scope_have_an_inbox(service: Servic
 )
 async def test_requests_have_bounds(service: Service, call: str, request_, field: str) -> None:
     refusable = getattr(service.inbox, call)(request_, metadata=service.as_user(ANN))
-    await assert_refused(refusable, "REQUEST_INVALID", [field])
+    await assert_refused(refusable, "REQUEST_INVALID", violations={field: ""})
 
 
 async def test_a_year_later_notifications_are_gone_with_their_deliveries_and_attempts(start: Start, clock) -> None:

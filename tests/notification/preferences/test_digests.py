@@ -22,7 +22,7 @@ from chassis.clock import FixedClock
 from services.notification.digests.repository import MAX_SIZE
 from services.notification.preferences.domain import QuietHours as Hours
 from tests import servers
-from tests.harness import assert_refused, refused
+from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
 from tests.notification.preferences.test_preferences import as_user, rpc, update
@@ -200,10 +200,12 @@ async def test_a_full_digest_is_sent_at_once_and_a_repeated_job_adds_nothing(sta
 async def test_what_is_no_digest_is_refused(service: Service) -> None:
     user = service.users.add(ids.new("usr"))
     twice = [Digest(category=CATEGORY_ORDERS, channel=CHANNEL_EMAIL, window_s=60)] * 2
-    assert list((await refused(update(service, user, digests=twice))).violations) == ["preferences.digests[1]"]
+    call = update(service, user, digests=twice)
+    await assert_refused(call, "REQUEST_INVALID", violations={"preferences.digests[1]": ""})
     for wrong in ({"channel": CHANNEL_SMS}, {"window_s": 59}, {"category": 1}):
+        named = {f"preferences.digests[0].{field}": "must be" for field in wrong}
         digest = Digest(**{"category": CATEGORY_ORDERS, "channel": CHANNEL_EMAIL, "window_s": 60, **wrong})
-        await assert_refused(update(service, user, digests=[digest]), "REQUEST_INVALID")
+        await assert_refused(update(service, user, digests=[digest]), "REQUEST_INVALID", violations=named)
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ async def test_preferences_are_the_callers_and_change_once_for_each_etag(service
         ({"quiet_hours": QuietHours(start="22:00", end="22:00")}, "preferences.quiet_hours.end"),
         ({"quiet_hours": QuietHours(start="22:00", end="07:00", time_zone="x")}, "preferences.quiet_hours.time_zone"),
     ):
-        await assert_refused(update(service, user, **wrong), "REQUEST_INVALID", [field])
+        await assert_refused(update(service, user, **wrong), "REQUEST_INVALID", violations={field: ""})
 
 
 async def test_a_muted_inbox_stays_empty(service: Service) -> None:

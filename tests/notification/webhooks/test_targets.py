@@ -139,17 +139,18 @@ async def test_every_spelling_of_a_private_address_is_refused_at_registration(se
     async with serve(build=zone.build, webhook_allowed=[]) as service:
         partner = Partner(service.harness, service.running)
         for host in SPELLINGS:
-            found = await assert_refused(partner.create(f"https://{host}/hook"), "REQUEST_INVALID", ["url"])
-            assert found.violations["url"].startswith("must "), host
+            await assert_refused(
+                partner.create(f"https://{host}/hook"), "REQUEST_INVALID", violations={"url": "must be"}
+            )
         endpoint = await partner.create("https://Shop.example:8443/Hook?a=1")
         assert endpoint.url == "https://shop.example:8443/Hook?a=1"
         assert (await partner.create("https://bücher.example/")).url == "https://xn--bcher-kva.example/"
         await partner.create("http://shop.example/")
         call = partner.update(endpoint.endpoint_id, url="https://private.example/")
-        await assert_refused(call, "REQUEST_INVALID", ["endpoint.url"])
+        await assert_refused(call, "REQUEST_INVALID", violations={"endpoint.url": "must be an address on the public"})
         live = Partner(service.harness, service.running, mode="LIVE")
-        found = await assert_refused(live.create("http://shop.example/"), "REQUEST_INVALID", ["url"])
-        assert found.violations == {"url": "must begin with https://"}
+        call = live.create("http://shop.example/")
+        await assert_refused(call, "REQUEST_INVALID", violations={"url": "must begin with https://"})
 
 
 @pytest.mark.parametrize("private", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "127.0.0.1 ::1"])

@@ -16,7 +16,7 @@ from chassis import ids
 from chassis.storage.database import Query
 from services.order.exports import handlers
 from services.order.orders.repository import OrderRepository
-from tests.harness import Harness, refusal
+from tests.harness import Harness, assert_refused
 from tests.order.shop import Shop, metadata
 
 CSV = export_pb2.EXPORT_FORMAT_CSV
@@ -164,7 +164,5 @@ async def last_line(stream: Any) -> bytes:
         async for message in stream:
             last = message.data.splitlines()[-1]
 
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await read()
-    assert refusal(caught.value).reason == "SERVICE_UNAVAILABLE"
+    await assert_refused(read(), "SERVICE_UNAVAILABLE")
     return last

@@ -11,7 +11,7 @@ from chassis import ids
 from services.order.bootstrap import bootstrap, product_id
 from tests import servers
 from tests.blocking import Loop
-from tests.harness import Issuer, Running, assert_refusal, refusal
+from tests.harness import Issuer, Running, assert_refusal
 
 SERVICE = "order"
 STUB = order_service_pb2_grpc.OrderServiceStub
@@ -59,4 +59,4 @@ def test_a_blocking_client_gets_typed_refusals(grpc_stub: Any, as_ann: Any) -> N
     wanted = CreateOrderRequest(lines=[atlas], payment_method="pm_sandbox_ok")
     with pytest.raises(grpc.RpcError) as caught:
         grpc_stub.CreateOrder(wanted, metadata=[*as_ann, ("idempotency-key", "three")])
-    assert_refusal(refusal(caught.value), "OUT_OF_STOCK", product_id=product_id(7), requested="4", available="3")
+    assert_refusal(caught.value, "OUT_OF_STOCK", product_id=product_id(7), requested="4", available="3")

@@ -122,7 +122,7 @@ async def test_a_time_beyond_the_calendar_is_refused_by_name(quiet_shop: Shop, s
     await assert_refused(
         quiet_shop.orders.ListOrders(request, metadata=metadata(quiet_shop.user)),
         "REQUEST_INVALID",
-        violations=["create_time_from"],
+        violations={"create_time_from": "between the years 1 and 9999"},
     )
 
 

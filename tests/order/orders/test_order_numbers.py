@@ -69,7 +69,7 @@ async def test_owners_and_operators_find_an_order_by_its_number(
             ListOrdersRequest(order_number=typed[:-1]), metadata=metadata(quiet_shop.operator)
         ),
         "REQUEST_INVALID",
-        violations=["order_number"],
+        violations={"order_number": "must be empty or the number of an order"},
     )
 
 

@@ -9,7 +9,7 @@ from weft.order.v1 import payment_service_pb2 as pb
 
 from chassis.clock import FixedClock
 from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY
-from tests.harness import Harness, assert_refusal, assert_refused, refused
+from tests.harness import Harness, assert_refused
 from tests.order.payments.till import (
     ACTION_REQUIRED,
     AUTHORIZED,
@@ -160,8 +160,7 @@ async def test_a_part_is_captured_and_the_rest_released(till: Till) -> None:
     placed = await till.shop.order((await till.shop.product(), 1), capture=AT_SHIPMENT)
     await till.run()
     assert await states(till, placed) == (CONFIRMED, AUTHORIZED)
-    over = await refused(capture(till, placed, 1001))
-    assert_refusal(over, "CAPTURE_EXCEEDS_AUTHORIZED", authorized_minor="1000")
+    await assert_refused(capture(till, placed, 1001), "CAPTURE_EXCEEDS_AUTHORIZED", authorized_minor="1000")
     await capture(till, placed, 700)
     await assert_refused(capture(till, placed, 300), "PAYMENT_NOT_CAPTURABLE")
     await till.die("after capture")
@@ -198,8 +197,7 @@ async def test_refunds_are_exact_and_the_last_takes_the_rest(till: Till) -> None
     assert (await refund(till, placed, 333, key="one")).refunding_minor == 333, "the same call"
     await till.die("after refund")
     assert (await refund(till, placed, 333)).refundable_minor == 333
-    over = await refused(refund(till, placed, 334))
-    assert_refusal(over, "REFUND_EXCEEDS_CAPTURED", refundable_minor="333")
+    await assert_refused(refund(till, placed, 334), "REFUND_EXCEEDS_CAPTURED", refundable_minor="333")
     advance(till, timedelta(seconds=31))
     await settle(till)
     assert await states(till, placed) == (CONFIRMED, PARTIAL)

@@ -134,7 +134,7 @@ async def test_what_makes_no_sense_is_refused(till: Till) -> None:
     placed = await till.shop.order((await till.shop.product(), 1))
     nothing = pb.OverrideOrderRequest(order_id=placed.order_id, reason="by telephone")
     call = till.shop.orders.OverrideOrder(nothing, metadata=metadata(till.shop.operator, "k1"))
-    await assert_refused(call, "REQUEST_INVALID", ["action"])
+    await assert_refused(call, "REQUEST_INVALID", violations={"action": "must be given"})
     missing = order_pb2.Order(order_id=ids.new("ord"))
     await assert_refused(override(till, missing, PAID), "ORDER_NOT_FOUND", order_id=missing.order_id)
     reader = till.shop.issuer.operator(till.shop.operator_id, "orders.read orders.write orders.fulfil payments.read")

@@ -13,7 +13,7 @@ from weft.user.v1.user_service_pb2 import CreateUserRequest
 from chassis.storage import database, migrations
 from services.user.audit.tables import ADDRESS
 from services.user.tables import metadata
-from tests.harness import refused
+from tests.harness import assert_refused
 from tests.user.world import World, change
 
 INSERT = (
@@ -45,7 +45,8 @@ async def test_changes_are_recorded_with_who_made_them(world: World) -> None:
         await world.partners.RevokeClient(request, metadata=operator.metadata)
     second = await world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token))
     await world.auth.Refresh(RefreshRequest(refresh_token=second.refresh_token))
-    await refused(world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token)))
+    reused = RefreshRequest(refresh_token=person.tokens.refresh_token)
+    await assert_refused(world.auth.Refresh(reused), "REFRESH_TOKEN_INVALID")
     await world.auth.SignOut(SignOutRequest(), metadata=operator.metadata)
     ada, boss, prt, cli = person.user_id, operator.user_id, partner.partner_id, client.client_id
     assert await trail(world) == [
@@ -85,7 +86,7 @@ async def test_a_change_that_is_undone_leaves_no_event(world: World) -> None:
     request = CreateUserRequest(email=world.email("ada"))
     await world.users.CreateUser(request, metadata=operator.metadata)
     before = await trail(world)
-    await refused(world.users.CreateUser(request, metadata=operator.metadata))
+    await assert_refused(world.users.CreateUser(request, metadata=operator.metadata), "EMAIL_TAKEN")
     assert await trail(world) == before
 
 

@@ -27,7 +27,7 @@ from weft.user.v1.partner_service_pb2 import (
 from weft.user.v1.user_service_pb2 import GetUserRequest, ListUsersRequest
 
 from chassis.storage.database import Query
-from tests.harness import assert_refused, refused
+from tests.harness import assert_refusal, assert_refused, reason_of
 from tests.servers import until
 from tests.user.world import Metadata, Person, World
 
@@ -232,11 +232,7 @@ async def test_who_is_removed_or_changed_stops_at_once(company: Company, world: 
     operator = company.operator.metadata
 
     async def revoked(metadata: Metadata) -> bool:
-        try:
-            await company.listed(metadata)
-        except grpc.RpcError:
-            return (await refused(company.listed(metadata))).reason == "TOKEN_REVOKED"
-        return False
+        return await reason_of(company.listed(metadata)) == "TOKEN_REVOKED"
 
     as_owner = await company.act(bob)
     assert (await company.change(bob.user_id, "viewer", operator)).role == MEMBER_ROLE_VIEWER
@@ -255,7 +251,8 @@ async def test_one_owner_stays_also_of_two_who_leave_at_once(company: Company, w
     outcomes = await asyncio.gather(
         company.remove(ann.user_id, as_ann), company.change(bob.user_id, "viewer", as_bob), return_exceptions=True
     )
-    assert [isinstance(outcome, grpc.RpcError) for outcome in outcomes].count(True) == 1
+    (error,) = (outcome for outcome in outcomes if isinstance(outcome, grpc.RpcError))
+    assert_refusal(error, "LAST_OWNER_STAYS", partner_id=company.partner_id)
     reply = await company.listed(company.operator.metadata)
     (owner,) = (one.user_id for one in reply.members if one.role == MEMBER_ROLE_OWNER)
     for call in (

@@ -5,7 +5,6 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import grpc
 import pytest
 from oauthlib.oauth2 import BackendApplicationClient
 from oauthlib.oauth2.rfc6749 import errors as oauth_errors
@@ -13,7 +12,7 @@ from weft.user.v1 import oauth_service_pb2, partner_pb2
 from weft.user.v1.oauth_service_pb2 import GetJwksRequest, GetMetadataRequest, TokenRequest
 from weft.user.v1.user_service_pb2 import ListUsersRequest
 
-from tests.harness import assert_refused, refusal
+from tests.harness import assert_refused, reason_of
 from tests.servers import until
 from tests.user.world import Answer, World
 
@@ -219,11 +218,7 @@ async def test_a_clients_access_token_is_revoked_by_that_client_alone(world: Wor
     assert (await world.revoke((client.client_id, client.secret), token=access)).status == 200
 
     async def refused_now() -> bool:
-        try:
-            await world.users.ListUsers(ListUsersRequest(), metadata=metadata)
-        except grpc.RpcError as error:
-            return refusal(error).reason == "TOKEN_REVOKED"
-        return False
+        return await reason_of(world.users.ListUsers(ListUsersRequest(), metadata=metadata)) == "TOKEN_REVOKED"
 
     await until(refused_now, "the token to be refused")
     next_one = await world.client_metadata(client)

@@ -19,7 +19,7 @@ from weft.user.v1.partner_service_pb2 import (
 )
 
 from chassis import ids
-from tests.harness import assert_refused, refused
+from tests.harness import assert_refused
 from tests.user.world import Person, World, change, request_token
 
 
@@ -56,11 +56,10 @@ async def test_a_key_makes_one_partner(world: World, operator: Person) -> None:
 
 async def test_scopes_that_partners_cannot_hold_are_refused_by_place(world: World, operator: Person) -> None:
     request = CreatePartnerRequest(display_name="Acme", plan=plan_pb2.PLAN_FREE, scopes=["orders.read", "orders.wirte"])
-    refusal = await assert_refused(world.partners.CreatePartner(request, metadata=operator.metadata), "REQUEST_INVALID")
-    assert refusal.violations == {"scopes[1]": "partners cannot hold the scope orders.wirte"}
-    partner = await world.partner(operator)
-    refusal = await refused(change(world, operator, partner, scopes=["inbox.read"]))
-    assert refusal.violations == {"partner.scopes[0]": "partners cannot hold the scope inbox.read"}
+    call = world.partners.CreatePartner(request, metadata=operator.metadata)
+    await assert_refused(call, "REQUEST_INVALID", violations={"scopes[1]": "cannot hold the scope orders.wirte"})
+    call = change(world, operator, await world.partner(operator), scopes=["inbox.read"])
+    await assert_refused(call, "REQUEST_INVALID", violations={"partner.scopes[0]": "cannot hold the scope inbox.read"})
 
 
 async def test_partners_are_listed_newest_first(world: World, operator: Person) -> None:
@@ -110,8 +109,8 @@ async def test_of_ten_concurrent_updates_with_one_etag_one_succeeds(world: World
 @pytest.mark.parametrize(
     ("mask", "fields", "violations"),
     [
-        (["state"], {}, {"update_mask": "must name only display_name, plan, scopes, or `*` for all of them"}),
-        (["plan", "x.y"], {}, {"update_mask": "must name only display_name, plan, scopes, or `*` for all of them"}),
+        (["state"], {}, {"update_mask": "must name only display_name, plan, scopes"}),
+        (["plan", "x.y"], {}, {"update_mask": "must name only display_name, plan, scopes"}),
         (["display_name"], {}, {"partner.display_name": "must be given, as it is updated"}),
         (["plan"], {"display_name": "X"}, {"partner.plan": "must be given, as it is updated"}),
         (["scopes"], {}, {"partner.scopes": "must be given, as it is updated"}),
@@ -126,10 +125,8 @@ async def test_of_ten_concurrent_updates_with_one_etag_one_succeeds(world: World
 async def test_an_update_that_makes_no_sense_is_refused(
     world: World, operator: Person, mask: list[str], fields: dict[str, Any], violations: dict[str, str]
 ) -> None:
-    refusal = await assert_refused(
-        change(world, operator, await world.partner(operator), mask, **fields), "REQUEST_INVALID"
-    )
-    assert refusal.violations == violations
+    call = change(world, operator, await world.partner(operator), mask, **fields)
+    await assert_refused(call, "REQUEST_INVALID", violations=violations)
 
 
 async def test_a_suspended_partner_gets_no_tokens_until_it_is_reinstated(world: World, operator: Person) -> None:

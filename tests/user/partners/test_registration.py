@@ -98,7 +98,7 @@ async def test_what_cannot_work_is_refused_by_field(
     world: World, operator: Person, field: str, more: dict[str, Any]
 ) -> None:
     partner = await world.partner(operator)
-    await assert_refused(world.client(operator, partner, **more), "REQUEST_INVALID", violations=[field])
+    await assert_refused(world.client(operator, partner, **more), "REQUEST_INVALID", violations={field: ""})
 
 
 async def update(world: World, caller: Person, client: pb.Client, *paths: str, **changes: Any) -> pb.Client:
@@ -122,7 +122,7 @@ async def test_a_client_is_updated_by_its_etag_and_loses_what_it_has_no_use_for(
     await assert_refused(
         update(world, operator, client, authentication=both.authentication),
         "REQUEST_INVALID",
-        violations=["client.jwks"],
+        violations={"client.jwks": "must be given"},
     )
     assert (await request_token(world, client)).status == 200
 

@@ -137,7 +137,9 @@ async def test_what_does_not_fit_adds_nothing(world: World) -> None:
         changed(credential, clientDataJSON="?"),
         json_format.ParseDict({"response": 1}, Struct()),
     ):
-        await assert_refused(finish(world, person, malformed), "REQUEST_INVALID", ["credential"])
+        await assert_refused(
+            finish(world, person, malformed), "REQUEST_INVALID", violations={"credential": "must be the JSON"}
+        )
     assert await listed(world, person) == []
     world.clock.advance(timedelta(minutes=5))
     await assert_refused(finish(world, person, credential), "PASSKEY_INVALID")
@@ -199,4 +201,4 @@ async def test_operators_remove_and_nobody_else_sees(world: World, operator: Per
 async def test_bad_input_names_its_field(world: World, rpc: str, request_of, field: str) -> None:
     person, request = await world.person("ada"), request_of()
     call = getattr(getattr(world, rpc), type(request).__name__.removesuffix("Request"))
-    await assert_refused(call(request, metadata=person.metadata), "REQUEST_INVALID", [field])
+    await assert_refused(call(request, metadata=person.metadata), "REQUEST_INVALID", violations={field: ""})

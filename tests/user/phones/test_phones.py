@@ -101,4 +101,6 @@ async def test_twenty_concurrent_requests_send_five(world: World) -> None:
 
 @pytest.mark.parametrize("phone", ["", "0660123456", "+0660123456", "+43 660 123456", "+12345", "+1234567890123456"])
 async def test_what_is_no_number_is_named(world: World, phone: str) -> None:
-    await assert_refused(request(world, await world.person("ada"), phone), "REQUEST_INVALID", ["phone"])
+    await assert_refused(
+        request(world, await world.person("ada"), phone), "REQUEST_INVALID", violations={"phone": "E.164"}
+    )

@@ -23,7 +23,7 @@ from chassis.security.revocations import Batch
 from services.user.revocations.feed import RevocationFeed
 from services.user.revocations.repository import MAX_ROWS, RevocationRepository
 from tests import proxy
-from tests.harness import Harness, Running, refused
+from tests.harness import Harness, Running, assert_refused, reason_of
 from tests.proxy import Proxy
 from tests.servers import until
 from tests.user.conftest import Start
@@ -45,13 +45,13 @@ class Elsewhere:
         """The reason of a call that only reads."""
         stub: Any = order_service_pb2_grpc.OrderServiceStub(self.running.channel)
         request = order_service_pb2.GetOrderRequest(order_id=ORDER)
-        return (await refused(stub.GetOrder(request, metadata=metadata, timeout=10))).reason
+        return await reason_of(stub.GetOrder(request, metadata=metadata, timeout=10))
 
     async def write(self, metadata: Metadata) -> str:
         """The reason of a call that would change something."""
         stub: Any = order_service_pb2_grpc.OrderServiceStub(self.running.channel)
         request = order_service_pb2.CancelOrderRequest(order_id=ORDER)
-        return (await refused(stub.CancelOrder(request, metadata=metadata, timeout=10))).reason
+        return await reason_of(stub.CancelOrder(request, metadata=metadata, timeout=10))
 
     async def refuses(self, metadata: Metadata) -> None:
         """Wait until the token is refused."""
@@ -210,7 +210,8 @@ async def test_reuse_of_a_refresh_token_revokes_the_access_tokens_of_both(world:
     second = await world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token))
     thief = await world.auth.Refresh(RefreshRequest(refresh_token=second.refresh_token))
     async with elsewhere(harness, world.running) as order:
-        await refused(world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token)))
+        reused = RefreshRequest(refresh_token=person.tokens.refresh_token)
+        await assert_refused(world.auth.Refresh(reused), "REFRESH_TOKEN_INVALID")
         await order.refuses(person.metadata)
         await order.refuses(bearer(thief.access_token))
 

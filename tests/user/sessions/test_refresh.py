@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from weft.user.v1.auth_service_pb2 import RefreshRequest, SignOutRequest, TokenPair
 
-from tests.harness import assert_refused, refused
+from tests.harness import assert_refused
 from tests.user.world import World
 
 KEPT = ("sub", "sid", "scope", "roles", "auth_time", "amr", "acr")
@@ -145,5 +145,5 @@ async def test_a_session_remembers_its_last_used_tokens_and_no_more(world: World
     assert [row.n for row in await world.rows("SELECT count(*) AS n FROM refresh_tokens")] == [300]
     await world.auth.Refresh(RefreshRequest(refresh_token=fresh.refresh_token))
     # The one before the last is still known as used: it ends the session.
-    await refused(world.auth.Refresh(RefreshRequest(refresh_token=person.tokens.refresh_token)))
+    await refresh_refused(world, person.tokens.refresh_token)
     assert [row.ended_at for row in await world.rows("SELECT ended_at FROM sessions")] == [world.clock.now()]

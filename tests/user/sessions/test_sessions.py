@@ -4,13 +4,12 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import grpc
 from weft.user.v1 import session_pb2
 from weft.user.v1.auth_service_pb2 import RefreshRequest, SignInRequest, SignOutRequest, TokenPair
 from weft.user.v1.session_pb2 import ListSessionsRequest, RevokeOtherSessionsRequest, RevokeSessionRequest
 
 from chassis import ids
-from tests.harness import assert_refused, refusal
+from tests.harness import assert_refused, reason_of
 from tests.servers import until
 from tests.user.world import Metadata, Person, World
 
@@ -88,11 +87,7 @@ async def test_one_session_is_ended_with_its_tokens_and_no_other(world: World) -
 
 async def refused_reason(world: World, tokens: TokenPair) -> str:
     """Why the access token is refused; empty where it is not."""
-    try:
-        await sessions(world, bearer(tokens))
-    except grpc.RpcError as error:
-        return refusal(error).reason
-    return ""
+    return await reason_of(sessions(world, bearer(tokens)))
 
 
 async def test_all_others_are_ended_at_once(world: World) -> None:

@@ -82,7 +82,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
 async def test_bad_input_is_refused_by_the_name_of_its_field(world: World) -> None:
     acme = await shop(world)
     for field, given in BAD:
-        await assert_refused(create(world, acme, **given), "REQUEST_INVALID", violations=[field])
+        await assert_refused(create(world, acme, **given), "REQUEST_INVALID", violations={field: ""})
     assert await world.rows("SELECT 1 FROM users WHERE partner_id IS NOT NULL") == []
 
 
