@@ -18,6 +18,7 @@ from chassis.telemetry.tracing import Tracer
 from tests.chassis.probe import contract as pb
 from tests.chassis.probe.service import ITEM, USER, Items, serving, unary
 from tests.harness import Harness, Issuer, Running, assert_refused
+from tests.servers import until
 
 OUTSIDE = f"00-{'a' * 32}-{'b' * 16}-01"
 
@@ -28,8 +29,13 @@ class Spans(list[RecordedSpan]):
     def add(self, span: RecordedSpan) -> None:
         self.append(span)
 
-    def of(self, rpc: str) -> trace_pb2.Span:
-        """The span of the last call of an RPC, as it is sent."""
+    async def of(self, rpc: str) -> trace_pb2.Span:
+        """The span of the one call of an RPC, as it is sent: a caller may know of its end before the span has one."""
+
+        async def ended() -> bool:
+            return any(span.name.endswith(f"/{rpc}") for span in self)
+
+        await until(ended, f"a span of {rpc}")
         return next(encode(span) for span in reversed(self) if span.name.endswith(f"/{rpc}"))
 
 
@@ -78,42 +84,42 @@ async def service(harness: Harness) -> AsyncIterator[Service]:
 
 async def test_a_call_is_found_by_its_request_id_and_by_the_ids_in_its_request(service: Service) -> None:
     await service.get(x_request_id="req-1")
-    found = attributes(service.spans.of("GetItem"))
+    found = attributes(await service.spans.of("GetItem"))
     assert (found["weft.request_id"], found["weft.item_id"]) == ("req-1", ITEM)
 
 
 async def test_what_was_created_is_found_by_its_id(service: Service) -> None:
     await service.create()
-    assert attributes(service.spans.of("CreateItem"))["weft.item_id"] == ITEM
+    assert attributes(await service.spans.of("CreateItem"))["weft.item_id"] == ITEM
 
 
 async def test_a_call_without_a_request_id_is_given_one(service: Service) -> None:
     await service.get()
-    assert len(attributes(service.spans.of("GetItem"))["weft.request_id"]) == 32
+    assert len(attributes(await service.spans.of("GetItem"))["weft.request_id"]) == 32
 
 
 async def test_what_has_not_the_form_of_an_id_is_in_no_span(service: Service) -> None:
     await assert_refused(service.get("kim@example.org"), "REQUEST_INVALID", violations={"item_id": "must be an id"})
-    assert "weft.item_id" not in attributes(service.spans.of("GetItem"))
+    assert "weft.item_id" not in attributes(await service.spans.of("GetItem"))
 
 
 async def test_the_context_of_a_caller_outside_is_a_link_and_no_parent(service: Service) -> None:
     await service.get(x_weft_client_traceparent=OUTSIDE)
-    span = service.spans.of("GetItem")
+    span = await service.spans.of("GetItem")
     assert (span.parent_span_id, span.trace_id.hex() == "a" * 32) == (b"", False)
     assert [(link.trace_id.hex(), link.span_id.hex()) for link in span.links] == [("a" * 32, "b" * 16)]
 
 
 async def test_the_edge_and_other_services_continue_their_traces(service: Service) -> None:
     await service.get(traceparent=OUTSIDE)
-    span = service.spans.of("GetItem")
+    span = await service.spans.of("GetItem")
     assert (span.trace_id.hex(), span.parent_span_id.hex(), list(span.links)) == ("a" * 32, "b" * 16, [])
 
 
 @pytest.mark.parametrize("header", ["00-zz", OUTSIDE.upper(), f"{OUTSIDE}0", OUTSIDE.replace("b", "_", 1)])
 async def test_a_malformed_context_begins_a_new_trace(service: Service, header: str) -> None:
     await service.get(traceparent=header, x_weft_client_traceparent=header)
-    span = service.spans.of("GetItem")
+    span = await service.spans.of("GetItem")
     assert (span.parent_span_id, list(span.links)) == (b"", [])
     assert span.trace_id.hex() != "a" * 32
 
@@ -122,7 +128,7 @@ async def test_each_line_of_a_call_names_its_request_and_its_span(service: Servi
     with structlog.testing.capture_logs(processors=[logs.add_call]) as lines:
         await service.create(x_request_id="req-2")
     (line,) = (line for line in lines if line["event"] == "creating")
-    span = service.spans.of("CreateItem")
+    span = await service.spans.of("CreateItem")
     assert (line["request_id"], line["trace_id"], line["trace_flags"]) == ("req-2", span.trace_id.hex(), "01")
     assert line["span_id"] == span.span_id.hex()
 
@@ -131,7 +137,7 @@ async def test_the_time_of_a_call_is_counted_by_opentelemetrys_conventions_with_
     service: Service,
 ) -> None:
     await service.get()
-    span = service.spans.of("GetItem")
+    span = await service.spans.of("GetItem")
     found = generate_latest(REGISTRY).decode()
     labels = 'error_type="",rpc_method="weft.lab.v1.ItemService/GetItem",rpc_response_status_code="OK",rpc_system_name="grpc"'
     (total,) = re.findall(rf"^rpc_server_call_duration_seconds_count{{{labels}}} (\S+)$", found, re.MULTILINE)
