@@ -12,8 +12,7 @@ from bench.load.plan import Plan
 from bench.measurements.accounts import Groups
 from bench.measurements.measure import run
 from bench.measurements.rows import Row, Side, alternate
-from bench.peers import stack
-from bench.stacks import proxy
+from bench.stacks import peers, proxy
 from bench.stacks import weft as meshes
 from bench.stacks.postgres import Postgres
 from bench.stacks.processes import Process, free_address
@@ -54,10 +53,10 @@ class Bench:
     def __post_init__(self) -> None:
         self.folder.chmod(0o711)
         self._receiver: tuple[str, Process] | None = None
-        self._peers: dict[str, tuple[stack.Peer, Postgres]] = {}
+        self._peers: dict[str, tuple[peers.Peer, Postgres]] = {}
         self._weft: Weft | None = None
         self._others: list[Process] = []
-        self._proxied: dict[str, stack.Peer] = {}
+        self._proxied: dict[str, peers.Peer] = {}
         self._settled: set[tuple[str, ...]] = set()
 
     @property
@@ -81,21 +80,21 @@ class Bench:
         """Its URL."""
         return f"http://{self.receiver}"
 
-    def peer(self, kind: str) -> stack.Peer:
-        """One of `stack.KINDS`, with a fresh PostgreSQL of its own."""
+    def peer(self, kind: str) -> peers.Peer:
+        """One of `peers.KINDS`, with a fresh PostgreSQL of its own."""
         if kind not in self._peers:
             self.say(f"starting {kind}")
             server = Postgres(self.folder / kind)
-            terms = stack.Terms(otlp=self.otlp, ratio=self.ratio)
+            terms = peers.Terms(otlp=self.otlp, ratio=self.ratio)
             try:
-                peer = stack.start(kind, server.create("peer"), server.pid, terms, self.folder)
+                peer = peers.start(kind, server.create("peer"), server.pid, terms, self.folder)
             except BaseException:
                 server.stop()
                 raise
             self._peers[kind] = peer, server
         return self._peers[kind][0]
 
-    def proxied_peer(self, kind: str) -> stack.Peer:
+    def proxied_peer(self, kind: str) -> peers.Peer:
         """The peer as it is, reached through a plain Envoy: the hops that Weft has."""
         peer = self.peer(kind)
         if kind not in self._proxied:

@@ -9,14 +9,14 @@ import httpx
 
 from bench.bench import Bench
 from bench.measurements.rows import Comparison, Row, Side
-from bench.peers import stack
-from bench.peers.stack import Peer
+from bench.stacks import peers
+from bench.stacks.peers import Peer
 from bench.stacks.weft import Weft
 from bench.workloads.chain import echo
 
 PEER_A, PEER_B, PEER_C = "peer (a)", "peer (b)", "peer (c)"
 PROXIED, PROXIED_C = "peer (a) behind Envoy", "peer (c) behind Envoy"
-A, B, C = stack.KINDS
+A, B, C = peers.KINDS
 METHOD = "/weft.order.v1.OrderService/CreateOrder"
 READABLE = 500
 """Orders that are read again and again."""

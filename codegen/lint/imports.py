@@ -14,6 +14,9 @@ from importlinter.contracts.forbidden import ForbiddenContract
 from importlinter.contracts.independence import IndependenceContract
 from importlinter.domain.contract import Contract, registry
 
+CLIENT = Path("clients/python/src")
+"""Where the client's package is; the others are in the root."""
+
 _TYPES = (AcyclicSiblingsContract, ForbiddenContract, IndependenceContract)
 
 
@@ -47,12 +50,14 @@ def faults(root: Path) -> list[str]:
 
 def _modules(root: Path, packages: Iterable[str]) -> dict[str, str]:
     """The modules of the packages by dotted name, with their files."""
-    files = [file.relative_to(root) for package in packages for file in sorted((root / package).rglob("*.py"))]
-    return {
-        ".".join(file.with_suffix("").parts).removesuffix(".__init__"): str(file)
-        for file in files
-        if "versions" not in file.parts
-    }
+    found = {}
+    for package in packages:
+        base = root if (root / package).exists() else root / CLIENT
+        for file in sorted((base / package).rglob("*.py")):
+            if "versions" not in file.parts:
+                name = ".".join(file.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
+                found[name] = str(file.relative_to(root))
+    return found
 
 
 def _unseen(root: Path, modules: Mapping[str, str]) -> Iterator[str]:

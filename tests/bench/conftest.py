@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack
 import psycopg
 import pytest
 
-from bench.peers import stack
-from bench.peers.stack import Peer
+from bench.stacks import peers
+from bench.stacks.peers import Peer
 from tests.bench.sides import PeerB, Rest, Side, Weft, filled
 from tests.harness import Harness
 from tests.order.users import Users, serving
 
-TERMS = stack.Terms(workers=1, pool_size=8)
+TERMS = peers.Terms(workers=1, pool_size=8)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def started(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
             with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {name}")
             url = f"{postgres_url}/{name}"
-            made[kind] = stack.start(kind, url, 0, TERMS, tmp_path_factory.mktemp("peer")), url
+            made[kind] = peers.start(kind, url, 0, TERMS, tmp_path_factory.mktemp("peer")), url
         return made[kind]
 
     yield start
@@ -38,7 +38,7 @@ def started(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
             connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
 
-@pytest.fixture(params=["weft", *stack.KINDS])
+@pytest.fixture(params=["weft", *peers.KINDS])
 async def side(
     request: pytest.FixtureRequest, harness: Harness, started: Callable[[str], tuple[Peer, str]]
 ) -> AsyncIterator[Side]:

@@ -9,7 +9,7 @@ import psycopg
 from google.protobuf import json_format
 from weft.order.v1 import order_service_pb2, order_service_pb2_grpc
 
-from bench.peers.stack import Peer
+from bench.stacks.peers import Peer
 from chassis import ids
 from tests.harness import Issuer, Running, refusal
 from tests.order.users import Users

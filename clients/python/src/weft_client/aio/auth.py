@@ -1,29 +1,13 @@
 """Tokens: fetched when first needed, cached, renewed before they end, by one fetch at a time."""
 
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from weft_client.aio.connection import AsyncConnection
 from weft_client.aio.platform import Lock
-from weft_client.aio.unary import AsyncUnary
+from weft_client.aio.unary import AsyncAuth, AsyncUnary
 from weft_client.credentials import Bearer, Credentials, Token
 from weft_client.failures import Unauthenticated, WeftError
-
-
-class AsyncAuth(Protocol):
-    """What a call asks for its `authorization` header."""
-
-    def current(self) -> str | None:
-        """The header to send now; None where `fetch` must be called."""
-        ...
-
-    async def fetch(self) -> str:
-        """A fresh header. Calls that ask at the same time share one fetch. Raises `WeftError`."""
-        ...
-
-    def refused(self, header: str) -> bool:
-        """A service refused this header. Whether another can be had."""
-        ...
 
 
 class AsyncFixed:

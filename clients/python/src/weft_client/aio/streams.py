@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import Any, Generic, Self
 
 import grpc
 
 from weft_client import context, failures
 from weft_client.aio.connection import AsyncConnection, opened
 from weft_client.aio.platform import Channel, sleep
+from weft_client.aio.unary import AsyncAuth
 from weft_client.calls.call import Call
 from weft_client.calls.link import Link
 from weft_client.calls.method import Method, Reply, Request
-
-if TYPE_CHECKING:
-    from weft_client.aio.auth import AsyncAuth
 
 _RESUME_TIMEOUT_S = 60.0
 """How long a stream that can resume keeps trying without a message."""

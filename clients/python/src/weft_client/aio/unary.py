@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic, Protocol
 
 import grpc
 
@@ -12,8 +12,21 @@ from weft_client.aio.platform import Channel, sleep
 from weft_client.calls.call import Call
 from weft_client.calls.method import Method, Reply, Request
 
-if TYPE_CHECKING:
-    from weft_client.aio.auth import AsyncAuth  # which makes its own calls
+
+class AsyncAuth(Protocol):
+    """What a call asks for its `authorization` header."""
+
+    def current(self) -> str | None:
+        """The header to send now; None where `fetch` must be called."""
+        ...
+
+    async def fetch(self) -> str:
+        """A fresh header. Calls that ask at the same time share one fetch. Raises `WeftError`."""
+        ...
+
+    def refused(self, header: str) -> bool:
+        """A service refused this header. Whether another can be had."""
+        ...
 
 
 class AsyncUnary(Generic[Request, Reply]):

@@ -12,8 +12,8 @@ from bench.stacks.processes import Process, free_address
 from chassis import ids
 
 KINDS = ("fastapi_sqlalchemy", "grpc_bare", "granian_msgspec")
-"""(a), (b), (c): the packages beside this module."""
-PLACE_ORDER = Path(__file__).parent / "granian_msgspec" / "place_order.sql"
+"""(a), (b), (c): the packages of `bench.peers`."""
+PLACE_ORDER = Path(database.__file__).parent / "granian_msgspec" / "place_order.sql"
 STARTED = {"fastapi_sqlalchemy": "Application startup complete", "granian_msgspec": "Started worker"}
 """What a worker logs, where a supervisor listens before its workers have started."""
 SCOPES = "orders.read orders.write users.read"
