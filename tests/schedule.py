@@ -42,7 +42,7 @@ KNOWN_FILE_S = {
     "tests/edge/replies/test_errors.py": 12.0,
     "tests/user/totp/test_sign_in.py": 12.0,
     "tests/edge/test_tls.py": 11.0,
-    "tests/bench/test_peers.py": 10.0,
+    "tests/bench/test_peers.py": 18.0,
     "tests/chassis/queues/test_worker.py": 10.0,
     "tests/e2e/lifecycle/test_memory.py": 10.0,
     "tests/user/consents/test_grants.py": 10.0,

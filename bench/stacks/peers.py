@@ -21,7 +21,7 @@ SCOPES = "orders.read orders.write users.read"
 
 @dataclass
 class Peer:
-    """A running peer: where it answers, who may call, what there is to order, and its processes by group."""
+    """A running peer: where it answers, who may call, what there is to order, its processes by group, and their settings."""
 
     name: str
     targets: list[str]
@@ -30,6 +30,7 @@ class Peer:
     products: list[str]
     groups: dict[str, list[int]]
     processes: list[Process]
+    env: dict[str, str]
 
     def stop(self) -> None:
         """Ends the processes."""
@@ -74,6 +75,7 @@ def start(kind: str, url: str, postmaster: int, terms: Terms, logs: Path) -> Pee
         products=[str(row["product_id"]) for row in catalogue],
         groups={"python": [process.pid for process in processes], "postgres": [postmaster]},
         processes=processes,
+        env={**env, "PEER_USERS_URL": f"http://{targets[0]}"},
     )
     try:
         for process, target in zip(processes, targets, strict=True):

@@ -1,11 +1,16 @@
 """The peers mean what Weft means: the same request has the same effect on every side."""
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from bench.peers.stack import Peer
+from bench.stacks import background
 from chassis import ids
-from tests.bench.sides import PLENTY, SCARCE, Side
+from tests.bench.sides import PLENTY, SCARCE, Rest, Side, filled
+from tests.servers import until
 
 NOTHING = {"orders": 0, "lines": 0, "payments": 0, "events": 0, "replies": 0, "changes": 0}
 ONE_ORDER = {"orders": 1, "lines": 2, "payments": 1, "events": 1, "replies": 1, "changes": 1}
@@ -101,6 +106,52 @@ async def test_orders_are_read_as_they_were_placed(side: Side) -> None:
     assert _without_times(found.order or {}) == _without_times(placed[0])
     assert (await side.get(ids.new("ord"))).outcome == "ORDER_NOT_FOUND"
     assert await side.listed() == [order["orderId"] for order in reversed(placed)]
+
+
+async def test_what_an_order_begins_is_done_once(started: Callable[[str], tuple[Peer, str]], tmp_path: Path) -> None:
+    """Peer (e): the payment, two notices and a mail, also where the order's event comes again."""
+    peer, url = await asyncio.to_thread(started, "fastapi_sqlalchemy")
+    async with Rest(peer, url) as side:
+        await side.empty()
+        await filled(side)
+        await side.place(side.order(1, 1), "key-1")
+        [(event,)] = await side.query("SELECT payload::text FROM outbox")
+        running = await asyncio.to_thread(background.start, peer.env, tmp_path / "background", 1)
+        try:
+            await until(lambda: _settled(side), "the order is settled")
+            done = await _done(side)
+            assert done == [("ORDER_STATE_CONFIRMED", "PAYMENT_STATE_CAPTURED", 3, 2, 1, "CAPTURED")]
+            await side.query(
+                "INSERT INTO outbox (kind, payload, traceparent, attempts, due) "
+                f"VALUES ('order.placed', '{event}', '', 0, now()) RETURNING id"
+            )
+            await side.place(side.order(1, 1, paymentMethod="pm_sandbox_declined"), "key-2")
+            await until(lambda: _settled(side), "the order that is not paid is settled, and so is what came again")
+            assert sorted(await _done(side)) == [
+                ("ORDER_STATE_CANCELLED", "PAYMENT_STATE_FAILED", 2, 2, 1, None),
+                *done,
+            ]
+            assert await side.stock() == [SCARCE - 1, PLENTY - 1]
+            assert len(list(running.mails.glob("*.eml"))) == 2
+        finally:
+            await asyncio.to_thread(running.stop)
+
+
+async def _settled(side: Side) -> bool:
+    return await side.query(
+        "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM payments WHERE state IN ('PAYMENT_STATE_PENDING', "
+        "'PAYMENT_STATE_AUTHORIZED')) + (SELECT abs((SELECT count(*) FROM payments) - count(*)) FROM deliveries WHERE state = 'SENT')"
+    ) == [(0,)]
+
+
+async def _done(side: Side) -> list[tuple[object, ...]]:
+    """Of each order: its state, its payment's, and how many events, notices and mails; and the provider's charge."""
+    return await side.query(
+        "SELECT o.state, o.payment_state, (SELECT count(*) FROM order_events e WHERE e.order_id = o.order_id), "
+        "(SELECT count(*) FROM notices WHERE body LIKE '%' || o.order_id || '%'), "
+        "(SELECT count(*) FROM deliveries WHERE data ->> 'order_id' = o.order_id), c.state "
+        "FROM orders o LEFT JOIN charges c USING (payment_id)"
+    )
 
 
 def _without_times(order: dict[str, object]) -> dict[str, object]:
