@@ -80,19 +80,20 @@ class Bench:
         """Its URL."""
         return f"http://{self.receiver}"
 
-    def peer(self, kind: str) -> peers.Peer:
-        """One of `peers.KINDS`, with a fresh PostgreSQL of its own."""
-        if kind not in self._peers:
-            self.say(f"starting {kind}")
-            server = Postgres(self.folder / kind)
+    def peer(self, kind: str, name: str = "") -> peers.Peer:
+        """One of `peers.KINDS`, with a fresh PostgreSQL of its own; another of the same kind under another name."""
+        name = name or kind
+        if name not in self._peers:
+            self.say(f"starting {name}")
+            server = Postgres(self.folder / name)
             terms = peers.Terms(otlp=self.otlp, ratio=self.ratio)
             try:
-                peer = peers.start(kind, server.create("peer"), server.pid, terms, self.folder)
+                peer = peers.start(kind, server.create("peer"), server.pid, terms, self.folder / name)
             except BaseException:
                 server.stop()
                 raise
-            self._peers[kind] = peer, server
-        return self._peers[kind][0]
+            self._peers[name] = peer, server
+        return self._peers[name][0]
 
     def proxied_peer(self, kind: str) -> peers.Peer:
         """The peer as it is, reached through a plain Envoy: the hops that Weft has."""

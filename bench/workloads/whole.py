@@ -1,20 +1,23 @@
 """The whole order: from CreateOrder to the last notice and mail, with every process counted."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import psycopg
 
 from bench.bench import Bench
-from bench.measurements import accounts, measure
+from bench.measurements import measure
 from bench.measurements.accounts import Groups
 from bench.measurements.rows import Row
 from bench.numbers import Spread
+from bench.stacks import background
 from bench.stacks.weft import Weft
-from bench.workloads.orders import creating
+from bench.workloads import completed
+from bench.workloads.orders import A, creating
 
-DRAIN_S = 120.0
+COMPLETED, CPU = "completed orders/s", "µs of CPU of a completed order"
 BACKLOG, SMALL_BACKLOG = 20_000, 2_000
 """Orders that wait when CreateOrder is measured beside workers that catch up; fewer in a quick run."""
 RATE = 20.0
@@ -35,25 +38,74 @@ FROM orders o JOIN order_changes c USING (order_id) WHERE c.state = 'CONFIRMED' 
 
 
 def whole(bench: Bench) -> Iterator[Row]:
-    """Orders as fast as the edge takes them, then until every queue is empty; beside the call alone, with no workers."""
+    """Orders as fast as the edge takes them, then until every queue is empty; beside the call alone, and beside peer (e)."""
     row = Row(
         "whole",
         "The whole order, until the last notice and mail",
         "CPU of every process, trace receiver and mail sink included. The call alone: workers off.",
+    )
+    beside = Row(
+        "whole-peer",
+        "The whole order, beside peer (e)",
+        "Peer (a), and behind it a polled outbox, taskiq on Valkey, aiosmtplib: payment, events, notices and mail.",
     )
     alone, mesh = bench.weft, bench.mesh("whole", work=True)
     try:
         groups = {**mesh.groups, "mail sink": [mesh.mesh["pids"]["mail"]], **_receiver(bench)}
         bench.settle(creating(bench, "weft", alone.edges, alone).plan, groups)
         _load(bench, mesh, groups)
-        found = [_round(bench, alone, mesh, groups) for _ in range(bench.length.few)]
-        for name in found[0]:
-            row.numbers[name] = Spread.of([one[name] for one in found])
+        with _peer(bench) as load_peer:
+            load_peer()
+            found, peers = [], []
+            for _ in range(bench.length.few):
+                found.append(_round(bench, alone, mesh, groups))
+                peers.append(_beside(found[-1], load_peer()))
+        _fill(row, found)
+        _fill(beside, peers)
         for name, delay in zip(("median", "p99"), _delays(bench, mesh), strict=True):
             row.numbers[f"commit to CONFIRMED at {RATE:.0f}/s, {name}, ms"] = Spread.of([delay])
     finally:
         mesh.stop()
     yield row
+    yield beside
+
+
+def _fill(row: Row, found: Sequence[dict[str, float]]) -> None:
+    for name in found[0]:
+        row.numbers[name] = Spread.of([one[name] for one in found])
+
+
+@contextmanager
+def _peer(bench: Bench) -> Iterator[Callable[[], completed.Completed]]:
+    """What places orders at peer (e) until all of them are done."""
+    peer = bench.peer(A, "peer-e")
+    url = peer.env["PEER_DATABASE_URL"].replace("+asyncpg", "", 1)
+    running = background.start(peer.env, bench.folder / "background")
+    try:
+        groups = {**peer.groups, **running.pids, **_receiver(bench)}
+
+        def load() -> completed.Completed:
+            plan = creating(bench, "peer (e)", peer.targets, peer).plan
+            done = completed.place(plan, groups, url, lambda: completed.drain_peer(url))
+            bench.say(f"  peer (e): {done.described()}")
+            return done
+
+        yield load
+    finally:
+        running.stop()
+
+
+def _beside(weft: dict[str, float], peer: completed.Completed) -> dict[str, float]:
+    """The numbers of a round of peer (e), and Weft's over them."""
+    rate, cpu = peer.orders / peer.seconds, sum(peer.by_process.values())
+    return {
+        "completed orders/s, Weft over peer (e) (aim ≥ 5)": weft[COMPLETED] / rate,
+        "CPU of a completed order, peer (e) over Weft": cpu / weft[CPU],
+        f"peer (e): {COMPLETED}": rate,
+        f"peer (e): {CPU}": cpu,
+        "peer (e): orders taken/s while they are placed": peer.rate,
+        **{f"peer (e): µs of {name}": value for name, value in peer.by_process.items()},
+    }
 
 
 def backlog(bench: Bench) -> Iterator[Row]:
@@ -113,21 +165,16 @@ def _round(bench: Bench, alone: Weft, mesh: Weft, groups: Groups) -> dict[str, f
     """The numbers of a round, by name."""
     side = creating(bench, "alone", alone.edges, alone)
     call = measure.run(side.plan, {**side.groups, **_receiver(bench)})
-    spent, orders, seconds, rate = _load(bench, mesh, groups)
-    by_process = {name: value / orders * 1e6 for name, value in spent.items()}
-    total = sum(by_process.values())
-    bench.say(
-        f"  {orders} orders in {seconds:.1f} s: {total:,.0f} µs each ("
-        + ", ".join(f"{name} {value:,.0f}" for name, value in sorted(by_process.items(), key=lambda one: -one[1]))
-        + f"); the call alone {call.total():,.0f} µs"
-    )
+    done = _load(bench, mesh, groups)
+    by_process, total = done.by_process, sum(done.by_process.values())
+    bench.say(f"  {done.described()}; the call alone {call.total():,.0f} µs")
     return {
-        "completed orders/s": orders / seconds,
-        "µs of CPU of a completed order": total,
+        COMPLETED: done.orders / done.seconds,
+        CPU: total,
         "the same over its call alone (aim ≤ 2.5)": total / call.total(),
         "notification's over the order process's for the call (aim ≤ 1.5)": by_process["notification"]
         / call.cpu["order"],
-        "CreateOrder/s while workers catch up, over alone (aim ≥ 0.6)": rate / call.outcome.rate,
+        "CreateOrder/s while workers catch up, over alone (aim ≥ 0.6)": done.rate / call.outcome.rate,
         "% of it in mail sink and trace receiver (aim ≤ 5)": 100
         * (by_process["mail sink"] + by_process["trace receiver"])
         / total,
@@ -135,13 +182,9 @@ def _round(bench: Bench, alone: Weft, mesh: Weft, groups: Groups) -> dict[str, f
     }
 
 
-def _load(bench: Bench, mesh: Weft, groups: Groups, rate: float = 0.0) -> tuple[dict[str, float], int, float, float]:
-    """CPU seconds by process, completed orders, seconds until all was drained, and CreateOrder calls a second."""
-    began, before, count = time.monotonic(), accounts.cpu(groups), _count(mesh)
-    sample = measure.run(creating(bench, "whole", mesh.edges, mesh, rate=rate).plan, groups)
-    _drain(mesh)
-    seconds = time.monotonic() - began
-    return accounts.spent(before, accounts.cpu(groups)), _count(mesh) - count, seconds, sample.outcome.rate
+def _load(bench: Bench, mesh: Weft, groups: Groups, rate: float = 0.0) -> completed.Completed:
+    plan = creating(bench, "whole", mesh.edges, mesh, rate=rate).plan
+    return completed.place(plan, groups, mesh.database("order"), lambda: _drain(mesh))
 
 
 def _delays(bench: Bench, mesh: Weft) -> list[float]:
@@ -156,13 +199,6 @@ def _delays(bench: Bench, mesh: Weft) -> list[float]:
     return list(row[0])
 
 
-def _count(mesh: Weft) -> int:
-    with psycopg.connect(mesh.database("order")) as connection:
-        row = connection.execute("SELECT count(*) FROM orders").fetchone()
-    assert row
-    return int(row[0])
-
-
 def _drain(mesh: Weft) -> None:
     """Wait until no queue of any service has work that is due."""
     services: tuple[LiteralString, ...] = ("order", "notification", "user")
@@ -173,7 +209,7 @@ def _drain(mesh: Weft) -> None:
             queues = [row[0] for row in connection.execute(_QUEUES)]
             due = " UNION ALL ".join(f"SELECT FROM {name} WHERE state = 'ready' AND due <= now()" for name in queues)
             waiting.append((connection, f"SELECT count(*) FROM ({due}) q"))
-        end, idle = time.monotonic() + DRAIN_S, 0
+        end, idle = time.monotonic() + completed.DRAIN_S, 0
         while idle < 3:  # what one queue hands to the next is in neither for a moment
             assert time.monotonic() < end, "the queues are not drained"
             left = [connection.execute(sql).fetchone() for connection, sql in waiting]
