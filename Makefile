@@ -35,7 +35,7 @@ test: .venv/ready ## Run the tests
 soak: .venv/ready ## Run the long tests and those that judge time: limits, overload, restarts, crashes
 	@$(BIN)/python -m pytest -m soak -s -o faulthandler_timeout=3600 $(ARGS)
 
-bench: .venv/ready ## Compare side by side with what a team would write instead (ARGS=--quick for 3 minutes)
+bench: .venv/ready ## Compare side by side with what a team would write instead (ARGS=--quick for 5 minutes)
 	@$(BIN)/python -m bench $(ARGS)
 
 lint: .venv/ready ## Check contracts, style, types and import rules: all that is wrong at once

@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument(
         "rows", nargs="*", metavar="row", help=f"which to measure: {', '.join(workloads.ALL)}; all where none is named"
     )
-    parser.add_argument("--quick", action="store_true", help="two short rounds of the main rows, in under 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="two short rounds of the main rows, in some 5 minutes")
     parser.add_argument("--ratio", type=float, default=1.0, help="share of traces that is sampled, on every side")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the report goes")
     asked = parser.parse_args()
