@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.peers.stack import Peer
 from bench.stacks import background
+from bench.stacks.peers import Peer
 from chassis import ids
 from tests.bench.sides import PLENTY, SCARCE, Rest, Side, filled
 from tests.servers import until
