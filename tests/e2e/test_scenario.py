@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.edge.protocols import assert_refusal
+
 pytestmark = pytest.mark.e2e
 
 
@@ -49,5 +51,5 @@ def test_an_order_of_another_is_not_found(scenario):
     order_id = scenario.place_order(first, cheapest(scenario.products())).order["orderId"]
 
     for account in (second, scenario.partner_token()):
-        reply = scenario.call("GET", f"/v1/orders/{order_id}", account=account, expect=404)
-        assert reply.json()["details"][0]["reason"] == "ORDER_NOT_FOUND"
+        reply = scenario.call("GET", f"/v1/orders/{order_id}", account=account, expect=None)
+        assert_refusal(reply, "ORDER_NOT_FOUND", order_id=order_id)

@@ -10,6 +10,7 @@ import pytest
 
 from deploy.local.demo.scenario import PASSWORD, Account, Scenario
 from tests.e2e.lifecycle.test_crash import kill
+from tests.edge.protocols import assert_refusal
 from tests.mesh import Mesh
 from tests.servers import wait_until
 
@@ -23,10 +24,6 @@ def get(edge: httpx.Client, path: str, token: str) -> httpx.Response:
     return edge.get(path, headers={"authorization": f"Bearer {token}"})
 
 
-def reason(response: httpx.Response) -> str:
-    return str(response.json()["details"][0]["reason"])
-
-
 def wait_until_refused(edge: httpx.Client, token: str, seconds: float = 5) -> None:
     """At every service. Asking so often is over the caller's limit, which then says so."""
     taken = set(EVERYWHERE)
@@ -35,7 +32,7 @@ def wait_until_refused(edge: httpx.Client, token: str, seconds: float = 5) -> No
         for path in sorted(taken):
             answer = get(edge, path, token)
             if answer.status_code == 401:
-                assert reason(answer) == "TOKEN_REVOKED", path
+                assert_refusal(answer, "TOKEN_REVOKED")
                 assert answer.headers["www-authenticate"] == 'Bearer realm="weft", error="invalid_token"'
                 taken.remove(path)
         return not taken
@@ -56,7 +53,7 @@ def test_a_browser_keeps_its_session_in_a_cookie_and_signs_out_everywhere(mesh: 
         assert (kept.name, kept.path, kept.secure) == ("weft-refresh", "/v1/auth:refresh", False)
 
         refused = browser.post("/v1/auth:refresh", json={})
-        assert (refused.status_code, reason(refused)) == (403, "CROSS_SITE_REQUEST")
+        assert_refusal(refused, "CROSS_SITE_REQUEST")
         pair = browser.post("/v1/auth:refresh", json={}, headers=CSRF).raise_for_status().json()
         assert (pair["refreshToken"], pair["userId"]) == ("", customer.user_id)
         token = pair["accessToken"]
@@ -108,7 +105,7 @@ def test_without_valkey_people_sign_in_and_out_and_with_it_back_nothing_needs_a_
         valkey.suspend()  # it keeps its connections, and answers nothing
         try:
             wrong = edge.post("/v1/auth:signIn", json={"email": customer.email, "password": "not the password"})
-            assert reason(wrong) == "CREDENTIALS_INVALID"
+            assert_refusal(wrong, "CREDENTIALS_INVALID")
             pair = sign_in(edge, customer).json()
             for path in EVERYWHERE:
                 assert get(edge, path, pair["accessToken"]).status_code == 200, path

@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,10 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+import contract
+from codegen import statuses
+
+_CONTRACT = contract.load()
 LEAKS = re.compile(
     r"127\.0\.0\.1|envoy|upstream|cluster|Traceback|jwt_authn|transcod|\.py\b|type\.googleapis\.com/weft", re.I
 )
@@ -30,9 +34,35 @@ class Refusal:
     code: int
     message: str
     info: error_details_pb2.ErrorInfo
-    violations: list[str]
+    violations: dict[str, str]
     retry: bool
     headers: dict[str, str]
+
+
+def assert_refusal(
+    found: Refusal | httpx.Response | grpc.RpcError,
+    reason: str,
+    /,
+    violations: Mapping[str, str] | None = None,
+    **metadata: str,
+) -> Refusal:
+    """As `tests.harness.assert_refusal`, of what the edge answers: in its format, with the status of its reason.
+
+    `violations` has all fields that the refusal names, as the caller wrote them, each with words of its description.
+    """
+    if isinstance(found, httpx.Response):
+        found = of_response(found)
+    elif not isinstance(found, Refusal):
+        found = of_call(found)
+    declared = _CONTRACT.reasons.get((found.info.domain, found.info.reason))
+    assert declared is not None, f"{found} has no reason of the contract"
+    assert (found.info.reason, found.code) == (reason, declared.code), found
+    assert found.status in (0, statuses.of(declared)) or (found.status, reason) == (505, "HTTP_MALFORMED"), found
+    words = violations or {}
+    assert found.violations.keys() == words.keys(), found
+    assert all(words[field] in description for field, description in found.violations.items()), found
+    assert not metadata or dict(found.info.metadata) == metadata, found
+    return found
 
 
 def of_response(response: httpx.Response) -> Refusal:
@@ -62,6 +92,13 @@ def of_call(error: grpc.RpcError) -> Refusal:
     metadata = [*(error.initial_metadata() or ()), *(error.trailing_metadata() or ())]
     headers = {key: value for key, value in metadata if isinstance(value, str)}
     return _refusal(0, status.code, status.message, details, headers)
+
+
+def parsed(answer: bytes) -> httpx.Response:
+    """A response of HTTP/1.1, as it comes over a connection."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    return httpx.Response(int(status.split()[1]), headers=[tuple(line.split(": ", 1)) for line in lines], content=body)
 
 
 def rest(
@@ -95,6 +132,6 @@ def _refusal(status: int, code: int, message: str, details: list[Any], headers: 
     assert len(infos) == 1, details
     assert message
     requests = [detail for detail in details if isinstance(detail, error_details_pb2.BadRequest)]
-    violations = [violation.field for request in requests for violation in request.field_violations]
+    violations = {each.field: each.description for request in requests for each in request.field_violations}
     retry = any(isinstance(detail, error_details_pb2.RetryInfo) for detail in details)
     return Refusal(status, code, message, infos[0], violations, retry, headers)

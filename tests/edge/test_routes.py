@@ -55,10 +55,10 @@ def test_no_protected_rpc_answers_without_a_token(method: Method, edge: Edge) ->
         assert (response.status_code, response.json()["error"]) == (401, "invalid_request")
         assert response.headers["www-authenticate"].startswith("Bearer")
     else:
-        assert protocols.of_response(response).info.reason == "TOKEN_MISSING"
+        protocols.assert_refusal(response, "TOKEN_MISSING")
     with pytest.raises(grpc.RpcError) as raised:
         protocols.native(edge.target, method.path, b"", [])
-    assert protocols.of_call(raised.value).info.reason == "TOKEN_MISSING"
+    protocols.assert_refusal(raised.value, "TOKEN_MISSING")
     assert edge.upstream.calls[before:] == []
 
 
@@ -66,7 +66,7 @@ def test_no_protected_rpc_answers_without_a_token(method: Method, edge: Edge) ->
 def test_an_internal_rpc_is_out_of_reach(method: Method, edge: Edge) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         protocols.native(edge.target, method.path, b"", [("authorization", f"Bearer {edge.mint()}")])
-    assert protocols.of_call(raised.value).info.reason == "ROUTE_NOT_FOUND"
+    protocols.assert_refusal(raised.value, "ROUTE_NOT_FOUND")
     for path in (method.path, f"/v1{method.path}", f"/oauth2/{method.name.lower()}"):
         for verb in ("GET", "POST"):
             assert edge.call(verb, path).status_code == 404
@@ -77,7 +77,7 @@ def test_what_only_looks_like_grpc_reaches_no_rpc(kind: str, edge: Edge) -> None
     response = edge.call(
         "POST", "/weft.order.v1.OrderService/GetOrder", content=b"\0\0\0\0\0", headers={"content-type": kind}
     )
-    assert protocols.of_response(response).info.reason == "ROUTE_NOT_FOUND"
+    protocols.assert_refusal(response, "ROUTE_NOT_FOUND")
 
 
 def test_a_get_is_never_a_call(edge: Edge) -> None:

@@ -118,7 +118,7 @@ def test_a_service_with_anothers_name_gets_no_call(tls_edge: Edge, own: Certific
     before = len(tls_edge.upstream.calls)
     headers = {"authorization": f"Bearer {tls_edge.mint()}"}
     response = httpx.get(f"{tls_edge.url}/v1/inbox", verify=protocols.trusting(own.ca), headers=headers, timeout=20)
-    assert protocols.of_response(response).info.reason == "SERVICE_UNAVAILABLE"
+    protocols.assert_refusal(response, "SERVICE_UNAVAILABLE")
     assert len(tls_edge.upstream.calls) == before
     assert stat(tls_edge.deployment, "cluster.notification.ssl.fail_verify_san") > 0
 

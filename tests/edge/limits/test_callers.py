@@ -171,8 +171,8 @@ def test_who_is_refused_too_often_is_told_to_come_back_later(asked: dict[str, An
     with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.15"), base_url=strict.url) as client:
         until(lambda: client.get("/v1/products").status_code == 200, "a second without refusals")
         until(come_back_later, "the address is refused too often")
-        refusal = protocols.of_response(told)
-        assert (refusal.info.reason, refusal.retry, told.headers["retry-after"]) == ("RATE_LIMITED", True, "1")
+        refusal = protocols.assert_refusal(told, "RATE_LIMITED")
+        assert (refusal.retry, told.headers["retry-after"]) == (True, "1")
         assert order(strict, "127.0.0.16").status_code == 201
         until(lambda: client.get("/v1/products").status_code == 200, "the next second begins")
 
