@@ -93,3 +93,42 @@ def test_sql_is_text_only_where_one_statement_is_a_protocol(repository: Path) ->
             used = " ".join(str(names.get(part.id)) for part in parts if isinstance(part, ast.Name))
             if re.search(r"\b(?:SELECT|INSERT|UPDATE|DELETE|WHERE)\b", text):
                 assert PROTOCOL.search(f"{text} {used}"), f"line {call.lineno}: write it in SQLAlchemy Core"
+
+
+JUDGED_ELSEWHERE = (
+    "tests/clients",
+    "tests/contract/sizes",
+    "tests/codegen",
+    "tests/edge/protocols.py",
+    "tests/harness.py",
+)
+"""These judge the errors of a client, of the validator or of another tree, or are the helpers themselves."""
+DIALECTS = {
+    "the fields that a refusal names are given to `assert_refused` or `assert_refusal`: `violations={field: words}`": (
+        r"assert\b[^\n]*(?<!\.value)\.violations\b",
+        r"assert_refus(?:ed|al)\([^\n]*, (?:violations=)?\[",
+        r"fieldViolations",
+    ),
+    "a refusal is judged by `assert_refused` or `assert_refusal`, which know the code and the status of its reason": (
+        r"assert (?:\w+\.)?(?:refusal|of_call|of_response)\([^\n]*\)\.",
+        r"assert [^\n]*\b(?:caught|raised)\.value\.code\(\)(?! is grpc\.StatusCode\.DEADLINE_EXCEEDED)",
+        r"\[\"details\"\]\[0\]",
+    ),
+    "`await reason_of(call)` says why a call was refused; it is empty where it was answered": (
+        r"except grpc\.(?:aio\.Aio)?RpcError as \w+:\n +return (?:\w+\()?refusal\(\w+\)\.reason",
+    ),
+}
+"""The ways in which tests once judged refusals, by what to write instead."""
+
+
+@pytest.mark.parametrize("sentence", DIALECTS)
+def test_a_refusal_is_judged_in_one_way(sentence: str) -> None:
+    tests = [path for path in MODULES if relative(path).startswith("tests/") and path != Path(__file__)]
+    assert [
+        f"{relative(path)}:{text.count(chr(10), 0, found.start()) + 1}: {found[0]}"
+        for path in tests
+        if not relative(path).startswith(JUDGED_ELSEWHERE)
+        for text in [path.read_text()]
+        for pattern in DIALECTS[sentence]
+        for found in re.finditer(pattern, text)
+    ] == [], sentence

@@ -91,7 +91,6 @@ async def test_a_hundred_invalid_parts_reach_the_caller_as_violations(harness: H
         create = unary(probe, "CreateItem")
         with pytest.raises(grpc.RpcError) as caught:
             await create(pb.CreateItemRequest(title="Tea", parts=[pb.Part()] * 100), metadata=headers)
-        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert caught.value.details() == "The request is not valid; see the field violations, and 180 more."
         with pytest.raises(grpc.RpcError) as caught:
             await create(pb.CreateItemRequest(parts=[pb.Part()] * 10_000), metadata=headers)

@@ -16,7 +16,7 @@ BAD = [
     ({"addresses": [{**ADDRESS, "regionCode": "XX"}]}, "REQUEST_INVALID", {"addresses[0].regionCode": "ISO 3166-1"}),
     ({"addresses": [ADDRESS, {**ADDRESS, "lines": []}]}, "REQUEST_INVALID", {"addresses[1].lines": "at least 1"}),
     ({"metadata": {"a b": "c"}}, "REQUEST_INVALID", {'metadata["a b"]': ""}),
-    ({"metadata": {"a": 1}}, "JSON_MALFORMED", {"metadata": ""}),
+    ({"metadata": {"a": 1}}, "JSON_MALFORMED", {"metadata.a": "must be a string"}),
     ({"given_name": "Ada", "givenName": "Ada"}, "JSON_MALFORMED", {"givenName": ""}),
     ({"nickName": "Ada"}, "UNKNOWN_FIELD", {"nickName": ""}),
 ]

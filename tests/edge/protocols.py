@@ -65,6 +65,13 @@ def assert_refusal(
     return found
 
 
+def reason_of(found: httpx.Response | grpc.RpcError) -> str:
+    """Why a call was refused; empty if it was answered."""
+    if isinstance(found, httpx.Response):
+        return of_response(found).info.reason if found.status_code >= 400 else ""
+    return of_call(found).info.reason
+
+
 def of_response(response: httpx.Response) -> Refusal:
     """Read an HTTP error and hold it to the one format."""
     assert response.headers["content-type"] == "application/json", response.headers

@@ -15,7 +15,7 @@ from chassis.security.identity import from_claims
 from chassis.storage.database import Query
 from tests.chassis.probe import contract as pb
 from tests.chassis.probe.service import ITEM, USER, Items, serving, stream, unary
-from tests.harness import Harness, Issuer, Running, assert_refused
+from tests.harness import Harness, Issuer, Running, assert_refusal, assert_refused
 from tests.servers import until
 
 KEPT = Query("SELECT count(*) AS n FROM idempotency")
@@ -153,7 +153,7 @@ async def test_every_violation_is_named_at_once(service: Fixture) -> None:
 async def test_an_unknown_exception_tells_nothing_but_the_request_id(service: Fixture) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         await service.call("PeekItem", pb.GetItemRequest(item_id=ITEM), x_request_id="req-1")
-    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert_refusal(caught.value, "INTERNAL_FAULT")
     trailers = dict(caught.value.trailing_metadata())
     assert b"req-1" in trailers["grpc-status-details-bin"]
     assert "password" not in repr(caught.value)

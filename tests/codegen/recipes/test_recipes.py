@@ -49,7 +49,7 @@ def test_the_new_service_is_in_the_ownership_matrix(tree: Path) -> None:
 def test_what_knows_the_contract_by_heart_passes_with_a_call_of_the_new_rpc(tree: Path) -> None:
     tests = (
         "tests/chassis/test_error_details.py", "tests/clients/package/test_surface.py", "tests/contract/policies/test_policies.py",
-        "tests/contract/sizes/test_sizes.py", "tests/codegen/test_openapi.py", RPC_TEST,
+        "tests/contract/sizes/test_sizes.py", "tests/codegen/test_openapi.py", "tests/test_tree.py", RPC_TEST,
     )  # fmt: skip
     code, output = run(tree, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     assert code == 0, output[-6000:]

@@ -183,7 +183,7 @@ def test_native_grpc_is_refused_as_often_and_told_as_grpc_tells(strict: Edge) ->
     def come_back_later() -> bool:
         with pytest.raises(grpc.RpcError) as raised:
             protocols.native(strict.target, "/weft.order.v1.OrderService/GetOrder", b"", [])
-        reasons.add(protocols.of_call(raised.value).info.reason)
+        reasons.add(protocols.reason_of(raised.value))
         return "RATE_LIMITED" in reasons
 
     until(come_back_later, "the address is refused too often")

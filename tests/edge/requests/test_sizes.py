@@ -27,7 +27,7 @@ def ask(edge: Edge, protocol: str, headers: dict[str, str]) -> str:
     try:
         protocols.native(edge.target, GET, b"", list(headers.items()))
     except grpc.RpcError as error:
-        return str(protocols.of_call(error).info.reason)
+        return protocols.reason_of(error)
     return "200"
 
 

@@ -1,67 +1,21 @@
-"""Templates: refused when they are saved if they would fail, pinned when a message is accepted, rendered for its reader."""
+"""Versions of templates: pinned when a message is accepted, rendered for its reader; a draft for who has written it."""
 
 import asyncio
 from typing import Any
 
-import pytest
-from google.protobuf import json_format
-from google.protobuf.struct_pb2 import Struct
-from weft.notification.v1 import inbox_service_pb2, template_service_pb2_grpc
+from weft.notification.v1 import inbox_service_pb2
 from weft.notification.v1 import notification_service_pb2 as sending
 from weft.notification.v1 import template_service_pb2 as pb
 from weft.notification.v1.category_pb2 import CATEGORY_UPDATES, CHANNEL_EMAIL, CHANNEL_INBOX
 from weft.notification.v1.notification_pb2 import Notification
-from weft.notification.v1.template_pb2 import Branding, Template, TemplateText
+from weft.notification.v1.template_pb2 import Branding, TemplateText
 
 from chassis import ids
-from chassis.storage.database import Query
-from services.notification.templates import language
 from services.notification.templates.domain import MAX_TESTS
-from services.notification.templates.language import Source, TemplateWrong
 from tests.harness import assert_refused
 from tests.notification.conftest import Service
 from tests.notification.requests.test_sending import ACME, Caller, customer
-
-SCOPES = "templates.write notifications.send notifications.read"
-ENGLISH = TemplateText(
-    locale="en",
-    subject="{{ name }}, {{ parcel.number }} waits",
-    text="It costs {{ parcel.fee | money }}.",
-    html='<p>Hello {{ name }}: <a href="{{ link | url }}">{{ parcel.note }}</a></p>',
-    short="{{ parcel.number }} waits",
-)
-GERMAN = TemplateText(locale="de", subject="{{ parcel.number }} wartet", text="Kosten: {{ parcel.fee | money }}.")
-DATA = {
-    "parcel": {"number": "P7", "fee": {"amount_minor": 123456, "currency": "EUR"}, "note": "<b>bold</b>"},
-    "link": "javascript:alert(1)",
-}
-
-
-def struct(data: dict[str, Any]) -> Struct:
-    return json_format.ParseDict(data, Struct())
-
-
-class Author:
-    """A partner's client that writes templates."""
-
-    def __init__(self, service: Service, partner: str = ACME, mode: str = "LIVE") -> None:
-        self.metadata = [("authorization", service.harness.issuer.partner(partner, SCOPES, mode=mode))]
-        self.rpc: Any = template_service_pb2_grpc.TemplateServiceStub(service.running.channel)
-
-    def create(self, *texts: TemplateText, data: dict[str, Any] = DATA, **more: Any) -> Any:
-        request = pb.CreateTemplateRequest(title="Parcel", texts=texts, samples=struct(data), **more)
-        return self.rpc.CreateTemplate(request, metadata=self.metadata)
-
-    def update(self, template_id: str, **fields: Any) -> Any:
-        request = pb.UpdateTemplateRequest(template=Template(template_id=template_id, **fields))
-        return self.rpc.UpdateTemplate(request, metadata=self.metadata)
-
-    def publish(self, template_id: str) -> Any:
-        return self.rpc.PublishTemplate(pb.PublishTemplateRequest(template_id=template_id), metadata=self.metadata)
-
-    def preview(self, template_id: str, **more: Any) -> Any:
-        request = pb.PreviewTemplateRequest(template_id=template_id, **more)
-        return self.rpc.PreviewTemplate(request, metadata=self.metadata)
+from tests.notification.templates.calls import DATA, ENGLISH, GERMAN, SCOPES, Author, struct
 
 
 async def test_a_message_has_the_version_that_was_published_when_it_was_accepted(service: Service) -> None:
@@ -122,43 +76,6 @@ async def test_a_message_has_the_version_that_was_published_when_it_was_accepted
         await assert_refused(rpc.SendNotification(message, metadata=stranger.metadata), "TEMPLATE_NOT_FOUND")
 
 
-def save(source: Source) -> None:
-    """As a draft is saved."""
-    language.check(source)
-    language.render(source, DATA)
-
-
-@pytest.mark.parametrize(
-    ("part", "source"),
-    [
-        ("text", "{{ missing }}"),
-        ("text", "{% if %}"),
-        ("text", "{{ ''.__class__.__mro__ }}"),
-        ("text", "{{ parcel.number.format(1) }}"),
-        ("text", "{{ cycler('a') }}"),
-        ("text", "{% include 'layout.html' %}"),
-        ("text", "{% set x = 1 %}"),
-        ("text", "{{ 'a' * 1000000000 }}"),
-        ("text", "{% for a in range(100000) %}x{% endfor %}"),
-        (
-            "text",
-            "{% for a in parcel %}{% for b in parcel %}{% for c in parcel %}x{% endfor %}{% endfor %}{% endfor %}",
-        ),
-        ("text", "{{ parcel | attr('number') }}"),
-        ("html", "{{ parcel.note | safe }}"),
-        ("html", '<a href="{{ link }}">x</a>'),
-        ("html", "<a href={{ link | url }}>x</a>"),
-        ("html", '<p onclick="{{ link }}">x</p>'),
-        ("html", "<script>{{ link }}</script>"),
-        ("html", "<p {{ link }}>x</p>"),
-    ],
-)
-async def test_what_could_fail_or_do_harm_is_refused_when_it_is_saved(part: str, source: str) -> None:
-    """The language by itself: `CreateTemplate` names the part that it refuses."""
-    with pytest.raises(TemplateWrong):
-        save(Source(source, is_html=part == "html"))
-
-
 async def test_a_draft_is_sent_to_who_has_written_it_and_to_nobody_else(service: Service) -> None:
     issuer, author = service.harness.issuer, Author(service)
     owner = service.users.add(ids.new("usr"), "owner@acme.example", display_name="Olga", locale="de")
@@ -197,28 +114,3 @@ async def test_a_draft_is_sent_to_who_has_written_it_and_to_nobody_else(service:
     outcomes = await asyncio.gather(*(test() for _ in range(MAX_TESTS)), return_exceptions=True)
     assert sum(isinstance(outcome, Notification) for outcome in outcomes) == MAX_TESTS - 3
     await assert_refused(test(), "TEMPLATE_TEST_LIMIT_REACHED", limit=str(MAX_TESTS))
-
-
-async def test_a_part_that_is_wrong_is_named_and_so_is_a_template_too_many(service: Service) -> None:
-    wrong = {
-        "texts[1].locale": "",
-        "texts[1].text": "",
-        "texts[1].html": "line 1: a value in a tag stands in a quoted attr",
-    }
-    call = Author(service).create(ENGLISH, TemplateText(locale="en", html="<p {{ link }}>"))
-    await assert_refused(call, "REQUEST_INVALID", violations=wrong)
-    call = Author(service).create(ENGLISH, data={"list": list(range(300))})
-    await assert_refused(call, "REQUEST_INVALID", violations={"samples": ""})
-    # A partner has at most 200 in a mode, also when two are created at once.
-    author = Author(service)
-    await author.create(ENGLISH)
-    await service.app.database.run(
-        Query(
-            "INSERT INTO templates SELECT (jsonb_populate_record(t, jsonb_build_object('template_id', 'tpl_' || n))).* "
-            "FROM templates t, generate_series(1, 198) n"
-        )
-    )
-    outcomes = await asyncio.gather(author.create(ENGLISH), author.create(ENGLISH), return_exceptions=True)
-    assert sum(isinstance(outcome, Template) for outcome in outcomes) == 1
-    await assert_refused(author.create(ENGLISH), "TEMPLATE_LIMIT_REACHED", limit="200")
-    assert (await Author(service, mode="TEST").create(ENGLISH)).template_id
