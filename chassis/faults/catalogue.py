@@ -27,6 +27,7 @@ NO_DATABASE = "no-database"
 NO_CACHE = "no-cache"
 OLD_TRANSACTION = "old-transaction"
 LOOP_BLOCKED = "loop-blocked"
+CALLS_WAIT = "calls-wait"
 HANGS = "hangs"
 CRASHES = "crashes"
 MEMORY_LEAK = "memory-leak"
@@ -38,8 +39,10 @@ JOBS_DIE = "jobs-die"
 REVOCATIONS_STOP = "revocations-stop"
 TELEMETRY_LOST = "telemetry-lost"
 USAGE_LOST = "usage-lost"
+RETENTION_STOPS = "retention-stops"
 PROVIDER_DECLINES = "provider-declines"
 PROVIDER_SILENT = "provider-silent"
+BOOKS_DIFFER = "books-differ"
 SMTP_DEFERS = "smtp-defers"
 SMS_REFUSED = "sms-refused"
 WEBHOOKS_UNANSWERED = "webhooks-unanswered"
@@ -52,6 +55,7 @@ _ALL = (
     Fault(NO_CACHE, "Every command to Valkey fails.", "data", "Valkey; in Overview: Breakers", ("BreakerOpen",), ("user",)),
     Fault(OLD_TRANSACTION, "A transaction is begun and left open.", "data", "Oldest transaction", ("TransactionIsOld",)),
     Fault(LOOP_BLOCKED, "The event loop is blocked for 0.6 s, again and again.", "rpc", "Event loop, Slowest of a hundred", ("EventLoopLags",)),
+    Fault(CALLS_WAIT, "Every call takes three seconds longer, and is in progress meanwhile.", "rpc", "In progress, Median; in Edge: Open calls", ("EdgeRefuses",)),
     Fault(HANGS, "The event loop is blocked for as long as the switch is on: the process listens, and answers nothing but `/metrics`.", "edge", "Healthy replicas; in Overview: Share of failures", ("EdgeSeesNoReplica", "ErrorBudgetBurnsFast")),
     Fault(CRASHES, "The process ends with 1, ten seconds after each start.", "overview", "Replicas", ("ReplicaRestarts",)),
     Fault(MEMORY_LEAK, "The process takes 20 MB a second, up to 460 MB more than it had.", "overview", "Memory", ("MemoryIsShort",)),
@@ -63,8 +67,10 @@ _ALL = (
     Fault(REVOCATIONS_STOP, "What the user service says of revocations is not heard; after 30 s, calls that change something are refused.", "overview", "Age of revocations", ("RevocationsAreOld", "ErrorBudgetBurnsFast")),
     Fault(TELEMETRY_LOST, "Spans and log lines do not reach their receiver; standard output has the lines.", "overview", "Lost telemetry and usage", ("TelemetryIsLost",)),
     Fault(USAGE_LOST, "Calls of partners' clients are counted nowhere.", "overview", "Lost telemetry and usage", ("UsageIsLost",)),
+    Fault(RETENTION_STOPS, "Sweeps delete nothing, and end as if expired rows were left.", "data", "Sweeps that were not done", ("RetentionIsBehind",)),
     Fault(PROVIDER_DECLINES, "Every payment is declined, without asking the provider.", "payments", "Payments", ("PaymentsAreDeclined",), ("order",)),
     Fault(PROVIDER_SILENT, "The payment provider does not respond within five seconds.", "payments", "Payments, Oldest payment job; in Overview: Breakers", ("BreakerOpen", "MoneyWaits"), ("order",)),
+    Fault(BOOKS_DIFFER, "In the daily comparison, the payment provider has a charge that we do not know.", "payments", "Discrepancies in a day", ("BooksDiffer",), ("order",)),
     Fault(SMTP_DEFERS, "The mail server answers 451, try again later.", "deliveries", "Waiting; in Queues: Jobs by outcome", ("JobsAreRetried",), ("notification",)),
     Fault(SMS_REFUSED, "The provider of text messages refuses each for good.", "deliveries", "Failures by reason", ("DeliveriesFail",), ("notification",)),
     Fault(WEBHOOKS_UNANSWERED, "No receiver of webhooks can be connected to.", "deliveries", "Webhooks", ("WebhooksFail",), ("notification",)),

@@ -23,6 +23,7 @@ from weft_client import context as handed_on
 
 from chassis import errors
 from chassis.errors import WeftError
+from chassis.faults import catalogue, switches
 from chassis.rpc import call as calls
 from chassis.rpc import load_faults, resource_ids
 from chassis.rpc.call import Call
@@ -42,6 +43,8 @@ from contract.sensitive import Sensitive
 Next = Callable[[Call], Awaitable[bytes | None]]
 Stage = Callable[["ServerContext", Method, Next], Next]
 log = logger("chain")
+FAULT_WAIT_S = 3.0
+"""Of a call while the failure switch `calls-wait` is on."""
 
 
 @dataclass
@@ -83,6 +86,8 @@ def telemetry(server: ServerContext, method: Method, next_: Next) -> Next:
         calls.current.set(call)
         code = grpc.StatusCode.CANCELLED
         try:
+            if switches.on(catalogue.CALLS_WAIT):
+                await asyncio.sleep(FAULT_WAIT_S)
             reply = await next_(call)
             code = grpc.StatusCode.OK
             return reply

@@ -19,6 +19,7 @@ from sqlalchemy import MetaData, Table
 
 from chassis import ids
 from chassis.clock import Clock
+from chassis.faults import catalogue, switches
 from chassis.storage.database import Database, Query
 from chassis.telemetry.logs import logger
 
@@ -148,6 +149,9 @@ class Sweep:
         return deleted
 
     async def _delete(self, table: str, rule: Expiry | ExpiredBy, statement: Query) -> int:
+        if switches.on(catalogue.RETENTION_STOPS):
+            BEHIND.labels(table).inc()
+            return 0
         end, total = monotonic() + self._budget, 0
         while True:
             count = await self._delete_batch(rule, statement)

@@ -37,13 +37,14 @@ def files(contract: Contract) -> dict[str, list[Json]]:
         base[f"{name}-migrate.yaml"] = [jobs.once(name, "migrate")]
     first = secrets.FIRST_SERVICE
     base[f"{first}-bootstrap.yaml"] = [jobs.once(first, "bootstrap")]
-    base["edge.yaml"] = edge.objects()
+    base["edge.yaml"] = edge.objects(max(method.deadline for method in contract.methods))
     base["certificates.yaml"] = certificates.objects(names)
     base["network.yaml"] = network.policies(contract, names)
     base["kustomization.yaml"] = [_kustomization(sorted(base))]
     return {
         **{f"base/{name}": objects for name, objects in base.items()},
         "components/external-secrets/secrets.yaml": secrets.external(names),
+        "components/optional-secrets/secrets.yaml": secrets.optional(names),
         "components/development-data/secrets.yaml": secrets.development(names),
         "components/development-data/databases.yaml": [secrets.databases(names)],
         "components/cloudnative-pg/postgres.yaml": secrets.cloudnative(names),

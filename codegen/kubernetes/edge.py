@@ -1,5 +1,6 @@
 """The edge on Kubernetes. It finds replicas through the names of headless services."""
 
+from math import ceil
 from typing import Any
 
 from codegen.kubernetes import pods
@@ -12,13 +13,13 @@ NAME = "edge"
 HTTPS, METRICS = 8443, 9901
 REPLICAS = 2
 """Each has its share of the limits (`WEFT_EDGES`), so their number is stated and not scaled automatically."""
-DRAIN_S = 25
-"""Seconds, at most, that callers have to leave: longer than the longest call that is not a stream."""
+LAST_MESSAGE_S = 10
+"""Beyond its deadline, for the last message of a stream."""
 _SERVER = "/run/weft-server"
 
 
-def objects() -> list[Json]:
-    """The edge's objects."""
+def objects(longest_s: float) -> list[Json]:
+    """The edge's objects, given the seconds that the longest call may take, streams included: nobody tells those to come again."""
     return [
         pods.account(NAME),
         {
@@ -30,17 +31,17 @@ def objects() -> list[Json]:
                 "ports": [{"name": "https", "port": 443, "targetPort": "https"}],
             },
         },
-        _deployment(),
+        _deployment(ceil(longest_s) + LAST_MESSAGE_S),
         pods.disruption_budget(NAME),
     ]
 
 
-def _deployment() -> Json:
+def _deployment(drain_s: int) -> Json:
     variables = {
         "WEFT_EDGES": str(REPLICAS),
         "WEFT_EDGE_FOLDER": "/run/weft",
         "WEFT_EDGE_REPLICAS": "2",
-        "WEFT_EDGE_DRAIN": str(DRAIN_S),
+        "WEFT_EDGE_DRAIN": str(drain_s),
         "WEFT_EDGE_SERVER_CERT": f"{_SERVER}/tls.crt",
         "WEFT_EDGE_SERVER_KEY": f"{_SERVER}/tls.key",
         "WEFT_TLS_CERT": "/run/weft-tls/tls.crt",
@@ -85,7 +86,7 @@ def _deployment() -> Json:
                     container,
                     volumes,
                     serviceAccountName=NAME,
-                    terminationGracePeriodSeconds=PRE_STOP_S + DRAIN_S + pods.MARGIN_S,
+                    terminationGracePeriodSeconds=PRE_STOP_S + drain_s + pods.MARGIN_S,
                     topologySpreadConstraints=pods.spread(NAME),
                 ),
             },

@@ -1,5 +1,6 @@
 """What every pod of ours has: no rights, a read-only file system, secrets and certificates as files."""
 
+from collections.abc import Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -69,6 +70,13 @@ def resources(cpu: str, memory: str, limit: str) -> Json:
 def secret_volume(volume: str, secret: str) -> Json:
     """A secret as files that its user alone can read."""
     return {"name": volume, "secret": {"secretName": secret, "defaultMode": 0o440}}
+
+
+def secrets_volume(volume: str, secret: str, optional: str, keys: Sequence[str]) -> Json:
+    """A secret as files, and beside it those of `keys` that another has, where there is that one."""
+    more = {"name": optional, "optional": True, "items": [{"key": key, "path": key} for key in keys]}
+    sources = [{"secret": {"name": secret}}, {"secret": more}]
+    return {"name": volume, "projected": {"defaultMode": 0o440, "sources": sources}}
 
 
 def mount(volume: str, path: str) -> Json:

@@ -19,6 +19,16 @@ MORE = {
     "order": ("weft_stripe_key", "weft_stripe_webhook_secret"),
 }
 """What a service has beside what each has."""
+OPTIONAL = {
+    "notification": (
+        "weft_smtp_fallback_url",
+        "weft_sms_fallback_url",
+        "weft_sendgrid_event_keys",
+        "weft_dkim_key",
+        "weft_vapid_key",
+    ),
+}
+"""What a service may have beside: each is taken from the secret `<service>-optional-secrets` where that is, and has it."""
 FIRST = ("weft_operator_email", "weft_operator_password")
 """What the first operator signs in with."""
 FIRST_SERVICE = "user"
@@ -37,22 +47,40 @@ def names(services: list[str]) -> dict[str, tuple[str, ...]]:
 def external(services: list[str]) -> list[Json]:
     """References for the External Secrets operator: `weft/user-secrets` of the store, one property for each setting."""
     return [
-        {
-            "apiVersion": "external-secrets.io/v1",
-            "kind": "ExternalSecret",
-            "metadata": {"name": secret},
-            "spec": {
-                "refreshInterval": "1h",
-                "secretStoreRef": {"kind": "SecretStore", "name": STORE},
-                "target": {"name": secret, "creationPolicy": "Owner"},
-                "data": [
-                    {"secretKey": setting, "remoteRef": {"key": f"weft/{secret}", "property": setting}}
-                    for setting in settings
-                ],
-            },
-        }
+        _external(
+            secret,
+            data=[
+                {"secretKey": setting, "remoteRef": {"key": f"weft/{secret}", "property": setting}}
+                for setting in settings
+            ],
+        )
         for secret, settings in names(services).items()
     ]
+
+
+def optional(services: list[str]) -> list[Json]:
+    """References to all that the store has at `weft/<service>-optional-secrets`; a pod mounts what it knows of it."""
+    found = [optional_name(service) for service in services if service in OPTIONAL]
+    return [_external(secret, dataFrom=[{"extract": {"key": f"weft/{secret}"}}]) for secret in found]
+
+
+def optional_name(service: str) -> str:
+    """The secret of what a service may have."""
+    return f"{service}-optional-secrets"
+
+
+def _external(secret: str, **source: Any) -> Json:
+    return {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "ExternalSecret",
+        "metadata": {"name": secret},
+        "spec": {
+            "refreshInterval": "1h",
+            "secretStoreRef": {"kind": "SecretStore", "name": STORE},
+            "target": {"name": secret, "creationPolicy": "Owner"},
+            **source,
+        },
+    }
 
 
 def development(services: list[str]) -> list[Json]:

@@ -4,7 +4,7 @@ import json
 from math import ceil
 from typing import Any
 
-from codegen.kubernetes import pods
+from codegen.kubernetes import pods, secrets
 
 Json = dict[str, Any]
 
@@ -86,7 +86,10 @@ def _deployment(name: str, longest_call_s: float) -> Json:
         "resources": pods.resources("500m", "160Mi", "512Mi"),
         "volumeMounts": [pods.mount("tls", pods.TLS), pods.mount("secrets", pods.SECRETS)],
     }
-    volumes = [pods.secret_volume("tls", f"{name}-tls"), pods.secret_volume("secrets", f"{name}-secrets")]
+    held = pods.secret_volume("secrets", f"{name}-secrets")
+    if more := secrets.OPTIONAL.get(name):
+        held = pods.secrets_volume("secrets", f"{name}-secrets", secrets.optional_name(name), more)
+    volumes = [pods.secret_volume("tls", f"{name}-tls"), held]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

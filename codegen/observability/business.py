@@ -57,6 +57,7 @@ def partners() -> list[Alert]:
     """What partners notice."""
     unanswered = 'weft_webhook_attempts_total{job="weft",service="notification",outcome="CONNECTION"}'
     answered = unanswered.replace("CONNECTION", "SUCCEEDED")
+    forged = 'sum by (provider) (increase(weft_{}_events_total{{job="weft",outcome="badly signed"}}[15m]))'
     return [
         Alert(
             "WebhooksFail", TICKET,
@@ -76,11 +77,11 @@ def partners() -> list[Alert]:
             ),
         ),
         threshold(
-            "EventsOfProvidersAreForged", TICKET, 'sum by (provider) (increase(weft_provider_events_total{job="weft",outcome="badly signed"}[15m])) > 10', "0m",
+            "EventsOfProvidersAreForged", TICKET, f'{forged.format("provider")} > 10 or {forged.format("delivery")} > 10', "0m",
             "events that claim to be from {{ $labels.provider }} are badly signed", "payments",
             "Somebody forges events, or our secret is not the provider's any more. Nothing of them is believed.",
             "Whether properly signed events still come.",
-            "If none do, set `WEFT_STRIPE_WEBHOOK_SECRET` again. Otherwise nothing.",
+            "If none do, set `WEFT_STRIPE_WEBHOOK_SECRET` again, `WEFT_SENDGRID_EVENT_KEYS`, or the token in `WEFT_SMS_URL`. Otherwise nothing.",
             'weft_provider_events_total{job="weft",service="order",provider="stripe",outcome="badly signed"}', "3000+0x200", "0+60x40",
         ),
         threshold(

@@ -142,6 +142,7 @@ def _deliveries() -> Dashboard:
     return Dashboard("deliveries", "Weft: deliveries", [
         Panel("Deliveries", "Attempts by channel and what they led to.", "cps", _rate("weft_deliveries_total", "channel, state"), "{{channel}} {{state}}"),
         Panel("Failures by reason", "Why what was sent did not arrive.", "cps", _or_none(_rate("weft_deliveries_total", "channel, reason", f'{WEFT},state!="SENT"')), "{{channel}} {{reason}}"),
+        Panel("Events of providers", "What providers of mail and texts say of deliveries, by what became of it.", "cps", _or_none(_rate("weft_delivery_events_total", "provider, outcome")), "{{provider}} {{outcome}}"),
         Panel("Webhooks", "Attempts by outcome.", "cps", _or_none(_rate("weft_webhook_attempts_total", "outcome")), "{{outcome}}"),
         Panel("Refused addresses", "Webhooks whose address is not public.", "cps", "sum(rate(weft_webhook_addresses_refused_total[$__rate_interval]))", "refused"),
         Panel("Waiting", "Jobs that are due, by channel.", "short", f'max by (queue) (weft_queue_ready{{{WEFT},service="notification"}})', "{{queue}}"),

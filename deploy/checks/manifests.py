@@ -28,14 +28,31 @@ def of_overlay(folder: Path) -> list[Json]:
     return found
 
 
-def secrets(objects: list[Json]) -> dict[str, list[str]]:
-    """The keys of each secret: as it is, or as a reference brings it."""
-    found = {}
+def secrets(objects: list[Json]) -> dict[str, dict[str, str]]:
+    """What is in each secret, by key: as it is; empty where a reference brings it, or pods take it from where it may be."""
+    found: dict[str, dict[str, str]] = {}
     for one in objects:
         if one["kind"] == "Secret":
-            found[one["metadata"]["name"]] = list(one["stringData"])
+            found[one["metadata"]["name"]] = one["stringData"]
         elif one["kind"] == "ExternalSecret":
-            found[one["spec"]["target"]["name"]] = [entry["secretKey"] for entry in one["spec"]["data"]]
+            keys = {entry["secretKey"]: "" for entry in one["spec"].get("data", ())}
+            found.setdefault(one["spec"]["target"]["name"], keys)
+        elif one["kind"] in ("Deployment", "Job"):
+            for source in mounted(one, "secrets"):
+                if "items" in source:
+                    found[source["name"]] = {item["key"]: "" for item in source["items"]}
+    return found
+
+
+def mounted(workload: Json, volume: str) -> list[Json]:
+    """The secrets that a volume of a workload's pods shows: the name of each, and `items` where it shows some keys alone."""
+    found = []
+    for one in workload["spec"]["template"]["spec"]["volumes"]:
+        if one["name"] == volume:
+            sources = one.get("projected", {}).get("sources", [one])
+            found += [
+                {"name": secret.get("secretName"), **secret} for source in sources if (secret := source.get("secret"))
+            ]
     return found
 
 

@@ -32,6 +32,7 @@ SAMPLES = {
     "weft_database_url": "postgresql://role:password@host:5432",
     "weft_redis_url": "redis://:password@host:6379",
     "weft_data_keys": '{"k1": "' + "A" * 43 + '="}',
+    "weft_sendgrid_event_keys": '["' + "A" * 43 + '="]',
 }
 """What a secret may hold, where the manifests only refer to it."""
 
@@ -69,13 +70,10 @@ def of_compose(file: Path, state: State) -> Iterator[Container]:
 
 
 def of_overlay(folder: Path, secrets: Path) -> Iterator[Container]:
-    """The containers of ours in an overlay; a file for each of their secrets is made below `secrets`."""
+    """The containers of ours in an overlay; a file for each key of their secrets is made in `secrets / <workload>`."""
     objects = manifests.of_overlay(folder)
     maps = {found["metadata"]["name"]: found["data"] for found in objects if found["kind"] == "ConfigMap"}
-    for name, keys in manifests.secrets(objects).items():
-        (secrets / name).mkdir(parents=True, exist_ok=True)
-        for key in keys:
-            (secrets / name / key).write_text(SAMPLES.get(key, "x"))
+    contents = manifests.secrets(objects)
     for found in objects:
         if found["kind"] not in ("Deployment", "Job"):
             continue
@@ -87,11 +85,13 @@ def of_overlay(folder: Path, secrets: Path) -> Iterator[Container]:
         for source in container["envFrom"]:
             shared |= maps[source["configMapRef"]["name"]]
         variables = {**shared, **{entry["name"]: entry["value"] for entry in container["env"]}}
-        mounted = [v["secret"]["secretName"] for v in pod["volumes"] if v["name"] == "secrets"]
+        held = secrets / found["metadata"]["name"]
+        held.mkdir(parents=True, exist_ok=True)
+        for source in manifests.mounted(found, "secrets"):
+            for key, value in contents.get(source["name"], {}).items():
+                (held / key).write_text(value or SAMPLES.get(key, "x"))
         place = f"{folder.name}: {found['metadata']['name']}"
-        yield Container(
-            place, container["image"] == "weft/edge", variables, secrets / (*mounted, "none")[0], frozenset(shared)
-        )
+        yield Container(place, container["image"] == "weft/edge", variables, held, frozenset(shared))
 
 
 def _of(container: Container) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """The edge's container: its configuration from the contract and the environment, Envoy as a child, a soft end on SIGTERM.
 
-Envoy ends at once on SIGTERM. As PID 1 this process first asks its listeners to drain, so that callers leave.
+Envoy ends at once on SIGTERM. As PID 1 this process drains it before.
 """
 
-import http.client
+import asyncio
 import json
 import os
 import shutil
@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 import contract
 from codegen import envoy
 from codegen.envoy.bootstrap import CONFIG
+from deploy.container.drain import drain
 
 
 class SettingsError(Exception):
@@ -132,7 +132,10 @@ def main() -> None:
     child = subprocess.Popen(envoy.command(made), env={"PATH": os.environ["PATH"]}, cwd=made.folder)
 
     def end(*_: object) -> None:
-        _drain(made, settings.edge_drain)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: child.terminate())  # who asks twice does not want to wait
+        _say("draining")
+        asyncio.run(drain(made.admin_socket, settings.edge_drain))
         child.terminate()
 
     signal.signal(signal.SIGTERM, end)
@@ -147,36 +150,6 @@ def _reap(child: "subprocess.Popen[bytes]") -> int:
         pid, status = os.wait()
         if pid == child.pid:
             return os.waitstatus_to_exitcode(status) % 256
-
-
-def _drain(made: envoy.Deployment, seconds: float) -> None:
-    """Ask callers to leave, and wait until they have, `seconds` at most."""
-    _say("draining")
-    end = time.monotonic() + seconds
-    _admin(made, "POST", "/drain_listeners?graceful")
-    while time.monotonic() < end and _active(made):
-        time.sleep(0.2)
-
-
-def _active(made: envoy.Deployment) -> bool:
-    """Whether callers' connections are open; also where that is unknown."""
-    text = _admin(made, "GET", "/stats?filter=http.edge.downstream_cx_active&usedonly")
-    return text is None or any(not line.endswith(": 0") for line in text.split("\n") if "downstream_cx_active:" in line)
-
-
-def _admin(made: envoy.Deployment, method: str, path: str) -> str | None:
-    """A call of Envoy's admin interface; None where it does not answer."""
-    connection = http.client.HTTPConnection("localhost", timeout=2)
-    connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.sock.settimeout(2)
-        connection.sock.connect(str(made.admin_socket))
-        connection.request(method, path)
-        return connection.getresponse().read().decode()
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
 
 
 def _place(listen: str) -> tuple[str, int]:

@@ -28,6 +28,8 @@ class Options:
     otlp_endpoint: str
     trace_ratio: float
     refusals: int
+    edge_drain: int
+    """Seconds, at most, that callers have to leave an edge that is replaced; longer streams are cut."""
     issuer: str
     """Who signs tokens: the URL under which callers reach the edge, as clients find everything else from there."""
 
@@ -53,6 +55,7 @@ def read(env: Mapping[str, str] = os.environ) -> Options:
         refusals=_number(
             env, "WEFT_REFUSALS", bounds.MAX_REFUSALS_PER_ADDRESS, bounds.MAX_REFUSALS_PER_ADDRESS, 1_000_000
         ),
+        edge_drain=_number(env, "WEFT_EDGE_DRAIN", 10, 0, 600),
         issuer=(env.get("WEFT_ISSUER") or f"http://localhost:{edge_port}").rstrip("/"),
     )
 

@@ -4,19 +4,22 @@ import os
 
 from codegen import envoy, explorer, openapi
 from contract import Contract
+from deploy.container.drain import drain
 from deploy.local.options import HTTP_PORT, ROOT, Options
 from deploy.local.state.certificates import EDGE, EDGE_SERVER, Certificates
 from deploy.local.state.endpoints import Edge, Endpoints
 from deploy.local.state.home import Home
 from deploy.local.state.ports import Ports
 from deploy.local.supervisor.part import Part
-from deploy.local.supervisor.readiness import answers, post
+from deploy.local.supervisor.readiness import answers
 
 HTTPS_PORT = 8443
 """Where the first edge speaks HTTPS when nothing else does, and nobody has chosen another port for its HTTP.
 
 Who has done so has more than one mesh: each would find this port free while the others are still starting.
 """
+NOTICE_S, IDLE_S = 1.0, 1.0
+"""An edge that is replaced: for balancers to see that it is not ready, and without a call before connections that are open are closed."""
 CORES_PER_REPLICA = 2
 """What one replica, Envoy and PostgreSQL keep busy between them: with no more, replicas gain nothing by working concurrently."""
 
@@ -70,8 +73,8 @@ def part(
     )
     envoy.write(contract, deployment)
 
-    async def drain() -> None:
-        await post(edge.admin, "/drain_listeners?graceful")
+    async def leave(seconds: float) -> None:
+        await drain(edge.admin, seconds, notice_s=NOTICE_S if seconds > NOTICE_S else 0, idle_s=IDLE_S)
 
     return Part(
         name=f"edge-{edge.number}",
@@ -83,7 +86,8 @@ def part(
         probe=answers((edge.admin, "/ready"), (edge.http_port, "/.well-known/jwks.json")),
         ports=(edge.http_port, edge.https_port, edge.metrics_port, edge.jwks_port),
         stop_grace_s=1.5,
-        before_stop=drain,
+        drain=leave,
+        drain_s=options.edge_drain,
     )
 
 

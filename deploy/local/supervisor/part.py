@@ -33,5 +33,7 @@ class Part:
     """What it gets from the kernel when the supervisor dies."""
     stop_grace_s: float = 2.0
     """Between the stop signal and SIGKILL."""
-    before_stop: Callable[[], Awaitable[None]] | None = None
-    """What to do before the stop signal."""
+    drain: Callable[[float], Awaitable[None]] | None = None
+    """Has its callers leave before the stop signal, in so many seconds at most."""
+    drain_s: float = 0.0
+    """For its callers to leave, where the part is replaced and not stopped with all others."""

@@ -11,6 +11,9 @@ from typing import Protocol
 from deploy.local.supervisor.part import Part
 from deploy.local.supervisor.prctl import die_with_parent
 
+DRAIN_S = 0.5
+"""For callers to leave a part that is not replaced."""
+
 
 class LineSink(Protocol):
     """Takes the lines of a process; `last` is the last one, which says why it ended."""
@@ -63,11 +66,10 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    async def stop(self, grace_s: float | None = None) -> None:
-        """Send the stop signal; after `grace_s` (the part's own by default) SIGKILL. Returns when it has ended."""
-        if not self.ended.is_set() and self.part.before_stop is not None:
-            with contextlib.suppress(OSError, asyncio.TimeoutError):
-                await asyncio.wait_for(self.part.before_stop(), 0.5)
+    async def stop(self, grace_s: float | None = None, drain_s: float = DRAIN_S) -> None:
+        """Drain it, send the stop signal; after `grace_s` (the part's own by default) SIGKILL. Returns when it has ended."""
+        if not self.ended.is_set() and self.part.drain is not None:
+            await self.part.drain(drain_s)
         self.signal(self.part.stop_signal)
         try:
             await asyncio.wait_for(self.ended.wait(), self.part.stop_grace_s if grace_s is None else grace_s)

@@ -40,7 +40,7 @@ class Restarter:
         """Stop the process; a new one starts immediately. Returns when the old one is gone."""
         if self.process is not None:
             self._replacing = True
-            await self.process.stop()
+            await self.process.stop(drain_s=self.part.drain_s)
 
     async def stop(self) -> None:
         """End the part for good."""

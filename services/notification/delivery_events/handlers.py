@@ -55,6 +55,8 @@ class ProviderHandlers:
         self._dispatch_jobs = dispatch_jobs
         self._clock = clock
         self._providers = providers
+        for name in providers:
+            EVENTS.labels(name, "badly signed")  # from zero on: the first ones are an increase, which an alert asks for
 
     async def HandleDeliveryEvent(self, request: pb.HandleDeliveryEventRequest, call: Call) -> empty_pb2.Empty:
         """Answered once the events are stored, with what follows from them."""

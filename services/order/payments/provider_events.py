@@ -44,6 +44,10 @@ class ProviderEventHandlers:
         self._work = work
         self._clock = clock
         self._secrets = secrets
+        for provider in secrets:
+            EVENTS.labels(
+                provider, "badly signed"
+            )  # from zero on: the first ones are an increase, which an alert asks for
 
     async def HandleProviderEvent(
         self, request: pb.HandleProviderEventRequest, call: Call
