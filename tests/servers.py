@@ -79,8 +79,8 @@ def _pause(waited: float) -> float:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server; its URL."""
+def postgres(folder: Path, *options: str) -> Iterator[str]:
+    """A PostgreSQL server, with more settings (`wal_level=replica`); its URL."""
     home = Home(folder)
     home.create()
     ports = Ports(folder / "ports.json")
@@ -88,7 +88,8 @@ def postgres(folder: Path) -> Iterator[str]:
     server.prepare()
     part = server.part()
     # Nothing outlives the session, so nothing waits for the disk: a clone of a database writes 300 files.
-    with running(replace(part, command=(*part.command, *_NOT_DURABLE))):
+    more = (word for option in options for word in ("-c", option))
+    with running(replace(part, command=(*part.command, *_NOT_DURABLE, *more))):
         with psycopg.connect(server.url, dbname="postgres", autocommit=True) as connection:
             connection.execute("ALTER ROLE CURRENT_USER PASSWORD 'test'")  # anew, with one iteration
         yield server.url

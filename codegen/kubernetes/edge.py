@@ -78,6 +78,7 @@ def _deployment(drain_s: int) -> Json:
         "spec": {
             "replicas": REPLICAS,
             "revisionHistoryLimit": 5,
+            "minReadySeconds": pods.MIN_READY_S,
             "selector": {"matchLabels": pods.labels(NAME)},
             "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": {

@@ -10,6 +10,9 @@ TLS = "/run/weft/tls"
 SECRETS = "/run/weft/secrets"
 PROBES = 9100
 """The plaintext port of a service."""
+MIN_READY_S = 15
+"""Between a new pod that is ready and the end of an old one: names are up to 5 s old and asked for every 5 s, and who was refused
+tries again within 3.6 s."""
 MARGIN_S = 5
 """Beyond what a process may take to end, until the kubelet kills it."""
 

@@ -96,6 +96,7 @@ def _deployment(name: str, longest_call_s: float) -> Json:
         "metadata": pods.metadata(name, name),
         "spec": {
             "revisionHistoryLimit": 5,
+            "minReadySeconds": pods.MIN_READY_S,
             "selector": {"matchLabels": pods.labels(name)},
             "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": {

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from weft_client.target import OPTIONS
 
 import contract
 from codegen.kubernetes import pods, workloads
@@ -120,6 +121,9 @@ def test_a_pod_has_longer_than_its_process_may_take() -> None:
         assert max(env.values()) >= max(calls), name
         assert grace >= pause + sum(env.values()) + (0 if name == "edge" else workloads.DRAIN_S), name
         assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+        assert (
+            deployment["spec"]["minReadySeconds"] * 1000 > dict(OPTIONS)["grpc.max_reconnect_backoff_ms"] * 1.2 + 10_000
+        )
         assert len(pod["topologySpreadConstraints"]) == 2
     guarded = {
         found["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]

@@ -18,6 +18,8 @@ READY_TIMEOUT_S = 120.0
 """For a part to become ready."""
 MAX_START_ATTEMPTS = 3
 """Deaths before it is first ready that make a start fail."""
+RETURN_S = 4.0
+"""Between a part that is ready again and the end of the next in its group: callers that were refused try again within 3.6 s."""
 POLL_INTERVAL_S = 0.03
 HealthRequest = Callable[[list[Part], float], str]
 """The argument of `health_wait` for parts, given the seconds to wait."""
@@ -85,6 +87,8 @@ class Supervisor:
         if not found:
             raise MeshError(f"There is no part {group!r}: say one of {', '.join(sorted(self.pids()))}.")
         for restarter in found:
+            if restarter is not found[0]:
+                await asyncio.sleep(RETURN_S)
             began = time.monotonic()
             report(f"{restarter.part.name}: stopping process {restarter.pid or '-'} …")
             restarter.deaths = 0

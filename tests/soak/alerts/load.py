@@ -1,10 +1,11 @@
 """Callers of a mesh that is made to fail: they go on whatever is answered, or is not."""
 
+import asyncio
 import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx
 
 from deploy.local.demo.scenario import PAYMENT_METHOD, Account, Scenario
 
-ACCOUNTS = 12
+ACCOUNTS = 14
 ENDPOINTS = 6
 
 
@@ -76,6 +77,72 @@ class Load:
             while not self._stop.wait(pause_s):
                 with contextlib.suppress(httpx.HTTPError):
                     call(http)
+
+    def forge_events(self, count: int) -> None:
+        """Somebody claims to be a provider, once a second: payments that were captured, mails that were not wanted."""
+        headers = {"content-type": "application/json"}
+        with httpx.Client(base_url=self._edge, timeout=10, trust_env=False) as http:
+            for _ in range(count):
+                for path in ("/v1/payments/events/sandbox", "/v1/providers/sendgrid/events"):
+                    assert http.post(path, content=b"[]", headers=headers).status_code == 400
+                time.sleep(1)
+
+
+class Crowd:
+    """Streams of orders and callers who ask for themselves, as many as one replica can bear, from addresses of their own."""
+
+    def __init__(self, edge: str, accounts: Sequence[Account]) -> None:
+        self._edge = edge.replace("localhost", "127.0.0.1")
+        self._accounts = accounts
+
+    @contextlib.contextmanager
+    def there(self, streams: int, callers: int) -> Iterator[None]:
+        """So many streams of each account, and so many callers in all, by a thread of their own."""
+        over = threading.Event()
+        thread = threading.Thread(target=lambda: asyncio.run(self._run(streams, callers, over)), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(30)
+
+    async def _run(self, streams: int, callers: int, over: threading.Event) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            # An edge bounds what one address may hold.
+            clients = [await stack.enter_async_context(self._client(f"127.0.0.{n}")) for n in (2, 3, 4, 5)]
+            watching = [
+                asyncio.create_task(self._watch(clients[number % 2], account, 100 + number * 13 % 190))
+                for number, account in enumerate(self._accounts * streams)
+            ]
+            asking = [
+                asyncio.create_task(self._ask(clients[2 + number % 2], self._accounts[number % len(self._accounts)]))
+                for number in range(callers)
+            ]
+            await asyncio.to_thread(over.wait)
+            for task in (*watching, *asking):
+                task.cancel()
+            await asyncio.gather(*watching, *asking, return_exceptions=True)
+
+    def _client(self, address: str) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=200)
+        transport = httpx.AsyncHTTPTransport(local_address=address, limits=limits)
+        return httpx.AsyncClient(base_url=self._edge, transport=transport, timeout=30)
+
+    async def _watch(self, http: httpx.AsyncClient, account: Account, seconds: int) -> None:
+        headers = {**_bearer(account), "grpc-timeout": f"{seconds}S"}
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                async with http.stream("GET", "/v1/orders:watch", headers=headers) as answer:
+                    async for _ in answer.aiter_raw():
+                        pass
+            await asyncio.sleep(0.1)
+
+    async def _ask(self, http: httpx.AsyncClient, account: Account) -> None:
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                await http.get(f"/v1/users/{account.user_id}", headers=_bearer(account))
+            await asyncio.sleep(0.1)
 
 
 def _bearer(account: Account) -> dict[str, str]:
