@@ -36,7 +36,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ({"WEFT_FAULTS": '["slow-databse"]'}, "there is no failure switch 'slow-databse'; use clock-skew, "),
+        ({"WEFT_FAULTS": '["slow-databse"]'}, "there is no failure switch 'slow-databse'; use books-differ, "),
         ({"WEFT_FAULTS_ALLOWED": '["frozen"]'}, "there is no failure switch 'frozen'"),  # of the mesh, not of a process
         ({"WEFT_FAULTS": '["slow-database"]'}, "slow-database is not in WEFT_FAULTS_ALLOWED"),
         (
