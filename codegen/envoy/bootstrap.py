@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codegen.envoy import bounds, clusters, filters, listeners, secrets
+from codegen.envoy import bounds, clusters, filters, listeners, secrets, telemetry
 from codegen.envoy.deployment import Deployment
 from codegen.envoy.limits import callers
 from codegen.envoy.lua import strict_json, time_slicing
@@ -28,7 +28,9 @@ def build(contract: Contract, deployment: Deployment) -> Json:
             "clusters": clusters.build(contract, deployment),
         },
         "overload_manager": _overload(),
-        "layered_runtime": {"layers": [{"name": "admin", "admin_layer": {}}]},
+        "layered_runtime": {
+            "layers": [{"name": "edge", "static_layer": telemetry.RUNTIME}, {"name": "admin", "admin_layer": {}}]
+        },
     }
 
 

@@ -52,6 +52,14 @@ LINE = {
 }
 
 
+RUNTIME: Json = {
+    # Spans go in a call of their own for every 5 by default, which costs the edge and the receiver as much as the spans.
+    "tracing.opentelemetry.min_flush_spans": 256,
+    "tracing.opentelemetry.flush_interval_ms": 1000,
+}
+"""How spans are sent: so many together, or what there is each second."""
+
+
 def access_logs(deployment: Deployment) -> list[Json]:
     """The log of calls as JSON lines, and the metrics that are counted at the same moment."""
     formatted = {"json_format": LINE}

@@ -49,10 +49,32 @@ def filter_of(config: Json, name: str, listener: str = "http") -> Json:
     return found
 
 
+def listed(matched: Json) -> list[Json]:
+    """The routes of one outcome of the look-up by RPC."""
+    found: list[Json] = matched["action"]["typed_config"]["routes"]
+    return found
+
+
+def by_rpc(config: Json, listener: str = "http") -> dict[str, list[Json]]:
+    """The routes of the public host by the RPC that a request asks for, in their order."""
+    (host,) = manager(config, listener)["route_config"]["virtual_hosts"]
+    tree = host["matcher"]["matcher_tree"]
+    assert tree["input"]["typed_config"]["header_name"] == "x-weft-rpc"
+    return {rpc: listed(found) for rpc, found in tree["exact_match_map"]["map"].items()}
+
+
+def unknown(config: Json) -> Json:
+    """Where a request leads that asks for no RPC, or for one by a path that is not its own."""
+    return listed(manager(config)["route_config"]["virtual_hosts"][0]["matcher"]["on_no_match"])[-1]
+
+
 def routes(config: Json, listener: str = "http") -> dict[str, Json]:
     """Routes to services by gRPC path."""
-    hosts = manager(config, listener)["route_config"]["virtual_hosts"]
-    return {r["match"]["path"]: r for host in hosts for r in host["routes"] if "grpc" in r["match"]}
+    if listener == "jwks":
+        each = manager(config, listener)["route_config"]["virtual_hosts"][0]["routes"]
+    else:
+        each = [route for found in by_rpc(config, listener).values() for route in found]
+    return {r["match"]["path"]: r for r in each if "grpc" in r["match"]}
 
 
 def test_the_golden_files_are_what_the_contract_says(tmp_path: Path) -> None:
@@ -120,8 +142,10 @@ def test_a_method_is_as_long_as_its_deadline() -> None:
 def asking(config: Json, path: str) -> list[Json]:
     """The routes that a request for an RPC takes: over REST before it is transcoded, and the one that leads on."""
     named = {"name": "x-weft-rpc", "string_match": {"exact": path}}
-    hosts = manager(config)["route_config"]["virtual_hosts"]
-    return [r for host in hosts for r in host["routes"] if named in r["match"].get("headers", [])]
+    *found, last = by_rpc(config).get(path, [unknown(config)])
+    assert all(named in route["match"]["headers"] for route in found)
+    assert last == unknown(config)
+    return found
 
 
 def said(route: Json, name: str) -> Json:
@@ -166,8 +190,7 @@ def test_a_body_may_be_as_large_as_the_contract_lets_it_be() -> None:
             bounds = [said(route, "buffer")["buffer"]["max_request_bytes"] for route in asking(config, method.path)]
             assert set(bounds) == {largest}
             assert largest <= sizes.MAX_BODY
-    unknown = manager(config)["route_config"]["virtual_hosts"][0]["routes"][-1]
-    assert said(unknown, "buffer") == {"disabled": True}
+    assert said(unknown(config), "buffer") == {"disabled": True}
 
 
 def test_tokens_come_in_the_header_alone_and_stale_keys_do_not_last() -> None:
