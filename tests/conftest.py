@@ -35,7 +35,13 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 # A busy machine is not a fault: no example has a time limit of its own.
 settings.register_profile("weft", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("weft")
-pytest_plugins = ["tests.mesh", "tests.reasons", "tests.logged", "tests.schedule", "tests.blocking"]
+pytest_plugins = [
+    "tests.mesh",
+    "tests.plugins.reasons",
+    "tests.plugins.logged",
+    "tests.plugins.schedule",
+    "tests.blocking",
+]
 
 
 def pytest_collection_finish() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import contract
-from tests import reasons
+from tests.plugins import reasons
 
 CONTRACT = contract.load()
 GET = "weft.order.v1.OrderService.GetOrder"

@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from deploy.local.demo.scenario import Scenario
-from tests.e2e.canaries import Journey
+from tests.e2e.persons.canaries import Journey
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.mesh import Mesh
-from tests.soak.attackers import ATTACKS, Attack
+from tests.soak.load.attackers import ATTACKS, Attack
 
 pytestmark = pytest.mark.soak
 SECONDS = 15

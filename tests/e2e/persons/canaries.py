@@ -15,8 +15,8 @@ import pyotp
 from deploy.local.components import sms_sink
 from deploy.local.demo import mailbox
 from deploy.local.demo.scenario import Account, Scenario
-from tests.e2e.test_factors import as_browser, options
-from tests.e2e.test_oauth_libraries import CALLBACK, allow, new_client
+from tests.e2e.persons.test_factors import as_browser, options
+from tests.e2e.persons.test_oauth_libraries import CALLBACK, allow, new_client
 from tests.user.passkeys.authenticator import Device
 
 RESET = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from deploy.local.options import ROOT
-from tests.schedule import DEFAULT_TEST_S, KNOWN_FILE_S, OWN_MESH, SPLIT_FROM_S, unit, weights
+from tests.plugins.schedule import DEFAULT_TEST_S, KNOWN_FILE_S, OWN_MESH, SPLIT_FROM_S, unit, weights
 
 
 def test_a_heavy_file_is_split_and_one_whose_tests_share_something_is_not(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from deploy.local.options import ROOT
-from tests.logged import errors_of
+from tests.plugins.logged import errors_of
 
 REQUEST = "0123456789abcdef0123456789abcdef"
 TESTS = f'''
@@ -48,7 +48,7 @@ def test_errors_that_nobody_announced_fail_and_failures_show_what_was_logged(tmp
     (tmp_path / "test_inner.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "tests.mesh", "-p", "tests.logged", str(tmp_path)],
+        [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "tests.mesh", "-p", "tests.plugins.logged", str(tmp_path)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'gen/python'}"},
         capture_output=True,

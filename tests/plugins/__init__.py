@@ -1,0 +1,1 @@
+"""Plugins of pytest: what a run has provoked and logged, and which worker runs what."""
