@@ -25,7 +25,7 @@ from chassis.clock import Clock
 from chassis.faults import effects
 from chassis.queues import worker as workers
 from chassis.queues.inspection import Inspection
-from chassis.queues.outbox import Outbox, Relay
+from chassis.queues.outbox import MAX_EVENTS, Outbox, Relay
 from chassis.queues.queue import Queue
 from chassis.rpc import idempotency, servers, stages
 from chassis.rpc.builtin.health import Health
@@ -107,7 +107,7 @@ class App:
         if "outbox" in self.metadata.tables:
             self.outbox = Outbox(self.queue("outbox", **RETRY_FOREVER))
             relay = Relay(lambda events: self.clients.events.publish_events(events=events), self.tracer)
-            self.add_worker(workers.Worker(self.outbox.queue, relay, breakers=[relay.breaker]))
+            self.add_worker(workers.Worker(self.outbox.queue, relay, batch=MAX_EVENTS, breakers=[relay.breaker]))
 
         queues = f"weft.{self.name}.v1.QueueService"
         if "paused_queues" in self.metadata.tables and self.contract.of_service(queues):

@@ -38,6 +38,8 @@ _EVENT_FAULTS = frozenset(
         StatusCode.RESOURCE_EXHAUSTED,  # without a reason: a message that is too large
     }
 )
+MAX_EVENTS = 250
+"""Of a batch, as `PublishEventsRequest` allows. Where cores are short a round takes long, and what came meanwhile must fit into the next."""
 Publish = Callable[[Sequence[event_pb2.Event]], Awaitable[Any]]
 
 
