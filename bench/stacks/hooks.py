@@ -1,4 +1,4 @@
-"""A receiver of webhooks: `python -m bench.stacks.hooks host:port`.
+"""A receiver of webhooks: `python -m bench.stacks.hooks host:port`. A protocol of its own, so that it takes as little of the shared cores as it can.
 
 `POST /at/{name}` accepts and notes when the event's subject came first; `POST /dead` never answers. `GET /at/{name}` is what came, from
 subject to Unix seconds; `GET /count` is how many requests there were at all. `DELETE /at/{name}` forgets.
@@ -9,53 +9,70 @@ import json
 import sys
 import time
 from collections import defaultdict
+from typing import cast
 
-from aiohttp import web
+import uvloop
 
 
 class Hooks:
     """What came."""
 
     def __init__(self) -> None:
-        self._arrived: dict[str, dict[str, float]] = defaultdict(dict)
-        self._count = 0
+        self.count = 0
+        self.arrived: dict[str, dict[str, float]] = defaultdict(dict)
 
-    def app(self) -> web.Application:
-        """The server's routes."""
-        app = web.Application()
-        app.router.add_post("/at/{name}", self.take)
-        app.router.add_get("/at/{name}", self.show)
-        app.router.add_delete("/at/{name}", self.forget)
-        app.router.add_get("/count", self.count)
-        app.router.add_post("/dead", self.hang)
-        return app
+    def answer(self, method: str, path: str, body: bytes) -> bytes | None:
+        """The body of the answer; None where there is none, ever."""
+        name = path.removeprefix("/at/")
+        if method == "GET":
+            return str(self.count).encode() if path == "/count" else json.dumps(self.arrived[name]).encode()
+        if method == "DELETE":
+            self.arrived.pop(name, None)
+        elif path == "/dead":
+            return None
+        else:
+            self.count += 1
+            self.arrived[name].setdefault(json.loads(body)["subjectId"], time.time())
+        return b""
 
-    async def take(self, request: web.Request) -> web.Response:
-        """Accept."""
-        now = time.time()
-        self._count += 1
-        self._arrived[request.match_info["name"]].setdefault(json.loads(await request.read())["subjectId"], now)
-        return web.Response(status=204)
 
-    async def show(self, request: web.Request) -> web.Response:
-        """From subject to when it came."""
-        return web.json_response(self._arrived[request.match_info["name"]])
+class Connection(asyncio.Protocol):
+    """HTTP/1.1 as aiohttp's client speaks it: requests one after another, their bodies with a length."""
 
-    async def forget(self, request: web.Request) -> web.Response:
-        """Begin a round."""
-        self._arrived.pop(request.match_info["name"], None)
-        return web.Response(status=204)
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._received = b""
 
-    async def count(self, _: web.Request) -> web.Response:
-        """How many requests there were."""
-        return web.Response(text=str(self._count))
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what answers are written to."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by type
 
-    async def hang(self, _: web.Request) -> web.Response:
-        """Never answer."""
-        await asyncio.Event().wait()
-        return web.Response()
+    def data_received(self, data: bytes) -> None:
+        """Answer what is complete."""
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n") + 4) > 3:
+            head = self._received[:end].lower()
+            at = head.find(b"\r\ncontent-length:")
+            size = end + (int(head[at + 17 : head.find(b"\r\n", at + 17)]) if at >= 0 else 0)
+            if len(self._received) < size:
+                return
+            method, path, _ = self._received[: head.find(b"\r\n")].decode().split(" ")
+            content, self._received = self._received[end:size], self._received[size:]
+            answer = self._hooks.answer(method, path, content)
+            if answer is not None:
+                self._transport.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+                    % (len(answer), answer)
+                )
+
+
+async def serve(host: str, port: int) -> None:
+    """Serves until the process ends."""
+    hooks = Hooks()
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(hooks), host, port)
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
-    host, _, port = sys.argv[1].rpartition(":")
-    web.run_app(Hooks().app(), host=host, port=int(port), print=None, access_log=None)
+    address, _, number = sys.argv[1].rpartition(":")
+    uvloop.run(serve(address, int(number)))

@@ -18,8 +18,6 @@ _ROW = select(webhook_endpoints, webhook_lanes.c.failing_since).join_from(
 _by_id = _ROW.where(_e.endpoint_id == bindparam("endpoint_id"), of_partner(webhook_endpoints))
 _GET = Query(_by_id, name="get endpoint")
 _LOCK = Query(_by_id.with_for_update(of=webhook_endpoints), name="lock endpoint")
-# any owner: the worker sends to all
-_GET_CLAIMED = Query(_ROW.where(_e.endpoint_id == bindparam("endpoint_id")), name="get claimed endpoint")
 _LIST = Query(newest_first(_ROW.where(of_partner(webhook_endpoints)), _e.endpoint_id), name="list endpoints")
 _COUNT = Query(select(func.count().label("endpoints")).where(of_partner(webhook_endpoints)), name="count endpoints")
 _LOCK_PARTNER = Query(
@@ -34,6 +32,7 @@ _INSERT_LANE = Query(
     insert(webhook_lanes).values(endpoint_id=bindparam("endpoint_id")),
     name="insert lane",
 )
+_READ = frozenset({*(column.name for column in webhook_endpoints.columns), "failing_since"})
 _UPDATED = (
     "url", "description", "event_types", "payload", "max_requests_per_second", "disable_reason", "secret", "previous_secret",
     "previous_expires_at", "version", "updated_at",
@@ -75,11 +74,6 @@ class EndpointRepository:
         row = await self._database.first(_GET, endpoint_id=endpoint_id, **owner.values)
         return self.read(row) if row else None
 
-    async def get_claimed(self, endpoint_id: str) -> Endpoint | None:
-        """For the worker that has claimed it."""
-        row = await self._database.first(_GET_CLAIMED, endpoint_id=endpoint_id)
-        return self.read(row) if row else None
-
     async def list(self, owner: Owner, limit: int, after: str) -> Sequence[Endpoint]:
         """Up to `limit` endpoints older than `after`, newest first."""
         rows = await self._database.all(_LIST, limit=limit, after=after, **owner.values)
@@ -113,8 +107,8 @@ class EndpointRepository:
         return bool(await self._database.run(_DELETE, endpoint_id=endpoint_id, **owner.values))
 
     def read(self, row: Row) -> Endpoint:
-        """The endpoint of a row."""
-        values: dict[str, Any] = row._asdict()
+        """The endpoint of a row, which may have other columns, too."""
+        values: dict[str, Any] = {name: value for name, value in row._asdict().items() if name in _READ}
         secret, previous, ends = values.pop("secret"), values.pop("previous_secret"), values.pop("previous_expires_at")
         secrets = Secrets(self._open(secret), self._open(previous) if previous else "", ends)
         return Endpoint(**{**values, "event_types": tuple(row.event_types), "secrets": secrets})

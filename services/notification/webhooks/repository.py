@@ -44,7 +44,8 @@ _INSERT = Query(
 _WAKE = Query(
     "WITH locked AS (SELECT endpoint_id FROM webhook_lanes WHERE endpoint_id = ANY(%(endpoint_ids)s) ORDER BY endpoint_id "
     "FOR UPDATE) UPDATE webhook_lanes l SET due = GREATEST(LEAST(l.due, %(now)s, now()), l.paused_until) FROM locked "
-    "WHERE l.endpoint_id = locked.endpoint_id",
+    # Most are awake, or left alone: nothing is written.
+    "WHERE l.endpoint_id = locked.endpoint_id AND l.due > GREATEST(LEAST(%(now)s, now()), l.paused_until)",
     name="wake lanes",
 )
 _COLUMNS = (

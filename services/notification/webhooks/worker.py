@@ -20,7 +20,15 @@ from services.notification.endpoints.repository import EndpointRepository
 from services.notification.event_log.domain import body
 from services.notification.webhooks import notices
 from services.notification.webhooks.domain import Health, after
-from services.notification.webhooks.lane_repository import LEASE_S, Attempt, Disabling, Lane, LaneRepository, Owed
+from services.notification.webhooks.lane_repository import (
+    LEASE_S,
+    Attempt,
+    Disabling,
+    Lane,
+    LaneRepository,
+    Owed,
+    Stored,
+)
 
 log = logs.logger("webhooks")
 ATTEMPTS = Counter("weft_webhook_attempts", "Webhooks that were sent, by what came of it.", ["outcome"])
@@ -78,7 +86,7 @@ class WebhookWorker:
         self._clock = clock
         self._tracer = tracer
         self._scale = scale
-        self._held: dict[bool, dict[asyncio.Task[None], Lane]] = {False: {}, True: {}}
+        self._held: dict[bool, dict[asyncio.Task[bool], Lane]] = {False: {}, True: {}}
         self._stopping = asyncio.Event()
         self._grace: asyncio.Future[None]
 
@@ -102,8 +110,8 @@ class WebhookWorker:
         pause_s = 0.1
         while not self._stopping.is_set():
             try:
-                if not await self._claim(group):
-                    await self._announcer.wait(await self._idle_s())
+                await self._claim(group)
+                await self._announcer.wait(await self._idle_s())
                 pause_s = 0.1
             except Exception as error:
                 log.warning("webhooks_paused", cause=repr(error), seconds=pause_s)
@@ -111,21 +119,19 @@ class WebhookWorker:
                     await asyncio.wait_for(self._stopping.wait(), pause_s)
                 pause_s = min(pause_s * 2, 5.0)
 
-    async def _claim(self, group: asyncio.TaskGroup) -> int:
-        claimed = 0
-        for suspect, held in self._held.items():
-            if (free := LANES[suspect] - len(held)) > 0:
-                for lane in await self._lanes.claim(free, suspect=suspect):
-                    task = group.create_task(self._serve(lane))
-                    held[task] = lane
-                    task.add_done_callback(self._served)
-                    claimed += 1
-        return claimed
+    async def _claim(self, group: asyncio.TaskGroup) -> None:
+        free = [LANES[suspect] - len(held) for suspect, held in self._held.items()]
+        for lane in await self._lanes.claim(*free) if any(free) else ():
+            task = group.create_task(self._serve(lane))
+            self._held[lane.suspect][task] = lane
+            task.add_done_callback(self._served)
 
-    def _served(self, task: asyncio.Task[None]) -> None:
+    def _served(self, task: asyncio.Task[bool]) -> None:
+        full = any(len(held) >= LANES[suspect] for suspect, held in self._held.items())
         for held in self._held.values():
             held.pop(task, None)
-        self._announcer.hear()  # there is a place, and perhaps more in this lane
+        if full or task.cancelled() or task.result():
+            self._announcer.hear()  # there is a place, or more in this lane
 
     async def _idle_s(self) -> float:
         if any(len(held) >= LANES[suspect] for suspect, held in self._held.items()):
@@ -144,23 +150,21 @@ class WebhookWorker:
         await self._stopping.wait()
         await asyncio.sleep(STOP_S)
 
-    async def _serve(self, lane: Lane) -> None:
-        """One batch of one endpoint. A failure of ours lets the lease expire, and touches no other lane."""
+    async def _serve(self, lane: Lane) -> bool:
+        """One batch of one endpoint; whether there may be more. A failure of ours lets the lease expire, and touches no other lane."""
         try:
-            endpoint = await self._endpoints.get_claimed(lane.endpoint_id)
-            if endpoint is None:
-                return
+            endpoint = self._endpoints.read(lane.endpoint)
             if lane.suspended:
                 await self._lanes.rest(lane)
-                return
-            if not endpoint.enabled:
+            elif not endpoint.enabled:
                 await self._lanes.fail_owed(lane)
-                return
-            await self._send_batch(lane, endpoint)
+            else:
+                return await self._send_batch(lane, endpoint)
         except Exception as error:
             log.warning("webhook_lane_failed", endpoint_id=lane.endpoint_id, cause=repr(error))
+        return True
 
-    async def _send_batch(self, lane: Lane, endpoint: Endpoint) -> None:
+    async def _send_batch(self, lane: Lane, endpoint: Endpoint) -> bool:
         health = Health(lane.failures, lane.failing_since)
         pace, probing = pace_of(endpoint, health), health.is_open
         owed = await self._lanes.load(lane, pace.limit)
@@ -190,7 +194,8 @@ class WebhookWorker:
             suspect=health.failures > 0 or took_s > SLOW_S,
             disabling=self._disabling(endpoint, health),
         )
-        self._count(endpoint, attempts, stored=stored)
+        self._count(endpoint, attempts, stored)
+        return stored is not Stored.NOTHING_OWED
 
     async def _finish_or_cancel(self, coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
         """Run to the end, or to that of the time that is left when the process stops."""
@@ -224,8 +229,8 @@ class WebhookWorker:
         reason = GONE if health.gone else FAILING if health.is_given_up(now, self._scale) else ""
         return Disabling(reason, notices.event(endpoint, reason, now).SerializeToString()) if reason else None
 
-    def _count(self, endpoint: Endpoint, attempts: Sequence[Attempt], *, stored: bool) -> None:
+    def _count(self, endpoint: Endpoint, attempts: Sequence[Attempt], stored: Stored) -> None:
         for attempt in attempts:
             ATTEMPTS.labels(attempt.answer.failure or "SUCCEEDED").inc()
-        if not stored:
+        if stored is Stored.LEASE_LOST:
             log.warning("webhook_lease_lost", endpoint_id=endpoint.endpoint_id, attempts=len(attempts))
