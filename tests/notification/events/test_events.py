@@ -180,7 +180,7 @@ async def test_only_services_may_publish(service: Service) -> None:
     assert await service.rows("SELECT 1 FROM seen") == []
 
 
-@pytest.mark.parametrize("count", [0, 101])
-async def test_a_batch_has_1_to_100_events(service: Service, count: int) -> None:
+@pytest.mark.parametrize("count", [0, 251])
+async def test_a_batch_has_1_to_250_events(service: Service, count: int) -> None:
     request = event_service_pb2.PublishEventsRequest(events=[events.placed(ANN)] * count)
     await assert_refused(service.events.PublishEvents(request), "REQUEST_INVALID", violations={"events": "item"})
