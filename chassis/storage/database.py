@@ -104,11 +104,33 @@ class Session:
 class Transaction(Session):
     """Statements that are committed together, or not at all."""
 
-    __slots__ = ("_after_commit",)
+    __slots__ = ("_after_commit", "_later")
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self._after_commit: dict[Callable[[], None], None] = {}
+        self._later: list[tuple[Query, Mapping[str, Any]]] = []
+
+    def run_later(self, query: Query, **values: Any) -> None:
+        """Execute before the next statement, in one round trip with it, or else before the commit; there its errors are raised."""
+        self._later.append((query, values))
+
+    async def flush(self) -> None:
+        """Execute what has been left for later."""
+        if self._later:
+            await self._execute(*self._later.pop())
+
+    async def _execute(self, query: Query, values: Mapping[str, Any]) -> psycopg.AsyncCursor[Row]:
+        if not self._later:
+            return await super()._execute(query, values)
+        first, self._later = self._later, []
+        try:
+            async with self._connection.pipeline():
+                for each in first:
+                    await super()._execute(*each)
+                return await super()._execute(query, values)
+        except psycopg.errors.FeatureNotSupported as error:
+            raise (errors.ServiceUnavailable(retry_after=timedelta()) if _plan_is_stale(error) else error) from error
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once after the commit, however often it is registered; never after a rollback."""
@@ -176,6 +198,7 @@ class Database:
             async with self._writer_slots, self._connection() as connection, connection.transaction():
                 tx = Transaction(connection)
                 yield tx
+                await tx.flush()
         tx.committed()
 
     @asynccontextmanager

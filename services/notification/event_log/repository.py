@@ -70,9 +70,9 @@ class EventLogRepository:
         row = await self._database.first(_GET, event_id=event_id, **owner.values)
         return LoggedEvent(*row) if row else None
 
-    async def insert_rows(self, tx: Transaction, rows: Sequence[tuple[object, ...]], now: datetime) -> None:
+    def insert_rows(self, tx: Transaction, rows: Sequence[tuple[object, ...]], now: datetime) -> None:
         """The same with events whose columns are given."""
-        await tx.run(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
+        tx.run_later(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
 
     async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
         """Up to `limit` events after a position; each is a `LoggedEvent` and its `position`. `filters`: `type`, `subject_id`.
@@ -88,7 +88,7 @@ class EventLogRepository:
         row = await self._database.first(_FIND, event_id=event_id, **owner.values)
         return f"{row.xid}/{row.seq}" if row else None
 
-    async def insert(self, tx: Transaction, events: Sequence[Event], now: datetime) -> None:
+    def insert(self, tx: Transaction, events: Sequence[Event], now: datetime) -> None:
         """Log events, in the transaction that takes them."""
         rows = [
             (
@@ -104,4 +104,4 @@ class EventLogRepository:
             )
             for event in events
         ]
-        await self.insert_rows(tx, rows, now)
+        self.insert_rows(tx, rows, now)

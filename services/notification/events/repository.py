@@ -107,7 +107,7 @@ class EventRepository:
         """Late in the transaction: it may wait for a worker that stores what became of the webhooks before."""
         if not events:
             return
-        await self._log.insert(tx, events, now)
+        self._log.insert(tx, events, now)
         told = [(e.event_id, e.type, e.partner_id, modes.of_message(e.mode), e.traceparent) for e in events]
         if await self._webhooks.owe(tx, told, now):
             tx.after_commit(self._lanes.announce)

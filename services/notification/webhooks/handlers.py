@@ -57,8 +57,8 @@ class DeliveryHandlers:
             event_id = ids.new("evt", now)
             owner = (endpoint.partner_id, endpoint.mode)
             row = (event_id, *owner, TEST_EVENT, endpoint.endpoint_id, 1, "", "{}", now)
-            await self._log.insert_rows(tx, [row], now)
-            delivery_id = await self._webhooks.owe_to(tx, endpoint, event_id, call.outgoing_traceparent, now)
+            self._log.insert_rows(tx, [row], now)
+            delivery_id = self._webhooks.owe_to(tx, endpoint, event_id, call.outgoing_traceparent, now)
             return await self._reply(tx, endpoint, delivery_id, call)
 
     async def ListWebhookDeliveries(

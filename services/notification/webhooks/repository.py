@@ -1,5 +1,6 @@
 """Every query on webhook deliveries but those of the worker: owed with their event, listed and sent once more by their partner."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,10 +24,10 @@ MAX_RECOVERED = 5000
 _MAX_SHOWN_ATTEMPTS = 10
 _e = webhook_endpoints.c
 
+# any owner: an event goes to endpoints of its own partner and mode
 _FIND_ENDPOINTS = Query(
-    select(_e.endpoint_id, _e.partner_id, _e.mode, _e.event_types, _e.disable_reason).where(
-        of_partner(webhook_endpoints)
-    ),
+    "SELECT endpoint_id, partner_id, mode, event_types, disable_reason FROM webhook_endpoints WHERE (partner_id, mode) IN ("
+    "SELECT partner_id, mode FROM unnest(%(partner_ids)s::text[], %(modes)s::text[]) AS r(partner_id, mode))",
     name="find endpoints",
 )
 _INSERT = Query(
@@ -174,14 +175,14 @@ class WebhookRepository:
         Each event is its id, type, partner, mode and traceparent. What a disabled endpoint would have got has failed, so that
         it can be recovered.
         """
-        found: dict[tuple[str, str], list[Row]] = {}
-        for _, _, partner_id, mode, _ in events:
-            if (partner_id, mode) not in found:
-                found[partner_id, mode] = await tx.all(_FIND_ENDPOINTS, partner_id=partner_id, mode=mode)
+        partner_ids, modes = arrays(sorted({(partner_id, mode) for _, _, partner_id, mode, _ in events}))
+        found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        for endpoint in await tx.all(_FIND_ENDPOINTS, partner_ids=partner_ids, modes=modes):
+            found[endpoint.partner_id, endpoint.mode].append(endpoint)
         owed = [
             (endpoint, event)
             for event in events
-            for endpoint in found[event[2], event[3]]
+            for endpoint in found.get((event[2], event[3]), ())
             if wants(endpoint.event_types, event[1])
         ]
         rows = [
@@ -191,19 +192,19 @@ class WebhookRepository:
         ]
         if not rows:
             return False
-        await self._insert(tx, rows, now)
+        self._insert(tx, rows, now)
         return True
 
-    async def owe_to(self, tx: Transaction, endpoint: Endpoint, event_id: str, traceparent: str, now: datetime) -> str:
+    def owe_to(self, tx: Transaction, endpoint: Endpoint, event_id: str, traceparent: str, now: datetime) -> str:
         """Owe an event to one endpoint; returns the delivery's id."""
         (delivery_id,) = _new_ids(1, now)
         row = (delivery_id, endpoint.endpoint_id, event_id, endpoint.partner_id, endpoint.mode, PENDING, traceparent)
-        await self._insert(tx, [row], now)
+        self._insert(tx, [row], now)
         return delivery_id
 
-    async def _insert(self, tx: Transaction, rows: Sequence[tuple[Any, ...]], now: datetime) -> None:
-        await tx.run(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
-        await self._wake(tx, sorted({row[1] for row in rows if row[5] == PENDING}), now)
+    def _insert(self, tx: Transaction, rows: Sequence[tuple[Any, ...]], now: datetime) -> None:
+        tx.run_later(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
+        self._wake(tx, sorted({row[1] for row in rows if row[5] == PENDING}), now)
 
     async def get(self, tx: Transaction, endpoint: Endpoint, delivery_id: str) -> Delivery | None:
         """A delivery of an endpoint."""
@@ -217,17 +218,17 @@ class WebhookRepository:
 
     async def replay(self, tx: Transaction, endpoint: Endpoint, delivery_id: str, now: datetime) -> bool:
         """Send a delivery once more; whether there is one."""
-        await self._wake(tx, [endpoint.endpoint_id], now)
+        self._wake(tx, [endpoint.endpoint_id], now)
         return await tx.run(_REPLAY, id=delivery_id, now=now, **_of(endpoint)) == 1
 
     async def recover(self, tx: Transaction, endpoint: Endpoint, since: datetime, now: datetime) -> int:
         """Send up to `MAX_RECOVERED` failed deliveries once more, the oldest first; how many."""
         since_id = ids.first("whd", since)
-        await self._wake(tx, [endpoint.endpoint_id], now)
+        self._wake(tx, [endpoint.endpoint_id], now)
         return await tx.run(_RECOVER, since=since_id, now=now, **_of(endpoint))
 
-    async def _wake(self, tx: Transaction, endpoint_ids: Sequence[str], now: datetime) -> None:
-        await tx.run(_WAKE, endpoint_ids=list(endpoint_ids), now=now)
+    def _wake(self, tx: Transaction, endpoint_ids: Sequence[str], now: datetime) -> None:
+        tx.run_later(_WAKE, endpoint_ids=list(endpoint_ids), now=now)
 
 
 def _new_ids(count: int, now: datetime) -> Sequence[str]:
