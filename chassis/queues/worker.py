@@ -49,13 +49,14 @@ class Works(Protocol):
         ...
 
 
-def rest_s(took_s: float, *, full: bool, callers_wait: bool) -> float:
+def rest_s(took_s: float, *, full: bool, callers_wait: bool, relay: bool = False) -> float:
     """Seconds from a batch to the next lease: larger batches cost less a job, and what callers wait for comes first.
 
-    By the time that the batch took, so the rest is longer where the database or the cores are busy with others.
+    By the time that the batch took, so the rest is longer where the database or the cores are busy with others. A relay
+    that keeps up takes hardly more for resting less, and every other service waits for what it hands on.
     """
     rest = 0.0 if full else max(LEASE_INTERVAL_S - took_s, REST_RATIO * took_s)
-    return min(max(rest, YIELD_RATIO * took_s if callers_wait else 0.0), MAX_REST_S)
+    return min(max(rest, YIELD_RATIO * took_s if callers_wait and (full or not relay) else 0.0), MAX_REST_S)
 
 
 class Worker:
@@ -127,7 +128,7 @@ class Worker:
                     jobs = await step()
                     if not jobs:
                         await wait(POLL_INTERVAL_S * random.uniform(0.5, 1.0))  # noqa: S311
-                    elif rest := rest_s(now() - began, full=jobs >= self._batch, callers_wait=self._callers_wait() > 0):
+                    elif rest := self._rest_s(now() - began, jobs):
                         await self._pause(rest)
                 pause = 0.1
             except Exception as error:
@@ -135,6 +136,10 @@ class Worker:
                 await self._pause(pause)
                 pause = min(pause * 2, 5.0)
         self.queue.on_notified()  # the next loop of this queue stops too
+
+    def _rest_s(self, took_s: float, jobs: int) -> float:
+        full = jobs >= self._batch
+        return rest_s(took_s, full=full, callers_wait=self._callers_wait() > 0, relay=self._is_relay)
 
     def _breaker_wait(self) -> float:
         """Seconds until every breaker lets jobs through; 0 where all do now."""

@@ -272,11 +272,17 @@ async def test_the_commit_of_a_put_notifies_the_workers_of_other_processes(
         (0.100, True, False, 0.0),  # a backlog is worked off without a pause
         (0.100, True, True, 0.150),  # unless callers wait: they get more than half
         (0.005, False, True, 0.020),
+        (0.100, False, True, 0.150),
         (9.0, True, True, 0.5),  # never for longer: work goes on
     ],
 )
 def test_a_worker_rests_by_what_its_batch_took(took_s: float, full: bool, callers_wait: bool, rest: float) -> None:
     assert rest_s(took_s, full=full, callers_wait=callers_wait) == pytest.approx(rest)
+
+
+def test_a_relay_rests_for_callers_only_while_it_is_behind() -> None:
+    assert rest_s(0.1, full=False, callers_wait=True, relay=True) == pytest.approx(0.05)
+    assert rest_s(0.1, full=True, callers_wait=True, relay=True) == pytest.approx(0.15)
 
 
 async def test_a_worker_of_a_backlog_leaves_time_to_those_who_wait(database: Database) -> None:
