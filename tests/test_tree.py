@@ -12,6 +12,7 @@ import pytest
 from deploy.local.options import ROOT
 
 MAX_MODULES = 12
+MAX_LINES = 300
 FOLDERS = ("bench", "chassis", "codegen", "contract", "deploy", "services", "tests", "clients/python/src")
 MODULES = sorted(
     path
@@ -30,6 +31,12 @@ def test_no_folder_has_more_than_twelve_modules() -> None:
     modules = [path for path in MODULES if path.name != "__init__.py"]
     counted = {relative(folder): len(list(found)) for folder, found in groupby(modules, key=lambda path: path.parent)}
     assert {folder: count for folder, count in counted.items() if count > MAX_MODULES} == {}
+
+
+def test_no_module_of_the_tests_has_more_than_three_hundred_lines() -> None:
+    tests = [path for path in MODULES if ROOT / "tests" in path.parents]
+    lines = {relative(path): len(path.read_text().splitlines()) for path in tests}
+    assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}, "split it by noun"
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=relative)
