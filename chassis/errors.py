@@ -186,12 +186,6 @@ class EtagMismatch(Aborted):
     """The resource has changed; its etag is now {etag}."""
 
 
-def require_etag(given: str, current: str) -> None:
-    """Raise `EtagMismatch` for an etag that is not the current one; an empty one is none."""
-    if given and given != current:
-        raise EtagMismatch(etag=current)
-
-
 class ResourceBusy(Aborted):
     """Another call holds the lock; nothing was changed, retry later."""
 

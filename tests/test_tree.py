@@ -132,3 +132,15 @@ def test_a_refusal_is_judged_in_one_way(sentence: str) -> None:
         for pattern in DIALECTS[sentence]
         for found in re.finditer(pattern, text)
     ] == [], sentence
+
+
+def test_etags_are_made_in_one_place() -> None:
+    """So that they have one form on the wire."""
+    made = [
+        (relative(module), line)
+        for module in MODULES
+        if ROOT / "services" in module.parents
+        for line in re.findall(r"\betag=.*|def etag[\s\S]*?return .*", module.read_text())
+        if not re.search(r"etag=(?:etags\.of\(|\w+(?:\.\w+)*\.etag\b)|return etags\.of\(", line)
+    ]
+    assert made == []

@@ -14,6 +14,7 @@ from weft.order.v1.payment_pb2 import PaymentFailureCode
 
 from chassis.security import modes
 from chassis.times import timestamp
+from chassis.values import etags
 from services.order.domain import states
 from services.order.domain.new_order import NewOrder
 from services.order.domain.payment import Capture
@@ -95,7 +96,7 @@ def new_to_message(order: NewOrder) -> pb.Order:
         note=order.note,
         create_time=time,
         update_time=time,
-        etag=str(order.version),
+        etag=etags.of(order.version),
         mode=modes.to_message(order.mode),
         fulfilment_state=_UNFULFILLED,
         display_state=_AWAITING_PAYMENT,
@@ -129,7 +130,7 @@ def to_message(row: Any) -> pb.Order:
         metadata=row.metadata,
         create_time=timestamp(row.created_at),
         update_time=timestamp(row.updated_at),
-        etag=str(row.version),
+        etag=etags.of(row.version),
         reason=row.reason,
         fulfilment_state=FULFILMENT_STATES[row.fulfilment_state],
         display_state=_display(row.state, row.payment_state, row.fulfilment_state),

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from chassis.errors import FailedPrecondition, NotFound, require_etag
+from chassis.errors import FailedPrecondition, NotFound
+from chassis.values import etags
 
 MAX_ENDPOINTS = 20
 """Of a partner in a mode: each event costs a delivery for each."""
@@ -85,11 +86,11 @@ class Endpoint:
     @property
     def etag(self) -> str:
         """Changes with every update."""
-        return str(self.version)
+        return etags.of(self.version)
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Endpoint":
         """`changes`: new values by attribute. The endpoint itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
-        require_etag(etag, self.etag)
+        etags.require(etag, self.version)
         changed = replace(self, **changes)  # type: ignore[arg-type]
         return self if changed == self else replace(changed, version=self.version + 1, updated_at=now)
 

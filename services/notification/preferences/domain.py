@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from chassis.errors import InvalidArgument, NotFound, require_etag
+from chassis.errors import InvalidArgument, NotFound
+from chassis.values import etags
 from services.notification.categories import Category
 from services.notification.channels.channel import Channel
 
@@ -57,11 +58,11 @@ class Preferences:
     @property
     def etag(self) -> str:
         """Of this version."""
-        return f"v{self.version}"
+        return etags.of(self.version)
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Preferences":
         """`changes`: new values by attribute. The preferences themselves if nothing changes. Raises `EtagMismatch` for a stale etag."""
-        require_etag(etag, self.etag)
+        etags.require(etag, self.version)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
         return replace(self, version=self.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]

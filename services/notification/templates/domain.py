@@ -11,9 +11,8 @@ from chassis.errors import (
     NotFound,
     RequestInvalid,
     ResourceExhausted,
-    require_etag,
 )
-from chassis.values import locales
+from chassis.values import etags, locales
 from services.notification.templates import language
 from services.notification.templates.language import Source, TemplateWrong
 
@@ -141,14 +140,14 @@ class Template:
     @property
     def etag(self) -> str:
         """Of the state that a caller has seen."""
-        return f'"{self.version}"'
+        return etags.of(self.version)
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, Any]) -> "Template":
         """`changes`: new values by attribute, also those of the draft. The template itself if nothing changes.
 
         Raises `EtagMismatch` for a stale etag.
         """
-        require_etag(etag, self.etag)
+        etags.require(etag, self.version)
         of_draft = {name: value for name, value in changes.items() if name in ("texts", "branding")}
         others = {name: value for name, value in changes.items() if name not in of_draft}
         changed = replace(self, draft=replace(self.draft, **of_draft), **others)

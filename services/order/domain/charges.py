@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from chassis.errors import require_etag
+from chassis.values import etags
 from services.order.domain.pricing import AppliedCharge, Price
 
 _ONE = 1_000_000
@@ -61,11 +61,11 @@ class ChargeTable:
     @property
     def etag(self) -> str:
         """Changes with every version."""
-        return str(self.version)
+        return etags.of(self.version)
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, Any]) -> "ChargeTable":
         """`changes`: new values by attribute. The table itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
-        require_etag(etag, self.etag)
+        etags.require(etag, self.version)
         changed = ChargeTable(self.version + 1, changes.get("charges", self.charges), now)
         return self if changed.charges == self.charges else changed
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from chassis.errors import require_etag
+from chassis.values import etags
 from services.order.domain.changes import (
     NO_DETAILS,
     Details,
@@ -199,7 +199,7 @@ class Order:
             raise OrderNotUpdatable(order_id=self.order_id, state=self.state)
         if self.fulfilment_state is not FulfilmentState.UNFULFILLED:
             raise OrderAlreadyShipped(order_id=self.order_id)
-        require_etag(etag, str(self.version))
+        etags.require(etag, self.version)
         if not details.named:
             return False
         self.details = details

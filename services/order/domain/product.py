@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from chassis.errors import FailedPrecondition, NotFound, require_etag
+from chassis.errors import FailedPrecondition, NotFound
+from chassis.values import etags
 
 
 class ProductNotFound(NotFound):
@@ -45,7 +46,7 @@ class Product:
     @property
     def etag(self) -> str:
         """Changes with every update of the product other than its stock."""
-        return str(self.version)
+        return etags.of(self.version)
 
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Product":
         """`changes`: new values by attribute. The product itself if nothing changes.
@@ -53,7 +54,7 @@ class Product:
         Raises `ProductArchived`, and `EtagMismatch` for a stale etag.
         """
         self._require_current()
-        require_etag(etag, self.etag)
+        etags.require(etag, self.version)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
         return replace(self, version=self.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chassis.errors import AlreadyExists, FailedPrecondition, NotFound, require_etag
+from chassis.errors import AlreadyExists, FailedPrecondition, NotFound
+from chassis.values import etags
 
 VIEWER, DEVELOPER, OWNER = "viewer", "developer", "owner"
 MAX_MEMBERS = 200
@@ -42,11 +43,11 @@ class Member:
     @property
     def etag(self) -> str:
         """Changes with every update of the member."""
-        return str(self.revision)
+        return etags.of(self.revision)
 
     def update(self, etag: str, changes: Mapping[str, object]) -> "Member":
         """`changes`: new values by attribute. The member itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
-        require_etag(etag, self.etag)
+        etags.require(etag, self.revision)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
         return replace(self, revision=self.revision + 1, **changes)  # type: ignore[arg-type]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from chassis.errors import FailedPrecondition, NotFound, PermissionDenied, require_etag
+from chassis.errors import FailedPrecondition, NotFound, PermissionDenied
+from chassis.values import etags
 
 ACTIVE, SUSPENDED = "ACTIVE", "SUSPENDED"
 SECRET, PRIVATE_KEY, NONE = "SECRET", "PRIVATE_KEY", "NONE"
@@ -61,7 +62,7 @@ class Partner:
     @property
     def etag(self) -> str:
         """Changes with every change of the partner."""
-        return str(self.revision)
+        return etags.of(self.revision)
 
     def suspend(self, now: datetime) -> "Partner":
         """Stop serving. Raises `PartnerAlreadySuspended`."""
@@ -77,7 +78,7 @@ class Partner:
 
     def update(self, now: datetime, etag: str, changes: dict[str, object]) -> "Partner":
         """`changes`: new values by attribute. The partner itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
-        require_etag(etag, self.etag)
+        etags.require(etag, self.revision)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
         return self._changed(now, **changes)
@@ -119,7 +120,7 @@ class Client:
     @property
     def etag(self) -> str:
         """Changes with every update of the client."""
-        return str(self.revision)
+        return etags.of(self.revision)
 
     @property
     def is_public(self) -> bool:
@@ -138,7 +139,7 @@ class Client:
 
     def update(self, etag: str, changes: dict[str, object]) -> "Client":
         """`changes`: new values by attribute. The client itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
-        require_etag(etag, self.etag)
+        etags.require(etag, self.revision)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
         return replace(self, revision=self.revision + 1, **changes)  # type: ignore[arg-type]

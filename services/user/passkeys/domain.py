@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from chassis.errors import FailedPrecondition, NotFound, Unauthenticated, require_etag
+from chassis.errors import FailedPrecondition, NotFound, Unauthenticated
+from chassis.values import etags
 
 MAX_PASSKEYS = 20
 """Of a user."""
@@ -42,7 +43,7 @@ class Passkey:
     @property
     def etag(self) -> str:
         """Changes with every update."""
-        return str(self.revision)
+        return etags.of(self.revision)
 
     def accepts(self, count: int) -> bool:
         """Whether a counter of the authenticator follows the last one; a copy of the key has one that does not."""
@@ -50,7 +51,7 @@ class Passkey:
 
     def update(self, etag: str, changes: Mapping[str, object]) -> "Passkey":
         """`changes`: new values by attribute. The passkey itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
-        require_etag(etag, self.etag)
+        etags.require(etag, self.revision)
         if all(getattr(self, name) == value for name, value in changes.items()):
             return self
         return replace(self, revision=self.revision + 1, **changes)  # type: ignore[arg-type]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from chassis.errors import AlreadyExists, FailedPrecondition, NotFound, RequestInvalid, require_etag
-from chassis.values import addresses, locales
+from chassis.errors import AlreadyExists, FailedPrecondition, NotFound, RequestInvalid
+from chassis.values import addresses, etags, locales
 from services.user.users.profile import Address
 
 INITIAL, ACTIVE, INACTIVE, LOCKED, DELETED = "INITIAL", "ACTIVE", "INACTIVE", "LOCKED", "DELETED"
@@ -73,7 +73,7 @@ class User:
     @property
     def etag(self) -> str:
         """Changes with every change of the user."""
-        return str(self.revision)
+        return etags.of(self.revision)
 
     @property
     def may_sign_in(self) -> bool:
@@ -113,7 +113,7 @@ class User:
 
     def require(self, etag: str) -> None:
         """Raise `EtagMismatch` for an etag that is not the current one; an empty one is none."""
-        require_etag(etag, self.etag)
+        etags.require(etag, self.revision)
 
     def _changed(self, now: datetime, **changes: Any) -> "User":
         return replace(self, updated_at=now, revision=self.revision + 1, **changes)

@@ -204,10 +204,10 @@ async def test_preferences_are_the_callers_and_change_once_for_each_etag(service
     user = service.users.add(ids.new("usr"))
     get = preference_service_pb2.GetPreferencesRequest(user_id="me")
     fresh = await rpc(service).GetPreferences(get, metadata=as_user(service, user))
-    assert (fresh.user_id, fresh.etag, list(fresh.muted), fresh.HasField("update_time")) == (user, "v0", [], False)
-    changed = await update(service, user, etag="v0", **MUTED, **QUIET)
-    assert (changed.etag, changed.quiet_hours.start) == ("v1", "22:00")
-    await assert_refused(update(service, user, etag="v0", **MUTED), "ETAG_MISMATCH")
+    assert (fresh.user_id, fresh.etag, list(fresh.muted), fresh.HasField("update_time")) == (user, "0", [], False)
+    changed = await update(service, user, etag="0", **MUTED, **QUIET)
+    assert (changed.etag, changed.quiet_hours.start) == ("1", "22:00")
+    await assert_refused(update(service, user, etag="0", **MUTED), "ETAG_MISMATCH")
     cleared = preference_service_pb2.UpdatePreferencesRequest(preferences=Preferences(user_id=user))
     cleared.update_mask.paths.extend(["quiet_hours"])
     without = await rpc(service).UpdatePreferences(cleared, metadata=as_user(service, user))
@@ -247,7 +247,7 @@ async def test_one_click_unsubscribes_from_the_category_of_the_mail_alone(servic
     get = preference_service_pb2.GetPreferencesRequest(user_id="me")
     found = await rpc(service).GetPreferences(get, metadata=as_user(service, user))
     assert [(m.category, m.channel) for m in found.muted] == [(CATEGORY_ORDERS, CHANNEL_EMAIL)]
-    assert found.etag == "v1"
+    assert found.etag == "1"
     for broken in (token[:-2], token[::-1], "x"):
         request.token = broken
         await assert_refused(rpc(service).Unsubscribe(request), "UNSUBSCRIBE_TOKEN_INVALID")

@@ -43,7 +43,7 @@ async def test_a_message_has_the_version_that_was_published_when_it_was_accepted
     assert (later.template_id, later.template_version) == (made, 1)
     await send(uli)
     # A draft changes nothing until it is published, and then nothing that was accepted before.
-    await assert_refused(author.update(made, etag='"1"', title="x"), "ETAG_MISMATCH")
+    await assert_refused(author.update(made, etag="1", title="x"), "ETAG_MISMATCH")
     await author.update(made, texts=[TemplateText(locale="en", subject="new", text="new")])
     await service.wait_until_idle()
     mails = {str(mail["To"]).partition(" ")[0]: mail for mail in service.receiver.mails}
