@@ -7,7 +7,8 @@ reason:
     # any owner: the worker settles all payments
     _GET_DUE = Query("SELECT … FROM payments …")
 
-A condition is a text or a function of SQL that compares a column which is an owner. What else is in `ownership.py` (kinds,
+Of several owned tables each has such a condition, or is joined with one that has (`owner_conditions`). A condition is a text or a
+function of SQL that compares a column which is an owner. What else is in `ownership.py` (kinds,
 checks of a caller) is none. A table with the column of a person or a partner has an owner, or says why it has none:
 `"unowned": "…"`. One that is owned by partners has a column `mode`, or `"modeless": "about the partner itself"`.
 
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from codegen.lint import tables
+from codegen.lint.owner_conditions import Conditions, table_of
 from codegen.lint.query_places import is_query
 from codegen.lint.source import Module, called, resolve
 from codegen.lint.tables import Declared
@@ -35,10 +37,10 @@ _CONDITIONS = frozenset(("str", "ColumnElement", "TextClause"))
 class _Found:
     """What a query refers to, directly or through names."""
 
-    texts: list[str] = field(default_factory=list)
     tables: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)
     owned: bool = False
+    conditions: Conditions = field(default_factory=Conditions)
 
 
 def faults(modules: Mapping[str, Module]) -> Iterator[str]:
@@ -85,8 +87,10 @@ class _Reader:
     def __init__(self, modules: Mapping[str, Module], declared: list[Declared]) -> None:
         self._modules = modules
         self._tables = {(table.module.name, table.variable): table.name for table in declared if table.owners}
+        self._declared = {(table.module.name, table.variable): table.name for table in declared}
         owners = {owner for table in declared for owner in table.owners} | tables.PEOPLE
         self._compared = re.compile(rf"\b(?:{'|'.join(sorted(owners))})\s*(?:=|IN\b|IS\b|ANY\b)", re.IGNORECASE)
+        self._qualified = re.compile(rf"\b(\w+)\.(?:{'|'.join(sorted(owners))})\b")
         self._owners = owners
 
     def faults(self, module: Module, scope: ast.stmt, query: ast.Call, others: list[ast.Call]) -> Iterator[str]:
@@ -95,24 +99,56 @@ class _Reader:
             return
         found = _Found()
         self._collect(module, scope, found, set(), {other for other in others if query not in ast.walk(other)})
-        if not found.owned and (read := sorted(self._read(found))):
+        read = self._read(found)
+        bare = ", ".join(sorted(found.conditions.without(read) if found.owned else read))
+        if bare and not found.owned:
             yield (
-                f"{module.place}:{query.lineno}: reads {', '.join(read)} without an owner: use a condition of the "
+                f"{module.place}:{query.lineno}: reads {bare} without an owner: use a condition of the "
                 "service's ownership.py, or write `# any owner: <why>` above."
+            )
+        elif bare:
+            yield (
+                f"{module.place}:{query.lineno}: reads {bare} without an owner, beside a table that has one: join it by a column "
+                "of that, use a condition of the service's ownership.py for it, or write `# any owner: <why>` above."
             )
 
     def _collect(
         self, module: Module, node: ast.AST, found: _Found, seen: set[tuple[str, str]], left_out: set[ast.Call]
     ) -> None:
         for part in _walk(node, left_out):
+            found.conditions.join(self._modules, self._declared, module, part)
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                found.texts.append(part.value)
+                found.conditions.texts.append(part.value)
             elif isinstance(part, ast.Call):
                 found.calls.add(module.origin(part.func).rpartition(".")[2] or called(part))
+                self._condition(module, part.func, found, part)
             if isinstance(part, ast.Call) or (
                 isinstance(part, ast.Name | ast.Attribute) and isinstance(part.ctx, ast.Load)
             ):
                 self._follow(resolve(self._modules, module.origin(part)), found, seen)
+                self._condition(module, part, found, None)
+
+    def _condition(self, module: Module, node: ast.AST, found: _Found, call: ast.Call | None) -> None:
+        """Note a condition of `ownership.py`, and of which tables it is: of its arguments, else of what is in it."""
+        home, symbol = resolve(self._modules, module.origin(node))
+        target = self._modules[home].names.get(symbol) if home.endswith(".ownership") else None
+        if target is None or not self._is_condition(self._modules[home], target):
+            return
+        found.owned = True
+        if isinstance(target, ast.FunctionDef) and call is None:
+            return  # its call says more, and is noted of its own
+        given = [*call.args, *(keyword.value for keyword in call.keywords)] if call else []
+        tables = [table_of(self._modules, self._declared, module, argument) for argument in given]
+        aliases = [argument.value for argument in given if isinstance(argument, ast.Constant)]
+        text = ""
+        if not any(tables) and not aliases:
+            parts = list(_walk(target, set()))
+            tables = [table_of(self._modules, self._declared, self._modules[home], part) for part in parts]
+            text = " ".join(
+                part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            )
+            aliases = [match[1] for match in self._qualified.finditer(text)]
+        found.conditions.hold(tables, map(str, aliases), self._compared.search(text) is not None)
 
     def _follow(self, name: tuple[str, str], found: _Found, seen: set[tuple[str, str]]) -> None:
         home, symbol = name
@@ -123,9 +159,7 @@ class _Reader:
             return
         seen.add(name)
         target = self._modules[home].names[symbol]
-        if home.endswith(".ownership"):
-            found.owned = found.owned or self._is_condition(self._modules[home], target)
-        elif not isinstance(target, ast.ClassDef):
+        if not home.endswith(".ownership") and not isinstance(target, ast.ClassDef):
             self._collect(self._modules[home], target, found, seen, set())
 
     def _is_condition(self, ownership: Module, target: ast.AST, within: tuple[ast.AST, ...] = ()) -> bool:
@@ -148,7 +182,7 @@ class _Reader:
 
     def _read(self, found: _Found) -> set[str]:
         """The owned tables that are read: named in SQL, or handed to what reads."""
-        text = " ".join(found.texts)
+        text = " ".join(found.conditions.texts)
         owned = set(self._tables.values())
         named = {table for table in owned if re.search(_READS.format(table=table), text, re.IGNORECASE)}
         only_written = "insert" in found.calls and not found.calls & _READERS

@@ -146,6 +146,48 @@ def test_a_condition_or_a_reason_of_another_query_helps_nobody(modules: Callable
     assert len(said(modules, both + within)) == 2
 
 
+BESIDE = " without an owner, beside a table that has one: join it by a column of that, use a condition of the service's ownership.py"
+PARTS = """
+parts = Table("parts", metadata, Column("user_id", Text), info={"owner": ("user_id",), **retention.keep("for good")})
+nuts = Table("nuts", metadata, Column("user_id", Text), info={"owner": ("user_id",), **retention.keep("for good")})
+_p, _n, _x = parts.c, nuts.c, parts.alias("x")
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "bare"),
+    [
+        ('f"SELECT 1 FROM things t JOIN parts p ON true WHERE {OF_USER}"', "parts"),
+        ('f"SELECT 1 FROM things t, parts WHERE {OF_USER}"', "parts"),
+        ('f"SELECT 1 FROM things x JOIN parts p ON p.id = x.id WHERE {OF_USER}"', "parts, things"),
+        (
+            'f"SELECT 1 FROM things t JOIN parts p ON p.id = %(id)s JOIN nuts n ON n.id = p.id WHERE {OF_USER}"',
+            "nuts, parts",
+        ),
+        ('f"SELECT 1 FROM things t JOIN parts p ON p.id = t.id JOIN nuts n ON n.id = p.id WHERE {OF_USER}"', ""),
+        ('f"SELECT 1 FROM things t JOIN parts USING (id) WHERE {OF_USER}"', ""),
+        ('f"SELECT 1 FROM (SELECT id FROM things t WHERE {OF_USER}) f JOIN parts p ON p.id = f.id"', ""),
+        ('f"SELECT 1 FROM parts WHERE id IN (SELECT id FROM things t WHERE {OF_USER})"', ""),
+        ("select(things, parts).where(of_user(things))", "parts"),
+        ("select(things, parts).where(of_user(things), of_user(colours))", "parts"),
+        ("select(things, parts).where(of_user(things), _p.mode == KIND)", "parts"),
+        ("select(things, parts).where(of_user(colours))", "parts, things"),
+        ("select(things, parts).where(of_user(things), of_user(parts))", ""),
+        ("select(things, _x).where(of_user(things), _x.c.id == things.c.id)", ""),
+        ("select(things, parts, nuts).where(of_things, _p.id == _n.id, _p.id == things.c.id)", ""),
+        ("select(parts).where(_p.id.in_(select(things.c.id).where(of_things)))", ""),
+        ("select(parts).where(_p.id.in_([1]), things.c.id == 1, of_things)", "parts"),
+    ],
+)
+def test_an_owner_of_one_table_holds_for_those_that_are_joined_with_it(
+    modules: Callable, query: str, bare: str
+) -> None:
+    sentences = said(modules, f"{PARTS}_GET = Query({query})")
+    assert [sentence.partition("reads ")[2].partition(", or write")[0] for sentence in sentences] == (
+        [f"{bare}{BESIDE} for it"] if bare else []
+    )
+
+
 OWNED = '"owner": ("partner_id",)'
 MODE = 'goods belongs to partners and has no column `mode`: add it, or write `"modeless": "<why>"` in its info.'
 NOBODY = 'goods has a partner_id and no owner: write `"owner": ("partner_id",)` in its info, or `"unowned": "<why>"`.'
