@@ -78,6 +78,16 @@ def items(field: FieldDescriptor) -> validate_pb2.FieldRules:
     return said.repeated.items if field.is_repeated else said
 
 
+def untranslated(field: FieldDescriptor) -> str:
+    """Which rule of a field `keywords` does not know, in a sentence; empty where it knows all."""
+    try:
+        keywords(rules(field), field.enum_type)
+        keywords(items(field), field.enum_type)
+    except UntranslatedRule as error:
+        return str(error)
+    return ""
+
+
 def ignores_zero(field: FieldDescriptor) -> bool:
     """Whether the rules do not apply to the field's zero value."""
     return bool(rules(field).ignore == validate_pb2.IGNORE_IF_ZERO_VALUE)

@@ -34,7 +34,7 @@ CHECKS = (
                     "clients/python/src/weft_client")),
     Check("settings of containers", _python("deploy.checks.settings")),
     Check("imports", _python("codegen.lint.imports")),
-    Check("protos", (str(_BIN / "buf"), "lint", "protos")),
+    Check("protos", _python("codegen.lint.protos")),
     Check("format of protos", (str(_BIN / "buf"), "format", "-d", "--exit-code", "protos"),
           r"^\+\+\+ (?P<file>\S+)", _FORMATTED),
     Check("style", (str(_BIN / "ruff"), "check", "--quiet", "--output-format=concise", ".")),
@@ -59,7 +59,11 @@ def main() -> None:
     """Exit 1 with what all checks find, in the order of their names above."""
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         found = dict(zip((check.name for check in CHECKS), pool.map(run, CHECKS), strict=True))
-    failed = {name: lines for name, lines in found.items() if lines}
+    told = found["contract and queries"]  # protos that do not compile: the other checks of protos say the same lines
+    failed = {
+        name: lines if lines is told else [line for line in lines if line not in told] for name, lines in found.items()
+    }
+    failed = {name: lines for name, lines in failed.items() if lines}
     for name, lines in failed.items():
         print(f"{name}:", *lines, sep="\n  ", flush=True)
     if failed:

@@ -4,38 +4,28 @@ The contract (`contract.checks`), the error classes (`error_classes`), where que
 they read (`owned_tables`), the columns in their SQL (`columns`), and what domains call (`pure_domains`).
 """
 
-import difflib
-import re
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from codegen import buf
-from codegen.lint import columns, error_classes, owned_tables, pure_domains, query_places, source
+from codegen.lint import columns, error_classes, owned_tables, protos, pure_domains, query_places, source
 from codegen.lint.source import Module
 from codegen.openapi import document
 from contract import Contract, checks, rules
 
 ROOT = Path(__file__).resolve().parents[2]
-_VALUE = re.compile(r"^\s+([A-Z][A-Z0-9_]+) = \d+", re.MULTILINE)
-_UNKNOWN = re.compile(r"cannot find `([A-Z][A-Z0-9_]+)` in this scope")
 
 
 def of_contract(root: Path, services: Mapping[str, Module], chassis: Mapping[str, Module]) -> list[str]:
     """The sentences about the protos under `root`, and about the errors of the code, which the protos declare."""
-    with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder) / "descriptors.binpb"
-        try:
-            buf.run("build", "--as-file-descriptor-set", "-o", str(built), cwd=root)
-        except buf.Failed as error:
-            return [
-                f"{error}{_nearest(root, str(error))}\nThe protos do not compile, so the rest of the contract was not checked."
-            ]
-        read = Contract(FileDescriptorSet.FromString(built.read_bytes()), tolerant=True)
-    found = [_placed(read, sentence) for sentence in (*read.faults, *checks.faults(read))]
+    try:
+        with protos.compiled(root) as (_, descriptors, misspelt):
+            read = Contract(FileDescriptorSet.FromString(descriptors.read_bytes()), tolerant=True)
+    except protos.NotCompiled as error:
+        return [*error.args, "The protos do not compile, so the rest of the contract was not checked."]
+    found = [*misspelt, *(_placed(read, sentence) for sentence in (*read.faults, *checks.faults(read)))]
     found += error_classes.faults(read, services, chassis)
     if not found:
         try:
@@ -43,20 +33,6 @@ def of_contract(root: Path, services: Mapping[str, Module], chassis: Mapping[str
         except rules.UntranslatedRule as error:
             return [str(error)]
     return found
-
-
-def _nearest(root: Path, complaint: str) -> str:
-    """A line for each value that is not declared, with the declared one that is most like it."""
-    declared = {
-        value: file.relative_to(root)
-        for file in sorted((root / "protos" / "weft").rglob("*.proto"))
-        for value in _VALUE.findall(file.read_text())
-    }
-    said = ""
-    for name in dict.fromkeys(_UNKNOWN.findall(complaint)):
-        for near in difflib.get_close_matches(name, declared, n=1):
-            said += f"\n{name} is not declared: write {near}, or add {name} to {declared[near]}."
-    return said
 
 
 def _placed(read: Contract, sentence: str) -> str:

@@ -7,28 +7,22 @@ comments   whole sentences; reasons that are used
 audit      mutations that write to the audit trail
 """
 
+from collections.abc import Iterator
+
 from contract import Contract, rules
 from contract.checks import audit, comments, fields, messages, methods, requests
 
 
 def faults(read: Contract) -> list[str]:
     """A sentence for each fault, with what to write; empty where there is none."""
-    unknown = _untranslated(read)
-    # These read the rules of fields; with one that is not known they would stop.
-    checks = (requests, comments, audit) if unknown else (methods, requests, fields, comments, audit)
-    return [*unknown, *(sentence for check in checks for sentence in check.faults(read))]
+    checks = (methods, requests, fields, comments, audit)
+    return [*_untranslated(read), *(sentence for check in checks for sentence in check.faults(read))]
 
 
-def _untranslated(read: Contract) -> list[str]:
+def _untranslated(read: Contract) -> Iterator[str]:
     """A sentence for each field whose rules the OpenAPI document would lose."""
-    found = []
-    for message in messages.reachable(
-        read, [name for method in read.methods for name in (method.input, method.output)]
-    ):
+    names = [name for method in read.methods for name in (method.input, method.output)]
+    for message in messages.reachable(read, names):
         for field in message.fields:
-            try:
-                rules.keywords(rules.rules(field), field.enum_type)
-                rules.keywords(rules.items(field), field.enum_type)
-            except rules.UntranslatedRule as error:
-                found.append(f"{field.full_name}: {error}")
-    return found
+            if said := rules.untranslated(field):
+                yield f"{field.full_name}: {said}"

@@ -34,7 +34,7 @@ def faults(read: Contract) -> Iterator[str]:
 def _required(field: FieldDescriptor) -> Iterator[str]:
     """A field that is left out has its zero value, so the bounds of a REQUIRED one refuse that."""
     raw = field.message_type is not None and field.message_type.full_name == "google.api.HttpBody"
-    if raw or "REQUIRED" not in rules.behaviours(field):
+    if raw or "REQUIRED" not in rules.behaviours(field) or rules.untranslated(field):
         return
     if field.has_presence and not rules.rules(field).required:
         yield f"{field.full_name} is REQUIRED and may be left out: write `(buf.validate.field).required = true`."

@@ -53,9 +53,9 @@ def _pages(method: Method, request: Descriptor, reply: Descriptor) -> Iterator[s
             yield f"{method.full_name} takes a page_token: call it List…, or drop the field."
         return
     size, token = asked.get("page_size"), asked.get("page_token")
-    if size is None or size.type != FieldDescriptor.TYPE_INT32 or _said(size) != {"minimum": 0}:
+    if size is None or size.type != FieldDescriptor.TYPE_INT32 or not _says(size, {"minimum": 0}):
         yield f"{method.full_name} has no page size: write `int32 page_size = 1 [(buf.validate.field).int32.gte = 0];`."
-    if token is None or _said(token) != {"maxLength": 1000}:
+    if token is None or not _says(token, {"maxLength": 1000}):
         yield (
             f"{method.full_name} has no page token: write `string page_token = 2 [(buf.validate.field).string.max_len = 1000];`."
         )
@@ -67,8 +67,9 @@ def _pages(method: Method, request: Descriptor, reply: Descriptor) -> Iterator[s
         yield f"{method.full_name} is a list with side effects: write `option idempotency_level = NO_SIDE_EFFECTS;`."
 
 
-def _said(field: FieldDescriptor) -> dict[str, object]:
-    return rules.keywords(rules.rules(field))
+def _says(field: FieldDescriptor, bounds: dict[str, object]) -> bool:
+    """Whether the rules of a field are these; True where one is not known, which is told of its own."""
+    return bool(rules.untranslated(field)) or rules.keywords(rules.rules(field)) == bounds
 
 
 def _update(method: Method, request: Descriptor, reply: Descriptor) -> Iterator[str]:
@@ -110,5 +111,5 @@ def _variables(route: Route, request: Descriptor) -> Iterator[str]:
             continue
         if not rules.required(field):
             yield f"{field.full_name} is part of a route and not REQUIRED: write `(google.api.field_behavior) = REQUIRED`."
-        if "pattern" not in _said(field):
+        if not rules.untranslated(field) and "pattern" not in rules.keywords(rules.rules(field)):
             yield f"{field.full_name} is part of a route and has no pattern: write `(buf.validate.field).string.pattern`."

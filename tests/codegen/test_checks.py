@@ -9,6 +9,7 @@ import pytest
 
 from codegen import breaking, check_gen
 from codegen.lint import check
+from codegen.lint import protos as style
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDERS = Path("protos/weft/order/v1/order_service.proto")
@@ -44,28 +45,29 @@ def test_an_rpc_without_a_policy_fails_with_its_name_and_the_remedy(protos: Path
     ]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("string order_id", "strin order_id", "strin"),
-        ("scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_ORDERS_WIRTE", "SCOPE_ORDERS_WIRTE"),
-    ],
-)
-def test_what_does_not_compile_is_told_as_buf_says_it(protos: Path, old: str, new: str, said: str) -> None:
-    line = edit(protos / ORDERS, old, new)
-    (sentence,) = check.of_contract(protos, {}, {})
-    first, *_, last = sentence.splitlines()
-    assert first.startswith(f"{ORDERS}:") and said in first
-    assert abs(int(first.split(":")[1]) - line) < 12  # buf names the line of the option
+def test_what_does_not_compile_is_told_as_buf_says_it(protos: Path) -> None:
+    line = edit(protos / ORDERS, "string order_id", "strin order_id")
+    edit(protos / ORDERS, "scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_ORDERS_WIRTE")
+    *found, last = check.of_contract(protos, {}, {})
+    assert any(sentence.startswith(f"{ORDERS}:{line}:") and "`strin`" in sentence for sentence in found)
     assert last == "The protos do not compile, so the rest of the contract was not checked."
 
 
-def test_a_misspelt_scope_is_told_with_the_one_that_is_like_it(protos: Path) -> None:
-    edit(protos / ORDERS, "scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_ORDERS_WIRTE")
-    (sentence,) = check.of_contract(protos, {}, {})
-    assert sentence.splitlines()[-2] == (
+def test_misspelt_values_are_told_with_those_that_are_like_them_and_beside_all_other_faults(protos: Path) -> None:
+    first = edit(protos / ORDERS, "scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_ORDERS_WIRTE")
+    edit(protos / ORDERS.with_name("product_service.proto"), "rate: RATE_CLASS_", "rate: RATE_KLASS_")
+    edit(protos / ORDERS, "// Returns one order.", "// Returns one order")
+    edit(protos / ORDERS, "string order_id", "string orderId")
+    found = check.of_contract(protos, {}, {})
+    (scope,) = (sentence for sentence in found if "SCOPE_ORDERS_WIRTE" in sentence)
+    place, _, said = scope.partition(": ")
+    assert place.startswith(f"{ORDERS}:") and abs(int(place.rpartition(":")[2]) - first) < 12  # that of the option
+    assert said == (
         "SCOPE_ORDERS_WIRTE is not declared: write SCOPE_ORDERS_WRITE, or add SCOPE_ORDERS_WIRTE to protos/weft/api/v1/scope.proto."
     )
+    assert any("RATE_KLASS_" in sentence and "write RATE_CLASS_" in sentence for sentence in found)
+    assert any("OrderService.GetOrder" in sentence and "whole sentences" in sentence for sentence in found)
+    assert [line for line in style.faults(protos) if "orderId" in line and "lower_snake_case" in line]
 
 
 def test_a_rule_that_the_document_would_lose_is_refused_beside_other_faults(protos: Path) -> None:

@@ -25,6 +25,10 @@ FAULTS: dict[str, tuple[Edits, str]] = {
         {"protos/weft/api/v1/scope.proto": ("  // Reads the partner's notes.", "  // Shares notes.\n  SCOPE_NOTES_SHARE = 89;\n  // Reads the partner's notes.")},
         "protos/weft/api/v1/scope.proto:{}: weft.api.v1.Scope.SCOPE_NOTES_SHARE is held by nobody: write [(held_by) = ",
     ),
+    "a misspelt rate, which does not compile": (
+        {PROTO: ("rate: RATE_CLASS_READ", "rate: RATE_CLASS_REED")},
+        f"{PROTO}:{{}}: RATE_CLASS_REED is not declared: write RATE_CLASS_READ, or add RATE_CLASS_REED to protos/weft/api/v1/policy.proto.",
+    ),
     "a text without a bound": (
         {PROTO: ("    (buf.validate.field).string.min_len = 1,\n    (buf.validate.field).string.max_len = 200\n", "    (buf.validate.field).string.min_len = 1\n")},
         f"{PROTO}:{{}}: weft.note.v1.CreateNoteRequest.text has no upper bound: write `(buf.validate.field).string.max_len = 100`.",
@@ -186,3 +190,9 @@ def test_a_broken_rule_is_told_beside_all_others(said: str, fault: str) -> None:
 
 def test_what_imports_a_broken_module_is_not_told_again(said: str) -> None:
     assert f"{NOTE}/sum_domain.py:1: imports" not in said
+
+
+def test_nothing_is_told_twice(said: str) -> None:
+    lines = [line for line in said.splitlines() if line.startswith("  ")]
+    assert sorted(set(lines)) == sorted(lines)
+    assert "cannot find" not in said

@@ -148,3 +148,15 @@ def test_all_faults_are_told_at_once_with_those_of_the_policies() -> None:
         "LabService.UpdateThing",
         "ErrorReason.GONE",
     ]
+
+
+def test_a_rule_that_is_not_known_hides_no_other_fault() -> None:
+    text = GOOD.replace(".string.min_len = 1, (buf", ".string.max_bytes = 1, (buf").replace(
+        "string etag", "string version"
+    )
+    found = checks.faults(contract(text.replace("SENSITIVITY_PERSONAL, debug_redact = true", "SENSITIVITY_PERSONAL")))
+    assert [sentence.split()[0].removeprefix("weft.lab.v1.") for sentence in found] == [
+        "CreateThingRequest.title:",
+        "LabService.UpdateThing",
+        "Thing.email",
+    ]
