@@ -41,7 +41,7 @@ class Writing:
         if not of.template_id:
             written = {part: getattr(content, part) for part in PARTS}
             return Said(content, Rendered(**written, locale=locale, branding=Branding()), of_template=False)
-        version = await self._templates.version(of.template_id, of.template_version)
+        version = await self._templates.get_version(of.template_id, of.template_version)
         return Said(content, version.render(locale, content.data, name, parts), of_template=True)
 
 

@@ -21,6 +21,11 @@ class Owner(NamedTuple):
     kind: str
     id: str
 
+    @property
+    def values(self) -> dict[str, str]:
+        """The parameter of `of_owner` and `owned`."""
+        return {"owner": self.id}
+
 
 KINDS = ("customer", "partner", "partner_in_test", "anyone")
 _ANYONE = Owner("anyone", "")
@@ -74,8 +79,13 @@ class ProductOwner(NamedTuple):
     partner_id: str | None
     mode: str | None
 
+    @property
+    def values(self) -> dict[str, str | None]:
+        """The parameters of `of_product_owner`."""
+        return {"partner_id": self.partner_id, "mode": self.mode}
 
-def product_owner(caller: Identity) -> ProductOwner:
+
+def product_owner_of(caller: Identity) -> ProductOwner:
     """Whose products a caller may change."""
     if caller.is_operator:
         return ProductOwner(None, None)
@@ -83,7 +93,7 @@ def product_owner(caller: Identity) -> ProductOwner:
 
 
 def of_product_owner(table: FromClause) -> ColumnElement[bool]:
-    """The products of the parameters `partner_id` and `mode`, from `product_owner`."""
+    """The products of the parameters `partner_id` and `mode`, from `product_owner_of`."""
     return (func.coalesce(bindparam("partner_id", type_=Text), table.c.partner_id) == table.c.partner_id) & (
         func.coalesce(bindparam("mode", type_=Text), table.c.mode) == table.c.mode
     )

@@ -27,13 +27,18 @@ class ClientOwner(NamedTuple):
     partner_id: str
     modes: list[str]
 
+    @property
+    def values(self) -> dict[str, str | list[str]]:
+        """The parameters of `of_partner_in`."""
+        return {"partner_id": self.partner_id, "modes": self.modes}
+
 
 def owner_of(caller: Identity) -> Owner:
     """Whose users a caller sees in lists, which only partners and operators read."""
     return Owner("partner", caller.partner_id, caller.mode) if caller.is_partner else Owner("anyone", "", "")
 
 
-def client_owner(caller: Identity, partner_id: str) -> ClientOwner:
+def client_owner_of(caller: Identity, partner_id: str) -> ClientOwner:
     """Which clients of a partner a caller sees: a client those of its own mode."""
     return ClientOwner(partner_id, modes_of(caller))
 
@@ -44,7 +49,7 @@ def of_partner(table: FromClause) -> ColumnElement[bool]:
 
 
 def of_partner_in(table: FromClause) -> ColumnElement[bool]:
-    """The rows of the partner `partner_id` in any of `modes`, from `client_owner`."""
+    """The rows of the partner `partner_id` in any of `modes`, from `client_owner_of`."""
     return (table.c.partner_id == bindparam("partner_id")) & (
         table.c.mode == any_(bindparam("modes", type_=ARRAY(Text)))
     )

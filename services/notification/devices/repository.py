@@ -19,6 +19,7 @@ CONTEXT = "notification.subscription"
 _d = devices.c
 
 # The persons' own, one at a time: two registrations of one person do not both make room.
+_LIST = Query(select(devices).where(of_person(devices)).order_by(_d.device_id), name="list devices")
 _LOCK = Query("SELECT pg_advisory_xact_lock(hashtextextended('devices ' || %(user_id)s, 0))", name="lock devices")
 # any owner: a browser belongs to who has registered it last; what is erased stays so
 _PUT = Query(
@@ -39,7 +40,6 @@ _surplus = (
 _DELETE_SURPLUS = Query(
     delete(devices).where(of_person(devices), _d.device_id.in_(_surplus)), name="delete oldest devices"
 )
-_LIST = Query(select(devices).where(of_person(devices)).order_by(_d.device_id), name="list devices")
 _DELETE = Query(delete(devices).where(of_person(devices), _d.device_id == bindparam("device_id")), name="delete device")
 # any owner: of a subscription that its push service does not know; not if it was registered again meanwhile
 _FORGET = Query(

@@ -17,8 +17,8 @@ _ROW = select(webhook_endpoints, webhook_lanes.c.failing_since).join_from(
 )
 _by_id = _ROW.where(_e.endpoint_id == bindparam("endpoint_id"), of_partner(webhook_endpoints))
 _GET = Query(_by_id, name="get endpoint")
-_LOCK = Query(_by_id.with_for_update(of=webhook_endpoints), name="lock endpoint")
 _LIST = Query(newest_first(_ROW.where(of_partner(webhook_endpoints)), _e.endpoint_id), name="list endpoints")
+_LOCK = Query(_by_id.with_for_update(of=webhook_endpoints), name="lock endpoint")
 _COUNT = Query(select(func.count().label("endpoints")).where(of_partner(webhook_endpoints)), name="count endpoints")
 _LOCK_PARTNER = Query(
     "SELECT pg_advisory_xact_lock(hashtextextended('webhook_endpoints/' || %(partner_id)s || '/' || %(mode)s, 0))",

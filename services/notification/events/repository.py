@@ -83,7 +83,7 @@ class EventRepository:
                 if failed:
                     await self._put(tx, failed, now, wait=0.0 if later else Backoff().first_s)
                 await self._suspend_partners(tx, new, now)
-                await self._tell_partners(tx, [event for event in new if catalogue.is_published(event)], now)
+                await self._publish_to_partners(tx, [event for event in new if catalogue.is_published(event)], now)
                 if made:  # last, so that little time passes from its look at who was erased to the commit
                     await self._notifications.insert(made, tx)
         return len(new)
@@ -103,11 +103,11 @@ class EventRepository:
             if await self._webhooks.suspend(tx, partner_id, sequence, now, suspended=suspended):
                 tx.after_commit(self._lanes.announce)
 
-    async def _tell_partners(self, tx: Transaction, events: Sequence[Event], now: datetime) -> None:
+    async def _publish_to_partners(self, tx: Transaction, events: Sequence[Event], now: datetime) -> None:
         """Late in the transaction: it may wait for a worker that stores what became of the webhooks before."""
         if not events:
             return
         self._log.insert(tx, events, now)
-        told = [(e.event_id, e.type, e.partner_id, modes.of_message(e.mode), e.traceparent) for e in events]
-        if await self._webhooks.owe(tx, told, now):
+        owed = [(e.event_id, e.type, e.partner_id, modes.of_message(e.mode), e.traceparent) for e in events]
+        if await self._webhooks.owe(tx, owed, now):
             tx.after_commit(self._lanes.announce)

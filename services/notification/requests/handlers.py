@@ -110,7 +110,7 @@ class NotificationHandlers:
         if not template.published_version:
             raise TemplateNotPublished(template_id=template_id)
         number = template.published_version
-        version = await self._templates.version(template_id, number)
+        version = await self._templates.get_version(template_id, number)
         return replace(message, template_id=template_id, template_version=number, version=version)
 
     async def _get(self, notification_id: str, caller: Identity) -> notification_pb2.Notification:

@@ -78,6 +78,15 @@ class TemplateRepository:
         row = await self._database.first(_get(owner.kind), template_id=template_id, **owner.values)
         return _read(row) if row else None
 
+    async def get_version(self, template_id: str, version: int) -> Version:
+        """What was published, of any owner: for a notification that names it."""
+        found = self._versions.get((template_id, version))
+        if found is None:
+            row = await self._database.one(_GET_VERSION, template_id=template_id, version=version)
+            found = of_json(row.content)
+            self._versions.put((template_id, version), found)
+        return found
+
     async def list(self, owner: Owner, limit: int, after: str) -> Sequence[Template]:
         """Up to `limit` of the owner's templates older than `after`, newest first."""
         rows = await self._database.all(_list(owner.kind), limit=limit, after=after, **owner.values)
@@ -105,15 +114,6 @@ class TemplateRepository:
         """Store the draft as the version that the template now has."""
         values = {"template_id": template.template_id, "version": template.published_version, "published_at": now}
         await tx.run(_INSERT_VERSION, content=json.dumps(to_json(template.draft)), **values)
-
-    async def version(self, template_id: str, version: int) -> Version:
-        """What was published, whosever it is: of a notification that names it."""
-        found = self._versions.get((template_id, version))
-        if found is None:
-            row = await self._database.one(_GET_VERSION, template_id=template_id, version=version)
-            found = of_json(row.content)
-            self._versions.put((template_id, version), found)
-        return found
 
 
 def _read(row: Row) -> Template:

@@ -64,6 +64,11 @@ class Product:
         self._require_current()
         return replace(self, version=self.version + 1, updated_at=now, active=False, archived_at=now)
 
+    def require_stock(self, delta: int) -> None:
+        """Raise `OutOfStock` if a change by `delta` would leave less than nothing."""
+        if self.stock + delta < 0:
+            raise OutOfStock(product_id=self.product_id, requested=str(-delta), available=str(self.stock))
+
     def _require_current(self) -> None:
         if self.archived_at is not None:
             raise ProductArchived(product_id=self.product_id)

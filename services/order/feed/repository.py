@@ -85,7 +85,7 @@ class ChangeRepository:
 
     async def read(self, owner: Owner, position: Position) -> tuple[list[Row], bool]:
         """The next changes of an owner after a position; whether there may be more."""
-        values = {"owner": owner.id, "xid": str(position.xid), "seq": position.seq, "limit": MAX_CHANGES}
+        values = {**owner.values, "xid": str(position.xid), "seq": position.seq, "limit": MAX_CHANGES}
         rows = await self._database.all(_READ[owner.kind], **values)
         return [opened(row, self._vault) for row in rows], len(rows) == MAX_CHANGES or is_cut(rows, MAX_READ_BYTES)
 

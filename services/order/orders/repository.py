@@ -117,7 +117,7 @@ class OrderRepository:
         `created_from`, `created_to` (times).
         """
         filters = list_statements.values(filters)
-        values = {**filters, "limit": limit, "after": after, "owner": owner.id}
+        values = {**filters, "limit": limit, "after": after, **owner.values}
         if "created_from" in filters:
             values["first_id"] = _id_at(filters["created_from"] - timedelta(milliseconds=1))
         if "created_to" in filters:
@@ -138,13 +138,13 @@ class OrderRepository:
     async def lock(self, tx: Transaction, owner: Owner, order_id: str) -> Order | None:
         """The owner's order and its payment, locked until the transaction ends."""
         return await self._locked(
-            tx, await tx.first(lock_statements.lock(owner.kind), order_id=order_id, owner=owner.id)
+            tx, await tx.first(lock_statements.lock(owner.kind), order_id=order_id, **owner.values)
         )
 
     async def lock_by_payment(self, tx: Transaction, owner: Owner, payment_id: str) -> Order | None:
         """As `lock`, by the id of the payment."""
         query = lock_statements.lock(owner.kind, "p.payment_id = %(payment_id)s")
-        return await self._locked(tx, await tx.first(query, payment_id=payment_id, owner=owner.id))
+        return await self._locked(tx, await tx.first(query, payment_id=payment_id, **owner.values))
 
     async def lock_units(self, tx: Transaction, owner: Owner, order_id: str) -> Order | None:
         """As `lock`, with what happened to the order's units."""

@@ -75,7 +75,7 @@ class PaymentRepository:
 
     async def get(self, owner: Owner, payment_id: str) -> Row | None:
         """The owner's payment."""
-        return await self._database.first(_get(owner.kind), payment_id=payment_id, owner=owner.id)
+        return await self._database.first(_get(owner.kind), payment_id=payment_id, **owner.values)
 
     async def get_updated(self, tx: Transaction, payment_id: str) -> Row:
         """A payment, as seen by a transaction that has changed it."""
@@ -84,12 +84,12 @@ class PaymentRepository:
     async def list_movements(self, owner: Owner, payment_id: str, limit: int, after: int) -> Sequence[Row]:
         """The movements of the owner's payment after one, oldest first."""
         query = _list_movements(owner.kind)
-        return await self._database.all(query, payment_id=payment_id, owner=owner.id, limit=limit, after=after)
+        return await self._database.all(query, payment_id=payment_id, **owner.values, limit=limit, after=after)
 
     async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
         """Up to `limit` payments of orders older than `after`, newest first. `filters`: `states`."""
         query = _list(owner.kind, frozenset(filters))
-        return await self._database.all(query, owner=owner.id, limit=limit, after=after, **filters)
+        return await self._database.all(query, **owner.values, limit=limit, after=after, **filters)
 
     async def mark_contacted(self, payment_ids: Collection[str]) -> set[str]:
         """Store, before the provider is called, that it may have been: from then on only the provider knows the outcome.

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import psycopg
 from weft.order.v1 import money_pb2, product_pb2
 from weft.order.v1 import product_service_pb2 as pb
 
@@ -12,11 +11,11 @@ from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.rpc.requests import masks
 from chassis.security import modes
-from chassis.storage.database import Database, violated
+from chassis.storage.database import Database
 from chassis.times import timestamp
 from chassis.values import currencies
-from services.order.domain.product import OutOfStock, Product, ProductNotFound, StockAdjustment
-from services.order.ownership import product_owner
+from services.order.domain.product import Product, ProductNotFound, StockAdjustment
+from services.order.ownership import product_owner_of
 from services.order.products.repository import ProductRepository
 from services.order.products.search_repository import SearchRepository
 
@@ -80,7 +79,7 @@ class ProductHandlers:
         """The row is locked between the check of the etag and the update."""
         requested, changes = request.product, _changes(request)
         async with self._database.transaction() as tx:
-            product = await self._products.lock(tx, product_owner(call.caller), requested.product_id)
+            product = await self._products.lock(tx, product_owner_of(call.caller), requested.product_id)
             if product is None:
                 raise ProductNotFound(product_id=requested.product_id)
             changed = product.update(self._clock.now(), requested.etag, changes)
@@ -90,7 +89,7 @@ class ProductHandlers:
 
     async def ArchiveProduct(self, request: pb.ArchiveProductRequest, call: Call) -> product_pb2.Product:
         async with self._database.transaction() as tx:
-            product = await self._products.lock(tx, product_owner(call.caller), request.product_id)
+            product = await self._products.lock(tx, product_owner_of(call.caller), request.product_id)
             if product is None:
                 raise ProductNotFound(product_id=request.product_id)
             archived = product.archive(self._clock.now())
@@ -100,32 +99,24 @@ class ProductHandlers:
         return reply
 
     async def AdjustStock(self, request: pb.AdjustStockRequest, call: Call) -> product_pb2.Product:
-        """The table has the check that stock is not negative, so concurrent orders and adjustments are safe."""
-        left = 0
-        try:
-            async with self._database.transaction() as tx:
-                product = await self._products.lock(tx, product_owner(call.caller), request.product_id)
-                if product is None:
-                    raise ProductNotFound(product_id=request.product_id)
-                left = product.stock
-                actor, now = call.caller.actor, self._clock.now()
-                adjusted = await self._products.adjust_stock(
-                    tx, request.product_id, request.delta, request.reason, actor, now
-                )
-                reply = to_message(adjusted)
-                await call.remember(tx, reply)
-        except psycopg.errors.CheckViolation as error:
-            if violated(error) != "products_stock_not_negative":
-                raise
-            raise OutOfStock(
-                product_id=request.product_id, requested=str(-request.delta), available=str(left)
-            ) from error
+        """The row is locked between the check of the stock and the change, so orders and other adjustments wait for it."""
+        async with self._database.transaction() as tx:
+            product = await self._products.lock(tx, product_owner_of(call.caller), request.product_id)
+            if product is None:
+                raise ProductNotFound(product_id=request.product_id)
+            product.require_stock(request.delta)
+            actor, now = call.caller.actor, self._clock.now()
+            adjusted = await self._products.adjust_stock(
+                tx, product.product_id, request.delta, request.reason, actor, now
+            )
+            reply = to_message(adjusted)
+            await call.remember(tx, reply)
         return reply
 
     async def ListStockAdjustments(
         self, request: pb.ListStockAdjustmentsRequest, call: Call
     ) -> pb.ListStockAdjustmentsResponse:
-        owner = product_owner(call.caller)
+        owner = product_owner_of(call.caller)
         page = self._pages.read(request, {"list": "adjustments", "owner": owner, "product": request.product_id})
         found = await self._products.list_adjustments(owner, request.product_id, page.limit, page.after)
         if found is None:

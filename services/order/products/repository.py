@@ -89,7 +89,7 @@ class ProductRepository:
         self._database = database
 
     async def get(self, product_id: str) -> Product | None:
-        """A product, whosever it is."""
+        """A product of any owner."""
         row = await self._database.first(_GET, product_id=product_id)
         return read(row) if row else None
 
@@ -108,7 +108,7 @@ class ProductRepository:
 
     async def lock(self, tx: Transaction, owner: ProductOwner, product_id: str) -> Product | None:
         """The owner's product, locked until the transaction ends."""
-        row = await tx.first(_LOCK, product_id=product_id, **owner._asdict())
+        row = await tx.first(_LOCK, product_id=product_id, **owner.values)
         return read(row) if row else None
 
     async def insert(self, tx: Transaction, product: Product) -> None:
@@ -126,7 +126,7 @@ class ProductRepository:
     async def adjust_stock(
         self, tx: Transaction, product_id: str, delta: int, reason: str, actor: str, now: datetime
     ) -> Product:
-        """Of a product that the transaction has locked. Raises `CheckViolation` if the stock would fall below 0."""
+        """Of a product that the transaction has locked, and that has the stock: the table has the check, too."""
         product = read(await tx.one(_ADJUST_STOCK, id=product_id, delta=delta))
         adjustment = StockAdjustment(ids.new("adj", now), product_id, delta, product.stock, reason, actor, now)
         await tx.run(_INSERT_ADJUSTMENT, **adjustment._asdict())
@@ -136,7 +136,7 @@ class ProductRepository:
         self, owner: ProductOwner, product_id: str, limit: int, after: str
     ) -> Sequence[StockAdjustment] | None:
         """Up to `limit` adjustments of the owner's product older than `after`, newest first; None if there is no such product."""
-        values = {"product_id": product_id, **owner._asdict()}
+        values = {"product_id": product_id, **owner.values}
         rows = await self._database.all(_LIST_ADJUSTMENTS, **values, limit=limit, after=after)
         if not rows and await self._database.first(_FIND, **values) is None:
             return None

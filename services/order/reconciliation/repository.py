@@ -74,7 +74,7 @@ resolved AS (
   UPDATE payment_discrepancies d SET resolved_at = %(now)s
    WHERE d.provider = %(provider)s AND d.resolved_at IS NULL AND d.payment_id = ANY(%(compared)s::text[])
      AND NOT EXISTS (SELECT 1 FROM found WHERE found.payment_id = d.payment_id AND found.kind = d.kind)),
-told AS (
+notified AS (
   INSERT INTO payment_work (kind, payload, due, created_at)
   SELECT DISTINCT 'find', convert_to(p.payment_id, 'UTF8'), LEAST(%(now)s, now()), %(now)s::timestamptz
     FROM found JOIN payments p USING (payment_id))

@@ -27,4 +27,4 @@ class TimelineRepository:
 
     async def list(self, owner: Owner, order_id: str, limit: int, after: int) -> Sequence[Row]:
         """The changes of the owner's order after a version, oldest first. Every order has one; none means no such order."""
-        return await self._database.all(_list(owner.kind), order_id=order_id, owner=owner.id, limit=limit, after=after)
+        return await self._database.all(_list(owner.kind), order_id=order_id, **owner.values, limit=limit, after=after)

@@ -78,14 +78,6 @@ class ConsentRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert_code(self, tx: Transaction, code: Code, now: datetime) -> None:
-        """Insert a code; above `MAX_CODES` unused ones of a user the oldest are deleted."""
-        values = asdict(code) | {"scopes": list(code.scopes), "created_at": now}
-        authentication = code.authentication
-        del values["authentication"]
-        await tx.run(_INSERT_CODE, **values, amr=list(authentication.methods), authenticated_at=authentication.at)
-        await tx.run(_DELETE_CODES, user_id=code.user_id)
-
     async def user_of(self, tx: Transaction, code: str) -> str:
         """Whose code it is: their row is locked before the code. Empty for an unknown code."""
         row = await tx.first(_GET_USER, code_hash=digest(code))
@@ -110,6 +102,14 @@ class ConsentRepository:
             used_at=row.used_at,
             session_id=row.session_id,
         )
+
+    async def insert_code(self, tx: Transaction, code: Code, now: datetime) -> None:
+        """Insert a code; above `MAX_CODES` unused ones of a user the oldest are deleted."""
+        values = asdict(code) | {"scopes": list(code.scopes), "created_at": now}
+        authentication = code.authentication
+        del values["authentication"]
+        await tx.run(_INSERT_CODE, **values, amr=list(authentication.methods), authenticated_at=authentication.at)
+        await tx.run(_DELETE_CODES, user_id=code.user_id)
 
     async def use_code(self, tx: Transaction, code: Code, session_id: str | None, now: datetime) -> None:
         """Mark a locked code as used, with the session that came of it."""

@@ -57,13 +57,13 @@ class EmailChanges:
             # Codes that were mailed to the former address prove nothing any more.
             await self._requests.delete_all(tx, user_id, user.email)
             notice = self._codes.new(Kind.EMAIL_CHANGED, "", user.email, user_id)
-            told = await self._requests.upsert(tx, notice, now)
+            sent = await self._requests.upsert(tx, notice, now)
             event = outbox.event(
                 self._clock,
                 type="user.email_changed",
                 aggregate_id=user_id,
                 sequence=await self._users.next_sequence(tx, user_id),
-                payload=pb.EmailChanged(user_id=user_id, code_request_id=told.code_request_id),
+                payload=pb.EmailChanged(user_id=user_id, code_request_id=sent.code_request_id),
                 actor=call.caller.actor,
                 user_id=user_id,
             )

@@ -17,8 +17,8 @@ _m, _i, _p = members.c, invitations.c, partners.c
 _mine = _m.user_id == bindparam("user_id")
 _by_id = select(members).where(of_own_partner(members), _mine)
 _GET = Query(_by_id, name="get member")
-_LOCK = Query(_by_id.with_for_update(), name="lock member")
 _LIST = Query(newest_first(select(members).where(of_own_partner(members)), _m.user_id), name="list members")
+_LOCK = Query(_by_id.with_for_update(), name="lock member")
 _INSERT = Query(
     insert(members).values({column.name: bindparam(column.name) for column in members.columns}), name="insert member"
 )

@@ -104,7 +104,7 @@ class ClientHandlers:
         _refuse_other_partner(call, request.partner_id, PartnerNotFound(partner_id=request.partner_id))
         if await self._partners.get(request.partner_id) is None:
             raise PartnerNotFound(partner_id=request.partner_id)
-        owner = ownership.client_owner(call.caller, request.partner_id)
+        owner = ownership.client_owner_of(call.caller, request.partner_id)
         page = self._pages.read(request, {"list": "clients", "owner": owner})
         found = await self._partners.list_clients(owner, page.limit, page.after)
         secrets = await self._partners.list_secrets(
@@ -150,7 +150,7 @@ class ClientHandlers:
         request: pb.RotateClientSecretRequest | pb.RevokeClientRequest | partner_pb2.ClientSettings,
         call: Call,
     ) -> Client:
-        owner = ownership.client_owner(call.caller, request.partner_id)
+        owner = ownership.client_owner_of(call.caller, request.partner_id)
         client = await self._partners.lock_client(tx, owner, request.client_id)
         if client is None:
             raise ClientNotFound(client_id=request.client_id)

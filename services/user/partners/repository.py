@@ -16,25 +16,24 @@ from services.user.partners.tables import client_assertions, client_secrets, cli
 
 _p, _c, _s = partners.c, clients.c, client_secrets.c
 
-
+_by_id = select(partners).where(_p.partner_id == bindparam("partner_id"))
+_GET = Query(_by_id, name="get partner")
+_LIST = Query(newest_first(select(partners), _p.partner_id), name="list partners")
+_LOCK = Query(_by_id.with_for_update(), name="lock partner")
 _INSERT = Query(
     insert(partners).values({column.name: bindparam(column.name) for column in partners.columns}), name="insert partner"
 )
-_by_id = select(partners).where(_p.partner_id == bindparam("partner_id"))
-_GET = Query(_by_id, name="get partner")
-_LOCK = Query(_by_id.with_for_update(), name="lock partner")
-_LIST = Query(newest_first(select(partners), _p.partner_id), name="list partners")
 _UPDATED = ("display_name", "plan", "scopes", "state", "revision", "updated_at")
 _UPDATE = Query(
     update(partners).where(_p.partner_id == bindparam("id")).values({name: bindparam(name) for name in _UPDATED}),
     name="update partner",
 )
 _client_by_id = select(clients).where(_c.client_id == bindparam("client_id"), of_partner_in(clients))
+_LIST_CLIENTS = Query(newest_first(select(clients).where(of_partner_in(clients)), _c.client_id), name="list clients")
+_LOCK_CLIENT = Query(_client_by_id.with_for_update(), name="lock client")
 _INSERT_CLIENT = Query(
     insert(clients).values({column.name: bindparam(column.name) for column in clients.columns}), name="insert client"
 )
-_LOCK_CLIENT = Query(_client_by_id.with_for_update(), name="lock client")
-_LIST_CLIENTS = Query(newest_first(select(clients).where(of_partner_in(clients)), _c.client_id), name="list clients")
 _UPDATED_CLIENT = (
     "display_name",
     "scopes",
@@ -62,6 +61,13 @@ _UPDATE_LAST_USE = Query(
     update(clients).where(_c.client_id == bindparam("id")).values(last_used_at=bindparam("minute")),
     name="update last use",
 )
+_works = _s.expires_at.is_(None) | (_s.expires_at > bindparam("now"))
+_LIST_SECRETS = Query(
+    select(_s.client_id, _s.created_at, _s.expires_at)
+    .where(_s.client_id == any_(bindparam("client_ids", type_=ARRAY(Text))), _works)
+    .order_by(_s.created_at.desc(), _s.expires_at.desc().nulls_first()),
+    name="list secrets",
+)
 _INSERT_SECRET = Query(
     insert(client_secrets).values(
         client_id=bindparam("client_id"),
@@ -77,7 +83,6 @@ _EXPIRE_SECRETS = Query(
     .values(expires_at=func.least(_s.expires_at, bindparam("end"))),
     name="expire secrets",
 )
-_works = _s.expires_at.is_(None) | (_s.expires_at > bindparam("now"))
 _newest = (
     select(_s.secret_hash)
     .where(_s.client_id == bindparam("id"), _works)
@@ -87,12 +92,6 @@ _newest = (
 _DELETE_OLDER_SECRETS = Query(
     delete(client_secrets).where(_s.client_id == bindparam("id"), _s.secret_hash.not_in(_newest)),
     name="delete older secrets",
-)
-_LIST_SECRETS = Query(
-    select(_s.client_id, _s.created_at, _s.expires_at)
-    .where(_s.client_id == any_(bindparam("client_ids", type_=ARRAY(Text))), _works)
-    .order_by(_s.created_at.desc(), _s.expires_at.desc().nulls_first()),
-    name="list secrets",
 )
 _DELETE_SECRETS = Query(delete(client_secrets).where(_s.client_id == bindparam("id")), name="delete secrets")
 _secrets = (
@@ -163,6 +162,16 @@ class PartnerRepository:
         """Store a locked partner."""
         await tx.run(_UPDATE, id=partner.partner_id, **_values(partners, partner))
 
+    async def list_clients(self, owner: ClientOwner, limit: int, after: str) -> Sequence[Client]:
+        """Up to `limit` of the owner's clients older than `after`, newest first."""
+        rows = await self._database.all(_LIST_CLIENTS, limit=limit, after=after, **owner.values)
+        return [_read_client(row) for row in rows]
+
+    async def lock_client(self, tx: Transaction, owner: ClientOwner, client_id: str) -> Client | None:
+        """The owner's client, locked until the transaction ends."""
+        row = await tx.first(_LOCK_CLIENT, client_id=client_id, **owner.values)
+        return _read_client(row) if row else None
+
     async def insert_client(self, tx: Transaction, client: Client) -> None:
         """Insert a client; its secret is inserted separately."""
         await tx.run(_INSERT_CLIENT, **_values(clients, client))
@@ -173,20 +182,19 @@ class PartnerRepository:
         if not client.takes_secrets:
             await tx.run(_DELETE_SECRETS, id=client.client_id)
 
-    async def lock_client(self, tx: Transaction, owner: ClientOwner, client_id: str) -> Client | None:
-        """The owner's client, locked until the transaction ends."""
-        row = await tx.first(_LOCK_CLIENT, client_id=client_id, **owner._asdict())
-        return _read_client(row) if row else None
-
-    async def list_clients(self, owner: ClientOwner, limit: int, after: str) -> Sequence[Client]:
-        """Up to `limit` of the owner's clients older than `after`, newest first."""
-        rows = await self._database.all(_LIST_CLIENTS, limit=limit, after=after, **owner._asdict())
-        return [_read_client(row) for row in rows]
-
     async def revoke_client(self, tx: Transaction, client: Client, now: datetime) -> None:
         """Revoke a locked client. One that is revoked already keeps its time."""
         values = {"id": client.client_id, "partner_id": client.partner_id, "modes": [client.mode]}
         await tx.run(_REVOKE_CLIENT, **values, now=now)
+
+    async def list_secrets(
+        self, tx: Transaction | Database, client_ids: Sequence[str], now: datetime
+    ) -> dict[str, tuple[Secret, ...]]:
+        """The secrets of clients that work, newest first."""
+        found: dict[str, tuple[Secret, ...]] = dict.fromkeys(client_ids, ())
+        for row in await tx.all(_LIST_SECRETS, client_ids=[*client_ids], now=now):
+            found[row.client_id] += (Secret(row.created_at, row.expires_at),)
+        return found
 
     async def insert_secret(
         self, tx: Transaction, client_id: str, secret: str, now: datetime, end: datetime | None = None
@@ -208,15 +216,6 @@ class PartnerRepository:
     ) -> None:
         secret_hash = self.hash_secret(secret)
         await tx.run(_INSERT_SECRET, client_id=client_id, secret_hash=secret_hash, now=now, end=end)
-
-    async def list_secrets(
-        self, tx: Transaction | Database, client_ids: Sequence[str], now: datetime
-    ) -> dict[str, tuple[Secret, ...]]:
-        """The secrets of clients that work, newest first."""
-        found: dict[str, tuple[Secret, ...]] = dict.fromkeys(client_ids, ())
-        for row in await tx.all(_LIST_SECRETS, client_ids=[*client_ids], now=now):
-            found[row.client_id] += (Secret(row.created_at, row.expires_at),)
-        return found
 
     async def get_account(self, client_id: str, now: datetime) -> ClientAccount | None:
         """A client with its partner's state and the secrets that are valid now."""

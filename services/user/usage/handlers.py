@@ -44,7 +44,7 @@ class UsageHandlers:
         allowed = ownership.may_manage_partner(call.caller, partner_id)
         if not allowed or await self._partners.get(partner_id) is None:
             raise PartnerNotFound(partner_id=partner_id)
-        owner, filters = ownership.client_owner(call.caller, partner_id), _filters(request)
+        owner, filters = ownership.client_owner_of(call.caller, partner_id), _filters(request)
         page = self._pages.read(request, {"list": "usage", "owner": owner, **filters})
         found = await self._usage.list(owner, page.limit, page.after, filters)
         rows, token = self._pages.split(page, found, self._to_message, key="usage_key")

@@ -74,4 +74,4 @@ class UsageRepository:
     async def list(self, owner: ClientOwner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
         """Up to `limit` counts before `after`, newest day first. `filters`: `first_day` (`2026-11-27`) and `end_day`, which is not in it."""
         query = _list(frozenset(filters))
-        return await self._database.all(query, limit=limit, after=after, **filters, **owner._asdict())
+        return await self._database.all(query, limit=limit, after=after, **filters, **owner.values)
