@@ -44,8 +44,6 @@ WHERE id = ANY(%(ids)s) AND state = 'dead'
 
 
 class Statements(NamedTuple):
-    """The statements of one queue."""
-
     insert: Query
     lease: Query
     lease_suspect: Query

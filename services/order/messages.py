@@ -67,7 +67,6 @@ def lines_to_messages(lines: Iterable[Line | tuple[str, str, int, int, int]], cu
 def charges_to_messages(
     charges: Iterable[AppliedCharge | tuple[str, str, int, int]], currency: str
 ) -> list[charge_pb2.OrderCharge]:
-    """The charges of an order."""
     return [
         charge_pb2.OrderCharge(
             kind=CHARGE_KINDS[kind],
@@ -181,7 +180,6 @@ def _time(stored: str | None) -> Timestamp | None:
 
 
 def return_to_message(stored: Mapping[str, Any], currency: str) -> return_pb2.Return:
-    """A return of the stored document."""
     return return_pb2.Return(
         return_id=stored["id"],
         state=_RETURN_STATES[stored["state"]],
@@ -199,7 +197,6 @@ def return_to_message(stored: Mapping[str, Any], currency: str) -> return_pb2.Re
 
 
 def shipment_to_message(stored: Mapping[str, Any]) -> fulfilment_pb2.Shipment:
-    """A shipment of the stored document."""
     return fulfilment_pb2.Shipment(
         shipment_id=stored["id"],
         carrier=stored["carrier"],

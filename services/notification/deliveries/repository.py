@@ -82,8 +82,6 @@ class Collects(Protocol):
 
 
 class DeliveryRepository:
-    """Deliveries in the database."""
-
     def __init__(
         self,
         database: Database,

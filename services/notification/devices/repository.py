@@ -49,8 +49,6 @@ _FORGET = Query(
 
 
 class DeviceRepository:
-    """Devices in the database."""
-
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault

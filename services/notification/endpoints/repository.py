@@ -63,14 +63,11 @@ _DELETE = Query(
 
 
 class EndpointRepository:
-    """Endpoints of partners."""
-
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
 
     async def get(self, owner: Owner, endpoint_id: str) -> Endpoint | None:
-        """The owner's endpoint."""
         row = await self._database.first(_GET, endpoint_id=endpoint_id, **owner.values)
         return self.read(row) if row else None
 

@@ -57,7 +57,6 @@ def _row_to_message(row: Row) -> partner_event_pb2.PartnerEvent:
 
 
 def to_message(event: LoggedEvent) -> partner_event_pb2.PartnerEvent:
-    """The message of an event."""
     message = partner_event_pb2.PartnerEvent(
         event_id=event.event_id,
         type=event.type,

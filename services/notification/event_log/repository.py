@@ -60,8 +60,6 @@ START = "0/0"
 
 
 class EventLogRepository:
-    """Events of partners."""
-
     def __init__(self, database: Database) -> None:
         self._database = database
 

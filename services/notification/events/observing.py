@@ -30,7 +30,6 @@ class Observing:
             span.end()
 
     def names_for(self, event: Event) -> Sequence[str]:
-        """The observers of an event."""
         return self._observers.names_for(event.type)
 
     def run(self, name: str, event: Event, traceparent: str, attempt: int = 1) -> NewNotification | str | None:

@@ -32,8 +32,6 @@ _INSERT = Query(
 
 
 class EventRepository:
-    """Events in the database."""
-
     def __init__(
         self,
         database: Database,

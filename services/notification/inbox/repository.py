@@ -77,8 +77,6 @@ class InboxItem:
 
 
 class InboxRepository:
-    """The inbox in the database."""
-
     def __init__(self, database: Database) -> None:
         self._database = database
 

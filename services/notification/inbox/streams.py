@@ -27,8 +27,6 @@ class CursorInvalid(InvalidArgument):
 
 
 class InboxStreams:
-    """Streams of the feed."""
-
     def __init__(self, feed: InboxFeed, key: bytes) -> None:
         self._feed = feed
         self._tokens = SignedToken(key)

@@ -85,8 +85,6 @@ REJECTED = (psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError)
 
 
 class NotificationRepository:
-    """Notifications in the database."""
-
     def __init__(self, database: Database, clock: Clock, jobs: Mapping[Channel, Queue]) -> None:
         """`jobs` are the queues of the channels that deliver."""
         self._database = database

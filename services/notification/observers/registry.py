@@ -31,8 +31,6 @@ class Observer:
 
 
 class Observers:
-    """A set of observers."""
-
     def __init__(self) -> None:
         self._by_name: dict[str, Observer] = {}
 

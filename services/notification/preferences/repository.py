@@ -33,8 +33,6 @@ _UPDATE = Query(
 
 
 class PreferenceRepository:
-    """Preferences in the database."""
-
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -164,8 +164,6 @@ def _put_again(jobs: Table) -> Query:
 
 
 class RequestedDeliveryRepository:
-    """Deliveries in the database."""
-
     def __init__(self, database: Database, jobs: Mapping[Channel, Queue]) -> None:
         """`jobs` are the queues of the channels."""
         self._database = database

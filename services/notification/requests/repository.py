@@ -143,8 +143,6 @@ class NewRecord:
 
 
 class RequestRepository:
-    """Notifications in the database."""
-
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -49,7 +49,6 @@ def _filters(request: pb.ListSuppressionsRequest) -> dict[str, Any]:
 
 
 def to_message(row: Row) -> pb.Suppression:
-    """The message of a row."""
     return pb.Suppression(
         suppression_id=row.suppression_id,
         channel=category_pb2.Channel.Value(f"CHANNEL_{row.channel}"),

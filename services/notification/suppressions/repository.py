@@ -45,8 +45,6 @@ def _list(filters: frozenset[str]) -> Query:
 
 
 class SuppressionRepository:
-    """Suppressions in the database."""
-
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault

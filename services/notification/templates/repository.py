@@ -74,7 +74,6 @@ class TemplateRepository:
         self._versions: TtlCache[tuple[str, int], Version] = TtlCache(_CACHE_TTL_S, _MAX_CACHED)
 
     async def get(self, owner: Owner, template_id: str) -> Template | None:
-        """The owner's template."""
         row = await self._database.first(_get(owner.kind), template_id=template_id, **owner.values)
         return _read(row) if row else None
 
@@ -103,7 +102,6 @@ class TemplateRepository:
         return int((await tx.one(_COUNT, partner_id=partner_id, mode=mode)).templates)
 
     async def insert(self, tx: Transaction, template: Template) -> None:
-        """Insert a template."""
         await tx.run(_INSERT, **_values(template))
 
     async def update(self, tx: Transaction, template: Template) -> None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import psycopg
 from weft.order.v1 import charge_pb2
 from weft.order.v1 import charge_service_pb2 as pb
 
 from chassis.clock import Clock
-from chassis.errors import EtagMismatch, RequestInvalid
+from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import OLDEST, Pages
 from chassis.rpc.requests import masks
@@ -47,10 +46,7 @@ class ChargeHandlers:
             table = await self._charges.get(await self._current.get(), tx)
             changed = table.update(now, request.table.etag, changes)
             if changed is not table:
-                try:
-                    await self._charges.insert(tx, changed, call.caller.actor, now)
-                except psycopg.errors.UniqueViolation as error:
-                    raise EtagMismatch(etag=changed.etag) from error
+                await self._charges.insert(tx, changed, call.caller.actor, now)
         await self._current.refresh()
         return table_to_message(changed)
 

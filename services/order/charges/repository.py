@@ -3,8 +3,10 @@
 import json
 from datetime import datetime
 
+import psycopg
 from sqlalchemy import bindparam, case, insert, select
 
+from chassis.errors import EtagMismatch
 from chassis.storage.database import Database, Query, Transaction
 from services.order.charges.tables import charge_tables
 from services.order.domain.charges import Charge, ChargeTable
@@ -40,5 +42,9 @@ class ChargeRepository:
         return ChargeTable(row.version, [Charge(*charge) for charge in row.charges], row.created_at)
 
     async def insert(self, tx: Transaction, table: ChargeTable, actor: str, now: datetime) -> None:
-        """Raises `UniqueViolation` if another call has added the version."""
-        await tx.run(_INSERT, version=table.version, charges=json.dumps(table.charges), actor=actor, created_at=now)
+        """Raises `EtagMismatch` if another call has added the version."""
+        charges = json.dumps(table.charges)
+        try:
+            await tx.run(_INSERT, version=table.version, charges=charges, actor=actor, created_at=now)
+        except psycopg.errors.UniqueViolation as error:
+            raise EtagMismatch(etag=table.etag) from error

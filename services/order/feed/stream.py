@@ -27,8 +27,6 @@ _CLOSING_TIME_S = 0.5
 
 
 class OrderStreams:
-    """Streams of the feed."""
-
     def __init__(self, feed: Feed, cursors: Cursors, clock: Clock, heartbeat_interval: float) -> None:
         self._feed = feed
         self._cursors = cursors

@@ -65,7 +65,6 @@ def write_charges(charges: Sequence[AppliedCharge]) -> str | None:
 
 
 def return_to_json(made: Return) -> dict[str, Any]:
-    """A return of the document."""
     return {
         "id": made.return_id,
         "state": made.state.value,
@@ -80,7 +79,6 @@ def return_to_json(made: Return) -> dict[str, Any]:
 
 
 def shipment_to_json(shipment: Shipment) -> dict[str, Any]:
-    """A shipment of the document."""
     return {
         "id": shipment.shipment_id,
         "carrier": shipment.carrier,

@@ -74,7 +74,6 @@ class PaymentRepository:
         self._database = database
 
     async def get(self, owner: Owner, payment_id: str) -> Row | None:
-        """The owner's payment."""
         return await self._database.first(_get(owner.kind), payment_id=payment_id, **owner.values)
 
     async def get_updated(self, tx: Transaction, payment_id: str) -> Row:

@@ -112,7 +112,6 @@ class ProductRepository:
         return read(row) if row else None
 
     async def insert(self, tx: Transaction, product: Product) -> None:
-        """Insert a product."""
         await tx.run(_INSERT, **_values(product))
 
     async def insert_if_absent(self, product: Product) -> None:
@@ -144,7 +143,6 @@ class ProductRepository:
 
 
 def read(row: Row) -> Product:
-    """The product of a row."""
     return Product(*row)
 
 

@@ -41,7 +41,6 @@ def _filters(request: pb.ListAuditEventsRequest) -> dict[str, Any]:
 
 
 def to_message(event: AuditEvent) -> pb.AuditEvent:
-    """The message of an audit event."""
     return pb.AuditEvent(
         audit_event_id=event.audit_event_id,
         actor=event.actor,

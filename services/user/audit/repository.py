@@ -34,8 +34,6 @@ def _list(filters: frozenset[str]) -> Query:
 
 
 class AuditRepository:
-    """Audit events."""
-
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault

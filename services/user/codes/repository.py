@@ -130,8 +130,6 @@ class FoundCode(NamedTuple):
 
 
 class CodeRepository:
-    """Requested codes."""
-
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault

@@ -63,7 +63,6 @@ class ConsentHandlers:
 
 
 def to_message(consent: Consent) -> pb.Consent:
-    """The message of a consent."""
     return pb.Consent(
         client_id=consent.client_id,
         client_name=consent.client_name,

@@ -40,8 +40,6 @@ _FORGET_SURPLUS = Query(
 
 
 class DeviceRepository:
-    """Known devices of users."""
-
     async def see(self, tx: Transaction, user_id: str, device_hash: bytes, now: datetime) -> tuple[int, bool]:
         """Remember a device; how many the user had before, and whether it was one of them. The user's row is locked."""
         before = await tx.one(_COUNT, user_id=user_id, device_hash=device_hash)

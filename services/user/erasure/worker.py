@@ -16,6 +16,7 @@ from services.user.erasure.repository import PersonRepository
 SECOND_PASS_DELAY = timedelta(minutes=20)
 """After which everything is erased once more: access tokens have expired, and calls that were under way have ended."""
 SERVICES = ("user", "order", "notification")
+"""By hand, as each is called in its own way (`ErasureWorker`). A test compares them with the Erase… RPCs of the contract."""
 MAX_PARTS = 50
 """Of one attempt."""
 

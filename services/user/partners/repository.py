@@ -141,7 +141,6 @@ class PartnerRepository:
         self._vault = vault
 
     async def get(self, partner_id: str) -> Partner | None:
-        """A partner."""
         row = await self._database.first(_GET, partner_id=partner_id)
         return _read_partner(row) if row else None
 
@@ -155,7 +154,6 @@ class PartnerRepository:
         return _read_partner(row) if row else None
 
     async def insert(self, tx: Transaction, partner: Partner) -> None:
-        """Insert a partner."""
         await tx.run(_INSERT, **_values(partners, partner))
 
     async def update(self, tx: Transaction, partner: Partner) -> None:

@@ -36,8 +36,6 @@ MIN_RESPONSE_TIME_S = 0.03
 
 
 class Passkeys:
-    """The passkeys of users."""
-
     def __init__(
         self,
         database: Database,

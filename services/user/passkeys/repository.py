@@ -49,8 +49,6 @@ _USE_CHALLENGE = Query(
 
 
 class PasskeyRepository:
-    """Passkeys of users."""
-
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault

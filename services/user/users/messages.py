@@ -48,7 +48,6 @@ def state_name(state: "user_pb2.UserState.ValueType") -> str:
 
 
 def address_to_message(address: Address) -> address_pb2.PostalAddress:
-    """The message of an address."""
     return address_pb2.PostalAddress(
         address_id=address.address_id,
         recipient=address.recipient,

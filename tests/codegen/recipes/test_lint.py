@@ -111,6 +111,10 @@ FAULTS: dict[str, tuple[Edits, str]] = {
         {f"{NOTE}/inks/repository.py": "import services.note.handlers as above\n"},
         f"{NOTE}/inks/repository.py:1: imports services.note.handlers; {BELOW}",
     ),
+    "handlers that import the database's driver": (
+        {f"{NOTE}/inks/pen_handlers.py": "import psycopg.errors\n"},
+        f"{NOTE}/inks/pen_handlers.py:1: imports psycopg; but handlers know no database driver: let the repository raise an exception",
+    ),
     "a part of a repository that imports handlers of a part": (
         {f"{NOTE}/inks/line_repository.py": "from .line_handlers import x\n", f"{NOTE}/inks/line_handlers.py": "x = 1\n"},
         f"{NOTE}/inks/line_repository.py:1: imports services.note.inks.line_handlers; {BELOW}",

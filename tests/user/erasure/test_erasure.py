@@ -16,11 +16,13 @@ from weft.user.v1.user_changes_pb2 import LockUserRequest
 from weft.user.v1.user_roles_pb2 import SetUserRolesRequest
 from weft.user.v1.user_service_pb2 import BatchGetUsersRequest, GetUserRequest, ListUsersRequest
 
+import contract
 from chassis import ids
 from chassis.clock import FixedClock
 from services.notification import tables as notification_tables
 from services.user import tables as user_tables
 from services.user.__main__ import build
+from services.user.erasure.worker import SERVICES
 from tests.harness import Harness, Running, assert_refused
 from tests.notification import sample_events
 from tests.servers import until
@@ -42,6 +44,11 @@ async def work(running: Running) -> None:
 
 async def delete(mesh: Mesh, person: Person, user_id: str = "me", metadata: Any = None) -> None:
     await mesh.world.users.DeleteUser(DeleteUserRequest(user_id=user_id), metadata=metadata or person.metadata)
+
+
+def test_every_service_that_can_erase_a_person_is_asked_to() -> None:
+    erasing = {method.package.split(".")[1] for method in contract.load().methods if method.name.startswith("Erase")}
+    assert sorted(SERVICES) == sorted({"user", *erasing})
 
 
 async def test_who_is_erased_is_gone_everywhere_and_the_pseudonym_leads_nowhere(mesh: Mesh, clock: FixedClock) -> None:
