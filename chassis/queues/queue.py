@@ -44,7 +44,7 @@ DEAD_RETENTION = timedelta(days=90)
 def table(name: str, metadata: MetaData) -> Table:
     """The table of a queue. `key`, where given, is unique: a job with the same key is put once.
 
-    What is done loses its payload: it is kept for its key, its times and its number of attempts.
+    What is done is deleted where it has no key. Else it loses its payload, and is kept for its key.
     """
     return Table(
         name,
@@ -70,6 +70,8 @@ def table(name: str, metadata: MetaData) -> Table:
         Index(f"{name}_finished", "finished_at", postgresql_where=text("state <> 'ready'")),
         # Dead letters are listed among any number of jobs that are done.
         Index(f"{name}_dead", "id", postgresql_where=text("state = 'dead'")),
+        # A lease then writes its version to the same page, and no index (a heap-only tuple).
+        postgresql_with={"fillfactor": "50"},
         info={
             "queue": True,
             **retention.delete(
@@ -126,6 +128,11 @@ class Job:
     def attempts(self) -> int:
         """Including this one."""
         return self.lease - self.excused
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether nothing stays of it: it is done, and has no key by which it could be put again."""
+        return self.state == "done" and self.key is None
 
     def retry(self, error: str, after: timedelta | None = None) -> None:
         """Retry after the queue's backoff, or after a given time."""
@@ -229,16 +236,20 @@ class Queue:
         for job in jobs:
             if job.state == "ready" and job.attempts >= self._max_attempts and not job.deferred:
                 job.state = "dead"
-        await self._database.run(
-            self._sql.finish,
-            now=self._clock.now(),
-            ids=[job.id for job in jobs],
-            leases=[job.lease for job in jobs],
-            states=[job.state for job in jobs],
-            errors=[single_line(job.error, 500) for job in jobs],
-            waits=[self._wait(job).total_seconds() for job in jobs],
-            excused=[int(job.deferred) for job in jobs],
-        )
+        if forgotten := [job for job in jobs if job.is_forgotten]:
+            ids, leases = [job.id for job in forgotten], [job.lease for job in forgotten]
+            await self._database.run(self._sql.forget, ids=ids, leases=leases)
+        if kept := [job for job in jobs if not job.is_forgotten]:
+            await self._database.run(
+                self._sql.finish,
+                now=self._clock.now(),
+                ids=[job.id for job in kept],
+                leases=[job.lease for job in kept],
+                states=[job.state for job in kept],
+                errors=[single_line(job.error, 500) for job in kept],
+                waits=[self._wait(job).total_seconds() for job in kept],
+                excused=[int(job.deferred) for job in kept],
+            )
         for job in jobs:
             outcome = "deferred" if job.deferred else {"ready": "retried"}.get(job.state, job.state)
             tracing.QUEUE_JOBS.labels(self.name, outcome).inc()

@@ -31,6 +31,11 @@ FROM unnest(
 WHERE j.id = r.id AND j.attempts = r.lease AND j.state = 'ready'
 """
 
+_FORGET = """
+DELETE FROM {name} j USING unnest(%(ids)s::bigint[], %(leases)s::int[]) AS r(id, lease)
+WHERE j.id = r.id AND j.attempts = r.lease AND j.state = 'ready'
+"""
+
 _RELEASE = """
 UPDATE {name} j SET leased_until = NULL, excused = j.excused + 1
 FROM unnest(%(ids)s::bigint[], %(leases)s::int[]) AS r(id, lease)
@@ -48,6 +53,7 @@ class Statements(NamedTuple):
     lease: Query
     lease_suspect: Query
     finish: Query
+    forget: Query
     overran: Query
     release: Query
     replay: Query
@@ -66,6 +72,7 @@ def of(name: str, now: str, *, pausable: bool) -> Statements:
         lease=query("lease", _LEASE, _IS_NOT_SUSPECT),
         lease_suspect=query("lease suspect", _LEASE, _IS_SUSPECT),
         finish=query("finish", _FINISH),
+        forget=query("forget", _FORGET),
         overran=query(
             "overran", "UPDATE {name} SET overruns = overruns + 1 WHERE id = ANY(%(ids)s) AND state = 'ready'"
         ),

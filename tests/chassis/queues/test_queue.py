@@ -116,6 +116,31 @@ async def test_the_same_key_is_put_once(database: Database, clock: FixedClock) -
     assert [row.kind for row in await database.all(ALL)] == ["a"]
 
 
+async def test_what_is_done_and_has_no_key_is_gone_unless_another_holds_its_lease(
+    database: Database, clock: FixedClock
+) -> None:
+    queue = Queue(database, JOBS, clock, lease=30)
+    async with database.transaction() as tx:
+        for kind in ("done", "dead", "again"):
+            await queue.put(tx, kind=kind, payload=b"")
+    jobs = {job.kind: job for job in await queue.lease(3)}
+    jobs["dead"].dead("for a reason")
+    jobs["again"].retry("not yet", timedelta(seconds=60))
+    await queue.finish([*jobs.values()])
+    assert [tuple(row) for row in await database.all(ALL)] == [
+        ("dead", "dead", 1, "for a reason"),
+        ("again", "ready", 1, "not yet"),
+    ]
+    clock.advance(timedelta(seconds=61))
+    (late,) = await queue.lease(1)
+    clock.advance(timedelta(seconds=31))
+    (holder,) = await queue.lease_suspect()
+    await queue.finish([late])
+    assert [row.kind for row in await database.all(ALL)] == ["dead", "again"]
+    await queue.finish([holder])
+    assert [row.kind for row in await database.all(ALL)] == ["dead"]
+
+
 async def test_done_jobs_are_kept_for_a_day_and_dead_ones_for_90(database: Database, clock: FixedClock) -> None:
     queue = Queue(database, JOBS, clock)
     await put(database, queue, "done", "dead")

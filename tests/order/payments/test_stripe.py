@@ -228,11 +228,11 @@ async def test_events_come_early_twice_late_and_in_any_order(till: Till, stripe:
     for event in [*reversed(stripe.events), *stripe.events]:
         await deliver(till, event)
     assert (counted("stored") - stored, counted("repeated") - repeated) == (2, 2)
+    assert await till.shop.count("SELECT count(*) FROM payment_work WHERE kind = 'find'") == 2
     await settle(till)
     assert await states(till, placed) == (CONFIRMED, CAPTURED)
     assert await ledger(till, placed) == [("AUTHORIZED", 1000), ("CAPTURED", 1000)]
     assert await till.shop.count("SELECT count(*) FROM provider_events") == len(stripe.events) == 2
-    assert await till.shop.count("SELECT count(*) FROM payment_work WHERE kind = 'find'") == 2
 
 
 async def test_what_is_not_signed_changes_nothing(till: Till, stripe: StripeFake) -> None:
