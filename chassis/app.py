@@ -237,7 +237,8 @@ class App:
         log.info("stopped")
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, after what still uses them."""
+        await self.tokens.close()
         await self.clients.close()
         if "cache" in vars(self):
             await self.cache.close()

@@ -64,6 +64,12 @@ class TokenVerifier:
             except errors.KeysUnavailable:
                 await asyncio.sleep(FIRST_FETCH_INTERVAL_S)
 
+    async def close(self) -> None:
+        """End a fetch that runs: it serves calls that have ended, and needs the connections that are closed next."""
+        while self._fetching is not None and not self._fetching.done():
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching], timeout=1)
+
     def remembered(self, header: str) -> Identity | None:
         """The identity of a cached token that has not expired and whose keys are fresh, or None; never waits."""
         if time.monotonic() - self._fetched > KEYS_TTL_S:

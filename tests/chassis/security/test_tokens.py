@@ -1,5 +1,6 @@
 """Tokens that were verified once."""
 
+import asyncio
 import time
 
 import pytest
@@ -78,3 +79,25 @@ async def test_the_first_keys_are_fetched_as_soon_as_they_are_there(monkeypatch:
     await tokens.fetch_first()
     await tokens.identify(issuer.user("usr_1"))
     assert len(asked) == 5
+
+
+async def test_a_fetch_ends_with_its_process_also_where_its_cancellation_is_taken_for_an_error() -> None:
+    ended = asyncio.Event()
+
+    async def fetch() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:  # as a statement that waits for the database may
+            ended.set()
+            raise ConnectionError from None
+        return ""
+
+    tokens = TokenVerifier(ISSUER, fetch)
+    starting = asyncio.create_task(tokens.fetch_first())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.wait([starting])
+    assert not ended.is_set()  # others may wait for it
+    await tokens.close()
+    assert ended.is_set()
