@@ -121,6 +121,7 @@ def _saturation() -> list[Alert]:
 
 
 def _resources() -> list[Alert]:
+    overflow = 'sum by (envoy_cluster_name) (increase(envoy_cluster_upstream_rq_{}_overflow{{job="weft-edge"}}[2m]))'
     return [
         threshold(
             "DatabasePoolIsShort", TICKET, 'min_over_time(weft_database_pool_waiting{job="weft"}[3m]) > 0', "3m",
@@ -139,12 +140,12 @@ def _resources() -> list[Alert]:
             'process_resident_memory_bytes{job="weft",service="order",instance="a"}', "100000000+0x200", "450000000+0x40",
         ),
         threshold(
-            "EdgeRefuses", PAGE, 'sum by (envoy_cluster_name) (increase(envoy_cluster_upstream_rq_pending_overflow{job="weft-edge"}[2m])) > 20', "1m",
+            "EdgeRefuses", PAGE, f'{overflow.format("active")} > 20 or {overflow.format("pending")} > 20', "1m",
             "edges refuse calls to {{ $labels.envoy_cluster_name }}: too many are open", "edge",
             "An edge has as many calls open to a service as it may, and answers further ones with 503.",
             "Whether the service became slow (RPC), or callers sent more.",
             "More replicas; or lower the plan of who sends so much.",
-            'envoy_cluster_upstream_rq_pending_overflow{job="weft-edge",envoy_cluster_name="order"}', "3000+0x200", "0+60x40",
+            'envoy_cluster_upstream_rq_active_overflow{job="weft-edge",envoy_cluster_name="order"}', "3000+0x200", "0+60x40",
         ),
     ]  # fmt: skip
 
