@@ -116,13 +116,16 @@ class Crowd:
                 for number, account in enumerate(self._accounts * streams)
             ]
             asking = [
-                asyncio.create_task(self._ask(clients[2 + number % 2], self._accounts[number % len(self._accounts)]))
+                asyncio.create_task(
+                    self._ask(clients[2 + number % 2], self._accounts[number % len(self._accounts)], over)
+                )
                 for number in range(callers)
             ]
             await asyncio.to_thread(over.wait)
-            for task in (*watching, *asking):
+            await asyncio.gather(*asking)
+            for task in watching:
                 task.cancel()
-            await asyncio.gather(*watching, *asking, return_exceptions=True)
+            await asyncio.gather(*watching, return_exceptions=True)
 
     def _client(self, address: str) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=200)
@@ -138,8 +141,8 @@ class Crowd:
                         pass
             await asyncio.sleep(0.1)
 
-    async def _ask(self, http: httpx.AsyncClient, account: Account) -> None:
-        while True:
+    async def _ask(self, http: httpx.AsyncClient, account: Account, over: threading.Event) -> None:
+        while not over.is_set():  # to be cancelled while it connects would leave a socket
             with contextlib.suppress(httpx.HTTPError):
                 await http.get(f"/v1/users/{account.user_id}", headers=_bearer(account))
             await asyncio.sleep(0.1)
