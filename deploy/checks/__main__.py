@@ -28,8 +28,8 @@ class Run:
     faults: list[str] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
 
-    def check(self, title: str, *command: str | Path, env: dict[str, str] | None = None) -> str:
-        """Run a tool; its output. A failure is a fault with what the tool said."""
+    def check(self, title: str, *command: str | Path, env: dict[str, str] | None = None, text: str = "") -> str:
+        """Run a tool, with `text` to read; its output. A failure is a fault with what the tool said."""
         program = shutil.which(TOOLS / command[0]) or shutil.which(command[0])
         if program is None:
             self.missing.add(f"{title}: {command[0]} is not here")
@@ -41,6 +41,7 @@ class Run:
             check=False,
             capture_output=True,
             text=True,
+            input=text,
             env={**os.environ, **(env or {})},
         )
         if done.returncode:
@@ -74,8 +75,10 @@ def main(arguments: Sequence[str]) -> int:
         _kubernetes(run, Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         run.check("edge", *edge.command(Path(folder)))
-    run.check("rules", "promtool", "check", "rules", "deploy/observability/rules.yaml")
+    run.check("Prometheus and rules", "promtool", "check", "config", "deploy/observability/prometheus.yaml")
     run.check("rules, cases", "promtool", "test", "rules", "deploy/observability/rules-test.yaml")
+    declared = run.check("metrics, declared", sys.executable, "-m", "deploy.checks.metrics")
+    run.check("metrics, checked", "promtool", "check", "metrics", text=declared)
     for fault in run.faults:
         print(f"\n{fault}", file=sys.stderr)
     for missing in sorted(run.missing):
