@@ -58,7 +58,8 @@ webhook_lanes = Table(
         ForeignKey("webhook_endpoints.endpoint_id", name="webhook_lanes_endpoint", ondelete="CASCADE"),
         primary_key=True,
     ),
-    # When there is something to send; never before the end of a pause. Whoever owes a delivery moves it forward.
+    # When there is something to send; never before the end of a pause. Whoever owes a delivery moves it forward. A claim sets it to the
+    # end of its lease: an earlier time says that something was owed since.
     Column("due", _TIME, nullable=False, server_default="infinity"),
     # One worker at a time sends to an endpoint. The number of the lease is its fencing token.
     Column("leased_until", _TIME, nullable=False, server_default="-infinity"),
