@@ -7,14 +7,20 @@ from pathlib import Path
 import psycopg
 
 from bench.peers import database
-from bench.stacks import dataset, tokens
+from bench.stacks import dataset, node, tokens
 from bench.stacks.processes import Process, free_address
 from chassis import ids
 
 KINDS = ("fastapi_sqlalchemy", "grpc_bare", "granian_msgspec")
 """(a), (b), (c): the packages of `bench.peers`."""
+NODE = "fastify_postgres"
+"""(d), which runs only where Node is."""
 PLACE_ORDER = Path(database.__file__).parent / "granian_msgspec" / "place_order.sql"
-STARTED = {"fastapi_sqlalchemy": "Application startup complete", "granian_msgspec": "Started worker"}
+STARTED = {
+    "fastapi_sqlalchemy": "Application startup complete",
+    "granian_msgspec": "Started worker",
+    NODE: "worker ready",
+}
 """What a worker logs, where a supervisor listens before its workers have started."""
 SCOPES = "orders.read orders.write users.read"
 
@@ -50,7 +56,7 @@ class Terms:
 
 
 def start(kind: str, url: str, postmaster: int, terms: Terms, logs: Path) -> Peer:
-    """Starts a peer, one of `KINDS`, on the empty database at `url` (`postgresql://…/name`)."""
+    """Starts a peer, one of `KINDS` or `NODE`, on the empty database at `url` (`postgresql://…/name`)."""
     signer, partner_id = tokens.Signer(), ids.new("prt")
     catalogue, customers = dataset.products(), dataset.customers(partner_id)
     driver_url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
@@ -65,7 +71,7 @@ def start(kind: str, url: str, postmaster: int, terms: Terms, logs: Path) -> Pee
         "PEER_TOKEN_CACHE": str(int(terms.token_cache)),
         "PEER_USERS_TOKEN": token,
     }
-    launch = {"fastapi_sqlalchemy": _uvicorn, "grpc_bare": _grpc, "granian_msgspec": _granian}[kind]
+    launch = {"fastapi_sqlalchemy": _uvicorn, "grpc_bare": _grpc, "granian_msgspec": _granian, NODE: _fastify}[kind]
     targets, processes = launch(terms, env, logs)
     peer = Peer(
         name=kind,
@@ -73,7 +79,7 @@ def start(kind: str, url: str, postmaster: int, terms: Terms, logs: Path) -> Pee
         token=token,
         customers=[str(row["user_id"]) for row in customers],
         products=[str(row["product_id"]) for row in catalogue],
-        groups={"python": [process.pid for process in processes], "postgres": [postmaster]},
+        groups={"node" if kind == NODE else "python": [process.pid for process in processes], "postgres": [postmaster]},
         processes=processes,
         env={**env, "PEER_USERS_URL": f"http://{targets[0]}"},
     )
@@ -98,12 +104,25 @@ def _uvicorn(terms: Terms, env: dict[str, str], logs: Path) -> tuple[list[str], 
 
 def _granian(terms: Terms, env: dict[str, str], logs: Path) -> tuple[list[str], list[Process]]:
     """The same with Granian, and the order's function in the database."""
-    with psycopg.connect(env["PEER_DATABASE_URL"].replace("+asyncpg", "", 1), autocommit=True) as connection:
-        connection.execute(PLACE_ORDER.read_bytes())
+    _place_order(env)
     address = free_address()
     env = {**env, "PEER_USERS_URL": f"http://{address}"}
     arguments = ("bench.peers.granian_msgspec", address, str(terms.workers))
     return [address], [Process.python(*arguments, log=logs / "peer-c.log", env=env)]
+
+
+def _fastify(terms: Terms, env: dict[str, str], logs: Path) -> tuple[list[str], list[Process]]:
+    """The same with Node's cluster; its packages are installed first."""
+    _place_order(env)
+    address = free_address()
+    env = {**env, "PEER_USERS_URL": f"http://{address}", "NODE_ENV": "production"}
+    server = node.installed(Path(database.__file__).parent / NODE, logs / "node") / "server.js"
+    return [address], [Process(["node", str(server), address, str(terms.workers)], logs / "peer-d.log", env)]
+
+
+def _place_order(env: dict[str, str]) -> None:
+    with psycopg.connect(env["PEER_DATABASE_URL"].replace("+asyncpg", "", 1), autocommit=True) as connection:
+        connection.execute(PLACE_ORDER.read_bytes())
 
 
 def _grpc(terms: Terms, env: dict[str, str], logs: Path) -> tuple[list[str], list[Process]]:

@@ -71,7 +71,7 @@ def _creates(bench: Bench, empty: Weft, full: Weft, size: int) -> Row:
 
 
 def _reads(bench: Bench, empty: Weft, full: Weft, size: int) -> Row:
-    few, many = reading_one(bench, "few", empty), reading_one(bench, "many", full)
+    few, many = (reading_one(bench, name, mesh.edges, mesh) for name, mesh in (("few", empty), ("many", full)))
     comparisons = [Comparison(f"reads/s, {size:,} orders over few", "many", "few", "rate")]
     row = Row("stored-read", f"REST get order beside {size:,} orders", comparisons=comparisons)
     return bench.compare(row, [many, few], bench.length.few)

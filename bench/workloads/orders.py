@@ -14,8 +14,7 @@ from bench.stacks.peers import Peer
 from bench.stacks.weft import Weft
 from bench.workloads.chain import echo
 
-PEER_A, PEER_B, PEER_C = "peer (a)", "peer (b)", "peer (c)"
-PROXIED, PROXIED_C = "peer (a) behind Envoy", "peer (c) behind Envoy"
+PEER_A, PEER_B, PROXIED = "peer (a)", "peer (b)", "peer (a) behind Envoy"
 A, B, C = peers.KINDS
 METHOD = "/weft.order.v1.OrderService/CreateOrder"
 READABLE = 500
@@ -36,29 +35,6 @@ def create(bench: Bench) -> Iterator[Row]:
     ]
     note = "Weft: client → Envoy (TLS to the service, strict JSON, token, limits) → order. Peer: client → uvicorn, or → Envoy → uvicorn."
     yield bench.compare(Row("create", "REST create order", note, comparisons=comparisons), sides)
-
-
-def fastest(bench: Bench) -> Iterator[Row]:
-    """`POST /v1/orders` and `GET /v1/orders/{order_id}` beside the fastest REST that Python does."""
-    mesh, peers = bench.weft, {PROXIED_C: bench.proxied_peer(C), PEER_C: bench.peer(C)}
-    whos: dict[str, tuple[list[str], Weft | Peer]] = {"weft": (mesh.edges, mesh)}
-    whos.update({name: (peer.targets, peer) for name, peer in peers.items()})
-    note = "Peer: client → Granian, or → Envoy → Granian."
-    row = Row("fastest-create", "REST create order, beside Granian, msgspec and asyncpg", note)
-    row.comparisons += _against(PROXIED_C, "peer (c) behind an Envoy", "orders/s", "order", 1.0)
-    row.comparisons += _against(PEER_C, PEER_C, "orders/s", "order")
-    yield bench.compare(row, [creating(bench, name, *who) for name, who in whos.items()])
-    row = Row("fastest-get", "REST get order, beside Granian, msgspec and asyncpg", note)
-    row.comparisons += _against(PROXIED_C, "peer (c) behind an Envoy", "reads/s", "read", 1.0)
-    row.comparisons += _against(PEER_C, PEER_C, "reads/s", "read")
-    yield bench.compare(row, [_reading(bench, name, *who)[0] for name, who in whos.items()])
-
-
-def _against(peer: str, called: str, rate: str, one: str, at_least: float | None = None) -> list[Comparison]:
-    return [
-        Comparison(f"{rate}, Weft over {called}", "weft", peer, "rate", at_least=at_least),
-        Comparison(f"CPU per {one}, {called} over Weft", peer, "weft", "cpu", at_least=at_least),
-    ]
 
 
 def creating(bench: Bench, name: str, targets: list[str], who: Weft | Peer, **more: float) -> Side:
@@ -125,9 +101,9 @@ def _reading(bench: Bench, name: str, targets: list[str], who: Weft | Peer) -> t
     return reads, mixed
 
 
-def reading_one(bench: Bench, name: str, mesh: Weft) -> Side:
-    """The side that reads single orders of a mesh."""
-    return _reading(bench, name, mesh.edges, mesh)[0]
+def reading_one(bench: Bench, name: str, targets: list[str], who: Weft | Peer) -> Side:
+    """The side that reads single orders at the targets."""
+    return _reading(bench, name, targets, who)[0]
 
 
 def _both(bench: Bench) -> list[tuple[Side, Side]]:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import psycopg
 import pytest
 
-from bench.stacks import peers
+from bench.stacks import node, peers
 from bench.stacks.peers import Peer
 from tests.bench.sides import PeerB, Rest, Side, Weft, filled
 from tests.harness import Harness
@@ -38,7 +38,11 @@ def started(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
             connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
 
-@pytest.fixture(params=["weft", *peers.KINDS])
+# On Node, so not on every machine, and with packages that are fetched: `make soak ARGS=tests/bench`.
+NODE = [] if node.missing() else [pytest.param(peers.NODE, marks=pytest.mark.soak)]
+
+
+@pytest.fixture(params=["weft", *peers.KINDS, *NODE])
 async def side(
     request: pytest.FixtureRequest, harness: Harness, started: Callable[[str], tuple[Peer, str]]
 ) -> AsyncIterator[Side]:
