@@ -7,7 +7,20 @@ from collections.abc import Callable, Iterable
 
 from bench.bench import Bench
 from bench.measurements.rows import Row
-from bench.workloads import chain, clients, database, edge, growth, lifecycle, mail, orders, users, webhooks, whole
+from bench.workloads import (
+    chain,
+    clients,
+    database,
+    edge,
+    fastest,
+    growth,
+    lifecycle,
+    mail,
+    orders,
+    users,
+    webhooks,
+    whole,
+)
 
 Workload = Callable[[Bench], Iterable[Row]]
 

@@ -8,13 +8,12 @@ from typing import Any, LiteralString
 import psycopg
 
 from bench.bench import Bench
-from bench.measurements import measure
+from bench.measurements import completed, measure
 from bench.measurements.accounts import Groups
 from bench.measurements.rows import Row
 from bench.numbers import Spread
 from bench.stacks import background
 from bench.stacks.weft import Weft
-from bench.workloads import completed
 from bench.workloads.orders import A, creating
 
 COMPLETED, CPU = "completed orders/s", "µs of CPU of a completed order"
