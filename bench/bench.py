@@ -155,9 +155,9 @@ class Bench:
         row.samples = alternate(sides, rounds or self.length.rounds, lambda line: self.say(f"  {line}"))
         return row
 
-    def settle(self, plan: Plan, groups: Groups) -> None:
-        """Load that is not counted: caches fill, pools open, statements are prepared."""
-        lasting = {**plan.as_dict(), "seconds": self.length.settle, "rate": 0.0}
+    def settle(self, plan: Plan, groups: Groups, seconds: float = 0.0) -> None:
+        """Load that is not counted: caches fill, pools open, statements are prepared; `seconds` where that takes longer."""
+        lasting = {**plan.as_dict(), "seconds": max(seconds, self.length.settle), "rate": 0.0}
         run(Plan(**lasting), groups)
 
     def close(self) -> None:

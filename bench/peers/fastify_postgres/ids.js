@@ -5,13 +5,21 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 const POOL = Buffer.alloc(16 * 512)
 let used = POOL.length
 
-export function newId (prefix) {
+function random () {
   if (used === POOL.length) {
     randomFillSync(POOL)
     used = 0
   }
-  const bytes = POOL.subarray(used, used + 16)
   used += 16
+  return POOL.subarray(used - 16, used)
+}
+
+export function newEtag () {
+  return random().toString('hex', 0, 8)
+}
+
+export function newId (prefix) {
+  const bytes = random()
   const now = Date.now()
   bytes.writeUIntBE(now, 0, 6)
   bytes[6] = (bytes[6] & 0x0f) | 0x70

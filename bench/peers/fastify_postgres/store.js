@@ -1,10 +1,10 @@
 // The order domain of peer (d): a statement for each request, with postgres.js. The function is that of peer (c).
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 
 import fastJson from 'fast-json-stringify'
 
 import { Catalogue } from './catalogue.js'
-import { newId } from './ids.js'
+import { newEtag, newId } from './ids.js'
 import { Refused } from './refused.js'
 import { orderIn, orderOut } from './schemas.js'
 import { traceparent } from './tracing.js'
@@ -98,7 +98,7 @@ export class Orders {
       externalReference: body.externalReference,
       note: body.note,
       reason: '',
-      etag: randomBytes(8).toString('hex'),
+      etag: newEtag(),
       createTime: now,
       updateTime: now
     }
