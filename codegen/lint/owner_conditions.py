@@ -15,7 +15,11 @@ from codegen.lint.source import Module, called, resolve
 _UNNAMED = "\0"
 """Stands in the text for a condition that names no table."""
 _EQUAL = re.compile(r"\b(\w+)\.\w+\s*=\s*(\w+)\.\w+")
-_SUBSELECT = re.compile(r"(?:\bIN|=)\s*\(\s*SELECT\b", re.IGNORECASE)
+_SUBSELECT = re.compile(
+    r"(?:\b(\w+)\.)?\b\w+\)?\s*(?:\bIN|=)\s*(?:ANY\s*)?\(\s*(?:ARRAY\s*\(\s*)?SELECT\b", re.IGNORECASE
+)
+_JOINS = {"join": 1, "outerjoin": 1, "join_from": 2, "outerjoin_from": 2}
+"""With so many arguments they join by foreign keys."""
 _NO_ALIAS = frozenset(
     ("where", "on", "set", "using", "join", "left", "right", "inner", "cross", "order", "group", "for", "limit", "with")
 )
@@ -31,6 +35,8 @@ def table_of(
         if (home, symbol) in tables:
             return tables[home, symbol]
         behind = modules[home].names.get(symbol) if home else None
+        if behind is None and isinstance(node, ast.Name):
+            home, behind = module.name, module.assigned.get(node.id)
         if isinstance(node, ast.Attribute | ast.Subscript):
             node = node.value
         elif isinstance(node, ast.Call) and called(node) == "alias" and isinstance(node.func, ast.Attribute):
@@ -71,15 +77,24 @@ class Conditions:
         if isinstance(part, ast.Compare) and isinstance(part.ops[0], ast.Eq):
             sides = part.left, part.comparators[0]
             found = [table_of(modules, tables, module, side) for side in sides]
-            columns = all(table or _is_column(side) for table, side in zip(found, sides, strict=True))
+            columns = all(
+                table or _is_column(side) or _selects(modules, module, side)
+                for table, side in zip(found, sides, strict=True)
+            )
             if columns and found[0] != found[1]:
                 self.joins.append((found[0], found[1]))
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.args:
             table = table_of(modules, tables, module, part.func.value)
-            if part.func.attr == "in_" and table and _selects(modules, module, part.args[0]):
-                self.joins.append((table, ""))
+            if part.func.attr == "in_" and _selects(modules, module, part.args[0]):
+                compared = {table_of(modules, tables, module, column) for column in ast.walk(part.func.value)}
+                self.joins += [(name, "") for name in compared - {""}]
             elif part.func.attr == "alias" and table and isinstance(part.args[0], ast.Constant):
                 self.named.setdefault(table, set()).add(str(part.args[0].value))
+            elif len(part.args) == _JOINS.get(part.func.attr):
+                last = table_of(modules, tables, module, part.args[-1])
+                before = part.args[0] if len(part.args) > 1 else part.func.value
+                others = {table_of(modules, tables, module, other) for other in ast.walk(before)}
+                self.joins += [(last, name) for name in others - {"", last} if last]
 
     def hold(self, tables: Iterable[str], aliases: Iterable[str], is_text: bool) -> None:
         """Note a condition of these tables and aliases; without any, of the table that was named last if it is a text."""
@@ -100,7 +115,8 @@ class Conditions:
         names = {table: {table, *self.named.get(table, ()), *_aliases(table, text)} for table in read}
         held = {table for table, known in names.items() if table in self.tables or known & self.aliases}
         held |= {_last_named(names, text[: at.start()]) for at in re.finditer(_UNNAMED, text)}
-        held |= {table for table, known in names.items() if len(known) == 1 and _SUBSELECT.search(text)}
+        selects = set(_SUBSELECT.findall(text))
+        held |= {table for table, known in names.items() if known & selects or (len(known) == 1 and "" in selects)}
         held |= {table for table in names if re.search(rf"JOIN\s+{table}\b[^()]*\bUSING\s*\(", text, re.IGNORECASE)}
         joins = [[_behind(names, name) for name in pair] for pair in (*self.joins, *_EQUAL.findall(text))]
         for _ in names:  # each turn goes one join further

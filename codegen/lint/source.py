@@ -25,6 +25,8 @@ class Module:
     """What each name of the module itself stands for."""
     aliases: dict[str, ast.expr] = field(default_factory=dict)
     """Names, at any depth, that are assigned nothing but another name."""
+    assigned: dict[str, ast.AST] = field(default_factory=dict)
+    """What each name is assigned first, at any depth: for names within functions."""
 
     @property
     def stem(self) -> str:
@@ -107,6 +109,7 @@ def _module(name: str, place: str, file: Path) -> Module:
                 module.imports[alias.asname or alias.name] = f"{home}.{alias.name}"
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             for target, value in definitions(node):
+                module.assigned.setdefault(target, value)
                 if isinstance(value, ast.Name) or _member(value)[0] is not None:
                     module.aliases.setdefault(target, value)  # type: ignore[arg-type]
     for statement in _statements(module.tree.body):

@@ -154,6 +154,16 @@ _p, _n, _x = parts.c, nuts.c, parts.alias("x")
 """
 
 
+def test_names_within_a_function_are_followed(modules: Callable) -> None:
+    text = f"""{PARTS}
+def _get():
+    t, p = things.alias("t"), parts.alias("p")
+    return Query(select(t, p).where(of_user(t), CONDITION))
+"""
+    assert said(modules, text.replace("CONDITION", "p.c.id == t.c.id")) == []
+    assert len(said(modules, text.replace("CONDITION", "p.c.id == 1"))) == 1
+
+
 @pytest.mark.parametrize(
     ("query", "bare"),
     [
@@ -176,6 +186,12 @@ _p, _n, _x = parts.c, nuts.c, parts.alias("x")
         ("select(things, _x).where(of_user(things), _x.c.id == things.c.id)", ""),
         ("select(things, parts, nuts).where(of_things, _p.id == _n.id, _p.id == things.c.id)", ""),
         ("select(parts).where(_p.id.in_(select(things.c.id).where(of_things)))", ""),
+        ("select(parts).where(tuple_(_p.id, _p.name).in_(select(things.c.id).where(of_things)))", ""),
+        ("select(parts).where(_p.id == select(things.c.id).where(of_things).scalar_subquery())", ""),
+        ("select(parts).join(things).where(of_things)", ""),
+        ("select(things).join_from(things, parts).where(of_things)", ""),
+        ("select(things).join_from(things, parts, true()).where(of_things)", "parts"),
+        ('f"SELECT 1 FROM parts p WHERE p.id = ANY(ARRAY(SELECT id FROM things t WHERE {OF_USER}))"', ""),
         ("select(parts).where(_p.id.in_([1]), things.c.id == 1, of_things)", "parts"),
     ],
 )
