@@ -25,7 +25,7 @@ from services.notification.delivery_events.twilio import TwilioCallbacks, callba
 from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
-from tests.notification.requests.test_sending import Caller
+from tests.notification.requests.calls import Caller
 from tests.notification.smtp import HANG_UP, until
 from tests.notification.texts import PASSWORD, PHONE, Provider
 

@@ -18,7 +18,7 @@ from services.notification.delivery_events.wiring import sms_accounts
 from tests.notification import sample_events as events
 from tests.notification import texts
 from tests.notification.conftest import Service, Start
-from tests.notification.requests.test_sending import Caller
+from tests.notification.requests.calls import Caller
 from tests.notification.smtp import HANG_UP, Receiver, receiving, until
 from tests.notification.texts import PHONE, Provider
 

@@ -17,7 +17,7 @@ from weft.notification.v1.notification_pb2 import Recipient
 from chassis import ids
 from deploy.local.components import push_sink
 from tests.notification.conftest import Service
-from tests.notification.requests.test_sending import Caller
+from tests.notification.requests.calls import Caller
 
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 SCOPES = "users.read users.write inbox.read"

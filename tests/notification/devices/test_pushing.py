@@ -25,7 +25,7 @@ from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Start
 from tests.notification.devices.push_service import KEY, PushService, parts, person, send
-from tests.notification.requests.test_sending import ACME, Caller, customer
+from tests.notification.requests.calls import ACME, Caller, customer
 from tests.notification.smtp import until
 
 

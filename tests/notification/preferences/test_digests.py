@@ -26,7 +26,7 @@ from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
 from tests.notification.preferences.test_preferences import as_user, rpc, update
-from tests.notification.requests.test_sending import Caller, at, customer
+from tests.notification.requests.calls import Caller, at, customer
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

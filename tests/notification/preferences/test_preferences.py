@@ -36,7 +36,7 @@ from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
 from tests.notification.deliveries.test_delivery_events import KEY, Told
-from tests.notification.requests.test_sending import Caller
+from tests.notification.requests.calls import Caller
 from tests.notification.texts import Provider
 
 MIDNIGHT_IN_VIENNA = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)

@@ -11,7 +11,7 @@ from weft.notification.v1 import template_service_pb2_grpc
 from weft.notification.v1.template_pb2 import Template, TemplateText
 
 from tests.notification.conftest import Service
-from tests.notification.requests.test_sending import ACME
+from tests.notification.requests.calls import ACME
 
 SCOPES = "templates.write notifications.send notifications.read"
 ENGLISH = TemplateText(

@@ -10,7 +10,7 @@ from chassis import ids
 from chassis.storage.database import Query
 from tests.harness import assert_refused
 from tests.notification.conftest import Service
-from tests.notification.requests.test_sending import ACME
+from tests.notification.requests.calls import ACME
 from tests.notification.templates.calls import DATA, ENGLISH, GERMAN, Author, struct
 
 

@@ -14,7 +14,7 @@ from chassis import ids
 from services.notification.templates.domain import MAX_TESTS
 from tests.harness import assert_refused
 from tests.notification.conftest import Service
-from tests.notification.requests.test_sending import ACME, Caller, customer
+from tests.notification.requests.calls import ACME, Caller, customer
 from tests.notification.templates.calls import DATA, ENGLISH, GERMAN, SCOPES, Author, struct
 
 

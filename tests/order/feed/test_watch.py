@@ -18,7 +18,7 @@ from services.order.__main__ import build
 from services.order.feed import repository
 from services.order.feed.cursor import Cursors, Position
 from tests.harness import Harness, assert_refused
-from tests.order.fulfilment.test_shipping import deliver, ship
+from tests.order.fulfilment.calls import deliver, ship
 from tests.order.shop import Shop
 from tests.order.users import Users
 

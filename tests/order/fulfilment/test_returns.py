@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from weft.order.v1 import events_pb2, fulfilment_pb2, order_pb2, payment_pb2, return_pb2
+from weft.order.v1 import events_pb2, fulfilment_pb2, order_pb2, payment_pb2
 from weft.order.v1 import payment_service_pb2 as payments
 
 from chassis import ids
@@ -13,12 +12,21 @@ from chassis.clock import FixedClock
 from chassis.storage.database import Query
 from services.order.customers.repository import CustomerRepository
 from tests.harness import Harness, assert_refusal, assert_refused
-from tests.order.fulfilment.test_shipping import deliver, lines, ship, timeline
+from tests.order.fulfilment.calls import (
+    R,
+    approve,
+    approved,
+    deliver,
+    delivered,
+    receive,
+    request,
+    ship,
+    timeline,
+)
 from tests.order.payments.till import CAPTURED, PARTIAL, REFUNDED, Till
 from tests.order.shop import Shop, metadata
 
 F = fulfilment_pb2
-R = return_pb2
 
 
 @pytest.fixture
@@ -27,40 +35,9 @@ async def till(harness: Harness, clock: FixedClock) -> AsyncIterator[Till]:
         yield Till(Shop(running, harness.issuer))
 
 
-def request(shop: Shop, order_id: str, *units: tuple[str, int], token: str = "", key: str = "", reason: str = ""):
-    asked = R.RequestReturnRequest(order_id=order_id, lines=lines(*units), reason=reason)
-    return shop.orders.RequestReturn(asked, metadata=metadata(token or shop.user, key or ids.new("key")))
-
-
-def approve(shop: Shop, order_id: str, return_id: str, key: str = ""):
-    asked = R.ApproveReturnRequest(order_id=order_id, return_id=return_id, reason="as new")
-    return shop.orders.ApproveReturn(asked, metadata=metadata(shop.operator, key))
-
-
 def refuse(shop: Shop, order_id: str, return_id: str, key: str = ""):
     asked = R.RefuseReturnRequest(order_id=order_id, return_id=return_id, reason="worn")
     return shop.orders.RefuseReturn(asked, metadata=metadata(shop.operator, key))
-
-
-def receive(shop: Shop, order_id: str, return_id: str, *units: tuple[str, int], key: str = ""):
-    asked = R.ReceiveReturnRequest(order_id=order_id, return_id=return_id, lines=lines(*units))
-    return shop.orders.ReceiveReturn(asked, metadata=metadata(shop.operator, key or ids.new("key")))
-
-
-async def delivered(till: Till, *units: tuple[str, int], **more: Any) -> str:
-    """An order whose units are paid and have arrived."""
-    placed = await till.shop.order(*units, **more)
-    await till.run()
-    await ship(till.shop, placed.order_id)
-    await till.run()
-    await deliver(till.shop, placed.order_id)
-    return placed.order_id
-
-
-async def approved(till: Till, order_id: str, *units: tuple[str, int]) -> str:
-    asked = await request(till.shop, order_id, *units)
-    await approve(till.shop, order_id, asked.returns[-1].return_id)
-    return asked.returns[-1].return_id
 
 
 async def test_goods_come_back_in_parts_and_their_price_with_them(till: Till) -> None:

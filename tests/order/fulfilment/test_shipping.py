@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from weft.order.v1 import events_pb2, fulfilment_pb2, order_event_pb2, order_pb2
+from weft.order.v1 import events_pb2, fulfilment_pb2, order_pb2
 
 from chassis import ids
 from chassis.clock import FixedClock
 from tests.harness import Harness, assert_refused, refusal
+from tests.order.fulfilment.calls import deliver, ship, timeline
 from tests.order.payments.till import CAPTURED, CONFIRMED, Till
-from tests.order.shop import Shop, listed, metadata
+from tests.order.shop import Shop, listed
 
 F = fulfilment_pb2
-LINE = fulfilment_pb2.FulfilmentLineInput
 COMPLETED = order_pb2.ORDER_STATE_COMPLETED
 
 
@@ -22,25 +22,6 @@ COMPLETED = order_pb2.ORDER_STATE_COMPLETED
 async def till(harness: Harness, clock: FixedClock) -> AsyncIterator[Till]:
     async with harness.running("order", clock=clock, work=False) as running:
         yield Till(Shop(running, harness.issuer))
-
-
-def lines(*units: tuple[str, int]) -> list[fulfilment_pb2.FulfilmentLineInput]:
-    return [LINE(product_id=product, quantity=quantity) for product, quantity in units]
-
-
-def ship(shop: Shop, order_id: str, *units: tuple[str, int], key: str = "", **more: str):
-    request = fulfilment_pb2.ShipOrderRequest(order_id=order_id, lines=lines(*units), **more)
-    return shop.orders.ShipOrder(request, metadata=metadata(shop.operator, key or ids.new("key")))
-
-
-def deliver(shop: Shop, order_id: str, *units: tuple[str, int], key: str = "", **more: str):
-    request = fulfilment_pb2.DeliverOrderRequest(order_id=order_id, lines=lines(*units), **more)
-    return shop.orders.DeliverOrder(request, metadata=metadata(shop.operator, key or ids.new("key")))
-
-
-async def timeline(shop: Shop, order_id: str, token: str = "", **page) -> order_event_pb2.ListOrderEventsResponse:
-    request = order_event_pb2.ListOrderEventsRequest(order_id=order_id, **page)
-    return await shop.orders.ListOrderEvents(request, metadata=metadata(token or shop.user))
 
 
 async def test_an_order_is_shipped_and_delivered_in_parts_and_is_then_completed(till: Till) -> None:

@@ -10,8 +10,7 @@ from weft.order.v1.money_pb2 import Money
 
 from chassis.clock import FixedClock
 from tests.harness import Harness
-from tests.order.fulfilment.test_returns import approved, delivered, receive
-from tests.order.fulfilment.test_shipping import deliver, ship
+from tests.order.fulfilment.calls import approved, deliver, delivered, receive, ship
 from tests.order.orders.test_charges import address, charge, quote, shipping, tax
 from tests.order.orders.test_contention import outcome
 from tests.order.payments.till import CAPTURED, PARTIAL, REFUNDED, Till
