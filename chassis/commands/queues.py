@@ -77,8 +77,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
         verb.add_argument("--error", default="", help="a part of it")
     for verb in (replay, discard):
         verb.add_argument("--id", type=int, action="append", default=[])
-        verb.add_argument("--after", type=_time, help="given up at this time or later, such as 2026-11-27T10:00Z")
-        verb.add_argument("--before", type=_time)
+        verb.add_argument("--after", type=_moment, help="given up at this time or later, such as 2026-11-27T10:00Z")
+        verb.add_argument("--before", type=_moment)
         verb.add_argument("--all", action="store_true")
     jobs.add_argument("--state", choices=STATES, default="dead")
     jobs.add_argument("--limit", type=int, default=50)
@@ -87,8 +87,11 @@ def _parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
+def _moment(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no time such as 2026-11-27T10:00Z") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 

@@ -81,7 +81,7 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     event_jobs = app.queue("event_jobs")
     jobs = _channel_queues(app)
     notifications = NotificationRepository(app.database, app.clock, jobs)
-    inbox, contents = InboxRepository(app.database), Contents(app.vault)
+    inbox, contents, recipients = InboxRepository(app.database), Contents(app.vault), Recipients(app.clients)
     stored_templates = TemplateRepository(app.database)
     writing = Writing(contents, stored_templates)
     feed = InboxFeed(inbox)
@@ -107,10 +107,9 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
     )
     app.add_service(
         "weft.notification.v1.InboxService",
-        InboxHandlers(inbox, templates, writing, feed, streams, app.pages, app.clock),
+        InboxHandlers(inbox, templates, writing, recipients, feed, streams, app.pages, app.clock),
     )
     app.add_worker(Worker(event_jobs, EventWorker(notifications, observing)))
-    recipients = Recipients(app.clients)
     links = UnsubscribeLinks(app.vault.derive("unsubscribe links"), app.settings.issuer)
     app.add_service(
         "weft.notification.v1.PreferenceService",

@@ -20,7 +20,7 @@ class Content:
     """Of a test of a template; otherwise its branding has it."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
-    """The variables of its template, which has the parts."""
+    """The variables of its template, which has the parts; of a test of one, `name` and `locale` of its reader."""
 
     @property
     def brief(self) -> str:

@@ -23,6 +23,11 @@ class Said(NamedTuple):
         return self.message.branding.sender_name or self.content.sender_name
 
     @property
+    def reader_name(self) -> str:
+        """Of who has it where no customer is its recipient; empty where none is known."""
+        return str(self.content.data.get("name", ""))
+
+    @property
     def brief(self) -> str:
         """For a text message and the inbox."""
         return self.message.short or self.message.text
@@ -40,7 +45,8 @@ class Writing:
         content = self._contents.open(of.content_sealed)
         if not of.template_id:
             written = {part: getattr(content, part) for part in PARTS}
-            return Said(content, Rendered(**written, locale=locale, branding=Branding()), of_template=False)
+            rendered = Rendered(**written, locale=str(content.data.get("locale", locale)), branding=Branding())
+            return Said(content, rendered, of_template=False)
         version = await self._templates.get_version(of.template_id, of.template_version)
         return Said(content, version.render(locale, content.data, name, parts), of_template=True)
 

@@ -97,7 +97,7 @@ class Composer:
         if not address:
             raise NothingToSend(Reason.NO_ADDRESS)
         mail = self._templates.written_email(said.message, framed=said.of_template)
-        return self._mail(delivery, mail, address, name, said.sender_name)
+        return self._mail(delivery, mail, address, name or said.reader_name, said.sender_name)
 
     def _mail(self, delivery: Delivery, content: EmailContent, address: str, name: str, sender_name: str = "") -> Mail:
         mail = compose(

@@ -71,6 +71,11 @@ def data_of(event: Event) -> str:
     return json.dumps(said, separators=(",", ":"), ensure_ascii=False)
 
 
+def matching(filter: str) -> list[str]:
+    """The types in the log that a filter lets through: a type, or a family such as `order.*`; none where it fits nothing."""
+    return [name for name in (*DATA, TEST_EVENT) if filter in (name, f"{name.partition('.')[0]}.*")]
+
+
 def unknown(filters: Iterable[str]) -> list[int]:
     """The places of filters that no event fits: neither a type nor a family such as `order.*`."""
     families = {f"{name.partition('.')[0]}.*" for name in DATA}

@@ -7,11 +7,13 @@ from google.protobuf import json_format
 from weft.notification.v1 import event_service_pb2 as pb
 from weft.notification.v1 import partner_event_pb2
 
+from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.security import modes
 from chassis.storage.database import Row
 from chassis.times import timestamp
+from services.notification.event_log import catalogue
 from services.notification.event_log.domain import EventNotFound, LoggedEvent
 from services.notification.event_log.repository import START, EventLogRepository
 from services.notification.ownership import owner_of
@@ -33,7 +35,8 @@ class EventLogHandlers:
     async def ListEvents(self, request: pb.ListEventsRequest, call: Call) -> pb.ListEventsResponse:
         """Oldest first, after an event or from the first."""
         owner, filters = owner_of(call.caller), _filters(request)
-        query = {"list": "events", "owner": owner, "after": request.after_event_id, **filters}
+        query = {"list": "events", "owner": owner, "after": request.after_event_id, "type": request.type}
+        query |= {"subject_id": request.subject_id}
         page = self._pages.read(request, query, start=START)
         after = page.after
         if request.after_event_id and page.is_first:
@@ -47,9 +50,15 @@ class EventLogHandlers:
 
 
 def _filters(request: pb.ListEventsRequest) -> dict[str, Any]:
-    """The filters of `EventLogRepository.list` that a request sets."""
-    texts = {"type": request.type, "subject_id": request.subject_id}
-    return {name: value for name, value in texts.items() if value}
+    """The filters of `EventLogRepository.list` that a request sets. Raises `RequestInvalid` for a type that no event has."""
+    filters: dict[str, Any] = {}
+    if request.type:
+        filters["types"] = catalogue.matching(request.type)
+        if not filters["types"]:
+            raise RequestInvalid(violations=[("type", f"must be a family or one of {', '.join(catalogue.DATA)}")])
+    if request.subject_id:
+        filters["subject_id"] = request.subject_id
+    return filters
 
 
 def _row_to_message(row: Row) -> partner_event_pb2.PartnerEvent:

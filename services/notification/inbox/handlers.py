@@ -8,13 +8,17 @@ from weft.notification.v1 import inbox_pb2
 from weft.notification.v1 import inbox_service_pb2 as pb
 
 from chassis.clock import Clock
+from chassis.errors import ServiceUnavailable
+from chassis.values.plain_text import single_line
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.telemetry import logs
 from chassis.times import timestamp
+from services.notification.channels.email.message import MAX_NAME_LENGTH
 from services.notification.inbox.feed import InboxFeed
 from services.notification.inbox.repository import InboxItem, InboxRepository
 from services.notification.inbox.streams import InboxStreams
+from services.notification.recipients import Recipients
 from services.notification.templates.language import TemplateWrong
 from services.notification.templates.rendering import InboxText, Templates
 from services.notification.writing import Stored, Writing
@@ -30,12 +34,14 @@ class InboxHandlers:
         inbox: InboxRepository,
         templates: Templates,
         writing: Writing,
+        recipients: Recipients,
         feed: InboxFeed,
         streams: InboxStreams,
         pages: Pages,
         clock: Clock,
     ) -> None:
         self._writing = writing
+        self._recipients = recipients
         self._feed = feed
         self._streams = streams
         self._inbox = inbox
@@ -49,7 +55,9 @@ class InboxHandlers:
         page = self._pages.read(request, {"list": "inbox", "user_id": user_id, **filters})
         rows = await self._inbox.list(user_id, page.limit, page.after, filters)
         locale = self._templates.negotiate_locale(call.header("accept-language"))
-        texts = {item.notification_id: await self._render(item, locale) for item in rows[: page.size]}
+        shown = rows[: page.size]
+        name = await self._name(user_id) if any(item.template_id for item in shown) else ""
+        texts = {item.notification_id: await self._render(item, locale, name) for item in shown}
         items, token = self._pages.split(
             page, rows, lambda item: to_message(item, texts[item.notification_id]), key="notification_id"
         )
@@ -67,20 +75,31 @@ class InboxHandlers:
 
     async def WatchInbox(self, request: pb.WatchInboxRequest, call: Call) -> AsyncIterator[pb.WatchInboxResponse]:
         """In the language of `accept-language`."""
-        locale = self._templates.negotiate_locale(call.header("accept-language"))
+        locale, name = self._templates.negotiate_locale(call.header("accept-language")), ""
 
         async def render(item: InboxItem) -> inbox_pb2.InboxItem:
-            return to_message(item, await self._render(item, locale))
+            nonlocal name
+            if item.template_id and not name:
+                name = await self._name(call.caller.user_id)
+            return to_message(item, await self._render(item, locale, name))
 
         async for message in self._streams.open(request.cursor, call, render):
             yield message
 
-    async def _render(self, item: InboxItem, locale: str) -> InboxText:
+    async def _name(self, user_id: str) -> str:
+        """What templates call the reader; empty while the user service is away: the inbox is there all the same."""
+        try:
+            user = (await self._recipients.look_up([user_id])).get(user_id)
+        except ServiceUnavailable:
+            return ""
+        return single_line(user.display_name, MAX_NAME_LENGTH) if user is not None else ""
+
+    async def _render(self, item: InboxItem, locale: str, name: str) -> InboxText:
         try:
             if item.content_sealed is None:
                 return self._templates.inbox_text(item.type, locale, item.data)
             stored = Stored(item.content_sealed, item.template_id, item.template_version)
-            said = await self._writing.read(stored, locale, parts=("subject", "text", "short"))
+            said = await self._writing.read(stored, locale, name, ("subject", "text", "short"))
             return InboxText(said.message.subject, said.brief)
         except (TemplateError, TemplateWrong) as error:
             # An old item whose template is gone does not hide the others.

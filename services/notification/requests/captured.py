@@ -6,14 +6,13 @@ from jinja2 import TemplateError
 from weft.notification.v1 import notification_pb2
 from weft.user.v1.user_pb2 import User
 
-from chassis.errors import ServiceUnavailable
 from chassis.storage.database import Row
 from chassis.times import timestamp
 from chassis.values.plain_text import single_line
 from services.notification.channels.channel import Channel
 from services.notification.channels.email.message import MAX_NAME_LENGTH
 from services.notification.deliveries.codes import ABOUT_CODES
-from services.notification.recipients import Recipients, UserServiceUnavailable
+from services.notification.recipients import Recipients
 from services.notification.requests import messages
 from services.notification.templates.domain import PARTS
 from services.notification.templates.rendering import Templates
@@ -31,10 +30,7 @@ class Captured:
     async def render(self, rows: Sequence[Row]) -> dict[str, notification_pb2.CapturedMessage]:
         """By delivery. Raises `ServiceUnavailable` where the user service is away."""
         wanted = {row.user_id for row in rows if row.user_id}
-        try:
-            users = await self._recipients.get(wanted) if wanted else {}
-        except UserServiceUnavailable:
-            raise ServiceUnavailable from None
+        users = await self._recipients.look_up(wanted) if wanted else {}
         return {row.delivery_id: await self._render(row, users) for row in rows}
 
     async def _render(self, row: Row, users: Mapping[str, User]) -> notification_pb2.CapturedMessage:

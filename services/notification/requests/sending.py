@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chassis import ids
-from chassis.errors import ServiceUnavailable
 from chassis.queues.queue import Queue
 from chassis.security import modes
 from chassis.security.identity import Identity
 from chassis.storage.database import Transaction
 from services.notification.persons.domain import RecipientNotFound
-from services.notification.recipients import Recipients, UserServiceUnavailable, belongs
+from services.notification.recipients import Recipients, belongs
 from services.notification.requests.domain import NewMessage, To
 from services.notification.requests.repository import NewRecord, RequestRepository
 from services.notification.sealed_content import Contents
@@ -47,10 +46,7 @@ class Sender:
         wanted = {to.user_id for to in recipients if to.user_id}
         if not wanted:
             return
-        try:
-            users = await self._recipients.get(wanted)
-        except UserServiceUnavailable:
-            raise ServiceUnavailable from None
+        users = await self._recipients.look_up(wanted)
         for user_id in sorted(wanted):
             user = users.get(user_id)
             if user is None or (caller.is_partner and not belongs(user, caller.partner_id, caller.mode)):

@@ -8,7 +8,7 @@ from weft.user.v1.user_pb2 import User
 
 from chassis import ids
 from chassis.clock import Clock
-from chassis.errors import RequestInvalid, ServiceUnavailable
+from chassis.errors import RequestInvalid
 from chassis.rpc.call import Call
 from chassis.storage.database import Database
 from chassis.values.plain_text import single_line
@@ -18,7 +18,7 @@ from services.notification.channels.email.message import MAX_NAME_LENGTH
 from services.notification.content import Content
 from services.notification.ownership import owner_of
 from services.notification.persons.domain import RecipientNotFound
-from services.notification.recipients import Recipients, UserServiceUnavailable
+from services.notification.recipients import Recipients
 from services.notification.requests import messages
 from services.notification.requests.domain import NewMessage, To
 from services.notification.requests.repository import RequestRepository
@@ -92,10 +92,7 @@ class TemplateTestHandlers:
 
     async def _caller(self, call: Call) -> User:
         """Who has an account has proven the address."""
-        try:
-            found = (await self._recipients.get([call.caller.user_id])).get(call.caller.user_id)
-        except UserServiceUnavailable:
-            raise ServiceUnavailable from None
+        found = (await self._recipients.look_up([call.caller.user_id])).get(call.caller.user_id)
         if found is None or not found.email:
             raise RecipientNotFound(user_id=call.caller.user_id)
         return found
@@ -116,6 +113,7 @@ class TemplateTestHandlers:
                 html=mail.html,
                 sender_name=made.branding.sender_name,
                 metadata={"templateId": template_id},
+                data={"name": to.display_name, "locale": made.locale},
             ),
             send_at=None,
             expire_at=None,

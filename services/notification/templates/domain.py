@@ -95,9 +95,9 @@ class Version:
         return by_locale[best] if best is not None else self.texts[0]
 
     def render(self, locale: str, data: Mapping[str, Any], name: str = "", parts: Sequence[str] = PARTS) -> Rendered:
-        """Some of the parts. Raises `TemplateWrong`. `name` is the recipient's; the data cannot have one."""
+        """Some of the parts. Raises `TemplateWrong`. `name` is the recipient's; where there is none, the data may have one."""
         text = self.text_for(locale)
-        values = {**data, "name": name, "locale": text.locale}
+        values = {**data, "name": name or data.get("name", ""), "locale": text.locale}
         made = {part: language.render(text.source(part), values) if part in parts else "" for part in PARTS}
         return Rendered(**made, locale=text.locale, branding=self.branding)
 

@@ -71,8 +71,15 @@ async def test_no_call_outlasts_the_work_it_belongs_to(connect: Any, fakes: test
         with pytest.raises(errors.DeadlineExceeded) as raised:
             await client.call("orders.get_order", order_id="ord_1")
         assert raised.value.attempts == 0
+        # A caller who is in a hurry, however often, does not open the breaker for others.
+        fakes.delay("orders.get_order", 10, times=6)
+        for _ in range(6):
+            context.deadline.set(time.monotonic() + 0.02)
+            with pytest.raises(errors.DeadlineExceeded):
+                await client.call("orders.get_order", order_id="ord_1")
     finally:
         context.deadline.reset(token)
+    await client.call("orders.get_order", order_id="ord_1")
 
 
 async def test_a_call_is_a_span_under_the_current_one_and_its_context_travels(

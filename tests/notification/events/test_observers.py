@@ -1,5 +1,7 @@
 """Which events make which notifications; pure, without a database."""
 
+from pathlib import Path
+
 import pytest
 from google.protobuf.empty_pb2 import Empty
 from weft.api.v1.event_pb2 import Event
@@ -12,6 +14,7 @@ from weft.user.v1 import security_events_pb2 as security
 from services.notification.channels.channel import EVERYWHERE, Channel
 from services.notification.notifications.notification import Notification
 from services.notification.observers import OBSERVERS, Observers, PayloadMismatch, UnknownObserver
+from tests.notification import announced
 
 EUR = Money(amount_minor=4200, currency="EUR")
 TOTAL = {"amount_minor": 4200, "currency": "EUR"}
@@ -208,14 +211,30 @@ def test_a_sign_up_of_an_older_release_notifies_nobody(payload):
     assert notifications_of(event_of(kind, payload)) == [None]
 
 
-def test_every_event_is_observed_but_those_that_their_person_knows_of_otherwise():
-    """Their person has caused them, knows of them by another one, or they are for operators."""
-    messages = {name for each in (users, security, orders) for name in each.DESCRIPTOR.message_types_by_name}
-    assert messages - {each.payload.DESCRIPTOR.name for each in OBSERVERS} == {
-        "UserUpdated", "UserErased", "OrderCompleted", "PaymentCaptured", "PaymentRefundFailed", "PaymentChargedBack",
-        "PaymentChargeBackReversed",
-    }  # fmt: skip
+UNOBSERVED = {
+    "user.updated": "the person has done it; what could be somebody else's has events of its own",
+    "user.erased": "there is nobody left to be told",
+    "order.completed": "the last delivery and the payment were told",
+    "payment.captured": "order.confirmed says it",
+    "payment.refund_failed": "operators see to it; the refund is told when it succeeds",
+    "payment.charged_back": "the payer has asked the bank for it",
+    "payment.charge_back_reversed": "the payer's bank says so",
+    "partner.suspended": "operators speak to the partner; webhooks and tokens stop",
+    "partner.reinstated": "as above",
+    "webhook.disabled": "our own, which NoticeWorker tells the partner's owners",
+}
+
+
+def test_every_event_of_the_contract_is_observed_or_is_not_for_a_reason():
+    observed = {each.event_type: each.payload.DESCRIPTOR.full_name for each in OBSERVERS}
+    assert observed.items() <= announced.events().items()
+    assert announced.events().keys() - observed.keys() == UNOBSERVED.keys()
     assert OBSERVERS.names_for("moon.landed") == ()
+
+
+def test_the_documentation_lists_every_event_that_is_told():
+    listed = Path("docs/notifications.md").read_text().partition("\nA delivery goes")[0]
+    assert {type for type in announced.events() if f"`{type}`" in listed} == {each.event_type for each in OBSERVERS}
 
 
 def test_a_payload_of_another_type_is_refused():

@@ -7,7 +7,7 @@ from weft.notification.v1 import inbox_service_pb2
 from weft.notification.v1 import notification_service_pb2 as sending
 from weft.notification.v1 import template_service_pb2 as pb
 from weft.notification.v1.category_pb2 import CATEGORY_UPDATES, CHANNEL_EMAIL, CHANNEL_INBOX
-from weft.notification.v1.notification_pb2 import Notification
+from weft.notification.v1.notification_pb2 import Notification, Recipient
 from weft.notification.v1.template_pb2 import Branding, TemplateText
 
 from chassis import ids
@@ -57,7 +57,14 @@ async def test_a_message_has_the_version_that_was_published_when_it_was_accepted
     assert mails["Ann"].get_all("From") == ['"Acme <x> Bcc: b@example.com" <no-reply@weft.local>']
     assert mails["Ann"]["Bcc"] is None
     inbox = await service.inbox.ListInbox(inbox_service_pb2.ListInboxRequest(), metadata=service.as_user(ann.user_id))
-    assert [(item.title, item.body) for item in inbox.items] == [(", P7 waits", "P7 waits")]
+    assert [(item.title, item.body) for item in inbox.items] == [("Ann, P7 waits", "P7 waits")]
+    # Who has no account is called what the data says, or nothing.
+    await send(Recipient(email="bo@example.com"), {**DATA, "name": "Bo <b>"})
+    await send(Recipient(email="nobody@example.com"))
+    await service.wait_until_idle()
+    mails = {str(mail["To"]): mail for mail in service.receiver.mails}
+    assert "Hello Bo &lt;b&gt;:" in mails['"Bo <b>" <bo@example.com>'].get_body(("html",)).get_content()
+    assert mails["nobody@example.com"]["Subject"] == ", P7 waits"
     await author.publish(made)
     assert (await send(ann)).notifications[0].template_version == 2
 
@@ -74,6 +81,10 @@ async def test_a_message_has_the_version_that_was_published_when_it_was_accepted
         )
         rpc: Any = acme.rpc
         await assert_refused(rpc.SendNotification(message, metadata=stranger.metadata), "TEMPLATE_NOT_FOUND")
+    # The inbox is there without the user service, too.
+    service.users.down = True
+    inbox = await service.inbox.ListInbox(inbox_service_pb2.ListInboxRequest(), metadata=service.as_user(ann.user_id))
+    assert inbox.items[-1].title == ", P7 waits"
 
 
 async def test_a_draft_is_sent_to_who_has_written_it_and_to_nobody_else(service: Service) -> None:
@@ -93,7 +104,8 @@ async def test_a_draft_is_sent_to_who_has_written_it_and_to_nobody_else(service:
     await service.wait_until_idle()
     german, english = sorted(service.receiver.mails, key=lambda mail: "P8" in str(mail["Subject"]))
     assert (german["Subject"], english["Subject"]) == ("[Test] P7 wartet", "[Test] Olga, P8 waits")
-    assert {str(mail["To"]) for mail in (german, english)} == {"owner@acme.example"}
+    assert {str(mail["To"]) for mail in (german, english)} == {"Olga <owner@acme.example>"}
+    assert (german["Content-Language"], english["Content-Language"]) == ("de", "en")
     assert german["From"] == "Acme <no-reply@weft.local>"
     assert "&lt;b&gt;bold&lt;/b&gt;" in english.get_body(("html",)).get_content()
     # A client is nobody; a stranger's draft is none.

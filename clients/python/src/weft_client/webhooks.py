@@ -43,7 +43,8 @@ def verify(
     """
     raw = body.encode() if isinstance(body, str) else bytes(body)
     key = secret_key(secret)
-    given = {str(name).lower(): str(value) for name, value in headers.items()}
+    # What a library read as other than ASCII is in no header of ours; surrogates could not even be encoded.
+    given = {str(name).lower(): str(value).encode("ascii", "replace").decode() for name, value in headers.items()}
     message_id, timestamp = given.get(ID, ""), given.get(TIMESTAMP, "")
     if not message_id or not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
         raise WebhookInvalid("the webhook headers are missing or malformed")

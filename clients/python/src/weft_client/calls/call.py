@@ -33,6 +33,8 @@ Renew = Callable[[str], bool]
 _NO_TIMEOUT_S = float("inf")
 _MAX_DEADLINE_S = 365 * 86_400.0
 """Seconds of the longest deadline that is sent: gRPC refuses an endless one."""
+_FAIR_S = 1.0
+"""Seconds within which a healthy service answers. One that was given less, by whom the work is done for, has not failed."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -41,11 +43,13 @@ class Call:
 
     __slots__ = (
         "_authorized",
+        "_begun",
         "_code",
         "_end",
         "_entered",
         "_error",
         "_failures_in_a_row",
+        "_hurried",
         "_link",
         "_method",
         "_renewed",
@@ -66,12 +70,13 @@ class Call:
             raise ValueError("timeout is not a number of seconds: nan.")
         if key is not None and not _KEY.fullmatch(key):
             raise ValueError(f"idempotency_key must be 1 to 255 visible ASCII characters without spaces: {key!r}.")
-        self._started = now = monotonic()
+        self._started = self._begun = now = monotonic()
         if timeout is None:
             timeout = _NO_TIMEOUT_S if method.streaming else method.deadline
         end = now + timeout
         outer = context.deadline.get()
         self._end = end if outer is None or end < outer else outer
+        self._hurried = outer is not None and outer < end
         self._method = method
         self._link = link
         self._entered = self._renewed = False
@@ -95,7 +100,8 @@ class Call:
 
     def attempt(self) -> float:
         """Begin an attempt; its timeout in seconds. Raises `CircuitOpen`, and `DeadlineExceeded` where no time is left."""
-        left = self._end - monotonic()
+        self._begun = monotonic()
+        left = self._end - self._begun
         if left <= 0:
             late = "The time for the call was over before it could be sent."
             raise self.given_up(failures.DeadlineExceeded(late, request_id=self.request_id, attempts=self.attempts))
@@ -173,7 +179,10 @@ class Call:
         if not self._entered:
             return
         self._entered = False
-        if code in UNHEALTHY and type(found) is not failures.ResourceExhausted:  # which is a message's own fault
+        late = code is grpc.StatusCode.DEADLINE_EXCEEDED
+        if late and self._hurried and self._end - self._begun < _FAIR_S:
+            self._link.breaker.cancelled()
+        elif code in UNHEALTHY and type(found) is not failures.ResourceExhausted:  # which is a message's own fault
             self._link.breaker.failed()
         elif code is grpc.StatusCode.CANCELLED:
             self._link.breaker.cancelled()

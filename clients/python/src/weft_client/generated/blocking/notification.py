@@ -160,7 +160,7 @@ class Events:
             page_size: The maximum number of events to return. Defaults to 50; values above 1000 are treated as 1000.
             page_token: Page token from a previous response.
             after_event_id: The event to go on after, which is not listed itself; from the oldest if empty. Prefix `evt_`.
-            type: Only events of this type, such as `order.placed`.
+            type: Only events of this type, such as `order.placed`, or of this family, such as `order.*`.
             subject_id: Only events of this resource, such as an order id.
             timeout: Seconds that the whole call may take; 10 where absent.
 

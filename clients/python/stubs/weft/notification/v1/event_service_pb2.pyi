@@ -59,7 +59,7 @@ class ListEventsRequest(_message.Message):
     after_event_id: _builtins.str
     """The event to go on after, which is not listed itself; from the oldest if empty. Prefix `evt_`."""
     type: _builtins.str
-    """Only events of this type, such as `order.placed`."""
+    """Only events of this type, such as `order.placed`, or of this family, such as `order.*`."""
     subject_id: _builtins.str
     """Only events of this resource, such as an order id."""
     def __init__(
