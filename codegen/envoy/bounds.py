@@ -37,4 +37,5 @@ MAX_REFUSALS_PER_ADDRESS = 100
 """Requests in a second that the edge refuses by itself (400 to 415, 431), before an address gets 429."""
 
 TRACKED_POWER = 18
-"""Streams that hold two to this power of bytes are the first to be ended when the heap fills: 256 KiB, above any request."""
+"""Streams that hold two to this power of bytes are the first to be ended when the heap fills: 256 KiB, above any request
+but the largest batches of providers, which send them again."""

@@ -9,11 +9,11 @@ from weft.notification.v1 import inbox_service_pb2 as pb
 
 from chassis.clock import Clock
 from chassis.errors import ServiceUnavailable
-from chassis.values.plain_text import single_line
 from chassis.rpc.call import Call
 from chassis.rpc.pagination import Pages
 from chassis.telemetry import logs
 from chassis.times import timestamp
+from chassis.values.plain_text import single_line
 from services.notification.channels.email.message import MAX_NAME_LENGTH
 from services.notification.inbox.feed import InboxFeed
 from services.notification.inbox.repository import InboxItem, InboxRepository

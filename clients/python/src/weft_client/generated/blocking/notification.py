@@ -624,7 +624,7 @@ class Providers:
 
         Args:
             provider: `twilio` or `sendgrid`.
-            body: The events as the provider sent them: a form, or JSON.
+            body: The events as the provider sent them: a form, or JSON. SendGrid's largest batches have 768 KiB.
             delivery_id: The delivery that a text message is of, as in the URL that the provider was given. Prefix `dlv_`.
             timeout: Seconds that the whole call may take; 10 where absent.
 

@@ -32,7 +32,7 @@ class HandleDeliveryEventRequest(_message.Message):
     """The delivery that a text message is of, as in the URL that the provider was given. Prefix `dlv_`."""
     @_builtins.property
     def body(self) -> _httpbody_pb2.HttpBody:
-        """The events as the provider sent them: a form, or JSON."""
+        """The events as the provider sent them: a form, or JSON. SendGrid's largest batches have 768 KiB."""
 
     def __init__(
         self,
