@@ -74,6 +74,6 @@ webhook_lanes = Table(
     Index("webhook_lanes_due", "suspect", "due"),
     # Written with every batch: free space on the page.
     postgresql_with={"fillfactor": "50"},
-    info=retention.keep("one for each endpoint, and goes with it"),
+    info={"lanes": True, **retention.keep("one for each endpoint, and goes with it")},
 )
 """The line of each endpoint: what is claimed is an endpoint, so none waits behind another's deliveries."""

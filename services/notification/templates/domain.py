@@ -13,7 +13,7 @@ from chassis.errors import (
     ResourceExhausted,
 )
 from chassis.values import etags, locales
-from services.notification.templates import language
+from services.notification.templates import language, limits
 from services.notification.templates.language import Source, TemplateWrong
 
 MAX_TEMPLATES = 200
@@ -98,7 +98,8 @@ class Version:
         """Some of the parts. Raises `TemplateWrong`. `name` is the recipient's; where there is none, the data may have one."""
         text = self.text_for(locale)
         values = {**data, "name": name or data.get("name", ""), "locale": text.locale}
-        made = {part: language.render(text.source(part), values) if part in parts else "" for part in PARTS}
+        with limits.bounded():
+            made = {part: language.render(text.source(part), values) if part in parts else "" for part in PARTS}
         return Rendered(**made, locale=text.locale, branding=self.branding)
 
     def check(self, samples: Mapping[str, Any], field_of_texts: str) -> None:
@@ -112,14 +113,19 @@ class Version:
             seen.add(text.locale)
             if not (text.text or text.short):
                 found.append((f"{at}.text", "must be given, or short"))
-            for part in PARTS:
-                try:
-                    language.check(text.source(part))
-                    language.render(text.source(part), {**samples, "name": "Ann", "locale": text.locale})
-                except TemplateWrong as error:
-                    found.append((f"{at}.{part}", f"must render with the samples: {error}"))
+            with limits.bounded():
+                found += [(f"{at}.{part}", fault) for part in PARTS if (fault := _fault(text, part, samples))]
         if found:
             raise RequestInvalid(violations=found[:20])
+
+
+def _fault(text: Text, part: str, samples: Mapping[str, Any]) -> str:
+    try:
+        language.check(text.source(part))
+        language.render(text.source(part), {**samples, "name": "Ann", "locale": text.locale})
+    except TemplateWrong as error:
+        return f"must render with the samples: {error}"
+    return ""
 
 
 @dataclass(frozen=True)

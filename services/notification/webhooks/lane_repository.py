@@ -114,9 +114,8 @@ class LaneRepository:
 
         def query(sql: str, name: str) -> Query:
             # any owner: a delivery goes to its endpoint, with an event of its own partner and mode
-            return Query(
-                sql.format(now=clock.sql, suspended=statements.SUSPENDED, columns=statements.COLUMNS), name=name
-            )
+            said = {"suspended": statements.SUSPENDED, "running": statements.RUNNING, "columns": statements.COLUMNS}
+            return Query(sql.format(now=clock.sql, **said), name=name)
 
         self._claim = query(statements.CLAIM, "claim lanes")
         self._renew = query(statements.RENEW, "renew lanes")

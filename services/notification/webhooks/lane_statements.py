@@ -3,13 +3,15 @@
 from services.notification.endpoints.tables import webhook_endpoints
 
 COLUMNS = ", ".join(f"e.{column.name}" for column in webhook_endpoints.columns)
+# Operators may pause all of them, as they pause a queue.
+RUNNING = "NOT EXISTS (SELECT FROM paused_queues WHERE queue = 'webhook_lanes')"
 # `due` is set to the end of the lease, which says that nobody has woken the lane since: who wakes it moves `due` forward.
 CLAIM = """
 WITH answering AS (
-  SELECT endpoint_id FROM webhook_lanes WHERE suspect = false AND due <= {now} AND leased_until < {now}
+  SELECT endpoint_id FROM webhook_lanes WHERE suspect = false AND due <= {now} AND leased_until < {now} AND {running}
   ORDER BY due LIMIT %(answering)s FOR UPDATE SKIP LOCKED
 ), suspected AS (
-  SELECT endpoint_id FROM webhook_lanes WHERE suspect = true AND due <= {now} AND leased_until < {now}
+  SELECT endpoint_id FROM webhook_lanes WHERE suspect = true AND due <= {now} AND leased_until < {now} AND {running}
   ORDER BY due LIMIT %(suspected)s FOR UPDATE SKIP LOCKED
 )
 UPDATE webhook_lanes l SET leased_until = {now} + make_interval(secs => %(seconds)s),
@@ -36,6 +38,7 @@ SELECT EXTRACT(EPOCH FROM min(due) - {now})::float8 AS seconds FROM (
   (SELECT due FROM webhook_lanes WHERE suspect = false AND due < 'infinity' AND leased_until < {now} ORDER BY due LIMIT 1)
   UNION ALL
   (SELECT due FROM webhook_lanes WHERE suspect = true AND due < 'infinity' AND leased_until < {now} ORDER BY due LIMIT 1)) n
+WHERE {running}
 """
 LOAD = """
 SELECT d.delivery_id, d.attempts, d.tries, d.replays, d.traceparent,

@@ -1,9 +1,13 @@
 """Webhooks of a suspended partner wait, and are sent when it is reinstated."""
 
-from weft.api.v1 import mode_pb2
+from typing import Any
+
+from weft.api.v1 import mode_pb2, queue_pb2
 from weft.api.v1.event_pb2 import Event
+from weft.notification.v1 import queue_service_pb2_grpc
 from weft.user.v1.partner_events_pb2 import PartnerReinstated, PartnerSuspended
 
+from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service
 from tests.notification.webhooks.receiver import Partner, Receiver, outcomes, state
@@ -54,3 +58,21 @@ async def test_what_is_owed_to_a_suspended_partner_waits_and_is_not_lost(
     await sending.publish(of(partner, 4, suspended=True), order(partner))
     await partner.settled(endpoints[0].endpoint_id, 3)
     assert len(hooks.at("/b")) == 1
+
+    # Operators pause all of them, as they pause a queue: it has no jobs, as what has failed is the partners' to send again.
+    queues: Any = queue_service_pb2_grpc.QueueServiceStub(sending.running.channel)
+    await queues.PauseQueue(queue_pb2.PauseQueueRequest(queue="webhook_lanes", reason="our network"))
+    await sending.publish(order(other))
+
+    async def waiting() -> bool:
+        found = {each.queue: each for each in (await queues.ListQueues(queue_pb2.ListQueuesRequest())).queues}
+        lanes = found["webhook_lanes"]
+        assert (lanes.pause_reason, lanes.dead_count) == ("our network", 0)
+        return lanes.ready_count == 1 and lanes.HasField("oldest_due_time")
+
+    await until(waiting, "the lane to wait")
+    assert [state(each) for each in await other.deliveries(endpoints[1].endpoint_id)] == ["PENDING", "SUCCEEDED"]
+    await assert_refused(queues.ListJobs(queue_pb2.ListJobsRequest(queue="webhook_lanes")), "QUEUE_NOT_FOUND")
+    await queues.ResumeQueue(queue_pb2.ResumeQueueRequest(queue="webhook_lanes"))
+    await other.settled(endpoints[1].endpoint_id, 2)
+    assert len(hooks.at("/b")) == 2
