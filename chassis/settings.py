@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     smtp_fallback_url: SecretStr = Field(
         SecretStr(""), description="A second mail server, for mails that the first has surely not sent; empty for none."
     )
+    mail_rate: float = Field(
+        0.0, description="Mails a second that a replica hands to a server; 0 for as many as it takes.", ge=0
+    )
     mail_from: str = Field("Weft <no-reply@weft.local>", description="The sender of mails.")
     dkim_key: SecretStr = Field(
         SecretStr(""),
@@ -97,6 +100,9 @@ class Settings(BaseSettings):
     dkim_selector: str = Field("", description="The selector of its record, `<selector>._domainkey.<domain>`.")
     sms_url: SecretStr = Field(
         SecretStr(""), description="Twilio's API or one that speaks it, `https://account:token@host`; empty for none."
+    )
+    sms_rate: float = Field(
+        0.0, description="Texts a second that a replica hands to a provider; 0 for as many as it takes.", ge=0
     )
     sms_from: str = Field("", description="The number that texts come from, E.164.")
     sms_fallback_url: SecretStr = Field(

@@ -163,7 +163,7 @@ class Composing(NamedTuple):
 def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> None:
     urls = [app.settings.smtp_url.get_secret_value(), app.settings.smtp_fallback_url.get_secret_value()]
     mailers = [Mailer(parse_smtp_url(url), connections=MAX_MAILS) for url in urls[: 1 + bool(urls[1])]]
-    providers = Providers.of("smtp", mailers, repeats_lost=True)
+    providers = Providers.of("smtp", mailers, per_second=app.settings.mail_rate, repeats_lost=True)
     backoff = Backoff(first_s=1.0, max_s=600.0)
     digest_jobs = app.queue("digest_jobs", lease=EMAIL_LEASE_S, max_attempts=MAX_EMAIL_ATTEMPTS, backoff=backoff)
     digests = DigestRepository(digest_jobs, Channel.EMAIL)
@@ -206,7 +206,7 @@ def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> No
     """Without `WEFT_SMS_URL` text messages are skipped as NOT_CONFIGURED."""
     senders = [app.settings.sms_from, app.settings.sms_fallback_from]
     carriers = [Twilio(*each) for each in zip(event_wiring.sms_accounts(app.settings), senders, strict=False)]
-    providers = Providers.of("sms", carriers)
+    providers = Providers.of("sms", carriers, per_second=app.settings.sms_rate)
     deliveries = DeliveryRepository(app.database, providers.first, made_of.dispatch_jobs, tables.sms_jobs)
     composer = TextComposer(made_of.templates, made_of.recipients, made_of.writing, event_wiring.callback_of(app))
     worker = DeliveryWorker(

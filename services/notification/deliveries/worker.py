@@ -226,7 +226,7 @@ class DeliveryWorker(Generic[M]):
             self._log(log.error, "not_composed", type=delivery.type, cause=type(error).__name__, at=where)
             return retry(type(error).__name__, attempts, self._max_attempts)
         if not responses:
-            return defer(f"{self._medium.noun} server: circuit breaker open")
+            return defer(f"{self._medium.noun} server: circuit breaker open, or its rate is used up")
         return result_of(responses, attempts, self._max_attempts)
 
     def _log(self, write: Callable[..., Any], what: str, **facts: str) -> None:

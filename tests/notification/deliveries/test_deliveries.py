@@ -1,6 +1,7 @@
 """Deliveries that are refused, retried, deferred or interrupted."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -119,7 +120,7 @@ async def test_mails_wait_while_the_mail_server_is_away_and_are_sent_as_soon_as_
         await service.publish(*(events.confirmed(ANN) for _ in range(40)))
 
         async def left_alone() -> bool:
-            return "mail server: circuit breaker open" in [error for _, _, error in await service.jobs()]
+            return any("mail server: circuit breaker open" in error for _, _, error in await service.jobs())
 
         await events.until(left_alone)
         assert {state for state, _ in await service.states()} <= {"QUEUED", "SENDING"}
@@ -131,6 +132,17 @@ async def test_mails_wait_while_the_mail_server_is_away_and_are_sent_as_soon_as_
         assert set(await service.counted_attempts()) == {1}
         refused = [code for _, code, _ in await service.attempts()].count(0)
         assert 5 <= refused < 40
+
+
+async def test_a_server_is_given_no_more_mails_a_second_than_the_setting_says(start: Start) -> None:
+    async with start(mail_rate=10) as service:
+        service.users.add(ANN)
+        began = time.monotonic()
+        await service.publish(*(events.confirmed(ANN) for _ in range(22)))
+        await service.wait_until_idle()
+        assert time.monotonic() - began > 1.1, "ten at once, and one each tenth of a second"
+        assert await service.states() == [("SENT", "")] * 22
+        assert set(await service.counted_attempts()) == {1}
 
 
 async def test_the_response_to_one_mail_does_not_affect_the_others(service: Service) -> None:
