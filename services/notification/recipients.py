@@ -51,10 +51,10 @@ class Recipients:
         self._code_breaker = Breaker("verification_codes", failures=3, first_pause_s=0.5)
         self._last_without_code = ""
 
-    async def look_up(self, user_ids: Iterable[str]) -> dict[str, User]:
+    async def look_up(self, user_ids: Iterable[str], timeout_s: float | None = None) -> dict[str, User]:
         """The same as `get` for a call, whose caller may be in a hurry: that holds up no mails. Raises `ServiceUnavailable`."""
         try:
-            reply = await self._clients.users.batch_get_users(user_ids=sorted(user_ids))
+            reply = await self._clients.users.batch_get_users(user_ids=sorted(user_ids), timeout=timeout_s)
         except errors.WeftError:
             raise ServiceUnavailable from None
         return {user.user_id: user for user in reply.users}

@@ -24,6 +24,8 @@ from services.notification.templates.rendering import InboxText, Templates
 from services.notification.writing import Stored, Writing
 
 log = logs.logger("inbox")
+_NAME_TIMEOUT_S = 1.0
+"""For which an inbox waits for the name of its reader."""
 
 
 class InboxHandlers:
@@ -75,13 +77,14 @@ class InboxHandlers:
 
     async def WatchInbox(self, request: pb.WatchInboxRequest, call: Call) -> AsyncIterator[pb.WatchInboxResponse]:
         """In the language of `accept-language`."""
-        locale, name = self._templates.negotiate_locale(call.header("accept-language")), ""
+        locale = self._templates.negotiate_locale(call.header("accept-language"))
+        name: str | None = None
 
         async def render(item: InboxItem) -> inbox_pb2.InboxItem:
             nonlocal name
-            if item.template_id and not name:
+            if item.template_id and name is None:
                 name = await self._name(call.caller.user_id)
-            return to_message(item, await self._render(item, locale, name))
+            return to_message(item, await self._render(item, locale, name or ""))
 
         async for message in self._streams.open(request.cursor, call, render):
             yield message
@@ -89,7 +92,7 @@ class InboxHandlers:
     async def _name(self, user_id: str) -> str:
         """What templates call the reader; empty while the user service is away: the inbox is there all the same."""
         try:
-            user = (await self._recipients.look_up([user_id])).get(user_id)
+            user = (await self._recipients.look_up([user_id], timeout_s=_NAME_TIMEOUT_S)).get(user_id)
         except ServiceUnavailable:
             return ""
         return single_line(user.display_name, MAX_NAME_LENGTH) if user is not None else ""

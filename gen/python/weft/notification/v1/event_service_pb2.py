@@ -30,7 +30,7 @@ from weft.api.v1 import policy_pb2 as weft_dot_api_dot_v1_dot_policy__pb2
 from weft.notification.v1 import partner_event_pb2 as weft_dot_notification_dot_v1_dot_partner__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/event_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17weft/api/v1/event.proto\x1a\x18weft/api/v1/policy.proto\x1a(weft/notification/v1/partner_event.proto\"S\n\x14PublishEventsRequest\x12;\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.weft.api.v1.EventB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\xfa\x01R\x06\x65vents\"4\n\x15PublishEventsResponse\x12\x1b\n\tnew_count\x18\x01 \x01(\x05R\x08newCount\"Z\n\x0fGetEventRequest\x12G\n\x08\x65vent_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x07\x65ventId\"\xfc\x01\n\x11ListEventsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12S\n\x0e\x61\x66ter_event_id\x18\x03 \x01(\tB-\xbaH*r(2&^$|^(evt_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x0c\x61\x66terEventId\x12\x1b\n\x04type\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04type\x12&\n\nsubject_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(R\tsubjectId\"x\n\x12ListEventsResponse\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".weft.notification.v1.PartnerEventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd4\x03\n\x0c\x45ventService\x12\x81\x01\n\rPublishEvents\x12*.weft.notification.v1.PublishEventsRequest\x1a+.weft.notification.v1.PublishEventsResponse\"\x17\x90\x02\x02\x8a\xe7\x18\x10\n\x01\x05R\x05orderR\x04user\x12\x9d\x01\n\x08GetEvent\x12%.weft.notification.v1.GetEventRequest\x1a\".weft.notification.v1.PartnerEvent\"F\x90\x02\x01\x8a\xe7\x18\"\n\x01\x03\x10\x12\x1a\x08\x65vent_id \x01J\x0f\x45VENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x12\x95\x01\n\nListEvents\x12\'.weft.notification.v1.ListEventsRequest\x1a(.weft.notification.v1.ListEventsResponse\"4\x90\x02\x01\x8a\xe7\x18\x1b\n\x01\x03\x10\x12\x1a\x01* \x01J\x0f\x45VENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/events\x1a\x08\x8a\xe7\x18\x04*\x02\x08\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/notification/v1/event_service.proto\x12\x14weft.notification.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17weft/api/v1/event.proto\x1a\x18weft/api/v1/policy.proto\x1a(weft/notification/v1/partner_event.proto\"S\n\x14PublishEventsRequest\x12;\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.weft.api.v1.EventB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\xfa\x01R\x06\x65vents\"4\n\x15PublishEventsResponse\x12\x1b\n\tnew_count\x18\x01 \x01(\x05R\x08newCount\"Z\n\x0fGetEventRequest\x12G\n\x08\x65vent_id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$R\x07\x65ventId\"\xd8\x02\n\x11ListEventsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07R\tpageToken\x12S\n\x0e\x61\x66ter_event_id\x18\x03 \x01(\tB-\xbaH*r(2&^$|^(evt_[0-7][0-9a-hjkmnp-tv-z]{25})$R\x0c\x61\x66terEventId\x12w\n\x04type\x18\x04 \x01(\tBc\xbaH r\x1e\x18@2\x1a^$|^[a-z_]+\\.(\\*|[a-z_]+)$\x9a\xe7\x18<a type such as `order.placed`, or a family such as `order.*`R\x04type\x12&\n\nsubject_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(R\tsubjectId\"x\n\x12ListEventsResponse\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".weft.notification.v1.PartnerEventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd4\x03\n\x0c\x45ventService\x12\x81\x01\n\rPublishEvents\x12*.weft.notification.v1.PublishEventsRequest\x1a+.weft.notification.v1.PublishEventsResponse\"\x17\x90\x02\x02\x8a\xe7\x18\x10\n\x01\x05R\x05orderR\x04user\x12\x9d\x01\n\x08GetEvent\x12%.weft.notification.v1.GetEventRequest\x1a\".weft.notification.v1.PartnerEvent\"F\x90\x02\x01\x8a\xe7\x18\"\n\x01\x03\x10\x12\x1a\x08\x65vent_id \x01J\x0f\x45VENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x12\x95\x01\n\nListEvents\x12\'.weft.notification.v1.ListEventsRequest\x1a(.weft.notification.v1.ListEventsResponse\"4\x90\x02\x01\x8a\xe7\x18\x1b\n\x01\x03\x10\x12\x1a\x01* \x01J\x0f\x45VENT_NOT_FOUND\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/events\x1a\x08\x8a\xe7\x18\x04*\x02\x08\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,7 +48,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTSREQUEST'].fields_by_name['after_event_id']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['after_event_id']._serialized_options = b'\272H*r(2&^$|^(evt_[0-7][0-9a-hjkmnp-tv-z]{25})$'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['type']._loaded_options = None
-  _globals['_LISTEVENTSREQUEST'].fields_by_name['type']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['type']._serialized_options = b'\272H r\036\030@2\032^$|^[a-z_]+\\.(\\*|[a-z_]+)$\232\347\030<a type such as `order.placed`, or a family such as `order.*`'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['subject_id']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['subject_id']._serialized_options = b'\272H\004r\002\030('
   _globals['_EVENTSERVICE']._loaded_options = None
@@ -66,9 +66,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETEVENTREQUEST']._serialized_start=390
   _globals['_GETEVENTREQUEST']._serialized_end=480
   _globals['_LISTEVENTSREQUEST']._serialized_start=483
-  _globals['_LISTEVENTSREQUEST']._serialized_end=735
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=737
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=857
-  _globals['_EVENTSERVICE']._serialized_start=860
-  _globals['_EVENTSERVICE']._serialized_end=1328
+  _globals['_LISTEVENTSREQUEST']._serialized_end=827
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=829
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=949
+  _globals['_EVENTSERVICE']._serialized_start=952
+  _globals['_EVENTSERVICE']._serialized_end=1420
 # @@protoc_insertion_point(module_scope)
