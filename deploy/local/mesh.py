@@ -147,6 +147,8 @@ class Mesh:
         parts.append(_sms(sms_port, secrets.sms_password, self._home, edge_url))
         push_port = ports.take("push")
         parts.append(_push(push_port, secrets.push_password, self._home))
+        webhook_port = ports.take("webhooks")
+        parts.append(_webhooks(webhook_port, secrets.webhook_password, self._home))
         otlp_endpoint = options.otlp_endpoint
         if not otlp_endpoint:
             socket = self._home.sockets / "traces.sock"
@@ -158,6 +160,7 @@ class Mesh:
             smtp_url=f"smtp://weft:{secrets.mail_password}@127.0.0.1:{smtp_port}?starttls=off",
             sms_url=f"http://{SMS_ACCOUNT}:{secrets.sms_password}@127.0.0.1:{sms_port}",
             push_url=f"http://weft:{secrets.push_password}@127.0.0.1:{push_port}",
+            webhook_url=f"http://weft:{secrets.webhook_password}@127.0.0.1:{webhook_port}",
             addresses={name: self._addresses(ports, name, "grpc") for name in self._services},
             metrics={name: self._addresses(ports, name, "metrics") for name in self._services},
         )
@@ -223,6 +226,12 @@ def _push(port: int, password: str, home: Home) -> Part:
     command = module("deploy.local.components.push_sink", str(port), home.push)
     env = {**python_environment(), "WEFT_PUSH_PASSWORD": password}
     return Part("push", "push", command, env, ROOT, listens(port), ports=(port,))
+
+
+def _webhooks(port: int, password: str, home: Home) -> Part:
+    command = module("deploy.local.sinks.webhook_sink", str(port), home.webhooks)
+    env = {**python_environment(), "WEFT_WEBHOOK_PASSWORD": password}
+    return Part("webhooks", "webhooks", command, env, ROOT, listens(port), ports=(port,))
 
 
 def _traces(socket: Path, home: Home) -> Part:

@@ -63,7 +63,7 @@ async def test_certificates_are_renewed_once_their_folder_can_be_written_again(m
 
 async def test_the_mesh_file_is_written_once_the_disk_takes_it_again(mesh, home):
     endpoints = Endpoints(
-        redis_url="", otlp_endpoint="", smtp_url="", sms_url="", push_url="", addresses={}, metrics={},
+        redis_url="", otlp_endpoint="", smtp_url="", sms_url="", push_url="", webhook_url="", addresses={}, metrics={},
     )  # fmt: skip
     edges = [Edge(1, 8080, 8443, 9000, 9100, home.logs / "access.log", home.run / "admin.sock")]
     file = MeshFile(home, mesh._options, edges, endpoints, mesh._secrets, mesh._certificates)

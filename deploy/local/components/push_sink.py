@@ -17,7 +17,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +56,10 @@ class Sink:
 
     @web.middleware
     async def _authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not request.path.startswith("/push/") and not self._knows(request.headers.get("authorization", "")):
+        if not request.path.startswith("/push/") and not knows(request.headers, self._password):
             headers = {"www-authenticate": 'Basic realm="push messages", charset="UTF-8"'}
             return web.Response(status=401, headers=headers)
         return await handler(request)
-
-    def _knows(self, authorization: str) -> bool:
-        scheme, _, given = authorization.partition(" ")
-        try:
-            password = base64.b64decode(given, validate=True).partition(b":")[2]
-        except ValueError:
-            return False
-        return scheme.lower() == "basic" and hmac.compare_digest(password, self._password.encode())
 
     async def subscribe(self, request: web.Request) -> web.Response:
         """Make a subscription."""
@@ -101,7 +93,6 @@ class Sink:
             ).decode()
         except (http_ece.ECEException, ValueError):
             return web.Response(status=400)
-        number = next(self._count)
         message = {
             "endpoint": str(request.url),
             "date": time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime()),
@@ -109,18 +100,8 @@ class Sink:
             "topic": request.headers.get("topic", ""),
             "content": content,
         }
-        name = f"{time.time_ns() // 1_000_000:013d}-{os.getpid()}-{number:06d}.json"
-        draft = self._folder / f".{name}"
-        try:
-            draft.write_text(json.dumps(message, ensure_ascii=False))
-            draft.replace(self._folder / name)
-        except OSError as error:
-            print(f"a push message could not be kept: {error.strerror}", flush=True)
-            return web.Response(status=503)
-        if number % 500 == 0:
-            for file in stored(self._folder)[:-MAX_MESSAGES]:
-                file.unlink(missing_ok=True)
-        return web.Response(status=201)
+        kept = keep(self._folder, next(self._count), message)
+        return web.Response(status=201 if kept else 503)
 
     async def list(self, _: web.Request) -> web.Response:
         """The newest messages as JSON, oldest first."""
@@ -135,6 +116,32 @@ class Sink:
         text = f"<!doctype html><html lang=en><meta charset=utf-8><title>Push messages</title><table>{rows}</table>"
         headers = {"content-security-policy": "default-src 'none'", "x-content-type-options": "nosniff"}
         return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+def knows(headers: Mapping[str, str], password: str) -> bool:
+    """Whether a request has the password (HTTP Basic, any user name)."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    try:
+        found = base64.b64decode(given, validate=True).partition(b":")[2]
+    except ValueError:
+        return False
+    return scheme.lower() == "basic" and hmac.compare_digest(found, password.encode())
+
+
+def keep(folder: Path, number: int, message: Mapping[str, Any]) -> bool:
+    """Write a message as a file, under a name that sorts by time; whether the disk took it. Now and then the oldest go."""
+    name = f"{time.time_ns() // 1_000_000:013d}-{os.getpid()}-{number:06d}.json"
+    draft = folder / f".{name}"
+    try:
+        draft.write_text(json.dumps(message, ensure_ascii=False))
+        draft.replace(folder / name)
+    except OSError as error:
+        print(f"a message could not be kept: {error.strerror}", flush=True)
+        return False
+    if number % 500 == 0:
+        for file in stored(folder)[:-MAX_MESSAGES]:
+            file.unlink(missing_ok=True)
+    return True
 
 
 def _encode(content: bytes) -> str:

@@ -24,6 +24,7 @@ class Credentials:
     mail_password: str
     sms_password: str
     push_password: str
+    webhook_password: str
     vapid_key: str
     event_key: str
     """With which the mail sink signs what it says later."""
@@ -77,6 +78,7 @@ def _make() -> dict[str, Any]:
         "mail_password": secrets.token_urlsafe(24),
         "sms_password": secrets.token_urlsafe(24),
         "push_password": secrets.token_urlsafe(24),
+        "webhook_password": secrets.token_urlsafe(24),
         "vapid_key": _p256_key(),
         "event_key": _p256_key(),
         "services": {},

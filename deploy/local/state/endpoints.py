@@ -48,6 +48,7 @@ class Endpoints:
     smtp_url: str
     sms_url: str
     push_url: str
+    webhook_url: str
     addresses: Mapping[str, tuple[str, ...]]
     """gRPC addresses of every service's replicas."""
     metrics: Mapping[str, tuple[str, ...]]

@@ -30,6 +30,7 @@ class Home:
         self.mail = folder / "mail"
         self.sms = folder / "sms"
         self.push = folder / "push"
+        self.webhooks = folder / "webhooks"
         self.traces = folder / "traces"
         self.run = folder / "run"
         self.control = folder / "control"
@@ -41,7 +42,7 @@ class Home:
         try:
             # Traversable, so that the unprivileged user of the database gets to its folder; every other one is closed.
             self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-            sinks = (self.mail, self.sms, self.push, self.traces)
+            sinks = (self.mail, self.sms, self.push, self.webhooks, self.traces)
             for folder in (self.certificates, self.logs, *sinks, self.run, self.control):
                 folder.mkdir(mode=0o700, exist_ok=True)
             probe = self.run / "probe"

@@ -11,7 +11,7 @@ from deploy.local.state.home import Home, write_json
 
 Pids = Mapping[str, Sequence[int]]
 """Process ids by group, in the order of the parts."""
-SINGLE = ("mesh", "postgres", "valkey", "mail", "sms", "push", "traces")
+SINGLE = ("mesh", "postgres", "valkey", "mail", "sms", "push", "webhooks", "traces")
 """Groups of one process: a number in the file, null where an address in the environment replaces the part."""
 
 
@@ -40,6 +40,7 @@ class MeshFile:
             "ca": str(certificates.ca),
             "mail": str(home.mail),
             "push": {"folder": str(home.push), "page": endpoints.push_url},
+            "webhooks": {"folder": str(home.webhooks), "page": endpoints.webhook_url},
             "sms": {"folder": str(home.sms), "page": endpoints.sms_url},
             "traces": str(home.traces) if traced else None,
             "trace_ratio": options.trace_ratio,

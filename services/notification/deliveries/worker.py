@@ -14,6 +14,7 @@ from weft.user.v1.user_pb2 import User
 from chassis.clock import Clock
 from chassis.errors import Unavailable
 from chassis.queues.queue import Job
+from chassis.security.modes import TEST
 from chassis.telemetry import logs
 from chassis.telemetry.tracing import Tracer
 from services.notification.channels.channel import Channel, Message
@@ -207,6 +208,8 @@ class DeliveryWorker(Generic[M]):
             message = await self._medium.compose(delivery, batch.users)
             if await gate.is_suppressed(delivery, message.recipient, batch.suppressions):
                 return skip(Reason.SUPPRESSED)
+            if delivery.mode == TEST:  # one that is retried; others do not get this far
+                return skip(Reason.TEST_MODE)
             responses = await self._medium.providers.send(message, delivery.maybe_sent_by)
             if responses:
                 await gate.learn(delivery, message.recipient, responses[-1].outcome)

@@ -53,8 +53,9 @@ def _filters(request: pb.ListEventsRequest) -> dict[str, Any]:
     """The filters of `EventLogRepository.list` that a request sets. Raises `RequestInvalid` for a type that no event has."""
     filters: dict[str, Any] = {}
     if request.type:
-        filters["types"] = catalogue.matching(request.type)
-        if not filters["types"]:
+        types = catalogue.matching(request.type)
+        filters |= {"type": request.type} if types == [request.type] else {"types": types}
+        if not types:
             raise RequestInvalid(violations=[("type", f"must be a family or one of {', '.join(catalogue.DATA)}")])
     if request.subject_id:
         filters["subject_id"] = request.subject_id

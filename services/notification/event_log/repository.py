@@ -40,7 +40,7 @@ _FIND = Query(
     f"SELECT xid::text AS xid, seq FROM partner_events WHERE event_id = %(event_id)s AND {OF_PARTNER}",  # noqa: S608
     name="find event",
 )
-_FILTERS = {"types": "type = ANY(%(types)s)", "subject_id": "subject_id = %(subject_id)s"}
+_FILTERS = {"type": "type = %(type)s", "types": "type = ANY(%(types)s)", "subject_id": "subject_id = %(subject_id)s"}
 
 
 @cache
@@ -73,7 +73,7 @@ class EventLogRepository:
         tx.run_later(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
 
     async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
-        """Up to `limit` events after a position; each is a `LoggedEvent` and its `position`. `filters`: `types`, `subject_id`.
+        """Up to `limit` events after a position; each is a `LoggedEvent` and its `position`. `filters`: `type` or `types`, `subject_id`.
 
         Ends before the oldest transaction that still runs: what is listed stays complete.
         """

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from weft.user.v1.user_pb2 import User
+
 from chassis.errors import FailedPrecondition, NotFound, PermissionDenied, RequestInvalid
 from chassis.values import addresses
 from services.notification.categories import Category
@@ -38,6 +40,15 @@ class To:
     user_id: str = ""
     email: str = ""
     phone: str = ""
+
+    def unreachable_by(self, user: User | None) -> frozenset[Channel]:
+        """The channels for which there is no address. Whether a user has devices is not known here."""
+        has = {Channel.INBOX, Channel.PUSH} if self.user_id else set()
+        if self.email or (user is not None and user.email):
+            has.add(Channel.EMAIL)
+        if self.phone or (user is not None and user.phone_verified):
+            has.add(Channel.SMS)
+        return frozenset(Channel) - has
 
 
 @dataclass(frozen=True)

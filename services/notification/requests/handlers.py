@@ -63,9 +63,9 @@ class NotificationHandlers:
         if request.template_id:
             message = await self._with_template(message, request.template_id, call.caller)
         message.check(now, by_operator=call.caller.is_operator)
-        await self._sender.check_users(message.recipients, call.caller)
+        users = await self._sender.get_users(message.recipients, call.caller)
         async with self._database.transaction() as tx:
-            notification_ids = await self._sender.store(tx, message, Sending.of(call.caller), now)
+            notification_ids = await self._sender.store(tx, message, Sending.of(call.caller), now, users)
             rows = await self._records.get_updated(tx, notification_ids)
             reply = pb.SendNotificationResponse(
                 notifications=[messages.to_message(row, self._contents) for row in rows]

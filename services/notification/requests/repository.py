@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from chassis import ids
 from chassis.storage.database import Database, Query, Row, Transaction, arrays, constant, newest_first
+from services.notification.channels.channel import Channel
 from services.notification.deliveries.domain import DeliveryState
 from services.notification.deliveries.tables import deliveries
 from services.notification.notifications.tables import notifications
@@ -140,6 +141,14 @@ class NewRecord:
     user_id: str
     content_sealed: bytes
     duplicate_of: str
+    unreachable: frozenset[Channel] = frozenset()
+    """Channels for which it is known now that the recipient has no address."""
+
+    def begins(self, channel: Channel, state: str) -> tuple[str, str]:
+        """State and reason of a delivery; `state` is that of one that can be made."""
+        if self.duplicate_of:
+            return "SKIPPED", "DUPLICATE"
+        return ("SKIPPED", "NO_ADDRESS") if channel in self.unreachable else (state, "")
 
 
 class RequestRepository:
@@ -173,8 +182,7 @@ class RequestRepository:
                 record.notification_id,
                 channel.value,
                 position,
-                "SKIPPED" if record.duplicate_of else state,
-                "DUPLICATE" if record.duplicate_of else "",
+                *record.begins(channel, state),
             )
             for record in records
             for position, channel in enumerate(message.channels)

@@ -1,9 +1,12 @@
 """SendNotification: accepts a message for its recipients; everything else happens when it is dispatched."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
+
+from weft.user.v1.user_pb2 import User
 
 from chassis import ids
 from chassis.queues.queue import Queue
@@ -41,19 +44,30 @@ class Sender:
         self._recipients = recipients
         self._jobs = dispatch_jobs
 
-    async def check_users(self, recipients: Sequence[To], caller: Identity) -> None:
+    async def get_users(self, recipients: Sequence[To], caller: Identity) -> Mapping[str, User]:
         """A partner notifies its own customers, of the mode of its client. Raises `RecipientNotFound`, or `ServiceUnavailable`."""
         wanted = {to.user_id for to in recipients if to.user_id}
         if not wanted:
-            return
+            return {}
         users = await self._recipients.look_up(wanted)
         for user_id in sorted(wanted):
             user = users.get(user_id)
             if user is None or (caller.is_partner and not belongs(user, caller.partner_id, caller.mode)):
                 raise RecipientNotFound(user_id=user_id)
+        return users
 
-    async def store(self, tx: Transaction, message: NewMessage, sending: Sending, now: datetime) -> list[str]:
-        """Store one notification for each recipient, with its deliveries and their dispatch; returns their ids."""
+    async def store(
+        self,
+        tx: Transaction,
+        message: NewMessage,
+        sending: Sending,
+        now: datetime,
+        users: Mapping[str, User] = MappingProxyType({}),
+    ) -> list[str]:
+        """Store one notification for each recipient, with its deliveries and their dispatch; returns their ids.
+
+        `users` are the recipients that are users. In TEST nobody tries whether they can be reached, so it is decided now.
+        """
         due = max(message.send_at or now, now)
         # Dated by when they are due, so that an inbox shows them then; sorted ids keep the order of the recipients.
         notification_ids = sorted(ids.new("ntf", due) for _ in message.recipients)
@@ -67,6 +81,7 @@ class Sender:
                 user_id=to.user_id,
                 content_sealed=self._contents.seal(replace(message.content, email=to.email, phone=to.phone)),
                 duplicate_of=repeats.get(notification_id, ""),
+                unreachable=to.unreachable_by(users.get(to.user_id)) if sending.mode == modes.TEST else frozenset(),
             )
             for notification_id, to in zip(notification_ids, message.recipients, strict=True)
         ]

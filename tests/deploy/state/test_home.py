@@ -28,7 +28,9 @@ def test_only_the_owner_reads_what_is_in_it(home):
     assert oct(home.folder.stat().st_mode & 0o777) == "0o711"
     found = modes(home.folder)
     assert found.pop("secrets.json") == "0o600"
-    assert found == dict.fromkeys(("certs", "logs", "mail", "sms", "push", "traces", "run", "control"), "0o700")
+    assert found == dict.fromkeys(
+        ("certs", "logs", "mail", "sms", "push", "webhooks", "traces", "run", "control"), "0o700"
+    )
 
 
 def test_secrets_are_made_once(home):

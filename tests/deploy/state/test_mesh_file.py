@@ -14,6 +14,7 @@ def test_the_mesh_file_says_where_everything_is(home):
     secrets = credentials.load(home.folder / "secrets.json", ("order", "user"))
     endpoints = Endpoints(
         redis_url="", otlp_endpoint="", smtp_url="", sms_url="http://AC1:word@127.0.0.1:5", push_url="http://weft:word@127.0.0.1:6",
+        webhook_url="http://weft:word@127.0.0.1:7",
         addresses={"order": ("127.0.0.1:1", "127.0.0.1:2")}, metrics={"order": ("127.0.0.1:3", "127.0.0.1:4")},
     )  # fmt: skip
     edges = [Edge(n, 8080 + n, 8443 + n, 9000 + n, 9100 + n, Path("access.log"), Path("admin.sock")) for n in (1, 2)]
@@ -37,6 +38,7 @@ def test_the_mesh_file_says_where_everything_is(home):
         "ca": str(home.certificates / "ca.crt"),
         "mail": str(home.mail),
         "push": {"folder": str(home.push), "page": "http://weft:word@127.0.0.1:6"},
+        "webhooks": {"folder": str(home.webhooks), "page": "http://weft:word@127.0.0.1:7"},
         "sms": {"folder": str(home.sms), "page": "http://AC1:word@127.0.0.1:5"},
         "traces": str(home.traces),
         "trace_ratio": 0.5,
@@ -49,7 +51,7 @@ def test_the_mesh_file_says_where_everything_is(home):
             "envoy": ["http://127.0.0.1:9001/stats/prometheus", "http://127.0.0.1:9002/stats/prometheus"],
         },
         "pids": {
-            "mesh": 1, "postgres": None, "valkey": 2, "mail": 7, "sms": None, "push": None, "traces": None, "order": [3, 4], "envoy": [5, 6],
+            "mesh": 1, "postgres": None, "valkey": 2, "mail": 7, "sms": None, "push": None, "webhooks": None, "traces": None, "order": [3, 4], "envoy": [5, 6],
         },
     }  # fmt: skip
 

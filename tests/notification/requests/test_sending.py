@@ -189,13 +189,27 @@ async def test_partners_reach_their_own_customers_only(service: Service) -> None
 async def test_test_mode_captures_what_it_would_have_sent(service: Service) -> None:
     acme, user = Caller(service, mode="TEST"), customer(service, mode="TEST", display_name="Tess", locale="de")
     (sent,) = (await acme.send(user, channels=[CHANNEL_EMAIL, CHANNEL_SMS])).notifications
+    # Without a number the next channel follows, as it would in LIVE.
+    elsewhere = await acme.send(user, Recipient(email="x@example.com"), channels=[CHANNEL_SMS, CHANNEL_EMAIL])
     await service.publish(
         events.confirmed(user.user_id, partner_id=ACME, mode=mode_pb2.MODE_TEST),
         events.confirmed(user.user_id, partner_id=ids.new("prt"), mode=mode_pb2.MODE_TEST),
     )
     await service.wait_until_idle()
-    assert await acme.parts(sent.notification_id) == [("SKIPPED", "TEST_MODE"), ("SKIPPED", "NOT_NEEDED")]
+    assert await acme.parts(sent.notification_id) == [("SKIPPED", "TEST_MODE"), ("SKIPPED", "NO_ADDRESS")]
+    for each in elsewhere.notifications:
+        assert await acme.parts(each.notification_id) == [("SKIPPED", "NO_ADDRESS"), ("SKIPPED", "TEST_MODE")]
+    # What is tried again, now that there is an address, is not sent either.
+    service.users.by_id[user.user_id].email = ""
+    (again,) = (await acme.send(user)).notifications
+    service.users.by_id[user.user_id].email = f"{user.user_id}@example.com"
+    (delivery,) = await acme.deliveries(again.notification_id)
+    assert (await acme.retry(delivery)).state == NotificationState.NOTIFICATION_STATE_QUEUED
+    await service.wait_until_idle()
+    assert await acme.parts(again.notification_id) == [("SKIPPED", "TEST_MODE")]
     listed = await acme.rpc.ListCaptured(pb.ListCapturedRequest(), metadata=acme.metadata)
+    assert [message.recipient_address for message in listed.messages].count("x@example.com") == 1
+    assert {message.channel for message in listed.messages} == {CHANNEL_EMAIL}
     assert {message.type for message in listed.messages} == {"order.confirmed", "message"}
     by_type = {message.type: message for message in listed.messages}
     assert by_type["message"].content.subject == "Your parcel"

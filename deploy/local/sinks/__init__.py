@@ -1,0 +1,1 @@
+"""What stands in for those whom partners run: a receiver of webhooks."""
