@@ -24,7 +24,9 @@ class Reflection(_Stock):  # type: ignore[misc]
         """Describes the served services. Answers PERMISSION_DENIED to callers outside the mesh."""
         if not identity.of_certificate(context.auth_context(), self._internal_callers).is_internal:
             refused = errors.CallerNotAllowed(callers="INTERNAL")
-            await context.abort(refused.code, str(refused))
+            status = refused.status("")
+            details = (("grpc-status-details-bin", status.SerializeToString()),)
+            await context.abort(refused.code, status.message, details)
         async for reply in super().ServerReflectionInfo(requests, context):
             yield reply
 
