@@ -1,10 +1,12 @@
 """Stock is adjusted by hand."""
 
+import asyncio
+
 from weft.order.v1.product_service_pb2 import (
     ListStockAdjustmentsRequest,
 )
 
-from tests.harness import assert_refused
+from tests.harness import assert_refused, reason_of
 from tests.order.products.calls import adjust
 from tests.order.shop import Shop, metadata
 
@@ -28,3 +30,6 @@ async def test_stock_is_adjusted_and_never_falls_below_zero(quiet_shop: Shop) ->
         (-7, 0, "broken in the warehouse", quiet_shop.operator_id),
         (4, 7, "counted", quiet_shop.operator_id),
     ]
+    await adjust(quiet_shop, product_id, 3)
+    at_once = await asyncio.gather(*(reason_of(adjust(quiet_shop, product_id, -1)) for _ in range(5)))
+    assert sorted(at_once) == ["", "", "", "OUT_OF_STOCK", "OUT_OF_STOCK"]
