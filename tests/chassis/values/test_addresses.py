@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.values.addresses import _of as asked
 from chassis.values.addresses import problem
 
 
@@ -29,6 +30,17 @@ def test_these_are_taken(address: str) -> None:
 )  # fmt: skip
 def test_these_are_not(address: str) -> None:
     assert problem(address)
+
+
+PLAIN = st.from_regex(r"[a-zA-Z0-9._+-]{1,66}", fullmatch=True)
+DOMAINS = st.from_regex(
+    r"[a-zA-Z0-9.-]{1,8}\.(example|com|invalid|test)|[a-z-]{1,70}\.com|([a-z]{60}\.){3}[a-z]{1,12}", fullmatch=True
+)
+
+
+@given(PLAIN, DOMAINS)
+def test_plain_addresses_are_taken_where_the_library_takes_them(local: str, domain: str) -> None:
+    assert problem(f"{local}@{domain}") == asked(f"{local}@{domain}")
 
 
 @given(st.emails() | st.from_regex(r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9.-]+", fullmatch=True))
