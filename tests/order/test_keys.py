@@ -32,7 +32,7 @@ async def test_keys_are_fetched_when_the_user_service_starts_after_the_order_ser
     port = free_port()
     peers = {"user": [f"127.0.0.1:{port}"]}
     async with harness.running("order", fetches_keys=True, peers=peers, work=False) as order:
-        for _ in range(10):  # enough for the client of ordinary calls to leave the user service alone
+        for _ in range(5):  # enough to open the breaker of the client of ordinary calls
             assert await answer(harness, order) == "KEYS_UNAVAILABLE"
         async with harness.running("user", listen=f"127.0.0.1:{port}", work=False):
 
