@@ -174,6 +174,7 @@ def render(source: Source, values: Mapping[str, Any]) -> str:
                 length += len(piece)
                 if length > MAX_RENDERED:
                     raise TemplateWrong(f"gives more than {MAX_RENDERED} characters")
+        "".join(rendered).encode()  # a lone surrogate is no text
     except (TemplateError, SecurityError, TypeError, ValueError, KeyError, OverflowError) as error:
         raise TemplateWrong(str(error)[:200] or type(error).__name__) from None
     return "".join(rendered).strip()

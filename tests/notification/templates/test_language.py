@@ -34,6 +34,7 @@ def save(source: Source) -> None:
         ("text", f"{{{{ '{'x' * 300}' | join('{'y' * 300}') | join('{'z' * 300}') }}}}"),  # 27 million characters
         ("text", f"{{{{ '{'x' * 500}' | trim('{'y' * 500}') }}}}"),
         ("text", "{% for a in link %}x{% endfor %}"),  # a text
+        ("text", "{{ '\\ud800' }}"),  # half a character
         ("text", "{% for a in many %}{% for b in many %}{% if a == b %}x{% endif %}{% endfor %}{% endfor %}"),
         ("text", "{% for a in many %}" + "{{ link | title | title | title | title }}" * 25 + "{% endfor %}"),
         ("text", f"{{{{ {'(' * 200}link{')' * 200} }}}}"),
