@@ -3,22 +3,17 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-import psycopg
-
 from chassis import ids
 from chassis.clock import Clock
 from chassis.errors import Overloaded, WeftError
 from chassis.rpc.idempotency import Record
-from chassis.storage.database import violated
 from services.order.charges.current import CurrentCharges
 from services.order.domain import order_number
 from services.order.domain.charges import ChargeTable
 from services.order.domain.new_order import NewOrder, OrderDraft
 from services.order.domain.pricing import Price, price, refuse_shortage
 from services.order.domain.product import Product
-from services.order.domain.refusals import ExternalReferenceTaken
-from services.order.orders import insert_statements
-from services.order.orders.repository import OrderRepository
+from services.order.orders.repository import Conflict, OrderRepository
 from services.order.products.catalogue import Catalogue
 
 MAX_ATTEMPTS = 5
@@ -48,23 +43,12 @@ class Checkout:
         catalogue, priced = await self._price(draft)
         for _ in range(MAX_ATTEMPTS):
             order = self._new_order(draft, priced, catalogue)
-            try:
-                await self._orders.insert(order, record(order), traceparent)
-            except psycopg.errors.UniqueViolation as error:
-                if violated(error) == insert_statements.NUMBER_CONSTRAINT:
-                    continue  # the next one has another number
-                if violated(error) == insert_statements.REFERENCE_CONSTRAINT:
-                    raise ExternalReferenceTaken(external_reference=draft.external_reference) from error
-                raise
-            except psycopg.errors.DeadlockDetected:
-                continue  # with another replica that inserts the same keys in another order; that one has committed
-            except psycopg.errors.CheckViolation as error:
-                if violated(error) != insert_statements.STOCK_CONSTRAINT:
-                    raise
+            conflict = await self._orders.insert(order, record(order), traceparent)
+            if conflict is None:
+                return
+            if conflict is Conflict.STOCK:
                 catalogue, priced = await self._reprice(draft)
                 refuse_shortage(draft.quantities, catalogue)
-            else:
-                return
         raise Overloaded(retry_after=timedelta(seconds=1))
 
     async def _price(self, draft: OrderDraft) -> tuple[Mapping[str, Product], Price]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import cache, partial
 from typing import Any
 
+import psycopg
 from opentelemetry.trace import SpanKind
 from sqlalchemy import bindparam, select
 
@@ -15,7 +17,7 @@ from chassis.queues.queue import Queue
 from chassis.rpc.idempotency import Record
 from chassis.security.encryption import Vault
 from chassis.storage.batching import BatchQueue
-from chassis.storage.database import Database, Query, Row, Transaction, constant
+from chassis.storage.database import Database, Query, Row, Transaction, constant, violated
 from chassis.storage.lookups import Lookup
 from chassis.telemetry import tracing
 from chassis.telemetry.tracing import Tracer
@@ -24,6 +26,7 @@ from services.order.domain.changes import NO_DETAILS
 from services.order.domain.new_order import NewOrder
 from services.order.domain.order import Order
 from services.order.domain.payment import Capture, Payment, Refund
+from services.order.domain.refusals import ExternalReferenceTaken
 from services.order.domain.states import FulfilmentState, OrderState, PaymentState
 from services.order.order_rows import ADDRESS_CONTEXT, LINES, opened, within_bytes
 from services.order.orders import (
@@ -80,6 +83,15 @@ _GET_UNITS = Query(
     f"SELECT o.fulfilment, o.returns, {UNITS} FROM orders o {LINES} WHERE o.order_id = %(order_id)s",  # noqa: S608
     name="get units",
 )
+
+
+class Conflict(Enum):
+    """What was in an order's way."""
+
+    REPEAT = "repeat"
+    """Another order had its number, or another replica inserted the same keys in another order: to be tried again with a new number."""
+    STOCK = "stock"
+    """A product has not what is ordered: the catalogue has changed since the order was priced."""
 
 
 class OrderRepository:
@@ -153,16 +165,29 @@ class OrderRepository:
             order.fulfilment = document.read(order_id, await tx.one(_GET_UNITS, order_id=order_id))
         return order
 
-    async def insert(self, order: NewOrder, record: Record, traceparent: str) -> None:
-        """Insert an order with its effects, in one statement with the orders that are inserted concurrently.
+    async def insert(self, order: NewOrder, record: Record, traceparent: str) -> Conflict | None:
+        """Insert an order with its effects, in one statement with the orders that are inserted concurrently; or say what was in the way.
 
-        Raises `CheckViolation` of `insert_statements.STOCK_CONSTRAINT`, and `UniqueViolation` of `insert_statements.REFERENCE_CONSTRAINT` or of
-        the record's key.
+        Raises `ExternalReferenceTaken`, and `UniqueViolation` of the record's key.
         """
         with self._tracer.span("place order", kind=SpanKind.CLIENT, attributes={"db.system.name": "postgresql"}):
             address = self._vault.seal(order.address, ADDRESS_CONTEXT) if order.address else b""
             event = events.of_new(order, traceparent)
-            await self._inserts.put(OrderInsert(order, record, event, traceparent, address))
+            try:
+                await self._inserts.put(OrderInsert(order, record, event, traceparent, address))
+            except psycopg.errors.UniqueViolation as error:
+                if violated(error) == insert_statements.REFERENCE_CONSTRAINT:
+                    raise ExternalReferenceTaken(external_reference=order.external_reference) from error
+                if violated(error) != insert_statements.NUMBER_CONSTRAINT:
+                    raise
+                return Conflict.REPEAT
+            except psycopg.errors.DeadlockDetected:
+                return Conflict.REPEAT
+            except psycopg.errors.CheckViolation as error:
+                if violated(error) != insert_statements.STOCK_CONSTRAINT:
+                    raise
+                return Conflict.STOCK
+        return None
 
     async def update(self, order: Order, tx: Transaction | None = None) -> bool:
         """Write one change of an order with its effects; False if another change came in between.
