@@ -227,7 +227,7 @@ def _send_pushes(app: App, push_jobs: Queue, made_of: Composing, gate: Gate, rea
     """Without `WEFT_VAPID_KEY` push messages are skipped as NOT_CONFIGURED."""
     devices, key = DeviceRepository(app.database, app.vault), app.settings.vapid_key.get_secret_value()
     contact = Sender.of(app.settings.mail_from).address
-    carrier = WebPush(reached.sender, key, contact, devices.forget, app.clock) if key else None
+    carrier = WebPush(reached.sender, key, contact, devices.delete_unchanged, app.clock) if key else None
     app.add_service(
         "weft.notification.v1.DeviceService",
         DeviceHandlers(

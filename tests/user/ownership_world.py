@@ -95,6 +95,6 @@ async def _stored(app: App, user: str, client: str) -> Ids:
     sessions = SessionRepository(RevocationRepository(app.database, app.clock), app.vault)
     async with app.database.transaction() as tx:
         await PasskeyRepository(app.database, app.vault).insert(tx, passkey)
-        await ConsentRepository(app.database).put_consent(tx, user, client, ("orders.read",), now)
+        await ConsentRepository(app.database).upsert_consent(tx, user, client, ("orders.read",), now)
         await sessions.insert(tx, session, user, session, Authentication((PASSWORD,), now))
     return {"passkey_id": passkey.passkey_id, "session_id": session}

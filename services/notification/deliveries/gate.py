@@ -69,7 +69,7 @@ class Gate:
         if self._channel is Channel.PUSH:
             return {}
         addresses = {user.phone if self._channel is Channel.SMS else user.email for user in users}
-        return await self._suppressions.find(self._channel, addresses - {""})
+        return await self._suppressions.find_reasons(self._channel, addresses - {""})
 
     async def is_suppressed(self, delivery: Delivery, address: str, known: Suppressions) -> bool:
         """Whether nothing like it is sent to the address any more; looked up where it is not known."""
@@ -77,7 +77,7 @@ class Gate:
             return False
         lookup = self._suppressions.lookup(address)
         if (reasons := known.get(lookup)) is None:
-            reasons = (await self._suppressions.find(self._channel, [address]))[lookup]
+            reasons = (await self._suppressions.find_reasons(self._channel, [address]))[lookup]
         return any(reason.stops(delivery.category) for reason in reasons)
 
     async def learn(self, delivery: Delivery, address: str, outcome: Outcome) -> None:

@@ -50,7 +50,7 @@ class DeviceHandlers:
             raise RequestInvalid(violations=[("endpoint", str(error))]) from None
         subscription = Subscription(endpoint, request.p256dh, request.auth)
         async with self._database.transaction() as tx:
-            device = await self._devices.put(tx, call.caller.user_id, subscription, self._clock.now())
+            device = await self._devices.upsert(tx, call.caller.user_id, subscription, self._clock.now())
         if device is None:
             raise RecipientNotFound(user_id=request.user_id)
         return to_message(device)

@@ -22,14 +22,14 @@ _d = devices.c
 _LIST = Query(select(devices).where(of_person(devices)).order_by(_d.device_id), name="list devices")
 _LOCK = Query("SELECT pg_advisory_xact_lock(hashtextextended('devices ' || %(user_id)s, 0))", name="lock devices")
 # any owner: a browser belongs to who has registered it last; what is erased stays so
-_PUT = Query(
+_UPSERT = Query(
     "INSERT INTO devices AS d (device_id, user_id, endpoint_lookup, subscription_sealed, created_at, updated_at) "
     "SELECT %(id)s, %(user_id)s, %(lookup)s, %(sealed)s, %(now)s, %(now)s "
     "WHERE NOT EXISTS (SELECT FROM erased_persons WHERE user_id = %(user_id)s) ON CONFLICT (endpoint_lookup) DO UPDATE SET "
     "user_id = EXCLUDED.user_id, subscription_sealed = EXCLUDED.subscription_sealed, "
     "updated_at = GREATEST(EXCLUDED.updated_at, d.updated_at + interval '1 microsecond') "
     "RETURNING device_id, subscription_sealed, created_at, updated_at",
-    name="put device",
+    name="upsert device",
 )
 _surplus = (
     select(_d.device_id)
@@ -42,9 +42,9 @@ _DELETE_SURPLUS = Query(
 )
 _DELETE = Query(delete(devices).where(of_person(devices), _d.device_id == bindparam("device_id")), name="delete device")
 # any owner: of a subscription that its push service does not know; not if it was registered again meanwhile
-_FORGET = Query(
+_DELETE_UNCHANGED = Query(
     delete(devices).where(_d.device_id == bindparam("device_id"), _d.updated_at == bindparam("updated_at")),
-    name="forget device",
+    name="delete unchanged device",
 )
 
 
@@ -53,12 +53,12 @@ class DeviceRepository:
         self._database = database
         self._vault = vault
 
-    async def put(self, tx: Transaction, user_id: str, subscription: Subscription, now: datetime) -> Device | None:
+    async def upsert(self, tx: Transaction, user_id: str, subscription: Subscription, now: datetime) -> Device | None:
         """Store a subscription, the newest of the person's; None of who is erased."""
         sealed = self._vault.seal(json.dumps(asdict(subscription)).encode(), CONTEXT)
         lookup = self._vault.lookup(subscription.endpoint, CONTEXT)
         await tx.run(_LOCK, user_id=user_id)
-        row = await tx.first(_PUT, id=ids.new("dev", now), user_id=user_id, lookup=lookup, sealed=sealed, now=now)
+        row = await tx.first(_UPSERT, id=ids.new("dev", now), user_id=user_id, lookup=lookup, sealed=sealed, now=now)
         await tx.run(_DELETE_SURPLUS, user_id=user_id, max=MAX_DEVICES)
         return self._read(row) if row else None
 
@@ -70,9 +70,9 @@ class DeviceRepository:
         """Delete a device of a person; returns whether there was one."""
         return await self._database.run(_DELETE, user_id=user_id, device_id=device_id) > 0
 
-    async def forget(self, device: Device) -> None:
+    async def delete_unchanged(self, device: Device) -> None:
         """Delete a device, unless it has changed since it was read."""
-        await self._database.run(_FORGET, device_id=device.device_id, updated_at=device.updated_at)
+        await self._database.run(_DELETE_UNCHANGED, device_id=device.device_id, updated_at=device.updated_at)
 
     def _read(self, row: Row) -> Device:
         subscription = Subscription(**json.loads(self._vault.open(bytes(row.subscription_sealed), CONTEXT)))

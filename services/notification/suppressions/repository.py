@@ -68,7 +68,9 @@ class SuppressionRepository:
             _INSERT, suppression_id=ids.new("sup", now), delivery_id=delivery_id, created_at=now, **values
         )
 
-    async def find(self, channel: Channel, addresses: Iterable[str]) -> Mapping[bytes, Sequence[SuppressionReason]]:
+    async def find_reasons(
+        self, channel: Channel, addresses: Iterable[str]
+    ) -> Mapping[bytes, Sequence[SuppressionReason]]:
         """The reasons of each address, by `lookup`; none where it is not suppressed."""
         found: dict[bytes, list[SuppressionReason]] = {self.lookup(address): [] for address in addresses}
         if found:

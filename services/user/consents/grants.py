@@ -100,7 +100,7 @@ class Grants:
                 if approved is False or user is None or not user.may_sign_in or user.partner_id:
                     raise AuthorizationRefused("access_denied", "The person did not allow it.")
                 await self._open_sessions.require(tx, call.caller)
-                consented = await self._consents.consented(tx, user_id, client.client_id)
+                consented = await self._consents.get_consent(tx, user_id, client.client_id)
                 if approved is None and not request.covered_by(consented):
                     if "none" in request.prompts:
                         raise AuthorizationRefused("consent_required", "The person has to decide.")
@@ -133,7 +133,7 @@ class Grants:
         )
         together = tuple(sorted({*consented, *request.scopes}))
         if together != consented:
-            await self._consents.put_consent(tx, user_id, client_id, together, now)
+            await self._consents.upsert_consent(tx, user_id, client_id, together, now)
             await self._audit.record(tx, call, "consent.given", subject=client_id)
         await self._consents.insert_code(tx, stored, now)
         return request.target.address(self._issuer.name, code=code)

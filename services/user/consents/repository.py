@@ -63,7 +63,7 @@ _DELETE_CODES_OF_APP = Query(
     name="delete authorization codes",
 )
 _put = insert(consents).values({column.name: bindparam(column.name) for column in consents.columns})
-_PUT_CONSENT = Query(
+_UPSERT_CONSENT = Query(
     _put.on_conflict_do_update(
         index_elements=["user_id", "client_id"],
         set_={"scopes": _put.excluded.scopes, "updated_at": _put.excluded.updated_at},
@@ -115,17 +115,17 @@ class ConsentRepository:
         """Mark a locked code as used, with the session that came of it."""
         await tx.run(_USE_CODE, hash=code.code_hash, session=session_id, now=now)
 
-    async def consented(self, tx: Transaction, user_id: str, client_id: str) -> tuple[str, ...]:
+    async def get_consent(self, tx: Transaction, user_id: str, client_id: str) -> tuple[str, ...]:
         """The scopes that a user, who is locked, has allowed a client."""
         row = await tx.first(_GET_CONSENT, user_id=user_id, client_id=client_id)
         return tuple(row.scopes) if row else ()
 
-    async def put_consent(
+    async def upsert_consent(
         self, tx: Transaction, user_id: str, client_id: str, scopes: tuple[str, ...], now: datetime
     ) -> None:
         """Store what a user allows a client."""
         values = {"user_id": user_id, "client_id": client_id, "scopes": list(scopes)}
-        await tx.run(_PUT_CONSENT, **values, created_at=now, updated_at=now)
+        await tx.run(_UPSERT_CONSENT, **values, created_at=now, updated_at=now)
 
     async def list_consents(self, user_id: str, limit: int, after: str) -> Sequence[Consent]:
         """Up to `limit` consents of a user to clients older than `after`, the newest client first."""

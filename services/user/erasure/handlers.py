@@ -96,9 +96,9 @@ class ErasureHandlers:
 
     async def _lock_owned(self, tx: Transaction, user_id: str) -> tuple[str, ...]:
         """The active partners that the user owns, locked as by whoever changes their people. Partners come before users."""
-        for partner_id in await self._members.owned_by(tx, user_id):
+        for partner_id in await self._members.list_owned(tx, user_id):
             await self._partners.lock(tx, partner_id)
-        return await self._members.owned_by(tx, user_id)
+        return await self._members.list_owned(tx, user_id)
 
 
 class ExportHandlers:

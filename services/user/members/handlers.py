@@ -128,7 +128,7 @@ class MemberHandlers:
 
     async def GetOwners(self, request: pb.GetOwnersRequest, _: Call) -> pb.GetOwnersResponse:
         """None where there is no such partner."""
-        return pb.GetOwnersResponse(user_ids=await self._members.get_owners(request.partner_id))
+        return pb.GetOwnersResponse(user_ids=await self._members.list_owners(request.partner_id))
 
     async def UpdateMember(self, request: pb.UpdateMemberRequest, call: Call) -> pb.Member:
         """Tokens with the former role stop working."""

@@ -65,7 +65,7 @@ _GET_INVITING = Query(
     name="get inviting partner",
 )
 # any owner: of the user who is about to be erased
-_OWNED = Query(
+_LIST_OWNED = Query(
     select(_m.partner_id)
     .join_from(members, partners, _p.partner_id == _m.partner_id)
     .where(_mine, _m.role == OWNER, _p.state == ACTIVE)
@@ -133,11 +133,11 @@ class MemberRepository:
         """The owners among a partner's people."""
         return int((await tx.one(_COUNT_OWNERS, partner_id=partner_id)).owners)
 
-    async def owned_by(self, tx: Transaction, user_id: str) -> tuple[str, ...]:
+    async def list_owned(self, tx: Transaction, user_id: str) -> tuple[str, ...]:
         """The active partners that a user is an owner of."""
-        return tuple(row.partner_id for row in await tx.all(_OWNED, user_id=user_id))
+        return tuple(row.partner_id for row in await tx.all(_LIST_OWNED, user_id=user_id))
 
-    async def get_owners(self, partner_id: str) -> Sequence[str]:
+    async def list_owners(self, partner_id: str) -> Sequence[str]:
         """The users who are owners."""
         return [row.user_id for row in await self._database.all(_LIST_OWNERS, partner_id=partner_id)]
 

@@ -51,9 +51,9 @@ class WebPush:
     name = "webpush"
 
     def __init__(
-        self, sender: Sender, key: str, contact: str, forget: Callable[[Device], Awaitable[None]], clock: Clock
+        self, sender: Sender, key: str, contact: str, delete: Callable[[Device], Awaitable[None]], clock: Clock
     ) -> None:
-        """`contact` is the address that push services write to; `forget` removes a device that is gone.
+        """`contact` is the address that push services write to; `delete` removes a device that is gone.
 
         Raises `SettingsError` for what is no key.
         """
@@ -68,7 +68,7 @@ class WebPush:
         """What a page subscribes with: a point of P-256 in base64url."""
         self._sender = sender
         self._contact = contact
-        self._forget = forget
+        self._delete = delete
         self._clock = clock
         self._breakers: OrderedDict[str, Breaker] = OrderedDict()
 
@@ -101,7 +101,7 @@ class WebPush:
             breaker.succeeded()
         response = classify(answer)
         if response.outcome is Outcome.UNREACHABLE:
-            await self._forget(device)
+            await self._delete(device)
         return response
 
     def _encrypt(self, payload: bytes, device: Device) -> bytes:
