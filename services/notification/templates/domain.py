@@ -21,6 +21,8 @@ MAX_TEMPLATES = 200
 MAX_TESTS = 10
 """That a person may send to themselves within `TEST_PERIOD`."""
 TEST_PERIOD = timedelta(hours=1)
+SAMPLE_NAME = "Ann"
+"""Of the recipient where a template is tried, unless the samples or the data have a `name`."""
 PARTS = ("subject", "text", "html", "short")
 
 
@@ -122,7 +124,7 @@ class Version:
 def _fault(text: Text, part: str, samples: Mapping[str, Any]) -> str:
     try:
         language.check(text.source(part))
-        language.render(text.source(part), {**samples, "name": "Ann", "locale": text.locale})
+        language.render(text.source(part), {"name": SAMPLE_NAME, **samples, "locale": text.locale})
     except TemplateWrong as error:
         return f"must render with the samples: {error}"
     return ""

@@ -23,6 +23,7 @@ from services.notification.templates import language
 from services.notification.templates.domain import (
     MAX_TEMPLATES,
     PARTS,
+    SAMPLE_NAME,
     Branding,
     Template,
     TemplateLimitReached,
@@ -112,7 +113,7 @@ class TemplateHandlers:
         template = await self._get(request.template_id, call)
         data = read_data(request.data, "data") if request.HasField("data") else template.samples
         try:
-            made = template.draft.render(request.locale, data, "Ann")
+            made = template.draft.render(request.locale, {"name": SAMPLE_NAME, **data})
         except TemplateWrong as error:
             raise TemplateNotRendered(cause=str(error)) from None
         content = notification_pb2.Content(**{part: getattr(made, part) for part in PARTS})

@@ -44,6 +44,8 @@ _NODES = (
     nodes.Test,
 )  # fmt: skip
 _TESTS = frozenset({"defined", "undefined", "none", "true", "false", "even", "odd"})
+_RESERVED = frozenset({"self", "super", "caller", "varargs", "kwargs"})
+"""What Jinja itself gives these names is not data."""
 
 
 _TOO_DEEP = f"is nested more than {MAX_DEPTH} deep"
@@ -137,6 +139,8 @@ def _check_nodes(node: nodes.Node, depth: int = 0, loops: int = 0) -> None:
             raise TemplateWrong(f"line {child.lineno}: {type(child).__name__.lower()} is not available here")
         if isinstance(child, nodes.Filter) and child.name not in _PLAIN.filters.keys() - {limits.STEPS}:
             raise TemplateWrong(f"line {child.lineno}: there is no filter {child.name[:40]}")
+        if isinstance(child, nodes.Name) and (child.name in _RESERVED or (child.name == "loop" and not loops)):
+            raise TemplateWrong(f"line {child.lineno}: there is no variable {child.name}")
         if isinstance(child, nodes.Test) and child.name not in _TESTS:
             raise TemplateWrong(f"line {child.lineno}: there is no test {child.name[:40]}")
         if isinstance(child, nodes.For):

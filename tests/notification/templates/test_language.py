@@ -18,6 +18,8 @@ def save(source: Source) -> None:
     [
         ("text", "{{ missing }}"),
         ("text", "{% if %}"),
+        ("text", "{{ self }}"),
+        ("text", "{% if link == '' %}{{ loop.index }}{{ super }}{% endif %}"),
         ("text", "{{ ''.__class__.__mro__ }}"),
         ("text", "{{ parcel.number.format(1) }}"),
         ("text", "{{ cycler('a') }}"),

@@ -71,6 +71,8 @@ async def test_a_message_has_the_version_that_was_published_when_it_was_accepted
     shown = await author.preview(made, locale="de")
     assert (shown.content.subject, shown.locale) == ("new", "en")
     await author.update(made, texts=[ENGLISH])
+    named = [await author.preview(made, data=struct(data)) for data in (DATA, {**DATA, "name": "Uli"})]
+    assert [one.content.subject for one in named] == ["Ann, P7 waits", "Uli, P7 waits"]
     await assert_refused(author.preview(made, data=struct({})), "TEMPLATE_NOT_RENDERED")
     # Another partner and the other mode know nothing of it.
     for stranger in (Author(service, ids.new("prt")), Author(service, mode="TEST")):

@@ -839,7 +839,7 @@ class Templates:
         Args:
             template_id: Prefix `tpl_`.
             locale: A language tag such as `de-AT`; the first text is shown where there is none that serves it.
-            data: The variables; the samples where it is absent.
+            data: The variables; the samples where it is absent. The recipient is called as `name` says, or Ann.
             timeout: Seconds that the whole call may take; 5 where absent.
 
         Raises:

@@ -237,7 +237,7 @@ class PreviewTemplateRequest(_message.Message):
     """A language tag such as `de-AT`; the first text is shown where there is none that serves it."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
-        """The variables; the samples where it is absent."""
+        """The variables; the samples where it is absent. The recipient is called as `name` says, or Ann."""
 
     def __init__(
         self,
