@@ -1,5 +1,5 @@
 #!/bin/sh
-# Lays out what each image holds below /image, with one time on every file, so that the same input makes the same layers.
+# Lays out what each image holds below /image, with modes and times that no checkout decides: the same input makes the same layers.
 set -eu
 export PYTHONPATH=/build:/build/gen/python:/build/third_party/python:/packages/bake
 
@@ -33,6 +33,7 @@ for home in /image/*/opt/weft; do
   # Loaded by nothing of ours: types of parameters, dialects of other databases, tests of theirs.
   rm -rf "$home/packages/stripe/params" "$home/packages/sqlalchemy/testing" "$home/packages/share"
   python lean.py strip "$home/packages"
+  python lean.py settle "$home"
   # By hash, not by time: the file system of a container is read-only, so what is not compiled now never is.
   python -m compileall -q --invalidation-mode unchecked-hash "$home"
 done

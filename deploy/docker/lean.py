@@ -1,7 +1,8 @@
-"""Makes the images small, while they are built: `python lean.py root TARGET FOLDER…` and `python lean.py strip FOLDER…`.
+"""Makes the images small, while they are built: `python lean.py root TARGET FOLDER…`, `… strip FOLDER…`, `… settle FOLDER…`.
 
 `root` lays out a root file system with Python and the libraries that Python and the modules below the folders load, and
-nothing else: no shell, no package manager. `strip` takes debugging symbols from the modules. Needs Debian and Linux.
+nothing else: no shell, no package manager. `strip` takes debugging symbols from the modules. `settle`
+takes away what is a matter of the checkout and not of the commit. Needs Debian and Linux.
 """
 
 import compileall
@@ -66,6 +67,18 @@ def strip(folders: Iterable[Path]) -> None:
         struct.pack_into("<Q", header, 40, 0)  # where the section headers are
         struct.pack_into("<HH", header, 60, 0, 0)  # how many, and which one has their names
         path.write_bytes(header)
+
+
+def settle(folders: Iterable[Path]) -> None:
+    """Modes as git knows them, and no folder in which nothing is: the same commit makes the same layers from any checkout."""
+    for folder in folders:
+        for name, inner, files in os.walk(folder, topdown=False):
+            for file in (path for path in (Path(name, file) for file in files) if not path.is_symlink()):
+                file.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
+            if files or any(Path(name, one).exists() for one in inner):
+                Path(name).chmod(0o755)
+            else:
+                Path(name).rmdir()
 
 
 def _python() -> Iterator[Path]:
@@ -148,5 +161,7 @@ if __name__ == "__main__":
     verb, *places = sys.argv[1:]
     if verb == "root":
         root(Path(places[0]), map(Path, places[1:]))
+    elif verb == "settle":
+        settle(map(Path, places))
     else:
         strip(map(Path, places))
