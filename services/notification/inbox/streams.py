@@ -36,19 +36,22 @@ class InboxStreams:
         left, user_id = call.remaining(), call.caller.user_id
         end = time.monotonic() + left - min(_CLOSING_TIME_S, left / 4)
         position = self._read(cursor, user_id) if cursor else await self._feed.now()
+        last = self._write(position, user_id)
         try:
             async for message in self._follow(position, user_id, end, render):
+                last = message.cursor
                 yield message
             closing = ServiceUnavailable(retry_after=timedelta()).status(call.request_id)
             closing.message = "The stream ends here; resume from its last cursor."
-            yield pb.WatchInboxResponse(error=closing)
+            yield pb.WatchInboxResponse(cursor=last, error=closing)
         except WeftError as error:
-            yield pb.WatchInboxResponse(error=error.status(call.request_id))
+            yield pb.WatchInboxResponse(cursor=last, error=error.status(call.request_id))
         except Exception as error:
             passing = load_faults.passing(error)
             if passing is None:
                 log.exception("stream_failed")
-            yield pb.WatchInboxResponse(error=(passing or InternalFault()).status(call.request_id))
+            status = (passing or InternalFault()).status(call.request_id)
+            yield pb.WatchInboxResponse(cursor=last, error=status)
 
     async def _follow(
         self, position: Position, user_id: str, end: float, render: Render

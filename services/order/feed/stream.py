@@ -40,17 +40,20 @@ class OrderStreams:
         position = self._cursors.read(cursor, owner) if cursor else await self._feed.now()
         if cursor and not await self._feed.has(position):  # the database was restored to an earlier time
             raise CursorInvalid()
+        last = self._cursors.write(position, owner)
         try:
             async for message in self._follow(position, owner, end):
+                last = message.cursor
                 yield message
-            yield pb.WatchOrdersResponse(error=_closing_status(call))
+            yield pb.WatchOrdersResponse(cursor=last, error=_closing_status(call))
         except WeftError as error:
-            yield pb.WatchOrdersResponse(error=error.status(call.request_id))
+            yield pb.WatchOrdersResponse(cursor=last, error=error.status(call.request_id))
         except Exception as error:
             passing = load_faults.passing(error)
             if passing is None:
                 log.exception("stream_failed")
-            yield pb.WatchOrdersResponse(error=(passing or InternalFault()).status(call.request_id))
+            status = (passing or InternalFault()).status(call.request_id)
+            yield pb.WatchOrdersResponse(cursor=last, error=status)
 
     async def _follow(self, position: Position, owner: Owner, end: float) -> AsyncIterator[pb.WatchOrdersResponse]:
         feed = self._feed

@@ -23,8 +23,8 @@ def _beat(number: int) -> Change:
     return Change(cursor=str(number), heartbeat=Change.Heartbeat())
 
 
-def _end(error: failures.WeftError) -> Change:
-    return Change(error=failures.to_status(error))
+def _end(error: failures.WeftError, cursor: str = "") -> Change:
+    return Change(cursor=cursor, error=failures.to_status(error))
 
 
 def _cursors(fakes: testing.Fakes) -> list[str]:
@@ -43,6 +43,8 @@ async def test_a_stream_resumes_from_the_last_cursor_heartbeats_included(connect
             yield _beat(2)
             yield _end(errors.Unavailable("The service is being replaced."))
         elif request.cursor == "2":
+            yield _end(errors.Unavailable("The service is being replaced."), cursor="2.1")
+        elif request.cursor == "2.1":
             yield _change(3)
             raise errors.Unavailable("gone without a word")
         else:
@@ -50,7 +52,7 @@ async def test_a_stream_resumes_from_the_last_cursor_heartbeats_included(connect
 
     client = connect(fakes.address, retries=QUICK)
     changes = await client.items("orders.watch_orders", cursor="0")
-    assert (_ids(changes), _cursors(fakes)) == (["ord_1", "ord_3", "ord_4"], ["0", "2", "3"])
+    assert (_ids(changes), _cursors(fakes)) == (["ord_1", "ord_3", "ord_4"], ["0", "2", "2.1", "3"])
 
 
 async def test_a_cut_connection_resumes(connect: Any, fakes: testing.Fakes) -> None:

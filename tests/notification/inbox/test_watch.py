@@ -51,7 +51,8 @@ async def test_an_inbox_is_watched_as_it_fills(service: Service) -> None:
     assert not (await read(rest)).HasField("item")
     await assert_refused(watch(bob, begun.cursor).read(), "CURSOR_INVALID")
     ends = watch(ann, timeout=1.5)
-    await read(ends)
-    assert "resume from its last cursor" in (await read(ends)).error.message
+    last, closing = await read(ends), await read(ends)
+    assert "resume from its last cursor" in closing.error.message
+    assert closing.cursor == last.cursor != ""
     for each in (call, again, rest):
         each.cancel()

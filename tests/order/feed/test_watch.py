@@ -185,20 +185,20 @@ async def test_the_deadline_is_the_last_message(quiet_shop: Shop) -> None:
     assert [m.WhichOneof("event") for m in messages] == ["heartbeat", "error"]
     assert messages[1].error.code == StatusCode.UNAVAILABLE.value[0]
     assert messages[1].error.message == "The stream ends here; resume from its last cursor."
-    assert messages[1].cursor == ""
+    assert messages[1].cursor == messages[0].cursor
 
 
 async def test_a_process_that_stops_ends_its_streams_with_a_message(harness: Harness) -> None:
     async with harness.running("order", work=False) as running:
         shop = Shop(running, harness.issuer)
         streams = [shop.watch() for _ in range(5)]
-        for stream in streams:
-            await stream.read()
+        begun = [(await stream.read()).cursor for stream in streams]
         reading = asyncio.gather(*(read_to_end(stream) for stream in streams))
         await running.app.stop()
-        for messages in await reading:
+        for cursor, messages in zip(begun, await reading, strict=True):
             assert [m.WhichOneof("event") for m in messages] == ["error"]
             assert messages[0].error.code == StatusCode.UNAVAILABLE.value[0]
+            assert messages[0].cursor == cursor
 
 
 async def read_to_end(stream) -> list[WatchOrdersResponse]:
@@ -220,6 +220,7 @@ async def test_a_database_that_becomes_unavailable_ends_the_stream_with_a_messag
         await running.app.database.close()
         messages = await asyncio.wait_for(read_to_end(stream), 15)
         assert messages[-1].error.code == StatusCode.UNAVAILABLE.value[0]
+        assert messages[-1].cursor
 
 
 async def test_a_stream_without_changes_sends_heartbeats_whose_cursor_advances(harness: Harness) -> None:

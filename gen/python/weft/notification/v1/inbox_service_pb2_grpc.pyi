@@ -29,8 +29,8 @@ class InboxServiceStub:
     WatchInbox: _aio.UnaryStreamMultiCallable[_inbox_service_pb2.WatchInboxRequest, _inbox_service_pb2.WatchInboxResponse]
     """Streams new items of the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
 
-    The first message, and one at least every 15 seconds, has the count alone. Every message except the last has the cursor to
-    resume from; the last one has the error that ended the stream. The same item may be sent twice after a resume.
+    The first message, and one at least every 15 seconds, has the count alone. Every message has the cursor to resume from;
+    the last one has the error that ended the stream. The same item may be sent twice after a resume.
     """
 
 class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -71,8 +71,8 @@ class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_inbox_service_pb2.WatchInboxResponse]:
         """Streams new items of the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
 
-        The first message, and one at least every 15 seconds, has the count alone. Every message except the last has the cursor to
-        resume from; the last one has the error that ended the stream. The same item may be sent twice after a resume.
+        The first message, and one at least every 15 seconds, has the count alone. Every message has the cursor to resume from;
+        the last one has the error that ended the stream. The same item may be sent twice after a resume.
         """
 
 def add_InboxServiceServicer_to_server(servicer: InboxServiceServicer, server: _aio.Server) -> None: ...

@@ -249,8 +249,8 @@ class OrderServiceServicer:
     def WatchOrders(self, request, context):
         """Streams orders as they change, from a cursor or from now.
 
-        Every message except the last has the cursor to resume from. The last message has the error that ended the stream,
-        because an HTTP status cannot follow a body. The same change may be sent twice after a resume.
+        Every message has the cursor to resume from. The last message has the error that ended the stream, because an HTTP
+        status cannot follow a body. The same change may be sent twice after a resume.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -73,8 +73,8 @@ class OrderServiceStub:
     WatchOrders: _aio.UnaryStreamMultiCallable[_order_service_pb2.WatchOrdersRequest, _order_service_pb2.WatchOrdersResponse]
     """Streams orders as they change, from a cursor or from now.
 
-    Every message except the last has the cursor to resume from. The last message has the error that ended the stream,
-    because an HTTP status cannot follow a body. The same change may be sent twice after a resume.
+    Every message has the cursor to resume from. The last message has the error that ended the stream, because an HTTP
+    status cannot follow a body. The same change may be sent twice after a resume.
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -224,8 +224,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_order_service_pb2.WatchOrdersResponse]:
         """Streams orders as they change, from a cursor or from now.
 
-        Every message except the last has the cursor to resume from. The last message has the error that ended the stream,
-        because an HTTP status cannot follow a body. The same change may be sent twice after a resume.
+        Every message has the cursor to resume from. The last message has the error that ended the stream, because an HTTP
+        status cannot follow a body. The same change may be sent twice after a resume.
         """
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _aio.Server) -> None: ...

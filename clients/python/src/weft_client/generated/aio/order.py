@@ -628,8 +628,8 @@ class AsyncOrders:
     ) -> parts.AsyncStream[order_order_service_pb2.WatchOrdersResponse]:
         """Streams orders as they change, from a cursor or from now.
 
-        Every message except the last has the cursor to resume from. The last message has the error that ended the stream,
-        because an HTTP status cannot follow a body. The same change may be sent twice after a resume.
+        Every message has the cursor to resume from. The last message has the error that ended the stream, because an HTTP
+        status cannot follow a body. The same change may be sent twice after a resume.
 
         Args:
             cursor: The cursor of the last message received. If empty, the stream starts now.

@@ -121,10 +121,10 @@ class Stream(Generic[Reply]):
     def _arrived(self, message: Any) -> bool:
         """Take note of a message; whether it is one for the caller. Raises the terminal error that it may hold."""
         call = self._opened
-        if self._ends and message.HasField("error"):
-            raise failures.from_status(message.error, call.request_id, call.attempts)
         if self._resumes and message.cursor:
             self.cursor = message.cursor
+        if self._ends and message.HasField("error"):
+            raise failures.from_status(message.error, call.request_id, call.attempts)
         self._begun = True
         self._quiet_since = monotonic()
         call.progressed()

@@ -183,7 +183,7 @@ class WatchInboxResponse(_message.Message):
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Why the stream ends, in its last message. `UNAVAILABLE` means: resume from the last cursor."""
+        """Why the stream ends, in its last message. `UNAVAILABLE` means: resume from the cursor."""
 
     def __init__(
         self,
