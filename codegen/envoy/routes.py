@@ -18,6 +18,10 @@ HOLDS = "x-weft-holds"
 """The header that holds the number of bytes that the edge may have to hold for the request."""
 SERVED = "x-weft-served"
 """The header of an answer that came from a service, not from the edge itself; it stays inside."""
+LEAVING = "weft.edge.leaving"
+"""The runtime key by which an edge that drains is told (0 to 100) that streams which begin now are to end soon."""
+LAST_STREAM = "1S"
+"""How long such a stream may take: its service ends it with a last message, and its caller resumes it elsewhere."""
 ANSWER_GRACE_S = 0.5
 """Seconds that a service has, past its deadline, to answer for itself before the edge does."""
 STREAM_GRACE_S = 10.0
@@ -112,7 +116,19 @@ def _first_of(routes: list[Json]) -> Json:
 def _of_rpc(contract: Contract, method: Method, balanced: Json) -> list[Json]:
     """The routes of a request for an RPC. Where the Lua and the transcoder read a path differently it leads nowhere."""
     before = [_before(contract, method)] if method.route else []
-    return [_call(contract, method, balanced), *before, _unknown()]
+    call = _call(contract, method, balanced)
+    return [*_leaving(contract, method, call), call, *before, _unknown()]
+
+
+def _leaving(contract: Contract, method: Method, call: Json) -> list[Json]:
+    """Where a stream goes that begins while the edge drains, on a connection that is still open: one that can be resumed is
+    ended by its service before the edge cuts it.
+    """
+    if not (method.server_streaming and "cursor" in contract.pool.FindMessageTypeByName(method.input).fields_by_name):
+        return []
+    never = {"default_value": {"numerator": 0}, "runtime_key": LEAVING}
+    soon = [header("grpc-timeout", LAST_STREAM)]
+    return [call | {"match": call["match"] | {"runtime_fraction": never}, "request_headers_to_add": soon}]
 
 
 def _call(contract: Contract, method: Method, balanced: Json) -> Json:

@@ -1,6 +1,7 @@
 """When parts fail: calls go elsewhere, load is shed early, and an edge that drains loses nothing."""
 
 import asyncio
+import json
 import threading
 import time
 from collections import Counter
@@ -15,9 +16,10 @@ from joserfc.jwk import ECKey
 from codegen.envoy import clusters
 from codegen.envoy.lua import time_slicing
 from contract import Contract
+from deploy.container.drain import drain
 from tests.edge import protocols
 from tests.edge.conftest import Edge, Mint, deployed
-from tests.edge.running import admin, free_ports, running, stat, until
+from tests.edge.running import free_ports, running, stat, until
 from tests.edge.upstream import Upstream
 
 FEW = 2
@@ -116,18 +118,32 @@ def test_load_beyond_the_room_is_shed_early_and_retryable(edge: Edge) -> None:
     assert (refusal.retry, refusal.headers["retry-after"]) == (True, "1")
 
 
-def test_an_edge_that_drains_answers_what_it_has(pair: tuple[Edge, Upstream, Upstream]) -> None:
+def test_an_edge_that_drains_answers_what_it_has_and_ends_streams_that_begin(
+    pair: tuple[Edge, Upstream, Upstream],
+) -> None:
     edge, one, two = pair
-    headers = {"authorization": f"Bearer {edge.mint()}", "x-test-sleep": "1"}
+    headers = {"authorization": f"Bearer {edge.mint()}"}
     answers: list[int] = []
-    slow = threading.Thread(
-        target=lambda: answers.append(httpx.get(f"{edge.url}/v1/orders/ord_1", headers=headers).status_code)
-    )
-    slow.start()
-    until(lambda: orders(one) + orders(two) == 1, "the call is under way")
-    assert admin(edge.deployment, "POST", "/drain_listeners?graceful")[0] == 200
+
+    def call_slowly() -> None:
+        answers.append(httpx.get(f"{edge.url}/v1/orders/ord_1", headers={**headers, "x-test-sleep": "1"}).status_code)
+
+    slow = threading.Thread(target=call_slowly)
+    leaving = threading.Thread(target=lambda: asyncio.run(drain(edge.deployment.admin_socket, 20)))
+    with httpx.Client(base_url=edge.url, headers={**headers, "x-test-hold": "30"}) as client:
+        assert "connection" not in client.get("/v1/orders/ord_1").headers
+        slow.start()
+        until(lambda: orders(one) + orders(two) == 2, "the call is under way")
+        leaving.start()
+        until(lambda: stat(edge.deployment, "listener_manager.total_listeners_draining"), "nobody is let in")
+        began = time.monotonic()
+        with client.stream("GET", "/v1/orders:watch", headers={"grpc-timeout": "25S"}) as answer:
+            assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+            cursors = [json.loads(line.removeprefix("data: "))["cursor"] for line in answer.iter_lines() if line]
+    assert (cursors, time.monotonic() - began < 10) == (["c0", "c1", "c2"], True)
     slow.join(10)
-    assert answers == [200]
+    leaving.join(10)
+    assert (answers, leaving.is_alive()) == ([200], False)
 
 
 def orders(upstream: Upstream) -> int:
