@@ -26,6 +26,7 @@ ANSWER_GRACE_S = 0.5
 """Seconds that a service has, past its deadline, to answer for itself before the edge does."""
 STREAM_GRACE_S = 10.0
 
+LOOPBACK = "127.0.0.1"
 RETRIES = {
     # Only what never reached a server: who repeats the rest is the caller, who knows the key and the deadline.
     "retry_on": "connect-failure,refused-stream,reset-before-request",
@@ -90,8 +91,12 @@ def jwks(contract: Contract) -> Json:
 
 
 def metrics(deployment: Deployment) -> Json:
-    """The two pages of the admin interface that may be read by TCP, by loopback's own names: no web page leads here."""
-    names = [f"{host}:{deployment.metrics_port}" for host in ("127.0.0.1", "localhost")]
+    """The two pages of the admin interface that may be read by TCP.
+
+    On loopback by its own names, so that no web page leads here; elsewhere by any, as a kubelet and Prometheus use a pod's address.
+    """
+    local = deployment.metrics_address == LOOPBACK
+    names = [f"{host}:{deployment.metrics_port}" for host in (LOOPBACK, "localhost")] if local else ["*"]
     routes = [
         {"name": path, "match": _reads("path", path), "route": {"cluster": clusters.ADMIN, "timeout": "10s"}}
         for path in ("/stats/prometheus", "/ready")

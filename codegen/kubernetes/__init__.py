@@ -47,7 +47,7 @@ def files(contract: Contract) -> dict[str, list[Json]]:
         "components/optional-secrets/secrets.yaml": secrets.optional(names),
         "components/development-data/secrets.yaml": secrets.development(names),
         "components/development-data/databases.yaml": [secrets.databases(names)],
-        "components/cloudnative-pg/postgres.yaml": secrets.cloudnative(names),
+        "components/cloudnative-pg/postgres.yaml": [*secrets.cloudnative(names), network.cloudnative(secrets.CLUSTER)],
     }
 
 

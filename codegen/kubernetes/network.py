@@ -13,12 +13,20 @@ DATA_LABEL = "weft.dev/data"
 """Pods of the namespace that hold data, where they run in the cluster; overlays name addresses for servers elsewhere."""
 MONITORING = {"namespaceSelector": {"matchLabels": {"weft.dev/monitoring": "true"}}}
 """The namespace of Prometheus and the collector has this label."""
-OUTSIDE = {"notification": (25, 443, 465, 587), "order": (443,)}
-"""Ports on the internet: mail, webhooks and pushes; the payment gateway."""
+OUTSIDE: dict[str, Json] = {"notification": {"port": 1, "endPort": 65535}, "order": {"port": 443}}
+"""Ports on the internet: mail servers and webhooks have the port that their owners say; the payment gateway."""
 _ONCE = ("migrate", "bootstrap")
-_PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+_PRIVATE = {
+    "0.0.0.0/0": ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"],
+    "::/0": ["fc00::/7", "fe80::/10"],
+}
+_NODE_CACHE = "169.254.20.10/32"
+"""The address of NodeLocal DNSCache, which is a node's and no pod's."""
 _DNS = {
-    "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+    "to": [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
+        {"ipBlock": {"cidr": _NODE_CACHE}},
+    ],
     "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
 }
 
@@ -62,6 +70,28 @@ def policies(contract: Contract, names: list[str]) -> list[Json]:
     return made
 
 
+def cloudnative(cluster: str) -> Json:
+    """Who reaches the pods of a CloudNativePG cluster, and what they reach: each other, and the API by which they elect a primary."""
+    own = {"matchLabels": {"cnpg.io/cluster": cluster}}
+    services = {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "weft"}}}
+    operator = {
+        "namespaceSelector": {},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "cloudnative-pg"}},
+    }
+    postgres, status = {"port": DATABASE}, {"port": 8000}
+    return _policy(
+        cluster,
+        own,
+        [
+            {"from": [services], "ports": [postgres]},
+            {"from": [{"podSelector": own}, operator], "ports": [postgres, status]},
+            _scraped(9187),
+        ],
+        # The API server has an address of its own in each cluster, as has the store of backups.
+        [_DNS, {"to": [{"podSelector": own}], "ports": [postgres, status]}, {"ports": [{"port": 443}, {"port": 6443}]}],
+    )
+
+
 def _policy(name: str, selector: Json, ingress: list[Json], egress: list[Json]) -> Json:
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -102,7 +132,5 @@ def _data() -> list[Json]:
 
 
 def _outside(name: str) -> list[Json]:
-    if not (ports := OUTSIDE.get(name)):
-        return []
-    internet = {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(_PRIVATE)}}
-    return [{"to": [internet], "ports": [{"port": port} for port in ports]}]
+    internet = [{"ipBlock": {"cidr": cidr, "except": private}} for cidr, private in _PRIVATE.items()]
+    return [{"to": internet, "ports": [OUTSIDE[name]]}] if name in OUTSIDE else []

@@ -8,6 +8,8 @@ from typing import Any
 
 from chassis.settings import DEVELOPMENT_DATA_KEY
 
+CLUSTER = "postgres"
+"""The CloudNativePG cluster; its primary is `postgres-rw`."""
 Json = dict[str, Any]
 
 STORE = "weft"
@@ -132,7 +134,7 @@ def cloudnative(services: list[str]) -> list[Json]:
     cluster = {
         "apiVersion": "postgresql.cnpg.io/v1",
         "kind": "Cluster",
-        "metadata": {"name": "postgres"},
+        "metadata": {"name": CLUSTER},
         "spec": {
             "instances": 3,
             "imageName": "ghcr.io/cloudnative-pg/postgresql:18",
@@ -160,7 +162,7 @@ def cloudnative(services: list[str]) -> list[Json]:
                 "kind": "Database",
                 "metadata": {"name": f"weft-{service}"},
                 "spec": {
-                    "cluster": {"name": "postgres"},
+                    "cluster": {"name": CLUSTER},
                     "name": f"weft_{service}",
                     "owner": f"weft_{service}_owner",
                     "template": "template0",

@@ -1,5 +1,6 @@
 """`deploy/k8s`: settings, rights, ends and connections, in each overlay. `make check-deploy` holds it against Kubernetes' schemas."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ import yaml
 from weft_client.target import OPTIONS
 
 import contract
+from chassis.telemetry.tracing import QUEUE_LAG
 from codegen.kubernetes import pods, workloads
 from deploy import release
 from deploy.checks import manifests
 from deploy.checks.settings import faults, of_overlay
+from deploy.local.options import ROOT
 
 OVERLAYS = manifests.overlays()
 Json = dict[str, Any]
@@ -161,3 +164,48 @@ def test_only_declared_callers_may_connect() -> None:
         rule["from"] == [{"namespaceSelector": {"matchLabels": {"weft.dev/monitoring": "true"}}}] for rule in inside
     )
     assert policies["edge"]["ingress"][0] == {"ports": [{"port": 8443}]}
+
+
+def test_names_and_the_internet_are_reached_as_clusters_differ() -> None:
+    base = manifests.of_overlay(manifests.FOLDER / "base")
+    policies = {found["metadata"]["name"]: found["spec"] for found in of_kind(base, "NetworkPolicy")}
+    for name, policy in policies.items():
+        for rule in policy.get("egress", ())[:1]:  # names come first: of pods in kube-system, or of the node's cache
+            assert [port["port"] for port in rule["ports"]] == [53, 53], name
+            assert {"ipBlock": {"cidr": "169.254.20.10/32"}} in rule["to"], name
+    webhooks = policies["notification"]["egress"][-1]
+    assert webhooks["ports"] == [{"port": 1, "endPort": 65535}]  # the port is part of an address that a partner chooses
+    assert [peer["ipBlock"]["cidr"] for peer in webhooks["to"]] == ["0.0.0.0/0", "::/0"]
+
+
+def test_a_cluster_of_postgresql_is_reached_and_reaches_its_operator() -> None:
+    objects = manifests.of_overlay(manifests.FOLDER / "components" / "cloudnative-pg")
+    (cluster,), (policy,) = of_kind(objects, "Cluster"), of_kind(objects, "NetworkPolicy")
+    spec = policy["spec"]
+    assert spec["podSelector"] == {"matchLabels": {"cnpg.io/cluster": cluster["metadata"]["name"]}}
+    assert cluster["spec"]["inheritedMetadata"]["labels"] == {"weft.dev/data": "true"}  # what services may connect to
+    assert {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "weft"}}} in spec["ingress"][0]["from"]
+    assert {"ports": [{"port": 443}, {"port": 6443}]} in spec[
+        "egress"
+    ]  # without the API no instance becomes the primary
+
+
+def test_what_is_scraped_has_the_labels_that_rules_ask_for() -> None:
+    rules = (manifests.FOLDER / "components" / "monitoring" / "rules.yaml").read_text()
+    asked = set(re.findall(r'\bjob="([^"]+)"', rules))
+    monitors = of_kind(manifests.of_overlay(manifests.FOLDER / "components" / "monitoring"), "PodMonitor")
+    steps = [step for found in monitors for step in found["spec"]["podMetricsEndpoints"][0]["relabelings"]]
+    assert {step["replacement"] for step in steps if step["targetLabel"] == "job"} == asked
+    assert [step["targetLabel"] for step in steps].count("service") == len(monitors)
+    compose = yaml.safe_load((ROOT / "deploy" / "observability" / "prometheus.yaml").read_text())
+    assert {found["job_name"] for found in compose["scrape_configs"]} == asked
+
+
+def test_the_age_of_jobs_is_a_metric_that_an_autoscaler_finds() -> None:
+    folder = manifests.FOLDER / "components" / "queue-autoscaling"
+    (patch,) = yaml.safe_load((folder / "kustomization.yaml").read_text())["patches"]
+    asked = yaml.safe_load(patch["patch"])[0]["value"]["pods"]["metric"]["name"]
+    (rule,) = yaml.safe_load((folder / "adapter.yaml").read_text())["rules"]["custom"]
+    assert re.fullmatch(rule["name"]["matches"], asked)
+    assert rule["seriesQuery"].startswith(f"{asked}{{")
+    assert asked in {family.name for family in QUEUE_LAG.collect()}

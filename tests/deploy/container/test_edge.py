@@ -50,7 +50,7 @@ def test_it_serves_and_waits_for_callers_when_it_ends(run: Run, tmp_path: Path) 
     process = run(
         WEFT_ENVIRONMENT="development",
         WEFT_EDGE_HTTP_LISTEN=f"127.0.0.1:{port}",
-        WEFT_EDGE_METRICS_LISTEN=f"127.0.0.1:{metrics}",
+        WEFT_EDGE_METRICS_LISTEN=f"0.0.0.0:{metrics}",
     )
     try:
         end = time.monotonic() + 20
@@ -58,6 +58,11 @@ def test_it_serves_and_waits_for_callers_when_it_ends(run: Run, tmp_path: Path) 
             while probe.main([f"http://127.0.0.1:{metrics}/ready"]):
                 assert time.monotonic() < end
                 assert process.poll() is None
+        for path in ("/ready", "/stats/prometheus"):  # as a kubelet and Prometheus ask, by the address of a pod
+            kubelet = http.client.HTTPConnection("127.0.0.1", metrics, timeout=10)
+            kubelet.request("GET", path, headers={"host": f"10.1.2.3:{metrics}"})
+            assert kubelet.getresponse().status == 200
+            kubelet.close()
         caller = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         caller.request("GET", "/docs/")
         assert caller.getresponse().read().startswith(b"<!doctype html>")

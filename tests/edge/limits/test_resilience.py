@@ -135,7 +135,7 @@ def test_an_edge_that_drains_answers_what_it_has_and_ends_streams_that_begin(
         slow.start()
         until(lambda: orders(one) + orders(two) == 2, "the call is under way")
         leaving.start()
-        until(lambda: stat(edge.deployment, "listener_manager.total_listeners_draining"), "nobody is let in")
+        until(lambda: stat(edge.deployment, "listener_manager.listener_stopped"), "nobody is let in")
         began = time.monotonic()
         with client.stream("GET", "/v1/orders:watch", headers={"grpc-timeout": "25S"}) as answer:
             assert (answer.status_code, answer.headers["connection"]) == (200, "close")

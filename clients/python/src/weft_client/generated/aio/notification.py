@@ -250,8 +250,8 @@ class AsyncInbox:
     ) -> parts.AsyncStream[notification_inbox_service_pb2.WatchInboxResponse]:
         """Streams new items of the caller's inbox, and how many items are unread. Over REST these are Server-Sent Events.
 
-        The first message, and one at least every 15 seconds, has the count alone. Every message except the last has the cursor to
-        resume from; the last one has the error that ended the stream. The same item may be sent twice after a resume.
+        The first message, and one at least every 15 seconds, has the count alone. Every message has the cursor to resume from;
+        the last one has the error that ended the stream. The same item may be sent twice after a resume.
 
         Args:
             cursor: The cursor of the last message received. If empty, the stream starts now.
