@@ -223,7 +223,7 @@ class Queue:
 
     async def _leased(self, query: Query, limit: int) -> list[Job]:
         rows = await self._database.all(query, now=self._clock.now(), seconds=self.lease_time, limit=limit)
-        return [Job(*row) for row in rows]
+        return [Job(**row._asdict()) for row in rows]
 
     def give_up_reason(self, suspect: Job) -> str:
         """Why a suspect job is given up; empty where it may be retried."""

@@ -1,7 +1,7 @@
 """Reads the contract as the protos are now and the code beside it, and prints every fault with its place and what to write.
 
 The contract (`contract.checks`), the error classes (`error_classes`), where queries are made (`query_places`), the owners of what
-they read (`owned_tables`), the columns in their SQL (`columns`), and what domains call (`pure_domains`).
+they read (`owned_tables`), their columns, in SQL and in rows (`columns`), and what domains call (`pure_domains`).
 """
 
 import sys
@@ -47,6 +47,7 @@ def of_code(services: Mapping[str, Module], chassis: Mapping[str, Module]) -> It
     yield from owned_tables.faults(services)
     yield from pure_domains.faults(services.values())
     yield from columns.faults((*chassis.values(), *services.values()))
+    yield from columns.of_rows((*chassis.values(), *services.values()))
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """SQL names its columns. With `*`, or `TABLE orders`, a prepared statement of a running process breaks on the day that
-a migration adds a column (docs/decisions/0066).
+a migration adds a column (docs/decisions/0066). A row is read by the names of its columns, and an owner gives its parameters
+by theirs.
 """
 
 import ast
@@ -14,6 +15,8 @@ _STAR = re.compile(
     r"|(?:^|\(|\b(?:UNION|INTERSECT|EXCEPT|ALL)\b)\s*(?-i:TABLE)\s+[\w\"]+",
     re.IGNORECASE,
 )
+_ROW = re.compile(r"(?:\w+_)?row")
+_OWNER = re.compile(r"\b(?:\w+_)?owner\._asdict$|\b(?:\w+_)?owner_of\([^)]*\)\._asdict$")
 _COLUMNS = frozenset(("text", "literal_column", "column", "select", "returning"))
 
 
@@ -30,6 +33,37 @@ def faults(modules: Iterable[Module]) -> Iterator[str]:
                 for said in map(_text, node.args):
                     if said == "*" or said.endswith(".*"):
                         yield _fault(module, node.lineno, said)
+
+
+def of_rows(modules: Iterable[Module]) -> Iterator[str]:
+    """A sentence for each row that is read by position, and for each owner that is taken apart."""
+    for module in modules:
+        for node in module.nodes:
+            if row := _positional(node):
+                yield (
+                    f"{module.place}:{node.lineno}: reads `{ast.unparse(node)}` by the order of columns, which a new one changes: write "  # type: ignore[attr-defined]
+                    f"`Type(**{row}._asdict())`, or name them (`{row}.title`)."
+                )
+            if isinstance(node, ast.Call) and called(node) == "_asdict" and _OWNER.search(ast.unparse(node.func)):
+                owner = ast.unparse(node.func).removesuffix("._asdict")
+                yield (
+                    f"{module.place}:{node.lineno}: takes {owner} apart: write `**{owner}.values`, a property of the owner in ownership.py, "
+                    "which returns the parameters of its condition."
+                )
+
+
+def _positional(node: ast.AST) -> str:
+    """The row of `Type(*row)`, `row[0]`, `row[:-1]`, `a, b = row` and `{… getattr(row, name) for name in …}`; else empty."""
+    found: ast.AST | None = None
+    if (
+        (isinstance(node, ast.Starred) and isinstance(node.ctx, ast.Load))
+        or (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant | ast.Slice | ast.UnaryOp))
+        or (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple))
+    ):
+        found = node.value
+    elif isinstance(node, ast.DictComp) and isinstance(node.value, ast.Call) and called(node.value) == "getattr":
+        found = node.value.args[0]
+    return found.id if isinstance(found, ast.Name) and _ROW.fullmatch(found.id) else ""
 
 
 def _fault(module: Module, line: int, star: str) -> str:

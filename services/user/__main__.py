@@ -124,15 +124,15 @@ def _serve_auth(app: App, parts: Parts) -> None:
 
 
 def _serve_oauth(app: App, parts: Parts) -> None:
-    database, clock, partners, issuer, audit = app.database, app.clock, parts.partners, parts.issuer, parts.audit
-    clients = ClientAuthentication(partners, issuer.name, clock)
+    database, clock, clients, issuer, audit = app.database, app.clock, parts.clients, parts.issuer, parts.audit
+    authentication = ClientAuthentication(clients, issuer.name, clock)
     access_tokens = AccessTokens(database, parts.session_rows, parts.revocations, app.tokens, audit, clock)
     # An account is changed by its owner in person.
     of_people = set(app.contract.scopes_by_role[CUSTOMER]) - {"users.write"}
     apps = Grants(
         database,
         ConsentRepository(database),
-        partners,
+        clients,
         parts.users,
         parts.session_rows,
         parts.open_sessions,
@@ -144,7 +144,7 @@ def _serve_oauth(app: App, parts: Parts) -> None:
     about = metadata(issuer.name, sorted({method.scope for method in app.contract.methods if method.scope}))
     app.add_service(
         "weft.user.v1.OAuthService",
-        OAuthHandlers(partners, clients, access_tokens, parts.sessions, apps, issuer, parts.ring, clock, about),
+        OAuthHandlers(clients, authentication, access_tokens, parts.sessions, apps, issuer, parts.ring, clock, about),
         AuthorizationHandlers(apps, issuer.name),
         OpenIdHandlers(parts.users, app.tokens, app.revocations, about),
     )
@@ -160,7 +160,7 @@ def _serve_partners(app: App, parts: Parts) -> None:
     app.add_service(
         "weft.user.v1.PartnerService",
         PartnerHandlers(database, partners, parts.revocations, app.pages, audit, clock, grantable, app.outbox),
-        ClientHandlers(database, partners, parts.revocations, app.pages, audit, clock),
+        ClientHandlers(database, partners, parts.clients, parts.revocations, app.pages, audit, clock),
         usage,
         MemberHandlers(
             database,

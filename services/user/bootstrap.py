@@ -13,6 +13,7 @@ from services.user.audit.domain import changed_fields
 from services.user.audit.repository import AuditRepository
 from services.user.keys import ring
 from services.user.partners import domain as partnership
+from services.user.partners.client_repository import ClientRepository
 from services.user.partners.domain import Client, Partner
 from services.user.partners.repository import PartnerRepository
 from services.user.passwords.passwords import Passwords
@@ -78,19 +79,21 @@ async def _set_operator(app: App, email: str, password: str) -> None:
 async def _set_client(app: App, client_id: str, secret: str) -> None:
     if not secret:
         raise SettingsError("WEFT_PARTNER_CLIENT_SECRET: missing, while WEFT_PARTNER_CLIENT_ID is set.")
-    partners, now = PartnerRepository(app.database, app.vault), app.clock.now()
+    clients, now = ClientRepository(app.database, app.vault), app.clock.now()
     audit = Audit(AuditRepository(app.database, app.vault), app.clock)
-    account = await partners.get_account(client_id, now)
+    account = await clients.get_account(client_id, now)
     async with app.database.transaction() as tx:
         if account is None:
-            await _create_client(tx, partners, client_id, now)
+            await _create_client(tx, PartnerRepository(app.database), clients, client_id, now)
             await audit.record_command(tx, "bootstrap", "client.created", subject=client_id)
-        if account is None or partners.hash_secret(secret) not in account.secret_hashes:
-            await partners.replace_secrets(tx, client_id, secret, now)
+        if account is None or clients.hash_secret(secret) not in account.secret_hashes:
+            await clients.replace_secrets(tx, client_id, secret, now)
             await audit.record_command(tx, "bootstrap", "client.secrets_replaced", subject=client_id)
 
 
-async def _create_client(tx: Transaction, partners: PartnerRepository, client_id: str, now: datetime) -> None:
+async def _create_client(
+    tx: Transaction, partners: PartnerRepository, clients: ClientRepository, client_id: str, now: datetime
+) -> None:
     partner = Partner(
         partner_id=ids.new("prt", now),
         display_name="First partner",
@@ -101,4 +104,4 @@ async def _create_client(tx: Transaction, partners: PartnerRepository, client_id
         updated_at=now,
     )
     await partners.insert(tx, partner)
-    await partners.insert_client(tx, Client(client_id, partner.partner_id, "First client", PARTNER_SCOPES, now))
+    await clients.insert(tx, Client(client_id, partner.partner_id, "First client", PARTNER_SCOPES, now))

@@ -14,6 +14,7 @@ from services.user.devices.repository import DeviceRepository
 from services.user.keys.issuer import Issuer
 from services.user.keys.ring import of_app as key_ring
 from services.user.members.repository import MemberRepository
+from services.user.partners.client_repository import ClientRepository
 from services.user.partners.repository import PartnerRepository
 from services.user.passkeys.domain import PasskeyInvalid
 from services.user.passkeys.passkeys import Passkeys
@@ -42,7 +43,8 @@ class Parts:
 
     def __init__(self, app: App) -> None:
         database, clock, vault, outbox = app.database, app.clock, app.vault, app.outbox
-        self.users, self.partners = UserRepository(database, vault), PartnerRepository(database, vault)
+        self.users = UserRepository(database, vault)
+        self.partners, self.clients = PartnerRepository(database), ClientRepository(database, vault)
         self.cached = CachedUsers(self.users, app.cache, vault)
         self.members = MemberRepository(database)
         self.trail = AuditRepository(database, vault)

@@ -45,7 +45,7 @@ class EventLogHandlers:
                 raise EventNotFound(event_id=request.after_event_id)
             after = position
         rows = await self._log.list(owner, page.limit, after, filters)
-        events, token = self._pages.split(page, rows, _row_to_message, key="position")
+        events, token = self._pages.split(page, rows, to_message, key="position")
         return pb.ListEventsResponse(events=events, next_page_token=token)
 
 
@@ -62,11 +62,7 @@ def _filters(request: pb.ListEventsRequest) -> dict[str, Any]:
     return filters
 
 
-def _row_to_message(row: Row) -> partner_event_pb2.PartnerEvent:
-    return to_message(LoggedEvent(*row[:-1]))
-
-
-def to_message(event: LoggedEvent) -> partner_event_pb2.PartnerEvent:
+def to_message(event: LoggedEvent | Row) -> partner_event_pb2.PartnerEvent:
     message = partner_event_pb2.PartnerEvent(
         event_id=event.event_id,
         type=event.type,

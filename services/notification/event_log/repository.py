@@ -66,7 +66,7 @@ class EventLogRepository:
     async def get(self, owner: Owner, event_id: str) -> LoggedEvent | None:
         """One of the owner's."""
         row = await self._database.first(_GET, event_id=event_id, **owner.values)
-        return LoggedEvent(*row) if row else None
+        return read(row) if row else None
 
     def insert_rows(self, tx: Transaction, rows: Sequence[tuple[object, ...]], now: datetime) -> None:
         """The same with events whose columns are given."""
@@ -103,3 +103,8 @@ class EventLogRepository:
             for event in events
         ]
         self.insert_rows(tx, rows, now)
+
+
+def read(row: Row) -> LoggedEvent:
+    """The event of a row, which may have other columns, too."""
+    return LoggedEvent(**{name: value for name, value in row._asdict().items() if name in _NAMES})

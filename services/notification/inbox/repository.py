@@ -42,7 +42,7 @@ _MARK_READ = Query(
 # any owner: the user's own, in LIVE as `of_user` says
 _SHOWN = Query(
     "SELECT notification_id, type, subject_id, data, create_time, read_time, content_sealed, template_id, template_version, "
-    "shown_xid::text::bigint FROM notifications WHERE user_id = %(user_id)s AND mode = 'LIVE' AND in_inbox "
+    "shown_xid::text::bigint AS shown_xid FROM notifications WHERE user_id = %(user_id)s AND mode = 'LIVE' AND in_inbox "
     "AND (shown_xid, notification_id) > (%(xid)s::text::xid8, %(notification_id)s) "
     "AND shown_xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY notifications.shown_xid, notification_id LIMIT %(limit)s",
     name="list newly shown",
@@ -83,12 +83,13 @@ class InboxRepository:
     async def list(self, user_id: str, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[InboxItem]:
         """Up to `limit` items of a user older than `after`, newest first. `filters`: `unread`."""
         query = _list(frozenset(filters))
-        return [InboxItem(*row) for row in await self._database.all(query, user_id=user_id, limit=limit, after=after)]
+        rows = await self._database.all(query, user_id=user_id, limit=limit, after=after)
+        return [_read(row) for row in rows]
 
     async def shown(self, user_id: str, xid: int, notification_id: str, limit: int) -> Sequence[InboxItem]:
         """What was put into the inbox after a position, in the order of commits, up to what is sure to be complete."""
         values = {"xid": str(xid), "notification_id": notification_id, "limit": limit}
-        return [InboxItem(*row) for row in await self._database.all(_SHOWN, user_id=user_id, **values)]
+        return [_read(row) for row in await self._database.all(_SHOWN, user_id=user_id, **values)]
 
     async def head(self) -> int:
         """The newest transaction before which everything is complete."""
@@ -104,3 +105,7 @@ class InboxRepository:
     async def mark_read(self, user_id: str, notification_ids: Sequence[str], now: datetime) -> None:
         """Ignores the ids of others; items that are read already keep their time."""
         await self._database.run(_MARK_READ, user_id=user_id, ids=[*notification_ids], now=now)
+
+
+def _read(row: Row) -> InboxItem:
+    return InboxItem(**row._asdict())

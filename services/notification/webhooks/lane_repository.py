@@ -18,6 +18,7 @@ from chassis.queues.queue import Queue
 from chassis.storage.database import Database, Query, Row, arrays
 from services.notification.channels.webhook.answer import Answer
 from services.notification.endpoints.tables import webhook_endpoints, webhook_lanes
+from services.notification.event_log import repository as event_log
 from services.notification.event_log.domain import LoggedEvent
 from services.notification.webhooks import lane_statements as statements
 from services.notification.webhooks.domain import Health, Next
@@ -232,5 +233,4 @@ def _lane(row: Row) -> Lane:
 
 
 def _owed(row: Row) -> Owed:
-    delivery_id, attempts, scheduled, replays, traceparent, *event = row
-    return Owed(delivery_id, attempts, scheduled, replays, traceparent, LoggedEvent(*event))
+    return Owed(row.delivery_id, row.attempts, row.tries, row.replays, row.traceparent, event_log.read(row))

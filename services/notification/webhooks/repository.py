@@ -14,6 +14,7 @@ from chassis import ids
 from chassis.storage.database import Database, Query, Row, Transaction, arrays, constant
 from services.notification.endpoints.domain import Endpoint
 from services.notification.endpoints.tables import webhook_endpoints
+from services.notification.event_log import repository as event_log
 from services.notification.event_log.catalogue import wants
 from services.notification.event_log.domain import LoggedEvent
 from services.notification.ownership import OF_PARTNER, of_partner
@@ -198,13 +199,13 @@ class WebhookRepository:
     def owe_to(self, tx: Transaction, endpoint: Endpoint, event_id: str, traceparent: str, now: datetime) -> str:
         """Owe an event to one endpoint; returns the delivery's id."""
         (delivery_id,) = _new_ids(1, now)
-        row = (delivery_id, endpoint.endpoint_id, event_id, endpoint.partner_id, endpoint.mode, PENDING, traceparent)
-        self._insert(tx, [row], now)
+        new = (delivery_id, endpoint.endpoint_id, event_id, endpoint.partner_id, endpoint.mode, PENDING, traceparent)
+        self._insert(tx, [new], now)
         return delivery_id
 
     def _insert(self, tx: Transaction, rows: Sequence[tuple[Any, ...]], now: datetime) -> None:
         tx.run_later(_INSERT, **dict(zip(_PARAMETERS, arrays(rows), strict=True)), now=now)
-        self._wake(tx, sorted({row[1] for row in rows if row[5] == PENDING}), now)
+        self._wake(tx, sorted({endpoint_id for _, endpoint_id, _, _, _, state, _ in rows if state == PENDING}), now)
 
     async def get(self, tx: Transaction, endpoint: Endpoint, delivery_id: str) -> Delivery | None:
         """A delivery of an endpoint."""
@@ -244,17 +245,6 @@ def _of(endpoint: Endpoint) -> dict[str, str]:
 
 
 def _read(row: Row) -> Delivery:
-    event = LoggedEvent(
-        row.event_id,
-        row.partner_id,
-        row.mode,
-        row.type,
-        row.subject_id,
-        row.sequence,
-        row.user_id,
-        row.data,
-        row.occur_time,
-    )
     return Delivery(
         row.delivery_id,
         row.endpoint_id,
@@ -263,6 +253,6 @@ def _read(row: Row) -> Delivery:
         row.due,
         row.create_time,
         row.update_time,
-        event,
+        event_log.read(row),
         row.shown or (),
     )

@@ -139,11 +139,11 @@ class ProductRepository:
         rows = await self._database.all(_LIST_ADJUSTMENTS, **values, limit=limit, after=after)
         if not rows and await self._database.first(_FIND, **values) is None:
             return None
-        return [StockAdjustment(*row) for row in rows]
+        return [StockAdjustment(**row._asdict()) for row in rows]
 
 
 def read(row: Row) -> Product:
-    return Product(*row)
+    return Product(**row._asdict())
 
 
 def _values(product: Product) -> dict[str, Any]:

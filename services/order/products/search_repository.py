@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import bindparam
 
-from chassis.storage.database import Database, Query
+from chassis.storage.database import Database, Query, Row
 from services.order.domain.product import Product
-from services.order.products.repository import ProductRepository, filtered, read
+from services.order.products.repository import ProductRepository, filtered
 from services.order.products.tables import WORDS_OF_TITLE, products
 
 MAX_READ = 500
@@ -63,10 +63,15 @@ class SearchRepository:
         """As `ProductRepository.list`, of those whose titles have the words; and where reading ended before it had `limit`, its last id."""
         values = {**filters, "mode": mode, "words": words, "limit": limit, "after": after, "most": MAX_READ}
         rows = await self._database.all(_newest(frozenset(filters)), **values)
-        found = [read(row[:-2]) for row in rows if row.product_id is not None]
+        found = [_read(row) for row in rows if row.product_id is not None]
         if len(found) == limit or rows[0].seen < MAX_READ:
             return found, ""
         ids = (await self._database.one(_FIND, words=words, most=MAX_FOUND + 1)).ids
         if len(ids) > MAX_FOUND:
             return found, rows[0].last
         return await self._listed.list(mode, limit, after, {**filters, "ids": ids}), ""
+
+
+def _read(row: Row) -> Product:
+    """The product of a row, without `seen` and `last`."""
+    return Product(**{name: value for name, value in row._asdict().items() if name in products.c})

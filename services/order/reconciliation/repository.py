@@ -40,9 +40,9 @@ _FINISH = Query(
 # any owner: a comparison of all payments
 _BOOKS = Query(
     """
-SELECT p.payment_id, p.attempt, p.currency, p.captured_minor - m.captured_by_hand AS captured,
-       p.refunded_minor - m.refunded_by_hand AS refunded, p.charged_back_minor,
-       m.net - m.captured_by_hand + m.refunded_by_hand AS net
+SELECT p.payment_id, p.attempt, p.currency, p.captured_minor - m.captured_by_hand AS captured_minor,
+       p.refunded_minor - m.refunded_by_hand AS refunded_minor, p.charged_back_minor,
+       m.net - m.captured_by_hand + m.refunded_by_hand AS ledger_minor
   FROM payments p JOIN orders o ON o.order_id = p.order_id
   CROSS JOIN LATERAL (
     SELECT sum(CASE kind WHEN 'CAPTURED' THEN amount_minor WHEN 'REFUNDED' THEN -amount_minor ELSE 0 END)::bigint AS net,
@@ -118,7 +118,7 @@ class ReconciliationRepository:
     ) -> Sequence[Books]:
         """Our payments after an id, placed before a time and unchanged since `settled`, oldest first."""
         values = {"first_id": after, "last_id": id_at(until), "modes": [*modes], "settled": settled, "limit": limit}
-        return [Books(*row) for row in await self._database.all(_BOOKS, **values)]
+        return [Books(**row._asdict()) for row in await self._database.all(_BOOKS, **values)]
 
     async def known(self, payment_ids: Sequence[str]) -> set[str]:
         """Those that are payments of ours."""

@@ -26,8 +26,8 @@ from services.user.consents.domain import (
 from services.user.consents.repository import ConsentRepository
 from services.user.keys.authentication import Authentication
 from services.user.keys.issuer import AccessToken, Issuer
+from services.user.partners.client_repository import ClientAccount, ClientRepository
 from services.user.partners.domain import Client
-from services.user.partners.repository import ClientAccount, PartnerRepository
 from services.user.sessions.domain import RefreshOutcome, make_app_refresh_token
 from services.user.sessions.open_session_repository import OpenSessionRepository
 from services.user.sessions.repository import SessionRepository
@@ -51,7 +51,7 @@ class Grants:
         self,
         database: Database,
         consents: ConsentRepository,
-        partners: PartnerRepository,
+        clients: ClientRepository,
         users: UserRepository,
         sessions: SessionRepository,
         open_sessions: OpenSessionRepository,
@@ -62,7 +62,7 @@ class Grants:
     ) -> None:
         self._database = database
         self._consents = consents
-        self._partners = partners
+        self._clients = clients
         self._users = users
         self._sessions = sessions
         self._open_sessions = open_sessions
@@ -73,7 +73,7 @@ class Grants:
 
     async def find(self, parameters: Mapping[str, str]) -> tuple[Target, Client, str, frozenset[str]]:
         """Where the answer to a request goes, its client, and what `read` needs. Raises `RequestRefused`."""
-        account = await self._partners.get_account(parameters.get("client_id", ""), self._clock.now())
+        account = await self._clients.get_account(parameters.get("client_id", ""), self._clock.now())
         client, target = read_target(parameters, account.client if account else None)
         assert account is not None
         return target, client, account.partner_state, self._allowed(account)

@@ -161,7 +161,8 @@ class MemberRepository:
 
 
 def _read(row: Row) -> Member:
-    return Member(**{c.name: getattr(row, c.name) for c in members.columns})
+    """The member of a row, which may have other columns, too."""
+    return Member(**{name: value for name, value in row._asdict().items() if name in members.c})
 
 
 def _values(member: Member) -> dict[str, Any]:

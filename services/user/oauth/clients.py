@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from chassis.clock import Clock
 from services.user.oauth import assertions
 from services.user.oauth.domain import OAuthError, matches_any, read_credentials
-from services.user.partners.repository import ClientAccount, PartnerRepository
+from services.user.partners.client_repository import ClientAccount, ClientRepository
 
 
 class ClientAuthentication:
     """Authenticates clients. An assertion is for `issuer` or its token endpoint, and works once."""
 
-    def __init__(self, partners: PartnerRepository, issuer: str, clock: Clock) -> None:
-        self._partners = partners
+    def __init__(self, clients: ClientRepository, issuer: str, clock: Clock) -> None:
+        self._clients = clients
         self._clock = clock
         self._audiences = frozenset({issuer, f"{issuer.rstrip('/')}/oauth2/token"})
 
@@ -28,8 +28,8 @@ class ClientAuthentication:
             return await self._by_assertion(form)
         if credentials is None:
             return await self._by_name(form)
-        presented = [self._partners.hash_secret(secret) for secret in credentials.secrets]
-        account = await self._partners.get_account(credentials.client_id, self._clock.now())
+        presented = [self._clients.hash_secret(secret) for secret in credentials.secrets]
+        account = await self._clients.get_account(credentials.client_id, self._clock.now())
         stored = account.secret_hashes if account and account.client.takes_secrets else (bytes(32),)
         if not matches_any(stored, presented) or account is None or account.client.revoked_at is not None:
             raise OAuthError("invalid_client", "Client authentication failed.", 401)
@@ -42,7 +42,7 @@ class ClientAuthentication:
         client_id = assertions.client_of(assertion)
         if form.get("client_id", client_id) != client_id:
             raise OAuthError("invalid_request", "The client_id of the form differs from that of the assertion.")
-        account = await self._partners.get_account(client_id, now)
+        account = await self._clients.get_account(client_id, now)
         failed = OAuthError("invalid_client", "Client authentication failed.", 401)
         if account is None or account.client.revoked_at is not None or not account.client.jwks:
             raise failed
@@ -50,12 +50,12 @@ class ClientAuthentication:
             once, until = assertions.verify(assertion, client_id, account.client.jwks, self._audiences, now)
         except assertions.AssertionInvalid:
             raise failed from None
-        if not await self._partners.use_assertion(once, until):
+        if not await self._clients.use_assertion(once, until):
             raise failed
         return account
 
     async def _by_name(self, form: Mapping[str, str]) -> ClientAccount | None:
         """The public client that a form names; it proves nothing, but each of its codes is bound to a verifier."""
-        account = await self._partners.get_account(form.get("client_id", ""), self._clock.now())
+        account = await self._clients.get_account(form.get("client_id", ""), self._clock.now())
         known = account and account.client.is_public and account.client.revoked_at is None
         return account if known else None

@@ -20,8 +20,8 @@ from services.user.keys.ring import KeyRing
 from services.user.oauth.clients import ClientAuthentication
 from services.user.oauth.domain import OAuthError, read_form, read_scopes
 from services.user.oauth.revocation import AccessTokens
+from services.user.partners.client_repository import ClientAccount, ClientRepository
 from services.user.partners.domain import CLIENT_CREDENTIALS, SUSPENDED
-from services.user.partners.repository import ClientAccount, PartnerRepository
 from services.user.sessions.domain import RefreshTokenInvalid, ScopeNotHeld
 from services.user.sessions.sessions import Sessions
 
@@ -35,8 +35,8 @@ class OAuthHandlers:
 
     def __init__(
         self,
-        partners: PartnerRepository,
-        clients: ClientAuthentication,
+        clients: ClientRepository,
+        authentication: ClientAuthentication,
         access_tokens: AccessTokens,
         sessions: Sessions,
         apps: Grants,
@@ -45,8 +45,8 @@ class OAuthHandlers:
         clock: Clock,
         metadata: Mapping[str, Any],
     ) -> None:
-        self._partners = partners
         self._clients = clients
+        self._authentication = authentication
         self._access_tokens = access_tokens
         self._sessions = sessions
         self._apps = apps
@@ -68,7 +68,7 @@ class OAuthHandlers:
         """Ends a token. Of what a client was issued the client alone may; of a user's own session any holder."""
         try:
             form = read_form(request.form.content_type, request.form.data)
-            account = await self._clients.authenticate(call.authorization, form)
+            account = await self._authentication.authenticate(call.authorization, form)
             if "token" not in form:
                 raise OAuthError("invalid_request", "The parameter token is missing.")
             client_id = account.client.client_id if account else None
@@ -91,7 +91,7 @@ class OAuthHandlers:
         return HttpBody(content_type=_JSON, data=self._metadata)
 
     async def _grant(self, form: dict[str, str], call: Call) -> dict[str, object]:
-        account = await self._clients.authenticate(call.authorization, form)
+        account = await self._authentication.authenticate(call.authorization, form)
         if account is not None:
             _refuse_address(account, call)
         grant = form.get("grant_type")
@@ -126,7 +126,7 @@ class OAuthHandlers:
         token = await self._issuer.for_client(
             account.client, account.plan, scopes, partner_gen=account.partner_generation
         )
-        await self._partners.update_last_use(account.client, self._clock.now())
+        await self._clients.update_last_use(account.client, self._clock.now())
         return _bearer(token.value, token.scopes)
 
     async def _grant_refresh(

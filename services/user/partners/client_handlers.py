@@ -19,6 +19,7 @@ from services.user import ownership
 from services.user.audit.audit import Audit
 from services.user.audit.domain import changed_fields
 from services.user.partners import registration
+from services.user.partners.client_repository import ClientRepository
 from services.user.partners.domain import (
     Client,
     ClientModeNotAllowed,
@@ -39,6 +40,7 @@ class ClientHandlers:
         self,
         database: Database,
         partners: PartnerRepository,
+        clients: ClientRepository,
         revocations: RevocationRepository,
         pages: Pages,
         audit: Audit,
@@ -46,6 +48,7 @@ class ClientHandlers:
     ) -> None:
         self._database = database
         self._partners = partners
+        self._clients = clients
         self._revocations = revocations
         self._pages = pages
         self._audit = audit
@@ -71,9 +74,9 @@ class ClientHandlers:
             if partner is None:
                 raise PartnerNotFound(partner_id=request.partner_id)
             partner.require(request.scopes)
-            await self._partners.insert_client(tx, client)
+            await self._clients.insert(tx, client)
             if secret:
-                await self._partners.insert_secret(tx, client.client_id, secret, now, _end(request, now))
+                await self._clients.insert_secret(tx, client.client_id, secret, now, _end(request, now))
             await self._audit.record(tx, call, "client.created", subject=client.client_id)
             return await self._reply(tx, client, secret)
 
@@ -92,7 +95,7 @@ class ClientHandlers:
             if "scopes" in changes:
                 partner.require(changed.scopes)
             if changed is not client:
-                await self._partners.update_client(tx, changed)
+                await self._clients.update(tx, changed)
                 if changed.withdraws(client):
                     await self._revocations.revoke(tx, "client", client_id)
                 fields = changed_fields(client, changed)
@@ -106,8 +109,8 @@ class ClientHandlers:
             raise PartnerNotFound(partner_id=request.partner_id)
         owner = ownership.client_owner_of(call.caller, request.partner_id)
         page = self._pages.read(request, {"list": "clients", "owner": owner})
-        found = await self._partners.list_clients(owner, page.limit, page.after)
-        secrets = await self._partners.list_secrets(
+        found = await self._clients.list(owner, page.limit, page.after)
+        secrets = await self._clients.list_secrets(
             self._database, [client.client_id for client in found], self._clock.now()
         )
         clients, token = self._pages.split(
@@ -126,10 +129,10 @@ class ClientHandlers:
             if not client.takes_secrets:
                 raise ClientWithoutSecret(client_id=client.client_id)
             if request.end_others:
-                await self._partners.replace_secrets(tx, client.client_id, secret, now, _end(request, now))
+                await self._clients.replace_secrets(tx, client.client_id, secret, now, _end(request, now))
                 await self._revocations.revoke(tx, "client", client.client_id)
             else:
-                await self._partners.insert_secret(tx, client.client_id, secret, now, _end(request, now))
+                await self._clients.insert_secret(tx, client.client_id, secret, now, _end(request, now))
             await self._audit.record(tx, call, "client.secret_rotated", subject=client.client_id)
             return await self._reply(tx, client, secret)
 
@@ -139,7 +142,7 @@ class ClientHandlers:
         async with self._database.transaction() as tx:
             client = await self._lock_client(tx, request, call)
             if client.revoked_at is None:
-                await self._partners.revoke_client(tx, client, self._clock.now())
+                await self._clients.revoke(tx, client, self._clock.now())
                 await self._revocations.revoke(tx, "client", client.client_id)
                 await self._audit.record(tx, call, "client.revoked", subject=client.client_id)
         return Empty()
@@ -151,7 +154,7 @@ class ClientHandlers:
         call: Call,
     ) -> Client:
         owner = ownership.client_owner_of(call.caller, request.partner_id)
-        client = await self._partners.lock_client(tx, owner, request.client_id)
+        client = await self._clients.lock(tx, owner, request.client_id)
         if client is None:
             raise ClientNotFound(client_id=request.client_id)
         if client.mode not in ownership.managed_modes(call.caller):
@@ -159,7 +162,7 @@ class ClientHandlers:
         return client
 
     async def _reply(self, tx: Transaction, client: Client, secret: str = "") -> partner_pb2.Client:
-        live = await self._partners.list_secrets(tx, [client.client_id], self._clock.now())
+        live = await self._clients.list_secrets(tx, [client.client_id], self._clock.now())
         return to_message(client, live[client.client_id], secret)
 
 

@@ -66,6 +66,14 @@ FAULTS: dict[str, tuple[Edits, str]] = {
         {f"{NOTE}/repository.py": '_LIST_ALL = "SELECT * FROM notes"\n'},
         f"{NOTE}/repository.py:{{}}: name the columns instead of `SELECT *`",
     ),
+    "a row that is read by position": (
+        {f"{NOTE}/repository.py": "def _second(row: Row) -> Note:\n    return Note(*row)\n"},
+        f"{NOTE}/repository.py:{{}}: reads `*row` by the order of columns, which a new one changes: write `Type(**row._asdict())`",
+    ),
+    "an owner that is taken apart": (
+        {f"{NOTE}/repository.py": "def _of(owner: Owner) -> dict[str, str]:\n    return {**owner._asdict()}\n"},
+        f"{NOTE}/repository.py:{{}}: takes owner apart: write `**owner.values`, a property of the owner in ownership.py",
+    ),
     "handlers that make a query": (
         {f"{NOTE}/handlers.py": "from chassis.storage import database as db\n_GET = db.Query(\"SELECT 1\")\n"},
         f"{NOTE}/handlers.py:{{}}: makes a query: move it to the noun's repository.py",

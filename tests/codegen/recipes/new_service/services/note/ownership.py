@@ -13,6 +13,11 @@ class Owner(NamedTuple):
     partner_id: str
     mode: str
 
+    @property
+    def values(self) -> dict[str, str]:
+        """The parameters of `of_owner`."""
+        return {"partner_id": self.partner_id, "mode": self.mode}
+
 
 def owner_of(caller: Identity) -> Owner:
     """Whose notes a caller sees."""

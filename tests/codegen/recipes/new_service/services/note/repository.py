@@ -25,12 +25,12 @@ class NoteRepository:
 
     async def get(self, owner: Owner, note_id: str) -> Note | None:
         """The owner's note."""
-        row = await self._database.first(_GET, note_id=note_id, **owner._asdict())
+        row = await self._database.first(_GET, note_id=note_id, **owner.values)
         return _read(row) if row else None
 
     async def list(self, owner: Owner, limit: int, after: str) -> Sequence[Note]:
         """Up to `limit` of the owner's notes after one, oldest first."""
-        rows = await self._database.all(_LIST, limit=limit, after=after, **owner._asdict())
+        rows = await self._database.all(_LIST, limit=limit, after=after, **owner.values)
         return [_read(row) for row in rows]
 
     async def insert(self, tx: Transaction, note: Note) -> None:
@@ -39,7 +39,7 @@ class NoteRepository:
 
 
 def _read(row: Row) -> Note:
-    return Note(*row)
+    return Note(**row._asdict())
 
 
 def _values(note: Note) -> dict[str, Any]:
