@@ -14,7 +14,7 @@ UPDATE {name} j SET leased_until = {now} + make_interval(secs => %(seconds)s), a
   SELECT id FROM {name} WHERE state = 'ready' AND due <= {now} AND {which}{paused}
   ORDER BY due LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) due WHERE j.id = due.id
-RETURNING j.id, j.kind, j.key, j.payload, j.traceparent, j.attempts, j.excused, j.overruns
+RETURNING j.id, j.kind, j.key, j.payload, j.traceparent, j.attempts AS lease, j.excused, j.overruns
 """
 _IS_NOT_PAUSED = " AND NOT EXISTS (SELECT FROM paused_queues WHERE queue = '{name}')"
 _IS_NOT_SUSPECT = "leased_until IS NULL AND overruns = 0"

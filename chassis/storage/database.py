@@ -27,8 +27,7 @@ from sqlalchemy.dialects import postgresql
 
 from chassis import errors
 from chassis.faults import catalogue, switches
-from chassis.storage.connections import Connection, WriterSlots
-from chassis.storage.pg_arrays import ArrayDumper
+from chassis.storage.connections import Connection, WriterSlots, configure, plan_is_stale
 from chassis.telemetry import tracing
 from chassis.telemetry.tracing import Tracer
 
@@ -92,7 +91,7 @@ class Session:
             # Strings of our own making only: user input is bound, never pasted.
             return await self._connection.execute(cast("Any", query.sql), parameters or None)
         except psycopg.errors.FeatureNotSupported as error:
-            if not _plan_is_stale(error):
+            if not plan_is_stale(error):
                 raise
             if self._connection.info.transaction_status is not TransactionStatus.IDLE:
                 # What was done is undone; the rollback also drops the plans, so the next attempt succeeds.
@@ -130,7 +129,7 @@ class Transaction(Session):
                     await super()._execute(*each)
                 return await super()._execute(query, values)
         except psycopg.errors.FeatureNotSupported as error:
-            raise (errors.ServiceUnavailable(retry_after=timedelta()) if _plan_is_stale(error) else error) from error
+            raise (errors.ServiceUnavailable(retry_after=timedelta()) if plan_is_stale(error) else error) from error
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once after the commit, however often it is registered; never after a rollback."""
@@ -153,7 +152,7 @@ class Database:
             make_conninfo(url, application_name=name),
             connection_class=Connection,
             kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": namedtuple_row},
-            configure=_configure,
+            configure=configure,
             min_size=1,
             max_idle=15,  # seconds; one a time ends, which frees the 15 MB of a back end
             max_size=pool_size,
@@ -260,23 +259,6 @@ class PoolState(NamedTuple):
 
 SPAN_ATTRIBUTES: Mapping[str, str] = {"db.system.name": "postgresql"}
 """The attributes of every statement's span."""
-
-
-async def _configure(connection: Connection) -> None:
-    connection.adapters.register_dumper(list, ArrayDumper)
-    # Bounds for a statement that waits for a lock, for one that never ends, and for a transaction whose process stands
-    # still; a statement whose caller hung up ends soon after. No caller waits longer anyway.
-    # Statements have one plan for all values; left to itself PostgreSQL plans some of them anew each time (100 µs a look-up).
-    await connection.execute(
-        "SET lock_timeout = '3s'; SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; "
-        "SET client_connection_check_interval = '2s'; SET timezone = 'UTC'; SET plan_cache_mode = 'force_generic_plan'",
-        prepare=False,
-    )
-
-
-def _plan_is_stale(error: psycopg.errors.FeatureNotSupported) -> bool:
-    """Whether a prepared statement's columns are not what they were when it was prepared: a migration changed the table."""
-    return error.diag.source_function == "RevalidateCachedQuery"
 
 
 def violated(error: psycopg.Error) -> str:

@@ -20,9 +20,13 @@ def is_query(module: Module, node: ast.AST) -> bool:
 
 
 def faults(modules: Iterable[Module]) -> Iterator[str]:
-    """A sentence for each query that is made elsewhere, or past `Query`."""
+    """A sentence for each query that is made elsewhere, or past `Query`, and for each module that knows the driver's errors."""
     for module in modules:
         elsewhere = "Query" in module.text and not _PLACES.fullmatch(module.stem)
+        if not _PLACES.fullmatch(module.stem) and (driver := _driver(module)):
+            yield (
+                f"{module.place}:{driver}: imports psycopg: let the repository raise an exception of the domain, or return what became of it."
+            )
         for node in module.nodes:
             if elsewhere and _refers(module, node):
                 yield (
@@ -41,3 +45,13 @@ def _refers(module: Module, node: ast.AST) -> bool:
     if isinstance(node, ast.Name | ast.Attribute) and not isinstance(node.ctx, ast.Load):
         return False
     return isinstance(node, ast.Name | ast.Attribute | ast.Call) and is_query(module, node)
+
+
+def _driver(module: Module) -> int:
+    """The line on which a module imports the database's driver; 0 where it does not."""
+    for node in module.nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            if any(name.partition(".")[0] == "psycopg" for name in names):
+                return node.lineno
+    return 0

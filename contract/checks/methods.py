@@ -112,4 +112,5 @@ def _variables(route: Route, request: Descriptor) -> Iterator[str]:
         if not rules.required(field):
             yield f"{field.full_name} is part of a route and not REQUIRED: write `(google.api.field_behavior) = REQUIRED`."
         if not rules.untranslated(field) and "pattern" not in rules.keywords(rules.rules(field)):
-            yield f"{field.full_name} is part of a route and has no pattern: write `(buf.validate.field).string.pattern`."
+            pattern = "^ord_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+            yield f'{field.full_name} is part of a route and has no pattern: write `(buf.validate.field).string.pattern = "{pattern}"`.'

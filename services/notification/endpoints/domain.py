@@ -91,8 +91,9 @@ class Endpoint:
     def update(self, now: datetime, etag: str, changes: Mapping[str, object]) -> "Endpoint":
         """`changes`: new values by attribute. The endpoint itself if nothing changes. Raises `EtagMismatch` for a stale etag."""
         etags.require(etag, self.version)
-        changed = replace(self, **changes)  # type: ignore[arg-type]
-        return self if changed == self else replace(changed, version=self.version + 1, updated_at=now)
+        if all(getattr(self, name) == value for name, value in changes.items()):
+            return self
+        return replace(self, version=self.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]
 
     def rotate(self, now: datetime, *, end_previous: bool) -> "Endpoint":
         """With a new secret."""

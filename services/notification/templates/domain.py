@@ -158,8 +158,10 @@ class Template:
         etags.require(etag, self.version)
         of_draft = {name: value for name, value in changes.items() if name in ("texts", "branding")}
         others = {name: value for name, value in changes.items() if name not in of_draft}
-        changed = replace(self, draft=replace(self.draft, **of_draft), **others)
-        return self if changed == self else replace(changed, version=self.version + 1, updated_at=now)
+        changes = {**others, "draft": replace(self.draft, **of_draft)}
+        if all(getattr(self, name) == value for name, value in changes.items()):
+            return self
+        return replace(self, version=self.version + 1, updated_at=now, **changes)
 
     def publish(self, now: datetime) -> "Template":
         """With the draft as its next version."""

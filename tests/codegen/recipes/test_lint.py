@@ -120,8 +120,16 @@ FAULTS: dict[str, tuple[Edits, str]] = {
         f"{NOTE}/inks/repository.py:1: imports services.note.handlers; {BELOW}",
     ),
     "handlers that import the database's driver": (
-        {f"{NOTE}/inks/pen_handlers.py": "import psycopg.errors\n"},
-        f"{NOTE}/inks/pen_handlers.py:1: imports psycopg; but handlers know no database driver: let the repository raise an exception",
+        {f"{NOTE}/inks/pen_handlers.py": "import sqlalchemy as sa\n"},
+        f"{NOTE}/inks/pen_handlers.py:1: imports sqlalchemy; but handlers know no database driver: let the repository raise an exception",
+    ),
+    "a use case that catches the errors of the database": (
+        {f"{NOTE}/inks/blotting.py": "from psycopg import errors\n"},
+        f"{NOTE}/inks/blotting.py:1: imports psycopg: let the repository raise an exception of the domain",
+    ),
+    "the client that imports the chassis": (
+        {"clients/python/src/weft_client/tls.py": "from chassis.clock import Clock\n"},
+        "clients/python/src/weft_client/tls.py:{}: imports chassis.clock; but the client knows nothing else of the repository: it is installed alone",
     ),
     "a part of a repository that imports handlers of a part": (
         {f"{NOTE}/inks/line_repository.py": "from .line_handlers import x\n", f"{NOTE}/inks/line_handlers.py": "x = 1\n"},

@@ -118,7 +118,7 @@ BROKEN = [
     ('post: "/v1/things"', 'post: "/things"', LAB + "CreateThing has the path /things: write it as `/v1/things/{thing_id}:verb`."),
     (":count", ":number", LAB + "CountThing has the custom verb `:number`: begin the method's name with it."),
     ("(google.api.field_behavior) = REQUIRED, (buf.validate.field).string.pattern", "(buf.validate.field).string.pattern", "GetThingRequest.thing_id is part of a route and not REQUIRED: write `(google.api.field_behavior) = REQUIRED`."),
-    (".string.pattern = \"^lab_[0-7][0-9a-hjkmnp-tv-z]{25}$\"", ".string = {min_len: 1 max_len: 9}", "GetThingRequest.thing_id is part of a route and has no pattern: write `(buf.validate.field).string.pattern`."),
+    (".string.pattern = \"^lab_[0-7][0-9a-hjkmnp-tv-z]{25}$\"", ".string = {min_len: 1 max_len: 9}", "GetThingRequest.thing_id is part of a route and has no pattern: write `(buf.validate.field).string.pattern = \"^ord_[0-7][0-9a-hjkmnp-tv-z]{25}$\"`."),
     (".string.min_len = 1, (buf", ".string.min_len = 0, (buf", "CreateThingRequest.title is REQUIRED and takes its zero value, which is what a field has that was left out: write a bound that refuses it, such as `string.min_len = 1`, `repeated.min_items = 1`, `int32.gte = 1` or `enum.not_in = 0`."),
     ("int32.not_in = 0", "int32.not_in = 1", "CreateThingRequest.count is REQUIRED and takes its zero value, which is what a field has that was left out: write a bound that refuses it, such as `string.min_len = 1`, `repeated.min_items = 1`, `int32.gte = 1` or `enum.not_in = 0`."),
     (", (buf.validate.field).required = true", "", "UpdateThingRequest.thing is REQUIRED and may be left out: write `(buf.validate.field).required = true`."),
