@@ -53,6 +53,11 @@ def test_the_chassis_and_its_tests_import_no_contract_of_a_service(module: Path)
 
 REPOSITORIES = [path for path in MODULES if ROOT / "services" in path.parents and path.name.endswith("repository.py")]
 VERBS = ["get", "list", "lock", "insert", "update", "delete"]
+SYNONYMS = {
+    **dict.fromkeys(("fetch", "load"), "get or list"),
+    **dict.fromkeys(("create", "put", "save", "store"), "insert, upsert or update"),
+    **dict.fromkeys(("forget", "remove"), "delete"),
+}
 PROTOCOL = re.compile(r"\bWITH\b|\bunnest\b|\bLATERAL\b|\bEXISTS\b|\bARRAY\(|\bpg_\w+\(|\bxid8?\b|\bctid\b|\bjsonb_")
 
 
@@ -74,6 +79,8 @@ def test_repositories_are_alike(repository: Path) -> None:
     for thing, found in things.items():
         assert found == sorted(found, key=VERBS.index), f"{thing}: the methods are in the order {VERBS}"
     for method, arguments in methods(repository):
+        verb = SYNONYMS.get(method.partition("_")[0])
+        assert verb is None, f"{method}: the verb of repositories is {verb}"
         assert "caller" not in arguments or method == "require", f"{method}: take the owner, not the caller"
         if "owner" in arguments:
             assert arguments.index("owner") == ("tx" in arguments) + 1, f"{method}: the owner comes first"

@@ -54,7 +54,7 @@ class Parts:
         self.origins, self.passwords = Origins(vault), Passwords()
         self.mails = MailBudget(app.cache, app.settings.mails_of_network)
         self.sign_ups, self.code_rows = SignUpRepository(database, vault), CodeRepository(database, vault)
-        self.codes = Codes(self.code_rows, self.users, self.members.inviting_partner, outbox, self.audit, clock)
+        self.codes = Codes(self.code_rows, self.users, self.members.get_inviting_partner, outbox, self.audit, clock)
         self.ring = key_ring(app, app.tokens.keys_changed)
         self.issuer = Issuer(app.settings.issuer, self.ring, clock, app.contract)
         self._add_sessions(app)

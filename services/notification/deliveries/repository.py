@@ -78,7 +78,7 @@ def failing_dead(jobs: Table, key: str, waiting: str) -> Query:
 class Collects(Protocol):
     """Where deliveries go that are said together."""
 
-    async def add(self, tx: Transaction, deliveries: Sequence[tuple[Delivery, datetime]], now: datetime) -> None: ...
+    async def insert(self, tx: Transaction, deliveries: Sequence[tuple[Delivery, datetime]], now: datetime) -> None: ...
 
 
 class DeliveryRepository:
@@ -128,7 +128,7 @@ class DeliveryRepository:
             return
         async with self._database.transaction() as tx:
             if collected and self._digests is not None:
-                await self._digests.add(tx, collected, now)
+                await self._digests.insert(tx, collected, now)
             await tx.run(_UPDATE, **values, now=now)
             if falling_back:
                 await tx.run(GO_ON, ids=falling_back, now=now)

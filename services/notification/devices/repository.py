@@ -53,6 +53,10 @@ class DeviceRepository:
         self._database = database
         self._vault = vault
 
+    async def list(self, user_id: str) -> Sequence[Device]:
+        """All of a person, the oldest first."""
+        return [self._read(row) for row in await self._database.all(_LIST, user_id=user_id)]
+
     async def upsert(self, tx: Transaction, user_id: str, subscription: Subscription, now: datetime) -> Device | None:
         """Store a subscription, the newest of the person's; None of who is erased."""
         sealed = self._vault.seal(json.dumps(asdict(subscription)).encode(), CONTEXT)
@@ -61,10 +65,6 @@ class DeviceRepository:
         row = await tx.first(_UPSERT, id=ids.new("dev", now), user_id=user_id, lookup=lookup, sealed=sealed, now=now)
         await tx.run(_DELETE_SURPLUS, user_id=user_id, max=MAX_DEVICES)
         return self._read(row) if row else None
-
-    async def list(self, user_id: str) -> Sequence[Device]:
-        """All of a person, the oldest first."""
-        return [self._read(row) for row in await self._database.all(_LIST, user_id=user_id)]
 
     async def delete(self, user_id: str, device_id: str) -> bool:
         """Delete a device of a person; returns whether there was one."""

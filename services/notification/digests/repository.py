@@ -49,7 +49,7 @@ class DigestRepository:
         self._jobs = jobs
         self._channel = channel
 
-    async def add(self, tx: Transaction, deliveries: Sequence[tuple[Delivery, datetime]], now: datetime) -> None:
+    async def insert(self, tx: Transaction, deliveries: Sequence[tuple[Delivery, datetime]], now: datetime) -> None:
         """Put claimed deliveries into the open digests of their recipients; one that is opened is due at the given time."""
         groups: dict[_Group, list[tuple[Delivery, datetime]]] = {}
         for delivery, due in deliveries:

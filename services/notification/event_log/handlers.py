@@ -40,7 +40,7 @@ class EventLogHandlers:
         page = self._pages.read(request, query, start=START)
         after = page.after
         if request.after_event_id and page.is_first:
-            position = await self._log.position_of(owner, request.after_event_id)
+            position = await self._log.get_position(owner, request.after_event_id)
             if position is None:
                 raise EventNotFound(event_id=request.after_event_id)
             after = position

@@ -36,7 +36,7 @@ _GET = Query(
     select(*(_e[name] for name in _NAMES)).where(_e.event_id == bindparam("event_id"), of_partner(partner_events)),
     name="get event",
 )
-_FIND = Query(
+_GET_POSITION = Query(
     f"SELECT xid::text AS xid, seq FROM partner_events WHERE event_id = %(event_id)s AND {OF_PARTNER}",  # noqa: S608
     name="find event",
 )
@@ -81,9 +81,9 @@ class EventLogRepository:
         values = {**filters, **owner.values, "xid": xid, "seq": int(seq)}
         return await self._database.all(_list(frozenset(filters)), limit=limit, **values)
 
-    async def position_of(self, owner: Owner, event_id: str) -> str | None:
+    async def get_position(self, owner: Owner, event_id: str) -> str | None:
         """Where an event is in the log, as `list` takes it; None where there is none."""
-        row = await self._database.first(_FIND, event_id=event_id, **owner.values)
+        row = await self._database.first(_GET_POSITION, event_id=event_id, **owner.values)
         return f"{row.xid}/{row.seq}" if row else None
 
     def insert(self, tx: Transaction, events: Sequence[Event], now: datetime) -> None:

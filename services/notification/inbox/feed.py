@@ -66,7 +66,7 @@ class InboxFeed:
     async def read(self, user_id: str, position: Position) -> tuple[Sequence[InboxItem], int]:
         """The new items of an inbox after a position, up to `MAX_ITEMS`; and how many items are unread."""
         async with self._readers:
-            items = await self._inbox.shown(user_id, position.xid, position.notification_id, MAX_ITEMS)
+            items = await self._inbox.list_shown(user_id, position.xid, position.notification_id, MAX_ITEMS)
             return items, await self._inbox.count_unread(user_id)
 
     def changed(self, user_id: str) -> None:

@@ -40,7 +40,7 @@ _MARK_READ = Query(
 )
 
 # any owner: the user's own, in LIVE as `of_user` says
-_SHOWN = Query(
+_LIST_SHOWN = Query(
     "SELECT notification_id, type, subject_id, data, create_time, read_time, content_sealed, template_id, template_version, "
     "shown_xid::text::bigint AS shown_xid FROM notifications WHERE user_id = %(user_id)s AND mode = 'LIVE' AND in_inbox "
     "AND (shown_xid, notification_id) > (%(xid)s::text::xid8, %(notification_id)s) "
@@ -86,10 +86,10 @@ class InboxRepository:
         rows = await self._database.all(query, user_id=user_id, limit=limit, after=after)
         return [_read(row) for row in rows]
 
-    async def shown(self, user_id: str, xid: int, notification_id: str, limit: int) -> Sequence[InboxItem]:
+    async def list_shown(self, user_id: str, xid: int, notification_id: str, limit: int) -> Sequence[InboxItem]:
         """What was put into the inbox after a position, in the order of commits, up to what is sure to be complete."""
         values = {"xid": str(xid), "notification_id": notification_id, "limit": limit}
-        return [_read(row) for row in await self._database.all(_SHOWN, user_id=user_id, **values)]
+        return [_read(row) for row in await self._database.all(_LIST_SHOWN, user_id=user_id, **values)]
 
     async def head(self) -> int:
         """The newest transaction before which everything is complete."""

@@ -121,7 +121,7 @@ class LaneRepository:
         self._claim = query(statements.CLAIM, "claim lanes")
         self._renew = query(statements.RENEW, "renew lanes")
         self._wait = query(statements.WAIT, "wait for lanes")
-        self._load = query(statements.LOAD, "load lane")
+        self._list_owed = query(statements.LIST_OWED, "load lane")
         self._finish = query(statements.FINISH, "store webhook results")
         self._rest = query(statements.REST, "rest lane")
         self._fail = query(statements.FAIL, "fail webhooks of disabled endpoint")
@@ -142,9 +142,11 @@ class LaneRepository:
         row = await self._database.one(self._wait, now=self._clock.now())
         return None if row.seconds is None else max(0.0, float(row.seconds))
 
-    async def load(self, lane: Lane, limit: int) -> Sequence[Owed]:
+    async def list_owed(self, lane: Lane, limit: int) -> Sequence[Owed]:
         """Up to `limit` deliveries that are due, the oldest first."""
-        rows = await self._database.all(self._load, endpoint_id=lane.endpoint_id, limit=limit, now=self._clock.now())
+        rows = await self._database.all(
+            self._list_owed, endpoint_id=lane.endpoint_id, limit=limit, now=self._clock.now()
+        )
         return [_owed(row) for row in rows]
 
     async def finish(

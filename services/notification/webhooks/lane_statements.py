@@ -40,7 +40,7 @@ SELECT EXTRACT(EPOCH FROM min(due) - {now})::float8 AS seconds FROM (
   (SELECT due FROM webhook_lanes WHERE suspect = true AND due < 'infinity' AND leased_until < {now} ORDER BY due LIMIT 1)) n
 WHERE {running}
 """
-LOAD = """
+LIST_OWED = """
 SELECT d.delivery_id, d.attempts, d.tries, d.replays, d.traceparent,
   e.event_id, e.partner_id, e.mode, e.type, e.subject_id, e.sequence, e.user_id, e.data, e.occur_time
 FROM webhook_deliveries d JOIN webhook_endpoints w ON (w.endpoint_id, w.partner_id, w.mode) = (d.endpoint_id, d.partner_id, d.mode)

@@ -167,7 +167,7 @@ class WebhookWorker:
     async def _send_batch(self, lane: Lane, endpoint: Endpoint) -> bool:
         health = Health(lane.failures, lane.failing_since)
         pace, probing = pace_of(endpoint, health), health.is_open
-        owed = await self._lanes.load(lane, pace.limit)
+        owed = await self._lanes.list_owed(lane, pace.limit)
         started, attempts = time.monotonic(), list[Attempt]()
         waiting = iter(owed)
 

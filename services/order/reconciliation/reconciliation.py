@@ -92,13 +92,13 @@ class Reconciliation:
         after, more = id_at(start), True
         while more:
             settled = now - SETTLED_TIME
-            books = await self._repository.books(start + SLICE, source.modes, settled, MAX_PAYMENTS, after)
+            books = await self._repository.list_books(start + SLICE, source.modes, settled, MAX_PAYMENTS, after)
             differing = [d for ours in books for d in compare(ours, listed.get(ours.payment_id, []))]
-            await self._repository.store(provider, [ours.payment_id for ours in books], differing, now)
+            await self._repository.upsert(provider, [ours.payment_id for ours in books], differing, now)
             found += differing
             more = len(books) == MAX_PAYMENTS
             after = f"{books[-1].payment_id}0" if books else after
-        foreign = listed.keys() - await self._repository.known(sorted(listed))
+        foreign = listed.keys() - await self._repository.list_known(sorted(listed))
         unknown = [d for payment_id in sorted(foreign) for d in compare(None, listed[payment_id])]
-        await self._repository.store(provider, sorted(foreign), unknown, now)
+        await self._repository.upsert(provider, sorted(foreign), unknown, now)
         return found + unknown

@@ -38,7 +38,7 @@ _FINISH = Query(
 # Ids begin with a time. What has just changed is compared the next day. What came or went by bank transfer is not the
 # provider's: its movements have references that begin with `bank:`.
 # any owner: a comparison of all payments
-_BOOKS = Query(
+_LIST_BOOKS = Query(
     """
 SELECT p.payment_id, p.attempt, p.currency, p.captured_minor - m.captured_by_hand AS captured_minor,
        p.refunded_minor - m.refunded_by_hand AS refunded_minor, p.charged_back_minor,
@@ -58,7 +58,7 @@ SELECT p.payment_id, p.attempt, p.currency, p.captured_minor - m.captured_by_han
     name="read books",
 )
 # any owner: it only says which payments of a provider's list are ours
-_KNOWN = Query(
+_LIST_KNOWN = Query(
     select(payments.c.payment_id).where(payments.c.payment_id == any_(bindparam("payment_ids", type_=ARRAY(Text)))),
     name="find known payments",
 )
@@ -113,18 +113,18 @@ class ReconciliationRepository:
         values = {"of_provider": provider, "of_day": day, "charges": charges, "differences": differences}
         await self._database.run(_FINISH, now=now, **values)
 
-    async def books(
+    async def list_books(
         self, until: datetime, modes: Sequence[str], settled: datetime, limit: int, after: str
     ) -> Sequence[Books]:
         """Our payments after an id, placed before a time and unchanged since `settled`, oldest first."""
         values = {"first_id": after, "last_id": id_at(until), "modes": [*modes], "settled": settled, "limit": limit}
-        return [Books(**row._asdict()) for row in await self._database.all(_BOOKS, **values)]
+        return [Books(**row._asdict()) for row in await self._database.all(_LIST_BOOKS, **values)]
 
-    async def known(self, payment_ids: Sequence[str]) -> set[str]:
+    async def list_known(self, payment_ids: Sequence[str]) -> set[str]:
         """Those that are payments of ours."""
-        return {row.payment_id for row in await self._database.all(_KNOWN, payment_ids=[*payment_ids])}
+        return {row.payment_id for row in await self._database.all(_LIST_KNOWN, payment_ids=[*payment_ids])}
 
-    async def store(self, provider: str, compared: Sequence[str], found: Sequence[Difference], now: datetime) -> None:
+    async def upsert(self, provider: str, compared: Sequence[str], found: Sequence[Difference], now: datetime) -> None:
         """Store what was found, have those charges fetched, and resolve what was not found any more of `compared`."""
         await self._database.run(
             _STORE,

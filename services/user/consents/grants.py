@@ -144,7 +144,7 @@ class Grants:
         now, client = self._clock.now(), account.client
         async with self._database.transaction() as tx:
             # The user's row comes first, as everywhere.
-            user = await self._users.lock(tx, await self._consents.user_of(tx, form["code"]))
+            user = await self._users.lock(tx, await self._consents.get_user(tx, form["code"]))
             code = await self._consents.lock_code(tx, form["code"])
             scopes: tuple[str, ...] = ()
             session_id, refresh = ids.new("ses", now), ""

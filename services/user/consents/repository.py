@@ -62,13 +62,13 @@ _DELETE_CODES_OF_APP = Query(
     ),
     name="delete authorization codes",
 )
-_put = insert(consents).values({column.name: bindparam(column.name) for column in consents.columns})
+_upsert = insert(consents).values({column.name: bindparam(column.name) for column in consents.columns})
 _UPSERT_CONSENT = Query(
-    _put.on_conflict_do_update(
+    _upsert.on_conflict_do_update(
         index_elements=["user_id", "client_id"],
-        set_={"scopes": _put.excluded.scopes, "updated_at": _put.excluded.updated_at},
+        set_={"scopes": _upsert.excluded.scopes, "updated_at": _upsert.excluded.updated_at},
     ),
-    name="put consent",
+    name="upsert consent",
 )
 
 
@@ -78,7 +78,7 @@ class ConsentRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def user_of(self, tx: Transaction, code: str) -> str:
+    async def get_user(self, tx: Transaction, code: str) -> str:
         """Whose code it is: their row is locked before the code. Empty for an unknown code."""
         row = await tx.first(_GET_USER, code_hash=digest(code))
         return row.user_id if row else ""
@@ -120,19 +120,19 @@ class ConsentRepository:
         row = await tx.first(_GET_CONSENT, user_id=user_id, client_id=client_id)
         return tuple(row.scopes) if row else ()
 
-    async def upsert_consent(
-        self, tx: Transaction, user_id: str, client_id: str, scopes: tuple[str, ...], now: datetime
-    ) -> None:
-        """Store what a user allows a client."""
-        values = {"user_id": user_id, "client_id": client_id, "scopes": list(scopes)}
-        await tx.run(_UPSERT_CONSENT, **values, created_at=now, updated_at=now)
-
     async def list_consents(self, user_id: str, limit: int, after: str) -> Sequence[Consent]:
         """Up to `limit` consents of a user to clients older than `after`, the newest client first."""
         rows = await self._database.all(_LIST_CONSENTS, user_id=user_id, limit=limit, after=after)
         return [
             Consent(row.client_id, row.display_name, tuple(row.scopes), row.created_at, row.updated_at) for row in rows
         ]
+
+    async def upsert_consent(
+        self, tx: Transaction, user_id: str, client_id: str, scopes: tuple[str, ...], now: datetime
+    ) -> None:
+        """Store what a user allows a client."""
+        values = {"user_id": user_id, "client_id": client_id, "scopes": list(scopes)}
+        await tx.run(_UPSERT_CONSENT, **values, created_at=now, updated_at=now)
 
     async def delete_consent(self, tx: Transaction, user_id: str, client_id: str) -> bool:
         """Delete the consent of a user, who is locked, and the unused codes that came of it; returns whether there was one."""

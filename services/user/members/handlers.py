@@ -83,7 +83,7 @@ class MemberHandlers:
             code_request_id = await self._codes.request(
                 tx, call, asked, "partner.member_invited", events_pb2.MemberInvited()
             )
-            await self._members.invite(tx, code_request_id, Invitation(partner_id, _role_name(request.role)))
+            await self._members.insert_invitation(tx, code_request_id, Invitation(partner_id, _role_name(request.role)))
             reply = Empty()
             await call.remember(tx, reply)
         return reply

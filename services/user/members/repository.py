@@ -47,7 +47,7 @@ _COUNT = Query(
     name="count people",
 )
 # any owner: of the request that the transaction has stored for the partner
-_INVITE = Query(
+_INSERT_INVITATION = Query(
     insert(invitations)
     .values({column.name: bindparam(column.name) for column in invitations.columns})
     .on_conflict_do_update(index_elements=["code_request_id"], set_={"role": bindparam("role")}),
@@ -102,7 +102,7 @@ class MemberRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def acting(self, tx: Transaction, partner_id: str, user_id: str) -> Acting | None:
+    async def get_acting(self, tx: Transaction, partner_id: str, user_id: str) -> Acting | None:
         """Who acts for a partner; None where the partner is suspended, or has no such person."""
         row = await tx.first(_GET_ACTING, partner_id=partner_id, user_id=user_id)
         return Acting(_read(row), row.plan, tuple(row.scopes), row.partner_generation) if row else None
@@ -145,16 +145,16 @@ class MemberRepository:
         """A partner's people and its invitations."""
         return int((await tx.one(_COUNT, partner_id=partner_id)).people)
 
-    async def invite(self, tx: Transaction, code_request_id: str, invitation: Invitation) -> None:
-        """Store what a requested code is for."""
-        await tx.run(_INVITE, code_request_id=code_request_id, **invitation._asdict())
-
     async def get_invitation(self, tx: Transaction, code_request_id: str) -> Invitation | None:
         """What a code is for."""
         row = await tx.first(_GET_INVITATION, id=code_request_id)
         return Invitation(row.partner_id, row.role) if row else None
 
-    async def inviting_partner(self, code_request_id: str) -> str | None:
+    async def insert_invitation(self, tx: Transaction, code_request_id: str, invitation: Invitation) -> None:
+        """Store what a requested code is for."""
+        await tx.run(_INSERT_INVITATION, code_request_id=code_request_id, **invitation._asdict())
+
+    async def get_inviting_partner(self, code_request_id: str) -> str | None:
         """The name of the partner that an invitation is from."""
         row = await self._database.first(_GET_INVITING, id=code_request_id)
         return str(row.display_name) if row else None

@@ -110,7 +110,7 @@ class Sessions:
                     tx, call, "session.reused", subject=stored.user_id, session_id=stored.session_id
                 )
             if stored and user and user.may_sign_in:
-                acting = await self._members.acting(tx, partner_id, user.user_id) if partner_id else None
+                acting = await self._members.get_acting(tx, partner_id, user.user_id) if partner_id else None
                 if partner_id and acting is None:
                     raise PartnerNotFound(partner_id=partner_id)
                 if scopes is not None and not set(scopes) <= set(self._issuer.scopes_of(user)):
