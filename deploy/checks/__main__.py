@@ -18,6 +18,8 @@ from deploy.local.options import ROOT
 
 KUBERNETES = 3
 """How many of the newest versions the manifests must be valid for."""
+ALONE = ("cloudnative-pg",)
+"""Components that no overlay takes."""
 TOOLS = ROOT / ".venv" / "deploy-tools" / "bin"
 
 
@@ -56,6 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     run.check("YAML", "yamllint", "--strict", "deploy", ".github", ".yamllint")
     run.check("workflows", "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_workflows())
     run.check("workflows, security", "zizmor", "--offline", "--no-progress", ".github")
+    run.check("Compose, schema", "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/compose.yaml")
     compose = {"WEFT_STATE": str(ROOT / "deploy"), "WEFT_USER": "10001:10001"}
     command = (
         "compose",
@@ -89,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _kubernetes(run: Run, folder: Path) -> None:
     files = []
-    for overlay in manifests.overlays():
+    for overlay in [*manifests.overlays(), *(manifests.FOLDER / "components" / name for name in ALONE)]:
         built = run.check(f"kustomize, {overlay.name}", "kubectl", "kustomize", overlay)
         if built:
             files.append(folder / f"{overlay.name}.yaml")

@@ -1,6 +1,7 @@
 """`deploy/compose.yaml`: its settings are known and enough, and no container has more than it needs."""
 
 import copy
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -111,3 +112,40 @@ def test_a_sink_needs_nothing_but_what_its_image_has(sink: str) -> None:
     ).stdout.split()
     assert not absent & set(loaded)
     assert "cp -r deploy/local " in (ROOT / "deploy" / "docker" / "assemble.sh").read_text()
+
+
+def test_what_the_dashboards_need_names_what_is_there(containers: Json) -> None:
+    """The files that the profile `observability` mounts, against each other: there are no schemas of most."""
+    folder = ROOT / "deploy" / "observability"
+    profile = {name: one for name, one in containers.items() if one.get("profiles") == ["observability"]}
+    mounts = [volume.split(":")[:2] for one in profile.values() for volume in one["volumes"] if volume.startswith("./")]
+    assert all((ROOT / "deploy" / source).exists() for source, _ in mounts)
+    collector, loki, tempo, prometheus, sources = (
+        yaml.safe_load((folder / name).read_text())
+        for name in ("collector.yaml", "loki.yaml", "tempo.yaml", "prometheus.yaml", "grafana/datasources/weft.yaml")
+    )
+    received = tempo["distributor"]["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"].rpartition(":")[2]
+    serving = {"loki": loki["server"]["http_listen_port"], "tempo": tempo["server"]["http_listen_port"]}
+    assert [one["endpoint"] for one in collector["exporters"].values()] == [
+        f"tempo:{received}", f"http://loki:{serving['loki']}/otlp",
+    ]  # fmt: skip
+    for pipeline in collector["service"]["pipelines"].values():
+        for kind, names in pipeline.items():
+            assert collector[kind].keys() >= set(names)
+    assert {one["uid"]: one["url"] for one in sources["datasources"]} == {
+        "prometheus": "http://prometheus:9090", **{name: f"http://{name}:{port}" for name, port in serving.items()},
+    }  # fmt: skip
+    asked = set(re.findall(r'"uid": "(\w+)"', "".join(path.read_text() for path in folder.glob("dashboards/*.json"))))
+    assert asked & profile.keys() == {"prometheus"}
+    home = Path(profile["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    shown = {target: source for source, target in mounts}[str(home.parent)]
+    assert (ROOT / "deploy" / shown / home.name).exists()
+    scraped = {
+        name: step["port"]
+        for job in prometheus["scrape_configs"]
+        for step in job["dns_sd_configs"]
+        for name in step["names"]
+    }
+    edge = containers["edge"]["environment"]["WEFT_EDGE_METRICS_LISTEN"].rpartition(":")[2]
+    assert scraped == {**dict.fromkeys(NAMES, 9100), "edge": int(edge)}
+    assert set(scraped) <= containers.keys()

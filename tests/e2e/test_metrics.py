@@ -1,6 +1,8 @@
 """Whatever dashboards, alerts and documents name, a running mesh has: each metric, and each label that a query selects by."""
 
 import re
+import shutil
+import subprocess
 import urllib.request
 from collections import defaultdict
 from typing import Any
@@ -42,11 +44,17 @@ def test_every_metric_and_label_that_a_query_names_exists(mesh: dict[str, Any]) 
     finally:
         scenario.close()
     instances = []
+    promtool = shutil.which("promtool")  # of Debian's prometheus; CI has it
     types: set[str] = set()
     labels: dict[str, set[str]] = defaultdict(set)
     for url in (url for urls in mesh["metrics"].values() for url in urls):
         with urllib.request.urlopen(url, timeout=10) as answer:
             text = answer.read().decode()
+        if promtool and "envoy_" not in text:
+            done = subprocess.run(
+                [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+            )
+            assert (done.returncode, done.stdout + done.stderr) == (0, ""), url
         types |= {
             f"{name}{more}"
             for name in re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
