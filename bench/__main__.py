@@ -21,7 +21,10 @@ def main() -> int:
     """Runs the asked rows; 0 when all were measured without errors."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Weft beside its peers and its limits.")
     parser.add_argument(
-        "rows", nargs="*", metavar="row", help=f"which to measure: {', '.join(workloads.ALL)}; all where none is named"
+        "rows",
+        nargs="*",
+        metavar="row",
+        help=f"which to measure: {', '.join(workloads.ALL)}; where none is named all but {', '.join(workloads.LARGE)}",
     )
     parser.add_argument("--quick", action="store_true", help="two short rounds of the main rows, in some 5 minutes")
     parser.add_argument("--ratio", type=float, default=1.0, help="share of traces that is sampled, on every side")
@@ -43,7 +46,9 @@ def main() -> int:
     rows: list[Row] = []
     failed = []
     try:
-        for name in asked.rows or (workloads.QUICK if asked.quick else workloads.ALL):
+        for name in asked.rows or (
+            workloads.QUICK if asked.quick else [name for name in workloads.ALL if name not in workloads.LARGE]
+        ):
             say(name)
             failure = _measure(bench, name, rows)
             if failure:

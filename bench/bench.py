@@ -28,6 +28,8 @@ class Length:
     warm_up: float
     settle: float
     sizes: tuple[int, ...]
+    growth: int
+    """Orders that are stored for `growth`."""
     replicas: tuple[int, ...]
 
     @property
@@ -36,8 +38,16 @@ class Length:
         return min(self.rounds, 3)
 
 
-QUICK = Length(rounds=2, seconds=1.2, warm_up=0.3, settle=1.2, sizes=(100_000,), replicas=(1, 2))
-FULL = Length(rounds=5, seconds=3.0, warm_up=1.0, settle=5.0, sizes=(10_000, 100_000, 1_000_000), replicas=(1, 2, 3))
+QUICK = Length(rounds=2, seconds=1.2, warm_up=0.3, settle=1.2, sizes=(100_000,), growth=30_000, replicas=(1, 2))
+FULL = Length(
+    rounds=5,
+    seconds=3.0,
+    warm_up=1.0,
+    settle=5.0,
+    sizes=(10_000, 100_000, 1_000_000),
+    growth=10_000_000,
+    replicas=(1, 2, 3),
+)
 
 
 @dataclass

@@ -46,7 +46,11 @@ ALL: dict[str, Workload] = {
     "webhooks": webhooks.webhooks,
     "stored": growth.stored,
     "replicas": growth.replicas,
+    "growth": growth.growth,
 }
+
+LARGE = ("growth",)
+"""What takes half an hour and 30 GB of disk: only where it is named."""
 
 QUICK = ("create", "fastest", "node", "get", "list", "create-grpc", "lookup", "chain", "database", "mail", "whole")
 """What fits into five minutes."""

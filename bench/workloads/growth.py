@@ -1,73 +1,172 @@
 """How numbers move with orders stored, with replicas, and with depth of pages."""
 
 import json
+import random
+import shutil
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 
 from bench.bench import Bench
 from bench.measurements.rows import Comparison, Row, Side
 from bench.stacks.weft import Weft
+from bench.stored import filters, watch
+from bench.stored.seed import Stored, fill_orders, fill_people
 from bench.workloads.orders import creating, reading_one
 
-FILL = """
-WITH o AS (
-  SELECT n, 'ord_01a' || lpad(n::text, 23, '0') AS order_id, 'pay_01a' || lpad(n::text, 23, '0') AS payment_id,
-         (%(customers)s::text[])[1 + n %% %(people)s] AS customer_id,
-         (%(products)s::text[])[1 + n %% %(articles)s] AS one, (%(products)s::text[])[1 + (n * 7 + 1) %% %(articles)s] AS two,
-         now() - interval '1 day' + n * interval '10 milliseconds' AS at
-  FROM generate_series(%(first)s::bigint, %(last)s::bigint) n),
-placed AS (
-  INSERT INTO orders (order_id, customer_id, partner_id, currency, total_minor, state, payment_id, payment_state,
-                      external_reference, note, created_at, updated_at)
-  SELECT order_id, customer_id, %(partner)s, 'EUR', 3600, 'CONFIRMED', payment_id, 'CAPTURED', '', 'as usual', at, at FROM o),
-lined AS (
-  INSERT INTO order_lines (order_id, line, product_id, title, quantity, unit_price_minor)
-  SELECT order_id, 1, one, 'Benchmark article', 1, 1200 FROM o
-  UNION ALL SELECT order_id, 2, two, 'Benchmark article', 2, 1200 FROM o),
-paid AS (
-  INSERT INTO payments (payment_id, order_id, method, amount_minor, currency, state, captured_minor, created_at, updated_at)
-  SELECT payment_id, order_id, 'pm_sandbox_ok', 3600, 'EUR', 'CAPTURED', 3600, at, at FROM o),
-changed AS (
-  INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, reason, actor, changed_at)
-  SELECT order_id, 1, customer_id, %(partner)s, 'PENDING', 'PENDING', '', 'cli_bench', at FROM o)
-INSERT INTO idempotency (id, fingerprint, reply, created_at)
-SELECT decode(md5(n::text), 'hex'), decode(md5(n::text), 'hex'), convert_to(repeat('r', 330), 'UTF8'), at FROM o
-"""
-"""Orders that look like those of the API, with everything that was written beside them."""
+BYTES_PER_ORDER = 3_500
+"""Of disk, while orders are stored and their indexes are made; a person and a tenth of a product included."""
+FEW = 10_000
+MANY = 20_000
+"""Orders, people and products, drawn at random from all, that the load names."""
 
-CHUNK = 100_000
+
+class NoRoom(Exception):
+    """The disk has too little room for the orders."""
 
 
 def stored(bench: Bench) -> Iterator[Row]:
     """New orders and reads beside many stored ones, against a mesh that has few; then pages near and far."""
     empty, full = bench.mesh("few"), bench.mesh("growing")
     try:
-        have = 0
-        first = creating(bench, "first", full.edges, full)
-        bench.settle(first.plan, first.groups)
         for size in bench.length.sizes:
-            have = _fill(bench, full, have, size)
-            yield _creates(bench, empty, full, size)
-        yield _reads(bench, empty, full, have)
-        yield _pages(bench, full, have)
+            _fill(bench, full, size)
+            yield _creates(bench, f"stored-{size}", [_few(bench, empty), _many(bench, full, size)])
+        yield _reads(bench, empty, full, size)
+        yield _pages(bench, full, size)
     finally:
         full.stop()
         empty.stop()
 
 
-def _creates(bench: Bench, empty: Weft, full: Weft, size: int) -> Row:
-    many = f"{size:,} orders"
-    aim = 0.9 if size == 1_000_000 else None
-    comparisons = [
-        Comparison(f"orders/s, {many} over few", many, "few", "rate", at_least=aim),
-        Comparison(f"CPU per order, {many} over few", many, "few", "cpu"),
+def growth(bench: Bench) -> Iterator[Row]:
+    """All of it with ten million orders, 100,000 products and a million people: new orders, reads, lists by each filter, watchers."""
+    size = bench.length.growth
+    _room(bench, size * BYTES_PER_ORDER)
+    empty, full = bench.mesh("few"), bench.mesh("growing")
+    try:
+        made = _fill(bench, full, size)
+        spread = _many(bench, full, size)
+        everyone = {
+            "customers": [made.person(n) for n in _some(made.people) if n % 3],
+            "products": [made.product(n) for n in _some(made.products)],
+        }
+        plan = replace(spread.plan, arguments={**spread.plan.arguments, **everyone})
+        bench.say("  new orders: of the same 20 customers, and of many of all")
+        sides = [_few(bench, empty), spread, Side("of everyone", plan, full.groups)]
+        yield _creates(bench, "growth-create", sides)
+        few = _fill(bench, empty, FEW)
+        yield _gets(bench, (empty, few), (full, made))
+        yield from _lists(bench, (empty, few), (full, made))
+        yield watch.row(bench, {f"{FEW:,} orders": empty, f"{size:,} orders": full})
+    finally:
+        full.stop()
+        empty.stop()
+
+
+def _some(count: int) -> list[int]:
+    return random.sample(range(1, count + 1), min(count, MANY))
+
+
+def _room(bench: Bench, size: int) -> None:
+    free = shutil.disk_usage(bench.folder).free
+    bench.say(f"  needs some {size / 1e9:.0f} GB of disk; {free / 1e9:.0f} GB are free in {bench.folder.parent}")
+    if free < size:
+        raise NoRoom(
+            f"{size / 1e9:.0f} GB are needed, {free / 1e9:.0f} GB are free: set TMPDIR to a folder of a larger disk."
+        )
+
+
+def _fill(bench: Bench, mesh: Weft, size: int) -> Stored:
+    """Puts orders in, in place of those that were, and their people and products beside those that are."""
+    with psycopg.connect(mesh.database("user")) as connection:
+        found = connection.execute("SELECT partner_id FROM users WHERE user_id = %s", [mesh.customers[0]]).fetchone()
+    assert found, "a customer of the API's own shows whose orders these are"
+    made = Stored(
+        orders=size,
+        people=max(3, size // 10),
+        products=max(1, size // 100),
+        partner=found[0],
+        regular=mesh.customers[0],
+        now_ms=time.time_ns() // 1_000_000,
+        every=max(9, size // 1000),
+    )
+    bench.say(f"  storing {size:,} orders")
+    fill_people(mesh.database("user"), made, bench.say)
+    fill_orders(mesh.database("order"), made, bench.say)
+    return made
+
+
+def _few(bench: Bench, mesh: Weft) -> Side:
+    return creating(bench, "few", mesh.edges, mesh)
+
+
+def _many(bench: Bench, mesh: Weft, size: int) -> Side:
+    return creating(bench, f"{size:,} orders", mesh.edges, mesh)
+
+
+def _creates(bench: Bench, name: str, sides: list[Side]) -> Row:
+    """The sides: few orders, many, and others with many."""
+    many = sides[1].name
+    comparisons = []
+    for side in sides[1:]:
+        aim = 0.9 if side.name in ("1,000,000 orders", "10,000,000 orders") else None
+        comparisons.append(Comparison(f"orders/s, {side.name} over few", side.name, "few", "rate", at_least=aim))
+        comparisons.append(Comparison(f"CPU per order, {side.name} over few", side.name, "few", "cpu"))
+    comparisons += [
+        Comparison(f"CPU per order in {part}, {many} over few", many, "few", f"cpu:{part}")
+        for part in ("order", "postgres")
     ]
-    sides = [creating(bench, many, full.edges, full), creating(bench, "few", empty.edges, empty)]
-    row = Row(f"stored-{size}", f"REST create order beside {many}", comparisons=comparisons)
-    return bench.compare(row, sides, bench.length.few)
+    rounds = bench.length.rounds if name.startswith("growth") else bench.length.few
+    return bench.compare(Row(name, f"REST create order beside {many}", comparisons=comparisons), sides, rounds)
+
+
+def _gets(bench: Bench, few: tuple[Weft, Stored], many: tuple[Weft, Stored]) -> Row:
+    """Any of all orders, wherever it is; and of many the newest."""
+    sides = []
+    for name, (mesh, made), numbers in (
+        ("few", few, _some(few[1].orders)),
+        ("many, the newest", many, range(many[1].orders - FEW, many[1].orders + 1)),
+        ("many, any", many, _some(many[1].orders)),
+    ):
+        # Every third order is nobody's of this partner.
+        paths = [f"/v1/orders/{made.order(number)}" for number in numbers if number % 3]
+        plan = bench.plan("http", mesh.edges, "get_json", {"host": "localhost", "token": mesh.token, "paths": paths})
+        sides.append(Side(name, plan, mesh.groups))
+    comparisons = [
+        Comparison(f"{what}, {side.name} over few", side.name, "few", measure)
+        for side in sides[1:]
+        for what, measure in (("reads/s", "rate"), ("CPU per read", "cpu"))
+    ]
+    return bench.compare(Row("growth-get", f"REST get order beside {many[1].orders:,}", comparisons=comparisons), sides)
+
+
+def _lists(bench: Bench, few: tuple[Weft, Stored], many: tuple[Weft, Stored]) -> Iterator[Row]:
+    """A page of 50 by each filter, the first one of many over the first one of few; and a far one."""
+    asked = {
+        name: filters.queries(mesh.database("order"), made) for name, (mesh, made) in (("few", few), ("many", many))
+    }
+    for what in asked["few"]:
+        sides = []
+        for name, (mesh, _) in (("few", few), ("many", many)):
+            arguments = {"host": "localhost", "token": mesh.token, "paths": [f"/v1/orders?{asked[name][what]}"]}
+            plan = bench.plan(
+                "http", mesh.edges, "get_json", arguments, concurrency=8, seconds=bench.length.seconds / 2
+            )
+            sides.append(Side(name, plan, mesh.groups))
+        comparisons = [
+            Comparison(f"{measured} of a page, many over few: {what}", "many", "few", measure)
+            for measured, measure in (("median", "p50"), ("CPU", "cpu"))
+        ]
+        bench.say(f"  list: {what}")
+        yield bench.compare(
+            Row(f"growth-list {what}", f"REST list: {what}", comparisons=comparisons), sides, bench.length.few
+        )
+    yield _pages(bench, many[0], many[1].orders)
 
 
 def _reads(bench: Bench, empty: Weft, full: Weft, size: int) -> Row:
@@ -106,26 +205,6 @@ def _walk(mesh: Weft, orders: int) -> str:
             page = json.load(reply)
         token, orders = page["nextPageToken"], orders - len(page["orders"])
     return token
-
-
-def _fill(bench: Bench, mesh: Weft, have: int, size: int) -> int:
-    """Puts stored orders in until there are `size`: how many there are."""
-    if size <= have:
-        return have
-    bench.say(f"  storing {size - have:,} orders")
-    with psycopg.connect(mesh.database("order"), autocommit=True) as connection:
-        partner = connection.execute("SELECT partner_id FROM orders WHERE partner_id <> '' LIMIT 1").fetchone()
-        assert partner, "an order of the API's own shows whose orders these are"
-        for first in range(have, size, CHUNK):
-            values = {
-                "customers": mesh.customers, "people": len(mesh.customers), "products": mesh.products,
-                "articles": len(mesh.products), "partner": partner[0], "first": first, "last": min(size, first + CHUNK) - 1,
-            }  # fmt: skip
-            connection.execute(FILL, values)
-        # Or both would fall into the rounds.
-        connection.execute("VACUUM ANALYZE")
-        connection.execute("CHECKPOINT")
-    return size
 
 
 def replicas(bench: Bench) -> Iterator[Row]:
