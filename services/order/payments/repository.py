@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, select
+from sqlalchemy import bindparam, select
 
-from chassis.storage.database import Database, Query, Row, Transaction, newest_first, oldest_first
+from chassis.storage.database import Database, Query, Row, Transaction, oldest_first
+from services.order.orders import list_statements
 from services.order.orders.tables import orders
-from services.order.ownership import Owner, owned
+from services.order.ownership import Owner, of_owner, owned
 from services.order.payments.tables import payment_movements, payments
 
 _p, _o, _m = payments.alias("p"), orders.alias("o"), payment_movements.alias("m")
@@ -19,7 +20,6 @@ _SHOWN = (
 _COLUMNS = (*(_p.c[name] for name in _SHOWN), _o.c.mode)
 _ALL = select(*_COLUMNS).join_from(_p, _o, _o.c.order_id == _p.c.order_id)
 _by_id = _ALL.where(_p.c.payment_id == bindparam("payment_id"))
-_FILTERS = {"states": _o.c.payment_state == any_(bindparam("states", type_=ARRAY(Text)))}
 
 # any owner: of a payment that the transaction has locked for its owner
 _GET_UPDATED = Query(_by_id, name="get payment")
@@ -56,15 +56,16 @@ def _list_movements(kind: str) -> Query:
 
 @cache
 def _list(kind: str, filters: frozenset[str]) -> Query:
-    """A payment has the age and the owner of its order, so the indexes of orders serve both."""
-    wanted = select(_o.c.order_id, _o.c.payment_id, _o.c.mode).where(
-        owned(kind, "o"), *(_FILTERS[name] for name in sorted(filters))
+    """A payment has the age, the state and the owner of its order, so the indexes of orders serve both."""
+    page = list_statements.select("o.order_id, o.payment_id, o.mode", of_owner(kind, "o"), kind, filters)
+    shown = ", ".join(f"p.{name}" for name in _SHOWN)
+    # Each by its key: the planner does not know how long a page is, expects a tenth of all, and would read the whole table.
+    return Query(
+        # any owner: of orders that are the owner's
+        f"SELECT {shown}, page.mode FROM ({page}) page "  # noqa: S608
+        f"CROSS JOIN LATERAL (SELECT {shown} FROM payments p WHERE p.payment_id = page.payment_id OFFSET 0) p ORDER BY page.order_id DESC",
+        name="list payments",
     )
-    page = newest_first(wanted, _o.c.order_id).subquery("page")
-    found = select(*(_p.c[name] for name in _SHOWN), page.c.mode).join_from(
-        page, _p, _p.c.payment_id == page.c.payment_id
-    )
-    return Query(found.order_by(page.c.order_id.desc()), name="list payments")
 
 
 class PaymentRepository:
@@ -86,7 +87,8 @@ class PaymentRepository:
         return await self._database.all(query, payment_id=payment_id, **owner.values, limit=limit, after=after)
 
     async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
-        """Up to `limit` payments of orders older than `after`, newest first. `filters`: `states`."""
+        """Up to `limit` payments of orders older than `after`, newest first. `filters`: `payment_states`."""
+        filters = list_statements.values(filters)
         query = _list(owner.kind, frozenset(filters))
         return await self._database.all(query, **owner.values, limit=limit, after=after, **filters)
 

@@ -12,6 +12,7 @@ from services.user.members import repository as members
 from services.user.partners import repository as partners
 from services.user.sessions import open_session_repository as open_sessions
 from services.user.users import list_statements, repository
+from tests import plans
 
 FILL = """
 INSERT INTO partners (partner_id, display_name, plan, scopes, state, revision, created_at, updated_at)
@@ -73,8 +74,6 @@ def fill(postgres_url: str, template, users: int) -> Iterator[psycopg.Connection
         admin.execute(f"CREATE DATABASE plans_user TEMPLATE {template('user')}")
         with psycopg.connect(database.of_service(postgres_url, "plans", "user"), autocommit=True) as connection:
             connection.execute(FILL.replace("{users}", str(users)), prepare=False)
-            # One plan for all values, as the prepared statements of a service have it in the long run.
-            connection.execute("SET plan_cache_mode = force_generic_plan")
             yield connection
         admin.execute("DROP DATABASE plans_user WITH (FORCE)")
 
@@ -109,5 +108,4 @@ def test_with_a_million_users_too_and_no_page_is_sorted(million: psycopg.Connect
 
 def explain(connection: psycopg.Connection, name: str) -> str:
     query = QUERIES[name]
-    found = connection.execute(f"EXPLAIN {query.sql}", query.defaults | VALUES, prepare=True)
-    return "\n".join(row[0] for row in found)
+    return "\n".join(plans.generic(connection, query.sql, query.defaults | VALUES))
