@@ -24,13 +24,13 @@ PAUSE = 0.01
 """Seconds between two calls of one caller."""
 PARTS = ("user", "order", "notification", "envoy")
 STREAM_S = 30
-"""Seconds that a watcher lets its stream last. The mesh drains an edge for longer, as on Kubernetes, where streams last for minutes."""
+"""Seconds that a watcher lets its stream last. The mesh drains an edge for ten more, as on Kubernetes, where streams last for minutes."""
 
 
 @pytest.fixture(scope="module")
 def mesh(folder: Path) -> Iterator[Mesh]:
     """Two replicas of each service and two edges."""
-    options = {"WEFT_REPLICAS": "2", "WEFT_EDGES": "2", "WEFT_TRACE_RATIO": "0.01", "WEFT_EDGE_DRAIN": "60"}
+    options = {"WEFT_REPLICAS": "2", "WEFT_EDGES": "2", "WEFT_TRACE_RATIO": "0.01", "WEFT_EDGE_DRAIN": "40"}
     started = Mesh(folder / "rolling", options).start()
     yield started
     started.stop()
