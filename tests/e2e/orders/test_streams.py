@@ -19,6 +19,7 @@ def test_a_stream_over_rest_takes_its_leave_before_its_callers_deadline(mesh: di
         assert answer.status_code == 200
         messages = [json.loads(line.removeprefix("data: ")) for line in answer.iter_lines() if line]
     assert messages[0]["cursor"]
+    assert messages[-1]["cursor"] == messages[-2]["cursor"]
     assert messages[-1]["error"]["message"] == "The stream ends here; resume from its last cursor."
 
 
