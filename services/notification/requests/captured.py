@@ -7,6 +7,7 @@ from weft.notification.v1 import notification_pb2
 from weft.user.v1.user_pb2 import User
 
 from chassis.storage.database import Row
+from chassis.telemetry import logs
 from chassis.times import timestamp
 from chassis.values.plain_text import single_line
 from services.notification.channels.channel import Channel
@@ -15,8 +16,11 @@ from services.notification.deliveries.codes import ABOUT_CODES
 from services.notification.recipients import Recipients
 from services.notification.requests import messages
 from services.notification.templates.domain import PARTS
+from services.notification.templates.language import TemplateWrong
 from services.notification.templates.rendering import Templates
 from services.notification.writing import Writing
+
+log = logs.logger("captured")
 
 
 class Captured:
@@ -38,13 +42,17 @@ class Captured:
         address, content = "", notification_pb2.Content()
         if user is not None:
             address = {Channel.EMAIL.value: user.email, Channel.SMS.value: user.phone}.get(row.channel, "")
-        if row.content_sealed:
-            name, locale = (user.display_name, user.locale) if user is not None else ("", "")
-            said = await self._writing.read(row, locale, single_line(name, MAX_NAME_LENGTH))
-            address = said.content.email or said.content.phone or address
-            content = notification_pb2.Content(**{part: getattr(said.message, part) for part in PARTS})
-        elif row.type not in ABOUT_CODES:
-            content = self._of_event(row, user)
+        try:
+            if row.content_sealed:
+                name, locale = (user.display_name, user.locale) if user is not None else ("", "")
+                said = await self._writing.read(row, locale, single_line(name, MAX_NAME_LENGTH))
+                address = said.content.email or said.content.phone or address
+                content = notification_pb2.Content(**{part: getattr(said.message, part) for part in PARTS})
+            elif row.type not in ABOUT_CODES:
+                content = self._of_event(row, user)
+        except (TemplateError, TemplateWrong) as error:
+            # One that an older release has accepted does not hide the others.
+            log.warning("captured_message_not_rendered", type=row.type, cause=type(error).__name__)
         return notification_pb2.CapturedMessage(
             delivery_id=row.delivery_id,
             notification_id=row.notification_id,
@@ -58,11 +66,8 @@ class Captured:
     def _of_event(self, row: Row, user: User | None) -> notification_pb2.Content:
         name = single_line(user.display_name, MAX_NAME_LENGTH) if user is not None else ""
         locale = user.locale if user is not None else ""
-        try:
-            if row.channel == Channel.PUSH.value:
-                push = self._templates.inbox_text(row.type, locale, row.data)
-                return notification_pb2.Content(subject=push.title, short=push.body)
-            mail = self._templates.email(row.type, locale, {**row.data, "name": name})
-        except TemplateError:  # of an older release
-            return notification_pb2.Content()
+        if row.channel == Channel.PUSH.value:
+            push = self._templates.inbox_text(row.type, locale, row.data)
+            return notification_pb2.Content(subject=push.title, short=push.body)
+        mail = self._templates.email(row.type, locale, {**row.data, "name": name})
         return notification_pb2.Content(subject=mail.subject, text=mail.text, html=mail.html)

@@ -11,10 +11,11 @@ from weft.notification.v1.notification_pb2 import Notification, Recipient
 from weft.notification.v1.template_pb2 import Branding, TemplateText
 
 from chassis import ids
+from chassis.storage.database import Query
 from services.notification.templates.domain import MAX_TESTS
 from tests.harness import assert_refused
 from tests.notification.conftest import Service
-from tests.notification.requests.calls import ACME, Caller, customer
+from tests.notification.requests.calls import ACME, CONTENT, Caller, customer
 from tests.notification.templates.calls import DATA, ENGLISH, GERMAN, SCOPES, Author, struct
 
 
@@ -128,3 +129,25 @@ async def test_a_draft_is_sent_to_who_has_written_it_and_to_nobody_else(service:
     outcomes = await asyncio.gather(*(test() for _ in range(MAX_TESTS)), return_exceptions=True)
     assert sum(isinstance(outcome, Notification) for outcome in outcomes) == MAX_TESTS - 3
     await assert_refused(test(), "TEMPLATE_TEST_LIMIT_REACHED", limit=str(MAX_TESTS))
+
+
+async def test_what_no_longer_renders_does_not_hide_what_else_was_captured(service: Service) -> None:
+    """Such as a version that an older release let pass."""
+    author, acme = Author(service, mode="TEST"), Caller(service, mode="TEST")
+    made = (await author.create(ENGLISH)).template_id
+    await author.publish(made)
+    person = customer(service, mode="TEST")
+    for request in ({"template_id": made, "data": struct(DATA)}, {"content": CONTENT}):
+        message = sending.SendNotificationRequest(
+            recipients=[person], channels=[CHANNEL_EMAIL], category=CATEGORY_UPDATES, **request
+        )
+        await acme.rpc.SendNotification(message, metadata=acme.metadata)
+    await service.wait_until_idle()
+    for change in (
+        "INSERT INTO template_versions (template_id, version, content, published_at) SELECT template_id, 2, "
+        "replace(content::text, '{{ name }}', '{{ missing }}')::jsonb, published_at FROM template_versions",
+        "UPDATE notifications SET template_version = 2 WHERE template_id <> ''",
+    ):
+        assert await service.app.database.run(Query(change)) == 1
+    reply = await acme.rpc.ListCaptured(sending.ListCapturedRequest(), metadata=acme.metadata)
+    assert sorted(message.content.subject for message in reply.messages) == ["", CONTENT.subject]
