@@ -46,8 +46,8 @@ def test_repositories_and_statements_make_queries(modules: Callable, file: str) 
 )
 @pytest.mark.parametrize("file", ["worker.py", "repository.py"])
 def test_sql_that_goes_past_query_is_refused_everywhere(modules: Callable, file: str, text: str) -> None:
-    (sentence,) = query_places.faults(modules({f"shop/{file}": text}).values())
-    assert sentence.startswith(f"services/shop/{file}:2: runs SQL by `.")
+    sentences = query_places.faults(modules({f"shop/{file}": text}).values())
+    assert any(sentence.startswith(f"services/shop/{file}:2: runs SQL by `.") for sentence in sentences)
 
 
 def test_a_query_that_is_only_run_is_none_of_its_business(modules: Callable) -> None:
