@@ -147,8 +147,8 @@ end
 
 -- RFC 3629
 local function is_utf8(text)
-  local i = find(text, "[\128-\255]")
-  while i do
+  local i = match(text, "^[%z\1-\127]*()")
+  while i <= #text do
     local c = byte(text, i)
     local more = c >= 194 and c <= 223 and 1 or c >= 224 and c <= 239 and 2 or c >= 240 and c <= 244 and 3
     if not more or not find(text, "^" .. string.rep("[\128-\191]", more), i + 1) then return false end
@@ -156,7 +156,7 @@ local function is_utf8(text)
     if c == 224 and second < 160 or c == 237 and second > 159 or c == 240 and second < 144 or c == 244 and second > 143 then
       return false
     end
-    i = find(text, "[\128-\255]", i + 1 + more)
+    i = match(text, "^[%z\1-\127]*()", i + 1 + more)
   end
   return true
 end
