@@ -6,6 +6,8 @@ from codegen.kubernetes import pods
 from codegen.kubernetes.workloads import IMAGE, SETTINGS, environment
 
 Json = dict[str, Any]
+ATTEMPTS = 20
+"""About an hour and a quarter, as pauses grow to five minutes: a first install may have its database later than its Jobs."""
 
 
 def once(name: str, verb: str) -> Json:
@@ -32,7 +34,7 @@ def once(name: str, verb: str) -> Json:
         "kind": "Job",
         "metadata": pods.metadata(f"{part}-release", part),
         "spec": {
-            "backoffLimit": 6,
+            "backoffLimit": ATTEMPTS,
             "ttlSecondsAfterFinished": 86_400,
             "template": {
                 "metadata": {"labels": pods.labels(part)},

@@ -135,6 +135,14 @@ def test_a_pod_has_longer_than_its_process_may_take() -> None:
     assert guarded == {found["metadata"]["name"] for found in of_kind(base, "Deployment")}
 
 
+def test_jobs_wait_an_hour_for_a_database_that_comes_late() -> None:
+    jobs = of_kind(manifests.of_overlay(manifests.FOLDER / "base"), "Job")
+    assert {found["metadata"]["name"] for found in jobs} >= {f"{name}-migrate-release" for name in ("user", "order")}
+    for found in jobs:
+        assert pod_of(found)["restartPolicy"] == "OnFailure"
+        assert sum(min(10 * 2**n, 300) for n in range(found["spec"]["backoffLimit"])) > 3600
+
+
 def test_edges_are_told_how_many_they_are() -> None:
     for overlay in OVERLAYS:
         (edge,) = (d for d in of_kind(manifests.of_overlay(overlay), "Deployment") if d["metadata"]["name"] == "edge")
