@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -154,22 +155,38 @@ def dropping(postgres_url: str) -> Iterator[Callable[[list[str]], None]]:
     pool.shutdown(cancel_futures=True)
 
 
+@pytest.fixture(scope="session")
+def cloning(
+    postgres_url: str, template: Callable[[str], str], dropping: Callable[[list[str]], None]
+) -> Callable[[], AbstractContextManager[Callable[[str], str]]]:
+    """`with cloning() as clone:` gives databases away that are dropped at its end; see `service_database`."""
+
+    @contextmanager
+    def cloned() -> Iterator[Callable[[str], str]]:
+        names: list[str] = []
+
+        def clone(service: str) -> str:
+            prefix = f"t{secrets.token_hex(4)}"
+            with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
+                connection.execute(
+                    f"CREATE DATABASE {prefix}_{service} TEMPLATE {template(service)} STRATEGY FILE_COPY"
+                )
+            names.append(f"{prefix}_{service}")
+            return prefix
+
+        yield clone
+        dropping(names)
+
+    return cloned
+
+
 @pytest.fixture
 def service_database(
-    postgres_url: str, template: Callable[[str], str], dropping: Callable[[list[str]], None]
+    cloning: Callable[[], AbstractContextManager[Callable[[str], str]]],
 ) -> Iterator[Callable[[str], str]]:
     """`service_database("order")` clones the migrated template; the prefix for `WEFT_DATABASE_PREFIX`."""
-    names: list[str] = []
-
-    def clone(service: str) -> str:
-        prefix = f"t{secrets.token_hex(4)}"
-        with psycopg.connect(postgres_url, dbname="postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {prefix}_{service} TEMPLATE {template(service)} STRATEGY FILE_COPY")
-        names.append(f"{prefix}_{service}")
-        return prefix
-
-    yield clone
-    dropping(names)
+    with cloning() as clone:
+        yield clone
 
 
 @pytest.fixture

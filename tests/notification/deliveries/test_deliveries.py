@@ -158,14 +158,18 @@ async def test_the_response_to_one_mail_does_not_affect_the_others(service: Serv
 
 
 @pytest.mark.logs_errors("result_not_stored")
-async def test_a_delivery_that_the_database_refuses_is_refused_alone(service: Service) -> None:
-    service.users.add(ANN)
-    async with service.app.database.transaction() as tx:
-        await tx.run(Query("ALTER TABLE attempts ADD CONSTRAINT picky CHECK (response <> 'unstorable')"))
-    service.receiver.data_responses = ["250 unstorable"]
-    await service.publish(*(events.confirmed(ANN) for _ in range(8)))
-    await service.wait_until_idle()
-    assert await service.states() == [("SENT", "")] * 8
+async def test_a_delivery_that_the_database_refuses_is_refused_alone(start: Start, clock) -> None:
+    async with start(clock=clock) as service:
+        service.users.add(ANN)
+        async with service.app.database.transaction() as tx:
+            await tx.run(Query("ALTER TABLE attempts ADD CONSTRAINT picky CHECK (response <> 'unstorable')"))
+        service.receiver.data_responses = ["250 unstorable"]
+        await service.publish(*(events.confirmed(ANN) for _ in range(8)))
+        await service.wait_until_idle()
+        assert sorted(await service.states()) == [("SENDING", ""), *[("SENT", "")] * 7]
+        clock.advance(events.MAX_BACKOFF)
+        await service.wait_until_idle()
+        assert await service.states() == [("SENT", "")] * 8
     sent = Counter(service.receiver.ids)
     assert sorted(sent.values()) == [1] * 7 + [2]  # only the one whose result could not be stored
 

@@ -101,25 +101,34 @@ async def test_writers_that_wait_leave_connections_to_readers(quiet_shop: Shop) 
     }
 
 
-@pytest.mark.parametrize("row", ["payments", "orders"])
-async def test_a_locked_payment_delays_no_other(harness: Harness, users: Users, row: str) -> None:
+async def test_a_locked_payment_delays_no_other(harness: Harness, users: Users) -> None:
+    """Whether its own row is locked or that of its order."""
     prefix = harness.service_database("order")
     peers = {"user": [users.address]}
     async with harness.running("order", prefix=prefix, peers=peers, work=False) as quiet:
         shop = Shop(quiet, harness.issuer)
         ink = await shop.product()
-        orders = [await shop.order((ink, 1)) for _ in range(12)]
-        held = orders[0]
-        working = harness.running("order", prefix=prefix, peers=peers)
-        async with locked(shop, row, "order_id", held.order_id), working:
-            for order in orders[1:]:
+        held = {row: (await shop.order((ink, 1))).order_id for row in ("payments", "orders")}
+        others = [await shop.order((ink, 1)) for _ in range(11)]
+        async with (
+            locked(shop, "payments", "order_id", held["payments"]),
+            locked(shop, "orders", "order_id", held["orders"]),
+            harness.running("order", prefix=prefix, peers=peers),
+        ):
+            for order in others:
                 await shop.reaches(order.order_id, CONFIRMED, CAPTURED)
-            assert (await shop.get(held.order_id)).state == PENDING
+            assert {row: (await shop.get(order_id)).state for row, order_id in held.items()} == dict.fromkeys(
+                held, PENDING
+            )
         async with harness.running("order", prefix=prefix, peers=peers):
-            await shop.reaches(held.order_id, CONFIRMED, CAPTURED)
+            for order_id in held.values():
+                await shop.reaches(order_id, CONFIRMED, CAPTURED)
 
 
-async def test_a_locked_order_does_not_delay_the_expiry_of_others(harness: Harness, clock: FixedClock) -> None:
+async def test_a_locked_order_does_not_delay_the_expiry_of_others(
+    harness: Harness, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.storage.contention.MAX_LOCK_WAIT_S", 0.5)
     async with harness.running("order", clock=clock, work=False) as running:
         shop = Shop(running, harness.issuer)
         ink = await shop.product()
@@ -138,7 +147,7 @@ async def test_only_a_lock_on_the_key_itself_means_that_the_key_is_in_use(
 ) -> None:
     monkeypatch.setattr("chassis.storage.contention.MAX_LOCK_WAIT_S", 0.3)
     ink = await quiet_shop.product()
-    placed = await quiet_shop.order((ink, 1))
+    placed = [(await quiet_shop.order((ink, 1))).order_id for _ in range(2)]
     replies = quiet_shop.app.replies
     assert replies is not None
     request = order_service_pb2.CreateOrderRequest(
@@ -151,10 +160,10 @@ async def test_only_a_lock_on_the_key_itself_means_that_the_key_is_in_use(
         found = await assert_refused(quiet_shop.order((ink, 1), key="mine"), "IDEMPOTENCY_KEY_IN_USE")
         await other.rollback()
     assert found.retry_after == 1.0
-    async with locked(quiet_shop, "orders", "order_id", placed.order_id):
-        for used in ("", "another"):
-            found = await assert_refused(quiet_shop.cancel(placed.order_id, key=used), "RESOURCE_BUSY")
-            assert found.retry_after == 1.0
+    async with locked(quiet_shop, "orders", "order_id", placed[0]), locked(quiet_shop, "orders", "order_id", placed[1]):
+        keyless, keyed = quiet_shop.cancel(placed[0], key=""), quiet_shop.cancel(placed[1], key="another")
+        refused = [assert_refused(call, "RESOURCE_BUSY") for call in (keyless, keyed)]  # each after three seconds
+        assert [found.retry_after for found in await asyncio.gather(*refused)] == [1.0, 1.0]
 
 
 @asynccontextmanager
