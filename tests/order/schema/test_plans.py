@@ -79,7 +79,7 @@ QUERIES: dict[str, Query] = {
     "newest products": search._newest(frozenset({"current"})),
     "products by words": search._FIND,
     "adjustments": products._LIST_ADJUSTMENTS,
-    "books": reconciliations._BOOKS,
+    "books": reconciliations._LIST_BOOKS,
     **{f"movements {k}": payments._list_movements(k) for k in KINDS},
     **{f"payments {k}": payments._list(k, frozenset()) for k in KINDS},
     **{f"payments {k} by states": payments._list(k, frozenset(STATES)) for k in KINDS},

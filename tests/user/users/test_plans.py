@@ -9,7 +9,7 @@ from chassis.storage import database
 from chassis.storage.database import Query
 from services.user.audit import repository as audit
 from services.user.members import repository as members
-from services.user.partners import repository as partners
+from services.user.partners import client_repository as clients
 from services.user.sessions import open_session_repository as open_sessions
 from services.user.users import list_statements, repository
 from tests import plans
@@ -62,7 +62,7 @@ QUERIES: dict[str, Query] = {
        for of, more in {"of anyone": frozenset[str](), "of a partner": PARTNER}.items()},
     "sessions": open_sessions._LIST,
     "members": members._LIST,
-    "clients": partners._LIST_CLIENTS,
+    "clients": clients._LIST,
     **{f"audit events by {'+'.join(names) or 'nothing'}": audit._list(frozenset(names))
        for names in ((), ("start", "end"), ("actor",), ("subject",), ("action",), ("actor", "action"))},
 }  # fmt: skip
