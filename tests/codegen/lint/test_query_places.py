@@ -41,13 +41,20 @@ def test_repositories_and_statements_make_queries(modules: Callable, file: str) 
     [
         "async def get(connection):\n    await connection.execute('SELECT 1')",
         "def get(session):\n    return [row for row in session.scalars('SELECT 1')]",
-        "import psycopg\nwith psycopg.connect() as c, c.cursor() as cursor: cursor.executemany('SELECT 1', [])",
+        "from shop import open\nwith open() as c, c.cursor() as cursor: cursor.executemany('SELECT 1', [])",
     ],
 )
 @pytest.mark.parametrize("file", ["worker.py", "repository.py"])
 def test_sql_that_goes_past_query_is_refused_everywhere(modules: Callable, file: str, text: str) -> None:
     sentences = query_places.faults(modules({f"shop/{file}": text}).values())
     assert any(sentence.startswith(f"services/shop/{file}:2: runs SQL by `.") for sentence in sentences)
+
+
+@pytest.mark.parametrize("text", ["import psycopg", "from psycopg import errors as e", "import psycopg.errors"])
+def test_only_repositories_and_statements_know_the_driver(modules: Callable, text: str) -> None:
+    places = {f"shop/{name}.py": text for name in ("repository", "line_repository", "insert_statements")}
+    (sentence,) = query_places.faults(modules({**places, "shop/checkout.py": f"x = 1\n{text}"}).values())
+    assert sentence.startswith("services/shop/checkout.py:2: imports psycopg: let the repository")
 
 
 def test_a_query_that_is_only_run_is_none_of_its_business(modules: Callable) -> None:
