@@ -72,7 +72,7 @@ class App:
         self.settings = settings
         self.metadata = metadata
         self.clock = clock or Clock()
-        self.contract = contract.load()
+        self.contract = contract.load(contract.SERVED)
         self.tracer = tracer or Tracer(None, 0)
         url = settings.database_url.get_secret_value()
         self.database_url = database.of_service(url, settings.database_prefix, name)

@@ -40,6 +40,7 @@ def generate(root: Path) -> None:
     print("messages and stubs …")
     buf.run("generate", cwd=root)
     buf.run("build", "--as-file-descriptor-set", "-o", "gen/descriptors.binpb", cwd=root)
+    buf.run("build", "--as-file-descriptor-set", "--exclude-source-info", "-o", "gen/contract.binpb", cwd=root)
     _drop_orphans(root)
     # A process of its own: this one may have loaded the options' module of before.
     subprocess.run([sys.executable, "-m", "codegen.generate", "derive"], cwd=root, check=True)

@@ -10,13 +10,14 @@ docs/contract.md describes the options and what is derived from them.
 """
 
 from contract.method import Caller, ContractError, Key, Method, RateClass
-from contract.reader import DESCRIPTORS, Contract, load, sensitivity
+from contract.reader import DESCRIPTORS, SERVED, Contract, load, sensitivity
 from contract.reasons import Reason
 from contract.routes import Route
 from contract.scopes import Scope
 
 __all__ = [
     "DESCRIPTORS",
+    "SERVED",
     "Caller",
     "Contract",
     "ContractError",

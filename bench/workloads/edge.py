@@ -64,7 +64,7 @@ def _start(bench: Bench, upstream: str, without: tuple[str, ...]) -> tuple[str, 
         https_port=0,
         metrics_port=free_port(),
         jwks_port=free_port(),
-        descriptors=ROOT / "gen" / "descriptors.binpb",
+        descriptors=ROOT / "gen" / "contract.binpb",
         access_log=Path("/dev/null"),
     )
     file = envoy.write(read, deployment)

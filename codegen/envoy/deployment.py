@@ -27,7 +27,7 @@ class Deployment:
     jwks_port: int
     """Where this edge serves the key set to itself, on 127.0.0.1 only."""
     descriptors: Path
-    """`gen/descriptors.binpb`."""
+    """`gen/contract.binpb`."""
     openapi: Path | None = None
     """The file behind `/openapi.json`; none: 404."""
     docs: Path | None = None

@@ -80,7 +80,7 @@ def deployment(settings: EdgeSettings) -> envoy.Deployment:
         https_address=https[0], https_port=https[1],
         metrics_address=metrics[0], metrics_port=metrics[1],
         jwks_port=9902,
-        descriptors=GENERATED / "descriptors.binpb",
+        descriptors=GENERATED / "contract.binpb",
         openapi=GENERATED / "openapi" / "openapi.json",
         docs=settings.edge_baked / "docs",
         front=settings.edge_baked / "front",
@@ -126,7 +126,7 @@ def main() -> None:
         sys.exit(f"weft-edge: {error}")
     made = deployment(settings)
     made.folder.mkdir(parents=True, exist_ok=True)
-    for name, text in envoy.files(contract.load(), made).items():
+    for name, text in envoy.files(contract.load(contract.SERVED), made).items():
         (made.folder / name).write_text(text)
     shutil.copyfile(settings.edge_baked / "callers.wasm", made.folder / "callers.wasm")
     child = subprocess.Popen(envoy.command(made), env={"PATH": os.environ["PATH"]}, cwd=made.folder)

@@ -43,7 +43,7 @@ class Mesh:
         self._options = options
         self._home = home
         self._journal = journal
-        self._contract = contract.load()
+        self._contract = contract.load(contract.SERVED)
         self._services = services.names(self._contract)
         self._secrets = credentials.load(home.folder / "secrets.json", self._services)
         self._certificates = Certificates(home.certificates, self._services)

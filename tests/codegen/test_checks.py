@@ -94,6 +94,7 @@ def test_every_kind_of_difference_is_named_and_there_is_no_other(tmp_path: Path)
     edit(tree / ORDERS, "scope: SCOPE_ORDERS_WRITE", "scope: SCOPE_USERS_WRITE")
     assert check_gen.differing(tree) == [
         "docs/settings.md",
+        "gen/contract.binpb",
         "gen/descriptors.binpb",
         "gen/openapi/openapi.json",
         f"{GENERATED}/gone_pb2.py",

@@ -97,7 +97,7 @@ def test_envoy_accepts_it(edges: int, tmp_path: Path) -> None:
     deployment = dataclasses.replace(
         sample(CONTRACT),
         folder=tmp_path / "edge",
-        descriptors=contracts.DESCRIPTORS,
+        descriptors=contracts.SERVED,
         openapi=tmp_path / "openapi.json",
         docs=tmp_path / "docs",
         front=explorer.front(tmp_path / "front"),

@@ -116,7 +116,7 @@ def deployed(
         https_port=0,
         metrics_port=metrics,
         jwks_port=jwks,
-        descriptors=contracts.DESCRIPTORS,
+        descriptors=contracts.SERVED,
         openapi=pages / "openapi.json",
         docs=pages / "docs",
         front=pages / "front",

@@ -3,7 +3,7 @@
 import os
 
 from codegen import envoy, explorer, openapi
-from contract import Contract
+from contract import SERVED, Contract
 from deploy.container.drain import drain
 from deploy.local.options import HTTP_PORT, ROOT, Options
 from deploy.local.state.certificates import EDGE, EDGE_SERVER, Certificates
@@ -54,7 +54,7 @@ def part(
         metrics_port=edge.metrics_port,
         admin=edge.admin,
         jwks_port=edge.jwks_port,
-        descriptors=ROOT / "gen" / "descriptors.binpb",
+        descriptors=SERVED,
         openapi=ROOT / openapi.FILE,
         docs=explorer.write(home.run / "docs").parent,
         front=explorer.front(home.run / "front"),

@@ -38,7 +38,7 @@ class Preparation:
         folders = (ROOT / "services" / service, ROOT / "chassis", ROOT / "contract")
         sources = [path for folder in folders for path in sorted(folder.rglob("*"))]
         found = hashlib.sha256(repr((self._secrets, os.environ.get("WEFT_DATABASE_PREFIX"))).encode())
-        for path in (*sources, ROOT / "gen" / "descriptors.binpb"):
+        for path in (*sources, ROOT / "gen" / "contract.binpb"):
             if path.is_file() and path.suffix != ".pyc":
                 found.update(str(path.relative_to(ROOT)).encode())
                 found.update(path.read_bytes())

@@ -6,7 +6,7 @@ from deploy.local.state import credentials, preparation
 from deploy.local.state.preparation import Preparation
 
 
-@pytest.mark.parametrize("changed", ["services/order/x.py", "chassis/x.py", "contract/x.py", "gen/descriptors.binpb"])
+@pytest.mark.parametrize("changed", ["services/order/x.py", "chassis/x.py", "contract/x.py", "gen/contract.binpb"])
 def test_a_service_is_due_once_its_sources_have_changed(tmp_path, monkeypatch, changed):
     monkeypatch.setattr(preparation, "ROOT", tmp_path)
     secrets = credentials.load(tmp_path / "secrets.json", ("order",))
