@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("id")
     restart = verbs.add_parser("restart", help="replace the processes of a part, one at a time")
     restart.add_argument(
-        "part", help="user, order, notification, envoy, postgres, valkey, mail, sms, push, webhooks or traces"
+        "part", help="user, order, notification, envoy, postgres, valkey, mail, sinks or traces"
     )
     service = verbs.add_parser("service", help="a command of a service, with its environment and its database's owner")
     service.add_argument("service", help="user, order, notification, …")

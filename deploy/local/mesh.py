@@ -143,12 +143,8 @@ class Mesh:
             parts.append(valkey.part(self._home, secrets.redis_password, port))
         smtp_port = ports.take("mail")
         parts.append(_mail(smtp_port, secrets, self._home, edge_url))
-        sms_port = ports.take("sms")
-        parts.append(_sms(sms_port, secrets.sms_password, self._home, edge_url))
-        push_port = ports.take("push")
-        parts.append(_push(push_port, secrets.push_password, self._home))
-        webhook_port = ports.take("webhooks")
-        parts.append(_webhooks(webhook_port, secrets.webhook_password, self._home))
+        sms_port, push_port, webhook_port = (ports.take(name) for name in ("sms", "push", "webhooks"))
+        parts.append(_sinks((sms_port, push_port, webhook_port), secrets, self._home, edge_url))
         otlp_endpoint = options.otlp_endpoint
         if not otlp_endpoint:
             socket = self._home.sockets / "traces.sock"
@@ -216,22 +212,18 @@ def _mail(port: int, secrets: Credentials, home: Home, edge_url: str) -> Part:
     return Part("mail", "mail", command, env, ROOT, greets(port), ports=(port,))
 
 
-def _sms(port: int, password: str, home: Home, edge_url: str) -> Part:
-    command = module("deploy.local.components.sms_sink", str(port), home.sms)
-    env = {**python_environment(), "WEFT_SMS_PASSWORD": password, "WEFT_EDGE_URL": edge_url}
-    return Part("sms", "sms", command, env, ROOT, listens(port), ports=(port,))
-
-
-def _push(port: int, password: str, home: Home) -> Part:
-    command = module("deploy.local.components.push_sink", str(port), home.push)
-    env = {**python_environment(), "WEFT_PUSH_PASSWORD": password}
-    return Part("push", "push", command, env, ROOT, listens(port), ports=(port,))
-
-
-def _webhooks(port: int, password: str, home: Home) -> Part:
-    command = module("deploy.local.sinks.webhook_sink", str(port), home.webhooks)
-    env = {**python_environment(), "WEFT_WEBHOOK_PASSWORD": password}
-    return Part("webhooks", "webhooks", command, env, ROOT, listens(port), ports=(port,))
+def _sinks(ports: tuple[int, int, int], secrets: Credentials, home: Home, edge_url: str) -> Part:
+    folders = (home.sms, home.push, home.webhooks)
+    places = [str(word) for place in zip(ports, folders, strict=True) for word in place]
+    env = {
+        **python_environment(),
+        "WEFT_SMS_PASSWORD": secrets.sms_password,
+        "WEFT_PUSH_PASSWORD": secrets.push_password,
+        "WEFT_WEBHOOK_PASSWORD": secrets.webhook_password,
+        "WEFT_EDGE_URL": edge_url,
+    }
+    command = module("deploy.local.sinks.together", *places)
+    return Part("sinks", "sinks", command, env, ROOT, listens(ports[-1]), ports=ports)
 
 
 def _traces(socket: Path, home: Home) -> Part:

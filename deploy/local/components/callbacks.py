@@ -13,12 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-
-from deploy.local.state.credentials import private_key
-
 SENDGRID_PATH = "/v1/providers/sendgrid/events"
 MAX_WAITING = 1_000
 """Requests that are on their way; what comes while there are as many is not told."""
@@ -42,6 +36,8 @@ class Callbacks:
             task.add_done_callback(self._waiting.discard)
 
     async def _post(self, path: str, headers: Mapping[str, str], bodies: Sequence[bytes]) -> None:
+        from aiohttp import ClientError, ClientSession, ClientTimeout  # only sinks that are asked for callbacks carry it
+
         async with ClientSession(timeout=ClientTimeout(total=5.0)) as session:
             for body in bodies:
                 for number in range(_TRIES):
@@ -64,6 +60,11 @@ def twilio(url: str, form: Mapping[str, str], token: str) -> tuple[dict[str, str
 
 def sendgrid(events: Sequence[Mapping[str, Any]], key: str, seconds: int | None = None) -> tuple[dict[str, str], bytes]:
     """Headers and body of an event webhook, signed at `seconds` since 1970, or now. `key` is private, as in the mesh's secrets."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    from deploy.local.state.credentials import private_key
+
     body = json.dumps(events).encode()
     timestamp = str(int(time.time()) if seconds is None else seconds)
     signature = private_key(key).sign(timestamp.encode() + body, ec.ECDSA(SHA256()))

@@ -11,7 +11,7 @@ from deploy.local.state.home import Home, write_json
 
 Pids = Mapping[str, Sequence[int]]
 """Process ids by group, in the order of the parts."""
-SINGLE = ("mesh", "postgres", "valkey", "mail", "sms", "push", "webhooks", "traces")
+SINGLE = ("mesh", "postgres", "valkey", "mail", "sinks", "traces")
 """Groups of one process: a number in the file, null where an address in the environment replaces the part."""
 
 

@@ -51,7 +51,7 @@ def test_the_mesh_file_says_where_everything_is(home):
             "envoy": ["http://127.0.0.1:9001/stats/prometheus", "http://127.0.0.1:9002/stats/prometheus"],
         },
         "pids": {
-            "mesh": 1, "postgres": None, "valkey": 2, "mail": 7, "sms": None, "push": None, "webhooks": None, "traces": None, "order": [3, 4], "envoy": [5, 6],
+            "mesh": 1, "postgres": None, "valkey": 2, "mail": 7, "sinks": None, "traces": None, "order": [3, 4], "envoy": [5, 6],
         },
     }  # fmt: skip
 
