@@ -50,9 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     trace = verbs.add_parser("trace", help="everything about a request id, a trace id or a resource's id")
     trace.add_argument("id")
     restart = verbs.add_parser("restart", help="replace the processes of a part, one at a time")
-    restart.add_argument(
-        "part", help="user, order, notification, envoy, postgres, valkey, mail, sinks or traces"
-    )
+    restart.add_argument("part", help="user, order, notification, envoy, postgres, valkey, mail, sinks or traces")
     service = verbs.add_parser("service", help="a command of a service, with its environment and its database's owner")
     service.add_argument("service", help="user, order, notification, …")
     service.add_argument("words", nargs=argparse.REMAINDER, help="such as: keys rotate")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import time
@@ -26,6 +27,7 @@ from deploy.local.state.ports import Ports
 from deploy.local.state.preparation import Preparation
 from deploy.local.supervisor.journal import Journal
 from deploy.local.supervisor.part import Part
+from deploy.local.supervisor.prctl import give_memory_back
 from deploy.local.supervisor.python import module, python_environment
 from deploy.local.supervisor.readiness import greets, listens, post
 from deploy.local.supervisor.supervisor import Supervisor
@@ -121,6 +123,8 @@ class Mesh:
         file.write(self._pids())
         self._journal.info(f"everything is ready ({time.monotonic() - began:.1f} s)")
         self._journal.announce(f"ready {placed[0].url}")
+        gc.collect()
+        give_memory_back()  # twenty MiB from the edges' configurations
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow(file))
             tasks.create_task(self._every(10, lambda: self._rotate_access_logs(placed)))

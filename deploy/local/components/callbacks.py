@@ -36,7 +36,11 @@ class Callbacks:
             task.add_done_callback(self._waiting.discard)
 
     async def _post(self, path: str, headers: Mapping[str, str], bodies: Sequence[bytes]) -> None:
-        from aiohttp import ClientError, ClientSession, ClientTimeout  # only sinks that are asked for callbacks carry it
+        from aiohttp import (  # only sinks that are asked for callbacks carry it
+            ClientError,
+            ClientSession,
+            ClientTimeout,
+        )
 
         async with ClientSession(timeout=ClientTimeout(total=5.0)) as session:
             for body in bodies:

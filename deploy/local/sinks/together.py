@@ -34,8 +34,8 @@ if __name__ == "__main__":
     os.umask(0o077)
     ports, folders = [int(port) for port in sys.argv[1::2]], [Path(folder) for folder in sys.argv[2::2]]
     made = (
-        sms_sink.Sink(folders[0], os.environ["WEFT_SMS_PASSWORD"], os.environ.get("WEFT_EDGE_URL", "")),
-        push_sink.Sink(folders[1], os.environ["WEFT_PUSH_PASSWORD"]),
-        webhook_sink.Sink(folders[2], os.environ["WEFT_WEBHOOK_PASSWORD"]),
+        sms_sink.Sink(folders[0], os.environ["WEFT_SMS_PASSWORD"], os.environ.get("WEFT_EDGE_URL", "")).app(),
+        push_sink.Sink(folders[1], os.environ["WEFT_PUSH_PASSWORD"]).app(),
+        webhook_sink.Sink(folders[2], os.environ["WEFT_WEBHOOK_PASSWORD"]).app(),
     )
-    asyncio.run(serve([(port, sink.app()) for port, sink in zip(ports, made, strict=True)]))
+    asyncio.run(serve(list(zip(ports, made, strict=True))))
