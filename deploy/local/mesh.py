@@ -112,13 +112,7 @@ class Mesh:
         for name in due:
             preparation.record(name)
         self._journal.info(f"databases are up to date ({time.monotonic() - began:.1f} s)")
-        await self._supervisor.start([part for name in self._services for part in parts.replicas(name)])
-        await self._supervisor.start(
-            [
-                edges.part(edge, self._contract, self._options, endpoints, self._certificates, self._home)
-                for edge in placed
-            ]
-        )
+        await self._start_services(parts, placed, endpoints)
         file = MeshFile(self._home, self._options, placed, endpoints, self._secrets, self._certificates)
         file.write(self._pids())
         self._journal.info(f"everything is ready ({time.monotonic() - began:.1f} s)")
@@ -131,6 +125,27 @@ class Mesh:
             tasks.create_task(self._every(3600, self._renew_certificates))
             control = Control(self._home, self._supervisor, parts, self._secrets, self._certificates, self._journal)
             tasks.create_task(control.serve())
+
+    async def _start_services(self, parts: Services, placed: list[Edge], endpoints: Endpoints) -> None:
+        """Start services and edges together, as an edge is only ready when a service answers through it."""
+
+        async def start_edges() -> None:
+            await self._supervisor.start(await asyncio.to_thread(self._edge_parts, placed, endpoints))
+
+        services = [part for name in self._services for part in parts.replicas(name)]
+        try:
+            async with asyncio.TaskGroup() as starting:
+                starting.create_task(self._supervisor.start(services))  # first: so edges, which call them, stop first
+                starting.create_task(start_edges())
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+    def _edge_parts(self, placed: list[Edge], endpoints: Endpoints) -> list[Part]:
+        """The edges, with their configurations written."""
+        return [
+            edges.part(edge, self._contract, self._options, endpoints, self._certificates, self._home)
+            for edge in placed
+        ]
 
     def _backing_parts(self, ports: Ports, edge_url: str) -> tuple[Postgres | None, Endpoints, list[Part]]:
         """The parts that services need, embedded or by their address in the environment."""
