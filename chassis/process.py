@@ -53,6 +53,8 @@ def main(
     # gRPC's core writes text to standard error, also for what strangers send; set the variable to see it.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     command = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    if command != "serve":
+        gc.enable()  # a service is imported without
     try:
         read = settings.read()
         _check_database_url(read)
@@ -244,6 +246,7 @@ def _tune_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 def _record_reasons(path: Path) -> None:

@@ -1,5 +1,9 @@
 """The notification service: receives events, notifies people, and tells partners by webhooks."""
 
+import gc
+
+gc.disable()  # until it serves: the imports leave next to no garbage, and collecting takes a seventh of their time
+
 from pathlib import Path
 from typing import NamedTuple
 

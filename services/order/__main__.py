@@ -1,5 +1,9 @@
 """The order service: a catalogue, orders, and their payments."""
 
+import gc
+
+gc.disable()  # until it serves: the imports leave next to no garbage, and collecting takes a seventh of their time
+
 from datetime import timedelta
 from pathlib import Path
 
