@@ -73,8 +73,9 @@ class PreferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Unsubscribe(self, request, context):
-        """Mutes the category of a mail for who has received it: one-click unsubscription (RFC 8058). The token of the URL in the
-        mail's `List-Unsubscribe` is all that it takes, and works for as long as the mail is kept.
+        """Mutes the category of a mail for who has received it: one-click unsubscription (RFC 8058). An address without an account gets
+        nothing any more that can be muted. The token of the URL in the mail's `List-Unsubscribe` is all that it takes, and works for as
+        long as the mail is kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -23,8 +23,9 @@ class PreferenceServiceStub:
     UpdatePreferences: _aio.UnaryUnaryMultiCallable[_preference_service_pb2.UpdatePreferencesRequest, _preferences_pb2.Preferences]
     """Updates the preferences of the caller. They hold for everything that is sent afterwards, whenever it was accepted."""
     Unsubscribe: _aio.UnaryUnaryMultiCallable[_preference_service_pb2.UnsubscribeRequest, _empty_pb2.Empty]
-    """Mutes the category of a mail for who has received it: one-click unsubscription (RFC 8058). The token of the URL in the
-    mail's `List-Unsubscribe` is all that it takes, and works for as long as the mail is kept.
+    """Mutes the category of a mail for who has received it: one-click unsubscription (RFC 8058). An address without an account gets
+    nothing any more that can be muted. The token of the URL in the mail's `List-Unsubscribe` is all that it takes, and works for as
+    long as the mail is kept.
     """
 
 class PreferenceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -52,8 +53,9 @@ class PreferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _preference_service_pb2.UnsubscribeRequest,
         context: _aio.ServicerContext[_preference_service_pb2.UnsubscribeRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Mutes the category of a mail for who has received it: one-click unsubscription (RFC 8058). The token of the URL in the
-        mail's `List-Unsubscribe` is all that it takes, and works for as long as the mail is kept.
+        """Mutes the category of a mail for who has received it: one-click unsubscription (RFC 8058). An address without an account gets
+        nothing any more that can be muted. The token of the URL in the mail's `List-Unsubscribe` is all that it takes, and works for as
+        long as the mail is kept.
         """
 
 def add_PreferenceServiceServicer_to_server(servicer: PreferenceServiceServicer, server: _aio.Server) -> None: ...

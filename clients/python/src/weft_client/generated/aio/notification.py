@@ -583,8 +583,9 @@ class AsyncPreferences:
         form: api_httpbody_pb2.HttpBody | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Mutes the category of a mail for who has received it: one-click unsubscription (RFC 8058). The token of the URL in the
-        mail's `List-Unsubscribe` is all that it takes, and works for as long as the mail is kept.
+        """Mutes the category of a mail for who has received it: one-click unsubscription (RFC 8058). An address without an account gets
+        nothing any more that can be muted. The token of the URL in the mail's `List-Unsubscribe` is all that it takes, and works for as
+        long as the mail is kept.
 
         Args:
             token: From the URL.
