@@ -12,6 +12,7 @@ from weft.notification.v1.template_pb2 import Branding, TemplateText
 
 from chassis import ids
 from chassis.storage.database import Query
+from services.notification.sealed_content import CONTEXT
 from services.notification.templates.domain import MAX_TESTS
 from tests.harness import assert_refused
 from tests.notification.conftest import Service
@@ -151,3 +152,9 @@ async def test_what_no_longer_renders_does_not_hide_what_else_was_captured(servi
         assert await service.app.database.run(Query(change)) == 1
     reply = await acme.rpc.ListCaptured(sending.ListCapturedRequest(), metadata=acme.metadata)
     assert sorted(message.content.subject for message in reply.messages) == ["", CONTENT.subject]
+    # Half a character in what is stored is no text.
+    halved = service.app.vault.seal(rb'{"subject": "half \ud800", "text": "whole \ud83d\ude00"}', CONTEXT)
+    change = "UPDATE notifications SET content_sealed = %(halved)s WHERE template_id = ''"
+    assert await service.app.database.run(Query(change), halved=halved) == 1
+    reply = await acme.rpc.ListCaptured(sending.ListCapturedRequest(), metadata=acme.metadata)
+    assert {(message.content.subject, message.content.text) for message in reply.messages} >= {("half ?", "whole 😀")}
