@@ -22,13 +22,14 @@ MAYBE_SENT_BY = "CASE WHEN d.state = 'SENDING' AND d.maybe_sent_by = '' THEN %(p
 
 # A delivery that was sent and whose job came back, because its worker died or was late, is not claimed again. Nor is one that
 # has failed, unless an operator has replayed the job of an event's: others are queued again first, and may have fallen back.
+# What is in a digest is sent by the digest's job, also where its own comes back.
 # any owner: the worker delivers everybody's notifications.
 _CLAIM = Query(
     "UPDATE deliveries d SET state = 'SENDING', lease = c.lease, update_time = %(now)s, "  # noqa: S608 - our own names
     f"maybe_sent_by = {MAYBE_SENT_BY} FROM notifications n, "
     "unnest(%(ids)s::text[], %(leases)s::int[]) AS c(delivery_id, lease) "
     "WHERE d.delivery_id = c.delivery_id AND n.notification_id = d.notification_id "
-    "AND (d.state IN ('QUEUED', 'SENDING') OR d.state = 'FAILED' AND n.observer <> '') "
+    "AND (d.state = 'QUEUED' OR d.digest_id = '' AND (d.state = 'SENDING' OR d.state = 'FAILED' AND n.observer <> '')) "
     f"RETURNING {COLUMNS}",
     name="claim deliveries",
 )
