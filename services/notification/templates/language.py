@@ -139,7 +139,11 @@ def _check_nodes(node: nodes.Node, depth: int = 0, loops: int = 0) -> None:
             raise TemplateWrong(f"line {child.lineno}: {type(child).__name__.lower()} is not available here")
         if isinstance(child, nodes.Filter) and child.name not in _PLAIN.filters.keys() - {limits.STEPS}:
             raise TemplateWrong(f"line {child.lineno}: there is no filter {child.name[:40]}")
-        if isinstance(child, nodes.Name) and (child.name in _RESERVED or (child.name == "loop" and not loops)):
+        # Of `loop` there is what it knows, such as `loop.index`; itself it is no value.
+        has = isinstance(node, nodes.Getattr | nodes.Getitem) and node.node is child
+        if isinstance(child, nodes.Name) and (
+            child.name in _RESERVED or (child.name == "loop" and not (loops and has))
+        ):
             raise TemplateWrong(f"line {child.lineno}: there is no variable {child.name}")
         if isinstance(child, nodes.Test) and child.name not in _TESTS:
             raise TemplateWrong(f"line {child.lineno}: there is no test {child.name[:40]}")

@@ -19,6 +19,8 @@ def save(source: Source) -> None:
         ("text", "{{ missing }}"),
         ("text", "{% if %}"),
         ("text", "{{ self }}"),
+        ("text", "{% for each in many %}{{ loop }}{% endfor %}"),
+        ("text", "{% for each in many %}{{ many[loop] }}{% endfor %}"),
         ("text", "{% if link == '' %}{{ loop.index }}{{ super }}{% endif %}"),
         ("text", "{{ ''.__class__.__mro__ }}"),
         ("text", "{{ parcel.number.format(1) }}"),
