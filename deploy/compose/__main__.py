@@ -21,6 +21,7 @@ _NEXT = """
 ready {edge}
   {edge}/docs/      the API's pages
   {texts}           text messages; mails are files in {mail}
+  {webhooks}           webhooks, to http://webhooks:8027/hooks/…
   make journey      one order from signing up to the mail, each step printed
   make down         stops everything and keeps the data
 """
@@ -75,7 +76,15 @@ def _up(state: State, core: bool) -> int:
             "Not everything became healthy: `docker compose -p weft ps -a` and `docker compose -p weft logs NAME` say what."
         )
         return failed
-    print(_NEXT.format(edge=_edge(), texts=_local("WEFT_TEXTS_PORT", 8025), mail=state.mail), end="")
+    print(
+        _NEXT.format(
+            edge=_edge(),
+            texts=_local("WEFT_TEXTS_PORT", 8025),
+            mail=state.mail,
+            webhooks=_local("WEFT_WEBHOOKS_PORT", 8027),
+        ),
+        end="",
+    )
     if not core:
         print(_DASHBOARDS.format(grafana=_local("WEFT_GRAFANA_PORT", 3000)), end="")
     return 0

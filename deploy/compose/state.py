@@ -66,13 +66,22 @@ class State:
         """Where push messages are kept."""
         return self.folder / "push"
 
+    @property
+    def webhooks(self) -> Path:
+        """Where webhooks are kept."""
+        return self.folder / "webhooks"
+
+    @property
+    def _kept(self) -> tuple[Path, ...]:
+        return self.mail, self.sms, self.push, self.webhooks
+
     def credentials(self) -> Credentials:
         """The secrets, made where they are missing."""
         return credentials.load(self.folder / "secrets.json", self.services)
 
     def prepare(self) -> None:
         """Make or renew everything. Raises `OSError`."""
-        for folder in (self.folder, self.mail, self.sms, self.push, self.folder / "certs", self.folder / "secrets"):
+        for folder in (self.folder, *self._kept, self.folder / "certs", self.folder / "secrets"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         certificates = Certificates(self.folder / "certs", self.services)
         certificates.ensure()
@@ -98,7 +107,7 @@ class State:
 
     def _hand_over(self) -> None:
         if os.getuid() == 0:
-            for path in (self.mail, self.sms, self.push, *(self.folder / "secrets").rglob("*")):
+            for path in (*self._kept, *(self.folder / "secrets").rglob("*")):
                 os.chown(path, *self.user)
 
 
@@ -139,7 +148,8 @@ def _files(secrets: Credentials, services: Iterable[str]) -> dict[str, dict[str,
     made["valkey"] = {"valkey.conf": _VALKEY.format(password=secrets.redis_password)}
     made["sinks"] = {
         "sinks.env": f"WEFT_MAIL_PASSWORD={secrets.mail_password}\nWEFT_SMS_PASSWORD={secrets.sms_password}\n"
-        f"WEFT_PUSH_PASSWORD={secrets.push_password}\nWEFT_EVENT_KEY={secrets.event_key}\nWEFT_EDGE_URL={_EDGE}\n"
+        f"WEFT_PUSH_PASSWORD={secrets.push_password}\nWEFT_WEBHOOK_PASSWORD={secrets.webhook_password}\n"
+        f"WEFT_EVENT_KEY={secrets.event_key}\nWEFT_EDGE_URL={_EDGE}\n"
     }
     return made
 

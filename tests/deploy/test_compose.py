@@ -103,10 +103,12 @@ def test_no_container_finds_another_s_secrets(state: State) -> None:
     assert state.folder.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("sink", ["mail_sink", "sms_sink"])
+@pytest.mark.parametrize(
+    "sink", ["components.mail_sink", "components.sms_sink", "components.push_sink", "sinks.webhook_sink"]
+)
 def test_a_sink_needs_nothing_but_what_its_image_has(sink: str) -> None:
     absent = {"codegen", "deploy.container.edge", "wasmtime", "buf", "grpc_tools"}
-    code = f"import sys; from deploy.local.components import {sink}; print(*sys.modules)"
+    code = f"import sys, deploy.local.{sink}; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()

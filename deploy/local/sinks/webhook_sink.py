@@ -1,4 +1,4 @@
-"""A receiver of webhooks that keeps and shows what comes: `python -m deploy.local.sinks.webhook_sink PORT FOLDER`.
+"""A receiver of webhooks that keeps and shows what comes: `python -m deploy.local.sinks.webhook_sink PORT FOLDER [HOST]`.
 
 Any address below `/hooks/` is one: register `http://127.0.0.1:PORT/hooks/mine`. It is answered 204, or what its query asks for:
 `?answer=500` a status, `?wait=20` after so many seconds. `PUT` the secret of an endpoint to its address, and from then on what is not signed
@@ -115,5 +115,6 @@ class Sink:
 if __name__ == "__main__":
     os.umask(0o077)
     sink = Sink(Path(sys.argv[2]), os.environ["WEFT_WEBHOOK_PASSWORD"])
-    print(f"takes webhooks on 127.0.0.1:{sys.argv[1]}", flush=True)
-    web.run_app(sink.app(), host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None)
+    host = next(iter(sys.argv[3:]), "127.0.0.1")
+    print(f"takes webhooks on {host}:{sys.argv[1]}", flush=True)
+    web.run_app(sink.app(), host=host, port=int(sys.argv[1]), print=None, access_log=None)
