@@ -64,12 +64,12 @@ GO_ON = Query(
 )
 
 
-def failing_dead(jobs: Table, key: str, waiting: str) -> Query:
-    """Fails deliveries whose jobs are dead: `key` is the column that names those, `waiting` the state in which they wait for one."""
+def failing_dead(jobs: Table, key: str, unfinished: str) -> Query:
+    """Fails deliveries whose jobs are dead: `key` is the column that names those, `unfinished` the condition of what waits for one."""
     return Query(
         "WITH failed AS (UPDATE deliveries d SET state = 'FAILED', reason = 'TOO_MANY_ATTEMPTS', update_time = %(now)s "  # noqa: S608 - our own table
         f"FROM {jobs.name} j "
-        f"WHERE j.state = 'dead' AND j.key = d.{key} AND d.{key} <> '' AND d.state IN ('{waiting}', 'SENDING') "
+        f"WHERE j.state = 'dead' AND j.key = d.{key} AND d.{key} <> '' AND ({unfinished}) "
         f"RETURNING d.delivery_id, d.notification_id, d.lease), next AS ({NEXT.format(ended='failed d', of='')}) "
         "SELECT count(*) AS failed FROM failed",
         name="fail dead deliveries",
@@ -96,7 +96,9 @@ class DeliveryRepository:
         """
         self._dispatch_jobs = dispatch_jobs
         self._digests = digests
-        self._fail_dead = failing_dead(jobs, "delivery_id", "QUEUED")
+        self._fail_dead = failing_dead(
+            jobs, "delivery_id", "d.state = 'QUEUED' OR d.state = 'SENDING' AND d.digest_id = ''"
+        )
         self._database = database
         self.provider = provider
 

@@ -44,7 +44,7 @@ _CLAIM = Query(
     f"AND (n.expire_at IS NULL OR n.expire_at > %(now)s) RETURNING d.digest_id, {COLUMNS}",
     name="claim deliveries of digests",
 )
-_FAIL_DEAD = failing_dead(digest_jobs, "digest_id", "SCHEDULED")
+_FAIL_DEAD = failing_dead(digest_jobs, "digest_id", "d.state IN ('SCHEDULED', 'SENDING')")
 
 
 class SendingDigestRepository:

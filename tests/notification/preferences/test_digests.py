@@ -20,6 +20,7 @@ from weft.notification.v1.preferences_pb2 import Digest, Muted, Preferences, Qui
 
 from chassis import ids
 from chassis.clock import FixedClock
+from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.digests.repository import MAX_SIZE
 from services.notification.preferences.domain import QuietHours as Hours
 from tests import servers
@@ -199,6 +200,9 @@ async def test_a_full_digest_is_sent_at_once_and_a_repeated_job_adds_nothing(sta
         await service.rows("UPDATE deliveries SET state = 'SENDING' RETURNING 1")
         await service.rows("UPDATE email_jobs SET state = 'ready', due = created_at RETURNING 1")
         await until_states(service, clock, SENDING=MAX_SIZE + 8)
+        await service.rows("UPDATE email_jobs SET state = 'dead' RETURNING 1")
+        single = DeliveryRepository(service.app.database, "smtp", service.app._queues[0])
+        assert await single.fail_dead(clock.now()) == 0
         # As after a crash before the result was stored: the same mail again, with the same Message-ID.
         await service.rows("UPDATE digest_jobs SET state = 'ready', due = created_at RETURNING 1")
         await until_states(service, clock, SENT=MAX_SIZE + 8)
