@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import contract
@@ -16,6 +17,7 @@ from deploy.local.components.postgres import Postgres
 from deploy.local.components.services import Services
 from deploy.local.control import Control
 from deploy.local.failures import describe
+from deploy.local.forking.forker import Forker
 from deploy.local.options import ROOT, Options
 from deploy.local.state import credentials, switch_files
 from deploy.local.state.certificates import Certificates
@@ -52,6 +54,7 @@ class Mesh:
         self._supervisor = Supervisor(
             journal, home.run, lambda parts, seconds: services.health_request(parts, self._certificates, seconds)
         )
+        self._forker = Forker()
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -75,6 +78,7 @@ class Mesh:
             stopped.cancel()
             await asyncio.gather(running, stopped, return_exceptions=True)
             await self._supervisor.stop()
+            self._forker.stop()
             self._home.mesh_file.unlink(missing_ok=True)
             self._journal.info("stopped")
 
@@ -86,13 +90,14 @@ class Mesh:
 
     async def _run_parts(self) -> None:
         began = time.monotonic()
+        self._forker.begin()
         if any((self._options.database_url, self._options.redis_url, self._options.otlp_endpoint)):
             await self._supervisor.check(_external())
         self._certificates.ensure()
         switch_files.clear(self._home.folder)
         ports = Ports(self._home.run / "ports.json")
         placed = edges.place(self._options, ports, self._home)
-        postgres, endpoints, first = self._backing_parts(ports, placed[0].url)
+        postgres, endpoints, first, receivers = self._backing_parts(ports, placed[0].url)
         ports.save()
         if postgres is not None:
             await asyncio.to_thread(postgres.prepare)
@@ -112,7 +117,7 @@ class Mesh:
         for name in due:
             preparation.record(name)
         self._journal.info(f"databases are up to date ({time.monotonic() - began:.1f} s)")
-        await self._start_services(parts, placed, endpoints)
+        await self._start_services(receivers, parts, placed, endpoints)
         file = MeshFile(self._home, self._options, placed, endpoints, self._secrets, self._certificates)
         file.write(self._pids())
         self._journal.info(f"everything is ready ({time.monotonic() - began:.1f} s)")
@@ -126,16 +131,21 @@ class Mesh:
             control = Control(self._home, self._supervisor, parts, self._secrets, self._certificates, self._journal)
             tasks.create_task(control.serve())
 
-    async def _start_services(self, parts: Services, placed: list[Edge], endpoints: Endpoints) -> None:
-        """Start services and edges together, as an edge is only ready when a service answers through it."""
+    async def _start_services(
+        self, receivers: list[Part], parts: Services, placed: list[Edge], endpoints: Endpoints
+    ) -> None:
+        """Start what is forked and the edges together, as an edge is only ready when a service answers through it."""
 
         async def start_edges() -> None:
             await self._supervisor.start(await asyncio.to_thread(self._edge_parts, placed, endpoints))
 
+        await self._forker.ready()
         services = [part for name in self._services for part in parts.replicas(name)]
         try:
             async with asyncio.TaskGroup() as starting:
-                starting.create_task(self._supervisor.start(services))  # first: so edges, which call them, stop first
+                for level in (receivers, services):  # in this order, as what is started last is stopped first
+                    forked = [replace(part, forks=self._forker) for part in level]
+                    starting.create_task(self._supervisor.start(forked))
                 starting.create_task(start_edges())
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
@@ -147,10 +157,11 @@ class Mesh:
             for edge in placed
         ]
 
-    def _backing_parts(self, ports: Ports, edge_url: str) -> tuple[Postgres | None, Endpoints, list[Part]]:
-        """The parts that services need, embedded or by their address in the environment."""
+    def _backing_parts(self, ports: Ports, edge_url: str) -> tuple[Postgres | None, Endpoints, list[Part], list[Part]]:
+        """What services need, embedded or by its address in the environment; then what takes what they send."""
         options, secrets = self._options, self._secrets
         parts: list[Part] = []
+        receivers: list[Part] = []
         postgres = None
         if not options.database_url:
             connections = 40 + 16 * options.replicas * len(self._services)
@@ -161,14 +172,14 @@ class Mesh:
             redis_url = valkey.url(secrets.redis_password, port)
             parts.append(valkey.part(self._home, secrets.redis_password, port))
         smtp_port = ports.take("mail")
-        parts.append(_mail(smtp_port, secrets, self._home, edge_url))
+        receivers.append(_mail(smtp_port, secrets, self._home, edge_url))
         sms_port, push_port, webhook_port = (ports.take(name) for name in ("sms", "push", "webhooks"))
-        parts.append(_sinks((sms_port, push_port, webhook_port), secrets, self._home, edge_url))
+        receivers.append(_sinks((sms_port, push_port, webhook_port), secrets, self._home, edge_url))
         otlp_endpoint = options.otlp_endpoint
         if not otlp_endpoint:
             socket = self._home.sockets / "traces.sock"
             otlp_endpoint = f"unix://{socket}"
-            parts.append(_traces(socket, self._home))
+            receivers.append(_traces(socket, self._home))
         endpoints = Endpoints(
             redis_url=redis_url,
             otlp_endpoint=otlp_endpoint,
@@ -179,7 +190,7 @@ class Mesh:
             addresses={name: self._addresses(ports, name, "grpc") for name in self._services},
             metrics={name: self._addresses(ports, name, "metrics") for name in self._services},
         )
-        return postgres, endpoints, parts
+        return postgres, endpoints, parts, receivers
 
     def _addresses(self, ports: Ports, name: str, use: str) -> tuple[str, ...]:
         numbers = range(1, self._options.replicas + 1)

@@ -4,9 +4,26 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 Probe = Callable[[int], Awaitable[bool]]
 """Whether the process with this pid is ready; must not raise, nor take long."""
+
+
+class Child(Protocol):
+    """A process that was started."""
+
+    pid: int
+
+    def wait(self) -> int:
+        """Its exit code once it has ended, negative for a signal."""
+
+
+class Forks(Protocol):
+    """Starts parts faster, and smaller, than their commands do."""
+
+    def start(self, part: "Part", output: int) -> Child:
+        """Start a part that writes to a descriptor. Raises `OSError`."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +41,8 @@ class Part:
     probe: Probe | None = None
     health: str = ""
     """`host:port` of its gRPC health service."""
+    forks: Forks | None = None
+    """What starts it while that works; its command is `module(…)` then."""
     ports: tuple[int, ...] = ()
     """The TCP ports that it listens on, to say who has them where it cannot."""
     user: int | None = None

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Protocol
 
-from deploy.local.supervisor.part import Part
+from deploy.local.supervisor.part import Child, Part
 from deploy.local.supervisor.prctl import die_with_parent
 
 DRAIN_S = 0.5
@@ -35,19 +35,7 @@ class Process:
         self.code: int | None = None
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
-            self._child = subprocess.Popen(
-                part.command,
-                cwd=part.folder,
-                env=dict(part.env),
-                stdin=subprocess.DEVNULL,
-                stdout=writing,
-                stderr=writing,
-                start_new_session=True,  # the terminal's Ctrl-C is for the supervisor alone
-                preexec_fn=_die_with_parent_hook(os.getpid(), part.orphan_signal),
-                user=part.user,
-                group=part.user,
-                extra_groups=None if part.user is None else [],
-            )
+            self._child = _fork(part, writing) or _execute(part, writing)
         except BaseException:
             os.close(reading)
             raise
@@ -115,6 +103,30 @@ class Process:
         watched = os.pidfd_open(self.pid)
         loop.add_reader(reading, read)
         loop.add_reader(watched, end)
+
+
+def _fork(part: Part, output: int) -> Child | None:
+    if part.forks is None:
+        return None
+    with contextlib.suppress(OSError):
+        return part.forks.start(part, output)
+    return None
+
+
+def _execute(part: Part, output: int) -> Child:
+    return subprocess.Popen(
+        part.command,
+        cwd=part.folder,
+        env=dict(part.env),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,  # the terminal's Ctrl-C is for the supervisor alone
+        preexec_fn=_die_with_parent_hook(os.getpid(), part.orphan_signal),
+        user=part.user,
+        group=part.user,
+        extra_groups=None if part.user is None else [],
+    )
 
 
 def _die_with_parent_hook(parent: int, number: signal.Signals) -> Callable[[], None]:

@@ -1,0 +1,81 @@
+"""Imports what parts share, then forks a part for each request: `python -m deploy.local.forking.server DESCRIPTOR`.
+
+Libraries only, never code of this tree: a part that is restarted has the sources as they are then. None may start a thread
+when it is imported, as gRPC does not. Requests and replies are JSON over the socket that is this descriptor; it ends with it.
+"""
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+from typing import Any
+
+_SHARED = (
+    "aiohttp.web", "cryptography.x509", "grpc.aio", "grpc_health.v1.health_pb2_grpc", "grpc_reflection.v1alpha.reflection_pb2_grpc",
+    "jinja2", "joserfc.jwt", "langcodes", "opentelemetry.sdk.trace.export", "opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc",
+    "prometheus_client", "protovalidate", "psutil", "psycopg_pool", "pydantic_settings", "redis.asyncio", "sqlalchemy.dialects.postgresql",
+    "structlog", "uvloop", "webauthn",
+)  # fmt: skip
+MAX_REQUEST_BYTES = 1 << 18
+_PR_SET_NAME = 15
+
+
+def main(descriptor: int) -> tuple[str, list[str]] | None:
+    """Serve until the supervisor's end of the socket is closed; in a child, return what it is to run."""
+    gc.disable()
+    for name in _SHARED:
+        with contextlib.suppress(ModuleNotFoundError):  # it is only slower without
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    requests = socket.socket(fileno=descriptor)
+    requests.send(b"{}")
+    while True:
+        content, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 1)
+        if not content:
+            return None
+        request = json.loads(content)
+        if "wait" in request:
+            requests.send(json.dumps({"code": _wait(request["wait"])}).encode())
+            continue
+        parent, child = os.getpid(), os.fork()
+        if child == 0:
+            requests.close()
+            _become(request, descriptors[0], parent)
+            gc.enable()
+            return request["module"], request["arguments"]
+        os.close(descriptors[0])
+        requests.send(json.dumps({"pid": child}).encode())
+
+
+def _wait(child: int) -> int:
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _become(request: dict[str, Any], output: int, parent: int) -> None:
+    os.setsid()
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_NAME, request["name"].encode()[:15], 0, 0, 0)
+    libc.prctl(1, int(request["orphan_signal"]), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if task := main(int(sys.argv[1])):
+        module, sys.argv[1:] = task
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
