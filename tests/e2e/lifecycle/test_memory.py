@@ -6,7 +6,7 @@ import pytest
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.e2e
-MOST = 560 << 20
+MOST = 500 << 20
 """Bytes of all processes together."""
 
 
