@@ -53,7 +53,9 @@ async def test_parts_are_forked_with_what_is_theirs_and_end_with_it(tmp_path: Pa
         assert ended.code == 7
         assert "".join(log) == "['end'] told False True True"
 
+        log.clear()
         killed = start("stay")
+        await until(said, "the part, forked")
         assert psutil.Process(killed.pid).name() == "part-stay"
         assert os.getpgid(killed.pid) == killed.pid  # its own group, so that what it starts is killed with it
         killed.kill()
