@@ -107,6 +107,12 @@ def test_sql_is_text_only_where_one_statement_is_a_protocol(repository: Path) ->
                 assert PROTOCOL.search(f"{text} {used}"), f"line {call.lineno}: write it in SQLAlchemy Core"
 
 
+@pytest.mark.parametrize("test", [path for path in MODULES if path.name.startswith("test_")], ids=relative)
+def test_what_tests_share_is_in_no_test(test: Path) -> None:
+    found = re.findall(r"^from tests\.[\w.]*\.test_\w+ import .*", test.read_text(), re.MULTILINE)
+    assert found == [], "move it into the noun's calls.py, which both import"
+
+
 JUDGED_ELSEWHERE = (
     "tests/clients",
     "tests/contract/sizes",

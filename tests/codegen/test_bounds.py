@@ -9,7 +9,7 @@ from codegen.envoy import bounds
 from codegen.envoy.bootstrap import sample
 from codegen.envoy.limits import callers
 from contract import sizes
-from tests.codegen.test_envoy import built, manager
+from tests.codegen.edges import built, manager
 
 CONTRACT = contracts.load()
 OF_PROVIDERS = "/weft.notification.v1.ProviderService/HandleDeliveryEvent"

@@ -17,9 +17,9 @@ from codegen.envoy.lua import strict_json
 from codegen.envoy.typed import Json
 from contract import Caller, Contract, Method, RateClass, sizes
 from deploy.local.state.certificates import Certificates
+from tests.codegen.edges import CONTRACT, built, manager
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTRACT = contracts.load()
 
 
 class Changed(Contract):
@@ -29,18 +29,6 @@ class Changed(Contract):
         self.__dict__.update(CONTRACT.__dict__)
         self.methods = tuple(dataclasses.replace(m, **changes.get(m.name, {})) for m in CONTRACT.methods)
         self.by_path = {method.path: method for method in self.methods}
-
-
-def built(contract: Contract = CONTRACT, **changes: Any) -> Json:
-    """The bootstrap of the sample deployment."""
-    return envoy.build(contract, dataclasses.replace(sample(contract), **changes))
-
-
-def manager(config: Json, name: str = "http") -> Json:
-    """The HTTP connection manager of a listener."""
-    listener = next(one for one in config["static_resources"]["listeners"] if one["name"] == name)
-    found: Json = listener["filter_chains"][0]["filters"][-1]["typed_config"]
-    return found
 
 
 def filter_of(config: Json, name: str, listener: str = "http") -> Json:

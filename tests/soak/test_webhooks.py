@@ -25,7 +25,7 @@ from weft_client import webhooks
 
 from tests.harness import Harness
 from tests.notification import sample_events as samples
-from tests.notification.test_crash import process, publish
+from tests.notification.processes import process, publish
 from tests.notification.webhooks.receiver import Partner, Receiver, drop, endless, garbage, later, receiving, redirect
 from tests.servers import until
 

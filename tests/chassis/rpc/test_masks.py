@@ -6,7 +6,7 @@ from google.protobuf import message_factory
 from chassis.errors import RequestInvalid
 from chassis.rpc.requests import masks
 from tests.contract.compiled import descriptors
-from tests.contract.policies.test_invalid_policies import POLICY, ROUTE, service
+from tests.contract.policies.samples import POLICY, ROUTE, service
 
 MESSAGES = message_factory.GetMessages(
     descriptors(

@@ -9,7 +9,7 @@ from contract import Contract, ContractError
 from services.user.bootstrap import PARTNER_SCOPES
 from services.user.users.domain import ADMIN, CUSTOMER, OPERATOR
 from tests.contract.compiled import descriptors
-from tests.contract.policies.test_invalid_policies import POLICY, ROUTE, service
+from tests.contract.policies.samples import POLICY, ROUTE, service
 
 CONTRACT = contract.load()
 CUSTOMERS = {"users.read", "users.write", "orders.read", "orders.write", "payments.read", "inbox.read"}

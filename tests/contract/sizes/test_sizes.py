@@ -8,7 +8,7 @@ import contract as contracts
 from contract import Method, sizes
 from contract.checks import requests
 from tests.contract.compiled import contract
-from tests.contract.policies.test_invalid_policies import POLICY, ROUTE, service
+from tests.contract.policies.samples import POLICY, ROUTE, service
 
 CONTRACT = contracts.load()
 MASK = "google.protobuf.FieldMask update_mask = 2;"

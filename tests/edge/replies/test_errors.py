@@ -12,9 +12,10 @@ from joserfc.jwk import ECKey
 
 from contract import Contract
 from tests.edge import protocols
+from tests.edge.access_log import log_of
 from tests.edge.conftest import Edge, Mint, deployed
+from tests.edge.replies.reading import read_all
 from tests.edge.replies.refusals import ASKED, CASES, PROTOCOLS, SLOW, Case
-from tests.edge.replies.test_telemetry import log_of
 from tests.edge.running import free_ports, running
 from tests.edge.upstream import Upstream
 
@@ -115,14 +116,6 @@ def test_bad_http_is_refused_in_the_one_format(edge: Edge, request_: bytes, stat
         response = protocols.parsed(read_all(connection))
     assert protocols.assert_refusal(response, reason).status == status
     assert log_of(edge, response.headers["x-request-id"])["status"] == status
-
-
-def read_all(connection: socket.socket) -> bytes:
-    """Everything until the other side closes."""
-    found = b""
-    while chunk := connection.recv(65536):
-        found += chunk
-    return found
 
 
 def test_oauth_errors_have_the_format_of_rfc_6749(edge: Edge) -> None:

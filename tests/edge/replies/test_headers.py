@@ -8,7 +8,7 @@ import pytest
 
 from tests.edge import protocols
 from tests.edge.conftest import Edge
-from tests.edge.replies.test_errors import read_all
+from tests.edge.replies.reading import read_all
 
 GET = "/weft.order.v1.OrderService/GetOrder"
 

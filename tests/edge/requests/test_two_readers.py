@@ -13,15 +13,12 @@ from hypothesis import strategies as st
 from tests.edge import protocols
 from tests.edge.laboratory import FIELDS, Laboratory
 from tests.edge.requests.odd_json import INNER, OTHERS, TOKENS, WHOLE
+from tests.edge.requests.readers import fields
 
 LIKE_OTHERS = {
     getattr(FieldDescriptor, f"TYPE_{kind}")
     for kind in ("SINT32", "SINT64", "FIXED32", "FIXED64", "SFIXED32", "SFIXED64")
 }
-
-
-def fields(lab: Laboratory) -> list[FieldDescriptor]:
-    return list(lab.everything.DESCRIPTOR.fields)
 
 
 def read(lab: Laboratory, text: bytes) -> Message | None:

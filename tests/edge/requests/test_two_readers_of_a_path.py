@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.edge import protocols
 from tests.edge.laboratory import RPCS, Laboratory
 from tests.edge.requests.odd_json import NUMBERS, TEXTS
-from tests.edge.requests.test_two_readers import fields
+from tests.edge.requests.readers import fields
 
 
 def parameters(lab: Laboratory) -> dict[str, FieldDescriptor]:

@@ -11,7 +11,7 @@ from weft.order.v1.fulfilment_pb2 import Shipment
 from chassis import ids
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
-from tests.notification.deliveries.test_message import HEADERS, INJECTION
+from tests.notification.deliveries.mails import HEADERS, INJECTION
 
 ANN = ids.new("usr")
 SIGN_UP = ids.new("sgn")

@@ -22,12 +22,11 @@ from services.notification.channels.email.message import (
 )
 from services.notification.channels.email.smtp import redact
 from services.notification.templates.rendering import EmailContent
+from tests.notification.deliveries.mails import HEADERS, INJECTION
 
 WHEN = datetime(2026, 11, 24, tzinfo=UTC)
-HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Language"]
 HEADERS += ["MIME-Version", "Content-Type"]
 SENDER = Sender.of("Weft <no-reply@weft.local>")
-INJECTION = "=?utf-8?b?eA0KQ29udGVudC1UeXBlOiB0ZXh0L2h0bWwNCg0KPGgxPlBheSBoZXJlPC9oMT4=?="
 PIECES = st.sampled_from(
     [
         *(

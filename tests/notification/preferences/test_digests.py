@@ -27,7 +27,7 @@ from tests import servers
 from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
-from tests.notification.preferences.test_preferences import as_user, rpc, update
+from tests.notification.preferences.calls import as_user, rpc, update
 from tests.notification.requests.calls import Caller, at, customer
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)

@@ -11,7 +11,6 @@ from weft.notification.v1 import (
     inbox_service_pb2,
     notification_service_pb2,
     preference_service_pb2,
-    preference_service_pb2_grpc,
     suppression_service_pb2,
     suppression_service_pb2_grpc,
 )
@@ -35,30 +34,17 @@ from services.notification.preferences.domain import QuietHours as Hours
 from tests.harness import assert_refused
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
-from tests.notification.deliveries.test_delivery_events import KEY, Told
+from tests.notification.delivery_events.calls import KEY, Told
+from tests.notification.preferences.calls import as_user, rpc, update
 from tests.notification.requests.calls import Caller
 from tests.notification.texts import Provider
 
 MIDNIGHT_IN_VIENNA = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
-SCOPES = "users.read users.write inbox.read"
-
-
-def rpc(service: Service):
-    return preference_service_pb2_grpc.PreferenceServiceStub(service.running.channel)
-
-
-def as_user(service: Service, user: str) -> list[tuple[str, str]]:
-    return [("authorization", service.harness.issuer.user(user, SCOPES))]
 
 
 def as_operator(service: Service) -> list[tuple[str, str]]:
     scopes = "notifications.read notifications.send"
     return [("authorization", service.harness.issuer.operator(ids.new("usr"), scopes))]
-
-
-async def update(service: Service, user: str, **fields):
-    request = preference_service_pb2.UpdatePreferencesRequest(preferences=Preferences(user_id="me", **fields))
-    return await rpc(service).UpdatePreferences(request, metadata=as_user(service, user))
 
 
 MUTED = {"muted": [Muted(category=CATEGORY_ORDERS, channel=CHANNEL_EMAIL)]}

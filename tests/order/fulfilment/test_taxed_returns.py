@@ -10,11 +10,11 @@ from weft.order.v1.money_pb2 import Money
 
 from chassis.clock import FixedClock
 from tests.harness import Harness
+from tests.order.charges.calls import address, charge, quote, shipping, tax
 from tests.order.fulfilment.calls import approved, deliver, delivered, receive, ship
-from tests.order.orders.test_charges import address, charge, quote, shipping, tax
-from tests.order.orders.test_contention import outcome
+from tests.order.orders.calls import outcome
 from tests.order.payments.till import CAPTURED, PARTIAL, REFUNDED, Till
-from tests.order.products.test_products import update as update_product
+from tests.order.products.calls import update as update_product
 from tests.order.shop import Shop, metadata
 
 DIFFERING = """

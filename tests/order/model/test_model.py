@@ -12,7 +12,7 @@ from tests.harness import Harness
 from tests.order.model.machine import Model
 from tests.order.model.market import Market
 from tests.order.model.walk import walk
-from tests.order.payments.test_reconciliation import listed, reconciliation
+from tests.order.payments.calls import listed, reconciliation
 from tests.order.payments.till import Till
 from tests.order.shop import Shop
 from tests.order.users import Users

@@ -2,26 +2,11 @@
 
 import asyncio
 
-import grpc
-from weft.order.v1 import order_pb2
-
 from chassis.storage.database import Query
-from tests.harness import Harness, Refusal, refusal
+from tests.harness import Harness
+from tests.order.orders.calls import all_of
 from tests.order.shop import Shop
 from tests.order.users import Users
-
-
-async def outcome(call) -> order_pb2.Order | Refusal:
-    try:
-        return await call
-    except grpc.RpcError as error:
-        return refusal(error)
-
-
-async def all_of(calls) -> tuple[list[order_pb2.Order], list[Refusal]]:
-    results = await asyncio.gather(*(outcome(call) for call in calls))
-    placed = [r for r in results if isinstance(r, order_pb2.Order)]
-    return placed, [r for r in results if isinstance(r, Refusal)]
 
 
 async def test_stock_is_sold_out_and_never_oversold(quiet_shop: Shop) -> None:

@@ -21,7 +21,7 @@ from contract.sensitive import Sensitive
 from services.order.orders.expiry import Expiry
 from tests import proxy, servers
 from tests.harness import Harness, assert_refusal, assert_refused
-from tests.order.orders.test_contention import all_of, outcome
+from tests.order.orders.calls import all_of, locked, outcome
 from tests.order.payments.till import MAX_PENDING_TIME
 from tests.order.shop import LINE, Shop, metadata
 from tests.order.users import Users
@@ -32,15 +32,6 @@ PENDING, CONFIRMED, EXPIRED = (
     order_pb2.ORDER_STATE_EXPIRED,
 )
 CAPTURED = order_pb2.PAYMENT_STATE_CAPTURED
-
-
-@asynccontextmanager
-async def locked(shop: Shop, table: str, column: str, value: str):
-    """A row that another connection has locked for the length of a block."""
-    async with await psycopg.AsyncConnection.connect(shop.app.database_url) as other:
-        await other.execute(f"SELECT true FROM {table} WHERE {column} = %s FOR UPDATE", [value])
-        yield
-        await other.rollback()
 
 
 async def test_a_locked_product_delays_only_its_own_orders(quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from weft.user.v1 import user_pb2
 
 from chassis import ids
 from tests.harness import assert_refused
-from tests.order.products.test_products import update
+from tests.order.products.calls import update
 from tests.order.shop import LINE, Shop, listed, metadata
 from tests.order.users import Users
 

@@ -1,12 +1,10 @@
 """What a buyer says of an order is changed until its first unit is shipped."""
 
 import asyncio
-from typing import Any
 
 import pytest
-from google.protobuf.field_mask_pb2 import FieldMask
 from weft.api.v1.event_pb2 import Event
-from weft.order.v1 import events_pb2, fulfilment_pb2, order_event_pb2, update_pb2
+from weft.order.v1 import events_pb2, fulfilment_pb2, order_event_pb2
 from weft.order.v1 import order_pb2 as pb
 from weft.order.v1.shipping_address_pb2 import ShippingAddress
 
@@ -15,14 +13,8 @@ from chassis.storage.database import Query
 from services.order.customers.repository import CustomerRepository
 from services.order.order_rows import ADDRESS_CONTEXT
 from tests.harness import assert_refusal, assert_refused
+from tests.order.orders.calls import update
 from tests.order.shop import Shop, metadata
-
-
-def update(shop: Shop, order_id: str, *mask: str, token: str = "", **details: Any) -> Any:
-    """Awaitable."""
-    order = update_pb2.OrderDetails(order_id=order_id, **details)
-    request = update_pb2.UpdateOrderRequest(order=order, update_mask=FieldMask(paths=mask))
-    return shop.orders.UpdateOrder(request, metadata=metadata(token or shop.user))
 
 
 async def test_the_note_and_the_metadata_are_what_was_said_last(quiet_shop: Shop) -> None:

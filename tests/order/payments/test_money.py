@@ -1,6 +1,5 @@
 """Money that moves by request or at the provider: attempts, captures, refunds, charge-backs; the ledger says all of it."""
 
-import secrets
 from datetime import timedelta
 
 import pytest
@@ -10,6 +9,7 @@ from weft.order.v1 import payment_service_pb2 as pb
 from chassis.clock import FixedClock
 from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY
 from tests.harness import Harness, assert_refused
+from tests.order.payments.calls import AT_SHIPMENT, advance, capture, confirm, ledger, refund, settle, states
 from tests.order.payments.till import (
     ACTION_REQUIRED,
     AUTHORIZED,
@@ -30,64 +30,11 @@ from tests.order.payments.till import (
 )
 from tests.order.shop import Shop, metadata
 
-AT_SHIPMENT = payment_pb2.CAPTURE_MODE_AT_SHIPMENT
-
 
 @pytest.fixture
 async def till(harness: Harness, clock: FixedClock):
     async with harness.running("order", clock=clock, work=False) as running:
         yield Till(Shop(running, harness.issuer))
-
-
-def advance(till: Till, time: timedelta) -> None:
-    assert isinstance(till.shop.app.clock, FixedClock)
-    till.shop.app.clock.advance(time)
-
-
-async def settle(till: Till) -> None:
-    while await till.shop.count("SELECT count(*) FROM payment_work WHERE state = 'ready'"):
-        advance(till, timedelta(seconds=61))
-        await till.run()
-
-
-async def states(till: Till, order: order_pb2.Order) -> tuple[int, int]:
-    found = await till.shop.get(order.order_id, till.shop.operator)
-    return found.state, found.payment_state
-
-
-def confirm(till: Till, order: order_pb2.Order, method: str = ""):
-    request = pb.ConfirmPaymentRequest(payment_id=order.payment_id, payment_method=method)
-    return till.shop.payments.ConfirmPayment(request, metadata=metadata(till.shop.user))
-
-
-def capture(till: Till, order: order_pb2.Order, amount: int = 0):
-    request = pb.CapturePaymentRequest(payment_id=order.payment_id, amount_minor=amount)
-    return till.shop.payments.CapturePayment(request, metadata=metadata(till.shop.operator, secrets.token_hex(8)))
-
-
-def refund(till: Till, order: order_pb2.Order, amount: int = 0, key: str = ""):
-    request = pb.RefundPaymentRequest(payment_id=order.payment_id, amount_minor=amount, reason="broken")
-    key = key or secrets.token_hex(8)
-    return till.shop.payments.RefundPayment(request, metadata=metadata(till.shop.operator, key))
-
-
-async def ledger(till: Till, order: order_pb2.Order) -> list[tuple[str, int]]:
-    """The movements of an order's payment; their sums are the payment's."""
-    request = pb.ListMovementsRequest(payment_id=order.payment_id)
-    listed = (await till.shop.payments.ListMovements(request, metadata=metadata(till.shop.user))).movements
-    rows = [
-        (payment_pb2.MovementKind.Name(m.kind).removeprefix("MOVEMENT_KIND_"), m.amount.amount_minor) for m in listed
-    ]
-    payment = await till.shop.payment(order.payment_id)
-
-    def total(*kinds: str) -> int:
-        return sum(amount for kind, amount in rows if kind in kinds)
-
-    assert payment.authorized_minor == total("AUTHORIZED") - total("VOIDED")
-    assert payment.captured_minor == total("CAPTURED")
-    assert payment.refunded_minor == total("REFUNDED")
-    assert payment.charged_back_minor == total("CHARGED_BACK") - total("CHARGE_BACK_REVERSED")
-    return rows
 
 
 @pytest.mark.parametrize(

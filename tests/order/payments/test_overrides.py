@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from datetime import timedelta
 
 import pytest
 from weft.order.v1 import fulfilment_pb2, order_pb2, payment_service_pb2
@@ -13,9 +14,8 @@ from chassis.clock import FixedClock
 from chassis.storage.database import Query
 from tests import servers
 from tests.harness import Harness, assert_refused
-from tests.order.orders.test_locks import locked
-from tests.order.payments.test_money import advance, ledger, refund, settle, states, timedelta
-from tests.order.payments.test_reconciliation import reconciliation
+from tests.order.orders.calls import locked
+from tests.order.payments.calls import advance, ledger, reconciliation, refund, settle, states
 from tests.order.payments.till import (
     CANCELLED,
     CAPTURED,

@@ -11,7 +11,7 @@ from chassis.clock import FixedClock
 from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY
 from tests.harness import Harness, Refusal, refusal
 from tests.order.payments import books
-from tests.order.payments.test_money import AT_SHIPMENT, advance, capture, confirm, ledger, refund, settle, states
+from tests.order.payments.calls import AT_SHIPMENT, advance, capture, confirm, ledger, refund, settle, states
 from tests.order.payments.till import (
     CANCELLED,
     CHARGED_BACK,

@@ -3,8 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from weft.order.v1 import payment_pb2
-from weft.order.v1 import payment_service_pb2 as pb
 
 from chassis.clock import FixedClock
 from chassis.storage.database import Query
@@ -12,13 +10,12 @@ from services.order.domain.payment import Payment
 from services.order.payments.gateways.gateway import Charge, ChargeState, ListedCharge
 from services.order.payments.gateways.stripe import Stripe
 from services.order.reconciliation.differences import Books, Difference, compare
-from services.order.reconciliation.reconciliation import Reconciliation, Source
 from services.order.reconciliation.repository import ReconciliationRepository
 from tests.harness import Harness
+from tests.order.payments.calls import advance, listed, reconciliation, refund, settle
 from tests.order.payments.stripe_fake import KEY, StripeFake
-from tests.order.payments.test_money import advance, refund, settle
-from tests.order.payments.till import MAX_PENDING_TIME, Till
-from tests.order.shop import Shop, metadata
+from tests.order.payments.till import Till
+from tests.order.shop import Shop
 
 DAY = timedelta(days=1)
 
@@ -27,21 +24,6 @@ DAY = timedelta(days=1)
 async def till(harness: Harness, clock: FixedClock):
     async with harness.running("order", clock=clock, work=False) as running:
         yield Till(Shop(running, harness.issuer))
-
-
-def reconciliation(till: Till) -> Reconciliation:
-    sources = {"sandbox": Source(till.sandbox, ["LIVE", "TEST"])}
-    return Reconciliation(ReconciliationRepository(till.shop.database), sources, till.shop.app.clock, MAX_PENDING_TIME)
-
-
-async def listed(till: Till, resolved: bool = False) -> list[tuple[str, str, int, int]]:
-    request = pb.ListDiscrepanciesRequest(include_resolved=resolved)
-    reply = await till.shop.payments.ListDiscrepancies(request, metadata=metadata(till.shop.operator))
-    kinds = payment_pb2.DiscrepancyKind
-    return [
-        (d.payment_id, kinds.Name(d.kind).removeprefix("DISCREPANCY_KIND_"), d.ours_minor, d.theirs_minor)
-        for d in reply.discrepancies
-    ]
 
 
 async def change(till: Till, sql: str) -> None:

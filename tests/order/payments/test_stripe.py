@@ -16,8 +16,8 @@ from services.order.payments.provider_events import TOLERANCE_S, sign
 from services.order.payments.repository import PaymentRepository
 from services.order.payments.worker import PaymentWorker, Provider
 from tests.harness import Harness, assert_refused
+from tests.order.payments.calls import advance, capture, confirm, ledger, refund, settle, states
 from tests.order.payments.stripe_fake import KEY, SECRET, StripeFake
-from tests.order.payments.test_money import advance, capture, confirm, ledger, refund, settle, states
 from tests.order.payments.till import (
     ACTION_REQUIRED,
     AUTHORIZED,

@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from chassis.faults.catalogue import FAULTS
-from tests.soak.alerts.test_crowds import OF_CROWDS
-from tests.soak.alerts.trial import Trial, under_way
+from tests.soak.alerts.trial import OF_CROWDS, Trial, under_way
 from tests.soak.prometheus import RULES
 
 pytestmark = pytest.mark.soak

@@ -12,10 +12,6 @@ from tests.soak.alerts.trial import Trial, under_way
 
 pytestmark = pytest.mark.soak
 TOO_LONG = {"QueueIsLong", "RetentionIsBehind"}
-OF_CROWDS = {
-    "BooksDiffer", "EdgeRefuses", "EventsOfProvidersAreForged", "QueueIsLong", "ReplicaIsFull", "ReplicationIsBehind",
-    "RetentionIsBehind",
-}  # fmt: skip
 RESOLVES = {"EdgeRefuses", "QueueIsLong", "ReplicaIsFull", "ReplicationIsBehind"}
 """Those that end soon after their cause; others look at the last quarter of an hour, or more."""
 STREAMS, CALLERS = 16, 230

@@ -14,6 +14,11 @@ from tests.soak.alerts.load import Load
 from tests.soak.alerts.watch import CUT, Watch
 from tests.soak.prometheus import RULES, Prometheus
 
+OF_CROWDS = {
+    "BooksDiffer", "EdgeRefuses", "EventsOfProvidersAreForged", "QueueIsLong", "ReplicaIsFull", "ReplicationIsBehind",
+    "RetentionIsBehind",
+}  # fmt: skip
+
 
 class Trial:
     """A mesh, its Prometheus, and what was seen."""

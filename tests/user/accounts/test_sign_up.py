@@ -9,12 +9,8 @@ from weft.user.v1.auth_service_pb2 import IssueVerificationCodeRequest, ResendVe
 from weft.user.v1.events_pb2 import UserSignedUp
 
 from tests.harness import assert_refused, refusal
+from tests.user.accounts.calls import elsewhere, touches
 from tests.user.world import PASSWORD, World
-
-
-def elsewhere() -> str:
-    """An address in a neighbourhood that no other test has."""
-    return f"2001:{secrets.token_hex(2)}:{secrets.token_hex(2)}::9"
 
 
 async def test_a_sign_up_is_pending_and_requests_a_mail(world: World) -> None:
@@ -94,16 +90,6 @@ async def test_a_sign_up_does_the_same_whether_or_not_the_address_has_an_account
         taken, free = await touched(owner.email), await touched(world.email("bob"))
         assert taken == free
         assert set(taken) == {"audit_events", "outbox", "sign_ups"}
-
-
-async def touches(world: World) -> dict[str, int]:
-    """How often each table was read or written to, by the one connection."""
-    await world.rows("SELECT pg_stat_force_next_flush()")
-    rows = await world.rows(
-        "SELECT relname, coalesce(seq_scan, 0) + coalesce(idx_scan, 0) + n_tup_ins + n_tup_upd + n_tup_del AS count "
-        "FROM pg_stat_user_tables"
-    )
-    return {row.relname: row.count for row in rows}
 
 
 async def test_concurrent_sign_ups_of_one_person_are_one(world: World) -> None:

@@ -14,15 +14,11 @@ from weft.user.v1.auth_service_pb2 import (
 
 from chassis import ids
 from tests.harness import assert_refused, reason_of
-from tests.user.accounts.test_sign_up import elsewhere
+from tests.user.accounts.calls import elsewhere, wrong
 from tests.user.world import PASSWORD, Person, World
 
 INVALID = "VERIFICATION_CODE_INVALID"
 STRANGERS = "a password of a stranger"
-
-
-def wrong(code: str) -> str:
-    return f"{(int(code) + 1) % 10**8:08}"
 
 
 async def resend(world: World, email: str, password: str = "", address: str = "") -> None:

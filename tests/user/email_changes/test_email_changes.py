@@ -10,10 +10,8 @@ from weft.user.v1.events_pb2 import EmailChanged
 from weft.user.v1.user_service_pb2 import GetUserRequest
 
 from tests.harness import assert_refused
-from tests.user.accounts.test_sign_up import elsewhere, touches
-from tests.user.accounts.test_verification import wrong
-from tests.user.password_changes.test_change import change
-from tests.user.password_changes.test_reset import issue, requested, reset
+from tests.user.accounts.calls import elsewhere, touches, wrong
+from tests.user.password_changes.calls import change, issue, requested, reset
 from tests.user.world import PASSWORD, Person, World
 
 

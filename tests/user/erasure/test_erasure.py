@@ -27,8 +27,7 @@ from tests.harness import Harness, Running, assert_refused
 from tests.notification import sample_events
 from tests.servers import until
 from tests.user.erasure.mesh import Mesh
-from tests.user.users.test_changes import update
-from tests.user.users.test_profile import HOME, create, shop
+from tests.user.users.calls import HOME, create, shop, update
 from tests.user.world import Person
 
 from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc  # isort: skip

@@ -9,7 +9,7 @@ from weft.user.v1.personal_data_pb2 import ExportUserDataRequest
 from services.user.erasure.repository import PersonRepository
 from tests.servers import until
 from tests.user.erasure.mesh import Mesh
-from tests.user.users.test_changes import update
+from tests.user.users.calls import update
 from tests.user.world import Person, World
 
 

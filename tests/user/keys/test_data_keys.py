@@ -17,7 +17,7 @@ from chassis.storage.reencryption import TablePass, ValuesUnreadable, reencrypt
 from services.user.users.tables import users
 from tests.harness import DATA_KEY, Harness
 from tests.user.conftest import Start
-from tests.user.users.test_profile import shop
+from tests.user.users.calls import shop
 from tests.user.world import Person, World
 
 KEYS = {name: base64.b64encode(name[:1].encode() * 32).decode() for name in ("root", "k2", "x3")}

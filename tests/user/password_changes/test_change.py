@@ -4,19 +4,13 @@ import asyncio
 
 from argon2 import PasswordHasher
 from weft.user.v1.auth_service_pb2 import RefreshRequest, TokenPair
-from weft.user.v1.password_pb2 import ChangePasswordRequest
 
 from services.user.passwords import passwords
 from services.user.passwords.passwords import Passwords
 from tests.harness import assert_refused
-from tests.user.accounts.test_sign_up import elsewhere
-from tests.user.password_changes.test_reset import NEW, requested, reset
-from tests.user.world import PASSWORD, Person, World
-
-
-async def change(world: World, person: Person, current: str = PASSWORD, new: str = NEW, address: str = "") -> None:
-    message = ChangePasswordRequest(current_password=current, new_password=new)
-    await world.auth.ChangePassword(message, metadata=[*person.metadata, *world.at(address)])
+from tests.user.accounts.calls import elsewhere
+from tests.user.password_changes.calls import NEW, change, requested, reset
+from tests.user.world import PASSWORD, World
 
 
 async def refresh(world: World, tokens: TokenPair) -> TokenPair:

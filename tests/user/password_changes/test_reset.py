@@ -11,31 +11,9 @@ from weft.user.v1.password_pb2 import RequestPasswordResetRequest, ResetPassword
 from weft.user.v1.user_service_pb2 import CreateUserRequest
 
 from tests.harness import assert_refused
-from tests.user.accounts.test_sign_up import elsewhere, touches
+from tests.user.accounts.calls import elsewhere, touches
+from tests.user.password_changes.calls import NEW, issue, request, requested, reset
 from tests.user.world import World
-
-NEW = "the second morning in Graz"
-
-
-async def request(world: World, email: str, address: str = "") -> str:
-    """Request a reset; the id of the request."""
-    await world.auth.RequestPasswordReset(RequestPasswordResetRequest(email=email), metadata=world.at(address))
-    return (await world.events())[-1].aggregate_id
-
-
-async def issue(world: World, request_id: str) -> codes.IssueOneTimeCodeResponse:
-    """What the mail would say."""
-    return await world.auth.IssueOneTimeCode(codes.IssueOneTimeCodeRequest(code_request_id=request_id))
-
-
-async def requested(world: World, email: str, address: str = "") -> str:
-    """The code that a mail would carry."""
-    return (await issue(world, await request(world, email, address))).code
-
-
-async def reset(world: World, email: str, code: str, password: str = NEW, address: str = "") -> None:
-    message = ResetPasswordRequest(email=email, code=code, new_password=password)
-    await world.auth.ResetPassword(message, metadata=world.at(address))
 
 
 async def test_a_reset_sets_the_password_and_ends_every_session(world: World) -> None:

@@ -9,9 +9,8 @@ from weft.user.v1 import one_time_code_pb2 as codes
 from weft.user.v1.phone_pb2 import ConfirmPhoneRequest, RequestPhoneVerificationRequest
 
 from tests.harness import assert_refused
-from tests.user.accounts.test_sign_up import elsewhere
-from tests.user.accounts.test_verification import wrong
-from tests.user.password_changes.test_reset import issue
+from tests.user.accounts.calls import elsewhere, wrong
+from tests.user.password_changes.calls import issue
 from tests.user.world import PASSWORD, Person, World
 
 

@@ -18,14 +18,8 @@ from weft.user.v1.user_service_pb2 import CreateUserRequest, GetUserRequest, Lis
 
 from chassis.clock import FixedClock
 from tests.harness import assert_refusal, assert_refused
-from tests.user.users.test_profile import BAD, HOME, WORK, create, shop
-from tests.user.world import Metadata, World
-
-
-async def update(world: World, caller: Metadata, user_id: str, mask: tuple[str, ...] = (), /, **fields: Any) -> Any:
-    request = UpdateUserRequest(user=user_pb2.User(user_id=user_id, **fields))
-    request.update_mask.paths.extend(mask)
-    return await world.users.UpdateUser(request, metadata=caller)
+from tests.user.users.calls import BAD, HOME, WORK, create, shop, update
+from tests.user.world import World
 
 
 async def test_a_person_changes_what_is_present_or_in_the_mask(world: World) -> None:

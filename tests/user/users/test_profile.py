@@ -1,26 +1,11 @@
 """What users and partners say of a person: kept in one form, sealed, and refused by the name of the field."""
 
-from typing import Any
-
-from weft.user.v1 import user_pb2
 from weft.user.v1.address_pb2 import PostalAddress
-from weft.user.v1.user_service_pb2 import BatchGetUsersRequest, CreateUserRequest, GetUserRequest
+from weft.user.v1.user_service_pb2 import BatchGetUsersRequest, GetUserRequest
 
 from tests.harness import assert_refused
-from tests.user.world import Metadata, World
-
-HOME: dict[str, Any] = {"lines": ["Herrengasse 16"], "locality": "Graz", "postal_code": "8010", "region_code": "AT"}
-WORK: dict[str, Any] = {"lines": ["Kärntner Ring 1"], "locality": "Wien", "postal_code": "1010", "region_code": "AT"}
-
-
-async def shop(world: World) -> Metadata:
-    """A client of a partner."""
-    operator = await world.operator()
-    return await world.client_metadata(await world.client(operator, await world.partner(operator)))
-
-
-async def create(world: World, caller: Metadata, /, **fields: Any) -> user_pb2.User:
-    return await world.users.CreateUser(CreateUserRequest(email=world.email("ada"), **fields), metadata=caller)
+from tests.user.users.calls import BAD, HOME, WORK, create, shop
+from tests.user.world import World
 
 
 async def test_a_partner_says_all_of_its_customer_and_nothing_is_stored_in_the_clear(world: World) -> None:
@@ -57,26 +42,6 @@ async def test_a_partner_says_all_of_its_customer_and_nothing_is_stored_in_the_c
 async def test_the_first_address_is_the_default_where_none_says_so(world: World) -> None:
     user = await create(world, await shop(world), addresses=[PostalAddress(**HOME), PostalAddress(**WORK)])
     assert [address.is_default for address in user.addresses] == [True, False]
-
-
-BAD: list[tuple[str, dict[str, Any]]] = [
-    ("given_name", {"given_name": "x" * 101}),
-    ("family_name", {"family_name": "x" * 101}),
-    ("display_name", {"display_name": "x" * 101}),
-    ("phone", {"phone": "0660 123456"}),
-    ("time_zone", {"time_zone": "Middle-earth/Shire"}),
-    ("locale", {"locale": "de-de-de"}),
-    ("external_reference", {"external_reference": "x" * 101}),
-    ("addresses", {"addresses": [PostalAddress(**HOME)] * 11}),
-    ("addresses[1].locality", {"addresses": [PostalAddress(**HOME), PostalAddress(**{**HOME, "locality": ""})]}),
-    ("addresses[0].lines", {"addresses": [PostalAddress(**{**HOME, "lines": []})]}),
-    ("addresses[0].region_code", {"addresses": [PostalAddress(**{**HOME, "region_code": "XX"})]}),
-    ("addresses[1].is_default", {"addresses": [PostalAddress(**HOME, is_default=True)] * 2}),
-    ("addresses[0].address_id", {"addresses": [PostalAddress(**HOME, address_id="adr_01k00000000000000000000000")]}),
-    ('metadata["a b"]', {"metadata": {"a b": ""}}),
-    ('metadata["a"]', {"metadata": {"a": "x" * 501}}),
-    ("metadata", {"metadata": {f"n{number}": "" for number in range(21)}}),
-]
 
 
 async def test_bad_input_is_refused_by_the_name_of_its_field(world: World) -> None:

@@ -14,7 +14,7 @@ from weft.order.v1 import charge_pb2, charge_service_pb2, charge_service_pb2_grp
 from weft.order.v1.export_pb2 import EXPORT_FORMAT_CSV as CSV
 from weft.order.v1.export_pb2 import ExportOrdersRequest
 from weft.order.v1.money_pb2 import Money
-from weft.order.v1.order_service_pb2 import ListOrdersRequest, QuoteOrderRequest
+from weft.order.v1.order_service_pb2 import ListOrdersRequest
 from weft.order.v1.shipping_address_pb2 import ShippingAddress
 
 from chassis import ids
@@ -27,21 +27,12 @@ from services.order.domain.fulfilment import Fulfilment, OrderedLine
 from services.order.domain.pricing import Line, Price
 from services.order.domain.returns import Returns, ReturnState
 from tests.harness import DATA_KEY, Harness, assert_refused
-from tests.order.orders.test_updates import update
-from tests.order.products.test_products import update as update_product
-from tests.order.shop import LINE, Shop, metadata
+from tests.order.charges.calls import Row, address, charge, quote, shipping, tax
+from tests.order.orders.calls import update
+from tests.order.products.calls import update as update_product
+from tests.order.shop import Shop, metadata
 
 SHIPPING, TAX = charge_pb2.CHARGE_KIND_SHIPPING, charge_pb2.CHARGE_KIND_TAX
-Row = charge_pb2.Charge
-
-
-def shipping(title: str, amount: int, region: str = "", free_from: int | None = None, currency: str = "EUR") -> Row:
-    of = charge_pb2.ShippingCharge(amount=Money(amount_minor=amount, currency=currency), free_from_minor=free_from)
-    return Row(region_code=region, title=title, shipping=of)
-
-
-def tax(title: str, rate: int, region: str = "", taxes_shipping: bool = False) -> Row:
-    return Row(region_code=region, title=title, tax=charge_pb2.Tax(rate_millionths=rate, taxes_shipping=taxes_shipping))
 
 
 EVERYWHERE = shipping("World", 1999)
@@ -51,24 +42,6 @@ TABLE = [
     tax("USt", 200_000, "AT", taxes_shipping=True),
     tax("MWST", 81_000, "CH"),
 ]
-
-
-def address(region: str = "AT", recipient: str = "Ada Markname") -> ShippingAddress:
-    return ShippingAddress(recipient=recipient, lines=["Markgasse 7"], locality="Wien", region_code=region)
-
-
-def charge(
-    shop: Shop, *rows: charge_pb2.Charge, token: str = "", etag: str = "", mask: tuple[str, ...] = ("charges",)
-) -> Any:
-    request = charge_service_pb2.UpdateChargesRequest(table=charge_pb2.ChargeTable(charges=rows, etag=etag))
-    request.update_mask.paths.extend(mask)
-    stub = charge_service_pb2_grpc.ChargeServiceStub(shop.running.channel)
-    return stub.UpdateCharges(request, metadata=metadata(token or shop.operator))
-
-
-def quote(shop: Shop, *lines: tuple[str, int], **more: Any) -> Any:
-    request = QuoteOrderRequest(lines=[LINE(product_id=p, quantity=q) for p, q in lines], **more)
-    return shop.orders.QuoteOrder(request, metadata=metadata(shop.user))
 
 
 def charges(order: Any) -> list[tuple[int, str, int]]:
