@@ -1,5 +1,6 @@
 """The RPCs of WebhookService on endpoints."""
 
+from datetime import datetime
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -68,19 +69,20 @@ class EndpointHandlers:
             if await self._endpoints.count(tx, endpoint.partner_id, endpoint.mode) >= MAX_ENDPOINTS:
                 raise WebhookEndpointLimitReached(limit=str(MAX_ENDPOINTS))
             await self._endpoints.insert(tx, endpoint)
-        return self._to_message(endpoint, with_secret=True)
+        return to_message(endpoint, now, with_secret=True)
 
     async def GetEndpoint(self, request: pb.GetEndpointRequest, call: Call) -> webhook_endpoint_pb2.WebhookEndpoint:
         endpoint = await self._endpoints.get(owner_of(call.caller), request.endpoint_id)
         if endpoint is None:
             raise WebhookEndpointNotFound(endpoint_id=request.endpoint_id)
-        return self._to_message(endpoint)
+        return to_message(endpoint, self._clock.now())
 
     async def ListEndpoints(self, request: pb.ListEndpointsRequest, call: Call) -> pb.ListEndpointsResponse:
         owner = owner_of(call.caller)
         page = self._pages.read(request, {"list": "webhook endpoints", "owner": owner})
         found = await self._endpoints.list(owner, page.limit, page.after)
-        endpoints, token = self._pages.split(page, found, self._to_message, key="endpoint_id")
+        now = self._clock.now()
+        endpoints, token = self._pages.split(page, found, lambda each: to_message(each, now), key="endpoint_id")
         return pb.ListEndpointsResponse(endpoints=endpoints, next_page_token=token)
 
     async def UpdateEndpoint(
@@ -91,15 +93,15 @@ class EndpointHandlers:
         changes = await self._changes(request, call.caller.mode)
         enable = changes.pop("enabled", None)
         async with self._database.transaction() as tx:
-            endpoint = await self._lock(tx, requested.endpoint_id, call)
+            endpoint, now = await self._lock(tx, requested.endpoint_id, call), self._clock.now()
             if enable is not None and enable != endpoint.enabled:
                 changes["disable_reason"] = "" if enable else BY_PARTNER
-            changed = endpoint.update(self._clock.now(), requested.etag, changes)
+            changed = endpoint.update(now, requested.etag, changes)
             if changed is not endpoint:
                 await self._endpoints.update(tx, changed)
             if changed.enabled and not endpoint.enabled:
                 await self._endpoints.reset_health(tx, endpoint.endpoint_id)
-        return self._to_message(changed)
+        return to_message(changed, now)
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, call: Call) -> Empty:
         """Cannot be undone."""
@@ -110,10 +112,10 @@ class EndpointHandlers:
     async def RotateSecret(self, request: pb.RotateSecretRequest, call: Call) -> webhook_endpoint_pb2.WebhookEndpoint:
         """The only response with the new secret."""
         async with self._database.transaction() as tx:
-            endpoint = await self._lock(tx, request.endpoint_id, call)
-            changed = endpoint.rotate(self._clock.now(), end_previous=request.end_previous)
+            endpoint, now = await self._lock(tx, request.endpoint_id, call), self._clock.now()
+            changed = endpoint.rotate(now, end_previous=request.end_previous)
             await self._endpoints.update(tx, changed)
-        return self._to_message(changed, with_secret=True)
+        return to_message(changed, now, with_secret=True)
 
     async def _lock(self, tx: Transaction, endpoint_id: str, call: Call) -> Endpoint:
         endpoint = await self._endpoints.lock(tx, owner_of(call.caller), endpoint_id)
@@ -141,28 +143,6 @@ class EndpointHandlers:
             changes["payload"] = _payload(endpoint.payload)
         return changes
 
-    def _to_message(self, endpoint: Endpoint, *, with_secret: bool = False) -> webhook_endpoint_pb2.WebhookEndpoint:
-        message = webhook_endpoint_pb2.WebhookEndpoint(
-            endpoint_id=endpoint.endpoint_id,
-            url=endpoint.url,
-            description=endpoint.description,
-            event_types=endpoint.event_types,
-            payload=webhook_endpoint_pb2.WebhookPayload.Value(f"WEBHOOK_PAYLOAD_{endpoint.payload}"),
-            enabled=endpoint.enabled,
-            max_requests_per_second=endpoint.max_requests_per_second,
-            secret=endpoint.secrets.current if with_secret else "",
-            mode=modes.to_message(endpoint.mode),
-            etag=endpoint.etag,
-            previous_secret_expire_time=timestamp(endpoint.secrets.overlap_end(self._clock.now())),
-            failing_since=timestamp(endpoint.failing_since),
-            create_time=timestamp(endpoint.created_at),
-            update_time=timestamp(endpoint.updated_at),
-        )
-        if endpoint.disable_reason:
-            reason = f"WEBHOOK_DISABLE_REASON_{endpoint.disable_reason}"
-            message.disable_reason = webhook_endpoint_pb2.WebhookDisableReason.Value(reason)
-        return message
-
 
 def _payload(value: "webhook_endpoint_pb2.WebhookPayload.ValueType") -> str:
     return webhook_endpoint_pb2.WebhookPayload.Name(value).removeprefix("WEBHOOK_PAYLOAD_")
@@ -175,3 +155,27 @@ def _require_known(event_types: Any, field: str) -> None:
         raise RequestInvalid(
             violations=[(f"{field}[{place}]", f"must be a family or one of {known}") for place in places]
         )
+
+
+def to_message(endpoint: Endpoint, now: datetime, *, with_secret: bool = False) -> webhook_endpoint_pb2.WebhookEndpoint:
+    """The message of an endpoint, with its secret if that was just made."""
+    message = webhook_endpoint_pb2.WebhookEndpoint(
+        endpoint_id=endpoint.endpoint_id,
+        url=endpoint.url,
+        description=endpoint.description,
+        event_types=endpoint.event_types,
+        payload=webhook_endpoint_pb2.WebhookPayload.Value(f"WEBHOOK_PAYLOAD_{endpoint.payload}"),
+        enabled=endpoint.enabled,
+        max_requests_per_second=endpoint.max_requests_per_second,
+        secret=endpoint.secrets.current if with_secret else "",
+        mode=modes.to_message(endpoint.mode),
+        etag=endpoint.etag,
+        previous_secret_expire_time=timestamp(endpoint.secrets.overlap_end(now)),
+        failing_since=timestamp(endpoint.failing_since),
+        create_time=timestamp(endpoint.created_at),
+        update_time=timestamp(endpoint.updated_at),
+    )
+    if endpoint.disable_reason:
+        reason = f"WEBHOOK_DISABLE_REASON_{endpoint.disable_reason}"
+        message.disable_reason = webhook_endpoint_pb2.WebhookDisableReason.Value(reason)
+    return message

@@ -1,6 +1,6 @@
 """The RPCs of NotificationService on deliveries, their attempts, and what TEST has captured."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from weft.notification.v1 import notification_pb2
@@ -97,17 +97,7 @@ class DeliveryHandlers:
     async def RetryDeliveries(self, request: pb.RetryDeliveriesRequest, call: Call) -> pb.RetryDeliveriesResponse:
         """Those that match, up to `MAX_RETRIED` in one call."""
         owner, now = owner_of(call.caller), self._clock.now()
-        filters: dict[str, Any] = {"changed_from": now - _DEFAULT_SINCE, "changed_to": times.LATEST}
-        if request.HasField("update_time_from"):
-            filters["changed_from"] = times.clamped(request.update_time_from)
-        if request.HasField("update_time_to"):
-            filters["changed_to"] = times.clamped(request.update_time_to)
-        if request.channel:
-            filters["channel"] = messages.CHANNELS[request.channel].value
-        if request.category:
-            filters["category"] = messages.CATEGORIES[request.category].value
-        if request.reason:
-            filters["reason"] = request.reason
+        filters = _filters(request, now)
         async with self._database.transaction() as tx:
             rows = await self._deliveries.list_unsent(tx, owner, filters, retriable=True)
             refused = await self._deliveries.list_unsent(tx, owner, filters, retriable=False)
@@ -128,3 +118,19 @@ class DeliveryHandlers:
         rendered = await self._captured.render(rows[: page.size])
         found, token = self._pages.split(page, rows, lambda row: rendered[row.delivery_id], key="place")
         return pb.ListCapturedResponse(messages=found, next_page_token=token)
+
+
+def _filters(request: pb.RetryDeliveriesRequest, now: datetime) -> dict[str, Any]:
+    """The filters of `DeliveryRepository.list_unsent` that a request sets, and of a time that it leaves open."""
+    filters: dict[str, Any] = {"changed_from": now - _DEFAULT_SINCE, "changed_to": times.LATEST}
+    if request.HasField("update_time_from"):
+        filters["changed_from"] = times.clamped(request.update_time_from)
+    if request.HasField("update_time_to"):
+        filters["changed_to"] = times.clamped(request.update_time_to)
+    if request.channel:
+        filters["channel"] = messages.CHANNELS[request.channel].value
+    if request.category:
+        filters["category"] = messages.CATEGORIES[request.category].value
+    if request.reason:
+        filters["reason"] = request.reason
+    return filters
