@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from deploy.local.demo.scenario import PASSWORD, Account, Scenario
-from tests.e2e.lifecycle.test_crash import kill
+from tests.e2e.lifecycle.killing import kill
 from tests.edge.protocols import assert_refusal
 from tests.mesh import Mesh
 from tests.servers import wait_until
