@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="two short rounds of the main rows, in some 5 minutes")
     parser.add_argument("--ratio", type=float, default=1.0, help="share of traces that is sampled, on every side")
+    parser.add_argument("--orders", type=int, help="how many `growth` stores: 10,000,000, with --quick 1,000,000")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the report goes")
     asked = parser.parse_args()
     if unknown := set(asked.rows) - workloads.ALL.keys():
@@ -41,7 +43,8 @@ def main() -> int:
         print(f"[{time.monotonic() - begun:6.1f} s] {line}", flush=True)
 
     described = machine.describe()
-    bench = Bench(QUICK if asked.quick else FULL, asked.ratio, say)
+    length = QUICK if asked.quick else FULL
+    bench = Bench(replace(length, growth=asked.orders or length.growth), asked.ratio, say)
     os.environ["PYTHONPYCACHEPREFIX"] = str(bench.folder / "bytecode")
     rows: list[Row] = []
     failed = []

@@ -38,7 +38,7 @@ class Length:
         return min(self.rounds, 3)
 
 
-QUICK = Length(rounds=2, seconds=1.2, warm_up=0.3, settle=1.2, sizes=(100_000,), growth=30_000, replicas=(1, 2))
+QUICK = Length(rounds=2, seconds=1.2, warm_up=0.3, settle=1.2, sizes=(100_000,), growth=1_000_000, replicas=(1, 2))
 FULL = Length(
     rounds=5,
     seconds=3.0,

@@ -57,6 +57,7 @@ def run(plan: Plan, groups: Groups) -> Sample:
         raise
     finally:
         failed = generator.wait()
+        generator.stdout.close()
     if failed or outcome is None:
         raise LoadFailed(f"The load generator failed against {plan.targets}.")
     spent = accounts.spent(*readings)

@@ -154,9 +154,8 @@ def _lists(bench: Bench, few: tuple[Weft, Stored], many: tuple[Weft, Stored]) ->
         sides = []
         for name, (mesh, _) in (("few", few), ("many", many)):
             arguments = {"host": "localhost", "token": mesh.token, "paths": [f"/v1/orders?{asked[name][what]}"]}
-            plan = bench.plan(
-                "http", mesh.edges, "get_json", arguments, concurrency=8, seconds=bench.length.seconds / 2
-            )
+            short = {"seconds": bench.length.seconds / 3, "warm_up": bench.length.warm_up / 2}
+            plan = bench.plan("http", mesh.edges, "get_json", arguments, concurrency=8, **short)
             sides.append(Side(name, plan, mesh.groups))
         comparisons = [
             Comparison(f"{measured} of a page, many over few: {what}", "many", "few", measure)

@@ -101,6 +101,11 @@ def _reading(bench: Bench, name: str, targets: list[str], who: Weft | Peer) -> t
     return reads, mixed
 
 
+def reading_and_ordering(bench: Bench, name: str, targets: list[str], who: Weft | Peer) -> Side:
+    """The side that reads single orders, and places one with every fifth request."""
+    return _reading(bench, name, targets, who)[1]
+
+
 def reading_one(bench: Bench, name: str, targets: list[str], who: Weft | Peer) -> Side:
     """The side that reads single orders at the targets."""
     return _reading(bench, name, targets, who)[0]

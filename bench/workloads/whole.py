@@ -183,7 +183,7 @@ def _round(bench: Bench, alone: Weft, mesh: Weft, groups: Groups) -> dict[str, f
 
 def _load(bench: Bench, mesh: Weft, groups: Groups, rate: float = 0.0) -> completed.Completed:
     plan = creating(bench, "whole", mesh.edges, mesh, rate=rate).plan
-    return completed.place(plan, groups, mesh.database("order"), lambda: _drain(mesh))
+    return completed.place(plan, groups, mesh.database("order"), lambda: drain(mesh))
 
 
 def _delays(bench: Bench, mesh: Weft) -> list[float]:
@@ -198,7 +198,7 @@ def _delays(bench: Bench, mesh: Weft) -> list[float]:
     return list(row[0])
 
 
-def _drain(mesh: Weft) -> None:
+def drain(mesh: Weft) -> None:
     """Wait until no queue of any service has work that is due."""
     services: tuple[LiteralString, ...] = ("order", "notification", "user")
     connections = [psycopg.connect(mesh.database(service), autocommit=True) for service in services]
