@@ -15,6 +15,7 @@ from weft.order.v1 import export_pb2, order_service_pb2_grpc
 from chassis import ids
 from chassis.rpc.pagination import NEWEST
 from services.order.orders import list_statements, repository
+from tests import plans
 from tests.harness import Harness
 from tests.order.shop import metadata
 from tests.soak.lists import million
@@ -37,6 +38,9 @@ STATES = {
     "payment_states": ["FAILED", "VOIDED", "CHARGED_BACK", "REFUNDED", "CAPTURED", "ACTION_REQUIRED"],
     "fulfilment_states": ["UNFULFILLED", "SHIPPED", "RETURNED", "DELIVERED"],
 }
+NEWEST_AND_NUMBER = """
+SELECT max(created_at), (SELECT order_number FROM orders WHERE external_reference = 'ref 100004') AS number FROM orders
+"""
 OWNERS = {"anyone": "", "partner": million.PARTNER, "customer": million.CUSTOMER}
 
 
@@ -47,8 +51,8 @@ class Filter(NamedTuple):
     values: dict[str, Any]
 
 
-def filters(newest: Any) -> Iterator[Filter]:
-    """Every filter by itself, with each of its values, and those that meet often, seldom, or never."""
+def filters(newest: Any, number: str) -> Iterator[Filter]:
+    """Every filter by itself, with each of its values, and those that meet often, seldom, or never. `number`: of an order."""
     yield Filter("all", {})
     for axis, states in STATES.items():
         for state in states:
@@ -64,8 +68,8 @@ def filters(newest: Any) -> Iterator[Filter]:
     yield Filter("of a day", {"created_from": day, "created_to": newest})
     yield Filter("before a month", {"created_to": month})
     yield Filter("cancelled before a month", {"created_to": month, "states": ["CANCELLED"]})
-    yield Filter("a reference", {"external_reference": "ref 300004"})
-    yield Filter("a number", {"order_number": "00000000300004"})
+    yield Filter("a reference", {"external_reference": "ref 100004"})
+    yield Filter("a number", {"order_number": number})
     yield Filter("a customer", {"customer_id": million.CUSTOMER})
     yield Filter("a customer's cancelled", {"customer_id": million.CUSTOMER, "states": ["CANCELLED"]})
     yield Filter("a customer's charged back", {"customer_id": million.CUSTOMER, "payment_states": ["CHARGED_BACK"]})
@@ -73,19 +77,18 @@ def filters(newest: Any) -> Iterator[Filter]:
 
 @pytest.fixture(scope="module")
 def full(postgres_url: str, template: Callable[[str], str]) -> Iterator[psycopg.Connection]:
-    """The orders. One plan for all values, as the prepared statements of a service have it in the long run."""
+    """The orders."""
     began = time.monotonic()
     with million.filled(postgres_url, template("order"), PREFIX, ORDERS) as connection:
         print(f"\n{ORDERS:,} orders made in {time.monotonic() - began:.0f} s")
-        connection.execute("SET plan_cache_mode = force_generic_plan")
         yield connection
 
 
 def test_the_ten_thousandth_page_costs_what_the_first_does(full: psycopg.Connection) -> None:
-    (newest,) = full.execute("SELECT max(created_at) FROM orders").fetchone() or ()
+    newest, number = full.execute(NEWEST_AND_NUMBER).fetchone() or ("", "")
     dear: list[str] = []
     for kind, owner in OWNERS.items():
-        for name, values in filters(newest):
+        for name, values in filters(newest, number):
             first, far = page(full, kind, owner, values, 0), page(full, kind, owner, values, DEPTH)
             line = f"{kind:8} {name:28} {first} {far}"
             print(line)
@@ -118,14 +121,10 @@ def page(full: psycopg.Connection, kind: str, owner: str, values: dict[str, Any]
     asked = list_statements.values(values)
     given |= asked
     sql = repository._list(kind, frozenset(asked)).sql
-    explained = [
-        full.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}".encode(), given, prepare=True).fetchone()
-        for _ in range(3)
-    ]
-    plans = [found[0][0] for found in explained if found]
-    top = plans[-1]["Plan"]
+    found = [plans.generic(full, sql, given, "ANALYZE, BUFFERS, FORMAT JSON")[0][0] for _ in range(3)]
+    top = found[-1]["Plan"]
     blocks = top["Shared Hit Blocks"] + top["Shared Read Blocks"]
-    return Cost(int(top["Actual Rows"]), blocks, min(plan["Execution Time"] for plan in plans))
+    return Cost(int(top["Actual Rows"]), blocks, min(plan["Execution Time"] for plan in found))
 
 
 def key_at(full: psycopg.Connection, kind: str, given: dict[str, Any], values: dict[str, Any], depth: int) -> str:
