@@ -35,6 +35,7 @@ def stored(bench: Bench) -> Iterator[Row]:
     try:
         for size in bench.length.sizes:
             _fill(bench, full, size)
+            _renew(empty, full)
             yield _creates(bench, f"stored-{size}", [_few(bench, empty), _many(bench, full, size)])
         yield _reads(bench, empty, full, size)
         yield _pages(bench, full, size)
@@ -49,23 +50,35 @@ def growth(bench: Bench) -> Iterator[Row]:
     _room(bench, size * BYTES_PER_ORDER)
     empty, full = bench.mesh("few"), bench.mesh("growing")
     try:
-        made = _fill(bench, full, size)
-        spread = _many(bench, full, size)
-        everyone = {
-            "customers": [made.person(n) for n in _some(made.people) if n % 3],
-            "products": [made.product(n) for n in _some(made.products)],
-        }
-        plan = replace(spread.plan, arguments={**spread.plan.arguments, **everyone})
-        bench.say("  new orders: of the same 20 customers, and of many of all")
-        sides = [_few(bench, empty), spread, Side("of everyone", plan, full.groups)]
-        yield _creates(bench, "growth-create", sides)
-        few = _fill(bench, empty, FEW)
-        yield _gets(bench, (empty, few), (full, made))
-        yield from _lists(bench, (empty, few), (full, made))
-        yield watch.row(bench, {f"{FEW:,} orders": empty, f"{size:,} orders": full})
+        yield from beside(bench, empty, full, _fill(bench, full, size))
     finally:
         full.stop()
         empty.stop()
+
+
+def beside(bench: Bench, empty: Weft, full: Weft, made: Stored) -> Iterator[Row]:
+    """The rows of `growth`: a mesh with hardly an order, and one where `made` is."""
+    everyone = {
+        "customers": [made.person(n) for n in _some(made.people) if n % 3],
+        "products": [made.product(n) for n in _some(made.products)],
+    }
+    _renew(empty, full)
+    spread = _many(bench, full, made.orders)
+    plan = replace(spread.plan, arguments={**spread.plan.arguments, **everyone})
+    bench.say("  new orders: of the same 20 customers, and of many of all")
+    sides = [_few(bench, empty), spread, Side("of everyone", plan, full.groups)]
+    yield _creates(bench, "growth-create", sides)
+    few = _fill(bench, empty, FEW)
+    _renew(empty, full)
+    yield _gets(bench, (empty, few), (full, made))
+    yield from _lists(bench, (empty, few), (full, made))
+    yield watch.row(bench, {f"{FEW:,} orders": empty, f"{made.orders:,} orders": full})
+
+
+def _renew(*meshes: Weft) -> None:
+    """Tokens end after a quarter of an hour; orders take longer to store."""
+    for mesh in meshes:
+        mesh.renew()
 
 
 def _some(count: int) -> list[int]:
@@ -151,6 +164,7 @@ def _lists(bench: Bench, few: tuple[Weft, Stored], many: tuple[Weft, Stored]) ->
         name: filters.queries(mesh.database("order"), made) for name, (mesh, made) in (("few", few), ("many", many))
     }
     for what in asked["few"]:
+        _renew(few[0], many[0])
         sides = []
         for name, (mesh, _) in (("few", few), ("many", many)):
             arguments = {"host": "localhost", "token": mesh.token, "paths": [f"/v1/orders?{asked[name][what]}"]}
