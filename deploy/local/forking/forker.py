@@ -16,6 +16,8 @@ from deploy.local.supervisor.python import module, python_environment
 READY_TIMEOUT_S = 30.0
 """For the process to have imported everything."""
 REPLY_TIMEOUT_S = 5.0
+ROOM_BYTES = 1 << 15
+"""For the environments of parts, where the kernel shows the one that a process was executed with."""
 
 
 class Forked:
@@ -54,7 +56,7 @@ class Forker:
         self._process = subprocess.Popen(
             module("deploy.local.forking.server", str(theirs.fileno())),
             cwd=ROOT,
-            env=python_environment(),
+            env={**python_environment(), "WEFT_ROOM": " " * ROOM_BYTES},
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             start_new_session=True,

@@ -72,6 +72,16 @@ def _become(request: dict[str, Any], output: int, parent: int) -> None:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["env"])
+    _show_environment(request["env"])
+
+
+def _show_environment(env: dict[str, str]) -> None:
+    """Put it where the kernel shows it, `/proc/…/environ` (proc(5)): nothing else refers to that memory once it was cleared."""
+    with open("/proc/self/stat") as file:
+        start, end = (int(field) for field in file.read().rpartition(")")[2].split()[47:49])
+    content = b"\0".join(os.fsencode(f"{name}={value}") for name, value in env.items()) + b"\0"
+    if start and len(content) <= end - start:
+        ctypes.memmove(start, content.ljust(end - start, b"\0"), end - start)
 
 
 if __name__ == "__main__":

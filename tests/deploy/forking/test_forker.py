@@ -57,6 +57,8 @@ async def test_parts_are_forked_with_what_is_theirs_and_end_with_it(tmp_path: Pa
         killed = start("stay")
         await until(said, "the part, forked")
         assert psutil.Process(killed.pid).name() == "part-stay"
+        assert psutil.Process(killed.pid).environ()["WEFT_SAID"] == "told"
+        assert "WEFT_UNSAID" not in psutil.Process(killed.pid).environ()
         assert os.getpgid(killed.pid) == killed.pid  # its own group, so that what it starts is killed with it
         killed.kill()
         await killed.ended.wait()
