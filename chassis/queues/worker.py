@@ -30,7 +30,7 @@ Handler = Callable[[Sequence[Job]], Awaitable[None]]
 
 
 class Guard(Protocol):
-    """What tells whether jobs would be in vain now: a breaker."""
+    """A circuit breaker: tells whether jobs would be in vain now."""
 
     def wait(self) -> float:
         """Seconds until they are not; 0 where they are not now."""

@@ -1,4 +1,4 @@
-"""Limits: one bucket for each client, plan and rate class, and for each address where there is no token.
+"""Rate limits: one bucket for each client, plan and rate class, and for each address where there is no token.
 
 One filter-wide configuration: a bucket in a route's configuration would be that route's alone, and a plan's reads are
 counted together. Over several edges each fills its buckets with its share, which is right for evenly spread load only.

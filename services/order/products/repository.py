@@ -54,7 +54,7 @@ _adjustments = (
     .where(_s.product_id == bindparam("product_id"), of_product_owner(products))
 )
 _LIST_ADJUSTMENTS = Query(newest_first(_adjustments, _s.adjustment_id), name="list adjustments")
-_FIND = Query(
+_EXISTS = Query(
     select(_p.product_id).where(_p.product_id == bindparam("product_id"), of_product_owner(products)),
     name="find product",
 )
@@ -137,7 +137,7 @@ class ProductRepository:
         """Up to `limit` adjustments of the owner's product older than `after`, newest first; None if there is no such product."""
         values = {"product_id": product_id, **owner.values}
         rows = await self._database.all(_LIST_ADJUSTMENTS, **values, limit=limit, after=after)
-        if not rows and await self._database.first(_FIND, **values) is None:
+        if not rows and await self._database.first(_EXISTS, **values) is None:
             return None
         return [StockAdjustment(**row._asdict()) for row in rows]
 
