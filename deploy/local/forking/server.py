@@ -35,7 +35,14 @@ def main(descriptor: int) -> tuple[str, list[str]] | None:
     gc.collect()
     gc.freeze()
     requests = socket.socket(fileno=descriptor)
-    requests.send(b"{}")
+    try:
+        requests.send(b"{}")
+        return _serve(requests)
+    except ConnectionError:  # the supervisor has ended, and has not read everything
+        return None
+
+
+def _serve(requests: socket.socket) -> tuple[str, list[str]] | None:
     while True:
         content, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 1)
         if not content:
