@@ -85,6 +85,8 @@ def _less(config: Any, without: tuple[str, ...]) -> Any:
             kept["typed_per_filter_config"] = {
                 name: value for name, value in said.items() if not any(word in name for word in without)
             }
+        if "lua" in without and kept.get("header_name") == routes.RPC:
+            kept["header_name"] = ":path"  # once it is transcoded, that is the RPC's
         if "lua" in without and "headers" in kept:
             kept["headers"] = [one for one in kept["headers"] if one["name"] != routes.RPC]
         if "http_filters" in kept:
