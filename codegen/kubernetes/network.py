@@ -75,7 +75,7 @@ def cloudnative(cluster: str) -> Json:
     own = {"matchLabels": {"cnpg.io/cluster": cluster}}
     services = {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "weft"}}}
     operator = {
-        "namespaceSelector": {},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "cnpg-system"}},
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": "cloudnative-pg"}},
     }
     postgres, status = {"port": DATABASE}, {"port": 8000}

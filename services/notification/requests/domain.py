@@ -12,7 +12,7 @@ from services.notification.categories import Category
 from services.notification.channels.channel import Channel
 from services.notification.channels.sms import segments
 from services.notification.content import Content
-from services.notification.templates.domain import Version
+from services.notification.templates.domain import SAMPLE_NAME, Version
 from services.notification.templates.language import TemplateWrong
 
 MESSAGE = "message"
@@ -86,7 +86,7 @@ class NewMessage:
             if lacks:
                 return [("template_id", f"must have a {lacks[0]} in {text.locale} for mails")]
             try:
-                version.render(text.locale, self.content.data, "Ann")
+                version.render(text.locale, self.content.data, SAMPLE_NAME)
             except TemplateWrong as error:
                 return [("data", f"must have what the template needs in {text.locale}: {error}")]
         return []

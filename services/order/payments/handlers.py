@@ -45,7 +45,7 @@ class PaymentHandlers:
 def _filters(request: pb.ListPaymentsRequest) -> dict[str, Any]:
     """The filters of `PaymentRepository.list` that a request sets."""
     states = sorted({_NAMES[state] for state in request.states if state})
-    return {"payment_states": states} if states else {}
+    return {"states": states} if states else {}
 
 
 def to_message(row: Row) -> payment_pb2.Payment:

@@ -87,8 +87,9 @@ class PaymentRepository:
         return await self._database.all(query, payment_id=payment_id, **owner.values, limit=limit, after=after)
 
     async def list(self, owner: Owner, limit: int, after: str, filters: Mapping[str, Any]) -> Sequence[Row]:
-        """Up to `limit` payments of orders older than `after`, newest first. `filters`: `payment_states`."""
-        filters = list_statements.values(filters)
+        """Up to `limit` payments of orders older than `after`, newest first. `filters`: `states`."""
+        # They keep the name that page tokens of the release before have in their query.
+        filters = list_statements.values({"payment_states": filters["states"]} if "states" in filters else {})
         query = _list(owner.kind, frozenset(filters))
         return await self._database.all(query, **owner.values, limit=limit, after=after, **filters)
 
