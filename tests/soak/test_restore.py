@@ -85,7 +85,8 @@ def test_what_was_dumped_is_there_again_and_can_be_read(mesh: Mesh, folder: Path
             "--single-transaction",
             str(folder / f"{service}.dump"),
         )
-        assert mesh.command("restart", service).returncode == 0
+    mesh.stop()  # all that remembers keys or rows of the empty mesh: the edge fetches its key set every five seconds only
+    mesh.start()
 
     steps = Scenario(mesh.content)
     try:
