@@ -78,7 +78,9 @@ check-deploy: .venv/ready ## Hold deploy/ and the workflows against schemas and 
 
 lock: ## Resolve the locked packages again (for maintainers; needs uv)
 	@$(UV_LOCK) pyproject.toml --group local --group dev --group bench --output-file requirements.lock
-	@echo "what checks deploy/ …"; $(UV_LOCK) deploy/checks/tools.in --output-file deploy/checks/tools.lock
+	@echo "what checks deploy/, and what scans …"; for name in tools audit; do \
+	  $(UV_LOCK) deploy/checks/$$name.in --output-file deploy/checks/$$name.lock; \
+	done
 	@echo "the images' …"; $(UV_LOCK) pyproject.toml --constraint requirements.lock --output-file deploy/docker/services.lock
 	@for name in edge bake; do \
 	  $(UV_LOCK) deploy/docker/$$name.in --constraint requirements.lock --output-file deploy/docker/$$name.lock; \

@@ -37,7 +37,9 @@ def main(arguments: Sequence[str]) -> int:
             file = FOLDER / "overlays" / overlay / "kustomization.yaml"
             if file.exists():
                 write(file, registry, {"services": services, "edge": edge})
-                print(f"{overlay} has {services} and {edge}; next: kubectl apply --kustomize {file.parent}")
+                print(
+                    f"{overlay} has {services} and {edge}; next: kubectl apply --server-side --kustomize {file.parent}"
+                )
                 return 0
     print(__doc__, file=sys.stderr)
     return 2

@@ -56,7 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     run = Run()
     run.check("Dockerfile", "hadolint", "deploy/docker/Dockerfile")
     run.check("YAML", "yamllint", "--strict", "deploy", ".github", ".yamllint")
-    run.check("workflows", "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_workflows())
+    run.check("workflows", "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_in(".github/workflows"))
+    run.check("actions", "check-jsonschema", "--builtin-schema", "vendor.github-actions", *_in(".github/actions/*"))
     run.check("workflows, security", "zizmor", "--offline", "--no-progress", ".github")
     run.check("Compose, schema", "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/compose.yaml")
     compose = {"WEFT_STATE": str(ROOT / "deploy"), "WEFT_USER": "10001:10001"}
@@ -116,8 +117,8 @@ def _has_compose() -> bool:
     )
 
 
-def _workflows() -> list[Path]:
-    return sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
+def _in(folder: str) -> list[Path]:
+    return sorted(ROOT.glob(f"{folder}/*.yaml"))
 
 
 if __name__ == "__main__":
