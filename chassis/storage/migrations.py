@@ -34,8 +34,11 @@ MAX_ATTEMPTS, RETRY_DELAY_S = 100, 0.2
 """Of a revision to lock its tables."""
 
 
-def migrate(url: str, folder: Path, metadata: MetaData) -> None:
-    """Create the database of `url` where it is missing, and bring it to the newest revision in `folder`."""
+def migrate(url: str, folder: Path, metadata: MetaData) -> bool:
+    """Create the database of `url` where it is missing, and bring it to the newest revision in `folder`.
+
+    A newer schema stays as it is: that of a release that is being undone, which the one before it serves on. Whether it was no newer.
+    """
     _create_database(url)
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
     with engine.connect() as connection:
@@ -43,7 +46,10 @@ def migrate(url: str, folder: Path, metadata: MetaData) -> None:
         while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK_KEY}).scalar():
             connection.commit()
             time.sleep(_POLL_INTERVAL_S)
-        connection.commit()
+        found, known = _revision(connection), head(folder)
+        if found > known:
+            log.warning("schema_is_newer", found=found, known=known)
+            return False
         for _ in range(MAX_ATTEMPTS - 1):
             try:
                 _upgrade(connection, folder, metadata)
@@ -56,7 +62,8 @@ def migrate(url: str, folder: Path, metadata: MetaData) -> None:
                 time.sleep(RETRY_DELAY_S)  # the calls that queued up behind it proceed
         else:
             _upgrade(connection, folder, metadata)
-    log.info("migrated", revision=head(folder))
+    log.info("migrated", revision=known)
+    return True
 
 
 def grant(url: str, role: str, metadata: MetaData) -> None:
@@ -107,6 +114,14 @@ def head(folder: Path) -> str:
     made = {found.group(1) for script in scripts if (found := _REVISION.search(script))}
     built_on = {found.group(1) for script in scripts if (found := _DOWN_REVISION.search(script))}
     return max(made - built_on, default="")
+
+
+def _revision(connection: Connection) -> str:
+    """What the database has; empty where it is new."""
+    is_there = connection.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL")).scalar()
+    found = connection.execute(text("SELECT max(version_num) FROM alembic_version")).scalar() if is_there else None
+    connection.commit()
+    return found or ""
 
 
 def _upgrade(connection: Connection, folder: Path, metadata: MetaData) -> None:

@@ -1,5 +1,6 @@
 """Roles of each service's own: what one may do, and what it may not."""
 
+import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,32 @@ def test_tables_of_a_later_migration_are_open_to_who_serves(databases: Databases
         connection.execute("CREATE TABLE later (id bigint GENERATED ALWAYS AS IDENTITY, said text)")
     with psycopg.connect(serving) as connection:
         assert connection.execute("INSERT INTO later (said) VALUES ('x')").rowcount == 1
+
+
+def test_the_release_before_leaves_schema_and_rights_of_the_one_that_is_undone(databases: Databases, commands) -> None:
+    owner, serving = _migrated(databases)
+    with psycopg.connect(owner) as connection:
+        connection.execute("CREATE TABLE written_once (said text)")
+        connection.execute(f"REVOKE UPDATE, DELETE ON written_once FROM {databases.name('order')}")
+        connection.execute("UPDATE alembic_version SET version_num = '9001'")
+
+    prefix = databases.name("order").removesuffix("_order")
+    env = {
+        "WEFT_ENVIRONMENT": "development",
+        "WEFT_DATABASE_URL": databases.owner_url("order"),
+        "WEFT_DATABASE_PREFIX": prefix,
+        "WEFT_SERVING_ROLE": databases.name("order"),
+        "WEFT_TLS": "off",
+        "WEFT_DATA_KEYS": json.dumps({"k1": "A" * 43 + "="}),
+    }
+    done = commands.run("order", "migrate", env=env)
+
+    assert done.returncode == 0, done.stderr
+    assert '"schema_is_newer"' in done.stderr
+    with psycopg.connect(owner) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("9001",)]
+    with psycopg.connect(serving) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("DELETE FROM written_once")
 
 
 def test_the_tables_of_an_older_mesh_are_handed_over(databases: Databases, postgres_url: str) -> None:
