@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import yaml
@@ -53,21 +53,19 @@ class Trial:
 @contextmanager
 def under_way(folder: Path, too_long: Collection[str], env: Mapping[str, str] | None = None) -> Iterator[Trial]:
     """A trial, with callers; of alerts that are `too_long` pending there is a second rule."""
-    with tempfile.TemporaryDirectory(prefix="weft-alerts-", dir=data_place()) as home:
+    with tempfile.TemporaryDirectory(prefix="weft-alerts-", dir=data_place()) as home, ExitStack() as stack:
         Path(home).chmod(0o711)
         mesh = Mesh(Path(home) / "home", env).start()
+        stack.callback(mesh.stop)
         prometheus = Prometheus(folder, mesh.content, _cut_rules(folder, too_long))
+        stack.callback(prometheus.stop)
+        stack.callback(mesh.command, "fault", "off", "all")
         watch = Watch(prometheus)
-        try:
-            load = Load(mesh.content)
-            with load.running():
-                yield Trial(mesh, watch, load)
-        finally:
-            print(f"    all that fired: {sorted(watch.fired)}", flush=True)
-            watch.stop()
-            prometheus.stop()
-            mesh.command("fault", "off", "all")
-            mesh.stop()
+        stack.callback(watch.stop)
+        stack.callback(lambda: print(f"    all that fired: {sorted(watch.fired)}", flush=True))
+        load = Load(mesh.content)
+        with load.running():
+            yield Trial(mesh, watch, load)
 
 
 def _cut_rules(folder: Path, too_long: Collection[str]) -> Path:
