@@ -1,7 +1,8 @@
 """Imports what parts share, then forks a part for each request: `python -m deploy.local.forking.server DESCRIPTOR`.
 
-Libraries only, never code of this tree: a part that is restarted has the sources as they are then. None may start a thread
-when it is imported, as gRPC does not. Requests and replies are JSON over the socket that is this descriptor; it ends with it.
+That is libraries, and of this tree what every service imports, but nothing of a service. A part that is restarted has the sources as
+they are then: where any of those has changed, the part is executed by its command. None may start a thread when it is imported,
+as gRPC does not. Requests and replies are JSON over the socket that is this descriptor; it ends with it.
 """
 
 import contextlib
@@ -14,9 +15,13 @@ import runpy
 import signal
 import socket
 import sys
+import time
+from collections.abc import Mapping
 from typing import Any
 
-_SHARED = (
+Sources = Mapping[str, int]
+"""When each file was modified, as it was imported; in nanoseconds, and 0 where it may have been since."""
+_LIBRARIES = (
     "aiohttp.web", "cryptography.x509", "grpc.aio", "grpc_health.v1.health_pb2_grpc", "grpc_reflection.v1alpha.reflection_pb2_grpc",
     "jinja2", "joserfc.jwt", "langcodes", "opentelemetry.sdk.trace.export", "opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc",
     "prometheus_client", "protovalidate", "psutil", "psycopg_pool", "pydantic_settings", "redis.asyncio", "sqlalchemy.dialects.postgresql",
@@ -29,20 +34,40 @@ _PR_SET_NAME = 15
 def main(descriptor: int) -> tuple[str, list[str]] | None:
     """Serve until the supervisor's end of the socket is closed; in a child, return what it is to run."""
     gc.disable()
-    for name in _SHARED:
+    for name in _LIBRARIES:
         with contextlib.suppress(ModuleNotFoundError):  # it is only slower without
             importlib.import_module(name)
+    sources = _import_ours()
     gc.collect()
     gc.freeze()
     requests = socket.socket(fileno=descriptor)
     try:
         requests.send(b"{}")
-        return _serve(requests)
+        return _serve(requests, sources)
     except ConnectionError:  # the supervisor has ended, and has not read everything
         return None
 
 
-def _serve(requests: socket.socket) -> tuple[str, list[str]] | None:
+def _import_ours() -> Sources:
+    began, before = time.time_ns(), set(sys.modules)
+    files = []
+    with contextlib.suppress(Exception):  # the parts say what is wrong
+        importlib.import_module("chassis.process")
+        contract = importlib.import_module("contract")
+        contract.load(contract.SERVED)
+        files.append(str(contract.SERVED))
+    files += [file for name in sys.modules.keys() - before if (file := getattr(sys.modules[name], "__file__", None))]
+    return {file: modified if (modified := _modified(file)) < began else 0 for file in files}
+
+
+def _modified(file: str) -> int:
+    try:
+        return os.stat(file).st_mtime_ns
+    except OSError:
+        return -1
+
+
+def _serve(requests: socket.socket, sources: Sources) -> tuple[str, list[str]] | None:
     while True:
         content, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 1)
         if not content:
@@ -55,6 +80,9 @@ def _serve(requests: socket.socket) -> tuple[str, list[str]] | None:
         if child == 0:
             requests.close()
             _become(request, descriptors[0], parent)
+            if any(_modified(file) != modified for file, modified in sources.items()):
+                command = (sys.executable, "-m", request["module"], *request["arguments"])
+                os.execve(command[0], command, request["env"])  # noqa: S606 - there is nothing for a shell to do
             gc.enable()
             return request["module"], request["arguments"]
         os.close(descriptors[0])

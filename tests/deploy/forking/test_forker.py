@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,7 +17,7 @@ from tests.servers import until
 
 SOURCE = """
 import os, sys, time
-print(sys.argv[1:], os.environ["WEFT_SAID"], "WEFT_UNSAID" in os.environ, os.getcwd() == os.environ["PWD"], "sqlalchemy" in sys.modules, flush=True)
+print(sys.argv[1:], os.environ["WEFT_SAID"], "WEFT_UNSAID" in os.environ, os.getcwd() == os.environ["PWD"], "sqlalchemy" in sys.modules, "chassis.app" in sys.modules, flush=True)
 if sys.argv[1] == "end":
     sys.exit(7)
 time.sleep(600)
@@ -27,6 +29,17 @@ class Lines(list[str]):
 
     last = ""
     write = list.append
+
+
+@contextmanager
+def modified(file: Path) -> Iterator[None]:
+    """A source whose time is another meanwhile."""
+    before = file.stat()
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    try:
+        yield
+    finally:
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 async def test_parts_are_forked_with_what_is_theirs_and_end_with_it(tmp_path: Path, monkeypatch):
@@ -51,7 +64,15 @@ async def test_parts_are_forked_with_what_is_theirs_and_end_with_it(tmp_path: Pa
         ended = start("end")
         await ended.ended.wait()
         assert ended.code == 7
-        assert "".join(log) == "['end'] told False True True"
+        assert "".join(log) == "['end'] told False True True True"
+
+        log.clear()
+        with modified(ROOT / "chassis" / "process.py"):
+            renewed = start("end")
+            await renewed.ended.wait()
+        assert renewed.code == 7
+        assert psutil.pid_exists(forker._process.pid)
+        assert "".join(log) == "['end'] told False True False False"  # with the sources as they are now
 
         log.clear()
         killed = start("stay")
@@ -72,7 +93,7 @@ async def test_parts_are_forked_with_what_is_theirs_and_end_with_it(tmp_path: Pa
         log.clear()
         executed = start("stay")
         await until(said, "the part, executed")
-        assert "".join(log) == "['stay'] told False True False"
+        assert "".join(log) == "['stay'] told False True False False"
         assert psutil.Process(executed.pid).ppid() == os.getpid()
         executed.kill()
         await executed.ended.wait()
