@@ -18,7 +18,6 @@ from deploy.local.state.home import write
 
 CONTAINER_USER = 10001
 """Whom the containers run as when root starts them."""
-_EDGE = "http://edge:8080"
 _POSTGRES = "postgres:5432"
 _VALKEY = """\
 requirepass {password}
@@ -147,9 +146,11 @@ def _files(secrets: Credentials, services: Iterable[str]) -> dict[str, dict[str,
     made["postgres"] = {"password": secrets.database_password}
     made["valkey"] = {"valkey.conf": _VALKEY.format(password=secrets.redis_password)}
     made["sinks"] = {
-        "sinks.env": f"WEFT_MAIL_PASSWORD={secrets.mail_password}\nWEFT_SMS_PASSWORD={secrets.sms_password}\n"
-        f"WEFT_PUSH_PASSWORD={secrets.push_password}\nWEFT_WEBHOOK_PASSWORD={secrets.webhook_password}\n"
-        f"WEFT_EVENT_KEY={secrets.event_key}\nWEFT_EDGE_URL={_EDGE}\n"
+        "weft_mail_password": secrets.mail_password,
+        "weft_sms_password": secrets.sms_password,
+        "weft_push_password": secrets.push_password,
+        "weft_webhook_password": secrets.webhook_password,
+        "weft_event_key": secrets.event_key,
     }
     return made
 

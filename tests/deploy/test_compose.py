@@ -1,6 +1,7 @@
 """`deploy/compose.yaml`: its settings are known and enough, and no container has more than it needs."""
 
 import copy
+import json
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from deploy.checks.settings import COMPOSE, faults, of_compose
 from deploy.compose.state import State
 from deploy.local.components import services
 from deploy.local.options import ROOT
+from deploy.local.state.secret import secret
 
 NAMES = services.names(contract.load())
 Json = dict[str, Any]
@@ -91,6 +93,11 @@ def test_containers_may_write_and_do_nothing_that_they_need_not(containers: Json
         assert container.get("read_only") or name == "postgres", name
         assert all(port.startswith("127.0.0.1:") for port in container.get("ports", [])), name
         assert not container["image"].endswith(":latest"), name
+        assert container["mem_limit"] and container["pids_limit"], name
+        assert not container.get("cap_add") or name == "postgres", name
+        assert container.get("user") != "0", name
+        assert [volume for volume in container["volumes"] if volume.startswith("/")] == [], name
+        assert "env_file" not in container, f"{name}: whoever may inspect it sees secrets"
 
 
 def test_no_container_finds_another_s_secrets(state: State) -> None:
@@ -101,6 +108,24 @@ def test_no_container_finds_another_s_secrets(state: State) -> None:
         text = "".join(path.read_text() for path in (state.folder / "secrets" / service).iterdir())
         assert not [secret for secret in foreign if secret in text]
     assert state.folder.stat().st_mode & 0o077 == 0
+
+
+def test_secrets_are_in_files_only(containers: Json, state: State) -> None:
+    text = json.dumps(containers)
+    made = {path.read_text() for path in (state.folder / "secrets").rglob("weft_*") if len(path.read_text()) > 8}
+    assert made
+    assert [secret for secret in made if secret in text] == []
+
+
+def test_a_sink_takes_its_secrets_from_files(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEFT_SECRETS_FOLDER", str(state.folder / "secrets" / "sinks"))
+    made = state.credentials()
+    assert [secret(f"WEFT_{of}_PASSWORD") for of in ("MAIL", "SMS", "PUSH", "WEBHOOK")] == [
+        made.mail_password, made.sms_password, made.push_password, made.webhook_password,
+    ]  # fmt: skip
+    monkeypatch.delenv("WEFT_SECRETS_FOLDER")
+    with pytest.raises(KeyError, match="set WEFT_MAIL_PASSWORD, or WEFT_SECRETS_FOLDER to a folder"):
+        secret("WEFT_MAIL_PASSWORD")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ import uvloop
 
 from deploy.local.components import callbacks
 from deploy.local.demo import mailbox
+from deploy.local.state.secret import secret
 
 _TOLD: dict[str, list[dict[str, Any]]] = {
     "delivered": [{"event": "processed"}, {"event": "delivered", "response": "250 OK"}],
@@ -259,7 +260,7 @@ async def serve(port: int, folder: Path, password: str, host: str = "127.0.0.1")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    kept = Folder(folder, os.environ.get("WEFT_EDGE_URL", ""), os.environ.get("WEFT_EVENT_KEY", ""))
+    kept = Folder(folder, os.environ.get("WEFT_EDGE_URL", ""), secret("WEFT_EVENT_KEY", ""))
     server = await loop.create_server(lambda: Connection(kept, password), host, port)
     print(f"takes mail on {host}:{port}", flush=True)
     await stop.wait()
@@ -268,4 +269,4 @@ async def serve(port: int, folder: Path, password: str, host: str = "127.0.0.1")
 
 if __name__ == "__main__":
     os.umask(0o077)
-    uvloop.run(serve(int(sys.argv[1]), Path(sys.argv[2]), os.environ["WEFT_MAIL_PASSWORD"], *sys.argv[3:4]))
+    uvloop.run(serve(int(sys.argv[1]), Path(sys.argv[2]), secret("WEFT_MAIL_PASSWORD"), *sys.argv[3:4]))

@@ -27,6 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02  # type: ignore[import-untyped] # has no types
 
+from deploy.local.state.secret import secret
+
 MAX_MESSAGES = 5_000
 """Messages that are kept; the oldest are removed first."""
 MAX_SUBSCRIPTIONS = 10_000
@@ -160,7 +162,7 @@ def messages(folder: Path) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     os.umask(0o077)
-    sink = Sink(Path(sys.argv[2]), os.environ["WEFT_PUSH_PASSWORD"])
+    sink = Sink(Path(sys.argv[2]), secret("WEFT_PUSH_PASSWORD"))
     host = next(iter(sys.argv[3:]), "127.0.0.1")
     print(f"takes push messages on {host}:{sys.argv[1]}", flush=True)
     web.run_app(sink.app(), host=host, port=int(sys.argv[1]), print=None, access_log=None)

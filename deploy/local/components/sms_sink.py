@@ -23,6 +23,7 @@ from aiohttp import web
 
 from deploy.local.components import callbacks
 from deploy.local.state import endpoints
+from deploy.local.state.secret import secret
 
 ACCOUNT, NUMBER = endpoints.SMS_ACCOUNT, endpoints.SMS_NUMBER
 MAX_MESSAGES = 5_000
@@ -161,7 +162,7 @@ def _error(status: int, code: int, message: str) -> web.Response:
 
 if __name__ == "__main__":
     os.umask(0o077)
-    sink = Sink(Path(sys.argv[2]), os.environ["WEFT_SMS_PASSWORD"], os.environ.get("WEFT_EDGE_URL", ""))
+    sink = Sink(Path(sys.argv[2]), secret("WEFT_SMS_PASSWORD"), os.environ.get("WEFT_EDGE_URL", ""))
     host = next(iter(sys.argv[3:]), "127.0.0.1")
     print(f"takes text messages on {host}:{sys.argv[1]}", flush=True)
     web.run_app(sink.app(), host=host, port=int(sys.argv[1]), print=None, access_log=None)

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from deploy.local.components import push_sink, sms_sink
 from deploy.local.sinks import webhook_sink
+from deploy.local.state.secret import secret
 
 
 async def serve(apps: Sequence[tuple[int, web.Application]]) -> None:
@@ -34,8 +35,8 @@ if __name__ == "__main__":
     os.umask(0o077)
     ports, folders = [int(port) for port in sys.argv[1::2]], [Path(folder) for folder in sys.argv[2::2]]
     made = (
-        sms_sink.Sink(folders[0], os.environ["WEFT_SMS_PASSWORD"], os.environ.get("WEFT_EDGE_URL", "")).app(),
-        push_sink.Sink(folders[1], os.environ["WEFT_PUSH_PASSWORD"]).app(),
-        webhook_sink.Sink(folders[2], os.environ["WEFT_WEBHOOK_PASSWORD"]).app(),
+        sms_sink.Sink(folders[0], secret("WEFT_SMS_PASSWORD"), os.environ.get("WEFT_EDGE_URL", "")).app(),
+        push_sink.Sink(folders[1], secret("WEFT_PUSH_PASSWORD")).app(),
+        webhook_sink.Sink(folders[2], secret("WEFT_WEBHOOK_PASSWORD")).app(),
     )
     asyncio.run(serve(list(zip(ports, made, strict=True))))

@@ -18,6 +18,7 @@ from pathlib import Path
 from aiohttp import web
 
 from deploy.local.components.push_sink import MAX_SHOWN, Handler, keep, knows, messages
+from deploy.local.state.secret import secret
 
 MAX_SECRETS = 1_000
 MAX_WAIT_S = 60.0
@@ -114,7 +115,7 @@ class Sink:
 
 if __name__ == "__main__":
     os.umask(0o077)
-    sink = Sink(Path(sys.argv[2]), os.environ["WEFT_WEBHOOK_PASSWORD"])
+    sink = Sink(Path(sys.argv[2]), secret("WEFT_WEBHOOK_PASSWORD"))
     host = next(iter(sys.argv[3:]), "127.0.0.1")
     print(f"takes webhooks on {host}:{sys.argv[1]}", flush=True)
     web.run_app(sink.app(), host=host, port=int(sys.argv[1]), print=None, access_log=None)
