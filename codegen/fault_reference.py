@@ -11,9 +11,9 @@ _HEAD = """# Failure switches
 Written by `make gen` from `chassis/faults/catalogue.py`. Each makes something go wrong on purpose, so that dashboards, alerts and
 [runbooks](runbooks.md) are tried before the night. In a mesh of `make run`, while it runs:
 
-    python -m deploy.local fault                          # lists them, and says which are on
-    python -m deploy.local fault on slow-database order   # in one service; without a name in each that has it
-    python -m deploy.local fault off all
+    .venv/bin/python -m deploy.local fault                          # lists them, and says which are on
+    .venv/bin/python -m deploy.local fault on slow-database order   # in one service; without a name in each that has it
+    .venv/bin/python -m deploy.local fault off all
 
 A process elsewhere has those of `WEFT_FAULTS`, and those that the file of `WEFT_FAULTS_FILE` names at the moment. An unknown name is
 refused. Production refuses to start with a switch that `WEFT_FAULTS_ALLOWED` does not name. A mesh starts with all of them off.

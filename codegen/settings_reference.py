@@ -1,5 +1,6 @@
-"""Writes `docs/settings.md`: every setting of a process, from `chassis.settings`."""
+"""Writes `docs/settings.md`: every setting of a service and of an edge."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -7,6 +8,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from chassis.settings import SECRETS_FOLDER, Settings
+from codegen.edge_settings import EdgeSettings
 from contract import Contract
 
 FILE = Path("docs") / "settings.md"
@@ -15,6 +17,16 @@ _HEAD = f"""# Settings
 Written by `make gen` from `chassis/settings.py`. A setting is a variable of the environment, or a file of its name in small letters
 (`weft_data_keys`) in the folder that `{SECRETS_FOLDER}` names: for secrets, so that no process list and no `inspect` shows them.
 Every default is the safe choice. `python -m services.<name> serve` says all that is missing or wrong in one sentence.
+
+| setting | default | meaning |
+|---|---|---|
+"""
+
+
+_EDGE = """
+## Edges
+
+Of an edge's container, from `codegen/edge_settings.py`. It refuses what it cannot serve with in one sentence, too.
 
 | setting | default | meaning |
 |---|---|---|
@@ -33,7 +45,12 @@ def is_secret(field: FieldInfo) -> bool:
 
 def generate(_: Contract, root: Path) -> None:
     """Write the document into the tree."""
-    (root / FILE).write_text(_HEAD + "".join(_row(name, field) for name, field in names().items()))
+    edge = {f"WEFT_{name.upper()}": field for name, field in EdgeSettings.model_fields.items()}
+    (root / FILE).write_text(_HEAD + _rows(names()) + _EDGE + _rows(edge))
+
+
+def _rows(fields: Mapping[str, FieldInfo]) -> str:
+    return "".join(_row(name, field) for name, field in fields.items())
 
 
 def _row(name: str, field: FieldInfo) -> str:

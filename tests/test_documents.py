@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DECISIONS = ROOT / "docs" / "decisions"
-SETTINGS = ROOT / "chassis" / "settings.py"
+SETTINGS = (ROOT / "chassis" / "settings.py", ROOT / "codegen" / "edge_settings.py")
 NUMBERED = sorted(DECISIONS.glob("[0-9]*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FOLDERS = ("bench", "chassis", "clients", "codegen", "contract", "deploy", "docs", "gen", "protos", "services", "tests")
@@ -45,7 +45,8 @@ def test_the_constants_that_the_pages_name_are_those_of_the_code() -> None:
     """Error reasons, states, options of the contract; a setting is the upper-case name of a field."""
     named = {name for page in PAGES for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", page.read_text())}
     known = set(_grep(r"[A-Z]+(_[A-Z]+)+", "chassis", "clients", "codegen", "deploy", "protos", "services", "tests"))
-    settings = {f"WEFT_{name.upper()}" for name in re.findall(r"^    (\w+):", SETTINGS.read_text(), re.MULTILINE)}
+    declared = "".join(path.read_text() for path in SETTINGS)
+    settings = {f"WEFT_{name.upper()}" for name in re.findall(r"^    (\w+):", declared, re.MULTILINE)}
     compose = set(re.findall(r"\$\{(\w+)", (ROOT / "deploy" / "compose.yaml").read_text()))
     assert named - known - settings - compose == set()
 

@@ -4,7 +4,7 @@ from math import ceil
 from typing import Any
 
 from codegen.kubernetes import pods
-from codegen.kubernetes.workloads import PRE_STOP_S, SETTINGS
+from codegen.kubernetes.workloads import MAX_REPLICAS, PRE_STOP_S, SETTINGS
 
 Json = dict[str, Any]
 
@@ -40,7 +40,8 @@ def _deployment(drain_s: int) -> Json:
     variables = {
         "WEFT_EDGES": str(REPLICAS),
         "WEFT_EDGE_FOLDER": "/run/weft",
-        "WEFT_EDGE_REPLICAS": "2",
+        # What is in flight is bounded by each replica; an edge only has to leave room for all that there may be.
+        "WEFT_EDGE_REPLICAS": str(MAX_REPLICAS),
         "WEFT_EDGE_DRAIN": str(drain_s),
         "WEFT_EDGE_SERVER_CERT": f"{_SERVER}/tls.crt",
         "WEFT_EDGE_SERVER_KEY": f"{_SERVER}/tls.key",

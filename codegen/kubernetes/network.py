@@ -57,7 +57,7 @@ def policies(contract: Contract, names: list[str]) -> list[Json]:
             )
         )
         once = {"key": next(iter(pods.labels(name))), "operator": "In", "values": [f"{name}-{v}" for v in _ONCE]}
-        made.append(_policy(f"{name}-once", {"matchExpressions": [once]}, [], [_DNS, *_data()]))
+        made.append(_policy(f"{name}-once", {"matchExpressions": [once]}, [], [_DNS, *_data(), *_traces()]))
     reached = sorted(name for name, who in callers.items() if edge.NAME in who)
     made.append(
         _policy(

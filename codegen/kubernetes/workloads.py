@@ -16,6 +16,8 @@ PRE_STOP_S = 5
 """Until every kube-proxy and edge has heard that the pod ends; meanwhile it serves."""
 SETTINGS = "weft"
 """The ConfigMap that all parts read."""
+MAX_REPLICAS = 10
+"""Of a service, as its autoscaler may make."""
 
 
 def settings(names: list[str]) -> Json:
@@ -121,7 +123,7 @@ def _autoscaler(name: str) -> Json:
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
             "minReplicas": 2,
-            "maxReplicas": 10,
+            "maxReplicas": MAX_REPLICAS,
             "metrics": [
                 {
                     "type": "Resource",

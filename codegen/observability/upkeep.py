@@ -20,7 +20,7 @@ def trust() -> list[Alert]:
             "a certificate of the edge ({{ $labels.envoy_tls_certificate }}) ends in {{ $value | humanizeDuration }}", "edge",
             "Certificates are renewed a month before their end. This one was not.",
             "cert-manager's `Certificate` and its events; locally, `mesh.log`.",
-            "Mend the issuer; `cmctl renew`, or `python -m deploy.local rotate`.",
+            "Mend the issuer; `cmctl renew`, or `.venv/bin/python -m deploy.local rotate`.",
             expiry, "9000000+0x200", "1000000+0x40",
         ),
         threshold(

@@ -16,6 +16,7 @@ import yaml
 
 import contract
 from chassis import settings
+from codegen.edge_settings import EdgeSettings
 from codegen.settings_reference import names
 from deploy.checks import manifests
 from deploy.compose.state import State
@@ -24,7 +25,7 @@ from deploy.local.components import services
 from deploy.local.options import ROOT
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
-EDGE_NAMES = frozenset(f"WEFT_{name.upper()}" for name in edge.EdgeSettings.model_fields)
+EDGE_NAMES = frozenset(f"WEFT_{name.upper()}" for name in EdgeSettings.model_fields)
 SERVICE_NAMES = frozenset(names()) | {settings.SECRETS_FOLDER}
 
 

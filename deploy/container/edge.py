@@ -12,14 +12,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydantic_settings
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import ValidationError
 
 import contract
 from codegen import envoy
+from codegen.edge_settings import EdgeSettings
 from codegen.envoy.bootstrap import CONFIG
 from deploy.container.drain import drain
 
@@ -29,41 +29,6 @@ class SettingsError(Exception):
 
 
 GENERATED = Path(__file__).resolve().parents[2] / "gen"
-
-
-class EdgeSettings(BaseSettings):
-    """The settings of an edge's container, `WEFT_…`; files are PEM, addresses `host:port`."""
-
-    model_config = SettingsConfigDict(env_prefix="WEFT_", frozen=True, extra="ignore")
-
-    environment: Literal["production", "staging", "development"] = Field(
-        "production", description="Outside development the edge needs certificates."
-    )
-    edge_folder: Path = Field(
-        Path("/run/weft"), description="Where the configuration is written and the admin socket is."
-    )
-    edge_baked: Path = Field(Path("/opt/weft/edge"), description="What `deploy.container.bake` has made for the image.")
-    peers: dict[str, list[str]] = Field(
-        description="Addresses of each service, as JSON; names are resolved again and again."
-    )
-    edge_replicas: int = Field(1, ge=1, description="How many processes of a service are behind each address.")
-    edge_http_listen: str = Field("", description="Plain HTTP; empty for none. Passwords cross it in the clear.")
-    edge_https_listen: str = Field("0.0.0.0:8443", description="HTTPS; empty for none.")
-    edge_metrics_listen: str = Field("0.0.0.0:9901", description="`/stats/prometheus` and `/ready`.")
-    edge_server_cert: Path | None = Field(None, description="What callers see over HTTPS.")
-    edge_server_key: Path | None = Field(None, description="Its key.")
-    tls_cert: Path | None = Field(None, description="What the services see: `spiffe://weft/edge`.")
-    tls_key: Path | None = Field(None, description="Its key.")
-    tls_ca: Path | None = Field(None, description="The authorities of the mesh.")
-    issuer: str = Field(
-        "https://weft.local", description="The issuer of tokens: the URL under which callers reach the edge."
-    )
-    otlp_endpoint: str = Field("", description="Where spans go, `http://host:port`; empty for nowhere.")
-    trace_ratio: float = Field(1.0, ge=0, le=1, description="Share of calls that are traced.")
-    edges: int = Field(1, ge=1, description="How many edges share the callers; each has its share of the limits.")
-    edge_cors_origins: list[str] = Field([], description="Origins that browsers may call from, as JSON.")
-    edge_trusted_hops: int = Field(0, ge=0, description="Proxies before the edge whose `x-forwarded-for` is trusted.")
-    edge_drain: float = Field(10.0, ge=0, description="Seconds, at most, that callers have to leave.")
 
 
 def deployment(settings: EdgeSettings) -> envoy.Deployment:
@@ -120,6 +85,8 @@ def read(**overrides: Any) -> EdgeSettings:
 
 def main() -> None:
     """Run until Envoy ends, or SIGTERM."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))  # until Envoy runs; a PID 1 without a handler never gets them
     try:
         settings = read()
     except SettingsError as error:

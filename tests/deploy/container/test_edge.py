@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from codegen.envoy.bootstrap import CONFIG
 from deploy.container import probe
 from deploy.container.bake import bake
 from deploy.local.options import ROOT
 from tests.edge.running import free_ports
+from tests.servers import wait_until
 
 PEERS = {name: [f"127.0.0.1:{port}"] for port, name in enumerate(("user", "order", "notification"), start=1)}
 Run = Callable[..., "subprocess.Popen[str]"]
@@ -79,6 +82,24 @@ def test_it_serves_and_waits_for_callers_when_it_ends(run: Run, tmp_path: Path) 
     finally:
         process.kill()
         process.communicate()
+
+
+def test_it_may_be_ended_before_envoy_runs(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / CONFIG)  # which it cannot get past
+    process = run(WEFT_ENVIRONMENT="development")
+    try:
+        wait_until(lambda: _catches(process.pid, signal.SIGTERM), "a handler", 20)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    (mask,) = re.findall(r"SigCgt:\s(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize(
