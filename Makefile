@@ -11,7 +11,8 @@ CORE ?=
 DELETE ?=
 STRICT ?=
 export PYTHONDONTWRITEBYTECODE ?=
-UV_LOCK := uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header
+UPGRADE ?=
+UV_LOCK = uv pip compile --quiet $(if $(UPGRADE),--upgrade) --python-version 3.11 --universal --generate-hashes --no-header
 
 .PHONY: help setup up down journey check-deploy run demo seed test soak bench lint format gen check-gen breaking image lock wheel clean
 
@@ -76,9 +77,9 @@ check-deploy: .venv/ready ## Hold deploy/ and the workflows against schemas and 
 	@$(MAKE) --no-print-directory .venv/deploy-tools/ready || echo "the tools could not be fetched: what they check is not checked"
 	@$(BIN)/python -m deploy.checks $(if $(STRICT),--strict)
 
-lock: ## Resolve the locked packages again (for maintainers; needs uv)
+lock: ## Resolve the locked packages again (for maintainers; needs uv; UPGRADE=1: the newest)
 	@$(UV_LOCK) pyproject.toml --group local --group dev --group bench --output-file requirements.lock
-	@echo "what checks deploy/, and what scans …"; for name in tools audit; do \
+	@echo "what checks deploy/, and what scans and updates …"; for name in tools upkeep; do \
 	  $(UV_LOCK) deploy/checks/$$name.in --output-file deploy/checks/$$name.lock; \
 	done
 	@echo "the images' …"; $(UV_LOCK) pyproject.toml --constraint requirements.lock --output-file deploy/docker/services.lock

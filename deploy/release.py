@@ -30,13 +30,29 @@ def write(file: Path, registry: str, digests: dict[str, str]) -> None:
     file.write_text(text)
 
 
+def placeholders(overlay: Path) -> list[str]:
+    """Names under `.example` that an overlay of a real environment still has, each with its file: nobody owns them."""
+    return [
+        f"{file.name}: {name}"
+        for file in sorted(overlay.glob("*.yaml"))
+        for name in sorted(set(re.findall(r"[\w.-]+\.example\b", file.read_text())))
+    ]
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Exit 2 where an argument is wrong."""
+    """Exit 2 where an argument is wrong, 1 where the overlay is not one's own yet."""
     match arguments:
         case [overlay, registry, services, edge] if DIGEST.fullmatch(services) and DIGEST.fullmatch(edge):
             file = FOLDER / "overlays" / overlay / "kustomization.yaml"
             if file.exists():
                 write(file, registry, {"services": services, "edge": edge})
+                left = placeholders(file.parent) if overlay != "development" else []
+                if left:
+                    print(
+                        f"{file.parent} has placeholders ({'; '.join(left)}): name your own host and solver of certificates.",
+                        file=sys.stderr,
+                    )
+                    return 1
                 print(
                     f"{overlay} has {services} and {edge}; next: kubectl apply --server-side --kustomize {file.parent}"
                 )

@@ -80,6 +80,39 @@ def test_a_release_is_the_same_digests_in_each_overlay(overlay: Path, tmp_path: 
         release.write(file, "registry.test", {"web": digests["edge"]})
 
 
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_a_release_asks_for_one_s_own_names_first(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(manifests.FOLDER, tmp_path / "k8s")
+    monkeypatch.setattr(release, "FOLDER", tmp_path / "k8s")
+    overlay = tmp_path / "k8s" / "overlays" / name
+    words = [name, "registry.test", f"sha256:{'a1' * 32}", f"sha256:{'b2' * 32}"]
+    assert release.main(words) == 1
+    said = capsys.readouterr().err
+    assert "issuers.yaml: acme.example" in said
+    assert "kustomization.yaml: weft" in said
+    for file in overlay.glob("*.yaml"):
+        file.write_text(file.read_text().replace(".example", ".test"))
+    assert release.main(words) == 0
+    assert "next: kubectl apply --server-side --kustomize" in capsys.readouterr().out
+
+
+@in_each_overlay
+def test_an_edge_leaves_room_for_all_replicas_that_there_may_be(overlay: Path) -> None:
+    objects = manifests.of_overlay(overlay)
+    patches = yaml.safe_load((overlay / "kustomization.yaml").read_text())["patches"]
+    (edge,) = (found for found in of_kind(objects, "Deployment") if found["metadata"]["name"] == "edge")
+    room = [entry["value"] for entry in pod_of(edge)["containers"][0]["env"] if entry["name"] == "WEFT_EDGE_REPLICAS"]
+    most = [found["spec"]["maxReplicas"] for found in of_kind(objects, "HorizontalPodAutoscaler")]
+    for patch in (yaml.safe_load(p["patch"]) for p in patches):
+        if isinstance(patch, list):
+            most += [step["value"] for step in patch if step["path"] == "/spec/maxReplicas"]
+        elif (patch["kind"], patch["metadata"]["name"]) == ("Deployment", "edge"):
+            room += [entry["value"] for entry in pod_of(patch)["containers"][0]["env"]]
+    assert int(room[-1]) >= max(most)
+
+
 @in_each_overlay
 def test_pods_have_no_rights_and_find_what_they_mount(overlay: Path) -> None:
     objects = manifests.of_overlay(overlay)
@@ -172,6 +205,8 @@ def test_only_declared_callers_may_connect() -> None:
         rule["from"] == [{"namespaceSelector": {"matchLabels": {"weft.dev/monitoring": "true"}}}] for rule in inside
     )
     assert policies["edge"]["ingress"][0] == {"ports": [{"port": 8443}]}
+    for name in names:  # what runs once logs to the same collector
+        assert any({"port": 4317} in rule["ports"] for rule in policies[f"{name}-once"]["egress"])
 
 
 def test_names_and_the_internet_are_reached_as_clusters_differ() -> None:
