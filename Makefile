@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE ?=
 UPGRADE ?=
 UV_LOCK = uv pip compile --quiet $(if $(UPGRADE),--upgrade) --python-version 3.11 --universal --generate-hashes --no-header
 
-.PHONY: help setup up down journey check-deploy run demo seed test soak bench lint format gen check-gen breaking image lock wheel clean
+.PHONY: help setup up down journey check-deploy run demo seed test soak bench lint format gen check-gen breaking image lock pin wheel clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -86,6 +86,9 @@ lock: ## Resolve the locked packages again (for maintainers; needs uv; UPGRADE=1
 	@for name in edge bake; do \
 	  $(UV_LOCK) deploy/docker/$$name.in --constraint requirements.lock --output-file deploy/docker/$$name.lock; \
 	done
+
+pin: ## Name the images of others by their digests (for maintainers; needs Docker and the registries)
+	@bash deploy/pin.sh
 
 clean: ## Remove what make made: .venv, .weft with all data, caches
 	@bash deploy/clean.sh

@@ -15,7 +15,7 @@ Written by `make gen` from `chassis/faults/catalogue.py`. Each makes something g
     .venv/bin/python -m deploy.local fault on slow-database order   # in one service; without a name in each that has it
     .venv/bin/python -m deploy.local fault off all
 
-A process elsewhere has those of `WEFT_FAULTS`, and those that the file of `WEFT_FAULTS_FILE` names at the moment. An unknown name is
+Most show only while calls come: `make demo LOOP=1` in another terminal makes some. A process elsewhere has those of `WEFT_FAULTS`, and those that the file of `WEFT_FAULTS_FILE` names at the moment. An unknown name is
 refused. Production refuses to start with a switch that `WEFT_FAULTS_ALLOWED` does not name. A mesh starts with all of them off.
 `make soak` turns them on against a real Prometheus, and waits for the alerts (`tests/soak/alerts`).
 

@@ -52,7 +52,7 @@ CERTIFICATE_ENDS = "certificate-ends"
 _ALL = (
     Fault(SLOW_DATABASE, "Every use of a database connection takes 1.2 s longer, and holds it meanwhile.", "data", "Connections, Waiting for a connection; in RPC: Slowest of a hundred", ("CallsAreSlow", "DatabasePoolIsShort")),
     Fault(NO_DATABASE, "Every use of the database fails, as if the server were gone.", "overview", "Share of failures; in RPC: Calls by code", ("ErrorBudgetBurnsFast",)),
-    Fault(NO_CACHE, "Every command to Valkey fails.", "data", "Valkey; in Overview: Breakers", ("BreakerOpen",), ("user",)),
+    Fault(NO_CACHE, "Every command to Valkey fails. Only calls that read it show that.", "data", "Valkey; in Overview: Breakers", ("BreakerOpen",), ("user",)),
     Fault(OLD_TRANSACTION, "A transaction is begun and left open.", "data", "Oldest transaction", ("TransactionIsOld",)),
     Fault(LOOP_BLOCKED, "The event loop is blocked for 0.6 s, again and again.", "rpc", "Event loop, Slowest of a hundred", ("EventLoopLags",)),
     Fault(CALLS_WAIT, "Every call takes three seconds longer, and is in progress meanwhile.", "rpc", "In progress, Median; in Edge: Open calls", ("EdgeRefuses",)),
