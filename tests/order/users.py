@@ -1,5 +1,6 @@
 """The user service as orders need it: a small server of its own that answers BatchGetUsers over mTLS."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,12 @@ class Users(user_service_pb2_grpc.UserServiceServicer):
     known: dict[str, user_pb2.User] = field(default_factory=dict)
     calls: int = 0
     down: bool = False
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    """Calls are answered once it is set, as it is unless a test clears it."""
     address: str = ""
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     def add(
         self,
@@ -33,6 +39,7 @@ class Users(user_service_pb2_grpc.UserServiceServicer):
     async def BatchGetUsers(self, request, context):
         """Those that are known."""
         self.calls += 1
+        await self.gate.wait()
         if self.down:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "down")
         found = [self.known[user_id] for user_id in request.user_ids if user_id in self.known]

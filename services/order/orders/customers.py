@@ -1,5 +1,7 @@
 """The customer of an order: who buys, and whether the caller may order for them."""
 
+from collections.abc import Sequence
+
 from weft.user.v1.user_pb2 import USER_STATE_ACTIVE
 from weft_client import errors as client_errors
 from weft_internal import InternalWeft
@@ -7,20 +9,30 @@ from weft_internal import InternalWeft
 from chassis.errors import ServiceUnavailable
 from chassis.security import modes
 from chassis.security.identity import Identity
+from chassis.storage.batching import BatchQueue
 from chassis.ttl_cache import TtlCache
 from services.order.domain.refusals import CustomerNotFound, CustomerRequired
 
+Owner = tuple[str, str]
+"""The partner of a user, and the mode."""
 CACHE_TTL_S = 30.0
 """How long an active customer is cached."""
 MAX_CACHED_CUSTOMERS = 10_000
+MAX_ASKED = 100
+"""Of whom the user service is asked in one call."""
 
 
 class Customers:
-    """Asks the user service for the partner of a customer. Only active customers are cached: a new one is found immediately."""
+    """Asks the user service for the partner of a customer. Only active customers are cached: a new one is found immediately.
+
+    Those of concurrent calls are asked for together, but for the one that finds nobody asking: its trace has the call.
+    """
 
     def __init__(self, clients: InternalWeft) -> None:
         self._clients = clients
-        self._owners: TtlCache[str, tuple[str, str]] = TtlCache(CACHE_TTL_S, MAX_CACHED_CUSTOMERS)
+        self._owners: TtlCache[str, Owner] = TtlCache(CACHE_TTL_S, MAX_CACHED_CUSTOMERS)
+        self._batches: BatchQueue[str, Owner | None] = BatchQueue(self._ask, (), MAX_ASKED)
+        self._asking = 0
 
     async def resolve(self, caller: Identity, customer_id: str) -> str:
         """The user who buys. Raises `CustomerRequired`, `CustomerNotFound`, or `ServiceUnavailable` if the user service fails."""
@@ -36,18 +48,29 @@ class Customers:
             raise CustomerNotFound(customer_id=customer_id)
         return customer_id
 
-    async def _owner_of(self, user_id: str) -> tuple[str, str] | None:
+    async def _owner_of(self, user_id: str) -> Owner | None:
         """The partner and the mode of an active user; None if there is no such user."""
         cached = self._owners.get(user_id)
         if cached is not None:
             return cached
+        if self._asking:
+            return await self._batches.put(user_id)
+        (owner,) = await self._ask([user_id])
+        return owner
+
+    async def _ask(self, user_ids: Sequence[str]) -> list[Owner | None]:
+        self._asking += 1
         try:
-            found = await self._clients.users.batch_get_users(user_ids=[user_id])
+            reply = await self._clients.users.batch_get_users(user_ids=sorted(set(user_ids)))
         except client_errors.WeftError as error:
             raise ServiceUnavailable() from error
-        for user in found.users:
-            if user.user_id == user_id and user.state == USER_STATE_ACTIVE:
-                owner = user.partner_id, modes.of_message(user.mode)
-                self._owners.put(user_id, owner)
-                return owner
-        return None
+        finally:
+            self._asking -= 1
+        found = {
+            user.user_id: (user.partner_id, modes.of_message(user.mode))
+            for user in reply.users
+            if user.state == USER_STATE_ACTIVE
+        }
+        for user_id in found.keys() & set(user_ids):
+            self._owners.put(user_id, found[user_id])
+        return [found.get(user_id) for user_id in user_ids]
