@@ -3,12 +3,13 @@
 The same digests go through development, staging and production; nothing is built in between.
 """
 
+import json
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.checks.manifests import FOLDER
+from deploy.checks import manifests
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 ID_DIGITS = 12
@@ -31,28 +32,27 @@ def write(file: Path, registry: str, digests: dict[str, str]) -> None:
 
 
 def placeholders(overlay: Path) -> list[str]:
-    """Names under `.example` that an overlay of a real environment still has, each with its file: nobody owns them."""
-    return [
-        f"{file.name}: {name}"
-        for file in sorted(overlay.glob("*.yaml"))
-        for name in sorted(set(re.findall(r"[\w.-]+\.example\b", file.read_text())))
-    ]
+    """Names under `.example` that an overlay of a real environment still has, each with its object: nobody owns them."""
+    return sorted(
+        {
+            f"{one['kind']} {one['metadata']['name']}: {name}"
+            for one in manifests.of_overlay(overlay)
+            for name in re.findall(r"[\w.-]+\.example\b", json.dumps(one))
+        }
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 2 where an argument is wrong, 1 where the overlay is not one's own yet."""
+    """Exit 2 where an argument is wrong, 1 where the overlay is not one's own yet: then nothing is written."""
     match arguments:
         case [overlay, registry, services, edge] if DIGEST.fullmatch(services) and DIGEST.fullmatch(edge):
-            file = FOLDER / "overlays" / overlay / "kustomization.yaml"
+            file = manifests.FOLDER / "overlays" / overlay / "kustomization.yaml"
             if file.exists():
-                write(file, registry, {"services": services, "edge": edge})
                 left = placeholders(file.parent) if overlay != "development" else []
                 if left:
-                    print(
-                        f"{file.parent} has placeholders ({'; '.join(left)}): name your own host and solver of certificates.",
-                        file=sys.stderr,
-                    )
+                    print(f"{file.parent} has placeholders ({'; '.join(left)}): name your own.", file=sys.stderr)
                     return 1
+                write(file, registry, {"services": services, "edge": edge})
                 print(
                     f"{overlay} has {services} and {edge}; next: kubectl apply --server-side --kustomize {file.parent}"
                 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from codegen.kubernetes import certificates, edge, jobs, network, secrets, workloads
+from codegen.kubernetes import certificates, edge, jobs, network, postgres, secrets, workloads
 from contract import Contract
 
 FOLDER = Path("deploy") / "k8s"
@@ -47,7 +47,7 @@ def files(contract: Contract) -> dict[str, list[Json]]:
         "components/optional-secrets/secrets.yaml": secrets.optional(names),
         "components/development-data/secrets.yaml": secrets.development(names),
         "components/development-data/databases.yaml": [secrets.databases(names)],
-        "components/cloudnative-pg/postgres.yaml": [*secrets.cloudnative(names), network.cloudnative(secrets.CLUSTER)],
+        "components/cloudnative-pg/postgres.yaml": postgres.objects(names),
     }
 
 

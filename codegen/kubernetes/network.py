@@ -20,9 +20,10 @@ _PRIVATE = {
     "0.0.0.0/0": ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"],
     "::/0": ["fc00::/7", "fe80::/10"],
 }
+_LINK = {"169.254.0.0/16", "fe80::/10"}
 _NODE_CACHE = "169.254.20.10/32"
 """The address of NodeLocal DNSCache, which is a node's and no pod's."""
-_DNS = {
+DNS = {
     "to": [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
         {"ipBlock": {"cidr": _NODE_CACHE}},
@@ -45,54 +46,33 @@ def calls(contract: Contract, names: list[str]) -> dict[str, set[str]]:
 def policies(contract: Contract, names: list[str]) -> list[Json]:
     """The policies of the namespace."""
     callers = calls(contract, names)
-    made = [_policy("default-deny", {}, [], [])]
+    made = [policy("default-deny", {}, [], [])]
     for name in names:
         callees = sorted(callee for callee, who in callers.items() if name in who)
         made.append(
-            _policy(
+            policy(
                 name,
                 {"matchLabels": pods.labels(name)},
-                [_from_parts(sorted(callers[name]), PORT), _scraped(pods.PROBES)],
-                [_DNS, _to_parts(callees, PORT), *_data(), *_traces(), *_outside(name)],
+                [_from_parts(sorted(callers[name]), PORT), scraped(pods.PROBES)],
+                [DNS, _to_parts(callees, PORT), *_data(), *_traces(), *_outside(name)],
             )
         )
         once = {"key": next(iter(pods.labels(name))), "operator": "In", "values": [f"{name}-{v}" for v in _ONCE]}
-        made.append(_policy(f"{name}-once", {"matchExpressions": [once]}, [], [_DNS, *_data(), *_traces()]))
+        made.append(policy(f"{name}-once", {"matchExpressions": [once]}, [], [DNS, *_data(), *_traces()]))
     reached = sorted(name for name, who in callers.items() if edge.NAME in who)
     made.append(
-        _policy(
+        policy(
             edge.NAME,
             {"matchLabels": pods.labels(edge.NAME)},
-            [{"ports": [{"port": edge.HTTPS}]}, _scraped(edge.METRICS)],
-            [_DNS, _to_parts(reached, PORT), *_traces()],
+            [{"ports": [{"port": edge.HTTPS}]}, scraped(edge.METRICS)],
+            [DNS, _to_parts(reached, PORT), *_traces()],
         )
     )
     return made
 
 
-def cloudnative(cluster: str) -> Json:
-    """Who reaches the pods of a CloudNativePG cluster, and what they reach: each other, and the API by which they elect a primary."""
-    own = {"matchLabels": {"cnpg.io/cluster": cluster}}
-    services = {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "weft"}}}
-    operator = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "cnpg-system"}},
-        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "cloudnative-pg"}},
-    }
-    postgres, status = {"port": DATABASE}, {"port": 8000}
-    return _policy(
-        cluster,
-        own,
-        [
-            {"from": [services], "ports": [postgres]},
-            {"from": [{"podSelector": own}, operator], "ports": [postgres, status]},
-            _scraped(9187),
-        ],
-        # The API server has an address of its own in each cluster, as has the store of backups.
-        [_DNS, {"to": [{"podSelector": own}], "ports": [postgres, status]}, {"ports": [{"port": 443}, {"port": 6443}]}],
-    )
-
-
-def _policy(name: str, selector: Json, ingress: list[Json], egress: list[Json]) -> Json:
+def policy(name: str, selector: Json, ingress: list[Json], egress: list[Json]) -> Json:
+    """Pods of a selector, with all that they may be reached by and may reach."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -118,7 +98,8 @@ def _to_parts(names: list[str], port: int) -> Json:
     return {"to": _parts(names), "ports": [{"port": port}]}
 
 
-def _scraped(port: int) -> Json:
+def scraped(port: int) -> Json:
+    """Prometheus reads it there."""
     return {"from": [MONITORING], "ports": [{"port": port}]}
 
 
@@ -132,5 +113,15 @@ def _data() -> list[Json]:
 
 
 def _outside(name: str) -> list[Json]:
-    internet = [{"ipBlock": {"cidr": cidr, "except": private}} for cidr, private in _PRIVATE.items()]
-    return [{"to": internet, "ports": [OUTSIDE[name]]}] if name in OUTSIDE else []
+    return [{"to": internet(), "ports": [OUTSIDE[name]]}] if name in OUTSIDE else []
+
+
+def internet() -> list[Json]:
+    """Public addresses."""
+    return [{"ipBlock": {"cidr": cidr, "except": private}} for cidr, private in _PRIVATE.items()]
+
+
+def inside() -> list[Json]:
+    """Private addresses, but for those of the link, where clouds tell their credentials."""
+    private = [cidr for cidrs in _PRIVATE.values() for cidr in cidrs]
+    return [{"ipBlock": {"cidr": cidr}} for cidr in private if cidr not in _LINK]

@@ -8,8 +8,6 @@ from typing import Any
 
 from chassis.settings import DEVELOPMENT_DATA_KEY
 
-CLUSTER = "postgres"
-"""The CloudNativePG cluster; its primary is `postgres-rw`."""
 Json = dict[str, Any]
 
 STORE = "weft"
@@ -126,49 +124,3 @@ def databases(services: list[str]) -> Json:
         "metadata": {"name": "databases"},
         "data": {"databases.sql": "\n".join(lines) + "\n"},
     }
-
-
-def cloudnative(services: list[str]) -> list[Json]:
-    """A CloudNativePG cluster with the databases and roles; passwords are in secrets `weft-<role>`, by reference."""
-    roles = [role for service in services for role in (f"weft_{service}", f"weft_{service}_owner")]
-    cluster = {
-        "apiVersion": "postgresql.cnpg.io/v1",
-        "kind": "Cluster",
-        "metadata": {"name": CLUSTER},
-        "spec": {
-            "instances": 3,
-            "imageName": "ghcr.io/cloudnative-pg/postgresql:18",
-            "inheritedMetadata": {"labels": {"weft.dev/data": "true"}},
-            "storage": {"size": "100Gi"},
-            "walStorage": {"size": "20Gi"},
-            "managed": {
-                "roles": [
-                    {
-                        "name": role,
-                        "login": True,
-                        "inherit": role.endswith("_owner"),
-                        "passwordSecret": {"name": role.replace("_", "-")},
-                    }
-                    for role in roles
-                ]
-            },
-        },
-    }
-    return [
-        cluster,
-        *(
-            {
-                "apiVersion": "postgresql.cnpg.io/v1",
-                "kind": "Database",
-                "metadata": {"name": f"weft-{service}"},
-                "spec": {
-                    "cluster": {"name": CLUSTER},
-                    "name": f"weft_{service}",
-                    "owner": f"weft_{service}_owner",
-                    "template": "template0",
-                    "encoding": "UTF8",
-                },
-            }
-            for service in services
-        ),
-    ]

@@ -1,4 +1,4 @@
-"""Reads `deploy/k8s` as far as checks need it, without kustomize: objects, and the patches of ConfigMaps."""
+"""Reads `deploy/k8s` as far as checks need it, without kustomize: objects, and the patches of overlays and components."""
 
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,31 @@ def overlays() -> list[Path]:
 
 
 def of_overlay(folder: Path) -> list[Json]:
-    """The objects of a kustomization, with the ConfigMap `weft` as the overlay patches it."""
+    """The objects of a kustomization, as it patches them; images are not named."""
     read = yaml.safe_load((folder / "kustomization.yaml").read_text())
     found: list[Json] = []
-    for name in (*read.get("resources", ()), *read.get("components", ())):
+    for name in read.get("resources", ()):
         path = (folder / name).resolve()
         found += of_overlay(path) if path.is_dir() else [one for one in yaml.safe_load_all(path.read_text()) if one]
-    for patch in read.get("patches", ()):
-        _patch(found, patch.get("target", {}), yaml.safe_load(patch["patch"]))
+    for name in read.get("components", ()):
+        _take(found, (folder / name).resolve())
+    _patches(found, folder, read)
     return found
+
+
+def _take(found: list[Json], component: Path) -> None:
+    """Add what a component has, and let it patch what there is."""
+    read = yaml.safe_load((component / "kustomization.yaml").read_text())
+    for name in read.get("resources", ()):
+        found += [one for one in yaml.safe_load_all((component / name).read_text()) if one]
+    _patches(found, component, read)
+
+
+def _patches(found: list[Json], folder: Path, read: Json) -> None:
+    for patch in read.get("patches", ()):
+        text = patch["patch"] if "patch" in patch else (folder / patch["path"]).read_text()
+        for one in yaml.safe_load_all(text):
+            _patch(found, patch.get("target", {}), one)
 
 
 def secrets(objects: list[Json]) -> dict[str, dict[str, str]]:
@@ -58,9 +74,41 @@ def mounted(workload: Json, volume: str) -> list[Json]:
 
 def _patch(objects: list[Json], target: Json, patch: Any) -> None:
     for one in objects:
-        if one["kind"] != "ConfigMap":
-            continue
-        if isinstance(patch, dict) and (patch["kind"], patch["metadata"]) == (one["kind"], one["metadata"]):
-            one["data"] |= patch["data"]
-        elif isinstance(patch, list) and target == {"kind": one["kind"], "name": one["metadata"]["name"]}:
-            one["data"] |= {step["path"].removeprefix("/data/"): step["value"] for step in patch}
+        name = {"kind": one["kind"], "name": one["metadata"]["name"]}
+        if isinstance(patch, dict):
+            if name == {"kind": patch["kind"], "name": patch["metadata"]["name"]}:
+                _merge(one, patch)
+        elif target.items() <= name.items():
+            for step in patch:
+                _take_step(one, step)
+
+
+def _merge(into: Json, patch: Json) -> None:
+    """What kustomize merges: maps, and lists of what has names; other lists are replaced."""
+    for key, value in patch.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        elif (
+            isinstance(value, list)
+            and key in into
+            and all(isinstance(entry, dict) and "name" in entry for entry in value)
+        ):
+            known = {entry["name"]: entry for entry in into[key]}
+            for entry in value:
+                if entry["name"] in known:
+                    _merge(known[entry["name"]], entry)
+                else:
+                    into[key].append(entry)
+        else:
+            into[key] = value
+
+
+def _take_step(one: Json, step: Json) -> None:
+    *way, last = step["path"].removeprefix("/").split("/")
+    place: Any = one
+    for part in way:
+        place = place[int(part) if isinstance(place, list) else part]
+    if isinstance(place, list) and last == "-":
+        place.append(step["value"])
+    else:
+        place[int(last) if isinstance(place, list) else last] = step["value"]

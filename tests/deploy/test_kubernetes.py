@@ -10,6 +10,7 @@ import yaml
 from weft_client.target import OPTIONS
 
 import contract
+from chassis.settings import Settings
 from chassis.telemetry.tracing import QUEUE_LAG
 from codegen.kubernetes import pods, workloads
 from deploy import release
@@ -85,13 +86,17 @@ def test_a_release_asks_for_one_s_own_names_first(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(manifests.FOLDER, tmp_path / "k8s")
-    monkeypatch.setattr(release, "FOLDER", tmp_path / "k8s")
+    monkeypatch.setattr(manifests, "FOLDER", tmp_path / "k8s")
     overlay = tmp_path / "k8s" / "overlays" / name
     words = [name, "registry.test", f"sha256:{'a1' * 32}", f"sha256:{'b2' * 32}"]
     assert release.main(words) == 1
     said = capsys.readouterr().err
-    assert "issuers.yaml: acme.example" in said
-    assert "kustomization.yaml: weft" in said
+    assert "Issuer weft-public: acme.example" in said
+    assert "NetworkPolicy data: databases.example" in said
+    assert "Certificate edge-server: weft" in said
+    assert (
+        "sha256:a1a1" not in (overlay / "kustomization.yaml").read_text()
+    )  # so nothing of ours runs where it is applied
     for file in overlay.glob("*.yaml"):
         file.write_text(file.read_text().replace(".example", ".test"))
     assert release.main(words) == 0
@@ -101,16 +106,10 @@ def test_a_release_asks_for_one_s_own_names_first(
 @in_each_overlay
 def test_an_edge_leaves_room_for_all_replicas_that_there_may_be(overlay: Path) -> None:
     objects = manifests.of_overlay(overlay)
-    patches = yaml.safe_load((overlay / "kustomization.yaml").read_text())["patches"]
     (edge,) = (found for found in of_kind(objects, "Deployment") if found["metadata"]["name"] == "edge")
-    room = [entry["value"] for entry in pod_of(edge)["containers"][0]["env"] if entry["name"] == "WEFT_EDGE_REPLICAS"]
+    env = {entry["name"]: entry["value"] for entry in pod_of(edge)["containers"][0]["env"]}
     most = [found["spec"]["maxReplicas"] for found in of_kind(objects, "HorizontalPodAutoscaler")]
-    for patch in (yaml.safe_load(p["patch"]) for p in patches):
-        if isinstance(patch, list):
-            most += [step["value"] for step in patch if step["path"] == "/spec/maxReplicas"]
-        elif (patch["kind"], patch["metadata"]["name"]) == ("Deployment", "edge"):
-            room += [entry["value"] for entry in pod_of(patch)["containers"][0]["env"]]
-    assert int(room[-1]) >= max(most)
+    assert int(env["WEFT_EDGE_REPLICAS"]) >= max(most)
 
 
 @in_each_overlay
@@ -228,9 +227,51 @@ def test_a_cluster_of_postgresql_is_reached_and_reaches_its_operator() -> None:
     assert spec["podSelector"] == {"matchLabels": {"cnpg.io/cluster": cluster["metadata"]["name"]}}
     assert cluster["spec"]["inheritedMetadata"]["labels"] == {"weft.dev/data": "true"}  # what services may connect to
     assert {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "weft"}}} in spec["ingress"][0]["from"]
-    assert {"ports": [{"port": 443}, {"port": 6443}]} in spec[
-        "egress"
-    ]  # without the API no instance becomes the primary
+    assert {"ports": [{"port": 443}, {"port": 6443}]} not in spec["egress"]  # that would be anybody
+    reached = {
+        (peer["ipBlock"]["cidr"], port["port"])
+        for rule in spec["egress"]
+        for peer in rule["to"]
+        if "ipBlock" in peer and "except" not in peer["ipBlock"]
+        for port in rule["ports"]
+    }
+    assert reached >= {("10.0.0.0/8", 443), ("10.0.0.0/8", 6443)}  # without the API no instance becomes the primary
+    assert not any(cidr == "169.254.0.0/16" for cidr, _ in reached)
+    (outside,) = (rule for rule in spec["egress"] if any("except" in to.get("ipBlock", {}) for to in rule["to"]))
+    assert outside["ports"] == [{"port": 443}]
+
+
+def test_a_cluster_of_postgresql_is_backed_up_and_has_room() -> None:
+    objects = manifests.of_overlay(manifests.FOLDER / "components" / "cloudnative-pg")
+    (cluster,), (store,), (daily,) = (of_kind(objects, kind) for kind in ("Cluster", "ObjectStore", "ScheduledBackup"))
+    (plugin,) = cluster["spec"]["plugins"]
+    assert plugin["isWALArchiver"] is True
+    assert plugin["parameters"]["barmanObjectName"] == store["metadata"]["name"]
+    assert daily["spec"]["cluster"] == {"name": cluster["metadata"]["name"]}
+    assert daily["spec"]["pluginConfiguration"]["name"] == plugin["name"]
+    assert len(daily["spec"]["schedule"].split()) == 6  # the first are seconds
+    assert store["spec"]["retentionPolicy"].endswith("d")
+    assert re.fullmatch(r".+:\d+\.\d+-minimal-\w+", cluster["spec"]["imageName"])
+    assert {"requests", "limits"} <= cluster["spec"]["resources"].keys()
+    pool = Settings.model_fields["pool_size"].default
+    most = workloads.MAX_REPLICAS * len(of_kind(objects, "Database")) * (pool + 1)
+    assert int(cluster["spec"]["postgresql"]["parameters"]["max_connections"]) > most
+
+
+def test_an_overlay_with_a_cluster_of_postgresql_names_where_its_backups_go(tmp_path: Path) -> None:
+    shutil.copytree(manifests.FOLDER, tmp_path / "k8s")
+    file = tmp_path / "k8s" / "overlays" / "production" / "kustomization.yaml"
+    file.write_text(file.read_text().replace("components: [", "components: [../../components/cloudnative-pg, "))
+    assert "ObjectStore postgres-backups: weft-backups.example" in release.placeholders(file.parent)
+    own = """
+  - patch: |-
+      apiVersion: barmancloud.cnpg.io/v1
+      kind: ObjectStore
+      metadata: {name: postgres-backups}
+      spec: {configuration: {destinationPath: "s3://ours/"}}
+"""
+    file.write_text(file.read_text().rstrip() + own)
+    assert not [left for left in release.placeholders(file.parent) if "ObjectStore" in left]
 
 
 def test_what_is_scraped_has_the_labels_that_rules_ask_for() -> None:
