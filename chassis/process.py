@@ -56,7 +56,7 @@ def main(
     if command != "serve":
         gc.enable()  # a service is imported without
     try:
-        read = settings.read()
+        read = settings.read(migrates=command == "migrate")
         _check_database_url(read)
         who = _start_logs(name, read, command)
         if command == "migrate":

@@ -186,22 +186,28 @@ class Settings(BaseSettings):
         return self.passkey_origins or [f"{url.scheme}://{url.netloc}"]
 
 
-def read(**overrides: Any) -> Settings:
+class _ForMigration(Settings):
+    """`migrate` alters tables: it reads nobody's data and calls nobody but the database, so it holds no keys."""
+
+    data_keys: dict[str, SecretStr] = {}
+
+
+def read(*, migrates: bool = False, **overrides: Any) -> Settings:
     """The settings of this process: a variable, or a file of its name in `WEFT_SECRETS_FOLDER`, such as `weft_data_keys`.
 
-    Raises `SettingsError`, with one message for all faults.
+    `migrates`: neither data keys nor certificates are needed. Raises `SettingsError`, with one message for all faults.
     """
     secrets = os.environ.get(SECRETS_FOLDER) or None
     if secrets and not Path(secrets).is_dir():
         raise SettingsError(f"{SECRETS_FOLDER}: there is no folder {secrets}; mount the secrets there, or unset it.")
     try:
-        settings = Settings(**{"_secrets_dir": secrets, **overrides})
+        settings = (_ForMigration if migrates else Settings)(**{"_secrets_dir": secrets, **overrides})
     except ValidationError as error:
         faults = "; ".join(f"WEFT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg'].lower()}" for e in error.errors())
         raise SettingsError(f"Settings are wrong: {faults}.") from None
     except pydantic_settings.SettingsError as error:  # which names the field, and has nothing of its value
         raise SettingsError(f"Settings are wrong: {error}; write JSON.") from None
-    if settings.tls == "on" and not (settings.tls_cert and settings.tls_key and settings.tls_ca):
+    if settings.tls == "on" and not migrates and not (settings.tls_cert and settings.tls_key and settings.tls_ca):
         raise SettingsError(
             "Set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_TLS=off where nothing is at stake."
         )

@@ -5,6 +5,7 @@ The same digests go through development, staging and production; nothing is buil
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,8 @@ ID_DIGITS = 12
 """Of the digest of the services, which name the Jobs of a release."""
 
 
-def write(file: Path, registry: str, digests: dict[str, str]) -> None:
-    """Name the images, `services` and `edge`, by digest in a kustomization. Raises `ValueError` where it has no such image."""
+def write(file: Path, registry: str, digests: dict[str, str], source: str) -> None:
+    """Name the images, `services` and `edge`, by digest in a kustomization, and the source of its manifests. Raises `ValueError` where it has no such image."""
     text = file.read_text()
     for name, digest in digests.items():
         line = f'{{name: weft/{name}, newName: {registry}/weft/{name}, digest: "{digest}"}}'
@@ -25,10 +26,20 @@ def write(file: Path, registry: str, digests: dict[str, str]) -> None:
         if count != 1:
             raise ValueError(f"{file} names the image weft/{name} {count} times")
     release = digests["services"].removeprefix("sha256:")[:ID_DIGITS]
-    text, count = re.subn(r"literals: \[id=\w+\]", f"literals: [id={release}]", text)
+    text, count = re.subn(r"literals: \[id=\w+, source=[^\]]+\]", f"literals: [id={release}, source={source}]", text)
     if count != 1:
         raise ValueError(f"{file} names the release {count} times")
     file.write_text(text)
+
+
+def described() -> str:
+    """The tag or commit of the manifests, as the cluster is to know it; `unknown` outside a checkout."""
+    command = ["git", "-C", str(manifests.FOLDER), "describe", "--tags", "--always"]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
 
 
 def placeholders(overlay: Path) -> list[str]:
@@ -52,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
                 if left:
                     print(f"{file.parent} has placeholders ({'; '.join(left)}): name your own.", file=sys.stderr)
                     return 1
-                write(file, registry, {"services": services, "edge": edge})
+                write(file, registry, {"services": services, "edge": edge}, described())
                 print(
                     f"{overlay} has {services} and {edge}; next: kubectl apply --server-side --kustomize {file.parent}"
                 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from codegen.kubernetes import certificates, edge, jobs, network, postgres, secrets, workloads
+from codegen.kubernetes import certificates, edge, jobs, limits, network, postgres, secrets, workloads
 from contract import Contract
 
 FOLDER = Path("deploy") / "k8s"
@@ -39,6 +39,7 @@ def files(contract: Contract) -> dict[str, list[Json]]:
     base[f"{first}-bootstrap.yaml"] = [jobs.once(first, "bootstrap")]
     base["edge.yaml"] = edge.objects(max(method.deadline for method in contract.methods))
     base["certificates.yaml"] = certificates.objects(names)
+    base["limits.yaml"] = limits.objects(names)
     base["network.yaml"] = network.policies(contract, names)
     base["kustomization.yaml"] = [_kustomization(sorted(base))]
     return {

@@ -3,7 +3,7 @@
 from typing import Any
 
 from codegen.kubernetes import pods
-from codegen.kubernetes.workloads import IMAGE, SETTINGS, environment
+from codegen.kubernetes.workloads import IMAGE, SETTINGS, environment, migration_environment
 
 Json = dict[str, Any]
 ATTEMPTS = 20
@@ -11,23 +11,26 @@ ATTEMPTS = 20
 
 
 def once(name: str, verb: str) -> Json:
-    """A command of a service as a Job, `<service>-<verb>-release`, with secrets of its own: `migrate` has the owner's role.
+    """A command of a service as a Job, `<service>-<verb>-release`, with secrets of its own.
+
+    `migrate` has the owner's role, and neither the keys of what it alters nor a certificate: it calls nobody.
 
     Replicas that start before it has ended are not ready until it has.
     """
-    container = {
+    migrates = verb == "migrate"
+    container: Json = {
         "name": verb,
         "image": IMAGE,
         "args": [f"services.{name}", verb],
         "envFrom": [{"configMapRef": {"name": SETTINGS}}],
-        "env": environment(**({"WEFT_SERVING_ROLE": f"weft_{name}"} if verb == "migrate" else {})),
+        "env": migration_environment(name) if migrates else environment(),
         "resources": pods.resources("250m", "160Mi", "512Mi"),
-        "volumeMounts": [pods.mount("tls", pods.TLS), pods.mount("secrets", pods.SECRETS)],
+        "volumeMounts": [pods.mount("secrets", pods.SECRETS)],
     }
-    volumes = [
-        pods.secret_volume("tls", f"{name}-tls"),
-        pods.secret_volume("secrets", f"{name}-{verb}-secrets"),
-    ]
+    volumes = [pods.secret_volume("secrets", f"{name}-{verb}-secrets")]
+    if not migrates:
+        container["volumeMounts"].append(pods.mount("tls", pods.TLS))
+        volumes.append(pods.secret_volume("tls", f"{name}-tls"))
     part = f"{name}-{verb}"
     return {
         "apiVersion": "batch/v1",

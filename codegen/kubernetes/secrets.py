@@ -13,7 +13,7 @@ Json = dict[str, Any]
 STORE = "weft"
 """The SecretStore that an overlay or the operator of the cluster defines."""
 OF_EACH = ("weft_database_url", "weft_redis_url", "weft_data_keys")
-OF_MIGRATION = ("weft_database_url", "weft_data_keys")
+OF_MIGRATION = ("weft_database_url",)
 MORE = {
     "notification": ("weft_smtp_url", "weft_sms_url"),
     "order": ("weft_stripe_key", "weft_stripe_webhook_secret"),

@@ -46,6 +46,12 @@ def environment(**more: str) -> list[Json]:
     return [{"name": name, "value": value} for name, value in fixed.items()]
 
 
+def migration_environment(name: str) -> list[Json]:
+    """The variables of what alters a service's tables, and grants them to the role that serves."""
+    fixed = {"WEFT_SECRETS_FOLDER": pods.SECRETS, "WEFT_SERVING_ROLE": f"weft_{name}"}
+    return [{"name": name, "value": value} for name, value in fixed.items()]
+
+
 def service(name: str, longest_call_s: float) -> list[Json]:
     """The objects of a service whose longest call takes so many seconds."""
     return [

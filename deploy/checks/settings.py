@@ -48,6 +48,8 @@ class Container:
     secrets: Path
     shared: frozenset[str] = frozenset()
     """Variables that every part is given, so that each need be known to one."""
+    migrates: bool = False
+    """It alters tables, and needs no keys."""
 
 
 def faults(containers: Iterator[Container]) -> list[str]:
@@ -92,7 +94,8 @@ def of_overlay(folder: Path, secrets: Path) -> Iterator[Container]:
             for key, value in contents.get(source["name"], {}).items():
                 (held / key).write_text(value or SAMPLES.get(key, "x"))
         place = f"{folder.name}: {found['metadata']['name']}"
-        yield Container(place, container["image"] == "weft/edge", variables, held, frozenset(shared))
+        migrates = container.get("args", ())[-1:] == ["migrate"]
+        yield Container(place, container["image"] == "weft/edge", variables, held, frozenset(shared), migrates)
 
 
 def _of(container: Container) -> Iterator[str]:
@@ -111,7 +114,7 @@ def _of(container: Container) -> Iterator[str]:
             else:
                 overrides: dict[str, Any] = {"_secrets_dir": container.secrets}
                 os.environ.pop(settings.SECRETS_FOLDER)
-                settings.read(**overrides)
+                settings.read(migrates=container.migrates, **overrides)
         except (settings.SettingsError, edge.SettingsError) as error:
             yield f"{container.place}: {error}"
 

@@ -36,6 +36,17 @@ def test_what_is_wrong_in_a_file_is_said_without_it(folder: Path, text: str) -> 
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_migration_needs_no_keys_and_no_certificate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "weft_data_keys").unlink()
+    monkeypatch.delenv("WEFT_TLS")
+    assert settings.read(migrates=True).data_keys == {}
+    with pytest.raises(settings.SettingsError, match="WEFT_DATA_KEYS: field required"):
+        settings.read()
+    (folder / "weft_database_url").unlink()
+    with pytest.raises(settings.SettingsError, match="WEFT_DATABASE_URL: field required"):
+        settings.read(migrates=True)
+
+
 def test_a_folder_of_secrets_that_is_not_there_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEFT_SECRETS_FOLDER", str(folder / "weft_data_keys"))
     with pytest.raises(settings.SettingsError, match="WEFT_SECRETS_FOLDER: there is no folder"):

@@ -27,6 +27,11 @@ def of_kind(objects: list[Json], *kinds: str) -> list[Json]:
     return [found for found in objects if found["kind"] in kinds]
 
 
+def quantity(text: str) -> float:
+    number, unit = re.fullmatch(r"(\d+)(m|Mi|Gi)?", text).groups()  # type: ignore[union-attr]
+    return float(number) * {None: 1.0, "m": 0.001, "Mi": 2.0**20, "Gi": 2.0**30}[unit]
+
+
 def pod_of(workload: Json) -> Json:
     found: Json = workload["spec"]["template"]["spec"]
     return found
@@ -70,15 +75,15 @@ def test_a_release_is_the_same_digests_in_each_overlay(overlay: Path, tmp_path: 
     file = tmp_path / "kustomization.yaml"
     shutil.copyfile(overlay / "kustomization.yaml", file)
     digests = {"services": f"sha256:{'a1' * 32}", "edge": f"sha256:{'b2' * 32}"}
-    release.write(file, "registry.test", digests)
-    release.write(file, "registry.test", digests)  # as often as wanted
+    release.write(file, "registry.test", digests, "v1.2.3")
+    release.write(file, "registry.test", digests, "v1.2.4-2-g0123456")  # as often as wanted
     read = yaml.safe_load(file.read_text())
     assert {image["newName"]: image["digest"] for image in read["images"]} == {
         f"registry.test/weft/{name}": digest for name, digest in digests.items()
     }
-    assert read["configMapGenerator"][0]["literals"] == ["id=a1a1a1a1a1a1"]
+    assert read["configMapGenerator"][0]["literals"] == ["id=a1a1a1a1a1a1", "source=v1.2.4-2-g0123456"]
     with pytest.raises(ValueError, match="names the image weft/web 0 times"):
-        release.write(file, "registry.test", {"web": digests["edge"]})
+        release.write(file, "registry.test", {"web": digests["edge"]}, "v1.2.3")
 
 
 @pytest.mark.parametrize("name", ["staging", "production"])
@@ -165,6 +170,41 @@ def test_a_pod_has_longer_than_its_process_may_take() -> None:
         for found in of_kind(base, "PodDisruptionBudget")
     }
     assert guarded == {found["metadata"]["name"] for found in of_kind(base, "Deployment")}
+
+
+@in_each_overlay
+def test_a_migration_has_neither_keys_nor_a_certificate(overlay: Path) -> None:
+    objects = manifests.of_overlay(overlay)
+    held = manifests.secrets(objects)
+    migrations = [job for job in of_kind(objects, "Job") if job["metadata"]["name"].endswith("-migrate-release")]
+    assert len(migrations) == 3
+    for job in migrations:
+        pod = pod_of(job)
+        assert [volume["name"] for volume in pod["volumes"]] == ["secrets"]
+        (secret,) = manifests.mounted(job, "secrets")
+        assert held[secret["name"]].keys() == {"weft_database_url"}
+        assert not [entry for entry in pod["containers"][0]["env"] if entry["name"].startswith("WEFT_TLS")]
+
+
+@in_each_overlay
+def test_all_that_an_overlay_may_run_is_within_its_quota_twice(overlay: Path) -> None:
+    objects = manifests.of_overlay(overlay)
+    (quota,) = of_kind(objects, "ResourceQuota")
+    most = {
+        found["metadata"]["name"]: found["spec"]["maxReplicas"] + 1
+        for found in of_kind(objects, "HorizontalPodAutoscaler")
+    }
+    need: dict[str, float] = {"pods": 0, "requests.cpu": 0, "requests.memory": 0, "limits.memory": 0}
+    for workload in of_kind(objects, "Deployment", "StatefulSet", "Job"):
+        count = most.get(workload["metadata"]["name"], workload["spec"].get("replicas", 0) + 1)
+        (container,) = pod_of(workload)["containers"]
+        need["pods"] += count
+        for name in need.keys() - {"pods"}:
+            kind, resource = name.split(".")
+            need[name] += count * quantity(container["resources"][kind][resource])
+    hard = {name: quantity(value) for name, value in quota["spec"]["hard"].items()}
+    assert hard.keys() == need.keys()
+    assert {name: hard[name] / 2 >= need[name] for name in need} == dict.fromkeys(need, True), (hard, need)
 
 
 def test_jobs_wait_an_hour_for_a_database_that_comes_late() -> None:
