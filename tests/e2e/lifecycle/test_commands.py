@@ -92,13 +92,16 @@ def test_logs_shows_the_last_lines_and_what_comes(shared, scenario):
         [sys.executable, "-m", "deploy.local", "logs", "access", "-f", "-n", "1"],
         cwd=ROOT, env={**os.environ, "WEFT_HOME": str(shared.home)}, stdout=subprocess.PIPE, text=True,
     ) as following:  # fmt: skip
-        assert following.stdout.readline().startswith("access-1 ")  # it follows from behind this line on
-        request_id = scenario.call("GET", "/v1/products?pageSize=1").headers["x-request-id"]
+        try:
+            assert following.stdout.readline().startswith("access-1 ")  # it follows from behind this line on
+            request_id = scenario.call("GET", "/v1/products?pageSize=1").headers["x-request-id"]
 
-        assert any(request_id in line for line in following.stdout)
+            assert any(request_id in line for line in following.stdout)
 
-        following.send_signal(signal.SIGINT)
-        assert following.wait(20) == 130
+            following.send_signal(signal.SIGINT)
+            assert following.wait(20) == 130
+        finally:
+            following.kill()
 
 
 def test_logs_of_a_part_that_there_is_not_names_those_that_there_are(shared):
