@@ -5,8 +5,6 @@ import contextlib
 import re
 from pathlib import Path
 
-from codegen.envoy.routes import LEAVING
-
 POLL_S = 0.1
 ADMIN_TIMEOUT_S = 2.0
 _STATS = "http.edge.downstream_(cx_active|rq_active|rq_total)"
@@ -21,6 +19,9 @@ async def drain(admin: Path, seconds: float, *, notice_s: float = 0.0, idle_s: f
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
+            # Not before an edge leaves: it brings all that writes configurations.
+            from codegen.envoy.routes import LEAVING
+
             await _ask(admin, "POST", "/healthcheck/fail")  # every answer now says that its connection closes
             await _ask(admin, "POST", f"/runtime_modify?{LEAVING}=100")  # streams that begin now end soon
             await asyncio.sleep(notice_s)

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ class Control:
         supervisor: "Supervisor",
         services: "Services",
         secrets: "Credentials",
-        certificates: "Certificates",
+        names: Sequence[str],
         journal: "Journal",
     ) -> None:
         self._home = home
@@ -50,7 +50,7 @@ class Control:
         self._supervisor = supervisor
         self._services = services
         self._secrets = secrets
-        self._certificates = certificates
+        self._names = names
         self._journal = journal
 
     async def serve(self) -> None:
@@ -93,15 +93,20 @@ class Control:
         elif command["what"] == "data keys":
             await self._rotate_data_keys(command["service"], report)
         elif command["what"] == "short certificate":
-            self._certificates.shorten()
+            self._certificates().shorten()
             report("The edge's certificate ends in two days; it takes it within five seconds.")
         elif command["what"] == "certificates":
-            self._certificates.renew()
+            self._certificates().renew()
             report(
                 "Every certificate was renewed; each part takes its own within five seconds, and no call is dropped."
             )
         else:
             await self._rotate_authority(command["now"] == "True", report)
+
+    def _certificates(self) -> "Certificates":
+        from deploy.local.state.certificates import Certificates  # not before someone wants new ones
+
+        return Certificates(self._home.certificates, self._names)
 
     async def _rotate_data_keys(self, service: str, report: Report) -> None:
         """Every replica can decrypt with the new key before one encrypts with it, so no call is refused."""
@@ -116,7 +121,7 @@ class Control:
         await self._supervisor.operate(self._services.operation(service, ["reencrypt"]), report)
 
     async def _rotate_authority(self, now: bool, report: Report) -> None:
-        certificates = self._certificates
+        certificates = self._certificates()
         if not certificates.pending:
             certificates.introduce()
             report(

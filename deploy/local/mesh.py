@@ -2,25 +2,24 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import contract
+from deploy.local.aside import asking
 from deploy.local.components import edges, services, valkey
 from deploy.local.components.databases import Databases
 from deploy.local.components.postgres import Postgres
 from deploy.local.components.services import Services
 from deploy.local.control import Control
-from deploy.local.failures import describe
+from deploy.local.failures import MeshError, describe
 from deploy.local.forking.forker import Forker
 from deploy.local.options import ROOT, Options
-from deploy.local.state import credentials, switch_files
-from deploy.local.state.certificates import Certificates
+from deploy.local.state import switch_files
+from deploy.local.state.certificate_files import CertificateFiles
 from deploy.local.state.credentials import Credentials
 from deploy.local.state.endpoints import SMS_ACCOUNT, Edge, Endpoints
 from deploy.local.state.home import Home
@@ -29,7 +28,6 @@ from deploy.local.state.ports import Ports
 from deploy.local.state.preparation import Preparation
 from deploy.local.supervisor.journal import Journal
 from deploy.local.supervisor.part import Part
-from deploy.local.supervisor.prctl import give_memory_back
 from deploy.local.supervisor.python import module, python_environment
 from deploy.local.supervisor.readiness import greets, listens, post
 from deploy.local.supervisor.supervisor import Supervisor
@@ -47,10 +45,9 @@ class Mesh:
         self._options = options
         self._home = home
         self._journal = journal
-        self._contract = contract.load(contract.SERVED)
-        self._services = services.names(self._contract)
-        self._secrets = credentials.load(home.folder / "secrets.json", self._services)
-        self._certificates = Certificates(home.certificates, self._services)
+        self._services: Sequence[str] = ()
+        self._secrets: Credentials
+        self._certificates = CertificateFiles(home.certificates)
         self._supervisor = Supervisor(
             journal, home.run, lambda parts, seconds: services.health_request(parts, self._certificates, seconds)
         )
@@ -93,7 +90,8 @@ class Mesh:
         self._forker.begin()
         if any((self._options.database_url, self._options.redis_url, self._options.otlp_endpoint)):
             await self._supervisor.check(_external())
-        self._certificates.ensure()
+        begin = "deploy.local.aside.beginning:begin"
+        self._services, self._secrets, event_key = await asking.call(self._supervisor, begin, self._home.folder)
         switch_files.clear(self._home.folder)
         ports = Ports(self._home.run / "ports.json")
         placed = edges.place(self._options, ports, self._home)
@@ -108,11 +106,11 @@ class Mesh:
             self._options.database_prefix,
             self._secrets,
         )
-        parts = Services(self._options, endpoints, databases, self._secrets, self._certificates)
+        parts = Services(self._options, endpoints, databases, self._secrets, self._certificates, event_key)
         preparation = Preparation(postgres.prepared if postgres else None, self._secrets)
         due = [name for name in self._services if preparation.is_due(name)]
-        for name in due:
-            await asyncio.to_thread(databases.provide, name)
+        if due:
+            await asking.call(self._supervisor, "deploy.local.aside.providing:provide", databases, due)
         await asyncio.gather(*(self._supervisor.run(parts.preparation(name)) for name in due))
         for name in due:
             preparation.record(name)
@@ -122,13 +120,11 @@ class Mesh:
         file.write(self._pids())
         self._journal.info(f"everything is ready ({time.monotonic() - began:.1f} s)")
         self._journal.announce(f"ready {placed[0].url}")
-        gc.collect()
-        give_memory_back()  # twenty MiB from the edges' configurations
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow(file))
             tasks.create_task(self._every(10, lambda: self._rotate_access_logs(placed)))
             tasks.create_task(self._every(3600, self._renew_certificates))
-            control = Control(self._home, self._supervisor, parts, self._secrets, self._certificates, self._journal)
+            control = Control(self._home, self._supervisor, parts, self._secrets, self._services, self._journal)
             tasks.create_task(control.serve())
 
     async def _start_services(
@@ -137,7 +133,10 @@ class Mesh:
         """Start what is forked and the edges together, as an edge is only ready when a service answers through it."""
 
         async def start_edges() -> None:
-            await self._supervisor.start(await asyncio.to_thread(self._edge_parts, placed, endpoints))
+            write = "deploy.local.aside.edge_files:write"
+            commands = await asking.call(self._supervisor, write, placed, self._options, endpoints, forks=self._forker)
+            pairs = zip(placed, commands, strict=True)
+            await self._supervisor.start([edges.part(edge, words, self._options, self._home) for edge, words in pairs])
 
         await self._forker.ready()
         services = [part for name in self._services for part in parts.replicas(name)]
@@ -149,13 +148,6 @@ class Mesh:
                 starting.create_task(start_edges())
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-
-    def _edge_parts(self, placed: list[Edge], endpoints: Endpoints) -> list[Part]:
-        """The edges, with their configurations written."""
-        return [
-            edges.part(edge, self._contract, self._options, endpoints, self._certificates, self._home)
-            for edge in placed
-        ]
 
     def _backing_parts(self, ports: Ports, edge_url: str) -> tuple[Postgres | None, Endpoints, list[Part], list[Part]]:
         """What services need, embedded or by its address in the environment; then what takes what they send."""
@@ -217,8 +209,9 @@ class Mesh:
             await asyncio.sleep(seconds)
             try:
                 await work()
-            except OSError as error:
-                self._journal.info(f"{describe(error, self._home.folder)} It is retried in {seconds:.0f} s.")
+            except (MeshError, OSError) as error:
+                fault = describe(error, self._home.folder) if isinstance(error, OSError) else error
+                self._journal.info(f"{fault} It is retried in {seconds:.0f} s.")
 
     async def _rotate_access_logs(self, placed: list[Edge]) -> None:
         for edge in placed:
@@ -227,7 +220,8 @@ class Mesh:
                 await post(edge.admin, "/reopen_logs")
 
     async def _renew_certificates(self) -> None:
-        if renewed := self._certificates.ensure():
+        renew = "deploy.local.aside.beginning:renew"
+        if renewed := await asking.call(self._supervisor, renew, self._home.folder, self._services):
             self._journal.info(f"certificates renewed: {', '.join(renewed)}")
 
 

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen.envoy import bounds
 from deploy.local.failures import MeshError
 
 ROOT = Path(__file__).resolve().parents[2]
 """The tree that this file is in; the mesh runs its services."""
 HTTP_PORT = 8080
 """Where the first edge speaks HTTP, unless `WEFT_EDGE_PORT` says otherwise."""
+LEAST_REFUSALS, MOST_REFUSALS = 100, 1_000_000
+"""Bounds of `WEFT_REFUSALS`; the first is what an edge has by itself, `codegen.envoy.bounds`, which the supervisor does not load."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,7 @@ def read(env: Mapping[str, str] = os.environ) -> Options:
         redis_url=env.get("WEFT_REDIS_URL", ""),
         otlp_endpoint=env.get("WEFT_OTLP_ENDPOINT", ""),
         trace_ratio=_ratio(env),
-        refusals=_number(
-            env, "WEFT_REFUSALS", bounds.MAX_REFUSALS_PER_ADDRESS, bounds.MAX_REFUSALS_PER_ADDRESS, 1_000_000
-        ),
+        refusals=_number(env, "WEFT_REFUSALS", LEAST_REFUSALS, LEAST_REFUSALS, MOST_REFUSALS),
         edge_drain=_number(env, "WEFT_EDGE_DRAIN", 10, 0, 600),
         issuer=(env.get("WEFT_ISSUER") or f"http://localhost:{edge_port}").rstrip("/"),
     )

@@ -7,7 +7,10 @@ import os
 import pytest
 
 from deploy.local import options
+from deploy.local.aside.beginning import renew
 from deploy.local.mesh import Mesh
+from deploy.local.state.certificate_files import EDGE
+from deploy.local.state.credentials import load
 from deploy.local.state.endpoints import Edge, Endpoints
 from deploy.local.state.mesh_file import MeshFile
 from tests.servers import until
@@ -39,23 +42,22 @@ async def test_what_the_disk_refuses_is_reported_and_reattempts(mesh, home):
 
 
 async def test_certificates_are_renewed_once_their_folder_can_be_written_again(mesh, home):
-    """With a real refusal: a folder in the place where the new file is drafted."""
-    mesh._certificates.ensure()
-    issued = mesh._certificates.certificate("order")
+    """With a real refusal: a folder in the place of the file."""
+    renew(home.folder, ())
+    issued = mesh._certificates.certificate(EDGE)
     issued.unlink()
-    obstacle = home.certificates / f".order.key.{os.getpid()}"
-    obstacle.mkdir()
+    issued.mkdir()
     task = asyncio.create_task(mesh._every(0.01, mesh._renew_certificates))
 
     async def refused() -> bool:
         return (home.logs / "mesh.log").exists()
 
     await until(refused, "the refusal to be said")
-    assert not issued.exists() and not task.done()
-    obstacle.rmdir()
+    assert not task.done()
+    issued.rmdir()
 
     async def renewed() -> bool:
-        return issued.exists()
+        return issued.is_file()
 
     await until(renewed, "the certificate")
     task.cancel()
@@ -66,7 +68,7 @@ async def test_the_mesh_file_is_written_once_the_disk_takes_it_again(mesh, home)
         redis_url="", otlp_endpoint="", smtp_url="", sms_url="", push_url="", webhook_url="", addresses={}, metrics={},
     )  # fmt: skip
     edges = [Edge(1, 8080, 8443, 9000, 9100, home.logs / "access.log", home.run / "admin.sock")]
-    file = MeshFile(home, mesh._options, edges, endpoints, mesh._secrets, mesh._certificates)
+    file = MeshFile(home, mesh._options, edges, endpoints, load(home.folder / "secrets.json", ()), mesh._certificates)
     obstacle = home.folder / f".mesh.json.{os.getpid()}"
     obstacle.mkdir()
     task = asyncio.create_task(mesh._follow(file))

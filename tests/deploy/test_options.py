@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from codegen.envoy import bounds
 from deploy.local import options
 from deploy.local.failures import MeshError
 
@@ -30,6 +31,10 @@ def test_everything_can_be_said():
     assert (read.home, read.edge_port, read.replicas, read.edges) == (Path("/tmp/a b"), 9000, 3, 2)
     assert (read.trace_ratio, read.issuer) == (0.1, "http://localhost:9000")
     assert options.read({"WEFT_ISSUER": "https://api.example/"}).issuer == "https://api.example"
+
+
+def test_an_edge_refuses_as_many_as_it_would_by_itself():
+    assert options.read({}).refusals == options.LEAST_REFUSALS == bounds.MAX_REFUSALS_PER_ADDRESS
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,26 @@
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from contract import Contract
 from deploy.local.components import preparing
 from deploy.local.components.databases import Databases
 from deploy.local.failures import MeshError
 from deploy.local.options import ROOT, Options
 from deploy.local.state import switch_files
-from deploy.local.state.certificates import INTERNAL, Certificates
-from deploy.local.state.credentials import Credentials, public_key
+from deploy.local.state.certificate_files import INTERNAL, CertificateFiles
+from deploy.local.state.credentials import Credentials
 from deploy.local.state.endpoints import SMS_NUMBER, Endpoints
 from deploy.local.supervisor.part import Part
 from deploy.local.supervisor.python import module, python_environment
 
+if TYPE_CHECKING:
+    from contract import Contract
+
 _NO_OPERATION = ("serve", "migrate", "bootstrap")
 
 
-def names(contract: Contract) -> tuple[str, ...]:
+def names(contract: "Contract") -> tuple[str, ...]:
     """The services of the contract by short name: `weft.order.v1` → `order`."""
     return tuple(package.split(".")[1] for package in contract.packages)
 
@@ -32,13 +35,16 @@ class Services:
         endpoints: Endpoints,
         databases: Databases,
         secrets: Credentials,
-        certificates: Certificates,
+        certificates: CertificateFiles,
+        event_key: str,
     ) -> None:
+        """`event_key` is the public one of the mail sink's."""
         self._options = options
         self._endpoints = endpoints
         self._databases = databases
         self._secrets = secrets
         self._certificates = certificates
+        self._event_key = event_key
 
     def preparation(self, name: str) -> Part:
         """What runs once before a service's replicas start: it migrates as the owner, then gives the first data."""
@@ -109,7 +115,7 @@ class Services:
             "WEFT_SMS_URL": self._endpoints.sms_url,
             "WEFT_SMS_FROM": SMS_NUMBER,
             "WEFT_VAPID_KEY": self._secrets.vapid_key,
-            "WEFT_SENDGRID_EVENT_KEYS": json.dumps([public_key(self._secrets.event_key)]),
+            "WEFT_SENDGRID_EVENT_KEYS": json.dumps([self._event_key]),
             "WEFT_WEBHOOK_ALLOWED": '["127.0.0.0/8", "[::1]"]',
             "WEFT_PEERS": json.dumps(self._endpoints.addresses),
             "WEFT_TLS_CERT": str(self._certificates.certificate(name)),
@@ -121,7 +127,7 @@ class Services:
         }
 
 
-def health_request(parts: list[Part], certificates: Certificates, seconds: float) -> str:
+def health_request(parts: list[Part], certificates: CertificateFiles, seconds: float) -> str:
     """The argument of `health_wait` for these replicas."""
     return json.dumps(
         {

@@ -16,7 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from deploy.local.state.certificate_files import EDGE, EDGE_SERVER, INTERNAL, CertificateFiles
 from deploy.local.state.home import write
+
+__all__ = ["EDGE", "EDGE_SERVER", "INTERNAL", "Certificates"]
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 LIFETIME = timedelta(days=90)
@@ -28,28 +31,27 @@ OVERLAP = timedelta(days=7)
 CLOCK_SKEW = timedelta(minutes=5)
 """By how much clocks differ: certificates count from so long ago."""
 
-EDGE, EDGE_SERVER, INTERNAL = "edge", "edge-server", "internal"
-
 
 class Certificates:
-    """Certificates in a folder, as `<name>.crt` and `<name>.key`; `ca.crt` is what to trust."""
+    """The certificates in a folder, and the authority that they come from."""
 
     def __init__(self, folder: Path, services: Iterable[str]) -> None:
         self.folder = folder
+        self.files = CertificateFiles(folder)
         self.names = (*services, EDGE, EDGE_SERVER, INTERNAL)
 
     @property
     def ca(self) -> Path:
         """What to trust: the authority, and around its replacement also the next one or the one before."""
-        return self.folder / "ca.crt"
+        return self.files.ca
 
     def certificate(self, name: str) -> Path:
         """The certificate of a part."""
-        return self.folder / f"{name}.crt"
+        return self.files.certificate(name)
 
     def key(self, name: str) -> Path:
         """Its private key."""
-        return self.folder / f"{name}.key"
+        return self.files.key(name)
 
     @property
     def pending(self) -> bool:

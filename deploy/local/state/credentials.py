@@ -6,13 +6,13 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typing import TYPE_CHECKING, Any
 
 from chassis import ids
 from deploy.local.state.home import write_json
+
+if TYPE_CHECKING:  # the supervisor reads secrets, and makes no keys
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 
 @dataclass(frozen=True)
@@ -103,16 +103,22 @@ def _data_key() -> str:
 
 def _p256_key() -> str:
     """A private key of P-256, as 32 bytes in base64url."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
     return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
 
 
-def private_key(text: str) -> ec.EllipticCurvePrivateKey:
+def private_key(text: str) -> "ec.EllipticCurvePrivateKey":
     """A key of P-256 from the secrets."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     return ec.derive_private_key(int.from_bytes(base64.urlsafe_b64decode(f"{text}="), "big"), ec.SECP256R1())
 
 
 def public_key(text: str) -> str:
     """The public key of a private one from the secrets: DER, base64."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     public = private_key(text).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(public).decode()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.local.options import Options
-from deploy.local.state.certificates import INTERNAL, Certificates
+from deploy.local.state.certificate_files import INTERNAL, CertificateFiles
 from deploy.local.state.credentials import Credentials
 from deploy.local.state.endpoints import Edge, Endpoints
 from deploy.local.state.home import Home, write_json
@@ -25,7 +25,7 @@ class MeshFile:
         edges: Sequence[Edge],
         endpoints: Endpoints,
         secrets: Credentials,
-        certificates: Certificates,
+        certificates: CertificateFiles,
     ) -> None:
         traced = not options.otlp_endpoint
         self._file = home.mesh_file

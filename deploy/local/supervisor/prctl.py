@@ -1,6 +1,5 @@
-"""What only the C library offers: what becomes of processes that lose their parent (prctl(2)), and memory that is given back."""
+"""What the kernel does about processes that lose their parent (prctl(2), Linux)."""
 
-import contextlib
 import ctypes
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -11,12 +10,6 @@ _PR_SET_CHILD_SUBREAPER = 36
 def die_with_parent(signal_number: int) -> None:
     """Ask the kernel to send this process a signal when its parent dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
-
-
-def give_memory_back() -> None:
-    """Return what the allocator keeps to the system (malloc_trim(3)); nothing where the library has no such function."""
-    with contextlib.suppress(AttributeError):
-        _LIBC.malloc_trim(0)
 
 
 def adopt_orphans() -> None:

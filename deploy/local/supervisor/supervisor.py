@@ -63,6 +63,20 @@ class Supervisor:
             raise MeshError(sink.last or f"{part.name} ended with exit code {process.code}.")
         sink.flush()
 
+    async def ask(self, part: Part) -> str:
+        """Run a command to its end; its last line, and any other is for its log. Raises `MeshError` with it where it fails."""
+        answer = _Answer()
+        process = Process(part, answer)
+        try:
+            await process.ended.wait()
+        finally:
+            process.kill()
+        if answer.others:
+            self._journal.log(part.name).write("\n".join(answer.others))
+        if process.code:
+            raise MeshError(answer.last or self._fault(part, "", "failed"))
+        return answer.last
+
     async def check(self, part: Part) -> None:
         """Run a check to its end. Raises `MeshError` with its last line where it fails."""
         process = Process(part, self._journal.log(part.name))
@@ -206,6 +220,20 @@ class _Reporter:
         if self.last and not self.last.startswith("{"):
             self._report(self.last)
         self.last = ""
+
+
+class _Answer:
+    """A log of which the last line counts."""
+
+    def __init__(self) -> None:
+        self.last = ""
+        self.others: list[str] = []
+
+    def write(self, text: str, /) -> None:
+        """Take lines."""
+        lines = [line for line in [self.last, *text.splitlines()] if line.strip()]
+        self.others += lines[:-1]
+        self.last = lines[-1] if lines else ""
 
 
 class _Listener:

@@ -10,6 +10,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from chassis.storage import migrations
+from deploy.local.aside.providing import provide
 from deploy.local.components.databases import Databases
 from deploy.local.failures import MeshError
 from deploy.local.state import credentials
@@ -40,8 +41,7 @@ def databases(postgres_url: str, prefix: str, tmp_path: Path) -> Databases:
 def _migrated(databases: Databases) -> tuple[str, str]:
     """The URLs of order's owner and server, after a start."""
     name = databases.name("order")
-    for service in SERVICES:
-        databases.provide(service)
+    provide(databases, SERVICES)
     owner = make_conninfo(databases.owner_url("order"), dbname=name)
     migrations.migrate(owner, FOLDER, tables.metadata)
     migrations.grant(owner, name, tables.metadata)
@@ -131,10 +131,10 @@ def test_it_is_safe_to_repeat_with_other_passwords(
 def test_a_role_that_may_not_make_roles_is_told_what_it_lacks(
     databases: Databases, postgres_url: str, prefix: str, tmp_path: Path
 ) -> None:
-    databases.provide("user")
+    provide(databases, ["user"])
     poor = Databases(databases.owner_url("user"), prefix, credentials.load(tmp_path / "s.json", SERVICES))
     with pytest.raises(MeshError, match=r"may create roles and databases \(ALTER ROLE … CREATEROLE CREATEDB\)"):
-        poor.provide("order")
+        provide(poor, ["order"])
 
 
 def test_a_role_that_may_make_both_is_enough(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deploy.local import options
 from deploy.local.state import credentials
-from deploy.local.state.certificates import Certificates
+from deploy.local.state.certificate_files import CertificateFiles
 from deploy.local.state.endpoints import Edge, Endpoints
 from deploy.local.state.mesh_file import MeshFile
 
@@ -24,7 +24,7 @@ def test_the_mesh_file_says_where_everything_is(home):
         edges,
         endpoints,
         secrets,
-        Certificates(home.certificates, ("order",)),
+        CertificateFiles(home.certificates),
     )
 
     file.write({"mesh": [1], "valkey": [2], "order": [3, 4], "envoy": [5, 6], "mail": [7]})
