@@ -8,6 +8,7 @@ from typing import NamedTuple
 from services.order.domain.fulfilment import Quantities, Shipment
 from services.order.domain.payment import Refund
 from services.order.domain.returns import Return
+from services.order.domain.states import OrderState, PaymentState
 
 
 class Step(Enum):
@@ -20,6 +21,15 @@ class Step(Enum):
     REFUND = auto()
     REVERSE = auto()
     NONE = auto()
+
+
+class Earlier(NamedTuple):
+    """A change that is written together with the one that came of it, by the same actor."""
+
+    version: int
+    state: OrderState
+    payment_state: PaymentState
+    change: str
 
 
 class OrderMoveRefused(Exception):

@@ -7,6 +7,7 @@ from services.order.domain.changes import (
     NO_DETAILS,
     Details,
     DomainEvent,
+    Earlier,
     OrderMoveRefused,
     RefundChange,
     RefundState,
@@ -42,7 +43,7 @@ class Order:
     """An order and its payment, which change together: one version counts the changes of both.
 
     Its methods add to `domain_events` what is to be emitted, and set `actor` to who did it, `change` to what was done and
-    `cause` to why; `releases_stock` says that its stock is available again,
+    `cause` to why; `earlier` are changes that are not written yet and came before; `releases_stock` says that its stock is available again,
     `restocked` which units of it are, `details` the buyer's new texts, `wakes_worker` that the payment may need a step. `event_count`: events emitted before.
     `fulfilment` has the units; it is loaded for the calls that change them.
     """
@@ -63,6 +64,7 @@ class Order:
     actor: str = ""
     change: str = ""
     cause: str = ""
+    earlier: list[Earlier] = field(default_factory=list)
     domain_events: list[DomainEvent] = field(default_factory=list)
     releases_stock: bool = False
     wakes_worker: bool = False
@@ -98,6 +100,12 @@ class Order:
         self.payment.authorize()
         self.move(OrderState.CONFIRMED)
         self.record(actor, DomainEvent("order.confirmed"))
+
+    def collect(self, actor: str, amount_minor: int = 0) -> None:
+        """The provider authorized the payment and captured it, 0 for all of it: two changes, which are written together."""
+        self.confirm(actor)
+        self.earlier.append(Earlier(self.version, self.state, self.payment.state, self.change))
+        self.capture(actor, amount_minor)
 
     def require_action(self, url: str, actor: str) -> None:
         """The payer must act before the provider decides."""

@@ -209,6 +209,7 @@ class OrderRepository:
             order.event_count += len(item.events)
             order.domain_events.clear()
             order.payment.movements.clear()
+            order.earlier.clear()
             order.releases_stock = order.wakes_worker = False
             order.refund_change, order.restocked, order.details = None, {}, NO_DETAILS
         return updated

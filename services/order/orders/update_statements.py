@@ -21,20 +21,20 @@ _UPDATE = Query(
     """
 WITH settings AS MATERIALIZED (SELECT set_config('lock_timeout', %(lock_timeout)s, true)),
 new AS MATERIALIZED (
-  SELECT order_id, state, payment_state, fulfilment_state, fulfilment, returns, note, metadata, address, reason, version, new_events, actor, change,
+  SELECT order_id, state, payment_state, fulfilment_state, fulfilment, returns, note, metadata, address, reason, follows, version, new_events, actor, change,
          cause, payment_id, method, attempt, authorized, captured, refunded, charged_back, refunding, refund_count, to_capture,
          confirming, reference, next_action, failure, code, refund_id, refund_amount, refund_state, refund_reason,
          refund_return, releases, wakes, traceparent
     FROM settings CROSS JOIN unnest(
     %(order_ids)s::text[], %(states)s::text[], %(payment_states)s::text[], %(fulfilment_states)s::text[],
-    %(fulfilments)s::jsonb[], %(returns)s::jsonb[], %(notes)s::text[], %(metadata)s::jsonb[], %(addresses)s::bytea[], %(reasons)s::text[], %(versions)s::int[], %(new_events)s::int[], %(actors)s::text[],
+    %(fulfilments)s::jsonb[], %(returns)s::jsonb[], %(notes)s::text[], %(metadata)s::jsonb[], %(addresses)s::bytea[], %(reasons)s::text[], %(follows)s::int[], %(versions)s::int[], %(new_events)s::int[], %(actors)s::text[],
     %(changes)s::text[], %(causes)s::text[], %(payment_ids)s::text[], %(methods)s::text[], %(attempts)s::int[],
     %(authorized)s::bigint[], %(captured)s::bigint[], %(refunded)s::bigint[], %(charged_back)s::bigint[],
     %(refunding)s::bigint[], %(refund_counts)s::int[], %(to_capture)s::bigint[], %(confirming)s::bool[],
     %(references)s::text[], %(next_actions)s::text[], %(failures)s::text[], %(codes)s::text[], %(refund_ids)s::text[],
     %(refund_amounts)s::bigint[], %(refund_states)s::text[], %(refund_reasons)s::text[], %(refund_returns)s::text[],
     %(releases)s::bool[], %(wakes)s::bool[], %(traceparents)s::text[]
-  ) AS t(order_id, state, payment_state, fulfilment_state, fulfilment, returns, note, metadata, address, reason, version, new_events, actor, change, cause,
+  ) AS t(order_id, state, payment_state, fulfilment_state, fulfilment, returns, note, metadata, address, reason, follows, version, new_events, actor, change, cause,
          payment_id, method, attempt, authorized, captured, refunded, charged_back, refunding, refund_count, to_capture,
          confirming, reference, next_action, failure, code, refund_id, refund_amount, refund_state, refund_reason,
          refund_return, releases, wakes, traceparent)),
@@ -47,7 +47,7 @@ moved AS (
          note = COALESCE(new.note, o.note), metadata = COALESCE(new.metadata, o.metadata),
          shipping_address_sealed = COALESCE(NULLIF(new.address, ''), o.shipping_address_sealed), reason = new.reason, version = new.version,
          events = o.events + new.new_events, updated_at = %(now)s
-    FROM locked JOIN new USING (order_id) WHERE o.order_id = locked.order_id AND o.version = new.version - 1
+    FROM locked JOIN new USING (order_id) WHERE o.order_id = locked.order_id AND o.version = new.follows
   RETURNING new.order_id, new.state, new.payment_state, new.fulfilment_state, new.reason, new.version, new.actor, new.change,
             new.cause, new.payment_id, new.method, new.attempt, new.authorized, new.captured, new.refunded, new.charged_back,
             new.refunding, new.refund_count, new.to_capture, new.confirming, new.reference, new.next_action, new.failure,
@@ -78,7 +78,14 @@ changed AS (
   INSERT INTO order_changes (order_id, version, customer_id, partner_id, state, payment_state, fulfilment_state, reason, actor,
                              mode, change, cause, changed_at)
   SELECT order_id, version, customer_id, partner_id, state, payment_state, fulfilment_state, reason, actor, mode, change, cause,
-         %(now)s FROM moved),
+         %(now)s FROM moved
+  UNION ALL
+  SELECT order_id, e.version, customer_id, partner_id, e.state, e.payment_state, fulfilment_state, reason, actor, mode, e.change, cause,
+         %(now)s
+    FROM unnest(%(earlier_orders)s::text[], %(earlier_versions)s::int[], %(earlier_states)s::text[],
+                %(earlier_payment_states)s::text[], %(earlier_changes)s::text[])
+           AS e(order_id, version, state, payment_state, change) JOIN moved USING (order_id)
+   ORDER BY order_id, version),
 emitted AS (
   INSERT INTO outbox (kind, payload, traceparent, due, created_at)
   SELECT e.kind, e.payload, moved.traceparent, LEAST(%(now)s, now()), %(now)s
@@ -149,7 +156,7 @@ async def update(tx: Transaction | Database, batch: Sequence[OrderUpdate], now: 
     # A transaction waits for a lock as long as any; a batch shares its statement, so it delays the others only briefly.
     lock_timeout = "400ms" if isinstance(tx, Database) else "3s"
     orders = [item.order for item in batch]
-    values = {**_orders(orders), **_restocked(orders), **_money(orders), **_events(batch)}
+    values = {**_orders(orders), **_earlier(orders), **_restocked(orders), **_money(orders), **_events(batch)}
     return {row.order_id for row in await tx.all(_UPDATE, now=now, lock_timeout=lock_timeout, **values)}
 
 
@@ -178,6 +185,7 @@ def _orders(orders: Sequence[Order]) -> dict[str, str]:
         "metadata": pg_arrays.nullable_texts([document.write_metadata(o.details.metadata) for o in orders]),
         "addresses": pg_arrays.blobs([o.details.shipping_address or b"" for o in orders]),
         "reasons": pg_arrays.texts([o.reason for o in orders]),
+        "follows": pg_arrays.numbers([o.version - 1 - len(o.earlier) for o in orders]),
         "versions": pg_arrays.numbers([o.version for o in orders]),
         "new_events": pg_arrays.numbers([len(o.domain_events) for o in orders]),
         "actors": pg_arrays.texts([o.actor for o in orders]),
@@ -200,6 +208,17 @@ def _orders(orders: Sequence[Order]) -> dict[str, str]:
         "codes": pg_arrays.texts([p.failure_code for p in payments]),
         "releases": pg_arrays.names(["t" if o.releases_stock else "f" for o in orders]),
         "wakes": pg_arrays.names(["t" if wakes_worker(o) else "f" for o in orders]),
+    }
+
+
+def _earlier(orders: Sequence[Order]) -> dict[str, str]:
+    changes = [(order.order_id, change) for order in orders for change in order.earlier]
+    return {
+        "earlier_orders": pg_arrays.names([order_id for order_id, _ in changes]),
+        "earlier_versions": pg_arrays.numbers([change.version for _, change in changes]),
+        "earlier_states": pg_arrays.names([change.state.value for _, change in changes]),
+        "earlier_payment_states": pg_arrays.names([change.payment_state.value for _, change in changes]),
+        "earlier_changes": pg_arrays.names([change.change for _, change in changes]),
     }
 
 

@@ -47,7 +47,10 @@ def _decide(charge: Charge, order: Order, actor: str) -> bool:
     elif charge.state is not ChargeState.ACTION_REQUIRED:
         if order.state is not OrderState.PENDING:
             return False
-        order.confirm(actor)
+        if charge.state in _PAID:
+            order.collect(actor, charge.captured_minor)
+        else:
+            order.confirm(actor)
     elif order.payment.state is PaymentState.ACTION_REQUIRED and not order.payment.confirming:
         return False  # known
     else:

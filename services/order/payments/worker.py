@@ -150,8 +150,10 @@ class PaymentWorker:
 
     async def _write(self, order: Order, charge: Charge | None) -> tuple[Order, Charge | None]:
         """The order and its charge, from which more may follow; if another change came first, the order as it is now."""
+        reached = [*(change.payment_state for change in order.earlier), order.payment.state]
         if await self._orders.update(order):
-            PAYMENTS.labels(order.mode, order.payment.state).inc()
+            for state in reached:
+                PAYMENTS.labels(order.mode, state).inc()
             return order, charge
         (order,) = await self._orders.list_by_payments([order.payment.payment_id])
         return order, None

@@ -12,6 +12,7 @@ from services.order.reconciliation.repository import ReconciliationRepository
 from tests.order.payments.till import MAX_PENDING_TIME, Till
 from tests.order.shop import metadata
 
+AT_ONCE = payment_pb2.CAPTURE_MODE_AT_ONCE
 AT_SHIPMENT = payment_pb2.CAPTURE_MODE_AT_SHIPMENT
 
 

@@ -101,64 +101,6 @@ async def test_a_provider_that_does_not_respond_is_reconciled_and_charges_once(t
     ]
 
 
-@pytest.mark.parametrize("where", ["before authorize", "after authorize", "before capture", "after capture"])
-async def test_another_worker_resumes_where_one_died(till: Till, where: str) -> None:
-    ink = await till.shop.product(stock=5)
-    placed = await till.shop.order((ink, 1))
-    await till.die(where)
-    assert await till.run() == 0, "the lease is the dead worker's still"
-    clock_of(till).advance(timedelta(seconds=31))
-    assert await till.run() == 1
-    assert await states(till, placed) == (CONFIRMED, CAPTURED)
-    assert await till.charges() == ["CAPTURED"]
-    payment = await till.shop.payment(placed.payment_id)
-    assert payment.captured_minor == payment.amount.amount_minor == 1000
-    assert await till.shop.events(placed.order_id) == [
-        (1, "order.placed"),
-        (2, "order.confirmed"),
-        (3, "payment.captured"),
-    ]
-    assert await till.shop.stock(ink) == 4
-
-
-@pytest.mark.parametrize("where", ["before authorize", "after authorize", "before capture", "after capture"])
-async def test_the_payment_of_an_order_cancelled_after_a_worker_died_is_reversed(till: Till, where: str) -> None:
-    ink = await till.shop.product(stock=5)
-    placed = await till.shop.order((ink, 1))
-    await till.die(where)
-    cancelled = await till.shop.cancel(placed.order_id)
-    assert cancelled.state == CANCELLED
-    clock_of(till).advance(timedelta(seconds=31))
-    await till.run()
-    captured = where == "after capture"
-    assert await states(till, placed) == (CANCELLED, REFUNDED if captured else VOIDED)
-    assert await till.charges() == ["REFUNDED" if captured else "VOIDED"]
-    assert await till.shop.stock(ink) == 5
-    emitted = [kind for _, kind in await till.shop.events(placed.order_id)]
-    assert ("payment.refunded" in emitted) == captured
-    assert emitted.count("order.cancelled") == 1
-
-
-@pytest.mark.parametrize("where", ["before reverse", "after reverse"])
-async def test_money_is_refunded_once_although_the_worker_dies(till: Till, where: str) -> None:
-    placed = await till.shop.order((await till.shop.product(price=700), 1))
-    await till.run()
-    assert (await till.shop.cancel(placed.order_id)).payment_state == CAPTURED
-    await till.die(where)
-    clock_of(till).advance(timedelta(seconds=31))
-    await till.run()
-    assert await states(till, placed) == (CANCELLED, REFUNDED)
-    payment = await till.shop.payment(placed.payment_id)
-    assert (payment.captured_minor, payment.refunded_minor) == (700, 700)
-    assert [kind for _, kind in await till.shop.events(placed.order_id)] == [
-        "order.placed",
-        "order.confirmed",
-        "payment.captured",
-        "order.cancelled",
-        "payment.refunded",
-    ]
-
-
 async def test_a_job_that_is_delivered_repeatedly_and_concurrently_takes_effect_once(till: Till) -> None:
     shop = till.shop
     ink = await shop.product()

@@ -11,7 +11,7 @@ from chassis.clock import FixedClock
 from services.order.payments.gateways.sandbox import SETTLEMENT_DELAY
 from tests.harness import Harness, Refusal, refusal
 from tests.order.payments import books
-from tests.order.payments.calls import AT_SHIPMENT, advance, capture, confirm, ledger, refund, settle, states
+from tests.order.payments.calls import AT_ONCE, AT_SHIPMENT, advance, capture, confirm, ledger, refund, settle, states
 from tests.order.payments.till import (
     CANCELLED,
     CHARGED_BACK,
@@ -77,16 +77,22 @@ async def test_an_order_that_ends_while_it_is_paid_or_captured_keeps_no_money(ti
     await books.check_ended(till.shop, [await till.shop.get(order.order_id) for order in placed])
 
 
-async def test_an_order_that_was_read_before_the_provider_was_asked_expires_and_reserves_nothing(till: Till) -> None:
+@pytest.mark.parametrize(("when", "ends"), [(AT_SHIPMENT, VOIDED), (AT_ONCE, REFUNDED)])
+async def test_an_order_that_was_read_before_the_provider_was_asked_expires_and_keeps_nothing(
+    till: Till, when: payment_pb2.CaptureMode.ValueType, ends: int
+) -> None:
     """The reader does not lock it, and what the provider is asked counts no version."""
-    placed = await till.shop.order((await till.shop.product(), 1))
+    placed = await till.shop.order((await till.shop.product(), 1), capture=when)
     (order,) = await till.orders.list_by_payments([placed.payment_id])
     await till.die("after authorize")
     order.expire("service:order")
     assert await till.orders.update(order)
     advance(till, timedelta(seconds=31))
     await till.run()
-    assert (await states(till, placed), await till.charges()) == ((EXPIRED, VOIDED), ["VOIDED"])
+    assert (await states(till, placed), await till.charges()) == (
+        (EXPIRED, ends),
+        ["VOIDED" if ends == VOIDED else "REFUNDED"],
+    )
 
 
 async def test_the_last_item_is_sold_once_to_fifty_at_once(till: Till) -> None:

@@ -8,7 +8,8 @@ from weft.order.v1 import order_pb2
 from weft_client.calls.breaker import Breaker
 
 from chassis.queues.queue import Queue
-from chassis.storage.database import Query
+from chassis.storage.database import Query, Transaction
+from services.order.domain.order import Order
 from services.order.domain.payment import Payment, Refund
 from services.order.orders.expiry import Expiry
 from services.order.orders.repository import OrderRepository
@@ -84,6 +85,20 @@ class Mortal(Sandbox):
         return charge
 
 
+class MortalOrders(OrderRepository):
+    """Orders, and a process that dies before or after it writes one."""
+
+    dies = ""
+
+    async def update(self, order: Order, tx: Transaction | None = None) -> bool:
+        if self.dies == "before update":
+            raise Killed
+        updated = await super().update(order, tx)
+        if self.dies == "after update":
+            raise Killed
+        return updated
+
+
 class Till:
     """The payment worker of a quiet shop, run by hand."""
 
@@ -92,7 +107,7 @@ class Till:
         self.shop = shop
         self.queue = Queue(app.database, app.metadata.tables["payment_work"], app.clock, lease=30)
         self.sandbox = Mortal(app.database, app.clock, self.queue)
-        self.orders = OrderRepository(app.database, app.clock, app.outbox, self.queue, app.tracer, app.vault)
+        self.orders = MortalOrders(app.database, app.clock, app.outbox, self.queue, app.tracer, app.vault)
         self.breaker = Breaker("payment provider", failures=2, first_pause_s=0.0)
         payments = PaymentRepository(app.database)
         provider = Provider(self.sandbox, self.breaker)
@@ -111,11 +126,11 @@ class Till:
 
     async def die(self, where: str) -> None:
         """Run until the process ends at a place; its leases stay behind."""
-        self.sandbox.dies = where
+        self.sandbox.dies = self.orders.dies = where
         jobs = await self.queue.lease(100)
         with pytest.raises(Killed):
             await self.worker(jobs)
-        self.sandbox.dies = ""
+        self.sandbox.dies = self.orders.dies = ""
 
     async def charges(self) -> list[str]:
         """The states of all charges at the provider."""

@@ -67,7 +67,7 @@ class Gateway(Protocol):
     """A provider. Every method raises `GatewayTimeout` or `GatewayUnavailable`; all but `refund` return the charge as it is then."""
 
     async def authorize(self, payment: Payment) -> Charge:
-        """Reserve the amount."""
+        """Reserve the amount; collect it, too, where it is captured at once and the provider does both in one call."""
         ...
 
     async def confirm(self, payment: Payment) -> Charge:

@@ -2,14 +2,14 @@
 
 | method | outcome |
 |---|---|
-| `pm_sandbox_ok` | authorized |
+| `pm_sandbox_ok` | authorized; captured by the same call where the order is captured at once |
 | `pm_sandbox_declined` | declined: insufficient funds; likewise `…_expired`, `…_blocked`, `…_fraud` and `…_generic` |
 | `pm_sandbox_action_required` | the payer must act; authorized by ConfirmPayment |
 | `pm_sandbox_action_fails` | the payer must act; declined by ConfirmPayment |
 | `pm_sandbox_timeout` | no response; authorized two seconds later |
 | `pm_sandbox_timeout_declined` | no response; declined two seconds later |
 | `pm_sandbox_capture_fails_once` | authorized; the first capture has no effect |
-| `pm_sandbox_refund_fails` | every refund is refused |
+| `pm_sandbox_refund_fails` | as `pm_sandbox_ok`; every refund is refused |
 | `pm_sandbox_charge_back` | two seconds after the capture the payer's bank takes the money back |
 | `pm_sandbox_charge_back_reversed` | the same, and gives it again two seconds later |
 | any other | declined: unknown payment method |
@@ -55,6 +55,8 @@ _AT_ONCE = {
     "pm_sandbox_charge_back": _AUTHORIZED,
     "pm_sandbox_charge_back_reversed": _AUTHORIZED,
 }
+_COLLECTED = ("pm_sandbox_ok", "pm_sandbox_refund_fails")
+"""Of the others something happens between authorization and capture, or after the capture."""
 _LATER = {"pm_sandbox_timeout": _AUTHORIZED, "pm_sandbox_timeout_declined": _INSUFFICIENT_FUNDS}
 _OTHER = _declined("unknown payment method", FailureCode.METHOD_UNKNOWN)
 _NOT_AUTHENTICATED = _declined("the payer was not authenticated", FailureCode.AUTHENTICATION_FAILED)
@@ -87,7 +89,7 @@ class Sandbox:
 
     async def _authorize(self, payments: Sequence[Payment]) -> list[Charge]:
         now = self._clock.now()
-        outcomes = [_LATER.get(p.method) or _AT_ONCE.get(p.method, _OTHER) for p in payments]
+        outcomes = [_outcome(payment) for payment in payments]
         settles = [now + SETTLEMENT_DELAY if p.method in _LATER else now for p in payments]
         rows = await self._database.all(
             sql.AUTHORIZE,
@@ -99,6 +101,7 @@ class Sandbox:
             states=pg_arrays.names([charge.state.value for charge in outcomes]),
             reasons=pg_arrays.texts([charge.reason for charge in outcomes]),
             codes=pg_arrays.texts([charge.code if charge.reason else "" for charge in outcomes]),
+            captured=pg_arrays.numbers([charge.captured_minor for charge in outcomes]),
             settle=pg_arrays.names([time.isoformat() for time in settles]),
         )
         found = {row.key: _charge(row, now) for row in rows}
@@ -177,6 +180,12 @@ class Sandbox:
         if changed and self._work is not None:
             self._work.notify()
         return changed
+
+
+def _outcome(payment: Payment) -> Charge:
+    if payment.method in _COLLECTED and payment.to_capture_minor:
+        return Charge(ChargeState.CAPTURED, captured_minor=payment.to_capture_minor)
+    return _LATER.get(payment.method) or _AT_ONCE.get(payment.method, _OTHER)
 
 
 def _charge(row: Row, now: datetime) -> Charge:

@@ -16,13 +16,14 @@ _CHARGE = "{0}.key, {0}.state, {0}.reason, {0}.code, {0}.settles_at, " + _SUMS
 AUTHORIZE = Query(
     f"""
 WITH requested AS MATERIALIZED (
-  SELECT key, method, amount_minor, currency, state, reason, code, settles_at FROM unnest(
+  SELECT key, method, amount_minor, currency, state, reason, code, settles_at, captured_minor FROM unnest(
     %(keys)s::text[], %(methods)s::text[], %(amounts)s::bigint[], %(currencies)s::text[], %(states)s::text[],
-    %(reasons)s::text[], %(codes)s::text[], %(settle)s::timestamptz[]
-  ) AS t(key, method, amount_minor, currency, state, reason, code, settles_at)),
+    %(reasons)s::text[], %(codes)s::text[], %(settle)s::timestamptz[], %(captured)s::bigint[]
+  ) AS t(key, method, amount_minor, currency, state, reason, code, settles_at, captured_minor)),
 inserted AS (
-  INSERT INTO sandbox_charges ({_NEW})
-  SELECT key, method, amount_minor, currency, state, reason, code, settles_at, %(now)s FROM requested ORDER BY key
+  INSERT INTO sandbox_charges ({_NEW}, captured_minor, captures)
+  SELECT key, method, amount_minor, currency, state, reason, code, settles_at, %(now)s, captured_minor,
+         CASE WHEN state = 'CAPTURED' THEN 1 ELSE 0 END FROM requested ORDER BY key
   ON CONFLICT (key) DO NOTHING
   RETURNING key, amount_minor, state, reason, code, settles_at, captured_minor, refunded_minor, charged_back_minor)
 SELECT key, state, reason, code, settles_at, captured_minor, refunded_minor, charged_back_minor FROM inserted
