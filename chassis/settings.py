@@ -1,22 +1,23 @@
 """A process's settings, from the environment (`WEFT_…`). Every default is the safe choice."""
 
-import base64
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import pydantic_settings
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis.environments.rule import refusals, unknown_cleartext
+from chassis.environments.services import RULES
 from chassis.faults.catalogue import OF_PROCESS
 
 SECRETS_FOLDER = "WEFT_SECRETS_FOLDER"
 """The variable that names a folder of secrets, one in each file, as Compose and Kubernetes mount them."""
 
-DEVELOPMENT_DATA_KEY = base64.b64encode(b"for development only, 32 bytes  ").decode()
-"""The data key of the manifests for development, which hold nothing of value."""
+File = Annotated[Path | None, BeforeValidator(lambda value: value or None)]
+"""An empty variable names no file: `Path("")` would be the working directory."""
 
 
 class SettingsError(Exception):
@@ -29,7 +30,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WEFT_", frozen=True, extra="ignore")
 
     environment: Literal["production", "staging", "development"] = Field(
-        "production", description="Production refuses settings that are for development."
+        "production", description="Production and staging refuse what is for development: see below."
     )
     version: str = Field("unknown", description="The release, as telemetry names it; images set it.")
     listen: str = Field("127.0.0.1:0", description="Where the service listens for gRPC; port 0 takes a free one.")
@@ -64,13 +65,15 @@ class Settings(BaseSettings):
     tls: Literal["on", "off"] = Field(
         "on", description="`off` serves and calls without TLS: where nothing is at stake."
     )
-    tls_cert: Path | None = Field(
-        None, description="The process's certificate, as PEM; read again when it is replaced."
-    )
-    tls_key: Path | None = Field(None, description="The certificate's key, as PEM.")
-    tls_ca: Path | None = Field(None, description="The authorities of the mesh, as PEM.")
+    tls_cert: File = Field(None, description="The process's certificate, as PEM; read again when it is replaced.")
+    tls_key: File = Field(None, description="The certificate's key, as PEM.")
+    tls_ca: File = Field(None, description="The authorities of the mesh, as PEM.")
     internal_callers: list[str] = Field(
         [], description="Names of certificates, beside those of the contract, that may make internal calls, as JSON."
+    )
+    cleartext_allowed: list[str] = Field(
+        [],
+        description="Settings whose connections may be without verified TLS in staging and production, as JSON: where the network itself encrypts.",
     )
     data_keys: dict[str, SecretStr] = Field(
         description="The data keys by id, as JSON; each is 32 bytes in base64. The newest comes last.", min_length=1
@@ -168,11 +171,11 @@ class Settings(BaseSettings):
         [],
         description="Failure switches that are on, as JSON (docs/faults.md); production refuses those that it does not allow.",
     )
-    faults_file: Path | None = Field(
+    faults_file: File = Field(
         None, description="A file of failure switches that are on, one name a line, read again all the time."
     )
     faults_allowed: list[str] = Field([], description="Failure switches that may be on in production, as JSON.")
-    record_reasons: Path | None = Field(None, description="Tests: a file to which every refusal's reason is appended.")
+    record_reasons: File = Field(None, description="Tests: a file to which every refusal's reason is appended.")
 
     @property
     def rp_id(self) -> str:
@@ -208,32 +211,12 @@ def read(*, migrates: bool = False, **overrides: Any) -> Settings:
     except pydantic_settings.SettingsError as error:  # which names the field, and has nothing of its value
         raise SettingsError(f"Settings are wrong: {error}; write JSON.") from None
     if settings.tls == "on" and not migrates and not (settings.tls_cert and settings.tls_key and settings.tls_ca):
-        raise SettingsError(
-            "Set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_TLS=off where nothing is at stake."
-        )
+        loosened = ", or WEFT_TLS=off where nothing is at stake" if settings.environment == "development" else ""
+        raise SettingsError(f"Set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA{loosened}.")
     if unknown := sorted({*settings.faults, *settings.faults_allowed} - OF_PROCESS):
         raise SettingsError(
             f"WEFT_FAULTS: there is no failure switch {unknown[0]!r}; use {', '.join(sorted(OF_PROCESS))}."
         )
-    if settings.environment == "production" and (refused := _for_development(settings)):
-        raise SettingsError(f"{refused}; set WEFT_ENVIRONMENT=development where it is meant.")
+    if refused := unknown_cleartext(settings.cleartext_allowed) or refusals(RULES, settings):
+        raise SettingsError(refused)
     return settings
-
-
-def _for_development(settings: Settings) -> str:
-    """Which setting no production may have; empty where there is none."""
-    unnamed = [name for name in settings.faults if name not in settings.faults_allowed]
-    found = {
-        f"WEFT_FAULTS: {', '.join(unnamed)} is not in WEFT_FAULTS_ALLOWED": bool(unnamed),
-        "WEFT_FAULTS_FILE turns on failures, and WEFT_FAULTS_ALLOWED names none": bool(settings.faults_file)
-        and not settings.faults_allowed,
-        "WEFT_TLS: off is for development": settings.tls == "off",
-        "WEFT_ISSUER: tokens and passwords cross http:// in the clear": not settings.issuer.startswith("https://"),
-        "WEFT_DATA_KEYS: everybody knows the key of the development manifests": any(
-            key.get_secret_value() == DEVELOPMENT_DATA_KEY for key in settings.data_keys.values()
-        ),
-        "WEFT_PARTNER_CLIENT_ID makes a partner for demonstrations": bool(settings.partner_client_id),
-        "WEFT_WEBHOOK_ALLOWED opens private addresses to webhooks": bool(settings.webhook_allowed),
-        "WEFT_WEBHOOK_TIME_SCALE is for tests": settings.webhook_time_scale < 1,
-    }
-    return next((sentence for sentence, is_set in found.items() if is_set), "")

@@ -1,12 +1,14 @@
 """Writes `docs/settings.md`: every setting of a service and of an edge."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from chassis.environments import edge, services
+from chassis.environments.rule import PRODUCTION, Rule
 from chassis.settings import SECRETS_FOLDER, Settings
 from codegen.edge_settings import EdgeSettings
 from contract import Contract
@@ -20,6 +22,16 @@ Every default is the safe choice. `python -m services.<name> serve` says all tha
 
 | setting | default | meaning |
 |---|---|---|
+"""
+_REFUSED = """
+## What staging and production refuse
+
+A process that finds one of these says so, and ends. Each is said with what to do about it; in development, where nothing is at stake,
+none is refused. `WEFT_CLEARTEXT_ALLOWED` names connections that may do without TLS, because the network encrypts by itself; those to a
+Unix socket or to the same machine need no name. The rules are in `chassis/environments/`.
+
+| setting | refused in | why | what to do |
+|---|---|---|---|
 """
 
 
@@ -45,8 +57,16 @@ def is_secret(field: FieldInfo) -> bool:
 
 def generate(_: Contract, root: Path) -> None:
     """Write the document into the tree."""
-    edge = {f"WEFT_{name.upper()}": field for name, field in EdgeSettings.model_fields.items()}
-    (root / FILE).write_text(_HEAD + _rows(names()) + _EDGE + _rows(edge))
+    of_edges = {f"WEFT_{name.upper()}": field for name, field in EdgeSettings.model_fields.items()}
+    refused = _REFUSED + _refused("", services.RULES) + _refused(" of an edge", edge.RULES)
+    (root / FILE).write_text(_HEAD + _rows(names()) + _EDGE + _rows(of_edges) + refused)
+
+
+def _refused(of: str, rules: Iterable[Rule]) -> str:
+    return "".join(
+        f"| `{rule.setting}`{of} | {'production' if rule.environments == PRODUCTION else 'both'} | {rule.cause} | {rule.remedy} |\n"
+        for rule in rules
+    )
 
 
 def _rows(fields: Mapping[str, FieldInfo]) -> str:

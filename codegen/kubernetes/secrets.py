@@ -6,7 +6,7 @@ A secret holds a file for each setting. A migration has the owner's role, so a s
 import json
 from typing import Any
 
-from chassis.settings import DEVELOPMENT_DATA_KEY
+from chassis.environments.services import DEVELOPMENT_DATA_KEY, DEVELOPMENT_PASSWORD, OPERATOR_PASSWORD
 
 Json = dict[str, Any]
 
@@ -90,11 +90,11 @@ def development(services: list[str]) -> list[Json]:
         service, _, part = secret.removesuffix("-secrets").partition("-")
         role = f"weft_{service}_owner" if part == "migrate" else f"weft_{service}"
         values = {
-            "weft_database_url": f"postgresql://{role}:development@postgres:5432",
-            "weft_redis_url": "redis://:development@valkey:6379",
+            "weft_database_url": f"postgresql://{role}:{DEVELOPMENT_PASSWORD}@postgres:5432",
+            "weft_redis_url": f"redis://:{DEVELOPMENT_PASSWORD}@valkey:6379",
             "weft_data_keys": json.dumps({"k1": DEVELOPMENT_DATA_KEY}),
             "weft_operator_email": "operator@weft.example",
-            "weft_operator_password": "for development only",
+            "weft_operator_password": OPERATOR_PASSWORD,
         }
         made.append(
             {
@@ -113,8 +113,8 @@ def databases(services: list[str]) -> Json:
     for service in services:
         name = f"weft_{service}"
         lines += [
-            f"CREATE ROLE {name} LOGIN NOINHERIT PASSWORD 'development';",
-            f"CREATE ROLE {name}_owner LOGIN PASSWORD 'development';",
+            f"CREATE ROLE {name} LOGIN NOINHERIT PASSWORD '{DEVELOPMENT_PASSWORD}';",
+            f"CREATE ROLE {name}_owner LOGIN PASSWORD '{DEVELOPMENT_PASSWORD}';",
             f"CREATE DATABASE {name} OWNER {name}_owner TEMPLATE template0 ENCODING 'UTF8';",
             f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;",
         ]

@@ -20,7 +20,7 @@ def command(folder: Path) -> Sequence[str]:
     bake(folder / "baked")
     settings = edge.read(
         environment="production",
-        issuer="https://weft.example",
+        issuer="https://weft.test",
         peers={name: [f"{name}:50051"] for name in names},
         otlp_endpoint="http://collector:4317",
         tls_ca=certificates.ca,

@@ -1,9 +1,13 @@
 """`python -m deploy.checks.settings`: the settings of every container, held against what its program takes and needs.
 
-A setting that the program does not know is a fault, and so is whatever the program itself refuses to start with.
+A setting that the program does not know is a fault, and so is whatever the program itself refuses to start with: its settings
+are read, and a service that serves is built, as far as it gets without a network.
 """
 
+import asyncio
+import importlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +20,7 @@ import yaml
 
 import contract
 from chassis import settings
+from chassis.app import App
 from codegen.edge_settings import EdgeSettings
 from codegen.settings_reference import names
 from deploy.checks import manifests
@@ -30,12 +35,21 @@ SERVICE_NAMES = frozenset(names()) | {settings.SECRETS_FOLDER}
 
 
 SAMPLES = {
-    "weft_database_url": "postgresql://role:password@host:5432",
-    "weft_redis_url": "redis://:password@host:6379",
+    "weft_database_url": "postgresql://role:password@host:5432?sslmode=verify-full",
+    "weft_redis_url": "rediss://:password@host:6379",
     "weft_data_keys": '{"k1": "' + "A" * 43 + '="}',
-    "weft_sendgrid_event_keys": '["' + "A" * 43 + '="]',
+    "weft_smtp_url": "smtps://user:password@host",
+    "weft_smtp_fallback_url": "",
+    "weft_sms_url": "https://account:token@host",
+    "weft_sms_fallback_url": "",
+    "weft_sendgrid_event_keys": "[]",
+    "weft_dkim_key": "",
+    "weft_vapid_key": "",
+    "weft_stripe_key": "sk_live_key",
 }
-"""What a secret may hold, where the manifests only refer to it."""
+"""What a secret may hold, where the manifests only refer to it; what is optional is empty."""
+PLACEHOLDERS = {r"\.example\b": ".test", r"\+1202555(01\d\d)\b": r"+1202777\1"}
+"""What an overlay has where an operator writes their own, which no environment but development starts with: and a stand-in."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +60,10 @@ class Container:
     is_edge: bool
     variables: Mapping[str, str]
     secrets: Path
+    command: tuple[str, ...] = ()
+    """A service's module and what it does."""
     shared: frozenset[str] = frozenset()
     """Variables that every part is given, so that each need be known to one."""
-    migrates: bool = False
-    """It alters tables, and needs no keys."""
 
 
 def faults(containers: Iterator[Container]) -> list[str]:
@@ -69,6 +83,7 @@ def of_compose(file: Path, state: State) -> Iterator[Container]:
                 image.startswith("weft/edge"),
                 {key: _default(str(value)) for key, value in service["environment"].items()},
                 state.folder / "secrets" / folder.partition(":")[0],
+                tuple(service.get("command", ())),
             )
 
 
@@ -87,6 +102,7 @@ def of_overlay(folder: Path, secrets: Path) -> Iterator[Container]:
         shared: dict[str, str] = {}
         for source in container["envFrom"]:
             shared |= maps[source["configMapRef"]["name"]]
+        shared = {name: _stand_in(value) for name, value in shared.items()}
         variables = {**shared, **{entry["name"]: entry["value"] for entry in container["env"]}}
         held = secrets / found["metadata"]["name"]
         held.mkdir(parents=True, exist_ok=True)
@@ -94,8 +110,8 @@ def of_overlay(folder: Path, secrets: Path) -> Iterator[Container]:
             for key, value in contents.get(source["name"], {}).items():
                 (held / key).write_text(value or SAMPLES.get(key, "x"))
         place = f"{folder.name}: {found['metadata']['name']}"
-        migrates = container.get("args", ())[-1:] == ["migrate"]
-        yield Container(place, container["image"] == "weft/edge", variables, held, frozenset(shared), migrates)
+        command = tuple(container.get("args", ()))
+        yield Container(place, container["image"] == "weft/edge", variables, held, command, frozenset(shared))
 
 
 def _of(container: Container) -> Iterator[str]:
@@ -114,9 +130,33 @@ def _of(container: Container) -> Iterator[str]:
             else:
                 overrides: dict[str, Any] = {"_secrets_dir": container.secrets}
                 os.environ.pop(settings.SECRETS_FOLDER)
-                settings.read(migrates=container.migrates, **overrides)
+                migrates = container.command[1:] == ("migrate",)  # it alters tables, and needs no keys
+                read = settings.read(migrates=migrates, **overrides)
+                if container.command[1:] == ("serve",):
+                    asyncio.run(_build(container.command[0], read))
         except (settings.SettingsError, edge.SettingsError) as error:
             yield f"{container.place}: {error}"
+
+
+async def _build(module: str, read: settings.Settings) -> None:
+    """What a service itself refuses. Certificates are made in the cluster, so it is built without."""
+    service = importlib.import_module(f"{module}.__main__")
+    app = App(
+        module.rpartition(".")[2],
+        read.model_copy(update={"tls": "off"}),
+        metadata=service.tables.metadata,
+        migrations=service.MIGRATIONS,
+    )
+    try:
+        await service.build(app)
+    finally:
+        await app.close()
+
+
+def _stand_in(value: str) -> str:
+    for pattern, written in PLACEHOLDERS.items():
+        value = re.sub(pattern, written, value)
+    return value
 
 
 def _default(value: str) -> str:

@@ -18,6 +18,8 @@ import pydantic_settings
 from pydantic import ValidationError
 
 import contract
+from chassis.environments.edge import RULES
+from chassis.environments.rule import refusals, unknown_cleartext
 from codegen import envoy
 from codegen.edge_settings import EdgeSettings
 from codegen.envoy.bootstrap import CONFIG
@@ -76,11 +78,19 @@ def read(**overrides: Any) -> EdgeSettings:
         raise SettingsError(f"settings are wrong: {faults}.") from None
     except pydantic_settings.SettingsError as error:
         raise SettingsError(f"settings are wrong: {error}; write JSON.") from None
-    if found.environment != "development" and not (found.tls_cert and found.tls_key and found.tls_ca):
-        raise SettingsError("set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_ENVIRONMENT=development.")
+    if refused := unknown_cleartext(found.cleartext_allowed) or refusals(RULES, found):
+        raise SettingsError(refused)
+    if missing := [name for name in _services() if not any(found.peers.get(name, ()))]:
+        raise SettingsError(
+            f"WEFT_PEERS: nobody would answer for {', '.join(missing)}; name an address of each service."
+        )
     if found.edge_https_listen and not (found.edge_server_cert and found.edge_server_key):
         raise SettingsError("set WEFT_EDGE_SERVER_CERT and WEFT_EDGE_SERVER_KEY, or WEFT_EDGE_HTTPS_LISTEN to nothing.")
     return found
+
+
+def _services() -> list[str]:
+    return [package.split(".")[1] for package in contract.load(contract.SERVED).packages]
 
 
 def main() -> None:

@@ -15,9 +15,11 @@ cp -r chassis services clients /image/services/opt/weft/
 rm /image/services/opt/weft/deploy/container/edge.py /image/services/opt/weft/deploy/container/bake.py
 
 edge=/image/edge/opt/weft
-mkdir -p "$edge/codegen" "$edge/bin" "$edge/deploy" /image/edge/run/weft
+mkdir -p "$edge/codegen" "$edge/bin" "$edge/deploy" "$edge/chassis" /image/edge/run/weft
 cp -r codegen/__init__.py codegen/edge_settings.py codegen/envoy "$edge/codegen/"
 cp -r deploy/envoy "$edge/deploy/"
+cp chassis/__init__.py "$edge/chassis/"
+cp -r chassis/environments "$edge/chassis/"
 python -m deploy.container.bake "$edge/edge"
 mv "$edge/packages/envoy/_bin/envoy" "$edge/bin/envoy"
 chmod 1777 /image/edge/run/weft # for whichever user the container runs as

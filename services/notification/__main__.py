@@ -4,6 +4,7 @@ import gc
 
 gc.disable()  # until it serves: the imports leave next to no garbage, and collecting takes a seventh of their time
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +14,12 @@ from chassis import process
 from chassis.app import App
 from chassis.queues.queue import Backoff, Queue
 from chassis.queues.worker import Worker
+from chassis.settings import Settings, SettingsError
 from services.notification import tables
 from services.notification.channels.channel import Channel
 from services.notification.channels.email.dkim import Dkim
 from services.notification.channels.email.message import Mail, Sender
-from services.notification.channels.email.smtp import Mailer, parse_smtp_url
+from services.notification.channels.email.smtp import Mailer, Server, parse_smtp_url
 from services.notification.channels.push.web_push import WebPush
 from services.notification.channels.sms.twilio import Twilio
 from services.notification.deliveries.composer import Composer, TextComposer
@@ -164,9 +166,18 @@ class Composing(NamedTuple):
     dispatch_jobs: Queue
 
 
+def _mail_servers(settings: Settings) -> Sequence[Server]:
+    """The first server and the second, as far as the settings name them. Raises `SettingsError`."""
+    first, second = settings.smtp_url.get_secret_value(), settings.smtp_fallback_url.get_secret_value()
+    if second and not first:
+        raise SettingsError("WEFT_SMTP_FALLBACK_URL: name the first server in WEFT_SMTP_URL.")
+    named = [("WEFT_SMTP_URL", first), ("WEFT_SMTP_FALLBACK_URL", second)]
+    return [parse_smtp_url(url, setting) for setting, url in named if url]
+
+
 def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> None:
-    urls = [app.settings.smtp_url.get_secret_value(), app.settings.smtp_fallback_url.get_secret_value()]
-    mailers = [Mailer(parse_smtp_url(url), connections=MAX_MAILS) for url in urls[: 1 + bool(urls[1])]]
+    """Without `WEFT_SMTP_URL` mails wait."""
+    mailers = [Mailer(server, connections=MAX_MAILS) for server in _mail_servers(app.settings)]
     providers = Providers.of("smtp", mailers, per_second=app.settings.mail_rate, repeats_lost=True)
     backoff = Backoff(first_s=1.0, max_s=600.0)
     digest_jobs = app.queue("digest_jobs", lease=EMAIL_LEASE_S, max_attempts=MAX_EMAIL_ATTEMPTS, backoff=backoff)
@@ -198,8 +209,9 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
 
     together = SendingDigestRepository(app.database, deliveries)
     single, collected = worker(deliveries), worker(together)
-    app.add_worker(Worker(email_jobs, single, batch=16, concurrency=2, breakers=single.breakers))
-    app.add_worker(Worker(digest_jobs, collected, batch=1, concurrency=2, breakers=collected.breakers))
+    if mailers:
+        app.add_worker(Worker(email_jobs, single, batch=16, concurrency=2, breakers=single.breakers))
+        app.add_worker(Worker(digest_jobs, collected, batch=1, concurrency=2, breakers=collected.breakers))
     for mailer in mailers:
         app.run_in_background(mailer.close_idle())
     app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead deliveries")
@@ -208,8 +220,9 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
 
 def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> None:
     """Without `WEFT_SMS_URL` text messages are skipped as NOT_CONFIGURED."""
-    senders = [app.settings.sms_from, app.settings.sms_fallback_from]
-    carriers = [Twilio(*each) for each in zip(event_wiring.sms_accounts(app.settings), senders, strict=False)]
+    senders = (("WEFT_SMS_FROM", app.settings.sms_from), ("WEFT_SMS_FALLBACK_FROM", app.settings.sms_fallback_from))
+    accounts = zip(event_wiring.sms_accounts(app.settings), senders, strict=False)
+    carriers = [Twilio(account, number, setting) for account, (setting, number) in accounts]
     providers = Providers.of("sms", carriers, per_second=app.settings.sms_rate)
     deliveries = DeliveryRepository(app.database, providers.first, made_of.dispatch_jobs, tables.sms_jobs)
     composer = TextComposer(made_of.templates, made_of.recipients, made_of.writing, event_wiring.callback_of(app))

@@ -51,18 +51,30 @@ def containers() -> Json:
         ),
         (
             lambda c: c["user-migrate"].update(volumes=["${WEFT_STATE}/secrets/postgres:/run/weft:ro"]),
-            ["user-migrate: Settings are wrong: WEFT_DATABASE_URL: field required; WEFT_DATA_KEYS: field required."],
+            ["user-migrate: Settings are wrong: WEFT_DATABASE_URL: field required."],
         ),
         (
             lambda c: c["edge"]["environment"].pop("WEFT_PEERS"),
             ["edge: settings are wrong: WEFT_PEERS: field required."],
         ),
         (
+            lambda c: c["notification"]["environment"].pop("WEFT_SMS_FROM"),
+            ["notification: WEFT_SMS_FROM: write the number"],
+        ),
+        (
             lambda c: c["notification"]["environment"].update(WEFT_ENVIRONMENT="production"),
             ["notification: WEFT_ISSUER: tokens and passwords cross http:// in the clear"],
         ),
     ],
-    ids=["as it is", "unknown", "needed and unset", "no secrets", "edge", "for development only"],
+    ids=[
+        "as it is",
+        "unknown",
+        "needed and unset",
+        "no secrets",
+        "edge",
+        "of a service itself",
+        "for development only",
+    ],
 )
 def test_settings_are_known_and_enough(change: Change, wanted: list[str], state: State, tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"

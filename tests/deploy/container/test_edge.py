@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from chassis.environments.edge import RULES
+from chassis.environments.rule import PRODUCTION, STAGED
 from codegen.envoy.bootstrap import CONFIG
-from deploy.container import probe
+from deploy.container import edge, probe
 from deploy.container.bake import bake
 from deploy.local.options import ROOT
 from tests.edge.running import free_ports
@@ -105,7 +107,7 @@ def _catches(pid: int, number: signal.Signals) -> bool:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({}, "weft-edge: set WEFT_TLS_CERT, WEFT_TLS_KEY and WEFT_TLS_CA, or WEFT_ENVIRONMENT=development.\n"),
+        ({}, "weft-edge: WEFT_TLS_CERT: services admit an edge by its certificate alone; set it, "),
         ({"WEFT_PEERS": "["}, "weft-edge: settings are wrong: "),
         (
             {"WEFT_ENVIRONMENT": "development", "WEFT_EDGE_HTTPS_LISTEN": "0.0.0.0:8443"},
@@ -119,3 +121,88 @@ def test_what_is_missing_is_said_in_one_sentence(run: Run, settings: dict[str, s
     said, _ = process.communicate(timeout=20)
     assert process.returncode == 1
     assert said.startswith(sentence), said
+
+
+FIT = {
+    "WEFT_PEERS": json.dumps(PEERS),
+    "WEFT_ISSUER": "https://weft.test",
+    **{f"WEFT_{name}": "/pem" for name in ("TLS_CERT", "TLS_KEY", "TLS_CA", "EDGE_SERVER_CERT", "EDGE_SERVER_KEY")},
+}
+OPEN = "passwords and tokens cross plain HTTP in the clear"
+REFUSED = [
+    (STAGED, "WEFT_TLS_CERT", "", "services admit an edge by its certificate alone"),
+    (STAGED, "WEFT_EDGE_HTTP_LISTEN", "0.0.0.0:8080", OPEN),
+    (STAGED, "WEFT_EDGE_HTTP_LISTEN", "[::]:8080", OPEN),
+    (STAGED, "WEFT_EDGE_HTTP_LISTEN", ":8080", OPEN),
+    (STAGED, "WEFT_ISSUER", "http://weft.test", "tokens and passwords cross http:// in the clear"),
+    (STAGED, "WEFT_ISSUER", "https://weft.example", "it is a host of examples"),
+    (STAGED, "WEFT_ISSUER", "https://weft.local", "it is a host of examples"),
+    (STAGED, "WEFT_EDGE_CORS_ORIGINS", '["*"]', "pages of any origin could call"),
+    (STAGED, "WEFT_EDGE_CORS_ORIGINS", '["https://shop.test", "null"]', "pages of any origin could call"),
+    (
+        PRODUCTION,
+        "WEFT_EDGE_CORS_ORIGINS",
+        '["http://shop.test"]',
+        "whoever is on the way can change a page that comes over http://",
+    ),
+]
+
+
+@pytest.mark.parametrize("environment", ["production", "staging", "development"])
+@pytest.mark.parametrize(("environments", "setting", "value", "cause"), REFUSED)
+def test_an_environment_refuses_what_is_not_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+    environments: tuple[str, ...],
+    setting: str,
+    value: str,
+    cause: str,
+    environment: str,
+) -> None:
+    for name, held in {**FIT, setting: value, "WEFT_ENVIRONMENT": environment}.items():
+        monkeypatch.setenv(name, held)
+    if environment not in environments:
+        edge.read()
+        return
+    with pytest.raises(edge.SettingsError) as refused:
+        edge.read()
+    assert str(refused.value).startswith(f"{setting}: {cause}; ")
+    assert "WEFT_ENVIRONMENT" not in str(refused.value)
+
+
+def test_every_rule_has_a_case() -> None:
+    cases = {(setting, environments) for environments, setting, _, _ in REFUSED}
+    assert {(found.setting, found.environments) for found in RULES} == cases
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("WEFT_TLS_KEY", "", "WEFT_TLS_CERT: services admit an edge by its certificate alone"),
+        ("WEFT_TLS_CA", "", "WEFT_TLS_CERT: services admit an edge by its certificate alone"),
+        ("WEFT_EDGE_SERVER_CERT", "", "set WEFT_EDGE_SERVER_CERT and WEFT_EDGE_SERVER_KEY"),
+        ("WEFT_EDGE_SERVER_KEY", "", "set WEFT_EDGE_SERVER_CERT and WEFT_EDGE_SERVER_KEY"),
+        ("WEFT_PEERS", "{}", "WEFT_PEERS: nobody would answer for notification, order, user"),
+        ("WEFT_PEERS", json.dumps({**PEERS, "order": []}), "WEFT_PEERS: nobody would answer for order;"),
+        ("WEFT_CLEARTEXT_ALLOWED", '["WEFT_TLS"]', "WEFT_CLEARTEXT_ALLOWED: 'WEFT_TLS' is none of "),
+    ],
+)
+def test_what_is_empty_is_missing(monkeypatch: pytest.MonkeyPatch, setting: str, value: str, sentence: str) -> None:
+    for name, held in {**FIT, setting: value}.items():
+        monkeypatch.setenv(name, held)
+    with pytest.raises(edge.SettingsError, match=sentence):
+        edge.read()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"WEFT_EDGE_HTTP_LISTEN": "127.0.0.1:8080"},
+        {"WEFT_EDGE_HTTP_LISTEN": "0.0.0.0:8080", "WEFT_CLEARTEXT_ALLOWED": '["WEFT_EDGE_HTTP_LISTEN", "WEFT_REDIS_URL"]'},
+        {"WEFT_EDGE_CORS_ORIGINS": '["https://shop.test"]'},
+    ],
+)  # fmt: skip
+def test_production_starts_with_what_is_safe_or_allowed(monkeypatch: pytest.MonkeyPatch, more: dict[str, str]) -> None:
+    for name, held in {**FIT, **more}.items():
+        monkeypatch.setenv(name, held)
+    assert edge.read().environment == "production"

@@ -1,5 +1,7 @@
 """What an image holds does not depend on the checkout that it was built from."""
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,3 +36,16 @@ def test_modes_and_empty_folders_of_a_checkout_change_nothing(tmp_path: Path) ->
     plain = layer(tmp_path / "plain", lambda _: None)
     assert plain["run.sh"].endswith("755") and plain["services/user/handlers.py"].endswith("644")
     assert layer(tmp_path / "left", left_over) == layer(tmp_path / "strict", strict) == plain
+
+
+def test_the_image_of_the_edge_has_every_module_that_its_program_imports() -> None:
+    of_ours = "[m.__file__ for n, m in sys.modules.items() if n.split('.')[0] in ('chassis', 'codegen', 'contract', 'deploy')]"
+    program = f"import json, sys, deploy.container.edge; print(json.dumps({of_ours}))"
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    script = (ROOT / "deploy/docker/assemble.sh").read_text()
+    copied = [
+        name for line in re.findall(r'^ *cp (?:-r )?(.*) "\$(?:edge|home)/.*"$', script, re.M) for name in line.split()
+    ]
+    for file in map(Path, json.loads(run.stdout)):
+        place = file.relative_to(ROOT)
+        assert any(place.is_relative_to(name) for name in copied), place

@@ -43,6 +43,15 @@ async def test_a_mail_that_the_server_defers_is_tried_again_under_one_message_id
         assert [made[:2] for made in await service.attempts()] == [(1, code), (2, code), (3, 250)]
 
 
+async def test_without_a_mail_server_mails_wait(start: Start) -> None:
+    async with start(smtp_url="") as service:
+        service.users.add(ANN)
+        await service.publish(events.confirmed(ANN))
+        async with asyncio.timeout(20):
+            while await service.states() != [("QUEUED", "")]:  # noqa: ASYNC110 - it is in the database
+                await asyncio.sleep(0.02)
+
+
 async def test_after_a_lost_response_the_same_mail_is_sent_again_with_the_same_code(service: Service) -> None:
     service.users.sign_up(SIGN_UP)
     service.receiver.data_responses = [HANG_UP]

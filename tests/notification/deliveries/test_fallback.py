@@ -157,6 +157,19 @@ async def test_a_second_provider_is_another_one(provider: Provider) -> None:
         sms_accounts(wrong)
 
 
+async def test_a_setting_of_the_second_is_named_where_it_is_wrong(start: Start, provider: Provider) -> None:
+    second = {"sms_fallback_url": "https://account:token@second.test"}
+    for more, sentence in (
+        ({"smtp_url": "", "smtp_fallback_url": "smtp://h"}, "WEFT_SMTP_FALLBACK_URL: name the first"),
+        ({"smtp_fallback_url": "http://h"}, "WEFT_SMTP_FALLBACK_URL: write smtp://"),
+        ({**provider.settings, **second, "sms_fallback_from": ""}, "WEFT_SMS_FALLBACK_FROM: write the number"),
+        ({**provider.settings, "sms_from": ""}, "WEFT_SMS_FROM: write the number"),
+    ):
+        with pytest.raises(SettingsError, match=sentence):
+            async with start(**more):
+                pass
+
+
 async def test_a_message_that_hangs_holds_up_none_of_its_batch(
     start: Start, receiver: Receiver, provider: Provider
 ) -> None:

@@ -43,7 +43,7 @@ class Sender:
         """Read `WEFT_MAIL_FROM`. Raises `SettingsError`."""
         name, address = parseaddr(setting)
         if not setting.isprintable() or addresses.problem(address):
-            raise SettingsError("WEFT_MAIL_FROM: write an address, as in Weft <no-reply@weft.local>.")
+            raise SettingsError("WEFT_MAIL_FROM: write an address, as in Your Shop <no-reply@your.domain>.")
         return cls(address, mailbox(name, address))
 
     def named(self, name: str) -> "Sender":

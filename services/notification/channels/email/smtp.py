@@ -48,8 +48,8 @@ class Server:
     starttls: bool | None
 
 
-def parse_smtp_url(url: str) -> Server:
-    """Read `WEFT_SMTP_URL` or `WEFT_SMTP_FALLBACK_URL`. Raises `SettingsError`."""
+def parse_smtp_url(url: str, setting: str = "WEFT_SMTP_URL") -> Server:
+    """Read a setting. Raises `SettingsError`."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -58,7 +58,7 @@ def parse_smtp_url(url: str) -> Server:
     starttls = parse_qs(parts.query).get("starttls", ["offered"])[-1]
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname or starttls not in _STARTTLS:
         raise SettingsError(
-            "WEFT_SMTP_URL: write smtp://[user:password@]host[:port][?starttls=offered|required|off], or smtps://."
+            f"{setting}: write smtp://[user:password@]host[:port][?starttls=offered|required|off], or smtps://."
         )
     tls = parts.scheme == "smtps"
     return Server(

@@ -85,11 +85,11 @@ def parse_sms_url(url: str, setting: str = "WEFT_SMS_URL") -> Account:
 class Twilio:
     """Sends text messages by one account."""
 
-    def __init__(self, account: Account, sender: str) -> None:
+    def __init__(self, account: Account, sender: str, setting: str = "WEFT_SMS_FROM") -> None:
         """Raises `SettingsError` for a `sender` that is no number and no messaging service."""
         if not re.fullmatch(r"\+[1-9][0-9]{6,14}|MG[0-9a-f]{32}", sender):
             raise SettingsError(
-                "WEFT_SMS_FROM: write a number such as +15005550006, or the SID of a messaging service."
+                f"{setting}: write the number that the provider has given you, as +…, or the SID of a messaging service."
             )
         self.name = f"twilio:{account.host}"
         self._account = account
