@@ -18,6 +18,8 @@ class Users(user_service_pb2_grpc.UserServiceServicer):
 
     known: dict[str, user_pb2.User] = field(default_factory=dict)
     calls: int = 0
+    most: int = 0
+    """Users in one call."""
     down: bool = False
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """Calls are answered once it is set, as it is unless a test clears it."""
@@ -39,6 +41,7 @@ class Users(user_service_pb2_grpc.UserServiceServicer):
     async def BatchGetUsers(self, request, context):
         """Those that are known."""
         self.calls += 1
+        self.most = max(self.most, len(request.user_ids))
         await self.gate.wait()
         if self.down:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "down")

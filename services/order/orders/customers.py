@@ -1,8 +1,10 @@
 """The customer of an order: who buys, and whether the caller may order for them."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
-from weft.user.v1.user_pb2 import USER_STATE_ACTIVE
+from weft.user.v1.user_pb2 import USER_STATE_ACTIVE, User
 from weft_client import errors as client_errors
 from weft_internal import InternalWeft
 
@@ -18,6 +20,8 @@ Owner = tuple[str, str]
 CACHE_TTL_S = 30.0
 """How long an active customer is cached."""
 MAX_CACHED_CUSTOMERS = 10_000
+MAX_WAIT_S = 0.1
+"""For a call with others; then a customer is asked for alone."""
 MAX_ASKED = 100
 """Of whom the user service is asked in one call."""
 
@@ -25,7 +29,7 @@ MAX_ASKED = 100
 class Customers:
     """Asks the user service for the partner of a customer. Only active customers are cached: a new one is found immediately.
 
-    Those of concurrent calls are asked for together, but for the one that finds nobody asking: its trace has the call.
+    Those of concurrent calls are asked for together, in a call with a trace and a request id of its own. Who finds nobody asking asks alone.
     """
 
     def __init__(self, clients: InternalWeft) -> None:
@@ -54,7 +58,10 @@ class Customers:
         if cached is not None:
             return cached
         if self._asking:
-            return await self._batches.put(user_id)
+            # No longer: a replica that hangs would hold up whoever waits for a batch.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MAX_WAIT_S):
+                    return await self._batches.put(user_id)
         (owner,) = await self._ask([user_id])
         return owner
 
@@ -66,11 +73,14 @@ class Customers:
             raise ServiceUnavailable() from error
         finally:
             self._asking -= 1
-        found = {
-            user.user_id: (user.partner_id, modes.of_message(user.mode))
-            for user in reply.users
-            if user.state == USER_STATE_ACTIVE
-        }
-        for user_id in found.keys() & set(user_ids):
-            self._owners.put(user_id, found[user_id])
+        found = {user.user_id: owner for user in reply.users if (owner := _owner(user)) is not None}
+        self._owners.put_all({user_id: found[user_id] for user_id in found.keys() & set(user_ids)})
         return [found.get(user_id) for user_id in user_ids]
+
+
+def _owner(user: User) -> Owner | None:
+    """None of a user who may not buy, or whose mode is one of a later release."""
+    with suppress(ValueError):
+        if user.state == USER_STATE_ACTIVE:
+            return user.partner_id, modes.of_message(user.mode)
+    return None
