@@ -25,9 +25,9 @@ def once(name: str, verb: str) -> Json:
         "envFrom": [{"configMapRef": {"name": SETTINGS}}],
         "env": migration_environment(name) if migrates else environment(),
         "resources": pods.resources("250m", "160Mi", "512Mi"),
-        "volumeMounts": [pods.mount("secrets", pods.SECRETS)],
+        "volumeMounts": [pods.mount("secrets", pods.SECRETS), pods.mount("authority", pods.AUTHORITY)],
     }
-    volumes = [pods.secret_volume("secrets", f"{name}-{verb}-secrets")]
+    volumes = [pods.secret_volume("secrets", f"{name}-{verb}-secrets"), pods.authority_volume()]
     if not migrates:
         container["volumeMounts"].append(pods.mount("tls", pods.TLS))
         volumes.append(pods.secret_volume("tls", f"{name}-tls"))

@@ -8,6 +8,7 @@ Json = dict[str, Any]
 USER = 10001
 TLS = "/run/weft/tls"
 SECRETS = "/run/weft/secrets"
+AUTHORITY = "/run/weft/authority"
 PROBES = 9100
 """The plaintext port of a service."""
 MIN_READY_S = 15
@@ -80,6 +81,15 @@ def secrets_volume(volume: str, secret: str, optional: str, keys: Sequence[str])
     more = {"name": optional, "optional": True, "items": [{"key": key, "path": key} for key in keys]}
     sources = [{"secret": {"name": secret}}, {"secret": more}]
     return {"name": volume, "projected": {"defaultMode": 0o440, "sources": sources}}
+
+
+def authority_volume() -> Json:
+    """The authority of a PostgreSQL that is not signed by a public one, where there is the secret; its key, if it has one, is not shown."""
+    items = [{"key": "ca.crt", "path": "ca.crt"}]
+    return {
+        "name": "authority",
+        "secret": {"secretName": "postgres-ca", "optional": True, "defaultMode": 0o440, "items": items},
+    }
 
 
 def mount(volume: str, path: str) -> Json:

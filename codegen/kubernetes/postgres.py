@@ -63,7 +63,6 @@ def _database(service: str) -> Json:
         "cluster": {"name": CLUSTER},
         "name": f"weft_{service}",
         "owner": f"weft_{service}_owner",
-        "template": "template0",
         "encoding": "UTF8",
     }
     return _object("postgresql.cnpg.io/v1", "Database", f"weft-{service}", spec)

@@ -92,12 +92,16 @@ def _deployment(name: str, longest_call_s: float) -> Json:
         },
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_S}}},
         "resources": pods.resources("500m", "160Mi", "512Mi"),
-        "volumeMounts": [pods.mount("tls", pods.TLS), pods.mount("secrets", pods.SECRETS)],
+        "volumeMounts": [
+            pods.mount("tls", pods.TLS),
+            pods.mount("secrets", pods.SECRETS),
+            pods.mount("authority", pods.AUTHORITY),
+        ],
     }
     held = pods.secret_volume("secrets", f"{name}-secrets")
     if more := secrets.OPTIONAL.get(name):
         held = pods.secrets_volume("secrets", f"{name}-secrets", secrets.optional_name(name), more)
-    volumes = [pods.secret_volume("tls", f"{name}-tls"), held]
+    volumes = [pods.secret_volume("tls", f"{name}-tls"), held, pods.authority_volume()]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -106,7 +110,7 @@ def _deployment(name: str, longest_call_s: float) -> Json:
             "revisionHistoryLimit": 5,
             "minReadySeconds": pods.MIN_READY_S,
             "selector": {"matchLabels": pods.labels(name)},
-            "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
             "template": {
                 "metadata": {"labels": pods.labels(name)},
                 "spec": pods.pod(

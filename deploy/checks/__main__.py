@@ -93,7 +93,13 @@ def main(arguments: Sequence[str]) -> int:
 
 def _kubernetes(run: Run, folder: Path) -> None:
     files = []
-    for overlay in [*manifests.overlays(), *(manifests.FOLDER / "components" / name for name in ALONE)]:
+    shutil.copytree(manifests.FOLDER, folder / "k8s")
+    for name in ALONE:  # as who takes it has it: in an overlay, whose images and patches go through its objects, too
+        with_it = folder / "k8s" / "overlays" / name
+        shutil.copytree(folder / "k8s" / "overlays" / "production", with_it)
+        file = with_it / "kustomization.yaml"
+        file.write_text(file.read_text().replace("components: [", f"components: [../../components/{name}, "))
+    for overlay in sorted((folder / "k8s" / "overlays").iterdir()):
         built = run.check(f"kustomize, {overlay.name}", "kubectl", "kustomize", overlay)
         if built:
             files.append(folder / f"{overlay.name}.yaml")

@@ -108,7 +108,9 @@ def _take_step(one: Json, step: Json) -> None:
     place: Any = one
     for part in way:
         place = place[int(part) if isinstance(place, list) else part]
-    if isinstance(place, list) and last == "-":
+    if step["op"] == "remove":
+        del place[int(last) if isinstance(place, list) else last]
+    elif isinstance(place, list) and last == "-":
         place.append(step["value"])
     else:
         place[int(last) if isinstance(place, list) else last] = step["value"]

@@ -136,6 +136,8 @@ def _of(container: Container) -> Iterator[str]:
                     asyncio.run(_build(container.command[0], read))
         except (settings.SettingsError, edge.SettingsError) as error:
             yield f"{container.place}: {error}"
+        except Exception as error:  # of a service that is being written
+            yield f"{container.place}: it cannot be built ({type(error).__name__}: {error}); mend that first."
 
 
 async def _build(module: str, read: settings.Settings) -> None:
@@ -145,7 +147,7 @@ async def _build(module: str, read: settings.Settings) -> None:
         module.rpartition(".")[2],
         read.model_copy(update={"tls": "off"}),
         metadata=service.tables.metadata,
-        migrations=service.MIGRATIONS,
+        migrations=Path(str(service.__file__)).parent / "migrations",
     )
     try:
         await service.build(app)

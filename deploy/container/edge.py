@@ -33,6 +33,10 @@ class SettingsError(Exception):
 GENERATED = Path(__file__).resolve().parents[2] / "gen"
 
 
+PORT = 50051
+"""Of a service that a mesh for development does not name in `WEFT_PEERS`: a new one, which has its own name there."""
+
+
 def deployment(settings: EdgeSettings) -> envoy.Deployment:
     """What the settings say, for the generator of the configuration."""
     http, https, metrics = map(
@@ -41,7 +45,7 @@ def deployment(settings: EdgeSettings) -> envoy.Deployment:
     scheme, _, receiver = settings.otlp_endpoint.rstrip("/").partition("://")
     return envoy.Deployment(
         folder=settings.edge_folder,
-        services={name: tuple(addresses) for name, addresses in settings.peers.items()},
+        services={name: tuple(settings.peers.get(name) or (f"{name}:{PORT}",)) for name in _services()},
         replicas=settings.edge_replicas,
         http_address=http[0], http_port=http[1],
         https_address=https[0], https_port=https[1],
@@ -80,7 +84,8 @@ def read(**overrides: Any) -> EdgeSettings:
         raise SettingsError(f"settings are wrong: {error}; write JSON.") from None
     if refused := unknown_cleartext(found.cleartext_allowed) or refusals(RULES, found):
         raise SettingsError(refused)
-    if missing := [name for name in _services() if not any(found.peers.get(name, ()))]:
+    missing = [name for name in _services() if not any(found.peers.get(name, ()))]
+    if missing and found.environment != "development":
         raise SettingsError(
             f"WEFT_PEERS: nobody would answer for {', '.join(missing)}; name an address of each service."
         )
