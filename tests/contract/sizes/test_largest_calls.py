@@ -13,13 +13,10 @@ import pytest
 from chassis.app import App
 from contract import Caller, Method
 from tests.contract.sizes import requests
+from tests.contract.sizes.pace import MOST_S, RUNS, is_short
 from tests.contract.sizes.requests import CONTRACT
 from tests.harness import Harness, Issuer, Running, reason_of
 
-MOST_S = 0.05
-"""On a machine that counts to a million as fast as this one did when the bound was set; on a slower one as much longer."""
-COUNTING_S = 0.012
-RUNS = 10
 SCOPES = " ".join(sorted({method.scope for method in CONTRACT.methods if method.scope}))
 
 
@@ -56,16 +53,6 @@ async def busy(ask: Callable[[], object]) -> tuple[float, str]:
     return least, said
 
 
-def slowness() -> float:
-    """How much slower than usual this machine is now; at least 1."""
-    least = float("inf")
-    for _ in range(3):
-        begun = time.thread_time()
-        sum(range(1_000_000))
-        least = min(least, time.thread_time() - begun)
-    return max(1.0, least / COUNTING_S)
-
-
 STRUCT = "google.protobuf.Struct"
 
 
@@ -84,7 +71,7 @@ async def test_the_largest_calls_keep_the_loop_busy_for_less_than_50_ms(harness:
             cases = [("valid", requests.valid(method).SerializeToString()), *requests.hostile(method)]
             for case, data in cases:
                 seconds, reason = await busy(lambda m=method, d=data, a=authorization: answer(running, m, d, a))
-                assert seconds < MOST_S or seconds < MOST_S * slowness(), (method.full_name, case)
+                assert is_short(seconds), (method.full_name, case)
                 assert reason not in ("INTERNAL_FAULT", "TOKEN_INVALID", "SCOPE_MISSING"), (method.full_name, case)
                 # What a Struct has to hold is not in the contract.
                 if case == "valid" and not list(requests.fields(requests.empty(method).DESCRIPTOR, [STRUCT])):
