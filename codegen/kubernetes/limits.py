@@ -3,7 +3,7 @@
 from typing import Any
 
 from codegen.kubernetes.edge import REPLICAS
-from codegen.kubernetes.workloads import MAX_REPLICAS
+from codegen.kubernetes.workloads import MOST_PODS
 
 Json = dict[str, Any]
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 def objects(services: list[str]) -> list[Json]:
     """Twice what all parts may take at their largest, which leaves room for a database; and what a pod has that says nothing."""
     jobs = len(services) + 1
-    replicas = (MAX_REPLICAS + 1) * len(services)
+    replicas = MOST_PODS * len(services)
     edges = REPLICAS + 1
     hard = {
         "pods": 2 * (replicas + edges + jobs),

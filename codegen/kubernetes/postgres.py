@@ -3,7 +3,7 @@
 from typing import Any
 
 from codegen.kubernetes import network
-from codegen.kubernetes.workloads import MAX_REPLICAS
+from codegen.kubernetes.workloads import MOST_PODS
 
 Json = dict[str, Any]
 
@@ -22,14 +22,14 @@ _SIDECAR = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory":
 
 
 def objects(services: list[str]) -> list[Json]:
-    """The cluster with databases and roles, whose passwords are in secrets `weft-<role>`; its backups; its policy."""
+    """The cluster with databases and roles, whose passwords are in secrets of their names, with hyphens; its backups; its policy."""
     return [_cluster(services), *(_database(service) for service in services), *_backups(), _policy()]
 
 
 def _cluster(services: list[str]) -> Json:
     roles = [role for service in services for role in (f"weft_{service}", f"weft_{service}_owner")]
-    # A pool and a listener for each replica and the one more that a release has, and those of Jobs and people.
-    connections = (POOL + 1) * (MAX_REPLICAS + 1) * len(services) + 50
+    # A pool and a listener for each pod, those of a release too, and those of Jobs and people.
+    connections = (POOL + 1) * MOST_PODS * len(services) + 50
     spec = {
         "instances": 3,
         "imageName": IMAGE,

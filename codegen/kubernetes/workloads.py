@@ -18,6 +18,9 @@ SETTINGS = "weft"
 """The ConfigMap that all parts read."""
 MAX_REPLICAS = 10
 """Of a service, as its autoscaler may make."""
+SURGE_PERCENT = 25
+MOST_PODS = MAX_REPLICAS + ceil(MAX_REPLICAS * SURGE_PERCENT / 100)
+"""Of a service, while a release replaces them."""
 
 
 def settings(names: list[str]) -> Json:
@@ -110,7 +113,7 @@ def _deployment(name: str, longest_call_s: float) -> Json:
             "revisionHistoryLimit": 5,
             "minReadySeconds": pods.MIN_READY_S,
             "selector": {"matchLabels": pods.labels(name)},
-            "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+            "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": f"{SURGE_PERCENT}%"}},
             "template": {
                 "metadata": {"labels": pods.labels(name)},
                 "spec": pods.pod(

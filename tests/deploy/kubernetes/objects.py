@@ -1,6 +1,7 @@
 """What tests of manifests ask of objects."""
 
 import re
+from math import ceil
 from typing import Any
 
 import pytest
@@ -27,3 +28,13 @@ def pod_of(workload: Json) -> Json:
     """The specification of its pods."""
     found: Json = workload["spec"]["template"]["spec"]
     return found
+
+
+def with_surge(replicas: int) -> int:
+    """So many replicas of a service, and those that a release has beside them."""
+    (surge,) = {
+        found["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+        for found in of_kind(manifests.of_overlay(manifests.FOLDER / "base"), "Deployment")
+        if found["metadata"]["name"] != "edge"
+    }
+    return replicas + ceil(replicas * int(surge.removesuffix("%")) / 100)

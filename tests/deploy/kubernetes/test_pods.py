@@ -7,7 +7,7 @@ from weft_client.target import OPTIONS
 import contract
 from codegen.kubernetes import workloads
 from deploy.checks import manifests
-from tests.deploy.kubernetes.objects import in_each_overlay, of_kind, pod_of, quantity
+from tests.deploy.kubernetes.objects import in_each_overlay, of_kind, pod_of, quantity, with_surge
 
 
 @in_each_overlay
@@ -90,7 +90,7 @@ def test_all_that_an_overlay_may_run_is_within_its_quota_twice(overlay: Path) ->
     objects = manifests.of_overlay(overlay)
     (quota,) = of_kind(objects, "ResourceQuota")
     most = {
-        found["metadata"]["name"]: found["spec"]["maxReplicas"] + 1
+        found["metadata"]["name"]: with_surge(found["spec"]["maxReplicas"])
         for found in of_kind(objects, "HorizontalPodAutoscaler")
     }
     need: dict[str, float] = {"pods": 0, "requests.cpu": 0, "requests.memory": 0, "limits.memory": 0}

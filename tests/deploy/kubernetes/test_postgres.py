@@ -8,7 +8,7 @@ from chassis.settings import Settings
 from codegen.kubernetes import workloads
 from deploy import release
 from deploy.checks import manifests
-from tests.deploy.kubernetes.objects import of_kind
+from tests.deploy.kubernetes.objects import of_kind, with_surge
 
 
 def test_a_cluster_of_postgresql_is_reached_and_reaches_its_operator() -> None:
@@ -45,7 +45,7 @@ def test_a_cluster_of_postgresql_is_backed_up_and_has_room() -> None:
     assert re.fullmatch(r".+:\d+\.\d+-minimal-\w+", cluster["spec"]["imageName"])
     assert {"requests", "limits"} <= cluster["spec"]["resources"].keys()
     pool = Settings.model_fields["pool_size"].default
-    most = workloads.MAX_REPLICAS * len(of_kind(objects, "Database")) * (pool + 1)
+    most = with_surge(workloads.MAX_REPLICAS) * len(of_kind(objects, "Database")) * (pool + 1)
     assert int(cluster["spec"]["postgresql"]["parameters"]["max_connections"]) > most
 
 
