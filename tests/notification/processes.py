@@ -22,6 +22,7 @@ async def process(harness: Harness, prefix: str, environment: dict[str, str]) ->
     """The service as a process of its own: its pid and address. Killed at the end."""
     address = f"127.0.0.1:{free_port()}"
     ours = {
+        "WEFT_ENVIRONMENT": "development",
         "WEFT_LISTEN": address,
         "WEFT_DATABASE_URL": harness.postgres_url,
         "WEFT_DATABASE_PREFIX": prefix,
