@@ -44,7 +44,8 @@ DEAD_RETENTION = timedelta(days=90)
 def table(name: str, metadata: MetaData) -> Table:
     """The table of a queue. `key`, where given, is unique: a job with the same key is put once.
 
-    What is done is deleted where it has no key. Else it loses its payload, and is kept for its key.
+    What is done is deleted where it has no key, or where its queue `forgets_keys`. Else it loses its payload, and is kept
+    for its key.
     """
     return Table(
         name,
@@ -129,11 +130,6 @@ class Job:
         """Including this one."""
         return self.lease - self.excused
 
-    @property
-    def is_forgotten(self) -> bool:
-        """Whether nothing stays of it: it is done, and has no key by which it could be put again."""
-        return self.state == "done" and self.key is None
-
     def retry(self, error: str, after: timedelta | None = None) -> None:
         """Retry after the queue's backoff, or after a given time."""
         self.state, self.error, self.wait = "ready", error, after
@@ -141,6 +137,10 @@ class Job:
     def defer(self, error: str) -> None:
         """Retry soon without counting the attempt: a dependency of all jobs is unavailable (see `Worker.breakers`)."""
         self.state, self.error, self.deferred = "ready", error, True
+
+    def gone(self) -> None:
+        """It is done, and the handler has deleted it with the results of its work (`statements.deleting`)."""
+        self.state = "gone"
 
     def goes_on(self, rest: asyncio.Task[None]) -> None:
         """Leave the batch: `rest` decides the job within its lease, and the others are finished without it."""
@@ -164,10 +164,12 @@ class Queue:
         max_attempts: int = 20,
         max_overruns: int | None = 2,
         backoff: Backoff = Backoff(),  # noqa: B008
+        forgets_keys: bool = False,
     ) -> None:
         """`lease`: seconds after which a worker that has not finished is presumed dead.
 
         A job that has overrun its lease `max_overruns` times becomes dead; with None it is retried for ever, alone.
+        `forgets_keys`: what is done is deleted, with its key, as doing it again would do nothing.
         """
         self.name = jobs.name
         for outcome in ("dead", "retried"):  # from zero on: the first one is an increase, which an alert asks for
@@ -179,6 +181,7 @@ class Queue:
         self._max_attempts = max_attempts
         self._max_overruns = max_overruns
         self._backoff = backoff
+        self._forgets_keys = forgets_keys
         self._announcer = Announcer(database, jobs.name)
         self._sql = statements.of(jobs.name, clock.sql, pausable="paused_queues" in jobs.metadata.tables)
 
@@ -236,10 +239,10 @@ class Queue:
         for job in jobs:
             if job.state == "ready" and job.attempts >= self._max_attempts and not job.deferred:
                 job.state = "dead"
-        if forgotten := [job for job in jobs if job.is_forgotten]:
+        if forgotten := [job for job in jobs if self._forgets(job)]:
             ids, leases = [job.id for job in forgotten], [job.lease for job in forgotten]
             await self._database.run(self._sql.forget, ids=ids, leases=leases)
-        if kept := [job for job in jobs if not job.is_forgotten]:
+        if kept := [job for job in jobs if job.state != "gone" and not self._forgets(job)]:
             await self._database.run(
                 self._sql.finish,
                 now=self._clock.now(),
@@ -251,10 +254,13 @@ class Queue:
                 excused=[int(job.deferred) for job in kept],
             )
         for job in jobs:
-            outcome = "deferred" if job.deferred else {"ready": "retried"}.get(job.state, job.state)
+            outcome = "deferred" if job.deferred else {"ready": "retried", "gone": "done"}.get(job.state, job.state)
             tracing.QUEUE_JOBS.labels(self.name, outcome).inc()
             if job.state == "dead":
                 log.error("job_dead", queue=self.name, job=job.id, kind=job.kind, cause=single_line(job.error, 500))
+
+    def _forgets(self, job: Job) -> bool:
+        return job.state == "done" and (self._forgets_keys or job.key is None)
 
     def _wait(self, job: Job) -> timedelta:
         # The breaker pauses the worker while the dependency is unavailable; afterwards the job should run immediately.

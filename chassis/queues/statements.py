@@ -38,6 +38,12 @@ DELETE FROM {name} j USING unnest(%(ids)s::bigint[], %(leases)s::int[]) AS r(id,
 WHERE j.id = r.id AND j.attempts = r.lease AND j.state = 'ready'
 """
 
+
+def deleting(name: str, done: str) -> str:
+    """SQL that deletes jobs that are done, for a statement that stores their results: `done` has their `key` and `lease`."""
+    return f"DELETE FROM {name} j USING {done} WHERE j.key = done.key AND j.attempts = done.lease AND j.state = 'ready'"  # noqa: S608
+
+
 _RELEASE = """
 UPDATE {name} j SET leased_until = NULL, excused = j.excused + 1
 FROM unnest(%(ids)s::bigint[], %(leases)s::int[]) AS r(id, lease)

@@ -77,7 +77,7 @@ PUSH_LEASE_S = 45.0
 MAX_LATE_PUSHES = 64
 """Push messages that have left their batches: push services are whatever people have registered."""
 MAX_MAILS = 32
-"""At a time with one server: sixteen may hang while others are sent."""
+"""At a time, and of one batch: what hangs leaves the batch, and while sixteen do nothing more is begun."""
 FAIL_DEAD_INTERVAL_S = 300
 
 
@@ -133,23 +133,26 @@ async def build(app: App, observers: Observers = OBSERVERS, names: AbstractResol
 
 
 def _channel_queues(app: App) -> dict[Channel, Queue]:
-    """The jobs of each channel: one is a delivery."""
+    """The jobs of each channel: one is a delivery, which is not claimed again once it is done."""
     email_jobs = app.queue(
         "email_jobs",
         lease=EMAIL_LEASE_S,
         max_attempts=MAX_EMAIL_ATTEMPTS,
+        forgets_keys=True,
         backoff=Backoff(first_s=1.0, max_s=600.0),
     )
     sms_jobs = app.queue(
         "sms_jobs",
         lease=SMS_LEASE_S,
         max_attempts=MAX_SMS_ATTEMPTS,
+        forgets_keys=True,
         backoff=Backoff(first_s=2.0, max_s=60.0),
     )
     push_jobs = app.queue(
         "push_jobs",
         lease=PUSH_LEASE_S,
         max_attempts=MAX_PUSH_ATTEMPTS,
+        forgets_keys=True,
         backoff=Backoff(first_s=2.0, max_s=600.0),
     )
     return {Channel.EMAIL: email_jobs, Channel.SMS: sms_jobs, Channel.PUSH: push_jobs}
@@ -210,7 +213,7 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
     together = SendingDigestRepository(app.database, deliveries)
     single, collected = worker(deliveries), worker(together)
     if mailers:
-        app.add_worker(Worker(email_jobs, single, batch=16, concurrency=2, breakers=single.breakers))
+        app.add_worker(Worker(email_jobs, single, batch=MAX_MAILS, breakers=single.breakers))
         app.add_worker(Worker(digest_jobs, collected, batch=1, concurrency=2, breakers=collected.breakers))
     for mailer in mailers:
         app.run_in_background(mailer.close_idle())

@@ -84,12 +84,33 @@ class Service:
         return [tuple(row) for row in rows]
 
     async def jobs(self) -> list[tuple[str, int, str]]:
-        """State, attempts and error of every e-mail job, oldest first."""
+        """State, attempts and error of every e-mail job that is not done, oldest first."""
         return [tuple(row) for row in await self.rows("SELECT state, attempts, error FROM email_jobs ORDER BY id")]
 
+    async def put_jobs_again(self, state: str = "ready") -> None:
+        """An e-mail job for each delivery, as where the release before has not yet told the queue that it is done."""
+        await self.rows(
+            "INSERT INTO email_jobs (kind, key, payload, due, created_at, state) "
+            f"SELECT 'again', delivery_id, '', create_time, create_time, '{state}' FROM deliveries "
+            "ON CONFLICT (key) DO UPDATE SET state = EXCLUDED.state, leased_until = NULL RETURNING 1"
+        )
+
+    async def keep_jobs(self) -> None:
+        """Keep e-mail jobs that are done, for `counted_attempts`."""
+        for sql in (
+            "CREATE TABLE jobs_done (LIKE email_jobs)",
+            "CREATE FUNCTION keep_job() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN INSERT INTO jobs_done SELECT OLD.*; RETURN OLD; END'",
+            "CREATE TRIGGER kept BEFORE DELETE ON email_jobs FOR EACH ROW EXECUTE FUNCTION keep_job()",
+        ):
+            await self.app.database.run(Query(sql))
+
     async def counted_attempts(self) -> list[int]:
-        """The attempts that count against the maximum, of every e-mail job, oldest first."""
-        return [row.n for row in await self.rows("SELECT attempts - excused AS n FROM email_jobs ORDER BY id")]
+        """The attempts that count against the maximum, of every e-mail job since `keep_jobs`, oldest first."""
+        every = (
+            "SELECT id, attempts - excused AS n FROM email_jobs UNION ALL SELECT id, attempts - excused FROM jobs_done"
+        )
+        return [row.n for row in await self.rows(f"{every} ORDER BY id")]
 
     async def states(self) -> list[tuple[str, str]]:
         """State and reason of every delivery, oldest first."""

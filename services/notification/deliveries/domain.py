@@ -130,6 +130,11 @@ class DeliveryResult:
         return next((each.provider for each in reversed(self.responses) if each.outcome is Outcome.LOST), "")
 
     @property
+    def ends_job(self) -> bool:
+        """Whether its job has nothing more to do."""
+        return self.is_final and self.state is not DeliveryState.FAILED
+
+    @property
     def is_final(self) -> bool:
         """Whether nothing more is tried."""
         return self.state not in (DeliveryState.QUEUED, DeliveryState.SCHEDULED)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sqlalchemy import Table
 
+from chassis.queues import statements
 from chassis.queues.queue import Queue
 from chassis.storage.database import Database, Query, Row, Transaction, arrays
 from services.notification import categories
@@ -34,9 +35,10 @@ _CLAIM = Query(
     name="claim deliveries",
 )
 
-# State and lease: a late worker neither overwrites another's result nor ends another's attempt; what it heard is kept.
-_UPDATE = Query(
-    "WITH updated AS (UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s, "
+# State and lease: a late worker neither overwrites another's result nor ends another's attempt; what it heard is kept. Jobs go
+# with the results that end them.
+_UPDATE = (
+    "WITH ended AS ({ending}), updated AS (UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s, "
     "maybe_sent_by = COALESCE(NULLIF(r.maybe_sent_by, ''), d.maybe_sent_by) "
     "FROM unnest(%(ids)s::text[], %(leases)s::int[], %(states)s::text[], %(reasons)s::text[], %(lost)s::text[]) "
     "AS r(delivery_id, lease, state, reason, maybe_sent_by) "
@@ -45,9 +47,9 @@ _UPDATE = Query(
     "SELECT r.delivery_id, r.number + (SELECT count(*) FROM attempts a WHERE a.delivery_id = r.delivery_id), "
     "r.provider, r.code, r.latency_ms, r.response, %(now)s FROM unnest("
     "%(attempted)s::text[], %(numbers)s::int[], %(providers)s::text[], %(codes)s::int[], %(latencies)s::int[], "
-    "%(responses)s::text[]) AS r(delivery_id, number, provider, code, latency_ms, response) ON CONFLICT DO NOTHING",
-    name="update deliveries",
+    "%(responses)s::text[]) AS r(delivery_id, number, provider, code, latency_ms, response) ON CONFLICT DO NOTHING"
 )
+_ENDED = "unnest(%(ended)s::text[], %(ended_leases)s::int[]) AS done(key, lease)"
 
 _ATTEMPTS = ("attempted", "numbers", "providers", "codes", "latencies", "responses")
 """The arrays of `_UPDATE` that tell of attempts."""
@@ -96,11 +98,13 @@ class DeliveryRepository:
         """
         self._dispatch_jobs = dispatch_jobs
         self._digests = digests
+        self._update = Query(_UPDATE.format(ending=statements.deleting(jobs.name, _ENDED)), name="update deliveries")
         self._fail_dead = failing_dead(
             jobs, "delivery_id", "d.state = 'QUEUED' OR d.state = 'SENDING' AND d.digest_id = ''"
         )
         self._database = database
         self.provider = provider
+        self.ends_jobs = True
 
     async def claim(self, leases: Mapping[str, int], now: datetime) -> Sequence[Delivery]:
         """Begin an attempt for those of the ids that are neither sent nor skipped."""
@@ -110,7 +114,13 @@ class DeliveryRepository:
         return [read(row) for row in rows]
 
     async def update(self, results: Sequence[tuple[Delivery, DeliveryResult]], now: datetime) -> None:
-        """Store the results of claimed deliveries, with the providers' responses."""
+        """Store the results of claimed deliveries with the providers' responses, and delete the jobs that they end."""
+        await self.store(results, [(delivery.job_key, delivery.lease) for delivery, r in results if r.ends_job], now)
+
+    async def store(
+        self, results: Sequence[tuple[Delivery, DeliveryResult]], jobs: Sequence[tuple[str, int]], now: datetime
+    ) -> None:
+        """The same with the jobs to delete, as keys and leases."""
         collected = [(delivery, r.digest_due) for delivery, r in results if r.digest_due is not None]
         ended = [
             (d.delivery_id, d.lease, r.state.value, r.reason.value, r.maybe_sent_by)
@@ -125,14 +135,15 @@ class DeliveryRepository:
             for number, response in enumerate(result.responses, start=1)
         ]
         values |= dict(zip(_ATTEMPTS, arrays(attempts) or [[]] * len(_ATTEMPTS), strict=True))
+        values |= dict(zip(("ended", "ended_leases"), arrays(jobs) or [[], []], strict=True))
         falling_back = [delivery.delivery_id for delivery, r in results if delivery.falls_back and r.is_final]
         if not falling_back and not collected:
-            await self._database.run(_UPDATE, **values, now=now)
+            await self._database.run(self._update, **values, now=now)
             return
         async with self._database.transaction() as tx:
             if collected and self._digests is not None:
                 await self._digests.insert(tx, collected, now)
-            await tx.run(_UPDATE, **values, now=now)
+            await tx.run(self._update, **values, now=now)
             if falling_back:
                 await tx.run(GO_ON, ids=falling_back, now=now)
                 tx.after_commit(self._dispatch_jobs.notify)

@@ -57,6 +57,9 @@ Compose = Callable[[Delivery, Mapping[str, User]], Awaitable[M]]
 class Claims(Protocol):
     """What a worker sends, and where its results go: deliveries by the ids of their jobs."""
 
+    ends_jobs: bool
+    """Whether `update` deletes the jobs of what is done."""
+
     async def claim(self, leases: Mapping[str, int], now: datetime) -> Sequence[Delivery]: ...
 
     async def update(self, results: Sequence[tuple[Delivery, DeliveryResult]], now: datetime) -> None: ...
@@ -149,6 +152,8 @@ class DeliveryWorker(Generic[M]):
                 job.retry(result.error)
             elif result.state is DeliveryState.FAILED:
                 job.dead(result.error)
+            elif self._deliveries.ends_jobs and result.ends_job:
+                job.gone()
 
     async def _get_users(
         self, claimed: Sequence[Delivery], jobs: Sequence[Job]

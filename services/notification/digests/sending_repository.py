@@ -52,6 +52,7 @@ class SendingDigestRepository:
 
     def __init__(self, database: Database, deliveries: DeliveryRepository) -> None:
         """`deliveries` stores the results."""
+        self.ends_jobs = False
         self._database = database
         self._deliveries = deliveries
 
@@ -70,7 +71,8 @@ class SendingDigestRepository:
 
     async def update(self, results: Sequence[tuple[Delivery, DeliveryResult]], now: datetime) -> None:
         """Store the result of each digest for all its members; those of one that is tried again wait in it."""
-        await self._deliveries.update([each for digest, result in results for each in _of_members(digest, result)], now)
+        members = [each for digest, result in results for each in _of_members(digest, result)]
+        await self._deliveries.store(members, [], now)
 
     async def fail_dead(self, now: datetime) -> int:
         """Fail the members of digests whose jobs died without a worker that could store a result; returns their number."""

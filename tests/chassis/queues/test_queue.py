@@ -7,8 +7,10 @@ import pytest
 
 from chassis.clock import Clock, FixedClock
 from chassis.queues.queue import Queue
-from chassis.storage.database import Database
+from chassis.queues.statements import deleting
+from chassis.storage.database import Database, Query
 from chassis.storage.retention import Sweep
+from chassis.telemetry.tracing import QUEUE_JOBS
 from tests.chassis.queues.jobs import ALL, JOBS, METADATA, put
 
 pytestmark = pytest.mark.logs_errors("job_dead")
@@ -114,6 +116,37 @@ async def test_the_same_key_is_put_once(database: Database, clock: FixedClock) -
     await put(database, queue, "a", key="k")
     await put(database, queue, "b", key="k")
     assert [row.kind for row in await database.all(ALL)] == ["a"]
+
+
+async def test_a_queue_that_forgets_keys_keeps_only_what_is_not_done(database: Database, clock: FixedClock) -> None:
+    queue = Queue(database, JOBS, clock, forgets_keys=True)
+    await put(database, queue, "done", key="1")
+    await put(database, queue, "dead", key="2")
+    jobs = {job.kind: job for job in await queue.lease(2)}
+    jobs["dead"].dead("for a reason")
+    await queue.finish([*jobs.values()])
+    assert [tuple(row) for row in await database.all(ALL)] == [("dead", "dead", 1, "for a reason")]
+    for key in ("1", "2"):
+        await put(database, queue, "again", key=key)
+    assert [row.kind for row in await database.all(ALL)] == ["dead", "again"]
+
+
+async def test_the_statement_of_results_deletes_jobs_by_their_lease(database: Database, clock: FixedClock) -> None:
+    queue = Queue(database, JOBS, clock, lease=30)
+    await put(database, queue, "late", key="late")
+    (late,) = await queue.lease(1)
+    clock.advance(timedelta(seconds=31))
+    assert len(await queue.lease_suspect()) == 1  # by another worker
+    await put(database, queue, "mine", key="mine")
+    (mine,) = await queue.lease(1)
+    done = "(VALUES ('late', 1), ('mine', 1)) AS done(key, lease)"
+    assert await database.run(Query(deleting(JOBS.name, done))) == 1
+    for job in (late, mine):
+        job.gone()
+    counted = QUEUE_JOBS.labels(JOBS.name, "done")._value.get()
+    await queue.finish([late, mine])
+    assert QUEUE_JOBS.labels(JOBS.name, "done")._value.get() == counted + 2
+    assert [tuple(row) for row in await database.all(ALL)] == [("late", "ready", 2, "")]
 
 
 async def test_what_is_done_and_has_no_key_is_gone_unless_another_holds_its_lease(

@@ -14,7 +14,7 @@ from chassis import ids
 from chassis.errors import ServiceUnavailable
 from chassis.storage.database import Query
 from services.notification.__main__ import MAX_EMAIL_ATTEMPTS
-from services.notification.deliveries.domain import DeliveryResult, DeliveryState, Reason, fail
+from services.notification.deliveries.domain import DeliveryResult, DeliveryState, Reason, fail, retry, skip
 from services.notification.deliveries.repository import DeliveryRepository
 from tests.notification import sample_events as events
 from tests.notification.conftest import Service, Start
@@ -125,6 +125,7 @@ async def test_mails_wait_while_the_mail_server_is_away_and_are_sent_as_soon_as_
     async with receiving() as gone:
         port = gone.port
     async with start(smtp_url=f"smtp://127.0.0.1:{port}") as service:
+        await service.keep_jobs()
         service.users.add(ANN)
         await service.publish(*(events.confirmed(ANN) for _ in range(40)))
 
@@ -145,6 +146,7 @@ async def test_mails_wait_while_the_mail_server_is_away_and_are_sent_as_soon_as_
 
 async def test_a_server_is_given_no_more_mails_a_second_than_the_setting_says(start: Start) -> None:
     async with start(mail_rate=10) as service:
+        await service.keep_jobs()
         service.users.add(ANN)
         began = time.monotonic()
         await service.publish(*(events.confirmed(ANN) for _ in range(22)))
@@ -161,7 +163,7 @@ async def test_the_response_to_one_mail_does_not_affect_the_others(service: Serv
     await service.wait_until_idle()
     assert await service.states() == [("SENT", "")] * 8
     assert len(service.receiver.ids) == len(set(service.receiver.ids)) == 8
-    assert [job[:2] for job in await service.jobs()] == [("done", 1)] * 8
+    assert await service.jobs() == []
     responses = {response for _, _, response in await service.attempts()}
     assert {"gr\ufffd\ufffde", "[2J", "x" * 200, "accepted"} == responses
 
@@ -187,22 +189,27 @@ async def test_a_late_worker_does_not_overwrite_what_another_has_claimed(start: 
     async with start(clock=clock, work=False) as service:
         await service.publish(events.confirmed(ANN))
         (row,) = await service.rows("SELECT delivery_id FROM deliveries")
+        await service.rows("UPDATE email_jobs SET attempts = 2 RETURNING 1")
         deliveries = DeliveryRepository(service.app.database, "test", service.app._queues[0])
         (late,) = await deliveries.claim({row.delivery_id: 1}, clock.now())
         (current,) = await deliveries.claim({row.delivery_id: 2}, clock.now())
         assert (late.maybe_sent_by, current.maybe_sent_by) == ("", "test")  # which may have been sent before
-        await deliveries.update([(late, fail(Reason.REFUSED, "late"))], clock.now())
-        assert await service.states() == [("SENDING", "")]
+        for result in (fail(Reason.REFUSED, "late"), skip(Reason.NOT_NEEDED)):
+            await deliveries.update([(late, result)], clock.now())
+            assert await service.states() == [("SENDING", "")]
+        await deliveries.update([(current, retry("later", 1, 2))], clock.now())
+        assert await service.jobs() == [("ready", 2, "")], "the job goes on with its delivery"
+        await service.rows("UPDATE deliveries SET state = 'SENDING' RETURNING 1")
         await deliveries.update([(current, DeliveryResult(DeliveryState.SENT))], clock.now())
         assert await service.states() == [("SENT", "")]
+        assert await service.jobs() == [], "the job ends with its delivery"
 
 
 async def test_a_job_that_comes_again_after_its_mail_was_sent_sends_nothing(service: Service) -> None:
     service.users.add(ANN)
     await service.publish(events.confirmed(ANN))
     await service.wait_until_idle()
-    # Its lease had ended before it was finished.
-    await service.rows("UPDATE email_jobs SET state = 'ready', finished_at = NULL RETURNING id")
+    await service.put_jobs_again()
     await service.wait_until_idle()
     assert len(service.receiver.mails) == 1
     assert await service.states() == [("SENT", "")]

@@ -187,7 +187,7 @@ async def test_a_message_that_hangs_holds_up_none_of_its_batch(
             assert await worker.once() == 6
             assert await _states(sender, sent) == [("SENDING", ""), *[SENT] * 5]
             jobs = await service.rows(f"SELECT state FROM {queue} ORDER BY id")
-            assert [row.state for row in jobs] == ["ready", *["done"] * 5], "nothing sends the others again"
+            assert [row.state for row in jobs] == ["ready"], "nothing sends the others again"
         assert (receiver.waiting, provider.waiting) == (1, 1)
         receiver.stalled.set()
         late = [service.worker(queue) for queue in ("email_jobs", "sms_jobs")]

@@ -25,6 +25,7 @@ async def test_a_batch_looks_its_recipients_up_in_one_call(service: Service) -> 
 @pytest.mark.parametrize("event", [events.confirmed(ANN), events.signed_up(SIGN_UP)])
 async def test_mails_wait_while_the_user_service_is_down(start: Start, clock, event) -> None:
     async with start(clock=clock) as service:
+        await service.keep_jobs()
         service.users.add(ANN)
         service.users.sign_up(SIGN_UP)
         service.users.down = True
@@ -54,6 +55,7 @@ async def test_a_code_that_was_not_issued_at_first_delays_the_mail_and_no_more(s
 
 async def test_a_sign_up_whose_code_is_always_late_holds_up_no_other_mail(start: Start, clock) -> None:
     async with start(clock=clock) as service:
+        await service.keep_jobs()
         service.users.add(ANN)
         other = service.users.sign_up(ids.new("sgn"))
         service.users.late_codes.add(service.users.sign_up(SIGN_UP))

@@ -143,11 +143,7 @@ async def test_a_device_that_hangs_holds_up_no_other_person(start: Start, pushes
         assert await worker.once() == 3
         states = [(await parts(service, each.notification_id))[0] for each in sent]
         assert states == [("SENDING", ""), ("SENT", ""), ("SENT", "")]
-        assert [row.state for row in await service.rows("SELECT state FROM push_jobs ORDER BY id")] == [
-            "ready",
-            "done",
-            "done",
-        ]
+        assert [row.state for row in await service.rows("SELECT state FROM push_jobs")] == ["ready"]
         answer.set()
         await until(lambda: not worker._late)
         assert await parts(service, sent[0].notification_id) == [("SENT", "")]

@@ -191,16 +191,16 @@ async def test_a_full_digest_is_sent_at_once_and_a_repeated_job_adds_nothing(sta
             await until_states(service, clock, **states)
             assert len(service.receiver.mails) == bool(states.get("SENT"))
         # As after a crash before the queue was told: the deliveries are in their digests.
-        await service.rows("UPDATE email_jobs SET state = 'ready', due = created_at RETURNING 1")
+        await service.put_jobs_again()
         clock.advance(HOUR)
         await until_states(service, clock, SENT=MAX_SIZE + 8)
         counts = [int(str(mail["Subject"]).split()[0]) for mail in service.receiver.mails]
         assert (len(counts), sum(counts)) == (2, MAX_SIZE + 8)
         # The same while the digests are being sent, whose jobs alone send their members.
         await service.rows("UPDATE deliveries SET state = 'SENDING' RETURNING 1")
-        await service.rows("UPDATE email_jobs SET state = 'ready', due = created_at RETURNING 1")
+        await service.put_jobs_again()
         await until_states(service, clock, SENDING=MAX_SIZE + 8)
-        await service.rows("UPDATE email_jobs SET state = 'dead' RETURNING 1")
+        await service.put_jobs_again("dead")
         single = DeliveryRepository(service.app.database, "smtp", service.app._queues[0])
         assert await single.fail_dead(clock.now()) == 0
         # As after a crash before the result was stored: the same mail again, with the same Message-ID.
