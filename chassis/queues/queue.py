@@ -169,7 +169,7 @@ class Queue:
         """`lease`: seconds after which a worker that has not finished is presumed dead.
 
         A job that has overrun its lease `max_overruns` times becomes dead; with None it is retried for ever, alone.
-        `forgets_keys`: what is done is deleted, with its key, as doing it again would do nothing.
+        `forgets_keys`: what is done is deleted, with its key: who puts jobs knows what is done.
         """
         self.name = jobs.name
         for outcome in ("dead", "retried"):  # from zero on: the first one is an increase, which an alert asks for

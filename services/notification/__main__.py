@@ -27,6 +27,7 @@ from services.notification.deliveries.gate import Gate
 from services.notification.deliveries.providers import Providers
 from services.notification.deliveries.pushes import PushComposer
 from services.notification.deliveries.repository import DeliveryRepository
+from services.notification.deliveries.throttle import batch_at
 from services.notification.deliveries.worker import Claims, DeliveryWorker, Medium
 from services.notification.delivery_events import wiring as event_wiring
 from services.notification.devices.handlers import DeviceHandlers
@@ -77,7 +78,9 @@ PUSH_LEASE_S = 45.0
 MAX_LATE_PUSHES = 64
 """Push messages that have left their batches: push services are whatever people have registered."""
 MAX_MAILS = 32
-"""At a time, and of one batch: what hangs leaves the batch, and while sixteen do nothing more is begun."""
+"""At a time with one server, and in a batch: what hangs leaves it, and while sixteen do, nothing more is begun."""
+MAX_TEXTS = 8
+"""In a batch."""
 FAIL_DEAD_INTERVAL_S = 300
 
 
@@ -213,7 +216,15 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
     together = SendingDigestRepository(app.database, deliveries)
     single, collected = worker(deliveries), worker(together)
     if mailers:
-        app.add_worker(Worker(email_jobs, single, batch=MAX_MAILS, breakers=single.breakers))
+        app.add_worker(
+            Worker(
+                email_jobs,
+                single,
+                batch=batch_at(app.settings.mail_rate, MAX_MAILS),
+                concurrency=2,
+                breakers=single.breakers,
+            )
+        )
         app.add_worker(Worker(digest_jobs, collected, batch=1, concurrency=2, breakers=collected.breakers))
     for mailer in mailers:
         app.run_in_background(mailer.close_idle())
@@ -237,7 +248,8 @@ def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> No
         tracer=app.tracer,
         max_attempts=MAX_SMS_ATTEMPTS,
     )
-    app.add_worker(Worker(sms_jobs, worker, batch=8, concurrency=2, breakers=worker.breakers))
+    batch = batch_at(app.settings.sms_rate, MAX_TEXTS)
+    app.add_worker(Worker(sms_jobs, worker, batch=batch, concurrency=2, breakers=worker.breakers))
     app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead text messages")
     for carrier in carriers:
         app.run_in_background(carrier.run())

@@ -36,20 +36,22 @@ _CLAIM = Query(
 )
 
 # State and lease: a late worker neither overwrites another's result nor ends another's attempt; what it heard is kept. Jobs go
-# with the results that end them.
+# with the results that end them, locked after their deliveries as everywhere.
 _UPDATE = (
-    "WITH ended AS ({ending}), updated AS (UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s, "
+    "WITH updated AS (UPDATE deliveries d SET state = r.state, reason = r.reason, update_time = %(now)s, "
     "maybe_sent_by = COALESCE(NULLIF(r.maybe_sent_by, ''), d.maybe_sent_by) "
     "FROM unnest(%(ids)s::text[], %(leases)s::int[], %(states)s::text[], %(reasons)s::text[], %(lost)s::text[]) "
     "AS r(delivery_id, lease, state, reason, maybe_sent_by) "
-    "WHERE d.delivery_id = r.delivery_id AND d.lease = r.lease AND d.state = 'SENDING') "
-    "INSERT INTO attempts (delivery_id, number, provider, code, latency_ms, response, create_time) "
+    "WHERE d.delivery_id = r.delivery_id AND d.lease = r.lease AND d.state = 'SENDING' RETURNING 1), "
+    "ended AS ({ending}) INSERT INTO attempts (delivery_id, number, provider, code, latency_ms, response, create_time) "
     "SELECT r.delivery_id, r.number + (SELECT count(*) FROM attempts a WHERE a.delivery_id = r.delivery_id), "
     "r.provider, r.code, r.latency_ms, r.response, %(now)s FROM unnest("
     "%(attempted)s::text[], %(numbers)s::int[], %(providers)s::text[], %(codes)s::int[], %(latencies)s::int[], "
     "%(responses)s::text[]) AS r(delivery_id, number, provider, code, latency_ms, response) ON CONFLICT DO NOTHING"
 )
-_ENDED = "unnest(%(ended)s::text[], %(ended_leases)s::int[]) AS done(key, lease)"
+_ENDED = (
+    "(SELECT count(*) FROM updated) AS first, unnest(%(ended)s::text[], %(ended_leases)s::int[]) AS done(key, lease)"
+)
 
 _ATTEMPTS = ("attempted", "numbers", "providers", "codes", "latencies", "responses")
 """The arrays of `_UPDATE` that tell of attempts."""

@@ -152,12 +152,18 @@ _QUEUE_AGAIN = Query(
 
 
 def _put_again(jobs: Table) -> Query:
-    """Also where the job is leased, by a worker that has stored its result and not told the queue: its lease is over."""
+    """Of locked deliveries. Also where a job is leased, by a worker that has stored its result and not told the queue: its lease is over.
+
+    The numbers of a delivery's leases go on where its job is gone: none comes twice.
+    """
     name = jobs.name
+    # any owner: of deliveries that were locked for their owner
     return Query(
-        f"INSERT INTO {name} AS j (kind, key, payload, traceparent, due, created_at) SELECT 'retry', id, '', %(traceparent)s, "  # noqa: S608
-        "LEAST(%(now)s, now()), %(now)s FROM unnest(%(ids)s::text[]) AS id ON CONFLICT (key) DO UPDATE SET state = 'ready', "
-        "attempts = j.attempts + 1, excused = j.attempts + 1, overruns = 0, due = EXCLUDED.due, leased_until = NULL, "
+        f"INSERT INTO {name} AS j (kind, key, payload, traceparent, due, created_at, attempts, excused) "  # noqa: S608
+        "SELECT n.type, d.delivery_id, '', %(traceparent)s, LEAST(%(now)s, now()), %(now)s, d.lease + 1, d.lease + 1 "
+        "FROM deliveries d JOIN notifications n USING (notification_id) WHERE d.delivery_id = ANY(%(ids)s::text[]) "
+        "ON CONFLICT (key) DO UPDATE SET state = 'ready', attempts = GREATEST(j.attempts + 1, EXCLUDED.attempts), "
+        "excused = GREATEST(j.attempts + 1, EXCLUDED.attempts), overruns = 0, due = EXCLUDED.due, leased_until = NULL, "
         "finished_at = NULL",
         name=f"put again {name}",
     )

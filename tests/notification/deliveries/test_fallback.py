@@ -1,4 +1,4 @@
-"""A second provider, for what the first has surely not sent; and messages that take long beside others."""
+"""A second provider, for what the first has surely not sent; the next channel; and messages that take long beside others."""
 
 import asyncio
 import socket
@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from weft.notification.v1.category_pb2 import CHANNEL_EMAIL, CHANNEL_SMS
+from weft.notification.v1.category_pb2 import CHANNEL_EMAIL, CHANNEL_INBOX, CHANNEL_SMS
 from weft.notification.v1.notification_pb2 import Recipient
 
 from chassis.clock import FixedClock
 from chassis.settings import Settings, SettingsError
 from services.notification.channels.email.smtp import Mailer, parse_smtp_url
 from services.notification.deliveries.providers import Providers
+from services.notification.deliveries.throttle import batch_at
 from services.notification.delivery_events.wiring import sms_accounts
 from tests.notification import sample_events as events
 from tests.notification import texts
 from tests.notification.conftest import Service, Start
-from tests.notification.requests.calls import Caller
+from tests.notification.requests.calls import Caller, customer
 from tests.notification.smtp import HANG_UP, Receiver, receiving, until
 from tests.notification.texts import PHONE, Provider
 
@@ -170,6 +171,11 @@ async def test_a_setting_of_the_second_is_named_where_it_is_wrong(start: Start, 
                 pass
 
 
+@pytest.mark.parametrize(("rate", "batch"), [(0, 32), (100, 32), (2, 10), (0.1, 1)])
+def test_no_more_is_leased_together_than_may_go_in_time(rate: float, batch: int) -> None:
+    assert batch_at(rate, 32) == batch
+
+
 async def test_a_message_that_hangs_holds_up_none_of_its_batch(
     start: Start, receiver: Receiver, provider: Provider
 ) -> None:
@@ -194,6 +200,28 @@ async def test_a_message_that_hangs_holds_up_none_of_its_batch(
         await until(lambda: not any(worker._late for worker in late))
         assert len(await service.rows("SELECT 1 FROM deliveries WHERE state = 'SENT'")) == 12
         assert len(receiver.mails) == 6
+
+
+async def test_the_next_channel_has_what_is_tried_again_and_ends_again(start: Start) -> None:
+    async with start(work=False) as service:
+        acme, user = Caller(service), customer(service)
+        service.users.by_id[user.user_id].email = ""
+        channels = [CHANNEL_EMAIL, CHANNEL_SMS, CHANNEL_INBOX]
+        (sent,) = (await acme.send(user, channels=channels)).notifications
+        ended, waiting, none = ("SKIPPED", "NO_ADDRESS"), ("ACCEPTED", ""), ("SKIPPED", "NOT_CONFIGURED")
+        for queue in ("dispatch_jobs", "email_jobs", "dispatch_jobs"):
+            await service.worker(queue).once()
+        assert await acme.parts(sent.notification_id) == [ended, QUEUED, waiting]
+        # Tried again, whose job is gone, while the next channel is under way, which ends first.
+        await acme.retry((await acme.deliveries(sent.notification_id))[0])
+        (job,) = await service.rows("SELECT kind, attempts - excused AS counted FROM email_jobs")
+        assert (job.kind, job.counted) == ("message", 0)
+        for queue in ("sms_jobs", "dispatch_jobs"):
+            await service.worker(queue).once()
+        assert await acme.parts(sent.notification_id) == [QUEUED, none, waiting]
+        for queue in ("email_jobs", "dispatch_jobs"):
+            await service.worker(queue).once()
+        assert await acme.parts(sent.notification_id) == [ended, none, SENT]
 
 
 async def _states(sender: Sender, notifications: list[str]) -> list[tuple[str, str]]:
