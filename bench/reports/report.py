@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,32 @@ from bench.reports import plots
 Report = Mapping[str, Any]
 """`machine`, `terms` (what all sides had in common) and `rows` as `Row.as_dict` gives them."""
 
+_AIM = re.compile(r" \(aim ([≤≥] [\d.]+)\)$")
+"""At the end of a number's name, where there is one."""
+
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Every ratio on a line: its median, least and greatest, its aim, and whether that was met."""
-    found = [(row, ratio) for row in rows for ratio in row["ratios"]]
+    """Every ratio and every number with an aim on a line: its median, least and greatest, its aim, and whether that was met."""
+    found = [(row, ratio) for row in rows for ratio in (*row["ratios"], *_aimed_at(row["numbers"]))]
     width = max((len(_name(row, ratio)) for row, ratio in found), default=0)
     lines = []
     for row, ratio in found:
         spread = ratio["ratio"]
-        seen = f"{spread['median']:6.2f}  ({spread['least']:.2f} … {spread['greatest']:.2f})"
+        most = 0 if spread["greatest"] >= 100 else 2  # decimals
+        seen = f"{spread['median']:6,.{most}f}  ({spread['least']:,.{most}f} … {spread['greatest']:,.{most}f})"
         lines.append(f"{_name(row, ratio):<{width}}  {seen:<24}  {ratio['aim']:<7} {_verdict(row, ratio)}".rstrip())
     return lines
+
+
+def _aimed_at(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The numbers whose names have an aim, as ratios are."""
+    found = []
+    for name, spread in numbers.items():
+        if aim := _AIM.search(name):
+            sign, bound = aim[1].split()
+            holds = spread["median"] >= float(bound) if sign == "≥" else spread["median"] <= float(bound)
+            found.append({"name": name[: aim.start()], "aim": aim[1], "ratio": spread, "holds": holds})
+    return found
 
 
 def _name(row: Mapping[str, Any], ratio: Mapping[str, Any]) -> str:

@@ -152,7 +152,7 @@ SELECT {_id_of("prd", "n", "products")}, CASE WHEN n %% 2 = 0 THEN %(partner)s E
 PEOPLE = f"""
 INSERT INTO users (user_id, partner_id, email_sealed, email_lookup, display_name_sealed, locale, state, roles, plan, revision, events,
                    created_at, updated_at)
-SELECT {_id_of("usr", "n", "people")}, CASE WHEN n %% 3 > 0 THEN %(partner)s END, email_sealed, sha256(n::text::bytea), display_name_sealed,
+SELECT {_id_of("usr", "n", "people")}, CASE WHEN n %% 3 > 0 THEN %(partner)s END, email_sealed, sha256((%(now_ms)s::bigint || '/' || n)::bytea), display_name_sealed,
        locale, state, roles, plan, 1, 1, to_timestamp(%(now_ms)s / 1000.0), to_timestamp(%(now_ms)s / 1000.0)
   FROM users, generate_series(1::bigint, %(people)s::bigint) n WHERE user_id = %(regular)s
 """

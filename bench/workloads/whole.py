@@ -170,11 +170,11 @@ def _round(bench: Bench, alone: Weft, mesh: Weft, groups: Groups) -> dict[str, f
     return {
         COMPLETED: done.orders / done.seconds,
         CPU: total,
-        "the same over its call alone (aim ≤ 2.5)": total / call.total(),
+        "CPU over its call alone (aim ≤ 2.5)": total / call.total(),
         "notification's over the order process's for the call (aim ≤ 1.5)": by_process["notification"]
         / call.cpu["order"],
         "CreateOrder/s while workers catch up, over alone (aim ≥ 0.6)": done.rate / call.outcome.rate,
-        "% of it in mail sink and trace receiver (aim ≤ 5)": 100
+        "% of CPU in mail sink and trace receiver (aim ≤ 5)": 100
         * (by_process["mail sink"] + by_process["trace receiver"])
         / total,
         **{f"µs of {name}": value for name, value in by_process.items()},

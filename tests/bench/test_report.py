@@ -6,6 +6,7 @@ from pathlib import Path
 from bench.load.plan import Outcome
 from bench.measurements.measure import Sample
 from bench.measurements.rows import Comparison, Row
+from bench.numbers import Spread
 from bench.reports import report
 
 LATENCY = {"p50": 1.0, "p90": 2.0, "p99": 3.0, "p99.9": 4.0, "max": 5.0}
@@ -39,6 +40,19 @@ def test_ratios_are_taken_round_by_round() -> None:
         "create: orders/s       4.50  (4.00 … 5.00)     ≥ 4     yes",
         "create: CPU            3.00  (3.00 … 4.00)     ≥ 4     NO",
         "create: order's CPU    0.33  (0.25 … 0.33)     ≤ 1     yes",
+    ]
+
+
+def test_numbers_with_an_aim_are_in_the_table() -> None:
+    row = Row("whole", "The whole order")
+    row.numbers = {
+        "CPU over its call alone (aim ≤ 2.5)": Spread(2.4, 2.3, 2.6),
+        "webhooks/s (aim ≥ 2000)": Spread(1777.0, 1600.0, 1900.0),
+        "completed orders/s": Spread(300.0, 290.0, 310.0),
+    }
+    assert report.table([row.as_dict()]) == [
+        "whole: CPU over its call alone    2.40  (2.30 … 2.60)     ≤ 2.5   yes",
+        "whole: webhooks/s                1,777  (1,600 … 1,900)   ≥ 2000  NO",
     ]
 
 

@@ -23,9 +23,9 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 MAX_TRACES = 2_000
 """Traces that are kept; the oldest are removed first."""
-MAX_NEW_TRACES_PER_S = 100
+MAX_NEW_TRACES_PER_S = 50
 """Traces that may begin each second, on average; the rest is dropped whole, so that what is kept is complete."""
-WRITE_INTERVAL_S = 0.25
+WRITE_INTERVAL_S = 0.5
 """Seconds between writes."""
 
 
