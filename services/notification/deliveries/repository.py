@@ -117,9 +117,11 @@ class DeliveryRepository:
 
     async def update(self, results: Sequence[tuple[Delivery, DeliveryResult]], now: datetime) -> None:
         """Store the results of claimed deliveries with the providers' responses, and delete the jobs that they end."""
-        await self.store(results, [(delivery.job_key, delivery.lease) for delivery, r in results if r.ends_job], now)
+        await self.update_with_jobs(
+            results, [(delivery.job_key, delivery.lease) for delivery, r in results if r.ends_job], now
+        )
 
-    async def store(
+    async def update_with_jobs(
         self, results: Sequence[tuple[Delivery, DeliveryResult]], jobs: Sequence[tuple[str, int]], now: datetime
     ) -> None:
         """The same with the jobs to delete, as keys and leases."""

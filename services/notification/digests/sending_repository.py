@@ -72,7 +72,7 @@ class SendingDigestRepository:
     async def update(self, results: Sequence[tuple[Delivery, DeliveryResult]], now: datetime) -> None:
         """Store the result of each digest for all its members; those of one that is tried again wait in it."""
         members = [each for digest, result in results for each in _of_members(digest, result)]
-        await self._deliveries.store(members, [], now)
+        await self._deliveries.update_with_jobs(members, [], now)
 
     async def fail_dead(self, now: datetime) -> int:
         """Fail the members of digests whose jobs died without a worker that could store a result; returns their number."""

@@ -161,7 +161,7 @@ def _put_again(jobs: Table) -> Query:
     return Query(
         f"INSERT INTO {name} AS j (kind, key, payload, traceparent, due, created_at, attempts, excused) "  # noqa: S608
         "SELECT n.type, d.delivery_id, '', %(traceparent)s, LEAST(%(now)s, now()), %(now)s, d.lease + 1, d.lease + 1 "
-        "FROM deliveries d JOIN notifications n USING (notification_id) WHERE d.delivery_id = ANY(%(ids)s::text[]) "
+        "FROM unnest(%(ids)s::text[]) AS id JOIN deliveries d ON d.delivery_id = id JOIN notifications n USING (notification_id) "
         "ON CONFLICT (key) DO UPDATE SET state = 'ready', attempts = GREATEST(j.attempts + 1, EXCLUDED.attempts), "
         "excused = GREATEST(j.attempts + 1, EXCLUDED.attempts), overruns = 0, due = EXCLUDED.due, leased_until = NULL, "
         "finished_at = NULL",
