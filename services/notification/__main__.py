@@ -69,8 +69,8 @@ MAX_SMS_ATTEMPTS = 6
 """With the backoff below, about two minutes: a code is of no use later."""
 SMS_LEASE_S = 30.0
 """Long enough for the look-up, the code, and one request to the provider."""
-EMAIL_LEASE_S = 45.0
-"""Long enough for the look-up, the code, and two submissions to the mail server."""
+EMAIL_LEASE_S = 60.0
+"""Long enough for the look-up, the code, and two submissions to the mail server, also of one that waits until two others have hung."""
 MAX_PUSH_ATTEMPTS = 12
 """With the backoff below, about an hour."""
 PUSH_LEASE_S = 45.0
@@ -81,6 +81,8 @@ MAX_MAILS = 32
 """At a time with one server, and in a batch: what hangs leaves it, and while sixteen do, nothing more is begun."""
 MAX_TEXTS = 8
 """In a batch."""
+LOOPS = 2
+"""Batches of one channel at a time: one slow message holds up its own only."""
 FAIL_DEAD_INTERVAL_S = 300
 
 
@@ -220,8 +222,8 @@ def _send_mails(app: App, email_jobs: Queue, made_of: Composing, gate: Gate) -> 
             Worker(
                 email_jobs,
                 single,
-                batch=batch_at(app.settings.mail_rate, MAX_MAILS),
-                concurrency=2,
+                batch=batch_at(app.settings.mail_rate, MAX_MAILS, LOOPS),
+                concurrency=LOOPS,
                 breakers=single.breakers,
             )
         )
@@ -248,8 +250,8 @@ def _send_texts(app: App, sms_jobs: Queue, made_of: Composing, gate: Gate) -> No
         tracer=app.tracer,
         max_attempts=MAX_SMS_ATTEMPTS,
     )
-    batch = batch_at(app.settings.sms_rate, MAX_TEXTS)
-    app.add_worker(Worker(sms_jobs, worker, batch=batch, concurrency=2, breakers=worker.breakers))
+    batch = batch_at(app.settings.sms_rate, MAX_TEXTS, LOOPS)
+    app.add_worker(Worker(sms_jobs, worker, batch=batch, concurrency=LOOPS, breakers=worker.breakers))
     app.schedule(FAIL_DEAD_INTERVAL_S, lambda: deliveries.fail_dead(app.clock.now()), "fail dead text messages")
     for carrier in carriers:
         app.run_in_background(carrier.run())

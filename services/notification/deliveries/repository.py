@@ -63,8 +63,13 @@ NEXT = (
     "FROM {ended} WHERE EXISTS (SELECT FROM deliveries w WHERE w.notification_id = d.notification_id "
     "AND w.state IN ('ACCEPTED', 'SCHEDULED')){of} ON CONFLICT (key) DO NOTHING"
 )
+# Of those that have ended indeed: a late worker's result, too, is followed by this, while another one is sending.
 GO_ON = Query(
-    NEXT.format(ended="deliveries d", of=" AND d.delivery_id = ANY(%(ids)s)"), name="go on to the next channel"
+    NEXT.format(
+        ended="deliveries d",
+        of=" AND d.delivery_id = ANY(%(ids)s) AND d.state NOT IN ('SCHEDULED', 'QUEUED', 'SENDING')",
+    ),
+    name="go on to the next channel",
 )
 
 

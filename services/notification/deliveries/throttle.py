@@ -7,9 +7,9 @@ MAX_WAIT_S = 5.0
 """For which a message that was leased waits: well below its lease."""
 
 
-def batch_at(per_second: float, most: int) -> int:
-    """How many messages are leased together at a rate, 0 for no limit: no more than pass in time."""
-    return max(1, min(most, int(per_second * MAX_WAIT_S))) if per_second else most
+def batch_at(per_second: float, most: int, loops: int) -> int:
+    """How many messages each of some loops leases together at a rate, 0 for no limit: no more than pass in time."""
+    return max(1, min(most, int(per_second * MAX_WAIT_S / loops))) if per_second else most
 
 
 class Throttle:

@@ -145,6 +145,7 @@ _QUEUE_AGAIN = Query(
         reason=constant(""),
         maybe_sent_by=constant(""),
         digest_id=constant(""),
+        lease=_d.lease + 1,
         update_time=bindparam("now"),
     ),
     name="queue deliveries again",
@@ -152,15 +153,15 @@ _QUEUE_AGAIN = Query(
 
 
 def _put_again(jobs: Table) -> Query:
-    """Of locked deliveries. Also where a job is leased, by a worker that has stored its result and not told the queue: its lease is over.
+    """Of deliveries that are queued again. Also where a job is leased, by a worker that has stored its result and not told the queue.
 
-    The numbers of a delivery's leases go on where its job is gone: none comes twice.
+    That lease is over. The numbers of a delivery's leases go on where its job is gone: none comes twice.
     """
     name = jobs.name
     # any owner: of deliveries that were locked for their owner
     return Query(
         f"INSERT INTO {name} AS j (kind, key, payload, traceparent, due, created_at, attempts, excused) "  # noqa: S608
-        "SELECT n.type, d.delivery_id, '', %(traceparent)s, LEAST(%(now)s, now()), %(now)s, d.lease + 1, d.lease + 1 "
+        "SELECT n.type, d.delivery_id, '', %(traceparent)s, LEAST(%(now)s, now()), %(now)s, d.lease, d.lease "
         "FROM unnest(%(ids)s::text[]) AS id JOIN deliveries d ON d.delivery_id = id JOIN notifications n USING (notification_id) "
         "ON CONFLICT (key) DO UPDATE SET state = 'ready', attempts = GREATEST(j.attempts + 1, EXCLUDED.attempts), "
         "excused = GREATEST(j.attempts + 1, EXCLUDED.attempts), overruns = 0, due = EXCLUDED.due, leased_until = NULL, "

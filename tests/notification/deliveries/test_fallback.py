@@ -13,7 +13,9 @@ from weft.notification.v1.notification_pb2 import Recipient
 from chassis.clock import FixedClock
 from chassis.settings import Settings, SettingsError
 from services.notification.channels.email.smtp import Mailer, parse_smtp_url
+from services.notification.deliveries.domain import Reason, skip
 from services.notification.deliveries.providers import Providers
+from services.notification.deliveries.repository import DeliveryRepository
 from services.notification.deliveries.throttle import batch_at
 from services.notification.delivery_events.wiring import sms_accounts
 from tests.notification import sample_events as events
@@ -171,9 +173,9 @@ async def test_a_setting_of_the_second_is_named_where_it_is_wrong(start: Start, 
                 pass
 
 
-@pytest.mark.parametrize(("rate", "batch"), [(0, 32), (100, 32), (2, 10), (0.1, 1)])
+@pytest.mark.parametrize(("rate", "batch"), [(0, 32), (100, 32), (2, 5), (0.1, 1)])
 def test_no_more_is_leased_together_than_may_go_in_time(rate: float, batch: int) -> None:
-    assert batch_at(rate, 32) == batch
+    assert batch_at(rate, 32, 2) == batch
 
 
 async def test_a_message_that_hangs_holds_up_none_of_its_batch(
@@ -202,7 +204,8 @@ async def test_a_message_that_hangs_holds_up_none_of_its_batch(
         assert len(receiver.mails) == 6
 
 
-async def test_the_next_channel_has_what_is_tried_again_and_ends_again(start: Start) -> None:
+@pytest.mark.parametrize("is_claimed", [True, False], ids=["it is sent again", "its job dies before"])
+async def test_the_next_channel_has_what_is_tried_again_and_ends_again(start: Start, *, is_claimed: bool) -> None:
     async with start(work=False) as service:
         acme, user = Caller(service), customer(service)
         service.users.by_id[user.user_id].email = ""
@@ -219,9 +222,30 @@ async def test_the_next_channel_has_what_is_tried_again_and_ends_again(start: St
         for queue in ("sms_jobs", "dispatch_jobs"):
             await service.worker(queue).once()
         assert await acme.parts(sent.notification_id) == [QUEUED, none, waiting]
-        for queue in ("email_jobs", "dispatch_jobs"):
-            await service.worker(queue).once()
+        if is_claimed:
+            await service.worker("email_jobs").once()
+        else:
+            await service.rows("UPDATE email_jobs SET state = 'dead' RETURNING 1")
+            await next(job for _, job, name in service.app._jobs if name == "fail dead deliveries")()
+            ended = ("FAILED", "TOO_MANY_ATTEMPTS")
+        await service.worker("dispatch_jobs").once()
         assert await acme.parts(sent.notification_id) == [ended, none, SENT]
+
+
+async def test_the_next_channel_waits_for_who_sends_now_not_for_a_late_worker(start: Start, clock: FixedClock) -> None:
+    async with start(work=False, clock=clock) as service:
+        acme = Caller(service)
+        (sent,) = (await acme.send(customer(service), channels=[CHANNEL_EMAIL, CHANNEL_INBOX])).notifications
+        await service.worker("dispatch_jobs").once()
+        (delivery, _) = await acme.deliveries(sent.notification_id)
+        queue = service.worker("dispatch_jobs").queue
+        deliveries = DeliveryRepository(service.app.database, "test", queue)
+        (late,) = await deliveries.claim({delivery.delivery_id: 1}, clock.now())
+        (current,) = await deliveries.claim({delivery.delivery_id: 2}, clock.now())
+        await deliveries.update([(late, skip(Reason.PREFERENCE))], clock.now())
+        assert await queue.lease(10) == []
+        await deliveries.update([(current, skip(Reason.PREFERENCE))], clock.now())
+        assert len(await queue.lease(10)) == 1
 
 
 async def _states(sender: Sender, notifications: list[str]) -> list[tuple[str, str]]:
