@@ -8,6 +8,7 @@
     server_state
                 what the server of the database says of itself, as metrics
     ttl_cache   an in-process cache whose entries expire
+    tasks       how they are ended for good
     clock, ids, times
                 what almost every module needs
 

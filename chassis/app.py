@@ -21,6 +21,7 @@ from weft_client import MutualTls
 from weft_internal import InternalWeft
 
 import contract
+from chassis import tasks
 from chassis.clock import Clock
 from chassis.faults import effects
 from chassis.queues import worker as workers
@@ -227,12 +228,7 @@ class App:
             await self.usage.stop()
         if self._working:
             await asyncio.wait(self._working, timeout=self.settings.stop_grace)
-        # Again each second: what waits for the database may take its cancellation for an error of the statement.
-        while pending := {task for task in self._tasks | self._working if not task.done()}:
-            for task in pending:
-                task.cancel()
-            await asyncio.wait(pending, timeout=1)
-        await asyncio.gather(*self._tasks, *self._working, return_exceptions=True)
+        await tasks.end(self._tasks | self._working)
         await self.close()
         log.info("stopped")
 

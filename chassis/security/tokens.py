@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from chassis import errors
+from chassis import errors, tasks
 from chassis.security import identity
 from chassis.security.identity import Identity
 from chassis.telemetry.logs import logger
@@ -66,9 +66,8 @@ class TokenVerifier:
 
     async def close(self) -> None:
         """End a fetch that runs: it serves calls that have ended, and needs the connections that are closed next."""
-        while self._fetching is not None and not self._fetching.done():
-            self._fetching.cancel()
-            await asyncio.wait([self._fetching], timeout=1)
+        if self._fetching is not None:
+            await tasks.end([self._fetching])
 
     def remembered(self, header: str) -> Identity | None:
         """The identity of a cached token that has not expired and whose keys are fresh, or None; never waits."""

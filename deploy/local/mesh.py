@@ -196,7 +196,8 @@ class Mesh:
         written = True
         while True:
             with contextlib.suppress(TimeoutError):  # what the disk refused is retried
-                await asyncio.wait_for(self._supervisor.changes(), None if written else RETRY_S)
+                async with asyncio.timeout(None if written else RETRY_S):
+                    await self._supervisor.changes()
             try:
                 file.write(self._pids())
                 written = True

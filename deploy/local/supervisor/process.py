@@ -60,7 +60,8 @@ class Process:
             await self.part.drain(drain_s)
         self.signal(self.part.stop_signal)
         try:
-            await asyncio.wait_for(self.ended.wait(), self.part.stop_grace_s if grace_s is None else grace_s)
+            async with asyncio.timeout(self.part.stop_grace_s if grace_s is None else grace_s):
+                await self.ended.wait()
         except TimeoutError:
             self.kill()
             await self.ended.wait()

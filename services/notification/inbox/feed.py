@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from chassis import tasks
 from chassis.telemetry.logs import logger
 from services.notification.inbox.repository import MAX_TAIL, InboxItem, InboxRepository
 
@@ -92,8 +93,7 @@ class InboxFeed:
         """End the streams."""
         self.stopping = True
         if self._tail is not None:
-            self._tail.cancel()
-            await asyncio.gather(self._tail, return_exceptions=True)
+            await tasks.end([self._tail])
         for user_id in self._watchers:
             self.changed(user_id)
 

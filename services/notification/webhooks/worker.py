@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 from weft_client.webhooks import sign
 
+from chassis import tasks
 from chassis.clock import Clock
 from chassis.queues.announcer import Announcer
 from chassis.telemetry import logs
@@ -98,8 +99,7 @@ class WebhookWorker:
             async with asyncio.TaskGroup() as group:
                 await self._dispatch(group)
         finally:
-            renewing.cancel()
-            self._grace.cancel()
+            await tasks.end([renewing, self._grace])
 
     def stop(self) -> None:
         """Claim no more lanes; requests that are on their way have `STOP_S`."""
@@ -116,7 +116,8 @@ class WebhookWorker:
             except Exception as error:
                 log.warning("webhooks_paused", cause=repr(error), seconds=pause_s)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), pause_s)
+                    async with asyncio.timeout(pause_s):
+                        await self._stopping.wait()
                 pause_s = min(pause_s * 2, 5.0)
 
     async def _claim(self, group: asyncio.TaskGroup) -> None:
@@ -203,9 +204,7 @@ class WebhookWorker:
         while running and not self._grace.done():
             _, running = await asyncio.wait({*running, self._grace}, return_when=asyncio.FIRST_COMPLETED)
             running.discard(self._grace)
-        for each in running:
-            each.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await tasks.end(running)
 
     async def _attempt(self, endpoint: Endpoint, owed: Owed) -> Attempt:
         """One request, in a span of the change's trace. Never raises for what the receiver does."""

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from chassis import tasks
 from chassis.security.encryption import Vault
 from chassis.storage.database import Database, Row
 from chassis.storage.listener import listen
@@ -101,9 +102,7 @@ class Feed:
     async def stop(self) -> None:
         """End the watchers' streams."""
         self.stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(self._tasks)
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.notify()
