@@ -31,7 +31,7 @@ seed: .venv/ready ## Fill the running mesh with made-up data, for trials: USERS=
 	@$(BIN)/python -m deploy.local seed --users $(USERS) --orders $(ORDERS)
 
 test: .venv/ready ## Run the tests
-	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --durations=10 $(ARGS)
+	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --max-worker-restart=0 --durations=10 $(ARGS)
 
 soak: .venv/ready ## Run the long tests and those that judge time: limits, overload, restarts, crashes
 	@$(BIN)/python -m pytest -m soak -s -o faulthandler_timeout=3600 $(ARGS)
