@@ -9,12 +9,16 @@ import psycopg
 import pytest
 
 from chassis import ids
+from services.notification.__main__ import LOOPS, MAX_MAILS
 from tests import servers
 from tests.harness import Harness
 from tests.notification import sample_events as events
 from tests.notification.processes import process, publish
 from tests.notification.smtp import Receiver, until
 from tests.notification.users import Users
+
+MAILS = 600
+"""Several times what two kills may double."""
 
 
 @pytest.mark.soak
@@ -26,10 +30,10 @@ async def test_a_killed_service_loses_nothing_and_doubles_nothing(
         "WEFT_SMTP_URL": f"smtp://127.0.0.1:{receiver.port}",
         "WEFT_PEERS": json.dumps({"user": [users.address]}),
     }
-    people = [users.add(ids.new("usr")) for _ in range(60)]
-    sign_ups = [users.sign_up(ids.new("sgn")) for _ in range(60)]
+    people = [users.add(ids.new("usr")) for _ in range(MAILS // 2)]
+    sign_ups = [users.sign_up(ids.new("sgn")) for _ in range(MAILS // 2)]
     batch = [events.confirmed(user) for user in people] + [events.signed_up(sign_up) for sign_up in sign_ups]
-    for share in (20, 60):
+    for share in (MAILS // 6, MAILS // 2):
         async with process(harness, prefix, surroundings) as (_, address):
             await publish(harness, address, batch)
             await until(lambda share=share: len(receiver.mails) >= share, 60)  # and then it is killed in mid-work
@@ -37,15 +41,15 @@ async def test_a_killed_service_loses_nothing_and_doubles_nothing(
         assert await publish(harness, address, batch) == 0
 
         async def all_sent() -> bool:
-            return sent(harness, prefix) == 120
+            return sent(harness, prefix) == MAILS
 
         await servers.until(all_sent, "all mails to be sent", seconds=120)
     arrived = Counter(receiver.ids)
-    assert len(arrived) == 120
-    assert sum(arrived.values()) <= 120 + 2 * 64  # two kills, each with two batches under way
+    assert len(arrived) == MAILS
+    assert sum(arrived.values()) <= MAILS + 2 * LOOPS * MAX_MAILS, "two kills, each with what was under way"
     assert max(arrived.values()) <= 3
     with psycopg.connect(harness.postgres_url, dbname=f"{prefix}_notification") as connection:
-        assert connection.execute("SELECT count(*) FROM notifications").fetchone() == (120,)
+        assert connection.execute("SELECT count(*) FROM notifications").fetchone() == (MAILS,)
 
 
 @pytest.mark.soak

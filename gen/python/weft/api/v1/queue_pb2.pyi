@@ -31,7 +31,7 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     JOB_STATE_READY: _JobState.ValueType  # 1
     """Waits for its time or a worker, or is being worked on."""
     JOB_STATE_DONE: _JobState.ValueType  # 2
-    """Was done; kept for 24 hours where it has a key, by which it must not be put again."""
+    """Was done. Most are deleted then; those by whose key they must not be put again are kept for 24 hours."""
     JOB_STATE_DEAD: _JobState.ValueType  # 3
     """Was given up: a dead letter."""
 
@@ -43,7 +43,7 @@ JOB_STATE_UNSPECIFIED: JobState.ValueType  # 0
 JOB_STATE_READY: JobState.ValueType  # 1
 """Waits for its time or a worker, or is being worked on."""
 JOB_STATE_DONE: JobState.ValueType  # 2
-"""Was done; kept for 24 hours where it has a key, by which it must not be put again."""
+"""Was done. Most are deleted then; those by whose key they must not be put again are kept for 24 hours."""
 JOB_STATE_DEAD: JobState.ValueType  # 3
 """Was given up: a dead letter."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
