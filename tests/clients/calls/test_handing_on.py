@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
-from weft.order.v1 import order_pb2
+from weft.order.v1 import order_pb2, order_service_pb2
 from weft.user.v1 import user_service_pb2
 from weft_client import Retries, context, errors, testing
 from weft_client.calls import telemetry
@@ -62,6 +62,7 @@ async def test_a_service_without_an_address_is_named(internal: testing.Fakes) ->
 
 async def test_no_call_outlasts_the_work_it_belongs_to(connect: Any, fakes: testing.Fakes) -> None:
     fakes.reply("orders.get_order", order_pb2.Order())
+    fakes.reply("orders.list_orders", order_service_pb2.ListOrdersResponse())
     fakes.delay("orders.get_order", 10)
     token = context.deadline.set(time.monotonic() + 0.3)
     try:
@@ -79,7 +80,8 @@ async def test_no_call_outlasts_the_work_it_belongs_to(connect: Any, fakes: test
                 await client.call("orders.get_order", order_id="ord_1")
     finally:
         context.deadline.reset(token)
-    await client.call("orders.get_order", order_id="ord_1")
+    # Another RPC: where a call ended before it was sent, its delay still waits for the next one.
+    assert await client.items("orders.list_orders") == []
 
 
 async def test_a_call_is_a_span_under_the_current_one_and_its_context_travels(
