@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -220,25 +221,33 @@ class App:
         await self.health.stop()
         for worker in self._workers:
             worker.stop()
-        await self._drain()
-        for end in self._stops:
-            await end()
+        async with AsyncExitStack() as rest:  # each, whatever becomes of those before it; the last one first
+            rest.push_async_callback(self.close)
+            rest.push_async_callback(self._end_tasks)
+            rest.push_async_callback(self._stop_serving)
+            for end in reversed(self._stops):
+                rest.push_async_callback(end)
+            await self._drain()
+        log.info("stopped")
+
+    async def _stop_serving(self) -> None:
         if self._server is not None:
             await self._server.stop(self.settings.stop_grace)
             await self.usage.stop()
+
+    async def _end_tasks(self) -> None:
         if self._working:
             await asyncio.wait(self._working, timeout=self.settings.stop_grace)
         await tasks.end(self._tasks | self._working)
-        await self.close()
-        log.info("stopped")
 
     async def close(self) -> None:
         """Close all connections, after what still uses them."""
-        await self.tokens.close()
-        await self.clients.close()
-        if "cache" in vars(self):
-            await self.cache.close()
-        await self.database.close()
+        async with AsyncExitStack() as rest:
+            rest.push_async_callback(self.database.close)
+            if "cache" in vars(self):
+                rest.push_async_callback(self.cache.close)
+            rest.push_async_callback(self.clients.close)
+            await self.tokens.close()
 
     async def _drain(self) -> None:
         """Serve until no call has arrived for `DRAIN_IDLE_S`, at most for `WEFT_DRAIN` seconds.

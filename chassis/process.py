@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import uvloop
@@ -17,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 
-from chassis import errors, settings
+from chassis import errors, settings, tasks
 from chassis.app import App
 from chassis.commands.queues import run as inspect_queues
 from chassis.faults import catalogue, switches
@@ -58,7 +59,7 @@ def main(
     try:
         read = settings.read(migrates=command == "migrate")
         _check_database_url(read)
-        who = _start_logs(name, read, command)
+        who, stop_logs = _start_logs(name, read, command)
         if command == "migrate":
             _migrate(name, read, metadata, migrations)
         elif command == "bootstrap":
@@ -72,6 +73,8 @@ def main(
             tracer = _start_telemetry(read, who)
             uvloop.run(_serve(lambda: App(name, read, metadata=metadata, migrations=migrations, tracer=tracer), build))
             tracing.stop()
+            stop_logs()
+            _leave()
         elif command in own:
             uvloop.run(
                 _command(lambda: App(name, read, metadata=metadata, migrations=migrations), own[command], sys.argv[2:])
@@ -128,15 +131,25 @@ def _check_database_url(read: Settings) -> None:
         raise SettingsError("WEFT_DATABASE_URL: write postgresql://role:password@host:port.") from None
 
 
-def _start_logs(name: str, read: Settings, command: str) -> Resource:
-    """A serving process logs to standard output, which is what a container's logs are; there a command writes its answer."""
+def _start_logs(name: str, read: Settings, command: str) -> tuple[Resource, Callable[[], None]]:
+    """A serving process logs to standard output, which is what a container's logs are; there a command writes its answer.
+
+    The second of what it returns sends the lines that are left.
+    """
     who = resource.describe(name, read.version, read.environment)
     send = None
     if command == "serve" and read.otlp_logs_endpoint:
         send = LogSender(read.otlp_logs_endpoint, who)
         atexit.register(send.stop)
     logs.configure(name, read.log_level, sys.stdout if command == "serve" else sys.stderr, send)
-    return who
+    return who, send.stop if send else lambda: None
+
+
+def _leave() -> NoReturn:
+    """Exit with 0 at once: the interpreter's own end would join each thread, and one may wait for a name server that does not answer."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _follow_switches(read: Settings) -> None:
@@ -221,7 +234,11 @@ async def _serve(make: Callable[[], App], build: Build) -> None:
         raise
     _tune_garbage_collection()
     await stopping.wait()
-    await app.stop()
+    try:
+        await app.stop()
+    finally:  # the loop's own end cancels what is left only once
+        me = asyncio.current_task()
+        await tasks.end(task for task in asyncio.all_tasks() if task is not me)
 
 
 async def _abort_start(app: App, error: Exception) -> None:
@@ -229,10 +246,10 @@ async def _abort_start(app: App, error: Exception) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_ABORT_TIMEOUT_S):
             await app.close()
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
         task.cancel()
-    if tasks and (await asyncio.wait(tasks, timeout=_ABORT_TIMEOUT_S))[1]:
+    if left and (await asyncio.wait(left, timeout=_ABORT_TIMEOUT_S))[1]:
         sys.stderr.write(f"weft-{app.name}: {_sentence(error) or repr(error)}\n")
         sys.stderr.flush()
         os._exit(1)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from chassis import tasks
 from chassis.faults import catalogue, switches
 from chassis.queues.queue import Job, Queue
 from chassis.telemetry.logs import logger
@@ -97,15 +98,13 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop`; survives outages of the database."""
+        loops = [self._loop(self.once, self.queue.wait) for _ in range(self._concurrency)]
+        running = [asyncio.create_task(each) for each in (*loops, self._loop(self.once_suspect, self._pause))]
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._concurrency):
-                    group.create_task(self._loop(self.once, self.queue.wait))
-                group.create_task(self._loop(self.once_suspect, self._pause))
+            await asyncio.gather(*running)
             await asyncio.gather(*self._late)
         finally:
-            for task in self._late:
-                task.cancel()
+            await tasks.end([*running, *self._late])
 
     def stop(self) -> None:
         """Lease no more jobs; the current batches are finished."""

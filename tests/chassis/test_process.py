@@ -3,6 +3,7 @@
 import json
 import socket
 import subprocess
+import sys
 
 import psycopg
 import pytest
@@ -111,3 +112,15 @@ def test_an_address_that_is_none_is_said(run):
     sentence = said(run("migrate", WEFT_DATABASE_URL="postgresql:/malformed"))
 
     assert sentence == "weft-order: WEFT_DATABASE_URL: write postgresql://role:password@host:port."
+
+
+def test_a_process_that_has_stopped_waits_for_none_of_its_threads():
+    """One may wait for a name server that does not answer."""
+    program = (
+        "import time, threading; from concurrent.futures import ThreadPoolExecutor; from chassis.process import _leave\n"
+        "begun = threading.Event()\n"
+        "ThreadPoolExecutor(1).submit(lambda: (begun.set(), time.sleep(600)))\n"
+        "begun.wait(); print('stopped'); _leave()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, "stopped\n")

@@ -2,8 +2,11 @@
 
 import asyncio
 
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from chassis.errors import ServiceUnavailable
+from chassis.storage.database import Query
 from tests.chassis.probe.service import Items, serve
 from tests.harness import Harness, reason_of
 from tests.servers import until
@@ -31,7 +34,8 @@ async def test_a_process_ends_although_a_task_takes_its_cancellation_for_an_erro
     assert cancelled == 2
 
 
-async def test_a_process_that_stops_serves_on_until_its_callers_have_gone(harness: Harness) -> None:
+async def test_a_process_that_stops_serves_on_until_its_callers_have_gone(harness: Harness, monkeypatch) -> None:
+    monkeypatch.setattr("chassis.app.DRAIN_IDLE_S", 1.0)  # callers on a busy machine are slow
     app = harness.app("probe", drain=60)
     app.tokens.use(harness.issuer.jwks)
     await serve(app, Items())
@@ -62,3 +66,32 @@ async def test_a_process_that_stops_serves_on_until_its_callers_have_gone(harnes
         async with asyncio.timeout(20):  # far below the time that it would have waited for callers
             await stopping
     assert set(answers) == {"TOKEN_MISSING"}
+
+
+async def test_a_part_that_fails_as_it_ends_leaves_none_of_the_others_open(harness: Harness) -> None:
+    app = harness.app("probe")
+    app.tokens.use(harness.issuer.jwks)
+    await serve(app, Items())
+    ended: list[str] = []
+
+    async def fail() -> None:
+        raise ValueError("a bad end")
+
+    async def end() -> None:
+        ended.append("after it")
+
+    await app.start()
+    app.on_stop(fail)
+    app.on_stop(end)
+    forever = asyncio.get_running_loop().create_future()
+    app.run_in_background(wait_for(forever))
+    with pytest.raises(ValueError, match="a bad end"):
+        await app.stop()
+    assert ended == ["after it"]
+    assert forever.cancelled()
+    with pytest.raises(ServiceUnavailable):  # as the pool is closed
+        await app.database.all(Query("SELECT 1"))
+
+
+async def wait_for(future: asyncio.Future[None]) -> None:
+    await future

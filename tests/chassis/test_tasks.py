@@ -70,3 +70,16 @@ async def test_a_cancellation_that_comes_with_a_reply_is_lost_and_made_up_for(mo
     await asyncio.wait_for(tasks.end([following]), 10)
     assert following.cancelled()
     assert turns == (1 if sys.version_info >= (3, 12) else 2)
+
+
+async def test_who_waits_for_the_end_may_be_cancelled_and_leaves_nobody_behind(monkeypatch) -> None:
+    monkeypatch.setattr(tasks, "AGAIN_S", 0.01)
+    deaf = Deaf(3)
+    running = asyncio.create_task(deaf.run())
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(tasks.end([running]))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting}, timeout=10)
+    assert waiting.cancelled()
+    assert running.cancelled()

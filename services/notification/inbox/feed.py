@@ -80,7 +80,7 @@ class InboxFeed:
         """Follow an inbox for the length of a block."""
         watcher = Watcher()
         self._watchers.setdefault(user_id, set()).add(watcher)
-        if self._tail is None or self._tail.done():
+        if not self.stopping and (self._tail is None or self._tail.done()):
             self._tail = asyncio.create_task(self._follow())
         try:
             yield watcher
@@ -92,10 +92,10 @@ class InboxFeed:
     async def stop(self) -> None:
         """End the streams."""
         self.stopping = True
-        if self._tail is not None:
-            await tasks.end([self._tail])
         for user_id in self._watchers:
             self.changed(user_id)
+        if self._tail is not None:
+            await tasks.end([self._tail])
 
     async def _follow(self) -> None:
         """While there are watchers. Each reads once it has begun, so the tail begins with what comes afterwards."""

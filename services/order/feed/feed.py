@@ -85,7 +85,7 @@ class Feed:
         """Follow the feed for the length of a block."""
         watcher = Watcher(owner)
         self._watchers.setdefault(owner, set()).add(watcher)
-        if not self._tasks:
+        if not (self._tasks or self.stopping):
             self._tasks = [
                 asyncio.create_task(self._tail()),
                 asyncio.create_task(listen(self._url, {CHANNEL: lambda _: self._changed.set()})),
@@ -102,10 +102,10 @@ class Feed:
     async def stop(self) -> None:
         """End the watchers' streams."""
         self.stopping = True
-        await tasks.end(self._tasks)
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.notify()
+        await tasks.end(self._tasks)
 
     async def _tail(self) -> None:
         pause = POLL_INTERVAL_S

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from weft_client.calls.breaker import Breaker, BreakerOpen
 
+from chassis import tasks
 from chassis.clock import Clock, FixedClock
 from chassis.queues.queue import Backoff, Job, Queue
 from chassis.queues.worker import POLL_INTERVAL_S, Worker, rest_s
@@ -178,3 +179,27 @@ async def test_a_worker_of_a_backlog_leaves_time_to_those_who_wait(database: Dat
     worker.stop()
     await running
     assert all(later - end >= end - start for start, end, later in zip(began, ended, began[1:], strict=False))
+
+
+async def test_a_worker_ends_although_a_handler_loses_the_first_cancellation(database: Database, monkeypatch) -> None:
+    monkeypatch.setattr(tasks, "AGAIN_S", 0.05)
+    begun, cancelled = asyncio.Event(), 0
+
+    async def handle(_: object) -> None:
+        nonlocal cancelled
+        begun.set()
+        while cancelled < 2:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:  # as a wait for a connection may do
+                cancelled += 1
+
+    queue = Queue(database, JOBS, Clock(), lease=300)
+    await put(database, queue, "job")
+    worker = Worker(queue, handle)
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(20):
+        await begun.wait()
+        worker.stop()
+        await tasks.end([running])
+    assert cancelled == 2

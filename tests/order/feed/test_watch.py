@@ -17,6 +17,8 @@ from chassis.app import App
 from services.order.__main__ import build
 from services.order.feed import repository
 from services.order.feed.cursor import Cursors, Position
+from services.order.feed.feed import Feed
+from services.order.ownership import Owner
 from tests.harness import Harness, assert_refused
 from tests.order.fulfilment.calls import deliver, ship
 from tests.order.shop import Shop
@@ -181,7 +183,7 @@ async def test_a_cursor_of_another_owner_or_of_the_future_is_refused(quiet_shop:
 
 
 async def test_the_deadline_is_the_last_message(quiet_shop: Shop) -> None:
-    messages = [message async for message in quiet_shop.watch(timeout=1.0)]
+    messages = [message async for message in quiet_shop.watch(timeout=2.0)]
     assert [m.WhichOneof("event") for m in messages] == ["heartbeat", "error"]
     assert messages[1].error.code == StatusCode.UNAVAILABLE.value[0]
     assert messages[1].error.message == "The stream ends here; resume from its last cursor."
@@ -250,3 +252,12 @@ async def test_more_changes_than_one_read_has_arrive_complete_and_in_order(quiet
     async with watching(quiet_shop, begun) as (stream, _):
         found = await changes(stream, len(placed) + 1)
     assert [message.order.order_id for message in found[1:]] == [order.order_id for order in placed]
+
+
+async def test_who_begins_to_watch_as_the_process_stops_begins_nothing_that_nobody_ends(harness: Harness) -> None:
+    async with harness.running("order", work=False) as running:
+        feed = Feed(running.app.database, running.app.vault)
+        await feed.stop()
+        before = asyncio.all_tasks()
+        with feed.watch(Owner("customer", "usr_1")):
+            assert asyncio.all_tasks() == before
