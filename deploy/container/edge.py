@@ -4,6 +4,7 @@ Envoy ends at once on SIGTERM. As PID 1 this process drains it before.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -115,15 +116,21 @@ def main() -> None:
 
     def end(*_: object) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: child.terminate())  # who asks twice does not want to wait
+            signal.signal(number, lambda *_: _terminate(child.pid))  # who asks twice does not want to wait
         _say("draining")
         asyncio.run(drain(made.admin_socket, settings.edge_drain))
-        child.terminate()
+        _terminate(child.pid)
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     _say("started", config=str(made.folder / CONFIG))
     sys.exit(_reap(child))
+
+
+def _terminate(pid: int) -> None:
+    """Ask Envoy to end. Not by `Popen`, which would take its exit code from `_reap`."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
 
 
 def _reap(child: "subprocess.Popen[bytes]") -> int:

@@ -106,4 +106,8 @@ class Forker:
         """End it, if it has begun. What it has forked has ended before."""
         if self._process is not None:
             self._socket.close()
-            self._process.wait()
+            try:
+                self._process.wait(REPLY_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()

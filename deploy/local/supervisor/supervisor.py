@@ -112,9 +112,13 @@ class Supervisor:
             report(f"{restarter.part.name}: process {restarter.pid} is ready ({time.monotonic() - began:.1f} s)")
 
     async def stop(self) -> None:
-        """End everything, the last level first."""
+        """End everything, the last level first. What one part raises is raised once all have ended."""
+        raised: list[BaseException] = []
         for level in reversed(self._levels):
-            await asyncio.gather(*(restarter.stop() for restarter in level))
+            ended = await asyncio.gather(*(restarter.stop() for restarter in level), return_exceptions=True)
+            raised += [outcome for outcome in ended if isinstance(outcome, BaseException)]
+        if raised:
+            raise raised[0]
 
     def kill(self) -> None:
         """Send SIGKILL to everything."""

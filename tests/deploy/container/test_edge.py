@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,8 +22,7 @@ from codegen.envoy.bootstrap import CONFIG
 from deploy.container import edge, probe
 from deploy.container.bake import bake
 from deploy.local.options import ROOT
-from tests.edge.running import free_ports
-from tests.servers import wait_until
+from tests.servers import free_ports, wait_until
 
 PEERS = {name: [f"127.0.0.1:{port}"] for port, name in enumerate(("user", "order", "notification"), start=1)}
 Run = Callable[..., "subprocess.Popen[str]"]
@@ -81,6 +81,30 @@ def test_it_serves_and_waits_for_callers_when_it_ends(run: Run, tmp_path: Path) 
             assert reply.status == 200
             answers.append(reply.getheader("connection", ""))
         assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_who_asks_twice_does_not_wait_for_callers(run: Run, tmp_path: Path) -> None:
+    bake(tmp_path / "baked")
+    port, metrics = free_ports(2)
+    process = run(
+        WEFT_ENVIRONMENT="development",
+        WEFT_EDGE_HTTP_LISTEN=f"127.0.0.1:{port}",
+        WEFT_EDGE_METRICS_LISTEN=f"0.0.0.0:{metrics}",
+        WEFT_EDGE_DRAIN="300",
+    )
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            wait_until(lambda: not probe.main([f"http://127.0.0.1:{metrics}/ready"]), "the edge")
+        with socket.create_connection(("127.0.0.1", port)) as caller:  # who never sends the body that it has promised
+            caller.sendall(b"POST /v1/auth:signIn HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n")
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout is not None
+            assert any('"draining"' in line for line in process.stdout)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
     finally:
         process.kill()
         process.communicate()
