@@ -6,7 +6,6 @@ A test module sets `SERVICE = "order"` and `STUB`, the generated class; `SETTING
 
 import asyncio
 import secrets
-import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from deploy.local.state.certificates import Certificates
 from tests.harness import Harness, Issuer, Running
+from tests.servers import free_ports
 
 
 class Loop:
@@ -66,9 +66,7 @@ def module_harness(
 @pytest.fixture(scope="module")
 def grpc_addr() -> str:
     """A free address."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{taken.getsockname()[1]}"
+    return f"127.0.0.1:{free_ports(1)[0]}"
 
 
 @pytest.fixture(scope="module")

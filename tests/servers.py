@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import psycopg
@@ -18,7 +20,7 @@ import psycopg
 from deploy.local.components import valkey
 from deploy.local.components.postgres import Postgres
 from deploy.local.state.home import Home
-from deploy.local.state.ports import Ports
+from deploy.local.state.ports import HIGHEST, LOWEST, Ports, is_free
 from deploy.local.supervisor.part import Part
 
 _ROOM = 2 << 30
@@ -34,6 +36,12 @@ def data_place() -> str:
         if os.access(memory, os.W_OK) and found.f_bavail * found.f_bsize > _ROOM and not found.f_flag & os.ST_NOEXEC:
             return memory
     return tempfile.gettempdir()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that are free now, all different; below those of outgoing connections, which could take one meanwhile."""
+    tried = random.sample(range(LOWEST, HIGHEST), 200)
+    return list(islice((port for port in tried if is_free(port, shared=False)), count))
 
 
 @contextmanager

@@ -109,11 +109,3 @@ async def wire_to(target: str) -> AsyncIterator[Wire]:
         yield wire
     finally:
         await wire.die()
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

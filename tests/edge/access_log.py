@@ -14,7 +14,10 @@ def log_of(edge: Edge, request_id: str) -> dict[str, Any]:
 
     def written() -> bool:
         assert edge.deployment.access_log
-        lines = map(json.loads, Path(edge.deployment.access_log).read_text().splitlines())
+        whole, _, _ = (
+            Path(edge.deployment.access_log).read_text().rpartition("\n")
+        )  # Envoy may be writing the last line
+        lines = map(json.loads, whole.splitlines())
         found.extend(line for line in lines if line["request_id"] == request_id)
         return bool(found)
 

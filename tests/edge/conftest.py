@@ -16,8 +16,9 @@ from codegen import envoy
 from codegen.explorer import front
 from contract import Contract
 from tests.edge.laboratory import Laboratory, laboratory
-from tests.edge.running import free_ports, running, stat, until
+from tests.edge.running import running, stat, until
 from tests.edge.upstream import Upstream
+from tests.servers import free_ports
 
 ISSUER = "https://weft.local"
 Mint = Callable[..., str]

@@ -13,8 +13,9 @@ from google.protobuf.message import Message
 from codegen import envoy
 from contract import Contract
 from tests.contract import compiled
-from tests.edge.running import free_ports, running, stat, until
+from tests.edge.running import running, stat, until
 from tests.edge.upstream import Upstream
+from tests.servers import free_ports
 
 _KINDS = [
     "double",

@@ -18,8 +18,9 @@ from contract import Contract
 from deploy.local.state.certificates import Certificates
 from tests.edge import protocols
 from tests.edge.conftest import Edge, Mint, deployed
-from tests.edge.running import free_ports, running, stat, until
+from tests.edge.running import running, stat, until
 from tests.edge.upstream import Upstream
+from tests.servers import free_ports
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from weft.notification.v1 import event_service_pb2, event_service_pb2_grpc
 
 from tests.harness import DATA_KEY, ISSUER, Harness
+from tests.servers import free_ports
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 @asynccontextmanager
 async def process(harness: Harness, prefix: str, environment: dict[str, str]) -> AsyncIterator[tuple[int, str]]:
     """The service as a process of its own: its pid and address. Killed at the end."""
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     ours = {
         "WEFT_ENVIRONMENT": "development",
         "WEFT_LISTEN": address,
@@ -44,13 +44,6 @@ async def process(harness: Harness, prefix: str, environment: dict[str, str]) ->
     finally:
         started.send_signal(signal.SIGKILL)
         started.wait()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that is free now."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 async def publish(harness: Harness, address: str, batch: list) -> int:

@@ -1,20 +1,13 @@
 """Services in any order: the keys are there soon after the service that has them."""
 
-import socket
 from typing import Any
 
 from weft.order.v1 import order_pb2, order_service_pb2
 
 from tests.harness import Harness, Running, reason_of
-from tests.servers import until
+from tests.servers import free_ports, until
 
 USER = "usr_01k00000000000000000000000"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def answer(harness: Harness, running: Running) -> str:
@@ -29,7 +22,7 @@ async def answer(harness: Harness, running: Running) -> str:
 
 
 async def test_keys_are_fetched_when_the_user_service_starts_after_the_order_service(harness: Harness) -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     peers = {"user": [f"127.0.0.1:{port}"]}
     async with harness.running("order", fetches_keys=True, peers=peers, work=False) as order:
         for _ in range(5):  # enough to open the breaker of the client of ordinary calls

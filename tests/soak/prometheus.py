@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from deploy.local.options import ROOT
-from tests.edge.running import free_ports
+from tests.servers import free_ports
 
 RULES = ROOT / "deploy" / "observability" / "rules.yaml"
 

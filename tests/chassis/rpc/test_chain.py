@@ -168,8 +168,9 @@ async def test_typed_errors_carry_their_metadata(service: Fixture) -> None:
 
 
 async def test_a_call_ends_at_its_deadline_and_its_handler_with_it(service: Fixture) -> None:
+    await assert_refused(service.call("UpdateItem", pb.UpdateItemRequest(), service.operator), "ETAG_MISMATCH")
     with pytest.raises(grpc.RpcError) as caught:
-        await service.call("ListItems", pb.ListItemsRequest(), timeout=0.2)
+        await service.call("ListItems", pb.ListItemsRequest(), timeout=0.5)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
     async def has_ended() -> bool:

@@ -49,7 +49,7 @@ async def test_what_is_kept_is_found_counted_and_forgotten(valkey_url: str) -> N
 
 
 async def test_a_silent_server_is_asked_a_few_times_and_then_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(valkey, "COMMAND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(valkey, "COMMAND_TIMEOUT_S", 0.2)
     async with hung() as (silent, cache):
         for _ in range(valkey.BREAKER_FAILURES):
             assert await cache.get("a") is None
@@ -60,7 +60,7 @@ async def test_a_silent_server_is_asked_a_few_times_and_then_left_alone(monkeypa
 
 
 async def test_one_command_at_a_time_probes_a_server_that_was_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(valkey, "COMMAND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(valkey, "COMMAND_TIMEOUT_S", 0.2)
     async with hung() as (silent, cache):
         cache._breaker = breaker.Breaker("cache", failures=1, first_pause_s=0.0, max_pause_s=0.0)
         await cache.get("a")

@@ -101,7 +101,7 @@ async def test_an_open_breaker_sends_nothing_and_closes_by_one_probe(connect: An
     assert len(fakes.calls("orders.get_order")) == 5
     await client.call("auth.sign_up", email="a@b.example", password="long enough for it")  # another service
 
-    fakes.delay("orders.get_order", 0.3)
+    fakes.delay("orders.get_order", 1.0)  # all ten begin meanwhile
 
     async def answered() -> bool:
         calls = [client.call("orders.get_order", order_id="ord_1") for _ in range(10)]

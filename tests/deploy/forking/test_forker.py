@@ -86,7 +86,7 @@ async def test_parts_are_forked_with_what_is_theirs_and_end_with_it(tmp_path: Pa
         assert killed.code == -signal.SIGKILL
 
         orphan = start("stay")
-        os.kill(psutil.Process(orphan.pid).ppid(), signal.SIGKILL)
+        os.kill(forker._process.pid, signal.SIGKILL)
         await orphan.ended.wait()
         assert orphan.code == -signal.SIGKILL
 

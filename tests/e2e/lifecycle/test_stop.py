@@ -26,7 +26,7 @@ def test_a_mesh_ends_leaves_nothing_and_starts_again_on_the_same_data(own_mesh, 
         code = own_mesh.stop(number)
 
     assert code == 0
-    assert psutil.wait_procs(processes, timeout=1)[1] == []
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
     assert not (own_mesh.home / "mesh.json").exists()
 
     own_mesh.start()

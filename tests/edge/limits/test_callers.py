@@ -15,7 +15,8 @@ from contract import Contract
 from tests.edge import protocols
 from tests.edge.conftest import Edge, deployed
 from tests.edge.raw_http2 import RawConnection, raw_connections
-from tests.edge.running import free_ports, running, stat, until
+from tests.edge.running import running, stat, until
+from tests.servers import free_ports
 
 
 def connected(edge: Edge, address: str) -> socket.socket:

@@ -19,8 +19,9 @@ from contract import Contract
 from deploy.container.drain import drain
 from tests.edge import protocols
 from tests.edge.conftest import Edge, Mint, deployed
-from tests.edge.running import free_ports, running, stat, until
+from tests.edge.running import running, stat, until
 from tests.edge.upstream import Upstream
+from tests.servers import free_ports
 
 FEW = 2
 """Calls in a tenth of a second that are many here, so that a slow machine can show it."""

@@ -16,8 +16,9 @@ from tests.edge.access_log import log_of
 from tests.edge.conftest import Edge, Mint, deployed
 from tests.edge.replies.reading import read_all
 from tests.edge.replies.refusals import ASKED, CASES, PROTOCOLS, SLOW, Case
-from tests.edge.running import free_ports, running
+from tests.edge.running import running
 from tests.edge.upstream import Upstream
+from tests.servers import free_ports
 
 Other = Callable[[str], Edge]
 

@@ -16,7 +16,8 @@ from deploy.local.state.certificates import Certificates
 from tests.edge import protocols
 from tests.edge.access_log import log_of
 from tests.edge.conftest import Edge, deployed
-from tests.edge.running import free_ports, running, stat, until
+from tests.edge.running import running, stat, until
+from tests.servers import free_ports
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

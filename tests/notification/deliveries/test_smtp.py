@@ -175,7 +175,7 @@ async def test_a_response_in_broken_bytes_is_stored_as_text(stage):
 async def test_no_response_to_the_content_leaves_open_whether_it_was_sent():
     async with receiving() as receiver:
         receiver.stalled = asyncio.Event()
-        got = await mailer(receiver, timeout=0.2).send(mail())
+        got = await mailer(receiver, timeout=1.0).send(mail())
         assert (got.outcome, got.text, got.provider_available) == (Outcome.LOST, "TimeoutError while data", False)
         receiver.stalled.set()
 

@@ -50,7 +50,7 @@ async def test_an_inbox_is_watched_as_it_fills(service: Service) -> None:
     rest = watch(ann, seen[1].cursor)
     assert not (await read(rest)).HasField("item")
     await assert_refused(watch(bob, begun.cursor).read(), "CURSOR_INVALID")
-    ends = watch(ann, timeout=1.5)
+    ends = watch(ann, timeout=2.0)
     last, closing = await read(ends), await read(ends)
     assert "resume from its last cursor" in closing.error.message
     assert closing.cursor == last.cursor != ""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def serve(start: Start, hooks: Receiver) -> Serve:
 
     @asynccontextmanager
     async def serving(**more: Any) -> AsyncIterator[Service]:
-        settings = {"webhook_allowed": hooks.allowed, "webhook_time_scale": 0.00001, "webhook_timeout": 0.5, **more}
+        settings = {"webhook_allowed": hooks.allowed, "webhook_time_scale": 0.00001, "webhook_timeout": 5.0, **more}
         async with start(**settings) as service:
             yield service
 
@@ -32,8 +33,12 @@ def serve(start: Start, hooks: Receiver) -> Serve:
 
 
 @pytest.fixture
-async def sending(serve: Serve) -> AsyncIterator[Service]:
-    async with serve() as service:
+async def sending(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[Service]:
+    """Patient, as five days of failures are a few seconds here: no endpoint is given up. Its parameter is settings."""
+    monkeypatch.setattr("services.notification.webhooks.domain.GIVE_UP_AFTER", timedelta(days=5000))
+    async with serve(**getattr(request, "param", {})) as service:
         yield service
 
 

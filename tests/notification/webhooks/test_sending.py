@@ -85,6 +85,7 @@ async def test_what_fails_is_retried_with_the_same_id_until_it_is_accepted(
     )
 
 
+@pytest.mark.parametrize("sending", [{"webhook_timeout": 0.5}], indirect=True)
 async def test_a_redirect_is_not_followed_and_a_hanging_receiver_is_left(
     sending: Service, hooks: Receiver, partner: Partner
 ) -> None:
@@ -181,7 +182,8 @@ async def test_five_days_of_failure_disable(serve: Serve, hooks: Receiver, clock
 
             async def seen(expected: bool = enabled) -> bool:
                 found = await partner.get(endpoint.endpoint_id)
-                return found.enabled is expected and found.HasField("failing_since")
+                tried = sum(each.attempt_count for each in await partner.deliveries(endpoint.endpoint_id))
+                return found.enabled is expected and found.HasField("failing_since") and tried == len(hooks.got)
 
             await until(seen, f"the endpoint to be {'enabled' if enabled else 'disabled'}")
         assert (await partner.get(endpoint.endpoint_id)).disable_reason == 3
@@ -211,6 +213,7 @@ async def test_partners_and_modes_get_what_is_theirs_and_filters_hold(sending: S
     assert [event.type for event in (await zenith.listed(type="order.confirmed")).events] == ["order.confirmed"]
 
 
+@pytest.mark.parametrize("sending", [{"webhook_timeout": 0.5}], indirect=True)
 async def test_a_dead_endpoint_delays_nobody(sending: Service, hooks: Receiver) -> None:
     """By count: while hundreds of deliveries to endpoints that hang are owed, others are all made."""
     dead, healthy = (Partner(sending.harness, sending.running) for _ in range(2))
@@ -227,7 +230,7 @@ async def test_a_dead_endpoint_delays_nobody(sending: Service, hooks: Receiver) 
     assert waiting[0].n > 400
     assert sorted(got.id for got in hooks.at("/healthy")) == sorted(event.event_id for event in wanted)
     # The breaker leaves the dead ones alone: far fewer requests than deliveries.
-    assert len(hooks.got) < 200
+    assert len(hooks.got) < 400
 
 
 async def test_a_rate_is_kept(serve: Serve, hooks: Receiver, clock) -> None:

@@ -52,7 +52,7 @@ async def till(harness: Harness, clock: FixedClock, stripe: StripeFake):
     settings = {"stripe_key": KEY, "stripe_url": stripe.url, "stripe_webhook_secret": SECRET}
     async with harness.running("order", clock=clock, work=False, **settings) as running:
         made = Till(Shop(running, harness.issuer))
-        gateway = Stripe(KEY, stripe.url, "https://shop.example/", timeout=0.4)
+        gateway = Stripe(KEY, stripe.url, "https://shop.example/", timeout=1.0)
         live = Provider(gateway, Breaker("stripe", failures=3, first_pause_s=0.0))
         payments = PaymentRepository(made.shop.database)
         made.worker = PaymentWorker(

@@ -17,8 +17,9 @@ import contract as contracts
 from bench.load.http import Connection
 from contract import Contract, RateClass
 from tests.edge.conftest import Mint, deployed
-from tests.edge.running import free_ports, running, stat, until
+from tests.edge.running import running, stat, until
 from tests.edge.upstream import Upstream
+from tests.servers import free_ports
 
 pytestmark = pytest.mark.soak
 READS = {"free": 4, "standard": 8, "premium": 16}

@@ -31,6 +31,8 @@ from tests.user.world import Metadata, Person, World, change
 
 ORDER = "ord_01k00000000000000000000000"
 WITHIN_S = 5.0
+REPLACED_WITHIN_S = 15.0
+"""Where a connection has gone silent, which is found out in three; a busy machine connects slowly."""
 
 
 @dataclass
@@ -53,13 +55,13 @@ class Elsewhere:
         request = order_service_pb2.CancelOrderRequest(order_id=ORDER)
         return await reason_of(stub.CancelOrder(request, metadata=metadata, timeout=10))
 
-    async def refuses(self, metadata: Metadata) -> None:
+    async def refuses(self, metadata: Metadata, seconds: float = WITHIN_S) -> None:
         """Wait until the token is refused."""
 
         async def is_refused() -> bool:
             return await self.read(metadata) == "TOKEN_REVOKED"
 
-        await until(is_refused, "the token to be refused", WITHIN_S)
+        await until(is_refused, "the token to be refused", seconds)
 
 
 @asynccontextmanager
@@ -171,8 +173,8 @@ async def test_a_connection_that_goes_silent_or_breaks_is_replaced_within_second
             cut()
             begun = time.monotonic()
             await world.auth.SignOut(SignOutRequest(), metadata=bearer(token))
-            await order.refuses(bearer(token))
-            assert time.monotonic() - begun < WITHIN_S
+            await order.refuses(bearer(token), REPLACED_WITHIN_S)
+            assert time.monotonic() - begun < REPLACED_WITHIN_S
         assert await order.write(person.metadata) == "ORDER_NOT_FOUND"
 
 
