@@ -30,8 +30,24 @@ class Asyncio:
                 await walked.close()
         return found
 
+    def stream(self, name: str, **arguments: Any) -> "AsyncioStream":
+        """A stream, to be read message by message."""
+        return AsyncioStream(_method(self.client, name)(**arguments))
+
     async def close(self) -> None:
         await self.client.close()
+
+
+class AsyncioStream:
+    def __init__(self, walked: Any) -> None:
+        self._walked = walked
+
+    async def read(self) -> Any:
+        """The next message; None at the end."""
+        return await anext(self._walked, None)
+
+    async def close(self) -> None:
+        await self._walked.close()
 
 
 class Blocking:
@@ -61,8 +77,24 @@ class Blocking:
 
         return await asyncio.to_thread(walk)
 
+    def stream(self, name: str, **arguments: Any) -> "BlockingStream":
+        """A stream, to be read message by message."""
+        return BlockingStream(_method(self.client, name)(**arguments))
+
     async def close(self) -> None:
         await asyncio.to_thread(self.client.close)
+
+
+class BlockingStream:
+    def __init__(self, walked: Any) -> None:
+        self._walked = walked
+
+    async def read(self) -> Any:
+        """The next message; None at the end."""
+        return await asyncio.to_thread(next, self._walked, None)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._walked.close)
 
 
 def _method(client: Any, name: str) -> Any:

@@ -1,10 +1,12 @@
 """Streams resume where they broke, and say so when they cannot go on."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from google.api import httpbody_pb2
 from google.rpc import code_pb2
 from weft.order.v1 import order_pb2
 from weft.order.v1.order_service_pb2 import WatchOrdersResponse as Change
@@ -13,6 +15,14 @@ from weft_client import ClientCredentials, Retries, errors, failures, testing
 from tests.clients.wire import wire_to
 
 QUICK = Retries(first_pause_s=0.01, max_pause_s=0.05)
+
+
+@pytest.fixture
+def held() -> Iterator[threading.Event]:
+    """What a server waits for; set at the end of the test at the latest."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 def _change(number: int) -> Change:
@@ -151,3 +161,44 @@ async def test_a_terminal_error_of_an_unknown_kind_is_still_told(connect: Any, f
     fakes.reply("orders.watch_orders", status)
     with pytest.raises(errors.Internal, match="gone"):
         await connect(fakes.address).items("orders.watch_orders")
+
+
+async def test_who_reads_a_stream_is_done_when_another_closes_it(
+    connect: Any, fakes: testing.Fakes, held: threading.Event
+) -> None:
+    waits = threading.Event()
+
+    @fakes.on("orders.watch_orders")
+    def watch(_: Any) -> Iterator[Change]:
+        yield _change(1)
+        waits.set()
+        held.wait(20)
+
+    stream = connect(fakes.address).stream("orders.watch_orders")
+    assert _ids([await stream.read()]) == ["ord_1"]
+    reading = asyncio.create_task(stream.read())
+    assert await asyncio.to_thread(waits.wait, 20)
+    await stream.close()
+    assert await asyncio.wait_for(reading, 20) is None
+    assert await stream.read() is None
+
+
+async def test_a_stream_that_is_closed_before_its_token_has_come_is_not_opened(
+    connect: Any, fakes: testing.Fakes, held: threading.Event
+) -> None:
+    asked = threading.Event()
+
+    @fakes.on("oauth.token")
+    def token(_: Any) -> httpbody_pb2.HttpBody:
+        asked.set()
+        held.wait(20)
+        return httpbody_pb2.HttpBody(data=b'{"access_token": "late", "token_type": "Bearer", "expires_in": 900}')
+
+    fakes.reply("orders.watch_orders", _change(1))
+    stream = connect(fakes.address, auth=ClientCredentials("cli_1", "hush")).stream("orders.watch_orders")
+    reading = asyncio.create_task(stream.read())
+    assert await asyncio.to_thread(asked.wait, 20)
+    await stream.close()
+    held.set()
+    assert await asyncio.wait_for(reading, 20) is None
+    assert fakes.calls("orders.watch_orders") == []

@@ -7,12 +7,17 @@ from typing import Any
 import grpc
 from grpc import Channel
 
-__all__ = ["Channel", "Ending", "Lock", "connect", "retire", "sleep"]
+__all__ = ["Channel", "Ending", "Lock", "broken_off", "connect", "retire", "sleep"]
 
 Lock = threading.Lock
 sleep = time.sleep
 Ending = threading.Timer
 """A channel's end to come; it can be cancelled."""
+
+
+def broken_off(_: BaseException) -> bool:
+    """Never: a call that was cancelled raises an `RpcError`."""
+    return False
 
 
 def connect(target: str, credentials: grpc.ChannelCredentials | None, options: list[tuple[str, Any]]) -> Channel:

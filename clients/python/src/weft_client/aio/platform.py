@@ -6,12 +6,18 @@ from typing import Any
 import grpc
 from grpc.aio import Channel
 
-__all__ = ["Channel", "Ending", "Lock", "connect", "retire", "sleep"]
+__all__ = ["Channel", "Ending", "Lock", "broken_off", "connect", "retire", "sleep"]
 
 Lock = asyncio.Lock
 sleep = asyncio.sleep
 Ending = asyncio.Task[None]
 """A channel's end under way; it can be cancelled."""
+
+
+def broken_off(error: BaseException) -> bool:
+    """Whether a call was cancelled, and not the task that awaits it."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling()
 
 
 def connect(target: str, credentials: grpc.ChannelCredentials | None, options: list[tuple[str, Any]]) -> Channel:

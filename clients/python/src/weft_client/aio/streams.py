@@ -10,7 +10,7 @@ import grpc
 
 from weft_client import context, failures
 from weft_client.aio.connection import AsyncConnection, opened
-from weft_client.aio.platform import Channel, sleep
+from weft_client.aio.platform import Channel, broken_off, sleep
 from weft_client.aio.unary import AsyncAuth
 from weft_client.calls.call import Call
 from weft_client.calls.link import Link
@@ -44,7 +44,7 @@ class AsyncStreaming(Generic[Request, Reply]):
 
 
 class AsyncStream(Generic[Reply]):
-    """Messages as they come. Close it, or use it as a context manager, when leaving it before its end.
+    """Messages as they come. Close it, or use it as a context manager, when leaving it before its end; whoever reads it then is done.
 
     A stream whose messages have a cursor resumes from the last one when the connection breaks or the service ends it
     temporarily; heartbeats are passed over. Messages may come twice after that. `cursor` is the last one seen, to be
@@ -71,23 +71,29 @@ class AsyncStream(Generic[Reply]):
         """The next message. Raises `WeftError` where the stream cannot go on."""
         while not self._over:
             try:
-                if self._messages is None:
-                    await self._open()
-                message: Reply = await anext(self._messages)
-                if self._arrived(message):
+                messages = await self._open() if self._messages is None else self._messages
+                if messages is None:
+                    break
+                message: Reply = await anext(messages)
+                if (call := self._call) is not None and self._arrived(call, message):
                     return message
             except StopAsyncIteration:
-                self._opened.succeeded()
+                if self._call is not None:
+                    self._call.succeeded()
                 self._finish()
             except (grpc.RpcError, failures.WeftError) as error:
-                await sleep(self._broke(error))
-            except BaseException:
+                if (call := self._call) is None:
+                    break  # closed beside this read
+                await sleep(self._broke(call, error))
+            except BaseException as error:
+                closed = self._over and broken_off(error)
                 self._finish()
-                raise
+                if not closed:
+                    raise
         raise StopAsyncIteration
 
     async def close(self) -> None:
-        """End the stream."""
+        """End the stream, also beside a read of it."""
         self._over = True
         self._finish()
 
@@ -99,7 +105,8 @@ class AsyncStream(Generic[Reply]):
     ) -> None:
         await self.close()
 
-    async def _open(self) -> None:
+    async def _open(self) -> Any:
+        """Send the request; its messages, or None where the stream was closed meanwhile."""
         streaming = self._streaming
         opened(streaming.connection)
         if self._call is None:
@@ -110,14 +117,20 @@ class AsyncStream(Generic[Reply]):
             call.authorize(streaming.auth.current() or await streaming.auth.fetch())
         elif not streaming.method.open:
             call.authorize(context.authorization.get())
+        if self._over:
+            return None
         if self._resumes:
             self._request.cursor = self.cursor
         self._reply = streaming.send(self._request, timeout=call.attempt(), metadata=call.metadata)
-        self._messages = aiter(self._reply)
+        self._messages = messages = aiter(self._reply)
+        if not self._over:
+            return messages
+        call.end()  # closed by another thread
+        self._drop()
+        return None
 
-    def _arrived(self, message: Any) -> bool:
+    def _arrived(self, call: Call, message: Any) -> bool:
         """Take note of a message; whether it is one for the caller. Raises the terminal error that it may hold."""
-        call = self._opened
         if self._resumes and message.cursor:
             self.cursor = message.cursor
         if self._ends and message.HasField("error"):
@@ -127,25 +140,20 @@ class AsyncStream(Generic[Reply]):
         call.progressed()
         return not (self._beats and message.HasField("heartbeat"))
 
-    def _broke(self, error: grpc.RpcError | failures.WeftError) -> float:
+    def _broke(self, call: Call, error: grpc.RpcError | failures.WeftError) -> float:
         """Seconds to wait before resuming, or opening again. Raises what ends the stream."""
         self._drop()
         auth = self._streaming.auth
         renew = auth.refused if auth is not None else None
         try:
             if self._resumes:
-                return self._opened.broke(error, renew, patient=monotonic() - self._quiet_since < _RESUME_TIMEOUT_S)
+                return call.broke(error, renew, patient=monotonic() - self._quiet_since < _RESUME_TIMEOUT_S)
             if self._begun or isinstance(error, failures.WeftError):
-                return self._opened.broke(error, None, patient=False)
-            return self._opened.failed(error, renew)
+                return call.broke(error, None, patient=False)
+            return call.failed(error, renew)
         except BaseException:
             self._finish()
             raise
-
-    @property
-    def _opened(self) -> Call:
-        assert self._call is not None
-        return self._call
 
     def _drop(self) -> None:
         if self._reply is not None:

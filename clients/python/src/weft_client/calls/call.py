@@ -46,6 +46,7 @@ class Call:
         "_begun",
         "_code",
         "_end",
+        "_ended",
         "_entered",
         "_error",
         "_failures_in_a_row",
@@ -79,7 +80,7 @@ class Call:
         self._hurried = outer is not None and outer < end
         self._method = method
         self._link = link
-        self._entered = self._renewed = False
+        self._entered = self._ended = self._renewed = False
         self._authorized = ""
         self._code = "CANCELLED"
         self._error: failures.WeftError | None = None
@@ -162,10 +163,13 @@ class Call:
         return found
 
     def end(self) -> None:
-        """The call is over, regardless of outcome."""
+        """The call is over, regardless of outcome; more than once where a stream is closed beside its reader."""
         if self._entered:
             self._entered = False
             self._link.breaker.cancelled()
+        if self._ended:
+            return
+        self._ended = True
         telemetry.end(self._span, self._method, self._code, self.attempts, monotonic() - self._started, self._error)
 
     def _read(self, error: grpc.RpcError) -> failures.WeftError:
