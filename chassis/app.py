@@ -94,6 +94,7 @@ class App:
         self._workers: list[workers.Works] = []
         self._jobs: list[tuple[float, Job, str]] = []
         self._stops: list[Job] = []
+        self._closes: list[Job] = []
         self._channels: dict[str, Callable[[str], None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._working: set[asyncio.Task[Any]] = set()
@@ -181,6 +182,10 @@ class App:
         """Call `end` when the process begins to stop, before it waits for running calls: to end streams."""
         self._stops.append(end)
 
+    def on_close(self, close: Job) -> None:
+        """Call `close` once no call and no job runs any more: for connections of one's own."""
+        self._closes.append(close)
+
     def run_in_background(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine until the process stops."""
         self._tasks.add(asyncio.create_task(coroutine))
@@ -247,6 +252,8 @@ class App:
             if "cache" in vars(self):
                 rest.push_async_callback(self.cache.close)
             rest.push_async_callback(self.clients.close)
+            for close in self._closes:
+                rest.push_async_callback(close)
             await self.tokens.close()
 
     async def _drain(self) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -71,10 +72,14 @@ def main(
             _interrupt_nobody()
             _follow_switches(read)
             tracer = _start_telemetry(read, who)
-            uvloop.run(_serve(lambda: App(name, read, metadata=metadata, migrations=migrations, tracer=tracer), build))
-            tracing.stop()
-            stop_logs()
-            _leave()
+
+            def leave(code: int) -> NoReturn:
+                tracing.stop()
+                stop_logs()
+                _leave(code)
+
+            make = partial(App, name, read, metadata=metadata, migrations=migrations, tracer=tracer)
+            uvloop.run(_serve(make, build, leave))
         elif command in own:
             uvloop.run(
                 _command(lambda: App(name, read, metadata=metadata, migrations=migrations), own[command], sys.argv[2:])
@@ -145,11 +150,11 @@ def _start_logs(name: str, read: Settings, command: str) -> tuple[Resource, Call
     return who, send.stop if send else lambda: None
 
 
-def _leave() -> NoReturn:
-    """Exit with 0 at once: the interpreter's own end would join each thread, and one may wait for a name server that does not answer."""
+def _leave(code: int) -> NoReturn:
+    """Exit at once: the loop's end and the interpreter's wait for threads, and one may ask a name server that does not answer."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def _follow_switches(read: Settings) -> None:
@@ -211,8 +216,11 @@ async def _reencrypt(app: App, words: Sequence[str]) -> AsyncIterator[str]:
         yield line
 
 
-async def _serve(make: Callable[[], App], build: Build) -> None:
-    """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal exits immediately."""
+async def _serve(make: Callable[[], App], build: Build, leave: Callable[[int], NoReturn]) -> NoReturn:
+    """Serve until SIGTERM or SIGINT, then stop gracefully, and `leave`; a second signal exits immediately.
+
+    `leave` takes the exit code: 1 where a part could not be stopped as it should.
+    """
     app = make()
     if observed := app.settings.record_reasons:
         _record_reasons(observed)
@@ -234,11 +242,15 @@ async def _serve(make: Callable[[], App], build: Build) -> None:
         raise
     _tune_garbage_collection()
     await stopping.wait()
+    code = 0
     try:
         await app.stop()
-    finally:  # the loop's own end cancels what is left only once
-        me = asyncio.current_task()
-        await tasks.end(task for task in asyncio.all_tasks() if task is not me)
+    except Exception:
+        log.exception("stop_failed")
+        code = 1
+    me = asyncio.current_task()
+    await tasks.end(task for task in asyncio.all_tasks() if task is not me)
+    leave(code)
 
 
 async def _abort_start(app: App, error: Exception) -> None:

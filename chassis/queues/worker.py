@@ -101,7 +101,8 @@ class Worker:
         loops = [self._loop(self.once, self.queue.wait) for _ in range(self._concurrency)]
         running = [asyncio.create_task(each) for each in (*loops, self._loop(self.once_suspect, self._pause))]
         try:
-            await asyncio.gather(*running)
+            await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.gather(*(each for each in running if each.done() and not each.cancelled()))  # raises theirs
             await asyncio.gather(*self._late)
         finally:
             await tasks.end([*running, *self._late])
@@ -197,7 +198,10 @@ class Worker:
         try:
             async with asyncio.timeout_at(until) as limit:
                 await deciding
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            me = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and me is not None and me.cancelling():
+                raise  # else a session that is closed, or the like, has cancelled what the handler waited for
             undecided = [job for job in jobs if job.state == "done" and job.rest is None]
             log.warning("jobs_failed", queue=self.queue.name, jobs=len(undecided), cause=repr(error))
             for job in undecided:

@@ -116,7 +116,7 @@ def _live(app: App) -> Provider | None:
 
     settings = app.settings
     gateway = Stripe(settings.stripe_key.get_secret_value(), settings.stripe_url, f"{settings.issuer}/")
-    app.on_stop(gateway.close)
+    app.on_close(gateway.close)
     return Provider(gateway, Breaker("stripe", failures=5, first_pause_s=1.0, max_pause_s=30.0))
 
 

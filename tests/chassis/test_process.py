@@ -120,7 +120,7 @@ def test_a_process_that_has_stopped_waits_for_none_of_its_threads():
         "import time, threading; from concurrent.futures import ThreadPoolExecutor; from chassis.process import _leave\n"
         "begun = threading.Event()\n"
         "ThreadPoolExecutor(1).submit(lambda: (begun.set(), time.sleep(600)))\n"
-        "begun.wait(); print('stopped'); _leave()"
+        "begun.wait(); print('stopped'); _leave(3)"
     )
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (ended.returncode, ended.stdout) == (0, "stopped\n")
+    assert (ended.returncode, ended.stdout) == (3, "stopped\n")

@@ -36,7 +36,7 @@ def reach(app: App, names: AbstractResolver | None) -> Reach:
     registering = names or Names(THREADS_FOR_REGISTRATION, MAX_WAITING_FOR_REGISTRATION)
     sender = Sender(guard, names or Names(), app.settings.webhook_timeout)
     app.run_in_background(sender.run())
-    app.on_stop(registering.close)
+    app.on_close(registering.close)
     return Reach(Targets(guard, registering), sender)
 
 

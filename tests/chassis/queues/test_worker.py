@@ -203,3 +203,30 @@ async def test_a_worker_ends_although_a_handler_loses_the_first_cancellation(dat
         worker.stop()
         await tasks.end([running])
     assert cancelled == 2
+
+
+async def test_a_cancellation_that_nobody_asked_for_fails_its_batch_and_no_other(database: Database) -> None:
+    """As from a session that is closed while a request of it waits."""
+    release = asyncio.Event()
+
+    async def handle(jobs: Sequence[Job]) -> None:
+        if jobs[0].kind == "broken":
+            waiting = asyncio.get_running_loop().create_future()
+            waiting.cancel()
+            await waiting
+        await release.wait()
+
+    queue = Queue(database, JOBS, Clock(), max_attempts=5, backoff=Backoff(first_s=600, max_s=600))
+    await put(database, queue, "broken", "fine")
+    worker = Worker(queue, handle, batch=1, concurrency=2)
+    running = asyncio.create_task(worker.run())
+
+    async def found(*expected: tuple[str, str, str]) -> bool:
+        return {(row.kind, row.state, row.error) for row in await database.all(ALL)} == set(expected)
+
+    failed = ("broken", "ready", "CancelledError")
+    await servers.until(lambda: found(failed, ("fine", "ready", "")), "the first one to fail")
+    release.set()
+    await servers.until(lambda: found(failed, ("fine", "done", "")), "the other one to be done")
+    worker.stop()
+    await running
