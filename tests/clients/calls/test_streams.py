@@ -202,3 +202,20 @@ async def test_a_stream_that_is_closed_before_its_token_has_come_is_not_opened(
     held.set()
     assert await asyncio.wait_for(reading, 20) is None
     assert fakes.calls("orders.watch_orders") == []
+
+
+async def test_who_waits_to_resume_is_done_when_another_closes_it(connect: Any, fakes: testing.Fakes) -> None:
+    broken = threading.Event()
+
+    @fakes.on("orders.watch_orders")
+    def watch(_: Any) -> Iterator[Change]:
+        yield _change(1)
+        broken.set()
+        yield _end(errors.Unavailable("restarting", retry_after=600))
+
+    stream = connect(fakes.address).stream("orders.watch_orders")
+    assert _ids([await stream.read()]) == ["ord_1"]
+    reading = asyncio.create_task(stream.read())
+    assert await asyncio.to_thread(broken.wait, 20)
+    await stream.close()
+    assert await asyncio.wait_for(reading, 20) is None

@@ -7,12 +7,18 @@ from typing import Any
 import grpc
 from grpc import Channel
 
-__all__ = ["Channel", "Ending", "Lock", "broken_off", "connect", "retire", "sleep"]
+__all__ = ["Channel", "Ending", "Event", "Lock", "broken_off", "connect", "retire", "sleep", "wait"]
 
+Event = threading.Event
 Lock = threading.Lock
 sleep = time.sleep
 Ending = threading.Timer
 """A channel's end to come; it can be cancelled."""
+
+
+def wait(event: Event, seconds: float) -> None:
+    """Until it is set, for `seconds` at most."""
+    event.wait(seconds)
 
 
 def broken_off(_: BaseException) -> bool:

@@ -1,17 +1,26 @@
 """All that differs between the flavours: how to wait, lock, connect and let go. `weft_client.blocking` is its twin."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import grpc
 from grpc.aio import Channel
 
-__all__ = ["Channel", "Ending", "Lock", "broken_off", "connect", "retire", "sleep"]
+__all__ = ["Channel", "Ending", "Event", "Lock", "broken_off", "connect", "retire", "sleep", "wait"]
 
+Event = asyncio.Event
 Lock = asyncio.Lock
 sleep = asyncio.sleep
 Ending = asyncio.Task[None]
 """A channel's end under way; it can be cancelled."""
+
+
+async def wait(event: Event, seconds: float) -> None:
+    """Until it is set, for `seconds` at most."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def broken_off(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ import grpc
 
 from weft_client import context, failures
 from weft_client.aio.connection import AsyncConnection, opened
-from weft_client.aio.platform import Channel, broken_off, sleep
+from weft_client.aio.platform import Channel, Event, broken_off, wait
 from weft_client.aio.unary import AsyncAuth
 from weft_client.calls.call import Call
 from weft_client.calls.link import Link
@@ -63,6 +63,7 @@ class AsyncStream(Generic[Reply]):
         self._messages: Any = None
         self._quiet_since = 0.0
         self._over = self._begun = False
+        self._closed = Event()
 
     def __aiter__(self) -> Self:
         return self
@@ -78,13 +79,13 @@ class AsyncStream(Generic[Reply]):
                 if (call := self._call) is not None and self._arrived(call, message):
                     return message
             except StopAsyncIteration:
-                if self._call is not None:
-                    self._call.succeeded()
+                if (call := self._call) is not None:
+                    call.succeeded()
                 self._finish()
             except (grpc.RpcError, failures.WeftError) as error:
-                if (call := self._call) is None:
+                if (call := self._call) is None or self._over:
                     break  # closed beside this read
-                await sleep(self._broke(call, error))
+                await wait(self._closed, self._broke(call, error))
             except BaseException as error:
                 closed = self._over and broken_off(error)
                 self._finish()
@@ -94,8 +95,8 @@ class AsyncStream(Generic[Reply]):
 
     async def close(self) -> None:
         """End the stream, also beside a read of it."""
-        self._over = True
         self._finish()
+        self._closed.set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -118,16 +119,15 @@ class AsyncStream(Generic[Reply]):
         elif not streaming.method.open:
             call.authorize(context.authorization.get())
         if self._over:
-            return None
+            return self._finish()
         if self._resumes:
             self._request.cursor = self.cursor
-        self._reply = streaming.send(self._request, timeout=call.attempt(), metadata=call.metadata)
-        self._messages = messages = aiter(self._reply)
+        self._reply = reply = streaming.send(self._request, timeout=call.attempt(), metadata=call.metadata)
+        self._messages = messages = aiter(reply)
         if not self._over:
             return messages
         call.end()  # closed by another thread
-        self._drop()
-        return None
+        return self._finish()
 
     def _arrived(self, call: Call, message: Any) -> bool:
         """Take note of a message; whether it is one for the caller. Raises the terminal error that it may hold."""
@@ -156,13 +156,14 @@ class AsyncStream(Generic[Reply]):
             raise
 
     def _drop(self) -> None:
-        if self._reply is not None:
-            self._reply.cancel()
-        self._reply = self._messages = None
+        reply, self._reply, self._messages = self._reply, None, None
+        if reply is not None:
+            reply.cancel()
 
     def _finish(self) -> None:
+        """Another thread may be doing so, too."""
         self._over = True
+        call, self._call = self._call, None
         self._drop()
-        if self._call is not None:
-            self._call.end()
-            self._call = None
+        if call is not None:
+            call.end()

@@ -13,7 +13,7 @@ import grpc
 
 from weft_client import context, failures
 from weft_client.generated.runtime.connection import Connection, opened
-from weft_client.blocking import Channel, broken_off, sleep
+from weft_client.blocking import Channel, Event, broken_off, wait
 from weft_client.generated.runtime.unary import Auth
 from weft_client.calls.call import Call
 from weft_client.calls.link import Link
@@ -66,6 +66,7 @@ class Stream(Generic[Reply]):
         self._messages: Any = None
         self._quiet_since = 0.0
         self._over = self._begun = False
+        self._closed = Event()
 
     def __iter__(self) -> Self:
         return self
@@ -81,13 +82,13 @@ class Stream(Generic[Reply]):
                 if (call := self._call) is not None and self._arrived(call, message):
                     return message
             except StopIteration:
-                if self._call is not None:
-                    self._call.succeeded()
+                if (call := self._call) is not None:
+                    call.succeeded()
                 self._finish()
             except (grpc.RpcError, failures.WeftError) as error:
-                if (call := self._call) is None:
+                if (call := self._call) is None or self._over:
                     break  # closed beside this read
-                sleep(self._broke(call, error))
+                wait(self._closed, self._broke(call, error))
             except BaseException as error:
                 closed = self._over and broken_off(error)
                 self._finish()
@@ -97,8 +98,8 @@ class Stream(Generic[Reply]):
 
     def close(self) -> None:
         """End the stream, also beside a read of it."""
-        self._over = True
         self._finish()
+        self._closed.set()
 
     def __enter__(self) -> Self:
         return self
@@ -121,16 +122,15 @@ class Stream(Generic[Reply]):
         elif not streaming.method.open:
             call.authorize(context.authorization.get())
         if self._over:
-            return None
+            return self._finish()
         if self._resumes:
             self._request.cursor = self.cursor
-        self._reply = streaming.send(self._request, timeout=call.attempt(), metadata=call.metadata)
-        self._messages = messages = iter(self._reply)
+        self._reply = reply = streaming.send(self._request, timeout=call.attempt(), metadata=call.metadata)
+        self._messages = messages = iter(reply)
         if not self._over:
             return messages
         call.end()  # closed by another thread
-        self._drop()
-        return None
+        return self._finish()
 
     def _arrived(self, call: Call, message: Any) -> bool:
         """Take note of a message; whether it is one for the caller. Raises the terminal error that it may hold."""
@@ -159,13 +159,14 @@ class Stream(Generic[Reply]):
             raise
 
     def _drop(self) -> None:
-        if self._reply is not None:
-            self._reply.cancel()
-        self._reply = self._messages = None
+        reply, self._reply, self._messages = self._reply, None, None
+        if reply is not None:
+            reply.cancel()
 
     def _finish(self) -> None:
+        """Another thread may be doing so, too."""
         self._over = True
+        call, self._call = self._call, None
         self._drop()
-        if self._call is not None:
-            self._call.end()
-            self._call = None
+        if call is not None:
+            call.end()
