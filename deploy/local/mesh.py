@@ -74,9 +74,11 @@ class Mesh:
             running.cancel()
             stopped.cancel()
             await asyncio.gather(running, stopped, return_exceptions=True)
-            await self._supervisor.stop()
-            self._forker.stop()
-            self._home.mesh_file.unlink(missing_ok=True)
+            try:
+                await self._supervisor.stop()
+            finally:
+                self._forker.stop()
+                self._home.mesh_file.unlink(missing_ok=True)
             self._journal.info("stopped")
 
     def _on_stop(self) -> None:
