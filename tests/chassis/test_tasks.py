@@ -51,7 +51,7 @@ async def test_what_has_ended_and_what_fails_as_it_ends_are_no_obstacle() -> Non
 
 
 async def test_a_cancellation_that_comes_with_a_reply_is_lost_and_made_up_for(monkeypatch) -> None:
-    """The race itself, where Python has it: `wait_for`, as psycopg waits for its socket."""
+    """The race itself, where Python has it: `wait_for`, as psycopg's pool waits for a connection."""
     monkeypatch.setattr(tasks, "AGAIN_S", 0.01)
     reply, turns = asyncio.Event(), 0
 
